@@ -1,0 +1,169 @@
+/**
+ * Reader and writer for bytes on the wire and on disk. Integers are little-endian base-128 varints, shortest
+ * form only; byte strings carry their length before them; text is ASCII. The reader refuses what a writer
+ * cannot have written, and allocates nothing that the input does not back.
+ */
+
+/** The bytes are not what a writer of this format produces. Carries no part of the input. */
+export class Malformed extends Error {
+  override readonly name = 'Malformed';
+}
+
+/** The most bytes that a varint of a safe integer takes. */
+export const VARINT_MAX_BYTES = 8;
+
+const LOW_BITS = 2 ** 28;
+
+/** Writes into one growing buffer; `finish` gives exactly what was written. */
+export class Writer {
+  private buffer: Uint8Array;
+  private length = 0;
+
+  /** @param capacity bytes to allocate at first; a good guess saves copies */
+  constructor(capacity = 64) {
+    this.buffer = new Uint8Array(capacity);
+  }
+
+  get size(): number {
+    return this.length;
+  }
+
+  private reserve(bytes: number): void {
+    const needed = this.length + bytes;
+    if (needed <= this.buffer.length) return;
+    const larger = new Uint8Array(Math.max(needed, this.buffer.length * 2));
+    larger.set(this.buffer.subarray(0, this.length));
+    this.buffer = larger;
+  }
+
+  u8(value: number): void {
+    this.reserve(1);
+    this.buffer[this.length++] = value;
+  }
+
+  /** @param value a safe integer ≥ 0; RangeError otherwise */
+  varint(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not a safe integer ≥ 0: ${value}`);
+    this.reserve(VARINT_MAX_BYTES);
+    const buffer = this.buffer;
+    let at = this.length;
+    let rest = value;
+    while (rest >= LOW_BITS) {
+      buffer[at++] = (rest % 128) | 0x80;
+      rest = Math.floor(rest / 128);
+    }
+    while (rest >= 0x80) {
+      buffer[at++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    buffer[at++] = rest;
+    this.length = at;
+  }
+
+  /** The bytes alone; who reads them must know how many. */
+  raw(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.buffer.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
+  /** The length, then the bytes. */
+  bytes(bytes: Uint8Array): void {
+    this.varint(bytes.length);
+    this.raw(bytes);
+  }
+
+  /** The length, then the characters. @throws RangeError on anything but ASCII */
+  ascii(text: string): void {
+    this.varint(text.length);
+    this.reserve(text.length);
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) throw new RangeError('only ASCII can be written');
+      this.buffer[this.length++] = code;
+    }
+  }
+
+  /** What was written: a view of the writer's buffer, which must not be used afterwards. */
+  finish(): Uint8Array {
+    return this.buffer.subarray(0, this.length);
+  }
+}
+
+/** Reads what a `Writer` wrote. Every method throws `Malformed` when the input cannot be that. */
+export class Reader {
+  private at: number;
+  private readonly input: Uint8Array;
+
+  constructor(input: Uint8Array, from = 0) {
+    this.input = input;
+    this.at = from;
+  }
+
+  get remaining(): number {
+    return this.input.length - this.at;
+  }
+
+  u8(): number {
+    const value = this.input[this.at];
+    if (value === undefined) throw new Malformed('the input ends early');
+    this.at++;
+    return value;
+  }
+
+  /** A safe integer ≥ 0. */
+  varint(): number {
+    let byte = this.u8();
+    if (byte < 0x80) return byte;
+    let value = byte & 0x7f;
+    let scale = 128;
+    for (let i = 1; i < VARINT_MAX_BYTES; i++) {
+      byte = this.u8();
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) {
+        if (byte === 0) throw new Malformed('an integer is not in its shortest form');
+        if (value > Number.MAX_SAFE_INTEGER) throw new Malformed('an integer is too large');
+        return value;
+      }
+      scale *= 128;
+    }
+    throw new Malformed('an integer is too long');
+  }
+
+  /** A varint that counts things of at least `each` bytes, so that no count allocates more than the input backs. */
+  count(each = 1): number {
+    const value = this.varint();
+    if (value * each > this.remaining) throw new Malformed('a count exceeds the input');
+    return value;
+  }
+
+  /** A view of the input, `length` bytes long. */
+  raw(length: number): Uint8Array {
+    if (length > this.remaining) throw new Malformed('the input ends early');
+    this.at += length;
+    return this.input.subarray(this.at - length, this.at);
+  }
+
+  /** A view of the input, as long as the length before it says. */
+  bytes(): Uint8Array {
+    return this.raw(this.varint());
+  }
+
+  /** @param longest the most characters accepted */
+  ascii(longest: number): string {
+    const length = this.varint();
+    if (length > longest) throw new Malformed('a text is too long');
+    const bytes = this.raw(length);
+    let text = '';
+    for (const byte of bytes) {
+      if (byte > 0x7f) throw new Malformed('a text is not ASCII');
+      text += String.fromCharCode(byte);
+    }
+    return text;
+  }
+
+  /** Nothing may follow. */
+  end(): void {
+    if (this.remaining > 0) throw new Malformed('bytes follow the end');
+  }
+}

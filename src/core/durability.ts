@@ -1,0 +1,70 @@
+/**
+ * What was written and is not yet known to be durable, as runs of indexes. A truncate or a new vote cuts them, and
+ * `persisted` removes what it covers, so a late acknowledgement can never vouch for an entry that was overwritten
+ * (raft bug 38). The durable index is what lies below the lowest run, never a stored maximum.
+ */
+
+import type { Index, Seq, Term } from './protocol.js';
+
+/** Entries `from`..`to` of that term (or ballot) are on their way to disk in persist `seq`. */
+export interface UnsyncedRun {
+  readonly from: Index;
+  readonly to: Index;
+  readonly term: Term;
+  readonly seq: Seq;
+}
+
+/** Ascending by the order of writing; runs never overlap. */
+export type Unsynced = readonly UnsyncedRun[];
+
+/** Without the indexes `from`..`to`: they were overwritten or dropped. */
+export function cutUnsynced(runs: Unsynced, from: Index, to: Index = Infinity): Unsynced {
+  if (!runs.some((run) => run.from <= to && run.to >= from)) return runs;
+  const kept: UnsyncedRun[] = [];
+  for (const run of runs) {
+    if (run.to < from || run.from > to) {
+      kept.push(run);
+      continue;
+    }
+    if (run.from < from) kept.push({ ...run, to: from - 1 });
+    if (run.to > to) kept.push({ ...run, from: to + 1 });
+  }
+  return kept;
+}
+
+/** With `from`..`to` on their way in `seq`, in place of what was on its way there. */
+export function noteUnsynced(runs: Unsynced, from: Index, to: Index, term: Term, seq: Seq): Unsynced {
+  const kept = cutUnsynced(runs, from, to);
+  const last = kept[kept.length - 1];
+  if (last !== undefined && last.seq === seq && last.term === term && last.to === from - 1) {
+    return [...kept.slice(0, -1), { from: last.from, to, term, seq }];
+  }
+  return [...kept, { from, to, term, seq }];
+}
+
+/** Without what persist `seq` and all before it have made durable. */
+export function settleUnsynced(runs: Unsynced, seq: Seq): Unsynced {
+  return runs.some((run) => run.seq <= seq) ? runs.filter((run) => run.seq > seq) : runs;
+}
+
+/** The highest index up to which everything is durable, in a log that ends at `last`. */
+export function durableIndex(runs: Unsynced, last: Index): Index {
+  let durable = last;
+  for (let i = 0; i < runs.length; i++) durable = Math.min(durable, (runs[i] as UnsyncedRun).from - 1);
+  return durable;
+}
+
+/** Whether the entry at `index` is durable as it now stands. */
+export function isSynced(runs: Unsynced, index: Index): boolean {
+  return !runs.some((run) => run.from <= index && index <= run.to);
+}
+
+/** The newest persist that any of `from`..`to` still waits for; 0 for none. */
+export function seqCovering(runs: Unsynced, from: Index, to: Index): Seq {
+  let seq = 0;
+  for (let i = 0; i < runs.length; i++) {
+    const run = runs[i] as UnsyncedRun;
+    if (run.from <= to && run.to >= from && run.seq > seq) seq = run.seq;
+  }
+  return seq;
+}

@@ -1,0 +1,225 @@
+/**
+ * The log as a value: the terms of all entries, run-length, and the newest entries themselves, bounded. Plain
+ * data that is never changed once made, so older versions stay valid. Appending costs what is appended, not what
+ * is there: entries hang in chunks, and small neighbours are joined as in a binary counter.
+ *
+ * In Raft it is Figure 2's log; in Multi-Paxos the chosen prefix.
+ *
+ * Invariants: indexes are consecutive from `first` to `last`; runs cover exactly those; terms do not fall in
+ * Raft; the chunks hold exactly `tailFrom`..`last`; `bytes` is the size of those.
+ */
+
+import { assert } from './assert.js';
+import type { Entry, Index, Limits, Recovered, Term } from './protocol.js';
+
+/** Entries from `from` up to the next run have this term. */
+export interface TermRun {
+  readonly from: Index;
+  readonly term: Term;
+}
+
+interface Chunk {
+  readonly from: Index;
+  readonly entries: readonly Entry[];
+  readonly bytes: number;
+}
+
+export interface Log {
+  /** The lowest index that is stored anywhere here; 1 while nothing was trimmed. */
+  readonly first: Index;
+  /** The highest index, 0 when empty. */
+  readonly last: Index;
+  readonly runs: readonly TermRun[];
+  /** The lowest index held in memory; `last` + 1 when none is. */
+  readonly tailFrom: Index;
+  readonly chunks: readonly Chunk[];
+  readonly bytes: number;
+}
+
+/** Chunks are joined up to this many entries and bytes. */
+const JOIN_ENTRIES = 256;
+const JOIN_BYTES = 64 * 1024;
+/** What an entry costs beside its data, roughly, wherever bytes are bounded. */
+const ENTRY_OVERHEAD = 48;
+
+export const emptyLog: Log = { first: 1, last: 0, runs: [], tailFrom: 1, chunks: [], bytes: 0 };
+
+/** What an entry counts for where bytes are bounded. */
+export function entryBytes(entry: Entry): number {
+  return entry.data.length + ENTRY_OVERHEAD;
+}
+
+/** @see entryBytes */
+export function bytesOf(entries: readonly Entry[]): number {
+  let bytes = 0;
+  for (let i = 0; i < entries.length; i++) bytes += (entries[i] as Entry).data.length;
+  return bytes + entries.length * ENTRY_OVERHEAD;
+}
+
+/**
+ * The log that storage held, up to `last`. Of the recovered tail only the consecutive part that ends there is kept.
+ * @throws InvariantViolation when bounds, runs and tail contradict each other
+ */
+export function recoverLog(recovered: Recovered, last: Index = recovered.last): Log {
+  const runs = recovered.runs.filter((run) => run.from <= last);
+  assert(last === 0 || (runs[0]?.from ?? 0) === recovered.first, 'the recovered terms cover the recovered log');
+  const tail = recovered.tail.filter((entry) => entry.index <= last);
+  const from = tail[0]?.index ?? last + 1;
+  const bare: Log = { ...emptyLog, first: recovered.first, last: from - 1, tailFrom: from, runs: [] };
+  const log = append(bare, tail);
+  assert(log.last === last, 'the recovered tail reaches the end of the log');
+  return { ...log, runs };
+}
+
+/** The term of the last entry, 0 when empty. */
+export function lastTerm(log: Log): Term {
+  const run = log.runs[log.runs.length - 1];
+  return run === undefined ? 0 : run.term;
+}
+
+/** The term at `index`: 0 at 0, `undefined` beyond the log. */
+export function termAt(log: Log, index: Index): Term | undefined {
+  if (index === 0) return 0;
+  if (index > log.last || index < log.first) return undefined;
+  const { runs } = log;
+  let at = runs.length - 1;
+  if (index >= (runs[at] as TermRun).from) return (runs[at] as TermRun).term;
+  let low = 0;
+  while (at - low > 1) {
+    const middle = (low + at) >>> 1;
+    if ((runs[middle] as TermRun).from <= index) low = middle;
+    else at = middle;
+  }
+  return (runs[low] as TermRun).term;
+}
+
+/** Log Matching's question (§5.3): does this log hold the entry of that index and term? */
+export function matches(log: Log, index: Index, term: Term): boolean {
+  return termAt(log, index) === term;
+}
+
+/** The highest index ≤ `index` whose term is ≤ `term`; 0 when there is none. For conflict hints. */
+export function lastIndexWithTermAtMost(log: Log, term: Term, index: Index): Index {
+  let end = Math.min(index, log.last);
+  for (let at = log.runs.length - 1; at >= 0 && end > 0; at--) {
+    const run = log.runs[at] as TermRun;
+    if (run.from > end) continue;
+    if (run.term <= term) return end;
+    end = run.from - 1;
+  }
+  return 0;
+}
+
+function joinLast(chunks: Chunk[]): void {
+  while (chunks.length >= 2) {
+    const a = chunks[chunks.length - 2] as Chunk;
+    const b = chunks[chunks.length - 1] as Chunk;
+    const length = a.entries.length + b.entries.length;
+    if (a.entries.length > b.entries.length || length > JOIN_ENTRIES || a.bytes + b.bytes > JOIN_BYTES) return;
+    chunks.length -= 2;
+    chunks.push({ from: a.from, entries: a.entries.concat(b.entries), bytes: a.bytes + b.bytes });
+  }
+}
+
+/** With these entries after the last one. @throws InvariantViolation unless they continue the log */
+export function append(log: Log, entries: readonly Entry[]): Log {
+  const head = entries[0];
+  if (head === undefined) return log;
+  assert(head.index === log.last + 1, 'entries are appended after the last one');
+  let runs = log.runs;
+  let term = lastTerm(log);
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i] as Entry;
+    assert(entry.index === head.index + i, 'appended entries are consecutive');
+    if (entry.term !== term) {
+      term = entry.term;
+      runs = [...runs, { from: entry.index, term }];
+    }
+  }
+  const bytes = bytesOf(entries);
+  const chunks = log.chunks.slice();
+  chunks.push({ from: head.index, entries, bytes });
+  joinLast(chunks);
+  const last = log.last + entries.length;
+  return { first: log.first, last, runs, tailFrom: log.tailFrom, chunks, bytes: log.bytes + bytes };
+}
+
+/** Without `from` and everything above it. */
+export function truncate(log: Log, from: Index): Log {
+  if (from > log.last) return log;
+  const runs = log.runs.filter((run) => run.from < from);
+  const chunks: Chunk[] = [];
+  let bytes = 0;
+  for (const chunk of log.chunks) {
+    if (chunk.from >= from) break;
+    const keep = Math.min(chunk.entries.length, from - chunk.from);
+    const entries = keep === chunk.entries.length ? chunk.entries : chunk.entries.slice(0, keep);
+    const size = bytesOf(entries);
+    chunks.push({ from: chunk.from, entries, bytes: size });
+    bytes += size;
+  }
+  return { first: log.first, last: from - 1, runs, tailFrom: Math.min(log.tailFrom, from), chunks, bytes };
+}
+
+/** With the oldest entries let go of, as far as the tail is over its bounds and they are durable up to `durable`. */
+export function evict(log: Log, durable: Index, limits: Limits): Log {
+  let { bytes, tailFrom } = log;
+  let drop = 0;
+  while (drop < log.chunks.length) {
+    const chunk = log.chunks[drop] as Chunk;
+    const end = chunk.from + chunk.entries.length - 1;
+    const count = log.last - end;
+    if (end > durable || (count < limits.tailEntries && bytes - chunk.bytes < limits.tailBytes)) break;
+    bytes -= chunk.bytes;
+    tailFrom = end + 1;
+    drop++;
+  }
+  if (drop === 0) return log;
+  const { first, last, runs } = log;
+  return { first, last, runs, tailFrom, chunks: log.chunks.slice(drop), bytes };
+}
+
+function chunkAt(log: Log, index: Index): number {
+  let low = 0;
+  let high = log.chunks.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if ((log.chunks[middle] as Chunk).from <= index) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** The entry at `index`, if it is in memory. */
+export function entryAt(log: Log, index: Index): Entry | undefined {
+  if (index < log.tailFrom || index > log.last) return undefined;
+  const chunk = log.chunks[chunkAt(log, index)] as Chunk;
+  return chunk.entries[index - chunk.from];
+}
+
+/**
+ * The entries from `from` to `to`, as many as fit into `maxBytes` and at least one; `undefined` if they are not
+ * in memory. Empty when there are none.
+ */
+export function slice(log: Log, from: Index, to: Index, maxBytes: number): readonly Entry[] | undefined {
+  const end = Math.min(to, log.last);
+  if (from > end) return [];
+  if (from < log.tailFrom) return undefined;
+  let at = chunkAt(log, from);
+  const whole = log.chunks[at] as Chunk;
+  if (whole.from === from && from + whole.entries.length - 1 === end && whole.bytes <= maxBytes) return whole.entries;
+  const entries: Entry[] = [];
+  let bytes = 0;
+  for (; at < log.chunks.length; at++) {
+    const chunk = log.chunks[at] as Chunk;
+    const stop = Math.min(chunk.entries.length, end - chunk.from + 1);
+    for (let i = Math.max(0, from - chunk.from); i < stop; i++) {
+      const entry = chunk.entries[i] as Entry;
+      bytes += entryBytes(entry);
+      if (bytes > maxBytes && entries.length > 0) return entries;
+      entries.push(entry);
+    }
+    if (chunk.from + stop > end) break;
+  }
+  return entries;
+}

@@ -1,0 +1,167 @@
+/**
+ * The configuration value: who is a member, and the constants that all members share. It is stored with the
+ * data; options give it to an empty storage only. Everything about quorums is computed from this value alone.
+ * Only a fixed set of voters so far: roles and changes of members find their place here.
+ */
+
+import type { Reader, Writer } from './bytes.js';
+import { Malformed } from './bytes.js';
+import type { ReplicaId } from './protocol.js';
+
+/** One member of the cluster; all are voters. */
+export interface Member {
+  readonly id: ReplicaId;
+  /** Unique for all time in this cluster, 1-based: the lower part of a ballot (`ballotOf`). */
+  readonly number: number;
+  /** Opaque here; in the transport's own form. */
+  readonly address: string;
+}
+
+/** What every member must agree on to stay one state machine. */
+export interface Constants {
+  /** Multi-Paxos: how many slots above the chosen prefix may be under way. */
+  readonly alpha: number;
+  /** How many proposals of one origin may be unanswered: counters stay below `lowest` + window. */
+  readonly requestWindow: number;
+  /** How many origins the request table holds. */
+  readonly origins: number;
+  /** Bytes of results that one origin may hold in the request table. */
+  readonly originBytes: number;
+  /** The largest command, encoded. */
+  readonly maxEntryBytes: number;
+  /** What an exception of the state machine does: halt the replica, or become the command's result. */
+  readonly onApplyError: 'halt' | 'reject';
+}
+
+/** @see the opening comment */
+export interface Configuration {
+  /** Ascending by number, which for the first configuration is the order of the ids. */
+  readonly members: readonly Member[];
+  readonly constants: Constants;
+}
+
+export const defaultConstants: Constants = {
+  alpha: 8192,
+  requestWindow: 4096,
+  origins: 256,
+  originBytes: 16 * 1024 * 1024,
+  maxEntryBytes: 1024 * 1024,
+  onApplyError: 'halt',
+};
+
+/** The most voters of one cluster. */
+export const MAX_MEMBERS = 7;
+const ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
+const MAX_ADDRESS = 512;
+
+/** Whether this can be the id of a replica. */
+export function isReplicaId(value: unknown): value is ReplicaId {
+  return typeof value === 'string' && ID_PATTERN.test(value);
+}
+
+/**
+ * The first configuration of a cluster, the same for every order of the same members.
+ * @throws RangeError that names the broken rule
+ */
+export function configurationOf(
+  addresses: Readonly<Record<ReplicaId, string>>,
+  constants: Constants = defaultConstants,
+): Configuration {
+  const ids = Object.keys(addresses).sort();
+  const members = ids.map((id, at) => ({ id, number: at + 1, address: addresses[id] as string }));
+  const configuration = { members, constants };
+  checkConfiguration(configuration);
+  return configuration;
+}
+
+/** @throws RangeError that names the broken rule */
+export function checkConfiguration({ members, constants }: Configuration): void {
+  if (members.length < 1 || members.length > MAX_MEMBERS) {
+    throw new RangeError(`members: expected 1 to ${MAX_MEMBERS}, got ${members.length}`);
+  }
+  const seen = new Set<string>();
+  let number = 0;
+  for (const member of members) {
+    if (!isReplicaId(member.id)) {
+      throw new RangeError(`members: an id is 1 to 64 of A-Z a-z 0-9 . _ -, got ${JSON.stringify(member.id)}`);
+    }
+    if (seen.has(member.id)) throw new RangeError(`members: the id ${member.id} stands there twice`);
+    seen.add(member.id);
+    if (!isAddress(member.address)) {
+      throw new RangeError(`members: the address of ${member.id} must be 1 to ${MAX_ADDRESS} printable ASCII characters`);
+    }
+    if (member.number <= number) throw new RangeError('members: numbers must rise');
+    number = member.number;
+  }
+  checkConstants(constants);
+}
+
+function isAddress(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= MAX_ADDRESS && /^[\x21-\x7e]+$/.test(value);
+}
+
+const CONSTANT_RANGES = {
+  alpha: [1, 65_536],
+  requestWindow: [1, 65_536],
+  origins: [1, 65_536],
+  originBytes: [1024, 2 ** 40],
+  maxEntryBytes: [1, 2 ** 30],
+} as const;
+
+function checkConstants(constants: Constants): void {
+  for (const name of Object.keys(CONSTANT_RANGES) as (keyof typeof CONSTANT_RANGES)[]) {
+    const [min, max] = CONSTANT_RANGES[name];
+    const value = constants[name];
+    if (!Number.isSafeInteger(value) || value < min || value > max) {
+      throw new RangeError(`${name}: expected a whole number from ${min} to ${max}, got ${String(value)}`);
+    }
+  }
+  if (constants.onApplyError !== 'halt' && constants.onApplyError !== 'reject') {
+    throw new RangeError(`onApplyError: expected 'halt' or 'reject', got ${String(constants.onApplyError)}`);
+  }
+}
+
+/** The member of that id. */
+export function memberOf(configuration: Configuration, id: ReplicaId): Member | undefined {
+  return configuration.members.find((member) => member.id === id);
+}
+
+export function writeConfiguration(writer: Writer, { members, constants }: Configuration): void {
+  writer.varint(members.length);
+  for (const member of members) {
+    writer.ascii(member.id);
+    writer.varint(member.number);
+    writer.ascii(member.address);
+  }
+  writer.varint(constants.alpha);
+  writer.varint(constants.requestWindow);
+  writer.varint(constants.origins);
+  writer.varint(constants.originBytes);
+  writer.varint(constants.maxEntryBytes);
+  writer.u8(constants.onApplyError === 'reject' ? 1 : 0);
+}
+
+/** @throws Malformed */
+export function readConfiguration(reader: Reader): Configuration {
+  const members: Member[] = [];
+  for (let left = reader.count(3); left > 0; left--) {
+    members.push({ id: reader.ascii(64), number: reader.varint(), address: reader.ascii(MAX_ADDRESS) });
+  }
+  const configuration: Configuration = {
+    members,
+    constants: {
+      alpha: reader.varint(),
+      requestWindow: reader.varint(),
+      origins: reader.varint(),
+      originBytes: reader.varint(),
+      maxEntryBytes: reader.varint(),
+      onApplyError: reader.u8() === 1 ? 'reject' : 'halt',
+    },
+  };
+  try {
+    checkConfiguration(configuration);
+  } catch (error) {
+    throw new Malformed((error as Error).message);
+  }
+  return configuration;
+}

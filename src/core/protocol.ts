@@ -1,0 +1,442 @@
+/**
+ * THE contract: one shape for both protocols, and the first file to read.
+ *
+ * A replica of a protocol is a value, its state. Everything that happens to it is an inbound message;
+ * everything it wants done is an outbound message, addressed to a peer, to its storage, to its application or
+ * to whoever asked. There is nothing else: no callback, no drain, no clock, no promise.
+ *
+ * Laws:
+ * 1. Pure: the same `(state, message)` gives the same result, to the byte.
+ * 2. Values: states are readonly plain data; older ones stay valid. A step that changes nothing returns the
+ *    same reference. An outbound message is never edited after it was emitted.
+ * 3. Time is data: every inbound message carries `now`. Deadlines fire on `tick` alone. `now` is stored only by
+ *    a step that stores something else; a smaller one counts as the stored one.
+ * 4. Peers cannot crash us: malformed is refused by the codec, stale is ignored, and only a proof that safety
+ *    is already broken throws, as `InvariantViolation`.
+ * 5. Every request ends exactly once, with one `resolve` or one `readReady`.
+ * 6. Nothing is claimed before it is durable: see `Persist` and `Send.after`.
+ *
+ * It does not say what a term is worth, how votes are counted or when an entry is committed: that is what the
+ * two protocols do not share.
+ */
+
+import type { Reader, Writer } from './bytes.js';
+import type { Configuration, Member } from './members.js';
+import type { TermRun } from './log.js';
+
+/** Name of a replica, unique in its cluster: 1 to 64 of `A-Z a-z 0-9 . _ -`. */
+export type ReplicaId = string;
+/** Position in the log, 1-based; a slot in Multi-Paxos. 0 means "before the first entry". */
+export type Index = number;
+/** Raft's term, or Multi-Paxos' ballot as one number (`ballotOf`). 1-based; 0 means "none yet". */
+export type Term = number;
+/** Monotonic time in milliseconds, read by the host; its zero means nothing. */
+export type Milliseconds = number;
+/** Number of a persist message, 1-based and rising by one within a start; 0 means "nothing to wait for". */
+export type Seq = number;
+/** What the host calls a request, unique within this start of this replica; any nonzero safe integer. */
+export type RequestNumber = number;
+
+/** Names one proposal for the whole cluster, so that it takes effect once however often it arrives. */
+export interface EntryId {
+  /** Index of the `open` entry by which this start of a replica opened itself; 0 in an `open` entry. */
+  readonly origin: number;
+  /** Counts the proposals of that origin, 1-based. */
+  readonly counter: number;
+  /** The lowest counter that the origin still waits for when it proposes this. */
+  readonly lowest: number;
+}
+
+/**
+ * What an entry is for: `noop` is a leader's own (it takes part in nothing but the log), `command` is for the
+ * state machine, `open` makes a start of a replica known to the request table.
+ */
+export type EntryKind = 'noop' | 'command' | 'open';
+
+/** One entry of the replicated log. Two entries with the same index and term are the same entry. */
+export interface Entry {
+  readonly index: Index;
+  /** The term in which it was appended; in Multi-Paxos the ballot in which it was voted for or chosen. */
+  readonly term: Term;
+  readonly kind: EntryKind;
+  /** `null` in a noop. */
+  readonly id: EntryId | null;
+  /** Opaque to the protocols; empty in a noop. */
+  readonly data: Uint8Array;
+}
+
+/** One atomic record: what a replica has promised. */
+export interface HardState {
+  /** Raft: the current term. Multi-Paxos: the highest ballot promised. */
+  readonly term: Term;
+  /** Raft: who got the vote in that term. Multi-Paxos: always `null`. */
+  readonly vote: ReplicaId | null;
+  /** A hint that nothing waits for: everything up to here is known committed (Multi-Paxos: chosen). */
+  readonly commit: Index;
+}
+
+/** Timeouts; the random ones are drawn from the seed in the state. */
+export interface Timing {
+  /** How often a leader lets its followers hear from it. */
+  readonly heartbeat: Milliseconds;
+  /** The shortest silence after which a follower may campaign. */
+  readonly electionMin: Milliseconds;
+  /** The longest silence after which a follower campaigns; at least `electionMin`. */
+  readonly electionMax: Milliseconds;
+}
+
+/** Bounds of memory and of messages. */
+export interface Limits {
+  /** Entries of the log held in memory, and their bytes; what is older is fetched with `load`. */
+  readonly tailEntries: number;
+  readonly tailBytes: number;
+  /** Bytes of entries in one message, unless one entry alone is larger. */
+  readonly messageBytes: number;
+  /** Messages with entries, and their bytes, under way to one peer. */
+  readonly inflightMessages: number;
+  readonly inflightBytes: number;
+  /** Bytes that a leader appends ahead of what is committed; beyond it proposals end as `busy`. */
+  readonly uncommittedBytes: number;
+  /** Bytes handed to the application and not yet reported `applied`. */
+  readonly applyBytes: number;
+  /** Bytes asked for by one `load`. */
+  readonly loadBytes: number;
+}
+
+/** Who this replica is, and how it behaves; the same for both protocols. */
+export interface ProtocolOptions {
+  readonly id: ReplicaId;
+  /** Counts the starts of this replica, 1-based and durable before it is used. */
+  readonly boot: number;
+  /** The configuration in force: the stored one, or at the first start the given one. */
+  readonly configuration: Configuration;
+  /** Any 32-bit integer, fresh at each start. */
+  readonly seed: number;
+  readonly now: Milliseconds;
+  readonly timing: Timing;
+  readonly limits: Limits;
+}
+
+/** What the storage held. All of it was made durable before it was given here. */
+export interface Recovered {
+  /** `null` when nothing was ever written. */
+  readonly hard: HardState | null;
+  /** The lowest index in storage, 1 unless trimmed. */
+  readonly first: Index;
+  /** The highest index in storage, 0 when there is none. */
+  readonly last: Index;
+  /** Run-length terms of everything in storage, ascending. */
+  readonly runs: readonly TermRun[];
+  /** The entries from `DurableCodec.tailFrom` on, ascending; in Multi-Paxos with gaps above the chosen prefix. */
+  readonly tail: readonly Entry[];
+}
+
+/** A new state, and what it wants done, in order. */
+export type Step<State, Message> = readonly [state: State, outbound: readonly Outbound<Message>[]];
+
+export interface Protocol<State, Message> {
+  /** Stored with the data, and compared: data of one protocol is refused by the other. */
+  readonly name: string;
+  /**
+   * The state of a replica that starts.
+   * @throws TypeError, RangeError when the options break their rules
+   * @throws InvariantViolation when what was recovered contradicts itself
+   */
+  init(options: ProtocolOptions, recovered: Recovered): Step<State, Message>;
+  /** @throws InvariantViolation when a message proves that safety is broken; RangeError on misuse by the host */
+  step(state: State, message: Inbound<Message>): Step<State, Message>;
+  /** When the host must deliver the next `tick` at the latest; `Infinity` when nothing is due. */
+  deadline(state: State): Milliseconds;
+  /** What an operator wants to see. */
+  status(state: State): Status;
+  /** Peer messages to bytes and back: the only door for what peers say. */
+  readonly codec: Codec<Message>;
+  /** Durable records to bytes and back: storage sees opaque records. */
+  readonly durable: DurableCodec;
+}
+
+/** @see Protocol.codec */
+export interface Codec<Message> {
+  /** An upper bound, for the writer's first allocation. */
+  sizeOf(message: Message): number;
+  write(writer: Writer, message: Message): void;
+  /** @throws Malformed for anything that `write` does not produce; allocates nothing that the bytes do not back */
+  read(reader: Reader): Message;
+}
+
+/** @see Protocol.durable */
+export interface DurableCodec {
+  encodeHard(hard: HardState): Uint8Array;
+  /** @throws Malformed */
+  decodeHard(bytes: Uint8Array): HardState;
+  /** Index and term travel beside the record. One buffer may back the records of one call. */
+  encodeEntries(entries: readonly Entry[]): readonly Uint8Array[];
+  /** @throws Malformed */
+  decodeEntry(index: Index, term: Term, bytes: Uint8Array): Entry;
+  /** From which index on `Recovered.tail` must hold everything that is stored. */
+  tailFrom(hard: HardState | null, first: Index, last: Index, limits: Limits): Index;
+}
+
+/** How far one peer is, as the leader knows it. */
+export interface PeerStatus {
+  readonly id: ReplicaId;
+  /** Everything up to here is known to be durable there. */
+  readonly match: Index;
+  /** The next index that will be sent. */
+  readonly next: Index;
+}
+
+/** What an operator wants to see, as plain data. */
+export interface Status {
+  readonly id: ReplicaId;
+  readonly role: Role;
+  readonly term: Term;
+  /** Who leads as far as this replica knows, itself included; `null` when unknown. */
+  readonly leader: ReplicaId | null;
+  readonly commit: Index;
+  /** Handed to the application, and reported applied. */
+  readonly handed: Index;
+  readonly applied: Index;
+  /** The highest index held, and up to where it is durable here. */
+  readonly last: Index;
+  readonly durable: Index;
+  /** Of a leader: the other members. Empty otherwise. */
+  readonly peers: readonly PeerStatus[];
+  /** Why the replica takes no part any more, `null` while it does. */
+  readonly fault: string | null;
+}
+
+/** `candidate` in Multi-Paxos: a proposer in Phase 1. */
+export type Role = 'follower' | 'candidate' | 'leader';
+
+/** One proposal, as the host hands it over. */
+export interface Proposal {
+  readonly request: RequestNumber;
+  readonly kind: 'command' | 'open';
+  readonly id: EntryId;
+  readonly data: Uint8Array;
+  /** It may have been sent before: a leader looks for it in its uncommitted log first. */
+  readonly retry: boolean;
+}
+
+/** Everything that can happen to a replica. */
+export type Inbound<Message> =
+  | Receive<Message>
+  | Tick
+  | Propose
+  | Read
+  | Campaign
+  | Cancel
+  | Stop
+  | Persisted
+  | StorageFailed
+  | Loaded
+  | Applied
+  | Unreachable;
+
+/** A peer's message arrived, already decoded; `from` is the peer that the transport authenticated. */
+export interface Receive<Message> {
+  readonly kind: 'receive';
+  readonly now: Milliseconds;
+  readonly from: ReplicaId;
+  readonly message: Message;
+}
+
+/** The deadline is reached. The host let queued input in first. */
+export interface Tick {
+  readonly kind: 'tick';
+  readonly now: Milliseconds;
+}
+
+/** Commands to replicate, batched. Each ends with one `resolve`; this is one attempt, and the host may try again. */
+export interface Propose {
+  readonly kind: 'propose';
+  readonly now: Milliseconds;
+  readonly proposals: readonly Proposal[];
+  /** When to give up waiting; `Infinity` for never. */
+  readonly deadline: Milliseconds;
+}
+
+/** Asks for an index at which a local read is linearizable. Ends with one `readReady` or one `resolve`. */
+export interface Read {
+  readonly kind: 'read';
+  readonly now: Milliseconds;
+  readonly request: RequestNumber;
+  readonly deadline: Milliseconds;
+}
+
+/** Try to lead now, without waiting for the own timeout. */
+export interface Campaign {
+  readonly kind: 'campaign';
+  readonly now: Milliseconds;
+}
+
+/** The callers have gone: resolve these requests `none` or `unknown`. Unknown numbers are ignored. */
+export interface Cancel {
+  readonly kind: 'cancel';
+  readonly now: Milliseconds;
+  readonly requests: readonly RequestNumber[];
+}
+
+/** Resolve everything, leave no timer; whatever arrives afterwards changes nothing. */
+export interface Stop {
+  readonly kind: 'stop';
+  readonly now: Milliseconds;
+}
+
+/** The storage has made every persist up to `seq` durable. */
+export interface Persisted {
+  readonly kind: 'persisted';
+  readonly now: Milliseconds;
+  readonly seq: Seq;
+}
+
+/** The storage will never complete: stop voting, step down, halt. */
+export interface StorageFailed {
+  readonly kind: 'storageFailed';
+  readonly now: Milliseconds;
+  readonly reason: string;
+}
+
+/** Answers a `load`: entries from its `from` on, without a gap, fewer than asked for if they are large. */
+export interface Loaded {
+  readonly kind: 'loaded';
+  readonly now: Milliseconds;
+  readonly id: number;
+  /** Empty when nothing of that range is stored any more. */
+  readonly entries: readonly Entry[];
+}
+
+/** The application has applied everything up to `index`. */
+export interface Applied {
+  readonly kind: 'applied';
+  readonly now: Milliseconds;
+  readonly index: Index;
+}
+
+/** The transport lost its connection to a peer: a hint, never needed for safety or liveness. */
+export interface Unreachable {
+  readonly kind: 'unreachable';
+  readonly now: Milliseconds;
+  readonly peer: ReplicaId;
+}
+
+/** Everything a replica can want done. */
+export type Outbound<Message> =
+  | Send<Message>
+  | Persist
+  | Commit
+  | Resolve
+  | ReadReady
+  | Load
+  | MembersChanged
+  | EventRaised;
+
+/** `control`: small and urgent, never behind `bulk`. */
+export type Lane = 'control' | 'bulk';
+
+/** Deliver to a peer, at the earliest when persist `after` is durable. May be lost, reordered, duplicated. */
+export interface Send<Message> {
+  readonly kind: 'send';
+  readonly to: ReplicaId;
+  readonly message: Message;
+  /** The newest persist that the message's truth rests on, whichever step issued it; 0: send now. */
+  readonly after: Seq;
+  readonly lane: Lane;
+}
+
+/**
+ * Make durable, atomically and in order. Persists form one lossless lane with rising `seq`. The naive host
+ * waits for each before it handles the next outbound message; the fast one writes in the background, sends at
+ * once whatever has `after` ≤ durable, holds back the rest, and reports `persisted`.
+ */
+export interface Persist {
+  readonly kind: 'persist';
+  readonly seq: Seq;
+  readonly ops: readonly PersistOp[];
+}
+
+/** `put`: the last writer of an index wins, gaps allowed. `truncate`: drop `from` and all above (Raft only). */
+export type PersistOp =
+  | { readonly kind: 'hard'; readonly hard: HardState }
+  | { readonly kind: 'put'; readonly entries: readonly Entry[] }
+  | { readonly kind: 'truncate'; readonly from: Index };
+
+/** Hand to the application: in order, once per start, without a gap. Does not wait for the local disk. */
+export interface Commit {
+  readonly kind: 'commit';
+  readonly entries: readonly Entry[];
+}
+
+/** The one answer to each of these requests. */
+export interface Resolve {
+  readonly kind: 'resolve';
+  readonly requests: readonly RequestNumber[];
+  readonly outcome: Outcome;
+}
+
+/**
+ * How a request ended. `committed`: it is in the log for good. `none`: provably without effect. `unknown`: it
+ * may still take effect. The reason says why, and `leader` whom to ask if that is known.
+ */
+export type Outcome =
+  | { readonly kind: 'committed' }
+  | { readonly kind: 'none'; readonly reason: Reason; readonly leader: ReplicaId | null }
+  | { readonly kind: 'unknown'; readonly reason: Reason; readonly leader: ReplicaId | null };
+
+/**
+ * - `noLeader`: none is known. `notLeader`: the one asked does not lead (any more).
+ * - `busy`: over a limit; a pause, not a fate.
+ * - `superseded`: another entry was committed in its place.
+ * - `leaderChanged`: who had it no longer leads, or lost it.
+ * - `deadline`, `cancelled`, `stopped`, `storageFailed`: the wait ended here.
+ */
+export type Reason =
+  | 'noLeader'
+  | 'notLeader'
+  | 'busy'
+  | 'superseded'
+  | 'leaderChanged'
+  | 'deadline'
+  | 'cancelled'
+  | 'stopped'
+  | 'storageFailed';
+
+/** Serve this read once everything up to `index` is applied. */
+export interface ReadReady {
+  readonly kind: 'readReady';
+  readonly request: RequestNumber;
+  readonly index: Index;
+}
+
+/** The core needs entries that it no longer holds; answered by `loaded` with the same id. */
+export interface Load {
+  readonly kind: 'load';
+  readonly id: number;
+  readonly from: Index;
+  readonly to: Index;
+  readonly maxBytes: number;
+}
+
+/** Whom the transport must reach from now on. */
+export interface MembersChanged {
+  readonly kind: 'members';
+  readonly members: readonly Member[];
+}
+
+/** For people and for tracing; nothing depends on it. */
+export interface EventRaised {
+  readonly kind: 'event';
+  readonly event: CoreEvent;
+}
+
+/** `fence`: of a leader, the index of the entry by which its leadership takes effect once applied; only grows. */
+export type CoreEvent =
+  | {
+      readonly kind: 'role';
+      readonly role: Role;
+      readonly term: Term;
+      readonly leader: ReplicaId | null;
+      readonly fence: Index | null;
+    }
+  | { readonly kind: 'fault'; readonly reason: string };

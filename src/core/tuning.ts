@@ -1,0 +1,65 @@
+/** Timeouts and bounds with their defaults, which fit an event loop, and how a protocol is chosen for a replica. */
+
+import type { Limits, Protocol, Timing } from './protocol.js';
+
+export const defaultTiming: Timing = { heartbeat: 150, electionMin: 1000, electionMax: 2000 };
+
+const MIB = 1024 * 1024;
+
+export const defaultLimits: Limits = {
+  tailEntries: 4096,
+  tailBytes: 4 * MIB,
+  messageBytes: 48 * 1024,
+  inflightMessages: 64,
+  inflightBytes: 4 * MIB,
+  uncommittedBytes: 64 * MIB,
+  applyBytes: 4 * MIB,
+  loadBytes: MIB,
+};
+
+/** What a user may set of a protocol; everything else has its default. */
+export interface Tuning {
+  /** Milliseconds. */
+  readonly timing?: Partial<Timing>;
+  readonly limits?: Partial<Limits>;
+}
+
+/** A protocol with its settings: what `createReplica` takes. */
+export interface ProtocolChoice {
+  readonly protocol: Protocol<unknown, unknown>;
+  readonly timing: Timing;
+  readonly limits: Limits;
+}
+
+function merged<T extends object>(what: string, defaults: T, given: Partial<T> | undefined, max: number): T {
+  const result: T = { ...defaults };
+  for (const name of Object.keys(given ?? {}) as (keyof T & string)[]) {
+    if (!(name in defaults)) throw new RangeError(`${what}.${name}: no such setting`);
+    const value = given?.[name] as unknown;
+    if (value === undefined) continue;
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1 || value > max) {
+      throw new RangeError(`${what}.${name}: expected a whole number from 1 to ${max}, got ${String(value)}`);
+    }
+    result[name] = value as T[keyof T & string];
+  }
+  return result;
+}
+
+/**
+ * A protocol with these settings.
+ * @throws RangeError that names the setting and what was expected
+ */
+export function choose<S, M>(protocol: Protocol<S, M>, tuning: Tuning = {}): ProtocolChoice {
+  for (const name of Object.keys(tuning)) {
+    if (name !== 'timing' && name !== 'limits') throw new RangeError(`${name}: no such setting of ${protocol.name}`);
+  }
+  const timing = merged('timing', defaultTiming, tuning.timing, 2 ** 31 - 1);
+  if (timing.electionMax < timing.electionMin) {
+    throw new RangeError(`timing.electionMax: expected at least electionMin (${timing.electionMin})`);
+  }
+  if (timing.electionMin < 2 * timing.heartbeat) {
+    throw new RangeError(`timing.electionMin: expected at least twice the heartbeat (${timing.heartbeat})`);
+  }
+  const limits = merged('limits', defaultLimits, tuning.limits, 2 ** 40);
+  return { protocol: protocol as Protocol<unknown, unknown>, timing, limits };
+}

@@ -1,0 +1,41 @@
+/** Time as the shell sees it; replaced by a fake in tests. */
+
+/** A pending timer or deferred call. */
+export interface Cancellable {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Monotonic milliseconds, with fractions. Never the wall clock. */
+  now(): number;
+  /** Calls back once, not before `delay` milliseconds have passed; any delay is allowed, it is clamped below 2^31. */
+  after(delay: number, callback: () => void): Cancellable;
+  /** Calls back in a coming turn of the event loop, after input that is already queued. */
+  soon(callback: () => void): Cancellable;
+}
+
+/** The globals used, declared here because the folder is checked without the types of any platform. */
+interface Platform {
+  performance: { now(): number };
+  setTimeout(callback: () => void, delay: number): unknown;
+  clearTimeout(timer: unknown): void;
+  setImmediate?(callback: () => void): unknown;
+  clearImmediate?(timer: unknown): void;
+}
+
+const LONGEST_DELAY = 2 ** 31 - 1;
+
+/** The clock of Node, Deno, Bun and browsers. */
+export function systemClock(): Clock {
+  const platform = globalThis as unknown as Platform;
+  const after = (delay: number, callback: () => void): Cancellable => {
+    const timer = platform.setTimeout(callback, Math.min(Math.max(0, Math.ceil(delay)), LONGEST_DELAY));
+    return { cancel: () => platform.clearTimeout(timer) };
+  };
+  const soon = (callback: () => void): Cancellable => {
+    if (platform.setImmediate === undefined || platform.clearImmediate === undefined) return after(0, callback);
+    const timer = platform.setImmediate(callback);
+    return { cancel: () => platform.clearImmediate?.(timer) };
+  };
+  return { now: () => platform.performance.now(), after, soon };
+}

@@ -1,0 +1,65 @@
+/**
+ * Where a replica keeps what must survive a crash. Records are opaque to a storage, but for an entry's index
+ * and term, by which it finds and describes them. Nothing here knows a protocol.
+ */
+
+/** One entry as a storage keeps it. */
+export interface StoredEntry {
+  /** 1-based, a safe integer. */
+  readonly index: number;
+  /** A safe integer ≥ 1. */
+  readonly term: number;
+  readonly data: Uint8Array;
+}
+
+/** The terms of consecutive stored entries: `from` is the first index of the run. */
+export interface StoredRun {
+  readonly from: number;
+  readonly term: number;
+}
+
+/** What `open` found, all of it durable by now. */
+export interface Opened {
+  /** How often this data was opened, this time included; durable before `open` resolves. */
+  readonly boot: number;
+  /** What `set` last wrote, by key. */
+  readonly values: ReadonlyMap<string, Uint8Array>;
+  /** The lowest and the highest stored index; 0 and 0 when there is no entry. */
+  readonly first: number;
+  readonly last: number;
+  /** The terms of all stored entries, ascending by index. Indexes in a gap belong to the run before it. */
+  readonly runs: readonly StoredRun[];
+}
+
+/** One change. `set` replaces a small named value; `put` writes entries, the last writer of an index wins. */
+export type StorageOp =
+  | { readonly kind: 'set'; readonly key: string; readonly value: Uint8Array }
+  | { readonly kind: 'put'; readonly entries: readonly StoredEntry[] }
+  /** Drop the entries at `from` and above. */
+  | { readonly kind: 'truncate'; readonly from: number };
+
+/**
+ * Duties of an implementation:
+ *
+ * - `open` is called once, before anything else. It repairs a torn last write, makes durable whatever it returns
+ *   before it resolves (what a killed process wrote may sit in the page cache only), and counts the boot.
+ *   It refuses data that another open storage holds (`ERR_STORAGE_LOCKED`), and data that does not verify
+ *   (`ERR_STORAGE_CORRUPT`): damage is never a silent loss.
+ * - `write` makes all its operations durable, atomically and in order, and only then resolves. Calls may overlap;
+ *   they take effect in the order of the calls, and a later one never resolves before an earlier one. The bytes
+ *   given belong to the storage until it resolves, and are not changed by the caller.
+ * - Indexes may leave gaps, be overwritten, and be put again after a truncate.
+ * - After a failed write or sync every later `write` rejects with `ERR_STORAGE_FAILED`; a sync is never retried.
+ * - `read` gives entries in ascending order as of the latest `write` call that resolved; it may or may not show
+ *   later ones. It gives at least one entry when there is one in the range, and stops before `maxBytes` of data
+ *   otherwise. Gaps are left out. What it gives is the caller's: a view of a fresh buffer.
+ * - `close` waits for writes under way, releases the data, and may be called more than once.
+ * - All errors are `ConsensusError`s.
+ */
+export interface Storage {
+  open(): Promise<Opened>;
+  write(ops: readonly StorageOp[]): Promise<void>;
+  /** Entries with `from` ≤ index ≤ `to`. */
+  read(from: number, to: number, maxBytes: number): Promise<readonly StoredEntry[]>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,63 @@
+import { readdirSync } from 'node:fs';
+import { defineConfig } from 'tsup';
+
+/** `prefix + path below folder` → source file, for every source file below `folder`, if there is one. */
+function programsIn(folder: string, prefix: string): Record<string, string> {
+  const programs: Record<string, string> = {};
+  try {
+    for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+      const name = path.replaceAll('\\', '/');
+      if (name.endsWith('.ts')) programs[prefix + name.slice(0, -'.ts'.length)] = `${folder}/${name}`;
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  return programs;
+}
+
+/**
+ * What is run from the repository: `.build/<example>/…`, `.build/bench/…`, and `.build/programs/…` for tests that
+ * need a process of their own. The package stays outside, so that they run against what is shipped.
+ */
+const programs = {
+  ...programsIn('examples', ''),
+  ...programsIn('test/bench', 'bench/'),
+  ...programsIn('test/programs', 'programs/'),
+};
+
+export default defineConfig([
+  {
+    name: 'package',
+    entry: {
+      index: 'src/index.ts',
+      node: 'src/node.ts',
+      'raft/index': 'src/raft/index.ts',
+      'multipaxos/index': 'src/multipaxos/index.ts',
+    },
+    outDir: 'dist',
+    format: ['esm', 'cjs'],
+    // One copy of what the entries share, so that `instanceof` and brands hold between subpaths.
+    splitting: true,
+    dts: true,
+    target: 'es2022',
+    platform: 'neutral',
+    external: [/^node:/],
+    clean: true,
+  },
+  ...(Object.keys(programs).length === 0
+    ? []
+    : [
+        {
+          name: 'programs',
+          entry: programs,
+          outDir: '.build',
+          format: 'esm' as const,
+          // A program finds its siblings by `import.meta.url`: each is one file where its source would be.
+          splitting: false,
+          target: 'node20',
+          external: [/^quorate($|\/)/],
+          sourcemap: 'inline' as const,
+          clean: true,
+        },
+      ]),
+]);

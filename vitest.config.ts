@@ -1,0 +1,26 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const source = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+const report = process.env['TEST_REPORT'];
+
+export default defineConfig({
+  resolve: {
+    // The package by its own name, without a build.
+    alias: [
+      { find: /^quorate$/, replacement: source('index.ts') },
+      { find: /^quorate\/node$/, replacement: source('node.ts') },
+      { find: /^quorate\/raft$/, replacement: source('raft/index.ts') },
+      { find: /^quorate\/multipaxos$/, replacement: source('multipaxos/index.ts') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    // With TEST_REPORT=<file> the counts are written there too, for a program to read.
+    reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
+  },
+});
