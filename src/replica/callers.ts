@@ -1,0 +1,74 @@
+/** Promises of callers: each is settled once, by what the driver says about its number. */
+
+import type { Failure } from './driver-state.js';
+import { ConsensusError } from './errors.js';
+import type { Signal } from './leadership.js';
+import type { StoredResult } from './request-table.js';
+
+/** What becomes of a caller when its wait ends well. */
+export interface Settlers {
+  settle?(result: StoredResult, index: number): void;
+  serve?(index: number): void;
+}
+
+interface Waiter extends Settlers {
+  fail(failure: Failure): void;
+  /** Stops listening to the signal. */
+  release(): void;
+}
+
+/** The caller's signal ended the wait before anything was asked. */
+export function abortError(signal: Signal): ConsensusError {
+  const message = 'the signal was aborted before the request was made';
+  return new ConsensusError(message, { code: 'ERR_TIMEOUT', retryable: true, cause: signal.reason });
+}
+
+const RETRYABLE = new Set(['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_BUSY', 'ERR_OUTCOME_UNKNOWN']);
+
+/** A failure as users catch it. */
+export function errorOf({ code, outcome, message }: Failure, signal: Signal | undefined): ConsensusError {
+  const cause = signal?.aborted === true ? { cause: signal.reason } : {};
+  return new ConsensusError(message, { code, outcome, retryable: RETRYABLE.has(code), ...cause });
+}
+
+export class Callers {
+  private readonly waiters = new Map<number, Waiter>();
+  private last = 0;
+
+  /** Books a caller. `onAbort` is called with its number when its signal aborts first. */
+  add(
+    signal: Signal | undefined,
+    settlers: Settlers,
+    reject: (error: unknown) => void,
+    onAbort: (call: number) => void,
+  ): number {
+    const call = ++this.last;
+    const abort = (): void => onAbort(call);
+    signal?.addEventListener('abort', abort, { once: true });
+    this.waiters.set(call, {
+      ...settlers,
+      fail: (failure) => reject(errorOf(failure, signal)),
+      release: () => signal?.removeEventListener('abort', abort),
+    });
+    return call;
+  }
+
+  private take(call: number): Waiter | undefined {
+    const waiter = this.waiters.get(call);
+    this.waiters.delete(call);
+    waiter?.release();
+    return waiter;
+  }
+
+  answer(call: number, result: StoredResult, index: number): void {
+    this.take(call)?.settle?.(result, index);
+  }
+
+  serve(calls: readonly number[], index: number): void {
+    for (const call of calls) this.take(call)?.serve?.(index);
+  }
+
+  fail(calls: readonly number[], failure: Failure): void {
+    for (const call of calls) this.take(call)?.fail(failure);
+  }
+}

@@ -1,0 +1,181 @@
+/** What `createReplica` takes, and its validation: every mistake is named, before anything is opened. */
+
+import {
+  configurationOf,
+  defaultConstants,
+  isReplicaId,
+  type Configuration,
+  type Constants,
+} from '../core/members.js';
+import type { ProtocolChoice } from '../core/tuning.js';
+import { systemClock, type Clock } from './clock.js';
+import type { ReplicaEvent } from './driver-state.js';
+import { invalidArgument } from './errors.js';
+import { jsonCodec, type StateMachine, type ValueCodec } from './state-machine.js';
+import type { Storage } from './storage.js';
+import type { Transport } from './transport.js';
+
+/** Any state machine, whatever its types; the types of a replica follow from it. */
+export type AnyMachine = StateMachine<any, any, any>;
+export type CommandOf<M extends AnyMachine> = Parameters<M['apply']>[0];
+export type ResultOf<M extends AnyMachine> = ReturnType<M['apply']>;
+
+export interface ReplicaOptions<M extends AnyMachine> {
+  /** This replica's name; one of `members`. */
+  readonly id: string;
+  /** Every member's name and address, itself included: the same on all members at their first start. */
+  readonly members: Readonly<Record<string, string>>;
+  /** `raft()` or `multipaxos()`. */
+  readonly protocol: ProtocolChoice;
+  readonly transport: Transport;
+  readonly storage: Storage;
+  readonly machine: M;
+  /** Name of the cluster, printable ASCII, at most 128; by default a hash of the initial members. */
+  readonly cluster?: string;
+  /** Needed once, at the first start of a cluster of one: it has nobody to tell a lost disk from a first start. */
+  readonly bootstrap?: boolean;
+  /** Milliseconds after which a request without a signal ends; 30,000 by default. */
+  readonly requestTimeout?: number;
+  /** How many requests may wait on this replica before more fail as busy; 16,384 by default. */
+  readonly maxWaiting?: number;
+  /** How commands travel; JSON by default. */
+  readonly codec?: ValueCodec<CommandOf<M>>;
+  /** How results and reasons of rejection are kept; JSON by default. */
+  readonly resultCodec?: ValueCodec<ResultOf<M>>;
+  /** Constants of a new cluster; the stored ones rule afterwards. */
+  readonly constants?: Partial<Constants>;
+  /** Told of everything from the very start on; must not throw. See also `Replica.on`. */
+  readonly onEvent?: (event: ReplicaEvent) => void;
+  /** Replaced in tests. */
+  readonly clock?: Clock;
+  /** Any 32-bit integer; random by default. Replaced in tests. */
+  readonly seed?: number;
+}
+
+/** The options, checked and complete. */
+export interface CheckedOptions<M extends AnyMachine> {
+  readonly id: string;
+  readonly configuration: Configuration;
+  readonly protocol: ProtocolChoice;
+  readonly transport: Transport;
+  readonly storage: Storage;
+  readonly machine: M;
+  readonly cluster: string | undefined;
+  readonly bootstrap: boolean;
+  readonly requestTimeout: number;
+  readonly maxWaiting: number;
+  readonly codec: ValueCodec<unknown>;
+  readonly resultCodec: ValueCodec<unknown>;
+  readonly onEvent: ((event: ReplicaEvent) => void) | undefined;
+  readonly clock: Clock;
+  readonly seed: number | undefined;
+}
+
+const KNOWN = new Set([
+  'id',
+  'members',
+  'protocol',
+  'transport',
+  'storage',
+  'machine',
+  'cluster',
+  'bootstrap',
+  'requestTimeout',
+  'maxWaiting',
+  'codec',
+  'resultCodec',
+  'constants',
+  'onEvent',
+  'clock',
+  'seed',
+]);
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+}
+
+function checkMethods(name: string, value: unknown, methods: readonly string[], hint: string): void {
+  const holder = value as Record<string, unknown> | null | undefined;
+  const missing = methods.find((method) => typeof holder?.[method] !== 'function');
+  if (missing !== undefined) throw invalidArgument(`${name}: expected ${hint} (it has no ${missing}())`);
+}
+
+function checkNumber(name: string, value: unknown, min: number, max: number): void {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min || value > max) {
+    throw invalidArgument(`${name}: expected a whole number from ${min} to ${max}, got ${shown(value)}`);
+  }
+}
+
+function checkParts(options: ReplicaOptions<AnyMachine>): void {
+  const choice = options.protocol as ProtocolChoice | undefined;
+  if (typeof choice?.protocol?.step !== 'function') throw invalidArgument('protocol: expected raft() or multipaxos()');
+  const transport = ['start', 'send', 'setPeers', 'stop'];
+  checkMethods('transport', options.transport, transport, 'a transport like tcpTransport()');
+  checkMethods('storage', options.storage, ['open', 'write', 'read', 'close'], 'a storage like fileStorage(directory)');
+  checkMethods('machine', options.machine, ['apply', 'snapshot', 'restore'], 'a state machine');
+  if (options.codec !== undefined) checkMethods('codec', options.codec, ['encode', 'decode'], 'a value codec');
+  if (options.resultCodec !== undefined) {
+    checkMethods('resultCodec', options.resultCodec, ['encode', 'decode'], 'a value codec');
+  }
+}
+
+function checkScalars(options: ReplicaOptions<AnyMachine>): void {
+  const { cluster, bootstrap, requestTimeout, maxWaiting, seed, onEvent } = options;
+  if (cluster !== undefined && (typeof cluster !== 'string' || !/^[\x21-\x7e]{1,128}$/.test(cluster))) {
+    throw invalidArgument(`cluster: expected 1 to 128 printable ASCII characters, got ${shown(cluster)}`);
+  }
+  if (bootstrap !== undefined && typeof bootstrap !== 'boolean') {
+    throw invalidArgument(`bootstrap: expected true or false, got ${shown(bootstrap)}`);
+  }
+  if (requestTimeout !== undefined) checkNumber('requestTimeout', requestTimeout, 1, 2 ** 31 - 1);
+  if (maxWaiting !== undefined) checkNumber('maxWaiting', maxWaiting, 1, 2 ** 24);
+  if (seed !== undefined) checkNumber('seed', seed, -(2 ** 31), 2 ** 32 - 1);
+  if (onEvent !== undefined && typeof onEvent !== 'function') throw invalidArgument('onEvent: expected a function');
+}
+
+function checkMembers(options: ReplicaOptions<AnyMachine>): Configuration {
+  const { id, members, constants } = options;
+  if (!isReplicaId(id)) throw invalidArgument(`id: expected 1 to 64 of A-Z a-z 0-9 . _ -, got ${shown(id)}`);
+  if (typeof members !== 'object' || members === null || Array.isArray(members)) {
+    throw invalidArgument(`members: expected an object of addresses by id, got ${shown(members)}`);
+  }
+  if (!Object.hasOwn(members, id)) throw invalidArgument(`members: expected ${id} itself among them`);
+  const addresses = Object.values(members);
+  const twice = addresses.find((address, at) => addresses.indexOf(address) !== at);
+  if (twice !== undefined) throw invalidArgument(`members: the address ${shown(twice)} stands there twice`);
+  for (const name of Object.keys(constants ?? {})) {
+    if (!(name in defaultConstants)) throw invalidArgument(`constants.${name}: no such constant`);
+  }
+  try {
+    return configurationOf(members, { ...defaultConstants, ...constants });
+  } catch (error) {
+    throw invalidArgument((error as Error).message);
+  }
+}
+
+/** @throws ConsensusError with code ERR_INVALID_ARGUMENT that names the option and what was expected */
+export function checkOptions<M extends AnyMachine>(options: ReplicaOptions<M>): CheckedOptions<M> {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options: expected an object');
+  const unknown = Object.keys(options).find((name) => !KNOWN.has(name));
+  if (unknown !== undefined) throw invalidArgument(`${unknown}: no such option`);
+  const configuration = checkMembers(options);
+  checkParts(options);
+  checkScalars(options);
+  return {
+    id: options.id,
+    configuration,
+    protocol: options.protocol,
+    transport: options.transport,
+    storage: options.storage,
+    machine: options.machine,
+    cluster: options.cluster,
+    bootstrap: options.bootstrap ?? false,
+    requestTimeout: options.requestTimeout ?? 30_000,
+    maxWaiting: options.maxWaiting ?? 16_384,
+    codec: (options.codec ?? jsonCodec()) as ValueCodec<unknown>,
+    resultCodec: (options.resultCodec ?? jsonCodec()) as ValueCodec<unknown>,
+    onEvent: options.onEvent,
+    clock: options.clock ?? systemClock(),
+    seed: options.seed,
+  };
+}

@@ -1,0 +1,328 @@
+/** What users hold: one replica of a cluster. Promises on the outside, the loop of `host.ts` inside. */
+
+import { Callers, abortError, errorOf } from './callers.js';
+import { refusalOf } from './calls.js';
+import type { Call, ReplicaEvent, ReplicaStatus } from './driver-state.js';
+import { Emitter, rethrowApart, type Listener } from './emitter.js';
+import { CommandRejected, ConsensusError, invalidArgument } from './errors.js';
+import { Host } from './host.js';
+import { LeadershipView, type Leadership, type PlatformSignal, type Signal } from './leadership.js';
+import { MachineRunner } from './machine-runner.js';
+import { openData } from './opening.js';
+import {
+  checkOptions,
+  type AnyMachine,
+  type CheckedOptions,
+  type CommandOf,
+  type ReplicaOptions,
+  type ResultOf,
+} from './options.js';
+import type { Transport } from './transport.js';
+
+/** For every request: when to stop waiting. */
+export interface RequestOptions {
+  /** Without one, a request ends after `requestTimeout`. */
+  readonly signal?: PlatformSignal;
+}
+
+/** How fresh a read must be. */
+export interface ReadOptions extends RequestOptions {
+  /** `linearizable` (the default) sees every write acknowledged before it; `stale` sees what is applied here. */
+  readonly consistency?: 'linearizable' | 'stale';
+  /** Of a stale read: wait until this index is applied here. */
+  readonly minIndex?: number;
+}
+
+/** A result with the index of its entry: what `minIndex` of a stale read takes. */
+export interface WithIndex<T> {
+  readonly result: T;
+  readonly index: number;
+}
+
+/** One replica of a cluster, made by `createReplica`. */
+export interface Replica<M extends AnyMachine = AnyMachine> extends AsyncDisposable {
+  /**
+   * Replicates a command; resolves with the machine's result once it is applied here. Any member may propose. The
+   * wait ends with `signal`, or after `requestTimeout`.
+   *
+   * Throws a ConsensusError at once for what can never work: ERR_INVALID_ARGUMENT, ERR_NOT_SERIALIZABLE,
+   * ERR_TOO_LARGE, ERR_CLOSED. Rejects with CommandRejected when the machine refused, otherwise with a
+   * ConsensusError whose `outcome` says whether the command may still take effect: ERR_OUTCOME_UNKNOWN,
+   * ERR_NO_LEADER, ERR_TIMEOUT, ERR_BUSY, ERR_CLOSED, ERR_STORAGE_FAILED, ERR_APPLY_FAILED, ERR_LOST_IDENTITY.
+   */
+  propose(command: CommandOf<M>, options: RequestOptions & { readonly meta: true }): Promise<WithIndex<ResultOf<M>>>;
+  propose(command: CommandOf<M>, options?: RequestOptions & { readonly meta?: false }): Promise<ResultOf<M>>;
+  /**
+   * Reads the machine through `reader`, which must not change it. Linearizable unless asked otherwise, and on any
+   * member. Rejects with what `reader` throws, or with a ConsensusError: ERR_TIMEOUT, ERR_BUSY, ERR_CLOSED,
+   * ERR_STORAGE_FAILED, ERR_APPLY_FAILED, ERR_LOST_IDENTITY.
+   */
+  read<T>(reader: (machine: M) => T, options?: ReadOptions): Promise<T>;
+  /** Resolves once a leader is known and this replica may take part. */
+  ready(options?: RequestOptions): Promise<void>;
+  /** The current leadership, then each change of it; ends when the replica is closed. */
+  leadership(): AsyncGenerator<Leadership, void, undefined>;
+  /** What an operator wants to see, now. */
+  status(): ReplicaStatus;
+  /** Listens for events of one kind. Gives the function that stops listening. */
+  on<K extends ReplicaEvent['kind']>(kind: K, listener: Listener<K>): () => void;
+  /** Tries to lead now, without waiting for a timeout. */
+  campaign(): void;
+  /** Ends every request, stops transport and storage, leaves no handle. May be called more than once. */
+  close(): Promise<void>;
+}
+
+function checkRequest(options: object, known: readonly string[]): Signal | undefined {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options: expected an object');
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined) throw invalidArgument(`${unknown}: no such option`);
+  const { signal } = options as { signal?: Signal };
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
+    throw invalidArgument('signal: expected an AbortSignal');
+  }
+  return signal;
+}
+
+/** The index that a stale read waits for; `null` for a linearizable read. */
+function staleIndex({ consistency = 'linearizable', minIndex }: ReadOptions): number | null {
+  if (consistency !== 'linearizable' && consistency !== 'stale') {
+    throw invalidArgument(`consistency: expected 'linearizable' or 'stale', got ${String(consistency)}`);
+  }
+  if (minIndex !== undefined && (consistency !== 'stale' || !Number.isSafeInteger(minIndex) || minIndex < 0)) {
+    throw invalidArgument(`minIndex: expected an index, with consistency 'stale'`);
+  }
+  return consistency === 'stale' ? (minIndex ?? 0) : null;
+}
+
+class HostedReplica<M extends AnyMachine> implements Replica<M> {
+  readonly host: Host;
+  private readonly checked: CheckedOptions<M>;
+  private readonly runner: MachineRunner;
+  private readonly callers = new Callers();
+  private readonly emitter = new Emitter();
+  private readonly view = new LeadershipView();
+  private readonly readyWaiters = new Set<() => void>();
+  private newCommands: (Call & { readonly data: Uint8Array })[] = [];
+  private newReads: Call[] = [];
+  private flushing = false;
+  private closing: Promise<void> | null = null;
+
+  constructor(checked: CheckedOptions<M>, runner: MachineRunner) {
+    this.checked = checked;
+    this.runner = runner;
+    this.host = new Host(checked, runner, {
+      answer: (call, result, index) => this.callers.answer(call, result, index),
+      serve: (calls, index) => this.callers.serve(calls, index),
+      fail: (calls, failure) => this.callers.fail(calls, failure),
+      tell: (event) => this.tell(event),
+    });
+  }
+
+  tell(event: ReplicaEvent): void {
+    if (event.kind === 'role') this.view.followed(event);
+    if (event.kind === 'leadership') this.view.led(event, this.checked.id);
+    try {
+      this.checked.onEvent?.(event);
+    } catch (error) {
+      rethrowApart(error);
+    }
+    this.emitter.emit(event);
+    if (this.readyWaiters.size > 0) this.checked.clock.soon(() => this.lookReady());
+  }
+
+  private lookReady(): void {
+    for (const look of this.readyWaiters) look();
+  }
+
+  private assertOpen(): void {
+    if (this.closing !== null) throw new ConsensusError('the replica is closed', { code: 'ERR_CLOSED' });
+  }
+
+  /** What callers ask for within one turn goes to the driver together. */
+  private flushSoon(): void {
+    if (this.flushing) return;
+    this.flushing = true;
+    this.checked.clock.soon(() => this.flush());
+  }
+
+  private flush(): void {
+    this.flushing = false;
+    const { newCommands, newReads } = this;
+    this.newCommands = [];
+    this.newReads = [];
+    if (newCommands.length > 0) this.host.dispatch({ kind: 'propose', commands: newCommands });
+    if (newReads.length > 0) this.host.dispatch({ kind: 'read', calls: newReads, minIndex: null });
+  }
+
+  private cancel(call: number): void {
+    this.flush();
+    this.host.dispatch({ kind: 'cancel', calls: [call] });
+  }
+
+  private deadline(signal: Signal | undefined): number {
+    return signal === undefined ? this.host.now + this.checked.requestTimeout : Infinity;
+  }
+
+  propose(
+    command: CommandOf<M>,
+    options: RequestOptions & { readonly meta: true },
+  ): Promise<WithIndex<ResultOf<M>>>;
+  propose(command: CommandOf<M>, options?: RequestOptions & { readonly meta?: false }): Promise<ResultOf<M>>;
+  propose(
+    command: CommandOf<M>,
+    options: RequestOptions & { readonly meta?: boolean } = {},
+  ): Promise<ResultOf<M> | WithIndex<ResultOf<M>>> {
+    this.assertOpen();
+    const signal = checkRequest(options, ['signal', 'meta']);
+    const data = this.encode(command);
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) return reject(abortError(signal));
+      const settle: Parameters<Callers['add']>[1]['settle'] = (stored, index) => {
+        const value = this.runner.give(stored) as ResultOf<M>;
+        if (stored.rejected) reject(new CommandRejected(value));
+        else resolve(options.meta === true ? { result: value, index } : value);
+      };
+      const call = this.callers.add(signal, { settle }, reject, (gone) => this.cancel(gone));
+      this.newCommands.push({ call, deadline: this.deadline(signal), data });
+      this.flushSoon();
+    });
+  }
+
+  private encode(command: CommandOf<M>): Uint8Array {
+    let data: Uint8Array;
+    try {
+      data = this.checked.codec.encode(command);
+    } catch (error) {
+      const message = `the command cannot be encoded: ${(error as Error).message}`;
+      throw new ConsensusError(message, { code: 'ERR_NOT_SERIALIZABLE', cause: error });
+    }
+    const limit = this.host.state.options.configuration.constants.maxEntryBytes;
+    if (data.length <= limit) return data;
+    const message = `the command takes ${data.length} bytes, and the cluster's limit is ${limit}`;
+    throw new ConsensusError(message, { code: 'ERR_TOO_LARGE' });
+  }
+
+  read<T>(reader: (machine: M) => T, options: ReadOptions = {}): Promise<T> {
+    this.assertOpen();
+    if (typeof reader !== 'function') throw invalidArgument('read: expected a function of the machine');
+    const signal = checkRequest(options, ['signal', 'consistency', 'minIndex']);
+    const minIndex = staleIndex(options);
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) return reject(abortError(signal));
+      const serve = (): void => {
+        try {
+          resolve(reader(this.checked.machine));
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const call = this.callers.add(signal, { serve }, reject, (gone) => this.cancel(gone));
+      const booked = { call, deadline: this.deadline(signal) };
+      if (minIndex !== null) return this.host.dispatch({ kind: 'read', calls: [booked], minIndex });
+      this.newReads.push(booked);
+      this.flushSoon();
+    });
+  }
+
+  ready(options: RequestOptions = {}): Promise<void> {
+    this.assertOpen();
+    const signal = checkRequest(options, ['signal']);
+    return new Promise((resolve, reject) => {
+      const end = (finish: () => void): void => {
+        this.readyWaiters.delete(look);
+        signal?.removeEventListener('abort', onAbort);
+        finish();
+      };
+      const onAbort = (): void => end(() => reject(abortError(signal as Signal)));
+      const look = (): void => {
+        const { state } = this.host;
+        const refusal = refusalOf(state);
+        if (refusal !== null) end(() => reject(errorOf(refusal, signal)));
+        else if (state.phase === 'running' && state.leader !== null) end(resolve);
+      };
+      if (signal?.aborted === true) return onAbort();
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.readyWaiters.add(look);
+      look();
+    });
+  }
+
+  leadership(): AsyncGenerator<Leadership, void, undefined> {
+    return this.view.follow();
+  }
+
+  status(): ReplicaStatus {
+    return this.host.status();
+  }
+
+  on<K extends ReplicaEvent['kind']>(kind: K, listener: Listener<K>): () => void {
+    return this.emitter.on(kind, listener);
+  }
+
+  campaign(): void {
+    this.assertOpen();
+    this.host.dispatch({ kind: 'campaign' });
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  private async end(): Promise<void> {
+    this.flush();
+    const stopped = this.host.stop();
+    this.view.end();
+    this.lookReady();
+    await stopped;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** What a message costs beside the largest entry, generously. */
+const MESSAGE_OVERHEAD = 1024;
+
+function checkMessageSize(transport: Transport, maxEntryBytes: number): void {
+  const needed = maxEntryBytes + MESSAGE_OVERHEAD;
+  if (transport.maxMessageBytes >= needed) return;
+  throw invalidArgument(
+    `transport: expected maxMessageBytes of at least ${needed}, for entries of ${maxEntryBytes} bytes; ` +
+      `it takes ${transport.maxMessageBytes}`,
+  );
+}
+
+async function open<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<Replica<M>> {
+  const { transport, storage, machine, codec, resultCodec, id } = checked;
+  try {
+    const opening = await openData(checked);
+    const { configuration, cluster, incarnation } = opening.options;
+    const runner = new MachineRunner(machine, codec, resultCodec, configuration.constants.onApplyError);
+    const replica = new HostedReplica(checked, runner);
+    const self = configuration.members.find((member) => member.id === id);
+    if (self === undefined) throw invalidArgument(`id: ${id} is no member of the stored configuration`);
+    checkMessageSize(transport, configuration.constants.maxEntryBytes);
+    const others = configuration.members.filter((member) => member.id !== id);
+    await transport.start({ cluster, id, incarnation }, self, others, replica.host.handler);
+    for (const event of opening.events) replica.tell(event);
+    replica.host.begin(opening);
+    return replica;
+  } catch (error) {
+    await transport.stop();
+    await storage.close();
+    throw error;
+  }
+}
+
+/**
+ * Starts a replica: resolves when its storage is open and its transport listens; never waits for other members.
+ *
+ * @throws ConsensusError at once with ERR_INVALID_ARGUMENT, naming the option and what was expected
+ * @returns rejects with a ConsensusError: ERR_STORAGE_LOCKED, ERR_STORAGE_CORRUPT, ERR_STORAGE_FAILED,
+ * ERR_STORAGE_MISMATCH, ERR_TRANSPORT_FAILED, ERR_INVALID_ARGUMENT
+ */
+export function createReplica<M extends AnyMachine>(options: ReplicaOptions<M>): Promise<Replica<M>> {
+  return open(checkOptions(options));
+}
