@@ -1,0 +1,112 @@
+/** Three member processes: started, asked, killed and started again. None outlives this process. */
+
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Answer, Ask, MemberSettings } from './messages.js';
+
+const MEMBER = fileURLToPath(new URL('./member.js', import.meta.url));
+
+type Untagged<T> = T extends unknown ? Omit<T, 'ask'> : never;
+
+/** The process is gone: what was asked of it may or may not have happened. */
+export class Gone extends Error {}
+
+/** One member, whose process comes and goes. */
+export class MemberProcess {
+  readonly settings: MemberSettings;
+  private child: ChildProcess | null = null;
+  private asks = 0;
+  private readonly waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>();
+
+  constructor(settings: MemberSettings) {
+    this.settings = settings;
+  }
+
+  get id(): string {
+    return this.settings.id;
+  }
+
+  get running(): boolean {
+    return this.child !== null;
+  }
+
+  /** Resolves when the replica listens. */
+  async start(): Promise<void> {
+    const child = fork(MEMBER, [JSON.stringify(this.settings)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.child = child;
+    const up = new Promise<void>((resolve, reject) => {
+      child.on('message', (answer: Answer) => {
+        if (answer.kind === 'up') resolve();
+        else if (answer.kind === 'down') reject(new Error(`member ${this.id}: ${answer.reason}`));
+        else this.take(answer.ask)?.resolve(answer);
+      });
+      child.once('exit', () => reject(new Gone(`member ${this.id} ended while it started`)));
+    });
+    child.once('exit', () => {
+      this.child = null;
+      for (const ask of [...this.waiting.keys()]) this.take(ask)?.reject(new Gone(`member ${this.id} is gone`));
+    });
+    await up;
+  }
+
+  private take(ask: number): { resolve(answer: Answer): void; reject(error: Error): void } | undefined {
+    const waiter = this.waiting.get(ask);
+    this.waiting.delete(ask);
+    return waiter;
+  }
+
+  ask(question: Untagged<Ask>): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.child === null) return reject(new Gone(`member ${this.id} is gone`));
+      const ask = ++this.asks;
+      this.waiting.set(ask, { resolve, reject });
+      this.child.send({ ...question, ask } as Ask, (error) => {
+        if (error !== null) this.take(ask)?.reject(new Gone(`member ${this.id} is gone`));
+      });
+    });
+  }
+
+  /** SIGKILL: no handler of the process runs, nothing is flushed. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    const { child } = this;
+    if (child === null) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  killNow(): void {
+    this.child?.kill('SIGKILL');
+  }
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports;
+}
+
+/** Members that are not started yet, with data in a temporary folder, and how to leave nothing behind. */
+export async function prepare(
+  protocol: MemberSettings['protocol'],
+): Promise<{ readonly members: readonly MemberProcess[]; readonly directory: string; cleanUp(): void }> {
+  const directory = mkdtempSync(join(tmpdir(), 'quorate-demo-'));
+  const ids = ['a', 'b', 'c'];
+  const ports = await freePorts(ids.length);
+  const addresses = Object.fromEntries(ids.map((id, at) => [id, `127.0.0.1:${ports[at]}`]));
+  const members = ids.map(
+    (id) => new MemberProcess({ id, members: addresses, directory: join(directory, id), protocol }),
+  );
+  const cleanUp = (): void => {
+    for (const member of members) member.killNow();
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  };
+  return { members, directory, cleanUp };
+}

@@ -1,0 +1,34 @@
+/** What the demo says to a member's process, and hears from it, over the pipe between them. */
+
+import type { Add, TallyState } from './tally.js';
+
+/** What a member's process is started with. */
+export interface MemberSettings {
+  readonly id: string;
+  readonly members: Record<string, string>;
+  readonly directory: string;
+  readonly protocol: 'raft' | 'multipaxos';
+}
+
+export type Ask =
+  | { readonly ask: number; readonly kind: 'add'; readonly add: Add }
+  /** A linearizable read of everything. */
+  | { readonly ask: number; readonly kind: 'read' }
+  | { readonly ask: number; readonly kind: 'status' };
+
+export interface MemberStatus {
+  readonly leader: string | null;
+  readonly leading: boolean;
+  readonly applied: number;
+  readonly commit: number;
+}
+
+export type Answer =
+  | { readonly ask: number; readonly kind: 'added'; readonly value: number }
+  | { readonly ask: number; readonly kind: 'tally'; readonly state: TallyState }
+  | { readonly ask: number; readonly kind: 'status'; readonly status: MemberStatus }
+  | { readonly ask: number; readonly kind: 'failed'; readonly code: string; readonly outcome: 'none' | 'unknown' }
+  /** Unasked: the replica listens. */
+  | { readonly ask: 0; readonly kind: 'up' }
+  /** Unasked: it could not start, or has halted. */
+  | { readonly ask: 0; readonly kind: 'down'; readonly reason: string };
