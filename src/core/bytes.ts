@@ -162,6 +162,14 @@ export class Reader {
     return text;
   }
 
+  /** Takes all that remains: a reader of a copy of it, so that what it gives does not retain the input. */
+  copied(): Reader {
+    const copy = new Uint8Array(this.remaining);
+    copy.set(this.input.subarray(this.at));
+    this.at = this.input.length;
+    return new Reader(copy);
+  }
+
   /** Nothing may follow. */
   end(): void {
     if (this.remaining > 0) throw new Malformed('bytes follow the end');

@@ -1,0 +1,116 @@
+/** What Raft replicas say to each other: one interface a message, named as in the paper's Figure 2. */
+
+import type { Entry, Index, Proposal, ReplicaId, Term } from '../core/protocol.js';
+
+/** A candidate to every member, when it starts an election, to gather votes (§5.2). */
+export interface RequestVote {
+  readonly kind: 'requestVote';
+  /** The candidate's term, ≥ 1. */
+  readonly term: Term;
+  /** Index and term of the candidate's last entry; 0 and 0 for an empty log (§5.4.1). */
+  readonly lastIndex: Index;
+  readonly lastTerm: Term;
+}
+
+/** A voter to a candidate that asked (§5.2). A refusal with a higher term teaches the candidate that term. */
+export interface RequestVoteReply {
+  readonly kind: 'requestVoteReply';
+  /** The voter's term. */
+  readonly term: Term;
+  readonly granted: boolean;
+}
+
+/** A leader to a follower: entries, or with none of them a heartbeat, a probe, a commit index, a read round (§5.3). */
+export interface AppendEntries {
+  readonly kind: 'appendEntries';
+  /** The leader's term. */
+  readonly term: Term;
+  /** Names the leader's view of this follower; its answers echo it, so that none of an earlier view counts (bug 55). */
+  readonly session: number;
+  /** Index and term of the entry before the first one sent; 0 and 0 at the start of the log. */
+  readonly prevIndex: Index;
+  readonly prevTerm: Term;
+  /** Consecutive from `prevIndex` + 1, terms not falling. */
+  readonly entries: readonly Entry[];
+  /** The leader's commit index. */
+  readonly commit: Index;
+  /** The newest round of reads that this message can confirm; 0 for none (thesis 6.4). */
+  readonly round: number;
+}
+
+/** A follower to its leader, in answer to an append that agreed with its log, once that is durable (§5.3). */
+export interface AppendAccepted {
+  readonly kind: 'appendAccepted';
+  readonly term: Term;
+  readonly session: number;
+  /** Everything up to here is durable and agrees with the leader's log; never beyond what the append carried. */
+  readonly match: Index;
+}
+
+/** A follower to a leader whose append did not agree with its log; also tells a stale leader the newer term. */
+export interface AppendRejected {
+  readonly kind: 'appendRejected';
+  readonly term: Term;
+  /** Echoed; 0 towards a stale leader. */
+  readonly session: number;
+  /** The `prevIndex` that did not match. */
+  readonly prevIndex: Index;
+  /** Where the logs may agree at best: the follower's highest index with a term ≤ the refused one, and its term. */
+  readonly hintIndex: Index;
+  readonly hintTerm: Term;
+}
+
+/** A follower to its leader, at once, for every append that names a round: it still follows (thesis 6.4). */
+export interface RoundConfirmed {
+  readonly kind: 'roundConfirmed';
+  readonly term: Term;
+  readonly session: number;
+  readonly round: number;
+}
+
+/** A follower to its leader: proposals of its own host. Answered only when refused. */
+export interface ForwardProposals {
+  readonly kind: 'forwardProposals';
+  readonly term: Term;
+  /** Names this forward; starts with the sender's boot. */
+  readonly number: number;
+  readonly proposals: readonly Omit<Proposal, 'request'>[];
+}
+
+/** Whoever was asked to the sender of a forward: nothing was appended. */
+export interface ProposalsRefused {
+  readonly kind: 'proposalsRefused';
+  readonly term: Term;
+  readonly number: number;
+  readonly reason: 'notLeader' | 'busy';
+  /** Who leads instead, as far as known. */
+  readonly leader: ReplicaId | null;
+}
+
+/** A follower to its leader: from which index on may a read of mine be served? */
+export interface ForwardRead {
+  readonly kind: 'forwardRead';
+  readonly term: Term;
+  readonly number: number;
+}
+
+/** A leader to who forwarded a read, once a round confirmed it; or anybody to say that it cannot. */
+export interface ReadAnswer {
+  readonly kind: 'readAnswer';
+  readonly term: Term;
+  readonly number: number;
+  /** What the read must see; 0 when refused. */
+  readonly index: Index;
+}
+
+export type RaftMessage =
+  | RequestVote
+  | RequestVoteReply
+  | AppendEntries
+  | AppendAccepted
+  | AppendRejected
+  | RoundConfirmed
+  | ForwardProposals
+  | ProposalsRefused
+  | ForwardRead
+  | ReadAnswer;

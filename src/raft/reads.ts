@@ -1,0 +1,96 @@
+/** Linearizable reads: ReadIndex (thesis 6.4), one round for all that wait, and reads passed on by followers. */
+
+import type { Index, Read, ReplicaId } from '../core/protocol.js';
+import { majorityReached } from '../core/quorum.js';
+import { beginRound, confirmRound, queueRead, type LeaderRead, type ReadRound } from '../core/reads.js';
+import type { RaftDraft } from './draft.js';
+import type { ForwardRead, ReadAnswer, RoundConfirmed } from './messages.js';
+import { sendEmpty } from './replication.js';
+import type { Leader, Peer } from './state.js';
+
+export function onRead(draft: RaftDraft, { request, deadline }: Read): void {
+  const { role, term, reads } = draft.state;
+  if (role.kind === 'leader') return enqueue(draft, { request, peer: null, forward: 0, deadline });
+  if (role.kind !== 'follower' || role.leader === null) {
+    draft.resolve([request], { kind: 'none', reason: 'noLeader', leader: null });
+    return;
+  }
+  const forward = draft.freshNumber();
+  draft.setReads([...reads, { request, forward, deadline }]);
+  draft.send(role.leader, { kind: 'forwardRead', term, number: forward }, 0, 'control');
+}
+
+export function onForwardRead(draft: RaftDraft, from: ReplicaId, { number }: ForwardRead): void {
+  const { role, term } = draft.state;
+  if (role.kind !== 'leader') {
+    draft.send(from, { kind: 'readAnswer', term, number, index: 0 }, 0, 'control');
+    return;
+  }
+  enqueue(draft, { request: 0, peer: from, forward: number, deadline: draft.now + draft.state.options.timing.electionMax });
+}
+
+function enqueue(draft: RaftDraft, read: LeaderRead): void {
+  const role = draft.state.role as Leader;
+  draft.setRole({ ...role, reads: queueRead(role.reads, read) });
+  tryRound(draft);
+}
+
+/**
+ * Begins a round when reads wait and none is under way. Not before an entry of this term is committed: until then
+ * the leader does not know what is committed (etcd#7331, bug 23).
+ */
+export function tryRound(draft: RaftDraft): void {
+  const role = draft.state.role as Leader;
+  if (role.reads.waiting.length === 0 || role.reads.begun.length > 0 || draft.state.commit < role.fence) return;
+  draft.setRole({ ...role, reads: beginRound(role.reads, draft.state.commit) });
+  for (const peer of role.peers) sendEmpty(draft, peer);
+  confirm(draft);
+}
+
+export function onRoundConfirmed(draft: RaftDraft, from: ReplicaId, message: RoundConfirmed): void {
+  const { role, term } = draft.state;
+  if (role.kind !== 'leader' || message.term !== term) return;
+  const peer = role.peers.find((each) => each.id === from);
+  if (peer === undefined || message.session !== peer.session || message.round <= peer.round) return;
+  draft.setPeer({ ...peer, round: message.round });
+  confirm(draft);
+}
+
+/** Serves the rounds that a majority has confirmed, ourselves included. */
+function confirm(draft: RaftDraft): void {
+  const role = draft.state.role as Leader;
+  const rounds = [role.reads.round, ...role.peers.map((peer: Peer) => peer.round)];
+  const [reads, served] = confirmRound(role.reads, majorityReached(rounds));
+  if (served.length === 0) return;
+  draft.setRole({ ...role, reads });
+  for (const round of served) serve(draft, round);
+  tryRound(draft);
+}
+
+function serve(draft: RaftDraft, { index, reads }: ReadRound): void {
+  const { term } = draft.state;
+  for (const read of reads) {
+    if (read.peer === null) draft.readReady(read.request, index);
+    else draft.send(read.peer, { kind: 'readAnswer', term, number: read.forward, index }, 0, 'control');
+  }
+}
+
+/** The leader's answer to a read of ours: an index that also is committed, as far as our log is known to match it. */
+export function onReadAnswer(draft: RaftDraft, from: ReplicaId, message: ReadAnswer): void {
+  const { reads } = draft.state;
+  const read = reads.find((each) => each.forward === message.number);
+  if (read === undefined) return;
+  draft.setReads(reads.filter((each) => each !== read));
+  if (message.index === 0) {
+    draft.resolve([read.request], { kind: 'none', reason: 'notLeader', leader: null });
+    return;
+  }
+  draft.readReady(read.request, message.index);
+  adoptCommit(draft, from, message.index);
+}
+
+/** The commit index of the leader, adopted up to what matched it in this term. */
+function adoptCommit(draft: RaftDraft, from: ReplicaId, commit: Index): void {
+  const { role } = draft.state;
+  if (role.kind === 'follower' && role.leader === from) draft.commitTo(Math.min(commit, role.matched));
+}

@@ -1,0 +1,40 @@
+/**
+ * Random schedules over both protocols: loss, duplication, reordering, one-way cuts, pauses, crashes at persist
+ * boundaries and in the middle of a step. A failure prints seed and decisions, shrunk; `SEED=7 npx vitest run
+ * test/both/schedules.test.ts` begins elsewhere, `SCHEDULES=1000` runs more of each size.
+ */
+
+import { afterAll, describe, expect, it } from 'vitest';
+import { newCounters } from '../support/checks.js';
+import { protocols } from '../support/protocols.js';
+import { run } from '../support/schedule.js';
+
+const base = Number(process.env['SEED'] ?? 1);
+const factor = Number(process.env['SCHEDULES'] ?? 0);
+/** Size of the cluster, how many schedules, how many actions each. */
+const mix: readonly (readonly [size: number, schedules: number, actions: number])[] = [
+  [1, 15, 150],
+  [2, 25, 300],
+  [3, 70, 400],
+  [4, 20, 400],
+  [5, 35, 500],
+  [7, 8, 600],
+];
+
+describe.each(protocols)('%s', (_, protocol) => {
+  const counters = newCounters();
+
+  it.each(mix)('keeps its promises with %i members, in %i schedules of %i actions', (size, schedules, length) => {
+    for (let at = 0; at < (factor > 0 ? factor : schedules); at++) {
+      run({ protocol, size, seed: base + at + size * 1_000_003, length, counters });
+    }
+  }, factor > 0 ? 3_600_000 : 60_000);
+
+  it('everything that could go wrong did happen', () => {
+    for (const [what, count] of Object.entries(counters)) expect(count, what).toBeGreaterThan(0);
+  });
+
+  afterAll(() => {
+    if (process.env['COUNTERS'] !== undefined) console.log(JSON.stringify(counters));
+  });
+});

@@ -1,0 +1,80 @@
+/** Handing over: in order, once, gap-free, within the bound, from memory or by load. */
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import * as delivery from '../../src/core/delivery.js';
+import * as logs from '../../src/core/log.js';
+import type { Entry } from '../../src/core/protocol.js';
+import { deepFreeze } from '../support/freeze.js';
+import { command, smallLimits } from '../support/values.js';
+
+const limits = smallLimits;
+
+describe('delivery', () => {
+  it('hands over every committed entry once, in order, never too far ahead of what is applied', () => {
+    const step = fc.record({
+      append: fc.nat(5),
+      bytes: fc.constantFrom(0, 10, 400),
+      commit: fc.nat(6),
+      applied: fc.nat(4),
+      evict: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
+        let log = logs.emptyLog;
+        let state = deepFreeze(delivery.noDelivery);
+        let commit = 0;
+        const all: Entry[] = [];
+        const handed: Entry[] = [];
+        const turn = (): boolean => {
+          const next = delivery.nextDelivery(state, log, commit, limits);
+          if (next === null) return false;
+          const from = state.handed + 1;
+          const entries = next === 'load' ? all.slice(from - 1, Math.min(from, commit)) : next;
+          if (next === 'load') expect(from).toBeLessThan(log.tailFrom);
+          expect(entries[0]?.index).toBe(handed.length + 1);
+          expect((entries[entries.length - 1] as Entry).index).toBeLessThanOrEqual(commit);
+          const before = state.unappliedBytes;
+          expect(before).toBeLessThan(limits.applyBytes);
+          handed.push(...entries);
+          state = deepFreeze(delivery.handOver(state, entries));
+          if (entries.length > 1) expect(state.unappliedBytes).toBeLessThanOrEqual(limits.applyBytes);
+          expect(state.unappliedBytes).toBe(before + logs.bytesOf(entries));
+          return true;
+        };
+        const applyTo = (index: number): void => {
+          state = deepFreeze(delivery.noteApplied(state, index));
+          expect(state.applied).toBeLessThanOrEqual(state.handed);
+          if (state.applied === state.handed) expect([state.unapplied, state.unappliedBytes]).toEqual([[], 0]);
+        };
+        for (const each of steps) {
+          const added = Array.from({ length: each.append }, (_, at) => command(all.length + 1 + at, 1, each.bytes));
+          all.push(...added);
+          log = logs.append(log, added);
+          if (each.evict) log = logs.evict(log, log.last, limits);
+          commit = Math.min(all.length, commit + each.commit);
+          while (turn());
+          applyTo(Math.min(state.handed, state.applied + each.applied));
+        }
+        for (;;) {
+          applyTo(state.handed);
+          if (!turn()) break;
+        }
+        expect(handed).toEqual(all.slice(0, commit));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('waits for a load that is under way', () => {
+    const log = logs.append(logs.emptyLog, [command(1, 1)]);
+    expect(delivery.nextDelivery({ ...delivery.noDelivery, loading: 7 }, log, 1, limits)).toBeNull();
+  });
+
+  it('refuses to have applied what was never handed over; an old report changes nothing', () => {
+    const state = delivery.handOver(delivery.noDelivery, [command(1, 1)]);
+    expect(() => delivery.noteApplied(state, 2)).toThrow(RangeError);
+    const applied = delivery.noteApplied(state, 1);
+    expect(delivery.noteApplied(applied, 1)).toBe(applied);
+  });
+});

@@ -1,0 +1,69 @@
+/** The read queue: a read is served once, by a round that began after it came (raft bugs 24 and 27, etcd#20418). */
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import * as reads from '../../src/core/reads.js';
+import { deepFreeze } from '../support/freeze.js';
+
+const op = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ op: fc.constant('queue' as const), deadline: fc.nat(50) }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('begin' as const) }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('confirm' as const), back: fc.integer({ min: -1, max: 4 }) }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('expire' as const), now: fc.nat(50) }) },
+);
+
+describe('reads', () => {
+  it('are served or dropped once, never by a round older than they are', () => {
+    fc.assert(
+      fc.property(fc.array(op, { maxLength: 40 }), (ops) => {
+        let queue = deepFreeze(reads.noReads);
+        let request = 0;
+        const cameAfter = new Map<number, number>();
+        const ended = new Set<number>();
+        const end = (read: reads.LeaderRead): void => {
+          expect(ended.has(read.request)).toBe(false);
+          ended.add(read.request);
+        };
+        for (const each of ops) {
+          if (each.op === 'queue') {
+            request++;
+            cameAfter.set(request, queue.round);
+            queue = reads.queueRead(queue, { request, peer: null, forward: 0, deadline: each.deadline });
+          } else if (each.op === 'begin') {
+            const { round } = queue;
+            queue = reads.beginRound(queue, 100 + round);
+            expect(queue).toMatchObject({ round: round + 1, waiting: [] });
+          } else if (each.op === 'confirm') {
+            const round = queue.round - each.back;
+            const before = queue;
+            const [next, served] = reads.confirmRound(queue, round);
+            if (served.length === 0) expect(next).toBe(before);
+            for (const one of served) {
+              expect(one.round).toBeLessThanOrEqual(round);
+              expect(one.index).toBe(99 + one.round);
+              for (const read of one.reads) {
+                expect(one.round).toBeGreaterThan(cameAfter.get(read.request) as number);
+                end(read);
+              }
+            }
+            queue = next;
+            expect(queue.begun.every((one) => one.round > round)).toBe(true);
+          } else {
+            const before = queue;
+            const [next, dropped] = reads.dropReads(queue, (read) => read.deadline <= each.now);
+            if (dropped.length === 0) expect(next).toBe(before);
+            dropped.forEach(end);
+            queue = next;
+            expect(reads.readsDeadline(reads.allReads(queue))).toBeGreaterThan(each.now);
+          }
+          deepFreeze(queue);
+          const open = reads.allReads(queue).map((read) => read.request).sort((a, b) => a - b);
+          expect(open).toEqual([...cameAfter.keys()].filter((each) => !ended.has(each)));
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('an empty book has no deadline', () => expect(reads.readsDeadline([])).toBe(Infinity));
+});

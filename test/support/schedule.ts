@@ -1,0 +1,231 @@
+/**
+ * Random schedules over a cluster, from a seed: what can happen is drawn with weights of their own for every seed
+ * (swarm testing), then everything heals and must come to rest. A failure is a seed and a list of decisions, which
+ * replays as long as the actions mean the same, and is shrunk by leaving decisions out.
+ */
+
+import { fail } from 'node:assert/strict';
+import { demand, newCounters, Violation, type Counters } from './checks.js';
+import { Cluster, type ClusterOptions } from './cluster.js';
+import type { AnyProtocol, Host } from './host.js';
+import { smallLimits, timing, wideLimits } from './values.js';
+
+/** A generator for tests (mulberry32). */
+export class Dice {
+  #state: number;
+  constructor(seed: number) {
+    this.#state = seed | 0;
+  }
+  /** A whole number below `sides`. */
+  roll(sides: number): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 0x1_0000_0000) * sides);
+  }
+}
+
+/** What can happen, how often, and whether it is a fault (half of those are off in each schedule). */
+const ACTIONS = {
+  deliver: [46, false], tick: [6, false], sync: [13, false], report: [4, false], apply: [5, false], load: [4, false],
+  propose: [6, false], read: [3, false], restart: [4, false], heal: [1.2, false], resume: [1, false],
+  retry: [1.5, true], cancel: [0.7, true], campaign: [0.8, true], unreachable: [0.7, true], leap: [0.8, true],
+  duplicate: [2.5, true], drop: [2.5, true], oneWay: [0.7, true], isolate: [0.5, true], crash: [1.3, true],
+  fuse: [0.6, true], pause: [0.5, true], fail: [0.08, true], stop: [0.12, true],
+} as const;
+type Action = keyof typeof ACTIONS;
+const NAMES = Object.keys(ACTIONS) as Action[];
+
+/** An action, and two numbers that it makes of what it likes. */
+export type Decision = readonly [action: Action, x: number, y: number];
+
+/** How one schedule runs, drawn from its seed. */
+function optionsOf(protocol: AnyProtocol, size: number, seed: number, counters: Counters): ClusterOptions {
+  const dice = new Dice(seed ^ 0x5eed);
+  const limits = dice.roll(4) === 0 ? wideLimits : { ...smallLimits, tailEntries: 1 + dice.roll(8) };
+  return { protocol, size, seed, counters, limits, alpha: 1 + dice.roll(8), naive: dice.roll(4) === 0 };
+}
+
+export function decisionsOf(seed: number, length: number): readonly Decision[] {
+  const dice = new Dice(seed);
+  const weights = NAMES.map((name) => {
+    const [weight, fault] = ACTIONS[name];
+    return fault && dice.roll(2) === 0 ? 0 : weight * (0.5 + dice.roll(100) / 100);
+  });
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  const fifo = dice.roll(3);
+  return Array.from({ length }, (): Decision => {
+    let left = (dice.roll(1 << 20) / (1 << 20)) * sum;
+    const at = weights.findIndex((weight) => (left -= weight) < 0);
+    // Mostly the oldest message, or any one: 0 stands for the oldest.
+    const x = dice.roll(3) < fifo ? 0 : dice.roll(1 << 16);
+    return [NAMES[Math.max(0, at)] as Action, x, dice.roll(1 << 16)];
+  });
+}
+
+/** Makes one decision happen; it means nothing where it does not fit. */
+export function act(cluster: Cluster, [action, x, y]: Decision): void {
+  const { hosts, flights } = cluster;
+  const at = y % hosts.length;
+  const host = hosts[at] as Host;
+  const peer = (at + 1 + (x % Math.max(1, hosts.length - 1))) % hosts.length;
+  const flight = flights.length === 0 ? -1 : x % flights.length;
+  const now = cluster.now(host);
+  switch (action) {
+    case 'deliver': return flight >= 0 ? cluster.deliver(flight) : cluster.nextTick();
+    case 'duplicate': return flight >= 0 ? cluster.deliver(flight, true) : undefined;
+    case 'drop': return flight >= 0 ? void flights.splice(flight, 1) : undefined;
+    case 'tick': return cluster.nextTick();
+    case 'leap':
+      host.offset += [3, 40, 700, 1400, 5000][x % 5] as number;
+      return cluster.tick(host);
+    case 'sync':
+      cluster.sync(host, 1 + (x % 4));
+      return x % 3 > 0 ? cluster.report(host) : undefined;
+    case 'report': return cluster.report(host);
+    case 'apply': return cluster.apply(host, host.applied + 1 + (x % 6));
+    case 'load': return cluster.answerLoad(host, host.loads.length === 0 ? 0 : x % host.loads.length);
+    case 'propose': return void cluster.propose(host, 1 + (x % 4), x % 7 === 0 ? Infinity : 300 + (x % 5000));
+    case 'retry': return void cluster.propose(host, 1, 2000, x);
+    case 'read': return void cluster.read(host, x % 7 === 0 ? Infinity : 300 + (x % 3000));
+    case 'cancel': return cluster.cancel(host, [...host.asked.keys()].filter((_, place) => (x >> place % 8) & 1));
+    case 'campaign': return cluster.step(host, { kind: 'campaign', now });
+    case 'unreachable':
+      return peer === at ? undefined : cluster.step(host, { kind: 'unreachable', now, peer: (hosts[peer] as Host).id });
+    case 'oneWay': return void cluster.cut.add(at * 8 + peer);
+    case 'isolate':
+      for (let other = 0; other < hosts.length; other++) cluster.cut.add(at * 8 + other).add(other * 8 + at);
+      return;
+    case 'heal': return cluster.cut.clear();
+    case 'crash': return cluster.crash(host, x % (host.unsynced.length + 1));
+    case 'fuse': return void (host.fuse = x % 5);
+    case 'restart': return hosts.filter((each) => !each.up || each.silent).slice(0, 1).forEach((each) => revive(cluster, each));
+    case 'pause': return void (host.paused = true);
+    case 'resume': return hosts.forEach((each) => void (each.paused = false));
+    case 'fail': return cluster.step(host, { kind: 'storageFailed', now, reason: 'EIO' });
+    case 'stop': return cluster.step(host, { kind: 'stop', now });
+  }
+}
+
+function revive(cluster: Cluster, host: Host): void {
+  if (host.silent) cluster.crash(host, 0);
+  cluster.restart(host);
+}
+
+function healAll(cluster: Cluster): void {
+  cluster.cut.clear();
+  for (const host of cluster.hosts) {
+    host.paused = false;
+    host.fuse = Infinity;
+    revive(cluster, host);
+  }
+}
+
+/** All have been handed everything there is, and have applied it. */
+export function level(cluster: Cluster): boolean {
+  const all = cluster.observer.committed.length;
+  return cluster.hosts.every((host) => host.applied === all && cluster.status(host).commit === all);
+}
+
+/** Everything healed: a leader, a new command from everybody, all equal, all answered, and then nothing stirs. */
+export function comeToRest(cluster: Cluster): void {
+  const { hosts } = cluster;
+  healAll(cluster);
+  demand(cluster.calm(10 * timing.electionMax, () => cluster.leader() !== null), 'L1: a leader is found');
+  const waiting = new Set(hosts);
+  for (let turn = 0; turn < 8 && waiting.size > 0; turn++) {
+    const asked = [...waiting].map((host) => [host, cluster.propose(host, 1, timing.electionMax)] as const);
+    const ended = (): boolean => asked.every(([host, requests]) => requests.every((one) => !host.asked.has(one)));
+    demand(cluster.calm(2 * timing.electionMax, ended), 'L5: a request ends');
+    for (const [host, requests] of asked) {
+      if (requests.every((one) => cluster.observer.acknowledged.has(one))) waiting.delete(host);
+    }
+    // A leader that was busy, or forwards to one that no longer leads: what is under way comes first.
+    if (waiting.size > 0) cluster.calm(timing.electionMin, () => false);
+  }
+  demand(waiting.size === 0, 'L2: a new command of everybody is committed');
+  demand(cluster.calm(10 * timing.electionMax, () => level(cluster)), 'L3: all are equal');
+  const terms = hosts.map((host) => cluster.status(host).term);
+  cluster.calm(2 * timing.electionMax, () => false);
+  demand(hosts.every((host, at) => cluster.status(host).term === terms[at]), 'L4: terms are at rest');
+  const answered = cluster.counters.reads + hosts.length;
+  const reads = hosts.map((host) => cluster.read(host, timing.electionMax));
+  cluster.calm(timing.electionMax, () => reads.every((read, at) => !hosts[at]?.asked.has(read)));
+  demand(cluster.counters.reads === answered, 'L5: reads at rest are served');
+  for (const host of hosts) cluster.cancel(host, [...host.asked.keys()]);
+}
+
+/** All lose power at once, with whatever was not synced: nothing that was committed is lost (H5). */
+export function losePower(cluster: Cluster): void {
+  for (const host of cluster.hosts) cluster.crash(host, 0);
+  healAll(cluster);
+  demand(cluster.calm(20 * timing.electionMax, () => cluster.leader() !== null && level(cluster)), 'H5: all is there again');
+}
+
+/** How long to look for a shorter failure. */
+const SHRINK_MS = 12_000;
+
+export interface Schedule {
+  readonly protocol: AnyProtocol;
+  readonly size: number;
+  readonly seed: number;
+  readonly length: number;
+  readonly counters?: Counters;
+  /** To prove that the checks can fail. */
+  readonly unsafe?: Partial<ClusterOptions>;
+}
+
+function play(schedule: Schedule, decisions: readonly Decision[], see?: (cluster: Cluster) => void): void {
+  const { protocol, size, seed, unsafe } = schedule;
+  const cluster = new Cluster({ ...optionsOf(protocol, size, seed, schedule.counters ?? newCounters()), ...unsafe });
+  see?.(cluster);
+  if (seed % 2 === 0) cluster.calm(3 * timing.electionMax, () => cluster.leader() !== null);
+  for (const decision of decisions) act(cluster, decision);
+  comeToRest(cluster);
+  losePower(cluster);
+}
+
+/** The error of a run, `null` if there is none. */
+export function trial(schedule: Schedule, decisions: readonly Decision[], see?: (cluster: Cluster) => void): Error | null {
+  try {
+    play(schedule, decisions, see);
+    return null;
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+/** The same kind of error: the rule without its evidence. */
+function ruleOf(error: Error): string {
+  return error instanceof Violation ? (error.message.split(': {')[0] as string) : `${error.name}: ${error.message}`;
+}
+
+/** Leaves out whatever the failure does not need. */
+export function shrink(schedule: Schedule, decisions: readonly Decision[], error: Error): readonly Decision[] {
+  const end = performance.now() + SHRINK_MS;
+  let best = decisions;
+  for (let size = best.length >> 1, before = best.length; size >= 1; ) {
+    for (let from = 0; from < best.length && performance.now() < end; ) {
+      const fewer = [...best.slice(0, from), ...best.slice(from + size)];
+      const found = trial({ ...schedule, counters: newCounters() }, fewer);
+      if (found !== null && ruleOf(found) === ruleOf(error)) best = fewer;
+      else from += size;
+    }
+    if (size > 1) size >>= 1;
+    else if (best.length === before) size = 0;
+    before = best.length;
+  }
+  return best;
+}
+
+/** Runs a schedule; a failure is thrown with everything that is needed to replay it. */
+export function run(schedule: Schedule): void {
+  const decisions = decisionsOf(schedule.seed, schedule.length);
+  const error = trial(schedule, decisions);
+  if (error === null) return;
+  const least = shrink(schedule, decisions, error);
+  const last = trial(schedule, least) ?? error;
+  const { size, seed } = schedule;
+  const replay = `${schedule.protocol.name}, size ${size}, seed ${seed}, ${least.length} decisions`;
+  fail(`${last.message}\n  replay: ${replay}\n  ${JSON.stringify(least)}\n${last.stack ?? ''}`);
+}

@@ -1,0 +1,46 @@
+/** Small values for tests: entries, limits, configurations. */
+
+import type { Entry, EntryKind, Limits, Proposal, Timing } from '../../src/core/protocol.js';
+import { configurationOf, defaultConstants, type Configuration, type Constants } from '../../src/core/members.js';
+import { defaultLimits } from '../../src/core/tuning.js';
+
+export const timing: Timing = { heartbeat: 150, electionMin: 1000, electionMax: 2000 };
+
+/** Limits so small that every threshold is crossed. */
+export const smallLimits: Limits = {
+  tailEntries: 4,
+  tailBytes: 300,
+  messageBytes: 200,
+  inflightMessages: 2,
+  inflightBytes: 400,
+  uncommittedBytes: 1200,
+  applyBytes: 250,
+  loadBytes: 200,
+};
+
+/** Bounds that nothing meets. */
+export const wideLimits: Limits = { ...defaultLimits, tailEntries: 1 << 20, tailBytes: 1 << 30, applyBytes: 1 << 30 };
+
+/** Ids `n1`, `n2`, … */
+export function idsOf(size: number): readonly string[] {
+  return Array.from({ length: size }, (_, at) => `n${at + 1}`);
+}
+
+export function clusterOf(size: number, constants: Partial<Constants> = {}): Configuration {
+  const addresses = Object.fromEntries(idsOf(size).map((id) => [id, `${id}:1`]));
+  return configurationOf(addresses, { ...defaultConstants, ...constants });
+}
+
+export function command(index: number, term: number, bytes = 2, counter = index): Entry {
+  const data = new Uint8Array(bytes).fill(index & 0xff);
+  return { index, term, kind: 'command' as EntryKind, id: { origin: 1, counter, lowest: 1 }, data };
+}
+
+export function noop(index: number, term: number): Entry {
+  return { index, term, kind: 'noop', id: null, data: new Uint8Array(0) };
+}
+
+export function proposal(request: number, counter: number, bytes = 4, origin = 1): Proposal {
+  const data = new Uint8Array(bytes).fill(counter & 0xff);
+  return { request, kind: 'command', id: { origin, counter, lowest: 1 }, data, retry: false };
+}
