@@ -38,10 +38,12 @@ export default defineConfig([
     format: ['esm', 'cjs'],
     // One copy of what the entries share, so that `instanceof` and brands hold between subpaths.
     splitting: true,
-    dts: true,
+    // `Symbol.asyncDispose` in our types must not depend on the `lib` that a user has chosen.
+    dts: { banner: '/// <reference lib="esnext.disposable" />' },
     target: 'es2022',
     platform: 'neutral',
     external: [/^node:/],
+    removeNodeProtocol: false,
     clean: true,
   },
   ...(Object.keys(programs).length === 0
@@ -56,6 +58,7 @@ export default defineConfig([
           splitting: false,
           target: 'node20',
           external: [/^quorate($|\/)/],
+          removeNodeProtocol: false,
           sourcemap: 'inline' as const,
           clean: true,
         },

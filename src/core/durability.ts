@@ -17,9 +17,17 @@ export interface UnsyncedRun {
 /** Ascending by the order of writing; runs never overlap. */
 export type Unsynced = readonly UnsyncedRun[];
 
+function overlaps(runs: Unsynced, from: Index, to: Index): boolean {
+  for (let i = 0; i < runs.length; i++) {
+    const run = runs[i] as UnsyncedRun;
+    if (run.from <= to && run.to >= from) return true;
+  }
+  return false;
+}
+
 /** Without the indexes `from`..`to`: they were overwritten or dropped. */
 export function cutUnsynced(runs: Unsynced, from: Index, to: Index = Infinity): Unsynced {
-  if (!runs.some((run) => run.from <= to && run.to >= from)) return runs;
+  if (!overlaps(runs, from, to)) return runs;
   const kept: UnsyncedRun[] = [];
   for (const run of runs) {
     if (run.to < from || run.from > to) {
@@ -34,6 +42,7 @@ export function cutUnsynced(runs: Unsynced, from: Index, to: Index = Infinity): 
 
 /** With `from`..`to` on their way in `seq`, in place of what was on its way there. */
 export function noteUnsynced(runs: Unsynced, from: Index, to: Index, term: Term, seq: Seq): Unsynced {
+  if (runs.length === 0) return [{ from, to, term, seq }];
   const kept = cutUnsynced(runs, from, to);
   const last = kept[kept.length - 1];
   if (last !== undefined && last.seq === seq && last.term === term && last.to === from - 1) {

@@ -103,7 +103,8 @@ function isAddress(value: unknown): boolean {
 const CONSTANT_RANGES = {
   alpha: [1, 65_536],
   requestWindow: [1, 65_536],
-  origins: [1, 65_536],
+  // Room for every member's newest start and its last one, or openings would push each other out for ever.
+  origins: [2 * MAX_MEMBERS, 65_536],
   originBytes: [1024, 2 ** 40],
   maxEntryBytes: [1, 2 ** 30],
 } as const;

@@ -101,7 +101,13 @@ export function settleCommitted(attempts: Attempts, entries: readonly Entry[]): 
   if (attempts.length === 0 || entries.length === 0) return { attempts, endings: [] };
   const endings: Ending[] = [];
   const left: Attempt[] = [];
+  const from = (entries[0] as Entry).index;
+  const to = from + entries.length - 1;
   for (const attempt of attempts) {
+    if (attempt.first > to || (attempt.first > 0 && attempt.first + attempt.ids.length <= from)) {
+      left.push(attempt); // elsewhere in the log
+      continue;
+    }
     if (wholly(attempt, entries)) {
       endings.push({ requests: attempt.requests, outcome: COMMITTED });
       continue;

@@ -4,10 +4,17 @@
  */
 
 import { Malformed, VARINT_MAX_BYTES, type Reader, type Writer } from '../core/bytes.js';
-import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryBody, readEntryId, writeEntryBody } from '../core/durable.js';
-import { isReplicaId } from '../core/members.js';
-import type { Codec, Entry, ReplicaId } from '../core/protocol.js';
-import type { AppendEntries, ForwardProposals, RaftMessage } from './messages.js';
+import { ENTRY_BODY_OVERHEAD, readEntryBody, writeEntryBody } from '../core/durable.js';
+import {
+  FORWARDING_KINDS,
+  readFlag,
+  readForwarding,
+  sizeOfForwarding,
+  writeForwarding,
+  type Forwarding,
+} from '../core/forwarding.js';
+import type { Codec, Entry } from '../core/protocol.js';
+import type { AppendEntries, RaftMessage } from './messages.js';
 
 const VERSION = 1;
 const KINDS = [
@@ -17,22 +24,20 @@ const KINDS = [
   'appendAccepted',
   'appendRejected',
   'roundConfirmed',
-  'forwardProposals',
-  'proposalsRefused',
-  'forwardRead',
-  'readAnswer',
+  ...FORWARDING_KINDS,
 ] as const satisfies readonly RaftMessage['kind'][];
 
 const FIELDS = 2 + 8 * VARINT_MAX_BYTES;
-const MAX_ID = 64;
+
+function isForwarding(message: RaftMessage): message is Forwarding {
+  return (FORWARDING_KINDS as readonly string[]).includes(message.kind);
+}
 
 function sizeOf(message: RaftMessage): number {
   let size = FIELDS;
   if (message.kind === 'appendEntries') {
     for (const entry of message.entries) size += ENTRY_BODY_OVERHEAD + VARINT_MAX_BYTES + entry.data.length;
-  } else if (message.kind === 'forwardProposals') {
-    for (const proposal of message.proposals) size += ENTRY_BODY_OVERHEAD + 2 + proposal.data.length;
-  } else if (message.kind === 'proposalsRefused') size += MAX_ID;
+  } else if (isForwarding(message)) size += sizeOfForwarding(message);
   return size;
 }
 
@@ -59,17 +64,8 @@ function write(writer: Writer, message: RaftMessage): void {
     case 'roundConfirmed':
       writer.varint(message.session);
       return writer.varint(message.round);
-    case 'forwardProposals':
-      return writeForward(writer, message);
-    case 'proposalsRefused':
-      writer.varint(message.number);
-      writer.u8(message.reason === 'busy' ? 1 : 0);
-      return writer.ascii(message.leader ?? '');
-    case 'forwardRead':
-      return writer.varint(message.number);
-    case 'readAnswer':
-      writer.varint(message.number);
-      return writer.varint(message.index);
+    default:
+      return writeForwarding(writer, message);
   }
 }
 
@@ -86,25 +82,6 @@ function writeAppend(writer: Writer, message: AppendEntries): void {
     term = entry.term;
     writeEntryBody(writer, entry);
   }
-}
-
-function writeForward(writer: Writer, message: ForwardProposals): void {
-  writer.varint(message.number);
-  writer.varint(message.proposals.length);
-  for (const { kind, id, data, retry } of message.proposals) {
-    writer.u8(kindNumber(kind));
-    writer.u8(retry ? 1 : 0);
-    writer.varint(id.origin);
-    writer.varint(id.counter);
-    writer.varint(id.lowest);
-    writer.bytes(data);
-  }
-}
-
-function readFlag(reader: Reader): boolean {
-  const flag = reader.u8();
-  if (flag > 1) throw new Malformed('a flag is neither 0 nor 1');
-  return flag === 1;
 }
 
 function readAppend(reader: Reader, term: number): AppendEntries {
@@ -128,28 +105,6 @@ function readAppend(reader: Reader, term: number): AppendEntries {
   return { kind: 'appendEntries', term, session, prevIndex, prevTerm, entries, commit, round };
 }
 
-function readForward(reader: Reader, term: number): ForwardProposals {
-  const number = reader.varint();
-  const copy = reader.copied();
-  const proposals: ForwardProposals['proposals'][number][] = [];
-  for (let left = copy.count(6); left > 0; left--) {
-    const kind = kindOf(copy.u8());
-    if (kind === 'noop') throw new Malformed('nobody proposes a noop');
-    const retry = readFlag(copy);
-    const id = readEntryId(copy);
-    proposals.push({ kind, id, data: copy.bytes(), retry });
-  }
-  copy.end();
-  return { kind: 'forwardProposals', term, number, proposals };
-}
-
-function readLeader(reader: Reader): ReplicaId | null {
-  const leader = reader.ascii(MAX_ID);
-  if (leader === '') return null;
-  if (!isReplicaId(leader)) throw new Malformed('a leader is no replica');
-  return leader;
-}
-
 function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number): RaftMessage {
   switch (kind) {
     case 'requestVote':
@@ -167,17 +122,8 @@ function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number):
     }
     case 'roundConfirmed':
       return { kind, term, session: reader.varint(), round: reader.varint() };
-    case 'forwardProposals':
-      return readForward(reader, term);
-    case 'proposalsRefused': {
-      const number = reader.varint();
-      const reason = readFlag(reader) ? 'busy' : 'notLeader';
-      return { kind, term, number, reason, leader: readLeader(reader) };
-    }
-    case 'forwardRead':
-      return { kind, term, number: reader.varint() };
-    case 'readAnswer':
-      return { kind, term, number: reader.varint(), index: reader.varint() };
+    default:
+      return readForwarding(reader, kind, term);
   }
 }
 
@@ -188,7 +134,7 @@ function read(reader: Reader): RaftMessage {
   const term = reader.varint();
   if (term === 0) throw new Malformed('a message is of no term');
   const message = readFields(reader, kind, term);
-  if (kind !== 'appendEntries' && kind !== 'forwardProposals') reader.end();
+  reader.end();
   return message;
 }
 

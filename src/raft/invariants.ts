@@ -19,7 +19,6 @@ export function checkState(state: RaftState): void {
   assert(log.tailFrom > durableIndex(state.unsynced, log.last) + 1 === false, 'memory holds what is not durable');
   if (role.kind !== 'leader') return;
   assert(state.vote === options.id, 'a leader voted for itself');
-  assert(state.hardSeq <= state.durableSeq, 'the vote of a leader is durable');
   assert(termAt(log, role.fence) === term, 'the fence of a leader is of its term');
   for (const peer of role.peers) {
     assert(peer.match < peer.next && peer.next <= log.last + 1, 'match < next ≤ last + 1');

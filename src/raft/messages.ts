@@ -1,6 +1,7 @@
 /** What Raft replicas say to each other: one interface a message, named as in the paper's Figure 2. */
 
-import type { Entry, Index, Proposal, ReplicaId, Term } from '../core/protocol.js';
+import type { Forwarding } from '../core/forwarding.js';
+import type { Entry, Index, Term } from '../core/protocol.js';
 
 /** A candidate to every member, when it starts an election, to gather votes (§5.2). */
 export interface RequestVote {
@@ -68,41 +69,7 @@ export interface RoundConfirmed {
   readonly round: number;
 }
 
-/** A follower to its leader: proposals of its own host. Answered only when refused. */
-export interface ForwardProposals {
-  readonly kind: 'forwardProposals';
-  readonly term: Term;
-  /** Names this forward; starts with the sender's boot. */
-  readonly number: number;
-  readonly proposals: readonly Omit<Proposal, 'request'>[];
-}
-
-/** Whoever was asked to the sender of a forward: nothing was appended. */
-export interface ProposalsRefused {
-  readonly kind: 'proposalsRefused';
-  readonly term: Term;
-  readonly number: number;
-  readonly reason: 'notLeader' | 'busy';
-  /** Who leads instead, as far as known. */
-  readonly leader: ReplicaId | null;
-}
-
-/** A follower to its leader: from which index on may a read of mine be served? */
-export interface ForwardRead {
-  readonly kind: 'forwardRead';
-  readonly term: Term;
-  readonly number: number;
-}
-
-/** A leader to who forwarded a read, once a round confirmed it; or anybody to say that it cannot. */
-export interface ReadAnswer {
-  readonly kind: 'readAnswer';
-  readonly term: Term;
-  readonly number: number;
-  /** What the read must see; 0 when refused. */
-  readonly index: Index;
-}
-
+/** A message of an election or of replication, or one that passes a request on. */
 export type RaftMessage =
   | RequestVote
   | RequestVoteReply
@@ -110,7 +77,4 @@ export type RaftMessage =
   | AppendAccepted
   | AppendRejected
   | RoundConfirmed
-  | ForwardProposals
-  | ProposalsRefused
-  | ForwardRead
-  | ReadAnswer;
+  | Forwarding;

@@ -1,14 +1,12 @@
 /** Proposals: appended here by the leader, passed on by everybody else. */
 
-import type { Entry, Propose, Proposal, ReplicaId } from '../core/protocol.js';
+import type { ForwardProposals, ForwardedProposal, ProposalsRefused } from '../core/forwarding.js';
+import type { Entry, Propose, ReplicaId } from '../core/protocol.js';
 import { entryAt } from '../core/log.js';
 import { addAttempt, settleRefused } from '../core/requests.js';
 import type { RaftDraft } from './draft.js';
-import type { ForwardProposals, ProposalsRefused } from './messages.js';
 import { broadcast, tryCommit } from './replication.js';
 import type { Leader } from './state.js';
-
-type Bare = Omit<Proposal, 'request'>;
 
 export function onPropose(draft: RaftDraft, message: Propose): void {
   const { role, term } = draft.state;
@@ -47,7 +45,7 @@ function proposeHere(draft: RaftDraft, { proposals, deadline }: Propose): void {
 }
 
 /** Only what may have been sent before is looked for, in the uncommitted tail. */
-function isInLog(draft: RaftDraft, { id }: Bare): boolean {
+function isInLog(draft: RaftDraft, { id }: ForwardedProposal): boolean {
   const { log, commit } = draft.state;
   for (let index = log.last; index > commit; index--) {
     const known = entryAt(log, index)?.id;
@@ -56,12 +54,12 @@ function isInLog(draft: RaftDraft, { id }: Bare): boolean {
   return false;
 }
 
-function appendAll(draft: RaftDraft, proposals: readonly Bare[]): void {
+function appendAll(draft: RaftDraft, proposals: readonly ForwardedProposal[]): void {
   if (proposals.length === 0) return;
   const { log, term } = draft.state;
   const entries: Entry[] = [];
   for (let i = 0; i < proposals.length; i++) {
-    const { kind, id, data } = proposals[i] as Bare;
+    const { kind, id, data } = proposals[i] as ForwardedProposal;
     entries.push({ index: log.last + 1 + i, term, kind, id, data });
   }
   draft.append(entries);

@@ -1,10 +1,11 @@
 /** Linearizable reads: ReadIndex (thesis 6.4), one round for all that wait, and reads passed on by followers. */
 
+import type { ForwardRead, ReadAnswer } from '../core/forwarding.js';
 import type { Index, Read, ReplicaId } from '../core/protocol.js';
 import { majorityReached } from '../core/quorum.js';
 import { beginRound, confirmRound, queueRead, type LeaderRead, type ReadRound } from '../core/reads.js';
 import type { RaftDraft } from './draft.js';
-import type { ForwardRead, ReadAnswer, RoundConfirmed } from './messages.js';
+import type { RoundConfirmed } from './messages.js';
 import { sendEmpty } from './replication.js';
 import type { Leader, Peer } from './state.js';
 
@@ -23,7 +24,7 @@ export function onRead(draft: RaftDraft, { request, deadline }: Read): void {
 export function onForwardRead(draft: RaftDraft, from: ReplicaId, { number }: ForwardRead): void {
   const { role, term } = draft.state;
   if (role.kind !== 'leader') {
-    draft.send(from, { kind: 'readAnswer', term, number, index: 0 }, 0, 'control');
+    draft.send(from, { kind: 'readAnswer', term, number, index: null, commit: 0 }, 0, 'control');
     return;
   }
   enqueue(draft, { request: 0, peer: from, forward: number, deadline: draft.now + draft.state.options.timing.electionMax });
@@ -68,25 +69,25 @@ function confirm(draft: RaftDraft): void {
 }
 
 function serve(draft: RaftDraft, { index, reads }: ReadRound): void {
-  const { term } = draft.state;
+  const { term, commit } = draft.state;
   for (const read of reads) {
     if (read.peer === null) draft.readReady(read.request, index);
-    else draft.send(read.peer, { kind: 'readAnswer', term, number: read.forward, index }, 0, 'control');
+    else draft.send(read.peer, { kind: 'readAnswer', term, number: read.forward, index, commit }, 0, 'control');
   }
 }
 
-/** The leader's answer to a read of ours: an index that also is committed, as far as our log is known to match it. */
+/** The leader's answer to a read of ours: and its commit index, good as far as our log is known to match. */
 export function onReadAnswer(draft: RaftDraft, from: ReplicaId, message: ReadAnswer): void {
   const { reads } = draft.state;
   const read = reads.find((each) => each.forward === message.number);
   if (read === undefined) return;
   draft.setReads(reads.filter((each) => each !== read));
-  if (message.index === 0) {
+  if (message.index === null) {
     draft.resolve([read.request], { kind: 'none', reason: 'notLeader', leader: null });
     return;
   }
   draft.readReady(read.request, message.index);
-  adoptCommit(draft, from, message.index);
+  adoptCommit(draft, from, message.commit);
 }
 
 /** The commit index of the leader, adopted up to what matched it in this term. */

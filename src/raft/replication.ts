@@ -299,14 +299,22 @@ export function onPeerLoaded(draft: RaftDraft, id: number, entries: readonly Ent
   const { role, log } = draft.state;
   const peer = role.kind === 'leader' ? role.peers.find((each) => each.loading === id) : undefined;
   if (peer === undefined) return;
-  const usable = entries.length > 0 && entries.every((entry, at) => fits(log, entry, peer.next + at));
+  const usable = fitting(log, entries, peer.next, log.last);
   draft.setPeer({ ...peer, loading: 0, asked: false });
-  if (!usable) return;
-  sendEntries(draft, peerOf(draft, peer.id) as Peer, entries, 'bulk');
+  if (usable.length === 0) return;
+  sendEntries(draft, peerOf(draft, peer.id) as Peer, usable, 'bulk');
   sendTo(draft, peer.id);
 }
 
-/** Whether a loaded entry is the log's own at `index`. */
-export function fits(log: RaftState['log'], entry: Entry, index: Index): boolean {
-  return entry.index === index && termAt(log, index) === entry.term;
+/**
+ * Of loaded entries those that are the log's own, from `first` to `last`: a prefix. The storage may have read before a
+ * truncate that was already on its way to it, so what follows may be of a past that is gone.
+ */
+export function fitting(log: RaftState['log'], entries: readonly Entry[], first: Index, last: Index): readonly Entry[] {
+  let count = 0;
+  for (; count < entries.length && first + count <= last; count++) {
+    const { index, term } = entries[count] as Entry;
+    if (index !== first + count || termAt(log, index) !== term) break;
+  }
+  return count === entries.length ? entries : entries.slice(0, count);
 }

@@ -16,7 +16,7 @@ import type { RaftMessage } from './messages.js';
 import { onForwardProposals, onProposalsRefused, onPropose } from './proposals.js';
 import { onForwardRead, onRead, onReadAnswer, onRoundConfirmed } from './reads.js';
 import {
-  fits,
+  fitting,
   heartbeat,
   onAppendAccepted,
   onAppendEntries,
@@ -171,9 +171,8 @@ function onLoaded(draft: RaftDraft, { id, entries }: Loaded): void {
   const { delivery, log, commit } = draft.state;
   if (delivery.loading !== id) return onPeerLoaded(draft, id, entries);
   draft.setDelivery({ ...delivery, loading: 0 });
-  const first = delivery.handed + 1;
-  const usable = entries.filter((entry, at) => entry.index <= commit && fits(log, entry, first + at));
-  if (usable.length !== entries.length || usable.length === 0) return draft.halt('the storage lost committed entries');
+  const usable = fitting(log, entries, delivery.handed + 1, commit);
+  if (usable.length === 0) return draft.halt('the storage lost committed entries');
   draft.handOver(usable);
   draft.deliver();
 }

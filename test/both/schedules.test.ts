@@ -13,12 +13,12 @@ const base = Number(process.env['SEED'] ?? 1);
 const factor = Number(process.env['SCHEDULES'] ?? 0);
 /** Size of the cluster, how many schedules, how many actions each. */
 const mix: readonly (readonly [size: number, schedules: number, actions: number])[] = [
-  [1, 15, 150],
-  [2, 25, 300],
-  [3, 70, 400],
-  [4, 20, 400],
-  [5, 35, 500],
-  [7, 8, 600],
+  [1, 30, 150],
+  [2, 50, 300],
+  [3, 160, 400],
+  [4, 40, 400],
+  [5, 70, 500],
+  [7, 15, 600],
 ];
 
 describe.each(protocols)('%s', (_, protocol) => {

@@ -198,6 +198,7 @@ export class Observer {
     demand(after.handed === host.handed && after.handed <= after.commit, 'handed over ≤ commit', evidence);
     demand(after.applied === host.applied && after.applied <= after.handed, 'applied ≤ handed over', evidence);
     demand(after.durable <= after.last, 'durable ≤ last', evidence);
+    demand(after.fault === null || host.silent, 'on a sound storage nobody halts', evidence);
     if (after.role !== before.role && !host.silent) {
       const last = events.filter((event) => event.kind === 'role').pop();
       demand(last !== undefined && last.role === after.role, 'a change of role is an event', evidence);

@@ -1,0 +1,76 @@
+/** The rules of the house that a machine can check: `tidy/` holds them, this file says where each applies. */
+
+import { describe, expect, it } from 'vitest';
+import * as checks from './tidy/checks.js';
+import { sourcesBelow } from './tidy/files.js';
+import { importCycles, importProblems } from './tidy/imports.js';
+
+const src = sourcesBelow('src');
+const examples = sourcesBelow('examples');
+const tests = sourcesBelow('test');
+const pure = src.filter(({ path }) => /^src\/(?:core|raft|multipaxos)\//.test(path));
+const messages = src.filter(({ path }) => /^src\/(?:[^/]+\/messages|core\/protocol)\.ts$/.test(path));
+// The rules have to name what they forbid, and their tests show it.
+const others = tests.filter(({ path }) => !path.startsWith('test/tidy/'));
+
+const LARGE_FILES: readonly checks.Exception[] = [
+  {
+    of: 'src/core/protocol.ts',
+    lines: 460,
+    why: 'the contract is read from top to bottom as one page, and half of it is doc comments',
+  },
+];
+
+const LARGE_FUNCTIONS: readonly checks.Exception[] = [];
+
+describe('the house', () => {
+  it('imports in the permitted directions only', () => {
+    expect([...src, ...examples].flatMap(importProblems)).toEqual([]);
+  });
+
+  it('has no rings of files that load each other', () => {
+    expect(importCycles(src)).toEqual([]);
+  });
+
+  it('keeps time, chance, waiting and the world out of the pure folders', () => {
+    expect(pure.flatMap(checks.impureWords)).toEqual([]);
+  });
+});
+
+describe('sizes', () => {
+  it('of files are small, or argued for', () => {
+    const oversize = [...src, ...examples, ...tests].flatMap(checks.oversizeFile);
+    expect(checks.unexcused(oversize, LARGE_FILES)).toEqual([]);
+  });
+
+  it('of functions are small, or argued for', () => {
+    const oversize = [...src, ...examples].flatMap(checks.oversizeFunctions);
+    expect(checks.unexcused(oversize, LARGE_FUNCTIONS)).toEqual([]);
+  });
+
+  it('of lines fit side by side', () => {
+    expect([...src, ...examples, ...tests].flatMap(checks.longLines)).toEqual([]);
+  });
+});
+
+describe('style', () => {
+  it('opens every source file with what it is for', () => {
+    expect(src.flatMap(checks.opensWithComment)).toEqual([]);
+  });
+
+  it('documents every kind of message', () => {
+    expect(messages.flatMap(checks.undocumentedMessages)).toEqual([]);
+  });
+
+  it('can be erased: no enum, no namespace', () => {
+    expect([...src, ...examples, ...tests].flatMap(checks.unerasable)).toEqual([]);
+  });
+
+  it('leaves no notes to oneself', () => {
+    expect([...src, ...examples, ...others].flatMap(checks.leftovers)).toEqual([]);
+  });
+
+  it('sets no test aside', () => {
+    expect(tests.flatMap(checks.asideTests)).toEqual([]);
+  });
+});
