@@ -1,8 +1,13 @@
 /** Both protocols with their own invariants, for tests with one body. */
 
+import * as multipaxos from '../../src/multipaxos/index.js';
 import * as raft from '../../src/raft/index.js';
 import type { AnyProtocol } from './host.js';
 
 export const protocols: readonly (readonly [name: string, protocol: AnyProtocol])[] = [
   ['raft', { ...raft.raftProtocol, checkState: raft.checkState, checkStep: raft.checkStep } as AnyProtocol],
+  [
+    'multipaxos',
+    { ...multipaxos.multipaxosProtocol, checkState: multipaxos.checkState, checkStep: multipaxos.checkStep } as AnyProtocol,
+  ],
 ];

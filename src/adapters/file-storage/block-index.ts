@@ -1,0 +1,111 @@
+/**
+ * Where entries are, without a word per entry: the log is cut into blocks of some 64 KiB of consecutive records,
+ * and each block knows the ranges of indexes that it may hold. Reading an index means replaying, in log order, the
+ * blocks that may hold it; so any order of indexes is served, and memory grows by one block per 64 KiB of log.
+ *
+ * Invariants: blocks are in log order and do not overlap; a block's ranges are ascending and disjoint, include every
+ * live entry that it holds, and no index that a truncate after the block took away (a truncate within the block is
+ * found when it is replayed). Ranges are replaced, never changed, so that a reader keeps what it was given.
+ */
+import { RECORD_TARGET } from './format.js';
+import { walkOps } from './ops.js';
+
+/** Inclusive. */
+export interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Whole records of one segment, from `start` to `end`, and the indexes that may be found there. */
+export interface Block {
+  readonly segment: number;
+  readonly start: number;
+  readonly end: number;
+  readonly ranges: readonly Range[];
+}
+
+/** More disjoint ranges than these are merged where the gap is smallest: a larger range costs time, not truth. */
+const MAX_RANGES = 8;
+
+export class BlockIndex {
+  private blocks: { segment: number; start: number; end: number; ranges: readonly Range[] }[] = [];
+
+  /** Takes in the payload `bytes[from, to)` of the record at `[start, end)`. Records come in log order. */
+  addRecord(
+    segment: number, start: number, end: number,
+    bytes: Uint8Array, view: DataView, from: number, to: number,
+  ): boolean {
+    let block = this.blocks[this.blocks.length - 1];
+    if (block === undefined || block.segment !== segment || block.end !== start
+      || block.end - block.start >= RECORD_TARGET) {
+      block = { segment, start, end, ranges: [] };
+      this.blocks.push(block);
+    }
+    block.end = end;
+    const open = block;
+    return walkOps(bytes, view, from, to, {
+      run: (first, count) => { open.ranges = withRange(open.ranges, first, first + count - 1); },
+      truncate: (index) => this.truncate(index),
+    });
+  }
+
+  private truncate(index: number): void {
+    for (const block of this.blocks) {
+      const last = block.ranges[block.ranges.length - 1];
+      if (last !== undefined && last.to >= index) block.ranges = below(block.ranges, index);
+    }
+    // What holds nothing is not replayed; the last block may still get something.
+    const last = this.blocks.length - 1;
+    this.blocks = this.blocks.filter((block, at) => at === last || block.ranges.length > 0);
+  }
+
+  /** The blocks that may hold entries of the range, in log order, as they are now. */
+  find(from: number, to: number): Block[] {
+    const found: Block[] = [];
+    for (const block of this.blocks) {
+      const { segment, start, end, ranges } = block;
+      if (ranges.some((range) => range.from <= to && range.to >= from)) found.push({ segment, start, end, ranges });
+    }
+    return found;
+  }
+
+  /** How many blocks there are: what the index costs. */
+  get size(): number {
+    return this.blocks.length;
+  }
+}
+
+export function includes(ranges: readonly Range[], index: number): boolean {
+  return ranges.some((range) => range.from <= index && index <= range.to);
+}
+
+function below(ranges: readonly Range[], index: number): Range[] {
+  const kept: Range[] = [];
+  for (const { from, to } of ranges) if (from < index) kept.push({ from, to: Math.min(to, index - 1) });
+  return kept;
+}
+
+function withRange(ranges: readonly Range[], from: number, to: number): readonly Range[] {
+  const last = ranges[ranges.length - 1];
+  // The usual case: the log goes on where it ended.
+  if (last !== undefined && from >= last.from && from <= last.to + 1) {
+    return to <= last.to ? ranges : [...ranges.slice(0, -1), { from: last.from, to }];
+  }
+  const merged: Range[] = [];
+  let [low, high] = [from, to];
+  for (const range of ranges) {
+    if (range.to + 1 < low) merged.push(range);
+    else if (range.from <= high + 1) [low, high] = [Math.min(low, range.from), Math.max(high, range.to)];
+  }
+  merged.push({ from: low, to: high }, ...ranges.filter((range) => range.from > high + 1));
+  if (merged.length > MAX_RANGES) mergeClosest(merged);
+  return merged;
+}
+
+function mergeClosest(ranges: Range[]): void {
+  let closest = 1;
+  const gap = (at: number) => (ranges[at] as Range).from - (ranges[at - 1] as Range).to;
+  for (let at = 2; at < ranges.length; at++) if (gap(at) < gap(closest)) closest = at;
+  const [left, right] = [ranges[closest - 1] as Range, ranges[closest] as Range];
+  ranges.splice(closest - 1, 2, { from: left.from, to: right.to });
+}

@@ -1,0 +1,46 @@
+/** Reads and writes that are complete or fail (D8), and the errors that the file storage throws. */
+import { ConsensusError } from '../../replica/errors.js';
+import type { DiskFile } from './disk.js';
+
+/** Reads until `length` bytes are there or the file ends. @returns how many bytes there are */
+export async function readFully(
+  file: DiskFile, target: Uint8Array, at: number, length: number, position: number,
+): Promise<number> {
+  let done = 0;
+  while (done < length) {
+    const got = await file.read(target, at + done, length - done, position + done);
+    if (got === 0) break;
+    done += got;
+  }
+  return done;
+}
+
+/** Writes all of it; a short write goes on where it ended. */
+export async function writeFully(
+  file: DiskFile, source: Uint8Array, at: number, length: number, position: number,
+): Promise<void> {
+  let done = await file.write(source, at, length, position);
+  let last = done;
+  while (done < length) {
+    if (last <= 0) throw new Error('the file takes no more bytes');
+    last = await file.write(source, at + done, length - done, position + done);
+    done += last;
+  }
+}
+
+/** What is stored does not verify. */
+export function corrupt(path: string, offset: number, what: string): ConsensusError {
+  return new ConsensusError(`${path} at offset ${offset}: ${what}`, { code: 'ERR_STORAGE_CORRUPT' });
+}
+
+/** The platform refused; a ConsensusError stays what it is. */
+export function failed(what: string, cause: unknown, outcome: 'none' | 'unknown' = 'none'): ConsensusError {
+  if (cause instanceof ConsensusError) return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ConsensusError(`${what}: ${why}`, { code: 'ERR_STORAGE_FAILED', outcome, cause });
+}
+
+/** Closes a file whose content is not at stake: only read, or given up. */
+export async function letGo(file: DiskFile): Promise<void> {
+  await file.close().catch(() => undefined);
+}

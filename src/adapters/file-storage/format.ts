@@ -1,0 +1,158 @@
+/**
+ * The bytes of a segment, format version 1. Integers are little-endian.
+ *
+ * ```
+ * segment = header, group*, zeros (space got ahead of time, only after the last group: D10)
+ * header  = magic 8, version u32, header size u32, log u64 (random, never 0 below), segment u64, first group u64,
+ *           where the groups of the segment before end u64, oldest segment that was kept u64, 0 u32, CRC u32
+ * group   = record+, the last one flagged: what one flush wrote, all or nothing
+ * record  = CRC u32, mark u32 (low half of log), payload bytes u32, boot u32, group u64, ordinal in group u16,
+ *           flags u8, 0 u8, payload
+ * payload = op*, see ops.ts
+ * ```
+ *
+ * A record's CRC covers all that follows it, and is mixed with segment and offset, so that a record in a wrong
+ * place does not verify (D9); log and boot tell bytes of an earlier life of the same place (D11). Groups are
+ * numbered through all segments, and each is written when the one before is durable: a valid record of a later
+ * group proves that the earlier one was durable once, so that its damage is rot and not a torn write (D1, D2).
+ * A sealed segment ends with a record flagged `seal`, written when the next segment is durable: without that next
+ * one, it is lost. In every version the first 16 bytes mean the same and the last four of the first 64 are a CRC.
+ */
+import { crc32c } from '../crc32c.js';
+
+export const FORMAT_VERSION = 1;
+export const HEADER_SIZE = 64;
+export const RECORD_HEADER_SIZE = 28;
+/** A record is closed when its payload has this many bytes: what one read must verify at least. */
+export const RECORD_TARGET = 64 * 1024;
+/** The most that one call may take, encoded: keeps ordinals in 16 bits, offsets in 32, one write below 2 GiB. */
+export const BATCH_LIMIT = 512 * 1024 * 1024;
+
+const MAGIC = [0x51, 0x55, 0x4f, 0x52, 0x57, 0x41, 0x4c, 0x0a]; // "QUORWAL\n"
+const TWO_32 = 2 ** 32;
+
+/** Which flags a record has. */
+export const LAST_OF_GROUP = 1;
+export const SEAL = 2;
+
+export interface SegmentHeader {
+  /** The log's random name, two times 32 bits; the low half is not 0. */
+  readonly logLow: number;
+  readonly logHigh: number;
+  readonly segment: number;
+  readonly firstGroup: number;
+  /** Where the groups of the segment before end; 0 in the first segment. */
+  readonly previousEnd: number;
+  /** Segments from here on are needed. */
+  readonly oldest: number;
+}
+
+export interface RecordHeader {
+  readonly payload: number;
+  readonly boot: number;
+  readonly group: number;
+  readonly ordinal: number;
+  readonly flags: number;
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+export function setU64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value % TWO_32, true);
+  view.setUint32(at + 4, Math.floor(value / TWO_32), true);
+}
+
+/** @returns NaN for what is no safe integer */
+export function getU64(view: DataView, at: number): number {
+  const high = view.getUint32(at + 4, true);
+  return high < 2 ** 21 ? high * TWO_32 + view.getUint32(at, true) : Number.NaN;
+}
+
+export function segmentName(segment: number): string {
+  return `wal-${String(segment).padStart(16, '0')}.log`;
+}
+
+/** The number in a segment's name; undefined for any other file. */
+export function segmentOf(name: string): number | undefined {
+  const match = /^wal-(\d{16})\.log$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
+export function isTemporary(name: string): boolean {
+  return /^wal-\d{16}\.log\.tmp$/.test(name);
+}
+
+export function encodeHeader(header: SegmentHeader): Uint8Array {
+  const bytes = new Uint8Array(HEADER_SIZE);
+  const view = viewOf(bytes);
+  bytes.set(MAGIC);
+  view.setUint32(8, FORMAT_VERSION, true);
+  view.setUint32(12, HEADER_SIZE, true);
+  view.setUint32(16, header.logLow, true);
+  view.setUint32(20, header.logHigh, true);
+  setU64(view, 24, header.segment);
+  setU64(view, 32, header.firstGroup);
+  setU64(view, 40, header.previousEnd);
+  setU64(view, 48, header.oldest);
+  view.setUint32(60, crc32c(bytes, 0, 60), true);
+  return bytes;
+}
+
+/** A header, the version of a newer format (D20), or undefined for what does not verify. */
+export function decodeHeader(bytes: Uint8Array): SegmentHeader | { readonly newer: number } | undefined {
+  if (bytes.length < HEADER_SIZE || MAGIC.some((byte, at) => bytes[at] !== byte)) return undefined;
+  const view = viewOf(bytes);
+  if (view.getUint32(60, true) !== crc32c(bytes, 0, 60)) return undefined;
+  const version = view.getUint32(8, true);
+  if (version > FORMAT_VERSION) return { newer: version };
+  return {
+    logLow: view.getUint32(16, true),
+    logHigh: view.getUint32(20, true),
+    segment: getU64(view, 24),
+    firstGroup: getU64(view, 32),
+    previousEnd: getU64(view, 40),
+    oldest: getU64(view, 48),
+  };
+}
+
+/** What a record's CRC is mixed with. Any two places of a log differ, but for one in 2^32. */
+function placeOf(header: SegmentHeader, offset: number): number {
+  return (Math.imul(header.segment, 0x9e3779b1) ^ Math.imul(offset, 0x85ebca6b) ^ header.logHigh) | 0;
+}
+
+/** Completes the record of `size` bytes, header included, at `at`, to be written at `offset` of the segment. */
+export function finishRecord(
+  view: DataView, bytes: Uint8Array, at: number, size: number,
+  place: { readonly header: SegmentHeader; readonly offset: number; readonly boot: number; readonly group: number;
+    readonly ordinal: number; readonly flags: number },
+): void {
+  view.setUint32(at + 4, place.header.logLow, true);
+  view.setUint32(at + 8, size - RECORD_HEADER_SIZE, true);
+  view.setUint32(at + 12, place.boot, true);
+  setU64(view, at + 16, place.group);
+  view.setUint16(at + 24, place.ordinal, true);
+  view.setUint8(at + 26, place.flags);
+  view.setUint8(at + 27, 0);
+  view.setUint32(at, crc32c(bytes, at + 4, at + size) ^ placeOf(place.header, place.offset), true);
+}
+
+/** Reads what a record says of itself; undefined when it does not even bear the log's mark. */
+export function peekRecord(view: DataView, at: number, header: SegmentHeader): RecordHeader | undefined {
+  if (view.getUint32(at + 4, true) !== header.logLow) return undefined;
+  return {
+    payload: view.getUint32(at + 8, true),
+    boot: view.getUint32(at + 12, true),
+    group: getU64(view, at + 16),
+    ordinal: view.getUint16(at + 24, true),
+    flags: view.getUint8(at + 26),
+  };
+}
+
+/** Whether the record of `size` bytes, header included, at `at` is the one written at `offset` of the segment. */
+export function verifyRecord(
+  view: DataView, bytes: Uint8Array, at: number, size: number, header: SegmentHeader, offset: number,
+): boolean {
+  return view.getUint32(at, true) === ((crc32c(bytes, at + 4, at + size) ^ placeOf(header, offset)) >>> 0);
+}

@@ -1,0 +1,163 @@
+/**
+ * What the next flush writes: the operations of one or more calls, encoded as they come into one buffer, cut into
+ * records (see format.ts). The callers' bytes are copied once, here. Headers are filled in by `finish`, when the
+ * place is known. Consecutive entries of one term become one run, also across calls.
+ */
+import type { StorageOp, StoredEntry } from '../../replica/storage.js';
+import { finishRecord, LAST_OF_GROUP, RECORD_HEADER_SIZE, RECORD_TARGET, setU64, viewOf } from './format.js';
+import type { SegmentHeader } from './format.js';
+import { BOOT, BOOT_SIZE, ITEM_HEAD, RUN, RUN_HEAD, SET, SET_HEAD, TRUNCATE, TRUNCATE_SIZE } from './ops.js';
+
+const FIRST_CAPACITY = 128 * 1024;
+/** A larger buffer is let go after use. */
+const KEPT_CAPACITY = 8 * 1024 * 1024;
+
+/** A caller whose operations are in the group. */
+export interface Waiter {
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+const encoder = new TextEncoder();
+
+/** An upper bound of what one call's operations take. */
+export function encodedBound(ops: readonly StorageOp[]): number {
+  let bound = 0;
+  for (const op of ops) {
+    bound += RECORD_HEADER_SIZE + RUN_HEAD;
+    if (op.kind === 'set') bound += 3 * op.key.length + op.value.length;
+    if (op.kind === 'put') for (const entry of op.entries) bound += entry.data.length + ITEM_HEAD + RUN_HEAD;
+  }
+  return bound;
+}
+
+export class Group {
+  bytes = new Uint8Array(FIRST_CAPACITY);
+  view = viewOf(this.bytes);
+  length = 0;
+  /** Where each record begins. */
+  readonly records: number[] = [];
+  readonly waiters: Waiter[] = [];
+  /** Where the open run begins; 0 when there is none, for a record's header comes first. */
+  private run = 0;
+  private runCount = 0;
+  private runNext = 0;
+  private runTerm = 0;
+
+  clear(): void {
+    this.length = 0;
+    this.records.length = 0;
+    this.waiters.length = 0;
+    this.run = 0;
+    if (this.bytes.length <= KEPT_CAPACITY) return;
+    this.bytes = new Uint8Array(FIRST_CAPACITY);
+    this.view = viewOf(this.bytes);
+  }
+
+  /** The operations must have passed `checkOps`. */
+  add(ops: readonly StorageOp[]): void {
+    if (this.records.length === 0) this.openRecord();
+    for (const op of ops) {
+      if (op.kind === 'set') this.addSet(op.key, op.value);
+      else if (op.kind === 'truncate') this.addTruncate(op.from);
+      else for (const entry of op.entries) this.addEntry(entry);
+    }
+  }
+
+  addSet(key: string, value: Uint8Array): void {
+    const name = encoder.encode(key);
+    const at = this.make(SET_HEAD + name.length + value.length);
+    this.bytes[at] = SET;
+    this.view.setUint32(at + 1, name.length, true);
+    this.view.setUint32(at + 5, value.length, true);
+    this.bytes.set(name, at + SET_HEAD);
+    this.bytes.set(value, at + SET_HEAD + name.length);
+  }
+
+  addBoot(boot: number): void {
+    const at = this.make(BOOT_SIZE);
+    this.bytes[at] = BOOT;
+    this.view.setUint32(at + 1, boot, true);
+  }
+
+  private addTruncate(from: number): void {
+    const at = this.make(TRUNCATE_SIZE);
+    this.bytes[at] = TRUNCATE;
+    setU64(this.view, at + 1, from);
+  }
+
+  private addEntry(entry: StoredEntry): void {
+    const { data } = entry;
+    const size = ITEM_HEAD + data.length;
+    if (!this.continues(entry, size)) this.openRun(entry, size);
+    this.reserve(size);
+    const at = this.length;
+    this.view.setUint32(at, data.length, true);
+    this.bytes.set(data, at + ITEM_HEAD);
+    this.length = at + size;
+    this.runNext = entry.index + 1;
+    this.view.setUint32(this.run + 1, ++this.runCount, true);
+    this.view.setUint32(this.run + 5, this.length - this.run - RUN_HEAD, true);
+  }
+
+  private continues(entry: StoredEntry, size: number): boolean {
+    return this.run !== 0 && entry.index === this.runNext && entry.term === this.runTerm && this.fits(size);
+  }
+
+  private openRun(entry: StoredEntry, size: number): void {
+    // The first item goes into the same record, whatever its size.
+    const at = this.make(RUN_HEAD, size);
+    this.bytes[at] = RUN;
+    setU64(this.view, at + 9, entry.index);
+    setU64(this.view, at + 17, entry.term);
+    this.run = at;
+    this.runCount = 0;
+    this.runTerm = entry.term;
+  }
+
+  private fits(size: number): boolean {
+    const record = this.records[this.records.length - 1] as number;
+    return this.length + size - record <= RECORD_TARGET;
+  }
+
+  /** Room for an operation of `size` bytes, in a new record if the open one gets too large with `more` bytes. */
+  private make(size: number, more = 0): number {
+    this.run = 0;
+    const record = this.records[this.records.length - 1];
+    const empty = record !== undefined && this.length === record + RECORD_HEADER_SIZE;
+    if (record === undefined || (!empty && !this.fits(size + more))) this.openRecord();
+    this.reserve(size);
+    const at = this.length;
+    this.length += size;
+    return at;
+  }
+
+  private openRecord(): void {
+    this.reserve(RECORD_HEADER_SIZE);
+    this.records.push(this.length);
+    this.length += RECORD_HEADER_SIZE;
+    this.run = 0;
+  }
+
+  private reserve(size: number): void {
+    const needed = this.length + size;
+    if (needed <= this.bytes.length) return;
+    const larger = new Uint8Array(Math.max(needed, this.bytes.length * 2));
+    larger.set(this.bytes.subarray(0, this.length));
+    this.bytes = larger;
+    this.view = viewOf(larger);
+  }
+
+  /** Completes all records, to be written at `offset` of the segment. Without an operation: one empty record. */
+  finish(header: SegmentHeader, offset: number, boot: number, group: number, flags = 0): void {
+    if (this.records.length === 0) this.openRecord();
+    const last = this.records.length - 1;
+    for (let ordinal = 0; ordinal <= last; ordinal++) {
+      const at = this.records[ordinal] as number;
+      const size = (this.records[ordinal + 1] ?? this.length) - at;
+      finishRecord(this.view, this.bytes, at, size, {
+        header, offset: offset + at, boot, group, ordinal, flags: ordinal === last ? flags | LAST_OF_GROUP : 0,
+      });
+    }
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * The lock of a directory: a listening socket in it. The kernel closes it with its process, however that ends, so
+ * a socket that refuses connections is a dead holder's; and a socket's name is seen by every container that shares
+ * the volume, where process ids and abstract sockets are not. On Windows it is a named pipe of the real path.
+ *
+ * Every contender listens first, under a random name that is never used again, then shows itself by renaming to
+ * `lock-…`, and only then looks at the others. It holds the lock when it has seen no living other one. Two holders
+ * cannot be: the one that showed itself later would have seen the earlier one. As names are never used again, a
+ * dead one can be removed at any time; there is no moment at which a stale lock is taken over. Contenders that meet
+ * settle it by name: whoever asks is told 'h' (held) or 't' (trying); the lower name waits, the higher one yields.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, open, readdir, realpath, rename, rm, symlink, unlink } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import type { Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DiskLock } from './disk.js';
+
+const HIDDEN = 'lock-new-';
+const SHOWN = 'lock-';
+/** What a socket's path may have on every Unix, the final zero left out (macOS: 104, Linux: 108). */
+const MAX_PATH_BYTES = 103;
+/** Whoever accepts a connection and says nothing for so long is alive, if stopped. */
+const ANSWER_MS = 1000;
+const ASK_AGAIN_MS = 5;
+/** For so long a stopped contender may keep us waiting. */
+const PATIENCE_MS = 2000;
+
+type Answer = 'held' | 'trying' | 'dead';
+
+/** Undefined when another holds `dir`. */
+export function lockDirectory(dir: string): Promise<DiskLock | undefined> {
+  return process.platform === 'win32' ? lockByPipe(dir) : lockBySocket(dir);
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown }).code;
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => {
+      server.off('error', reject);
+      server.on('error', () => undefined); // failing to accept a connection is the asker's trouble
+      server.unref(); // the lock keeps no process alive
+      resolve();
+    });
+  });
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
+async function lockByPipe(dir: string): Promise<DiskLock | undefined> {
+  const name = createHash('sha256').update((await realpath(dir)).toLowerCase()).digest('hex');
+  const server = createServer((socket) => socket.destroy());
+  try {
+    await listen(server, `\\\\.\\pipe\\quorate-${name}`);
+  } catch (error) {
+    if (codeOf(error) === 'EADDRINUSE' || codeOf(error) === 'EACCES') return undefined;
+    throw error;
+  }
+  return { release: () => closed(server) };
+}
+
+async function lockBySocket(dir: string): Promise<DiskLock | undefined> {
+  const id = randomBytes(12).toString('hex');
+  let held = false;
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.unref();
+    socket.end(held ? 'h' : 't', () => socket.destroy());
+  });
+  const release = async () => {
+    await unlink(join(dir, SHOWN + id)).catch(() => undefined); // a dead lock's name does no harm
+    await closed(server);
+  };
+  const short = await shorten(dir);
+  try {
+    await listen(server, join(short.path, HIDDEN + id));
+    if (await show(dir, id)) held = await settle(dir, short.path, SHOWN + id);
+  } catch (error) {
+    await release();
+    throw error;
+  } finally {
+    await short.release();
+  }
+  if (held) return { release };
+  await release();
+  return undefined;
+}
+
+/** @returns false when a holder took us for dead and swept us away: bound, but not listening yet */
+async function show(dir: string, id: string): Promise<boolean> {
+  try {
+    await rename(join(dir, HIDDEN + id), join(dir, SHOWN + id));
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** A path to `dir` that is short enough for a socket in it. */
+async function shorten(dir: string): Promise<{ path: string; release(): Promise<void> }> {
+  const longest = Buffer.byteLength(join(dir, HIDDEN + 'x'.repeat(24)));
+  if (longest <= MAX_PATH_BYTES) return { path: dir, release: () => Promise.resolve() };
+  if (process.platform === 'linux') {
+    const handle = await open(dir, 'r');
+    return { path: `/proc/self/fd/${handle.fd}`, release: () => handle.close() };
+  }
+  const link = await mkdtemp(join(tmpdir(), 'q-'));
+  const release = () => rm(link, { recursive: true, force: true });
+  await symlink(dir, join(link, 'd'));
+  return { path: join(link, 'd'), release };
+}
+
+/** Asks all others until it is clear who holds the lock. @returns whether it is `own` */
+async function settle(dir: string, short: string, own: string): Promise<boolean> {
+  const patience = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const others = (await readdir(dir)).filter((name) => name.startsWith(SHOWN) && name !== own);
+    const dead: string[] = [];
+    let waiting = false;
+    for (const other of others) {
+      const answer = await ask(join(short, other));
+      // A hidden one has not looked at the others yet, so it will see us.
+      if (answer === 'dead') dead.push(other);
+      else if (other.startsWith(HIDDEN)) continue;
+      else if (answer === 'held' || other < own) return false;
+      else waiting = true;
+    }
+    if (!waiting) {
+      for (const name of dead) await unlink(join(dir, name)).catch(() => undefined);
+      return true;
+    }
+    if (performance.now() > patience) return false;
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+  }
+}
+
+function ask(path: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    const timer = setTimeout(() => end('held'), ANSWER_MS);
+    const end = (answer: Answer) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.on('data', (bytes) => end(bytes[0] === 't'.charCodeAt(0) ? 'trying' : 'held'));
+    // It closed without a word: it is going away, or is no lock of ours. Ask again, or give in.
+    socket.on('end', () => end('trying'));
+    socket.on('error', (error) => {
+      const code = codeOf(error);
+      if (code === 'ECONNREFUSED' || code === 'ENOENT' || code === 'ENOTSOCK') end('dead');
+      // A full queue of connections belongs to somebody alive; one closed on us is asked again.
+      else if (code === 'EAGAIN' || code === 'EACCES') end('held');
+      else if (code === 'ECONNRESET' || code === 'EPIPE') end('trying');
+      else {
+        clearTimeout(timer);
+        reject(error);
+      }
+    });
+  });
+}

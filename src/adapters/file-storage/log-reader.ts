@@ -1,0 +1,155 @@
+/**
+ * Ranged reads. A read takes the blocks that may hold its entries, as they are at the time of the call, and replays
+ * them from the files: what is written later goes behind them and changes nothing. Each record is verified again,
+ * so what is handed out was good at that very moment (D3).
+ */
+import type { StoredEntry } from '../../replica/storage.js';
+import { includes } from './block-index.js';
+import type { Block } from './block-index.js';
+import { corrupt, letGo, readFully } from './disk-io.js';
+import type { Disk, DiskFile } from './disk.js';
+import { peekRecord, RECORD_HEADER_SIZE, segmentName, verifyRecord, viewOf } from './format.js';
+import type { SegmentHeader } from './format.js';
+import { walkItems, walkOps } from './ops.js';
+
+/** A stretch is made shorter when it asks for more blocks than these; as many are kept for the next one. */
+const MAX_BLOCKS = 32;
+
+/** The live entries of a stretch of the log, by index. */
+type Found = Map<number, StoredEntry>;
+
+/** One call of `read`. Opens files as it needs them; `close` when done. */
+export class LogRead {
+  private readonly disk: Disk;
+  private readonly dir: string;
+  /** The log's name is the same in all headers, and the segment's number is the block's. */
+  private readonly header: SegmentHeader;
+  private readonly files = new Map<number, DiskFile>();
+  private readonly loaded = new Map<Block, Uint8Array>();
+
+  constructor(disk: Disk, dir: string, header: SegmentHeader) {
+    this.disk = disk;
+    this.dir = dir;
+    this.header = header;
+  }
+
+  /** @param blocks the blocks that may hold entries of the range, in log order */
+  async read(blocks: readonly Block[], from: number, to: number, maxBytes: number): Promise<StoredEntry[]> {
+    const entries: StoredEntry[] = [];
+    let left = maxBytes;
+    let rest = blocks;
+    let next = nextStretch(rest, from, to);
+    while (next !== undefined) {
+      const found = await this.stretch(rest, next.from, next.to);
+      for (const index of [...found.keys()].sort((a, b) => a - b)) {
+        const entry = found.get(index) as StoredEntry;
+        if (entries.length > 0 && entry.data.length > left) return entries;
+        left -= entry.data.length;
+        entries.push(entry);
+      }
+      if (left <= 0 && entries.length > 0) return entries;
+      const done = next.to;
+      rest = rest.filter((block) => (block.ranges[block.ranges.length - 1]?.to ?? 0) > done);
+      for (const block of this.loaded.keys()) if (!rest.includes(block)) this.loaded.delete(block);
+      next = nextStretch(rest, done + 1, to);
+    }
+    return entries;
+  }
+
+  /** All live entries from `from` to `to`. */
+  private async stretch(blocks: readonly Block[], from: number, to: number): Promise<Found> {
+    const found: Found = new Map();
+    for (const block of blocks) {
+      if (!mayHold(block, from, to)) continue;
+      const bytes = this.loaded.get(block) ?? await this.load(block);
+      if (this.loaded.size < MAX_BLOCKS) this.loaded.set(block, bytes);
+      // What a later truncate took is outside the block's ranges; what one in the block took goes by replay.
+      for (const [index, entry] of replay(bytes, block, from, to, this.pathOf(block))) {
+        if (includes(block.ranges, index)) found.set(index, entry);
+      }
+    }
+    return found;
+  }
+
+  private async load(block: Block): Promise<Uint8Array> {
+    const file = this.files.get(block.segment) ?? await this.disk.open(this.pathOf(block));
+    this.files.set(block.segment, file);
+    const bytes = new Uint8Array(block.end - block.start);
+    const got = await readFully(file, bytes, 0, bytes.length, block.start);
+    const header = { ...this.header, segment: block.segment };
+    const view = viewOf(bytes);
+    for (let at = 0; at < bytes.length;) {
+      const record = at + RECORD_HEADER_SIZE <= got ? peekRecord(view, at, header) : undefined;
+      const size = RECORD_HEADER_SIZE + (record?.payload ?? 0);
+      const offset = block.start + at;
+      if (record === undefined || at + size > got || !verifyRecord(view, bytes, at, size, header, offset)) {
+        throw corrupt(this.pathOf(block), offset, 'a record does not verify any more');
+      }
+      at += size;
+    }
+    return bytes;
+  }
+
+  private pathOf(block: Block): string {
+    return this.disk.join(this.dir, segmentName(block.segment));
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.files.values()) await letGo(file);
+  }
+}
+
+/** The lowest indexes ≥ `from` that a block may hold: what to look at next. */
+function nextStretch(blocks: readonly Block[], from: number, to: number): { from: number; to: number } | undefined {
+  let best: { from: number; to: number } | undefined;
+  for (const block of blocks) {
+    for (const range of block.ranges) {
+      if (range.to < from) continue;
+      if (best === undefined || range.from < best.from) best = range;
+      break; // ranges are ascending
+    }
+  }
+  if (best === undefined || Math.max(best.from, from) > to) return undefined;
+  const stretch = { from: Math.max(best.from, from), to: Math.min(best.to, to) };
+  // Indexes in wild disorder have wide ranges: what one stretch loads stays bounded all the same.
+  while (stretch.to > stretch.from && countHolding(blocks, stretch.from, stretch.to) > MAX_BLOCKS) {
+    stretch.to = Math.floor((stretch.from + stretch.to) / 2);
+  }
+  return stretch;
+}
+
+function mayHold(block: Block, from: number, to: number): boolean {
+  return block.ranges.some((range) => range.from <= to && range.to >= from);
+}
+
+function countHolding(blocks: readonly Block[], from: number, to: number): number {
+  let count = 0;
+  for (const block of blocks) if (mayHold(block, from, to)) count++;
+  return count;
+}
+
+/** What is left of the entries from `from` to `to` when the block is replayed alone. */
+function replay(bytes: Uint8Array, block: Block, from: number, to: number, path: string): Found {
+  const found: Found = new Map();
+  const view = viewOf(bytes);
+  for (let at = 0; at < bytes.length;) {
+    const end = at + RECORD_HEADER_SIZE + view.getUint32(at + 8, true);
+    let sound = true;
+    const walked = walkOps(bytes, view, at + RECORD_HEADER_SIZE, end, {
+      run: (first, count, term, itemsFrom, itemsTo) => {
+        if (first > to || first + count <= from) return;
+        sound &&= walkItems(view, itemsFrom, itemsTo, count, (nth, dataFrom, dataTo) => {
+          const index = first + nth;
+          if (index < from || index > to) return;
+          found.set(index, { index, term, data: bytes.subarray(dataFrom, dataTo) });
+        });
+      },
+      truncate: (index) => {
+        for (const stored of found.keys()) if (stored >= index) found.delete(stored);
+      },
+    });
+    if (!walked || !sound) throw corrupt(path, block.start + at, 'a record holds an operation that is none');
+    at = end;
+  }
+  return found;
+}

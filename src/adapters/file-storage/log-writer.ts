@@ -1,0 +1,184 @@
+/**
+ * The one ordered lane by which everything gets to disk (D16), and group commit: one write and one fdatasync are
+ * under way, whatever is queued meanwhile goes out as the next. Space is got ahead in steps, as zeros, since a sync
+ * that need not record new blocks is about a quarter faster (measured: 9.0 k against 7.3 k a second on ext4).
+ *
+ * Invariants: nothing is written behind a group that is not durable; index and values hold what is durable and no
+ * more; after the first failure nothing is written ever again, and no sync is tried twice (D5, D6).
+ */
+import type { ConsensusError } from '../../replica/errors.js';
+import type { StorageOp } from '../../replica/storage.js';
+import type { BlockIndex } from './block-index.js';
+import { failed, letGo, writeFully } from './disk-io.js';
+import type { Disk, DiskFile } from './disk.js';
+import { encodeHeader, HEADER_SIZE, RECORD_HEADER_SIZE, SEAL, segmentName } from './format.js';
+import type { SegmentHeader } from './format.js';
+import { Group } from './group.js';
+import { walkOps } from './ops.js';
+
+/** Calls share a flush until it has this many bytes. */
+const FLUSH_TARGET = 4 * 1024 * 1024;
+/** How far ahead space is got, and up to which flush: a larger one pays for its own blocks. */
+const AHEAD = 1024 * 1024;
+const SMALL_FLUSH = 64 * 1024;
+const ZEROS = new Uint8Array(AHEAD);
+
+/** An open log. `end` is where the next group goes, `group` its number. */
+export interface LogState {
+  readonly header: SegmentHeader;
+  readonly file: DiskFile;
+  readonly boot: number;
+  readonly end: number;
+  readonly group: number;
+  readonly index: BlockIndex;
+  readonly values: Map<string, Uint8Array>;
+}
+
+export class LogWriter {
+  private readonly disk: Disk;
+  private readonly dir: string;
+  private readonly segmentBytes: number;
+  private state: LogState;
+  /** Up to here the file has blocks. */
+  private allocated: number;
+  private readonly queue: Group[] = [];
+  private spare: Group | undefined;
+  private flushing: Promise<void> | undefined;
+  private failure: ConsensusError | undefined;
+
+  constructor(disk: Disk, dir: string, segmentBytes: number, state: LogState) {
+    this.disk = disk;
+    this.dir = dir;
+    this.segmentBytes = segmentBytes;
+    this.state = state;
+    this.allocated = state.end;
+  }
+
+  get header(): SegmentHeader {
+    return this.state.header;
+  }
+
+  get index(): BlockIndex {
+    return this.state.index;
+  }
+
+  /** The operations must have passed `checkOps`. */
+  write(ops: readonly StorageOp[]): Promise<void> {
+    if (this.failure !== undefined) return Promise.reject(this.refusal());
+    let group = this.queue[this.queue.length - 1];
+    if (group === undefined || group.length >= FLUSH_TARGET) {
+      group = this.spare ?? new Group();
+      this.spare = undefined;
+      this.queue.push(group);
+    }
+    group.add(ops);
+    const { waiters } = group;
+    const written = new Promise<void>((resolve, reject) => waiters.push({ resolve, reject }));
+    this.flushing ??= this.flushAll();
+    return written;
+  }
+
+  private async flushAll(): Promise<void> {
+    await null; // calls of the same turn share the first flush
+    for (let group = this.queue.shift(); group !== undefined; group = this.queue.shift()) {
+      try {
+        await this.flush(group);
+      } catch (error) {
+        this.fail(group, error);
+        break;
+      }
+      for (const waiter of group.waiters) waiter.resolve();
+      group.clear();
+      this.spare = group;
+    }
+    this.flushing = undefined;
+  }
+
+  private async flush(group: Group): Promise<void> {
+    if (this.state.end + group.length > this.segmentBytes && this.state.end > HEADER_SIZE) await this.rotate();
+    const { file, header, boot, end } = this.state;
+    group.finish(header, end, boot, this.state.group);
+    await writeFully(file, group.bytes, 0, group.length, end);
+    await this.getAhead(end + group.length, group.length);
+    await file.datasync();
+    this.take(group);
+  }
+
+  private async getAhead(end: number, size: number): Promise<void> {
+    if (end <= this.allocated) return;
+    const room = Math.min(AHEAD, this.segmentBytes - end);
+    if (size <= SMALL_FLUSH && room > 0) await writeFully(this.state.file, ZEROS, 0, room, end);
+    this.allocated = size <= SMALL_FLUSH && room > 0 ? end + room : end;
+  }
+
+  /** The group is durable: what it says holds from now on. */
+  private take(group: Group): void {
+    const { header, end, index, values } = this.state;
+    const { bytes, view, records } = group;
+    for (const [ordinal, at] of records.entries()) {
+      const to = records[ordinal + 1] ?? group.length;
+      const from = at + RECORD_HEADER_SIZE;
+      index.addRecord(header.segment, end + at, end + to, bytes, view, from, to);
+      walkOps(bytes, view, from, to, {
+        set: (key, valueFrom, valueTo) => values.set(key, bytes.slice(valueFrom, valueTo)),
+      });
+    }
+    this.state = { ...this.state, end: end + group.length, group: this.state.group + 1 };
+  }
+
+  /**
+   * Starts the next segment. It gets its name when it is durable, and begins with the values, so that earlier
+   * segments can be dropped one day. Then the old one is sealed: from now on, its successor cannot get lost unseen.
+   */
+  private async rotate(): Promise<void> {
+    const { header: old, file: oldFile, boot, end, group, values } = this.state;
+    const header: SegmentHeader = { ...old, segment: old.segment + 1, firstGroup: group, previousEnd: end };
+    const first = new Group();
+    first.addBoot(boot);
+    for (const [key, value] of values) first.addSet(key, value);
+    first.finish(header, HEADER_SIZE, boot, group);
+    const seal = new Group();
+    seal.finish(old, end, boot, group, SEAL);
+
+    const path = this.disk.join(this.dir, segmentName(header.segment));
+    const file = await this.disk.create(`${path}.tmp`);
+    try {
+      await writeFully(file, encodeHeader(header), 0, HEADER_SIZE, 0);
+      await writeFully(file, first.bytes, 0, first.length, HEADER_SIZE);
+      await file.datasync();
+      await this.disk.rename(`${path}.tmp`, path);
+      await this.disk.syncDirectory(this.dir);
+      await writeFully(oldFile, seal.bytes, 0, seal.length, end);
+      await oldFile.datasync();
+    } catch (error) {
+      await letGo(file);
+      throw error;
+    }
+    this.state = { ...this.state, header, file, end: HEADER_SIZE + first.length, group: group + 1 };
+    this.allocated = this.state.end;
+    await letGo(oldFile);
+  }
+
+  /** Poisons the log: of the group under way nothing is known, the queued ones were never written. */
+  private fail(group: Group, cause: unknown): void {
+    this.failure = failed(`writing to ${this.dir} failed, it takes nothing more`, cause, 'unknown');
+    for (const waiter of group.waiters) waiter.reject(this.failure);
+    for (const queued of this.queue.splice(0)) for (const waiter of queued.waiters) waiter.reject(this.refusal());
+  }
+
+  private refusal(): ConsensusError {
+    return failed(`an earlier write to ${this.dir} failed`, this.failure?.cause);
+  }
+
+  /** Waits for what is under way. An empty group at the end tells rot of the one before from a torn write (D2). */
+  async close(): Promise<void> {
+    await this.flushing;
+    const { file, header, boot, end, group } = this.state;
+    if (this.failure === undefined) {
+      const mark = new Group();
+      mark.finish(header, end, boot, group);
+      await writeFully(file, mark.bytes, 0, mark.length, end).then(() => file.datasync()).catch(() => undefined);
+    }
+    await file.close();
+  }
+}

@@ -1,0 +1,88 @@
+/** The real file system. Callbacks on plain file descriptors: one promise a call and nothing else on the hot path. */
+import { randomBytes } from 'node:crypto';
+import * as fs from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { Disk, DiskFile } from './disk.js';
+import { lockDirectory } from './lock.js';
+
+const DIRECTORY_MODE = 0o700;
+const FILE_MODE = 0o600;
+
+type Done = (error: Error | null) => void;
+
+function called(start: (done: Done) => void): Promise<void> {
+  return new Promise((fulfil, reject) => start((error) => (error === null ? fulfil() : reject(error))));
+}
+
+class NodeFile implements DiskFile {
+  private readonly fd: number;
+
+  constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  read(target: Uint8Array, at: number, length: number, position: number): Promise<number> {
+    return new Promise((fulfil, reject) => {
+      fs.read(this.fd, target, at, length, position, (error, got) => (error === null ? fulfil(got) : reject(error)));
+    });
+  }
+
+  write(source: Uint8Array, at: number, length: number, position: number): Promise<number> {
+    return new Promise((fulfil, reject) => {
+      fs.write(this.fd, source, at, length, position, (error, took) => {
+        if (error === null) fulfil(took);
+        else reject(error);
+      });
+    });
+  }
+
+  datasync(): Promise<void> {
+    return called((done) => fs.fdatasync(this.fd, done));
+  }
+
+  size(): Promise<number> {
+    return new Promise((fulfil, reject) => {
+      fs.fstat(this.fd, (error, stats) => (error === null ? fulfil(stats.size) : reject(error)));
+    });
+  }
+
+  close(): Promise<void> {
+    return called((done) => fs.close(this.fd, (error) => done(error ?? null)));
+  }
+}
+
+function openFile(path: string, flags: string): Promise<NodeFile> {
+  return new Promise((fulfil, reject) => {
+    fs.open(path, flags, FILE_MODE, (error, fd) => (error === null ? fulfil(new NodeFile(fd)) : reject(error)));
+  });
+}
+
+async function syncDirectory(dir: string): Promise<void> {
+  // Windows has no sync for directories; NTFS journals its names (D21).
+  if (process.platform === 'win32') return;
+  const fd = await new Promise<number>((fulfil, reject) => {
+    fs.open(dir, 'r', (error, opened) => (error === null ? fulfil(opened) : reject(error)));
+  });
+  try {
+    await called((done) => fs.fsync(fd, done));
+  } finally {
+    await called((done) => fs.close(fd, (error) => done(error ?? null)));
+  }
+}
+
+export const nodeDisk: Disk = {
+  resolve: (dir) => resolve(dir),
+  join: (dir, name) => join(dir, name),
+  parent: (path) => dirname(path),
+  mkdir: async (dir) => {
+    await fs.promises.mkdir(dir, { recursive: true, mode: DIRECTORY_MODE });
+  },
+  readdir: (dir) => fs.promises.readdir(dir),
+  open: (path) => openFile(path, 'r+'),
+  create: (path) => openFile(path, 'w+'),
+  rename: (from, to) => fs.promises.rename(from, to),
+  unlink: (path) => fs.promises.unlink(path),
+  syncDirectory,
+  lock: lockDirectory,
+  random: () => randomBytes(4).readUInt32LE(0),
+};

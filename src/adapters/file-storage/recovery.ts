@@ -1,0 +1,175 @@
+/**
+ * `open`: finds the segments, verifies every record, decides what a crash tore, and leaves a last segment of which
+ * every byte is known to be on disk: what a killed process wrote may sit in the page cache only, and after a failed
+ * sync the cache even claims to be clean (D5, rule iii), so the last segment is copied into a fresh file, with the
+ * new boot behind it, and takes its name. A crash at any point leaves the old file or the new one, and maybe a
+ * temporary one that the next `open` removes (D12). Earlier segments were synced before their successor came.
+ */
+import { BlockIndex } from './block-index.js';
+import { corrupt, letGo, readFully, writeFully } from './disk-io.js';
+import type { Disk, DiskFile } from './disk.js';
+import {
+  decodeHeader, encodeHeader, FORMAT_VERSION, HEADER_SIZE, isTemporary, segmentName, segmentOf,
+} from './format.js';
+import type { SegmentHeader } from './format.js';
+import { Group } from './group.js';
+import type { LogState } from './log-writer.js';
+import { walkOps } from './ops.js';
+import { scanLast, scanSealed } from './scan.js';
+import type { Position, RecordVisitor } from './scan.js';
+import { TermRuns } from './term-runs.js';
+import { ConsensusError } from '../../replica/errors.js';
+
+const COPY_PIECE = 1024 * 1024;
+
+/** What the replay of the log gives. */
+interface Replayed {
+  readonly values: Map<string, Uint8Array>;
+  readonly index: BlockIndex;
+  readonly terms: TermRuns;
+  boot: number;
+}
+
+/** A log that is ready to be written, and what it holds. */
+export interface Recovered {
+  readonly state: LogState;
+  readonly terms: TermRuns;
+}
+
+export async function recover(disk: Disk, dir: string): Promise<Recovered> {
+  const names = await disk.readdir(dir);
+  for (const name of names) if (isTemporary(name)) await disk.unlink(disk.join(dir, name));
+  const numbers = names.map(segmentOf).filter((number) => number !== undefined).sort((a, b) => a - b);
+  const replayed: Replayed = { values: new Map(), index: new BlockIndex(), terms: new TermRuns(), boot: 0 };
+  if (numbers.length === 0) {
+    const header = await firstHeader(disk, dir);
+    return renew(disk, dir, header, { end: HEADER_SIZE, group: 1, boot: 0 }, undefined, replayed);
+  }
+  const headers = await readHeaders(disk, dir, numbers);
+  let position: Position = { end: HEADER_SIZE, group: headers[0]?.firstGroup ?? 1, boot: 0 };
+  for (const [at, header] of headers.entries()) {
+    const path = disk.join(dir, segmentName(header.segment));
+    const next = headers[at + 1];
+    const file = await disk.open(path);
+    try {
+      const segment = { path, file, size: await file.size(), header };
+      const visit = replayInto(replayed, header.segment);
+      const from = { ...position, end: HEADER_SIZE };
+      if (next === undefined) {
+        position = await scanLast(segment, from, visit);
+        return await renew(disk, dir, header, position, file, replayed);
+      }
+      position = await scanSealed(segment, from, { end: next.previousEnd, group: next.firstGroup }, visit);
+    } finally {
+      await letGo(file);
+    }
+  }
+  throw new Error('unreachable: the last segment returns');
+}
+
+async function firstHeader(disk: Disk, dir: string): Promise<SegmentHeader> {
+  // Whatever of the path is new must be as durable as what will be in it.
+  for (let path = dir; ; path = disk.parent(path)) {
+    await syncAncestor(disk, path, path === dir);
+    if (disk.parent(path) === path) break;
+  }
+  // The mark of a record is not zero, as space got ahead of time is.
+  const logLow = (disk.random() | 1) >>> 0;
+  return { logLow, logHigh: disk.random(), segment: 1, firstGroup: 1, previousEnd: 0, oldest: 1 };
+}
+
+async function syncAncestor(disk: Disk, path: string, own: boolean): Promise<void> {
+  try {
+    await disk.syncDirectory(path);
+  } catch (error) {
+    // What we may not even open we have not created.
+    const { code } = error as { code?: unknown };
+    if (own || (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS')) throw error;
+  }
+}
+
+/** The headers of all segments in need, ascending; refuses a hole among them (D18) and strangers (D9). */
+async function readHeaders(disk: Disk, dir: string, numbers: readonly number[]): Promise<SegmentHeader[]> {
+  const headers: SegmentHeader[] = [];
+  for (const number of numbers) headers.push(await readHeader(disk, dir, number));
+  const last = headers[headers.length - 1] as SegmentHeader;
+  const needed = headers.filter((header) => header.segment >= last.oldest);
+  for (const [at, header] of needed.entries()) {
+    const expected = last.oldest + at;
+    const path = disk.join(dir, segmentName(expected));
+    if (header.segment !== expected) throw corrupt(path, 0, 'the segment is missing');
+    if (header.logLow !== last.logLow || header.logHigh !== last.logHigh) {
+      throw corrupt(path, 16, `the segment belongs to another log than ${segmentName(last.segment)}`);
+    }
+  }
+  return needed;
+}
+
+async function readHeader(disk: Disk, dir: string, number: number): Promise<SegmentHeader> {
+  const path = disk.join(dir, segmentName(number));
+  const file = await disk.open(path);
+  try {
+    const bytes = new Uint8Array(HEADER_SIZE);
+    const got = await readFully(file, bytes, 0, HEADER_SIZE, 0);
+    const header = decodeHeader(bytes.subarray(0, got));
+    // A segment gets its name when its header is durable: no crash leaves such a file.
+    if (header === undefined) throw corrupt(path, 0, "the segment's header does not verify");
+    if ('newer' in header) {
+      const message = `${path} has format version ${header.newer}; this release reads up to ${FORMAT_VERSION}`;
+      throw new ConsensusError(message, { code: 'ERR_STORAGE_MISMATCH' }); // D20
+    }
+    if (header.segment !== number) throw corrupt(path, 24, `the file holds segment ${header.segment}`);
+    return header;
+  } finally {
+    await letGo(file);
+  }
+}
+
+function replayInto(replayed: Replayed, segment: number): RecordVisitor {
+  return (start, end, bytes, view, from, to) => {
+    const sound = walkOps(bytes, view, from, to, {
+      set: (key, valueFrom, valueTo) => replayed.values.set(key, bytes.slice(valueFrom, valueTo)),
+      run: (first, count, term) => replayed.terms.put(first, count, term),
+      truncate: (index) => replayed.terms.truncate(index),
+      boot: (boot) => { replayed.boot = boot; },
+    });
+    return sound && replayed.index.addRecord(segment, start, end, bytes, view, from, to);
+  };
+}
+
+/** Writes the segment anew, up to the end of what counts, and the boot behind it. */
+async function renew(
+  disk: Disk, dir: string, header: SegmentHeader, position: Position, old: DiskFile | undefined, replayed: Replayed,
+): Promise<Recovered> {
+  const path = disk.join(dir, segmentName(header.segment));
+  const boot = replayed.boot + 1;
+  const group = new Group();
+  group.addBoot(boot);
+  group.finish(header, position.end, boot, position.group);
+  const file = await disk.create(`${path}.tmp`);
+  try {
+    if (old === undefined) await writeFully(file, encodeHeader(header), 0, HEADER_SIZE, 0);
+    else await copy(path, old, file, position.end);
+    await writeFully(file, group.bytes, 0, group.length, position.end);
+    await file.datasync();
+    await disk.rename(`${path}.tmp`, path);
+    await disk.syncDirectory(dir);
+  } catch (error) {
+    await letGo(file);
+    throw error;
+  }
+  const state: LogState = {
+    header, file, boot, end: position.end + group.length, group: position.group + 1,
+    index: replayed.index, values: replayed.values,
+  };
+  return { state, terms: replayed.terms };
+}
+
+async function copy(path: string, from: DiskFile, to: DiskFile, length: number): Promise<void> {
+  const piece = new Uint8Array(Math.min(length, COPY_PIECE));
+  for (let at = 0; at < length; at += piece.length) {
+    const size = Math.min(piece.length, length - at);
+    if (await readFully(from, piece, 0, size, at) < size) throw corrupt(path, at, 'the file became shorter');
+    await writeFully(to, piece, 0, size, at);
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * Verifies a segment from its first group on, and tells what a crash may have left behind from what it may not.
+ * A group counts when all its records verify and the last of them is there. Nothing is given out before that.
+ */
+import { corrupt, readFully } from './disk-io.js';
+import type { DiskFile } from './disk.js';
+import { HEADER_SIZE, peekRecord, RECORD_HEADER_SIZE, SEAL, LAST_OF_GROUP, verifyRecord, viewOf } from './format.js';
+import type { RecordHeader, SegmentHeader } from './format.js';
+
+const WINDOW = 1024 * 1024;
+
+/** A segment that is being read. */
+export interface Segment {
+  readonly path: string;
+  readonly file: DiskFile;
+  readonly size: number;
+  readonly header: SegmentHeader;
+}
+
+/** What the log holds up to some point. */
+export interface Position {
+  readonly end: number;
+  /** The number of the next group. */
+  readonly group: number;
+  /** The boot that wrote last. */
+  readonly boot: number;
+}
+
+/** Gets each record of a verified group: the record's place, and its payload in `bytes[from, to)`. */
+export type RecordVisitor = (
+  start: number, end: number, bytes: Uint8Array, view: DataView, from: number, to: number,
+) => boolean;
+
+/** A piece of the file in memory, moved as needed; a record is always in one piece. */
+class Window {
+  bytes = new Uint8Array(WINDOW);
+  view = viewOf(this.bytes);
+  private base = 0;
+  private filled = 0;
+  private readonly segment: Segment;
+
+  constructor(segment: Segment) {
+    this.segment = segment;
+  }
+
+  /** Where the bytes at `offset` are in `bytes`; -1 when the file has no `length` bytes there. */
+  async at(offset: number, length: number): Promise<number> {
+    const { file, size } = this.segment;
+    if (offset + length > size) return -1;
+    if (offset < this.base || offset + length > this.base + this.filled) {
+      if (length > this.bytes.length) {
+        this.bytes = new Uint8Array(length);
+        this.view = viewOf(this.bytes);
+      }
+      this.base = offset;
+      const wanted = Math.min(this.bytes.length, size - offset);
+      this.filled = 0;
+      this.filled = await readFully(file, this.bytes, 0, wanted, offset);
+      if (length > this.filled) return -1;
+    }
+    return offset - this.base;
+  }
+}
+
+/** The record at `offset`, when it verifies. */
+async function recordAt(window: Window, segment: Segment, offset: number): Promise<RecordHeader | undefined> {
+  const head = await window.at(offset, RECORD_HEADER_SIZE);
+  const record = head < 0 ? undefined : peekRecord(window.view, head, segment.header);
+  if (record === undefined) return undefined;
+  const size = RECORD_HEADER_SIZE + record.payload;
+  const at = await window.at(offset, size);
+  if (at < 0 || !verifyRecord(window.view, window.bytes, at, size, segment.header, offset)) return undefined;
+  return record;
+}
+
+interface FoundGroup {
+  readonly ends: readonly number[];
+  readonly boot: number;
+  readonly seal: boolean;
+}
+
+/** The group expected at `from`, when all of it verifies; else the offset of the record that does not. */
+async function groupAt(window: Window, segment: Segment, from: Position): Promise<FoundGroup | number> {
+  const ends: number[] = [];
+  let offset = from.end;
+  let boot = from.boot;
+  for (;;) {
+    const record = await recordAt(window, segment, offset);
+    const first = ends.length === 0;
+    if (record === undefined || record.group !== from.group || record.ordinal !== ends.length
+      || (first ? record.boot < boot : record.boot !== boot)) return offset; // D11: no bytes of an earlier life
+    boot = record.boot;
+    offset += RECORD_HEADER_SIZE + record.payload;
+    ends.push(offset);
+    if ((record.flags & LAST_OF_GROUP) !== 0) return { ends, boot, seal: (record.flags & SEAL) !== 0 };
+  }
+}
+
+async function visitGroup(
+  window: Window, segment: Segment, from: number, ends: readonly number[], visit: RecordVisitor,
+): Promise<void> {
+  let start = from;
+  for (const end of ends) {
+    const at = await window.at(start, end - start);
+    const sound = at >= 0
+      && visit(start, end, window.bytes, window.view, at + RECORD_HEADER_SIZE, at + end - start);
+    // The checksum holds, but no release wrote this: better to stop than to guess.
+    if (!sound) throw corrupt(segment.path, start, 'a record holds an operation that is none');
+    start = end;
+  }
+}
+
+/**
+ * Visits the groups of a segment that has a successor: `until` is where they end and what group comes then, by the
+ * successor's header. All of it was durable before the successor came to be, so any damage is rot (D3, D10).
+ */
+export async function scanSealed(
+  segment: Segment, from: Position, until: { readonly end: number; readonly group: number }, visit: RecordVisitor,
+): Promise<Position> {
+  const window = new Window(segment);
+  let position = from;
+  while (position.group < until.group) {
+    const found = await groupAt(window, segment, position);
+    if (typeof found === 'number') throw corrupt(segment.path, found, 'a record does not verify');
+    await visitGroup(window, segment, position.end, found.ends, visit);
+    position = { end: found.ends[found.ends.length - 1] as number, group: position.group + 1, boot: found.boot };
+  }
+  if (position.end !== until.end || position.group !== until.group) {
+    throw corrupt(segment.path, position.end, `the next segment says that this one ends at ${until.end}`);
+  }
+  return position;
+}
+
+/** Visits the groups of the last segment; a torn last group is left out, other damage is refused. */
+export async function scanLast(segment: Segment, from: Position, visit: RecordVisitor): Promise<Position> {
+  const window = new Window(segment);
+  let position = from;
+  for (;;) {
+    const found = await groupAt(window, segment, position);
+    if (typeof found === 'number') {
+      await refuseRot(window, segment, position, found);
+      return position;
+    }
+    if (found.seal) throw corrupt(segment.path, position.end, 'the segment is sealed, but the next one is missing');
+    await visitGroup(window, segment, position.end, found.ends, visit);
+    position = { end: found.ends[found.ends.length - 1] as number, group: position.group + 1, boot: found.boot };
+  }
+}
+
+/**
+ * The group at `position` is not there or not whole: `bad` is its first record that does not verify. That is what a
+ * crash leaves behind if nothing was written after it. A valid record of a later group says that this one was
+ * durable and acknowledged (D1, D2, D10: neither zeros nor garbage end a log that goes on).
+ */
+async function refuseRot(window: Window, segment: Segment, position: Position, bad: number): Promise<void> {
+  // The first group of a segment is durable before the segment gets its name.
+  if (position.end === HEADER_SIZE) throw corrupt(segment.path, bad, 'the first record does not verify');
+  const mark = new Uint8Array(4);
+  viewOf(mark).setUint32(0, segment.header.logLow, true);
+  let offset = position.end;
+  while (offset + RECORD_HEADER_SIZE <= segment.size) {
+    const length = Math.min(WINDOW, segment.size - offset);
+    const at = await window.at(offset, length);
+    if (at < 0) return;
+    const found = indexOf(window.bytes, mark, at + 4, at + length);
+    if (found < 0) {
+      offset += length - 7; // a header whose mark is cut by the end of the window is looked at again
+      if (length < WINDOW) return;
+      continue;
+    }
+    offset += found - 4 - at;
+    const record = await recordAt(window, segment, offset);
+    if (record !== undefined && record.group > position.group) {
+      throw corrupt(segment.path, bad, `a record does not verify, but a later one does (at ${offset})`);
+    }
+    offset += 1;
+  }
+}
+
+function indexOf(bytes: Uint8Array, mark: Uint8Array, from: number, to: number): number {
+  const first = mark[0] as number;
+  for (let at = bytes.indexOf(first, from); at >= 0 && at + 4 <= to; at = bytes.indexOf(first, at + 1)) {
+    if (bytes[at + 1] === mark[1] && bytes[at + 2] === mark[2] && bytes[at + 3] === mark[3]) return at;
+  }
+  return -1;
+}

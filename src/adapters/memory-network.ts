@@ -1,0 +1,307 @@
+/**
+ * Replicas of one process that reach each other without a network: for tests, and for a first look. Runs on
+ * every platform.
+ *
+ * Invariants: a message is a copy, delivered in a later turn and never after either end has left or the two
+ * were disconnected; two members reach each other both ways or not at all; what waits for one receiver from
+ * one sender is bounded; one member with each id.
+ */
+
+import { ConsensusError, invalidArgument } from '../replica/errors.js';
+import type {
+  Transport, TransportEvent, TransportHandler, TransportIdentity, TransportLane, TransportPeer,
+} from '../replica/transport.js';
+
+/** A message on its way. */
+export interface MemoryMessage {
+  readonly from: string;
+  readonly to: string;
+  readonly bytes: Uint8Array;
+  readonly lane: TransportLane;
+}
+
+/** All are optional. */
+export interface MemoryNetworkOptions {
+  /**
+   * Decides each message's fate as it is sent; without it all are delivered. It must not keep or change the
+   * bytes.
+   */
+  readonly deliver?: (message: MemoryMessage) => 'deliver' | 'drop' | 'duplicate';
+  /** Runs a callback in a later turn; default `setImmediate`, or `setTimeout` where there is none. */
+  readonly soon?: (callback: () => void) => void;
+  /** The largest message; default 8 MiB. */
+  readonly maxMessageBytes?: number;
+  /** How many bytes may wait from one member to another; default 16 MiB. One message is always taken. */
+  readonly queueBytes?: number;
+}
+
+export interface MemoryNetwork {
+  /** A transport for one replica; which one it is comes with `start`. Addresses mean nothing here. */
+  transport(): Transport;
+  /** Cuts two members off from each other, in both directions, and drops what is on its way between them. */
+  disconnect(a: string, b: string): void;
+  /** Undoes `disconnect`. */
+  connect(a: string, b: string): void;
+}
+
+const MIB = 1024 * 1024;
+/** What a waiting message costs beside its bytes, so that empty ones are bounded too. */
+const COST = 128;
+
+/** The globals used, declared here because this file is checked without the types of any platform. */
+interface Platform {
+  setImmediate?(callback: () => void): unknown;
+  setTimeout(callback: () => void, delay: number): unknown;
+}
+
+function systemSoon(callback: () => void): void {
+  const platform = globalThis as unknown as Platform;
+  if (platform.setImmediate === undefined) platform.setTimeout(callback, 0);
+  else platform.setImmediate(callback);
+}
+
+/** The way from one member to another; a new object each time that they are connected. */
+interface Line {
+  readonly to: Member;
+  waiting: number;
+}
+
+/** A started transport. */
+interface Member {
+  readonly identity: TransportIdentity;
+  readonly handler: TransportHandler;
+  peers: ReadonlySet<string>;
+  /** By the id of whom it reaches. */
+  readonly lines: Map<string, Line>;
+  /** Why another member refused this one or was refused, by its id, so that it is told once. */
+  readonly refusals: Map<string, string>;
+}
+
+class Network implements MemoryNetwork {
+  readonly maxMessageBytes: number;
+  private readonly queueBytes: number;
+  private readonly fate: MemoryNetworkOptions['deliver'];
+  private readonly soon: (callback: () => void) => void;
+  private readonly members = new Map<string, Member>();
+  /** Pairs that are cut, as `pairOf` writes them. */
+  private readonly cut = new Set<string>();
+  private due: (() => void)[] = [];
+
+  constructor({ deliver, soon, maxMessageBytes, queueBytes }: MemoryNetworkOptions) {
+    this.fate = deliver;
+    this.soon = soon ?? systemSoon;
+    this.maxMessageBytes = positive(maxMessageBytes ?? 8 * MIB, 'maxMessageBytes');
+    this.queueBytes = positive(queueBytes ?? 16 * MIB, 'queueBytes');
+  }
+
+  transport(): Transport {
+    return new MemoryTransport(this);
+  }
+
+  disconnect(a: string, b: string): void {
+    this.cut.add(pairOf(a, b));
+    this.refresh('disconnected');
+  }
+
+  connect(a: string, b: string): void {
+    this.cut.delete(pairOf(a, b));
+    this.refresh('connected');
+  }
+
+  join(member: Member): void {
+    const { id } = member.identity;
+    if (this.members.has(id)) throw failed(`${id} is in this network already`);
+    this.members.set(id, member);
+    this.refresh('started');
+  }
+
+  leave(member: Member): void {
+    this.members.delete(member.identity.id);
+    this.refresh('stopped');
+  }
+
+  setPeers(member: Member, peers: ReadonlySet<string>): void {
+    member.peers = peers;
+    this.refresh('the peers changed');
+  }
+
+  send(from: Member, to: string, bytes: Uint8Array, lane: TransportLane): boolean {
+    const line = from.lines.get(to);
+    if (line === undefined || bytes.length > this.maxMessageBytes) return false;
+    const cost = bytes.length + COST;
+    if (line.waiting > 0 && line.waiting + cost > this.queueBytes) return false;
+    const fate = this.fate?.({ from: from.identity.id, to, bytes, lane }) ?? 'deliver';
+    const copies = fate === 'drop' ? 0 : fate === 'duplicate' ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++) this.carry(from, line, Uint8Array.from(bytes), cost);
+    return true;
+  }
+
+  private carry(from: Member, line: Line, bytes: Uint8Array, cost: number): void {
+    line.waiting += cost;
+    this.later(() => {
+      line.waiting -= cost;
+      const isUp = from.lines.get(line.to.identity.id) === line;
+      if (isUp) line.to.handler.onMessage(from.identity.id, bytes);
+    });
+  }
+
+  /**
+   * In a later turn, in order, each on its own: what one handler throws is uncaught, and the rest still
+   * comes.
+   */
+  private later(act: () => void): void {
+    this.due.push(act);
+    if (this.due.length > 1) return;
+    this.soon(() => {
+      const due = this.due;
+      this.due = [];
+      for (const next of due) {
+        try {
+          next();
+        } catch (error) {
+          this.soon(() => {
+            throw error;
+          });
+        }
+      }
+    });
+  }
+
+  /** Draws or removes the lines that a change calls for, and tells both ends. */
+  private refresh(reason: string): void {
+    for (const from of this.members.values()) {
+      for (const [id, { to }] of from.lines) if (!this.reaches(from, to)) this.part(from, id, reason);
+    }
+    for (const from of this.members.values()) {
+      for (const id of from.peers) {
+        const to = this.members.get(id);
+        if (to === undefined || to === from || this.cut.has(pairOf(from.identity.id, id))) continue;
+        this.meet(from, to);
+      }
+    }
+  }
+
+  private reaches(from: Member, to: Member): boolean {
+    const [a, b] = [from.identity.id, to.identity.id];
+    const areUp = this.members.get(a) === from && this.members.get(b) === to;
+    const isWelcome = refusalOf(from, to) === null && refusalOf(to, from) === null;
+    return areUp && isWelcome && !this.cut.has(pairOf(a, b));
+  }
+
+  private part(from: Member, peer: string, reason: string): void {
+    from.lines.delete(peer);
+    this.tell(from, { kind: 'disconnected', peer, reason });
+    this.later(() => {
+      if (this.isUp(from) && from.peers.has(peer)) from.handler.onUnreachable(peer);
+    });
+  }
+
+  /** `from` dials `to`. */
+  private meet(from: Member, to: Member): void {
+    const [a, b] = [from.identity.id, to.identity.id];
+    const refusal = refusalOf(from, to);
+    if (refusal === null) {
+      from.refusals.delete(b);
+      if (from.lines.has(b) || !this.reaches(from, to)) return;
+      from.lines.set(b, { to, waiting: 0 });
+      this.tell(from, { kind: 'connected', peer: b, reason: `incarnation ${to.identity.incarnation}` });
+    } else if (from.refusals.get(b) !== refusal) {
+      from.refusals.set(b, refusal);
+      this.tell(from, { kind: 'refused', peer: b, reason: `${b} refused us: this replica ${refusal}` });
+      this.tell(to, { kind: 'refused', peer: a, reason: `${a} ${refusal}` });
+    }
+  }
+
+  private tell(member: Member, event: TransportEvent): void {
+    this.later(() => {
+      if (this.isUp(member)) member.handler.onEvent(event);
+    });
+  }
+
+  private isUp(member: Member): boolean {
+    return this.members.get(member.identity.id) === member;
+  }
+}
+
+class MemoryTransport implements Transport {
+  readonly maxMessageBytes: number;
+  private readonly network: Network;
+  private member: Member | null = null;
+  private phase: 'new' | 'running' | 'stopped' = 'new';
+
+  constructor(network: Network) {
+    this.network = network;
+    this.maxMessageBytes = network.maxMessageBytes;
+  }
+
+  async start(
+    identity: TransportIdentity,
+    self: TransportPeer,
+    peers: readonly TransportPeer[],
+    handler: TransportHandler,
+  ): Promise<void> {
+    if (this.phase !== 'new') throw failed('a transport can be started only once');
+    if (self.id !== identity.id) throw invalidArgument('id: expected the same as in self');
+    const member: Member = {
+      identity: { ...identity }, handler, peers: idsOf(peers), lines: new Map(), refusals: new Map(),
+    };
+    this.network.join(member);
+    this.member = member;
+    this.phase = 'running';
+  }
+
+  send(to: string, bytes: Uint8Array, lane: TransportLane): boolean {
+    return this.member !== null && this.network.send(this.member, to, bytes, lane);
+  }
+
+  setPeers(peers: readonly TransportPeer[]): void {
+    const ids = idsOf(peers);
+    if (this.member !== null) this.network.setPeers(this.member, ids);
+  }
+
+  async stop(): Promise<void> {
+    this.phase = 'stopped';
+    const member = this.member;
+    this.member = null;
+    if (member === null) return;
+    this.network.leave(member);
+    member.lines.clear();
+  }
+}
+
+/** Why `to` refuses `from`, or null. */
+function refusalOf(from: Member, to: Member): string | null {
+  if (from.identity.cluster !== to.identity.cluster) return 'belongs to another cluster';
+  return to.peers.has(from.identity.id) ? null : `is not a member: ${from.identity.id}`;
+}
+
+function pairOf(a: string, b: string): string {
+  return JSON.stringify([a, b].sort());
+}
+
+function idsOf(peers: readonly TransportPeer[]): ReadonlySet<string> {
+  const ids = new Set(peers.map(({ id }) => id));
+  if (ids.size < peers.length) throw invalidArgument('peers: an id is there twice');
+  return ids;
+}
+
+function failed(message: string): ConsensusError {
+  return new ConsensusError(message, { code: 'ERR_TRANSPORT_FAILED' });
+}
+
+function positive(value: unknown, name: string): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
+  throw invalidArgument(`memoryNetwork: ${name}: expected a positive integer, got ${String(value)}`);
+}
+
+/**
+ * A network inside this process.
+ *
+ * ```ts
+ * const network = memoryNetwork();
+ * const replica = await createReplica({ transport: network.transport(), … });
+ * ```
+ */
+export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork {
+  return new Network(options);
+}

@@ -1,0 +1,97 @@
+/**
+ * A storage in memory, for tests and for the first minute of a newcomer. The object is the disk: closing and
+ * opening it again is a restart, and what was written is still there. Nothing is shared with the caller: bytes are
+ * copied on the way in and on the way out. Runs on every platform.
+ */
+import { ConsensusError, invalidArgument } from '../replica/errors.js';
+import type { Opened, Storage, StorageOp, StoredEntry, StoredRun } from '../replica/storage.js';
+import { checkOps, checkRead } from './file-storage/check-ops.js';
+
+class MemoryStorage implements Storage {
+  private readonly values = new Map<string, Uint8Array>();
+  /** Ascending by index. */
+  private readonly entries: StoredEntry[] = [];
+  private boot = 0;
+  private isOpen = false;
+
+  async open(): Promise<Opened> {
+    if (this.isOpen) throw new ConsensusError('the memory storage is open', { code: 'ERR_STORAGE_LOCKED' });
+    this.isOpen = true;
+    this.boot++;
+    return {
+      boot: this.boot,
+      values: new Map([...this.values].map(([key, value]) => [key, value.slice()])),
+      first: this.entries[0]?.index ?? 0,
+      last: this.entries[this.entries.length - 1]?.index ?? 0,
+      runs: runsOf(this.entries),
+    };
+  }
+
+  async write(ops: readonly StorageOp[]): Promise<void> {
+    this.checkOpen('write');
+    checkOps(ops);
+    for (const op of ops) {
+      if (op.kind === 'set') this.values.set(op.key, op.value.slice());
+      else if (op.kind === 'truncate') this.entries.length = this.find(op.from);
+      else for (const entry of op.entries) this.put(entry);
+    }
+  }
+
+  private put({ index, term, data }: StoredEntry): void {
+    const at = this.find(index);
+    const replaced = this.entries[at]?.index === index ? 1 : 0;
+    this.entries.splice(at, replaced, { index, term, data: data.slice() });
+  }
+
+  /** Where the first entry with that index or a higher one is. */
+  private find(index: number): number {
+    let [low, high] = [0, this.entries.length];
+    // The usual case: the log goes on where it ended.
+    if ((this.entries[high - 1]?.index ?? 0) < index) return high;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.entries[middle] as StoredEntry).index < index) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  async read(from: number, to: number, maxBytes: number): Promise<readonly StoredEntry[]> {
+    this.checkOpen('read');
+    checkRead(from, to, maxBytes);
+    const found: StoredEntry[] = [];
+    let left = maxBytes;
+    for (let at = this.find(from); at < this.entries.length; at++) {
+      const { index, term, data } = this.entries[at] as StoredEntry;
+      if (index > to || (found.length > 0 && data.length > left)) break;
+      left -= data.length;
+      found.push({ index, term, data: data.slice() });
+      if (left <= 0) break;
+    }
+    return found;
+  }
+
+  async close(): Promise<void> {
+    this.isOpen = false;
+  }
+
+  private checkOpen(call: string): void {
+    if (this.isOpen) return;
+    if (this.boot === 0) throw invalidArgument(`${call}: the storage is not open yet`);
+    throw new ConsensusError('the memory storage is closed', { code: 'ERR_CLOSED' });
+  }
+}
+
+/** Runs as `Opened` has them: a run goes on over a gap. */
+function runsOf(entries: readonly StoredEntry[]): StoredRun[] {
+  const runs: StoredRun[] = [];
+  for (const { index, term } of entries) {
+    if (runs[runs.length - 1]?.term !== term) runs.push({ from: index, term });
+  }
+  return runs;
+}
+
+/** A storage in memory. `close` and `open` it again to restart on what it holds. */
+export function memoryStorage(): Storage {
+  return new MemoryStorage();
+}

@@ -1,0 +1,208 @@
+/**
+ * The handshake: who dials says who it is and whom it expects, who accepts checks that and answers `welcome`,
+ * with its own identity for the dialer to check, or `refused` and why. Then the dialer sends frames
+ * (frames.ts) and the acceptor sends nothing more.
+ *
+ *     "QUOR"   u16 LE length   body: u8 kind, then by kind
+ *     hello    least version, greatest version, cluster, id, incarnation, lane, expected id
+ *     welcome  version, cluster, id, incarnation, id of the dialer, largest message
+ *     refused  reason
+ *
+ * Invariants: nobody makes us hold more than `HANDSHAKE_BYTES` before it is known; the head, the kinds, the
+ * versions and `refused` keep their form in every version, so that strangers of any age understand a refusal.
+ * Identities are compared in both directions (N19, N20, N24). None of this proves who somebody is: TLS will.
+ */
+
+import { Malformed, Reader, Writer } from '../../core/bytes.js';
+import type { TransportIdentity, TransportLane } from '../../replica/transport.js';
+
+export const VERSION = 1;
+const MAGIC = Uint8Array.of(0x51, 0x55, 0x4f, 0x52);
+const HEAD_BYTES = MAGIC.length + 2;
+const BODY_BYTES = 768;
+/** The longest handshake message. */
+export const HANDSHAKE_BYTES = HEAD_BYTES + BODY_BYTES;
+/** The longest name of a cluster, in bytes of UTF-8. */
+export const MAX_CLUSTER = 256;
+const MAX_ID = 64;
+const MAX_REASON = 200;
+
+const HELLO = 1;
+const WELCOME = 2;
+const REFUSED = 3;
+const LANES: readonly TransportLane[] = ['control', 'bulk'];
+
+export interface Hello extends TransportIdentity {
+  readonly kind: 'hello';
+  readonly lane: TransportLane;
+  /** Whom the dialer wants to reach. */
+  readonly expected: string;
+}
+
+/** A hello without a version in common: nothing else of it can be read. */
+export interface UnknownVersion {
+  readonly kind: 'unknown version';
+  readonly least: number;
+  readonly greatest: number;
+}
+
+export interface Welcome extends TransportIdentity {
+  readonly kind: 'welcome';
+  /** Whom the acceptor takes the dialer for. */
+  readonly dialer: string;
+  /** The acceptor cuts off who sends more. */
+  readonly maxMessageBytes: number;
+}
+
+export interface Refused {
+  readonly kind: 'refused';
+  readonly reason: string;
+}
+
+function sealed(body: Writer): Uint8Array {
+  const message = new Writer(HANDSHAKE_BYTES);
+  message.raw(MAGIC);
+  message.u8(body.size & 0xff);
+  message.u8(body.size >>> 8);
+  message.raw(body.finish());
+  return message.finish();
+}
+
+function writeIdentity(body: Writer, { cluster, id, incarnation }: TransportIdentity): void {
+  body.bytes(new TextEncoder().encode(cluster));
+  body.ascii(id);
+  body.varint(incarnation);
+}
+
+/** @param versions other than our own only in tests */
+export function encodeHello(
+  hello: Omit<Hello, 'kind'>,
+  versions = { least: VERSION, greatest: VERSION },
+): Uint8Array {
+  const body = new Writer(BODY_BYTES);
+  body.u8(HELLO);
+  body.varint(versions.least);
+  body.varint(versions.greatest);
+  writeIdentity(body, hello);
+  body.u8(LANES.indexOf(hello.lane));
+  body.ascii(hello.expected);
+  return sealed(body);
+}
+
+export function encodeWelcome(welcome: Omit<Welcome, 'kind'>): Uint8Array {
+  const body = new Writer(BODY_BYTES);
+  body.u8(WELCOME);
+  body.varint(VERSION);
+  writeIdentity(body, welcome);
+  body.ascii(welcome.dialer);
+  body.varint(welcome.maxMessageBytes);
+  return sealed(body);
+}
+
+export function encodeRefused(reason: string): Uint8Array {
+  const body = new Writer(BODY_BYTES);
+  body.u8(REFUSED);
+  body.ascii(printable(reason).slice(0, MAX_REASON));
+  return sealed(body);
+}
+
+/** Safe to put into a log. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?');
+}
+
+function readIdentity(reader: Reader): TransportIdentity {
+  const bytes = reader.bytes();
+  if (bytes.length > MAX_CLUSTER) throw new Malformed('the name of a cluster is too long');
+  let cluster: string;
+  try {
+    cluster = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new Malformed('the name of a cluster is not UTF-8');
+  }
+  return { cluster, id: printable(reader.ascii(MAX_ID)), incarnation: reader.varint() };
+}
+
+/** What a dialer said. @throws Malformed */
+export function decodeHello(body: Uint8Array): Hello | UnknownVersion {
+  const reader = new Reader(body);
+  if (reader.u8() !== HELLO) throw new Malformed('a handshake does not begin with a hello');
+  const least = reader.varint();
+  const greatest = reader.varint();
+  if (least > VERSION || greatest < VERSION) return { kind: 'unknown version', least, greatest };
+  const identity = readIdentity(reader);
+  const lane = LANES[reader.u8()];
+  if (lane === undefined) throw new Malformed('a hello names an unknown lane');
+  const expected = printable(reader.ascii(MAX_ID));
+  // A newer dialer may have more to say to its own kind.
+  if (greatest === VERSION) reader.end();
+  return { kind: 'hello', ...identity, lane, expected };
+}
+
+/** What an acceptor answered. @throws Malformed */
+export function decodeAnswer(body: Uint8Array): Welcome | Refused {
+  const reader = new Reader(body);
+  const kind = reader.u8();
+  if (kind === REFUSED) return { kind: 'refused', reason: printable(reader.ascii(MAX_REASON)) };
+  if (kind !== WELCOME) throw new Malformed('a hello is answered by neither welcome nor refused');
+  if (reader.varint() !== VERSION) throw new Malformed('an answer is of a version that was not offered');
+  const identity = readIdentity(reader);
+  const dialer = printable(reader.ascii(MAX_ID));
+  const maxMessageBytes = reader.varint();
+  reader.end();
+  return { kind: 'welcome', ...identity, dialer, maxMessageBytes };
+}
+
+/** Why this dialer is refused, or null. The answer names no cluster: a stranger learns nothing from it. */
+export function refusalOf(
+  hello: Hello | UnknownVersion,
+  self: TransportIdentity,
+  isPeer: (id: string) => boolean,
+): string | null {
+  if (hello.kind === 'unknown version') {
+    return `speaks versions ${hello.least} to ${hello.greatest} of the protocol, expected ${VERSION}`;
+  }
+  if (hello.cluster !== self.cluster) return 'belongs to another cluster';
+  if (hello.id === self.id) return `has the id of this very replica, ${self.id}`;
+  if (hello.expected !== self.id) return `wants to reach ${hello.expected}, but this is ${self.id}`;
+  if (!isPeer(hello.id)) return `is not a member: ${hello.id}`;
+  return null;
+}
+
+/** Why the dialer leaves after this welcome, or null. */
+export function mismatchOf(welcome: Welcome, self: TransportIdentity, expected: string): string | null {
+  if (welcome.cluster !== self.cluster) return 'belongs to another cluster';
+  if (welcome.id !== expected) return `is ${welcome.id}, expected ${expected}`;
+  if (welcome.dialer !== self.id) return `takes us for ${welcome.dialer}`;
+  return null;
+}
+
+/** Collects one handshake message from the beginning of a stream. */
+export class HandshakeReader {
+  private readonly held = new Uint8Array(HANDSHAKE_BYTES);
+  private filled = 0;
+
+  /** How many bytes have come. */
+  get size(): number {
+    return this.filled;
+  }
+
+  /**
+   * The body, once it is complete; null before.
+   * @throws Malformed as soon as it cannot become one (N12, N14), and when bytes follow it: nobody speaks
+   * before it is answered
+   */
+  push(chunk: Uint8Array): Uint8Array | null {
+    if (chunk.length > this.held.length - this.filled) throw new Malformed('a handshake is too long');
+    this.held.set(chunk, this.filled);
+    this.filled += chunk.length;
+    for (let at = 0; at < Math.min(this.filled, MAGIC.length); at++) {
+      if (this.held[at] !== MAGIC[at]) throw new Malformed('this is not the protocol of Quorate');
+    }
+    if (this.filled < HEAD_BYTES) return null;
+    const length = (this.held[MAGIC.length] as number) | ((this.held[MAGIC.length + 1] as number) << 8);
+    if (length > BODY_BYTES) throw new Malformed('a handshake is too long');
+    if (this.filled > HEAD_BYTES + length) throw new Malformed('bytes follow a handshake');
+    return this.filled < HEAD_BYTES + length ? null : this.held.subarray(HEAD_BYTES, this.filled);
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * A connection that somebody opened to us: a handshake to begin with, frames after it, and nothing from our
+ * side but the answer.
+ *
+ * Invariants: no frame is looked at before the handshake is accepted, so `from` is the peer's proven id, as
+ * far as plain TCP can prove one; a socket that is not through the handshake by the deadline is cut, however
+ * busily it trickles (N15); after `close` nothing is delivered, not even the rest of a chunk.
+ */
+
+import { Malformed } from '../../core/bytes.js';
+import type { TransportIdentity, TransportLane } from '../../replica/transport.js';
+import { FrameParser } from './frames.js';
+import type { Hello, UnknownVersion } from './handshake.js';
+import { decodeHello, encodeRefused, encodeWelcome, HandshakeReader, refusalOf } from './handshake.js';
+import type { Settings } from './options.js';
+import type { Socket } from './sockets.js';
+
+/** The transport, as its incoming connections see it. */
+export interface IncomingOwner {
+  readonly identity: TransportIdentity;
+  readonly settings: Settings;
+  isPeer(id: string): boolean;
+  /** The handshake is done: `peer` and `lane` are known. */
+  accepted(connection: Incoming): void;
+  deliver(from: string, message: Uint8Array): void;
+  turnedAway(kind: 'refused' | 'malformed', peer: string | null, reason: string): void;
+  closed(connection: Incoming): void;
+}
+
+export class Incoming {
+  /** Null until the handshake is accepted. */
+  peer: string | null = null;
+  lane: TransportLane = 'control';
+  private readonly owner: IncomingOwner;
+  private readonly socket: Socket;
+  /** Where from, for people. */
+  private readonly origin: string;
+  private readonly handshake = new HandshakeReader();
+  private readonly deadline: NodeJS.Timeout;
+  private parser: FrameParser | null = null;
+  private isOver = false;
+
+  constructor(owner: IncomingOwner, socket: Socket) {
+    this.owner = owner;
+    this.socket = socket;
+    this.origin = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.deadline = setTimeout(() => this.tooSlow(), owner.settings.handshakeTimeout);
+    socket.on('data', (chunk) => this.onData(chunk));
+    socket.on('error', () => this.close());
+    socket.on('close', () => {
+      this.close();
+      owner.closed(this);
+    });
+  }
+
+  private onData(chunk: Uint8Array): void {
+    if (this.isOver) return;
+    try {
+      if (this.parser !== null) return this.parser.push(chunk);
+      const body = this.handshake.push(chunk);
+      if (body !== null) this.judge(decodeHello(body));
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error;
+      this.close();
+      this.owner.turnedAway('malformed', this.peer, `${this.origin}: ${error.message}`);
+    }
+  }
+
+  private judge(hello: Hello | UnknownVersion): void {
+    const { identity, settings } = this.owner;
+    const refusal = refusalOf(hello, identity, (id) => this.owner.isPeer(id));
+    if (refusal !== null || hello.kind !== 'hello') return this.refuse(hello, refusal ?? '');
+    clearTimeout(this.deadline);
+    this.peer = hello.id;
+    this.lane = hello.lane;
+    const deliver = (message: Uint8Array): void => {
+      if (!this.isOver) this.owner.deliver(hello.id, message);
+    };
+    this.parser = new FrameParser(settings.maxMessageBytes, deliver);
+    const { maxMessageBytes } = settings;
+    this.socket.write(encodeWelcome({ ...identity, dialer: hello.id, maxMessageBytes }));
+    this.owner.accepted(this);
+  }
+
+  /** Says why and waits for the other end to go, at most to the deadline. */
+  private refuse(hello: Hello | UnknownVersion, refusal: string): void {
+    this.isOver = true;
+    this.socket.end(encodeRefused(refusal));
+    const [peer, who] = hello.kind === 'hello'
+      ? [hello.id, `${hello.id} of cluster ${JSON.stringify(hello.cluster)}`]
+      : [null, 'the dialer'];
+    this.owner.turnedAway('refused', peer, `${this.origin}: ${who} ${refusal}`);
+  }
+
+  private tooSlow(): void {
+    const wasRefused = this.isOver;
+    this.close();
+    if (wasRefused) return;
+    this.owner.turnedAway('refused', null, `${this.origin}: did not finish the handshake in time`);
+  }
+
+  /** At once, without a word. */
+  close(): void {
+    this.isOver = true;
+    clearTimeout(this.deadline);
+    this.socket.destroy();
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * The two places where connections come from: the only ones to change for TLS, whose sockets are `Socket`s
+ * too.
+ */
+
+import type { Server, Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
+import type { Address } from './address.js';
+
+export type { Server, Socket };
+
+const KEEP_ALIVE_AFTER = 10_000;
+
+/**
+ * Keep-alive finds a dead machine behind a connection that only receives. A host that is a name is looked up
+ * at each dial, as its address may have changed; that takes a thread of the pool, an IP address takes none.
+ */
+export function dialSocket({ host, port }: Address): Socket {
+  return connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER });
+}
+
+/** Resolves when listening; rejects with the system's error. */
+export function listenOn({ host, port }: Address, accept: (socket: Socket) => void): Promise<Server> {
+  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER };
+  const server = createServer(options, accept);
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, exclusive: true }, () => {
+      server.off('error', reject);
+      // An accept that failed, for want of file descriptors: who dialled tries again.
+      server.on('error', () => {});
+      resolve(server);
+    });
+  });
+}

@@ -1,0 +1,338 @@
+/**
+ * Messages as bytes and back. A version, the kind, the kind's fields; entries last, as runs of consecutive slots with
+ * one ballot. The reader is strict: one message has one form in bytes, and whatever differs is `Malformed`. What is
+ * allocated is backed by the input. The bytes of all entries of a message are copied once, and their data are views of
+ * that copy, so that no frame of the transport is kept alive.
+ */
+
+import { unreachable } from '../core/assert.js';
+import { Malformed, Reader, VARINT_MAX_BYTES, type Writer } from '../core/bytes.js';
+import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryBody, readEntryId, writeEntryBody } from '../core/durable.js';
+import { isReplicaId } from '../core/members.js';
+import type { Codec, Entry, Index } from '../core/protocol.js';
+import { MAX_BALLOT, numberOf, roundOf, type Ballot } from './ballot.js';
+import type { Accept, CatchUpReply, Forward, ForwardedProposal, PaxosMessage, Promise, Refused } from './messages.js';
+
+const VERSION = 1;
+/** Slots stay below it, so that arithmetic on them is exact. */
+const MAX_SLOT = 2 ** 48;
+const MAX_ID = 64;
+/** The kinds by number, from 1 on. */
+const KINDS: readonly (PaxosMessage['kind'] | null)[] = [
+  null, 'prepare', 'promise', 'nack', 'accept', 'accepted', 'heartbeat', 'heartbeatReply', 'commit', 'catchUp',
+  'catchUpReply', 'forward', 'refused', 'readIndex', 'readIndexReply',
+];
+const NUMBERS = Object.freeze(
+  Object.fromEntries(KINDS.flatMap((kind, at) => (kind === null ? [] : [[kind, at]]))),
+) as Readonly<Record<PaxosMessage['kind'], number>>;
+/** Version, kind, and up to five integers. */
+const HEAD_BYTES = 2 + 5 * VARINT_MAX_BYTES + MAX_ID;
+const REASONS: readonly Refused['reason'][] = ['notLeader', 'busy'];
+const RETRY = 4;
+/** An entry takes at least a kind and a length; a proposal also an id. */
+const LEAST_ENTRY = 2;
+const LEAST_PROPOSAL = 5;
+
+function entriesBytes(entries: readonly { readonly data: Uint8Array }[], each: number): number {
+  let bytes = VARINT_MAX_BYTES;
+  for (let i = 0; i < entries.length; i++) bytes += each + (entries[i] as { data: Uint8Array }).data.length;
+  return bytes;
+}
+
+/** An upper bound of what `write` gives. */
+function sizeOf(m: PaxosMessage): number {
+  switch (m.kind) {
+    case 'accept':
+      return HEAD_BYTES + entriesBytes(m.entries, ENTRY_BODY_OVERHEAD);
+    case 'promise':
+      return HEAD_BYTES + entriesBytes(m.votes, ENTRY_BODY_OVERHEAD + 3 * VARINT_MAX_BYTES);
+    case 'catchUpReply':
+      return HEAD_BYTES + entriesBytes(m.entries, ENTRY_BODY_OVERHEAD + 3 * VARINT_MAX_BYTES);
+    case 'forward':
+      return HEAD_BYTES + entriesBytes(m.proposals, ENTRY_BODY_OVERHEAD);
+    default:
+      return HEAD_BYTES;
+  }
+}
+
+/** Where the run that begins at `at` ends: consecutive slots of one ballot. */
+function runEnd(entries: readonly Entry[], at: number): number {
+  const { index, term } = entries[at] as Entry;
+  let end = at + 1;
+  for (; end < entries.length; end++) {
+    const entry = entries[end] as Entry;
+    if (entry.term !== term || entry.index !== index + end - at) break;
+  }
+  return end;
+}
+
+/** Runs: how many, then of each its first slot, ballot and length, then its entries. */
+function writeRuns(writer: Writer, entries: readonly Entry[]): void {
+  let runs = 0;
+  for (let at = 0; at < entries.length; at = runEnd(entries, at)) runs++;
+  writer.varint(runs);
+  for (let at = 0; at < entries.length; ) {
+    const { index, term } = entries[at] as Entry;
+    const end = runEnd(entries, at);
+    writer.varint(index);
+    writer.varint(term);
+    writer.varint(end - at);
+    for (; at < end; at++) writeEntryBody(writer, entries[at] as Entry);
+  }
+}
+
+function write(writer: Writer, m: PaxosMessage): void {
+  writer.u8(VERSION);
+  writer.u8(NUMBERS[m.kind]);
+  switch (m.kind) {
+    case 'prepare':
+      writer.varint(m.ballot);
+      return writer.varint(m.from);
+    case 'promise':
+      writer.varint(m.ballot);
+      writer.varint(m.from);
+      writer.varint(m.chosen);
+      writer.varint(m.next);
+      return writeRuns(writer, m.votes);
+    case 'nack':
+      writer.varint(m.ballot);
+      writer.varint(m.promised);
+      return writer.varint(m.chosen);
+    case 'accept':
+      return writeAccept(writer, m);
+    case 'accepted':
+      writer.varint(m.ballot);
+      writer.varint(m.from);
+      writer.varint(m.to);
+      return writer.varint(m.chosen);
+    case 'heartbeat':
+      writer.varint(m.ballot);
+      writer.varint(m.chosen);
+      return writer.varint(m.round);
+    case 'heartbeatReply':
+      writer.varint(m.ballot);
+      writer.varint(m.round);
+      writer.varint(m.chosen);
+      return writer.varint(m.durable);
+    case 'commit':
+      writer.varint(m.ballot);
+      return writer.varint(m.chosen);
+    default:
+      return writeOther(writer, m);
+  }
+}
+
+type Other = Extract<PaxosMessage, { number: number }>;
+
+function writeOther(writer: Writer, m: Other): void {
+  writer.varint(m.number);
+  switch (m.kind) {
+    case 'catchUp':
+      return writer.varint(m.from);
+    case 'catchUpReply':
+      writer.varint(m.chosen);
+      return writeRuns(writer, m.entries);
+    case 'forward':
+      writer.varint(m.proposals.length);
+      for (const proposal of m.proposals) writeProposal(writer, proposal);
+      return;
+    case 'refused':
+      writer.u8(REASONS.indexOf(m.reason));
+      return writer.ascii(m.leader ?? '');
+    case 'readIndex':
+      return;
+    case 'readIndexReply':
+      writer.varint(m.index);
+      writer.varint(m.ballot);
+      return writer.varint(m.chosen);
+    default:
+      unreachable(m);
+  }
+}
+
+function writeAccept(writer: Writer, { ballot, chosen, entries }: Accept): void {
+  writer.varint(ballot);
+  writer.varint(chosen);
+  writer.varint((entries[0] as Entry).index);
+  writer.varint(entries.length);
+  for (let i = 0; i < entries.length; i++) writeEntryBody(writer, entries[i] as Entry);
+}
+
+function writeProposal(writer: Writer, { kind, id, data, retry }: ForwardedProposal): void {
+  writer.u8(kindNumber(kind) + (retry ? RETRY : 0));
+  writer.varint(id.origin);
+  writer.varint(id.counter);
+  writer.varint(id.lowest);
+  writer.bytes(data);
+}
+
+// Reading.
+
+function ballotIn(reader: Reader): Ballot {
+  const ballot = reader.varint();
+  if (ballot > MAX_BALLOT || numberOf(ballot) === 0 || roundOf(ballot) === 0) throw new Malformed('no such ballot');
+  return ballot;
+}
+
+/** A watermark: a slot, or 0 for none. */
+function markIn(reader: Reader): Index {
+  const slot = reader.varint();
+  if (slot > MAX_SLOT) throw new Malformed('a slot is out of range');
+  return slot;
+}
+
+function slotIn(reader: Reader): Index {
+  const slot = markIn(reader);
+  if (slot === 0) throw new Malformed('slots begin at 1');
+  return slot;
+}
+
+/** What is left of the input, copied: entries are views of this copy. */
+function copied(reader: Reader): Reader {
+  return new Reader(reader.raw(reader.remaining).slice());
+}
+
+/** `length` entries of one ballot from `from` on, pushed. */
+function readRun(reader: Reader, entries: Entry[], from: Index, ballot: Ballot, length: number): void {
+  if (from + length - 1 > MAX_SLOT) throw new Malformed('a slot is out of range');
+  for (let i = 0; i < length; i++) entries.push(readEntryBody(reader, from + i, ballot));
+}
+
+/** What `writeRuns` wrote: ascending, apart from each other, none longer than it must be; up to the end. */
+function readRuns(input: Reader): readonly Entry[] {
+  const reader = copied(input);
+  const entries: Entry[] = [];
+  let end = 0;
+  let before = 0;
+  for (let left = reader.count(3 + LEAST_ENTRY); left > 0; left--) {
+    const from = slotIn(reader);
+    const ballot = ballotIn(reader);
+    const length = reader.count(LEAST_ENTRY);
+    if (from <= end) throw new Malformed('runs overlap');
+    if (length === 0 || (from === end + 1 && ballot === before)) throw new Malformed('a run is not whole');
+    readRun(reader, entries, from, ballot, length);
+    end = from + length - 1;
+    before = ballot;
+  }
+  reader.end();
+  return entries;
+}
+
+function readAccept(input: Reader): Accept {
+  const ballot = ballotIn(input);
+  const chosen = markIn(input);
+  const from = slotIn(input);
+  const reader = copied(input);
+  const length = reader.count(LEAST_ENTRY);
+  if (length === 0) throw new Malformed('an Accept proposes something');
+  const entries: Entry[] = [];
+  readRun(reader, entries, from, ballot, length);
+  reader.end();
+  return { kind: 'accept', ballot, chosen, entries };
+}
+
+function readPromise(reader: Reader): Promise {
+  const ballot = ballotIn(reader);
+  const from = slotIn(reader);
+  const chosen = markIn(reader);
+  const next = markIn(reader);
+  return { kind: 'promise', ballot, from, chosen, next, votes: readRuns(reader) };
+}
+
+function readCatchUpReply(reader: Reader): CatchUpReply {
+  const number = reader.varint();
+  const chosen = markIn(reader);
+  const entries = readRuns(reader);
+  for (let i = 1; i < entries.length; i++) {
+    if ((entries[i] as Entry).index !== (entries[i - 1] as Entry).index + 1) throw new Malformed('a page has a gap');
+  }
+  const last = entries[entries.length - 1];
+  if (last !== undefined && last.index > chosen) throw new Malformed('a page goes beyond what is chosen');
+  return { kind: 'catchUpReply', number, chosen, entries };
+}
+
+function readProposal(reader: Reader): ForwardedProposal {
+  const head = reader.u8();
+  const retry = head >= RETRY;
+  const kind = kindOf(retry ? head - RETRY : head);
+  if (kind === 'noop') throw new Malformed('nobody proposes a noop');
+  return { kind, id: readEntryId(reader), data: reader.bytes(), retry };
+}
+
+function readForward(input: Reader): Forward {
+  const number = input.varint();
+  const reader = copied(input);
+  const proposals: ForwardedProposal[] = [];
+  let left = reader.count(LEAST_PROPOSAL);
+  if (left === 0) throw new Malformed('a Forward proposes something');
+  for (; left > 0; left--) proposals.push(readProposal(reader));
+  reader.end();
+  return { kind: 'forward', number, proposals };
+}
+
+function readRefused(reader: Reader): Refused {
+  const number = reader.varint();
+  const reason = REASONS[reader.u8()];
+  if (reason === undefined) throw new Malformed('no such reason');
+  const leader = reader.ascii(MAX_ID);
+  if (leader !== '' && !isReplicaId(leader)) throw new Malformed('a leader is a replica');
+  return { kind: 'refused', number, reason, leader: leader === '' ? null : leader };
+}
+
+function readAccepted(reader: Reader): PaxosMessage {
+  const ballot = ballotIn(reader);
+  const from = markIn(reader);
+  const to = markIn(reader);
+  if (to < from || (from === 0 && to !== 0)) throw new Malformed('a range ends before it begins');
+  return { kind: 'accepted', ballot, from, to, chosen: markIn(reader) };
+}
+
+function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
+  switch (kind) {
+    case 'prepare':
+      return { kind, ballot: ballotIn(reader), from: slotIn(reader) };
+    case 'promise':
+      return readPromise(reader);
+    case 'nack':
+      return { kind, ballot: ballotIn(reader), promised: ballotIn(reader), chosen: markIn(reader) };
+    case 'accept':
+      return readAccept(reader);
+    case 'accepted':
+      return readAccepted(reader);
+    case 'heartbeat':
+      return { kind, ballot: ballotIn(reader), chosen: markIn(reader), round: reader.varint() };
+    case 'heartbeatReply': {
+      const [ballot, round] = [ballotIn(reader), reader.varint()];
+      return { kind, ballot, round, chosen: markIn(reader), durable: markIn(reader) };
+    }
+    case 'commit':
+      return { kind, ballot: ballotIn(reader), chosen: markIn(reader) };
+    case 'catchUp':
+      return { kind, number: reader.varint(), from: slotIn(reader) };
+    case 'catchUpReply':
+      return readCatchUpReply(reader);
+    case 'forward':
+      return readForward(reader);
+    case 'refused':
+      return readRefused(reader);
+    case 'readIndex':
+      return { kind, number: reader.varint() };
+    case 'readIndexReply': {
+      const [number, index] = [reader.varint(), markIn(reader)];
+      return { kind, number, index, ballot: ballotIn(reader), chosen: markIn(reader) };
+    }
+    default:
+      unreachable(kind);
+  }
+}
+
+function read(reader: Reader): PaxosMessage {
+  if (reader.u8() !== VERSION) throw new Malformed('a message is of an unknown version');
+  const kind = KINDS[reader.u8()];
+  if (kind === undefined || kind === null) throw new Malformed('a message is of an unknown kind');
+  const message = readKind(reader, kind);
+  reader.end();
+  return message;
+}
+
+export const paxosCodec: Codec<PaxosMessage> = { sizeOf, write, read };

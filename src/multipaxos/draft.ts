@@ -1,0 +1,273 @@
+/**
+ * One step of Multi-Paxos in the making: the verbs by which handlers change the state, each holding its own law.
+ * `promise` and `vote` are for acceptor.ts alone, `choose…` for learner.ts.
+ */
+
+import { assert } from '../core/assert.js';
+import type { Delivery } from '../core/delivery.js';
+import { BaseDraft, type Mutable } from '../core/draft.js';
+import { durableIndex, noteUnsynced, seqCovering, settleUnsynced } from '../core/durability.js';
+import { append, evict } from '../core/log.js';
+import type { Member } from '../core/members.js';
+import type { Entry, Index, ReplicaId, Seq, Step } from '../core/protocol.js';
+import { nextSeed } from '../core/random.js';
+import type { ForwardedRead } from '../core/reads.js';
+import type { Settled } from '../core/requests.js';
+import { addAttempt } from '../core/requests.js';
+import { beginSilence, heard, type Silence } from '../core/silence.js';
+import type { Ballot } from './ballot.js';
+import type { PaxosMessage } from './messages.js';
+import type { Progress } from './progress.js';
+import type { CatchingUp, Leading, Owed, PaxosRole, PaxosState, Serving } from './state.js';
+import { above, runsThrough, withVotes } from './window.js';
+
+export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
+  /** The leader's record that this step works on; its own copy once it was edited. */
+  private led: Mutable<Leading> | null = null;
+  private peersCopied = false;
+  /** W in the newest hard state of this step; -1 when there is none. */
+  private hardChosen = -1;
+  /** Peers that hear W in this step anyway. */
+  private readonly hearing: ReplicaId[] = [];
+
+  protected override copy(s: PaxosState): Mutable<PaxosState> {
+    return {
+      now: s.now,
+      seq: s.seq,
+      durableSeq: s.durableSeq,
+      hardSeq: s.hardSeq,
+      lastNumber: s.lastNumber,
+      self: s.self,
+      seed: s.seed,
+      promised: s.promised,
+      window: s.window,
+      unsynced: s.unsynced,
+      log: s.log,
+      toldBallot: s.toldBallot,
+      told: s.told,
+      delivery: s.delivery,
+      catchingUp: s.catchingUp,
+      serving: s.serving,
+      role: s.role,
+      seen: s.seen,
+      silence: s.silence,
+      attempts: s.attempts,
+      reads: s.reads,
+      stopped: s.stopped,
+      fault: s.fault,
+    };
+  }
+
+  // The acceptor's verbs.
+
+  /** Promises to take part in nothing below `ballot` (R1, R2, R4). */
+  promise(ballot: Ballot): void {
+    assert(ballot > this.state.promised, 'a promise is only raised');
+    this.edit().promised = ballot;
+    this.persistHard({ term: ballot, vote: null, commit: this.state.log.last });
+    this.hardChosen = this.state.log.last;
+  }
+
+  /** Votes for consecutive slots above W, in the ballot promised. Gives the persist that makes it durable. */
+  vote(entries: readonly Entry[]): Seq {
+    const { log, promised } = this.state;
+    const head = entries[0] as Entry;
+    assert(head.index > log.last, 'no vote at or below W (R17)');
+    assert(head.term === promised, 'a vote is in the ballot promised (R2)');
+    const seq = this.persist({ kind: 'put', entries });
+    const next = this.edit();
+    next.window = withVotes(next.window, entries);
+    next.unsynced = noteUnsynced(next.unsynced, head.index, head.index + entries.length - 1, promised, seq);
+    return seq;
+  }
+
+  /** The newest persist that the promise in force and the votes from `from` to `to` wait for. */
+  seqOfVotes(from: Index, to: Index): Seq {
+    const { unsynced, hardSeq } = this.state;
+    return Math.max(hardSeq, seqCovering(unsynced, from, to));
+  }
+
+  /** Persists up to `seq` are durable. */
+  durableTo(seq: Seq): void {
+    const next = this.edit();
+    next.durableSeq = seq;
+    next.unsynced = settleUnsynced(next.unsynced, seq);
+  }
+
+  // The learner's verbs.
+
+  /** Everything up to `upTo` is chosen, and is what this replica voted for in the choosing ballot. */
+  chooseVoted(upTo: Index): void {
+    const next = this.edit();
+    let { log } = next;
+    const runs = runsThrough(next.window, upTo);
+    for (let i = 0; i < runs.length; i++) log = append(log, (runs[i] as (typeof runs)[0]).entries);
+    assert(log.last === upTo, 'W advances over votes without a gap');
+    next.log = log;
+    next.window = above(next.window, upTo);
+  }
+
+  /**
+   * These are chosen, right after W. `foreign` are those that are not this replica's own votes in the choosing
+   * ballot: they are put only now, in the persist whose hard state carries the W that passes them.
+   */
+  chooseLearned(entries: readonly Entry[], foreign: readonly Entry[]): void {
+    const next = this.edit();
+    next.log = append(next.log, entries);
+    next.window = above(next.window, next.log.last);
+    if (foreign.length === 0) return;
+    const seq = this.persist({ kind: 'put', entries: foreign });
+    for (const { index } of foreign) next.unsynced = noteUnsynced(next.unsynced, index, index, 0, seq);
+  }
+
+  /** The leader of `ballot` says that everything up to `chosen` is. */
+  tell(ballot: Ballot, chosen: Index): void {
+    const { toldBallot, told } = this.state;
+    if (ballot < toldBallot || (ballot === toldBallot && chosen <= told)) return;
+    const next = this.edit();
+    next.toldBallot = ballot;
+    next.told = chosen;
+  }
+
+  setDelivery(delivery: Delivery): void {
+    if (delivery !== this.state.delivery) this.edit().delivery = delivery;
+  }
+
+  setCatchingUp(catchingUp: CatchingUp | null): void {
+    if (catchingUp !== this.state.catchingUp) this.edit().catchingUp = catchingUp;
+  }
+
+  setServing(serving: readonly Serving[]): void {
+    this.edit().serving = serving;
+  }
+
+  /** Lets go of the oldest entries that are durable, beyond the bounds of the tail. */
+  evict(): void {
+    const { log, unsynced, self } = this.state;
+    const kept = evict(log, durableIndex(unsynced, log.last), self.limits);
+    if (kept !== log) this.edit().log = kept;
+  }
+
+  // The proposer's verbs.
+
+  setRole(role: PaxosRole): void {
+    this.edit().role = role;
+    this.led = null;
+    this.peersCopied = false;
+  }
+
+  /** The leader's record, to be edited. Only while it leads. */
+  leading(): Mutable<Leading> {
+    if (this.led !== null) return this.led;
+    const { role } = this.state;
+    assert(role.kind === 'leader', 'only a leader has a leader’s record');
+    this.led = {
+      kind: 'leader',
+      ballot: role.ballot,
+      floor: role.floor,
+      fence: role.fence,
+      next: role.next,
+      carried: role.carried,
+      peers: role.peers,
+      heartbeatAt: role.heartbeatAt,
+      quorum: role.quorum,
+      reads: role.reads,
+      owed: role.owed,
+    };
+    this.edit().role = this.led;
+    return this.led;
+  }
+
+  /** Replaces what the leader knows of the peer at that place. */
+  setPeer(at: number, peer: Progress): void {
+    const { role } = this.state;
+    if (role.kind === 'leader' && role.peers[at] === peer) return;
+    const lead = this.leading();
+    if (!this.peersCopied) lead.peers = lead.peers.slice();
+    this.peersCopied = true;
+    (lead.peers as Progress[])[at] = peer;
+  }
+
+  /** A ballot that was held against one of ours. */
+  see(ballot: Ballot): void {
+    if (ballot > this.state.seen) this.edit().seen = ballot;
+  }
+
+  /** The leader hears from us, or a candidate has our promise: the same draw counts from now on. */
+  hear(): void {
+    const { silence } = this.state;
+    if (silence.deadline === this.now + silence.timeout && !silence.forgiven) return;
+    this.edit().silence = heard(silence, this.now);
+  }
+
+  setSilence(silence: Silence): void {
+    this.edit().silence = silence;
+  }
+
+  /** A fresh draw of how long a silence is borne, from now on. */
+  drawSilence(): void {
+    const next = this.edit();
+    next.seed = nextSeed(next.seed);
+    next.silence = beginSilence(next.seed, this.now, next.self.timing);
+  }
+
+  setSeed(seed: number): void {
+    this.edit().seed = seed;
+  }
+
+  // Requests.
+
+  book(...attempt: Parameters<typeof addAttempt> extends [unknown, ...infer Rest] ? Rest : never): void {
+    this.edit().attempts = addAttempt(this.state.attempts, ...attempt);
+  }
+
+  /** Ends what is settled. */
+  settle({ attempts, endings }: Settled): void {
+    if (endings.length === 0) return;
+    this.edit().attempts = attempts;
+    this.resolveAll(endings);
+  }
+
+  setReads(reads: readonly ForwardedRead[]): void {
+    this.edit().reads = reads;
+  }
+
+  owe(peer: ReplicaId, through: Index): void {
+    const lead = this.leading();
+    lead.owed = [...lead.owed, { peer, through }];
+  }
+
+  setOwed(owed: readonly Owed[]): void {
+    this.leading().owed = owed;
+  }
+
+  /** This peer hears W in this step, with a message that leaves for it anyway. */
+  noteHearing(peer: ReplicaId): void {
+    this.hearing.push(peer);
+  }
+
+  isHearing(peer: ReplicaId): boolean {
+    return this.hearing.includes(peer);
+  }
+
+  /** Whom the transport must reach. */
+  members(members: readonly Member[]): void {
+    this.emit({ kind: 'members', members });
+  }
+
+  /** Nothing changes any more. */
+  halt(fault: string | null): void {
+    const next = this.edit();
+    next.stopped = true;
+    next.fault = fault;
+  }
+
+  /** W rides along as a hint with whatever is persisted anyway. */
+  override finish(): Step<PaxosState, PaxosMessage> {
+    const { log, promised } = this.state;
+    if (this.persists && this.hardChosen !== log.last) {
+      this.persist({ kind: 'hard', hard: { term: promised, vote: null, commit: log.last } });
+    }
+    return super.finish();
+  }
+}

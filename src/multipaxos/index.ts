@@ -1,0 +1,66 @@
+/** Multi-Paxos ("Paxos Made Simple", one instance a slot) as a pure function; `multipaxos()` chooses it for a replica. */
+
+import { durableIndex } from '../core/durability.js';
+import { durableRecords } from '../core/durable.js';
+import type { PeerStatus, Protocol, Status } from '../core/protocol.js';
+import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
+import { paxosCodec } from './codec.js';
+import type { PaxosMessage } from './messages.js';
+import type { Progress } from './progress.js';
+import { chosenOf, leaderOf, type Leading, type PaxosState } from './state.js';
+import { deadline, init, step } from './step.js';
+import { lastVote } from './window.js';
+
+/** What is chosen there and durable, and, once that reaches this leader's own slots, what it has accepted of them. */
+function peerStatus(lead: Leading, { id, match, next, durable }: Progress): PeerStatus {
+  return { id, match: durable >= lead.floor ? Math.max(durable, match) : durable, next };
+}
+
+function status(state: PaxosState): Status {
+  const { role, delivery } = state;
+  const chosen = chosenOf(state);
+  const last = Math.max(chosen, lastVote(state.window));
+  return {
+    id: state.self.id,
+    role: role.kind,
+    term: state.promised,
+    leader: leaderOf(state),
+    commit: chosen,
+    handed: delivery.handed,
+    applied: delivery.applied,
+    last,
+    durable: durableIndex(state.unsynced, last),
+    peers: role.kind === 'leader' ? role.peers.map((peer) => peerStatus(role, peer)) : [],
+    fault: state.fault,
+  };
+}
+
+/** The pure core, for those who drive it themselves. */
+export const multipaxosProtocol: Protocol<PaxosState, PaxosMessage> = {
+  name: 'multipaxos',
+  init,
+  step,
+  deadline,
+  status,
+  codec: paxosCodec,
+  durable: {
+    ...durableRecords,
+    // A bounded part of what is chosen, and every vote above it.
+    tailFrom(hard, first, _last, limits) {
+      return Math.max(first, (hard?.commit ?? 0) - limits.tailEntries + 1);
+    },
+  },
+};
+
+/**
+ * Multi-Paxos, with these settings.
+ * @throws RangeError that names the setting and what was expected
+ */
+export function multipaxos(tuning: Tuning = {}): ProtocolChoice {
+  return choose(multipaxosProtocol, tuning);
+}
+
+export type { PaxosMessage } from './messages.js';
+export type { PaxosState } from './state.js';
+export { ballotOf, numberOf, roundOf } from './ballot.js';
+export { checkState, checkStep } from './invariants.js';

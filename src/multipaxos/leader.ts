@@ -1,0 +1,206 @@
+/**
+ * The leader: Phase 2 for many slots at once (2.3, 2.4). It proposes, sends in parallel with its own disk, counts
+ * acknowledgements slot by slot, and moves W over what a majority has accepted. What follows from a state is done in
+ * one place, `proceed`, at the end of every step. Phase 1 and who leads when is in election.ts.
+ */
+
+import { isSynced } from '../core/durability.js';
+import { bytesOf } from '../core/log.js';
+import type { Entry, Index, ReplicaId } from '../core/protocol.js';
+import { majority, majorityReached } from '../core/quorum.js';
+import { voteOwn } from './acceptor.js';
+import { noteAhead } from './catch-up.js';
+import type { PaxosDraft } from './draft.js';
+import type { Accept, Accepted } from './messages.js';
+import {
+  hasAccepted,
+  probe,
+  withAccepted,
+  withAnswer,
+  withSent,
+  withStalled,
+  type Progress,
+} from './progress.js';
+import { chosenOf, type Leading, type PaxosState } from './state.js';
+import { consecutive } from './window.js';
+
+const NO_DATA = new Uint8Array(0);
+
+/** An entry that does nothing but fill a slot. */
+export function noopAt(index: Index, ballot: number): Entry {
+  return { index, term: ballot, kind: 'noop', id: null, data: NO_DATA };
+}
+
+/** How many slots may be proposed now (R9); 0 while Phase 1 has left something to re-propose, or bytes are short. */
+export function roomOf(state: PaxosState, lead: Leading): number {
+  const { self, window } = state;
+  if (lead.next <= lead.fence || window.bytes >= self.limits.uncommittedBytes) return 0;
+  return Math.max(0, chosenOf(state) + self.alpha + 1 - lead.next);
+}
+
+/** Proposes these at the next slots; `proceed` sends them. */
+export function propose(draft: PaxosDraft, entries: readonly Entry[]): void {
+  voteOwn(draft, entries);
+  draft.leading().next += entries.length;
+}
+
+/** The next value of Phase 1: what was voted for in the highest ballot, or a no-op in a gap and at the end (R7). */
+function proposeCarried(draft: PaxosDraft, lead: Leading): void {
+  const { state } = draft;
+  const to = Math.min(lead.fence, chosenOf(state) + state.self.alpha); // R9
+  if (lead.next > to) return;
+  const entries: Entry[] = [];
+  let at = 0;
+  for (let slot = lead.next; slot <= to; slot++) {
+    const vote = lead.carried[at];
+    if (vote?.index !== slot) {
+      entries.push(noopAt(slot, lead.ballot));
+      continue;
+    }
+    at++;
+    entries.push({ index: slot, term: lead.ballot, kind: vote.kind, id: vote.id, data: vote.data });
+  }
+  draft.leading().carried = lead.carried.slice(at);
+  propose(draft, entries);
+}
+
+/** Up to where its own votes are durable, above W. */
+function ownDurable({ unsynced, log }: PaxosState, next: Index): Index {
+  let upTo = next - 1;
+  for (let i = 0; i < unsynced.length; i++) {
+    const run = unsynced[i] as (typeof unsynced)[0];
+    if (run.to > log.last && run.from <= upTo) upTo = Math.max(log.last, run.from - 1);
+  }
+  return upTo;
+}
+
+function isAccepted(state: PaxosState, lead: Leading, slot: Index): boolean {
+  let votes = isSynced(state.unsynced, slot) ? 1 : 0;
+  for (const peer of lead.peers) if (hasAccepted(peer, slot)) votes++;
+  return votes >= majority(lead.peers.length + 1);
+}
+
+/** Moves W over whatever a majority has accepted in this ballot, each slot by itself (R11, bug 21). */
+function count(draft: PaxosDraft, lead: Leading): void {
+  const { state } = draft;
+  const w = chosenOf(state);
+  if (w < lead.floor || w + 1 >= lead.next) return;
+  const reached = [ownDurable(state, lead.next)];
+  let scattered = false;
+  for (let i = 0; i < lead.peers.length; i++) {
+    const peer = lead.peers[i] as Progress;
+    reached.push(peer.match);
+    scattered ||= peer.beyond.length > 0;
+  }
+  let upTo = Math.max(w, majorityReached(reached));
+  if (scattered) while (upTo + 1 < lead.next && isAccepted(state, lead, upTo + 1)) upTo++;
+  if (upTo > w) draft.chooseVoted(upTo);
+}
+
+function current(draft: PaxosDraft): Leading {
+  return draft.state.role as Leading;
+}
+
+function sendAccept(draft: PaxosDraft, at: number, message: Accept, bytes: number): void {
+  const peer = current(draft).peers[at] as Progress;
+  const large = bytes > draft.state.self.limits.messageBytes;
+  draft.send(peer.id, message, 0, large ? 'bulk' : 'control'); // in parallel with its own disk (2.9)
+  draft.noteHearing(peer.id);
+  const last = message.entries[message.entries.length - 1] as Entry;
+  draft.setPeer(at, withSent(peer, last.index, bytes));
+}
+
+/** Sends every peer what it has not been sent and its window takes; peers at the same slot share one message. */
+function pump(draft: PaxosDraft): void {
+  const { window, self, log } = draft.state;
+  const lead = current(draft);
+  let shared: Accept | null = null;
+  let bytes = 0;
+  for (let at = 0; at < lead.peers.length; at++) {
+    for (;;) {
+      const peer = current(draft).peers[at] as Progress;
+      const from = Math.max(peer.next, log.last + 1, lead.floor + 1);
+      const { inflightMessages, inflightBytes, messageBytes } = self.limits;
+      if (from >= lead.next || peer.probing) break;
+      if (peer.sent.length >= inflightMessages || peer.sentBytes >= inflightBytes) break;
+      if (shared === null || (shared.entries[0] as Entry).index !== from) {
+        const entries = consecutive(window, from, lead.next - 1, messageBytes);
+        shared = { kind: 'accept', ballot: lead.ballot, chosen: log.last, entries };
+        bytes = bytesOf(entries);
+      }
+      sendAccept(draft, at, shared, bytes);
+    }
+  }
+}
+
+/** Tells those who forwarded what is chosen now, unless they hear it in this step anyway (contract, Requests). */
+function payOwed(draft: PaxosDraft): void {
+  const { owed, ballot } = current(draft);
+  if (owed.length === 0) return;
+  const chosen = chosenOf(draft.state);
+  const due = owed.filter((each) => each.through <= chosen);
+  if (due.length === 0) return;
+  draft.setOwed(owed.filter((each) => each.through > chosen));
+  for (const { peer } of due) {
+    if (draft.isHearing(peer)) continue;
+    draft.noteHearing(peer);
+    draft.send(peer, { kind: 'commit', ballot, chosen }, 0, 'control');
+  }
+}
+
+/** Does whatever the state allows a leader by now. */
+export function proceed(draft: PaxosDraft): void {
+  count(draft, current(draft));
+  proposeCarried(draft, current(draft));
+  pump(draft);
+  payOwed(draft);
+}
+
+/** The place of a peer whose answer concerns this leadership; -1 otherwise. */
+export function answering(draft: PaxosDraft, peer: ReplicaId, ballot: number): number {
+  const { role } = draft.state;
+  if (role.kind !== 'leader' || role.ballot !== ballot) return -1;
+  return role.peers.findIndex((each) => each.id === peer);
+}
+
+/** Phase 2b has come back. Only slots that this leader has proposed count. */
+export function onAccepted(draft: PaxosDraft, from: ReplicaId, m: Accepted): void {
+  const at = answering(draft, from, m.ballot);
+  if (at < 0) return;
+  const lead = current(draft);
+  let peer = lead.peers[at] as Progress;
+  if (m.to >= lead.next || (m.from > 0 && m.from <= lead.floor)) return;
+  if (m.from > 0) peer = withAccepted(peer, m.from, m.to, chosenOf(draft.state));
+  draft.setPeer(at, withAnswer(peer, m.chosen, 0, 0, draft.now));
+  noteAhead(draft, from, m.chosen);
+}
+
+/** Each heartbeat: what was not accepted since the last one is sent again, from the lowest slot on. */
+export function resend(draft: PaxosDraft): void {
+  const { window, log, self } = draft.state;
+  const lead = current(draft);
+  for (let at = 0; at < lead.peers.length; at++) {
+    const peer = lead.peers[at] as Progress;
+    const from = Math.max(peer.match, log.last) + 1;
+    const waiting = from < lead.next && peer.next > from;
+    if (!waiting || !peer.stalled) {
+      draft.setPeer(at, withStalled(peer, waiting));
+      continue;
+    }
+    const entries = consecutive(window, from, lead.next - 1, self.limits.messageBytes);
+    draft.setPeer(at, probe(peer, from));
+    const message: Accept = { kind: 'accept', ballot: lead.ballot, chosen: log.last, entries };
+    sendAccept(draft, at, message, bytesOf(entries));
+  }
+}
+
+/** The connection to a peer was lost: what is on its way there counts as lost, too. */
+export function onPeerLost(draft: PaxosDraft, peer: ReplicaId): void {
+  const { role } = draft.state;
+  if (role.kind !== 'leader') return;
+  const at = role.peers.findIndex((each) => each.id === peer);
+  const known = role.peers[at];
+  if (known === undefined || (known.probing && known.sent.length === 0)) return;
+  draft.setPeer(at, probe(known, Math.max(known.match, chosenOf(draft.state)) + 1));
+}
+

@@ -1,0 +1,179 @@
+/**
+ * What replicas say to each other (2.3). Phase 1: Prepare, Promise. Phase 2: Accept, Accepted. Both: Nack. Beside
+ * them heartbeats, catch-up, and what is passed on to the leader. Any of them may be lost, repeated, delayed or
+ * reordered. No message carries its sender: the transport says who it was.
+ *
+ * Which kind may change what: only Prepare, Accept and Heartbeat raise a promise; only Accept makes a vote; Accepted,
+ * Accept, Heartbeat, Commit, ReadIndexReply and CatchUpReply can make slots known as chosen.
+ */
+
+import type { Entry, EntryId, Index, ReplicaId } from '../core/protocol.js';
+import type { Ballot } from './ballot.js';
+
+/** Phase 1a: a candidate to everyone when it campaigns, and again for each further page of a Promise. */
+export interface Prepare {
+  readonly kind: 'prepare';
+  /** The candidate's own; durable with it before this leaves (R5). */
+  readonly ballot: Ballot;
+  /** Votes are asked for from this slot on, 1-based: first the one after the candidate's chosen prefix. */
+  readonly from: Index;
+}
+
+/** Phase 1b: an acceptor to the candidate that it promises; one page of what it has voted for (R1, R8). */
+export interface Promise {
+  readonly kind: 'promise';
+  /** The ballot promised, durable before this leaves. */
+  readonly ballot: Ballot;
+  /** The `from` of the Prepare that this answers. */
+  readonly from: Index;
+  /** The acceptor's chosen prefix, in every page: votes at or below it are not in here (R6, R8). */
+  readonly chosen: Index;
+  /** Where the next page begins; 0 when this is the last one. */
+  readonly next: Index;
+  /** Its votes above both, ascending, with gaps; `term` is the ballot voted in. */
+  readonly votes: readonly Entry[];
+}
+
+/** An acceptor to the sender of a Prepare, Accept or Heartbeat whose ballot is below its promise. */
+export interface Nack {
+  readonly kind: 'nack';
+  /** The ballot refused. */
+  readonly ballot: Ballot;
+  /** What the acceptor has promised itself, at first hand (2.3). */
+  readonly promised: Ballot;
+  /** The acceptor's chosen prefix. */
+  readonly chosen: Index;
+}
+
+/** Phase 2a: a leader to every other acceptor, in parallel with its own disk; one run of consecutive slots. */
+export interface Accept {
+  readonly kind: 'accept';
+  readonly ballot: Ballot;
+  /** The leader's chosen prefix, advertised under its ballot (R12, R13). */
+  readonly chosen: Index;
+  /** At least one, consecutive, all of that ballot. */
+  readonly entries: readonly Entry[];
+}
+
+/** Phase 2b: an acceptor to the leader, once its votes are durable (R15). */
+export interface Accepted {
+  readonly kind: 'accepted';
+  readonly ballot: Ballot;
+  /** The first and last slot voted for; 0 when none was, since all are chosen or too far ahead (R17). */
+  readonly from: Index;
+  readonly to: Index;
+  /** The acceptor's chosen prefix. */
+  readonly chosen: Index;
+}
+
+/** A leader to every other replica, each heartbeat interval and whenever a read needs confirming (2.5, 2.7). */
+export interface Heartbeat {
+  readonly kind: 'heartbeat';
+  readonly ballot: Ballot;
+  /** The leader's chosen prefix (R12). */
+  readonly chosen: Index;
+  /** The newest read round begun; 0 before the first. */
+  readonly round: number;
+}
+
+/** The answer to a Heartbeat: when it left, nothing above that ballot was promised. Rests on nothing durable. */
+export interface HeartbeatReply {
+  readonly kind: 'heartbeatReply';
+  readonly ballot: Ballot;
+  /** The round of the Heartbeat answered. */
+  readonly round: number;
+  /** The acceptor's chosen prefix. */
+  readonly chosen: Index;
+  /** How much of it is durable there. */
+  readonly durable: Index;
+}
+
+/** A leader to a peer that forwarded something, when it is chosen and nothing else would say so soon. */
+export interface Commit {
+  readonly kind: 'commit';
+  readonly ballot: Ballot;
+  readonly chosen: Index;
+}
+
+/** Anyone to anyone that knows more to be chosen (2.8). */
+export interface CatchUp {
+  readonly kind: 'catchUp';
+  /** Names this question within a start of the asker. */
+  readonly number: number;
+  /** The first slot wanted. */
+  readonly from: Index;
+}
+
+/** The answer to CatchUp: a page of chosen entries. */
+export interface CatchUpReply {
+  readonly kind: 'catchUpReply';
+  /** The number of the question. */
+  readonly number: number;
+  /** The answerer's chosen prefix. */
+  readonly chosen: Index;
+  /** From the slot wanted on, consecutive, all chosen; empty when it has none of them. */
+  readonly entries: readonly Entry[];
+}
+
+/** One proposal that is passed on. */
+export interface ForwardedProposal {
+  readonly kind: 'command' | 'open';
+  readonly id: EntryId;
+  readonly data: Uint8Array;
+  /** It may have been sent before. */
+  readonly retry: boolean;
+}
+
+/** A follower to its leader: propose these. No answer means that they were proposed, or that this was lost. */
+export interface Forward {
+  readonly kind: 'forward';
+  /** Names it within a start of the follower. */
+  readonly number: number;
+  /** At least one. */
+  readonly proposals: readonly ForwardedProposal[];
+}
+
+/** Who was asked to propose or to serve a read, and will not. */
+export interface Refused {
+  readonly kind: 'refused';
+  /** The number of the Forward or ReadIndex. */
+  readonly number: number;
+  readonly reason: 'notLeader' | 'busy';
+  /** Who leads as far as it knows; `null` when unknown. */
+  readonly leader: ReplicaId | null;
+}
+
+/** A follower to its leader: at which index is a read linearizable? (2.7) */
+export interface ReadIndex {
+  readonly kind: 'readIndex';
+  /** Names it within a start of the follower. */
+  readonly number: number;
+}
+
+/** The leader's answer to ReadIndex, once a majority has confirmed that it led after the question. */
+export interface ReadIndexReply {
+  readonly kind: 'readIndexReply';
+  readonly number: number;
+  /** Serve the read when everything up to here is applied. */
+  readonly index: Index;
+  readonly ballot: Ballot;
+  /** The leader's chosen prefix, to be adopted by R12. */
+  readonly chosen: Index;
+}
+
+/** Everything that replicas say. */
+export type PaxosMessage =
+  | Prepare
+  | Promise
+  | Nack
+  | Accept
+  | Accepted
+  | Heartbeat
+  | HeartbeatReply
+  | Commit
+  | CatchUp
+  | CatchUpReply
+  | Forward
+  | Refused
+  | ReadIndex
+  | ReadIndexReply;

@@ -1,0 +1,198 @@
+/**
+ * The acceptor's votes above W (2.1, 2.2), as immutable runs of consecutive slots with one ballot: in a steady state
+ * a handful, however many slots are under way. An overwriting vote cuts the runs that it meets. Gaps are allowed.
+ *
+ * Invariants: runs ascend and never overlap; every entry's index and term are its slot and its run's ballot; `bytes`
+ * is the size of all entries.
+ */
+
+import { assert } from '../core/assert.js';
+import { bytesOf, entryBytes } from '../core/log.js';
+import type { Entry, Index } from '../core/protocol.js';
+import type { Ballot } from './ballot.js';
+
+/** Votes for `from` and the slots that follow it, all in one ballot. */
+export interface VoteRun {
+  readonly from: Index;
+  readonly ballot: Ballot;
+  readonly entries: readonly Entry[];
+}
+
+export interface Window {
+  readonly runs: readonly VoteRun[];
+  /** As counted by `entryBytes`. */
+  readonly bytes: number;
+}
+
+export const emptyWindow: Window = { runs: [], bytes: 0 };
+
+/** Small neighbours are joined up to so many entries: few runs, and little to copy when one is cut. */
+const JOIN_ENTRIES = 64;
+
+function endOf(run: VoteRun): Index {
+  return run.from + run.entries.length - 1;
+}
+
+/** The highest slot voted for; 0 when there is none. */
+export function lastVote(window: Window): Index {
+  const run = window.runs[window.runs.length - 1];
+  return run === undefined ? 0 : endOf(run);
+}
+
+/** The first run that ends at or above `slot`; the number of runs if none does. */
+function runAt(runs: readonly VoteRun[], slot: Index): number {
+  let low = 0;
+  let high = runs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (endOf(runs[middle] as VoteRun) < slot) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The vote for `slot`. */
+export function voteAt(window: Window, slot: Index): Entry | undefined {
+  const run = window.runs[runAt(window.runs, slot)];
+  return run === undefined || run.from > slot ? undefined : run.entries[slot - run.from];
+}
+
+/** The highest slot up to which every one from `from` on, and not beyond `to`, has a vote in `ballot`; else `from` - 1. */
+export function reach(window: Window, from: Index, to: Index, ballot: Ballot): Index {
+  let upTo = from - 1;
+  for (let at = runAt(window.runs, from); at < window.runs.length && upTo < to; at++) {
+    const run = window.runs[at] as VoteRun;
+    if (run.from > upTo + 1 || run.ballot !== ballot) break;
+    upTo = endOf(run);
+  }
+  return upTo < to ? upTo : to;
+}
+
+/** Pushes a run, joined with the one before if both are small (as in a binary counter, see core/log.ts). */
+function pushRun(runs: VoteRun[], run: VoteRun): void {
+  runs.push(run);
+  while (runs.length >= 2) {
+    const a = runs[runs.length - 2] as VoteRun;
+    const b = runs[runs.length - 1] as VoteRun;
+    const length = a.entries.length + b.entries.length;
+    if (a.ballot !== b.ballot || endOf(a) + 1 !== b.from) return;
+    if (a.entries.length > b.entries.length || length > JOIN_ENTRIES) return;
+    runs.length -= 2;
+    runs.push({ from: a.from, ballot: a.ballot, entries: a.entries.concat(b.entries) });
+  }
+}
+
+/** The part of a run below or above a cut, if any. */
+function piece(run: VoteRun, from: Index, to: Index): VoteRun | null {
+  const first = Math.max(from, run.from);
+  const last = Math.min(to, endOf(run));
+  if (first > last) return null;
+  return { from: first, ballot: run.ballot, entries: run.entries.slice(first - run.from, last - run.from + 1) };
+}
+
+/** With votes for consecutive slots in one ballot, in place of what was voted there. */
+export function withVotes(window: Window, entries: readonly Entry[]): Window {
+  const head = entries[0];
+  if (head === undefined) return window;
+  const from = head.index;
+  const to = from + entries.length - 1;
+  const run: VoteRun = { from, ballot: head.term, entries };
+  if (from > lastVote(window)) {
+    const runs = window.runs.slice();
+    pushRun(runs, run);
+    return { runs, bytes: window.bytes + bytesOf(entries) };
+  }
+  return cutInto(window, run, to);
+}
+
+function cutInto(window: Window, run: VoteRun, to: Index): Window {
+  const runs: VoteRun[] = [];
+  let placed = false;
+  for (const old of window.runs) {
+    if (endOf(old) < run.from) {
+      runs.push(old);
+      continue;
+    }
+    const below = piece(old, old.from, run.from - 1);
+    const above = old.from > to ? old : piece(old, to + 1, Infinity);
+    if (below !== null) runs.push(below);
+    if (!placed) pushRun(runs, run);
+    placed = true;
+    if (above !== null) runs.push(above);
+  }
+  assert(placed, 'a vote that overwrites stands before the last one');
+  let bytes = 0;
+  for (const each of runs) bytes += bytesOf(each.entries);
+  return { runs, bytes };
+}
+
+/** Without everything at or below `upTo`. */
+export function above(window: Window, upTo: Index): Window {
+  const { runs } = window;
+  const first = runs[0];
+  if (first === undefined || first.from > upTo) return window;
+  if (lastVote(window) <= upTo) return emptyWindow;
+  const kept: VoteRun[] = [];
+  let { bytes } = window;
+  for (let at = 0; at < runs.length; at++) {
+    const run = runs[at] as VoteRun;
+    const rest = run.from > upTo ? run : piece(run, upTo + 1, Infinity);
+    if (rest !== null) kept.push(rest);
+    if (rest !== run) bytes -= bytesOf(rest === null ? run.entries : run.entries.slice(0, upTo + 1 - run.from));
+  }
+  return { runs: kept, bytes };
+}
+
+/**
+ * Votes from `from` to `to`, consecutive and in one ballot, as many as fit into `maxBytes` and at least one; empty
+ * when there is no vote at `from`.
+ */
+export function consecutive(window: Window, from: Index, to: Index, maxBytes: number): readonly Entry[] {
+  const newest = window.runs[window.runs.length - 1];
+  if (newest !== undefined && newest.from === from && endOf(newest) === to && bytesOf(newest.entries) <= maxBytes) {
+    return newest.entries;
+  }
+  const entries: Entry[] = [];
+  let bytes = 0;
+  let slot = from;
+  for (let at = runAt(window.runs, from); at < window.runs.length && slot <= to; at++) {
+    const run = window.runs[at] as VoteRun;
+    const head = entries[0];
+    if (run.from > slot || (head !== undefined && head.term !== run.ballot)) break;
+    for (let i = slot - run.from; i < run.entries.length && slot <= to; i++) {
+      const entry = run.entries[i] as Entry;
+      bytes += entryBytes(entry);
+      if (bytes > maxBytes && entries.length > 0) return entries;
+      entries.push(entry);
+      slot++;
+    }
+  }
+  return entries;
+}
+
+/** Votes from `from` on, with gaps, as many as fit into `maxBytes` and at least one; and where the rest begins, or 0. */
+export function page(window: Window, from: Index, maxBytes: number): readonly [votes: readonly Entry[], next: Index] {
+  const votes: Entry[] = [];
+  let bytes = 0;
+  for (let at = runAt(window.runs, from); at < window.runs.length; at++) {
+    const run = window.runs[at] as VoteRun;
+    for (let i = Math.max(0, from - run.from); i < run.entries.length; i++) {
+      const entry = run.entries[i] as Entry;
+      bytes += entryBytes(entry);
+      if (bytes > maxBytes && votes.length > 0) return [votes, entry.index];
+      votes.push(entry);
+    }
+  }
+  return [votes, 0];
+}
+
+/** The runs at or below `upTo`, the last one cut there. */
+export function runsThrough(window: Window, upTo: Index): readonly VoteRun[] {
+  const runs: VoteRun[] = [];
+  for (let at = 0; at < window.runs.length; at++) {
+    const run = window.runs[at] as VoteRun;
+    if (run.from > upTo) break;
+    runs.push(endOf(run) <= upTo ? run : (piece(run, run.from, upTo) as VoteRun));
+  }
+  return runs;
+}

@@ -1,0 +1,188 @@
+/**
+ * Every call to the file system fails once, for every kind of failure (the k-th call for each k, until a run passes
+ * untouched): D5, D6, D7, D8, D19. A failed write or sync is never tried again, nothing acknowledged is lost.
+ */
+import { describe, expect, test } from 'vitest';
+import { fileStorage } from '../../src/adapters/file-storage/index.js';
+import { ConsensusError } from '../../src/replica/errors.js';
+import type { Storage, StorageOp } from '../../src/replica/storage.js';
+import { FaultyDisk, platformError, SimDisk } from './file-storage-disks.js';
+import type { Fault } from './file-storage-disks.js';
+import { expectSame, Model, put, set } from './storage-laws.js';
+
+const segmentBytes = 4096;
+
+/** Some 30 flushes over several segments; every call's fate is written down. */
+const WORKLOAD: StorageOp[][] = Array.from({ length: 30 }, (_, at) => [
+  set('calls', String(at + 1)), put([at + 1, 1, 'x'.repeat(at % 5 === 0 ? 1800 : 10)], [at + 2, 1, 'next']),
+]);
+
+interface Run {
+  readonly disk: SimDisk;
+  readonly faulty: FaultyDisk;
+  opened: boolean;
+  acknowledged: number;
+  readonly errors: unknown[];
+  closeError?: unknown;
+}
+
+async function run(fault: Fault, disk = new SimDisk()): Promise<Run> {
+  const faulty = new FaultyDisk(disk, fault);
+  const result: Run = { disk, faulty, opened: false, acknowledged: 0, errors: [] };
+  const storage = fileStorage('data', { fs: faulty, segmentBytes });
+  try {
+    await storage.open();
+    result.opened = true;
+    for (const [at, ops] of WORKLOAD.entries()) {
+      await storage.write(ops).then(() => { result.acknowledged = at + 1; }, (error) => result.errors.push(error));
+    }
+  } catch (error) {
+    result.errors.push(error);
+  }
+  await storage.close().catch((error: unknown) => { result.closeError = error; });
+  return result;
+}
+
+/** Holds for what the processes left in the cache, and for what is left when the power goes next. */
+async function expectAcknowledged(result: Run): Promise<void> {
+  await expectAcknowledgedOn(result.disk.crash('all', () => 0), result);
+  await expectAcknowledgedOn(result.disk, result);
+}
+
+async function expectAcknowledgedOn(disk: SimDisk, { acknowledged, opened }: Run): Promise<void> {
+  const storage = fileStorage('data', { fs: disk, segmentBytes });
+  const found = await storage.open();
+  const calls = Number(Buffer.from(found.values.get('calls') ?? []).toString() || '0');
+  // Of the call under way nothing is known; of those after it, that they never happened.
+  expect(calls === acknowledged || calls === acknowledged + 1, `${calls} of ${acknowledged}`).toBe(true);
+  if (!opened) expect(calls).toBe(0);
+  const model = new Model();
+  for (const ops of WORKLOAD.slice(0, calls)) model.apply(ops);
+  await expectSame(storage, found, model);
+  await storage.close();
+}
+
+function expectPoisoned(result: Run, code: string): void {
+  if (!result.opened) {
+    expect(result.errors).toMatchObject([{ code: 'ERR_STORAGE_FAILED', cause: { code }, retryable: false }]);
+  } else if (result.errors.length > 0) {
+    const [first, ...later] = result.errors;
+    expect(first).toMatchObject({ code: 'ERR_STORAGE_FAILED', cause: { code }, outcome: 'unknown', retryable: false });
+    expect(result.errors).toHaveLength(WORKLOAD.length - result.acknowledged);
+    for (const error of later) expect(error).toMatchObject({ code: 'ERR_STORAGE_FAILED', outcome: 'none' });
+  }
+  for (const error of [...result.errors, result.closeError ?? new ConsensusError('', { code: 'ERR_CLOSED' })]) {
+    expect(error).toBeInstanceOf(ConsensusError);
+  }
+}
+
+describe('fileStorage when the k-th call fails', () => {
+  for (const code of ['EIO', 'ENOSPC', 'EMFILE', 'EACCES', 'EROFS']) {
+    test(`${code}, for every k`, async () => {
+      let hit = true;
+      let tried = 0;
+      for (let k = 1; hit; k++) {
+        hit = false;
+        const result = await run((_call, count) => {
+          if (count !== k) return undefined;
+          hit = true;
+          return platformError(code);
+        });
+        if (hit) tried++;
+        expectPoisoned(result, code);
+        if (!hit) expect(result.errors).toEqual([]);
+        expect(result.faulty.openFiles, `files left open at k = ${k}`).toBe(0);
+        await expectAcknowledged(result); // and the lock is free
+      }
+      expect(tried).toBeGreaterThan(100);
+    });
+  }
+
+  test('opening what is there, for every k: refused whole, and the next one opens all of it', async () => {
+    const { disk } = await run(() => undefined);
+    const files = disk.files();
+    let tried = 0;
+    for (let k = 1, hit = true; hit; k++) {
+      hit = false;
+      const copy = SimDisk.of(files);
+      const faulty = new FaultyDisk(copy, (call, count) => {
+        if (count !== k) return undefined;
+        hit = true;
+        // Nothing hangs on closing what was only read.
+        return call === 'close' ? undefined : platformError('EIO');
+      });
+      const storage = fileStorage('data', { fs: faulty, segmentBytes });
+      const error = await storage.open().then(() => undefined, (reason: unknown) => reason);
+      if (error !== undefined) {
+        tried++;
+        expect(error, `k = ${k}`).toMatchObject({ code: 'ERR_STORAGE_FAILED', cause: { code: 'EIO' } });
+        expect(faulty.openFiles, `k = ${k}`).toBe(0);
+        // The same object may try again.
+        expect(await storage.open()).toMatchObject({ first: 1, last: 31 });
+      } else expect(!hit || faulty.calls[k - 1] === 'close', `k = ${k}`).toBe(true);
+      await storage.close();
+      expect(faulty.openFiles, `k = ${k}`).toBe(0);
+      await expectAcknowledged({ disk: copy, faulty, opened: true, acknowledged: 30, errors: [] });
+    }
+    expect(tried).toBeGreaterThan(10);
+  });
+
+  test('a failed sync is not tried again, and nothing is written after it (D5)', async () => {
+    let syncs = 0;
+    const { faulty, errors, acknowledged } = await run((call) => (
+      call === 'datasync' && ++syncs === 8 ? platformError('EIO') : undefined
+    ));
+    const last = faulty.calls.lastIndexOf('datasync');
+    expect(faulty.calls.slice(last).filter((call) => call !== 'close')).toEqual(['datasync']);
+    expect(syncs).toBe(8);
+    expect(errors).toHaveLength(30 - acknowledged);
+  });
+
+  test('short writes are completed, for every write (D8)', async () => {
+    for (const take of [1, 7, 512]) {
+      const result = await run((call) => (call === 'write' ? take : undefined), new SimDisk(take));
+      expect(result.errors).toEqual([]);
+      await expectAcknowledged(result);
+      if (take === 1) expect(result.faulty.calls.length).toBeGreaterThan(10_000);
+    }
+    // A file that takes nothing is full, not slow.
+    const stuck = await run((call, count) => (call === 'write' && count > 30 ? 0 : undefined));
+    expect(stuck.errors.length).toBeGreaterThan(0);
+    for (const error of stuck.errors) expect(error).toMatchObject({ code: 'ERR_STORAGE_FAILED' });
+  });
+
+  test('calls that wait behind a failed one are rejected too, in order, as never written', async () => {
+    let broken = false;
+    const faulty = new FaultyDisk(new SimDisk(), (call) => (
+      broken && call === 'datasync' ? platformError('EIO') : undefined
+    ));
+    const storage = fileStorage('data', { fs: faulty });
+    await storage.open();
+    broken = true;
+    const order: string[] = [];
+    const write = (storage_: Storage, name: string): Promise<void> => storage_.write([set('k', name)])
+      .catch((error: ConsensusError) => { order.push(`${name} ${error.code} ${error.outcome}`); });
+    const first = write(storage, 'a');
+    await Promise.resolve();
+    await Promise.resolve(); // the first flush is under way
+    await Promise.all([first, write(storage, 'b'), write(storage, 'c')]);
+    await write(storage, 'd');
+    expect(order).toEqual(['a unknown', 'b none', 'c none', 'd none'].map((line) => line.replace(' ', ' ERR_STORAGE_FAILED ')));
+    await storage.close();
+  });
+
+  test('a read that fails is told, and poisons nothing (D7)', async () => {
+    let broken = false;
+    const faulty = new FaultyDisk(new SimDisk(), (call) => (broken && call === 'read' ? platformError('EIO') : undefined));
+    const storage = fileStorage('data', { fs: faulty });
+    await storage.open();
+    await storage.write([put([1, 1, 'x'])]);
+    broken = true;
+    await expect(storage.read(1, 1, 1)).rejects.toMatchObject({ code: 'ERR_STORAGE_FAILED', cause: { code: 'EIO' } });
+    broken = false;
+    await storage.write([put([2, 1, 'y'])]);
+    expect(await storage.read(1, 2, 10)).toHaveLength(2);
+    await storage.close();
+    expect(faulty.openFiles).toBe(0);
+  });
+});

@@ -1,0 +1,395 @@
+/**
+ * The laws that every transport obeys, whatever it is made of (the duties in src/replica/transport.ts), and
+ * the members to check them with. Nothing waits for time: a wait ends when what it waits for has happened.
+ */
+
+import { createServer, type AddressInfo } from 'node:net';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type {
+  Transport, TransportEvent, TransportHandler, TransportLane, TransportPeer,
+} from '../../src/replica/transport.js';
+
+/** Far above what anything takes, for a test that fails. */
+const TOO_LONG = 20_000;
+
+/** Keeps what a transport tells, and wakes who waits for it. */
+export class Recorder implements TransportHandler {
+  readonly messages: { from: string; bytes: Uint8Array }[] = [];
+  readonly unreachable: string[] = [];
+  readonly events: TransportEvent[] = [];
+  /** How many calls there were. */
+  calls = 0;
+  /** Called with every message first. */
+  onEach: (from: string, bytes: Uint8Array) => void = () => {};
+  private readonly waiting = new Set<() => void>();
+
+  onMessage(from: string, bytes: Uint8Array): void {
+    this.messages.push({ from, bytes });
+    this.happened();
+    this.onEach(from, bytes);
+  }
+
+  onUnreachable(peer: string): void {
+    this.unreachable.push(peer);
+    this.happened();
+  }
+
+  onEvent(event: TransportEvent): void {
+    this.events.push(event);
+    this.happened();
+  }
+
+  private happened(): void {
+    this.calls++;
+    for (const check of [...this.waiting]) check();
+  }
+
+  /** Resolves as soon as it holds. */
+  until(holds: () => boolean): Promise<void> {
+    if (holds()) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const told = (): string => JSON.stringify({ events: this.events, messages: this.messages.length });
+      const timer = setTimeout(() => reject(new Error(`never: ${holds}, after ${told()}`)), TOO_LONG);
+      const check = (): void => {
+        if (!holds()) return;
+        clearTimeout(timer);
+        this.waiting.delete(check);
+        resolve();
+      };
+      this.waiting.add(check);
+    });
+  }
+
+  count(kind: TransportEvent['kind'], peer: string | null): number {
+    return this.events.filter((event) => event.kind === kind && event.peer === peer).length;
+  }
+
+  async event(kind: TransportEvent['kind'], pattern: RegExp): Promise<TransportEvent> {
+    const find = (): TransportEvent | undefined =>
+      this.events.find((event) => event.kind === kind && pattern.test(event.reason));
+    await this.until(() => find() !== undefined);
+    return find() as TransportEvent;
+  }
+}
+
+export interface Member {
+  readonly transport: Transport;
+  readonly told: Recorder;
+  readonly self: TransportPeer;
+}
+
+/** What differs from an ordinary member. */
+export interface Differently {
+  readonly cluster?: string;
+  readonly peers?: readonly string[];
+  readonly transport?: Transport;
+}
+
+/** Members of one network, each at its own address. */
+export class Members {
+  private readonly make: () => Transport;
+  private readonly addresses: ReadonlyMap<string, string>;
+  private readonly started: Transport[] = [];
+
+  constructor(make: () => Transport, addresses: ReadonlyMap<string, string>) {
+    this.make = make;
+    this.addresses = addresses;
+  }
+
+  peer(id: string): TransportPeer {
+    return { id, address: this.addresses.get(id) as string };
+  }
+
+  /** Starts the transport of one member, by default with all others as its peers. */
+  async start(id: string, different: Differently = {}): Promise<Member> {
+    const transport = different.transport ?? this.make();
+    this.started.push(transport);
+    const self = this.peer(id);
+    const told = new Recorder();
+    const others = [...this.addresses.keys()].filter((other) => other !== id);
+    const peers = (different.peers ?? others).map((other) => this.peer(other));
+    await transport.start({ cluster: different.cluster ?? 'laws', id, incarnation: 1 }, self, peers, told);
+    return { transport, told, self };
+  }
+
+  /** All of them, each connected with each. */
+  async startAll(...ids: string[]): Promise<Member[]> {
+    const members = await Promise.all(ids.map((id) => this.start(id)));
+    for (const { told, self } of members) {
+      for (const id of ids) if (id !== self.id) await told.until(() => told.count('connected', id) > 0);
+    }
+    return members;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.started.map((transport) => transport.stop()));
+  }
+}
+
+/** Addresses on loopback that nobody listens on. */
+export async function freeAddresses(
+  ids: readonly string[],
+  host = '127.0.0.1',
+): Promise<Map<string, string>> {
+  const servers = await Promise.all(
+    ids.map((id) => {
+      const server = createServer();
+      return new Promise<{ id: string; server: typeof server }>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(0, host, () => resolve({ id, server }));
+      });
+    }),
+  );
+  const shown = host.includes(':') ? `[${host}]` : host;
+  const result = new Map<string, string>();
+  for (const { id, server } of servers) {
+    result.set(id, `${shown}:${(server.address() as AddressInfo).port}`);
+    await new Promise((resolve) => server.close(resolve));
+  }
+  return result;
+}
+
+const bytesOf = (length: number, seed = 0): Uint8Array =>
+  Uint8Array.from({ length }, (_, at) => at * 31 + seed);
+const lanes: readonly TransportLane[] = ['control', 'bulk'];
+
+/** Sends in this very turn until the transport has enough; how many it took. */
+export function fill(from: Member, to: string, lane: TransportLane, bytes: Uint8Array, most = 1e6): number {
+  let taken = 0;
+  while (taken < most && from.transport.send(to, bytes, lane)) taken++;
+  return taken;
+}
+
+/** @param setup makes members a, b and c, none of them started */
+export function transportLaws(setup: () => Promise<Members>): void {
+  let members: Members;
+  beforeEach(async () => {
+    members = await setup();
+  });
+  afterEach(() => members.stop());
+
+  describe('messages', () => {
+    test.each(lanes)('go both ways on the %s lane, and say who sent them', async (lane) => {
+      const [a, b, c] = (await members.startAll('a', 'b', 'c')) as [Member, Member, Member];
+      expect(a.transport.send('b', bytesOf(3), lane)).toBe(true);
+      expect(b.transport.send('a', bytesOf(4), lane)).toBe(true);
+      expect(c.transport.send('a', bytesOf(5), lane)).toBe(true);
+      await b.told.until(() => b.told.messages.length === 1);
+      await a.told.until(() => a.told.messages.length === 2);
+      expect(b.told.messages).toEqual([{ from: 'a', bytes: bytesOf(3) }]);
+      const bySender = a.told.messages.sort((x, y) => (x.from < y.from ? -1 : 1));
+      expect(bySender).toEqual([{ from: 'b', bytes: bytesOf(4) }, { from: 'c', bytes: bytesOf(5) }]);
+      expect(c.told.messages).toEqual([]);
+    });
+
+    test('arrive as they were sent', async () => {
+      const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
+      const long = fc.nat(200_000).map((length) => bytesOf(length));
+      const message = fc.oneof(fc.uint8Array({ maxLength: 300 }), long);
+      const batch = fc.array(fc.tuple(message, fc.constantFrom(...lanes)), { minLength: 1, maxLength: 20 });
+      const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
+      await fc.assert(
+        fc.asyncProperty(batch, async (sent) => {
+          b.told.messages.length = 0;
+          for (const [bytes, lane] of sent) expect(a.transport.send('b', bytes.slice(), lane)).toBe(true);
+          await b.told.until(() => b.told.messages.length >= sent.length);
+          const received = b.told.messages.map(({ bytes }) => text(bytes)).sort();
+          expect(received).toEqual(sent.map(([bytes]) => text(bytes)).sort());
+        }),
+        { numRuns: 40 },
+      );
+    });
+
+    test('of no byte, of one, of all values, in a pooled Buffer, of the limit; none above', async () => {
+      const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
+      const pooled = Buffer.from('before|inside|after');
+      const largest = bytesOf(a.transport.maxMessageBytes);
+      const sent = [new Uint8Array(0), Uint8Array.of(7), bytesOf(256), pooled.subarray(7, 13), largest];
+      for (const bytes of sent) {
+        b.told.messages.length = 0;
+        expect(a.transport.send('b', bytes, 'bulk')).toBe(true);
+        await b.told.until(() => b.told.messages.length === 1);
+        const received = b.told.messages[0]?.bytes as Uint8Array;
+        expect(Buffer.compare(received, bytes)).toBe(0);
+        // `slice` of a Buffer shares memory, which a receiver of a Uint8Array does not expect.
+        expect(Buffer.isBuffer(received)).toBe(false);
+      }
+      expect(a.transport.send('b', new Uint8Array(largest.length + 1), 'bulk')).toBe(false);
+      expect(a.transport.send('b', new Uint8Array(largest.length + 1), 'control')).toBe(false);
+    });
+
+    test('belong to who received them', async () => {
+      const [a, b, c] = (await members.startAll('a', 'b', 'c')) as [Member, Member, Member];
+      const shared = bytesOf(100);
+      for (const to of ['b', 'c', 'b']) a.transport.send(to, shared, 'control');
+      await b.told.until(() => b.told.messages.length === 2);
+      await c.told.until(() => c.told.messages.length === 1);
+      b.told.messages[0]?.bytes.fill(0);
+      expect(b.told.messages[1]?.bytes).toEqual(bytesOf(100));
+      expect(c.told.messages[0]?.bytes).toEqual(bytesOf(100));
+    });
+
+    test('by the ten thousand all arrive, if they were taken', async () => {
+      const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
+      let taken = 0;
+      for (let i = 0; i < 10_000; i++) if (a.transport.send('b', bytesOf(20, i), 'control')) taken++;
+      expect(taken).toBeGreaterThan(1000);
+      await b.told.until(() => b.told.messages.length === taken);
+      expect(b.told.messages.every(({ bytes }) => bytes.length === 20)).toBe(true);
+    });
+  });
+
+  describe('limits', () => {
+    test.each([0, 1000, 100_000])('of what waits are kept, and delay nobody: %i bytes (N23)', async (size) => {
+      const [a, , c] = (await members.startAll('a', 'b', 'c')) as [Member, Member, Member];
+      // All in one turn, in which nothing can leave.
+      const taken = fill(a, 'b', 'bulk', new Uint8Array(size));
+      expect(taken).toBeGreaterThan(0);
+      expect(taken * (size + 64)).toBeLessThan(64 * 1024 * 1024);
+      expect(a.transport.send('c', bytesOf(9), 'bulk')).toBe(true);
+      await c.told.until(() => c.told.messages.length === 1);
+    });
+  });
+
+  describe('peers', () => {
+    test('that are unknown or dead get nothing', async () => {
+      const a = await members.start('a');
+      expect(a.transport.send('nobody', bytesOf(1), 'control')).toBe(false);
+      expect(a.transport.send('a', bytesOf(1), 'control')).toBe(false);
+      for (const lane of lanes) expect(a.transport.send('b', bytesOf(1), lane)).toBe(false);
+    });
+
+    test('that leave are reported, once', async () => {
+      const [a, b] = (await members.startAll('a', 'b', 'c')) as [Member, Member, Member];
+      a.transport.send('b', bytesOf(1), 'bulk');
+      await b.told.until(() => b.told.messages.length === 1);
+      await b.transport.stop();
+      await a.told.until(() => a.told.unreachable.length > 0 && a.told.count('disconnected', 'b') > 0);
+      for (const lane of lanes) expect(a.transport.send('b', bytesOf(1), lane)).toBe(false);
+      const again = await members.start('b');
+      await again.told.until(() => again.told.count('connected', 'a') > 0);
+      expect(a.told.unreachable).toEqual(['b']);
+    });
+
+    test.each(['a', 'b'])('that start again at the same address are reached again: %s', async (restarted) => {
+      const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
+      const other = restarted === 'a' ? b : a;
+      let fresh = restarted === 'a' ? a : b;
+      for (let round = 1; round <= 3; round++) {
+        const before = other.told.messages.length;
+        const isBack = other.told.count('connected', restarted) + 1;
+        await fresh.transport.stop();
+        fresh = await members.start(restarted);
+        await fresh.told.until(() => fresh.told.count('connected', other.self.id) > 0);
+        await other.told.until(() => other.told.count('connected', restarted) >= isBack);
+        const to = other.self.id;
+        for (const lane of lanes) expect(fresh.transport.send(to, bytesOf(round), lane)).toBe(true);
+        expect(other.transport.send(restarted, bytesOf(round), 'bulk')).toBe(true);
+        await other.told.until(() => other.told.messages.length === before + 2);
+        await fresh.told.until(() => fresh.told.messages.length === 1);
+      }
+    });
+
+    test('are whom setPeers names: others are cut off, and refused until they are back', async () => {
+      const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
+      a.transport.setPeers([members.peer('c')]);
+      expect(a.transport.send('b', bytesOf(1), 'control')).toBe(false);
+      await b.told.until(() => b.told.unreachable.includes('a'));
+      expect(b.transport.send('a', bytesOf(1), 'control')).toBe(false);
+      await a.told.event('refused', /not a member: b/);
+      await b.told.event('refused', /not a member: b/);
+      expect(a.told.unreachable).toEqual([]);
+      a.transport.setPeers([members.peer('b'), members.peer('c')]);
+      await b.told.until(() => b.told.count('connected', 'a') === 2);
+      expect(b.transport.send('a', bytesOf(2), 'control')).toBe(true);
+      await a.told.until(() => a.told.messages.length === 1);
+      expect(a.told.messages).toEqual([{ from: 'b', bytes: bytesOf(2) }]);
+    });
+
+    test('of another cluster are refused, and both are told (N19, N24)', async () => {
+      const a = await members.start('a', { cluster: 'one' });
+      const b = await members.start('b', { cluster: 'two' });
+      await a.told.event('refused', /another cluster/);
+      await b.told.event('refused', /another cluster/);
+      expect(a.transport.send('b', bytesOf(1), 'control')).toBe(false);
+      expect([...a.told.messages, ...b.told.messages]).toEqual([]);
+    });
+
+    test('are each named once', async () => {
+      const [a] = (await members.startAll('a', 'b')) as [Member, Member];
+      const twice = [members.peer('b'), members.peer('b')];
+      const error = expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' });
+      expect(() => a.transport.setPeers(twice)).toThrow(error);
+      expect(a.transport.send('b', bytesOf(1), 'control')).toBe(true);
+      const misuse = members.start('c', { peers: ['a', 'a'] });
+      await expect(misuse).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    });
+  });
+
+  describe('a transport', () => {
+    test('is silent and deaf before it starts and after it stops', async () => {
+      const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
+      fill(a, 'b', 'control', bytesOf(100), 5000);
+      await b.told.until(() => b.told.messages.length > 0);
+      await b.transport.stop();
+      const { calls } = b.told;
+      for (const lane of lanes) expect(b.transport.send('a', bytesOf(1), lane)).toBe(false);
+      expect(() => b.transport.setPeers([members.peer('a')])).not.toThrow();
+      await a.told.until(() => a.told.unreachable.length === 1);
+      expect(b.told.calls).toBe(calls);
+    });
+
+    test('delivers nothing more from the moment a handler stops it', async () => {
+      const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
+      let stopped: Promise<void> | undefined;
+      b.told.onEach = () => (stopped ??= b.transport.stop());
+      expect(fill(a, 'b', 'control', bytesOf(10), 100)).toBe(100);
+      await b.told.until(() => b.told.messages.length > 0);
+      await stopped;
+      await a.told.until(() => a.told.unreachable.length === 1);
+      expect(b.told.messages).toHaveLength(1);
+    });
+
+    test('stops twice, stops unstarted, and starts once', async () => {
+      const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
+      fill(a, 'b', 'bulk', bytesOf(1000), 2000);
+      await Promise.all([a.transport.stop(), a.transport.stop()]);
+      await a.transport.stop();
+      const again = members.start('a', { transport: a.transport });
+      await expect(again).rejects.toMatchObject({ code: 'ERR_TRANSPORT_FAILED' });
+      const twice = members.start('b', { transport: b.transport });
+      await expect(twice).rejects.toMatchObject({ code: 'ERR_TRANSPORT_FAILED' });
+    });
+
+    test('does not come to a place that is taken, until it is free', async () => {
+      const [a] = (await members.startAll('a', 'b')) as [Member, Member];
+      await expect(members.start('a')).rejects.toMatchObject({ code: 'ERR_TRANSPORT_FAILED' });
+      await a.transport.stop();
+      await expect(members.start('a')).resolves.toBeDefined();
+    });
+
+    test('outlives what a handler throws, and does not hide it', async () => {
+      const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
+      const uncaught: unknown[] = [];
+      const before = process.listeners('uncaughtException');
+      process.removeAllListeners('uncaughtException');
+      process.on('uncaughtException', (error) => uncaught.push(error));
+      try {
+        b.told.onEach = () => {
+          throw new Error(`handler ${b.told.messages.length}`);
+        };
+        fill(a, 'b', 'control', bytesOf(5), 3);
+        await b.told.until(() => b.told.messages.length === 3);
+        b.told.onEach = () => {};
+        a.transport.send('b', bytesOf(5), 'control');
+        await b.told.until(() => b.told.messages.length === 4);
+      } finally {
+        process.removeAllListeners('uncaughtException');
+        for (const listener of before) process.on('uncaughtException', listener);
+      }
+      expect(uncaught.map(String)).toEqual(['Error: handler 1', 'Error: handler 2', 'Error: handler 3']);
+      expect(b.told.unreachable).toEqual([]);
+    });
+  });
+}

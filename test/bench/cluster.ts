@@ -1,0 +1,233 @@
+/**
+ * The durable cluster: three processes on loopback, real fdatasync, default settings. Clients are closed loops in this
+ * process and reach the leader's over one TCP connection (`cluster-wire.ts`); the `put-inside` lines have them inside
+ * the leader's own process. Afterwards every member must hold as many keys as were acknowledged.
+ */
+
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { measure, type Load, type Measured } from './cluster-load.js';
+import type { MemberSettings } from './cluster-member.js';
+import { GET, LOAD, Link, OK, PUT, STATUS } from './cluster-wire.js';
+import { line, note } from './output.js';
+
+const MEMBER = fileURLToPath(new URL('./cluster-member.js', import.meta.url));
+const CLIENTS = [1, 64, 256];
+const PAYLOADS = [16, 256];
+const FAILOVERS = 5;
+const KEY = 8;
+
+interface MemberStatus {
+  readonly leading: boolean;
+  readonly applied: number;
+  readonly commit: number;
+  readonly size: number;
+  readonly rss: number;
+}
+
+const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+class Member {
+  readonly settings: MemberSettings;
+  link: Link | null = null;
+  private child: ChildProcess | null = null;
+
+  constructor(settings: MemberSettings) {
+    this.settings = settings;
+  }
+
+  async start(): Promise<void> {
+    this.child = fork(MEMBER, [JSON.stringify(this.settings)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    await once(this.child, 'message');
+    this.link = new Link(this.settings.clientPort);
+  }
+
+  async ask(kind: number, body: Uint8Array = new Uint8Array(0)): Promise<Buffer> {
+    if (this.link === null) throw new Error('the member is down');
+    const answer = await this.link.ask(kind, body);
+    if (answer.kind !== OK) throw new Error('the member refused');
+    return answer.body;
+  }
+
+  async status(): Promise<MemberStatus> {
+    return JSON.parse((await this.ask(STATUS)).toString()) as MemberStatus;
+  }
+
+  async kill(): Promise<void> {
+    const { child } = this;
+    this.link?.close();
+    this.link = null;
+    this.child = null;
+    if (child === null) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  }
+}
+
+async function ports(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const found = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return found;
+}
+
+async function leaderOf(members: readonly Member[]): Promise<Member> {
+  for (;;) {
+    for (const member of members) {
+      const status = await member.status().catch(() => null);
+      if (status?.leading === true) return member;
+    }
+    await pause(20);
+  }
+}
+
+/** Keys are numbered through the whole run, so that each is written once. */
+class Work {
+  acknowledged = 0;
+  nextKey = 0;
+  private readonly members: readonly Member[];
+  private readonly quick: boolean;
+  private readonly system: string;
+
+  constructor(system: string, members: readonly Member[], quick: boolean) {
+    this.system = system;
+    this.members = members;
+    this.quick = quick;
+  }
+
+  private load(clients: number): Load {
+    return this.quick ? { clients, warmMs: 300, lengthMs: 700 } : { clients, warmMs: 1000, lengthMs: 6000 };
+  }
+
+  command(payload: number): Uint8Array {
+    const command = new Uint8Array(KEY + payload);
+    new DataView(command.buffer).setBigUint64(0, BigInt(++this.nextKey));
+    return command;
+  }
+
+  private print(mode: string, clients: number, payload: number, measured: Measured): void {
+    line({ system: this.system, mode, clients, payload, ...measured });
+  }
+
+  async put(clients: number, payload: number): Promise<void> {
+    const leader = await leaderOf(this.members);
+    const measured = await measure(this.load(clients), async () => {
+      await leader.ask(PUT, this.command(payload));
+      this.acknowledged += 1;
+    });
+    this.print('put', clients, payload, measured);
+  }
+
+  async putInside(clients: number, payload: number): Promise<void> {
+    const leader = await leaderOf(this.members);
+    const before = (await leader.status()).size;
+    const first = this.nextKey;
+    const body = Buffer.from(JSON.stringify({ ...this.load(clients), payload, first }));
+    const measured = JSON.parse((await leader.ask(LOAD, body)).toString()) as Measured;
+    const written = (await leader.status()).size - before;
+    this.nextKey += written;
+    this.acknowledged += written;
+    this.print('put-inside', clients, payload, measured);
+  }
+
+  async get(clients: number): Promise<void> {
+    const leader = await leaderOf(this.members);
+    const measured = await measure(this.load(clients), async () => void (await leader.ask(GET)));
+    this.print('linearizable-get', clients, 0, measured);
+  }
+
+  /** SIGKILL of the leader to the first acknowledged write, begun after that, at another member. */
+  async failover(): Promise<number> {
+    const leader = await leaderOf(this.members);
+    const others = this.members.filter((member) => member !== leader);
+    await leader.kill();
+    const began = performance.now();
+    let won = false;
+    const done = new Promise<number>((resolve) => {
+      const attempt = (): void => {
+        if (won) return;
+        for (const member of others) {
+          member.ask(PUT, this.command(16)).then(
+            () => {
+              this.acknowledged += 1;
+              won = true;
+              resolve(performance.now() - began);
+            },
+            () => undefined,
+          );
+        }
+        setTimeout(attempt, 10);
+      };
+      attempt();
+    });
+    const took = await done;
+    await leader.start();
+    const next = await leaderOf(this.members);
+    const target = (await next.status()).commit;
+    while ((await leader.status()).applied < target) await pause(20);
+    return took;
+  }
+
+  async verify(): Promise<void> {
+    for (const member of this.members) {
+      const until = performance.now() + 20_000;
+      let { size } = await member.status();
+      while (size < this.acknowledged && performance.now() < until) {
+        await pause(20);
+        ({ size } = await member.status());
+      }
+      if (size < this.acknowledged) {
+        throw new Error(`member ${member.settings.id} holds ${size} keys of ${this.acknowledged} acknowledged`);
+      }
+    }
+  }
+}
+
+async function run(protocol: string, quick: boolean): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'quorate-bench-'));
+  const ids = ['a', 'b', 'c'];
+  const found = await ports(2 * ids.length);
+  const addresses = Object.fromEntries(ids.map((id, at) => [id, `127.0.0.1:${found[at]}`]));
+  const members = ids.map((id, at) => {
+    const clientPort = found[ids.length + at] as number;
+    return new Member({ id, members: addresses, directory: join(directory, id), protocol, clientPort });
+  });
+  const killAll = (): void => void Promise.all(members.map((member) => member.kill()));
+  process.once('exit', killAll);
+  try {
+    await Promise.all(members.map((member) => member.start()));
+    const work = new Work(`quorate-${protocol}`, members, quick);
+    for (const payload of PAYLOADS) for (const clients of CLIENTS) await work.put(clients, payload);
+    for (const clients of CLIENTS) await work.putInside(clients, 16);
+    for (const clients of CLIENTS) await work.get(clients);
+    await work.verify();
+    const rss = await Promise.all(members.map(async (member) => (await member.status()).rss));
+    const mib = Math.round(Math.max(...rss) / 2 ** 20);
+    line({ system: `quorate-${protocol}`, mode: 'member-memory', writes: work.acknowledged, rss_mib: mib });
+    const times: number[] = [];
+    for (let i = 0; i < (quick ? 1 : FAILOVERS); i++) times.push(await work.failover());
+    await work.verify();
+    times.sort((a, b) => a - b);
+    const median = Math.round(times[Math.floor(times.length / 2)] as number);
+    line({ system: `quorate-${protocol}`, mode: 'failover', times_ms: times.map(Math.round), median_ms: median });
+  } finally {
+    await Promise.all(members.map((member) => member.kill()));
+    process.removeListener('exit', killAll);
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Both protocols, one after the other. */
+export async function cluster(quick: boolean): Promise<void> {
+  for (const protocol of ['raft', 'multipaxos']) {
+    note(`durable cluster, ${protocol}`);
+    await run(protocol, quick);
+  }
+}

@@ -1,0 +1,27 @@
+/** `npm run bench -- [core|step|memory|cluster|all] [--quick]`: see output.ts for the lines. */
+
+import { core } from './core.js';
+import { memory } from './memory-core.js';
+import { note } from './output.js';
+import { step } from './step.js';
+
+/** The durable cluster is a program of its own, with processes; it stands beside this one. */
+async function cluster(quick: boolean): Promise<void> {
+  const file = new URL('./cluster.js', import.meta.url);
+  const program = (await import(file.href)) as { cluster(quick: boolean): Promise<void> };
+  await program.cluster(quick);
+}
+
+const parts: Readonly<Record<string, (quick: boolean) => void | Promise<void>>> = { core, step, memory, cluster };
+
+const args = process.argv.slice(2);
+const quick = args.includes('--quick');
+const named = args.filter((arg) => arg !== '--quick');
+const chosen = named.length === 0 || named.includes('all') ? Object.keys(parts) : named;
+const unknown = chosen.filter((name) => !Object.hasOwn(parts, name));
+if (unknown.length > 0) {
+  note(`usage: bench [${Object.keys(parts).join('|')}|all] [--quick]; unknown: ${unknown.join(', ')}`);
+  process.exitCode = 2;
+} else {
+  for (const name of chosen) await parts[name]?.(quick);
+}
