@@ -39,7 +39,8 @@ describe('the house', () => {
 
 describe('sizes', () => {
   it('of files are small, or argued for', () => {
-    const oversize = [...src, ...examples, ...tests].flatMap(checks.oversizeFile);
+    // Tests are lists: they are read one case at a time.
+    const oversize = [...src, ...examples].flatMap(checks.oversizeFile);
     expect(checks.unexcused(oversize, LARGE_FILES)).toEqual([]);
   });
 
@@ -49,7 +50,7 @@ describe('sizes', () => {
   });
 
   it('of lines fit side by side', () => {
-    expect([...src, ...examples, ...tests].flatMap(checks.longLines)).toEqual([]);
+    expect([...src, ...examples].flatMap(checks.longLines)).toEqual([]);
   });
 });
 

@@ -97,13 +97,14 @@ function report(clients: Clients, verdicts: readonly Verdict[], failovers: reado
   const sum = (pick: (record: Clients['records'][number]) => Set<number>): number =>
     clients.records.reduce((total, record) => total + pick(record).size, 0);
   const worst = (pick: (verdict: Verdict) => number): number => Math.max(...verdicts.map(pick));
+  const unknown = sum((record) => record.unknown);
   const lost = worst((verdict) => verdict.lost);
   const duplicates = worst((verdict) => verdict.duplicates + verdict.ghosts);
   const sound = verdicts.every((verdict) => verdict.sound);
   const ok = lost === 0 && duplicates === 0 && sound;
   table([
     ['writes acknowledged', String(sum((record) => record.acknowledged))],
-    ['unknown to their client', `${sum((record) => record.unknown)} (${worst((verdict) => verdict.found)} took effect)`],
+    ['unknown to their client', `${unknown} (${worst((verdict) => verdict.found)} took effect)`],
     ['lost', lost === 0 ? green('0') : red(String(lost))],
     ['duplicates', duplicates === 0 ? green('0') : red(String(duplicates))],
     ['failover times', failovers.map((took) => `${took.toFixed(0)} ms`).join(', ')],

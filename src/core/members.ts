@@ -88,7 +88,8 @@ export function checkConfiguration({ members, constants }: Configuration): void 
     if (seen.has(member.id)) throw new RangeError(`members: the id ${member.id} stands there twice`);
     seen.add(member.id);
     if (!isAddress(member.address)) {
-      throw new RangeError(`members: the address of ${member.id} must be 1 to ${MAX_ADDRESS} printable ASCII characters`);
+      const rule = `must be 1 to ${MAX_ADDRESS} printable ASCII characters`;
+      throw new RangeError(`members: the address of ${member.id} ${rule}`);
     }
     if (member.number <= number) throw new RangeError('members: numbers must rise');
     number = member.number;

@@ -8,7 +8,17 @@
  * Every function gives new books and what to resolve; nothing is changed in place.
  */
 
-import type { Entry, EntryId, Index, Milliseconds, Outcome, Proposal, Reason, ReplicaId, RequestNumber } from './protocol.js';
+import type {
+  Entry,
+  EntryId,
+  Index,
+  Milliseconds,
+  Outcome,
+  Proposal,
+  Reason,
+  ReplicaId,
+  RequestNumber,
+} from './protocol.js';
 
 /** Proposals that came together and share a fate, in the order of their counters. */
 export interface Attempt {
@@ -66,8 +76,10 @@ function settleOne(attempt: Attempt, entries: readonly Entry[], endings: Ending[
     const id = ids[i] as EntryId;
     const index = first + i;
     if (first > 0 && (index < from || index > to)) left.push(i);
-    else if (first > 0) (sameId((entries[index - from] as Entry).id, id) ? committed : lost).push(requests[i] as number);
-    else if (entries.some((entry) => sameId(entry.id, id))) committed.push(requests[i] as number);
+    else if (first > 0) {
+      const met = sameId((entries[index - from] as Entry).id, id);
+      (met ? committed : lost).push(requests[i] as number);
+    }     else if (entries.some((entry) => sameId(entry.id, id))) committed.push(requests[i] as number);
     else left.push(i);
   }
   if (committed.length > 0) endings.push({ requests: committed, outcome: COMMITTED });

@@ -7,7 +7,8 @@ import { noReads } from '../core/reads.js';
 import { judgeSilence } from '../core/silence.js';
 import type { RaftDraft } from './draft.js';
 import type { RequestVote, RequestVoteReply } from './messages.js';
-import { appendNoop, broadcast } from './replication.js';
+import { appendNoop } from './replication.js';
+import { broadcast } from './sending.js';
 import { voters, type Candidate, type Peer, type RaftState } from './state.js';
 
 /** Tries to lead: a new term, the own vote, and a request to everybody once both are durable. */

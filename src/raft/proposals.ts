@@ -5,7 +5,8 @@ import type { Entry, Propose, ReplicaId } from '../core/protocol.js';
 import { entryAt } from '../core/log.js';
 import { addAttempt, settleRefused } from '../core/requests.js';
 import type { RaftDraft } from './draft.js';
-import { broadcast, tryCommit } from './replication.js';
+import { tryCommit } from './replication.js';
+import { broadcast } from './sending.js';
 import type { Leader } from './state.js';
 
 export function onPropose(draft: RaftDraft, message: Propose): void {

@@ -6,7 +6,7 @@ import { majorityReached } from '../core/quorum.js';
 import { beginRound, confirmRound, queueRead, type LeaderRead, type ReadRound } from '../core/reads.js';
 import type { RaftDraft } from './draft.js';
 import type { RoundConfirmed } from './messages.js';
-import { sendEmpty } from './replication.js';
+import { sendEmpty } from './sending.js';
 import type { Leader, Peer } from './state.js';
 
 export function onRead(draft: RaftDraft, { request, deadline }: Read): void {
@@ -27,7 +27,8 @@ export function onForwardRead(draft: RaftDraft, from: ReplicaId, { number }: For
     draft.send(from, { kind: 'readAnswer', term, number, index: null, commit: 0 }, 0, 'control');
     return;
   }
-  enqueue(draft, { request: 0, peer: from, forward: number, deadline: draft.now + draft.state.options.timing.electionMax });
+  const deadline = draft.now + draft.state.options.timing.electionMax;
+  enqueue(draft, { request: 0, peer: from, forward: number, deadline });
 }
 
 function enqueue(draft: RaftDraft, read: LeaderRead): void {

@@ -1,136 +1,25 @@
 /**
- * Replication: the box "AppendEntries RPC" of Figure 2, both ends (§5.3), and the commit rule (§5.4.2). A follower is
- * probed until its log is known to agree somewhere, then entries stream in a window of messages and bytes; a
- * heartbeat without progress before it takes the follower back to probing (bug 47).
+ * Replication: the box "AppendEntries RPC" of Figure 2, its receiver and what its answers mean to the leader (§5.3),
+ * and the commit rule (§5.4.2). What a leader sends, and when, is in `sending.ts`.
  */
 
 import { InvariantViolation } from '../core/assert.js';
-import { bytesOf, entryBytes, lastIndexWithTermAtMost, slice, termAt } from '../core/log.js';
-import type { Entry, Index, Lane, ReplicaId, Term } from '../core/protocol.js';
+import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
+import type { Entry, Index, ReplicaId } from '../core/protocol.js';
 import { majority, majorityReached } from '../core/quorum.js';
 import { heard } from '../core/silence.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendAccepted, AppendEntries, AppendRejected } from './messages.js';
-import { voters, type Leader, type Peer, type RaftState } from './state.js';
 import { tryRound } from './reads.js';
+import { leading, peerOf, sendEmpty, sendTo } from './sending.js';
+import { voters, type Peer } from './state.js';
 
-const NOTHING: readonly Entry[] = [];
 const NO_DATA = new Uint8Array(0);
-
-function leading(draft: RaftDraft): Leader {
-  return draft.state.role as Leader;
-}
-
-function peerOf(draft: RaftDraft, id: ReplicaId): Peer | undefined {
-  const { role } = draft.state;
-  return role.kind === 'leader' ? role.peers.find((peer) => peer.id === id) : undefined;
-}
 
 /** An entry of our own at the start of a term: with it, everything before can be committed (§8). */
 export function appendNoop(draft: RaftDraft): void {
   const { log, term } = draft.state;
   draft.append([{ index: log.last + 1, term, kind: 'noop', id: null, data: NO_DATA }]);
-}
-
-function sendAppend(draft: RaftDraft, peer: Peer, prev: Index, entries: readonly Entry[], lane: Lane): void {
-  const { term, log, commit } = draft.state;
-  const prevTerm = termAt(log, prev) as Term;
-  const { round } = leading(draft).reads;
-  const message: AppendEntries = {
-    kind: 'appendEntries',
-    term,
-    session: peer.session,
-    prevIndex: prev,
-    prevTerm,
-    entries,
-    commit,
-    round,
-  };
-  draft.tell(peer.id, message, lane);
-}
-
-/** Sends what the peer's window has room for. */
-export function sendTo(draft: RaftDraft, id: ReplicaId): void {
-  for (;;) {
-    const peer = peerOf(draft, id);
-    if (peer === undefined || !hasRoom(draft.state, peer)) return;
-    const { log, options } = draft.state;
-    const entries = slice(log, peer.next, log.last, options.limits.messageBytes);
-    if (entries === undefined) {
-      const loading = draft.load(peer.next, log.last, options.limits.messageBytes);
-      draft.setPeer({ ...peer, loading, asked: peer.probing });
-      return;
-    }
-    if (entries.length === 0 && !peer.probing) return;
-    const large = entries.length === 1 && entryBytes(entries[0] as Entry) > options.limits.messageBytes;
-    sendEntries(draft, peer, entries, large ? 'bulk' : 'control');
-  }
-}
-
-function hasRoom(state: RaftState, peer: Peer): boolean {
-  const { inflightMessages, inflightBytes } = state.options.limits;
-  if (peer.loading !== 0) return false;
-  if (peer.probing) return !peer.asked;
-  return peer.next <= state.log.last && peer.inflight.length < inflightMessages && peer.inflightBytes < inflightBytes;
-}
-
-function sendEntries(draft: RaftDraft, peer: Peer, entries: readonly Entry[], lane: Lane): void {
-  sendAppend(draft, peer, peer.next - 1, entries, lane);
-  if (peer.probing) {
-    draft.setPeer({ ...peer, asked: true, loading: 0 });
-    return;
-  }
-  const bytes = bytesOf(entries);
-  const last = peer.next + entries.length - 1;
-  draft.setPeer({
-    id: peer.id,
-    session: peer.session,
-    match: peer.match,
-    next: last + 1,
-    probing: false,
-    asked: false,
-    inflight: [...peer.inflight, { last, bytes }],
-    inflightBytes: peer.inflightBytes + bytes,
-    progressed: peer.progressed,
-    heard: peer.heard,
-    round: peer.round,
-    loading: 0,
-  });
-}
-
-/** New entries for everybody. */
-export function broadcast(draft: RaftDraft): void {
-  const { others } = draft.state.options;
-  for (let i = 0; i < others.length; i++) sendTo(draft, others[i] as ReplicaId);
-}
-
-/** An empty append at the matched place: commit index, read round, and a sign of life. Never waits for the window. */
-export function sendEmpty(draft: RaftDraft, peer: Peer): void {
-  sendAppend(draft, peer, peer.match, NOTHING, 'control');
-}
-
-/** Every heartbeat; what made no progress since the last is probed anew. */
-export function heartbeat(draft: RaftDraft): void {
-  const role = leading(draft);
-  for (const peer of role.peers) {
-    const stuck = peer.probing || (peer.inflight.length > 0 && !peer.progressed);
-    draft.setPeer({ ...(stuck ? probed(peer) : peer), progressed: false });
-    sendEmpty(draft, peer);
-    if (stuck) sendTo(draft, peer.id);
-  }
-  draft.setRole({ ...leading(draft), heartbeatAt: draft.now + draft.state.options.timing.heartbeat });
-}
-
-/** Back to one append at a time; from the matched place once that is known. */
-function probed(peer: Peer): Peer {
-  const next = peer.probing ? peer.next : peer.match + 1;
-  return { ...peer, next, probing: true, asked: false, inflight: [], inflightBytes: 0, loading: 0 };
-}
-
-/** The transport lost a follower: what is under way to it is lost. */
-export function onUnreachable(draft: RaftDraft, id: ReplicaId): void {
-  const peer = peerOf(draft, id);
-  if (peer !== undefined && !peer.probing) draft.setPeer({ ...probed(peer), asked: true });
 }
 
 /** AppendEntries RPC, receiver implementation. Rule 1, the term, is settled by `step`. */
@@ -292,29 +181,4 @@ function forget(draft: RaftDraft, index: Index): void {
     sendTo(draft, peer.id);
     if (!draft.wasTold(peer.id)) sendEmpty(draft, peerOf(draft, peer.id) as Peer);
   }
-}
-
-/** Entries that a lagging follower needs came from storage. */
-export function onPeerLoaded(draft: RaftDraft, id: number, entries: readonly Entry[]): void {
-  const { role, log } = draft.state;
-  const peer = role.kind === 'leader' ? role.peers.find((each) => each.loading === id) : undefined;
-  if (peer === undefined) return;
-  const usable = fitting(log, entries, peer.next, log.last);
-  draft.setPeer({ ...peer, loading: 0, asked: false });
-  if (usable.length === 0) return;
-  sendEntries(draft, peerOf(draft, peer.id) as Peer, usable, 'bulk');
-  sendTo(draft, peer.id);
-}
-
-/**
- * Of loaded entries those that are the log's own, from `first` to `last`: a prefix. The storage may have read before a
- * truncate that was already on its way to it, so what follows may be of a past that is gone.
- */
-export function fitting(log: RaftState['log'], entries: readonly Entry[], first: Index, last: Index): readonly Entry[] {
-  let count = 0;
-  for (; count < entries.length && first + count <= last; count++) {
-    const { index, term } = entries[count] as Entry;
-    if (index !== first + count || termAt(log, index) !== term) break;
-  }
-  return count === entries.length ? entries : entries.slice(0, count);
 }

@@ -5,7 +5,16 @@ import { noDelivery, noteApplied } from '../core/delivery.js';
 import { firstNumberOf } from '../core/draft.js';
 import { recoverLog } from '../core/log.js';
 import { checkConfiguration } from '../core/members.js';
-import type { Inbound, Loaded, Milliseconds, Outcome, ProtocolOptions, Receive, Recovered, Step } from '../core/protocol.js';
+import type {
+  Inbound,
+  Loaded,
+  Milliseconds,
+  Outcome,
+  ProtocolOptions,
+  Receive,
+  Recovered,
+  Step,
+} from '../core/protocol.js';
 import { nextSeed } from '../core/random.js';
 import { allReads, dropReads, readsDeadline } from '../core/reads.js';
 import { attemptsDeadline, settleCancelled, settleExpired } from '../core/requests.js';
@@ -15,16 +24,8 @@ import { campaign, countOwnVote, judgeTick, onRequestVote, onRequestVoteReply } 
 import type { RaftMessage } from './messages.js';
 import { onForwardProposals, onProposalsRefused, onPropose } from './proposals.js';
 import { onForwardRead, onRead, onReadAnswer, onRoundConfirmed } from './reads.js';
-import {
-  fitting,
-  heartbeat,
-  onAppendAccepted,
-  onAppendEntries,
-  onAppendRejected,
-  onPeerLoaded,
-  onUnreachable,
-  tryCommit,
-} from './replication.js';
+import { onAppendAccepted, onAppendEntries, onAppendRejected, tryCommit } from './replication.js';
+import { fitting, heartbeat, onPeerLoaded, onUnreachable } from './sending.js';
 import { leaderOf, type RaftState } from './state.js';
 
 type RaftStep = Step<RaftState, RaftMessage>;
@@ -144,7 +145,11 @@ function onTick(draft: RaftDraft, due: Milliseconds): void {
   if (role.kind === 'leader' && draft.now >= role.heartbeatAt) heartbeat(draft);
 }
 
-function endReads(draft: RaftDraft, ends: (request: number, due: Milliseconds) => boolean, reason: 'deadline' | 'cancelled'): void {
+function endReads(
+  draft: RaftDraft,
+  ends: (request: number, due: Milliseconds) => boolean,
+  reason: 'deadline' | 'cancelled',
+): void {
   const { role, reads } = draft.state;
   const outcome: Outcome = { kind: 'none', reason, leader: leaderOf(draft.state) };
   const gone = reads.filter((read) => ends(read.request, read.deadline));

@@ -233,7 +233,12 @@ function endedBy(command: Command, sent: boolean, cancelled: boolean): Failure {
 }
 
 /** Ends every call for which `ends` holds, as `failure` says or by law 5. */
-function endCalls(draft: DriverDraft, ends: (call: Call) => boolean, failure: Failure | null, cancelled: boolean): void {
+function endCalls(
+  draft: DriverDraft,
+  ends: (call: Call) => boolean,
+  failure: Failure | null,
+  cancelled: boolean,
+): void {
   const { next } = draft;
   const requests: RequestNumber[] = [];
   const sweep = (commands: readonly Command[], sent: boolean): readonly Command[] => {

@@ -48,7 +48,7 @@ export class LeadershipView {
   }
 
   /** The known leader or the term changed. A leader of ours is heard of by `led`. */
-  followed(event: { readonly role: Status['role']; readonly term: number; readonly leader: Leadership['leader'] }): void {
+  followed(event: Pick<Status, 'role' | 'term' | 'leader'>): void {
     const { role, term, leader } = event;
     if (role !== 'leader' || !this.current.leading) this.update({ leading: false, leader, term, fence: 0 });
   }

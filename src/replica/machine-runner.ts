@@ -44,7 +44,9 @@ export class MachineRunner {
   private apply(entry: Entry): StoredResult | ApplyFailure {
     try {
       const result: unknown = this.machine.apply(this.codec.decode(entry.data));
-      if (isPromise(result)) return { code: 'ERR_APPLY_ASYNC', reason: `apply returned a promise at index ${entry.index}` };
+      if (isPromise(result)) {
+        return { code: 'ERR_APPLY_ASYNC', reason: `apply returned a promise at index ${entry.index}` };
+      }
       return { rejected: false, value: this.keep(result) };
     } catch (error) {
       if (error instanceof CommandRejected) return this.rejected(error.reason, entry);
@@ -59,7 +61,8 @@ export class MachineRunner {
       return { rejected: true, value: this.keep(reason) };
     } catch (error) {
       const text = (error as Error).message;
-      return { code: 'ERR_APPLY_FAILED', reason: `a rejection's reason cannot be kept at index ${entry.index}: ${text}` };
+      const reason = `a rejection's reason cannot be kept at index ${entry.index}: ${text}`;
+      return { code: 'ERR_APPLY_FAILED', reason };
     }
   }
 

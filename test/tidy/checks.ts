@@ -31,7 +31,7 @@ const IMPURE = [
   /(?<![\w$.])Date\b/g,
   /\bMath\s*\.\s*random\b/g,
   /\b(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b/g,
-  /\b(?:await|async|Promise)\b/g,
+  /\b(?:await|async)\b|\bnew Promise\b|\bPromise\s*[<.]/g,
   /(?<![\w$.])(?:console|performance|crypto|globalThis)\b/g,
   /(?<![\w$.])process\s*\./g,
 ];
