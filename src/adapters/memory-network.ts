@@ -2,9 +2,9 @@
  * Replicas of one process that reach each other without a network: for tests, and for a first look. Runs on
  * every platform.
  *
- * Invariants: a message is a copy, delivered in a later turn and never after either end has left or the two
- * were disconnected; two members reach each other both ways or not at all; what waits for one receiver from
- * one sender is bounded; one member with each id.
+ * Invariants: a message is a copy, delivered in a later turn and never after its receiver has left or the two
+ * were disconnected (its sender may have left: what was sent is sent); two members reach each other both ways
+ * or not at all; what waits for one receiver from one sender is bounded; one member with each id.
  */
 
 import { ConsensusError, invalidArgument } from '../replica/errors.js';
@@ -265,7 +265,6 @@ class MemoryTransport implements Transport {
     this.member = null;
     if (member === null) return;
     this.network.leave(member);
-    member.lines.clear();
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * A storage in memory, for tests and for the first minute of a newcomer. The object is the disk: closing and
- * opening it again is a restart, and what was written is still there. Nothing is shared with the caller: bytes are
- * copied on the way in and on the way out. Runs on every platform.
+ * opening it again is a restart, and what was written is still there. Nothing is shared with the caller:
+ * bytes are copied on the way in and on the way out. Runs on every platform.
  */
 import { ConsensusError, invalidArgument } from '../replica/errors.js';
 import type { Opened, Storage, StorageOp, StoredEntry, StoredRun } from '../replica/storage.js';

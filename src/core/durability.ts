@@ -25,6 +25,8 @@ function overlaps(runs: Unsynced, from: Index, to: Index): boolean {
   return false;
 }
 
+const NONE: Unsynced = [];
+
 /** Without the indexes `from`..`to`: they were overwritten or dropped. */
 export function cutUnsynced(runs: Unsynced, from: Index, to: Index = Infinity): Unsynced {
   if (!overlaps(runs, from, to)) return runs;
@@ -43,6 +45,7 @@ export function cutUnsynced(runs: Unsynced, from: Index, to: Index = Infinity): 
 /** With `from`..`to` on their way in `seq`, in place of what was on its way there. */
 export function noteUnsynced(runs: Unsynced, from: Index, to: Index, term: Term, seq: Seq): Unsynced {
   if (runs.length === 0) return [{ from, to, term, seq }];
+  if (runs.length === 0) return [{ from, to, term, seq }];
   const kept = cutUnsynced(runs, from, to);
   const last = kept[kept.length - 1];
   if (last !== undefined && last.seq === seq && last.term === term && last.to === from - 1) {
@@ -53,7 +56,9 @@ export function noteUnsynced(runs: Unsynced, from: Index, to: Index, term: Term,
 
 /** Without what persist `seq` and all before it have made durable. */
 export function settleUnsynced(runs: Unsynced, seq: Seq): Unsynced {
-  return runs.some((run) => run.seq <= seq) ? runs.filter((run) => run.seq > seq) : runs;
+  const newest = runs[runs.length - 1];
+  if (newest === undefined || (runs[0] as UnsyncedRun).seq > seq) return runs;
+  return newest.seq <= seq ? NONE : runs.filter((run) => run.seq > seq);
 }
 
 /** The highest index up to which everything is durable, in a log that ends at `last`. */

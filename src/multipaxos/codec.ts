@@ -7,15 +7,21 @@
 
 import { unreachable } from '../core/assert.js';
 import { Malformed, Reader, VARINT_MAX_BYTES, type Writer } from '../core/bytes.js';
-import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryBody, readEntryId, writeEntryBody } from '../core/durable.js';
+import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryId, writeEntryBody } from '../core/durable.js';
 import { isReplicaId } from '../core/members.js';
-import type { Codec, Entry, Index } from '../core/protocol.js';
-import { MAX_BALLOT, numberOf, roundOf, type Ballot } from './ballot.js';
-import type { Accept, CatchUpReply, Forward, ForwardedProposal, PaxosMessage, Promise, Refused } from './messages.js';
+import type { Codec, Entry } from '../core/protocol.js';
+import { ballotIn, copied, LEAST_ENTRY, markIn, readRun, readRuns, slotIn, writeRuns } from './codec-entries.js';
+import type {
+  Accept,
+  CatchUpReply,
+  Forward,
+  ForwardedProposal,
+  PaxosMessage,
+  PromisePage,
+  Refused,
+} from './messages.js';
 
 const VERSION = 1;
-/** Slots stay below it, so that arithmetic on them is exact. */
-const MAX_SLOT = 2 ** 48;
 const MAX_ID = 64;
 /** The kinds by number, from 1 on. */
 const KINDS: readonly (PaxosMessage['kind'] | null)[] = [
@@ -29,8 +35,7 @@ const NUMBERS = Object.freeze(
 const HEAD_BYTES = 2 + 5 * VARINT_MAX_BYTES + MAX_ID;
 const REASONS: readonly Refused['reason'][] = ['notLeader', 'busy'];
 const RETRY = 4;
-/** An entry takes at least a kind and a length; a proposal also an id. */
-const LEAST_ENTRY = 2;
+/** A proposal takes at least a kind, an id and a length. */
 const LEAST_PROPOSAL = 5;
 
 function entriesBytes(entries: readonly { readonly data: Uint8Array }[], each: number): number {
@@ -52,32 +57,6 @@ function sizeOf(m: PaxosMessage): number {
       return HEAD_BYTES + entriesBytes(m.proposals, ENTRY_BODY_OVERHEAD);
     default:
       return HEAD_BYTES;
-  }
-}
-
-/** Where the run that begins at `at` ends: consecutive slots of one ballot. */
-function runEnd(entries: readonly Entry[], at: number): number {
-  const { index, term } = entries[at] as Entry;
-  let end = at + 1;
-  for (; end < entries.length; end++) {
-    const entry = entries[end] as Entry;
-    if (entry.term !== term || entry.index !== index + end - at) break;
-  }
-  return end;
-}
-
-/** Runs: how many, then of each its first slot, ballot and length, then its entries. */
-function writeRuns(writer: Writer, entries: readonly Entry[]): void {
-  let runs = 0;
-  for (let at = 0; at < entries.length; at = runEnd(entries, at)) runs++;
-  writer.varint(runs);
-  for (let at = 0; at < entries.length; ) {
-    const { index, term } = entries[at] as Entry;
-    const end = runEnd(entries, at);
-    writer.varint(index);
-    writer.varint(term);
-    writer.varint(end - at);
-    for (; at < end; at++) writeEntryBody(writer, entries[at] as Entry);
   }
 }
 
@@ -168,56 +147,6 @@ function writeProposal(writer: Writer, { kind, id, data, retry }: ForwardedPropo
 
 // Reading.
 
-function ballotIn(reader: Reader): Ballot {
-  const ballot = reader.varint();
-  if (ballot > MAX_BALLOT || numberOf(ballot) === 0 || roundOf(ballot) === 0) throw new Malformed('no such ballot');
-  return ballot;
-}
-
-/** A watermark: a slot, or 0 for none. */
-function markIn(reader: Reader): Index {
-  const slot = reader.varint();
-  if (slot > MAX_SLOT) throw new Malformed('a slot is out of range');
-  return slot;
-}
-
-function slotIn(reader: Reader): Index {
-  const slot = markIn(reader);
-  if (slot === 0) throw new Malformed('slots begin at 1');
-  return slot;
-}
-
-/** What is left of the input, copied: entries are views of this copy. */
-function copied(reader: Reader): Reader {
-  return new Reader(reader.raw(reader.remaining).slice());
-}
-
-/** `length` entries of one ballot from `from` on, pushed. */
-function readRun(reader: Reader, entries: Entry[], from: Index, ballot: Ballot, length: number): void {
-  if (from + length - 1 > MAX_SLOT) throw new Malformed('a slot is out of range');
-  for (let i = 0; i < length; i++) entries.push(readEntryBody(reader, from + i, ballot));
-}
-
-/** What `writeRuns` wrote: ascending, apart from each other, none longer than it must be; up to the end. */
-function readRuns(input: Reader): readonly Entry[] {
-  const reader = copied(input);
-  const entries: Entry[] = [];
-  let end = 0;
-  let before = 0;
-  for (let left = reader.count(3 + LEAST_ENTRY); left > 0; left--) {
-    const from = slotIn(reader);
-    const ballot = ballotIn(reader);
-    const length = reader.count(LEAST_ENTRY);
-    if (from <= end) throw new Malformed('runs overlap');
-    if (length === 0 || (from === end + 1 && ballot === before)) throw new Malformed('a run is not whole');
-    readRun(reader, entries, from, ballot, length);
-    end = from + length - 1;
-    before = ballot;
-  }
-  reader.end();
-  return entries;
-}
-
 function readAccept(input: Reader): Accept {
   const ballot = ballotIn(input);
   const chosen = markIn(input);
@@ -231,7 +160,7 @@ function readAccept(input: Reader): Accept {
   return { kind: 'accept', ballot, chosen, entries };
 }
 
-function readPromise(reader: Reader): Promise {
+function readPromise(reader: Reader): PromisePage {
   const ballot = ballotIn(reader);
   const from = slotIn(reader);
   const chosen = markIn(reader);

@@ -28,7 +28,7 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
   /** W in the newest hard state of this step; -1 when there is none. */
   private hardChosen = -1;
   /** Peers that hear W in this step anyway. */
-  private readonly hearing: ReplicaId[] = [];
+  private hearing: ReplicaId[] | null = null;
 
   protected override copy(s: PaxosState): Mutable<PaxosState> {
     return {
@@ -243,11 +243,12 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
 
   /** This peer hears W in this step, with a message that leaves for it anyway. */
   noteHearing(peer: ReplicaId): void {
-    this.hearing.push(peer);
+    if (this.hearing === null) this.hearing = [peer];
+    else this.hearing.push(peer);
   }
 
   isHearing(peer: ReplicaId): boolean {
-    return this.hearing.includes(peer);
+    return this.hearing !== null && this.hearing.includes(peer);
   }
 
   /** Whom the transport must reach. */

@@ -16,8 +16,8 @@ import { noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
 import { checkOneValue } from './invariants.js';
 import { answering, resend } from './leader.js';
-import type { Heartbeat, HeartbeatReply, Nack, Promise } from './messages.js';
-import { newProgress, withAnswer, type Progress } from './progress.js';
+import type { Heartbeat, HeartbeatReply, Nack, PromisePage } from './messages.js';
+import { newProgress, resume, withAnswer, withChosen, type Progress } from './progress.js';
 import { announce, follow, leave } from './roles.js';
 import { chosenOf, placeOf, type Leading, type PaxosState, type Preparing, type Promised } from './state.js';
 import { page } from './window.js';
@@ -47,7 +47,7 @@ export function campaign(draft: PaxosDraft): void {
 }
 
 /** A page of a promise. Of another ballot, or another page than the one waited for, it counts for nothing (R3). */
-export function onPromise(draft: PaxosDraft, from: ReplicaId, m: Promise): void {
+export function onPromise(draft: PaxosDraft, from: ReplicaId, m: PromisePage): void {
   const { role } = draft.state;
   if (role.kind !== 'candidate' || role.ballot !== m.ballot) return;
   const at = placeOf(draft.state, from);
@@ -67,7 +67,7 @@ export function onPromise(draft: PaxosDraft, from: ReplicaId, m: Promise): void 
 }
 
 /** Whether the votes are from where they can be: above what was asked for and W_a, below the ballot promised. */
-function isPage({ ballot, from, chosen, next, votes }: Promise): boolean {
+function isPage({ ballot, from, chosen, next, votes }: PromisePage): boolean {
   const first = votes[0];
   const last = votes[votes.length - 1];
   if (next !== 0 && (last === undefined || next <= last.index)) return false;
@@ -101,7 +101,7 @@ export function tryToLead(draft: PaxosDraft): void {
   const floor = complete.reduce((most, { chosen }) => Math.max(most, chosen), chosenOf(state)); // R6
   const carried = highestVotes(state, promises, floor);
   const fence = (carried[carried.length - 1]?.index ?? floor) + 1; // R7, bug 3: never below the floor
-  lead(draft, ballot, promises, floor, fence, carried);
+  lead(draft, ballot, floor, fence, carried);
   promises.forEach((promise, at) => {
     if (promise.complete && promise.chosen === floor) noteAhead(draft, (state.self.others[at] as Member).id, floor);
   });
@@ -110,7 +110,6 @@ export function tryToLead(draft: PaxosDraft): void {
 function lead(
   draft: PaxosDraft,
   ballot: Ballot,
-  promises: readonly Promised[],
   floor: Index,
   fence: Index,
   carried: readonly Entry[],
@@ -118,7 +117,7 @@ function lead(
   const { self } = draft.state;
   const { electionMax } = self.timing;
   const alone = self.others.length === 0;
-  const peers = self.others.map(({ id }, at) => newProgress(id, floor, (promises[at] as Promised).chosen, draft.now));
+  const peers = self.others.map(({ id }) => newProgress(id, floor, draft.now));
   draft.setRole({
     kind: 'leader',
     ballot,
@@ -158,8 +157,11 @@ export function onHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: Heartbea
   if (at < 0) return false;
   const lead = draft.state.role as Leading;
   if (m.round > lead.reads.round) return false;
-  const peer = lead.peers[at] as Progress;
-  draft.setPeer(at, withAnswer(peer, m.chosen, m.durable, m.round, draft.now));
+  let peer = lead.peers[at] as Progress;
+  const w = chosenOf(draft.state);
+  peer = withChosen(peer, Math.min(m.chosen, w));
+  if (peer.probing && peer.sent.length === 0 && m.chosen >= w) peer = resume(peer, w);
+  draft.setPeer(at, withAnswer(peer, m.durable, m.round, draft.now));
   noteAhead(draft, from, m.chosen);
   return true;
 }

@@ -1,20 +1,14 @@
-/** Multi-Paxos ("Paxos Made Simple", one instance a slot) as a pure function; `multipaxos()` chooses it for a replica. */
+/** Multi-Paxos ("Paxos Made Simple", slot by slot) as a pure function; `multipaxos()` chooses it for a replica. */
 
 import { durableIndex } from '../core/durability.js';
 import { durableRecords } from '../core/durable.js';
-import type { PeerStatus, Protocol, Status } from '../core/protocol.js';
+import type { Protocol, Status } from '../core/protocol.js';
 import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
 import { paxosCodec } from './codec.js';
 import type { PaxosMessage } from './messages.js';
-import type { Progress } from './progress.js';
-import { chosenOf, leaderOf, type Leading, type PaxosState } from './state.js';
+import { chosenOf, leaderOf, type PaxosState } from './state.js';
 import { deadline, init, step } from './step.js';
 import { lastVote } from './window.js';
-
-/** What is chosen there and durable, and, once that reaches this leader's own slots, what it has accepted of them. */
-function peerStatus(lead: Leading, { id, match, next, durable }: Progress): PeerStatus {
-  return { id, match: durable >= lead.floor ? Math.max(durable, match) : durable, next };
-}
 
 function status(state: PaxosState): Status {
   const { role, delivery } = state;
@@ -30,7 +24,7 @@ function status(state: PaxosState): Status {
     applied: delivery.applied,
     last,
     durable: durableIndex(state.unsynced, last),
-    peers: role.kind === 'leader' ? role.peers.map((peer) => peerStatus(role, peer)) : [],
+    peers: role.kind === 'leader' ? role.peers.map(({ id, durable, next }) => ({ id, match: durable, next })) : [],
     fault: state.fault,
   };
 }

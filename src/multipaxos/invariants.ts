@@ -63,15 +63,19 @@ function checkWindow(state: PaxosState): void {
 function checkLeading(state: PaxosState, role: Leading): void {
   const { self, promised, window } = state;
   const chosen = chosenOf(state);
-  assert(role.ballot === promised && numberOf(role.ballot) === self.number, 'a leader has promised its own ballot (R4)');
+  const own = role.ballot === promised && numberOf(role.ballot) === self.number;
+  assert(own, 'a leader has promised its own ballot (R4)');
   assert(state.hardSeq <= state.durableSeq, 'a leader’s ballot is durable (R5)');
   assert(role.next > role.floor && role.next > chosen && role.fence > role.floor, 'nothing chosen is proposed (R6)');
   for (let slot = Math.max(chosen, role.floor) + 1; slot < role.next; slot++) {
     assert(voteAt(window, slot)?.term === role.ballot, 'what a leader proposed, it has voted for');
   }
   assert(chosen < role.floor || role.next <= chosen + self.alpha + 1, 'nothing is proposed beyond W + α (R9)');
-  assert(role.carried.every((entry, at) => entry.index >= role.next && entry.index < role.fence &&
-    entry.index > (role.carried[at - 1]?.index ?? 0)), 'what is carried lies ahead, in order');
+  let carried = role.next - 1;
+  for (const { index } of role.carried) {
+    assert(index > carried && index < role.fence, 'what is carried lies ahead, in order');
+    carried = index;
+  }
   role.peers.forEach((peer, at) => {
     assert(peer.id === self.others[at]?.id, 'progress is kept in the order of the others');
     assert(peer.match < role.next && peer.next <= role.next, 'nobody accepts what was not proposed');
@@ -93,7 +97,7 @@ export function checkState(state: PaxosState): void {
     const entry = entryAt(log, index);
     assert(entry?.index === index && entry.term === termAt(log, index), 'the tail agrees with its terms');
   }
-  assert(log.runs.every((run: TermRun) => run.term <= state.promised || run.from <= log.last), 'terms are ballots');
+  assert(log.runs.every((run: TermRun) => run.from <= log.last), 'no term lies beyond W');
   assert(delivery.applied <= delivery.handed && delivery.handed <= log.last, 'only what is chosen is handed over');
   assert(unsynced.every((run) => run.seq > state.durableSeq && run.seq <= state.seq), 'unsynced runs are on their way');
   checkWindow(state);

@@ -13,12 +13,15 @@ import { noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
 import type { Accept, Accepted } from './messages.js';
 import {
+  gapAbove,
   hasAccepted,
   probe,
+  resume,
   withAccepted,
   withAnswer,
+  withChosen,
   withSent,
-  withStalled,
+  withWaiting,
   type Progress,
 } from './progress.js';
 import { chosenOf, type Leading, type PaxosState } from './state.js';
@@ -170,25 +173,32 @@ export function onAccepted(draft: PaxosDraft, from: ReplicaId, m: Accepted): voi
   const lead = current(draft);
   let peer = lead.peers[at] as Progress;
   if (m.to >= lead.next || (m.from > 0 && m.from <= lead.floor)) return;
-  if (m.from > 0) peer = withAccepted(peer, m.from, m.to, chosenOf(draft.state));
-  draft.setPeer(at, withAnswer(peer, m.chosen, 0, 0, draft.now));
+  const w = chosenOf(draft.state);
+  if (m.from > 0) peer = withAccepted(peer, m.from, m.to);
+  peer = withChosen(peer, Math.min(m.chosen, w)); // never beyond our own W: its value there may be another
+  if (peer.probing && m.chosen >= w) peer = resume(peer, w);
+  draft.setPeer(at, withAnswer(peer, 0, 0, draft.now));
   noteAhead(draft, from, m.chosen);
 }
 
-/** Each heartbeat: what was not accepted since the last one is sent again, from the lowest slot on. */
+/** Each heartbeat: what has not been answered since the last one is sent again, the lowest gap first. */
 export function resend(draft: PaxosDraft): void {
   const { window, log, self } = draft.state;
   const lead = current(draft);
+  const end = lead.next - 1;
   for (let at = 0; at < lead.peers.length; at++) {
     const peer = lead.peers[at] as Progress;
-    const from = Math.max(peer.match, log.last) + 1;
-    const waiting = from < lead.next && peer.next > from;
-    if (!waiting || !peer.stalled) {
-      draft.setPeer(at, withStalled(peer, waiting));
+    const waits = peer.probing || peer.next > peer.match + 1;
+    const lost = peer.waiting === peer.match + 1 || (peer.probing && peer.sent.length === 0);
+    if (!waits || !lost) {
+      draft.setPeer(at, withWaiting(peer, waits ? peer.match + 1 : 0));
       continue;
     }
-    const entries = consecutive(window, from, lead.next - 1, self.limits.messageBytes);
-    draft.setPeer(at, probe(peer, from));
+    // What is chosen is not sent again: the peer hears W, and catches up by itself.
+    const { from, to } = gapAbove(peer, log.last, end);
+    if (to === end) draft.setPeer(at, probe(peer, from));
+    if (from > end) continue;
+    const entries = consecutive(window, from, to, self.limits.messageBytes);
     const message: Accept = { kind: 'accept', ballot: lead.ballot, chosen: log.last, entries };
     sendAccept(draft, at, message, bytesOf(entries));
   }

@@ -1,5 +1,5 @@
 /**
- * What replicas say to each other (2.3). Phase 1: Prepare, Promise. Phase 2: Accept, Accepted. Both: Nack. Beside
+ * What replicas say to each other (2.3). Phase 1: Prepare, PromisePage. Phase 2: Accept, Accepted. Both: Nack. Beside
  * them heartbeats, catch-up, and what is passed on to the leader. Any of them may be lost, repeated, delayed or
  * reordered. No message carries its sender: the transport says who it was.
  *
@@ -10,7 +10,7 @@
 import type { Entry, EntryId, Index, ReplicaId } from '../core/protocol.js';
 import type { Ballot } from './ballot.js';
 
-/** Phase 1a: a candidate to everyone when it campaigns, and again for each further page of a Promise. */
+/** Phase 1a: a candidate to everyone when it campaigns, and again for each further page of a promise. */
 export interface Prepare {
   readonly kind: 'prepare';
   /** The candidate's own; durable with it before this leaves (R5). */
@@ -20,7 +20,7 @@ export interface Prepare {
 }
 
 /** Phase 1b: an acceptor to the candidate that it promises; one page of what it has voted for (R1, R8). */
-export interface Promise {
+export interface PromisePage {
   readonly kind: 'promise';
   /** The ballot promised, durable before this leaves. */
   readonly ballot: Ballot;
@@ -164,7 +164,7 @@ export interface ReadIndexReply {
 /** Everything that replicas say. */
 export type PaxosMessage =
   | Prepare
-  | Promise
+  | PromisePage
   | Nack
   | Accept
   | Accepted

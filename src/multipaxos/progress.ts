@@ -20,7 +20,7 @@ export interface Sent {
 
 export interface Progress {
   readonly id: ReplicaId;
-  /** Every slot of this leader's up to here, above the W of then, is accepted there; the floor at first. */
+  /** Every slot up to here is accepted there in the leader's ballot, or known to be chosen at both ends. */
   readonly match: Index;
   /** Accepted beyond a gap: ascending ranges, apart from each other. */
   readonly beyond: readonly Range[];
@@ -30,10 +30,9 @@ export interface Progress {
   readonly sentBytes: number;
   /** It does not answer: one Accept a heartbeat, until it does. */
   readonly probing: boolean;
-  /** Nothing was newly accepted since the last heartbeat. */
-  readonly stalled: boolean;
-  /** Its chosen prefix, and how much of it is durable there. */
-  readonly chosen: Index;
+  /** The slot after `match` at the last heartbeat, if it was waited for; 0 otherwise. */
+  readonly waiting: Index;
+  /** Everything up to here is durable there, chosen or accepted. */
   readonly durable: Index;
   /** The newest read round that it has answered. */
   readonly round: number;
@@ -44,7 +43,7 @@ const NO_RANGES: readonly Range[] = [];
 const NOTHING_SENT: readonly Sent[] = [];
 
 /** A peer at the beginning of a leadership whose floor is `floor`. */
-export function newProgress(id: ReplicaId, floor: Index, chosen: Index, now: Milliseconds): Progress {
+export function newProgress(id: ReplicaId, floor: Index, now: Milliseconds): Progress {
   return {
     id,
     match: floor,
@@ -53,8 +52,7 @@ export function newProgress(id: ReplicaId, floor: Index, chosen: Index, now: Mil
     sent: NOTHING_SENT,
     sentBytes: 0,
     probing: false,
-    stalled: false,
-    chosen,
+    waiting: 0,
     durable: 0,
     round: 0,
     heardAt: now,
@@ -72,18 +70,27 @@ export function hasAccepted(peer: Progress, slot: Index): boolean {
   return false;
 }
 
+/** The first slot above `base` that is not accepted there, and the last one of the gap that begins there. */
+export function gapAbove({ match, beyond }: Progress, base: Index, end: Index): Range {
+  let from = Math.max(match, base) + 1;
+  for (const range of beyond) {
+    if (range.from > from) return { from, to: range.from - 1 };
+    from = Math.max(from, range.to + 1);
+  }
+  return { from, to: end };
+}
+
 /** With an Accept up to `to` on its way. */
 export function withSent(p: Progress, to: Index, bytes: number): Progress {
   return {
     id: p.id,
     match: p.match,
     beyond: p.beyond,
-    next: to + 1,
+    next: Math.max(p.next, to + 1),
     sent: p.sent.length === 0 ? [{ to, bytes }] : [...p.sent, { to, bytes }],
     sentBytes: p.sentBytes + bytes,
     probing: p.probing,
-    stalled: p.stalled,
-    chosen: p.chosen,
+    waiting: p.waiting,
     durable: p.durable,
     round: p.round,
     heardAt: p.heardAt,
@@ -95,9 +102,15 @@ export function probe(p: Progress, next: Index): Progress {
   return { ...p, next, sent: NOTHING_SENT, sentBytes: 0, probing: true };
 }
 
-/** After a heartbeat: what is unanswered by the next one will be sent again. */
-export function withStalled(p: Progress, stalled: boolean): Progress {
-  return p.stalled === stalled ? p : { ...p, stalled };
+/** It answers again: whatever it lacks may be on its way at once, from the lowest slot above `base` on. */
+export function resume(p: Progress, base: Index): Progress {
+  const next = Math.max(p.match, base) + 1;
+  return { ...p, next, sent: NOTHING_SENT, sentBytes: 0, probing: false };
+}
+
+/** At a heartbeat: what is still not accepted at the next one will be sent again. */
+export function withWaiting(p: Progress, waiting: Index): Progress {
+  return p.waiting === waiting ? p : { ...p, waiting };
 }
 
 function insert(beyond: readonly Range[], from: Index, to: Index): readonly Range[] {
@@ -122,51 +135,53 @@ function isNews(p: Progress, from: Index, to: Index): boolean {
   return !p.beyond.some((range) => range.from <= from && to <= range.to);
 }
 
-function unsent(p: Progress, match: Index): readonly Sent[] {
-  let answered = 0;
-  while (answered < p.sent.length && (p.sent[answered] as Sent).to <= match) answered++;
-  if (answered === p.sent.length) return NOTHING_SENT;
-  return answered === 0 ? p.sent : p.sent.slice(answered);
-}
-
-/**
- * With slots `from` to `to` accepted, everything up to `base` being chosen anyway; the same if that is no news.
- * A set of slots: what arrives twice counts once (bug 24), and what arrives out of order counts too (bug 21).
- */
-export function withAccepted(p: Progress, from: Index, to: Index, base: Index): Progress {
-  if (!isNews(p, from, to)) return p;
-  let match = p.match;
+/** With `match` raised, and whatever that settles. */
+function matched(p: Progress, to: Index, durable: Index): Progress {
+  let match = to;
   let beyond = p.beyond;
-  if (from <= Math.max(match, base) + 1) {
-    match = to;
-    while (beyond.length > 0 && (beyond[0] as Range).from <= match + 1) {
-      match = Math.max(match, (beyond[0] as Range).to);
-      beyond = beyond.slice(1);
-    }
-  } else beyond = insert(beyond, from, to);
-  const sent = unsent(p, match);
-  let sentBytes = 0;
-  for (let i = 0; i < sent.length; i++) sentBytes += (sent[i] as Sent).bytes;
+  while (beyond.length > 0 && (beyond[0] as Range).from <= match + 1) {
+    match = Math.max(match, (beyond[0] as Range).to);
+    beyond = beyond.slice(1);
+  }
+  let answered = 0;
+  let { sentBytes } = p;
+  for (; answered < p.sent.length && (p.sent[answered] as Sent).to <= match; answered++) {
+    sentBytes -= (p.sent[answered] as Sent).bytes;
+  }
   return {
     id: p.id,
     match,
     beyond,
-    next: p.probing ? Math.max(match, base) + 1 : Math.max(p.next, match + 1),
-    sent,
+    next: p.probing ? match + 1 : Math.max(p.next, match + 1),
+    sent: answered === p.sent.length ? NOTHING_SENT : answered === 0 ? p.sent : p.sent.slice(answered),
     sentBytes,
     probing: false,
-    stalled: false,
-    chosen: p.chosen,
-    durable: p.durable,
+    waiting: p.waiting,
+    durable,
     round: p.round,
     heardAt: p.heardAt,
   };
 }
 
+/**
+ * With slots `from` to `to` accepted; the same if that is no news. A set of slots: what arrives twice counts once
+ * (bug 24), and what arrives out of order counts too (bug 21).
+ */
+export function withAccepted(p: Progress, from: Index, to: Index): Progress {
+  if (!isNews(p, from, to)) return p;
+  const durable = from <= p.durable + 1 ? Math.max(p.durable, to) : p.durable;
+  if (from <= p.match + 1) return matched(p, to, durable);
+  return { ...p, beyond: insert(p.beyond, from, to), durable };
+}
+
+/** With everything up to `chosen` known to be chosen there and here: it will never be acknowledged (R17). */
+export function withChosen(p: Progress, chosen: Index): Progress {
+  return chosen <= p.match ? p : matched(p, chosen, p.durable);
+}
+
 /** With what an answer says beside that; the same if that is no news. */
-export function withAnswer(p: Progress, chosen: Index, durable: Index, round: number, now: Milliseconds): Progress {
-  const known = chosen <= p.chosen && durable <= p.durable && round <= p.round;
-  if (known && p.heardAt === now) return p;
+export function withAnswer(p: Progress, durable: Index, round: number, now: Milliseconds): Progress {
+  if (durable <= p.durable && round <= p.round && p.heardAt === now) return p;
   return {
     id: p.id,
     match: p.match,
@@ -175,8 +190,7 @@ export function withAnswer(p: Progress, chosen: Index, durable: Index, round: nu
     sent: p.sent,
     sentBytes: p.sentBytes,
     probing: p.probing,
-    stalled: p.stalled,
-    chosen: Math.max(p.chosen, chosen),
+    waiting: p.waiting,
     durable: Math.max(p.durable, durable),
     round: Math.max(p.round, round),
     heardAt: now,

@@ -4,7 +4,17 @@
  * gone. The identity of an entry is its id at its slot, since a re-vote changes its ballot (bug 28).
  */
 
-import type { Entry, Index, Milliseconds, Outcome, Proposal, Propose, Reason, ReplicaId, RequestNumber } from '../core/protocol.js';
+import type {
+  Entry,
+  Index,
+  Milliseconds,
+  Outcome,
+  Proposal,
+  Propose,
+  Reason,
+  ReplicaId,
+  RequestNumber,
+} from '../core/protocol.js';
 import { dropReads, type LeaderRead } from '../core/reads.js';
 import { settleAll, settleCancelled, settleExpired, settleRefused } from '../core/requests.js';
 import type { PaxosDraft } from './draft.js';

@@ -29,7 +29,8 @@ export function leave(draft: PaxosDraft, leader: ReplicaId | null): void {
   const waiting = allReads(role.reads);
   draft.resolve(ownReads(waiting), { kind: 'none', reason: 'leaderChanged', leader });
   for (const { peer, forward } of waiting) {
-    if (peer !== null) draft.send(peer, { kind: 'refused', number: forward, reason: 'notLeader', leader }, 0, 'control');
+    if (peer === null) continue;
+    draft.send(peer, { kind: 'refused', number: forward, reason: 'notLeader', leader }, 0, 'control');
   }
 }
 

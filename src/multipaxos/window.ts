@@ -57,7 +57,7 @@ export function voteAt(window: Window, slot: Index): Entry | undefined {
   return run === undefined || run.from > slot ? undefined : run.entries[slot - run.from];
 }
 
-/** The highest slot up to which every one from `from` on, and not beyond `to`, has a vote in `ballot`; else `from` - 1. */
+/** The highest slot ≤ `to` up to which every one from `from` on has a vote in `ballot`; `from` - 1 if none has. */
 export function reach(window: Window, from: Index, to: Index, ballot: Ballot): Index {
   let upTo = from - 1;
   for (let at = runAt(window.runs, from); at < window.runs.length && upTo < to; at++) {
@@ -170,7 +170,7 @@ export function consecutive(window: Window, from: Index, to: Index, maxBytes: nu
   return entries;
 }
 
-/** Votes from `from` on, with gaps, as many as fit into `maxBytes` and at least one; and where the rest begins, or 0. */
+/** Votes from `from` on, with gaps, as many as fit into `maxBytes`, at least one; and where the rest begins, or 0. */
 export function page(window: Window, from: Index, maxBytes: number): readonly [votes: readonly Entry[], next: Index] {
   const votes: Entry[] = [];
   let bytes = 0;

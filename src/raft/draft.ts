@@ -16,11 +16,13 @@ import { allReads } from '../core/reads.js';
 import { nextSeed } from '../core/random.js';
 import { beginSilence, heard } from '../core/silence.js';
 import type { RaftMessage } from './messages.js';
-import { leaderOf, type Candidate, type Follower, type Leader, type Peer, type RaftState } from './state.js';
+import { copyLeader, copyPeer, leaderOf, type Candidate, type Follower, type Leader, type Peer, type RaftState } from './state.js';
 
 export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   private readonly old: RaftState;
   private hardWritten = false;
+  /** The leader's data, once this step has its own copy of it. */
+  private owned: Mutable<Leader> | null = null;
   /** Peers that an append left for in this step: they know the commit index. */
   private readonly told: ReplicaId[] = [];
 
@@ -112,13 +114,16 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
 
   /** This round of the leader was confirmed. */
   confirmed(round: number): void {
-    this.edit().role = { ...(this.state.role as Follower), round };
+    const { leader, silence, matched } = this.state.role as Follower;
+    this.edit().role = { kind: 'follower', leader, silence, matched, round };
   }
 
   /** Our log agrees with the leader's up to here. */
   matchedTo(index: Index): void {
     const role = this.state.role as Follower;
-    if (index > role.matched) this.edit().role = { ...role, matched: index };
+    if (index <= role.matched) return;
+    const { leader, silence, round } = role;
+    this.edit().role = { kind: 'follower', leader, silence, matched: index, round };
   }
 
   /** Whom the transport must reach. */
@@ -139,27 +144,32 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     this.edit().role = { kind: 'leader', peers, ...role };
   }
 
-  /** Replaces the candidate's, follower's or leader's own data. */
-  setRole(role: Candidate | Follower | Leader): void {
+  /** Replaces a candidate's or follower's own data. */
+  setRole(role: Candidate | Follower): void {
     assert(role.kind === this.state.role.kind, 'a role is changed by its own verb');
     this.edit().role = role;
   }
 
-  setPeer(peer: Peer): void {
+  /** The leader's data as this step's own copy, to be changed in place: made once, whatever is changed. */
+  ownLeader(): Mutable<Leader> {
     const role = this.state.role as Leader;
-    const peers = role.peers.slice();
+    if (this.owned === role) return this.owned;
+    this.owned = copyLeader(role);
+    this.edit().role = this.owned;
+    return this.owned;
+  }
+
+  /** Replaces the view of one follower. */
+  setPeer(peer: Peer): void {
+    const leader = this.ownLeader();
+    const peers = leader.peers.slice();
     for (let i = 0; i < peers.length; i++) if ((peers[i] as Peer).id === peer.id) peers[i] = peer;
-    this.edit().role = {
-      kind: 'leader',
-      peers,
-      fence: role.fence,
-      heartbeatAt: role.heartbeatAt,
-      silence: role.silence,
-      reads: role.reads,
-      forwarded: role.forwarded,
-      uncommitted: role.uncommitted,
-      uncommittedBytes: role.uncommittedBytes,
-    };
+    leader.peers = peers;
+  }
+
+  /** Changes some of the view of one follower. */
+  changePeer(peer: Peer, change: Partial<Peer>): void {
+    this.setPeer(Object.assign(copyPeer(peer), change));
   }
 
   private leaveLeadership(): void {
@@ -308,11 +318,13 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     if (fault !== null) this.event({ kind: 'fault', reason: fault });
   }
 
-  uncommittedWith(entries: readonly Entry[]): Pick<Leader, 'uncommitted' | 'uncommittedBytes'> {
-    const role = this.state.role as Leader;
+  /** These entries of ours wait for their commit. */
+  noteUncommitted(entries: readonly Entry[]): void {
+    const leader = this.ownLeader();
     const bytes = bytesOf(entries);
     const through = (entries[entries.length - 1] as Entry).index;
-    return { uncommitted: [...role.uncommitted, { through, bytes }], uncommittedBytes: role.uncommittedBytes + bytes };
+    leader.uncommitted = [...leader.uncommitted, { through, bytes }];
+    leader.uncommittedBytes += bytes;
   }
 
   override finish(): Step<RaftState, RaftMessage> {

@@ -116,6 +116,6 @@ export function judgeTick(draft: RaftDraft, due: Milliseconds): void {
   if (role.kind !== 'leader') draft.setRole({ ...role, silence: verdict.paused });
   else if (options.others.length > 0) {
     const { timeout } = role.silence;
-    draft.setRole({ ...role, silence: { deadline: Math.max(deadline, draft.now + timeout), timeout, forgiven } });
+    draft.ownLeader().silence = { deadline: Math.max(deadline, draft.now + timeout), timeout, forgiven };
   }
 }

@@ -64,7 +64,7 @@ function appendAll(draft: RaftDraft, proposals: readonly ForwardedProposal[]): v
     entries.push({ index: log.last + 1 + i, term, kind, id, data });
   }
   draft.append(entries);
-  draft.setRole({ ...(draft.state.role as Leader), ...draft.uncommittedWith(entries) });
+  draft.noteUncommitted(entries);
   broadcast(draft);
   tryCommit(draft);
 }
@@ -82,7 +82,7 @@ export function onForwardProposals(draft: RaftDraft, from: ReplicaId, message: F
   if (fresh.length === 0) return;
   const through = draft.state.log.last + fresh.length;
   const known = role.forwarded.filter((each) => each.peer !== from);
-  draft.setRole({ ...role, forwarded: [...known, { peer: from, through }] });
+  draft.ownLeader().forwarded = [...known, { peer: from, through }];
   appendAll(draft, fresh);
 }
 

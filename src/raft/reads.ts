@@ -33,7 +33,7 @@ export function onForwardRead(draft: RaftDraft, from: ReplicaId, { number }: For
 
 function enqueue(draft: RaftDraft, read: LeaderRead): void {
   const role = draft.state.role as Leader;
-  draft.setRole({ ...role, reads: queueRead(role.reads, read) });
+  draft.ownLeader().reads = queueRead(role.reads, read);
   tryRound(draft);
 }
 
@@ -44,7 +44,7 @@ function enqueue(draft: RaftDraft, read: LeaderRead): void {
 export function tryRound(draft: RaftDraft): void {
   const role = draft.state.role as Leader;
   if (role.reads.waiting.length === 0 || role.reads.begun.length > 0 || draft.state.commit < role.fence) return;
-  draft.setRole({ ...role, reads: beginRound(role.reads, draft.state.commit) });
+  draft.ownLeader().reads = beginRound(role.reads, draft.state.commit);
   for (const peer of role.peers) sendEmpty(draft, peer);
   confirm(draft);
 }
@@ -54,7 +54,7 @@ export function onRoundConfirmed(draft: RaftDraft, from: ReplicaId, message: Rou
   if (role.kind !== 'leader' || message.term !== term) return;
   const peer = role.peers.find((each) => each.id === from);
   if (peer === undefined || message.session !== peer.session || message.round <= peer.round) return;
-  draft.setPeer({ ...peer, round: message.round });
+  draft.changePeer(peer, { round: message.round });
   confirm(draft);
 }
 
@@ -64,7 +64,7 @@ function confirm(draft: RaftDraft): void {
   const rounds = [role.reads.round, ...role.peers.map((peer: Peer) => peer.round)];
   const [reads, served] = confirmRound(role.reads, majorityReached(rounds));
   if (served.length === 0) return;
-  draft.setRole({ ...role, reads });
+  draft.ownLeader().reads = reads;
   for (const round of served) serve(draft, round);
   tryRound(draft);
 }

@@ -12,7 +12,7 @@ import type { RaftDraft } from './draft.js';
 import type { AppendAccepted, AppendEntries, AppendRejected } from './messages.js';
 import { tryRound } from './reads.js';
 import { leading, peerOf, sendEmpty, sendTo } from './sending.js';
-import { voters, type Peer } from './state.js';
+import { copyPeer, voters, type Peer } from './state.js';
 
 const NO_DATA = new Uint8Array(0);
 
@@ -82,18 +82,30 @@ function reject(draft: RaftDraft, to: ReplicaId, message: AppendEntries): void {
   draft.send(to, rejected, 0, 'control');
 }
 
+function unheard(peer: Peer): Peer {
+  if (!peer.heard) return peer;
+  const next = copyPeer(peer);
+  next.heard = false;
+  return next;
+}
+
 /** A follower answered, so it follows. With a majority of them the quorum timer starts anew. */
 function noteHeard(draft: RaftDraft, peer: Peer): void {
   const role = leading(draft);
   if (peer.heard) return;
   let count = 2; // this one, and we
   for (const each of role.peers) if (each.heard) count++;
-  if (count < majority(voters(draft.state))) return draft.setPeer({ ...peer, heard: true });
+  if (count < majority(voters(draft.state))) {
+    const next = copyPeer(peer);
+    next.heard = true;
+    return draft.setPeer(next);
+  }
   const silence = heard(role.silence, draft.now);
   const flagged = role.peers.some((each) => each.heard);
   if (!flagged && silence.deadline === role.silence.deadline && !role.silence.forgiven) return;
-  const peers = flagged ? role.peers.map((each) => (each.heard ? { ...each, heard: false } : each)) : role.peers;
-  draft.setRole({ ...role, peers, silence });
+  const leader = draft.ownLeader();
+  leader.silence = silence;
+  if (flagged) leader.peers = role.peers.map(unheard);
 }
 
 export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: AppendAccepted): void {
@@ -144,7 +156,7 @@ export function onAppendRejected(draft: RaftDraft, from: ReplicaId, message: App
   const { log } = draft.state;
   const hint = lastIndexWithTermAtMost(log, message.hintTerm, Math.min(message.hintIndex, message.prevIndex - 1));
   const next = Math.max(now.match, hint) + 1;
-  draft.setPeer({ ...now, next, probing: true, asked: false, inflight: [], inflightBytes: 0, loading: 0 });
+  draft.changePeer(now, { next, probing: true, asked: false, inflight: [], inflightBytes: 0, loading: 0 });
   sendTo(draft, from);
 }
 
@@ -173,7 +185,10 @@ function forget(draft: RaftDraft, index: Index): void {
     done++;
   }
   const left = forwarded.length === 0 ? forwarded : forwarded.filter((each) => each.through > index);
-  draft.setRole({ ...role, uncommitted: uncommitted.slice(done), uncommittedBytes: bytes, forwarded: left });
+  const leader = draft.ownLeader();
+  leader.uncommitted = uncommitted.slice(done);
+  leader.uncommittedBytes = bytes;
+  leader.forwarded = left;
   if (left === forwarded) return;
   for (const peer of role.peers) {
     const due = forwarded.some((each) => each.peer === peer.id && each.through <= index);

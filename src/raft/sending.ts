@@ -8,7 +8,7 @@ import { bytesOf, entryBytes, slice, termAt } from '../core/log.js';
 import type { Entry, Index, Lane, ReplicaId, Term } from '../core/protocol.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendEntries } from './messages.js';
-import type { Leader, Peer, RaftState } from './state.js';
+import { copyPeer, type Leader, type Peer, type RaftState } from './state.js';
 
 const NOTHING: readonly Entry[] = [];
 
@@ -49,7 +49,7 @@ export function sendTo(draft: RaftDraft, id: ReplicaId): void {
     const entries = slice(log, peer.next, log.last, options.limits.messageBytes);
     if (entries === undefined) {
       const loading = draft.load(peer.next, log.last, options.limits.messageBytes);
-      draft.setPeer({ ...peer, loading, asked: peer.probing });
+      draft.changePeer(peer, { loading, asked: peer.probing });
       return;
     }
     if (entries.length === 0 && !peer.probing) return;
@@ -68,25 +68,17 @@ function hasRoom(state: RaftState, peer: Peer): boolean {
 function sendEntries(draft: RaftDraft, peer: Peer, entries: readonly Entry[], lane: Lane): void {
   sendAppend(draft, peer, peer.next - 1, entries, lane);
   if (peer.probing) {
-    draft.setPeer({ ...peer, asked: true, loading: 0 });
+    draft.changePeer(peer, { asked: true, loading: 0 });
     return;
   }
   const bytes = bytesOf(entries);
   const last = peer.next + entries.length - 1;
-  draft.setPeer({
-    id: peer.id,
-    session: peer.session,
-    match: peer.match,
-    next: last + 1,
-    probing: false,
-    asked: false,
-    inflight: [...peer.inflight, { last, bytes }],
-    inflightBytes: peer.inflightBytes + bytes,
-    progressed: peer.progressed,
-    heard: peer.heard,
-    round: peer.round,
-    loading: 0,
-  });
+  const after = copyPeer(peer);
+  after.next = last + 1;
+  after.inflight = [...peer.inflight, { last, bytes }];
+  after.inflightBytes += bytes;
+  after.loading = 0;
+  draft.setPeer(after);
 }
 
 /** New entries for everybody. */
@@ -106,23 +98,29 @@ export function heartbeat(draft: RaftDraft): void {
   for (const peer of role.peers) {
     const stalled = peer.probing || (peer.inflight.length > 0 && !peer.progressed);
     const stuck = stalled && peer.loading === 0; // a load is always answered
-    draft.setPeer({ ...(stuck ? probed(peer) : peer), progressed: false });
+    if (stuck) draft.setPeer(probed(peer));
+    else if (peer.progressed) {
+      const next = copyPeer(peer);
+      next.progressed = false;
+      draft.setPeer(next);
+    }
     sendEmpty(draft, peer);
     if (stuck) sendTo(draft, peer.id);
   }
-  draft.setRole({ ...leading(draft), heartbeatAt: draft.now + draft.state.options.timing.heartbeat });
+  draft.ownLeader().heartbeatAt = draft.now + draft.state.options.timing.heartbeat;
 }
 
 /** Back to one append at a time; from the matched place once that is known. */
 function probed(peer: Peer): Peer {
   const next = peer.probing ? peer.next : peer.match + 1;
-  return { ...peer, next, probing: true, asked: false, inflight: [], inflightBytes: 0 };
+  const change = { next, probing: true, asked: false, inflight: [], inflightBytes: 0, progressed: false };
+  return Object.assign(copyPeer(peer), change);
 }
 
 /** The transport lost a follower: what is under way to it is lost. */
 export function onUnreachable(draft: RaftDraft, id: ReplicaId): void {
   const peer = peerOf(draft, id);
-  if (peer !== undefined && !peer.probing) draft.setPeer({ ...probed(peer), asked: true });
+  if (peer !== undefined && !peer.probing) draft.changePeer(probed(peer), { asked: true });
 }
 
 /** Entries that a lagging follower needs came from storage. */
@@ -131,7 +129,7 @@ export function onPeerLoaded(draft: RaftDraft, id: number, entries: readonly Ent
   const peer = role.kind === 'leader' ? role.peers.find((each) => each.loading === id) : undefined;
   if (peer === undefined) return;
   const usable = fitting(log, entries, peer.next, log.last);
-  draft.setPeer({ ...peer, loading: 0, asked: false });
+  draft.changePeer(peer, { loading: 0, asked: false });
   if (usable.length === 0) return;
   sendEntries(draft, peerOf(draft, peer.id) as Peer, usable, 'bulk');
   sendTo(draft, peer.id);

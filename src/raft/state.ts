@@ -1,7 +1,7 @@
 /** The state of a Raft replica: the box "State" of Figure 2, and what a host's promises and bounds add to it. */
 
 import type { Delivery } from '../core/delivery.js';
-import type { CommonState } from '../core/draft.js';
+import type { CommonState, Mutable } from '../core/draft.js';
 import type { Unsynced } from '../core/durability.js';
 import type { Log } from '../core/log.js';
 import type { Index, Limits, Milliseconds, ReplicaId, Term, Timing } from '../core/protocol.js';
@@ -120,4 +120,37 @@ export function leaderOf(state: RaftState): ReplicaId | null {
 /** The size of the cluster. */
 export function voters(state: RaftState): number {
   return state.options.others.length + 1;
+}
+
+/** A copy to change, by a literal: several times faster than a spread. */
+export function copyLeader(leader: Leader): Mutable<Leader> {
+  return {
+    kind: 'leader',
+    peers: leader.peers,
+    fence: leader.fence,
+    heartbeatAt: leader.heartbeatAt,
+    silence: leader.silence,
+    reads: leader.reads,
+    forwarded: leader.forwarded,
+    uncommitted: leader.uncommitted,
+    uncommittedBytes: leader.uncommittedBytes,
+  };
+}
+
+/** @see copyLeader */
+export function copyPeer(peer: Peer): Mutable<Peer> {
+  return {
+    id: peer.id,
+    session: peer.session,
+    match: peer.match,
+    next: peer.next,
+    probing: peer.probing,
+    asked: peer.asked,
+    inflight: peer.inflight,
+    inflightBytes: peer.inflightBytes,
+    progressed: peer.progressed,
+    heard: peer.heard,
+    round: peer.round,
+    loading: peer.loading,
+  };
 }

@@ -157,7 +157,7 @@ function endReads(
   for (const read of gone) draft.resolve([read.request], outcome);
   if (role.kind !== 'leader') return;
   const [queue, ended] = dropReads(role.reads, (read) => ends(read.request, read.deadline));
-  if (ended.length > 0) draft.setRole({ ...role, reads: queue });
+  if (ended.length > 0) draft.ownLeader().reads = queue;
   for (const read of ended) if (read.peer === null) draft.resolve([read.request], outcome);
 }
 

@@ -1,4 +1,6 @@
-/** The n-th call of the processes that get killed: a function of n, so that the one who checks knows it too. */
+/**
+ * The n-th call of the processes that get killed: a function of n, so that the one who checks knows it too.
+ */
 import type { StorageOp } from '../../src/replica/storage.js';
 
 const bytesOf = (content: string): Uint8Array => new Uint8Array(Buffer.from(content));

@@ -1,6 +1,7 @@
 /**
- * A process that holds a file storage: `write <dir>` goes on with the calls of file-storage-calls.ts, a few at a
- * time, and says the number of each that is done; `hold <dir>` says `open` or an error's code. Both stay until killed.
+ * A process that holds a file storage: `write <dir>` goes on with the calls of file-storage-calls.ts, a few
+ * at a time, and says the number of each that is done; `hold <dir>` says `open` or an error's code. Both stay
+ * until killed.
  */
 import { writeSync } from 'node:fs';
 import { fileStorage } from '../../src/adapters/file-storage/index.js';

@@ -1,6 +1,7 @@
 /**
- * Disks that misbehave on purpose. `SimDisk` keeps apart what is durable and what is only written, per file and per
- * name in the directory, and can lose any part of the latter; `FaultyDisk` makes one call of another disk fail.
+ * Disks that misbehave on purpose. `SimDisk` keeps apart what is durable and what is only written, per file
+ * and per name in the directory, and can lose any part of the latter; `FaultyDisk` makes one call of another
+ * disk fail.
  */
 import type { Disk, DiskFile, DiskLock } from '../../src/adapters/file-storage/disk.js';
 
@@ -89,17 +90,22 @@ export class SimDisk implements Disk {
 
   /** What is there when the power is back: a new disk. With 'none', only the processes died. */
   crash(loss: Loss, random: () => number): SimDisk {
-    const keep = loss === 'some' ? () => random() < 0.5 : () => loss === 'none';
+    const disk = new SimDisk(this.randomState + 1);
+    if (loss === 'none') {
+      // The cache survives the processes, and what was not synced still is not.
+      disk.names = new Map(this.names);
+      disk.durableNames = new Map(this.durableNames);
+      disk.unsyncedNames = [...this.unsyncedNames];
+      return disk;
+    }
+    const keep = (): boolean => loss === 'some' && random() < 0.5;
     const left: Names = new Map(this.durableNames);
     for (const change of this.unsyncedNames) if (keep()) changed(left, change);
-    const disk = new SimDisk(this.randomState + 1);
     for (const [name, inode] of left) {
-      // The cache survives the processes: what was not synced still is not.
-      const kept = loss === 'none' ? inode : inode.afterCrash(keep);
+      const kept = inode.afterCrash(keep);
       disk.names.set(name, kept);
-      if (loss !== 'none' || this.durableNames.get(name) === inode) disk.durableNames.set(name, kept);
+      disk.durableNames.set(name, kept);
     }
-    if (loss === 'none') disk.unsyncedNames = [...this.unsyncedNames];
     return disk;
   }
 
@@ -116,7 +122,8 @@ export class SimDisk implements Disk {
 
   /** The files as a reader sees them now, by name. */
   files(): Map<string, Uint8Array> {
-    return new Map([...this.names].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, { now }]) => [name, now.slice()]));
+    const sorted = [...this.names].sort(([a], [b]) => (a < b ? -1 : 1));
+    return new Map(sorted.map(([name, { now }]) => [name, now.slice()]));
   }
 
   resolve(dir: string): string {
@@ -198,8 +205,11 @@ function fileOf(inode: Inode): DiskFile {
   };
 }
 
-/** What happens at a call: undefined lets it through. For a write, a number is how many bytes are taken (D8). */
-export type Fault = (call: string, count: number) => Promise<never> | number | undefined;
+/**
+ * What comes before a call: undefined lets it through, a promise holds it up or breaks it. For a write, a number is
+ * how many bytes are taken (D8).
+ */
+export type Fault = (call: string, count: number) => Promise<void> | number | undefined;
 
 /** Passes every call on, unless `fault` says otherwise. */
 export class FaultyDisk implements Disk {
@@ -214,14 +224,14 @@ export class FaultyDisk implements Disk {
     this.fault = fault;
   }
 
-  private count(call: string): Promise<never> | number | undefined {
+  private count(call: string): Promise<void> | number | undefined {
     this.calls.push(call);
     return this.fault(call, this.calls.length);
   }
 
   private async pass<T>(call: string, run: () => Promise<T>): Promise<T> {
     const fault = this.count(call);
-    if (typeof fault === 'object') return fault;
+    if (typeof fault === 'object') await fault;
     return run();
   }
 
@@ -253,10 +263,10 @@ export class FaultyDisk implements Disk {
     this.openFiles++;
     return {
       read: (...args) => this.pass('read', () => file.read(...args)),
-      write: (source, at, length, position) => {
+      write: async (source, at, length, position) => {
         const fault = this.count('write');
-        if (typeof fault === 'object') return fault;
-        return file.write(source, at, Math.min(length, fault ?? length), position);
+        if (typeof fault === 'object') await fault;
+        return file.write(source, at, typeof fault === 'number' ? Math.min(length, fault) : length, position);
       },
       datasync: () => this.pass('datasync', () => file.datasync()),
       size: () => this.pass('size', () => file.size()),

@@ -1,9 +1,11 @@
 /**
- * What the bytes are and what damage does: the format is pinned, the last record is cut and flipped at every byte,
- * rot anywhere else is refused with file and offset (D1–D3, D9–D11, D18, D20), and crashes while creating are mended.
+ * What the bytes are and what damage does: the format is pinned, the last record is cut and flipped at every
+ * byte, rot anywhere else is refused with file and offset (D1–D3, D9–D11, D18, D20), and crashes while
+ * creating are mended.
  */
 import { describe, expect, test } from 'vitest';
 import { crc32c } from '../../src/adapters/crc32c.js';
+import { decodeHeader, finishRecord, LAST_OF_GROUP, viewOf } from '../../src/adapters/file-storage/format.js';
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { Opened } from '../../src/replica/storage.js';
 import { randomFrom, SimDisk } from './file-storage-disks.js';
@@ -15,7 +17,10 @@ const FIRST = 'wal-0000000000000001.log';
 const HEADER = 64;
 const RECORD = 28;
 
-/** Every byte of a small log as release 0.1.0 writes it. Other bytes are another format: give it another version. */
+/**
+ * Every byte of a small log as release 0.1.0 writes it. Other bytes are another format: give it another
+ * version.
+ */
 const GOLDEN = [
   '51554f5257414c0a', '01000000', '40000000', // magic, version, header size
   '6d59883c', 'db85885e', // log
@@ -40,10 +45,13 @@ async function open(disk: SimDisk): Promise<{ opened: Opened; entries: ReturnTyp
   return { opened, entries };
 }
 
-/** A log of some calls, as a process leaves it that is killed. Each of `marks` is where a call's record begins. */
+/**
+ * A log of some calls, as a process leaves it that is killed. Each of `marks` is where a call's record
+ * begins.
+ */
 async function logOf(calls: number, data: string): Promise<{ files: Files; marks: number[] }> {
   const disk = new SimDisk();
-  const storage = fileStorage('data', { fs: disk });
+  const storage = fileStorage('data', { fs: disk, segmentBytes: 8192 });
   await storage.open();
   const marks: number[] = [];
   for (let index = 1; index <= calls; index++) {
@@ -56,10 +64,18 @@ async function logOf(calls: number, data: string): Promise<{ files: Files; marks
 
 /** Where the records end and space got ahead begins. */
 function endOf(bytes: Uint8Array): number {
+  return recordsFrom(bytes, HEADER).at(-1) ?? HEADER;
+}
+
+/** Where each record ends, from `at` on. */
+function recordsFrom(bytes: Uint8Array, at: number): number[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  let at = HEADER;
-  while (at + RECORD <= bytes.length && view.getUint32(at + 4, true) !== 0) at += RECORD + view.getUint32(at + 8, true);
-  return at;
+  const ends: number[] = [];
+  while (at + RECORD <= bytes.length && view.getUint32(at + 4, true) !== 0) {
+    at += RECORD + view.getUint32(at + 8, true);
+    ends.push(at);
+  }
+  return ends;
 }
 
 function withFile(files: Files, name: string, change: (bytes: Uint8Array) => Uint8Array | undefined): SimDisk {
@@ -167,7 +183,7 @@ describe('the last record', () => {
     await storage.write([put([2, 1, 'y'.repeat(50_000)], [3, 1, 'y'.repeat(50_000)], [4, 1, 'y'.repeat(50_000)])]);
     const files = disk.files();
     const end = endOf(files.get(FIRST) ?? new Uint8Array(0));
-    expect(end - start).toBeGreaterThan(3 * 50_000);
+    expect(recordsFrom(files.get(FIRST) ?? new Uint8Array(0), start)).toHaveLength(3);
     for (let lost = Math.ceil(start / 512) * 512; lost < end; lost += 11 * 512) {
       const { entries } = await open(withFile(files, FIRST, (bytes) => bytes.fill(0, lost, lost + 512)));
       expect(entries, `lost ${lost}`).toEqual([{ index: 1, term: 1, data: 'first' }]);
@@ -210,6 +226,30 @@ describe('rot', () => {
       return bytes;
     });
     expect((await open(repeated)).entries).toHaveLength(4);
+  });
+
+  test('as bytes of an earlier life does not pass where it fits: boot, group and order count too (D11)', async () => {
+    const { files, marks } = await logOf(2, 'data');
+    const end = marks.at(-1) ?? 0;
+    const bytes = files.get(FIRST) ?? new Uint8Array(0);
+    const header = decodeHeader(bytes);
+    if (header === undefined || 'newer' in header) throw new Error('the log has no header');
+    const next = { header, offset: end, boot: 1, group: 4, ordinal: 0, flags: LAST_OF_GROUP };
+    const stored = async (place: typeof next): Promise<number> => {
+      const disk = withFile(files, FIRST, (copy) => {
+        // One `truncate from 1`: a record that counts shows.
+        copy.set([3, 1, 0, 0, 0, 0, 0, 0, 0], end + RECORD);
+        finishRecord(viewOf(copy), copy, end, RECORD + 9, place);
+        return copy;
+      });
+      return (await open(disk)).entries.length;
+    };
+    expect(await stored(next)).toBe(0);
+    expect(await stored({ ...next, boot: 0 })).toBe(2);
+    expect(await stored({ ...next, group: 3 })).toBe(2);
+    expect(await stored({ ...next, ordinal: 1 })).toBe(2);
+    expect(await stored({ ...next, flags: 0 })).toBe(2);
+    await expect(stored({ ...next, group: 5 })).rejects.toMatchObject(corruptAt(FIRST, end));
   });
 
   test('found by a read later is refused then (D3)', async () => {
@@ -257,8 +297,11 @@ describe('segments', () => {
     const disk = new SimDisk();
     const storage = fileStorage('data', { fs: disk, segmentBytes: 4096 });
     await storage.open();
-    for (let index = 1; disk.files().size < 3; index++) await storage.write([put([index, 1, 'z'.repeat(500)]), set('n', 'v')]);
-    const files = disk.files();
+    for (let index = 1; disk.files().size < 3; index++) {
+      await storage.write([put([index, 1, 'z'.repeat(500)]), set('n', 'v')]);
+    }
+    // The power goes: what is told below is told by what was synced.
+    const files = disk.crash('all', () => 0).files();
     return { files, names: [...files.keys()] };
   }
 
@@ -305,7 +348,8 @@ describe('segments', () => {
   test('what a crash while creating one leaves behind is cleared away', async () => {
     const { files } = await threeSegments();
     for (const [name, bytes] of [
-      ['wal-0000000000000004.log.tmp', new Uint8Array(0)], ['wal-0000000000000003.log.tmp', new Uint8Array(100).fill(7)],
+      ['wal-0000000000000004.log.tmp', new Uint8Array(0)],
+      ['wal-0000000000000003.log.tmp', new Uint8Array(100).fill(7)],
     ] as const) {
       const disk = SimDisk.of([...files, [name, bytes]]);
       expect((await open(disk)).opened).toMatchObject({ boot: 2, first: 1 });

@@ -1,6 +1,6 @@
 /**
- * Real processes: killed at any moment, again and again, they lose nothing that was acknowledged; the lock dies with
- * its holder and with nothing less, and of many who want it one gets it.
+ * Real processes: killed at any moment, again and again, they lose nothing that was acknowledged; the lock
+ * dies with its holder and with nothing less, and of many who want it one gets it.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -29,7 +29,9 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'quorate-kill-'));
   program = join(folder, 'child.mjs');
   const source = fileURLToPath(new URL('./file-storage-child.ts', import.meta.url));
-  await build({ entryPoints: [source], outfile: program, bundle: true, platform: 'node', format: 'esm', logLevel: 'error' });
+  await build({
+    entryPoints: [source], outfile: program, bundle: true, platform: 'node', format: 'esm', logLevel: 'error',
+  });
 });
 
 afterAll(async () => {

@@ -1,4 +1,7 @@
-/** The file storage on the real file system and on the simulated one: the shared laws, options, lock, rotation. */
+/**
+ * The file storage on the real file system and on the simulated one: the shared laws, options, lock,
+ * rotation.
+ */
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,7 +25,8 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const newDir = (): string => join(folder, `data-${++nth}`);
-const segments = async (dir: string): Promise<string[]> => (await readdir(dir)).filter((name) => name.startsWith('wal-'));
+const namesIn = async (dir: string, prefix: string): Promise<string[]> =>
+  (await readdir(dir)).filter((name) => name.startsWith(prefix));
 
 describe('fileStorage, on files', () => {
   storageLaws(async () => {
@@ -66,7 +70,7 @@ describe('options', () => {
     expect(existsSync(dir)).toBe(false);
     await storage.open();
     expect((await stat(dir)).mode & 0o777).toBe(0o700);
-    for (const name of await segments(dir)) expect((await stat(join(dir, name))).mode & 0o777).toBe(0o600);
+    for (const name of await namesIn(dir, 'wal-')) expect((await stat(join(dir, name))).mode & 0o777).toBe(0o600);
     await storage.close();
   });
 
@@ -127,7 +131,7 @@ describe('the lock', () => {
         if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'ERR_STORAGE_LOCKED' });
       }
       await Promise.all(many.map((storage) => storage.close()));
-      expect((await readdir(dir)).filter((name) => name.startsWith('lock-'))).toEqual([]);
+      expect(await namesIn(dir, 'lock-')).toEqual([]);
     }
   });
 });
@@ -147,7 +151,7 @@ describe('the log', () => {
     let storage = fileStorage(dir, { segmentBytes: 4096 });
     await storage.open();
     await fill(storage, model, 1, 200);
-    const names = await segments(dir);
+    const names = await namesIn(dir, 'wal-');
     expect(names.length).toBeGreaterThan(4);
     for (const name of names) expect((await stat(join(dir, name))).size).toBeLessThanOrEqual(4096 + 100);
     expect(plain(await storage.read(90, 110, Infinity))).toEqual(model.range(90, 110));
@@ -156,7 +160,9 @@ describe('the log', () => {
     storage = fileStorage(dir, { segmentBytes: 8192 });
     await expectSame(storage, await storage.open(), model);
     await fill(storage, model, 150, 100);
-    await expectSame(storage, { boot: 0, values: new Map([['last', new Uint8Array(Buffer.from('249'))]]), first: 1, last: 249, runs: model.opened().runs }, model);
+    await storage.close();
+    storage = fileStorage(dir);
+    await expectSame(storage, await storage.open(), model);
     await storage.close();
   });
 
@@ -164,7 +170,9 @@ describe('the log', () => {
     const dir = newDir();
     const storage = fileStorage(dir, { segmentBytes: 4096 });
     await storage.open();
-    const large = Array.from({ length: 50 }, (_, at) => ({ index: at + 1, term: 1, data: new Uint8Array(100_000).fill(at) }));
+    const large = Array.from({ length: 50 }, (_, at) => (
+      { index: at + 1, term: 1, data: new Uint8Array(100_000).fill(at) }
+    ));
     await Promise.all([storage.write([{ kind: 'put', entries: large }]), storage.write([put([51, 1, 'after'])])]);
     const [first, second, ...more] = await storage.read(1, 51, 250_000);
     expect([first?.data.length, second?.data[99_999], more.length]).toEqual([100_000, 1, 0]);
@@ -192,9 +200,10 @@ describe('the log', () => {
   test('a read sees one moment, whatever is written while it runs', async () => {
     const storage = fileStorage(newDir(), { segmentBytes: 64 * 1024 });
     await storage.open();
-    const all = (term: number): { kind: 'put'; entries: StoredEntry[] } => ({
-      kind: 'put', entries: Array.from({ length: 300 }, (_, at) => ({ index: at + 1, term, data: new Uint8Array(1000).fill(term) })),
-    });
+    const all = (term: number): { kind: 'put'; entries: StoredEntry[] } => {
+      const data = new Uint8Array(1000).fill(term);
+      return { kind: 'put', entries: Array.from({ length: 300 }, (_, at) => ({ index: at + 1, term, data })) };
+    };
     await storage.write([all(1)]);
     for (let term = 2; term < 12; term++) {
       const reading = storage.read(1, 300, Infinity);
@@ -206,6 +215,24 @@ describe('the log', () => {
       expect((await storage.read(300, 300, 1))[0]?.term).toBe(term);
     }
     await storage.close();
+  });
+
+  test('close waits for reads, and leaves no file open', async () => {
+    let letGo = (): void => undefined;
+    const gate = new Promise<void>((resolve) => { letGo = resolve; });
+    const disk = new FaultyDisk(new SimDisk(), (call) => (call === 'read' ? gate : undefined));
+    const storage = fileStorage('data', { fs: disk });
+    await storage.open();
+    await storage.write([put([1, 1, 'x'])]);
+    const order: string[] = [];
+    const reading = storage.read(1, 1, 1).then(() => order.push('read'));
+    const closing = storage.close().then(() => order.push('closed'));
+    // All of the simulated disk happens within this turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    letGo();
+    await Promise.all([reading, closing]);
+    expect(order).toEqual(['read', 'closed']);
+    expect(disk.openFiles).toBe(0);
   });
 
   test('other files in the directory are left alone', async () => {
@@ -227,7 +254,8 @@ describe('the index', () => {
       let bytes = 0;
       for (let call = 0; call < 5000; call++) {
         const group = new Group();
-        group.add([{ kind: 'put', entries: Array.from({ length: 20 }, (_, at) => ({ index: 1 + indexOf(call * 20 + at), term: 1, data })) }]);
+        const indexes = Array.from({ length: 20 }, (_, at) => 1 + indexOf(call * 20 + at));
+        group.add([{ kind: 'put', entries: indexes.map((index) => ({ index, term: 1, data })) }]);
         index.addRecord(1, bytes, bytes + group.length, group.bytes, group.view, RECORD_HEADER_SIZE, group.length);
         bytes += group.length;
       }

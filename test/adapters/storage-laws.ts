@@ -1,6 +1,6 @@
 /**
- * The laws that every storage obeys, whatever it is made of (the duties in src/replica/storage.ts): random histories
- * against a model that is a plain map, and the cases worth a name.
+ * The laws that every storage obeys, whatever it is made of (the duties in src/replica/storage.ts): random
+ * histories against a model that is a plain map, and the cases worth a name.
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -80,7 +80,8 @@ const datum = fc.oneof(
   { weight: 1, arbitrary: fc.nat(3000).map((size) => new Uint8Array(size).fill(size % 251)) },
 );
 const entry = fc.record({ index: fc.integer({ min: 1, max: 40 }), term: fc.integer({ min: 1, max: 3 }), data: datum });
-const stretch = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 3 }), fc.array(datum, { maxLength: 12 }))
+const stretch = fc
+  .tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 3 }), fc.array(datum, { maxLength: 12 }))
   .map(([from, term, data]) => data.map((bytes, at) => ({ index: from + at, term, data: bytes })));
 const operation: fc.Arbitrary<StorageOp> = fc.oneof(
   { weight: 3, arbitrary: stretch.map((entries) => ({ kind: 'put' as const, entries })) },
@@ -88,7 +89,9 @@ const operation: fc.Arbitrary<StorageOp> = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 45 }).map((from) => ({ kind: 'truncate' as const, from })) },
   {
     weight: 1,
-    arbitrary: fc.record({ kind: fc.constant('set' as const), key: fc.constantFrom('', 'hard', 'ключ'), value: datum }),
+    arbitrary: fc.record({
+      kind: fc.constant('set' as const), key: fc.constantFrom('', 'hard', 'ключ'), value: datum,
+    }),
   },
 );
 const action: fc.Arbitrary<Action> = fc.oneof(
@@ -107,7 +110,10 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: 'restart' as const }) },
 );
 
-/** A read gives a prefix of what there is: at least one entry, else within `maxBytes`, and not without need short. */
+/**
+ * A read gives a prefix of what there is: at least one entry, else within `maxBytes`, and not without need
+ * short.
+ */
 function expectRead(found: readonly StoredEntry[], there: ReturnType<Model['range']>, maxBytes: number): void {
   expect(plain(found)).toEqual(there.slice(0, found.length));
   const bytes = found.reduce((sum, { data }) => sum + data.length, 0);
@@ -238,7 +244,8 @@ export function storageLaws(make: () => Promise<Medium>, runs = 60): void {
     const storage = medium.next();
     await storage.open();
     const data = bytesOf('before');
-    await storage.write([{ kind: 'put', entries: [{ index: 1, term: 1, data }] }, { kind: 'set', key: 'k', value: data }]);
+    const entries = [{ index: 1, term: 1, data }];
+    await storage.write([{ kind: 'put', entries }, { kind: 'set', key: 'k', value: data }]);
     data.fill(0);
     const [first] = await storage.read(1, 1, 100);
     expect(text(first?.data ?? data)).toBe('before');

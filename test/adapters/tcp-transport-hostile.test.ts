@@ -1,7 +1,7 @@
 /** The TCP transport among strangers, liars, the slow and the silent: played by bare sockets. */
 
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { connect, createServer, Socket, type Server } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FRAME_OVERHEAD, FrameParser, writeFrameHead } from '../../src/adapters/tcp-transport/frames.js';
 import {
   decodeAnswer, decodeHello, encodeHello, encodeRefused, encodeWelcome, HandshakeReader, type Hello,
@@ -22,6 +22,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   await members.stop();
   for (const close of closers.splice(0)) close();
 });
@@ -157,6 +158,16 @@ describe('who dials is refused, with an answer and an event', () => {
     await a.told.until(() => a.told.messages.length === 1);
   });
 
+  test('once: what it says after that is not heard', async () => {
+    const a = await members.start('a');
+    const raw = new Raw('a');
+    await raw.ask(encodeHello(helloOf({ id: 'x' })));
+    raw.socket.write(encodeHello(helloOf()));
+    await raw.closed;
+    await new Raw('a').ask(encodeHello(helloOf()));
+    expect(a.told.events).toHaveLength(1);
+  });
+
   test('and one that only connects and goes is nothing to report', async () => {
     const a = await members.start('a');
     const raw = new Raw('a');
@@ -279,6 +290,30 @@ describe('who is dialled', () => {
     expect(b.told.unreachable).toEqual([]);
   });
 
+  test('is dialled at once when it dials us, however long we would wait', async () => {
+    const patient = { reconnectDelay: { min: 3_000_000, max: 3_000_000 } };
+    const a = await start('a', patient, ['b']);
+    // Its dial has failed by the time that this one gets its answer.
+    await new Raw('a').ask(encodeHello(helloOf({ id: 'x' })));
+    await start('b', patient, ['a']);
+    await a.told.until(() => a.told.count('connected', 'b') === 1);
+  });
+
+  test('stays connected when the time for handshakes is over', async () => {
+    const a = await start('a', { handshakeTimeout: 40 }, ['b']);
+    const b = await start('b', { handshakeTimeout: 40 }, ['a']);
+    await a.told.until(() => a.told.count('connected', 'b') === 1);
+    await b.told.until(() => b.told.count('connected', 'a') === 1);
+    // These two began later, and their time is over.
+    await Promise.all([new Raw('a').closed, new Raw('b').closed]);
+    await new Promise((resolve) => setImmediate(resolve));
+    a.transport.send('b', Uint8Array.of(1), 'control');
+    b.transport.send('a', Uint8Array.of(1), 'control');
+    await a.told.until(() => a.told.messages.length === 1);
+    await b.told.until(() => b.told.messages.length === 1);
+    expect([a.told.unreachable, b.told.unreachable]).toEqual([[], []]);
+  });
+
   test('and breaks is reported at once, once for each time, and dialled again', async () => {
     let current: Socket | undefined;
     await impostor('b', (socket, hello) => {
@@ -329,6 +364,63 @@ describe('a peer that does not read', () => {
     expect(heard.messages).toEqual([{ from: 'control', bytes: Uint8Array.of(1) }]);
     expect(a.transport.send('c', Uint8Array.of(2), 'bulk')).toBe(true);
     await c.told.until(() => c.told.messages.length === 1);
+  });
+
+  test.each([200, 60_000])('but then does gets all that was taken, whole and in order: %i bytes', async (size) => {
+    const heard = new Recorder();
+    let deaf: Socket | undefined;
+    await impostor('b', (socket, hello) => {
+      const parser = new FrameParser(8 << 20, (message) => heard.onMessage(hello.lane, message));
+      socket.on('data', (chunk) => parser.push(chunk));
+      if (hello.lane === 'bulk') deaf = socket.pause();
+      socket.write(welcome('b', hello));
+    });
+    const write = vi.spyOn(Socket.prototype, 'write');
+    const a = await start('a', {}, ['b']);
+    await a.told.until(() => a.told.count('connected', 'b') > 0);
+    let taken = 0;
+    let mostUnsent = 0;
+    for (let refused = 0; refused < 20; ) {
+      const before = taken;
+      for (; ; taken++) {
+        const message = new Uint8Array(size);
+        new DataView(message.buffer).setUint32(0, taken);
+        if (!a.transport.send('b', message, 'bulk')) break;
+      }
+      refused = taken === before ? refused + 1 : 0;
+      await new Promise((resolve) => setImmediate(resolve));
+      const sockets = write.mock.contexts as Socket[];
+      for (const socket of new Set(sockets)) mostUnsent = Math.max(mostUnsent, socket.writableLength);
+      write.mockClear();
+    }
+    expect(mostUnsent).toBeGreaterThan(0);
+    expect(mostUnsent).toBeLessThanOrEqual(128 * 1024);
+    deaf?.resume();
+    await heard.until(() => heard.messages.length === taken);
+    const numbers = heard.messages.map(({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(0));
+    expect(numbers.every((number, at) => number === at)).toBe(true);
+  });
+
+  test('and breaks loses what waited: the next connection begins with a whole new frame (N13)', async () => {
+    const heard = new Recorder();
+    const sockets: Socket[] = [];
+    await impostor('b', (socket, hello) => {
+      const parser = new FrameParser(8 << 20, (message) => heard.onMessage(hello.lane, message));
+      socket.on('data', (chunk) => parser.push(chunk));
+      if (sockets.push(socket) === 1) socket.pause();
+      socket.write(welcome('b', hello));
+    });
+    const a = await start('a', { reconnectDelay: { min: 5, max: 10 } }, ['b']);
+    await a.told.until(() => a.told.count('connected', 'b') === 1);
+    for (let refused = 0; refused < 20; refused++) {
+      if (fill(a, 'b', 'control', new Uint8Array(60_000)) > 0) refused = 0;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    sockets[0]?.destroy();
+    await a.told.until(() => a.told.count('connected', 'b') === 2);
+    expect(a.transport.send('b', Uint8Array.of(1), 'control')).toBe(true);
+    await heard.until(() => heard.messages.length > 0);
+    expect(heard.messages).toEqual([{ from: 'control', bytes: Uint8Array.of(1) }]);
   });
 
   test('is cut off in the end, on that lane only', async () => {

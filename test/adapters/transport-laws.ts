@@ -150,8 +150,12 @@ export async function freeAddresses(
   return result;
 }
 
-const bytesOf = (length: number, seed = 0): Uint8Array =>
-  Uint8Array.from({ length }, (_, at) => at * 31 + seed);
+function bytesOf(length: number, seed = 0): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length; at++) bytes[at] = at * 31 + seed;
+  return bytes;
+}
+
 const lanes: readonly TransportLane[] = ['control', 'bulk'];
 
 /** Sends in this very turn until the transport has enough; how many it took. */
@@ -241,23 +245,32 @@ export function transportLaws(setup: () => Promise<Members>): void {
   });
 
   describe('limits', () => {
-    test.each([0, 1000, 100_000])('of what waits are kept, and delay nobody: %i bytes (N23)', async (size) => {
-      const [a, , c] = (await members.startAll('a', 'b', 'c')) as [Member, Member, Member];
+    test.each([0, 1000, 100_000])('of what waits delay nobody: messages of %i bytes (N23)', async (size) => {
+      const [a, b, c] = (await members.startAll('a', 'b', 'c')) as [Member, Member, Member];
       // All in one turn, in which nothing can leave.
       const taken = fill(a, 'b', 'bulk', new Uint8Array(size));
       expect(taken).toBeGreaterThan(0);
       expect(taken * (size + 64)).toBeLessThan(64 * 1024 * 1024);
       expect(a.transport.send('c', bytesOf(9), 'bulk')).toBe(true);
       await c.told.until(() => c.told.messages.length === 1);
+      await b.told.until(() => b.told.messages.length === taken);
+      // What has left makes room again.
+      expect(fill(a, 'b', 'bulk', new Uint8Array(size), taken)).toBe(taken);
     });
   });
 
   describe('peers', () => {
     test('that are unknown or dead get nothing', async () => {
-      const a = await members.start('a');
+      const a = await members.start('a', { peers: ['a', 'b'] });
       expect(a.transport.send('nobody', bytesOf(1), 'control')).toBe(false);
       expect(a.transport.send('a', bytesOf(1), 'control')).toBe(false);
       for (const lane of lanes) expect(a.transport.send('b', bytesOf(1), lane)).toBe(false);
+      const b = await members.start('b', { peers: ['a', 'b'] });
+      await a.told.until(() => a.told.count('connected', 'b') > 0);
+      await b.told.until(() => b.told.count('connected', 'a') > 0);
+      expect(a.transport.send('a', bytesOf(1), 'control')).toBe(false);
+      // Nobody connects to itself, or is refused by itself.
+      expect([a.told.events.length, b.told.events.length]).toEqual([1, 1]);
     });
 
     test('that leave are reported, once', async () => {
@@ -293,18 +306,21 @@ export function transportLaws(setup: () => Promise<Members>): void {
 
     test('are whom setPeers names: others are cut off, and refused until they are back', async () => {
       const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
-      a.transport.setPeers([members.peer('c')]);
-      expect(a.transport.send('b', bytesOf(1), 'control')).toBe(false);
-      await b.told.until(() => b.told.unreachable.includes('a'));
-      expect(b.transport.send('a', bytesOf(1), 'control')).toBe(false);
-      await a.told.event('refused', /not a member: b/);
-      await b.told.event('refused', /not a member: b/);
+      for (const round of [1, 2]) {
+        a.transport.setPeers([members.peer('c')]);
+        expect(a.transport.send('b', bytesOf(1), 'control')).toBe(false);
+        await b.told.until(() => b.told.unreachable.length === round);
+        expect(b.transport.send('a', bytesOf(1), 'control')).toBe(false);
+        await a.told.event('refused', /not a member: b/);
+        await b.told.until(() => b.told.count('refused', 'a') === round);
+        await b.told.event('refused', /not a member: b/);
+        a.transport.setPeers([members.peer('b'), members.peer('c')]);
+        await b.told.until(() => b.told.count('connected', 'a') === round + 1);
+        expect(b.transport.send('a', bytesOf(round), 'control')).toBe(true);
+        await a.told.until(() => a.told.messages.length === round);
+        expect(a.told.messages.at(-1)).toEqual({ from: 'b', bytes: bytesOf(round) });
+      }
       expect(a.told.unreachable).toEqual([]);
-      a.transport.setPeers([members.peer('b'), members.peer('c')]);
-      await b.told.until(() => b.told.count('connected', 'a') === 2);
-      expect(b.transport.send('a', bytesOf(2), 'control')).toBe(true);
-      await a.told.until(() => a.told.messages.length === 1);
-      expect(a.told.messages).toEqual([{ from: 'b', bytes: bytesOf(2) }]);
     });
 
     test('of another cluster are refused, and both are told (N19, N24)', async () => {
@@ -349,6 +365,14 @@ export function transportLaws(setup: () => Promise<Members>): void {
       await stopped;
       await a.told.until(() => a.told.unreachable.length === 1);
       expect(b.told.messages).toHaveLength(1);
+    });
+
+    test('that stops lets go what it was given before', async () => {
+      const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
+      expect(a.transport.send('b', bytesOf(7), 'control')).toBe(true);
+      await a.transport.stop();
+      await b.told.until(() => b.told.messages.length === 1);
+      expect(b.told.messages[0]?.bytes).toEqual(bytesOf(7));
     });
 
     test('stops twice, stops unstarted, and starts once', async () => {

@@ -18,6 +18,7 @@ export const systems: readonly (readonly [system: string, protocol: AnyProtocol]
 /** As the other libraries are set up: 1 MiB a message, 256 under way. */
 const limits: core.Limits = { ...defaultLimits, messageBytes: 1 << 20, inflightMessages: 256 };
 const COMPACT_EVERY = 10_000;
+const STAY = 1000;
 const NOTHING = new Uint8Array(0);
 
 /** One replica with its storage, which is instant and only remembers. */
@@ -43,9 +44,14 @@ export class Node {
     for (const op of ops) {
       if (op.kind === 'truncate') this.stored.length = Math.max(0, op.from - this.from);
       if (op.kind !== 'put') continue;
-      for (const entry of op.entries) this.stored[entry.index - this.from] = entry;
+      for (let i = 0; i < op.entries.length; i++) {
+        const entry = op.entries[i] as core.Entry;
+        const at = entry.index - this.from;
+        if (at === this.stored.length) this.stored.push(entry);
+        else this.stored[at] = entry;
+      }
     }
-    const over = this.handed - 4096 - this.from;
+    const over = this.handed - STAY - this.from;
     if (over < COMPACT_EVERY) return;
     this.stored = this.stored.slice(over);
     this.from += over;

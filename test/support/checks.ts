@@ -50,7 +50,7 @@ export function checkedStep(
   const idle = next === state || !same(next, state, 'now');
   demand(idle, 'law 2: a step that changes nothing gives the same reference', () => message);
   protocol.checkState?.(next);
-  protocol.checkStep?.(state, next);
+  protocol.checkStep?.(state, next, message);
   const due = protocol.deadline(state);
   const after = protocol.deadline(next);
   demand(!Number.isNaN(after), 'the deadline is a number');
@@ -86,7 +86,7 @@ export type Counters = ReturnType<typeof newCounters>;
 export class Observer {
   /** Whatever was handed over anywhere, from index 1 on: its value, and its term where that is the entry's own. */
   readonly committed: { readonly value: string; readonly term: core.Term }[] = [];
-  /** Requests that ended as committed. */
+  /** Proposals that ended as committed, and reads that were served. */
   readonly acknowledged = new Set<core.RequestNumber>();
   readonly counters: Counters;
   /** In Raft an entry's term is part of it; in Multi-Paxos a value is voted for in many ballots. */
@@ -149,6 +149,7 @@ export class Observer {
     const asked = this.answer(host, request);
     demand(asked.kind === 'read', 'only a read is ready');
     demand(index >= asked.floor, 'H1: a read is linearizable', () => ({ index, asked }));
+    this.acknowledged.add(request);
     this.counters.reads++;
   }
 

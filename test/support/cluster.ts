@@ -55,7 +55,7 @@ export class Cluster {
     this.#options = options;
     this.protocol = options.protocol;
     this.limits = options.limits ?? smallLimits;
-    this.#configuration = clusterOf(options.size, { alpha: options.alpha ?? 5 });
+    this.#configuration = clusterOf(options.size, { alpha: options.alpha ?? 64 });
     this.hosts = this.#configuration.members.map(({ id }) => new Host(id, options.protocol));
     this.counters = options.counters ?? newCounters();
     this.observer = new Observer(options.protocol, this.hosts, this.counters);

@@ -8,7 +8,7 @@ import type * as core from '../../src/core/protocol.js';
 /** A protocol with its own invariants, where it has them: they throw. */
 export interface AnyProtocol extends core.Protocol<unknown, unknown> {
   checkState?(state: unknown): void;
-  checkStep?(before: unknown, after: unknown): void;
+  checkStep?(before: unknown, after: unknown, message: core.Inbound<unknown>): void;
 }
 
 interface Cell {

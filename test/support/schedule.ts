@@ -148,10 +148,9 @@ export function comeToRest(cluster: Cluster): void {
   const terms = hosts.map((host) => cluster.status(host).term);
   cluster.calm(2 * timing.electionMax, () => false);
   demand(hosts.every((host, at) => cluster.status(host).term === terms[at]), 'L4: terms are at rest');
-  const answered = cluster.counters.reads + hosts.length;
   const reads = hosts.map((host) => cluster.read(host, timing.electionMax));
-  cluster.calm(timing.electionMax, () => reads.every((read, at) => !hosts[at]?.asked.has(read)));
-  demand(cluster.counters.reads === answered, 'L5: reads at rest are served');
+  const served = (): boolean => reads.every((read) => cluster.observer.acknowledged.has(read));
+  demand(cluster.calm(timing.electionMax, served), 'L5: reads at rest are served');
   for (const host of hosts) cluster.cancel(host, [...host.asked.keys()]);
 }
 

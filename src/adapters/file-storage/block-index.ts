@@ -1,11 +1,13 @@
 /**
- * Where entries are, without a word per entry: the log is cut into blocks of some 64 KiB of consecutive records,
- * and each block knows the ranges of indexes that it may hold. Reading an index means replaying, in log order, the
- * blocks that may hold it; so any order of indexes is served, and memory grows by one block per 64 KiB of log.
+ * Where entries are, without a word per entry: the log is cut into blocks of some 64 KiB of consecutive
+ * records, and each block knows the ranges of indexes that it may hold. Reading an index means replaying, in
+ * log order, the blocks that may hold it; so any order of indexes is served, and memory grows by one block
+ * per 64 KiB of log.
  *
- * Invariants: blocks are in log order and do not overlap; a block's ranges are ascending and disjoint, include every
- * live entry that it holds, and no index that a truncate after the block took away (a truncate within the block is
- * found when it is replayed). Ranges are replaced, never changed, so that a reader keeps what it was given.
+ * Invariants: blocks are in log order and do not overlap; a block's ranges are ascending and disjoint,
+ * include every live entry that it holds, and no index that a truncate after the block took away (a truncate
+ * within the block is found when it is replayed). Ranges are replaced, never changed, so that a reader keeps
+ * what it was given.
  */
 import { RECORD_TARGET } from './format.js';
 import { walkOps } from './ops.js';
@@ -24,7 +26,9 @@ export interface Block {
   readonly ranges: readonly Range[];
 }
 
-/** More disjoint ranges than these are merged where the gap is smallest: a larger range costs time, not truth. */
+/**
+ * More disjoint ranges than these are merged where the gap is smallest: a larger range costs time, not truth.
+ */
 const MAX_RANGES = 8;
 
 export class BlockIndex {
@@ -64,7 +68,8 @@ export class BlockIndex {
     const found: Block[] = [];
     for (const block of this.blocks) {
       const { segment, start, end, ranges } = block;
-      if (ranges.some((range) => range.from <= to && range.to >= from)) found.push({ segment, start, end, ranges });
+      if (!ranges.some((range) => range.from <= to && range.to >= from)) continue;
+      found.push({ segment, start, end, ranges });
     }
     return found;
   }

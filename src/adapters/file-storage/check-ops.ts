@@ -14,14 +14,16 @@ function shown(value: unknown): string {
 }
 
 function checkEntry(entry: StoredEntry): void {
-  if (typeof entry !== 'object' || entry === null) throw invalidArgument(`write: an entry is ${shown(entry)}`);
+  if (typeof entry !== 'object' || entry === null) throw invalidArgument('write: an entry must be an object');
   if (!positive(entry.index) || entry.index === Number.MAX_SAFE_INTEGER) {
     throw invalidArgument(`write: an entry's index must be a safe integer ≥ 1, not ${shown(entry.index)}`);
   }
   if (!positive(entry.term)) {
     throw invalidArgument(`write: an entry's term must be a safe integer ≥ 1, not ${shown(entry.term)}`);
   }
-  if (!(entry.data instanceof Uint8Array)) throw invalidArgument("write: an entry's data must be a Uint8Array");
+  if (!(entry.data instanceof Uint8Array)) {
+    throw invalidArgument("write: an entry's data must be a Uint8Array");
+  }
 }
 
 function checkOp(op: StorageOp): void {
@@ -43,7 +45,7 @@ function checkOp(op: StorageOp): void {
       }
       return;
     default:
-      throw invalidArgument(`write: an operation must be set, put or truncate, not ${shown((op as { kind?: unknown })?.kind)}`);
+      throw invalidArgument('write: an operation must be a set, a put or a truncate');
   }
 }
 
@@ -55,8 +57,12 @@ export function checkOps(ops: readonly StorageOp[]): void {
 
 /** Throws ERR_INVALID_ARGUMENT and names the rule. `to` and `maxBytes` may be infinite. */
 export function checkRead(from: number, to: number, maxBytes: number): void {
-  if (!Number.isSafeInteger(from)) throw invalidArgument(`read: from must be a safe integer, not ${shown(from)}`);
-  if (typeof to !== 'number' || Number.isNaN(to)) throw invalidArgument(`read: to must be a number, not ${shown(to)}`);
+  if (!Number.isSafeInteger(from)) {
+    throw invalidArgument(`read: from must be a safe integer, not ${shown(from)}`);
+  }
+  if (typeof to !== 'number' || Number.isNaN(to)) {
+    throw invalidArgument(`read: to must be a number, not ${shown(to)}`);
+  }
   if (typeof maxBytes !== 'number' || !(maxBytes >= 0)) {
     throw invalidArgument(`read: maxBytes must be a number ≥ 0, not ${shown(maxBytes)}`);
   }

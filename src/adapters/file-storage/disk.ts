@@ -1,6 +1,7 @@
 /**
- * What the file storage asks of the world: the dozen calls below and nothing else, so that tests can put a disk
- * in its place that fails, tears and forgets (issue 3, section 7). Rejections carry the platform's error as it is.
+ * What the file storage asks of the world: the dozen calls below and nothing else, so that tests can put a
+ * disk in its place that fails, tears and forgets (issue 3, section 7). Rejections carry the platform's error
+ * as it is.
  */
 
 /** One open file. Offsets and lengths are bytes. */
@@ -20,7 +21,9 @@ export interface DiskLock {
   release(): Promise<void>;
 }
 
-/** A file system, and the two other things of the world that the storage needs: a lock and a random number. */
+/**
+ * A file system, and the two other things of the world that the storage needs: a lock and a random number.
+ */
 export interface Disk {
   /** An absolute path by which `dir` is known from now on. */
   resolve(dir: string): string;

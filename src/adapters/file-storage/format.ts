@@ -3,20 +3,22 @@
  *
  * ```
  * segment = header, group*, zeros (space got ahead of time, only after the last group: D10)
- * header  = magic 8, version u32, header size u32, log u64 (random, never 0 below), segment u64, first group u64,
- *           where the groups of the segment before end u64, oldest segment that was kept u64, 0 u32, CRC u32
+ * header  = magic 8, version u32, header size u32, log u64 (random, its low half not 0), segment u64,
+ *           first group u64, where the groups of the segment before end u64, oldest segment in need u64,
+ *           0 u32, CRC u32
  * group   = record+, the last one flagged: what one flush wrote, all or nothing
- * record  = CRC u32, mark u32 (low half of log), payload bytes u32, boot u32, group u64, ordinal in group u16,
- *           flags u8, 0 u8, payload
+ * record  = CRC u32, mark u32 (low half of log), payload bytes u32, boot u32, group u64,
+ *           ordinal in group u16, flags u8, 0 u8, payload
  * payload = op*, see ops.ts
  * ```
  *
- * A record's CRC covers all that follows it, and is mixed with segment and offset, so that a record in a wrong
- * place does not verify (D9); log and boot tell bytes of an earlier life of the same place (D11). Groups are
- * numbered through all segments, and each is written when the one before is durable: a valid record of a later
- * group proves that the earlier one was durable once, so that its damage is rot and not a torn write (D1, D2).
- * A sealed segment ends with a record flagged `seal`, written when the next segment is durable: without that next
- * one, it is lost. In every version the first 16 bytes mean the same and the last four of the first 64 are a CRC.
+ * A record's CRC covers all that follows it, and is mixed with segment and offset, so that a record in a
+ * wrong place does not verify (D9); log and boot tell bytes of an earlier life of the same place (D11).
+ * Groups are numbered through all segments, and each is written when the one before is durable: a valid
+ * record of a later group proves that the earlier one was durable once, so that its damage is rot and not a
+ * torn write (D1, D2). A sealed segment ends with a record flagged `seal`, written when the next segment is
+ * durable: without that next one, it is lost. In every version the first 16 bytes mean the same and the last
+ * four of the first 64 are a CRC.
  */
 import { crc32c } from '../crc32c.js';
 
@@ -25,7 +27,9 @@ export const HEADER_SIZE = 64;
 export const RECORD_HEADER_SIZE = 28;
 /** A record is closed when its payload has this many bytes: what one read must verify at least. */
 export const RECORD_TARGET = 64 * 1024;
-/** The most that one call may take, encoded: keeps ordinals in 16 bits, offsets in 32, one write below 2 GiB. */
+/**
+ * The most that one call may take, encoded: keeps ordinals in 16 bits, offsets in 32, one write below 2 GiB.
+ */
 export const BATCH_LIMIT = 512 * 1024 * 1024;
 
 const MAGIC = [0x51, 0x55, 0x4f, 0x52, 0x57, 0x41, 0x4c, 0x0a]; // "QUORWAL\n"
@@ -47,6 +51,18 @@ export interface SegmentHeader {
   readonly oldest: number;
 }
 
+/** What a record's header is made of, but for the size. */
+export interface RecordPlace {
+  readonly header: SegmentHeader;
+  /** Where in the segment it begins. */
+  readonly offset: number;
+  readonly boot: number;
+  readonly group: number;
+  readonly ordinal: number;
+  readonly flags: number;
+}
+
+/** What a record says of itself. */
 export interface RecordHeader {
   readonly payload: number;
   readonly boot: number;
@@ -122,11 +138,11 @@ function placeOf(header: SegmentHeader, offset: number): number {
   return (Math.imul(header.segment, 0x9e3779b1) ^ Math.imul(offset, 0x85ebca6b) ^ header.logHigh) | 0;
 }
 
-/** Completes the record of `size` bytes, header included, at `at`, to be written at `offset` of the segment. */
+/**
+ * Completes the record of `size` bytes, header included, at `at`, to be written at `offset` of the segment.
+ */
 export function finishRecord(
-  view: DataView, bytes: Uint8Array, at: number, size: number,
-  place: { readonly header: SegmentHeader; readonly offset: number; readonly boot: number; readonly group: number;
-    readonly ordinal: number; readonly flags: number },
+  view: DataView, bytes: Uint8Array, at: number, size: number, place: RecordPlace,
 ): void {
   view.setUint32(at + 4, place.header.logLow, true);
   view.setUint32(at + 8, size - RECORD_HEADER_SIZE, true);
@@ -150,7 +166,9 @@ export function peekRecord(view: DataView, at: number, header: SegmentHeader): R
   };
 }
 
-/** Whether the record of `size` bytes, header included, at `at` is the one written at `offset` of the segment. */
+/**
+ * Whether the record of `size` bytes, header included, at `at` is the one written at `offset` of the segment.
+ */
 export function verifyRecord(
   view: DataView, bytes: Uint8Array, at: number, size: number, header: SegmentHeader, offset: number,
 ): boolean {

@@ -1,7 +1,7 @@
 /**
- * What the next flush writes: the operations of one or more calls, encoded as they come into one buffer, cut into
- * records (see format.ts). The callers' bytes are copied once, here. Headers are filled in by `finish`, when the
- * place is known. Consecutive entries of one term become one run, also across calls.
+ * What the next flush writes: the operations of one or more calls, encoded as they come into one buffer, cut
+ * into records (see format.ts). The callers' bytes are copied once, here. Headers are filled in by `finish`,
+ * when the place is known. Consecutive entries of one term become one run, also across calls.
  */
 import type { StorageOp, StoredEntry } from '../../replica/storage.js';
 import { finishRecord, LAST_OF_GROUP, RECORD_HEADER_SIZE, RECORD_TARGET, setU64, viewOf } from './format.js';
@@ -120,7 +120,9 @@ export class Group {
     return this.length + size - record <= RECORD_TARGET;
   }
 
-  /** Room for an operation of `size` bytes, in a new record if the open one gets too large with `more` bytes. */
+  /**
+   * Room for an operation of `size` bytes, in a new record if the open one gets too large with `more` bytes.
+   */
   private make(size: number, more = 0): number {
     this.run = 0;
     const record = this.records[this.records.length - 1];
@@ -148,7 +150,9 @@ export class Group {
     this.view = viewOf(larger);
   }
 
-  /** Completes all records, to be written at `offset` of the segment. Without an operation: one empty record. */
+  /**
+   * Completes all records, to be written at `offset` of the segment. Without an operation: one empty record.
+   */
   finish(header: SegmentHeader, offset: number, boot: number, group: number, flags = 0): void {
     if (this.records.length === 0) this.openRecord();
     const last = this.records.length - 1;
@@ -156,7 +160,8 @@ export class Group {
       const at = this.records[ordinal] as number;
       const size = (this.records[ordinal + 1] ?? this.length) - at;
       finishRecord(this.view, this.bytes, at, size, {
-        header, offset: offset + at, boot, group, ordinal, flags: ordinal === last ? flags | LAST_OF_GROUP : 0,
+        header, offset: offset + at, boot, group, ordinal,
+        flags: ordinal === last ? flags | LAST_OF_GROUP : 0,
       });
     }
   }

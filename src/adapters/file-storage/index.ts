@@ -1,8 +1,8 @@
 /**
- * `fileStorage(dir)`: a replica's storage as a segmented write-ahead log. This file is its outside: options, the
- * states from new to closed, and what callers see of errors. The inside: format.ts and ops.ts say what the bytes
- * are, group.ts encodes, log-writer.ts writes, block-index.ts and log-reader.ts find and read, scan.ts and
- * recovery.ts open, and disk.ts is all that any of them sees of the platform.
+ * `fileStorage(dir)`: a replica's storage as a segmented write-ahead log. This file is its outside: options,
+ * the states from new to closed, and what callers see of errors. The inside: format.ts and ops.ts say what
+ * the bytes are, group.ts encodes, log-writer.ts writes, block-index.ts and log-reader.ts find and read,
+ * scan.ts and recovery.ts open, and disk.ts is all that any of them sees of the platform.
  */
 import { ConsensusError, invalidArgument } from '../../replica/errors.js';
 import type { Opened, Storage, StorageOp, StoredEntry } from '../../replica/storage.js';
@@ -78,7 +78,9 @@ class FileStorage implements Storage {
     if (this.phase !== 'open' || this.writer === undefined) return Promise.reject(this.notOpenError('write'));
     try {
       checkOps(ops);
-      if (encodedBound(ops) > BATCH_LIMIT) throw invalidArgument(`write: one call is limited to ${BATCH_LIMIT} bytes`);
+      if (encodedBound(ops) > BATCH_LIMIT) {
+        throw invalidArgument(`write: one call is limited to ${BATCH_LIMIT} bytes`);
+      }
     } catch (error) {
       return Promise.reject(error);
     }
@@ -122,7 +124,8 @@ class FileStorage implements Storage {
   }
 
   private notOpenError(call: string): ConsensusError {
-    return this.phase === 'closed' ? this.closedError() : invalidArgument(`${call}: the storage is not open yet`);
+    if (this.phase === 'closed') return this.closedError();
+    return invalidArgument(`${call}: the storage is not open yet`);
   }
 
   private closedError(): ConsensusError {
@@ -136,19 +139,23 @@ class FileStorage implements Storage {
 }
 
 /**
- * A storage in the directory `dir`, which is created if needed and belongs to the storage alone. Nothing is touched
- * before `open`. Throws ERR_INVALID_ARGUMENT.
+ * A storage in the directory `dir`, which is created if needed and belongs to the storage alone. Nothing is
+ * touched before `open`. Throws ERR_INVALID_ARGUMENT.
  */
 export function fileStorage(dir: string, options: FileStorageOptions = {}): Storage {
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) {
     throw invalidArgument('fileStorage: dir must be the path of a directory');
   }
-  if (typeof options !== 'object' || options === null) throw invalidArgument('fileStorage: options must be an object');
+  if (typeof options !== 'object' || options === null) {
+    throw invalidArgument('fileStorage: options must be an object');
+  }
   for (const name of Object.keys(options)) {
-    if (!OPTIONS.includes(name)) throw invalidArgument(`fileStorage: there is no option ${JSON.stringify(name)}`);
+    if (OPTIONS.includes(name)) continue;
+    throw invalidArgument(`fileStorage: there is no option ${JSON.stringify(name)}`);
   }
   const { segmentBytes = DEFAULT_SEGMENT_BYTES, fs = nodeDisk } = options;
-  if (!Number.isSafeInteger(segmentBytes) || segmentBytes < MIN_SEGMENT_BYTES || segmentBytes > MAX_SEGMENT_BYTES) {
+  const inBounds = segmentBytes >= MIN_SEGMENT_BYTES && segmentBytes <= MAX_SEGMENT_BYTES;
+  if (!Number.isSafeInteger(segmentBytes) || !inBounds) {
     const bounds = `an integer from ${MIN_SEGMENT_BYTES} to ${MAX_SEGMENT_BYTES}`;
     throw invalidArgument(`fileStorage: segmentBytes must be ${bounds}, not ${String(segmentBytes)}`);
   }

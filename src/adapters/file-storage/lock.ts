@@ -1,13 +1,15 @@
 /**
- * The lock of a directory: a listening socket in it. The kernel closes it with its process, however that ends, so
- * a socket that refuses connections is a dead holder's; and a socket's name is seen by every container that shares
- * the volume, where process ids and abstract sockets are not. On Windows it is a named pipe of the real path.
+ * The lock of a directory: a listening socket in it. The kernel closes it with its process, however that
+ * ends, so a socket that refuses connections is a dead holder's; and a socket's name is seen by every
+ * container that shares the volume, where process ids and abstract sockets are not. On Windows it is a named
+ * pipe of the real path.
  *
- * Every contender listens first, under a random name that is never used again, then shows itself by renaming to
- * `lock-…`, and only then looks at the others. It holds the lock when it has seen no living other one. Two holders
- * cannot be: the one that showed itself later would have seen the earlier one. As names are never used again, a
- * dead one can be removed at any time; there is no moment at which a stale lock is taken over. Contenders that meet
- * settle it by name: whoever asks is told 'h' (held) or 't' (trying); the lower name waits, the higher one yields.
+ * Every contender listens first, under a random name that is never used again, then shows itself by renaming
+ * to `lock-…`, and only then looks at the others. It holds the lock when it has seen no living other one. Two
+ * holders cannot be: the one that showed itself later would have seen the earlier one. As names are never
+ * used again, a dead one can be removed at any time; there is no moment at which a stale lock is taken over.
+ * Contenders that meet settle it by name: whoever asks is told 'h' (held) or 't' (trying); the lower name
+ * waits, the higher one yields.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, open, readdir, realpath, rename, rm, symlink, unlink } from 'node:fs/promises';

@@ -1,11 +1,11 @@
 /**
- * Ranged reads. A read takes the blocks that may hold its entries, as they are at the time of the call, and replays
- * them from the files: what is written later goes behind them and changes nothing. Each record is verified again,
- * so what is handed out was good at that very moment (D3).
+ * Ranged reads. A read takes the blocks that may hold its entries, as they are at the time of the call, and
+ * replays them from the files: what is written later goes behind them and changes nothing. Each record is
+ * verified again, so what is handed out was good at that very moment (D3).
  */
 import type { StoredEntry } from '../../replica/storage.js';
 import { includes } from './block-index.js';
-import type { Block } from './block-index.js';
+import type { Block, Range } from './block-index.js';
 import { corrupt, letGo, readFully } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
 import { peekRecord, RECORD_HEADER_SIZE, segmentName, verifyRecord, viewOf } from './format.js';
@@ -100,8 +100,8 @@ export class LogRead {
 }
 
 /** The lowest indexes ≥ `from` that a block may hold: what to look at next. */
-function nextStretch(blocks: readonly Block[], from: number, to: number): { from: number; to: number } | undefined {
-  let best: { from: number; to: number } | undefined;
+function nextStretch(blocks: readonly Block[], from: number, to: number): Range | undefined {
+  let best: Range | undefined;
   for (const block of blocks) {
     for (const range of block.ranges) {
       if (range.to < from) continue;

@@ -1,4 +1,7 @@
-/** The real file system. Callbacks on plain file descriptors: one promise a call and nothing else on the hot path. */
+/**
+ * The real file system. Callbacks on plain file descriptors: one promise a call and nothing else on the hot
+ * path.
+ */
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -23,7 +26,10 @@ class NodeFile implements DiskFile {
 
   read(target: Uint8Array, at: number, length: number, position: number): Promise<number> {
     return new Promise((fulfil, reject) => {
-      fs.read(this.fd, target, at, length, position, (error, got) => (error === null ? fulfil(got) : reject(error)));
+      fs.read(this.fd, target, at, length, position, (error, got) => {
+        if (error === null) fulfil(got);
+        else reject(error);
+      });
     });
   }
 
@@ -53,7 +59,10 @@ class NodeFile implements DiskFile {
 
 function openFile(path: string, flags: string): Promise<NodeFile> {
   return new Promise((fulfil, reject) => {
-    fs.open(path, flags, FILE_MODE, (error, fd) => (error === null ? fulfil(new NodeFile(fd)) : reject(error)));
+    fs.open(path, flags, FILE_MODE, (error, fd) => {
+      if (error === null) fulfil(new NodeFile(fd));
+      else reject(error);
+    });
   });
 }
 

@@ -3,13 +3,14 @@
  *
  * ```
  * set      = 1 u8, key bytes u32, value bytes u32, key (UTF-8), value
- * run      = 2 u8, entries u32, bytes of the items u32, first index u64, term u64, item*   consecutive indexes
+ * run      = 2 u8, entries u32, bytes of the items u32, first index u64, term u64, item*
  * item     = data bytes u32, data
  * truncate = 3 u8, from u64
  * boot     = 4 u8, boot u32
  * ```
  *
- * The bytes of a run's items come before them, so that a reader who only wants to know what there is skips them.
+ * The bytes of a run's items come before them, so that a reader who only wants to know what there is skips
+ * them.
  */
 import { getU64 } from './format.js';
 
@@ -47,8 +48,10 @@ function walkOne(bytes: Uint8Array, view: DataView, at: number, to: number, visi
     case RUN: {
       if (left < RUN_HEAD) return 0;
       const end = at + RUN_HEAD + view.getUint32(at + 5, true);
-      const [count, first, term] = [view.getUint32(at + 1, true), getU64(view, at + 9), getU64(view, at + 17)];
-      if (end > to || count === 0 || !Number.isSafeInteger(first + count) || !Number.isSafeInteger(term)) return 0;
+      const count = view.getUint32(at + 1, true);
+      const first = getU64(view, at + 9);
+      const term = getU64(view, at + 17);
+      if (end > to || count === 0 || !Number.isSafeInteger(first + count) || Number.isNaN(term)) return 0;
       visitor.run?.(first, count, term, at + RUN_HEAD, end);
       return end;
     }
@@ -69,7 +72,9 @@ function walkOne(bytes: Uint8Array, view: DataView, at: number, to: number, visi
 }
 
 /** Walks over the operations in `bytes[from, to)`. @returns whether they are well-formed up to the end */
-export function walkOps(bytes: Uint8Array, view: DataView, from: number, to: number, visitor: OpVisitor): boolean {
+export function walkOps(
+  bytes: Uint8Array, view: DataView, from: number, to: number, visitor: OpVisitor,
+): boolean {
   let at = from;
   while (at < to) {
     at = walkOne(bytes, view, at, to, visitor);

@@ -1,9 +1,10 @@
 /**
- * `open`: finds the segments, verifies every record, decides what a crash tore, and leaves a last segment of which
- * every byte is known to be on disk: what a killed process wrote may sit in the page cache only, and after a failed
- * sync the cache even claims to be clean (D5, rule iii), so the last segment is copied into a fresh file, with the
- * new boot behind it, and takes its name. A crash at any point leaves the old file or the new one, and maybe a
- * temporary one that the next `open` removes (D12). Earlier segments were synced before their successor came.
+ * `open`: finds the segments, verifies every record, decides what a crash tore, and leaves a last segment of
+ * which every byte is known to be on disk: what a killed process wrote may sit in the page cache only, and
+ * after a failed sync the cache even claims to be clean (D5, rule iii), so the last segment is copied into a
+ * fresh file, with the new boot behind it, and takes its name. A crash at any point leaves the old file or
+ * the new one, and maybe a temporary one that the next `open` removes (D12). Earlier segments were synced
+ * before their successor came.
  */
 import { BlockIndex } from './block-index.js';
 import { corrupt, letGo, readFully, writeFully } from './disk-io.js';
@@ -115,8 +116,8 @@ async function readHeader(disk: Disk, dir: string, number: number): Promise<Segm
     // A segment gets its name when its header is durable: no crash leaves such a file.
     if (header === undefined) throw corrupt(path, 0, "the segment's header does not verify");
     if ('newer' in header) {
-      const message = `${path} has format version ${header.newer}; this release reads up to ${FORMAT_VERSION}`;
-      throw new ConsensusError(message, { code: 'ERR_STORAGE_MISMATCH' }); // D20
+      const message = `${path} has format version ${header.newer}, this release reads up to`;
+      throw new ConsensusError(`${message} ${FORMAT_VERSION}`, { code: 'ERR_STORAGE_MISMATCH' }); // D20
     }
     if (header.segment !== number) throw corrupt(path, 24, `the file holds segment ${header.segment}`);
     return header;
@@ -139,7 +140,8 @@ function replayInto(replayed: Replayed, segment: number): RecordVisitor {
 
 /** Writes the segment anew, up to the end of what counts, and the boot behind it. */
 async function renew(
-  disk: Disk, dir: string, header: SegmentHeader, position: Position, old: DiskFile | undefined, replayed: Replayed,
+  disk: Disk, dir: string, header: SegmentHeader, position: Position, old: DiskFile | undefined,
+  replayed: Replayed,
 ): Promise<Recovered> {
   const path = disk.join(dir, segmentName(header.segment));
   const boot = replayed.boot + 1;

@@ -1,10 +1,13 @@
 /**
- * Verifies a segment from its first group on, and tells what a crash may have left behind from what it may not.
- * A group counts when all its records verify and the last of them is there. Nothing is given out before that.
+ * Verifies a segment from its first group on, and tells what a crash may have left behind from what it may
+ * not. A group counts when all its records verify and the last of them is there. Nothing is given out before
+ * that.
  */
 import { corrupt, readFully } from './disk-io.js';
 import type { DiskFile } from './disk.js';
-import { HEADER_SIZE, peekRecord, RECORD_HEADER_SIZE, SEAL, LAST_OF_GROUP, verifyRecord, viewOf } from './format.js';
+import {
+  HEADER_SIZE, LAST_OF_GROUP, peekRecord, RECORD_HEADER_SIZE, SEAL, verifyRecord, viewOf,
+} from './format.js';
 import type { RecordHeader, SegmentHeader } from './format.js';
 
 const WINDOW = 1024 * 1024;
@@ -33,14 +36,16 @@ export type RecordVisitor = (
 
 /** A piece of the file in memory, moved as needed; a record is always in one piece. */
 class Window {
-  bytes = new Uint8Array(WINDOW);
-  view = viewOf(this.bytes);
+  bytes: Uint8Array;
+  view: DataView;
   private base = 0;
   private filled = 0;
   private readonly segment: Segment;
 
   constructor(segment: Segment) {
     this.segment = segment;
+    this.bytes = new Uint8Array(Math.min(WINDOW, segment.size));
+    this.view = viewOf(this.bytes);
   }
 
   /** Where the bytes at `offset` are in `bytes`; -1 when the file has no `length` bytes there. */
@@ -88,12 +93,16 @@ async function groupAt(window: Window, segment: Segment, from: Position): Promis
     const record = await recordAt(window, segment, offset);
     const first = ends.length === 0;
     if (record === undefined || record.group !== from.group || record.ordinal !== ends.length
-      || (first ? record.boot < boot : record.boot !== boot)) return offset; // D11: no bytes of an earlier life
+      || (first ? record.boot < boot : record.boot !== boot)) return offset; // D11: of an earlier life
     boot = record.boot;
     offset += RECORD_HEADER_SIZE + record.payload;
     ends.push(offset);
     if ((record.flags & LAST_OF_GROUP) !== 0) return { ends, boot, seal: (record.flags & SEAL) !== 0 };
   }
+}
+
+function after(position: Position, { ends, boot }: FoundGroup): Position {
+  return { end: ends[ends.length - 1] as number, group: position.group + 1, boot };
 }
 
 async function visitGroup(
@@ -111,11 +120,13 @@ async function visitGroup(
 }
 
 /**
- * Visits the groups of a segment that has a successor: `until` is where they end and what group comes then, by the
- * successor's header. All of it was durable before the successor came to be, so any damage is rot (D3, D10).
+ * Visits the groups of a segment that has a successor: `until` is where they end and what group comes then,
+ * by the successor's header. All of it was durable before the successor came to be, so any damage is rot (D3,
+ * D10).
  */
 export async function scanSealed(
-  segment: Segment, from: Position, until: { readonly end: number; readonly group: number }, visit: RecordVisitor,
+  segment: Segment, from: Position, until: { readonly end: number; readonly group: number },
+  visit: RecordVisitor,
 ): Promise<Position> {
   const window = new Window(segment);
   let position = from;
@@ -123,7 +134,7 @@ export async function scanSealed(
     const found = await groupAt(window, segment, position);
     if (typeof found === 'number') throw corrupt(segment.path, found, 'a record does not verify');
     await visitGroup(window, segment, position.end, found.ends, visit);
-    position = { end: found.ends[found.ends.length - 1] as number, group: position.group + 1, boot: found.boot };
+    position = after(position, found);
   }
   if (position.end !== until.end || position.group !== until.group) {
     throw corrupt(segment.path, position.end, `the next segment says that this one ends at ${until.end}`);
@@ -141,16 +152,16 @@ export async function scanLast(segment: Segment, from: Position, visit: RecordVi
       await refuseRot(window, segment, position, found);
       return position;
     }
-    if (found.seal) throw corrupt(segment.path, position.end, 'the segment is sealed, but the next one is missing');
+    if (found.seal) throw corrupt(segment.path, position.end, 'sealed, but the next segment is missing');
     await visitGroup(window, segment, position.end, found.ends, visit);
-    position = { end: found.ends[found.ends.length - 1] as number, group: position.group + 1, boot: found.boot };
+    position = after(position, found);
   }
 }
 
 /**
- * The group at `position` is not there or not whole: `bad` is its first record that does not verify. That is what a
- * crash leaves behind if nothing was written after it. A valid record of a later group says that this one was
- * durable and acknowledged (D1, D2, D10: neither zeros nor garbage end a log that goes on).
+ * The group at `position` is not there or not whole: `bad` is its first record that does not verify. That is
+ * what a crash leaves behind if nothing was written after it. A valid record of a later group says that this
+ * one was durable and acknowledged (D1, D2, D10: neither zeros nor garbage end a log that goes on).
  */
 async function refuseRot(window: Window, segment: Segment, position: Position, bad: number): Promise<void> {
   // The first group of a segment is durable before the segment gets its name.

@@ -1,6 +1,6 @@
 /**
- * Which indexes are stored and with what term, while a log is replayed: ascending, disjoint intervals of one term
- * each. Kept for the time of `open` only.
+ * Which indexes are stored and with what term, while a log is replayed: ascending, disjoint intervals of one
+ * term each. Kept for the time of `open` only.
  */
 import type { StoredRun } from '../../replica/storage.js';
 
@@ -30,8 +30,8 @@ export class TermRuns {
     if (end > start && final !== undefined && final.to > to) between.push({ ...final, from: to + 1 });
     // Neighbours of one term become one, so that entries put out of order do not add up.
     const [low, high] = [Math.max(0, start - 1), Math.min(this.intervals.length, end + 1)];
-    const around = joined([...this.intervals.slice(low, start), ...between, ...this.intervals.slice(end, high)]);
-    this.intervals.splice(low, high - low, ...around);
+    const [left, right] = [this.intervals.slice(low, start), this.intervals.slice(end, high)];
+    this.intervals.splice(low, high - low, ...joined([...left, ...between, ...right]));
   }
 
   private append(next: Interval): void {

@@ -229,7 +229,7 @@ export class Outgoing {
     const socket = this.socket;
     this.abandon();
     this.state = 'closed';
-    if (socket === null || socket.closed) return Promise.resolve();
+    if (socket === null) return Promise.resolve();
     return new Promise((resolve) => socket.once('close', () => resolve()));
   }
 }

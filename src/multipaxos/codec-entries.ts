@@ -1,0 +1,93 @@
+/**
+ * The parts of messages that are more than one integer: ballots, slots, and entries as runs of consecutive slots with
+ * one ballot. The bytes of all entries of a message are copied once, and their data are views of that copy, so that no
+ * frame of the transport is kept alive.
+ */
+
+import { Malformed, Reader, type Writer } from '../core/bytes.js';
+import { readEntryBody, writeEntryBody } from '../core/durable.js';
+import type { Entry, Index } from '../core/protocol.js';
+import { MAX_BALLOT, numberOf, roundOf, type Ballot } from './ballot.js';
+
+/** Slots stay below it, so that arithmetic on them is exact. */
+const MAX_SLOT = 2 ** 48;
+/** An entry takes at least a kind and a length. */
+export const LEAST_ENTRY = 2;
+
+/** Where the run that begins at `at` ends: consecutive slots of one ballot. */
+function runEnd(entries: readonly Entry[], at: number): number {
+  const { index, term } = entries[at] as Entry;
+  let end = at + 1;
+  for (; end < entries.length; end++) {
+    const entry = entries[end] as Entry;
+    if (entry.term !== term || entry.index !== index + end - at) break;
+  }
+  return end;
+}
+
+/** Runs: how many, then of each its first slot, ballot and length, then its entries. */
+export function writeRuns(writer: Writer, entries: readonly Entry[]): void {
+  let runs = 0;
+  for (let at = 0; at < entries.length; at = runEnd(entries, at)) runs++;
+  writer.varint(runs);
+  for (let at = 0; at < entries.length; ) {
+    const { index, term } = entries[at] as Entry;
+    const end = runEnd(entries, at);
+    writer.varint(index);
+    writer.varint(term);
+    writer.varint(end - at);
+    for (; at < end; at++) writeEntryBody(writer, entries[at] as Entry);
+  }
+}
+
+/** @throws Malformed for what is no ballot: each has a round and an owner. */
+export function ballotIn(reader: Reader): Ballot {
+  const ballot = reader.varint();
+  if (ballot > MAX_BALLOT || numberOf(ballot) === 0 || roundOf(ballot) === 0) throw new Malformed('no such ballot');
+  return ballot;
+}
+
+/** A watermark: a slot, or 0 for none. */
+export function markIn(reader: Reader): Index {
+  const slot = reader.varint();
+  if (slot > MAX_SLOT) throw new Malformed('a slot is out of range');
+  return slot;
+}
+
+/** A slot, 1-based. */
+export function slotIn(reader: Reader): Index {
+  const slot = markIn(reader);
+  if (slot === 0) throw new Malformed('slots begin at 1');
+  return slot;
+}
+
+/** What is left of the input, copied: entries are views of this copy. */
+export function copied(reader: Reader): Reader {
+  return new Reader(reader.raw(reader.remaining).slice());
+}
+
+/** `length` entries of one ballot from `from` on, pushed. */
+export function readRun(reader: Reader, entries: Entry[], from: Index, ballot: Ballot, length: number): void {
+  if (from + length - 1 > MAX_SLOT) throw new Malformed('a slot is out of range');
+  for (let i = 0; i < length; i++) entries.push(readEntryBody(reader, from + i, ballot));
+}
+
+/** What `writeRuns` wrote: ascending, apart from each other, none longer than it must be; up to the end. */
+export function readRuns(input: Reader): readonly Entry[] {
+  const reader = copied(input);
+  const entries: Entry[] = [];
+  let end = 0;
+  let before = 0;
+  for (let left = reader.count(3 + LEAST_ENTRY); left > 0; left--) {
+    const from = slotIn(reader);
+    const ballot = ballotIn(reader);
+    const length = reader.count(LEAST_ENTRY);
+    if (from <= end) throw new Malformed('runs overlap');
+    if (length === 0 || (from === end + 1 && ballot === before)) throw new Malformed('a run is not whole');
+    readRun(reader, entries, from, ballot, length);
+    end = from + length - 1;
+    before = ballot;
+  }
+  reader.end();
+  return entries;
+}
