@@ -16,7 +16,17 @@ import { allReads } from '../core/reads.js';
 import { nextSeed } from '../core/random.js';
 import { beginSilence, heard } from '../core/silence.js';
 import type { RaftMessage } from './messages.js';
-import { copyLeader, copyPeer, leaderOf, type Candidate, type Follower, type Leader, type Peer, type RaftState } from './state.js';
+import {
+  copyLeader,
+  copyPeer,
+  copyState,
+  leaderOf,
+  type Candidate,
+  type Follower,
+  type Leader,
+  type Peer,
+  type RaftState,
+} from './state.js';
 
 export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   private readonly old: RaftState;
@@ -31,27 +41,8 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     this.old = state;
   }
 
-  protected override copy(s: RaftState): Mutable<RaftState> {
-    return {
-      now: s.now,
-      seq: s.seq,
-      durableSeq: s.durableSeq,
-      hardSeq: s.hardSeq,
-      lastNumber: s.lastNumber,
-      options: s.options,
-      seed: s.seed,
-      term: s.term,
-      vote: s.vote,
-      log: s.log,
-      unsynced: s.unsynced,
-      commit: s.commit,
-      role: s.role,
-      attempts: s.attempts,
-      reads: s.reads,
-      delivery: s.delivery,
-      fault: s.fault,
-      stopped: s.stopped,
-    };
+  protected override copy(state: RaftState): Mutable<RaftState> {
+    return copyState(state);
   }
 
   private writeHard(): void {

@@ -123,6 +123,30 @@ export function voters(state: RaftState): number {
 }
 
 /** A copy to change, by a literal: several times faster than a spread. */
+export function copyState(s: RaftState): Mutable<RaftState> {
+  return {
+    now: s.now,
+    seq: s.seq,
+    durableSeq: s.durableSeq,
+    hardSeq: s.hardSeq,
+    lastNumber: s.lastNumber,
+    options: s.options,
+    seed: s.seed,
+    term: s.term,
+    vote: s.vote,
+    log: s.log,
+    unsynced: s.unsynced,
+    commit: s.commit,
+    role: s.role,
+    attempts: s.attempts,
+    reads: s.reads,
+    delivery: s.delivery,
+    fault: s.fault,
+    stopped: s.stopped,
+  };
+}
+
+/** @see copyState */
 export function copyLeader(leader: Leader): Mutable<Leader> {
   return {
     kind: 'leader',
@@ -137,7 +161,7 @@ export function copyLeader(leader: Leader): Mutable<Leader> {
   };
 }
 
-/** @see copyLeader */
+/** @see copyState */
 export function copyPeer(peer: Peer): Mutable<Peer> {
   return {
     id: peer.id,
