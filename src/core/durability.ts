@@ -45,7 +45,6 @@ export function cutUnsynced(runs: Unsynced, from: Index, to: Index = Infinity): 
 /** With `from`..`to` on their way in `seq`, in place of what was on its way there. */
 export function noteUnsynced(runs: Unsynced, from: Index, to: Index, term: Term, seq: Seq): Unsynced {
   if (runs.length === 0) return [{ from, to, term, seq }];
-  if (runs.length === 0) return [{ from, to, term, seq }];
   const kept = cutUnsynced(runs, from, to);
   const last = kept[kept.length - 1];
   if (last !== undefined && last.seq === seq && last.term === term && last.to === from - 1) {
