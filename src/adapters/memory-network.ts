@@ -293,14 +293,7 @@ function positive(value: unknown, name: string): number {
   throw invalidArgument(`memoryNetwork: ${name}: expected a positive integer, got ${String(value)}`);
 }
 
-/**
- * A network inside this process.
- *
- * ```ts
- * const network = memoryNetwork();
- * const replica = await createReplica({ transport: network.transport(), … });
- * ```
- */
+/** A network inside this process: each `network.transport()` is one replica's way into it. */
 export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork {
   return new Network(options);
 }

@@ -104,7 +104,8 @@ async function recover(checked: CheckedOptions<AnyMachine>, opened: Opened): Pro
   const { limits } = checked.protocol;
   const bytes = opened.values.get(HARD_KEY);
   const hard: HardState | null = bytes === undefined ? null : decoded('hard state', () => durable.decodeHard(bytes));
-  const first = opened.last === 0 ? 1 : opened.first;
+  // Nothing is trimmed yet: the log begins at 1, though Multi-Paxos may have stored votes for later slots only.
+  const first = 1;
   const tail: Entry[] = [];
   let from = durable.tailFrom(hard, first, opened.last, limits);
   while (from <= opened.last) {

@@ -27,7 +27,8 @@ describe.each(protocols)('%s', (_, protocol) => {
   function commits(cluster: Cluster, host: Host, count: number): void {
     const requests = cluster.propose(host, count, 5 * electionMax);
     expect(requests).toHaveLength(count);
-    expect(cluster.calm(5 * electionMax, () => requests.every((one) => cluster.observer.acknowledged.has(one)))).toBe(true);
+    const done = (): boolean => requests.every((one) => cluster.observer.acknowledged.has(one));
+    expect(cluster.calm(5 * electionMax, done)).toBe(true);
   }
 
   function others(cluster: Cluster, host: Host): readonly Host[] {

@@ -97,7 +97,7 @@ export class World {
     const last = stored[stored.length - 1]?.index ?? 0;
     const runs: { from: number; term: number }[] = [];
     for (const { index, term } of stored) if (runs[runs.length - 1]?.term !== term) runs.push({ from: index, term });
-    const first = stored[0]?.index ?? 1;
+    const first = 1;
     const from = durable.tailFrom(hard, first, last, limits);
     const tail = stored.filter(({ index }) => index >= from).map((e) => durable.decodeEntry(e.index, e.term, e.data));
     return { hard, first, last, runs, tail };

@@ -91,7 +91,8 @@ export function act(cluster: Cluster, [action, x, y]: Decision): void {
     case 'cancel': return cluster.cancel(host, [...host.asked.keys()].filter((_, place) => (x >> place % 8) & 1));
     case 'campaign': return cluster.step(host, { kind: 'campaign', now });
     case 'unreachable':
-      return peer === at ? undefined : cluster.step(host, { kind: 'unreachable', now, peer: (hosts[peer] as Host).id });
+      if (peer === at) return;
+      return cluster.step(host, { kind: 'unreachable', now, peer: (hosts[peer] as Host).id });
     case 'oneWay': return void cluster.cut.add(at * 8 + peer);
     case 'isolate':
       for (let other = 0; other < hosts.length; other++) cluster.cut.add(at * 8 + other).add(other * 8 + at);
@@ -99,7 +100,10 @@ export function act(cluster: Cluster, [action, x, y]: Decision): void {
     case 'heal': return cluster.cut.clear();
     case 'crash': return cluster.crash(host, x % (host.unsynced.length + 1));
     case 'fuse': return void (host.fuse = x % 5);
-    case 'restart': return hosts.filter((each) => !each.up || each.silent).slice(0, 1).forEach((each) => revive(cluster, each));
+    case 'restart': {
+      const down = hosts.find((each) => !each.up || each.silent);
+      return down === undefined ? undefined : revive(cluster, down);
+    }
     case 'pause': return void (host.paused = true);
     case 'resume': return hosts.forEach((each) => void (each.paused = false));
     case 'fail': return cluster.step(host, { kind: 'storageFailed', now, reason: 'EIO' });
@@ -158,7 +162,8 @@ export function comeToRest(cluster: Cluster): void {
 export function losePower(cluster: Cluster): void {
   for (const host of cluster.hosts) cluster.crash(host, 0);
   healAll(cluster);
-  demand(cluster.calm(20 * timing.electionMax, () => cluster.leader() !== null && level(cluster)), 'H5: all is there again');
+  const whole = (): boolean => cluster.leader() !== null && level(cluster);
+  demand(cluster.calm(20 * timing.electionMax, whole), 'H5: all is there again');
 }
 
 /** How long to look for a shorter failure. */
@@ -174,7 +179,10 @@ export interface Schedule {
   readonly unsafe?: Partial<ClusterOptions>;
 }
 
-function play(schedule: Schedule, decisions: readonly Decision[], see?: (cluster: Cluster) => void): void {
+/** To look on, when a failure is being understood. */
+export type See = (cluster: Cluster) => void;
+
+function play(schedule: Schedule, decisions: readonly Decision[], see?: See): void {
   const { protocol, size, seed, unsafe } = schedule;
   const cluster = new Cluster({ ...optionsOf(protocol, size, seed, schedule.counters ?? newCounters()), ...unsafe });
   see?.(cluster);
@@ -185,7 +193,7 @@ function play(schedule: Schedule, decisions: readonly Decision[], see?: (cluster
 }
 
 /** The error of a run, `null` if there is none. */
-export function trial(schedule: Schedule, decisions: readonly Decision[], see?: (cluster: Cluster) => void): Error | null {
+export function trial(schedule: Schedule, decisions: readonly Decision[], see?: See): Error | null {
   try {
     play(schedule, decisions, see);
     return null;
