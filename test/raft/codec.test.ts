@@ -1,0 +1,82 @@
+/** Raft's bytes on the wire: pinned by a golden file, and strict. `UPDATE_GOLDEN=1` rewrites the file. */
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { Malformed, Reader, Writer } from '../../src/core/bytes.js';
+import { raftCodec } from '../../src/raft/codec.js';
+import type { RaftMessage } from '../../src/raft/messages.js';
+import { entry } from './support.js';
+
+const GOLDEN = fileURLToPath(new URL('./golden/messages.json', import.meta.url));
+
+const id = { origin: 3, counter: 300, lowest: 299 };
+const noop = { index: 9, term: 7, kind: 'noop', id: null, data: new Uint8Array(0) } as const;
+const messages: readonly RaftMessage[] = [
+  { kind: 'requestVote', term: 7, lastIndex: 300, lastTerm: 6 },
+  { kind: 'requestVoteReply', term: 7, granted: true },
+  {
+    kind: 'appendEntries', term: 7, session: 2 ** 33, prevIndex: 7, prevTerm: 5, entries: [entry(8, 6), noop], commit: 7, round: 2,
+  },
+  { kind: 'appendAccepted', term: 7, session: 2 ** 33, match: 9 },
+  { kind: 'appendRejected', term: 7, session: 1, prevIndex: 9, hintIndex: 8, hintTerm: 4 },
+  { kind: 'roundConfirmed', term: 7, session: 1, round: 2 },
+  {
+    kind: 'forwardProposals', term: 7, number: 2 ** 32 + 1,
+    proposals: [{ kind: 'command', id, data: new Uint8Array([1, 2]), retry: true }],
+  },
+  { kind: 'proposalsRefused', term: 7, number: 5, reason: 'busy', leader: 'b' },
+  { kind: 'forwardRead', term: 7, number: 6 },
+  { kind: 'readAnswer', term: 7, number: 6, index: 8, commit: 9 },
+];
+
+function bytesOf(message: RaftMessage): Uint8Array {
+  const writer = new Writer(raftCodec.sizeOf(message));
+  raftCodec.write(writer, message);
+  expect(writer.size, 'sizeOf is an upper bound').toBeLessThanOrEqual(raftCodec.sizeOf(message));
+  return writer.finish();
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const read = (bytes: Uint8Array): RaftMessage => raftCodec.read(new Reader(bytes));
+
+describe('codec', () => {
+  it('the bytes of every kind are those of the golden file', () => {
+    const actual = Object.fromEntries(messages.map((message) => [message.kind, hex(bytesOf(message))]));
+    if (process.env['UPDATE_GOLDEN'] !== undefined) writeFileSync(GOLDEN, `${JSON.stringify(actual, null, 2)}\n`);
+    expect(existsSync(GOLDEN)).toBe(true);
+    expect(actual).toEqual(JSON.parse(readFileSync(GOLDEN, 'utf8')));
+  });
+
+  it.each(messages)('$kind comes back as it was', (message) => {
+    expect(read(bytesOf(message))).toEqual(message);
+  });
+
+  it.each(messages)('$kind is refused when cut anywhere, or with anything after it', (message) => {
+    const bytes = bytesOf(message);
+    for (let length = 0; length < bytes.length; length++) {
+      expect(() => read(bytes.slice(0, length)), String(length)).toThrow(Malformed);
+    }
+    expect(() => read(new Uint8Array([...bytes, 0]))).toThrow(Malformed);
+  });
+
+  it('refuses another version, an unknown kind, no term, and entries of terms that cannot be', () => {
+    const [vote] = messages as [RaftMessage];
+    const bytes = bytesOf(vote);
+    expect(() => read(new Uint8Array([2, ...bytes.slice(1)]))).toThrow(/version/);
+    expect(() => read(new Uint8Array([1, 99, ...bytes.slice(2)]))).toThrow(/kind/);
+    expect(() => read(bytesOf({ ...vote, term: 0 }))).toThrow(/term/);
+    const append = messages[2] as Extract<RaftMessage, { kind: 'appendEntries' }>;
+    expect(() => read(bytesOf({ ...append, entries: [entry(8, 8)] }))).toThrow(/term/);
+    expect(() => read(bytesOf({ ...append, prevIndex: 0 }))).toThrow(/nowhere/);
+  });
+
+  it('what it gives does not hold on to the frame it came in', () => {
+    const append = messages[2] as Extract<RaftMessage, { kind: 'appendEntries' }>;
+    const frame = new Uint8Array(100_000);
+    const bytes = bytesOf(append);
+    frame.set(bytes, 50_000);
+    const back = read(frame.subarray(50_000, 50_000 + bytes.length)) as typeof append;
+    expect(back.entries[0]?.data.buffer.byteLength).toBeLessThanOrEqual(bytes.length);
+  });
+});

@@ -1,0 +1,253 @@
+/** The Raft paper, sentence by sentence, on replicas driven by hand. */
+
+import { describe, expect, it } from 'vitest';
+import { InvariantViolation } from '../../src/core/assert.js';
+import { termAt } from '../../src/core/log.js';
+import type { AppendEntries } from '../../src/raft/messages.js';
+import { Node, entry, logOf, settle } from './support.js';
+
+const hard = (term: number, vote: string | null = null, commit = 0): { term: number; vote: string | null; commit: number } => ({
+  term,
+  vote,
+  commit,
+});
+
+function append(change: Partial<AppendEntries>): AppendEntries {
+  return {
+    kind: 'appendEntries', term: 1, session: 9, prevIndex: 0, prevTerm: 0, entries: [], commit: 0, round: 0, ...change,
+  };
+}
+
+describe('RequestVote', () => {
+  const ask = { kind: 'requestVote', term: 2, lastIndex: 0, lastTerm: 0 } as const;
+
+  it('§5.2 a candidate increments its term, votes for itself and asks everybody, once that is durable', () => {
+    const node = new Node('a', 3, hard(4));
+    node.step({ kind: 'campaign' });
+    expect(node.state).toMatchObject({ term: 5, vote: 'a', role: { kind: 'candidate', votes: [] } });
+    expect(node.sends.map(({ to, after, message }) => [to, after, message.kind])).toEqual([
+      ['b', node.state.seq, 'requestVote'],
+      ['c', node.state.seq, 'requestVote'],
+    ]);
+    expect(node.persist?.ops).toContainEqual({ kind: 'hard', hard: hard(5, 'a') });
+  });
+
+  it('bug 16: the own vote counts only once it is durable, in a cluster of one too', () => {
+    const alone = new Node('a', 1);
+    expect(alone.state.role.kind).toBe('candidate');
+    alone.sync();
+    expect(alone.state.role.kind).toBe('leader');
+    expect(alone.state.commit).toBe(0);
+    alone.sync();
+    expect(alone.state.commit).toBe(1);
+  });
+
+  it('§5.2 one vote a term, first come first served; the grant waits for the disk', () => {
+    const node = new Node('a');
+    node.receive('b', ask);
+    expect(node.sends[0]).toMatchObject({ to: 'b', after: node.state.seq, message: { granted: true, term: 2 } });
+    node.receive('c', ask);
+    expect(node.sends[0]).toMatchObject({ to: 'c', after: 0, message: { granted: false } });
+    node.receive('b', ask);
+    expect(node.sends[0]).toMatchObject({ to: 'b', after: node.state.hardSeq, message: { granted: true } });
+  });
+
+  it('m5: the vote survives a restart', () => {
+    const node = new Node('a', 3, hard(2, 'b'));
+    node.receive('c', ask);
+    expect(node.sends[0]).toMatchObject({ message: { granted: false } });
+  });
+
+  it.each([
+    ['a later last term wins over length', [1, 1, 1], { lastIndex: 1, lastTerm: 2 }, true],
+    ['of equal last terms the longer wins', [1, 2], { lastIndex: 1, lastTerm: 2 }, false],
+    ['equal logs are as good', [1, 2], { lastIndex: 2, lastTerm: 2 }, true],
+    ['an earlier last term loses, however long', [2], { lastIndex: 9, lastTerm: 1 }, false],
+  ] as const)('§5.4.1 %s (m1–m3)', (_, terms, last, granted) => {
+    const node = new Node('a', 3, hard(2), logOf(...terms));
+    node.receive('b', { kind: 'requestVote', term: 3, ...last });
+    expect(node.sends[0]).toMatchObject({ message: { granted } });
+  });
+
+  it('m11, m12: votes of an older term and repeated ones count for nothing', () => {
+    const node = new Node('a', 5);
+    node.step({ kind: 'campaign' });
+    node.sync();
+    const { term } = node.state;
+    node.receive('b', { kind: 'requestVoteReply', term, granted: true });
+    node.receive('b', { kind: 'requestVoteReply', term, granted: true });
+    node.receive('c', { kind: 'requestVoteReply', term: term - 1, granted: true });
+    expect(node.state.role.kind).toBe('candidate');
+    node.receive('c', { kind: 'requestVoteReply', term, granted: true });
+    expect(node.state.role.kind).toBe('leader');
+  });
+
+  it('§5.1 a higher term makes a follower of anybody, and a stale one is answered with the newer', () => {
+    const node = new Node('a');
+    node.lead('b');
+    node.receive('c', { kind: 'requestVote', term: 9, lastIndex: 0, lastTerm: 0 });
+    expect(node.state).toMatchObject({ term: 9, role: { kind: 'follower' } });
+    node.receive('b', append({ term: 1 }));
+    expect(node.sends[0]).toMatchObject({ to: 'b', message: { kind: 'appendRejected', term: 9, session: 0 } });
+  });
+});
+
+describe('AppendEntries', () => {
+  it('rule 2: refuses where the previous entry does not match, with a hint of index and term', () => {
+    const node = new Node('a', 3, hard(4), logOf(1, 1, 4));
+    node.receive('b', append({ term: 5, prevIndex: 3, prevTerm: 3, entries: [entry(4, 5)] }));
+    expect(node.sends[0]).toMatchObject({ message: { kind: 'appendRejected', prevIndex: 3, hintIndex: 2, hintTerm: 1 } });
+    expect(node.terms).toEqual([1, 1, 4]);
+  });
+
+  it('rules 3 and 4: what conflicts goes with all that follows, what is new comes', () => {
+    const node = new Node('a', 3, hard(3), logOf(1, 2, 2, 3));
+    node.receive('b', append({ term: 4, prevIndex: 1, prevTerm: 1, entries: [entry(2, 2), entry(3, 4)] }));
+    expect(node.terms).toEqual([1, 2, 4]);
+    expect(node.persist?.ops.map((op) => op.kind)).toEqual(['hard', 'truncate', 'put']);
+  });
+
+  it('bugs 17, 18, m16: a late append that matches never shortens the log', () => {
+    const node = new Node('a', 3, hard(1), logOf(1, 1, 1));
+    node.receive('b', append({ prevIndex: 0, entries: [entry(1, 1)] }));
+    expect(node.terms).toEqual([1, 1, 1]);
+  });
+
+  it('rule 5, bug 22, m21: neither commit index nor acknowledgement exceed what the message matched', () => {
+    const node = new Node('a', 3, hard(1), logOf(1, 1, 1));
+    node.receive('b', append({ prevIndex: 1, prevTerm: 1, commit: 3 }));
+    expect(node.state.commit).toBe(1);
+    expect(node.sends[0]).toMatchObject({ message: { kind: 'appendAccepted', match: 1 } });
+  });
+
+  it('the acknowledgement waits for every entry it covers, also when it repeats one', () => {
+    const node = new Node('a');
+    const message = append({ entries: [entry(1, 1)] });
+    node.receive('b', message);
+    const { seq } = node.state;
+    expect(node.sends[0]).toMatchObject({ after: seq, message: { match: 1 } });
+    node.receive('b', message);
+    expect(node.sends[0]).toMatchObject({ after: seq, message: { match: 1 } });
+    node.sync();
+    node.receive('b', message);
+    expect(node.sends[0]).toMatchObject({ after: 0 });
+  });
+
+  it('bug 38: a late `persisted` never vouches for an entry that was overwritten', () => {
+    const node = new Node('a');
+    node.receive('b', append({ term: 1, entries: [entry(1, 1), entry(2, 1)] }));
+    const early = node.state.seq;
+    node.receive('c', append({ term: 2, prevIndex: 1, prevTerm: 1, entries: [entry(2, 2)] }));
+    node.step({ kind: 'persisted', seq: early });
+    node.receive('c', append({ term: 2, prevIndex: 2, prevTerm: 2 }));
+    expect(node.sends[0]).toMatchObject({ after: node.state.seq, message: { match: 2 } });
+  });
+
+  it('two leaders of one term, and a conflict at or below commit, halt the replica', () => {
+    const node = new Node('a');
+    node.receive('b', append({ entries: [entry(1, 1)], commit: 1 }));
+    expect(() => node.receive('c', append({}))).toThrow(InvariantViolation);
+    expect(() => node.receive('b', append({ term: 2, entries: [entry(1, 2)] }))).toThrow(InvariantViolation);
+  });
+});
+
+describe('the leader', () => {
+  it('Figure 7: brings every follower’s log to its own', () => {
+    const leader = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6];
+    const followers: Record<string, number[]> = {
+      a: [1, 1, 1, 4, 4, 5, 5, 6, 6],
+      b: [1, 1, 1, 4],
+      c: [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6],
+      d: [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7],
+      e: [1, 1, 1, 4, 4, 4, 4],
+      f: [1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3],
+    };
+    for (const [name, terms] of Object.entries(followers)) {
+      const a = new Node('a', 2, hard(7), logOf(...leader));
+      const b = new Node('b', 2, hard(7), logOf(...terms));
+      a.lead('b');
+      settle({ a, b }, a.sends.map((send) => ['a', send] as const));
+      expect(b.terms, name).toEqual([...leader, 8]);
+      expect(a.state.commit, name).toBe(11);
+    }
+  });
+
+  it('§5.4.2, Figure 8 (m4): never commits an entry of an earlier term by counting', () => {
+    const node = new Node('a', 5, hard(3), logOf(1, 2));
+    node.lead('b', 'c');
+    const { session } = node;
+    const { term } = node.state;
+    node.sync();
+    for (const id of ['b', 'c']) node.receive(id, { kind: 'appendAccepted', term, session, match: 2 });
+    expect(node.state.commit).toBe(0);
+    for (const id of ['b', 'c']) node.receive(id, { kind: 'appendAccepted', term, session, match: 3 });
+    expect(node.state.commit).toBe(3);
+    expect(termAt(node.state.log, 3)).toBe(term);
+  });
+
+  it('bugs 21, 55, m23: acknowledgements of another session or term count for nothing', () => {
+    const node = new Node('a');
+    node.lead('b');
+    node.sync();
+    const { term } = node.state;
+    node.receive('b', { kind: 'appendAccepted', term, session: 1, match: 1 });
+    node.receive('b', { kind: 'appendAccepted', term: term - 1, session: 1, match: 1 });
+    expect(node.state.commit).toBe(0);
+  });
+
+  it('counts itself only up to what is durable here; its appends do not wait for that', () => {
+    const node = new Node('a');
+    node.lead('b');
+    expect(node.sends.every((send) => send.after === 0)).toBe(true);
+    node.receive('b', { kind: 'appendAccepted', term: node.state.term, session: node.session, match: 1 });
+    expect(node.state.commit).toBe(0);
+    node.sync();
+    expect(node.state.commit).toBe(1);
+  });
+
+  it('bug 45: steps down and is silent when no majority has answered for the longest election timeout', () => {
+    const node = new Node('a');
+    node.lead('b');
+    node.sync();
+    for (node.now = 150; node.now <= 2000 && node.state.role.kind === 'leader'; node.now += 150) node.step({ kind: 'tick' });
+    node.now = 2001;
+    node.step({ kind: 'tick' });
+    expect(node.state.role.kind).toBe('follower');
+    expect(node.sends).toEqual([]);
+  });
+
+  it('bug 23: no read before an entry of its own term is committed, and then by one round for all that wait', () => {
+    const node = new Node('a', 3, hard(1), logOf(1));
+    node.lead('b');
+    node.sync();
+    node.step({ kind: 'read', request: 1, deadline: Infinity });
+    node.step({ kind: 'read', request: 2, deadline: Infinity });
+    expect(node.out).toEqual([]);
+    const { term } = node.state;
+    const { session } = node;
+    node.receive('b', { kind: 'appendAccepted', term, session, match: 2 });
+    expect(node.sends.filter((send) => (send.message as AppendEntries).round === 1)).toHaveLength(2);
+    node.receive('c', { kind: 'roundConfirmed', term, session, round: 0 });
+    expect(node.out.filter((each) => each.kind === 'readReady')).toEqual([]);
+    node.receive('b', { kind: 'roundConfirmed', term, session, round: 1 });
+    expect(node.out.filter((each) => each.kind === 'readReady')).toEqual([
+      { kind: 'readReady', request: 1, index: 2 },
+      { kind: 'readReady', request: 2, index: 2 },
+    ]);
+  });
+
+  it('bugs 24, m26: a round confirms only what was waiting when it began', () => {
+    const node = new Node('a');
+    node.lead('b');
+    node.sync();
+    const { term } = node.state;
+    const { session } = node;
+    node.receive('b', { kind: 'appendAccepted', term, session, match: 1 });
+    node.step({ kind: 'read', request: 1, deadline: Infinity });
+    node.step({ kind: 'read', request: 2, deadline: Infinity });
+    node.receive('b', { kind: 'roundConfirmed', term, session, round: 1 });
+    expect(node.out.filter((each) => each.kind === 'readReady')).toEqual([{ kind: 'readReady', request: 1, index: 1 }]);
+    node.receive('b', { kind: 'roundConfirmed', term, session, round: 2 });
+    expect(node.out.filter((each) => each.kind === 'readReady')).toEqual([{ kind: 'readReady', request: 2, index: 1 }]);
+  });
+});

@@ -1,0 +1,96 @@
+/** Raft replicas driven by hand: nothing is delivered, persisted or ticked unless the test says so. */
+
+import { configurationOf } from '../../src/core/members.js';
+import type { Entry, HardState, Inbound, Outbound, Persist, Recovered, Send } from '../../src/core/protocol.js';
+import { defaultLimits, defaultTiming } from '../../src/core/tuning.js';
+import { checkState, checkStep, raftProtocol, type RaftMessage, type RaftState } from '../../src/raft/index.js';
+
+type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
+
+export function entry(index: number, term: number, counter = index): Entry {
+  return { index, term, kind: 'command', id: { origin: 1, counter, lowest: 1 }, data: new Uint8Array([index]) };
+}
+
+/** A log with one entry for each term given, in order. */
+export function logOf(...terms: number[]): Entry[] {
+  return terms.map((term, at) => entry(at + 1, term));
+}
+
+export class Node {
+  state: RaftState;
+  now = 0;
+  out: Outbound<RaftMessage>[] = [];
+
+  constructor(id: string, size = 3, hard: HardState | null = null, tail: readonly Entry[] = []) {
+    const ids = ['a', 'b', 'c', 'd', 'e'].slice(0, size);
+    const configuration = configurationOf(Object.fromEntries(ids.map((each) => [each, each])));
+    const runs: { from: number; term: number }[] = [];
+    for (const { index, term } of tail) if (runs[runs.length - 1]?.term !== term) runs.push({ from: index, term });
+    const recovered: Recovered = { hard, first: 1, last: tail.length, runs, tail };
+    const options = { id, boot: 1, configuration, seed: 7, now: 0, timing: defaultTiming, limits: defaultLimits };
+    const [state, out] = raftProtocol.init(options, recovered);
+    this.state = state;
+    this.out = [...out];
+  }
+
+  step(inbound: Untimed<Inbound<RaftMessage>>): Outbound<RaftMessage>[] {
+    const before = this.state;
+    const [state, out] = raftProtocol.step(before, { ...inbound, now: this.now } as Inbound<RaftMessage>);
+    checkState(state);
+    checkStep(before, state);
+    this.state = state;
+    this.out = [...out];
+    return this.out;
+  }
+
+  receive(from: string, message: RaftMessage): Outbound<RaftMessage>[] {
+    return this.step({ kind: 'receive', from, message });
+  }
+
+  sync(): Outbound<RaftMessage>[] {
+    return this.step({ kind: 'persisted', seq: this.state.seq });
+  }
+
+  get sends(): Send<RaftMessage>[] {
+    return this.out.filter((each): each is Send<RaftMessage> => each.kind === 'send');
+  }
+
+  get persist(): Persist | undefined {
+    return this.out.find((each): each is Persist => each.kind === 'persist');
+  }
+
+  /** The session that a leader's appends carry. */
+  get session(): number {
+    const { role } = this.state;
+    if (role.kind !== 'leader') throw new Error('does not lead');
+    return role.peers[0]?.session ?? 0;
+  }
+
+  get terms(): number[] {
+    return this.state.log.chunks.flatMap((chunk) => chunk.entries.map((each) => each.term));
+  }
+
+  /** Wins the election of the next term by the votes of `voters`. */
+  lead(...voters: string[]): void {
+    this.step({ kind: 'campaign' });
+    this.sync();
+    const { term } = this.state;
+    for (const voter of voters) this.receive(voter, { kind: 'requestVoteReply', term, granted: true });
+    if (this.state.role.kind !== 'leader') throw new Error('not elected');
+  }
+}
+
+/** Delivers everything between the nodes, disks at once, until nothing is left. */
+export function settle(nodes: Record<string, Node>, first: readonly (readonly [string, Send<RaftMessage>])[]): void {
+  const queue = [...first];
+  for (let turn = 0; queue.length > 0; turn++) {
+    if (turn > 10_000) throw new Error('no end');
+    const [from, send] = queue.shift() as readonly [string, Send<RaftMessage>];
+    const node = nodes[send.to];
+    if (node === undefined) continue;
+    node.receive(from, send.message);
+    queue.push(...node.sends.map((each) => [send.to, each] as const));
+    node.sync();
+    queue.push(...node.sends.map((each) => [send.to, each] as const));
+  }
+}
