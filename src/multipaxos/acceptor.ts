@@ -41,8 +41,8 @@ export function onPrepare(draft: PaxosDraft, from: ReplicaId, m: Prepare): void 
   const { window, self } = draft.state;
   const chosen = chosenOf(draft.state);
   const [votes, next] = page(window, Math.max(m.from, chosen + 1), self.limits.messageBytes); // R8
-  // 2.9: the promise, and every vote reported or omitted, is on disk before this leaves.
-  const after = draft.seqOfVotes(chosen + 1, Infinity);
+  // 2.9: before this leaves, the promise is on disk, and so is every vote before it, since the lane is in order.
+  const after = draft.state.hardSeq;
   draft.send(from, { kind: 'promise', ballot: m.ballot, from: m.from, chosen, next, votes }, after, 'control');
 }
 

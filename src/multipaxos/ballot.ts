@@ -13,7 +13,7 @@ export type Ballot = Term;
 const NUMBERS = 65_536;
 /** Rounds stay below it, so that every ballot is a safe integer. */
 export const MAX_ROUND = 2 ** 37 - 1;
-/** The highest ballot there is. */
+/** The highest ballot there is: the highest safe integer. */
 export const MAX_BALLOT: Ballot = MAX_ROUND * NUMBERS + NUMBERS - 1;
 
 /** The ballot of round `n` (1-based) that belongs to the member of that number (1 to 65,535). */

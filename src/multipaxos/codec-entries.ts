@@ -7,7 +7,7 @@
 import { Malformed, Reader, type Writer } from '../core/bytes.js';
 import { readEntryBody, writeEntryBody } from '../core/durable.js';
 import type { Entry, Index } from '../core/protocol.js';
-import { MAX_BALLOT, numberOf, roundOf, type Ballot } from './ballot.js';
+import { numberOf, roundOf, type Ballot } from './ballot.js';
 
 /** Slots stay below it, so that arithmetic on them is exact. */
 const MAX_SLOT = 2 ** 48;
@@ -43,7 +43,7 @@ export function writeRuns(writer: Writer, entries: readonly Entry[]): void {
 /** @throws Malformed for what is no ballot: each has a round and an owner. */
 export function ballotIn(reader: Reader): Ballot {
   const ballot = reader.varint();
-  if (ballot > MAX_BALLOT || numberOf(ballot) === 0 || roundOf(ballot) === 0) throw new Malformed('no such ballot');
+  if (numberOf(ballot) === 0 || roundOf(ballot) === 0) throw new Malformed('no such ballot');
   return ballot;
 }
 
@@ -63,7 +63,7 @@ export function slotIn(reader: Reader): Index {
 
 /** What is left of the input, copied: entries are views of this copy. */
 export function copied(reader: Reader): Reader {
-  return new Reader(reader.raw(reader.remaining).slice());
+  return new Reader(new Uint8Array(reader.raw(reader.remaining))); // `slice` of a Buffer would be a view
 }
 
 /** `length` entries of one ballot from `from` on, pushed. */

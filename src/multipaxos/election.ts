@@ -53,9 +53,8 @@ export function onPromise(draft: PaxosDraft, from: ReplicaId, m: PromisePage): v
   const at = placeOf(draft.state, from);
   const known = role.promises[at] as Promised;
   if (known.complete || known.from !== m.from || !isPage(m)) return;
-  const next = Math.max(m.next, m.chosen + 1);
   const promise: Promised = {
-    from: m.next === 0 ? known.from : next,
+    from: m.next === 0 ? known.from : m.next, // above W_a, as `isPage` sees to
     complete: m.next === 0, // R8: only now does it say something of every slot
     chosen: Math.max(known.chosen, m.chosen),
     votes: [...known.votes, ...m.votes],
@@ -203,7 +202,17 @@ function tickLeader(draft: PaxosDraft, due: Milliseconds): void {
     const timeout = timing.electionMax;
     draft.leading().quorum = { deadline: draft.now + timeout, timeout, forgiven: true };
   }
-  if (draft.now >= role.heartbeatAt) beat(draft);
+  if (draft.now < role.heartbeatAt) return;
+  if (isStranded(draft.state, role)) return campaign(draft);
+  beat(draft);
+}
+
+/**
+ * Nobody that answers knows what is chosen up to the floor: whoever said so in Phase 1 is gone. A majority may still
+ * have the votes, so a new Phase 1, without that one, finds them above a lower floor.
+ */
+function isStranded(state: PaxosState, role: Leading): boolean {
+  return chosenOf(state) < role.floor && state.catchingUp === null;
 }
 
 /** Whether this replica's own timer counts: a single member is never waiting for others. */

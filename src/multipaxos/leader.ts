@@ -34,10 +34,10 @@ export function noopAt(index: Index, ballot: number): Entry {
   return { index, term: ballot, kind: 'noop', id: null, data: NO_DATA };
 }
 
-/** How many slots may be proposed now (R9); 0 while Phase 1 has left something to re-propose, or bytes are short. */
+/** How many slots may be proposed now (R9). What Phase 1 has left to re-propose lies beyond that, by `proceed`. */
 export function roomOf(state: PaxosState, lead: Leading): number {
   const { self, window } = state;
-  if (lead.next <= lead.fence || window.bytes >= self.limits.uncommittedBytes) return 0;
+  if (window.bytes >= self.limits.uncommittedBytes) return 0;
   return Math.max(0, chosenOf(state) + self.alpha + 1 - lead.next);
 }
 

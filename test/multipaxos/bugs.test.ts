@@ -1,0 +1,327 @@
+/** The bugs of other implementations, by their numbers in paxos-anchors section 4, that could occur here. */
+
+import { describe, expect, it } from 'vitest';
+import { voteAt } from '../../src/multipaxos/window.js';
+import {
+  accept,
+  accepted,
+  b,
+  elect,
+  elected,
+  handed,
+  messages,
+  Node,
+  promise,
+  proposed,
+  requestOf,
+  resolves,
+  sends,
+  settled,
+  timing,
+  value,
+  word,
+  words,
+} from './support.js';
+
+const timingHeartbeat = timing.heartbeat;
+
+it('1: a stale or repeated Accept of the same ballot takes no vote away', () => {
+  const node = new Node('n1');
+  const early = accept(b(1, 2), [value(1, b(1, 2), 'a'), value(2, b(1, 2), 'b')]);
+  node.get('n2', early);
+  node.get('n2', accept(b(1, 2), [value(3, b(1, 2), 'c'), value(4, b(1, 2), 'd')], 1));
+  const out = node.get('n2', early);
+  expect([2, 3, 4].map((slot) => voteAt(node.state.window, slot)).map((vote) => vote && word(vote))).toEqual(['b', 'c', 'd']);
+  expect(node.w).toBe(1);
+  expect(messages(out, 'accepted')).toEqual([accepted(b(1, 2), 2, 2, 1)]);
+});
+
+describe('2: a decided slot is never proposed anew, however little the candidate knows', () => {
+  it('by a vote of the promising acceptor', () => {
+    const a = new Node('n1');
+    a.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
+    a.sync();
+    const [reply] = messages(a.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'promise');
+    const c = new Node('n3');
+    c.get('n2', { kind: 'prepare', ballot: b(1, 2), from: 1 });
+    c.campaign();
+    c.sync();
+    const out = c.get('n1', reply as ReturnType<typeof promise>);
+    expect(proposed(out, 'n1')).toEqual(['1:x', '2:-']);
+  });
+
+  it('by its chosen prefix', () => {
+    const a = new Node('n1');
+    a.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
+    a.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 1 });
+    const [reply] = messages(a.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'promise');
+    expect([reply?.chosen, reply?.votes]).toEqual([1, []]);
+    expect(proposed(elected({}, { chosen: 1 }).all, 'n2')).toEqual(['2:-']);
+  });
+});
+
+it('3: with nothing above W a new leader goes on above W, not at 1', () => {
+  const node = new Node('n1');
+  node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'a'), value(2, b(1, 2), 'b')]));
+  node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 2 });
+  node.sync();
+  elect(node);
+  expect(proposed(node.all, 'n2')).toEqual(['3:-']);
+});
+
+it('4: a lagging candidate starts above what others know to be chosen, which acceptors do not vote for again', () => {
+  const lagging = elected({}, { chosen: 7 });
+  expect(proposed(lagging.all, 'n2')).toEqual(['8:-']);
+  expect(resolves(lagging.propose(['x']))[0]).toMatch(/none busy/); // beyond W + α with W still 0
+});
+
+it('4: when nobody is left who knows what is below the floor, a new Phase 1 finds it among the votes', () => {
+  const node = new Node('n1');
+  node.get('n3', accept(b(1, 3), [value(1, b(1, 3), 'x')]));
+  node.sync();
+  elect(node, { chosen: 1, ballot: b(2, 1) }); // n2 knew, and crashes
+  expect(node.state.role).toMatchObject({ kind: 'leader', floor: 1 });
+  const alive = { kind: 'heartbeatReply', ballot: b(2, 1), round: 0, chosen: 0, durable: 0 } as const;
+  for (let turn = 0; turn < 6 && node.role === 'leader'; turn++) {
+    node.pass(timingHeartbeat);
+    node.get('n3', alive);
+  }
+  expect([node.role, node.state.promised]).toEqual(['candidate', b(3, 1)]);
+  node.sync();
+  const out = node.get('n3', promise(b(3, 1), { votes: [value(1, b(1, 3), 'x')] }));
+  expect(proposed(out, 'n3')).toEqual(['1:x', '2:-', '3:-']); // 2 is its own of the ballot before
+});
+
+it('6: a promise delayed across stepping down and campaigning again is not counted', () => {
+  const node = new Node('n1');
+  node.campaign();
+  node.sync();
+  const delayed = promise(b(1, 1), { votes: [] });
+  node.get('n3', { kind: 'prepare', ballot: b(1, 3), from: 1 });
+  node.campaign();
+  node.sync();
+  expect(node.state.promised).toBe(b(2, 1));
+  node.get('n2', delayed);
+  expect(node.role).toBe('candidate');
+});
+
+describe('7: who sees a higher promise takes no higher ballot without a new Phase 1', () => {
+  it('a leader that is refused steps down, and prepares before it proposes again', () => {
+    const node = settled();
+    const out = node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(4, 3), chosen: 0 });
+    expect(node.role).toBe('follower');
+    expect(messages(out, 'accept')).toEqual([]);
+    const next = node.pass(500);
+    expect(messages(next, 'prepare')[0]?.ballot).toBe(b(5, 1));
+    expect(messages(next, 'accept')).toEqual([]);
+  });
+
+  it('a refusal of an older ballot means nothing', () => {
+    const node = elected();
+    const { state } = node;
+    node.get('n2', { kind: 'nack', ballot: b(9, 1), promised: b(10, 3), chosen: 0 });
+    node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(1, 1), chosen: 0 });
+    expect(node.state).toBe(state);
+  });
+});
+
+it('8: no two members ever use one ballot, and gaps are filled only by a leader in its own', () => {
+  const ballots = new Set<number>();
+  for (const id of ['n1', 'n2', 'n3']) {
+    const node = new Node(id);
+    for (let turn = 0; turn < 4; turn++) {
+      node.pass(3000);
+      ballots.add(node.state.promised);
+      expect(messages(node.all, 'accept')).toEqual([]);
+    }
+  }
+  expect(ballots.size).toBeGreaterThanOrEqual(9);
+  expect([...ballots].every((ballot) => ballot % 65536 >= 1 && ballot % 65536 <= 3)).toBe(true);
+});
+
+it('13: what is acknowledged survives a crash that drops every unsynced write (R15)', () => {
+  const node = new Node('n1');
+  const out = node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
+  const [ack] = sends(out, 'accepted');
+  expect(ack?.after).toBeGreaterThan(0);
+  expect(voteAt(node.restart().state.window, 1)).toBeUndefined();
+  node.sync(ack?.after);
+  expect(voteAt(node.restart().state.window, 1)).toMatchObject({ term: b(1, 2) });
+});
+
+it('21: acknowledgements of later slots do not hide earlier ones, nor the other way round', () => {
+  const node = settled({ size: 5 });
+  node.get('n3', accepted(b(1, 1), 1));
+  node.propose(['s2', 's3', 's4']);
+  node.sync();
+  node.get('n2', accepted(b(1, 1), 4));
+  node.get('n3', accepted(b(1, 1), 4));
+  expect(node.w).toBe(1);
+  node.get('n4', accepted(b(1, 1), 2, 3));
+  expect(node.w).toBe(1);
+  expect(handed(node.get('n5', accepted(b(1, 1), 2)))).toEqual(['2:s2']);
+  expect(handed(node.get('n5', accepted(b(1, 1), 3)))).toEqual(['3:s3', '4:s4']);
+});
+
+it('24: a duplicate vote counts once', () => {
+  const node = elected({ size: 5 });
+  node.sync();
+  for (let copy = 0; copy < 3; copy++) node.get('n2', accepted(b(1, 1), 1));
+  expect(node.w).toBe(0);
+  node.get('n3', accepted(b(1, 1), 1));
+  expect(node.w).toBe(1);
+});
+
+it('25: promises of acceptors with different prefixes are put together by slot', () => {
+  const node = new Node('n1', { size: 5 });
+  node.campaign();
+  node.sync();
+  node.get('n2', promise(b(1, 1), { chosen: 2, votes: [value(3, 9, 'three'), value(5, 9, 'five')] }));
+  const out = node.get('n3', promise(b(1, 1), { chosen: 0, votes: [value(1, 9, 'one'), value(4, 9, 'four')] }));
+  expect(proposed(out, 'n4')).toEqual(['3:three', '4:four', '5:five', '6:-']);
+});
+
+it('28: an old value that is proposed again ends nobody’s request but its own', () => {
+  const node = new Node('n1');
+  node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'old')]));
+  node.sync();
+  elect(node);
+  node.sync();
+  node.get('n2', accepted(b(2, 1), 1, 2));
+  node.propose(['new']);
+  node.sync();
+  const out = node.get('n2', accepted(b(2, 1), 3));
+  expect(resolves(node.all)).toEqual([`${requestOf('new')} committed`]);
+  expect(handed(out)).toEqual(['3:new']);
+});
+
+it('28: what a deposed leader proposed ends by the value at its slot', () => {
+  const node = settled();
+  node.propose(['mine', 'kept']);
+  const entries = [value(2, b(2, 3), 'other'), value(3, b(2, 3), 'kept')];
+  node.get('n3', accept(b(2, 3), entries));
+  expect(resolves(node.all)).toEqual([]);
+  const out = node.get('n3', { kind: 'commit', ballot: b(2, 3), chosen: 3 });
+  expect([...resolves(out)].sort()).toEqual(
+    [`${requestOf('kept')} committed`, `${requestOf('mine')} none superseded`].sort(),
+  );
+});
+
+it('32: a leader that was cut off learns by a reply that it is behind, and gives way', () => {
+  const node = settled();
+  node.propose(['stale']);
+  const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 3, durable: 3 });
+  const [question] = messages(out, 'catchUp', 'n2');
+  const entries = [value(2, b(2, 3), 'x'), value(3, b(2, 3), 'y')];
+  node.get('n2', { kind: 'catchUpReply', number: question?.number ?? 0, chosen: 3, entries });
+  expect([node.role, node.w]).toEqual(['follower', 3]);
+});
+
+it('33: two leaders’ values compete for one slot, and a notice without the right ballot settles nothing', () => {
+  const node = new Node('n2');
+  node.get('n1', accept(b(1, 1), [value(1, b(1, 1), 'first')]));
+  node.get('n3', accept(b(2, 3), [value(1, b(2, 3), 'second')]));
+  node.get('n1', { kind: 'commit', ballot: b(1, 1), chosen: 1 });
+  expect(node.w).toBe(0);
+  expect(handed(node.get('n3', { kind: 'commit', ballot: b(2, 3), chosen: 1 }))).toEqual(['1:second']);
+});
+
+describe('34: what is lost is sent again', () => {
+  it('a Prepare, to those who have not answered', () => {
+    const node = new Node('n1', { size: 5 });
+    node.campaign();
+    node.sync();
+    node.get('n3', promise(b(1, 1)));
+    expect(sends(node.pass(timingHeartbeat), 'prepare').map(({ to }) => to)).toEqual(['n2', 'n4', 'n5']);
+  });
+
+  it('an Accept, the lowest gap first', () => {
+    const node = settled();
+    node.get('n3', accepted(b(1, 1), 1));
+    for (const text of ['a', 'b', 'c', 'd']) node.propose([text]);
+    node.sync();
+    node.get('n2', accepted(b(1, 1), 2));
+    node.get('n2', accepted(b(1, 1), 4));
+    const out = node.pass(2 * timingHeartbeat);
+    expect(proposed(out, 'n2')).toEqual(['3:b']);
+    expect(proposed(out, 'n3')).toEqual(['3:b', '4:c', '5:d']); // 2 is chosen: it is caught up
+  });
+
+  it('nothing while it is answered', () => {
+    const node = settled();
+    node.get('n3', accepted(b(1, 1), 1));
+    node.propose(['a']);
+    node.sync();
+    for (const peer of ['n2', 'n3']) node.get(peer, accepted(b(1, 1), 2));
+    expect(messages(node.pass(3 * timingHeartbeat), 'accept')).toEqual([]);
+  });
+
+  it('a question for chosen entries goes to the next peer, and is given up after the last', () => {
+    const node = new Node('n1');
+    node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), chosen: 3, round: 0 });
+    expect(node.state.catchingUp?.peer).toBe('n2');
+    const out = node.pass(2 * timingHeartbeat);
+    expect(sends(out, 'catchUp').map(({ to }) => to)).toEqual(['n3']);
+    node.pass(2 * timingHeartbeat);
+    expect(node.state.catchingUp).toBeNull();
+    node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), chosen: 3, round: 0 });
+    expect(node.state.catchingUp?.peer).toBe('n2');
+  });
+
+  it('to a peer that was unreachable everything, once it answers', () => {
+    const node = settled();
+    node.get('n3', accepted(b(1, 1), 1));
+    node.step({ kind: 'unreachable', now: node.now, peer: 'n2' });
+    expect(proposed(node.propose(['a', 'b']), 'n2')).toEqual([]);
+    node.sync();
+    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 1, durable: 1 });
+    expect(proposed(out, 'n2')).toEqual(['2:a', '3:b']);
+    node.step({ kind: 'unreachable', now: node.now, peer: 'n2' });
+    expect(proposed(node.pass(timingHeartbeat), 'n2')).toEqual(['2:a', '3:b']);
+  });
+
+  it('a window full of what was chosen long ago lets go of it (found by random schedules)', () => {
+    const node = settled({ limits: { inflightMessages: 2 } });
+    node.get('n3', accepted(b(1, 1), 1));
+    node.propose(['a']);
+    node.propose(['b']);
+    node.sync();
+    node.get('n3', accepted(b(1, 1), 2, 3)); // n2 never answers these two
+    expect(node.w).toBe(3);
+    expect(proposed(node.propose(['c']), 'n2')).toEqual([]);
+    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 3, durable: 0 });
+    expect(proposed(out, 'n2')).toEqual(['4:c']);
+  });
+});
+
+describe('proofs of broken safety are recognised on receipt, and nothing else throws', () => {
+  it('two values for one slot and ballot, in an Accept', () => {
+    const node = new Node('n1');
+    node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
+    expect(() => node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'y')]))).toThrow('two values for one slot and ballot');
+    node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 1 });
+    expect(() => node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'y')]))).toThrow('two values for one slot and ballot');
+  });
+
+  it('two values for one slot and ballot, in two promises', () => {
+    const node = new Node('n1', { size: 5 });
+    node.campaign();
+    node.sync();
+    node.get('n2', promise(b(1, 1), { votes: [value(1, 9, 'x')] }));
+    const other = promise(b(1, 1), { votes: [value(1, 9, 'y')] });
+    expect(() => node.get('n3', other)).toThrow('two values for one slot and ballot');
+  });
+
+  it('another value chosen than before', () => {
+    const node = new Node('n1');
+    node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), chosen: 4, round: 0 });
+    const { number } = node.state.catchingUp as { number: number };
+    const page = [value(1, b(1, 2), 'a'), value(2, b(1, 2), 'b')];
+    node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'a')]));
+    expect(node.w).toBe(1);
+    const wrong = { kind: 'catchUpReply', number, chosen: 4, entries: [value(1, b(1, 3), 'z'), page[1]] } as never;
+    expect(() => node.get('n2', wrong)).toThrow('two values chosen for one slot');
+    node.get('n2', { kind: 'catchUpReply', number, chosen: 4, entries: page });
+    expect(words(node.state.log.chunks.flatMap((chunk) => chunk.entries))).toEqual(['1:a', '2:b']);
+  });
+});

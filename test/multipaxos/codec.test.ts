@@ -1,0 +1,253 @@
+/** Messages as bytes: one form each, pinned by golden files; whatever else is refused, and allocates nothing. */
+
+import fc from 'fast-check';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { Malformed, Reader, Writer } from '../../src/core/bytes.js';
+import type { Entry } from '../../src/core/protocol.js';
+import { MAX_BALLOT, MAX_ROUND, ballotOf, numberOf, roundOf } from '../../src/multipaxos/ballot.js';
+import type { PaxosMessage } from '../../src/multipaxos/index.js';
+import { multipaxosProtocol } from '../../src/multipaxos/index.js';
+
+const { codec } = multipaxosProtocol;
+const GOLDEN = fileURLToPath(new URL('./golden/', import.meta.url));
+
+function encode(message: PaxosMessage): Uint8Array {
+  const bound = codec.sizeOf(message);
+  const writer = new Writer(bound);
+  codec.write(writer, message);
+  expect(writer.size).toBeLessThanOrEqual(bound);
+  return writer.finish();
+}
+
+function decode(bytes: Uint8Array): PaxosMessage {
+  return codec.read(new Reader(bytes));
+}
+
+const slot = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 2 ** 40 }));
+const mark = fc.oneof(fc.nat(300), fc.nat(2 ** 31 - 1));
+const ballot = fc
+  .tuple(fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: MAX_ROUND })), fc.integer({ min: 1, max: 65_535 }))
+  .map(([n, number]) => ballotOf(n, number));
+const number = fc.maxSafeNat();
+const id = fc.record({ origin: number, counter: number, lowest: number });
+const data = fc.uint8Array({ maxLength: 40 });
+const body = fc.oneof(
+  fc.constant({ kind: 'noop' as const, id: null, data: new Uint8Array(0) }),
+  fc.record({ kind: fc.constantFrom('command' as const, 'open' as const), id, data }),
+);
+const bodies = fc.array(body, { minLength: 1, maxLength: 6 });
+const run = fc.tuple(fc.integer({ min: 0, max: 3 }), ballot, bodies);
+/** Ascending, with gaps and changing ballots. */
+const votes = fc.tuple(slot, fc.array(run, { maxLength: 4 })).map(([first, runs]) => {
+  const entries: Entry[] = [];
+  let index = first;
+  for (const [gap, term, contents] of runs) {
+    index += gap;
+    for (const each of contents) entries.push({ ...each, index: index++, term });
+  }
+  return entries;
+});
+const page = fc.tuple(slot, fc.array(fc.tuple(ballot, body), { maxLength: 6 })).map(([first, contents]) => {
+  return contents.map(([term, each], at): Entry => ({ ...each, index: first + at, term }));
+});
+const leader = fc.constantFrom(null, 'a', 'n1', 'x'.repeat(64));
+
+const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
+  fc.record({ kind: fc.constant('prepare' as const), ballot, from: slot }),
+  fc.record({ kind: fc.constant('promise' as const), ballot, from: slot, chosen: mark, next: mark, votes }),
+  fc.record({ kind: fc.constant('nack' as const), ballot, promised: ballot, chosen: mark }),
+  fc.tuple(ballot, mark, slot, bodies).map(([term, chosen, first, contents]) => {
+    const entries = contents.map((each, at): Entry => ({ ...each, index: first + at, term }));
+    return { kind: 'accept' as const, ballot: term, chosen, entries };
+  }),
+  fc.tuple(ballot, mark, fc.nat(50), mark).map(([term, from, more, chosen]) => {
+    return { kind: 'accepted' as const, ballot: term, from, to: from === 0 ? 0 : from + more, chosen };
+  }),
+  fc.record({ kind: fc.constant('heartbeat' as const), ballot, chosen: mark, round: number }),
+  fc.record({ kind: fc.constant('heartbeatReply' as const), ballot, round: number, chosen: mark, durable: mark }),
+  fc.record({ kind: fc.constant('commit' as const), ballot, chosen: mark }),
+  fc.record({ kind: fc.constant('catchUp' as const), number, from: slot }),
+  fc.tuple(number, page, fc.nat(9)).map(([name, entries, more]) => {
+    return { kind: 'catchUpReply' as const, number: name, chosen: (entries[entries.length - 1]?.index ?? 0) + more, entries };
+  }),
+  fc.record({
+    kind: fc.constant('forward' as const),
+    number,
+    proposals: fc.array(
+      fc.record({ kind: fc.constantFrom('command' as const, 'open' as const), id, data, retry: fc.boolean() }),
+      { minLength: 1, maxLength: 5 },
+    ),
+  }),
+  fc.record({ kind: fc.constant('refused' as const), number, reason: fc.constantFrom('notLeader' as const, 'busy' as const), leader }),
+  fc.record({ kind: fc.constant('readIndex' as const), number }),
+  fc.record({ kind: fc.constant('readIndexReply' as const), number, index: mark, ballot, chosen: mark }),
+);
+
+const entry = (index: number, term: number, text: string): Entry => {
+  return { index, term, kind: 'command', id: { origin: 3, counter: 300, lowest: 2 }, data: Buffer.from(text) };
+};
+const empty = (index: number, term: number): Entry => ({ index, term, kind: 'noop', id: null, data: new Uint8Array(0) });
+const B = ballotOf(2, 3);
+
+/** One of each kind, as its golden file holds it. */
+const samples: Readonly<Record<string, PaxosMessage>> = {
+  prepare: { kind: 'prepare', ballot: B, from: 7 },
+  promise: {
+    kind: 'promise', ballot: B, from: 7, chosen: 5, next: 12,
+    votes: [entry(7, ballotOf(1, 1), 'a'), empty(8, ballotOf(1, 1)), entry(9, ballotOf(1, 2), 'b'), empty(11, ballotOf(1, 2))],
+  },
+  nack: { kind: 'nack', ballot: ballotOf(1, 1), promised: B, chosen: 4 },
+  accept: { kind: 'accept', ballot: B, chosen: 6, entries: [entry(7, B, 'hello'), empty(8, B)] },
+  accepted: { kind: 'accepted', ballot: B, from: 7, to: 8, chosen: 6 },
+  heartbeat: { kind: 'heartbeat', ballot: B, chosen: 6, round: 2 },
+  heartbeatReply: { kind: 'heartbeatReply', ballot: B, round: 2, chosen: 6, durable: 5 },
+  commit: { kind: 'commit', ballot: B, chosen: 8 },
+  catchUp: { kind: 'catchUp', number: 2 ** 32 + 1, from: 3 },
+  catchUpReply: { kind: 'catchUpReply', number: 2 ** 32 + 1, chosen: 8, entries: [entry(3, ballotOf(1, 1), 'x'), entry(4, B, 'y')] },
+  forward: {
+    kind: 'forward', number: 2 ** 32 + 2,
+    proposals: [
+      { kind: 'open', id: { origin: 0, counter: 1, lowest: 1 }, data: Buffer.from('o'), retry: false },
+      { kind: 'command', id: { origin: 3, counter: 9, lowest: 8 }, data: Buffer.from('c'), retry: true },
+    ],
+  },
+  refused: { kind: 'refused', number: 2 ** 32 + 2, reason: 'busy', leader: 'n2' },
+  readIndex: { kind: 'readIndex', number: 2 ** 32 + 3 },
+  readIndexReply: { kind: 'readIndexReply', number: 2 ** 32 + 3, index: 9, ballot: B, chosen: 8 },
+};
+
+/** Bytes as numbers, whichever class holds them. */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return [...value];
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, plain(each)]));
+}
+
+describe('golden bytes', () => {
+  it.each(Object.keys(samples))('%s', async (kind) => {
+    const sample = samples[kind] as PaxosMessage;
+    await expect(`${Buffer.from(encode(sample)).toString('hex')}\n`).toMatchFileSnapshot(`${GOLDEN}${kind}.hex`);
+    const bytes = Buffer.from(readFileSync(`${GOLDEN}${kind}.hex`, 'latin1').trim(), 'hex');
+    expect(plain(decode(bytes))).toEqual(plain({ ...sample }));
+  });
+
+  it('of every kind, and no other', () => {
+    expect(readdirSync(GOLDEN).sort()).toEqual(Object.keys(samples).map((kind) => `${kind}.hex`).sort());
+  });
+});
+
+describe('what was written is read', () => {
+  it('any message, in one form', () => {
+    fc.assert(
+      fc.property(message, (each) => {
+        const bytes = encode(each);
+        const read = decode(bytes);
+        expect(plain(read)).toEqual(plain(each));
+        expect(Buffer.from(encode(read))).toEqual(Buffer.from(bytes));
+      }),
+      { numRuns: 1500 },
+    );
+  });
+
+  it('entries are views of one copy, and keep no frame of the transport', () => {
+    const bytes = encode(samples['accept'] as PaxosMessage);
+    const frame = Buffer.alloc(4096); // whose `slice` copies nothing
+    frame.set(bytes, 100);
+    const read = decode(frame.subarray(100, 100 + bytes.length));
+    if (read.kind !== 'accept') throw new Error('an Accept');
+    const [first, second] = read.entries.map(({ data: view }) => view.buffer);
+    expect(first).not.toBe(frame.buffer);
+    expect(first).toBe(second);
+    frame.fill(0);
+    expect(Buffer.from(read.entries[0]?.data ?? []).toString()).toBe('hello');
+  });
+
+  it('a long run of no-ops takes two bytes each', () => {
+    const entries = Array.from({ length: 8192 }, (_, at) => empty(at + 1, B));
+    expect(encode({ kind: 'accept', ballot: B, chosen: 0, entries }).length).toBeLessThan(8192 * 2 + 20);
+  });
+});
+
+describe('what was never written is refused', () => {
+  const refuse = (bytes: readonly number[]): void => expect(() => decode(Uint8Array.from(bytes))).toThrow(Malformed);
+  /** The bytes of a message whose fields are given as varints. */
+  const raw = (kind: number, ...fields: readonly number[]): readonly number[] => {
+    const writer = new Writer();
+    writer.u8(1);
+    writer.u8(kind);
+    for (const field of fields) writer.varint(field);
+    return [...writer.finish()];
+  };
+
+  it.each([
+    ['another version', [2, 1, 5, 5]],
+    ['no kind', raw(0, B, 1)],
+    ['an unknown kind', raw(15, B, 1)],
+    ['a ballot of nobody', raw(1, 3 * 65536, 1)],
+    ['a ballot of no round', raw(1, 5, 1)],
+    ['slot 0 in a Prepare', raw(1, B, 0)],
+    ['slot 0 in a CatchUp', raw(9, 1, 0)],
+    ['slot 0 in an Accept', [...raw(4, B, 0, 0, 1), 0, 0]],
+    ['a slot out of range', raw(1, B, 2 ** 50)],
+    ['a run beyond the last slot', [...raw(4, B, 0, 2 ** 48, 2), 0, 0, 0, 0]],
+    ['an Accept of nothing', raw(4, B, 0, 1, 0)],
+    ['a Forward of nothing', raw(11, 1, 0)],
+    ['a forwarded noop', [...raw(11, 1, 1), 0, 1, 1, 1, 0]],
+    ['an empty run', raw(2, B, 1, 0, 0, 1, 3, B, 0)],
+    ['overlapping runs', [...raw(2, B, 1, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 3, B - 1, 1).slice(2), 0, 0]],
+    ['descending runs', [...raw(2, B, 1, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 1, B - 1, 1).slice(2), 0, 0]],
+    ['a run in two pieces', [...raw(2, B, 1, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 4, B, 1).slice(2), 0, 0]],
+    ['a page with a gap', [...raw(10, 1, 9, 2, 3, B, 1), 0, 0, ...raw(0, 5, B, 1).slice(2), 0, 0]],
+    ['a page beyond what is chosen', [...raw(10, 1, 2, 1, 3, B, 1), 0, 0]],
+    ['a noop with data', [...raw(4, B, 0, 1, 1), 0, 1, 7]],
+    ['an unknown kind of entry', [...raw(4, B, 0, 1, 1), 3, 0]],
+    ['a range that ends before it begins', raw(5, B, 5, 4, 0)],
+    ['a range from nothing to something', raw(5, B, 0, 4, 0)],
+    ['an unknown reason', [...raw(12, 1), 2, 0]],
+    ['a leader that is no replica', [...raw(12, 1), 0, 1, 0x20]],
+    ['bytes after the end', [...raw(1, B, 1), 0]],
+    ['bytes after the entries', [...raw(4, B, 0, 1, 1), 0, 0, 0]],
+  ] as const)('%s', (_, bytes) => refuse(bytes));
+
+  it('while the same without the fault is read', () => {
+    expect(decode(Uint8Array.from([...raw(4, B, 0, 1, 1), 0, 0])).kind).toBe('accept');
+    expect(decode(Uint8Array.from([...raw(2, B, 1, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 4, B - 1, 1).slice(2), 0, 0])).kind).toBe('promise');
+    expect(decode(Uint8Array.from([...raw(10, 1, 4, 1, 3, B, 2), 0, 0, 0, 0])).kind).toBe('catchUpReply');
+    expect([roundOf(MAX_BALLOT), numberOf(MAX_BALLOT)]).toEqual([MAX_ROUND, 65_535]);
+  });
+
+  it('any mutated message, or noise: Malformed or a message, nothing else', () => {
+    const changed = fc.tuple(message, fc.nat(), fc.nat(255), fc.boolean()).map(([each, at, byte, cut]) => {
+      const bytes = Uint8Array.from(encode(each));
+      const place = at % bytes.length;
+      if (cut) return bytes.slice(0, place);
+      bytes[place] = byte;
+      return bytes;
+    });
+    fc.assert(
+      fc.property(fc.oneof(changed, fc.uint8Array({ maxLength: 50 })), (bytes) => {
+        try {
+          expect(Buffer.from(encode(decode(bytes)))).toEqual(Buffer.from(bytes));
+        } catch (error) {
+          if (!(error instanceof Malformed)) throw error;
+        }
+      }),
+      { numRuns: 4000 },
+    );
+  });
+
+  it('counts that the input does not back allocate nothing', () => {
+    const before = process.memoryUsage().heapUsed;
+    for (let turn = 0; turn < 300; turn++) {
+      refuse(raw(4, B, 0, 1, 2 ** 40));
+      refuse(raw(2, B, 1, 0, 0, 2 ** 40));
+      refuse([...raw(2, B, 1, 0, 0, 1, 3, B, 2 ** 40), 0, 0]);
+      refuse(raw(11, 1, 2 ** 40));
+      refuse([...raw(4, B, 0, 1, 1), 1, 1, 1, 1, 255, 255, 255, 255, 15]);
+    }
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(50 * 1024 * 1024);
+  });
+});

@@ -1,0 +1,172 @@
+/** Linearizable reads by ReadIndex (paxos-anchors 2.7). */
+
+import { describe, expect, it } from 'vitest';
+import { accept, accepted, b, elected, messages, Node, promise, resolves, sends, settled, timing, value } from './support.js';
+import type { Outbound } from './support.js';
+
+function ready(outbound: readonly Outbound[]): readonly (readonly number[])[] {
+  return outbound.flatMap((each) => (each.kind === 'readReady' ? [[each.request, each.index]] : []));
+}
+
+function reply(round: number, ballot = b(1, 1), chosen = 1) {
+  return { kind: 'heartbeatReply', ballot, round, chosen, durable: 0 } as const;
+}
+
+describe('the index', () => {
+  it('is W when nothing else was ever voted for', () => {
+    const node = settled();
+    node.propose(['a']);
+    node.sync();
+    node.get('n2', accepted(b(1, 1), 2));
+    node.read(7);
+    expect(ready(node.get('n2', reply(1)))).toEqual([[7, 2]]);
+  });
+
+  it('covers every vote that Phase 1 reported, chosen or not', () => {
+    const node = elected({}, { votes: [value(4, 9, 'x')] });
+    node.read(7);
+    expect(node.w).toBe(0);
+    expect(ready(node.get('n2', reply(1, b(1, 1), 0)))).toEqual([[7, 4]]);
+  });
+
+  it('covers what is chosen elsewhere and not known here (the floor)', () => {
+    const node = elected({}, { chosen: 6 });
+    node.read(7);
+    expect(ready(node.get('n2', reply(1, b(1, 1), 6)))).toEqual([[7, 6]]);
+  });
+
+  it('is fixed when the round begins, after the read arrived', () => {
+    const node = settled();
+    node.read(1);
+    node.propose(['a']);
+    node.sync();
+    node.get('n2', accepted(b(1, 1), 2));
+    node.read(2); // waits for the next round
+    expect(ready(node.get('n3', reply(1)))).toEqual([[1, 1]]);
+    expect(ready(node.get('n3', reply(1)))).toEqual([]);
+    expect(ready(node.get('n3', reply(2)))).toEqual([[2, 2]]);
+  });
+});
+
+describe('the confirmation', () => {
+  it('asks everyone at once, and needs a majority', () => {
+    const node = settled({ size: 5 });
+    node.get('n3', accepted(b(1, 1), 1));
+    const out = node.read(7);
+    expect(sends(out, 'heartbeat').map(({ to, message }) => [to, message.round])).toEqual(
+      ['n2', 'n3', 'n4', 'n5'].map((id) => [id, 1]),
+    );
+    expect(ready(node.get('n2', reply(1)))).toEqual([]);
+    expect(ready(node.get('n2', reply(1)))).toEqual([]); // the same one twice
+    expect(ready(node.get('n4', reply(1)))).toEqual([[7, 1]]);
+  });
+
+  it('an answer to an older round, another ballot, or a round never begun confirms nothing', () => {
+    const node = settled();
+    node.read(7);
+    for (const round of [0, 2, 9]) expect(ready(node.get('n2', reply(round)))).toEqual([]);
+    expect(ready(node.get('n2', reply(1, b(7, 1))))).toEqual([]);
+    expect(ready(node.get('n2', reply(1)))).toEqual([[7, 1]]);
+  });
+
+  it('is repeated with the next heartbeat when it was lost', () => {
+    const node = settled();
+    node.read(7);
+    expect(messages(node.pass(timing.heartbeat), 'heartbeat')[0]?.round).toBe(1);
+  });
+
+  it('an acceptor that has promised more refuses, and the read ends', () => {
+    const node = settled();
+    node.read(7);
+    const out = node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(2, 3), chosen: 0 });
+    expect(resolves(out)).toEqual(['7 none leaderChanged']);
+    expect(ready(node.get('n3', reply(1)))).toEqual([]);
+  });
+
+  it('an acceptor answers a ballot that is not below its promise, and no other', () => {
+    const node = new Node('n2');
+    node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
+    const refused = node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), chosen: 0, round: 1 });
+    expect(messages(refused, 'heartbeatReply')).toEqual([]);
+    expect(messages(refused, 'nack')).toHaveLength(1);
+    const answered = node.get('n1', { kind: 'heartbeat', ballot: b(3, 1), chosen: 0, round: 1 });
+    expect(messages(answered, 'heartbeatReply')[0]).toMatchObject({ ballot: b(3, 1), round: 1 });
+    expect(node.state.promised).toBe(b(3, 1));
+  });
+
+  it('a cluster of one confirms at once', () => {
+    const node = new Node('n1', { size: 1 });
+    node.sync();
+    node.sync();
+    expect(ready(node.read(7))).toEqual([[7, 1]]);
+  });
+});
+
+describe('passed on', () => {
+  it('a follower asks its leader by a number, and adopts W from the answer', () => {
+    const node = new Node('n2');
+    node.get('n1', accept(b(1, 1), [value(1, b(1, 1), 'x')]));
+    const [question] = messages(node.read(7), 'readIndex', 'n1');
+    const number = question?.number ?? 0;
+    const out = node.get('n1', { kind: 'readIndexReply', number, index: 1, ballot: b(1, 1), chosen: 1 });
+    expect(ready(out)).toEqual([[7, 1]]);
+    expect(node.w).toBe(1);
+    expect(ready(node.get('n1', { kind: 'readIndexReply', number, index: 1, ballot: b(1, 1), chosen: 1 }))).toEqual([]);
+  });
+
+  it('a leader answers with the index of its round', () => {
+    const node = settled();
+    expect(messages(node.get('n3', { kind: 'readIndex', number: 55 }), 'heartbeat')).toHaveLength(2);
+    const out = node.get('n2', reply(1));
+    expect(messages(out, 'readIndexReply', 'n3')).toEqual([
+      { kind: 'readIndexReply', number: 55, index: 1, ballot: b(1, 1), chosen: 1 },
+    ]);
+  });
+
+  it('who does not lead refuses and says who does; who stops leading refuses what waits', () => {
+    const node = new Node('n2');
+    node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), chosen: 0, round: 0 });
+    expect(messages(node.get('n3', { kind: 'readIndex', number: 5 }), 'refused')).toEqual([
+      { kind: 'refused', number: 5, reason: 'notLeader', leader: 'n1' },
+    ]);
+    const leader = settled();
+    leader.get('n3', { kind: 'readIndex', number: 6 });
+    const out = leader.get('n2', { kind: 'prepare', ballot: b(2, 2), from: 1 });
+    expect(messages(out, 'refused', 'n3')).toEqual([{ kind: 'refused', number: 6, reason: 'notLeader', leader: null }]);
+  });
+
+  it.each([
+    ['refused', (node: Node, number: number) => node.get('n1', { kind: 'refused', number, reason: 'notLeader', leader: null }), 'notLeader'],
+    ['another leader', (node: Node) => node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), chosen: 0, round: 0 }), 'leaderChanged'],
+    ['a candidate', (node: Node) => node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'leaderChanged'],
+    ['cancelled', (node: Node) => node.step({ kind: 'cancel', now: node.now, requests: [7] }), 'cancelled'],
+    ['its deadline', (node: Node) => node.tick(500), 'deadline'],
+    ['stopped', (node: Node) => node.step({ kind: 'stop', now: node.now }), 'stopped'],
+    ['a failed storage', (node: Node) => node.step({ kind: 'storageFailed', now: node.now, reason: 'EIO' }), 'storageFailed'],
+  ] as const)('ends without effect: %s', (_, end, reason) => {
+    const node = new Node('n2');
+    node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), chosen: 0, round: 0 });
+    const [question] = messages(node.read(7, 500), 'readIndex');
+    expect(resolves(end(node, question?.number ?? 0))).toEqual([`7 none ${reason}`]);
+  });
+});
+
+it.each([
+  ['nobody leads', (node: Node) => node.read(7), 'noLeader', () => new Node('n1')],
+  ['too late', (node: Node) => node.read(7, 0), 'deadline', () => settled()],
+] as const)('ends at once: %s', (_, ask, reason, make) => {
+  expect(resolves(ask(make()))).toEqual([`7 none ${reason}`]);
+});
+
+it('a leader’s own read ends when it stops leading, is cancelled, or has waited too long', () => {
+  const cut = settled();
+  cut.read(7);
+  expect(resolves(cut.pass(2 * timing.electionMax))).toEqual(['7 none leaderChanged']);
+  const late = settled();
+  late.read(7, 100);
+  expect(resolves(late.pass(100))).toEqual(['7 none deadline']);
+  const cancelled = settled();
+  cancelled.read(7);
+  expect(resolves(cancelled.step({ kind: 'cancel', now: 0, requests: [7] }))).toEqual(['7 none cancelled']);
+  expect(messages(cancelled.get('n2', promise(b(1, 1))), 'nack')).toEqual([]);
+});

@@ -1,0 +1,182 @@
+/** Each proposal ends exactly once, on every path (law 5). */
+
+import { describe, expect, it } from 'vitest';
+import type * as core from '../../src/core/protocol.js';
+import type { Outbound } from './support.js';
+import {
+  accept,
+  accepted,
+  b,
+  messages,
+  Node,
+  proposed,
+  requestOf,
+  resolves,
+  sends,
+  settled,
+  timing,
+  value,
+} from './support.js';
+
+function follower(options = {}): Node {
+  const node = new Node('n2', options);
+  node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), chosen: 0, round: 0 });
+  return node;
+}
+
+function forwardOf(out: readonly Outbound[]): number {
+  return messages(out, 'forward', 'n1')[0]?.number ?? 0;
+}
+
+const a = requestOf('a');
+
+describe('at a leader', () => {
+  it('committed when its slot is chosen and handed over', () => {
+    const node = settled();
+    node.propose(['a']);
+    node.sync();
+    expect(resolves(node.get('n3', accepted(b(1, 1), 2)))).toEqual([`${a} committed`]);
+    expect(node.state.attempts).toEqual([]);
+  });
+
+  it('not before it is handed over: the application is slow', () => {
+    const node = settled({ limits: { applyBytes: 49 } });
+    node.applied();
+    node.propose(['a', 'b', 'c']);
+    node.sync();
+    const out = node.get('n2', accepted(b(1, 1), 2, 4));
+    expect(resolves(out)).toEqual([`${a} committed`]);
+    expect(node.state.log.last).toBe(4);
+    expect(resolves(node.applied())).toEqual([`${requestOf('b')} committed`]);
+  });
+
+  it('stays open across stepping down, until its slot is handed over', () => {
+    const node = settled();
+    node.propose(['a']);
+    node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
+    expect(resolves(node.all)).toEqual([]);
+    node.get('n3', accept(b(2, 3), [value(2, b(2, 3), 'a')]));
+    expect(resolves(node.get('n3', { kind: 'commit', ballot: b(2, 3), chosen: 2 }))).toEqual([`${a} committed`]);
+  });
+
+  it('busy beyond the bytes that may be under way', () => {
+    const node = settled({ limits: { uncommittedBytes: 100 } });
+    node.propose(['x'.repeat(60)]);
+    expect(resolves(node.propose(['a']))).toEqual([`${a} none busy`]);
+  });
+
+  it('a retry is found where it stands, and not proposed again', () => {
+    const node = settled();
+    node.propose(['a']);
+    const out = node.propose(['a', 'b'], Infinity, true);
+    expect(proposed(out, 'n2')).toEqual(['3:b']);
+    node.sync();
+    const done = node.get('n2', accepted(b(1, 1), 2, 3));
+    expect(resolves(done)).toEqual([`${a} committed`, `${a} committed`, `${requestOf('b')} committed`]);
+  });
+});
+
+describe('at a follower', () => {
+  it('is passed on in one message, and committed when it is handed over here', () => {
+    const node = follower();
+    const [forward] = sends(node.propose(['a', 'b']), 'forward', 'n1');
+    expect(forward?.message.proposals.map(({ data }) => Buffer.from(data).toString())).toEqual(['a', 'b']);
+    expect(forward?.after).toBe(0);
+    node.get('n1', accept(b(1, 1), [value(1, b(1, 1), 'a'), value(2, b(1, 1), 'b')]));
+    const out = node.get('n1', { kind: 'commit', ballot: b(1, 1), chosen: 2 });
+    expect(resolves(out)).toEqual([`${a} committed`, `${requestOf('b')} committed`]);
+  });
+
+  it.each([
+    ['refused', (node: Node, number: number) => node.get('n1', { kind: 'refused', number, reason: 'busy', leader: 'n1' }), 'busy'],
+    ['another leader', (node: Node) => node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), chosen: 0, round: 0 }), 'leaderChanged'],
+    ['the same leader anew', (node: Node) => node.get('n1', { kind: 'heartbeat', ballot: b(2, 1), chosen: 0, round: 0 }), 'leaderChanged'],
+    ['campaigning itself', (node: Node) => node.campaign(), 'leaderChanged'],
+    ['cancelled', (node: Node) => node.step({ kind: 'cancel', now: node.now, requests: [a] }), 'cancelled'],
+    ['its deadline', (node: Node) => node.tick(500), 'deadline'],
+    ['stopped', (node: Node) => node.step({ kind: 'stop', now: node.now }), 'stopped'],
+    ['a failed storage', (node: Node) => node.step({ kind: 'storageFailed', now: node.now, reason: 'EIO' }), 'storageFailed'],
+  ] as const)('unknown, once it has left: %s', (_, end, reason) => {
+    const node = follower();
+    const number = forwardOf(node.propose(['a'], 500));
+    expect(resolves(end(node, number))).toEqual([`${a} unknown ${reason}`]);
+    expect(node.state.attempts).toEqual([]);
+    if (!node.state.stopped) node.get('n1', { kind: 'refused', number, reason: 'busy', leader: null });
+    expect(resolves(node.all)).toHaveLength(1);
+  });
+
+  it.each([
+    ['nobody leads', () => new Node('n2').propose(['a']), 'noLeader'],
+    ['a candidate', () => {
+      const node = new Node('n2');
+      node.campaign();
+      return node.propose(['a']);
+    }, 'noLeader'],
+    ['too late', () => follower().propose(['a'], 0), 'deadline'],
+  ] as const)('none, when it never left: %s', (_, ask, reason) => {
+    expect(resolves(ask())).toEqual([`${a} none ${reason}`]);
+  });
+});
+
+describe('passed on to a leader', () => {
+  const { id, data } = value(1, 1, 'a');
+  const proposals = [{ kind: 'command' as const, id: id as core.EntryId, data, retry: false }];
+
+  it('is proposed without an answer, and its origin hears at once when it is chosen', () => {
+    const node = settled();
+    const out = node.get('n3', { kind: 'forward', number: 5, proposals });
+    expect(proposed(out, 'n3')).toEqual(['2:a']);
+    expect(messages(out, 'refused')).toEqual([]);
+    node.sync();
+    const done = node.get('n2', accepted(b(1, 1), 2));
+    expect(sends(done, 'commit').map(({ to, message }) => [to, message.chosen])).toEqual([['n3', 2]]);
+    expect(messages(node.get('n3', accepted(b(1, 1), 2)), 'commit')).toEqual([]); // once
+  });
+
+  it('not by a message of its own, when an Accept says it', () => {
+    const node = settled({ alpha: 2 });
+    node.get('n3', accepted(b(1, 1), 1));
+    node.get('n3', { kind: 'forward', number: 5, proposals });
+    node.propose(['b']);
+    node.sync();
+    node.step({ kind: 'unreachable', now: 0, peer: 'n3' });
+    const out = node.get('n3', accepted(b(1, 1), 2, 2, 1)); // chosen, and 3 is sent anew to n3 with it
+    expect(messages(out, 'accept', 'n3')[0]?.chosen).toBe(2);
+    expect(messages(out, 'commit', 'n3')).toEqual([]);
+  });
+
+  it('is refused by its number where nobody leads, or there is no room', () => {
+    const node = new Node('n2');
+    expect(messages(node.get('n3', { kind: 'forward', number: 5, proposals }), 'refused')).toEqual([
+      { kind: 'refused', number: 5, reason: 'notLeader', leader: null },
+    ]);
+    const full = settled({ alpha: 1 });
+    full.propose(['x']);
+    expect(messages(full.get('n3', { kind: 'forward', number: 6, proposals }), 'refused')).toEqual([
+      { kind: 'refused', number: 6, reason: 'busy', leader: 'n1' },
+    ]);
+  });
+
+  it('a retry that stands already is not proposed again; one that does not is', () => {
+    const node = settled();
+    node.propose(['a']);
+    const retry = proposals.map((each) => ({ ...each, retry: true }));
+    expect(proposed(node.get('n3', { kind: 'forward', number: 5, proposals: retry }), 'n3')).toEqual([]);
+    expect(proposed(node.get('n3', { kind: 'forward', number: 6, proposals }), 'n3')).toEqual(['3:a']);
+  });
+});
+
+it('after a stop nothing is said, and no timer is left', () => {
+  for (const kind of ['stop', 'storageFailed'] as const) {
+    const node = settled();
+    node.propose(['a']);
+    node.read(7);
+    node.step({ kind, now: 0, reason: 'EIO' } as core.Inbound<never>);
+    expect(resolves(node.all).length).toBe(2);
+    const { state } = node;
+    node.get('n2', { kind: 'prepare', ballot: b(5, 2), from: 1 });
+    node.step({ kind: 'tick', now: 10 * timing.electionMax });
+    expect(node.state).toBe(state);
+    expect(state.fault).toBe(kind === 'stop' ? null : 'EIO');
+  }
+});

@@ -1,0 +1,172 @@
+/** Law 3 and the timers: silence, pauses of ours, CheckQuorum, heartbeats. */
+
+import { describe, expect, it } from 'vitest';
+import { multipaxosProtocol } from '../../src/multipaxos/index.js';
+import { accepted, b, messages, Node, promise, sends, settled, timing } from './support.js';
+
+const { heartbeat, electionMin, electionMax } = timing;
+
+function beat(node: Node, at: number): void {
+  node.now = at;
+  node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), chosen: 0, round: 0 });
+}
+
+describe('a follower', () => {
+  it('campaigns after a silence within the bounds, and not before', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const node = new Node('n2', { seed });
+      const due = multipaxosProtocol.deadline(node.state);
+      expect(due).toBeGreaterThanOrEqual(electionMin);
+      expect(due).toBeLessThanOrEqual(electionMax);
+      node.tick(due - 1);
+      expect(node.role).toBe('follower');
+      node.tick(due);
+      expect(node.role).toBe('candidate');
+    }
+  });
+
+  it('is not silent for it while it hears the leader', () => {
+    const node = new Node('n2');
+    for (let at = 0; at < 20_000; at += 900) {
+      beat(node, at);
+      node.pass(0);
+    }
+    expect(node.role).toBe('follower');
+  });
+
+  it('takes a very late tick for a pause of its own, once', () => {
+    const node = new Node('n2');
+    beat(node, 0);
+    node.tick(1.3 * electionMax + electionMin);
+    expect(node.role).toBe('follower');
+    node.tick(node.state.silence.deadline + 10 * electionMax);
+    expect(node.role).toBe('candidate');
+  });
+
+  it('and again once the leader was heard', () => {
+    const node = new Node('n2');
+    let now = 0;
+    for (let turn = 0; turn < 20; turn++) {
+      beat(node, now);
+      now += 1.3 * electionMax + electionMin;
+      node.tick(now);
+      expect(node.role).toBe('follower');
+    }
+  });
+
+  it('an early tick changes nothing, and an idle one needs none', () => {
+    const node = new Node('n2');
+    const { state } = node;
+    node.tick(1);
+    expect(node.state).toBe(state);
+  });
+
+  it('a promise to a candidate counts as having heard something', () => {
+    const node = new Node('n2');
+    node.now = 900;
+    node.get('n3', { kind: 'prepare', ballot: b(1, 3), from: 1 });
+    expect(node.state.silence.deadline).toBe(900 + node.state.silence.timeout);
+  });
+});
+
+describe('a candidate', () => {
+  it('campaigns again in a higher ballot', () => {
+    const node = new Node('n2');
+    node.campaign();
+    node.pass(electionMax);
+    expect(node.state.promised).toBe(b(2, 2));
+    expect(node.role).toBe('candidate');
+  });
+
+  it('that is refused waits a fresh silence, then goes above', () => {
+    const node = new Node('n2');
+    node.campaign();
+    node.sync();
+    node.get('n3', { kind: 'nack', ballot: b(1, 2), promised: b(6, 3), chosen: 0 });
+    expect(node.role).toBe('follower');
+    expect(node.state.silence.deadline).toBeGreaterThanOrEqual(node.now + electionMin);
+    node.pass(electionMax);
+    expect(node.state.promised).toBe(b(7, 2));
+  });
+
+  it('no round above the highest: it never campaigns, and nothing breaks', () => {
+    const node = new Node('n2');
+    node.campaign();
+    node.sync();
+    node.get('n3', { kind: 'nack', ballot: b(1, 2), promised: b(2 ** 37 - 1, 3), chosen: 0 });
+    node.pass(5 * electionMax);
+    expect([node.role, node.state.promised]).toEqual(['follower', b(1, 2)]);
+  });
+});
+
+describe('a leader', () => {
+  it('says so at once, and every heartbeat', () => {
+    const node = settled();
+    expect(messages(node.all, 'heartbeat').length).toBe(2);
+    const out = node.pass(3 * heartbeat);
+    expect(sends(out, 'heartbeat').map(({ to }) => to)).toEqual(['n2', 'n3', 'n2', 'n3', 'n2', 'n3']);
+  });
+
+  it('steps down when it has not heard a majority for the largest election timeout (CheckQuorum)', () => {
+    const node = settled({ size: 5 });
+    node.get('n3', accepted(b(1, 1), 1));
+    node.pass(electionMax - 1);
+    expect(node.role).toBe('leader');
+    node.pass(1);
+    expect(node.role).toBe('follower');
+    expect(node.state.role).toMatchObject({ leader: null });
+  });
+
+  it('not while a majority answers, and one peer of five is none', () => {
+    const node = settled({ size: 5 });
+    const answer = (peer: string) => {
+      node.get(peer, { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 0, durable: 0 });
+    };
+    for (let turn = 0; turn < 30; turn++) {
+      node.pass(heartbeat);
+      answer('n2');
+      answer('n4');
+    }
+    expect(node.role).toBe('leader');
+    for (let turn = 0; turn < 30; turn++) {
+      node.pass(heartbeat);
+      answer('n2');
+    }
+    expect(node.role).not.toBe('leader');
+  });
+
+  it('takes a very late tick for a pause of its own, once', () => {
+    const node = settled();
+    node.tick(5 * electionMax);
+    expect(node.role).toBe('leader');
+    expect(messages(node.all, 'heartbeat').length).toBe(4);
+    node.pass(electionMax);
+    expect(node.role).toBe('follower');
+  });
+
+  it('alone has no timer at all', () => {
+    const node = new Node('n1', { size: 1 });
+    node.sync();
+    node.sync();
+    expect(node.role).toBe('leader');
+    expect(multipaxosProtocol.deadline(node.state)).toBe(Infinity);
+  });
+
+  it('after a refusal tries again soon, but lets whoever it was come first', () => {
+    const node = settled();
+    node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(2, 3), chosen: 0 });
+    node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
+    node.pass(electionMin - 1);
+    expect(node.state.promised).toBe(b(2, 3));
+  });
+});
+
+it('asked to campaign, a follower does so without waiting, and a leader stays', () => {
+  const node = new Node('n1');
+  node.campaign();
+  node.sync();
+  node.get('n2', promise(b(1, 1)));
+  const { state } = node;
+  node.campaign();
+  expect(node.state).toBe(state);
+});
