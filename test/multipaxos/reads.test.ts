@@ -41,7 +41,7 @@ describe('the index', () => {
     node.propose(['a']);
     node.sync();
     node.get('n2', accepted(b(1, 1), 2));
-    node.read(2); // waits for the next round
+    expect(messages(node.read(2), 'heartbeat')).toEqual([]); // waits for the next round
     expect(ready(node.get('n3', reply(1)))).toEqual([[1, 1]]);
     expect(ready(node.get('n3', reply(1)))).toEqual([]);
     expect(ready(node.get('n3', reply(2)))).toEqual([[2, 2]]);
@@ -59,6 +59,13 @@ describe('the confirmation', () => {
     expect(ready(node.get('n2', reply(1)))).toEqual([]);
     expect(ready(node.get('n2', reply(1)))).toEqual([]); // the same one twice
     expect(ready(node.get('n4', reply(1)))).toEqual([[7, 1]]);
+  });
+
+  it('of four, two beside the leader', () => {
+    const node = settled({ size: 4 });
+    node.read(7);
+    expect(ready(node.get('n2', reply(1)))).toEqual([]);
+    expect(ready(node.get('n3', reply(1)))).toHaveLength(1);
   });
 
   it('an answer to an older round, another ballot, or a round never begun confirms nothing', () => {

@@ -82,6 +82,29 @@ describe('a restart', () => {
     expect(() => again.step({ kind: 'loaded', now: 0, id: loading, entries: beyond.slice(1, 2) })).toThrow('follows');
   });
 
+  it('serves others from storage what it no longer holds, and nothing above W', () => {
+    const node = new Node('n1', { limits: { tailEntries: 1 } });
+    node.get('n2', accept(b(1, 2), [1, 2, 3, 4].map((slot) => value(slot, b(1, 2), `v${slot}`))));
+    node.get('n2', accept(b(1, 2), [value(5, b(1, 2), 'v5')], 4));
+    node.sync();
+    const again = node.restart();
+    const ask = (number: number): core.Load => {
+      const out = again.get('n3', { kind: 'catchUp', number, from: 2 });
+      return out.find((each): each is core.Load => each.kind === 'load') as core.Load;
+    };
+    const load = ask(1);
+    expect([load.from, load.to]).toEqual([2, 3]);
+    expect(ask(1)).toBeUndefined(); // one load a peer
+    expect(ask(2)).toBeUndefined(); // whose answer is for the newest question
+    const entries = [2, 3].map((slot) => value(slot, b(1, 2), `v${slot}`));
+    const served = again.step({ kind: 'loaded', now: 0, id: load.id, entries });
+    expect(messages(served, 'catchUpReply', 'n3')).toEqual([{ kind: 'catchUpReply', number: 2, chosen: 4, entries }]);
+    const beyond = [2, 3, 4, 5].map((slot) => value(slot, b(1, 2), `v${slot}`));
+    expect(again.step({ kind: 'loaded', now: 0, id: ask(3).id, entries: beyond })).toEqual([]);
+    expect(messages(again.get('n3', { kind: 'catchUp', number: 4, from: 4 }), 'catchUpReply')[0]?.entries).toHaveLength(1);
+    expect(messages(again.get('n3', { kind: 'catchUp', number: 5, from: 9 }), 'catchUpReply')[0]?.entries).toEqual([]);
+  });
+
   it('refuses stores that contradict each other, and a replica that is no member', () => {
     const disk = new Disk(protocol);
     disk.apply(disk.encode([{ kind: 'hard', hard: { term: b(1, 2), vote: null, commit: 3 } }]));

@@ -296,6 +296,15 @@ describe('R11: a slot is chosen when a majority has accepted it', () => {
     expect(node.w).toBe(3);
   });
 
+  it('not because a peer knows something to be chosen there, which may be another value', () => {
+    const node = settled();
+    node.propose(['a', 'b']);
+    node.sync();
+    expect(messages(node.get('n2', accepted(b(1, 1), 0, 0, 3)), 'catchUp', 'n2')).toHaveLength(1);
+    node.get('n3', { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 3, durable: 3 });
+    expect(node.w).toBe(1);
+  });
+
   it('not by acknowledgements of slots that were never proposed', () => {
     const node = settled();
     node.get('n2', accepted(b(1, 1), 2, 9));

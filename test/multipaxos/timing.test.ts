@@ -135,6 +135,15 @@ describe('a leader', () => {
     expect(node.role).not.toBe('leader');
   });
 
+  it('of four needs two beside itself', () => {
+    const node = settled({ size: 4 });
+    for (let turn = 0; turn < 30; turn++) {
+      node.pass(heartbeat);
+      node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 0, durable: 0 });
+    }
+    expect(node.role).not.toBe('leader');
+  });
+
   it('takes a very late tick for a pause of its own, once', () => {
     const node = settled();
     node.tick(5 * electionMax);
