@@ -54,6 +54,8 @@ export abstract class BaseDraft<S extends CommonState, M> {
   private current: S;
   private readonly outbound: Outbound<M>[] = [];
   private ops: PersistOp[] | null = null;
+  /** The persist message stands first in `outbound` already. */
+  private placed = false;
 
   constructor(state: S, now: Milliseconds) {
     this.before = state;
@@ -87,6 +89,9 @@ export abstract class BaseDraft<S extends CommonState, M> {
     if (this.ops === null) {
       this.ops = [];
       this.edit().seq += 1;
+      // It comes first; mostly that is now, and moving the others later costs as much as a small step.
+      this.placed = this.outbound.length === 0;
+      if (this.placed) this.outbound.push({ kind: 'persist', seq: this.current.seq, ops: this.ops });
     }
     this.ops.push(op);
     return this.current.seq;
@@ -147,7 +152,7 @@ export abstract class BaseDraft<S extends CommonState, M> {
   /** The step's result; the draft must not be used afterwards. */
   finish(): Step<S, M> {
     const { outbound, ops } = this;
-    if (ops !== null) outbound.unshift({ kind: 'persist', seq: this.current.seq, ops });
+    if (ops !== null && !this.placed) outbound.unshift({ kind: 'persist', seq: this.current.seq, ops });
     if (this.current !== this.before) {
       this.edit().now = this.now;
       Object.freeze(this.current);

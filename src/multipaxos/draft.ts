@@ -243,6 +243,8 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
 
   /** This peer hears W in this step, with a message that leaves for it anyway. */
   noteHearing(peer: ReplicaId): void {
+    const { role } = this.state;
+    if (role.kind === 'leader' && role.owed.length === 0) return; // nobody will ask
     if (this.hearing === null) this.hearing = [peer];
     else this.hearing.push(peer);
   }

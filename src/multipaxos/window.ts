@@ -97,6 +97,7 @@ export function withVotes(window: Window, entries: readonly Entry[]): Window {
   const from = head.index;
   const to = from + entries.length - 1;
   const run: VoteRun = { from, ballot: head.term, entries };
+  if (window.runs.length === 0) return { runs: [run], bytes: bytesOf(entries) };
   if (from > lastVote(window)) {
     const runs = window.runs.slice();
     pushRun(runs, run);
@@ -188,6 +189,7 @@ export function page(window: Window, from: Index, maxBytes: number): readonly [v
 
 /** The runs at or below `upTo`, the last one cut there. */
 export function runsThrough(window: Window, upTo: Index): readonly VoteRun[] {
+  if (lastVote(window) <= upTo) return window.runs;
   const runs: VoteRun[] = [];
   for (let at = 0; at < window.runs.length; at++) {
     const run = window.runs[at] as VoteRun;
