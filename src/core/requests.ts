@@ -64,8 +64,31 @@ function sameId(a: EntryId | null, b: EntryId): boolean {
   return a === b || (a !== null && a.origin === b.origin && a.counter === b.counter);
 }
 
+/** Finds ids among entries: by counter, since nearly all that are looked for are of one origin. */
+class IdIndex {
+  private readonly origins = new Map<number, Set<number>>();
+
+  constructor(entries: readonly Entry[]) {
+    for (const { id } of entries) {
+      if (id === null) continue;
+      const counters = this.origins.get(id.origin);
+      if (counters === undefined) this.origins.set(id.origin, new Set([id.counter]));
+      else counters.add(id.counter);
+    }
+  }
+
+  has(id: EntryId): boolean {
+    return this.origins.get(id.origin)?.has(id.counter) === true;
+  }
+}
+
 /** What of `attempt` ends when `entries` (consecutive) are committed: positions, and whether they were met. */
-function settleOne(attempt: Attempt, entries: readonly Entry[], endings: Ending[]): Attempt | null {
+function settleOne(
+  attempt: Attempt,
+  entries: readonly Entry[],
+  index: () => IdIndex,
+  endings: Ending[],
+): Attempt | null {
   const from = (entries[0] as Entry).index;
   const to = from + entries.length - 1;
   const { first, ids, requests } = attempt;
@@ -74,12 +97,12 @@ function settleOne(attempt: Attempt, entries: readonly Entry[], endings: Ending[
   const left: number[] = [];
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i] as EntryId;
-    const index = first + i;
-    if (first > 0 && (index < from || index > to)) left.push(i);
+    const at = first + i;
+    if (first > 0 && (at < from || at > to)) left.push(i);
     else if (first > 0) {
-      const met = sameId((entries[index - from] as Entry).id, id);
+      const met = sameId((entries[at - from] as Entry).id, id);
       (met ? committed : lost).push(requests[i] as number);
-    }     else if (entries.some((entry) => sameId(entry.id, id))) committed.push(requests[i] as number);
+    } else if (index().has(id)) committed.push(requests[i] as number);
     else left.push(i);
   }
   if (committed.length > 0) endings.push({ requests: committed, outcome: COMMITTED });
@@ -115,6 +138,8 @@ export function settleCommitted(attempts: Attempts, entries: readonly Entry[]): 
   const left: Attempt[] = [];
   const from = (entries[0] as Entry).index;
   const to = from + entries.length - 1;
+  let known: IdIndex | undefined;
+  const index = (): IdIndex => (known ??= new IdIndex(entries));
   for (const attempt of attempts) {
     if (attempt.first > to || (attempt.first > 0 && attempt.first + attempt.ids.length <= from)) {
       left.push(attempt); // elsewhere in the log
@@ -124,7 +149,7 @@ export function settleCommitted(attempts: Attempts, entries: readonly Entry[]): 
       endings.push({ requests: attempt.requests, outcome: COMMITTED });
       continue;
     }
-    const rest = settleOne(attempt, entries, endings);
+    const rest = settleOne(attempt, entries, index, endings);
     if (rest !== null) left.push(rest);
   }
   return { attempts: left, endings };

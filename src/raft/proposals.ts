@@ -35,7 +35,8 @@ function proposeHere(draft: RaftDraft, { proposals, deadline }: Propose): void {
     draft.resolve(requests, { kind: 'none', reason: 'busy', leader: draft.state.options.id });
     return;
   }
-  const met = proposals.filter((proposal) => proposal.retry && isInLog(draft, proposal));
+  const isKnown = uncommittedIds(draft);
+  const met = proposals.filter((proposal) => proposal.retry && isKnown(proposal));
   const fresh = met.length === 0 ? proposals : proposals.filter((proposal) => !met.includes(proposal));
   const first = draft.state.log.last + 1;
   let { attempts } = draft.state;
@@ -45,14 +46,23 @@ function proposeHere(draft: RaftDraft, { proposals, deadline }: Propose): void {
   appendAll(draft, fresh);
 }
 
-/** Only what may have been sent before is looked for, in the uncommitted tail. */
-function isInLog(draft: RaftDraft, { id }: ForwardedProposal): boolean {
-  const { log, commit } = draft.state;
-  for (let index = log.last; index > commit; index--) {
-    const known = entryAt(log, index)?.id;
-    if (known?.origin === id.origin && known.counter === id.counter) return true;
-  }
-  return false;
+/**
+ * Whether a proposal stands in the uncommitted tail. Only what may have been sent before is looked for; the tail is
+ * gone through once, since after a pause thousands are sent again together.
+ */
+function uncommittedIds(draft: RaftDraft): (proposal: ForwardedProposal) => boolean {
+  let ids: Set<string> | null = null;
+  return ({ id }) => {
+    if (ids === null) {
+      ids = new Set();
+      const { log, commit } = draft.state;
+      for (let index = log.last; index > commit; index--) {
+        const known = entryAt(log, index)?.id;
+        if (known) ids.add(`${known.origin}:${known.counter}`);
+      }
+    }
+    return ids.has(`${id.origin}:${id.counter}`);
+  };
 }
 
 function appendAll(draft: RaftDraft, proposals: readonly ForwardedProposal[]): void {
@@ -78,7 +88,8 @@ export function onForwardProposals(draft: RaftDraft, from: ReplicaId, message: F
     draft.send(from, { kind: 'proposalsRefused', term, number: message.number, reason, leader }, 0, 'control');
     return;
   }
-  const fresh = message.proposals.filter((proposal) => !proposal.retry || !isInLog(draft, proposal));
+  const isKnown = uncommittedIds(draft);
+  const fresh = message.proposals.filter((proposal) => !proposal.retry || !isKnown(proposal));
   if (fresh.length === 0) return;
   const through = draft.state.log.last + fresh.length;
   const known = role.forwarded.filter((each) => each.peer !== from);

@@ -32,7 +32,8 @@ function applyOpen(draft: DriverDraft, table: TableDraft, entry: Entry): void {
   const number = table.open(opening, entry.index);
   const { id, incarnation, boot } = draft.next.options;
   const own = opening.id === id && opening.incarnation === incarnation && opening.boot === boot;
-  if (!own || number === 0) return;
+  // A copy of our `open` that comes after our origin was dropped in this very run: `onApplied` finds out first.
+  if (!own || number === 0 || draft.next.origin !== 0) return;
   draft.next.origin = number;
   draft.next.opening = 0;
 }

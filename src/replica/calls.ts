@@ -15,6 +15,16 @@ import { encodeOpening, type StoredResult } from './request-table.js';
 /** How long a refusal pauses proposals and reads. */
 const REFUSAL_PAUSE: Milliseconds = 20;
 
+/**
+ * What is sent may be lost, and a place in the log of a leader that was deposed may never be filled: an attempt that
+ * takes so many times the longest election timeout is ended, and made again.
+ */
+const ATTEMPT_TIMEOUTS = 2;
+
+function attemptDeadline({ now, options }: DriverState): Milliseconds {
+  return now + ATTEMPT_TIMEOUTS * options.timing.electionMax;
+}
+
 /** In place of the read by which a leader proves after a pause that it still leads: ask again at the next tick. */
 export const PROOF_FAILED = -1;
 
@@ -87,7 +97,7 @@ export function feedCalls(draft: DriverDraft): void {
     const request = draft.freshRequest();
     next.readGroups = [...next.readGroups, { request, index: 0, calls: next.queuedReads }];
     next.queuedReads = [];
-    draft.toCore({ kind: 'read', now: draft.now, request, deadline: Infinity });
+    draft.toCore({ kind: 'read', now: draft.now, request, deadline: attemptDeadline(next) });
   }
 }
 
@@ -99,7 +109,7 @@ function open(draft: DriverDraft): void {
   const data = encodeOpening({ id, incarnation, boot });
   const entryId = { origin: 0, counter: next.opening, lowest: 0 };
   const proposal: Proposal = { request: next.opening, kind: 'open', id: entryId, data, retry: false };
-  draft.toCore({ kind: 'propose', now: draft.now, proposals: [proposal], deadline: Infinity });
+  draft.toCore({ kind: 'propose', now: draft.now, proposals: [proposal], deadline: attemptDeadline(next) });
 }
 
 /** The lowest counter that is still waited for, if any. */
@@ -129,7 +139,7 @@ function propose(draft: DriverDraft): void {
   if (proposals.length === 0) return;
   next.queued = next.queued.slice(proposals.length);
   next.underway = inOrder(next.underway, sent);
-  draft.toCore({ kind: 'propose', now: draft.now, proposals, deadline: Infinity });
+  draft.toCore({ kind: 'propose', now: draft.now, proposals, deadline: attemptDeadline(next) });
 }
 
 /** By counter; almost always the second list simply follows the first. */
@@ -253,7 +263,9 @@ function endCalls(
   };
   next.underway = sweep(next.underway, true);
   next.queued = sweep(next.queued, false);
-  const late: Failure = failure ?? { code: 'ERR_TIMEOUT', outcome: 'none', message: 'the read was not served in time' };
+  // A read never has an effect, whatever ends it.
+  const timeout = { code: 'ERR_TIMEOUT', message: 'the read was not served in time' } as const;
+  const late: Failure = { ...timeout, ...failure, outcome: 'none' };
   draft.fail(next.queuedReads.filter(ends), late);
   next.queuedReads = next.queuedReads.filter((call) => !ends(call));
   if (next.readGroups.some((group) => group.calls.some(ends))) {

@@ -9,11 +9,12 @@
 import type { Cancellable } from './clock.js';
 import { driverOf, type Driver } from './driver.js';
 import type { DriverEffect, DriverEvent, DriverState, Failure, ReplicaEvent, ReplicaStatus } from './driver-state.js';
+import { rethrowApart } from './emitter.js';
 import type { MachineRunner } from './machine-runner.js';
 import type { Opening } from './opening.js';
 import type { AnyMachine, CheckedOptions } from './options.js';
 import type { StoredResult } from './request-table.js';
-import type { StorageOp } from './storage.js';
+import type { StorageOp, StoredEntry } from './storage.js';
 import type { TransportHandler } from './transport.js';
 
 /** Whom the loop tells. */
@@ -34,7 +35,7 @@ export class Host {
   private readonly runner: MachineRunner;
   private readonly audience: Audience;
   private current: DriverState | null = null;
-  private readonly events: DriverEvent[] = [];
+  private events: DriverEvent[] = [];
   /** True while the driver runs, and before it exists. */
   private working = true;
   private stopped = false;
@@ -82,10 +83,15 @@ export class Host {
 
   private work(): void {
     this.working = true;
-    for (let event = this.events.shift(); event !== undefined; event = this.events.shift()) {
-      const [state, effects] = this.driver.step(this.state, event);
-      this.current = state;
-      for (let i = 0; i < effects.length; i++) this.perform(effects[i] as DriverEffect);
+    while (this.events.length > 0) {
+      // A batch at a time: taking from the front of a long array costs its length.
+      const batch = this.events;
+      this.events = [];
+      for (let at = 0; at < batch.length; at++) {
+        const [state, effects] = this.driver.step(this.state, batch[at] as DriverEvent);
+        this.current = state;
+        for (let i = 0; i < effects.length; i++) this.perform(effects[i] as DriverEffect);
+      }
     }
     this.working = false;
     this.arm();
@@ -114,8 +120,7 @@ export class Host {
   private perform(effect: DriverEffect): void {
     switch (effect.kind) {
       case 'send':
-        this.checked.transport.send(effect.to, effect.bytes, effect.lane);
-        return;
+        return this.reach(() => void this.checked.transport.send(effect.to, effect.bytes, effect.lane));
       case 'write':
         return this.write(effect.ops);
       case 'load':
@@ -130,25 +135,47 @@ export class Host {
         return this.audience.serve(effect.calls, effect.index);
       case 'fail':
         return this.audience.fail(effect.calls, effect.failure);
-      case 'peers':
-        return this.checked.transport.setPeers(effect.members.filter((member) => member.id !== this.checked.id));
+      case 'peers': {
+        const others = effect.members.filter((member) => member.id !== this.checked.id);
+        return this.reach(() => this.checked.transport.setPeers(others));
+      }
       case 'event':
         return this.audience.tell(effect.event);
     }
   }
 
+  /** A transport must not throw. One that does has lost a message, and does not stop the loop. */
+  private reach(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      rethrowApart(error);
+    }
+  }
+
   private write(ops: readonly StorageOp[]): void {
-    this.checked.storage.write(ops).then(
-      () => this.dispatch({ kind: 'written' }),
-      (error: Error) => this.dispatch({ kind: 'storageFailed', reason: error.message }),
-    );
+    const written = (): void => this.dispatch({ kind: 'written' });
+    this.stored(() => this.checked.storage.write(ops), written);
   }
 
   private load(id: number, from: number, to: number, maxBytes: number): void {
-    this.checked.storage.read(from, to, maxBytes).then(
-      (entries) => this.dispatch({ kind: 'loaded', id, entries }),
-      (error: Error) => this.dispatch({ kind: 'storageFailed', reason: error.message }),
-    );
+    const loaded = (entries: readonly StoredEntry[]): void => this.dispatch({ kind: 'loaded', id, entries });
+    this.stored(() => this.checked.storage.read(from, to, maxBytes), loaded);
+  }
+
+  /** However a storage fails, by a throw too, the driver hears of it. */
+  private stored<T>(work: () => Promise<T>, then: (value: T) => void): void {
+    const failed = (error: unknown): void => {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.dispatch({ kind: 'storageFailed', reason });
+    };
+    let done: Promise<T>;
+    try {
+      done = work();
+    } catch (error) {
+      return failed(error);
+    }
+    done.then(then, failed);
   }
 
   /** The driver ends every request; transport and storage are closed. */

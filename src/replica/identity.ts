@@ -10,8 +10,9 @@
 import { Malformed, Reader, Writer } from '../core/bytes.js';
 import { readConfiguration, writeConfiguration, type Configuration } from '../core/members.js';
 import type { Milliseconds, ReplicaId } from '../core/protocol.js';
+import { endAll, refusalOf } from './calls.js';
 import type { DriverDraft } from './driver-draft.js';
-import type { DriverState, PeerRecord, Witness } from './driver-state.js';
+import type { DriverState, Failure, PeerRecord, Witness } from './driver-state.js';
 import { sealIdentity, type Address, type IdentityMessage } from './envelope.js';
 
 /** How often those who have not answered are asked again. */
@@ -165,6 +166,7 @@ export function onIdentity(draft: DriverDraft, from: ReplicaId, address: Address
     draft.event({ kind: 'configurationMismatch', peer: from });
   } else {
     draft.next.phase = 'lostIdentity';
+    endAll(draft, refusalOf(draft.next) as Failure);
     draft.event({ kind: 'lostIdentity', peer: from });
   }
 }

@@ -45,6 +45,8 @@ export class MachineRunner {
     try {
       const result: unknown = this.machine.apply(this.codec.decode(entry.data));
       if (isPromise(result)) {
+        // The replica halts for it; that it may reject later is nobody's business any more.
+        if (result instanceof Promise) result.catch(() => undefined);
         return { code: 'ERR_APPLY_ASYNC', reason: `apply returned a promise at index ${entry.index}` };
       }
       return { rejected: false, value: this.keep(result) };

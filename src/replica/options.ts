@@ -11,7 +11,7 @@ import type { ProtocolChoice } from '../core/tuning.js';
 import { systemClock, type Clock } from './clock.js';
 import type { ReplicaEvent } from './driver-state.js';
 import { invalidArgument } from './errors.js';
-import { jsonCodec, type StateMachine, type ValueCodec } from './state-machine.js';
+import { copying, jsonCodec, type StateMachine, type ValueCodec } from './state-machine.js';
 import type { Storage } from './storage.js';
 import type { Transport } from './transport.js';
 
@@ -172,8 +172,8 @@ export function checkOptions<M extends AnyMachine>(options: ReplicaOptions<M>): 
     bootstrap: options.bootstrap ?? false,
     requestTimeout: options.requestTimeout ?? 30_000,
     maxWaiting: options.maxWaiting ?? 16_384,
-    codec: (options.codec ?? jsonCodec()) as ValueCodec<unknown>,
-    resultCodec: (options.resultCodec ?? jsonCodec()) as ValueCodec<unknown>,
+    codec: options.codec === undefined ? jsonCodec() : copying(options.codec),
+    resultCodec: options.resultCodec === undefined ? jsonCodec() : copying(options.resultCodec),
     onEvent: options.onEvent,
     clock: options.clock ?? systemClock(),
     seed: options.seed,

@@ -83,6 +83,11 @@ function checkRequest(options: object, known: readonly string[]): Signal | undef
   return signal;
 }
 
+function undecodable(cause: unknown, index: number): ConsensusError {
+  const message = `the command has taken effect at index ${index}, but its result cannot be decoded: ${String(cause)}`;
+  return new ConsensusError(message, { code: 'ERR_NOT_SERIALIZABLE', outcome: 'unknown', cause });
+}
+
 /** The index that a stale read waits for; `null` for a linearizable read. */
 function staleIndex({ consistency = 'linearizable', minIndex }: ReadOptions): number | null {
   if (consistency !== 'linearizable' && consistency !== 'stale') {
@@ -104,6 +109,7 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
   private readonly readyWaiters = new Set<() => void>();
   private newCommands: (Call & { readonly data: Uint8Array })[] = [];
   private newReads: Call[] = [];
+  private gone: number[] = [];
   private flushing = false;
   private closing: Promise<void> | null = null;
 
@@ -147,16 +153,19 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
 
   private flush(): void {
     this.flushing = false;
-    const { newCommands, newReads } = this;
+    const { newCommands, newReads, gone } = this;
     this.newCommands = [];
     this.newReads = [];
+    this.gone = [];
     if (newCommands.length > 0) this.host.dispatch({ kind: 'propose', commands: newCommands });
     if (newReads.length > 0) this.host.dispatch({ kind: 'read', calls: newReads, minIndex: null });
+    if (gone.length > 0) this.host.dispatch({ kind: 'cancel', calls: gone });
   }
 
+  /** Together: one signal may be that of thousands of callers. */
   private cancel(call: number): void {
-    this.flush();
-    this.host.dispatch({ kind: 'cancel', calls: [call] });
+    this.gone.push(call);
+    this.flushSoon();
   }
 
   private deadline(signal: Signal | undefined): number {
@@ -178,7 +187,12 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) return reject(abortError(signal));
       const settle: Parameters<Callers['add']>[1]['settle'] = (stored, index) => {
-        const value = this.runner.give(stored) as ResultOf<M>;
+        let value: ResultOf<M>;
+        try {
+          value = this.runner.give(stored) as ResultOf<M>;
+        } catch (error) {
+          return reject(undecodable(error, index));
+        }
         if (stored.rejected) reject(new CommandRejected(value));
         else resolve(options.meta === true ? { result: value, index } : value);
       };
@@ -274,7 +288,11 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
     const stopped = this.host.stop();
     this.view.end();
     this.lookReady();
-    await stopped;
+    try {
+      await stopped;
+    } finally {
+      this.lookReady(); // closed from within a callback, the driver heard of it only now
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -310,8 +328,8 @@ async function open<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<R
     replica.host.begin(opening);
     return replica;
   } catch (error) {
-    await transport.stop();
-    await storage.close();
+    // Both are let go of, and what went wrong first is what is told.
+    await Promise.allSettled([transport.stop(), storage.close()]);
     throw error;
   }
 }

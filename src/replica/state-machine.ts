@@ -45,3 +45,18 @@ export function jsonCodec<T = unknown>(): ValueCodec<T> {
     },
   };
 }
+
+/**
+ * A codec whose bytes are nobody else's: what a caller or a machine still holds and writes to would otherwise change
+ * the log behind the replica's back, and each member's in its own way.
+ */
+export function copying(codec: ValueCodec<any>): ValueCodec<unknown> {
+  return {
+    encode(value) {
+      const bytes: unknown = codec.encode(value);
+      if (!(bytes instanceof Uint8Array)) throw new TypeError('the codec gave something else than a Uint8Array');
+      return new Uint8Array(bytes);
+    },
+    decode: (bytes) => codec.decode(new Uint8Array(bytes)) as unknown,
+  };
+}

@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import { createReplica, memoryNetwork, memoryStorage, raft, type Replica, type ReplicaOptions, type Storage } from 'quorate';
+
+const timing = { heartbeat: 30, electionMin: 100, electionMax: 200 };
+
+/** Keeps the very bytes it was given, and gives its own away. */
+class Keeper {
+  readonly kept: Uint8Array[] = [];
+  apply(command: Uint8Array): Uint8Array {
+    this.kept.push(command);
+    return command;
+  }
+  snapshot(): number {
+    return this.kept.length;
+  }
+  restore(): void {}
+}
+
+const bytes = { encode: (value: Uint8Array) => value, decode: (value: Uint8Array) => value };
+
+async function alone(change: Partial<ReplicaOptions<Keeper>> = {}): Promise<Replica<Keeper>> {
+  return createReplica<Keeper>({
+    id: 'a',
+    members: { a: 'a' },
+    bootstrap: true,
+    protocol: raft({ timing }),
+    transport: memoryNetwork().transport(),
+    storage: memoryStorage(),
+    machine: new Keeper(),
+    codec: bytes,
+    resultCodec: bytes,
+    ...change,
+  });
+}
+
+describe('the shell around the driver', () => {
+  it('a result that cannot be decoded fails its caller alone', async () => {
+    let broken = true;
+    const resultCodec = {
+      encode: bytes.encode,
+      decode: (value: Uint8Array) => {
+        if (broken) throw new Error('no such thing');
+        return value;
+      },
+    };
+    const replica = await alone({ resultCodec });
+    const failure = { code: 'ERR_NOT_SERIALIZABLE', outcome: 'unknown', message: expect.stringContaining('no such thing') };
+    await expect(replica.propose(Uint8Array.of(1))).rejects.toMatchObject(failure);
+    broken = false;
+    expect(await replica.propose(Uint8Array.of(2))).toEqual(Uint8Array.of(2));
+    await replica.close();
+  });
+
+  it('bytes are copied on every way through a codec', async () => {
+    const machine = new Keeper();
+    const storage = memoryStorage();
+    const replica = await alone({ machine, storage });
+    const given = Uint8Array.of(1, 2, 3);
+    const proposed = replica.propose(given);
+    given.fill(9);
+    const result = await proposed;
+    expect(result).toEqual(Uint8Array.of(1, 2, 3));
+    result.fill(8);
+    expect(machine.kept[0]).toEqual(Uint8Array.of(1, 2, 3));
+    machine.kept[0]?.fill(7);
+    await replica.close();
+    const again = new Keeper();
+    const second = await alone({ machine: again, storage });
+    await second.ready();
+    expect(await second.read(({ kept }) => kept[0])).toEqual(Uint8Array.of(1, 2, 3));
+    await second.close();
+  });
+
+  it('a codec that gives no bytes fails the proposal at once', async () => {
+    const codec = { encode: () => 'text' as unknown as Uint8Array, decode: bytes.decode };
+    const replica = await alone({ codec });
+    expect(() => replica.propose(Uint8Array.of(1))).toThrow(expect.objectContaining({ code: 'ERR_NOT_SERIALIZABLE' }));
+    await replica.close();
+  });
+
+  it.each([['throws', () => { throw new Error('gone'); }], ['rejects with no error', () => Promise.reject('gone')]])(
+    'a storage that %s halts the replica, and every request ends',
+    async (_, fail) => {
+      const storage: Storage = memoryStorage();
+      const replica = await alone({ storage });
+      await replica.propose(Uint8Array.of(1));
+      storage.write = fail as Storage['write'];
+      await expect(replica.propose(Uint8Array.of(2))).rejects.toMatchObject({ code: 'ERR_STORAGE_FAILED', outcome: 'unknown' });
+      expect(replica.status()).toMatchObject({ phase: 'halted', fault: 'gone' });
+      await replica.close();
+    },
+  );
+
+  it('ready rejects when the replica is closed from within a callback', async () => {
+    const lonely = { members: { a: 'a', b: 'b' }, bootstrap: false };
+    let closed: Promise<void> | undefined;
+    const network = memoryNetwork();
+    const replica = await alone({ ...lonely, transport: network.transport() });
+    const waiting = replica.ready();
+    const read = replica.read(
+      () => {
+        closed = replica.close();
+      },
+      { consistency: 'stale' },
+    );
+    await expect(waiting).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    await read;
+    await closed;
+  });
+
+  it('one signal ends thousands of waits, soon', async () => {
+    const replica = await alone({ members: { a: 'a', b: 'b' }, bootstrap: false });
+    const controller = new AbortController();
+    const waiting = Array.from({ length: 10_000 }, () => replica.propose(Uint8Array.of(1), { signal: controller.signal }));
+    const ended = Promise.allSettled(waiting);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const before = performance.now();
+    controller.abort();
+    for (const each of await ended) expect(each.status).toBe('rejected');
+    expect(performance.now() - before).toBeLessThan(1000);
+    await replica.close();
+  });
+
+  it('a start that fails tells why, though its transport cannot even be stopped', async () => {
+    const storage = memoryStorage();
+    storage.open = () => Promise.reject(new Error('cannot open'));
+    let closed = false;
+    storage.close = async () => void (closed = true);
+    const transport = memoryNetwork().transport();
+    transport.stop = () => Promise.reject(new Error('cannot stop'));
+    await expect(alone({ storage, transport })).rejects.toThrow('cannot open');
+    expect(closed).toBe(true);
+  });
+});
