@@ -1,50 +1,7 @@
 /** Multi-Paxos ("Paxos Made Simple", slot by slot) as a pure function; `multipaxos()` chooses it for a replica. */
 
-import { durableIndex } from '../core/durability.js';
-import { durableRecords } from '../core/durable.js';
-import type { Protocol, Status } from '../core/protocol.js';
 import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
-import { paxosCodec } from './codec.js';
-import type { PaxosMessage } from './messages.js';
-import { chosenOf, leaderOf, type PaxosState } from './state.js';
-import { deadline, init, step } from './step.js';
-import { lastVote } from './window.js';
-
-function status(state: PaxosState): Status {
-  const { role, delivery } = state;
-  const chosen = chosenOf(state);
-  const last = Math.max(chosen, lastVote(state.window));
-  return {
-    id: state.self.id,
-    role: role.kind,
-    term: state.promised,
-    leader: leaderOf(state),
-    commit: chosen,
-    handed: delivery.handed,
-    applied: delivery.applied,
-    last,
-    durable: durableIndex(state.unsynced, last),
-    peers: role.kind === 'leader' ? role.peers.map(({ id, durable, next }) => ({ id, match: durable, next })) : [],
-    fault: state.fault,
-  };
-}
-
-/** The pure core, for those who drive it themselves. */
-export const multipaxosProtocol: Protocol<PaxosState, PaxosMessage> = {
-  name: 'multipaxos',
-  init,
-  step,
-  deadline,
-  status,
-  codec: paxosCodec,
-  durable: {
-    ...durableRecords,
-    // A bounded part of what is chosen, and every vote above it.
-    tailFrom(hard, first, _last, limits) {
-      return Math.max(first, (hard?.commit ?? 0) - limits.tailEntries + 1);
-    },
-  },
-};
+import { multipaxosProtocol } from './protocol.js';
 
 /**
  * Multi-Paxos, with these settings.
@@ -54,7 +11,10 @@ export function multipaxos(tuning: Tuning = {}): ProtocolChoice {
   return choose(multipaxosProtocol, tuning);
 }
 
+export { multipaxosModel } from './model.js';
+export { multipaxosProtocol } from './protocol.js';
 export type { PaxosMessage } from './messages.js';
 export type { PaxosState } from './state.js';
 export { ballotOf, numberOf, roundOf } from './ballot.js';
+export type { PaxosGhost } from './safety.js';
 export { checkState, checkStep } from './invariants.js';

@@ -1,16 +1,20 @@
 /**
- * What always holds. The proofs that safety is already broken, recognised on receipt and thrown (law 4); and checks of
- * a state and of a step for tests and tools (2.11, as far as one replica can see it).
+ * What always holds of one replica. The proofs that safety is already broken, recognised on receipt and thrown (law 4);
+ * and checks of a state and of a step for tests and tools: rules X1 to X9 as far as one replica can see them, R1 to R17
+ * and 2.11 where they are local. They run on every simulated event, so they look at what a step changed and no further.
+ * What needs the whole cluster is in safety.ts.
  */
 
 import { assert, InvariantViolation } from '../core/assert.js';
 import { durableIndex } from '../core/durability.js';
-import { entryAt, termAt, type TermRun } from '../core/log.js';
-import type { Entry, EntryId, Inbound, Index, ReplicaId } from '../core/protocol.js';
-import { numberOf } from './ballot.js';
+import { entryAt, lastTerm, termAt, type Log } from '../core/log.js';
+import type { Member } from '../core/members.js';
+import type { Entry, EntryId, Inbound, ReplicaId } from '../core/protocol.js';
+import { numberOf, type Ballot } from './ballot.js';
 import type { PaxosMessage } from './messages.js';
-import { chosenOf, type Leading, type PaxosState } from './state.js';
-import { voteAt, type VoteRun } from './window.js';
+import type { Progress } from './progress.js';
+import { chosenOf, type Leading, type PaxosState, type Preparing, type Promised } from './state.js';
+import { reach, voteAt } from './window.js';
 
 function sameId(a: EntryId | null, b: EntryId | null): boolean {
   if (a === b) return true;
@@ -32,13 +36,13 @@ export function sameValue(a: Entry, b: Entry): boolean {
 /** @throws InvariantViolation when one slot has two values in one ballot (2.11, 2) */
 export function checkOneValue(ours: Entry, theirs: Entry, from: ReplicaId): void {
   if (ours.term !== theirs.term || sameValue(ours, theirs)) return;
-  throw new InvariantViolation('two values for one slot and ballot', { from, ours, theirs });
+  throw new InvariantViolation('X4 two values for one slot and ballot', { from, ours, theirs });
 }
 
 /** @throws InvariantViolation when a chosen value is not the one that was chosen before (2.11, 1) */
 export function checkChosen(ours: Entry, theirs: Entry, from: ReplicaId): void {
   if (sameValue(ours, theirs)) return;
-  throw new InvariantViolation('two values chosen for one slot', { from, ours, theirs });
+  throw new InvariantViolation('X1 two values chosen for one slot', { from, ours, theirs });
 }
 
 /** What was voted for or chosen at `slot`, as far as it is in memory, must not contradict a proposal of its ballot. */
@@ -48,76 +52,127 @@ export function checkProposal(state: PaxosState, proposal: Entry, from: ReplicaI
   if (ours !== undefined) checkOneValue(ours, proposal, from);
 }
 
-function checkWindow(state: PaxosState): void {
-  let last = chosenOf(state);
-  for (const run of state.window.runs) {
-    assert(run.entries.length > 0 && run.from > last, 'vote runs ascend above W and never overlap');
-    run.entries.forEach((entry, at) => {
-      assert(entry.index === run.from + at && entry.term === run.ballot, 'a vote stands under its slot and ballot');
-    });
-    assert(run.ballot <= state.promised, 'no vote is above the promise (2.11, 5)');
-    last = run.from + run.entries.length - 1;
+function checkWindow({ window, promised, log }: PaxosState): void {
+  let last = log.last;
+  for (const { from, ballot, entries } of window.runs) {
+    const head = entries[0];
+    const tail = entries[entries.length - 1];
+    assert(head !== undefined && from > last, 'R17 votes lie above W, and runs never overlap');
+    last = from + entries.length - 1;
+    const stands = head.index === from && tail?.index === last && head.term === ballot && tail.term === ballot;
+    assert(stands, 'X4 a vote stands under its slot and ballot');
+    assert(ballot <= promised, 'X3 no vote is above the promise');
   }
+}
+
+function checkLog({ log, unsynced, delivery }: PaxosState): void {
+  const { chunks, first, last, runs, tailFrom } = log;
+  assert(tailFrom <= last + 1 && tailFrom >= first, 'X7 the tail is a part of the log');
+  assert(tailFrom - 1 <= durableIndex(unsynced, last), 'X9 nothing leaves memory before it is durable');
+  let next = tailFrom;
+  for (const { from, entries } of chunks) {
+    assert(from === next, 'X7 the tail has no gap');
+    next += entries.length;
+  }
+  assert(next === last + 1, 'X7 the tail reaches W');
+  const newest = entryAt(log, last);
+  assert(newest === undefined || newest.term === lastTerm(log), 'X7 the tail agrees with its ballots');
+  assert((runs[runs.length - 1]?.from ?? 0) <= last, 'X7 no ballot lies beyond W');
+  assert(delivery.applied <= delivery.handed && delivery.handed <= last, 'X7 only what is chosen is handed over');
+}
+
+function checkProgress(peer: Progress, role: Leading): void {
+  assert(peer.match < role.next && peer.next <= role.next, 'R11 nobody accepts what was not proposed');
+  assert(peer.round <= role.reads.round, 'H1 no round is answered that was not begun');
+  let last = peer.match;
+  for (const { from, to } of peer.beyond) {
+    assert(from > last + 1 && from <= to && to < role.next, 'R11 what is accepted beyond a gap is kept apart');
+    last = to;
+  }
+  let bytes = 0;
+  for (const sent of peer.sent) bytes += sent.bytes;
+  assert(bytes === peer.sentBytes, 'B1 the bytes under way add up');
 }
 
 function checkLeading(state: PaxosState, role: Leading): void {
   const { self, promised, window } = state;
   const chosen = chosenOf(state);
   const own = role.ballot === promised && numberOf(role.ballot) === self.number;
-  assert(own, 'a leader has promised its own ballot (R4)');
-  assert(state.hardSeq <= state.durableSeq, 'a leader’s ballot is durable (R5)');
-  assert(role.next > role.floor && role.next > chosen && role.fence > role.floor, 'nothing chosen is proposed (R6)');
-  for (let slot = Math.max(chosen, role.floor) + 1; slot < role.next; slot++) {
-    assert(voteAt(window, slot)?.term === role.ballot, 'what a leader proposed, it has voted for');
-  }
-  assert(chosen < role.floor || role.next <= chosen + self.alpha + 1, 'nothing is proposed beyond W + α (R9)');
+  assert(own, 'R4 a leader has promised its own ballot');
+  assert(state.hardSeq <= state.durableSeq, "R5 a leader's ballot is durable");
+  assert(role.next > role.floor && role.next > chosen && role.fence > role.floor, 'R6 nothing chosen is proposed');
+  const from = Math.max(chosen, role.floor) + 1;
+  const voted = reach(window, from, role.next - 1, role.ballot) === Math.max(role.next, from) - 1;
+  assert(voted, 'R4 what a leader proposed, it has voted for');
+  assert(chosen < role.floor || role.next <= chosen + self.alpha + 1, 'R9 nothing is proposed beyond W + α');
   let carried = role.next - 1;
   for (const { index } of role.carried) {
-    assert(index > carried && index < role.fence, 'what is carried lies ahead, in order');
+    assert(index > carried && index < role.fence, 'R7 what is carried lies ahead, in order');
     carried = index;
   }
-  role.peers.forEach((peer, at) => {
-    assert(peer.id === self.others[at]?.id, 'progress is kept in the order of the others');
-    assert(peer.match < role.next && peer.next <= role.next, 'nobody accepts what was not proposed');
-    let last = peer.match;
-    for (const { from, to } of peer.beyond) {
-      assert(from > last && from <= to && to < role.next, 'what was accepted beyond a gap is kept as apart ranges');
-      last = to;
+  assert(role.peers.length === self.others.length, 'R11 a leader has one view of each member');
+  for (let at = 0; at < role.peers.length; at++) {
+    const peer = role.peers[at] as Progress;
+    assert(peer.id === self.others[at]?.id, 'R11 a leader has one view of each member');
+    checkProgress(peer, role);
+  }
+}
+
+function checkPreparing({ self, promised }: PaxosState, role: Preparing): void {
+  const own = role.ballot === promised && numberOf(role.ballot) === self.number;
+  assert(own, 'R4 a candidate has promised its own ballot');
+  assert(role.promises.length === self.others.length, 'R3 promises are kept in the order of the others');
+  for (const { votes } of role.promises) {
+    for (let at = 0; at < votes.length; at++) {
+      const vote = votes[at] as Entry;
+      assert(vote.term < role.ballot, 'R3 no vote of a promise is in the ballot promised');
+      assert(at === 0 || vote.index > (votes[at - 1] as Entry).index, 'R8 a promise tells each slot once, in order');
     }
-  });
+  }
 }
 
 /** @throws InvariantViolation when a state contradicts itself */
 export function checkState(state: PaxosState): void {
-  const { log, role, delivery, self, unsynced } = state;
-  assert(state.durableSeq <= state.seq && state.hardSeq <= state.seq, 'only what was issued is durable');
-  assert(log.tailFrom <= log.last + 1 && log.tailFrom >= log.first, 'the tail is a part of the log');
-  assert(log.tailFrom - 1 <= durableIndex(unsynced, log.last), 'nothing leaves memory before it is durable');
-  for (let index = log.tailFrom; index <= log.last; index++) {
-    const entry = entryAt(log, index);
-    assert(entry?.index === index && entry.term === termAt(log, index), 'the tail agrees with its terms');
+  const { role, unsynced, seq, durableSeq } = state;
+  assert(durableSeq <= seq && state.hardSeq <= seq, 'X9 only what was issued is durable');
+  for (const run of unsynced) {
+    assert(run.seq > durableSeq && run.seq <= seq && run.from <= run.to, 'X9 what is unsynced is on its way');
   }
-  assert(log.runs.every((run: TermRun) => run.from <= log.last), 'no term lies beyond W');
-  assert(delivery.applied <= delivery.handed && delivery.handed <= log.last, 'only what is chosen is handed over');
-  assert(unsynced.every((run) => run.seq > state.durableSeq && run.seq <= state.seq), 'unsynced runs are on their way');
+  checkLog(state);
   checkWindow(state);
   if (role.kind === 'leader') checkLeading(state, role);
-  if (role.kind !== 'candidate') return;
-  assert(role.ballot === state.promised && numberOf(role.ballot) === self.number, 'a candidate has promised itself');
-  assert(role.promises.length === self.others.length, 'promises are kept in the order of the others');
+  else if (role.kind === 'candidate') checkPreparing(state, role);
 }
 
 /** Same-ballot votes never disappear unless their slot is chosen (2.11, 12). */
 function checkVotesKept(before: PaxosState, after: PaxosState): void {
   const chosen = chosenOf(after);
-  before.window.runs.forEach((run: VoteRun) => {
+  for (const run of before.window.runs) {
+    if (after.window.runs.includes(run)) continue;
     for (const entry of run.entries) {
       if (entry.index <= chosen) continue;
       const now = voteAt(after.window, entry.index);
-      assert(now !== undefined && now.term >= entry.term, 'a vote is replaced by a later ballot’s only');
-      assert(now.term > entry.term || sameValue(now, entry), 'a vote is never changed within its ballot');
+      if (now === entry) continue;
+      assert(now !== undefined && now.term >= entry.term, "X6 a vote is replaced by a later ballot's only");
+      assert(now.term > entry.term || sameValue(now, entry), 'X4 a vote is never changed within its ballot');
     }
-  });
+  }
+}
+
+/** New votes are in the ballot promised (X6), within α of W (R9), and made by an Accept or by a leader itself. */
+function checkVotesMade(before: PaxosState, after: PaxosState, message: Inbound<PaxosMessage> | undefined): void {
+  const highest = chosenOf(after) + after.self.alpha;
+  const leads = after.role.kind === 'leader';
+  const accepts = message === undefined || (message.kind === 'receive' && message.message.kind === 'accept');
+  for (const run of after.window.runs) {
+    if (before.window.runs.includes(run)) continue;
+    for (const entry of run.entries) {
+      if (voteAt(before.window, entry.index) === entry) continue;
+      assert(entry.term === after.promised, 'X6 a new vote is in the ballot promised');
+      assert(entry.index <= highest, 'R9 no vote lies beyond W + α');
+      assert(leads || accepts, 'X6 only an Accept makes a vote');
+    }
+  }
 }
 
 /** What may raise a promise: see messages.ts. A candidate raises its own by campaigning. */
@@ -127,8 +182,91 @@ function mayPromise(message: Inbound<PaxosMessage>): boolean {
   return kind === 'prepare' || kind === 'accept' || kind === 'heartbeat';
 }
 
-function commonIndex(a: PaxosState, b: PaxosState): Index {
-  return Math.min(chosenOf(a), chosenOf(b));
+/** What may raise W: see messages.ts. A leader counts its own vote when that is durable. */
+function mayChoose(message: Inbound<PaxosMessage>): boolean {
+  if (message.kind !== 'receive') return message.kind === 'persisted';
+  switch (message.message.kind) {
+    case 'accepted':
+    case 'accept':
+    case 'heartbeat':
+    case 'commit':
+    case 'readIndexReply':
+    case 'catchUpReply':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** The entries that became chosen, as far as they are still in memory. */
+function newlyChosen(before: Log, after: Log): readonly Entry[] {
+  const entries: Entry[] = [];
+  for (let index = Math.max(before.last + 1, after.tailFrom); index <= after.last; index++) {
+    const entry = entryAt(after, index);
+    assert(entry?.index === index && entry.term === termAt(after, index), 'X7 the tail agrees with its ballots');
+    entries.push(entry);
+  }
+  return entries;
+}
+
+/** W is raised by own votes of the leader's own ballot (R12), or by catching up: never against a leader's own (R13). */
+function checkChosenStep(before: PaxosState, after: PaxosState, message: Inbound<PaxosMessage> | undefined): void {
+  assert(message === undefined || mayChoose(message), 'X1 this message makes nothing chosen');
+  const { role } = after;
+  const learned = message === undefined || (message.kind === 'receive' && message.message.kind === 'catchUpReply');
+  for (const entry of newlyChosen(before.log, after.log)) {
+    if (role.kind === 'leader') {
+      if (entry.index <= role.floor) continue;
+      const own = voteAt(before.window, entry.index);
+      const fits = own?.term === role.ballot && sameValue(own, entry);
+      assert(fits, 'R13 a leader leads on only while what it proposed is what is chosen');
+    } else if (!learned) {
+      const told = entry.term === after.toldBallot && entry.index <= after.told;
+      assert(told, 'R12 the word of a leader is believed of votes in its own ballot only');
+    }
+  }
+}
+
+/** Whether the message is the last page of a promise in this ballot that waits for a page from there on. */
+function completes({ from }: Promised, peer: ReplicaId, ballot: Ballot, message?: Inbound<PaxosMessage>): boolean {
+  if (message?.kind !== 'receive' || message.from !== peer || message.message.kind !== 'promise') return false;
+  return message.message.ballot === ballot && message.message.next === 0 && message.message.from === from;
+}
+
+/** A leader had complete promises of a majority in its own ballot (R3, R8), and proposes above all their W (R6). */
+function checkElected(before: PaxosState, role: Leading, message: Inbound<PaxosMessage> | undefined): void {
+  const was = before.role;
+  const { others } = before.self;
+  assert(was.kind === 'candidate' && was.ballot === role.ballot, 'R3 only a candidate leads, in its ballot');
+  let promises = 1;
+  for (let at = 0; at < was.promises.length; at++) {
+    const promise = was.promises[at] as Promised;
+    if (!promise.complete && !completes(promise, (others[at] as Member).id, role.ballot, message)) continue;
+    promises++;
+    assert(promise.chosen <= role.floor, 'R6 the floor is the highest W of all promises');
+  }
+  // By its own arithmetic: a check must not lean on what it checks.
+  if (message !== undefined) assert(2 * promises > was.promises.length + 1, 'R3 a majority has promised');
+  assert(chosenOf(before) <= role.floor, 'R6 the floor is the highest W of all promises');
+}
+
+/** Whether a message answers another leadership: it says nothing of this one. */
+function isStale(message: Inbound<PaxosMessage> | undefined, { ballot }: Leading): boolean {
+  if (message?.kind !== 'receive') return false;
+  const { kind } = message.message;
+  return (kind === 'accepted' || kind === 'heartbeatReply') && message.message.ballot !== ballot;
+}
+
+/** Within one leadership ballot, floor and fence stand, and nothing that is known of a peer is taken back. */
+function checkLeadStep(was: Leading, role: Leading, message: Inbound<PaxosMessage> | undefined): void {
+  const stands = was.ballot === role.ballot && was.floor === role.floor && was.fence === role.fence;
+  assert(stands && was.next <= role.next, 'R3 one leadership has one ballot, floor and fence');
+  assert(was.reads.round <= role.reads.round, 'H1 rounds are counted upwards');
+  assert(was.peers === role.peers || !isStale(message, was), 'R11 only answers to this leadership count');
+  for (let at = 0; at < role.peers.length; at++) {
+    const [old, now] = [was.peers[at] as Progress, role.peers[at] as Progress];
+    if (old !== now) assert(old.match <= now.match && old.durable <= now.durable, 'R11 what is acknowledged stays so');
+  }
 }
 
 /**
@@ -136,14 +274,24 @@ function commonIndex(a: PaxosState, b: PaxosState): Index {
  * @throws InvariantViolation when a step broke what must hold between two states
  */
 export function checkStep(before: PaxosState, after: PaxosState, message?: Inbound<PaxosMessage>): void {
-  assert(after.promised >= before.promised, 'a promise is never lowered (2.11, 5)');
+  if (before === after) return;
+  assert(after.promised >= before.promised, 'X3 a promise is never lowered');
   const allowed = after.promised === before.promised || message === undefined || mayPromise(message);
-  assert(allowed, 'only Prepare, Accept and Heartbeat promise');
-  assert(chosenOf(after) >= chosenOf(before), 'W never falls (2.11, 10)');
-  assert(after.seq >= before.seq && after.durableSeq >= before.durableSeq, 'the persist lane goes forward');
-  const index = commonIndex(before, after);
-  const old = entryAt(before.log, index);
-  const now = entryAt(after.log, index);
-  assert(old === undefined || now === undefined || old === now, 'a chosen entry is never changed');
-  checkVotesKept(before, after);
+  assert(allowed, 'X3 only Prepare, Accept and Heartbeat promise');
+  assert(after.seq >= before.seq && after.durableSeq >= before.durableSeq, 'X9 the persist lane goes forward');
+  assert(after.delivery.handed >= before.delivery.handed, 'X7 what is handed over is handed over once');
+  if (before.log !== after.log) {
+    assert(chosenOf(after) >= chosenOf(before), 'X1 W never falls (2.11, 10)');
+    const old = entryAt(before.log, chosenOf(before));
+    const now = entryAt(after.log, chosenOf(before));
+    assert(old === undefined || now === undefined || old === now, 'X1 a chosen entry is never changed');
+    if (chosenOf(after) > chosenOf(before)) checkChosenStep(before, after, message);
+  }
+  if (before.window !== after.window) {
+    checkVotesKept(before, after);
+    checkVotesMade(before, after, message);
+  }
+  if (before.role === after.role || after.role.kind !== 'leader') return;
+  if (before.role.kind === 'leader') checkLeadStep(before.role, after.role, message);
+  else checkElected(before, after.role, message);
 }

@@ -143,17 +143,19 @@ function matched(p: Progress, to: Index, durable: Index): Progress {
     match = Math.max(match, (beyond[0] as Range).to);
     beyond = beyond.slice(1);
   }
+  // What was sent to one that does not answer is sent again: counted on, it could fill the window for ever.
+  const sent = p.probing ? NOTHING_SENT : p.sent;
+  let sentBytes = p.probing ? 0 : p.sentBytes;
   let answered = 0;
-  let { sentBytes } = p;
-  for (; answered < p.sent.length && (p.sent[answered] as Sent).to <= match; answered++) {
-    sentBytes -= (p.sent[answered] as Sent).bytes;
+  for (; answered < sent.length && (sent[answered] as Sent).to <= match; answered++) {
+    sentBytes -= (sent[answered] as Sent).bytes;
   }
   return {
     id: p.id,
     match,
     beyond,
     next: p.probing ? match + 1 : Math.max(p.next, match + 1),
-    sent: answered === p.sent.length ? NOTHING_SENT : answered === 0 ? p.sent : p.sent.slice(answered),
+    sent: answered === sent.length ? NOTHING_SENT : answered === 0 ? sent : sent.slice(answered),
     sentBytes,
     probing: false,
     waiting: p.waiting,

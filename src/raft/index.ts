@@ -1,46 +1,7 @@
 /** Raft (Ongaro & Ousterhout 2014) as a pure function; `raft()` chooses it for a replica. */
 
-import { durableIndex } from '../core/durability.js';
-import { durableRecords } from '../core/durable.js';
-import type { Protocol, Status } from '../core/protocol.js';
 import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
-import { raftCodec } from './codec.js';
-import type { RaftMessage } from './messages.js';
-import { leaderOf, type RaftState } from './state.js';
-import { deadline, init, step } from './step.js';
-
-function status(state: RaftState): Status {
-  const { role, log, delivery } = state;
-  const peers = role.kind === 'leader' ? role.peers : [];
-  return {
-    id: state.options.id,
-    role: role.kind,
-    term: state.term,
-    leader: leaderOf(state),
-    commit: state.commit,
-    handed: delivery.handed,
-    applied: delivery.applied,
-    last: log.last,
-    durable: durableIndex(state.unsynced, log.last),
-    peers: peers.map(({ id, match, next }) => ({ id, match, next })),
-    fault: state.fault,
-  };
-}
-
-/** The pure core, for those who drive it themselves. */
-export const raftProtocol: Protocol<RaftState, RaftMessage> = {
-  name: 'raft',
-  init,
-  step,
-  deadline,
-  status,
-  codec: raftCodec,
-  durable: {
-    ...durableRecords,
-    // The log is Figure 2's: any bounded part of its end will do.
-    tailFrom: (_hard, first, last, limits) => Math.max(first, last - limits.tailEntries + 1),
-  },
-};
+import { raftProtocol } from './protocol.js';
 
 /**
  * Raft, with these settings.
@@ -50,6 +11,9 @@ export function raft(tuning: Tuning = {}): ProtocolChoice {
   return choose(raftProtocol, tuning);
 }
 
+export { raftProtocol } from './protocol.js';
+export { raftModel } from './model.js';
 export type { RaftMessage } from './messages.js';
+export type { RaftGhost } from './safety.js';
 export type { RaftState } from './state.js';
 export { checkState, checkStep } from './invariants.js';

@@ -1,41 +1,210 @@
 /**
- * What always holds of one state, and between a state and the one after it (R7–R10, R12, R16, S4). The checks that run
- * in production stand where their evidence arrives: two leaders in a term and a conflict at or below the commit index
- * in `replication.ts`, the laws of the verbs in `draft.ts`.
+ * What always holds of one state, and between a state and the one after it; what needs the whole cluster is in
+ * `safety.ts`. Numbers are those of reliability-anchors, section 2. The checks that run in production stand where their
+ * evidence arrives: two leaders in a term and a conflict at or below the commit index in `replication.ts`, the laws of
+ * the verbs in `draft.ts`.
  */
 
 import { assert } from '../core/assert.js';
-import { durableIndex } from '../core/durability.js';
-import { lastTerm, termAt } from '../core/log.js';
-import type { RaftState } from './state.js';
+import { durableIndex, type UnsyncedRun } from '../core/durability.js';
+import { lastTerm, termAt, type TermRun } from '../core/log.js';
+import type { Inbound, Index, ReplicaId } from '../core/protocol.js';
+import { majority } from '../core/quorum.js';
+import type { AppendEntries, RaftMessage } from './messages.js';
+import type { Candidate, Leader, Peer, RaftState } from './state.js';
 
-/** @throws InvariantViolation naming what does not hold */
-export function checkState(state: RaftState): void {
-  const { log, commit, delivery, role, term, options } = state;
-  assert(commit <= log.last, 'the commit index lies within the log');
-  assert(delivery.applied <= delivery.handed && delivery.handed <= commit, 'applied ≤ handed ≤ commit');
-  assert(lastTerm(log) <= term, 'no entry is of a term to come');
-  assert(log.runs.every((run, at) => at === 0 || run.term > (log.runs[at - 1]?.term ?? 0)), 'terms rise (R12)');
-  assert(log.tailFrom > durableIndex(state.unsynced, log.last) + 1 === false, 'memory holds what is not durable');
-  if (role.kind !== 'leader') return;
-  assert(state.vote === options.id, 'a leader voted for itself');
-  assert(termAt(log, role.fence) === term, 'the fence of a leader is of its term');
-  for (const peer of role.peers) {
-    assert(peer.match < peer.next && peer.next <= log.last + 1, 'match < next ≤ last + 1');
-    const bytes = peer.inflight.reduce((sum, each) => sum + each.bytes, 0);
-    assert(bytes === peer.inflightBytes, 'the bytes under way add up (bug 48)');
+function checkLog({ log, term, unsynced, seq, durableSeq, hardSeq }: RaftState): void {
+  for (let at = 1; at < log.runs.length; at++) {
+    assert((log.runs[at] as TermRun).term > (log.runs[at - 1] as TermRun).term, 'R12 terms rise in the log');
+  }
+  assert(lastTerm(log) <= term, 'R12 no entry is of a term to come');
+  assert(log.tailFrom <= durableIndex(unsynced, log.last) + 1, 'R17 memory holds what is not durable');
+  assert(hardSeq <= seq && durableSeq <= seq, 'R17 no persist is waited for that was not issued');
+  for (let at = 0; at < unsynced.length; at++) {
+    const run = unsynced[at] as UnsyncedRun;
+    assert(run.from <= run.to && run.to <= log.last, 'R17 what is on its way to disk is in the log');
+    assert(termAt(log, run.from) === run.term, 'R17 what is on its way to disk is what is in the log (bug 38)');
+    assert(run.seq > durableSeq && run.seq <= seq, 'R17 what is durable is on its way no more');
+  }
+}
+
+function checkPeer(peer: Peer, { log }: RaftState, round: number): void {
+  assert(peer.match < peer.next && peer.next <= log.last + 1, 'R13 match < next ≤ last + 1');
+  let bytes = 0;
+  let last = peer.match;
+  for (const each of peer.inflight) {
+    assert(each.last > last && each.last < peer.next, 'B1 what is under way lies between match and next');
+    last = each.last;
+    bytes += each.bytes;
+  }
+  assert(bytes === peer.inflightBytes, 'B1 the bytes under way add up (bug 48)');
+  assert(!peer.probing || peer.inflight.length === 0, 'B1 a probe is not pipelined');
+  assert(peer.round <= round, 'H1 no round is confirmed that was not begun');
+}
+
+function checkLeader(state: RaftState, role: Leader): void {
+  const { log, term, commit, options, vote } = state;
+  assert(vote === options.id, 'R9 a leader voted for itself');
+  assert(lastTerm(log) === term && termAt(log, role.fence) === term, "R7 a leader's log ends in its term");
+  assert(role.peers.length === options.others.length, 'R6 a leader has one view of each member');
+  for (let at = 0; at < role.peers.length; at++) {
+    const peer = role.peers[at] as Peer;
+    assert(peer.id === options.others[at], 'R6 a leader has one view of each member');
+    checkPeer(peer, state, role.reads.round);
+  }
+  let bytes = 0;
+  for (const each of role.uncommitted) {
+    assert(each.through > commit, 'B2 what is committed is not counted as uncommitted');
+    bytes += each.bytes;
+  }
+  assert(bytes === role.uncommittedBytes, 'B2 the uncommitted bytes add up');
+  assert(role.reads.begun.length === 0 || commit >= role.fence, 'H1 no round begins before an own entry is committed');
+}
+
+function checkCandidate({ log, term, vote, options }: RaftState, { votes }: Candidate): void {
+  assert(vote === options.id, 'R9 a candidate voted for itself');
+  assert(lastTerm(log) < term, 'R11 no entry is of the term of a candidate');
+  for (let at = 0; at < votes.length; at++) {
+    const voter = votes[at] as ReplicaId;
+    assert(votes.indexOf(voter) === at, 'R1 a vote counts once');
+    assert(voter === options.id || options.others.includes(voter), 'R1 only members vote');
   }
 }
 
 /** @throws InvariantViolation naming what does not hold */
-export function checkStep(before: RaftState, after: RaftState): void {
-  assert(after.term >= before.term, 'terms never fall (R8)');
-  assert(after.commit >= before.commit, 'the commit index never falls (R10)');
-  assert(after.delivery.handed >= before.delivery.handed, 'nothing is handed over twice');
-  assert(after.now >= before.now, 'time never falls');
-  assert(after.log.last >= before.commit, 'committed entries are never dropped (R16)');
+export function checkState(state: RaftState): void {
+  const { log, commit, delivery, role } = state;
+  assert(commit <= log.last, 'S4 the commit index lies within the log');
+  assert(delivery.applied <= delivery.handed && delivery.handed <= commit, 'S4 applied ≤ handed ≤ commit');
+  checkLog(state);
+  if (role.kind === 'leader') checkLeader(state, role);
+  else if (role.kind === 'candidate') checkCandidate(state, role);
+  else {
+    assert(role.leader !== state.options.id, 'R1 a follower does not follow itself');
+    assert(role.matched <= log.last, 'R2 what matched the leader is in the log');
+  }
+  if (!state.stopped) return;
+  assert(role.kind === 'follower' && role.leader === null, 'R8 who has stopped takes no part');
+  assert(state.attempts.length === 0 && state.reads.length === 0, 'L5 who has stopped waits for nothing');
+}
+
+/** What a follower's log may become by an append: Figure 2, AppendEntries RPC, rules 2 to 4. */
+function checkAdopted(before: RaftState, after: RaftState, { prevIndex, prevTerm, entries }: AppendEntries): void {
+  assert(termAt(before.log, prevIndex) === prevTerm, 'R2 entries are adopted behind one that agrees');
+  const end = prevIndex + entries.length;
+  let conflict = false;
+  for (const { index, term } of entries) {
+    const known = termAt(before.log, index);
+    if (known !== undefined && known !== term) conflict = true;
+    assert(termAt(after.log, index) === term, 'R2 what is adopted is what was sent');
+  }
+  const last = conflict ? end : Math.max(before.log.last, end);
+  assert(after.log.last === last, 'R16 a log is cut at a conflict, and only there');
+}
+
+/** Entries of which the log was freed in memory are still of it: only terms and bounds are looked at. */
+function checkLogStep(before: RaftState, after: RaftState, inbound: Inbound<RaftMessage>): void {
+  const [was, is] = [before.log, after.log];
+  if (was.last === is.last && lastTerm(was) === lastTerm(is) && was.runs === is.runs) return;
+  assert(termAt(is, before.commit) === termAt(was, before.commit), 'R16 committed entries are never dropped');
+  if (inbound.kind === 'receive' && inbound.message.kind === 'appendEntries') {
+    return checkAdopted(before, after, inbound.message);
+  }
+  assert(after.role.kind === 'leader', 'R16 only a leader appends what nobody sent');
+  assert(is.last > was.last && termAt(is, was.last) === lastTerm(was), 'R7 a leader only appends');
+  assert(termAt(is, was.last + 1) === after.term, 'R7 a leader appends in its term');
+}
+
+function checkWon(before: RaftState, after: RaftState): void {
+  const { role, term, options } = before;
+  assert(role.kind === 'candidate' && term === after.term, 'R1 a leader was a candidate of that term');
+  // The vote that decided it is no longer written down; it was the only one of its step.
+  assert(role.votes.length + 1 >= majority(options.others.length + 1), 'R1 a leader has votes of a majority');
+}
+
+/** Whom it voted for has a log that is no worse: its last entry decides, and then its length (§5.4.1). */
+function checkVoted(before: RaftState, after: RaftState, inbound: Inbound<RaftMessage>): void {
+  const { vote, options, log } = after;
+  if (vote === null || vote === options.id || (vote === before.vote && after.term === before.term)) return;
+  const asked = inbound.kind === 'receive' && inbound.message.kind === 'requestVote' && inbound.from === vote;
+  assert(asked, 'R9 a vote goes to who asks for it');
+  const { term, lastTerm: theirs, lastIndex } = inbound.message;
+  assert(term === after.term, 'R9 a vote is of the term that it was asked for in');
+  const own = lastTerm(log);
+  assert(theirs > own || (theirs === own && lastIndex >= log.last), 'R3 a vote goes to a log that is no worse');
+}
+
+/** What a leader knows of a peer, it knows from answers of this term to this view. */
+function checkAnswers(was: Leader, is: Leader, inbound: Inbound<RaftMessage>): void {
+  for (let at = 0; at < is.peers.length; at++) {
+    const [old, peer] = [was.peers[at] as Peer, is.peers[at] as Peer];
+    if (old === peer || (old.match === peer.match && old.round === peer.round)) continue;
+    const answer = inbound.kind === 'receive' && inbound.from === peer.id ? inbound.message : null;
+    assert(peer.match >= old.match && peer.round >= old.round, 'R13 a matchIndex never falls');
+    if (peer.match > old.match) {
+      const match: Index = answer?.kind === 'appendAccepted' && answer.session === peer.session ? answer.match : 0;
+      assert(peer.match <= match, 'R13 a matchIndex rises by an answer to this view (bug 55)');
+    }
+    if (peer.round > old.round) {
+      const round = answer?.kind === 'roundConfirmed' && answer.session === peer.session ? answer.round : 0;
+      assert(peer.round <= round, 'H1 a round is confirmed by an answer to this view');
+    }
+  }
+}
+
+/**
+ * A read joins only a round that begins after it; and a round that has gone was confirmed by a majority, ourselves
+ * included, unless its reads had ended.
+ */
+function checkRounds(was: Leader, is: Leader, inbound: Inbound<RaftMessage>): void {
+  if (was.reads === is.reads || inbound.kind === 'tick' || inbound.kind === 'cancel') return;
+  for (const { round, reads } of is.reads.begun) {
+    const old = was.reads.begun.find((each) => each.round === round);
+    assert(old === undefined || old.reads.length === reads.length, 'H1 no read joins a round that had begun (bug 24)');
+  }
+  const left = is.reads.begun[0]?.round ?? is.reads.round + 1;
+  const first = was.reads.begun[0]?.round ?? was.reads.round + 1;
+  if (left === first) return;
+  let confirmed = 1;
+  for (const peer of is.peers) if (peer.round >= left - 1) confirmed++;
+  assert(confirmed >= majority(is.peers.length + 1), 'H1 a round of reads is confirmed by a majority');
+}
+
+function checkCommitStep(after: RaftState): void {
+  const { role, log, commit, term } = after;
+  if (role.kind === 'leader') assert(termAt(log, commit) === term, 'R15 a leader commits by an entry of its own term');
+  else {
+    assert(role.kind === 'follower', 'R6 a candidate learns of no commit');
+    assert(commit <= role.matched, 'R6 a follower commits only what agrees with its leader (m21)');
+  }
+}
+
+/** Answers and requests of an earlier term: but for what is passed on, they change nothing. */
+function isStale(term: number, inbound: Inbound<RaftMessage>): boolean {
+  if (inbound.kind !== 'receive' || inbound.message.term >= term) return false;
+  const { kind } = inbound.message;
+  return !kind.startsWith('forward') && kind !== 'proposalsRefused' && kind !== 'readAnswer';
+}
+
+/** @throws InvariantViolation naming what does not hold */
+export function checkStep(before: RaftState, after: RaftState, inbound: Inbound<RaftMessage>): void {
+  if (before === after) return;
+  assert(!before.stopped, 'R8 who has stopped takes no part');
+  assert(!isStale(before.term, inbound), 'R8 a message of an earlier term changes nothing');
+  assert(after.term >= before.term, 'R8 terms never fall');
+  assert(after.commit >= before.commit, 'R10 the commit index never falls');
+  assert(after.delivery.handed >= before.delivery.handed, 'R10 nothing is handed over twice');
+  assert(after.delivery.applied >= before.delivery.applied, 'R10 nothing is applied twice');
+  assert(after.now >= before.now, 'law 3 time never falls');
   const sameVote = after.term > before.term || before.vote === null || after.vote === before.vote;
-  assert(sameVote, 'one vote a term (R9)');
-  const leads = before.role.kind === 'leader' && after.role.kind === 'leader' && before.term === after.term;
-  if (leads) assert(after.log.last >= before.log.last, 'a leader only appends (R7)');
+  assert(sameVote, 'R9 one vote a term');
+  if (before.vote !== after.vote || before.term !== after.term) checkVoted(before, after, inbound);
+  if (before.log !== after.log) checkLogStep(before, after, inbound);
+  if (before.commit !== after.commit) checkCommitStep(after);
+  if (before.role === after.role || after.role.kind !== 'leader') return;
+  if (before.role.kind !== 'leader' || before.term !== after.term) checkWon(before, after);
+  else {
+    checkAnswers(before.role, after.role, inbound);
+    checkRounds(before.role, after.role, inbound);
+  }
 }

@@ -35,9 +35,10 @@ export class Node {
 
   step(inbound: Untimed<Inbound<RaftMessage>>): Outbound<RaftMessage>[] {
     const before = this.state;
-    const [state, out] = raftProtocol.step(before, { ...inbound, now: this.now } as Inbound<RaftMessage>);
+    const message = { ...inbound, now: this.now } as Inbound<RaftMessage>;
+    const [state, out] = raftProtocol.step(before, message);
     checkState(state);
-    checkStep(before, state);
+    checkStep(before, state, message);
     this.state = state;
     this.out = [...out];
     return this.out;

@@ -1,0 +1,175 @@
+/**
+ * What a protocol hands in so that a rig that does not know it can simulate it, check it exhaustively and tell its
+ * story. All of it is about evidence: nothing here runs in production, where `checkState` and `checkStep` may.
+ */
+
+import type {
+  Entry,
+  HardState,
+  Inbound,
+  Index,
+  Milliseconds,
+  Protocol,
+  ReplicaId,
+  Step,
+} from './protocol.js';
+
+/** A protocol with its invariants, its safety and its words. `Ghost`: what the safety remembers, plain data. */
+export interface Model<State, Message, Ghost> {
+  readonly protocol: Protocol<State, Message>;
+  /** @throws InvariantViolation when a state contradicts itself */
+  checkState(state: State): void;
+  /** @throws InvariantViolation when a step broke what must hold between two states */
+  checkStep(before: State, after: State, inbound: Inbound<Message>): void;
+  readonly safety: Safety<State, Message, Ghost>;
+  /**
+   * Feeds a state into a digest. Two states that behave alike from here on should give the same, or a search never
+   * ends; two that behave differently must not, or it misses what it looks for. `now` is the replica's own clock:
+   * deadlines are given relative to it.
+   */
+  digestState(state: State, now: Milliseconds, digest: Digest): void;
+  digestMessage(message: Message, from: ReplicaId, to: ReplicaId, digest: Digest): void;
+  /** Whether no code branches on the order of replicas' names, so that renaming them changes nothing. */
+  readonly symmetric: boolean;
+  /** A message in a trace: its name and what it says, without sender and receiver. */
+  describeMessage(message: Message): string;
+  /** A replica's role, term and log in a trace, in a few words. */
+  describeState(state: State): string;
+  /** What must have happened somewhere for a search to mean anything. */
+  readonly probes: readonly string[];
+  /** Which of `probes` a step shows. */
+  probe(fact: StepFact<State, Message>, hit: (probe: string) => void): void;
+}
+
+/** A protocol's model where nothing about the protocol is known. */
+export type AnyModel = Model<unknown, unknown, unknown>;
+
+/**
+ * The safety of a whole cluster, as a fold over what happens in it. The ghost is an immutable value: a search keeps
+ * many at once. Every function gives the ghost after, the same reference if nothing changed, or throws
+ * `InvariantViolation` naming the rule.
+ */
+export interface Safety<State, Message, Ghost> {
+  readonly initial: Ghost;
+  /** A core took a step, or started. */
+  step(ghost: Ghost, fact: StepFact<State, Message>, cluster: ClusterView<State>): Ghost;
+  /** A message leaves a replica: whatever it claims must be durable by now. */
+  send(ghost: Ghost, fact: SendFact<Message>, cluster: ClusterView<State>): Ghost;
+  /** What a replica wrote has become durable. */
+  durable(ghost: Ghost, replica: ReplicaId, cluster: ClusterView<State>): Ghost;
+  digest(ghost: Ghost, digest: Digest): void;
+}
+
+export interface StepFact<State, Message> {
+  readonly replica: ReplicaId;
+  /** `null` at a start. */
+  readonly before: State | null;
+  readonly after: State;
+  /** `null` at a start. */
+  readonly inbound: Inbound<Message> | null;
+  readonly outbound: Step<State, Message>[1];
+}
+
+export interface SendFact<Message> {
+  readonly from: ReplicaId;
+  readonly to: ReplicaId;
+  readonly message: Message;
+}
+
+/** A cluster as its safety sees it, from outside and above. */
+export interface ClusterView<State> {
+  /** In the order of the configuration. */
+  readonly replicas: readonly ReplicaView<State>[];
+  /** What was ever handed to a state machine anywhere, from index 1 on without a gap. */
+  readonly committed: CommittedView;
+}
+
+export interface ReplicaView<State> {
+  readonly id: ReplicaId;
+  /** `null` while it is down, or takes no part yet. */
+  readonly state: State | null;
+  readonly disk: DiskView;
+}
+
+/** What a replica would find if it lost power now. */
+export interface DiskView {
+  readonly hard: HardState | null;
+  readonly last: Index;
+  entry(index: Index): Entry | undefined;
+}
+
+export interface CommittedView {
+  readonly last: Index;
+  /** As it was first handed over: in Multi-Paxos the ballot may be that of one learner only. */
+  entry(index: Index): Entry | undefined;
+}
+
+/** Takes in values in an order of the caller's making; equal sequences give equal digests. */
+export interface Digest {
+  /** Any number or truth value. */
+  value(value: number | boolean): void;
+  text(text: string): void;
+  bytes(bytes: Uint8Array): void;
+  /** The name of a replica, or none: kept apart since symmetry renames them. */
+  id(id: ReplicaId | null): void;
+  /**
+   * A number that only says which one of its kind is meant, counted by `owner`: a session, a round, a request, a
+   * persist. Replaced by its rank among those of that kind still referred to anywhere. Give 0 for "none" as `value`.
+   */
+  reference(kind: string, owner: ReplicaId, number: number): void;
+  /** Items in whatever order: needed where replicas may be renamed, since lists stand in the order of names. */
+  unordered?<T>(items: readonly T[], each: (item: T) => void): void;
+}
+
+/** Feeds items into a digest whose order means nothing; as they stand where it does not tell orders apart anyway. */
+export function digestUnordered<T>(digest: Digest, items: readonly T[], each: (item: T) => void): void {
+  if (digest.unordered !== undefined) return digest.unordered(items, each);
+  digest.value(items.length);
+  for (let i = 0; i < items.length; i++) each(items[i] as T);
+}
+
+/** Whether two entries carry the same value, whatever term or ballot they stand in. */
+export function sameValue(a: Entry, b: Entry): boolean {
+  if (a === b) return true;
+  if (a.index !== b.index || a.kind !== b.kind || a.data.length !== b.data.length) return false;
+  if (a.id?.origin !== b.id?.origin || a.id?.counter !== b.id?.counter || a.id?.lowest !== b.id?.lowest) return false;
+  for (let i = 0; i < a.data.length; i++) if (a.data[i] !== b.data[i]) return false;
+  return true;
+}
+
+/** Feeds an entry into a digest. */
+export function digestEntry(entry: Entry, digest: Digest): void {
+  digest.value(entry.index);
+  digest.value(entry.term);
+  digest.text(entry.kind);
+  if (entry.id !== null) {
+    digest.value(entry.id.origin);
+    digest.value(entry.id.counter);
+    digest.value(entry.id.lowest);
+  }
+  digest.bytes(entry.data);
+}
+
+/** An entry in a trace: `10@2`, with what it is unless it is a command. */
+export function describeEntry({ index, term, kind }: Entry): string {
+  return kind === 'command' ? `${index}@${term}` : `${index}@${term}:${kind}`;
+}
+
+/** Entries in a trace: runs of one term and kind are drawn together. */
+export function describeEntries(entries: readonly Entry[]): string {
+  const parts: string[] = [];
+  for (let at = 0; at < entries.length; ) {
+    const first = entries[at] as Entry;
+    let end = at + 1;
+    while (end < entries.length && follows(entries[end] as Entry, entries[end - 1] as Entry)) end++;
+    const last = entries[end - 1] as Entry;
+    const range = end - at === 1 ? first.index : `${first.index}-${last.index}`;
+    parts.push(`${range}@${first.term}${first.kind === 'command' ? '' : `:${first.kind}`}`);
+    at = end;
+  }
+  return `[${parts.join(' ')}]`;
+}
+
+function follows(entry: Entry, before: Entry): boolean {
+  return entry.index === before.index + 1 && entry.term === before.term && entry.kind === before.kind;
+}

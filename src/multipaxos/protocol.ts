@@ -1,0 +1,46 @@
+/** Multi-Paxos behind the contract: its functions, its codecs, and what an operator wants to see. */
+
+import { durableIndex } from '../core/durability.js';
+import { durableRecords } from '../core/durable.js';
+import type { Protocol, Status } from '../core/protocol.js';
+import { paxosCodec } from './codec.js';
+import type { PaxosMessage } from './messages.js';
+import { chosenOf, leaderOf, type PaxosState } from './state.js';
+import { deadline, init, step } from './step.js';
+import { lastVote } from './window.js';
+
+function status(state: PaxosState): Status {
+  const { role, delivery } = state;
+  const chosen = chosenOf(state);
+  const last = Math.max(chosen, lastVote(state.window));
+  return {
+    id: state.self.id,
+    role: role.kind,
+    term: state.promised,
+    leader: leaderOf(state),
+    commit: chosen,
+    handed: delivery.handed,
+    applied: delivery.applied,
+    last,
+    durable: durableIndex(state.unsynced, last),
+    peers: role.kind === 'leader' ? role.peers.map(({ id, durable, next }) => ({ id, match: durable, next })) : [],
+    fault: state.fault,
+  };
+}
+
+/** The pure core, for those who drive it themselves. */
+export const multipaxosProtocol: Protocol<PaxosState, PaxosMessage> = {
+  name: 'multipaxos',
+  init,
+  step,
+  deadline,
+  status,
+  codec: paxosCodec,
+  durable: {
+    ...durableRecords,
+    // A bounded part of what is chosen, and every vote above it.
+    tailFrom(hard, first, _last, limits) {
+      return Math.max(first, (hard?.commit ?? 0) - limits.tailEntries + 1);
+    },
+  },
+};

@@ -1,0 +1,42 @@
+/** Raft's core as the contract asks for it: what `index.ts` gives out and `model.ts` is a model of. */
+
+import { durableIndex } from '../core/durability.js';
+import { durableRecords } from '../core/durable.js';
+import type { Protocol, Status } from '../core/protocol.js';
+import { raftCodec } from './codec.js';
+import type { RaftMessage } from './messages.js';
+import { leaderOf, type RaftState } from './state.js';
+import { deadline, init, step } from './step.js';
+
+function status(state: RaftState): Status {
+  const { role, log, delivery } = state;
+  const peers = role.kind === 'leader' ? role.peers : [];
+  return {
+    id: state.options.id,
+    role: role.kind,
+    term: state.term,
+    leader: leaderOf(state),
+    commit: state.commit,
+    handed: delivery.handed,
+    applied: delivery.applied,
+    last: log.last,
+    durable: durableIndex(state.unsynced, log.last),
+    peers: peers.map(({ id, match, next }) => ({ id, match, next })),
+    fault: state.fault,
+  };
+}
+
+/** The pure core, for those who drive it themselves. */
+export const raftProtocol: Protocol<RaftState, RaftMessage> = {
+  name: 'raft',
+  init,
+  step,
+  deadline,
+  status,
+  codec: raftCodec,
+  durable: {
+    ...durableRecords,
+    // The log is Figure 2's: any bounded part of its end will do.
+    tailFrom: (_hard, first, last, limits) => Math.max(first, last - limits.tailEntries + 1),
+  },
+};

@@ -1,0 +1,141 @@
+/** What one replica can see of the rules: states and steps that are in order but for one thing, and what they break. */
+
+import { describe, expect, it } from 'vitest';
+import { InvariantViolation } from '../../src/core/assert.js';
+import { append } from '../../src/core/log.js';
+import type { Inbound } from '../../src/core/protocol.js';
+import { checkState, checkStep, type PaxosMessage, type PaxosState } from '../../src/multipaxos/index.js';
+import { withVotes } from '../../src/multipaxos/window.js';
+import { accept, accepted, b, elected, Node, promise, value } from './support.js';
+
+function follower(): PaxosState {
+  const node = new Node('n1');
+  node.get('n2', accept(b(2, 2), [value(1, b(2, 2), 'x')]));
+  return node.state;
+}
+
+function candidate(): Node {
+  const node = new Node('n1');
+  node.campaign();
+  node.sync();
+  return node;
+}
+
+type Leader = Extract<PaxosState['role'], { kind: 'leader' }>;
+
+/** A leader that has proposed slots 1 and 2, with parts of its record replaced. */
+function leader(fields: Partial<Leader> = {}): PaxosState {
+  const node = elected();
+  node.propose(['x']);
+  return { ...node.state, role: { ...(node.state.role as Leader), ...fields } };
+}
+
+function firstPeer(fields: Partial<Leader['peers'][0]>): PaxosState {
+  const { peers } = leader().role as Leader;
+  return leader({ peers: peers.map((peer, at) => (at === 0 ? { ...peer, ...fields } : peer)) });
+}
+
+function got(message: PaxosMessage, from = 'n2'): Inbound<PaxosMessage> {
+  return { kind: 'receive', now: 0, from, message };
+}
+
+const tick = { kind: 'tick', now: 0 } as const;
+const { log, window, ...rest } = follower();
+
+const states: readonly (readonly [rule: string, what: string, state: PaxosState])[] = [
+  ['X3', 'a vote above the promise', { ...follower(), promised: b(1, 1) }],
+  ['R17', 'a vote at or below W', { ...rest, window, log: append(log, [value(1, b(2, 2), 'x')]) }],
+  ['X7', 'more handed over than chosen', { ...follower(), delivery: { ...rest.delivery, handed: 1 } }],
+  ['X9', 'a promise durable that was never issued', { ...follower(), durableSeq: rest.seq + 1 }],
+  ['R4', 'a leader of a ballot that it has not promised', leader({ ballot: b(1, 2) })],
+  ['R4', 'a leader that has not voted for what it proposed', leader({ next: 4 })],
+  ['R5', 'a leader whose ballot is not durable', { ...leader(), hardSeq: leader().seq, durableSeq: 0 }],
+  ['R6', 'a leader that proposes below its floor', leader({ floor: 9 })],
+  ['R7', 'something carried that is proposed already', leader({ carried: [value(1, b(1, 1), 'y')] })],
+  ['R11', 'somebody who accepted what was not proposed', firstPeer({ match: 3 })],
+  ['R11', 'ranges that touch', firstPeer({ beyond: [{ from: 1, to: 1 }] })],
+  ['B1', 'bytes under way that do not add up', firstPeer({ sentBytes: 1 })],
+  ['H1', 'a round answered that was not begun', firstPeer({ round: 1 })],
+];
+
+describe('a state that contradicts itself', () => {
+  it.each(states)('%s: %s', (rule, _what, state) => {
+    expect(() => checkState(state)).toThrow(InvariantViolation);
+    expect(() => checkState(state)).toThrow(new RegExp(`^${rule} `));
+  });
+
+  it('stands beside others that do not', () => {
+    for (const state of [follower(), candidate().state, leader()]) expect(() => checkState(state)).not.toThrow();
+  });
+});
+
+/** A candidate of three that has one promise, which reports W = 3. */
+function promisedMuch(): Node {
+  const node = candidate();
+  node.get('n2', promise(node.state.promised, { chosen: 3 }));
+  return node;
+}
+
+const chosen = (state: PaxosState, word: string, ballot: number): PaxosState => ({
+  ...state,
+  log: append(state.log, [value(state.log.last + 1, ballot, word)]),
+  window: { runs: [], bytes: 0 },
+});
+
+type Case = readonly [
+  rule: string,
+  what: string,
+  before: PaxosState,
+  after: PaxosState,
+  inbound: Inbound<PaxosMessage>,
+];
+
+const steps: readonly Case[] = [
+  ['X3', 'a promise is lowered', follower(), { ...follower(), promised: 0 }, tick],
+  ['X3', 'a Nack raises a promise', follower(), { ...follower(), promised: b(9, 1) },
+    got({ kind: 'nack', ballot: 1, promised: b(9, 1), chosen: 0 })],
+  ['X1', 'W falls', chosen(follower(), 'x', b(2, 2)), follower(), tick],
+  ['X1', 'a Nack makes something chosen', follower(), chosen(follower(), 'x', b(2, 2)),
+    got({ kind: 'nack', ballot: 1, promised: b(9, 1), chosen: 1 })],
+  ['X6', 'a vote disappears', follower(), { ...follower(), window: { runs: [], bytes: 0 } }, tick],
+  ['X4', 'a vote changes', follower(), { ...follower(), window: withVotes(window, [value(1, b(2, 2), 'y')]) }, tick],
+  ['X6', 'a vote is made below the promise', follower(),
+    { ...follower(), window: withVotes(window, [value(2, b(1, 1), 'y')]) }, got(accept(b(2, 2), []))],
+  ['X6', 'a Heartbeat makes a vote', follower(),
+    { ...follower(), window: withVotes(window, [value(2, b(2, 2), 'y')]) },
+    got({ kind: 'heartbeat', ballot: b(2, 2), chosen: 0, round: 0 })],
+  ['R9', 'a vote is made too far ahead', follower(),
+    { ...follower(), window: withVotes(window, [value(99, b(2, 2), 'y')]) }, got(accept(b(2, 2), []))],
+  ['R12', 'a vote in another ballot than the leader’s is taken for chosen', follower(),
+    { ...chosen(follower(), 'x', b(2, 2)), toldBallot: b(3, 3), told: 1 },
+    got({ kind: 'commit', ballot: b(3, 3), chosen: 1 })],
+  ['R13', 'a leader leads on after another value than its own was chosen', leader(), chosen(leader(), 'y', b(3, 3)),
+    got({ kind: 'catchUpReply', number: 1, chosen: 1, entries: [] })],
+  ['R3', 'a follower leads at once', new Node('n1').state, { ...leader(), window: { runs: [], bytes: 0 } }, tick],
+  ['R3', 'a candidate leads without a majority', candidate().state, { ...leader(), window: candidate().state.window },
+    got(promise(b(7, 1)))],
+  ['R6', 'a candidate leads below what it was told is chosen', promisedCandidate(),
+    { ...leader(), window: candidate().state.window }, tick],
+  ['R3', 'a leader moves its floor', leader(), leader({ floor: 1 }), tick],
+  ['R11', 'an acknowledgement is taken back', firstPeer({ match: 1 }), leader(), tick],
+  ['R11', 'an answer to another leadership counts', leader(), firstPeer({ match: 1 }), got(accepted(b(9, 1), 1))],
+];
+
+/** Its promise stands, though two of three would make it lead: as if the majority were not counted yet. */
+function promisedCandidate(): PaxosState {
+  const { state } = candidate();
+  if (state.role.kind !== 'candidate') throw new Error('it campaigns');
+  const promises = state.role.promises.map((each, at) => (at === 0 ? { ...each, complete: true, chosen: 3 } : each));
+  return { ...state, role: { ...state.role, promises } };
+}
+
+describe('a step that breaks a rule', () => {
+  it.each(steps)('%s: %s', (rule, _what, before, after, inbound) => {
+    expect(() => checkStep(before, after, inbound)).toThrow(InvariantViolation);
+    expect(() => checkStep(before, after, inbound)).toThrow(new RegExp(`^${rule} `));
+  });
+
+  it('leads above what a promise reports as chosen when all is right', () => {
+    expect(promisedMuch().state.role).toMatchObject({ kind: 'leader', floor: 3, fence: 4 });
+  });
+});
