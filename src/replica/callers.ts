@@ -31,8 +31,26 @@ export function errorOf({ code, outcome, message }: Failure, signal: Signal | un
   return new ConsensusError(message, { code, outcome, retryable: RETRYABLE.has(code), ...cause });
 }
 
+/** Who waits with one signal: it is listened to once, since platforms search all listeners when one is added. */
+interface Group {
+  /** What to do about each when the signal aborts, by number. */
+  readonly waiting: Map<number, (call: number) => void>;
+  readonly listener: () => void;
+}
+
+function newGroup(): Group {
+  const waiting: Group['waiting'] = new Map();
+  return {
+    waiting,
+    listener() {
+      for (const [call, onAbort] of [...waiting]) onAbort(call);
+    },
+  };
+}
+
 export class Callers {
   private readonly waiters = new Map<number, Waiter>();
+  private readonly groups = new Map<Signal, Group>();
   private last = 0;
 
   /** Books a caller. `onAbort` is called with its number when its signal aborts first. */
@@ -43,14 +61,32 @@ export class Callers {
     onAbort: (call: number) => void,
   ): number {
     const call = ++this.last;
-    const abort = (): void => onAbort(call);
-    signal?.addEventListener('abort', abort, { once: true });
+    if (signal !== undefined) this.listen(signal, call, onAbort);
     this.waiters.set(call, {
       ...settlers,
       fail: (failure) => reject(errorOf(failure, signal)),
-      release: () => signal?.removeEventListener('abort', abort),
+      release: () => {
+        if (signal !== undefined) this.unlisten(signal, call);
+      },
     });
     return call;
+  }
+
+  private listen(signal: Signal, call: number, onAbort: (call: number) => void): void {
+    let group = this.groups.get(signal);
+    if (group === undefined) {
+      group = newGroup();
+      this.groups.set(signal, group);
+      signal.addEventListener('abort', group.listener, { once: true });
+    }
+    group.waiting.set(call, onAbort);
+  }
+
+  private unlisten(signal: Signal, call: number): void {
+    const group = this.groups.get(signal);
+    if (group === undefined || !group.waiting.delete(call) || group.waiting.size > 0) return;
+    this.groups.delete(signal);
+    signal.removeEventListener('abort', group.listener);
   }
 
   private take(call: number): Waiter | undefined {

@@ -12,6 +12,9 @@ import type { DriverDraft } from './driver-draft.js';
 import type { Call, Command, DriverState, Failure, ReadGroup } from './driver-state.js';
 import { encodeOpening, type StoredResult } from './request-table.js';
 
+/** What a proposal costs beside its data in a message to the leader, generously. */
+const FORWARD_OVERHEAD = 48;
+
 /** How long a refusal pauses proposals and reads. */
 const REFUSAL_PAUSE: Milliseconds = 20;
 
@@ -27,6 +30,12 @@ function attemptDeadline({ now, options }: DriverState): Milliseconds {
 
 /** In place of the read by which a leader proves after a pause that it still leads: ask again at the next tick. */
 export const PROOF_FAILED = -1;
+
+/**
+ * In place of an opening that the core took for committed: it goes by ids, and the openings of two replicas can have
+ * the same. If ours is not among what is applied then, we open again.
+ */
+const OPENING_MET = -1;
 
 const BUSY: Failure = { code: 'ERR_BUSY', outcome: 'none', message: 'too many requests are waiting on this replica' };
 
@@ -103,7 +112,8 @@ export function feedCalls(draft: DriverDraft): void {
 
 function open(draft: DriverDraft): void {
   const { next } = draft;
-  if (next.opening !== 0) return;
+  const isAnothers = next.opening === OPENING_MET && next.applying === null && next.backlog.length === 0;
+  if (next.opening !== 0 && !isAnothers) return;
   next.opening = draft.freshRequest();
   const { id, incarnation, boot } = next.options;
   const data = encodeOpening({ id, incarnation, boot });
@@ -139,7 +149,23 @@ function propose(draft: DriverDraft): void {
   if (proposals.length === 0) return;
   next.queued = next.queued.slice(proposals.length);
   next.underway = inOrder(next.underway, sent);
-  draft.toCore({ kind: 'propose', now: draft.now, proposals, deadline: attemptDeadline(next) });
+  feed(draft, proposals);
+}
+
+/** In one go to ourselves as leader; in parts of a message's size where they have to travel, or none would arrive. */
+function feed(draft: DriverDraft, proposals: readonly Proposal[]): void {
+  const { next, now } = draft;
+  const most = next.role === 'leader' ? Infinity : next.options.limits.messageBytes;
+  const deadline = attemptDeadline(next);
+  for (let from = 0; from < proposals.length; ) {
+    let bytes = 0;
+    let to = from;
+    do bytes += FORWARD_OVERHEAD + (proposals[to++] as Proposal).data.length;
+    while (to < proposals.length && bytes + FORWARD_OVERHEAD + (proposals[to] as Proposal).data.length <= most);
+    const part = from === 0 && to === proposals.length ? proposals : proposals.slice(from, to);
+    draft.toCore({ kind: 'propose', now, proposals: part, deadline });
+    from = to;
+  }
 }
 
 /** By counter; almost always the second list simply follows the first. */
@@ -152,8 +178,11 @@ function inOrder(a: readonly Command[], b: readonly Command[]): readonly Command
 
 /** The core ended these requests. What is committed is answered where it is applied. */
 export function onResolve(draft: DriverDraft, requests: readonly RequestNumber[], outcome: Outcome): void {
-  if (outcome.kind === 'committed') return;
   const { next } = draft;
+  if (outcome.kind === 'committed') {
+    if (requests.includes(next.opening)) next.opening = OPENING_MET;
+    return;
+  }
   if (outcome.reason !== 'superseded' && outcome.reason !== 'cancelled') {
     next.pausedUntil = Math.max(next.pausedUntil, next.now + REFUSAL_PAUSE);
   }

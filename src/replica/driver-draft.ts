@@ -68,7 +68,8 @@ function copy(s: DriverState): Mutable<DriverState> {
 /** `set` and `hard` become values by key, entries become records; only the last hard state counts. */
 export const HARD_KEY = 'hard';
 
-function storageOps(ops: readonly LaneOp[], durable: DurableCodec): StorageOp[] {
+/** Operations as a storage takes them: bytes, and the newest hard state alone, last. */
+export function storageOps(ops: readonly LaneOp[], durable: DurableCodec): StorageOp[] {
   const result: StorageOp[] = [];
   let hard: Uint8Array | null = null;
   for (const op of ops) {

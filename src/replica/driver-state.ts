@@ -161,7 +161,7 @@ export interface DriverState {
   // Requests.
   /** Our number in the request table; 0 until our `open` is applied. */
   readonly origin: Index;
-  /** The core's name for the `open` under way; 0 for none. */
+  /** The core's name for the `open` under way; 0 for none, see `OPENING_MET`. */
   readonly opening: number;
   readonly nextCounter: number;
   readonly nextRequest: number;

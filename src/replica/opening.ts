@@ -30,19 +30,9 @@ export interface Opening {
   readonly events: readonly ReplicaEvent[];
 }
 
-interface Platform {
-  crypto: { getRandomValues(array: Uint32Array): Uint32Array };
-}
-
-function randomWords(): readonly [number, number] {
-  const words = (globalThis as unknown as Platform).crypto.getRandomValues(new Uint32Array(2));
-  return [words[0] as number, words[1] as number];
-}
-
 /** 48 random bits, never 0. */
-function freshIncarnation(): number {
-  const [high, low] = randomWords();
-  return (high % 65_536) * 2 ** 32 + low || 1;
+function freshIncarnation(random: () => number): number {
+  return (random() % 65_536) * 2 ** 32 + random() || 1;
 }
 
 /** Decodes what storage verified: what still does not decode was written by something else. */
@@ -71,7 +61,7 @@ async function format(checked: CheckedOptions<AnyMachine>): Promise<StoredIdenti
         'disk; remove it after the first start',
     );
   }
-  const incarnation = freshIncarnation();
+  const incarnation = freshIncarnation(checked.random);
   const own = defaultCluster(configuration) + (alone ? `-${incarnation.toString(16)}` : '');
   const cluster = checked.cluster ?? own;
   const identity = { id, incarnation, cluster, protocol: protocol.protocol.name, configuration };
@@ -139,7 +129,7 @@ export async function openData(checked: CheckedOptions<AnyMachine>): Promise<Ope
     digest: configurationDigest(identity.configuration),
     timing: checked.protocol.timing,
     limits: checked.protocol.limits,
-    seed: (checked.seed ?? randomWords()[0]) | 0,
+    seed: (checked.seed ?? checked.random()) | 0,
     now: checked.clock.now(),
     established: opened.values.has(MARK_KEY),
     peers: peers === undefined ? [] : decoded('peer records', () => decodePeers(peers)),

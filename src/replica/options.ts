@@ -50,6 +50,8 @@ export interface ReplicaOptions<M extends AnyMachine> {
   readonly clock?: Clock;
   /** Any 32-bit integer; random by default. Replaced in tests. */
   readonly seed?: number;
+  /** Gives 32 random bits a call, as an integer ≥ 0; the platform's by default. Replaced in tests. */
+  readonly random?: () => number;
 }
 
 /** The options, checked and complete. */
@@ -69,6 +71,15 @@ export interface CheckedOptions<M extends AnyMachine> {
   readonly onEvent: ((event: ReplicaEvent) => void) | undefined;
   readonly clock: Clock;
   readonly seed: number | undefined;
+  readonly random: () => number;
+}
+
+interface Platform {
+  crypto: { getRandomValues(array: Uint32Array): Uint32Array };
+}
+
+function randomWord(): number {
+  return (globalThis as unknown as Platform).crypto.getRandomValues(new Uint32Array(1))[0] as number;
 }
 
 const KNOWN = new Set([
@@ -88,6 +99,7 @@ const KNOWN = new Set([
   'onEvent',
   'clock',
   'seed',
+  'random',
 ]);
 
 function shown(value: unknown): string {
@@ -120,7 +132,7 @@ function checkParts(options: ReplicaOptions<AnyMachine>): void {
 }
 
 function checkScalars(options: ReplicaOptions<AnyMachine>): void {
-  const { cluster, bootstrap, requestTimeout, maxWaiting, seed, onEvent } = options;
+  const { cluster, bootstrap, requestTimeout, maxWaiting, seed, random, onEvent } = options;
   if (cluster !== undefined && (typeof cluster !== 'string' || !/^[\x21-\x7e]{1,128}$/.test(cluster))) {
     throw invalidArgument(`cluster: expected 1 to 128 printable ASCII characters, got ${shown(cluster)}`);
   }
@@ -130,6 +142,7 @@ function checkScalars(options: ReplicaOptions<AnyMachine>): void {
   if (requestTimeout !== undefined) checkNumber('requestTimeout', requestTimeout, 1, 2 ** 31 - 1);
   if (maxWaiting !== undefined) checkNumber('maxWaiting', maxWaiting, 1, 2 ** 24);
   if (seed !== undefined) checkNumber('seed', seed, -(2 ** 31), 2 ** 32 - 1);
+  if (random !== undefined && typeof random !== 'function') throw invalidArgument('random: expected a function');
   if (onEvent !== undefined && typeof onEvent !== 'function') throw invalidArgument('onEvent: expected a function');
 }
 
@@ -177,5 +190,6 @@ export function checkOptions<M extends AnyMachine>(options: ReplicaOptions<M>): 
     onEvent: options.onEvent,
     clock: options.clock ?? systemClock(),
     seed: options.seed,
+    random: options.random ?? randomWord,
   };
 }

@@ -303,12 +303,12 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
 /** What a message costs beside the largest entry, generously. */
 const MESSAGE_OVERHEAD = 1024;
 
-function checkMessageSize(transport: Transport, maxEntryBytes: number): void {
-  const needed = maxEntryBytes + MESSAGE_OVERHEAD;
+function checkMessageSize(transport: Transport, maxEntryBytes: number, messageBytes: number): void {
+  const needed = Math.max(maxEntryBytes, messageBytes) + MESSAGE_OVERHEAD;
   if (transport.maxMessageBytes >= needed) return;
   throw invalidArgument(
-    `transport: expected maxMessageBytes of at least ${needed}, for entries of ${maxEntryBytes} bytes; ` +
-      `it takes ${transport.maxMessageBytes}`,
+    `transport: expected maxMessageBytes of at least ${needed}, for entries of ${maxEntryBytes} bytes ` +
+      `and limits.messageBytes of ${messageBytes}; it takes ${transport.maxMessageBytes}`,
   );
 }
 
@@ -321,15 +321,16 @@ async function open<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<R
     const replica = new HostedReplica(checked, runner);
     const self = configuration.members.find((member) => member.id === id);
     if (self === undefined) throw invalidArgument(`id: ${id} is no member of the stored configuration`);
-    checkMessageSize(transport, configuration.constants.maxEntryBytes);
+    checkMessageSize(transport, configuration.constants.maxEntryBytes, checked.protocol.limits.messageBytes);
     const others = configuration.members.filter((member) => member.id !== id);
     await transport.start({ cluster, id, incarnation }, self, others, replica.host.handler);
     for (const event of opening.events) replica.tell(event);
     replica.host.begin(opening);
     return replica;
   } catch (error) {
-    // Both are let go of, and what went wrong first is what is told.
-    await Promise.allSettled([transport.stop(), storage.close()]);
+    // Both are let go of, and what went wrong first is what is told. A storage in use is that of another replica.
+    const isInUse = error instanceof ConsensusError && error.code === 'ERR_STORAGE_LOCKED';
+    await Promise.allSettled([transport.stop(), isInUse ? undefined : storage.close()]);
     throw error;
   }
 }

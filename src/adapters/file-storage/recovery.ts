@@ -83,9 +83,9 @@ async function syncAncestor(disk: Disk, path: string, own: boolean): Promise<voi
   try {
     await disk.syncDirectory(path);
   } catch (error) {
-    // What we may not even open we have not created.
+    // What we may not even open we have not created; EINVAL says that there is nothing here that a sync could do.
     const { code } = error as { code?: unknown };
-    if (own || (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS')) throw error;
+    if (own || !['EACCES', 'EPERM', 'EROFS', 'EINVAL'].includes(String(code))) throw error;
   }
 }
 
