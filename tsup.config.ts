@@ -16,13 +16,14 @@ function programsIn(folder: string, prefix: string): Record<string, string> {
 }
 
 /**
- * What is run from the repository: `.build/<example>/…`, `.build/bench/…`, and `.build/programs/…` for tests that
+ * What is run from the repository: `.build/<example>/…`, `.build/bench/…`, `.build/deep/…`, and `.build/programs/…` for tests that
  * need a process of their own. The package stays outside, so that they run against what is shipped.
  */
 const programs = {
   ...programsIn('examples', ''),
   ...programsIn('test/bench', 'bench/'),
   ...programsIn('test/programs', 'programs/'),
+  ...programsIn('test/deep', 'deep/'),
 };
 
 export default defineConfig([
@@ -33,6 +34,7 @@ export default defineConfig([
       node: 'src/node.ts',
       'raft/index': 'src/raft/index.ts',
       'multipaxos/index': 'src/multipaxos/index.ts',
+      'testing/index': 'src/testing/index.ts',
     },
     outDir: 'dist',
     format: ['esm', 'cjs'],

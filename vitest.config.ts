@@ -12,6 +12,7 @@ export default defineConfig({
       { find: /^quorate\/node$/, replacement: source('node.ts') },
       { find: /^quorate\/raft$/, replacement: source('raft/index.ts') },
       { find: /^quorate\/multipaxos$/, replacement: source('multipaxos/index.ts') },
+      { find: /^quorate\/testing$/, replacement: source('testing/index.ts') },
     ],
   },
   test: {

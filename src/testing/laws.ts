@@ -1,0 +1,17 @@
+/** Two laws of a core by brute force: equal results (law 1), and values that nobody can edit (law 2). */
+
+/** Whether two values of plain data and byte arrays are equal all the way down. */
+export function sameDeep(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  const keys = Object.keys(a);
+  if (keys.length !== Object.keys(b).length || Array.isArray(a) !== Array.isArray(b)) return false;
+  return keys.every((key) => sameDeep((a as never)[key], (b as never)[key]));
+}
+
+/** Freezes plain data all the way down. Byte arrays cannot be frozen. */
+export function deepFreeze(value: unknown): void {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value)) return;
+  Object.freeze(value);
+  for (const key of Object.keys(value)) deepFreeze((value as never)[key]);
+}

@@ -1,0 +1,262 @@
+/**
+ * The simulator: real drivers and cores over a simulated network, disks and clocks, from a seed. Each seed is one
+ * schedule: a plan (`plan.ts`) and everything that is drawn on its way. A failure comes with the seed, the rule, and
+ * the actions that break it, shrunk.
+ */
+
+import { InvariantViolation } from '../core/assert.js';
+import type { Model } from '../core/model.js';
+import type { Constants } from '../core/members.js';
+import type { Milliseconds, ReplicaId } from '../core/protocol.js';
+import type { Tuning } from '../core/tuning.js';
+import { invalidArgument } from '../replica/errors.js';
+import type { Action } from './actions.js';
+import { Dice } from './dice.js';
+import type { Observer } from './facts.js';
+import type { MachineSpec } from './machine.js';
+import { allAtRest, coreAtWork, durabilityScan, storm } from './phases.js';
+import { checkLinearizable } from './linearizability.js';
+import type { SequentialModel } from './models.js';
+import { FAULT_KINDS, planOf, type FaultKind, type Plan, type Prefix } from './plan.js';
+import { Run, type RunOptions } from './run.js';
+import { formatActions } from './scenario-format.js';
+import { headerOf } from './scenario-header.js';
+import { replay, shrink, type Replayed } from './shrink.js';
+import { historyOf } from './world-history.js';
+import type { WorldOptions } from './world.js';
+
+/** What a workload draws with. */
+export type Random = Pick<Dice, 'unit' | 'between' | 'pick' | 'chance'>;
+
+export interface SimulateOptions<Command = any> {
+  /** `raftModel` of `quorate/raft`, or `multipaxosModel` of `quorate/multipaxos`. */
+  readonly model: Model<any, any, any>;
+  /** The state machine under test; one that counts its commands unless given. */
+  readonly machine?: MachineSpec<Command>;
+  /** A command for a caller; `call` is its number. Needed with `machine`. */
+  commands?(random: Random, call: number): Command;
+  /** The first seed, a safe integer; 1 unless given. */
+  readonly seed?: number;
+  /** How many schedules; 1 unless given. */
+  readonly schedules?: number;
+  /** How many things happen in the stormy phase, on average; 400 unless given. */
+  readonly length?: number;
+  /** Drawn by the seed unless given. */
+  readonly replicas?: number | readonly ReplicaId[];
+  readonly tuning?: Tuning;
+  readonly constants?: Partial<Constants>;
+  readonly program?: 'driver' | 'core';
+  /** Faults that never happen; `calm`: none does. */
+  readonly without?: readonly FaultKind[];
+  readonly calm?: boolean;
+  /**
+   * What the machine is: the commands and results of every tenth schedule are then checked to be linearizable (H6).
+   * Commands must be what the model takes as inputs.
+   */
+  readonly sequential?: SequentialModel<any, any, any>;
+  /** Beginnings that chance would hardly find: a tenth of the schedules goes on from one of them. */
+  readonly prefixes?: readonly Prefix[];
+  /** Told about everything, of every schedule. */
+  readonly observer?: Observer;
+  /** Takes in what the cluster looks like from afar, now and then: how much that is new does a run still show? */
+  readonly abstractStates?: Set<number>;
+  /** A failure is shrunk by replaying at most so many actions; 0: not at all. 2,000,000 unless given. */
+  readonly shrinkBudget?: number;
+}
+
+/** What was run and found. Counts are sums over all schedules. */
+export interface SimulationReport {
+  readonly protocol: string;
+  readonly firstSeed: number;
+  schedules: number;
+  /** Things that happened, messages that arrived among them, and the virtual time they took. */
+  actions: number;
+  delivered: number;
+  virtualTime: Milliseconds;
+  /** Commands that took effect, and calls that were acknowledged or served. */
+  commands: number;
+  answered: number;
+  readonly faults: Record<FaultKind, number>;
+  /** How often each of the model's probes was hit. */
+  readonly probes: Record<string, number>;
+  /** Schedules that were run twice, to the same end. */
+  repeated: number;
+}
+
+/** A schedule broke a rule. */
+export class SimulationFailure extends Error {
+  override readonly name = 'SimulationFailure';
+  readonly seed: number;
+  /** The rule as its violation names it. */
+  readonly rule: string;
+  readonly evidence: unknown;
+  /** What the failing run's world was made with. */
+  readonly world: WorldOptions;
+  /** Actions that break the rule when they are applied to such a world, shrunk. */
+  readonly actions: readonly Action[];
+
+  constructor(plan: Plan, error: Error, actions: readonly Action[]) {
+    super(`seed ${plan.seed}: ${error.message} (${actions.length} actions)`);
+    this.cause = error;
+    this.seed = plan.seed;
+    this.rule = error.message;
+    this.evidence = error instanceof InvariantViolation ? error.evidence : undefined;
+    this.world = plan.world;
+    this.actions = actions;
+  }
+
+  /** The failing run as a scenario, to be kept: `runScenario` breaks the same rule. */
+  get scenario(): string {
+    return formatActions(headerOf(this.world), this.actions);
+  }
+}
+
+/** Each so manieth schedule is run twice. */
+const REPEAT_EVERY = 20;
+
+function checkNumber(name: string, value: number, min: number, max: number): void {
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return;
+  throw invalidArgument(`${name}: expected a whole number from ${min} to ${max}, got ${String(value)}`);
+}
+
+function worldOptionsOf(options: SimulateOptions): WorldOptions {
+  const { model, machine, replicas, tuning, constants, program } = options;
+  return {
+    model,
+    ...(machine === undefined ? {} : { machine }),
+    ...(replicas === undefined ? {} : { replicas }),
+    ...(tuning === undefined ? {} : { tuning }),
+    ...(constants === undefined ? {} : { constants }),
+    ...(program === undefined ? {} : { program }),
+  };
+}
+
+function planFor(options: SimulateOptions, seed: number): Plan {
+  const { length = 400, without = [], calm = false, prefixes = [] } = options;
+  return planOf({ world: worldOptionsOf(options), seed, length, without, calm, prefixes });
+}
+
+/** All phases of one schedule. */
+function play(run: Run, commands: (call: number) => unknown): void {
+  storm(run, commands);
+  coreAtWork(run, commands(0));
+  allAtRest(run, commands(0));
+  durabilityScan(run);
+}
+
+/** Each so manieth schedule has its history checked, with at most so many applications of the model. */
+const CHECK_EVERY = 10;
+const CHECK_STEPS = 1_000_000;
+
+/** H6. What cannot be decided is no pass. */
+function demandLinearizable(run: Run, model: SequentialModel<any, any, any>): void {
+  const history = historyOf(run.turn.finish().record);
+  const result = checkLinearizable(history, model, { steps: CHECK_STEPS, timeout: 60_000 });
+  if (result.kind === 'linearizable') return;
+  const problem = result.kind === 'violation' ? result.explanation : `undecided within its ${result.limit}`;
+  throw new InvariantViolation(`H6 the history is linearizable: ${problem}`);
+}
+
+function commandsOf(options: SimulateOptions, seed: number): (call: number) => unknown {
+  const { commands } = options;
+  if (commands === undefined) return (call) => call;
+  const dice = new Dice(seed).fork('commands');
+  return (call) => commands(dice, call);
+}
+
+interface Attempt {
+  readonly run: Run;
+  readonly error: Error | null;
+}
+
+function attempt(options: SimulateOptions, plan: Plan, how: Omit<RunOptions, 'probes'>): Attempt {
+  const run = new Run(plan, { ...how, probes: !how.keep });
+  try {
+    play(run, commandsOf(options, plan.seed));
+    const { sequential } = options;
+    if (sequential !== undefined && plan.seed % CHECK_EVERY === 0) demandLinearizable(run, sequential);
+    return { run, error: null };
+  } catch (error) {
+    return { run, error: error as Error };
+  }
+}
+
+/** Runs the failing schedule again, keeps what happens, and shortens it. */
+function failureOf(options: SimulateOptions, plan: Plan, error: Error): SimulationFailure {
+  const again = attempt(options, plan, { keep: true });
+  if (again.error?.message !== error.message) {
+    const second = again.error?.message ?? 'nothing';
+    return new SimulationFailure(plan, new Error(`not deterministic: ${error.message}, then ${second}`), []);
+  }
+  const actions = again.run.actions as readonly Action[];
+  const budget = options.shrinkBudget ?? 2_000_000;
+  const trial = (shorter: readonly Action[]): Replayed | null => replay(plan.world, shorter, true);
+  // What only the phases after the storm can tell does not show in a plain replay: the actions stand as they are.
+  const replayed = budget > 0 ? trial(actions) : null;
+  if (replayed === null) return new SimulationFailure(plan, error, actions);
+  const shortest = shrink(replayed.actions, replayed.error, trial, budget);
+  return new SimulationFailure(plan, trial(shortest)?.error ?? error, shortest);
+}
+
+function emptyReport(options: SimulateOptions, firstSeed: number): SimulationReport {
+  const zeros = (names: readonly string[]): Record<string, number> => {
+    return Object.fromEntries(names.map((name) => [name, 0]));
+  };
+  return {
+    protocol: options.model.protocol.name,
+    firstSeed,
+    schedules: 0,
+    actions: 0,
+    delivered: 0,
+    virtualTime: 0,
+    commands: 0,
+    answered: 0,
+    faults: zeros(FAULT_KINDS) as Record<FaultKind, number>,
+    probes: zeros(options.model.probes),
+    repeated: 0,
+  };
+}
+
+function add(report: SimulationReport, run: Run): void {
+  const { tally, turn } = run;
+  report.schedules += 1;
+  report.actions += tally.actions;
+  report.delivered += tally.delivered;
+  report.virtualTime += turn.now;
+  const { effects, calls } = turn.finish().record;
+  report.commands += effects.length;
+  for (const { end } of calls) if (end?.kind === 'acknowledged' || end?.kind === 'served') report.answered += 1;
+  for (const [kind, count] of tally.faults) report.faults[kind] += count;
+  for (const [probe, count] of tally.probes) report.probes[probe] = (report.probes[probe] ?? 0) + count;
+}
+
+/**
+ * Runs schedules, one for each seed from `seed` on.
+ * @throws SimulationFailure at the first schedule that breaks a rule; ConsensusError `ERR_INVALID_ARGUMENT` and
+ *   RangeError for options out of range
+ */
+export function simulate<Command>(options: SimulateOptions<Command>): SimulationReport {
+  const { seed = 1, schedules = 1, length = 400, observer, abstractStates } = options;
+  checkNumber('seed', seed, -(2 ** 52), 2 ** 52);
+  checkNumber('schedules', schedules, 1, 1e9);
+  checkNumber('length', length, 1, 1e6);
+  for (const kind of options.without ?? []) {
+    if (!FAULT_KINDS.includes(kind)) throw invalidArgument(`without: no fault is called ${String(kind)}`);
+  }
+  if (options.machine !== undefined && options.commands === undefined) {
+    throw invalidArgument('commands: expected a function, since a machine is given');
+  }
+  const report = emptyReport(options, seed);
+  for (let at = seed; at < seed + schedules; at++) {
+    const plan = planFor(options, at);
+    const { run, error } = attempt(options, plan, { keep: false, observer, abstractStates });
+    if (error !== null) throw failureOf(options, plan, error);
+    add(report, run);
+    if (at % REPEAT_EVERY !== 0) continue;
+    const again = attempt(options, plan, { keep: false });
+    report.repeated += 1;
+    if (again.run.hash === run.hash && again.error === null) continue;
+    throw new SimulationFailure(plan, new Error('not deterministic: the same seed ran in two ways'), []);
+  }
+  return report;
+}

@@ -1,0 +1,149 @@
+/** The simulator: it is deterministic, its checks can fail, what it finds is short and replays, bad input is refused. */
+
+import { describe, expect, test } from 'vitest';
+import { multipaxosModel } from '../../src/multipaxos/index.js';
+import { raftModel } from '../../src/raft/index.js';
+import {
+  FAULT_KINDS,
+  keyValueModel,
+  replay,
+  runScenario,
+  simulate,
+  SimulationFailure,
+  type KeyValueInput,
+  type MachineSpec,
+  type SimulateOptions,
+} from '../../src/testing/index.js';
+
+const MODELS = [raftModel, multipaxosModel];
+
+/** A key-value machine; `broken` is what is wrong with it. */
+function keyValue(broken: Partial<{ apply(values: Map<string, unknown>, input: KeyValueInput): unknown }> = {}): MachineSpec {
+  return {
+    create() {
+      const values = new Map<string, unknown>();
+      const apply = ([verb, key, a, b]: KeyValueInput): unknown => {
+        const before = values.get(key) ?? null;
+        if (verb === 'get') return before;
+        if (verb === 'delete') return values.delete(key);
+        if (verb === 'cas' && before !== a) return false;
+        values.set(key, verb === 'cas' ? b : a);
+        return verb === 'cas' ? true : null;
+      };
+      return {
+        apply: (input: KeyValueInput) => (broken.apply === undefined ? apply(input) : broken.apply(values, input)),
+        snapshot: () => [...values].sort(),
+        restore: (snapshot: [string, unknown][]) => {
+          values.clear();
+          for (const [key, value] of snapshot) values.set(key, value);
+        },
+      };
+    },
+  };
+}
+
+const commands: NonNullable<SimulateOptions<KeyValueInput>['commands']> = (random, call) => {
+  const key = random.pick(['a', 'b', 'c', 'd', 'e']);
+  switch (random.between(0, 3)) {
+    case 0:
+      return ['get', key];
+    case 1:
+      return ['cas', key, random.between(0, 3), call];
+    case 2:
+      return ['delete', key];
+    default:
+      return ['put', key, random.between(0, 3)];
+  }
+};
+
+function failureOf(options: SimulateOptions): SimulationFailure {
+  try {
+    simulate({ schedules: 200, ...options });
+  } catch (error) {
+    if (error instanceof SimulationFailure) return error;
+    throw error;
+  }
+  throw new Error('nothing was found');
+}
+
+describe.each(MODELS)('the simulator of $protocol.name', (model) => {
+  test('key-value histories of many schedules are linearizable (H6), whatever goes wrong', () => {
+    const report = simulate({ model, machine: keyValue(), commands, sequential: keyValueModel(), schedules: 200 });
+    expect(report.schedules).toBe(200);
+    expect(report.answered).toBeGreaterThan(2000);
+  });
+
+  test('a machine that throws is a finding, with the command', () => {
+    const machine = keyValue({
+      apply(_, [verb]) {
+        if (verb === 'delete') throw new Error('no such thing');
+        return null;
+      },
+    });
+    const failure = failureOf({ model, machine, commands });
+    expect(failure.rule).toMatch(/^the state machine failed at n\d: apply threw at index \d+: no such thing$/);
+    expect(JSON.stringify(failure.evidence)).toContain('delete');
+  });
+
+  test('a machine that differs from replica to replica is a finding (P11)', () => {
+    let applied = 0;
+    const failure = failureOf({ model, machine: keyValue({ apply: () => ++applied }), commands });
+    expect(failure.rule).toMatch(/^P11 the state machine is deterministic: n\d has another result at \d+$|^not deterministic/);
+  });
+
+  test('a machine whose results are not those of its model is a finding (H6)', () => {
+    const machine = keyValue({ apply: (_, [verb]) => (verb === 'get' || verb === 'put' ? null : true) });
+    expect(failureOf({ model, machine, commands, sequential: keyValueModel() }).rule).toMatch(/^H6 the history is/);
+  });
+
+  test('a machine’s own check is asked, and what it finds shrinks to a few lines that replay', () => {
+    const machine: MachineSpec = {
+      ...keyValue(),
+      check: (checked) => {
+        if ((checked.snapshot() as unknown[]).length >= 2) throw new Error('two keys');
+      },
+    };
+    const failure = failureOf({ model, machine, commands, replicas: 3 });
+    expect(failure.rule).toMatch(/^the state machine's own check failed at n\d: two keys$/);
+    expect(failure.actions.length).toBeLessThan(150);
+    expect(replay(failure.world, failure.actions)?.error.message).toMatch(/two keys/);
+    const run = runScenario(failure.scenario, model, { machine });
+    expect(run.failure).toMatchObject({ kind: 'violation' });
+    expect(run.failure?.reason).toMatch(/two keys/);
+  });
+
+  test('a prefix is where a tenth of the schedules begin', () => {
+    const calls: unknown[] = [];
+    simulate({
+      model,
+      schedules: 60,
+      length: 30,
+      prefixes: [{ world: { replicas: 3 }, actions: [{ kind: 'propose', at: 0, replica: 'n2', command: 'first', timeout: 99 }] }],
+      observer: (fact) => void (fact.kind === 'asked' && fact.call === 1 && calls.push(fact.command)),
+    });
+    expect(calls).toContain('first');
+    expect(calls.length).toBeGreaterThan(calls.filter((command) => command === 'first').length);
+  });
+});
+
+describe('a simulation', () => {
+  test('is refused when an option is out of range', () => {
+    const model = raftModel;
+    expect(() => simulate({ model, seed: 0.5 })).toThrow(/^seed: expected a whole number from/);
+    expect(() => simulate({ model, schedules: 0 })).toThrow(/^schedules: expected a whole number from 1/);
+    expect(() => simulate({ model, length: -1 })).toThrow(/^length: expected/);
+    expect(() => simulate({ model, replicas: 8 })).toThrow(/^replicas: expected 1 to 7, got 8/);
+    expect(() => simulate({ model, machine: keyValue() })).toThrow(/^commands: expected a function/);
+    expect(() => simulate({ model, tuning: { timing: { heartbeat: 0 } } })).toThrow(/^timing.heartbeat/);
+    expect(() => simulate({ model, constants: { origins: 1 } })).toThrow(/^origins/);
+    expect(() => simulate({ model, without: ['lightning' as never] })).toThrow(/^without: no fault is called lightning/);
+  });
+
+  test('has no faults when it is calm, and none that it is told to leave out', () => {
+    const calm = simulate({ model: raftModel, schedules: 30, calm: true });
+    expect(Object.values(calm.faults).every((count) => count === 0)).toBe(true);
+    const report = simulate({ model: raftModel, schedules: 30, without: ['loss', 'crash'] });
+    expect([report.faults.loss, report.faults.crash]).toEqual([0, 0]);
+    expect(FAULT_KINDS.filter((kind) => report.faults[kind] > 0).length).toBeGreaterThan(10);
+  });
+});
