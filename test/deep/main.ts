@@ -1,0 +1,117 @@
+/**
+ * `npm run test:deep -- [--minutes N] [--seed S] [--workers W] [--out folder]`: spends a time budget over the
+ * simulator, the shell, the model checker and real processes, and writes `summary.txt`, `summary.json` and a scenario
+ * for each violation to the folder (`.build/deep-run` unless given). Exits with 1 when a rule was broken.
+ */
+
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { deepScopes } from '../testing/scopes.js';
+import type { Answer, Job, ProtocolName } from './jobs.js';
+import { Tally, tell } from './summary.js';
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    seed: { type: 'string', default: '1' },
+    workers: { type: 'string', default: String(availableParallelism()) },
+    out: { type: 'string', default: '.build/deep-run' },
+  },
+});
+
+function numberOf(name: 'minutes' | 'seed' | 'workers', min: number, whole: boolean): number {
+  const number = Number(values[name]);
+  if (values[name].trim() !== '' && number >= min && number <= 2 ** 31 && (!whole || Number.isInteger(number))) {
+    return number;
+  }
+  throw new RangeError(`--${name}: expected a ${whole ? 'whole ' : ''}number from ${min}, got "${values[name]}"`);
+}
+
+const minutes = numberOf('minutes', 0.1, false);
+const seed = numberOf('seed', 0, true);
+const workers = numberOf('workers', 1, true);
+const { out } = values;
+const started = performance.now();
+const budget = minutes * 60_000;
+
+/** Of the budget: until when workers get new jobs; real processes have the rest. */
+const PROCESSES = 0.12;
+/** Of the workers' time: so much each scope may take at most, and so many slices of the simulator go with one of a shell. */
+const SCOPE_SHARE = 0.06;
+const SHELL_EVERY = 6;
+const SLICE = 100;
+const SHELL_SLICE = 10;
+
+function left(): number {
+  return budget * (1 - PROCESSES) - (performance.now() - started);
+}
+
+/** All jobs, without end. */
+function* jobs(): Generator<Job> {
+  const scopes = Object.keys(deepScopes);
+  const protocols: readonly ProtocolName[] = ['raft', 'multipaxos'];
+  for (let slice = 0; ; slice++) {
+    for (const protocol of protocols) {
+      yield { kind: 'simulate', protocol, seed: seed * 1_000_000 + slice * SLICE, schedules: SLICE };
+      if (slice % SHELL_EVERY === 0) {
+        yield { kind: 'shell', protocol, seed: seed * 100_000 + slice * SHELL_SLICE, schedules: SHELL_SLICE };
+      }
+    }
+    const scope = slice % 4 === 0 ? scopes.shift() : undefined;
+    if (scope !== undefined) yield { kind: 'check', scope, seconds: Math.max(1, (budget * SCOPE_SHARE) / 1000) };
+  }
+}
+
+function work(queue: Generator<Job>, tally: Tally): Promise<void> {
+  const worker = new Worker(new URL('./worker.js', import.meta.url));
+  return new Promise((resolve, reject) => {
+    let job: Job;
+    const next = (): void => {
+      if (left() <= 0) return void worker.terminate().then(() => resolve(), reject);
+      job = queue.next().value as Job;
+      worker.postMessage(job);
+    };
+    worker.on('message', (answer: Answer) => {
+      tally.add('protocol' in job ? job.protocol : null, answer);
+      if (answer.found !== null) process.stdout.write(`${answer.found.what}: ${answer.found.rule}\n`);
+      next();
+    });
+    worker.on('error', reject);
+    next();
+  });
+}
+
+/** Real processes for the rest of the time. */
+async function processes(tally: Tally): Promise<void> {
+  const rest = Math.max(0.1, (budget - (performance.now() - started)) / 60_000);
+  const file = join(out, 'processes.json');
+  const program = fileURLToPath(new URL('../programs/process-rig.js', import.meta.url));
+  const args = [program, '--seed', String(seed), '--minutes', rest.toFixed(2), '--json', file, '--keep', out];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  await new Promise((resolve, reject) => child.on('exit', resolve).on('error', reject));
+  const summary = JSON.parse(readFileSync(file, 'utf8')) as { violations: { seed: number; problems: string[] }[] };
+  tally.summary.processes = summary;
+  for (const found of summary.violations) {
+    const what = `processes, seed ${found.seed}`;
+    tally.summary.violations.push({ what, rule: found.problems.join('; '), scenario: null });
+  }
+}
+
+mkdirSync(out, { recursive: true });
+const tally = new Tally(seed, minutes, workers);
+const queue = jobs();
+await Promise.all(Array.from({ length: workers }, () => work(queue, tally)));
+await processes(tally);
+const summary = tally.finish();
+writeFileSync(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+writeFileSync(join(out, 'summary.txt'), tell(summary));
+for (const { what, scenario } of summary.violations) {
+  if (scenario !== null) writeFileSync(join(out, `${what.replaceAll(/[^\w]+/g, '-')}.scenario`), scenario);
+}
+process.stdout.write(tell(summary));
+process.exitCode = summary.violations.length > 0 ? 1 : 0;

@@ -1,0 +1,161 @@
+/** Adds up what the workers say, and tells it as JSON and as text. */
+
+import type { Answer, Found, ProtocolName } from './jobs.js';
+
+export interface ScopeSummary {
+  readonly scope: string;
+  readonly generated: number;
+  readonly distinct: number;
+  readonly depth: number;
+  /** Everything in the scope was looked at. */
+  readonly complete: boolean;
+}
+
+export interface SimulatedSummary {
+  schedules: number;
+  actions: number;
+  delivered: number;
+  virtualHours: number;
+  commands: number;
+  repeated: number;
+  readonly faults: Record<string, number>;
+  readonly probes: Record<string, number>;
+  /** How many views of the cluster from afar were new in each thousand schedules. */
+  readonly newAbstractStates: number[];
+}
+
+export interface ShellSummary {
+  schedules: number;
+  events: number;
+  virtualHours: number;
+  readonly probes: Record<string, number>;
+}
+
+export interface Summary {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly workers: number;
+  readonly simulated: Record<ProtocolName, SimulatedSummary>;
+  readonly shell: Record<ProtocolName, ShellSummary>;
+  readonly scopes: ScopeSummary[];
+  processes: unknown;
+  /** Probes that were never hit: a search that misses them means less. */
+  missed: string[];
+  readonly violations: Found[];
+}
+
+const HOUR = 3_600_000;
+
+function addCounts(sum: Record<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [name, count] of Object.entries(counts)) sum[name] = (sum[name] ?? 0) + count;
+}
+
+function newSimulated(): SimulatedSummary {
+  const counts = { schedules: 0, actions: 0, delivered: 0, virtualHours: 0, commands: 0, repeated: 0 };
+  return { ...counts, faults: {}, probes: {}, newAbstractStates: [] };
+}
+
+function newShell(): ShellSummary {
+  return { schedules: 0, events: 0, virtualHours: 0, probes: {} };
+}
+
+export class Tally {
+  readonly summary: Summary;
+  private readonly states: Record<ProtocolName, Set<number>> = { raft: new Set(), multipaxos: new Set() };
+
+  constructor(seed: number, minutes: number, workers: number) {
+    this.summary = {
+      seed,
+      minutes,
+      workers,
+      simulated: { raft: newSimulated(), multipaxos: newSimulated() },
+      shell: { raft: newShell(), multipaxos: newShell() },
+      scopes: [],
+      processes: null,
+      missed: [],
+      violations: [],
+    };
+  }
+
+  add(protocol: ProtocolName | null, answer: Answer): void {
+    if (answer.found !== null) this.summary.violations.push(answer.found);
+    if (answer.kind === 'check') {
+      const { scope, generated, distinct, depth, complete } = answer;
+      this.summary.scopes.push({ scope, generated, distinct, depth, complete });
+    } else if (answer.kind === 'shell') this.addShell(protocol as ProtocolName, answer);
+    else this.addSimulated(protocol as ProtocolName, answer);
+  }
+
+  private addShell(protocol: ProtocolName, answer: Extract<Answer, { kind: 'shell' }>): void {
+    const shell = this.summary.shell[protocol];
+    shell.schedules += answer.schedules;
+    shell.events += answer.events;
+    shell.virtualHours += answer.milliseconds / HOUR;
+    addCounts(shell.probes, answer.probes);
+  }
+
+  private addSimulated(protocol: ProtocolName, { report, states }: Extract<Answer, { kind: 'simulate' }>): void {
+    if (report === null) return;
+    const simulated = this.summary.simulated[protocol];
+    const known = this.states[protocol];
+    const before = known.size;
+    for (const state of states) known.add(state);
+    const thousand = Math.floor(simulated.schedules / 1000);
+    const { newAbstractStates } = simulated;
+    newAbstractStates[thousand] = (newAbstractStates[thousand] ?? 0) + known.size - before;
+    simulated.schedules += report.schedules;
+    simulated.actions += report.actions;
+    simulated.delivered += report.delivered;
+    simulated.virtualHours += report.virtualTime / HOUR;
+    simulated.commands += report.commands;
+    simulated.repeated += report.repeated;
+    addCounts(simulated.faults, report.faults);
+    addCounts(simulated.probes, report.probes);
+  }
+
+  /** No more to come. */
+  finish(): Summary {
+    const { simulated } = this.summary;
+    for (const [protocol, { probes }] of Object.entries(simulated)) {
+      for (const [probe, count] of Object.entries(probes)) {
+        if (count === 0) this.summary.missed.push(`${protocol}: ${probe}`);
+      }
+    }
+    return this.summary;
+  }
+}
+
+function counts(values: Readonly<Record<string, number>>): string {
+  return Object.entries(values)
+    .map(([name, count]) => `    ${name}: ${count}`)
+    .join('\n');
+}
+
+/** For people. */
+export function tell(summary: Summary): string {
+  const lines = [`deep suite: seed ${summary.seed}, ${summary.minutes} minutes, ${summary.workers} workers`];
+  for (const [protocol, each] of Object.entries(summary.simulated)) {
+    const { schedules, actions, delivered, virtualHours, commands, repeated } = each;
+    lines.push(
+      `${protocol}: ${schedules} schedules, ${actions} actions, ${delivered} messages delivered, ` +
+        `${virtualHours.toFixed(1)} virtual hours, ${commands} commands, ${repeated} repeated with the same result`,
+      '  faults',
+      counts(each.faults),
+      '  probes',
+      counts(each.probes),
+      `  new abstract states per 1,000 schedules: ${each.newAbstractStates.join(' ')}`,
+    );
+  }
+  for (const [protocol, { schedules, events, virtualHours }] of Object.entries(summary.shell)) {
+    lines.push(`shell of ${protocol}: ${schedules} schedules, ${events} events, ${virtualHours.toFixed(1)} virtual hours`);
+  }
+  for (const { scope, generated, distinct, depth, complete } of summary.scopes) {
+    const end = complete ? 'exhausted' : 'cut by time';
+    lines.push(`scope ${scope}: ${distinct} distinct of ${generated} states, depth ${depth}, ${end}`);
+  }
+  if (summary.processes !== null) lines.push(`processes: ${JSON.stringify(summary.processes)}`);
+  lines.push(`probes never hit: ${summary.missed.length === 0 ? 'none' : summary.missed.join('; ')}`);
+  lines.push(`violations: ${summary.violations.length}`);
+  for (const { what, rule } of summary.violations) lines.push(`  ${what}: ${rule}`);
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,103 @@
+/** A worker of the deep suite: does one job after the other. */
+
+import { parentPort } from 'node:worker_threads';
+import { multipaxos, multipaxosModel } from 'quorate/multipaxos';
+import { raft, raftModel } from 'quorate/raft';
+import {
+  checkModel,
+  formatActions,
+  headerOf,
+  keyValueModel,
+  simulate,
+  SimulationFailure,
+  simulateShell,
+  type KeyValueInput,
+  type MachineSpec,
+  type Random,
+} from 'quorate/testing';
+import { deepScopes } from '../testing/scopes.js';
+import type { Answer, Found, Job } from './jobs.js';
+import { prefixesOf } from './prefixes.js';
+
+const SCENARIOS = new URL('../../test/scenarios/', import.meta.url);
+const MODELS = { raft: raftModel, multipaxos: multipaxosModel };
+const CHOICES = { raft, multipaxos };
+const prefixes = {
+  raft: prefixesOf('raft', SCENARIOS),
+  multipaxos: prefixesOf('multipaxos', SCENARIOS),
+};
+
+const machine: MachineSpec<KeyValueInput> = {
+  create() {
+    const values = new Map<string, unknown>();
+    return {
+      apply([verb, key, a, b]) {
+        const before = values.get(key) ?? null;
+        if (verb === 'get') return before;
+        if (verb === 'delete') return values.delete(key);
+        if (verb === 'cas' && before !== a) return false;
+        values.set(key, verb === 'cas' ? b : a);
+        return verb === 'cas' ? true : null;
+      },
+      snapshot: () => [...values].sort(),
+      restore() {
+        throw new Error('nothing is restored');
+      },
+    };
+  },
+};
+
+function commands(random: Random, call: number): KeyValueInput {
+  const key = random.pick(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']);
+  const verb = random.between(0, 3);
+  if (verb === 0) return ['get', key];
+  if (verb === 1) return ['cas', key, random.between(0, 3), call];
+  return verb === 2 ? ['delete', key] : ['put', key, random.between(0, 3)];
+}
+
+function simulateJob({ protocol, seed, schedules }: Extract<Job, { kind: 'simulate' }>): Answer {
+  const states = new Set<number>();
+  try {
+    const workload = { machine, commands, sequential: keyValueModel() };
+    const options = { model: MODELS[protocol], prefixes: prefixes[protocol], abstractStates: states, ...workload };
+    return { kind: 'simulate', report: simulate({ ...options, seed, schedules }), states: [...states], found: null };
+  } catch (error) {
+    if (!(error instanceof SimulationFailure)) throw error;
+    const found = { what: `${protocol} seed ${error.seed}`, rule: error.message, scenario: error.scenario };
+    return { kind: 'simulate', report: null, states: [], found };
+  }
+}
+
+async function shellJob({ protocol, seed, schedules }: Extract<Job, { kind: 'shell' }>): Promise<Answer> {
+  const probes: Record<string, number> = {};
+  let [events, milliseconds, done] = [0, 0, 0];
+  let found: Found | null = null;
+  for (; done < schedules && found === null; done++) {
+    try {
+      const report = await simulateShell({ seed: seed + done, protocol: CHOICES[protocol] });
+      events += report.events;
+      milliseconds += report.milliseconds;
+      for (const [probe, count] of report.probes) probes[probe] = (probes[probe] ?? 0) + count;
+    } catch (error) {
+      found = { what: `shell of ${protocol}, seed ${seed + done}`, rule: (error as Error).message, scenario: null };
+    }
+  }
+  return { kind: 'shell', schedules: done, events, milliseconds, probes, found };
+}
+
+function checkJob({ scope, seconds }: Extract<Job, { kind: 'check' }>): Answer {
+  const end = performance.now() + seconds * 1000;
+  const given = deepScopes[scope as keyof typeof deepScopes];
+  const result = checkModel({ scope: given, stop: () => performance.now() > end });
+  const { generated, distinct, depth, complete, violation } = result;
+  const found =
+    violation === null
+      ? null
+      : { what: scope, rule: violation.rule, scenario: formatActions(headerOf(violation.world), violation.actions) };
+  return { kind: 'check', scope, generated, distinct, depth, complete, found };
+}
+
+parentPort?.on('message', (job: Job) => {
+  const answer = job.kind === 'simulate' ? simulateJob(job) : job.kind === 'check' ? checkJob(job) : shellJob(job);
+  void Promise.resolve(answer).then((given) => parentPort?.postMessage(given));
+});

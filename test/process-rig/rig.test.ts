@@ -1,0 +1,159 @@
+/**
+ * Real processes over TCP and files, under load: killed, stopped, cut off, fed with flipped bits, their disks failing.
+ * Whatever happens, what clients saw is linearizable, no acknowledged write is missing, nothing takes effect twice, all
+ * members end up equal, and every process ends by itself when it is closed. Run from what `npm run build` made, by
+ * scripts; random ones for as long as one likes with `node .build/programs/process-rig.js`.
+ */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import type { Programs } from './cluster.js';
+import { SmallDisks, syncsCanFail } from './injection.js';
+import { describeSummary, runProcessRig } from './rig.js';
+import type { DiskKind, ProtocolName } from './messages.js';
+import { Reaper } from './reaper.js';
+import { runScript, type Run, type RunOptions } from './run.js';
+
+const built = (name: string): string => fileURLToPath(new URL(`../../.build/programs/${name}.js`, import.meta.url));
+const programs: Programs = { member: built('process-rig-member'), reaper: built('process-rig-reaper') };
+
+const PROTOCOLS: readonly ProtocolName[] = ['raft', 'multipaxos'];
+const LIMIT = 120_000;
+
+function run(protocol: ProtocolName, script: string, options: Partial<RunOptions> = {}): Promise<Run> {
+  return runScript({
+    programs, protocol, script, size: 3, disk: 'real', readsLie: false, isSlow: false, scan: false, seed: 1,
+    segmentBytes: 8 * 1024, load: { clients: 6, keys: 6, pause: 3, patience: 300, reads: 40 }, ...options,
+  });
+}
+
+/** Two ways of making a fault: what the machine offers, and where it offers nothing the member's own facade. */
+async function diskFor(canBreak: Promise<boolean>): Promise<DiskKind> {
+  return (await canBreak) ? 'real' : 'facade';
+}
+
+async function disksCanBeSmall(): Promise<boolean> {
+  const disks = await SmallDisks.of(['probe'], 1);
+  await disks?.close();
+  return disks !== null;
+}
+
+describe('processes that are tormented lose nothing', () => {
+  it('are built', () => {
+    for (const path of Object.values(programs)) expect(existsSync(path), 'run `npm run build` first').toBe(true);
+  });
+
+  it.concurrent.each(PROTOCOLS)('%s: killed, stopped, cut off, misread, failed by the disk', async (protocol) => {
+    const script = `
+      acks 50
+      restart leader
+      acks 20
+      restart any
+      acks 20
+      stop leader
+      acks 50             # by the others
+      cont all            # P3: who wakes up as a leader of the past serves no stale read
+      isolate leader
+      acks 30
+      heal
+      corrupt *->* 1/3000
+      acks 100
+      heal
+      sync b              # the first failed sync is the last: b halts, the others go on
+      halts b
+      acks 30
+    `;
+    const { problems, faults, events, proxied, probes, acknowledged } = await run(protocol, script, {
+      disk: await diskFor(syncsCanFail()),
+    });
+    expect(problems).toEqual([]);
+    expect(acknowledged).toBeGreaterThanOrEqual(300);
+    expect(faults.get('sync by strace') ?? faults.get('sync by facade')).toBe(1);
+    expect(events.get('fault ERR_STORAGE_FAILED')).toBe(1);
+    expect(proxied.flips).toBeGreaterThan(0);
+    expect(events.get('transport malformed')).toBeGreaterThan(0);
+    expect(probes.writesMeanwhile).toBeGreaterThan(0);
+    expect(probes.readsAtStopped).toBeGreaterThan(0);
+  }, LIMIT);
+});
+
+describe('a full disk', () => {
+  const script = `
+    acks 20
+    fill a
+    halts a
+    acks 30
+    restart a   # it may refuse, and says why
+    free a
+    restart a
+    acks 30
+  `;
+
+  it.concurrent.each<[ProtocolName, DiskKind]>([
+    ['raft', 'real'],
+    ['multipaxos', 'volatile'],
+  ])('%s on a disk that is %s: a member halts with a typed error, and comes back', async (protocol, disk) => {
+    const canBeSmall = disk !== 'real' || (await disksCanBeSmall());
+    const options = { disk: canBeSmall ? disk : 'facade', scan: true } as const;
+    const { problems, faults, events } = await run(protocol, script, options);
+    expect(problems).toEqual([]);
+    expect(events.get('fault ERR_STORAGE_FAILED')).toBeGreaterThan(0);
+    expect(faults.get(disk === 'real' && canBeSmall ? 'fill by tmpfs' : 'fill by facade')).toBe(1);
+  }, LIMIT);
+});
+
+it('a cluster of one comes back with all it acknowledged', async () => {
+  const script = 'acks 20\nkill follower # there is none\nkill leader\nstart all\nacks 20';
+  const { problems, faults } = await run('multipaxos', script, { size: 1, disk: 'volatile' });
+  expect(problems).toEqual([]);
+  expect(faults.get('kill')).toBe(1);
+}, LIMIT);
+
+describe('the rig notices', () => {
+  it.concurrent('reads that are called linearizable and are not', async () => {
+    const { problems } = await run('raft', 'acks 50\nfreeze leader<->*\nrun 700ms\nheal\nacks 50', { readsLie: true });
+    expect(problems.join('\n')).toMatch(/^H1: .*the first came back before the second was called/);
+  }, LIMIT);
+
+  it.concurrent('a disk that says synced and is not', async () => {
+    const script = 'acks 300\nkill all\nstart all\nacks 20';
+    const { problems } = await run('multipaxos', script, { disk: 'lying', segmentBytes: 1024 * 1024 });
+    expect(problems.join('\n')).toMatch(/H5: .* is not in the log/);
+  }, LIMIT);
+});
+
+describe('random schedules', () => {
+  it('are drawn, run and summed up', async () => {
+    const summary = await runProcessRig({ programs, seed: 7, protocol: 'both', rounds: 2, steps: 3 });
+    expect(summary.violations, describeSummary(summary)).toEqual([]);
+    expect(summary).toMatchObject({ seed: 7, schedules: 2, byProtocol: { raft: 1, multipaxos: 1 } });
+    expect(summary.acknowledged).toBeGreaterThan(0);
+    expect(describeSummary(summary)).toMatch(/^process rig: 2 schedules/);
+  }, LIMIT);
+
+  it('refuse to go on for ever, or from no seed', async () => {
+    await expect(runProcessRig({ programs, seed: 1, protocol: 'both' })).rejects.toThrow(/rounds, minutes/);
+    await expect(runProcessRig({ programs, seed: 0.5, protocol: 'both', rounds: 1 })).rejects.toThrow(/seed/);
+  });
+});
+
+it('nothing outlives the rig: the reaper ends a stopped process and removes the folder', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'quorate-reaper-'));
+  writeFileSync(join(folder, 'file'), 'x');
+  const program = 'setInterval(() => undefined, 1000); process.stdout.write("up")';
+  const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  await once(child.stdout, 'data');
+  child.kill('SIGSTOP');
+  const reaper = new Reaper(programs.reaper);
+  reaper.folder(folder);
+  reaper.born(child.pid as number);
+  await reaper.end();
+  expect(await ended).toEqual([null, 'SIGKILL']);
+  expect(existsSync(folder)).toBe(false);
+});
