@@ -1,0 +1,7 @@
+import type { Edit } from './mutant.js';
+
+/**
+ * What a file exports, with these edits in it and in whatever it imports: fresh copies of all of them.
+ * @param entry from the root of the repository
+ */
+export function load(entry: string, edits: readonly Edit[]): unknown;

@@ -1,0 +1,501 @@
+/**
+ * Multi-Paxos’ mutants: p1 to p15 of reliability-anchors 4.5, and one for every rule R1 to R17 of paxos-anchors 2.4
+ * that is in force. Not yet in force: R10 (changes of members) and R14 (snapshots). R16 is the driver's.
+ */
+
+import { edit, type Mutant } from './mutant.js';
+
+const ACCEPTOR = 'multipaxos/acceptor.ts';
+const DRAFT = 'multipaxos/draft.ts';
+const ELECTION = 'multipaxos/election.ts';
+const LEADER = 'multipaxos/leader.ts';
+const LEARNER = 'multipaxos/learner.ts';
+const PROGRESS = 'multipaxos/progress.ts';
+const READS = 'multipaxos/reads.ts';
+const STEP = 'multipaxos/step.ts';
+const ADMITS = 'if (m.ballot >= draft.state.promised) return true; // R1, R2';
+const CARRIED = 'const carried = highestVotes(state, promises, floor);';
+const OWN_LAST = '(page(state.window, 0, Infinity)[0].at(-1)?.index ?? 0)';
+
+export const acceptors: readonly Mutant[] = [
+  {
+    name: 'p1',
+    about: 'A promise is told before it is durable (R1).',
+    breaks: 'X1, X9',
+    witness: { kind: 'script', script: 'multipaxos: promise told before it is durable' },
+    edits: [edit(ACCEPTOR, 'const after = draft.state.hardSeq;', 'const after = 0;')],
+  },
+  {
+    name: 'p1b',
+    about: 'A restart forgets the promise, and knows of its votes only.',
+    breaks: 'X1, X3',
+    witness: { kind: 'script', script: 'multipaxos: broken promise' },
+    edits: [edit(ELECTION, 'let promised = hard?.term ?? 0;', 'let promised = 0;')],
+  },
+  {
+    name: 'p1c',
+    about: 'A restart is bound by the promise on disk alone, not by its votes (2.2).',
+    breaks: 'nothing',
+    edits: [edit(ELECTION, 'for (const { term } of votes) promised = Math.max(promised, term);', '')],
+    equivalent:
+      'A vote is cast in the ballot promised (`vote` asserts it), and the promise is persisted in the same step or an ' +
+      'earlier one; the lane is in order and each persist atomic, so a disk with the vote has a promise not below it.',
+  },
+  {
+    name: 'p2, R15',
+    about: 'A vote is told before it is durable.',
+    breaks: 'X1, X9',
+    witness: { kind: 'schedule', protocol: 'multipaxos', size: 5, seed: 1, length: 150 },
+    edits: [edit(ACCEPTOR, 'after = draft.seqOfVotes(first, last); // R15', 'after = 0;')],
+  },
+  {
+    name: 'R15b',
+    about: 'A leader counts its own vote before it is durable.',
+    breaks: 'X1, X9',
+    witness: { kind: 'script', script: 'multipaxos: unsynced leader' },
+    edits: [
+      edit(LEADER, 'const reached = [ownDurable(state, lead.next)];', 'const reached = [lead.next - 1];'),
+      edit(LEADER, 'let votes = isSynced(state.unsynced, slot) ? 1 : 0;', 'let votes = 1;'),
+    ],
+  },
+  {
+    name: 'R15c',
+    about: 'A vote that was cast before is told again at once, though the first copy is still on its way to disk.',
+    breaks: 'X1, X9',
+    witness: { kind: 'schedule', protocol: 'multipaxos', size: 5, seed: 1, length: 150 },
+    edits: [
+      edit(
+        ACCEPTOR,
+        '    voteFor(draft, from, entries);\n',
+        '    const old = draft.state.window;\n    voteFor(draft, from, entries);\n',
+      ),
+      edit(
+        ACCEPTOR,
+        'after = draft.seqOfVotes(first, last); // R15',
+        'after = draft.state.window === old ? 0 : draft.seqOfVotes(first, last);',
+      ),
+    ],
+  },
+  {
+    name: 'p5, R2',
+    about: 'A vote is cast below the promise.',
+    breaks: 'X6',
+    witness: { kind: 'script', script: 'multipaxos: late accept' },
+    edits: [
+      edit(STEP, ADMITS, "if (m.ballot >= draft.state.promised || m.kind === 'accept') return true;"),
+      edit(DRAFT, "assert(head.term === promised, 'a vote is in the ballot promised (R2)');", ''),
+    ],
+  },
+  {
+    name: 'p6, R1',
+    about: 'Any ballot is promised, and a lower one lowers the promise.',
+    breaks: 'X3',
+    witness: { kind: 'script', script: 'multipaxos: floor' },
+    edits: [
+      edit(STEP, ADMITS, "if (m.ballot >= draft.state.promised || m.kind === 'prepare') return true;"),
+      edit(
+        ACCEPTOR,
+        'if (m.ballot > draft.state.promised) {\n    draft.promise(m.ballot); // R1',
+        'if (m.ballot !== draft.state.promised) {\n    draft.promise(m.ballot);',
+      ),
+      edit(DRAFT, "assert(ballot > this.state.promised, 'a promise is only raised');", ''),
+    ],
+  },
+  {
+    name: 'p7, R2b',
+    about: 'Accepting does not raise the promise: nearly invisible to whoever looks at agreement alone.',
+    breaks: 'X3',
+    witness: { kind: 'script', script: 'multipaxos: unasked acceptor' },
+    edits: [
+      edit(ACCEPTOR, 'if (raised) draft.promise(ballot);', ''),
+      edit(
+        ACCEPTOR,
+        'if (vote === undefined || vote.term !== promised) {',
+        'if (vote === undefined || vote.term !== entry.term) {',
+      ),
+      edit(DRAFT, "assert(head.term === promised, 'a vote is in the ballot promised (R2)');", ''),
+    ],
+  },
+  {
+    name: 'R8',
+    about: 'A promise reports no slot that lies below its acceptor’s last vote (paxos-rs, bug 2).',
+    breaks: 'X5',
+    witness: { kind: 'script', script: 'multipaxos: pages' },
+    edits: [
+      edit(
+        ACCEPTOR,
+        'page(window, Math.max(m.from, chosen + 1), self.limits.messageBytes); // R8',
+        'page(window, Math.max(m.from, chosen + 1, lastVote(window)), self.limits.messageBytes);',
+      ),
+    ],
+  },
+  {
+    name: 'R8b',
+    about: 'The first page of a promise counts for the whole.',
+    breaks: 'X5',
+    witness: { kind: 'script', script: 'multipaxos: pages' },
+    edits: [
+      edit(ELECTION, 'complete: m.next === 0, // R8: only now does it say something of every slot', 'complete: true,'),
+    ],
+  },
+  {
+    name: 'R8c, R6b',
+    about: 'A promise does not say how much its acceptor knows to be chosen: what is missing below looks empty.',
+    breaks: 'X1, X5',
+    witness: { kind: 'script', script: 'multipaxos: floor' },
+    edits: [
+      edit(
+        ACCEPTOR,
+        "kind: 'promise', ballot: m.ballot, from: m.from, chosen, next, votes }",
+        "kind: 'promise', ballot: m.ballot, from: m.from, chosen: 0, next, votes }",
+      ),
+    ],
+  },
+  {
+    name: 'R17',
+    about: 'Slots at or below W are voted for and acknowledged: on disk the vote takes the place of what is chosen.',
+    breaks: 'X1',
+    witness: { kind: 'schedule', protocol: 'multipaxos', size: 5, seed: 1, length: 150 },
+    edits: [
+      edit(ACCEPTOR, 'const from = Math.max(first, w + 1);', 'const from = first;'),
+      edit(DRAFT, "assert(head.index > log.last, 'no vote at or below W (R17)');", ''),
+    ],
+  },
+];
+
+export const proposers: readonly Mutant[] = [
+  {
+    name: 'p3',
+    about: 'A new leader proposes its own value where a vote was reported.',
+    breaks: 'X1, X5',
+    witness: { kind: 'script', script: 'multipaxos: own vote' },
+    edits: [
+      edit(
+        LEADER,
+        'entries.push({ index: slot, term: lead.ballot, kind: vote.kind, id: vote.id, data: vote.data });',
+        'entries.push(noopAt(slot, lead.ballot));',
+      ),
+    ],
+  },
+  {
+    name: 'p4, R7',
+    about: 'Any vote reported is proposed, not that of the highest ballot: three proposers tell.',
+    breaks: 'X1, X5',
+    witness: { kind: 'script', script: 'multipaxos: two votes' },
+    edits: [
+      edit(
+        ELECTION,
+        'if (known === undefined || known.term < vote.term) highest.set',
+        'if (known === undefined) highest.set',
+      ),
+    ],
+  },
+  {
+    name: 'R7b',
+    about: 'The vote of the lowest ballot is proposed.',
+    breaks: 'X1, X5',
+    witness: { kind: 'script', script: 'multipaxos: two votes' },
+    edits: [
+      edit(
+        ELECTION,
+        'if (known === undefined || known.term < vote.term) highest.set',
+        'if (known === undefined || known.term > vote.term) highest.set',
+      ),
+    ],
+  },
+  {
+    name: 'p8',
+    about: 'Ballots are numbered without their owner: two members share one.',
+    breaks: 'X2',
+    witness: { kind: 'schedule', protocol: 'multipaxos', size: 5, seed: 1, length: 150 },
+    edits: [
+      edit(ELECTION, 'const ballot = ballotOf(round, self.number);', 'const ballot = ballotOf(round, 1);'),
+      edit(STEP, 'if (numberOf(m.ballot) !== sender.number) return false;', ''),
+      edit(STEP, 'return numberOf(m.ballot) === sender.number;', 'return true;'),
+    ],
+  },
+  {
+    name: 'p9, R5',
+    about: 'A candidate’s ballot is not written before it is used: a restart uses it again, with another value.',
+    breaks: 'X2, X4',
+    witness: { kind: 'script', script: 'multipaxos: ballot reuse' },
+    edits: [
+      edit(
+        ACCEPTOR,
+        '  draft.promise(ballot);\n}\n\n/** The own vote',
+        '  draft.edit().promised = ballot;\n}\n\n/** The own vote',
+      ),
+    ],
+  },
+  {
+    name: 'R5b',
+    about: 'A Prepare leaves before its ballot is durable at the candidate.',
+    breaks: 'X9',
+    witness: { kind: 'script', script: 'multipaxos: two generations' },
+    edits: [
+      edit(
+        ELECTION,
+        "draft.send(id, { kind: 'prepare', ballot, from }, hardSeq, 'control');",
+        "draft.send(id, { kind: 'prepare', ballot, from }, 0, 'control');",
+      ),
+    ],
+  },
+  {
+    name: 'R4',
+    about: 'A candidate’s own promise counts before it is durable.',
+    breaks: 'X9',
+    witness: { kind: 'script', script: 'multipaxos: ballot reuse' },
+    edits: [
+      edit(ELECTION, 'if (state.hardSeq > state.durableSeq) return; // R4, R5', ''),
+      edit(
+        ELECTION,
+        "draft.send(id, { kind: 'prepare', ballot, from }, hardSeq, 'control');",
+        "draft.send(id, { kind: 'prepare', ballot, from }, 0, 'control');",
+      ),
+    ],
+  },
+  {
+    name: 'R4b',
+    about: 'A candidate does not count its own votes among those reported.',
+    breaks: 'X1, X5',
+    witness: { kind: 'script', script: 'multipaxos: own vote' },
+    edits: [
+      edit(ELECTION, 'for (const vote of page(state.window, 0, Infinity)[0]) take(vote, state.self.id);', ''),
+    ],
+  },
+  {
+    name: 'p10',
+    about: 'A promise that arrives twice counts for another acceptor: it takes five members to tell.',
+    breaks: 'X1',
+    witness: { kind: 'script', script: 'multipaxos: promise arrives twice' },
+    edits: [
+      edit(
+        ELECTION,
+        'const at = placeOf(draft.state, from);\n  const known = role.promises[at] as Promised;',
+        `let at = placeOf(draft.state, from);
+  if (role.promises[at].complete) at = role.promises.findIndex((each) => !each.complete);
+  if (at < 0) return;
+  const known = role.promises[at] as Promised;`,
+      ),
+    ],
+  },
+  {
+    name: 'p11, R3',
+    about: 'A promise of an older ballot of the same candidate counts.',
+    breaks: 'X5',
+    witness: { kind: 'script', script: 'multipaxos: stale promise' },
+    edits: [
+      edit(
+        ELECTION,
+        "if (role.kind !== 'candidate' || role.ballot !== m.ballot) return;",
+        "if (role.kind !== 'candidate') return;",
+      ),
+    ],
+  },
+  {
+    name: 'p12',
+    about: 'Half of the members, rounded down, are a quorum.',
+    breaks: 'X1',
+    witness: { kind: 'schedule', protocol: 'multipaxos', size: 5, seed: 1, length: 150 },
+    edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.max(1, Math.floor(members / 2))')],
+  },
+  {
+    name: 'p12b',
+    about: 'Half of the members are a quorum: only even clusters tell.',
+    breaks: 'X1',
+    witness: { kind: 'schedule', protocol: 'multipaxos', size: 4, seed: 3, length: 150 },
+    edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.ceil(members / 2)')],
+  },
+  {
+    name: 'p13',
+    about: 'A new leader looks at the promises only up to its own highest vote, and proposes anew above.',
+    breaks: 'X1, X5',
+    witness: { kind: 'script', script: 'multipaxos: carried read' },
+    edits: [edit(ELECTION, CARRIED, `${CARRIED.slice(0, -1)}.filter(({ index }) => index <= ${OWN_LAST});`)],
+  },
+  {
+    name: 'p14',
+    about: 'A new leader fills the gaps in its own votes with no-ops, whatever the promises say of them.',
+    breaks: 'X1, X8',
+    witness: { kind: 'script', script: 'multipaxos: gap' },
+    edits: [
+      edit(
+        ELECTION,
+        CARRIED,
+        `${CARRIED.slice(0, -1)}.filter(({ index }) => index > ${OWN_LAST} || page(state.window, index, 1)[0][0]?.index === index);`,
+      ),
+    ],
+  },
+  {
+    name: 'R6',
+    about: 'The floor is the candidate’s own W: what others know to be chosen is proposed again.',
+    breaks: 'X1, X5',
+    witness: { kind: 'script', script: 'multipaxos: floor' },
+    edits: [
+      edit(
+        ELECTION,
+        'const floor = complete.reduce((most, { chosen }) => Math.max(most, chosen), chosenOf(state)); // R6',
+        'const floor = chosenOf(state);',
+      ),
+    ],
+  },
+  {
+    name: 'R7c',
+    about: 'After Phase 1 fresh proposals begin at the floor, not above the highest vote reported.',
+    breaks: 'X1, X5',
+    witness: { kind: 'script', script: 'multipaxos: gap' },
+    edits: [
+      edit(
+        ELECTION,
+        'const fence = (carried[carried.length - 1]?.index ?? floor) + 1;',
+        'const fence = floor + 1;',
+      ),
+    ],
+  },
+  {
+    name: 'R9',
+    about: 'Slots are proposed beyond W + α.',
+    breaks: 'R9',
+    witness: { kind: 'schedule', protocol: 'multipaxos', size: 5, seed: 1, length: 150 },
+    edits: [
+      edit(LEADER, 'return Math.max(0, chosenOf(state) + self.alpha + 1 - lead.next);', 'return 1_000;'),
+      edit(LEADER, 'Math.min(lead.fence, chosenOf(state) + state.self.alpha); // R9', 'lead.fence;'),
+      edit(ACCEPTOR, 'const to = Math.min(last, w + draft.state.self.alpha);', 'const to = last;'),
+    ],
+  },
+];
+
+export const learners: readonly Mutant[] = [
+  {
+    name: 'p15, R11',
+    about: 'A slot counts as chosen when a single acceptor has accepted it.',
+    breaks: 'X1, X7',
+    witness: { kind: 'schedule', protocol: 'multipaxos', size: 5, seed: 1, length: 150 },
+    edits: [edit(LEADER, 'let upTo = Math.max(w, majorityReached(reached));', 'let upTo = Math.max(w, ...reached);')],
+  },
+  {
+    name: 'R11b',
+    about: 'Acknowledgements of an older ballot of the same leader count.',
+    breaks: 'X1',
+    witness: { kind: 'script', script: 'multipaxos: stale accepted' },
+    edits: [
+      edit(
+        LEADER,
+        "if (role.kind !== 'leader' || role.ballot !== ballot) return -1;",
+        "if (role.kind !== 'leader') return -1;",
+      ),
+    ],
+  },
+  {
+    name: 'R11c',
+    about: 'An acknowledgement beyond a gap counts for the gap, too.',
+    breaks: 'X1',
+    witness: { kind: 'script', script: 'multipaxos: beyond a gap' },
+    edits: [
+      edit(
+        PROGRESS,
+        'if (from <= p.match + 1) return matched(p, to, durable);',
+        'return matched(p, to, durable);',
+      ),
+    ],
+  },
+  {
+    name: 'R11d',
+    about: 'What a peer knows to be chosen counts as accepted in this ballot, beyond the leader’s own W.',
+    breaks: 'X1',
+    edits: [
+      edit(
+        LEADER,
+        'peer = withChosen(peer, Math.min(m.chosen, w));',
+        'peer = withChosen(peer, Math.min(m.chosen, lead.next - 1));',
+      ),
+    ],
+    equivalent:
+      'To agreement. Say x is proposed at b, and S, a majority, are those that accepted it or answered in b knowing ' +
+      'the slot to be chosen. Were y ≠ x chosen below b, Phase 1 of b had found y. Otherwise let b* > b be the first ' +
+      'in time to propose a value that is not x: a member of S promised b* before. One that had accepted x reported x, ' +
+      'or x in a ballot between, and b* had proposed x; one that answered in b did so before it promised b*, before ' +
+      'anything but x was proposed above b. So x is all that is ever chosen there. The code asks for less: that is ' +
+      'easier to see.',
+  },
+  {
+    name: 'R12',
+    about: 'A learner takes its vote of any ballot for what the leader calls chosen.',
+    breaks: 'X1',
+    witness: { kind: 'script', script: 'multipaxos: word of another ballot' },
+    edits: [
+      edit(
+        'multipaxos/window.ts',
+        'if (run.from > upTo + 1 || run.ballot !== ballot) break;',
+        'if (run.from > upTo + 1) break;',
+      ),
+    ],
+  },
+  {
+    name: 'R13',
+    about: 'A leader that learns of a chosen value that is not its own leads on, and says so under its ballot.',
+    breaks: '2.11, 11',
+    witness: { kind: 'script', script: 'multipaxos: contradicted leader' },
+    edits: [edit(LEARNER, 'if (contradicted) follow(draft, null, 0);', '')],
+  },
+  {
+    name: 'X7',
+    about: 'What is learned by catch-up is appended without asking whether it follows W.',
+    breaks: 'X7',
+    edits: [edit(LEARNER, 'if ((fresh[0] as Entry).index !== w + 1) return false;', '')],
+    equivalent:
+      'An answer to catch-up begins at the slot asked for, W + 1 at that time, and W only grows: entries at or below W ' +
+      'are left out before, so what is left begins at W + 1 or there is nothing left. It guards against a peer that ' +
+      'does not keep to the protocol, where `append` would throw.',
+  },
+];
+
+export const paxosReads: readonly Mutant[] = [
+  {
+    name: '2.7a',
+    about: 'A read is served without asking a majority.',
+    breaks: 'H1',
+    witness: { kind: 'script', script: 'multipaxos: late reader' },
+    edits: [
+      edit(READS, 'if (lead.peers.length === 0) confirm(draft);', 'confirm(draft);'),
+      edit(READS, 'confirmRound(reads, majorityReached(rounds))', 'confirmRound(reads, reads.round)'),
+    ],
+  },
+  {
+    name: '2.7b',
+    about: 'A read is served at W alone: what Phase 1 carried over may be chosen already.',
+    breaks: 'H1',
+    witness: { kind: 'script', script: 'multipaxos: carried read' },
+    edits: [edit(READS, 'return Math.max(chosenOf(draft.state), lead.fence - 1);', 'return chosenOf(draft.state);')],
+  },
+  {
+    name: '2.7c',
+    about: 'A read joins a round that had begun before it arrived.',
+    breaks: 'H1',
+    witness: { kind: 'script', script: 'multipaxos: late reader' },
+    edits: [
+      edit(
+        'core/reads.ts',
+        'return { ...queue, waiting: [...queue.waiting, read] };',
+        `const last = queue.begun[queue.begun.length - 1];
+  if (last === undefined) return { ...queue, waiting: [...queue.waiting, read] };
+  return { ...queue, begun: [...queue.begun.slice(0, -1), { ...last, reads: [...last.reads, read] }] };`,
+      ),
+    ],
+  },
+  {
+    name: '2.7d',
+    about: 'An answer to a heartbeat of an earlier ballot of the same leader confirms a round of this one.',
+    breaks: 'H1',
+    witness: { kind: 'script', script: 'multipaxos: stale heartbeat reply' },
+    edits: [
+      edit(
+        ELECTION,
+        'const at = answering(draft, from, m.ballot);',
+        "const at = answering(draft, from, draft.state.role.kind === 'leader' ? draft.state.role.ballot : 0);",
+      ),
+    ],
+  },
+];
+
+export const multipaxosMutants: readonly Mutant[] = [...acceptors, ...proposers, ...learners, ...paxosReads];

@@ -1,0 +1,33 @@
+/**
+ * What a mutant is: a rule of a protocol or of the driver, taken out of the shipped source by a patch that is applied
+ * while the source is loaded; and the witness, the cheapest run that shows that the rule was needed.
+ */
+
+import type { Witness } from './kinds.js';
+
+/** One replacement. `from` occurs exactly once in the file, or the mutant no longer applies. */
+export interface Edit {
+  /** From the root of the repository. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface Mutant {
+  /** `m1`, `p3`, `R7` … as in reliability-anchors 4.5 and paxos-anchors 2.4, with a letter where there are several. */
+  readonly name: string;
+  /** What it does wrong, in one sentence. */
+  readonly about: string;
+  /** Which rules it breaks, by their numbers. */
+  readonly breaks: string;
+  readonly edits: readonly Edit[];
+  /** What kills it. None only in a mutant that is `equivalent`. */
+  readonly witness?: Witness;
+  /** Why no execution can tell it from the source. */
+  readonly equivalent?: string;
+}
+
+/** An edit of a file below `src`. */
+export function edit(file: string, from: string, to: string): Edit {
+  return { file: `src/${file}`, from, to };
+}

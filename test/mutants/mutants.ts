@@ -1,0 +1,14 @@
+/** All mutants, each with its witness. */
+
+import { driverMutants } from './driver-mutants.js';
+import type { Mutant } from './mutant.js';
+import { multipaxosMutants } from './multipaxos-mutants.js';
+import { raftMutants } from './raft-mutants.js';
+import { storageMutants } from './storage-mutants.js';
+
+export const mutants: readonly Mutant[] = [
+  ...raftMutants,
+  ...multipaxosMutants,
+  ...driverMutants,
+  ...storageMutants,
+];
