@@ -31,6 +31,8 @@ export interface Disk {
   /** How often a replica started from it. */
   readonly boot: number;
   readonly values: ReadonlyMap<string, Uint8Array>;
+  /** The hard state in `values`; `undefined` until somebody looks. */
+  hard?: HardState | null | undefined;
   /** By index, with gaps; what lies beyond `last` belongs to other versions. */
   readonly cells: readonly (Cell | undefined)[];
   readonly last: Index;
@@ -38,7 +40,7 @@ export interface Disk {
 
 /** An empty disk. @param marks what is stored from the start, by key */
 export function newDisk(incarnation: number, marks: Iterable<readonly [string, Uint8Array]> = []): Disk {
-  return { incarnation, boot: 0, values: new Map(marks), cells: [undefined], last: 0 };
+  return { incarnation, boot: 0, values: new Map(marks), hard: undefined, cells: [undefined], last: 0 };
 }
 
 /** The disk after one more start. */
@@ -90,7 +92,9 @@ export function written(disk: Disk, ops: readonly StorageOp[]): Disk {
     else if (op.kind === 'truncate') truncate(changes, op.from);
     else for (const entry of op.entries) put(changes, entry);
   }
-  return { ...disk, values: changes.values, cells: changes.cells, last: changes.last };
+  const { values, cells, last } = changes;
+  const { incarnation, boot } = disk;
+  return { incarnation, boot, values, hard: values === disk.values ? disk.hard : undefined, cells, last };
 }
 
 function cellAt(disk: Disk, index: Index): Cell | undefined {
@@ -111,14 +115,12 @@ export function read(disk: Disk, from: Index, to: Index, maxBytes: number): read
   return entries;
 }
 
-const hardStates = new WeakMap<Uint8Array, HardState>();
-
 function hardOf(disk: Disk, durable: DurableCodec): HardState | null {
-  const bytes = disk.values.get(HARD_KEY);
-  if (bytes === undefined) return null;
-  let hard = hardStates.get(bytes);
-  if (hard === undefined) hardStates.set(bytes, (hard = durable.decodeHard(bytes)));
-  return hard;
+  if (disk.hard === undefined) {
+    const bytes = disk.values.get(HARD_KEY);
+    disk.hard = bytes === undefined ? null : durable.decodeHard(bytes);
+  }
+  return disk.hard;
 }
 
 /** What a core starts from. */

@@ -11,12 +11,13 @@ export type Fact = { readonly at: Milliseconds } & (
   | { readonly kind: 'action'; readonly action: Action }
   /** A core took a step, or started. */
   | { readonly kind: 'step'; readonly fact: StepFact<unknown, unknown> }
-  /** `message` is the core's, `null` for one of the driver's own; `lost`: the link is cut. */
+  /** `message` is the core's, `null` for one of the driver's own, which `own` names; `lost`: the link is cut. */
   | {
       readonly kind: 'send' | 'deliver' | 'drop';
       readonly from: ReplicaId;
       readonly to: ReplicaId;
       readonly message: unknown;
+      readonly own: string;
       readonly lost: boolean;
     }
   /** What was written is on the disk. */

@@ -12,8 +12,6 @@ import type { ProcessEffect, ProcessEvent, ProcessStep } from './process.js';
 import { WorldDraft } from './world-draft.js';
 import type { Flight, Slot } from './world-state.js';
 
-type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
-
 /** Told about what came under way, so that a scheduler need not search for it. */
 export interface Watcher {
   sent(from: number, to: number, flight: Flight): void;
@@ -26,14 +24,15 @@ export class Hosting extends WorldDraft {
   /** Told about every step of a core. */
   onStep: ((fact: StepFact<unknown, unknown>) => void) | null = null;
   /** What happens to replicas before the action under way is over, in order. */
-  protected readonly pending: { readonly place: number; readonly event: Untimed<ProcessEvent> }[] = [];
+  protected readonly pending: { readonly place: number; readonly event: ProcessEvent }[] = [];
 
-  protected event(place: number, event: Untimed<ProcessEvent>): void {
+  /** Something happens to a process, at its own time. */
+  protected event(place: number, event: ProcessEvent): void {
     const { process } = this.slots[place] as Slot;
     if (process === null) return;
-    this.rules.watch.replica = this.rules.ids[place] as ReplicaId;
-    const now = this.local(place);
-    this.take(place, this.rules.program.step(process, { ...event, now } as ProcessEvent));
+    const { watch, ids, program } = this.rules;
+    watch.replica = ids[place] as ReplicaId;
+    this.take(place, program.step(process, event));
   }
 
   protected take(place: number, [process, effects]: ProcessStep): void {
@@ -154,7 +153,7 @@ export class Hosting extends WorldDraft {
     if ((this.slots[place] as Slot).writing === null) return;
     this.sync(place);
     this.ownSlot(place).writing = null;
-    this.pending.push({ place, event: { kind: 'written' } });
+    this.pending.push({ place, event: { kind: 'written', now: this.local(place) } });
   }
 
   protected failStorage(place: number, keep: boolean): void {
@@ -164,7 +163,7 @@ export class Hosting extends WorldDraft {
     if (slot.writing === null) return;
     if (keep) this.sync(place);
     slot.writing = null;
-    this.pending.push({ place, event: { kind: 'storageFailed', reason: 'EIO' } });
+    this.pending.push({ place, event: { kind: 'storageFailed', now: this.local(place), reason: 'EIO' } });
   }
 
   private load(place: number, { id, from, to, maxBytes }: Extract<ProcessEffect, { kind: 'load' }>): void {
@@ -179,7 +178,7 @@ export class Hosting extends WorldDraft {
     const slot = this.ownSlot(place);
     slot.loads = rest;
     const entries = read(slot.disk, load.from, load.to, load.maxBytes);
-    this.pending.push({ place, event: { kind: 'loaded', id: load.id, entries } });
+    this.pending.push({ place, event: { kind: 'loaded', now: this.local(place), id: load.id, entries } });
   }
 
   // The state machine.
@@ -204,7 +203,7 @@ export class Hosting extends WorldDraft {
       const command = machines.decode(entry.data);
       this.tell({ kind: 'applied', replica: slot.id, index: entry.index, command, result });
     }
-    this.pending.push({ place, event: { kind: 'applied', results } });
+    this.pending.push({ place, event: { kind: 'applied', now: this.local(place), results } });
   }
 
   /** What a user's machine or check throws is a finding, with the commands that showed it. */
@@ -237,18 +236,21 @@ export class Hosting extends WorldDraft {
   protected propose(place: number, command: unknown, timeout: Milliseconds): void {
     const data = this.rules.machines.encode(this.record.callCount + 1, command);
     const call = this.begun(place, 'write', command, null);
-    this.event(place, { kind: 'propose', commands: [{ call, deadline: this.local(place) + timeout, data }] });
+    const now = this.local(place);
+    this.event(place, { kind: 'propose', now, commands: [{ call, deadline: now + timeout, data }] });
   }
 
   protected ask(place: number, minIndex: Index | null, timeout: Milliseconds): void {
     const call = this.begun(place, minIndex === null ? 'read' : 'staleRead', undefined, minIndex);
-    this.event(place, { kind: 'read', calls: [{ call, deadline: this.local(place) + timeout }], minIndex });
+    const now = this.local(place);
+    this.event(place, { kind: 'read', now, calls: [{ call, deadline: now + timeout }], minIndex });
   }
 
   protected cancel(calls: readonly number[]): void {
     this.slots.forEach((slot, place) => {
       const here = calls.filter((call) => slot.waiting.includes(call));
-      if (here.length > 0 && slot.process !== null && !slot.paused) this.event(place, { kind: 'cancel', calls: here });
+      if (here.length === 0 || slot.process === null || slot.paused) return;
+      this.event(place, { kind: 'cancel', now: this.local(place), calls: here });
     });
   }
 
@@ -290,7 +292,8 @@ export class Hosting extends WorldDraft {
     const link = this.ownLink(from, to);
     link.sent += 1;
     if (this.observer !== undefined) {
-      this.tell({ kind: 'send', from: sender, to: effect.to, message, lost: link.cut });
+      const own = message === null ? program.describe(effect.bytes) : '';
+      this.tell({ kind: 'send', from: sender, to: effect.to, message, own, lost: link.cut });
     }
     if (link.cut) return;
     const flight = { ordinal: link.sent, sentAt: this.now, payload: effect.bytes };

@@ -1,6 +1,7 @@
 /** What a scenario expects of its world: how that is written, and whether it holds. */
 
 import type { Index, ReplicaId } from '../core/protocol.js';
+import type { DriverState } from '../replica/driver-state.js';
 import type { Words } from './scenario-text.js';
 import { describeCommand, describeResult } from './trace.js';
 import { sameData } from './plain-data.js';
@@ -83,15 +84,17 @@ export function parseExpectation(words: Words): Expectation {
   }
 }
 
-/** A replica as `expect` sees it. */
+/** A replica as `expect` sees it: the model's words, and `leading` while its driver tells the application so. */
 export function describeReplica(turn: Turn, slot: Slot): string {
   const { program, model } = turn.rules;
   if (slot.process === null) return 'down';
   const health = program.health(slot.process);
   if (health !== 'running') return health;
   const core = program.core(slot.process);
-  const text = core === null ? 'establishing' : model.describeState(core);
-  return slot.paused ? `${text} paused` : text;
+  const words = [core === null ? 'establishing' : model.describeState(core)];
+  if (program.kind === 'driver' && (slot.process as DriverState).leading) words.push('leading');
+  if (slot.paused) words.push('paused');
+  return words.join(' ');
 }
 
 /** How a call ended. */

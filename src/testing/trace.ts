@@ -18,6 +18,8 @@ interface Line {
   readonly text: string;
 }
 
+type MessageFact = Extract<Fact, { kind: 'send' | 'deliver' | 'drop' }>;
+
 /** A message that was sent; `at`: where its line stands. */
 interface Held {
   readonly at: number;
@@ -172,8 +174,8 @@ export class TraceWriter {
     }
   }
 
-  private describe(message: unknown): string {
-    return message === null ? 'identity' : this.model.describeMessage(message);
+  private describe({ message, own }: MessageFact): string {
+    return message === null ? own : this.model.describeMessage(message);
   }
 
   private step({ replica, before, after }: StepFact<unknown, unknown>): void {
@@ -184,23 +186,26 @@ export class TraceWriter {
     this.add(before === null ? `${replica} starts: ${text}` : `${replica} ${text}`);
   }
 
-  private sent({ from, to, message, lost }: Extract<Fact, { kind: 'send' | 'deliver' | 'drop' }>): void {
-    const text = this.describe(message);
+  private sent(fact: MessageFact): void {
+    const { from, to, lost } = fact;
+    const text = this.describe(fact);
     this.add(`${from} ${lost ? '✗' : '⇢'} ${to} ${text}`);
     if (!lost) this.held.push({ at: this.lines.length - 1, link: `${from} ${to}`, text });
   }
 
-  private deliver({ from, to, message }: Extract<Fact, { kind: 'send' | 'deliver' | 'drop' }>): void {
-    const text = this.describe(message);
+  private deliver(fact: MessageFact): void {
+    const { from, to } = fact;
+    const text = this.describe(fact);
     this.withdraw(`${from} ${to}`, text);
     const line = `${from} → ${to} ${text}`;
     if (this.quiet) this.arrived = line;
     else this.add(line);
   }
 
-  private drop({ from, to, message }: Extract<Fact, { kind: 'send' | 'deliver' | 'drop' }>): void {
+  private drop(fact: MessageFact): void {
     if (this.quiet) return;
-    const text = this.describe(message);
+    const { from, to } = fact;
+    const text = this.describe(fact);
     this.withdraw(`${from} ${to}`, text);
     this.add(`${from} ✗ ${to} ${text}`);
   }

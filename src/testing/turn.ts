@@ -15,6 +15,12 @@ export type { Watcher } from './hosting.js';
 /** What concerns one replica. */
 type ReplicaAction = Extract<Action, { readonly replica: ReplicaId }>;
 
+/** Takes one out; without the array that `splice` makes for it. */
+function remove(flights: Flight[], at: number): void {
+  for (let i = at + 1; i < flights.length; i++) flights[i - 1] = flights[i] as Flight;
+  flights.pop();
+}
+
 export class Turn extends Hosting {
   /**
    * Makes an action happen, and everything that follows from it at once.
@@ -24,6 +30,7 @@ export class Turn extends Hosting {
     if (action.at > this.now) this.now = action.at;
     if (this.observer !== undefined) this.tell({ kind: 'action', action });
     this.begin(action);
+    if (this.pending.length === 0) return;
     for (let next = this.pending.shift(); next !== undefined; next = this.pending.shift()) {
       this.event(next.place, next.event);
     }
@@ -81,10 +88,10 @@ export class Turn extends Hosting {
     switch (kind) {
       case 'timeout':
         this.timeout(place);
-        return this.event(place, { kind: 'tick' });
+        return this.event(place, { kind: 'tick', now: this.local(place) });
       case 'tick':
       case 'campaign':
-        return this.event(place, { kind });
+        return this.event(place, { kind, now: this.local(place) });
       case 'written':
         return this.reportWritten(place);
       case 'applied':
@@ -96,9 +103,9 @@ export class Turn extends Hosting {
       case 'read':
         return this.ask(place, action.minIndex, action.timeout);
       case 'unreachable':
-        return this.event(place, { kind: 'unreachable', peer: action.peer });
+        return this.event(place, { kind: 'unreachable', now: this.local(place), peer: action.peer });
       case 'stop':
-        this.event(place, { kind: 'stop' });
+        this.event(place, { kind: 'stop', now: this.local(place) });
         this.demandAnswered(place);
         this.tell({ kind: 'ended', replica: slot.id, why: 'stop' });
         return;
@@ -119,7 +126,11 @@ export class Turn extends Hosting {
   // Messages.
 
   private find(flights: readonly Flight[], pick: Pick): number {
-    if (typeof pick === 'number') return flights.findIndex((flight) => flight.ordinal === pick);
+    if (typeof pick === 'number') {
+      let at = flights.length - 1;
+      while (at >= 0 && (flights[at] as Flight).ordinal !== pick) at--;
+      return at;
+    }
     const [, text = pick, nth = '1'] = /^(.*) #(\d+)$/s.exec(pick) ?? [];
     const described = flights.map((flight) => this.describe(flight));
     const fits = described.includes(text)
@@ -167,15 +178,16 @@ export class Turn extends Hosting {
     if (at < 0 || (kind !== 'drop' && slot.paused)) return;
     const flights = this.ownLink(from, to).flights as Flight[];
     const flight = flights[at] as Flight;
-    if (kind !== 'duplicate') flights.splice(at, 1);
+    if (kind !== 'duplicate') remove(flights, at);
     const lost = kind === 'drop' || slot.process === null;
     const { ids, program } = this.rules;
     const sender = ids[from] as ReplicaId;
     if (this.observer !== undefined) {
       const message = program.message(flight.payload);
-      this.tell({ kind: lost ? 'drop' : 'deliver', from: sender, to: slot.id, message, lost });
+      const own = message === null ? program.describe(flight.payload) : '';
+      this.tell({ kind: lost ? 'drop' : 'deliver', from: sender, to: slot.id, message, own, lost });
     }
-    if (!lost) this.event(to, { kind: 'message', from: sender, bytes: flight.payload });
+    if (!lost) this.event(to, { kind: 'message', now: this.local(to), from: sender, bytes: flight.payload });
   }
 
   // Starts and ends of a process.

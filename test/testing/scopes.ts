@@ -37,8 +37,9 @@ export const quickScopes = {
   'raft n2 E1 each': pinned(raft(2, { electionsEach: 1 }), 161, 14),
   'raft n3 T1': pinned(raft(3, { maxTerm: 1, electionsEach: 1 }), 191, 12),
   'raft n3 E1 R1': pinned(raft(3, { elections: 1, proposals: 1 }), 353, 15),
-  'raft n3 E1 R2': pinned(raft(3, { elections: 1, proposals: 2 }), 40257, 28),
+  'raft n3 T1 R2': pinned(raft(3, { maxTerm: 1, electionsEach: 1, proposals: 2 }), 147884, 30),
   'raft n3 T2 E2': pinned(raft(3, { elections: 2, electionsEach: 1 }), 69683, 23),
+  'raft n2 T3 E3 each C1': pinned(raft(2, { maxTerm: 3, electionsEach: 3, crashes: 1 }), 83625, 25),
   'raft n2 E2 R1 C1': pinned(raft(2, { elections: 2, proposals: 1, crashes: 1 }), 5503, 20),
   'raft n2 E1 each C1 split': pinned(raft(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 619, 19),
   'raft n2 E1 R1 C1 split': pinned(raft(2, { elections: 1, proposals: 1, crashes: 1, splitWrites: true }), 216, 15),
@@ -49,10 +50,8 @@ export const quickScopes = {
 
 /** What takes minutes to hours. Whether one was exhausted is in the result. */
 export const deepScopes = {
-  'raft n2 T3 E3 each C1': raft(2, { maxTerm: 3, electionsEach: 3, crashes: 1 }),
   'raft n3 E1 R1 B1': raft(3, { elections: 1, proposals: 1, beats: 1 }),
   'raft n3 E1 R1 Q1': raft(3, { elections: 1, proposals: 1, reads: 1 }),
-  'raft n3 T1 R2': raft(3, { maxTerm: 1, electionsEach: 1, proposals: 2 }),
   'raft n3 T2': raft(3, { maxTerm: 2, electionsEach: 2 }),
   'raft n2 T3 R2 C1': raft(2, { maxTerm: 3, electionsEach: 3, proposals: 2, crashes: 1 }),
   'raft n3 T2 R1 C1': raft(3, { maxTerm: 2, electionsEach: 2, proposals: 1, crashes: 1 }),
