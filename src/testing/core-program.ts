@@ -9,6 +9,7 @@ import { assert, unreachable } from '../core/assert.js';
 import type {
   Entry,
   Inbound,
+  Index,
   Milliseconds,
   Outbound,
   Outcome,
@@ -95,14 +96,12 @@ class CoreDraft {
     this.effects.push({ kind: 'fail', calls: [request], failure });
   }
 
-  /** What the core has answered, and what waits for the machine, ends here. */
-  stop(now: Milliseconds): void {
+  /** Ends what the core has answered already and what waits for the machine. */
+  endAll(reason: string): void {
     const { next, effects } = this;
-    this.feed({ kind: 'stop', now });
-    const failure: Failure = { code: 'ERR_CLOSED', outcome: 'unknown', message: 'stopped' };
+    const failure: Failure = { code: 'ERR_CLOSED', outcome: 'unknown', message: reason };
     if (next.asked.length > 0) effects.push({ kind: 'fail', calls: next.asked.map((each) => each.request), failure });
     next.asked = [];
-    next.stopped = true;
   }
 
   written(now: Milliseconds): void {
@@ -188,9 +187,10 @@ function proposalsOf(
   }));
 }
 
-function ask(draft: CoreDraft, calls: readonly { readonly call: number }[]): void {
+/** @param read of a stale read: what must be applied */
+function ask(draft: CoreDraft, calls: readonly { readonly call: number }[], read: Index | null): void {
   const asked = calls.map(
-    ({ call }): Asked => ({ request: call, index: 0, result: null, committed: false, read: null }),
+    ({ call }): Asked => ({ request: call, index: 0, result: null, committed: false, read }),
   );
   draft.next.asked = [...draft.next.asked, ...asked];
 }
@@ -202,11 +202,12 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
       return draft.feed({ kind: 'receive', now, from: event.from, message: event.bytes });
     case 'propose': {
       const proposals = proposalsOf(draft.next, event.commands);
-      ask(draft, event.commands);
+      ask(draft, event.commands, null);
       return draft.feed({ kind: 'propose', now, proposals, deadline: event.commands[0]?.deadline ?? Infinity });
     }
     case 'read':
-      ask(draft, event.calls);
+      ask(draft, event.calls, event.minIndex);
+      if (event.minIndex !== null) return;
       for (const { call, deadline } of event.calls) draft.feed({ kind: 'read', now, request: call, deadline });
       return;
     case 'cancel':
@@ -224,17 +225,28 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
       draft.next.fault = event.reason;
       return;
     case 'stop':
-      return draft.stop(now);
+      draft.feed({ kind: 'stop', now });
+      draft.endAll('stopped');
+      draft.next.stopped = true;
+      return;
     case 'tick':
     case 'campaign':
       return draft.feed({ kind: event.kind, now });
     case 'storageFailed':
-      return draft.feed({ kind: 'storageFailed', now, reason: event.reason });
+      draft.feed({ kind: 'storageFailed', now, reason: event.reason });
+      return draft.endAll(event.reason);
     case 'unreachable':
       return draft.feed({ kind: 'unreachable', now, peer: event.peer });
     default:
       unreachable(event);
   }
+}
+
+/** What one that runs no more answers. */
+function refusal(event: ProcessEvent): ProcessEffect[] {
+  const asked = event.kind === 'propose' ? event.commands : event.kind === 'read' ? event.calls : [];
+  const failure: Failure = { code: 'ERR_CLOSED', outcome: 'none', message: 'stopped' };
+  return asked.length === 0 ? [] : [{ kind: 'fail', calls: asked.map(({ call }) => call), failure }];
 }
 
 /** A bare core of this protocol as a program. */
@@ -267,7 +279,7 @@ export function coreProgram(protocol: AnyProtocol, options: ProgramOptions): Pro
     },
     step(state, event) {
       const process = state as CoreProcess;
-      if (process.stopped || process.fault !== null) return [state, []];
+      if (process.stopped || process.fault !== null) return [state, refusal(event)];
       const draft = new CoreDraft(process, protocol);
       onEvent(draft, event, protocol);
       return draft.finish(event.now);

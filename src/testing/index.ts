@@ -40,6 +40,7 @@ export {
 export { machineModel, type Rejected } from './machine-model.js';
 export { countingMachine, type MachineSpec } from './machine.js';
 export type { Scope } from './model-checker-scope.js';
+export { walkModel, type WalkOptions, type WalkResult } from './model-checker-walk.js';
 export { checkModel, type FoundViolation, type ModelCheckerOptions, type ModelCheckerResult } from './model-checker.js';
 export {
   counterModel,
@@ -71,6 +72,7 @@ export {
   type ScenarioRun,
 } from './scenario.js';
 export { SHELL_FAULTS, type ShellFault } from './shell-plan.js';
+export { ShellSimulationFailure } from './shell-trace.js';
 export { simulateShell, type ShellSimulationOptions, type ShellSimulationReport } from './shell-simulation.js';
 export { replay, shrink, type Replayed } from './shrink.js';
 export {

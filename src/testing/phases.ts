@@ -41,6 +41,7 @@ function callers(run: Run, commands: (call: number) => unknown): void {
 /** The first phase: everything that can go wrong, and no check may fail. */
 export function storm(run: Run, commands: (call: number) => unknown): void {
   for (const action of run.plan.prefix) run.act(action);
+  if (run.plan.faults.reorder !== undefined) run.fault('reorder');
   callers(run, commands);
   unleash(run);
   const { length } = run.plan;
@@ -157,12 +158,17 @@ export function allAtRest(run: Run, command: unknown): void {
   newCommands(run, places, limit, command);
   demand(run.until(limit, () => level(run, places)), 'L3 all become equal', () => describe(run));
   demandEqualMachines(run, places);
+  // A bare core tries once, and may wait for ever for an attempt that was lost.
+  const waiting = places.flatMap((place) => run.turn.slot(place).waiting);
+  const bare = run.turn.rules.program.kind === 'core';
+  if (bare && waiting.length > 0) run.act({ kind: 'cancel', at: run.now, calls: waiting });
   const idle = (): boolean => places.every((place) => run.turn.slot(place).waiting.length === 0);
   demand(run.until(limit, idle), 'L5 every call ends', () => describe(run));
-  const terms = places.map((place) => run.status(place)?.term);
+  // One that was behind may still have a term to catch up with; nobody goes beyond the highest.
+  const highest = (): number => Math.max(...places.map((place) => run.status(place)?.term ?? 0));
+  const term = highest();
   run.until(2 * run.turn.rules.timing.electionMax, () => false);
-  const still = places.every((place, at) => run.status(place)?.term === terms[at]);
-  demand(still, 'L4 terms are at rest', () => describe(run));
+  demand(highest() === term, 'L4 terms are at rest', () => describe(run));
 }
 
 /** All lose power; all that was acknowledged is there again (H5). */

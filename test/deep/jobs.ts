@@ -5,7 +5,14 @@ import type { SimulationReport } from 'quorate/testing';
 export type ProtocolName = 'raft' | 'multipaxos';
 
 export type Job =
-  | { readonly kind: 'simulate'; readonly protocol: ProtocolName; readonly seed: number; readonly schedules: number }
+  | {
+      readonly kind: 'simulate';
+      readonly protocol: ProtocolName;
+      readonly seed: number;
+      readonly schedules: number;
+      /** A tenth of the schedules go on from a scenario. */
+      readonly scripted: boolean;
+    }
   | { readonly kind: 'shell'; readonly protocol: ProtocolName; readonly seed: number; readonly schedules: number }
   /** Searches a scope for so many seconds at most. */
   | { readonly kind: 'check'; readonly scope: string; readonly seconds: number };

@@ -57,7 +57,8 @@ function* jobs(): Generator<Job> {
   const protocols: readonly ProtocolName[] = ['raft', 'multipaxos'];
   for (let slice = 0; ; slice++) {
     for (const protocol of protocols) {
-      yield { kind: 'simulate', protocol, seed: seed * 1_000_000 + slice * SLICE, schedules: SLICE };
+      const first = seed * 1_000_000 + slice * SLICE;
+      yield { kind: 'simulate', protocol, seed: first, schedules: SLICE, scripted: slice % 2 === 1 };
       if (slice % SHELL_EVERY === 0) {
         yield { kind: 'shell', protocol, seed: seed * 100_000 + slice * SHELL_SLICE, schedules: SHELL_SLICE };
       }

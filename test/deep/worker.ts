@@ -11,10 +11,8 @@ import {
   simulate,
   SimulationFailure,
   simulateShell,
-  type KeyValueInput,
-  type MachineSpec,
-  type Random,
 } from 'quorate/testing';
+import { keyValue, keyValueCommands } from '../testing/key-value.js';
 import { deepScopes } from '../testing/scopes.js';
 import type { Answer, Found, Job } from './jobs.js';
 import { prefixesOf } from './prefixes.js';
@@ -27,39 +25,14 @@ const prefixes = {
   multipaxos: prefixesOf('multipaxos', SCENARIOS),
 };
 
-const machine: MachineSpec<KeyValueInput> = {
-  create() {
-    const values = new Map<string, unknown>();
-    return {
-      apply([verb, key, a, b]) {
-        const before = values.get(key) ?? null;
-        if (verb === 'get') return before;
-        if (verb === 'delete') return values.delete(key);
-        if (verb === 'cas' && before !== a) return false;
-        values.set(key, verb === 'cas' ? b : a);
-        return verb === 'cas' ? true : null;
-      },
-      snapshot: () => [...values].sort(),
-      restore() {
-        throw new Error('nothing is restored');
-      },
-    };
-  },
-};
-
-function commands(random: Random, call: number): KeyValueInput {
-  const key = random.pick(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']);
-  const verb = random.between(0, 3);
-  if (verb === 0) return ['get', key];
-  if (verb === 1) return ['cas', key, random.between(0, 3), call];
-  return verb === 2 ? ['delete', key] : ['put', key, random.between(0, 3)];
-}
-
-function simulateJob({ protocol, seed, schedules }: Extract<Job, { kind: 'simulate' }>): Answer {
+function simulateJob({ protocol, seed, schedules, scripted }: Extract<Job, { kind: 'simulate' }>): Answer {
   const states = new Set<number>();
   try {
-    const workload = { machine, commands, sequential: keyValueModel() };
-    const options = { model: MODELS[protocol], prefixes: prefixes[protocol], abstractStates: states, ...workload };
+    // The commands of scenarios are words for the machine that counts; the others are of a key-value machine.
+    const workload = scripted
+      ? { prefixes: prefixes[protocol] }
+      : { machine: keyValue(), commands: keyValueCommands, sequential: keyValueModel() };
+    const options = { model: MODELS[protocol], abstractStates: states, ...workload };
     return { kind: 'simulate', report: simulate({ ...options, seed, schedules }), states: [...states], found: null };
   } catch (error) {
     if (!(error instanceof SimulationFailure)) throw error;
