@@ -1,6 +1,6 @@
 /**
  * What a protocol hands in so that a rig that does not know it can simulate it, check it exhaustively and tell its
- * story. All of it is about evidence: nothing here runs in production, where `checkState` and `checkStep` may.
+ * story. All of it is about evidence. Only `checkState` and `checkStep` run in production too, as parts of `Protocol`.
  */
 
 import type {
@@ -29,6 +29,12 @@ export interface Model<State, Message, Ghost> {
    */
   digestState(state: State, now: Milliseconds, digest: Digest): void;
   digestMessage(message: Message, from: ReplicaId, to: ReplicaId, digest: Digest): void;
+  /**
+   * Whether a message under way can never change anything again: it does nothing to the receiver, in whatever states
+   * that may come to, but to make it answer; and nothing of the kind can do anything to the sender. Searches drop what
+   * is outdated. It must be exact, or a search misses what it looks for; what is alive longer only costs states.
+   */
+  isOutdated?(message: Message, from: State, to: State): boolean;
   /** Whether no code branches on the order of replicas' names, so that renaming them changes nothing. */
   readonly symmetric: boolean;
   /** A message in a trace: its name and what it says, without sender and receiver. */

@@ -145,6 +145,18 @@ export interface Protocol<State, Message> {
   init(options: ProtocolOptions, recovered: Recovered): Step<State, Message>;
   /** @throws InvariantViolation when a message proves that safety is broken; RangeError on misuse by the host */
   step(state: State, message: Inbound<Message>): Step<State, Message>;
+  /**
+   * What must hold between two states, at a cost that follows what the step changed. The host calls it after every
+   * step that changed something, before anything which that step wants is done, and halts when it throws.
+   * @throws InvariantViolation that names the rule
+   */
+  checkStep?(before: State, after: State, inbound: Inbound<Message>): void;
+  /**
+   * What must hold of one state, at a cost that follows what waits in it. The host calls it at the start and after
+   * ticks.
+   * @throws InvariantViolation that names the rule
+   */
+  checkState?(state: State): void;
   /** When the host must deliver the next `tick` at the latest; `Infinity` when nothing is due. */
   deadline(state: State): Milliseconds;
   /** What an operator wants to see. */

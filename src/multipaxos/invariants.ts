@@ -1,13 +1,13 @@
 /**
  * What always holds of one replica. The proofs that safety is already broken, recognised on receipt and thrown (law 4);
- * and checks of a state and of a step for tests and tools: rules X1 to X9 as far as one replica can see them, R1 to R17
- * and 2.11 where they are local. They run on every simulated event, so they look at what a step changed and no further.
+ * and checks of a state and of a step: rules X1 to X9 as far as one replica can see them, R1 to R17 and 2.11 where they
+ * are local. They run in production too (`Protocol.checkStep`), so they look at what a step changed and no further.
  * What needs the whole cluster is in safety.ts.
  */
 
 import { assert, InvariantViolation } from '../core/assert.js';
 import { durableIndex } from '../core/durability.js';
-import { entryAt, lastTerm, termAt, type Log } from '../core/log.js';
+import { entryAt, lastTerm, slice, termAt, type Log } from '../core/log.js';
 import type { Member } from '../core/members.js';
 import type { Entry, EntryId, Inbound, ReplicaId } from '../core/protocol.js';
 import { numberOf, type Ballot } from './ballot.js';
@@ -90,7 +90,12 @@ function checkProgress(peer: Progress, role: Leading): void {
     last = to;
   }
   let bytes = 0;
-  for (const sent of peer.sent) bytes += sent.bytes;
+  for (let at = 0; at < peer.sent.length; at++) {
+    const sent = peer.sent[at] as (typeof peer.sent)[0];
+    bytes += sent.bytes;
+    const again = at > 0 && peer.sent.findIndex((each) => each.to === sent.to) < at;
+    assert(!again && sent.to < role.next, 'B1 what is under way counts once');
+  }
   assert(bytes === peer.sentBytes, 'B1 the bytes under way add up');
 }
 
@@ -200,11 +205,13 @@ function mayChoose(message: Inbound<PaxosMessage>): boolean {
 
 /** The entries that became chosen, as far as they are still in memory. */
 function newlyChosen(before: Log, after: Log): readonly Entry[] {
-  const entries: Entry[] = [];
-  for (let index = Math.max(before.last + 1, after.tailFrom); index <= after.last; index++) {
-    const entry = entryAt(after, index);
-    assert(entry?.index === index && entry.term === termAt(after, index), 'X7 the tail agrees with its ballots');
-    entries.push(entry);
+  const from = Math.max(before.last + 1, after.tailFrom);
+  const entries = slice(after, from, after.last, Infinity) ?? [];
+  for (let at = 0; at < entries.length; at++) {
+    const { index, term } = entries[at] as Entry;
+    const within = at > 0 && at < entries.length - 1 && term === (entries[at - 1] as Entry).term;
+    const agrees = index === from + at && (within || term === termAt(after, index));
+    assert(agrees, 'X7 the tail agrees with its ballots');
   }
   return entries;
 }

@@ -7,6 +7,7 @@ import { digestState } from './digest.js';
 import { checkState, checkStep } from './invariants.js';
 import type { PaxosMessage } from './messages.js';
 import { probe, probes } from './probes.js';
+import { isOutdated } from './outdated.js';
 import { multipaxosProtocol } from './protocol.js';
 import { safety, type PaxosGhost } from './safety.js';
 import type { PaxosState } from './state.js';
@@ -19,6 +20,7 @@ export const multipaxosModel: Model<PaxosState, PaxosMessage, PaxosGhost> = {
   safety,
   digestState,
   digestMessage,
+  isOutdated,
   symmetric: false, // the order of members decides between ballots of one round
   describeMessage,
   describeState,

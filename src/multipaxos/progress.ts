@@ -80,8 +80,9 @@ export function gapAbove({ match, beyond }: Progress, base: Index, end: Index): 
   return { from, to: end };
 }
 
-/** With an Accept up to `to` on its way. */
+/** With an Accept up to `to` on its way; one that is sent again stands there already, and counts once. */
 export function withSent(p: Progress, to: Index, bytes: number): Progress {
+  if (p.sent.length > 0 && p.sent.some((each) => each.to === to)) return p;
   return {
     id: p.id,
     match: p.match,

@@ -4,6 +4,7 @@ import { durableIndex } from '../core/durability.js';
 import { durableRecords } from '../core/durable.js';
 import type { Protocol, Status } from '../core/protocol.js';
 import { paxosCodec } from './codec.js';
+import { checkState, checkStep } from './invariants.js';
 import type { PaxosMessage } from './messages.js';
 import { chosenOf, leaderOf, type PaxosState } from './state.js';
 import { deadline, init, step } from './step.js';
@@ -33,6 +34,8 @@ export const multipaxosProtocol: Protocol<PaxosState, PaxosMessage> = {
   name: 'multipaxos',
   init,
   step,
+  checkStep,
+  checkState,
   deadline,
   status,
   codec: paxosCodec,

@@ -126,16 +126,23 @@ function checkPrefix(ghost: PaxosGhost, replica: ReplicaId, from: Index, to: Ind
   }
 }
 
-/** Votes above W on a disk: never below a promise that was durable before (X6), nor above the one that is (X3). */
+/**
+ * Votes above W on a disk: never below a promise that was durable before (X6), nor above the one that is (X3); and none
+ * that was there is gone, or a chosen value could be (2.11, 12 and 15).
+ */
 function recordVotes(draft: GhostDraft, at: number, promised: Ballot, cluster: Cluster): void {
   const { id, disk } = cluster.replicas[at] as Cluster['replicas'][0];
   const term = disk.hard?.term ?? 0;
   const from = Math.max(disk.hard?.commit ?? 0, draft.now.base) + 1;
-  for (let slot = from; slot <= disk.last; slot++) {
+  const to = Math.max(disk.last, draft.now.base + draft.now.slots.length);
+  for (let slot = from; slot <= to; slot++) {
     const vote = disk.entry(slot);
-    if (vote === undefined) continue;
-    if (vote.term > term) violated('X3 a vote above the promise', { replica: id, promised: term, vote });
     const known = highestVote(slotAt(draft.now, slot), at, Infinity);
+    if (vote === undefined) {
+      if (known > 0) violated('X3 a vote is gone from a disk', { replica: id, slot, ballot: known });
+      continue;
+    }
+    if (vote.term > term) violated('X3 a vote above the promise', { replica: id, promised: term, vote });
     if (known === vote.term) continue;
     if (vote.term < promised || vote.term < known) {
       violated('X6 a vote below a promise, or below a later vote', { replica: id, promised, known, vote });

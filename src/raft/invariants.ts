@@ -1,8 +1,8 @@
 /**
  * What always holds of one state, and between a state and the one after it; what needs the whole cluster is in
- * `safety.ts`. Numbers are those of reliability-anchors, section 2. The checks that run in production stand where their
- * evidence arrives: two leaders in a term and a conflict at or below the commit index in `replication.ts`, the laws of
- * the verbs in `draft.ts`.
+ * `safety.ts`. Numbers are those of reliability-anchors, section 2. They run in production too (see `Protocol`), so
+ * they look at what a step changed. The proofs that safety is already broken stand where their evidence arrives, in
+ * `replication.ts`: two leaders in a term, a conflict at or below the commit index. The verbs in `draft.ts` hold laws.
  */
 
 import { assert } from '../core/assert.js';
@@ -28,7 +28,7 @@ function checkLog({ log, term, unsynced, seq, durableSeq, hardSeq }: RaftState):
   }
 }
 
-function checkPeer(peer: Peer, { log }: RaftState, round: number): void {
+function checkPeer(peer: Peer, { log, options }: RaftState, round: number): void {
   assert(peer.match < peer.next && peer.next <= log.last + 1, 'R13 match < next ≤ last + 1');
   let bytes = 0;
   let last = peer.match;
@@ -38,6 +38,10 @@ function checkPeer(peer: Peer, { log }: RaftState, round: number): void {
     bytes += each.bytes;
   }
   assert(bytes === peer.inflightBytes, 'B1 the bytes under way add up (bug 48)');
+  const { inflightMessages, inflightBytes } = options.limits;
+  const newest = peer.inflight[peer.inflight.length - 1]?.bytes ?? 0;
+  const bounded = peer.inflight.length <= inflightMessages && bytes - newest <= inflightBytes;
+  assert(bounded, 'B1 no more is under way than the window takes, and one message');
   assert(!peer.probing || peer.inflight.length === 0, 'B1 a probe is not pipelined');
   assert(peer.round <= round, 'H1 no round is confirmed that was not begun');
 }
@@ -58,6 +62,9 @@ function checkLeader(state: RaftState, role: Leader): void {
     bytes += each.bytes;
   }
   assert(bytes === role.uncommittedBytes, 'B2 the uncommitted bytes add up');
+  const newest = role.uncommitted[role.uncommitted.length - 1]?.bytes ?? 0;
+  const bounded = bytes - newest <= options.limits.uncommittedBytes;
+  assert(bounded, 'B2 no more is uncommitted than one batch beyond the bound');
   assert(role.reads.begun.length === 0 || commit >= role.fence, 'H1 no round begins before an own entry is committed');
 }
 
@@ -100,6 +107,7 @@ function checkAdopted(before: RaftState, after: RaftState, { prevIndex, prevTerm
   }
   const last = conflict ? end : Math.max(before.log.last, end);
   assert(after.log.last === last, 'R16 a log is cut at a conflict, and only there');
+  assert(termAt(after.log, prevIndex) === prevTerm, 'R16 nothing before what is adopted changes');
 }
 
 /** Entries of which the log was freed in memory are still of it: only terms and bounds are looked at. */

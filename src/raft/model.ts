@@ -1,4 +1,4 @@
-/** Raft's model: what a rig needs to simulate it, check it and tell its story. Nothing of it runs in production. */
+/** Raft's model: what a rig needs to simulate it, check it and tell its story. */
 
 import type { Model } from '../core/model.js';
 import { describeMessage, describeState } from './describe.js';

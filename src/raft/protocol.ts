@@ -4,6 +4,7 @@ import { durableIndex } from '../core/durability.js';
 import { durableRecords } from '../core/durable.js';
 import type { Protocol, Status } from '../core/protocol.js';
 import { raftCodec } from './codec.js';
+import { checkState, checkStep } from './invariants.js';
 import type { RaftMessage } from './messages.js';
 import { leaderOf, type RaftState } from './state.js';
 import { deadline, init, step } from './step.js';
@@ -31,6 +32,8 @@ export const raftProtocol: Protocol<RaftState, RaftMessage> = {
   name: 'raft',
   init,
   step,
+  checkStep,
+  checkState,
   deadline,
   status,
   codec: raftCodec,

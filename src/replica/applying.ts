@@ -8,6 +8,7 @@ import { assert } from '../core/assert.js';
 import type { Entry, EntryId } from '../core/protocol.js';
 import { answered, originLost } from './calls.js';
 import type { DriverDraft } from './driver-draft.js';
+import { ConsensusError } from './errors.js';
 import { CHECK_EVERY, TableDraft, decodeOpening, type StoredResult } from './request-table.js';
 
 /** The core handed these over. */
@@ -32,8 +33,14 @@ function applyOpen(draft: DriverDraft, table: TableDraft, entry: Entry): void {
   const number = table.open(opening, entry.index);
   const { id, incarnation, boot } = draft.next.options;
   const own = opening.id === id && opening.incarnation === incarnation && opening.boot === boot;
+  if (!own) return;
+  if (number === 0) {
+    // Opening again would be refused again; and what the later start promised and voted is not on this disk.
+    const message = 'a later start of this replica is known to the cluster: its storage was set back, or copied';
+    throw new ConsensusError(message, { code: 'ERR_LOST_IDENTITY' });
+  }
   // A copy of our `open` that comes after our origin was dropped in this very run: `onApplied` finds out first.
-  if (!own || number === 0 || draft.next.origin !== 0) return;
+  if (draft.next.origin !== 0) return;
   draft.next.origin = number;
   draft.next.opening = 0;
 }

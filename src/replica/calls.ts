@@ -58,7 +58,7 @@ export function refusalOf(state: DriverState): Failure | null {
         message: 'this replica lost its disk; its peers know it by other data, and it takes no part',
       };
     case 'halted':
-      return { code: 'ERR_CLOSED', outcome: 'none', message: `the replica has halted: ${state.fault ?? ''}` };
+      return { code: state.faultCode, outcome: 'none', message: `the replica has halted: ${state.fault ?? ''}` };
   }
 }
 

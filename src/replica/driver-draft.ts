@@ -29,6 +29,7 @@ function copy(s: DriverState): Mutable<DriverState> {
     now: s.now,
     phase: s.phase,
     fault: s.fault,
+    faultCode: s.faultCode,
     core: s.core,
     recovered: s.recovered,
     queue: s.queue,

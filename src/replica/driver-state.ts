@@ -115,8 +115,9 @@ export interface DriverState {
   readonly options: DriverOptions;
   readonly now: Milliseconds;
   readonly phase: Phase;
-  /** Why it halted. */
+  /** Why it halted, and with which code; the code means nothing before. */
   readonly fault: string | null;
+  readonly faultCode: ErrorCode;
   /** The core's state; opaque here. `null` before it exists. */
   readonly core: unknown;
   /** What the core starts from; let go of once it has started. */

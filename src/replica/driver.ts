@@ -4,7 +4,7 @@
  * function of values like the core itself; the shell does what it says and reports what happened.
  */
 
-import { InvariantViolation, unreachable } from '../core/assert.js';
+import { unreachable } from '../core/assert.js';
 import { Malformed } from '../core/bytes.js';
 import type {
   CoreEvent,
@@ -32,7 +32,7 @@ import {
 import { DriverDraft } from './driver-draft.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState, ReplicaStatus } from './driver-state.js';
 import { openEnvelope, sealCore } from './envelope.js';
-import type { ErrorCode } from './errors.js';
+import { guarded, halt } from './halting.js';
 import { admits, ask, coreAddress, isEstablished, onIdentity } from './identity.js';
 import { emptyTable } from './request-table.js';
 
@@ -58,6 +58,7 @@ function initial(options: DriverOptions, recovered: Recovered): DriverState {
     now: options.now,
     phase: 'establishing',
     fault: null,
+    faultCode: 'ERR_INVARIANT',
     core: null,
     recovered,
     queue: [],
@@ -94,18 +95,6 @@ function initial(options: DriverOptions, recovered: Recovered): DriverState {
   };
 }
 
-/** Stops for good: nothing is voted, written or answered any more. */
-function halt(draft: DriverDraft, code: ErrorCode, reason: string): void {
-  const { next } = draft;
-  if (next.phase === 'halted' || next.phase === 'stopped') return;
-  endAll(draft, { code, outcome: 'unknown', message: `the replica has halted: ${reason}` });
-  next.phase = 'halted';
-  next.fault = reason;
-  next.held = [];
-  next.queue = [];
-  draft.event({ kind: 'fault', code, reason });
-}
-
 function startCore(draft: DriverDraft, protocol: AnyProtocol): void {
   const { next } = draft;
   const { id, boot, configuration, seed, timing, limits } = next.options;
@@ -113,20 +102,11 @@ function startCore(draft: DriverDraft, protocol: AnyProtocol): void {
   next.phase = 'running';
   guarded(draft, () => {
     const [core, outbound] = protocol.init(options, next.recovered as Recovered);
+    protocol.checkState?.(core);
     next.core = core;
     next.recovered = null;
     for (const message of outbound) onOutbound(draft, protocol, message);
   });
-}
-
-/** What the core throws is a broken law: the replica halts, and the process goes on. */
-function guarded(draft: DriverDraft, work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    const evidence = error instanceof InvariantViolation ? ` ${JSON.stringify(error.evidence) ?? ''}` : '';
-    halt(draft, 'ERR_INVARIANT', `${(error as Error).message}${evidence}`);
-  }
 }
 
 function onSend(draft: DriverDraft, protocol: AnyProtocol, send: Send<unknown>): void {
@@ -247,14 +227,25 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
   }
 }
 
+/** A step that breaks a law is not taken: nothing of what it wants is done. */
+function stepCore(draft: DriverDraft, protocol: AnyProtocol, inbound: Inbound<unknown>): readonly Outbound<unknown>[] {
+  const before = draft.next.core;
+  const [core, outbound] = protocol.step(before, inbound);
+  if (core !== before) {
+    protocol.checkStep?.(before, core, inbound);
+    if (inbound.kind === 'tick') protocol.checkState?.(core);
+    draft.next.core = core;
+  }
+  return outbound;
+}
+
 /** Runs the core until it has nothing more to say, and everything that follows from it. */
 function settle(draft: DriverDraft, protocol: AnyProtocol): void {
   guarded(draft, () => {
     for (;;) {
       let inbound: Inbound<unknown> | undefined;
       while ((inbound = draft.take()) !== undefined) {
-        const [core, outbound] = protocol.step(draft.next.core, inbound);
-        draft.next.core = core;
+        const outbound = stepCore(draft, protocol, inbound);
         for (let i = 0; i < outbound.length; i++) onOutbound(draft, protocol, outbound[i] as Outbound<unknown>);
       }
       applyNext(draft);

@@ -8,7 +8,7 @@
 export type ErrorCode =
   /** An option, an id, an address or a command breaks its rule; the message names it. */
   | 'ERR_INVALID_ARGUMENT'
-  /** The replica is closed, or was closed while the request waited. */
+  /** The replica is closed, or was closed while the request waited. One that has halted fails with its fault's code. */
   | 'ERR_CLOSED'
   /** No leader was known until the request's time was over, and the request never left this replica. */
   | 'ERR_NO_LEADER'
@@ -36,7 +36,7 @@ export type ErrorCode =
   | 'ERR_STORAGE_LOCKED'
   /** The data belongs to another replica, cluster or protocol. */
   | 'ERR_STORAGE_MISMATCH'
-  /** This replica lost its disk: its old identity lives on with its peers, and it takes no part. */
+  /** This replica lost its disk, or found it set back: its identity lives on with its peers, and it takes no part. */
   | 'ERR_LOST_IDENTITY'
   /** The transport cannot listen or was given an address it cannot use. */
   | 'ERR_TRANSPORT_FAILED'

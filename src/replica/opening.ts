@@ -32,7 +32,7 @@ export interface Opening {
 
 /** 48 random bits, never 0. */
 function freshIncarnation(random: () => number): number {
-  return (random() % 65_536) * 2 ** 32 + random() || 1;
+  return (random() & 0xffff) * 2 ** 32 + (random() >>> 0) || 1;
 }
 
 /** Decodes what storage verified: what still does not decode was written by something else. */

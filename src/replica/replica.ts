@@ -48,17 +48,17 @@ export interface Replica<M extends AnyMachine = AnyMachine> extends AsyncDisposa
    * Throws a ConsensusError at once for what can never work: ERR_INVALID_ARGUMENT, ERR_NOT_SERIALIZABLE,
    * ERR_TOO_LARGE, ERR_CLOSED. Rejects with CommandRejected when the machine refused, otherwise with a
    * ConsensusError whose `outcome` says whether the command may still take effect: ERR_OUTCOME_UNKNOWN,
-   * ERR_NO_LEADER, ERR_TIMEOUT, ERR_BUSY, ERR_CLOSED, ERR_STORAGE_FAILED, ERR_APPLY_FAILED, ERR_LOST_IDENTITY.
+   * ERR_NO_LEADER, ERR_TIMEOUT, ERR_BUSY, ERR_CLOSED, ERR_LOST_IDENTITY; of a replica that has halted, its fault's.
    */
   propose(command: CommandOf<M>, options: RequestOptions & { readonly meta: true }): Promise<WithIndex<ResultOf<M>>>;
   propose(command: CommandOf<M>, options?: RequestOptions & { readonly meta?: false }): Promise<ResultOf<M>>;
   /**
    * Reads the machine through `reader`, which must not change it. Linearizable unless asked otherwise, and on any
    * member. Rejects with what `reader` throws, or with a ConsensusError: ERR_TIMEOUT, ERR_BUSY, ERR_CLOSED,
-   * ERR_STORAGE_FAILED, ERR_APPLY_FAILED, ERR_LOST_IDENTITY.
+   * ERR_LOST_IDENTITY; of a replica that has halted, its fault's.
    */
   read<T>(reader: (machine: M) => T, options?: ReadOptions): Promise<T>;
-  /** Resolves once a leader is known and this replica may take part. */
+  /** Resolves once a leader is known and this replica may take part; rejects like `read`. */
   ready(options?: RequestOptions): Promise<void>;
   /** The current leadership, then each change of it; ends when the replica is closed. */
   leadership(): AsyncGenerator<Leadership, void, undefined>;
@@ -314,6 +314,7 @@ function checkMessageSize(transport: Transport, maxEntryBytes: number, messageBy
 
 async function open<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<Replica<M>> {
   const { transport, storage, machine, codec, resultCodec, id } = checked;
+  let started = false;
   try {
     const opening = await openData(checked);
     const { configuration, cluster, incarnation } = opening.options;
@@ -324,13 +325,14 @@ async function open<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<R
     checkMessageSize(transport, configuration.constants.maxEntryBytes, checked.protocol.limits.messageBytes);
     const others = configuration.members.filter((member) => member.id !== id);
     await transport.start({ cluster, id, incarnation }, self, others, replica.host.handler);
+    started = true;
     for (const event of opening.events) replica.tell(event);
     replica.host.begin(opening);
     return replica;
   } catch (error) {
-    // Both are let go of, and what went wrong first is what is told. A storage in use is that of another replica.
+    // What went wrong first is what is told. What did not open or start for us may be in use by another replica.
     const isInUse = error instanceof ConsensusError && error.code === 'ERR_STORAGE_LOCKED';
-    await Promise.allSettled([transport.stop(), isInUse ? undefined : storage.close()]);
+    await Promise.allSettled([started ? transport.stop() : undefined, isInUse ? undefined : storage.close()]);
     throw error;
   }
 }

@@ -48,7 +48,8 @@ export interface TransportHandler {
  * Duties of an implementation:
  *
  * - `start` resolves when peers can reach this replica; it does not wait for peers. It rejects with
- *   `ERR_TRANSPORT_FAILED` when it cannot listen, `ERR_INVALID_ARGUMENT` when an address is malformed.
+ *   `ERR_TRANSPORT_FAILED` when it cannot listen or was started before, `ERR_INVALID_ARGUMENT` when an address is
+ *   malformed; then it leaves nothing open, and `stop` may not follow.
  * - `send` never throws and never waits. It gives false when the message was dropped at once: an unknown or
  *   unreachable peer, a full queue, a message above `maxMessageBytes`. True promises nothing. The bytes are the
  *   transport's from then on. Memory per peer is bounded.

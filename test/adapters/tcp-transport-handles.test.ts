@@ -57,6 +57,9 @@ test('nor does a transport alone, nor one that could not listen', async () => {
   const members = new Members(() => tcpTransport(), await freeAddresses(['a', 'b']));
   await members.start('a');
   await expect(members.start('a')).rejects.toMatchObject({ code: 'ERR_TRANSPORT_FAILED' });
+  // Before it is stopped, which nobody need do: only the first listens.
+  const servers = (all: readonly string[]): number => all.filter((name) => name.includes('Server')).length;
+  expect(servers(sockets())).toBe(servers(before) + 1);
   await members.stop();
   expect(sockets()).toEqual(before);
   expect(timers.size).toBe(0);

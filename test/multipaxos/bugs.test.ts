@@ -1,6 +1,7 @@
 /** The bugs of other implementations, by their numbers in paxos-anchors section 4, that could occur here. */
 
 import { describe, expect, it } from 'vitest';
+import type { Leading } from '../../src/multipaxos/state.js';
 import { voteAt } from '../../src/multipaxos/window.js';
 import {
   accept,
@@ -245,6 +246,24 @@ describe('34: what is lost is sent again', () => {
     const out = node.pass(2 * timingHeartbeat);
     expect(proposed(out, 'n2')).toEqual(['3:b']);
     expect(proposed(out, 'n3')).toEqual(['3:b', '4:c', '5:d']); // 2 is chosen: it is caught up
+  });
+
+  it('counts as under way once, however often that is (B1)', () => {
+    const node = settled();
+    for (const text of ['a', 'b', 'c', 'd']) node.propose([text]);
+    node.sync();
+    node.get('n2', accepted(b(1, 1), 2));
+    node.get('n2', accepted(b(1, 1), 4));
+    for (let beat = 0; beat < 40; beat++) {
+      const out = node.pass(timingHeartbeat);
+      if (beat > 1) expect(proposed(out, 'n2')).toEqual(['3:b']);
+      const { reads } = node.state.role as Leading;
+      for (const from of ['n2', 'n3']) {
+        node.get(from, { kind: 'heartbeatReply', ballot: b(1, 1), round: reads.round, chosen: 0, durable: 0 });
+      }
+    }
+    const { peers } = node.state.role as Leading;
+    expect(peers.map(({ sent }) => sent.length)).toEqual([3, 1]);
   });
 
   it('nothing while it is answered', () => {

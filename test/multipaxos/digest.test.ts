@@ -9,8 +9,7 @@ import { InvariantViolation } from '../../src/core/assert.js';
 import type { Digest, SendFact, StepFact } from '../../src/core/model.js';
 import type * as core from '../../src/core/protocol.js';
 import { multipaxosModel, type PaxosMessage, type PaxosState } from '../../src/multipaxos/index.js';
-import { decisionsOf, trial } from '../support/schedule.js';
-import { ModelRig } from './model-rig.js';
+import { runRandom } from '../support/random.js';
 
 type Fact = StepFact<PaxosState, PaxosMessage>;
 type Inbound = core.Inbound<PaxosMessage>;
@@ -125,24 +124,29 @@ beforeAll(() => {
   const kinds = new Map<string, number>();
   for (let seed = 1; seed <= 30; seed++) {
     const size = seed % 3 === 0 ? 5 : 3;
-    const rig = new ModelRig();
-    rig.see = (fact) => {
+    const onStep = (fact: Fact): void => {
       if (fact.before === null || fact.before === fact.after) return;
       const shape = shapeOf(fact);
       const count = shapes.get(shape) ?? 0;
       shapes.set(shape, count + 1);
       if (count < (fact.before.role.kind === 'candidate' ? 8 : 1)) facts.push(fact);
     };
-    rig.hear = (fact) => {
+    const onSend = (fact: SendFact<PaxosMessage>): void => {
       const { kind } = fact.message;
       const count = kinds.get(kind) ?? 0;
       kinds.set(kind, count + 1);
       if (count < 20) sends.push(fact);
     };
-    const error = trial({ protocol: rig.protocol(size), size, seed, length: 450 }, decisionsOf(seed, 450), (cluster) =>
-      rig.attach(cluster),
-    );
-    if (error !== null) throw error;
+    runRandom({
+      model: multipaxosModel as never,
+      seed,
+      length: 450,
+      size,
+      observer: (fact) => {
+        if (fact.kind === 'step') onStep(fact.fact as Fact);
+        if (fact.kind === 'send' && fact.message !== null) onSend(fact as never);
+      },
+    });
   }
 });
 

@@ -55,6 +55,7 @@ const states: readonly (readonly [rule: string, what: string, state: PaxosState]
   ['R11', 'somebody who accepted what was not proposed', firstPeer({ match: 3 })],
   ['R11', 'ranges that touch', firstPeer({ beyond: [{ from: 1, to: 1 }] })],
   ['B1', 'bytes under way that do not add up', firstPeer({ sentBytes: 1 })],
+  ['B1', 'one Accept under way twice', firstPeer({ sent: [{ to: 2, bytes: 3 }, { to: 2, bytes: 3 }], sentBytes: 6 })],
   ['H1', 'a round answered that was not begun', firstPeer({ round: 1 })],
 ];
 

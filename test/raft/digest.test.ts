@@ -9,7 +9,7 @@ import { entryBytes } from '../../src/core/log.js';
 import type { Digest, SendFact, StepFact } from '../../src/core/model.js';
 import type { Entry, ReplicaId } from '../../src/core/protocol.js';
 import { raftModel, type RaftMessage, type RaftState } from '../../src/raft/index.js';
-import { runRandom } from './random.js';
+import { runRandom } from '../support/random.js';
 
 type StateStep = StepFact<RaftState, RaftMessage>;
 type Leaf = readonly [path: string, change: (root: unknown) => unknown];

@@ -11,11 +11,13 @@ import type { ClusterView, DiskView } from '../../src/core/model.js';
 import type { Entry, HardState, Inbound } from '../../src/core/protocol.js';
 import { raftModel, type RaftGhost, type RaftMessage, type RaftState } from '../../src/raft/index.js';
 import type { Leader, Peer } from '../../src/raft/state.js';
-import { runRandom } from './random.js';
+import { runRandom } from '../support/random.js';
 import { entry, logOf, Node } from './support.js';
 
 const { safety, checkState, checkStep } = raftModel;
 const EMPTY = safety.initial;
+/** More bytes than any limit. */
+const far = 2 ** 41;
 
 /** The rule that was broken, by the first words of what was thrown; `quiet` if none was. */
 function ruleOf(work: () => unknown): string {
@@ -280,6 +282,10 @@ describe('one state', () => {
     ['R13 match < next ≤ last + 1', withPeer(leader, { match: 3, next: 3 })],
     ['B1 what is under way lies between match and next', withPeer(leader, { inflight: [{ last: 9, bytes: 0 }] })],
     ['B1 the bytes under way add up (bug 48)', withPeer(leader, { inflightBytes: 5 })],
+    [
+      'B1 no more is under way than the window takes, and one message',
+      withPeer(leader, { probing: false, next: 4, inflight: [{ last: 2, bytes: far }, { last: 3, bytes: 1 }], inflightBytes: far + 1 }),
+    ],
     ['B1 a probe is not pipelined', withPeer(leader, { probing: true, next: 4, inflight: [{ last: 3, bytes: 0 }] })],
     ['H1 no round is confirmed that was not begun', withPeer(leader, { round: 1 })],
     ['R9 a leader voted for itself', { ...leader, vote: 'b' }],
@@ -287,6 +293,10 @@ describe('one state', () => {
     ['R6 a leader has one view of each member', lead({ peers: role.peers.slice(1) })],
     ['R6 a leader has one view of each member', lead({ peers: [...role.peers].reverse() })],
     ['B2 what is committed is not counted as uncommitted', lead({ uncommitted: [{ through: 0, bytes: 0 }] })],
+    [
+      'B2 no more is uncommitted than one batch beyond the bound',
+      lead({ uncommitted: [{ through: 2, bytes: far }, { through: 3, bytes: 1 }], uncommittedBytes: far + 1 }),
+    ],
     ['B2 the uncommitted bytes add up', lead({ uncommittedBytes: 1 })],
     ['H1 no round begins before an own entry is committed', lead({ reads: begun })],
     ['R9 a candidate voted for itself', { ...candidate(), vote: 'c' }],
@@ -356,6 +366,7 @@ describe('one step', () => {
     ['R2 what is adopted is what was sent', follower, logged(1, 1, 1), appendOf(2, 1, [entry(3, 2)])],
     ['R16 a log is cut at a conflict, and only there', follower, logged(1), appendOf(0, 0, [entry(1, 1)])],
     ['R16 a log is cut at a conflict, and only there', logged(1, 1, 1), logged(1, 2, 2), appendOf(1, 1, [entry(2, 2)])],
+    ['R16 nothing before what is adopted changes', logged(1, 1), logged(2, 2), appendOf(1, 1, [entry(2, 2)])],
     ['R16 committed entries are never dropped', sure, { ...logged(1), commit: 2 }, appendOf(1, 1, [])],
     ['R16 only a leader appends what nobody sent', follower, logged(1, 1, 2), tick],
     ['R7 a leader only appends', leader, { ...leader, log: truncate(leader.log, 3) }, tick],

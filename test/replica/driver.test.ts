@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Protocol } from '../../src/core/protocol.js';
-import { Dice } from '../support/schedule.js';
+import { Dice } from '../support/dice.js';
 import { protocols } from '../support/protocols.js';
 import { World, type Process } from './world.js';
 

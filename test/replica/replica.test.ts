@@ -103,6 +103,7 @@ describe.each(Object.keys(protocols) as (keyof typeof protocols)[])('replica ove
       await expect(a.propose({ crash: true })).rejects.toMatchObject({ code: 'ERR_APPLY_FAILED', outcome: 'unknown' });
       expect(await fault).toMatchObject({ code: 'ERR_APPLY_FAILED', reason: expect.stringMatching(/index \d+: the machine broke/) });
       expect(a.status().phase).toBe('halted');
+      await expect(a.propose({ add: 1 })).rejects.toMatchObject({ code: 'ERR_APPLY_FAILED', outcome: 'none' });
     }));
 
   it('takes an exception for a result where the cluster was made so', () =>

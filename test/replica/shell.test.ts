@@ -87,7 +87,13 @@ describe('the shell around the driver', () => {
       storage.write = fail as Storage['write'];
       await expect(replica.propose(Uint8Array.of(2))).rejects.toMatchObject({ code: 'ERR_STORAGE_FAILED', outcome: 'unknown' });
       expect(replica.status()).toMatchObject({ phase: 'halted', fault: 'gone' });
+      const later = { code: 'ERR_STORAGE_FAILED', outcome: 'none', retryable: false, message: expect.stringContaining('gone') as string };
+      await expect(replica.propose(Uint8Array.of(3))).rejects.toMatchObject(later);
+      await expect(replica.read((machine) => machine.kept)).rejects.toMatchObject(later);
+      await expect(replica.read((machine) => machine.kept, { consistency: 'stale' })).rejects.toMatchObject(later);
+      await expect(replica.ready()).rejects.toMatchObject(later);
       await replica.close();
+      expect(() => replica.propose(Uint8Array.of(4))).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
     },
   );
 
@@ -125,14 +131,42 @@ describe('the shell around the driver', () => {
     await replica.close();
   });
 
-  it('a start that fails tells why, though its transport cannot even be stopped', async () => {
+  it('a start that fails tells why, though its storage cannot even be closed, and leaves its transport alone', async () => {
     const storage = memoryStorage();
     storage.open = () => Promise.reject(new Error('cannot open'));
     let closed = false;
-    storage.close = async () => void (closed = true);
+    storage.close = async () => {
+      closed = true;
+      throw new Error('cannot close');
+    };
     const transport = memoryNetwork().transport();
-    transport.stop = () => Promise.reject(new Error('cannot stop'));
     await expect(alone({ storage, transport })).rejects.toThrow('cannot open');
     expect(closed).toBe(true);
+    const replica = await alone({ transport });
+    expect(await replica.propose(Uint8Array.of(1))).toEqual(Uint8Array.of(1));
+    await replica.close();
+  });
+
+  it.each([
+    ['its storage', false, { code: 'ERR_TRANSPORT_FAILED' }],
+    ['the storage of the first', true, { code: 'ERR_STORAGE_LOCKED' }],
+  ])('a second replica on a transport in use, with %s, is refused, and the first goes on', async (_, same, refusal) => {
+    const network = memoryNetwork();
+    const protocol = raft({ timing });
+    const base = { members: { a: 'a', b: 'b' }, bootstrap: false, protocol };
+    const transport = network.transport();
+    const storage = memoryStorage();
+    const [a, b] = await Promise.all([
+      alone({ ...base, transport, storage }),
+      alone({ ...base, id: 'b', transport: network.transport() }),
+    ]);
+    expect(await a.propose(Uint8Array.of(1))).toEqual(Uint8Array.of(1));
+    const second = memoryStorage();
+    await expect(alone({ ...base, transport, storage: same ? storage : second })).rejects.toMatchObject(refusal);
+    // What only the second had is let go of.
+    if (!same) await (await second.open(), second.close());
+    expect(await b.propose(Uint8Array.of(2))).toEqual(Uint8Array.of(2));
+    expect(await a.read((machine) => machine.kept.length)).toBe(2);
+    await Promise.all([a.close(), b.close()]);
   });
 });

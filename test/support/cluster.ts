@@ -6,7 +6,7 @@
 
 import type * as core from '../../src/core/protocol.js';
 import type { Configuration } from '../../src/core/members.js';
-import { checkedStep, decode, demand, encode, newCounters, Observer, type Counters } from './checks.js';
+import { checkedStep, decode, demand, encode, newCounters, Observer } from './checks.js';
 import { Host, type AnyProtocol } from './host.js';
 import { clusterOf, proposal, smallLimits, timing } from './values.js';
 
@@ -18,11 +18,6 @@ export interface ClusterOptions {
   readonly alpha?: number;
   /** Every persist is waited for before the next outbound message is handled. */
   readonly naive?: boolean;
-  readonly counters?: Counters;
-  /** To prove that the checks can fail: report persists before they are on the disk. */
-  readonly unsafeDurability?: boolean;
-  /** To prove that the checks can fail: let no message wait for its `after`. */
-  readonly ignoreAfter?: boolean;
 }
 
 interface Flight {
@@ -37,7 +32,7 @@ const MOST_IN_FLIGHT = 300;
 export class Cluster {
   readonly hosts: readonly Host[];
   readonly observer: Observer;
-  readonly counters: Counters;
+  readonly counters = newCounters();
   readonly protocol: AnyProtocol;
   readonly limits: core.Limits;
   flights: Flight[] = [];
@@ -57,7 +52,6 @@ export class Cluster {
     this.limits = options.limits ?? smallLimits;
     this.#configuration = clusterOf(options.size, { alpha: options.alpha ?? 64 });
     this.hosts = this.#configuration.members.map(({ id }) => new Host(id, options.protocol));
-    this.counters = options.counters ?? newCounters();
     this.observer = new Observer(options.protocol, this.hosts, this.counters);
     for (const host of this.hosts) this.restart(host);
   }
@@ -115,14 +109,13 @@ export class Cluster {
     for (const ending of endings) this.observer.resolved(host, ending);
     this.observer.checkStatus(host, before, this.protocol.status(host.state), events);
     if (!host.silent) this.observer.checkWaiting(host);
-    if (this.#options.naive === true || this.#options.unsafeDurability === true) this.report(host);
+    if (this.#options.naive === true) this.report(host);
   }
 
   #handle(host: Host, each: Exclude<core.Outbound<unknown>, core.EventRaised | core.Resolve>): void {
-    const { unsafeDurability, ignoreAfter, naive } = this.#options;
     if (each.kind === 'send') {
       demand(each.to !== host.id, 'nobody sends to itself');
-      if (each.after <= host.durable || ignoreAfter === true) return this.#send(host, each);
+      if (each.after <= host.durable) return this.#send(host, each);
       this.counters.heldSends++;
       host.held.push(each);
     } else if (each.kind === 'persist') {
@@ -130,8 +123,7 @@ export class Cluster {
       demand(each.seq > newest, 'persists are numbered upwards', () => [newest, each.seq]);
       demand(each.ops.length > 0, 'a persist holds something');
       host.unsynced.push({ seq: each.seq, writes: host.disk.encode(each.ops) });
-      if (naive === true) host.sync(1);
-      if (unsafeDurability === true) host.durable = each.seq;
+      if (this.#options.naive === true) host.sync(1);
     } else if (each.kind === 'commit') this.observer.handedOver(host, each.entries);
     else if (each.kind === 'readReady') this.observer.readReady(host, each);
     else if (each.kind === 'load') {

@@ -1,29 +1,14 @@
 /**
  * Random schedules over a cluster, from a seed: what can happen is drawn with weights of their own for every seed
- * (swarm testing), then everything heals and must come to rest. A failure is a seed and a list of decisions, which
- * replays as long as the actions mean the same, and is shrunk by leaving decisions out.
+ * (swarm testing), then everything heals and must come to rest. For tests that need bare cores in some random state or
+ * another; what looks for faults is the simulator of `quorate/testing`.
  */
 
-import { fail } from 'node:assert/strict';
-import { demand, newCounters, Violation, type Counters } from './checks.js';
+import { demand } from './checks.js';
 import { Cluster, type ClusterOptions } from './cluster.js';
+import { Dice } from './dice.js';
 import type { AnyProtocol, Host } from './host.js';
 import { smallLimits, timing, wideLimits } from './values.js';
-
-/** A generator for tests (mulberry32). */
-export class Dice {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = seed | 0;
-  }
-  /** A whole number below `sides`. */
-  roll(sides: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 0x1_0000_0000) * sides);
-  }
-}
 
 /** What can happen, how often, and whether it is a fault (half of those are off in each schedule). */
 const ACTIONS = {
@@ -40,10 +25,10 @@ const NAMES = Object.keys(ACTIONS) as Action[];
 export type Decision = readonly [action: Action, x: number, y: number];
 
 /** How one schedule runs, drawn from its seed. */
-function optionsOf(protocol: AnyProtocol, size: number, seed: number, counters: Counters): ClusterOptions {
+function optionsOf(protocol: AnyProtocol, size: number, seed: number): ClusterOptions {
   const dice = new Dice(seed ^ 0x5eed);
   const limits = dice.roll(4) === 0 ? wideLimits : { ...smallLimits, tailEntries: 1 + dice.roll(8) };
-  return { protocol, size, seed, counters, limits, alpha: 1 + dice.roll(8), naive: dice.roll(4) === 0 };
+  return { protocol, size, seed, limits, alpha: 1 + dice.roll(8), naive: dice.roll(4) === 0 };
 }
 
 export function decisionsOf(seed: number, length: number): readonly Decision[] {
@@ -166,25 +151,19 @@ export function losePower(cluster: Cluster): void {
   demand(cluster.calm(20 * timing.electionMax, whole), 'H5: all is there again');
 }
 
-/** How long to look for a shorter failure. */
-const SHRINK_MS = 12_000;
-
 export interface Schedule {
   readonly protocol: AnyProtocol;
   readonly size: number;
   readonly seed: number;
   readonly length: number;
-  readonly counters?: Counters;
-  /** To prove that the checks can fail. */
-  readonly unsafe?: Partial<ClusterOptions>;
 }
 
 /** To look on, when a failure is being understood. */
 export type See = (cluster: Cluster) => void;
 
 function play(schedule: Schedule, decisions: readonly Decision[], see?: See): void {
-  const { protocol, size, seed, unsafe } = schedule;
-  const cluster = new Cluster({ ...optionsOf(protocol, size, seed, schedule.counters ?? newCounters()), ...unsafe });
+  const { protocol, size, seed } = schedule;
+  const cluster = new Cluster(optionsOf(protocol, size, seed));
   see?.(cluster);
   if (seed % 2 === 0) cluster.calm(3 * timing.electionMax, () => cluster.leader() !== null);
   for (const decision of decisions) act(cluster, decision);
@@ -200,39 +179,4 @@ export function trial(schedule: Schedule, decisions: readonly Decision[], see?: 
   } catch (error) {
     return error as Error;
   }
-}
-
-/** The same kind of error: the rule without its evidence. */
-function ruleOf(error: Error): string {
-  return error instanceof Violation ? (error.message.split(': {')[0] as string) : `${error.name}: ${error.message}`;
-}
-
-/** Leaves out whatever the failure does not need. */
-export function shrink(schedule: Schedule, decisions: readonly Decision[], error: Error): readonly Decision[] {
-  const end = performance.now() + SHRINK_MS;
-  let best = decisions;
-  for (let size = best.length >> 1, before = best.length; size >= 1; ) {
-    for (let from = 0; from < best.length && performance.now() < end; ) {
-      const fewer = [...best.slice(0, from), ...best.slice(from + size)];
-      const found = trial({ ...schedule, counters: newCounters() }, fewer);
-      if (found !== null && ruleOf(found) === ruleOf(error)) best = fewer;
-      else from += size;
-    }
-    if (size > 1) size >>= 1;
-    else if (best.length === before) size = 0;
-    before = best.length;
-  }
-  return best;
-}
-
-/** Runs a schedule; a failure is thrown with everything that is needed to replay it. */
-export function run(schedule: Schedule): void {
-  const decisions = decisionsOf(schedule.seed, schedule.length);
-  const error = trial(schedule, decisions);
-  if (error === null) return;
-  const least = shrink(schedule, decisions, error);
-  const last = trial(schedule, least) ?? error;
-  const { size, seed } = schedule;
-  const replay = `${schedule.protocol.name}, size ${size}, seed ${seed}, ${least.length} decisions`;
-  fail(`${last.message}\n  replay: ${replay}\n  ${JSON.stringify(least)}\n${last.stack ?? ''}`);
 }

@@ -82,7 +82,7 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     try {
       await this.listening;
     } catch (cause) {
-      void this.stop();
+      await this.stop();
       throw failed(`cannot listen on ${address.host} port ${address.port}`, cause);
     }
     if (this.isStopped()) throw new ConsensusError('the transport was stopped', { code: 'ERR_CLOSED' });

@@ -1,15 +1,16 @@
 /**
- * Random runs of Raft in the rig's world, from a seed, for what the model itself must show: that its rules are quiet on
- * Raft as it is, and that its probes fire. The simulator does this at length, for every protocol.
+ * Random runs in the rig's world, from a seed, for what a model itself must show: that its rules are quiet on its
+ * protocol as it is, and that its probes fire. The simulator does this at length, and better.
  */
 
+import type { Constants } from '../../src/core/members.js';
 import type { AnyModel } from '../../src/core/model.js';
 import type { Action, Happening } from '../../src/testing/actions.js';
 import type { Observer } from '../../src/testing/facts.js';
 import { Turn } from '../../src/testing/turn.js';
 import { actions, createWorld } from '../../src/testing/world.js';
-import { Dice } from '../support/schedule.js';
-import { smallLimits } from '../support/values.js';
+import { Dice } from './dice.js';
+import { smallLimits } from './values.js';
 
 export interface RandomRun {
   readonly model: AnyModel;
@@ -19,6 +20,7 @@ export interface RandomRun {
   readonly size?: number;
   /** As a scope that is searched: room for everything, and timeouts without spread. */
   readonly scope?: boolean;
+  readonly constants?: Partial<Constants>;
   readonly observer?: Observer;
 }
 
@@ -40,7 +42,7 @@ class Run {
   private readonly fifo: number;
   private commands = 0;
 
-  constructor({ model, seed, size, scope = false, observer }: RandomRun) {
+  constructor({ model, seed, size, scope = false, constants = {}, observer }: RandomRun) {
     const dice = new Dice(seed);
     this.dice = dice;
     const replicas = size ?? ([1, 2, 3, 3, 3, 3, 4, 5, 5] as const)[dice.roll(9)] ?? 3;
@@ -48,7 +50,7 @@ class Run {
     const timing = scope ? { heartbeat: 50, electionMin: 200, electionMax: 200 } : {};
     this.fifo = dice.roll(4);
     this.faults = new Set(FAULT_NAMES.filter(() => dice.roll(2) === 0));
-    const world = createWorld({ model, replicas, seed, tuning: { limits, timing } }, observer);
+    const world = createWorld({ model, replicas, seed, constants, tuning: { limits, timing } }, observer);
     this.ids = world.rules.ids;
     this.turn = new Turn(world, observer);
   }
