@@ -5,8 +5,10 @@ import { nextSeed, sample } from '../core/random.js';
 export class Dice {
   private seed: number;
 
+  /** @param seed any safe integer */
   constructor(seed: number) {
-    this.seed = seed | 0;
+    // What lies above 32 bits counts too, or seeds that far apart would be the same.
+    this.seed = (seed | 0) ^ Math.imul(Math.trunc(seed / 2 ** 32), 0x9e3779b1);
   }
 
   /** A number in [0, 1). */

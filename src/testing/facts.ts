@@ -6,6 +6,7 @@ import type { Failure, ReplicaEvent } from '../replica/driver-state.js';
 import type { StoredResult } from '../replica/request-table.js';
 import type { Action } from './actions.js';
 
+/** One thing that happened in a world; `at` is true time in milliseconds. */
 export type Fact = { readonly at: Milliseconds } & (
   /** Something begins to happen; everything up to the next of these follows from it. */
   | { readonly kind: 'action'; readonly action: Action }
@@ -43,4 +44,5 @@ export type Fact = { readonly at: Milliseconds } & (
   | { readonly kind: 'ended'; readonly replica: ReplicaId; readonly why: 'crash' | 'stop' }
 );
 
+/** Is told every fact as it happens, before anybody knows whether a rule is broken by it. It changes nothing. */
 export type Observer = (fact: Fact) => void;

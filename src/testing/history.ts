@@ -87,6 +87,7 @@ export interface HistoryRecorder<Input = unknown, Output = unknown> {
 }
 
 /**
+ * A recorder without events.
  * @param options.now the time of an event, never running backwards; without it the events are numbered from 0,
  *   those that end with `unknown` not counted
  */
@@ -123,6 +124,8 @@ export function historyFromEvents<Input, Output>(
   return assembly.history();
 }
 
+const EVENT_KINDS: readonly HistoryEvent['kind'][] = ['invoke', 'ok', 'fail', 'unknown'];
+
 /** Builds operations out of events. Gives reasons instead of throwing: its users know the place, in their own terms. */
 export class HistoryAssembly<Input = unknown, Output = unknown> {
   private readonly operations: Operation<Input, Output>[] = [];
@@ -135,6 +138,7 @@ export class HistoryAssembly<Input = unknown, Output = unknown> {
 
   /** @returns why the event cannot have happened, `null` when it was taken */
   add(event: HistoryEvent<Input, Output>): string | null {
+    if (!EVENT_KINDS.includes(event.kind)) return `an event is ${EVENT_KINDS.join(', ')}, got ${String(event.kind)}`;
     const place = this.open.get(event.client);
     const { client } = event;
     if (typeof client !== 'string') return `a client is named by a string, got ${typeof (client as unknown)}`;
@@ -196,6 +200,7 @@ export function positionProblem(at: LogPosition | null): string | null {
 
 /** @returns what is wrong with an operation that somebody else made, `null` if nothing is */
 export function operationProblem(operation: Operation): string | null {
+  if (typeof operation !== 'object' || operation === null) return `an object, got ${String(operation)}`;
   const { client, outcome, call, at } = operation;
   if (typeof client !== 'string') return `a client is named by a string, got ${typeof (client as unknown)}`;
   if (outcome !== 'ok' && outcome !== 'fail' && outcome !== 'unknown') {
@@ -213,6 +218,7 @@ export function operationProblem(operation: Operation): string | null {
 
 /** @throws ConsensusError `ERR_INVALID_ARGUMENT` naming the first operation that is none */
 export function checkOperations(history: History): void {
+  if (!Array.isArray(history)) throw invalidArgument(`a history is a list of operations, got ${typeof history}`);
   history.forEach((operation, at) => {
     const problem = operationProblem(operation);
     if (problem !== null) throw invalidArgument(`operation ${at} of the history: ${problem}`);

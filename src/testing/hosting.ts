@@ -7,10 +7,14 @@
 import { InvariantViolation, unreachable } from '../core/assert.js';
 import { sameValue, type StepFact } from '../core/model.js';
 import type { Entry, Index, Milliseconds, ReplicaId } from '../core/protocol.js';
+import type { ReplicaEvent } from '../replica/driver-state.js';
 import { read, written } from './disk.js';
 import type { ProcessEffect, ProcessEvent, ProcessStep } from './process.js';
 import { WorldDraft } from './world-draft.js';
 import type { Flight, Slot } from './world-state.js';
+
+/** What a storage that fails says. */
+const EIO = 'EIO';
 
 /** Told about what came under way, so that a scheduler need not search for it. */
 export interface Watcher {
@@ -31,7 +35,7 @@ export class Hosting extends WorldDraft {
     const { process } = this.slots[place] as Slot;
     if (process === null) return;
     const { watch, ids, program } = this.rules;
-    watch.replica = ids[place] as ReplicaId;
+    watch.begin(ids[place] as ReplicaId);
     this.take(place, program.step(process, event));
   }
 
@@ -41,24 +45,25 @@ export class Hosting extends WorldDraft {
     const before = healthy === null ? 'running' : program.health(healthy);
     this.ownSlot(place).process = process;
     const { facts, error } = watch;
-    if (error !== null) {
-      watch.error = null;
-      facts.length = 0;
-      throw error;
-    }
+    if (error !== null) throw error;
     for (let i = 0; i < facts.length; i++) this.observe(place, facts[i] as StepFact<unknown, unknown>);
     facts.length = 0;
     for (let i = 0; i < effects.length; i++) this.perform(place, effects[i] as ProcessEffect);
-    if (before === 'running' && program.health(process) === 'halted') this.explainHalt(place);
+    if (before === 'running') this.explainEnd(place);
     this.watcher?.touched(place);
   }
 
-  /** A replica halts when its storage failed. Whatever else makes it halt is a bug of somebody. */
-  private explainHalt(place: number): void {
-    const { id, failing, process } = this.slots[place] as Slot;
-    const fault = this.rules.program.fault(process) ?? '';
-    if (failing !== null) return;
-    throw new InvariantViolation(`${id} halted: ${fault}`);
+  /** A replica halts when its storage failed, and gives up when its disk is lost. All else is a bug of somebody. */
+  private explainEnd(place: number): void {
+    const { id, failing, process, wiped } = this.slots[place] as Slot;
+    const { program } = this.rules;
+    const health = program.health(process);
+    const fault = program.fault(process) ?? '';
+    if (health === 'halted' && !(failing !== null && fault.includes(EIO))) {
+      throw new InvariantViolation(`${id} halted: ${fault}`);
+    }
+    if (health !== 'lostIdentity' || wiped !== null) return;
+    throw new InvariantViolation(`who has its disk keeps its identity: ${id} gave it up`);
   }
 
   private observe(place: number, fact: StepFact<unknown, unknown>): void {
@@ -119,12 +124,17 @@ export class Hosting extends WorldDraft {
         }
         return;
       case 'event':
-        return this.tell({ kind: 'event', replica: this.rules.ids[place] as ReplicaId, event: effect.event });
+        return this.say(this.rules.ids[place] as ReplicaId, effect.event, this.positionOf(place));
       case 'peers':
         return;
       default:
         unreachable(effect);
     }
+  }
+
+  private say(replica: ReplicaId, event: ReplicaEvent, position: Index): void {
+    this.record.say(replica, event, position);
+    this.tell({ kind: 'event', replica, event });
   }
 
   // Storage.
@@ -163,7 +173,7 @@ export class Hosting extends WorldDraft {
     if (slot.writing === null) return;
     if (keep) this.sync(place);
     slot.writing = null;
-    this.pending.push({ place, event: { kind: 'storageFailed', now: this.local(place), reason: 'EIO' } });
+    this.pending.push({ place, event: { kind: 'storageFailed', now: this.local(place), reason: EIO } });
   }
 
   private load(place: number, { id, from, to, maxBytes }: Extract<ProcessEffect, { kind: 'load' }>): void {

@@ -1,12 +1,22 @@
 /** Two laws of a core by brute force: equal results (law 1), and values that nobody can edit (law 2). */
 
-/** Whether two values of plain data and byte arrays are equal all the way down. */
+/**
+ * Whether two values of plain data and byte arrays are equal all the way down. Maps and sets, which a user's snapshot
+ * may hold, are what they iterate over: equal machines have filled them in the same order.
+ */
 export function sameDeep(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (isCollection(a) || isCollection(b)) {
+    return isCollection(a) && isCollection(b) && a.constructor === b.constructor && sameDeep([...a], [...b]);
+  }
   const keys = Object.keys(a);
   if (keys.length !== Object.keys(b).length || Array.isArray(a) !== Array.isArray(b)) return false;
   return keys.every((key) => sameDeep((a as never)[key], (b as never)[key]));
+}
+
+function isCollection(value: object): value is Map<unknown, unknown> | Set<unknown> {
+  return value instanceof Map || value instanceof Set;
 }
 
 /** Freezes plain data all the way down. Byte arrays cannot be frozen. */

@@ -47,6 +47,8 @@ export interface LogWitnessOptions {
 }
 
 /**
+ * Decides whether the order of the log explains what clients saw. Every operation that came back must know its place
+ * (`at`), or be among the effects.
  * @throws ConsensusError `ERR_INVALID_ARGUMENT` for a malformed operation or effect, and what the model throws
  */
 export function checkLogWitness<State, Input, Output>(

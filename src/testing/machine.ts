@@ -7,6 +7,7 @@
 import { Reader, VARINT_MAX_BYTES, Writer } from '../core/bytes.js';
 import type { Constants } from '../core/members.js';
 import type { Entry } from '../core/protocol.js';
+import { invalidArgument } from '../replica/errors.js';
 import { MachineRunner, type ApplyFailure } from '../replica/machine-runner.js';
 import type { StoredResult } from '../replica/request-table.js';
 import { jsonCodec, type StateMachine, type ValueCodec } from '../replica/state-machine.js';
@@ -54,6 +55,10 @@ function payloadOf(data: Uint8Array): Uint8Array {
   return data.subarray(at + 1);
 }
 
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** A machine that has seen `at` commands. */
 export interface Holder {
   readonly runner: MachineRunner;
@@ -73,9 +78,20 @@ export class Machines {
     this.codec = spec.codec ?? jsonCodec();
   }
 
-  /** The bytes of a command of this call. Throws what the codec throws. */
+  /**
+   * The bytes of a command of this call.
+   * @throws ConsensusError `ERR_INVALID_ARGUMENT` with what the codec throws as its cause
+   */
   encode(call: number, command: unknown): Uint8Array {
-    return sealCommand(call, this.codec.encode(command));
+    let bytes: Uint8Array;
+    try {
+      bytes = this.codec.encode(command);
+    } catch (error) {
+      const wrong = invalidArgument(`the command of call ${call} cannot be encoded: ${reasonOf(error)}`);
+      wrong.cause = error;
+      throw wrong;
+    }
+    return sealCommand(call, bytes);
   }
 
   /** The command in an entry's data. */
@@ -85,6 +101,10 @@ export class Machines {
 
   private create(): Holder {
     const machine = this.spec.create();
+    for (const method of ['apply', 'snapshot', 'restore'] as const) {
+      if (typeof (machine as Partial<StateMachine> | undefined)?.[method] === 'function') continue;
+      throw invalidArgument(`machine.create: expected a state machine, got one without ${method}`);
+    }
     const codec: ValueCodec = { encode: this.codec.encode, decode: (data) => this.decode(data) };
     return { machine, runner: new MachineRunner(machine, codec, jsonCodec(), this.onError), at: 0 };
   }
@@ -100,9 +120,12 @@ export class Machines {
 
   /** Applies commands. What the user's `check` throws passes through. */
   apply(holder: Holder, commands: readonly Entry[]): readonly StoredResult[] | ApplyFailure {
+    const { at } = holder;
+    // Of no use to another fork, should it fail half-way.
+    holder.at = -1;
     const results = holder.runner.run(commands);
     if ('code' in results) return results;
-    holder.at += commands.length;
+    holder.at = at + commands.length;
     this.spec.check?.(holder.machine);
     return results;
   }

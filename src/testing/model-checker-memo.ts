@@ -5,6 +5,7 @@
  */
 
 import type { ReplicaId } from '../core/protocol.js';
+import type { CoreProcess } from './core-process.js';
 import { PartDigest, type Names, type Part } from './fingerprint.js';
 import { digestPlain } from './fingerprint-parts.js';
 import type { Payload, ProcessEffect, ProcessEvent, ProcessStep, Program, Start } from './process.js';
@@ -12,9 +13,16 @@ import type { Watch } from './observed.js';
 
 type Facts = Watch['facts'];
 
+/** A message that a process wants sent. */
+export type Answer = Extract<ProcessEffect, { readonly kind: 'send' }>;
+
+type Arrival = Extract<ProcessEvent, { readonly kind: 'message' }>;
+
 interface Remembered {
   readonly step: ProcessStep;
   readonly facts: Facts;
+  /** What it sends, if it does nothing else and stays as it is; `null` otherwise. */
+  readonly answers: readonly Answer[] | null;
 }
 
 /** What one process does next, by what happens to it. */
@@ -62,6 +70,7 @@ export class RememberingProgram implements Program {
   readonly describe: Program['describe'];
   readonly digest: Program['digest'];
   private readonly program: Program;
+  private readonly asSet: boolean;
   private readonly watch: Watch;
   private readonly names: Names;
   private readonly exact: PartDigest;
@@ -71,9 +80,13 @@ export class RememberingProgram implements Program {
   private readonly known = new Map<unknown, Known>();
   private readonly noted: (facts: Facts) => void;
 
-  /** @param noted told of the facts of every step that was not met before */
-  constructor(program: Program, watch: Watch, names: Names, noted: (facts: Facts) => void) {
+  /**
+   * @param asSet whether messages are a set, in which nothing is twice
+   * @param noted told of the facts of every step that was not met before
+   */
+  constructor(program: Program, watch: Watch, names: Names, asSet: boolean, noted: (facts: Facts) => void) {
     this.program = program;
+    this.asSet = asSet;
     this.watch = watch;
     this.names = names;
     this.noted = noted;
@@ -110,6 +123,15 @@ export class RememberingProgram implements Program {
     return found !== undefined && found.step[0] === state && found.step[1].length === 0;
   }
 
+  /**
+   * What a process sends when this message arrives, if it does nothing else and stays as it is; `null` otherwise.
+   * @throws whatever a check or the code under test throws
+   */
+  answersTo(state: unknown, event: Arrival, to: ReplicaId): readonly Answer[] | null {
+    this.watch.replica = to;
+    return this.onMessage(this.knownAt(state, event.now), state, event).answers;
+  }
+
   private knownAt(state: unknown, now: number): Known {
     let at = this.known.get(state) ?? null;
     const first = at;
@@ -126,7 +148,7 @@ export class RememberingProgram implements Program {
     return number * this.names.size + this.names.place(from);
   }
 
-  private onMessage(known: Known, state: unknown, event: Extract<ProcessEvent, { kind: 'message' }>): Remembered {
+  private onMessage(known: Known, state: unknown, event: Arrival): Remembered {
     const key = this.keyOf(event.from, event.bytes);
     let found = known.messages.get(key);
     if (found === undefined) known.messages.set(key, (found = this.work(state, event)));
@@ -150,7 +172,26 @@ export class RememberingProgram implements Program {
     const [after, effects] = this.program.step(state, event);
     const seen = facts.splice(before);
     this.noted(seen);
-    return { step: [this.states.intern(after as object), this.interned(effects)], facts: seen };
+    const settled = this.asSet ? this.withoutRepeats(after as CoreProcess) : (after as object);
+    const step: ProcessStep = [this.states.intern(settled), this.interned(effects)];
+    const answers = step[0] === state && step[1].every(isAnswer) ? (step[1] as readonly Answer[]) : null;
+    return { step, facts: seen, answers };
+  }
+
+  /**
+   * What is held back until a write is done, and will be sent by then anyway, is not new in a set. Without that, what
+   * arrives again meanwhile would queue up without end.
+   */
+  private withoutRepeats(process: CoreProcess): CoreProcess {
+    const held: CoreProcess['held'][number][] = [];
+    for (const send of process.held) {
+      const message = this.payloads.intern(send.message as object);
+      const known = held.some(({ to, message: other, after }) => {
+        return to === send.to && other === message && after <= send.after;
+      });
+      if (!known) held.push({ ...send, message });
+    }
+    return held.length === process.held.length ? process : { ...process, held };
   }
 
   private interned(effects: readonly ProcessEffect[]): readonly ProcessEffect[] {
@@ -158,4 +199,8 @@ export class RememberingProgram implements Program {
       effect.kind === 'send' ? { ...effect, bytes: this.payloads.intern(effect.bytes) } : effect,
     );
   }
+}
+
+function isAnswer(effect: ProcessEffect): effect is Answer {
+  return effect.kind === 'send';
 }

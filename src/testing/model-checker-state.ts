@@ -3,14 +3,16 @@
  * of its fingerprint.
  */
 
-import { Names, type Part } from './fingerprint.js';
+import type { Action } from './actions.js';
+import { Names } from './fingerprint.js';
 import { PartTaker, type WorldParts } from './fingerprint-parts.js';
 import { WorldPrinter } from './fingerprint-world.js';
 import { RememberingProgram } from './model-checker-memo.js';
+import { isDelivery, neededOf, SentSet, type Taken } from './model-checker-network.js';
 import { mayElect, movesOf, termOf, type Move, type Scope, type Spent } from './model-checker-scope.js';
 import { Turn } from './turn.js';
 import { createWorld, type WorldOptions } from './world.js';
-import { localTime, type Flight, type Link, type Rules, type Slot, type World } from './world-state.js';
+import { localTime, type Rules, type Slot, type World } from './world-state.js';
 
 /** @see the opening comment */
 export interface SearchState {
@@ -25,6 +27,13 @@ export interface Reductions {
   readonly canonical?: boolean;
   /** Replicas that differ only by name are one, if the protocol allows it. On unless given. */
   readonly symmetry?: boolean;
+  /** Where messages are a set, answers that change nothing else are in it at once. On unless given. */
+  readonly answers?: boolean;
+  /**
+   * Messages that the protocol's model calls outdated are dropped. On unless given. To be switched off for a protocol
+   * that is broken: its model speaks of the one that is not.
+   */
+  readonly outdated?: boolean;
 }
 
 /** A timeout as short as it gets: no spread, so that which comes first is nobody's draw. */
@@ -41,6 +50,8 @@ export class SearchSpace {
   private readonly rules: Rules;
   /** One for all: making one costs more than a step. */
   private readonly turn: Turn;
+  private readonly sent: SentSet;
+  private readonly answers: boolean;
 
   /** @param hit told of probes that a step shows */
   constructor(scope: Scope, reductions: Reductions, hit: (probe: string) => void) {
@@ -48,16 +59,18 @@ export class SearchSpace {
     const plain = createWorld(searchWorld(scope));
     const { ids, model, program, watch } = plain.rules;
     const names = new Names(ids);
-    this.program = new RememberingProgram(program, watch, names, (facts) => {
+    this.program = new RememberingProgram(program, watch, names, scope.network === 'set', (facts) => {
       for (const fact of facts) model.probe(fact, hit);
     });
     this.rules = { ...plain.rules, program: this.program };
     const world = { ...plain, rules: this.rules };
-    const { canonical = true, symmetry = true } = reductions;
+    const { canonical = true, symmetry = true, answers = true, outdated = true } = reductions;
     const alike = scope.candidates === undefined || scope.candidates >= ids.length;
     this.printer = new WorldPrinter(names, symmetry && canonical && alike && model.symmetric);
     this.taker = new PartTaker(this.rules, names, canonical);
     this.turn = new Turn(world);
+    this.sent = new SentSet(this.rules, this.taker, this.program, this.turn, outdated);
+    this.answers = answers && scope.network === 'set';
     const spent = { elections: ids.map(() => 0), beats: 0, crashes: 0 };
     this.initial = { world, spent, parts: this.taker.take(world, null, null) };
   }
@@ -68,19 +81,26 @@ export class SearchSpace {
 
   /**
    * The state after a move; `null` if it is beyond the scope. The same state if the move changes nothing.
+   * @param taken gets what happens, one action after the other, the one that throws included
    * @throws whatever a check or the code under test throws
    */
-  after(state: SearchState, move: Move): SearchState | null {
+  after(state: SearchState, move: Move, taken: Taken[] = []): SearchState | null {
     const { world: before } = state;
     if (this.isIdle(before, move)) return state;
-    const { turn } = this;
+    const { turn, sent } = this;
     turn.rewind(before);
-    for (const action of move.actions) turn.run(action);
+    for (const action of move.actions) {
+      const flight = isDelivery(action) ? (sent.flightOf(before, action) ?? null) : null;
+      taken.push({ action, flight, made: null });
+      turn.run(action);
+    }
     let world = turn.finish();
-    if (this.scope.network === 'set') world = asSet(world, before, this.taker);
+    if (this.scope.network === 'set') world = sent.settle(world, before);
     const spent = this.spend(state, world, move);
     if (spent === null) return null;
     if (spent === state.spent && isSame(world, before)) return state;
+    if (this.answers) world = sent.answer(world, before, taken);
+    world = sent.drop(world);
     return { world, spent, parts: this.taker.take(world, before, state.parts) };
   }
 
@@ -89,15 +109,46 @@ export class SearchSpace {
     this.printer.print(parts, spent.elections, [spent.beats, spent.crashes]);
   }
 
+  /**
+   * The actions of a way from the beginning to where something breaks, without the answers that nothing on it needs;
+   * with all of them, should that not break in the same place.
+   */
+  shortest(way: readonly Taken[]): readonly Action[] {
+    const all = way.map(({ action }) => action);
+    const needed = neededOf(way);
+    return needed.length === way.length ? all : (this.again(needed) ?? all);
+  }
+
+  /** Goes a way again, without answers of its own; `null` unless its last action breaks something. */
+  private again(way: readonly Taken[]): readonly Action[] | null {
+    const { watch } = this.rules;
+    watch.error = null;
+    watch.facts.length = 0;
+    let { world } = this.initial;
+    const turn = new Turn(world);
+    const actions: Action[] = [];
+    for (const [at, { action, flight }] of way.entries()) {
+      const given = flight === null ? action : this.sent.sameAgain(world, action, flight);
+      if (given === null) return null;
+      actions.push(given);
+      turn.rewind(world);
+      try {
+        turn.run(given);
+      } catch {
+        return at === way.length - 1 ? actions : null;
+      }
+      world = this.scope.network === 'set' ? this.sent.settle(turn.finish(), world) : turn.finish();
+    }
+    return null;
+  }
+
   /** A message in a set that does nothing leaves nothing changed, not even the set. */
-  private isIdle({ slots, links }: World, { actions }: Move): boolean {
+  private isIdle(world: World, { actions }: Move): boolean {
     const action = actions[0];
     if (action?.kind !== 'duplicate') return false;
-    const { places } = this.rules;
-    const [from, to] = [places.get(action.from)!, places.get(action.to)!];
-    const { process, clock } = slots[to] as Slot;
-    const flight = links[from * slots.length + to]!.flights.find((each) => each.ordinal === action.pick);
-    return process !== null && this.program.isIdle(process, localTime(clock, 0), action.from, flight!.payload);
+    const { process, clock } = world.slots[this.rules.places.get(action.to)!] as Slot;
+    const { payload } = this.sent.flightOf(world, action)!;
+    return process !== null && this.program.isIdle(process, localTime(clock, 0), action.from, payload);
   }
 
   private spend({ world: before, spent }: SearchState, world: World, { timeout, crash }: Move): Spent | null {
@@ -121,45 +172,17 @@ export function searchWorld(scope: Scope): WorldOptions {
   return { model, replicas, program: 'core', eager, tuning: { ...tuning, timing } };
 }
 
-/**
- * In a set nothing is twice: what was sent again is not new (equal messages are one object). And of messages that
- * differ only by which session, round or question they name, only the newest stays: the older ones are lost. Without
- * that, a question that is asked anew whenever something arrives again would make the set grow for ever.
- */
-function asSet(world: World, before: World, taker: PartTaker): World {
-  let links: Link[] | null = null;
-  for (let at = 0; at < world.links.length; at++) {
-    const link = world.links[at] as Link;
-    const old = before.links[at] as Link;
-    if (link === old) continue;
-    let kept: Flight[] | null = null;
-    for (let i = old.flights.length; i < link.flights.length; i++) {
-      kept = withNewest(kept ?? old.flights, link.flights[i] as Flight, at, taker) ?? kept;
-    }
-    links ??= world.links.slice();
-    links[at] = { ...link, flights: kept ?? old.flights }; // `sent` counts on, as in a plain world
-  }
-  return links === null ? world : { ...world, links };
-}
-
-/** The set with one more message; `null` if it is in there. */
-function withNewest(flights: readonly Flight[], flight: Flight, at: number, taker: PartTaker): Flight[] | null {
-  for (let i = 0; i < flights.length; i++) if (flights[i]!.payload === flight.payload) return null;
-  const part = taker.canonicalMessage(flight, at);
-  const kept = flights.filter((each) => !sameButNumbers(taker.canonicalMessage(each, at), part));
-  kept.push(flight);
-  return kept;
-}
-
-function sameButNumbers(one: Part, other: Part): boolean {
-  if (one.a !== other.a || one.b !== other.b || one.references.length === 0) return false;
-  return one.places.every((place, at) => place === other.places[at]);
-}
-
 function isSame(a: World, b: World): boolean {
   // What else the record has changes with the slot of whoever changed it.
   if (a.ghost !== b.ghost || a.record.calls !== b.record.calls) return false;
-  for (let i = 0; i < a.slots.length; i++) if (a.slots[i] !== b.slots[i]) return false;
+  for (let i = 0; i < a.slots.length; i++) if (!sameSlot(a.slots[i] as Slot, b.slots[i] as Slot)) return false;
   for (let i = 0; i < a.links.length; i++) if (a.links[i]!.flights !== b.links[i]!.flights) return false;
+  return true;
+}
+
+/** A process that did nothing but send has a slot of its own all the same. */
+function sameSlot(a: Slot, b: Slot): boolean {
+  if (a === b) return true;
+  for (const key of Object.keys(a) as (keyof Slot)[]) if (a[key] !== b[key]) return false;
   return true;
 }

@@ -6,6 +6,7 @@
 import { nextSeed, sample } from '../core/random.js';
 import { invalidArgument } from '../replica/errors.js';
 import type { Action } from './actions.js';
+import { checkLimits, checkScope } from './bad-input.js';
 import type { FoundViolation } from './model-checker.js';
 import type { Move, Scope } from './model-checker-scope.js';
 import { SearchSpace, searchWorld } from './model-checker-state.js';
@@ -39,7 +40,7 @@ class Walker {
   private seed: number;
 
   constructor(scope: Scope, seed: number) {
-    this.space = new SearchSpace(scope, { symmetry: false }, (probe) => this.probes.add(probe));
+    this.space = new SearchSpace(scope, { symmetry: false, answers: false }, (probe) => this.probes.add(probe));
     this.seed = seed;
   }
 
@@ -77,6 +78,8 @@ class Walker {
  */
 export function walkModel(options: WalkOptions): WalkResult {
   const { scope, seed, walks, length } = options;
+  checkScope(scope);
+  checkLimits({ walks, length });
   if (!Number.isSafeInteger(seed)) throw invalidArgument(`seed: expected a safe integer, got ${String(seed)}`);
   const walker = new Walker(scope, seed);
   let done = 0;

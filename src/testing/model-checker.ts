@@ -1,11 +1,14 @@
 /**
- * Exhaustive search over the shipped `step`: breadth first, so that the first violation found is one of the shortest.
+ * Exhaustive search over the shipped `step`: breadth first, so that the first violation found is one of the shortest
+ * (where messages are a set, counted without deliveries that do nothing but make the receiver answer).
  * What it covers is a scope (`model-checker-scope.ts`); what it proves is that within that scope nothing breaks a
  * rule, as far as no two states have the same fingerprint (`fingerprint-table.ts` says how likely that is).
  */
 
 import type { Action } from './actions.js';
+import { checkLimits, checkScope } from './bad-input.js';
 import { collisionOdds, FingerprintTable } from './fingerprint-table.js';
+import type { Taken } from './model-checker-network.js';
 import { SearchSpace, searchWorld, type Reductions, type SearchState } from './model-checker-state.js';
 import type { Move, Scope } from './model-checker-scope.js';
 import { Trail } from './model-checker-trail.js';
@@ -36,7 +39,7 @@ export interface Progress {
   readonly waiting: number;
 }
 
-/** What broke, and the shortest way there. */
+/** What broke, and a shortest way there. */
 export interface FoundViolation {
   /** The rule with its number; or what the code under test threw. */
   readonly rule: string;
@@ -138,16 +141,19 @@ class Search {
   }
 
   private found(error: Error, parent: number, last: Move): FoundViolation {
-    const actions: Action[] = [];
+    const way: Taken[] = [];
     // Afresh: what broke left its turn half done.
     const space = new SearchSpace(this.options.scope, this.options, () => {});
     let state = space.initial;
     for (const at of this.trail.to(parent)) {
-      const move = space.moves(state)[at] as Move;
-      actions.push(...move.actions);
-      state = space.after(state, move) as SearchState;
+      state = space.after(state, space.moves(state)[at] as Move, way) as SearchState;
     }
-    actions.push(...last.actions);
+    try {
+      space.after(state, last, way);
+    } catch {
+      // As expected: the way ends with what broke.
+    }
+    const actions = space.shortest(way);
     return { rule: error.message, error, actions, world: searchWorld(this.options.scope) };
   }
 }
@@ -157,5 +163,7 @@ class Search {
  * @throws ConsensusError `ERR_INVALID_ARGUMENT`, RangeError when an option breaks its rule
  */
 export function checkModel(options: ModelCheckerOptions): ModelCheckerResult {
+  checkScope(options.scope);
+  checkLimits({ maxStates: options.maxStates, maxDepth: options.maxDepth });
   return new Search(options).run();
 }

@@ -12,11 +12,18 @@ type AnyProtocol = Protocol<unknown, unknown>;
 
 /** What was seen since it was last emptied, of whichever replica is on turn. */
 export class Watch {
-  /** Who is on turn; set before the program runs. */
+  /** Who is on turn. */
   replica: ReplicaId = '';
   readonly facts: StepFact<unknown, unknown>[] = [];
   /** The first thing that went wrong: programs may swallow it and halt. */
   error: Error | null = null;
+
+  /** Somebody comes on turn. What a turn that ended in a violation left behind is not theirs. */
+  begin(replica: ReplicaId): void {
+    this.replica = replica;
+    this.facts.length = 0;
+    this.error = null;
+  }
 }
 
 export interface ObserveOptions {
@@ -65,8 +72,10 @@ export function observed(model: AnyModel, watch: Watch, options: ObserveOptions)
     watch.facts.push({ replica: watch.replica, before, after, inbound, outbound });
   }
 
+  // The model's checks stand in for the protocol's own, which would be the same once more.
+  const { checkState: _state, checkStep: _step, ...plain } = protocol;
   return {
-    ...protocol,
+    ...plain,
     init: (given, recovered) =>
       guarded(() => {
         const result = protocol.init(given, recovered);

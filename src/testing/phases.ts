@@ -138,6 +138,14 @@ function participants(run: Run): number[] {
   return run.places().filter((place) => run.turn.slot(place).wiped === null);
 }
 
+/** Who lost its disk after the others had come to know it finds out, and has no vote any more (contract, Identity). */
+function demandOutsiders(run: Run): void {
+  // What a script wiped may have been unknown to the others, or a bare core, which cannot tell.
+  if (run.plan.prefix.length > 0) return;
+  const back = run.places().filter((place) => run.turn.slot(place).wiped !== null && run.status(place) !== null);
+  demand(back.length === 0, 'a disk that is lost takes its vote with it', () => describe(run));
+}
+
 /** L3: the machines are equal, as far as their snapshots show. */
 function demandEqualMachines(run: Run, places: readonly number[]): void {
   const seen = places.map((place) => run.turn.machine(place).snapshot() as unknown);
@@ -159,11 +167,12 @@ export function allAtRest(run: Run, command: unknown): void {
   demand(run.until(limit, () => level(run, places)), 'L3 all become equal', () => describe(run));
   demandEqualMachines(run, places);
   // A bare core tries once, and may wait for ever for an attempt that was lost.
-  const waiting = places.flatMap((place) => run.turn.slot(place).waiting);
+  const waiting = run.places().flatMap((place) => run.turn.slot(place).waiting);
   const bare = run.turn.rules.program.kind === 'core';
   if (bare && waiting.length > 0) run.act({ kind: 'cancel', at: run.now, calls: waiting });
-  const idle = (): boolean => places.every((place) => run.turn.slot(place).waiting.length === 0);
+  const idle = (): boolean => run.places().every((place) => run.turn.slot(place).waiting.length === 0);
   demand(run.until(limit, idle), 'L5 every call ends', () => describe(run));
+  demandOutsiders(run);
   demand(comesToRest(run, places), 'L4 terms are at rest', () => describe(run));
 }
 

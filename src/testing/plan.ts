@@ -9,7 +9,7 @@ import type { Action } from './actions.js';
 import { Dice } from './dice.js';
 import type { WorldOptions } from './world.js';
 
-/** The classes of faults, in the words of a summary. */
+/** The classes of faults, in the words of a summary (docs/testing.md says what each does). */
 export const FAULT_KINDS = [
   'loss',
   'duplicate',
@@ -68,7 +68,7 @@ export interface Plan {
 
 /** A beginning that chance would hardly find: a run goes on from there as it likes. */
 export interface Prefix {
-  /** Of the model only what it says itself: replicas, program, limits … */
+  /** All of its world but model and machine: its replicas, limits … and its seed, or timeouts come at other times. */
   readonly world: Omit<WorldOptions, 'model' | 'machine'>;
   readonly actions: readonly Action[];
 }
@@ -166,7 +166,7 @@ export function planOf(options: PlanOptions): Plan {
   const dice = new Dice(options.seed).fork('plan');
   const prefix = options.prefixes.length > 0 && dice.chance(PREFIXED) ? dice.pick(options.prefixes) : null;
   const drawn = worldOf(dice.fork('world'), options);
-  const world = prefix === null ? drawn : { ...options.world, ...prefix.world, seed: options.seed };
+  const world = prefix === null ? drawn : { ...options.world, seed: options.seed, ...prefix.world };
   const faults = faultsOf(dice.fork('faults'), options);
   const fast = dice.chance(0.5);
   return {

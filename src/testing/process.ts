@@ -35,7 +35,7 @@ export interface Start {
   readonly now: Milliseconds;
 }
 
-/** `running` takes part. `down` answers nobody any more, though its process may still be there. */
+/** `running` takes part, or will; the others answer nobody any more, though the process is still there. */
 export type Health = 'running' | 'stopped' | 'halted' | 'lostIdentity';
 
 export interface Program {

@@ -6,8 +6,9 @@
 import { InvariantViolation } from '../core/assert.js';
 import { sameValue, type CommittedView } from '../core/model.js';
 import type { Entry, Index, Milliseconds, ReplicaId } from '../core/protocol.js';
-import type { Failure } from '../replica/driver-state.js';
+import type { Failure, ReplicaEvent } from '../replica/driver-state.js';
 import type { StoredResult } from '../replica/request-table.js';
+import { noClaims, withClaim, withWin, withoutClaim, type Claim, type Claims } from './claims.js';
 import { appended, emptyLedger, type Ledger } from './ledger.js';
 import { callOf } from './machine.js';
 
@@ -41,6 +42,7 @@ export interface Effect {
   readonly result: StoredResult;
 }
 
+/** All that is remembered of a run, from the new world on. */
 export interface Record {
   /** What was handed over anywhere first, by index from 1 on. */
   readonly committed: Ledger<Entry>;
@@ -50,9 +52,16 @@ export interface Record {
   readonly calls: readonly Call[];
   /** The highest index that was acknowledged to anybody, or seen by a read. */
   readonly seen: Index;
+  readonly claims: Claims;
 }
 
-export const emptyRecord: Record = { committed: emptyLedger(), effects: emptyLedger(), calls: [], seen: 0 };
+export const emptyRecord: Record = {
+  committed: emptyLedger(),
+  effects: emptyLedger(),
+  calls: [],
+  seen: 0,
+  claims: noClaims,
+};
 
 function violation(rule: string, evidence: unknown): InvariantViolation {
   return new InvariantViolation(rule, evidence);
@@ -82,6 +91,7 @@ export class RecordDraft {
   private calls: Call[];
   private ownsCalls = false;
   private seen: Index;
+  private claims: Claims;
   private readonly once: boolean;
   /** What safety sees of it. */
   readonly view: CommittedView;
@@ -93,6 +103,7 @@ export class RecordDraft {
     this.effects = record.effects;
     this.calls = record.calls as Call[];
     this.seen = record.seen;
+    this.claims = record.claims;
     const self = this;
     this.view = {
       get last() {
@@ -103,17 +114,19 @@ export class RecordDraft {
   }
 
   /** Takes up another record, as if made for it. */
-  rewind({ committed, effects, calls, seen }: Record): void {
+  rewind({ committed, effects, calls, seen, claims }: Record): void {
     this.committed = committed;
     this.effects = effects;
     this.calls = calls as Call[];
     this.ownsCalls = false;
     this.seen = seen;
+    this.claims = claims;
   }
 
   finish(): Record {
     this.ownsCalls = false;
-    return { committed: this.committed, effects: this.effects, calls: this.calls, seen: this.seen };
+    const { committed, effects, calls, seen, claims } = this;
+    return { committed, effects, calls, seen, claims };
   }
 
   /** The index of the command that took effect as the `ordinal`-th, 0-based; 0 when none has. */
@@ -268,8 +281,25 @@ export class RecordDraft {
 
   /** A process ends: its callers are told nothing. */
   lose(replica: ReplicaId, numbers: Iterable<number>, at: Milliseconds): void {
+    this.claims = withoutClaim(this.claims, replica);
     for (const number of numbers) {
       this.edit({ ...this.open(number, replica), end: { kind: 'lost' }, endedAt: at });
     }
+  }
+
+  /** A replica says something about itself. @param position up to where its machine has come */
+  say(replica: ReplicaId, event: ReplicaEvent, position: Index): void {
+    const { claims, seen } = this;
+    if (event.kind === 'role') {
+      if (event.role === 'leader') this.claims = withWin(claims, replica, { term: event.term, seen });
+    } else if (event.kind === 'leadership') {
+      const { leading, term, fence } = event;
+      this.claims = leading ? withClaim(claims, { replica, term, fence }, position) : withoutClaim(claims, replica);
+    }
+  }
+
+  /** By which this replica says that it leads, if it does. */
+  claimOf(replica: ReplicaId): Claim | undefined {
+    return this.claims.standing.get(replica);
   }
 }

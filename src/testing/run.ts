@@ -198,10 +198,17 @@ export class Run implements Watcher {
     }
     this.agenda.add(this.arrival(from, to), () => this.arrive(from, to, ordinal));
     if (this.stormy && this.net.chance(faults.duplicate ?? 0)) {
-      this.fault('duplicate');
       const early = this.turn.now + this.net.between(0, this.weather.network.max);
-      this.agenda.add(early, () => this.message('duplicate', from, to, ordinal));
+      this.agenda.add(early, () => this.duplicate(from, to, ordinal));
     }
+  }
+
+  /** It arrives, and will again; unless it is gone by now, or nobody is there. */
+  private duplicate(from: number, to: number, ordinal: number): void {
+    const { process, paused } = this.turn.slot(to);
+    const waits = this.turn.link(from, to).flights.some((flight) => flight.ordinal === ordinal);
+    if (waits && process !== null && !paused) this.fault('duplicate');
+    this.message('duplicate', from, to, ordinal);
   }
 
   private arrival(from: number, to: number): Milliseconds {

@@ -134,7 +134,8 @@ function cancel(words: Words): Command {
 function leap(words: Words): Command {
   const happening: Happening = { kind: 'leap', replica: words.replica(), by: words.number('by how many milliseconds') };
   words.end();
-  return act(happening);
+  // A clock never goes back (contract, Time).
+  return happening.by >= 0 ? act(happening) : words.fail(`leap: expected 0 milliseconds or more, got ${happening.by}`);
 }
 
 function rate(words: Words): Command {

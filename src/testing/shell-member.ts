@@ -269,7 +269,7 @@ export class Member {
     const left = [
       process.pending > 0 ? `${process.pending} timers` : '',
       storage.isReleased ? '' : 'its storage',
-      transport.isStopped ? '' : 'its transport',
+      transport.isReleased ? '' : 'its transport',
     ].filter((what) => what !== '');
     if (left.length > 0 && !process.stalled) {
       this.world.trace.violate('B4 leak', `${this.id} has ended and left ${left.join(', ')}`);

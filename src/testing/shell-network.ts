@@ -168,6 +168,7 @@ export class SimulatedTransport implements Transport {
         process.input(() => {
           if (fails) {
             network.trace.probe('transport cannot start');
+            this.phase = 'stopped';
             return reject(new ConsensusError('simulated: the port is taken', { code: 'ERR_TRANSPORT_FAILED' }));
           }
           this.phase = 'up';
@@ -203,8 +204,9 @@ export class SimulatedTransport implements Transport {
     });
   }
 
-  get isStopped(): boolean {
-    return this.phase === 'stopped';
+  /** Whether it holds nothing: stopped, or never started. */
+  get isReleased(): boolean {
+    return this.phase === 'stopped' || this.phase === 'new';
   }
 
   arrive(from: string, bytes: Uint8Array, cluster: string): void {

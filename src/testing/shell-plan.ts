@@ -142,6 +142,9 @@ export function drawPlan(dice: Dice, options: PlanOptions): ShellPlan {
   if (size !== undefined && (!Number.isSafeInteger(size) || size < 1 || size > 7)) {
     throw new RangeError(`size: expected a whole number from 1 to 7, got ${String(size)}`);
   }
+  if (faults !== undefined && !Array.isArray(faults)) {
+    throw new RangeError(`faults: expected a list, got ${String(faults)}`);
+  }
   const strange = faults?.find((fault) => !SHELL_FAULTS.includes(fault));
   if (strange !== undefined) throw new RangeError(`faults: no such class of faults: ${String(strange)}`);
   const drawn = SHELL_FAULTS.filter(() => dice.chance(0.5));

@@ -37,7 +37,7 @@ export interface ShellSimulationOptions {
   readonly lyingDisks?: boolean;
 }
 
-/** What a run was. */
+/** What a run was. A run that broke a rule has none: it rejects. */
 export interface ShellSimulationReport {
   readonly seed: number;
   /** Equal for equal runs, and almost surely for no others. */
@@ -224,9 +224,12 @@ class Simulation {
  * shows the last lines of the trace
  */
 export async function simulateShell(options: ShellSimulationOptions): Promise<ShellSimulationReport> {
-  const { seed, steps } = options;
+  const { seed, steps, protocol } = options;
   if (!Number.isSafeInteger(seed) || seed < -(2 ** 31) || seed >= 2 ** 32) {
     throw new RangeError(`seed: expected a 32-bit integer, got ${String(seed)}`);
+  }
+  if (typeof protocol !== 'function') {
+    throw new RangeError(`protocol: expected raft or multipaxos of quorate, got ${String(protocol)}`);
   }
   if (steps !== undefined && (!Number.isSafeInteger(steps) || steps < 0 || steps > 100_000)) {
     throw new RangeError(`steps: expected a whole number from 0 to 100000, got ${String(steps)}`);

@@ -3,6 +3,7 @@
  * once. All checks that do not depend on who runs it happen on the way.
  */
 
+import { InvariantViolation } from '../core/assert.js';
 import type { Milliseconds, ReplicaId } from '../core/protocol.js';
 import type { Action, Pick } from './actions.js';
 import { booted, newDisk } from './disk.js';
@@ -88,8 +89,9 @@ export class Turn extends Hosting {
     switch (kind) {
       case 'timeout':
         this.timeout(place);
-        return this.event(place, { kind: 'tick', now: this.local(place) });
+        return this.tick(place);
       case 'tick':
+        return this.tick(place);
       case 'campaign':
         return this.event(place, { kind, now: this.local(place) });
       case 'written':
@@ -110,6 +112,18 @@ export class Turn extends Hosting {
         this.tell({ kind: 'ended', replica: slot.id, why: 'stop' });
         return;
     }
+  }
+
+  /** Who slept for longer than any election takes leads no more by its own word: others may have elected someone. */
+  private tick(place: number): void {
+    const { id, process } = this.slots[place] as Slot;
+    const { program, timing } = this.rules;
+    const claim = this.record.claimOf(id);
+    const now = this.local(place);
+    const late = claim !== undefined && now > program.deadline(process) + timing.electionMax;
+    this.event(place, { kind: 'tick', now });
+    if (!late || this.record.claimOf(id) !== claim) return;
+    throw new InvariantViolation(`a long pause ends leadership: ${id} woke up and leads on`, { claim });
   }
 
   private setClock(place: number, base: Milliseconds, rate: number): void {
@@ -230,7 +244,7 @@ export class Turn extends Hosting {
       slot.disk = newDisk(FIRST_INCARNATION + this.incarnations++);
     }
     slot.disk = booted(slot.disk);
-    watch.replica = slot.id;
+    watch.begin(slot.id);
     const seed = Math.imul(this.rules.seed + slot.disk.boot * 0x9e3779b1, 0x85ebca6b);
     const own = seed ^ Math.imul(place + 1, 0xc2b2ae35);
     const start = { id: slot.id, disk: slot.disk, seed: own, now: this.local(place) };

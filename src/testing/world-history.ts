@@ -24,8 +24,8 @@ function operationOf({ call, replica, command, invokedAt, endedAt, end }: Call):
 }
 
 /**
- * The commands that were proposed, each by a client of its own, with its result; of one that was rejected
- * `{ rejected: reason }`.
+ * The history of `world.record`: the commands that were proposed, each by a client of its own, with its result; of one
+ * that was rejected `{ rejected: reason }`.
  * Reads are not among them: what a caller reads from a machine is not the world's.
  */
 export function historyOf({ calls }: Record): History {

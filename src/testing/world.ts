@@ -12,6 +12,7 @@ import type { Milliseconds, ReplicaId, Timing } from '../core/protocol.js';
 import { choose, type Tuning } from '../core/tuning.js';
 import { invalidArgument } from '../replica/errors.js';
 import type { Action } from './actions.js';
+import { checkAction, checkWorldOptions } from './bad-input.js';
 import { coreProgram } from './core-program.js';
 import { newDisk } from './disk.js';
 import type { Observer } from './facts.js';
@@ -29,17 +30,21 @@ export interface WorldOptions {
   readonly model: Model<any, any, any>;
   /** Names of the replicas, or how many (they are then called n1, n2, …). 3 unless given. */
   readonly replicas?: number | readonly ReplicaId[];
+  /** Timing is small unless given (`testTiming`): heartbeats every 50 ms, elections after 150 to 300 ms. */
   readonly tuning?: Tuning;
+  /** The cluster constants, as of `createReplica`. */
   readonly constants?: Partial<Constants>;
+  /** The state machine; one that counts its commands unless given. */
   readonly machine?: MachineSpec;
   /** The shipped driver unless given; `core`: a bare core with the simplest host. */
   readonly program?: 'driver' | 'core';
   /** Any 32-bit integer: of it, of the replica and of its start the cores' seeds are made. */
   readonly seed?: number;
-  /** Whether the peers know each other from the start, or must first introduce themselves. */
+  /** Whether the peers know each other from the start (unless given), or must first introduce themselves. */
   readonly established?: boolean;
-  /** What happens at once instead of by an action: writes, applying, loads. */
+  /** What happens at once instead of by an action: writes, applying, loads; nothing unless given. */
   readonly eager?: Partial<Eager>;
+  /** How many calls may wait at one replica; 1000 unless given. */
   readonly maxWaiting?: number;
   /** Messages travel by reference rather than as bytes: faster. */
   readonly byReference?: boolean;
@@ -47,7 +52,7 @@ export interface WorldOptions {
   readonly strict?: boolean;
 }
 
-/** Small timeouts, for readable numbers. */
+/** Small timeouts, for readable numbers; milliseconds. */
 export const testTiming: Timing = { heartbeat: 50, electionMin: 150, electionMax: 300 };
 
 function namesOf(replicas: number | readonly ReplicaId[]): readonly ReplicaId[] {
@@ -59,6 +64,7 @@ function namesOf(replicas: number | readonly ReplicaId[]): readonly ReplicaId[] 
 }
 
 function rulesOf(options: WorldOptions): Rules {
+  checkWorldOptions(options);
   const ids = namesOf(options.replicas ?? 3);
   const constants = { ...defaultConstants, ...options.constants };
   const addresses = Object.fromEntries(ids.map((id) => [id, id]));
@@ -138,10 +144,12 @@ export function createWorld(options: WorldOptions, observer?: Observer): World {
 }
 
 /**
- * The world after an action; the same reference if it changed nothing but the time.
- * @throws InvariantViolation when something happened that must not, with the rule's number
+ * The world after an action. One that fits nothing changes nothing but the time.
+ * @throws InvariantViolation when something happened that must not, with the rule's number; ConsensusError
+ *   `ERR_INVALID_ARGUMENT` for what is no action of this world
  */
 export function apply(world: World, action: Action, observer?: Observer): World {
+  checkAction('action', action, world.rules.ids);
   const turn = new Turn(world, observer);
   turn.run(action);
   return turn.finish();
@@ -171,7 +179,8 @@ export function actions(world: World): readonly Action[] {
   });
   links.forEach(({ flights }, place) => {
     const from = rules.ids[Math.floor(place / slots.length)] as ReplicaId;
-    const to = rules.ids[place % slots.length] as ReplicaId;
+    const { id: to, paused } = slots[place % slots.length] as Slot;
+    if (paused) return;
     for (const { ordinal } of flights) found.push({ kind: 'deliver', at: now, from, to, pick: ordinal });
   });
   return found;

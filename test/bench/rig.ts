@@ -43,7 +43,7 @@ function simulated(name: string, options: SimulateOptions, slice: number): void 
 
 function checked(name: keyof typeof deepScopes): void {
   const begun = performance.now();
-  const result = checkModel({ scope: deepScopes[name], stop: () => performance.now() > begun + seconds * 1000 });
+  const result = checkModel({ scope: deepScopes[name].scope, stop: () => performance.now() > begun + seconds * 1000 });
   const elapsed = performance.now() - begun;
   line({
     system: 'quorate',

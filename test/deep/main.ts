@@ -1,7 +1,8 @@
 /**
  * `npm run test:deep -- [--minutes N] [--seed S] [--workers W] [--out folder]`: spends a time budget over the
  * simulator, the shell, the model checker and real processes, and writes `summary.txt`, `summary.json` and a scenario
- * for each violation to the folder (`.build/deep-run` unless given). Exits with 1 when a rule was broken.
+ * for each violation to the folder (`.build/deep-run` unless given). Exits with 1 when a rule was broken, or when a probe
+ * or a fault was never met: no pass is vacuous.
  */
 
 import { spawn } from 'node:child_process';
@@ -115,4 +116,4 @@ for (const { what, scenario } of summary.violations) {
   if (scenario !== null) writeFileSync(join(out, `${what.replaceAll(/[^\w]+/g, '-')}.scenario`), scenario);
 }
 process.stdout.write(tell(summary));
-process.exitCode = summary.violations.length > 0 ? 1 : 0;
+process.exitCode = summary.violations.length + summary.missed.length > 0 ? 1 : 0;

@@ -39,7 +39,7 @@ export interface Summary {
   readonly shell: Record<ProtocolName, ShellSummary>;
   readonly scopes: ScopeSummary[];
   processes: unknown;
-  /** Probes that were never hit: a search that misses them means less. */
+  /** Probes that were never hit and faults that never happened: a search that misses them means less. */
   missed: string[];
   readonly violations: Found[];
 }
@@ -116,9 +116,9 @@ export class Tally {
   /** No more to come. */
   finish(): Summary {
     const { simulated } = this.summary;
-    for (const [protocol, { probes }] of Object.entries(simulated)) {
-      for (const [probe, count] of Object.entries(probes)) {
-        if (count === 0) this.summary.missed.push(`${protocol}: ${probe}`);
+    for (const [protocol, { probes, faults }] of Object.entries(simulated)) {
+      for (const [name, count] of [...Object.entries(probes), ...Object.entries(faults)]) {
+        if (count === 0) this.summary.missed.push(`${protocol}: ${name}`);
       }
     }
     return this.summary;
@@ -154,7 +154,7 @@ export function tell(summary: Summary): string {
     lines.push(`scope ${scope}: ${distinct} distinct of ${generated} states, depth ${depth}, ${end}`);
   }
   if (summary.processes !== null) lines.push(`processes: ${JSON.stringify(summary.processes)}`);
-  lines.push(`probes never hit: ${summary.missed.length === 0 ? 'none' : summary.missed.join('; ')}`);
+  lines.push(`probes and faults never met: ${summary.missed.length === 0 ? 'none' : summary.missed.join('; ')}`);
   lines.push(`violations: ${summary.violations.length}`);
   for (const { what, rule } of summary.violations) lines.push(`  ${what}: ${rule}`);
   return `${lines.join('\n')}\n`;

@@ -11,9 +11,10 @@ import {
   simulate,
   SimulationFailure,
   simulateShell,
+  type ModelCheckerResult,
 } from 'quorate/testing';
 import { keyValue, keyValueCommands } from '../testing/key-value.js';
-import { deepScopes } from '../testing/scopes.js';
+import { deepScopes, type DeepScope } from '../testing/scopes.js';
 import type { Answer, Found, Job } from './jobs.js';
 import { prefixesOf } from './prefixes.js';
 
@@ -58,14 +59,22 @@ async function shellJob({ protocol, seed, schedules }: Extract<Job, { kind: 'she
   return { kind: 'shell', schedules: done, events, milliseconds, probes, found };
 }
 
+/** A scope that was exhausted has as many states as ever, or the behaviour has changed. */
+function otherCount(what: string, pinned: DeepScope, { complete, distinct, depth }: ModelCheckerResult): Found | null {
+  if (!complete || pinned.distinct === undefined) return null;
+  if (distinct === pinned.distinct && depth === pinned.depth) return null;
+  const rule = `${distinct} states, ${depth} deep, instead of ${pinned.distinct}, ${pinned.depth} deep`;
+  return { what, rule, scenario: null };
+}
+
 function checkJob({ scope, seconds }: Extract<Job, { kind: 'check' }>): Answer {
   const end = performance.now() + seconds * 1000;
-  const given = deepScopes[scope as keyof typeof deepScopes];
-  const result = checkModel({ scope: given, stop: () => performance.now() > end });
+  const given: DeepScope = deepScopes[scope as keyof typeof deepScopes];
+  const result = checkModel({ scope: given.scope, stop: () => performance.now() > end });
   const { generated, distinct, depth, complete, violation } = result;
   const found =
     violation === null
-      ? null
+      ? otherCount(scope, given, result)
       : { what: scope, rule: violation.rule, scenario: formatActions(headerOf(violation.world), violation.actions) };
   return { kind: 'check', scope, generated, distinct, depth, complete, found };
 }

@@ -37,3 +37,11 @@ export const hasty = broken(({ step }) => ({
     return [after, outbound.map((each) => (each.kind === 'send' ? { ...each, after: 0 } : each))];
   },
 }));
+
+/** A refusal counts as a vote. */
+export const credulous = broken(({ step }) => ({
+  step: (state, inbound) => {
+    if (inbound.kind !== 'receive' || inbound.message.kind !== 'requestVoteReply') return step(state, inbound);
+    return step(state, { ...inbound, message: { ...inbound.message, granted: true } });
+  },
+}));

@@ -36,7 +36,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ kind: fc.constantFrom('restart', 'wipe', 'pause', 'resume', 'campaign', 'stop'), replica }),
   fc.record({ kind: fc.constantFrom('crash', 'failStorage'), replica, keep: fc.boolean() }),
   fc.record({ kind: fc.constantFrom('cut', 'heal'), from: replica, to: replica }).filter(({ from, to }) => from !== to),
-  fc.record({ kind: fc.constant('leap'), replica, by: finite }),
+  fc.record({ kind: fc.constant('leap'), replica, by: finite.map(Math.abs) }),
   fc.record({ kind: fc.constant('rate'), replica, rate: finite.map((rate) => Math.abs(rate) + 0.5) }),
   fc.record({ kind: fc.constant('propose'), replica, command, timeout: duration }),
   fc.record({ kind: fc.constant('read'), replica, minIndex: fc.option(millis), timeout: duration }),

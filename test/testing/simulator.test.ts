@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { multipaxosModel } from '../../src/multipaxos/index.js';
 import { raftModel } from '../../src/raft/index.js';
 import {
+  countingMachine,
   FAULT_KINDS,
   keyValueModel,
   replay,
@@ -96,6 +97,27 @@ describe('a simulation', () => {
     expect(() => simulate({ model, tuning: { timing: { heartbeat: 0 } } })).toThrow(/^timing.heartbeat/);
     expect(() => simulate({ model, constants: { origins: 1 } })).toThrow(/^origins/);
     expect(() => simulate({ model, without: ['lightning' as never] })).toThrow(/^without: no fault is called lightning/);
+  });
+
+  test('is not deterministic when two runs of a seed differ in anything, were it only a word', () => {
+    let asked = 100_000;
+    const differing = { model: raftModel, machine: countingMachine, commands: () => ++asked, seed: 20 };
+    expect(() => simulate(differing)).toThrow(/^seed 20: not deterministic: the same seed ran in two ways/);
+  });
+
+  test('of seeds that are far apart is another', () => {
+    const [one, ...others] = [7, 7 + 2 ** 32, 7 + 2 ** 40].map((seed) => {
+      const { actions, delivered, virtualTime } = simulate({ model: raftModel, seed });
+      return { actions, delivered, virtualTime };
+    });
+    for (const other of others) expect(other).not.toEqual(one);
+  });
+
+  test('counts no fault that found nobody to meet', () => {
+    const { faults } = simulate({ model: raftModel, replicas: 1, schedules: 40 });
+    const between = ['loss', 'duplicate', 'delay', 'oneWay', 'partition', 'isolate', 'swizzle', 'unreachable', 'wipe'] as const;
+    expect(between.filter((kind) => faults[kind] > 0)).toEqual([]);
+    expect(faults.crash).toBeGreaterThan(0);
   });
 
   test('has no faults when it is calm, and none that it is told to leave out', () => {
