@@ -140,3 +140,13 @@ export async function gate(mutants: readonly Mutant[]): Promise<readonly Fate[]>
     return { mutant, problem, died, ms: verdict.ms };
   });
 }
+
+/** One line a mutant: its name, its fate, the kind of its witness, how long that took. */
+export function table(fates: readonly Fate[]): readonly string[] {
+  return fates.map(({ mutant, problem, died, ms }) => {
+    const { name, witness } = mutant;
+    const by = witness === undefined ? 'argued' : JSON.stringify(witness);
+    const fate = died === '' ? 'equivalent' : `dead: ${died.split(/: [{[]/)[0] ?? ''}`;
+    return [name, problem || fate, by, `${Math.round(ms)} ms`].join(' | ');
+  });
+}

@@ -1,81 +1,95 @@
 /**
- * Looks for witnesses: `node test/mutants/load.mjs test/mutants/hunt.ts [names] [seconds] [seed]` runs
- * random schedules on each mutant that is named (by a pattern; by default on those without a witness) until one finds
- * a violation, at most so many seconds, and prints it with the number of schedules that it took. One process.
+ * Looks for witnesses, one process, each mutant that is named (by a pattern; all unless given):
+ *
+ * - `node test/mutants/load.mjs test/mutants/hunt.ts kills [names]`: every scenario and every small scope that kills it.
+ * - `… hunt.ts seeds [names] [seconds]`: the first seed of the simulator that kills it, as a witness for the table, at
+ *   most so many seconds for each. It is found anew after a change of what the simulator draws.
  */
 
-import { driverMutants } from './driver-mutants.js';
+import { readdirSync } from 'node:fs';
 import type * as kinds from './kinds.js';
-import type { ProtocolName, Witness } from './kinds.js';
-import type { Mutant } from './mutant.js';
-import { multipaxosMutants } from './multipaxos-mutants.js';
-import { raftMutants } from './raft-mutants.js';
+import type { ProtocolName, ScopeName, SimulateWitness, Witness } from './kinds.js';
 import { load } from './load.mjs';
+import type { Mutant } from './mutant.js';
+import { mutants } from './mutants.js';
 
 type Run = (witness: Witness) => Promise<string | null>;
-type Draw = (seed: number) => Witness;
 
-const [, , , names, seconds = '20', first = '1'] = process.argv;
-const pattern = names === undefined ? null : new RegExp(`^(?:${names})$`);
+const PROTOCOLS: readonly ProtocolName[] = ['raft', 'multipaxos'];
+/** No cluster of the rig has it. */
+const OUTSIDE = 'src/adapters/';
+const CORES = ['src/raft/', 'src/multipaxos/'] as const;
+/** Scopes that are exhausted in a moment. */
+const SMALL_SCOPES = 20_000;
 
-function runOf(mutant: Mutant | null): Run {
-  return (load('test/mutants/kinds.ts', mutant?.edits ?? []) as typeof kinds).run;
+function say(...words: readonly (string | number)[]): void {
+  process.stdout.write(`${words.join(' | ')}\n`);
 }
 
-/** Sizes and lengths by turns: most die at three, some rules need one, four, five or seven members. */
-const SIZES = [3, 5, 3, 4, 1, 5, 2, 7] as const;
-const LENGTHS = [150, 400] as const;
-
-function coreDraw(protocol: ProtocolName): Draw {
-  return (seed) => {
-    const size = SIZES[seed % SIZES.length] as number;
-    const length = LENGTHS[(seed >> 3) % LENGTHS.length] as number;
-    return { kind: 'schedule', protocol, size, seed, length };
-  };
+function runOf({ edits }: Mutant): Run {
+  return (load('test/mutants/kinds.ts', edits) as typeof kinds).run;
 }
 
-function driverDraw(seed: number): Witness {
-  const protocol = seed % 2 === 0 ? 'raft' : 'multipaxos';
-  const size = [3, 5, 3, 2][(seed >> 1) % 4] as number;
-  return { kind: 'driver', protocol, size, seed, length: seed % 3 === 0 ? 120 : 300 };
+/** Whether a run of this protocol can tell the mutant from the source. */
+function concerns({ edits }: Mutant, protocol: ProtocolName): boolean {
+  return edits.every(({ file }) => CORES.every((core) => !file.startsWith(core)) || file.includes(`/${protocol}/`));
 }
 
-async function hunt(mutant: Mutant, draw: Draw, baseline: Run): Promise<void> {
+function scenarios(): readonly (readonly [ProtocolName, Witness])[] {
+  const names = readdirSync(new URL('../scenarios/', import.meta.url)).filter((name) => name.endsWith('.scenario'));
+  return names.map((name) => {
+    const file = name.slice(0, -'.scenario'.length);
+    return [file.startsWith('raft') ? 'raft' : 'multipaxos', { kind: 'scenario', file }];
+  });
+}
+
+async function scopes(): Promise<readonly (readonly [ProtocolName, Witness])[]> {
+  const { quickScopes } = await import('../testing/scopes.js');
+  const small = Object.entries(quickScopes).filter(([, { distinct }]) => distinct < SMALL_SCOPES);
+  return small.map(([name, { scope }]) => {
+    return [scope.model.protocol.name as ProtocolName, { kind: 'check', scope: name as ScopeName }];
+  });
+}
+
+async function kills(chosen: readonly Mutant[]): Promise<void> {
+  const all = [...scenarios(), ...(await scopes())];
+  for (const mutant of chosen) {
+    const run = runOf(mutant);
+    let found = 0;
+    for (const [protocol, witness] of all) {
+      if (!concerns(mutant, protocol)) continue;
+      const begun = performance.now();
+      const rule = await run(witness);
+      if (rule === null) continue;
+      found++;
+      say(mutant.name, JSON.stringify(witness), Math.round(performance.now() - begun), rule.slice(0, 100));
+    }
+    say(mutant.name, found, 'in all');
+  }
+}
+
+/** The first seed of the simulator that shows the mutant. */
+async function seedFor(mutant: Mutant, seconds: number): Promise<void> {
   const run = runOf(mutant);
-  const end = performance.now() + Number(seconds) * 1000;
-  let tried = 0;
-  for (let seed = Number(first); performance.now() < end; seed++) {
-    const witness = draw(seed);
-    tried++;
-    let found: string | null;
-    try {
-      found = await run(witness);
-    } catch (error) {
-      process.stdout.write(`${mutant.name}: an accident: ${JSON.stringify(witness)} ${(error as Error).stack}\n`);
-      return;
-    }
-    if (found === null || (await baseline(witness)) !== null) continue;
-    const after = `${tried} schedules`;
-    process.stdout.write(`${mutant.name}: ${JSON.stringify(witness)} after ${after}: ${found.slice(0, 100)}\n`);
-    return;
-  }
-  process.stdout.write(`${mutant.name}: survives ${tried} schedules\n`);
-}
-
-const tables: readonly (readonly [readonly Mutant[], Draw])[] = [
-  [raftMutants, coreDraw('raft')],
-  [multipaxosMutants, coreDraw('multipaxos')],
-  [driverMutants, driverDraw],
-];
-
-async function main(): Promise<void> {
-  const baseline = runOf(null);
-  for (const [mutants, draw] of tables) {
-    for (const mutant of mutants) {
-      const open = mutant.witness === undefined && mutant.equivalent === undefined;
-      if (pattern === null ? open : pattern.test(mutant.name)) await hunt(mutant, draw, baseline);
+  const protocols = PROTOCOLS.filter((protocol) => concerns(mutant, protocol));
+  const end = performance.now() + seconds * 1000;
+  for (let seed = 1; performance.now() < end; seed++) {
+    for (const protocol of protocols) {
+      const witness: SimulateWitness = { kind: 'simulate', protocol, seed };
+      const rule = await run(witness);
+      if (rule !== null) return say(mutant.name, JSON.stringify(witness), rule.slice(0, 100));
     }
   }
+  say(mutant.name, `survives for ${seconds} s`);
 }
 
-void main();
+async function main(mode = '', names = '.*', seconds = '30'): Promise<void> {
+  const pattern = new RegExp(`^(?:${names})$`);
+  const named = mutants.filter(({ name, equivalent }) => equivalent === undefined && pattern.test(name));
+  const chosen = named.filter(({ edits }) => edits.every(({ file }) => !file.startsWith(OUTSIDE)));
+  if (mode === 'kills') return kills(chosen);
+  if (mode !== 'seeds') throw new Error('hunt for kills or for seeds?');
+  for (const mutant of chosen) await seedFor(mutant, Number(seconds));
+}
+
+void main(...process.argv.slice(3));

@@ -5,36 +5,19 @@
  */
 
 import { readFileSync } from 'node:fs';
-import type { AnyProtocol } from '../support/host.js';
-import type { ScriptName } from './scripts.js';
+import type { quickScopes } from '../testing/scopes.js';
+import type { storageScripts } from './storage-scripts.js';
 
 export type ProtocolName = 'raft' | 'multipaxos';
+export type ScopeName = keyof typeof quickScopes;
 
-/** A random schedule over bare cores (test/support/schedule.ts). */
-export interface ScheduleWitness {
-  readonly kind: 'schedule';
-  readonly protocol: ProtocolName;
-  readonly size: number;
-  readonly seed: number;
-  readonly length: number;
-}
-
-/** A random schedule over drivers (driver-schedule.ts). */
-export interface DriverWitness {
-  readonly kind: 'driver';
-  readonly protocol: ProtocolName;
-  readonly size: number;
-  readonly seed: number;
-  readonly length: number;
-}
-
-/** A run written by hand (scripts.ts), for what chance does not find. */
+/** A run written by hand (storage-scripts.ts), for what is no cluster. */
 export interface ScriptWitness {
   readonly kind: 'script';
-  readonly script: ScriptName;
+  readonly script: keyof typeof storageScripts;
 }
 
-/** A scenario of test/scenarios, by the name of its file: it must run through. */
+/** A scenario of test/scenarios, by the name of its file without the ending: it must run through. */
 export interface ScenarioWitness {
   readonly kind: 'scenario';
   readonly file: string;
@@ -47,14 +30,15 @@ export interface SimulateWitness {
   readonly seed: number;
 }
 
-export type Witness = ScheduleWitness | DriverWitness | ScriptWitness | ScenarioWitness | SimulateWitness;
+/** A scope of test/testing/scopes.ts, by its name: the model checker must find nothing in it. */
+export interface CheckWitness {
+  readonly kind: 'check';
+  readonly scope: ScopeName;
+}
+
+export type Witness = ScriptWitness | ScenarioWitness | CheckWitness | SimulateWitness;
 
 type Kinds = { readonly [K in Witness['kind']]: (witness: Extract<Witness, { readonly kind: K }>) => Promise<void> };
-
-async function protocolOf(name: ProtocolName): Promise<AnyProtocol> {
-  const { protocols } = await import('../support/protocols.js');
-  return (protocols.find(([each]) => each === name) as (typeof protocols)[number])[1];
-}
 
 async function models() {
   const { multipaxosModel } = await import('../../src/multipaxos/index.js');
@@ -63,26 +47,24 @@ async function models() {
 }
 
 const kinds: Kinds = {
-  async schedule({ protocol, size, seed, length }) {
-    const { decisionsOf, trial } = await import('../support/schedule.js');
-    const error = trial({ protocol: await protocolOf(protocol), size, seed, length }, decisionsOf(seed, length));
-    if (error !== null) throw error;
-  },
-  async driver({ protocol, size, seed, length }) {
-    const { driverSchedule } = await import('./driver-schedule.js');
-    driverSchedule({ protocol: await protocolOf(protocol), size, seed, length });
-  },
   async script({ script }) {
-    const { scripts } = await import('./scripts.js');
-    await scripts[script]();
+    const { storageScripts } = await import('./storage-scripts.js');
+    await storageScripts[script]();
   },
   async scenario({ file }) {
     const { runScenario } = await import('../../src/testing/scenario.js');
     const { Violation } = await import('../support/checks.js');
-    const text = readFileSync(new URL(`../scenarios/${file}`, import.meta.url), 'utf8');
+    const text = readFileSync(new URL(`../scenarios/${file}.scenario`, import.meta.url), 'utf8');
     const { failure } = runScenario(text, Object.values(await models()));
     if (failure?.kind === 'error') throw failure.error;
     if (failure !== null) throw new Violation(failure.reason);
+  },
+  async check({ scope }) {
+    const { checkModel } = await import('../../src/testing/model-checker.js');
+    const { Violation } = await import('../support/checks.js');
+    const { quickScopes } = await import('../testing/scopes.js');
+    const { violation } = checkModel({ scope: quickScopes[scope].scope, outdated: false }); // what a mutant calls outdated may not be
+    if (violation !== null) throw new Violation(violation.rule);
   },
   async simulate({ protocol, seed }) {
     const { simulate } = await import('../../src/testing/simulator.js');

@@ -1,20 +1,27 @@
-/** The gate by hand: `node test/mutants/load.mjs test/mutants/main.ts [names]`, names as a pattern. */
+/**
+ * The gate by hand: `node test/mutants/load.mjs test/mutants/main.ts [--json] [names]`, names as a pattern. Prints one
+ * line a mutant, or everything as JSON.
+ */
 
-import { gate } from './gate.js';
+import { gate, table } from './gate.js';
 import { mutants } from './mutants.js';
 
-async function main(names = '.*'): Promise<void> {
+async function main(json: boolean, names = '.*'): Promise<void> {
   const pattern = new RegExp(`^(?:${names})$`);
   const begun = performance.now();
   const fates = await gate(mutants.filter(({ name }) => pattern.test(name)));
-  for (const { mutant, problem, died, ms } of fates) {
-    const by = mutant.witness === undefined ? 'argued' : JSON.stringify(mutant.witness);
-    const fate = problem === '' ? `${died.split(/: [{[]/)[0] ?? ''} | ${by}` : `!! ${problem}`;
-    process.stdout.write(`${mutant.name} | ${Math.round(ms)} ms | ${fate}\n`);
+  if (json) {
+    const rows = fates.map(({ mutant: { name, breaks, witness }, problem, died, ms }) => {
+      const fate = problem !== '' ? 'problem' : died === '' ? 'equivalent' : 'dead';
+      return { name, breaks, fate, problem, died, witness, ms };
+    });
+    process.stdout.write(`${JSON.stringify(rows, null, 1)}\n`);
+    return;
   }
   const bad = fates.filter(({ problem }) => problem !== '').length;
   const seconds = ((performance.now() - begun) / 1000).toFixed(1);
-  process.stdout.write(`${fates.length} mutants, ${bad} with a problem, ${seconds} s\n`);
+  process.stdout.write(`${table(fates).join('\n')}\n${fates.length} mutants, ${bad} with a problem, ${seconds} s\n`);
 }
 
-void main(process.argv[3]);
+const given = process.argv.slice(3);
+void main(given.includes('--json'), given.find((each) => each !== '--json'));

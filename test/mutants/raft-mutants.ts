@@ -29,28 +29,28 @@ export const elections: readonly Mutant[] = [
     name: 'm1',
     about: 'A vote does not ask whether the candidate’s log is up to date (§5.4.1).',
     breaks: 'R3',
-    witness: { kind: 'schedule', protocol: 'raft', size: 3, seed: 2, length: 150 },
+    witness: { kind: 'scenario', file: 'raft-chained-partition' },
     edits: [edit(ELECTION, CODE.granted, "const granted = current && free && state.role.kind === 'follower';")],
   },
   {
     name: 'm2',
     about: 'Up to date is judged by the length of the log alone.',
     breaks: 'R3',
-    witness: { kind: 'schedule', protocol: 'raft', size: 3, seed: 2, length: 150 },
+    witness: { kind: 'scenario', file: 'raft-conflict-suffix-n5' },
     edits: [edit(ELECTION, CODE.upToDate, 'return message.lastIndex >= state.log.last;')],
   },
   {
     name: 'm3',
     about: 'Up to date is judged by the last term alone.',
     breaks: 'R3',
-    witness: { kind: 'script', script: 'raft: early request' },
+    witness: { kind: 'scenario', file: 'raft-constrained-election' },
     edits: [edit(ELECTION, CODE.upToDate, 'return message.lastTerm >= own;')],
   },
   {
     name: 'm5',
     about: 'The vote is not written with the term: a restart forgets it.',
     breaks: 'R1, R9',
-    witness: { kind: 'script', script: 'raft: vote amnesia' },
+    witness: { kind: 'scenario', file: 'raft-vote-restart-amnesia' },
     edits: [
       edit(DRAFT, CODE.persistHard, 'this.persistHard({ term, vote: null, commit });'),
       edit(DRAFT, CODE.hard, 'hard: { term, vote: null, commit } });'),
@@ -60,7 +60,7 @@ export const elections: readonly Mutant[] = [
     name: 'm6',
     about: 'The term is not kept: a restart goes back to that of the last entry.',
     breaks: 'R1, R8',
-    witness: { kind: 'schedule', protocol: 'raft', size: 4, seed: 3, length: 150 },
+    witness: { kind: 'scenario', file: 'raft-vote-restart-amnesia' },
     edits: [
       edit(
         'raft/step.ts',
@@ -73,14 +73,14 @@ export const elections: readonly Mutant[] = [
     name: 'm7c',
     about: 'A vote is told before it is durable.',
     breaks: 'R1, R17',
-    witness: { kind: 'script', script: 'raft: vote told before it is durable' },
+    witness: { kind: 'check', scope: 'raft n3 T1' },
     edits: [edit(ELECTION, 'granted ? draft.state.hardSeq : 0', '0')],
   },
   {
     name: 'm7d',
     about: 'A candidate asks for votes before its own term and vote are durable.',
     breaks: 'R17',
-    witness: { kind: 'script', script: 'raft: early request' },
+    witness: { kind: 'check', scope: 'raft n2 E1 each' },
     edits: [
       edit(ELECTION, "draft.send(peer, request, hardSeq, 'control');", "draft.send(peer, request, 0, 'control');"),
     ],
@@ -89,7 +89,7 @@ export const elections: readonly Mutant[] = [
     name: 'm7e',
     about: 'A candidate’s own vote counts before it is durable (bug 16).',
     breaks: 'R1, R17',
-    witness: { kind: 'schedule', protocol: 'raft', size: 1, seed: 3, length: 150 },
+    witness: { kind: 'scenario', file: 'raft-own-vote-first' },
     edits: [
       edit(
         ELECTION,
@@ -117,7 +117,7 @@ export const elections: readonly Mutant[] = [
     name: 'm9',
     about: 'A replica votes more than once in a term.',
     breaks: 'R1, R9',
-    witness: { kind: 'script', script: 'raft: vote amnesia' },
+    witness: { kind: 'scenario', file: 'raft-vote-restart-amnesia' },
     edits: [
       edit(ELECTION, 'const free = state.vote === null || state.vote === from;', 'const free = true;'),
       edit(DRAFT, "assert(vote === null || vote === candidate, 'one vote a term');", ''),
@@ -127,7 +127,7 @@ export const elections: readonly Mutant[] = [
     name: 'm10',
     about: 'An append of the current term clears the vote.',
     breaks: 'R1, R9',
-    witness: { kind: 'schedule', protocol: 'raft', size: 5, seed: 1, length: 150 },
+    witness: { kind: 'check', scope: 'raft n3 E1 R1' },
     edits: [
       edit(
         DRAFT,
@@ -141,14 +141,14 @@ export const elections: readonly Mutant[] = [
     name: 'm11',
     about: 'Votes of an older term count.',
     breaks: 'R1',
-    witness: { kind: 'schedule', protocol: 'raft', size: 3, seed: 2, length: 150 },
+    witness: { kind: 'scenario', file: 'raft-delayed-vote-response' },
     edits: [edit(ELECTION, 'if (!message.granted || message.term !== state.term || ', 'if (!message.granted || ')],
   },
   {
     name: 'm12',
     about: 'A peer’s vote that arrives twice counts twice: it takes five members to tell.',
     breaks: 'R1',
-    witness: { kind: 'script', script: 'raft: votes arrive twice' },
+    witness: { kind: 'scenario', file: 'raft-dup-vote-n5' },
     edits: [
       edit(
         ELECTION,
@@ -161,21 +161,21 @@ export const elections: readonly Mutant[] = [
     name: 'm13',
     about: 'A majority is one too few.',
     breaks: 'R1, R6',
-    witness: { kind: 'schedule', protocol: 'raft', size: 2, seed: 6, length: 150 },
+    witness: { kind: 'check', scope: 'raft n3 T1' },
     edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.max(1, Math.floor(members / 2))')],
   },
   {
     name: 'm13b',
     about: 'Half of the members are a majority: only even clusters tell.',
     breaks: 'R1, R6',
-    witness: { kind: 'schedule', protocol: 'raft', size: 2, seed: 6, length: 150 },
+    witness: { kind: 'scenario', file: 'raft-even-split-n4' },
     edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.ceil(members / 2)')],
   },
   {
     name: 'm32a',
     about: 'The vote stays when a newer term begins.',
     breaks: 'L1',
-    witness: { kind: 'schedule', protocol: 'raft', size: 5, seed: 1, length: 150 },
+    witness: { kind: 'scenario', file: 'raft-delayed-vote-response' },
     edits: [
       edit(DRAFT, 'next.vote = null;\n    this.writeHard();', 'this.writeHard();'),
       edit(DRAFT, "assert(vote === null || vote === candidate, 'one vote a term');", ''),
@@ -185,7 +185,7 @@ export const elections: readonly Mutant[] = [
     name: 'm32b',
     about: 'A leader that no majority answers leads on (no CheckQuorum).',
     breaks: 'L5',
-    witness: { kind: 'script', script: 'raft: deaf leader' },
+    witness: { kind: 'scenario', file: 'raft-deaf-leader' },
     edits: [
       edit(
         ELECTION,
@@ -213,7 +213,7 @@ export const replication: readonly Mutant[] = [
     name: 'm4',
     about: 'Entries of an earlier term are committed by counting (Figure 8).',
     breaks: 'R3, R15',
-    witness: { kind: 'script', script: 'raft: figure 8' },
+    witness: { kind: 'scenario', file: 'raft-fig8-prev-term-commit' },
     edits: [
       edit(
         REPLICATION,
@@ -226,7 +226,7 @@ export const replication: readonly Mutant[] = [
     name: 'm7',
     about: 'An append is acknowledged before it is durable.',
     breaks: 'R6, R17',
-    witness: { kind: 'schedule', protocol: 'raft', size: 5, seed: 1, length: 150 },
+    witness: { kind: 'check', scope: 'raft n3 E1 R1' },
     edits: [
       edit(
         REPLICATION,
@@ -239,7 +239,7 @@ export const replication: readonly Mutant[] = [
     name: 'm7a',
     about: 'A duplicate append is acknowledged at once, though the first copy is still on its way to disk.',
     breaks: 'R6, R17',
-    witness: { kind: 'schedule', protocol: 'raft', size: 5, seed: 1, length: 150 },
+    witness: { kind: 'scenario', file: 'raft-even-split-n4' },
     edits: [
       edit(
         REPLICATION,
@@ -257,14 +257,14 @@ export const replication: readonly Mutant[] = [
     name: 'm7b',
     about: 'A leader counts its own entries before they are durable.',
     breaks: 'R6',
-    witness: { kind: 'schedule', protocol: 'raft', size: 5, seed: 1, length: 150 },
+    witness: { kind: 'scenario', file: 'raft-slow-leader-disk' },
     edits: [edit(REPLICATION, 'const reached: Index[] = [draft.durable];', 'const reached: Index[] = [log.last];')],
   },
   {
     name: 'm14',
     about: 'The term before the entries is not compared.',
     breaks: 'R2',
-    witness: { kind: 'script', script: 'raft: figure 8' },
+    witness: { kind: 'scenario', file: 'raft-conflict-suffix-n5' },
     edits: [
       edit(
         REPLICATION,
@@ -277,7 +277,7 @@ export const replication: readonly Mutant[] = [
     name: 'm15',
     about: 'What conflicts is overwritten entry by entry, and the suffix behind it stays.',
     breaks: 'R2, R12',
-    witness: { kind: 'script', script: 'raft: figure 8' },
+    witness: { kind: 'scenario', file: 'raft-conflict-suffix-n5' },
     edits: [
       edit(
         REPLICATION,
@@ -295,7 +295,7 @@ export const replication: readonly Mutant[] = [
     name: 'm16',
     about: 'An append that agrees cuts off what lies behind its entries: a late one erases what was acknowledged.',
     breaks: 'R6',
-    witness: { kind: 'schedule', protocol: 'raft', size: 5, seed: 1, length: 150 },
+    witness: { kind: 'scenario', file: 'raft-reordered-AE-truncation' },
     edits: [
       edit(
         REPLICATION,
@@ -312,7 +312,7 @@ export const replication: readonly Mutant[] = [
     name: 'm21',
     about: 'A follower commits up to the leader’s commit index as far as its own log reaches, matched or not.',
     breaks: 'R4',
-    witness: { kind: 'script', script: 'raft: unmatched read' },
+    witness: { kind: 'scenario', file: 'raft-term-behind-entry-crash' },
     edits: [
       edit(
         REPLICATION,
@@ -325,14 +325,14 @@ export const replication: readonly Mutant[] = [
     name: 'm21b',
     about: 'So does one that learns the commit index with the answer to a read.',
     breaks: 'R4',
-    witness: { kind: 'script', script: 'raft: unmatched read' },
+    witness: { kind: 'scenario', file: 'raft-empty-heartbeat-commit-cap' },
     edits: [edit(READS, 'Math.min(commit, role.matched)', 'Math.min(commit, draft.state.log.last)')],
   },
   {
     name: 'm22',
     about: 'An acknowledgement reports the follower’s own last index, not what the append matched.',
     breaks: 'R3',
-    witness: { kind: 'script', script: 'raft: long tail' },
+    witness: { kind: 'scenario', file: 'raft-empty-heartbeat-commit-cap' },
     edits: [
       edit(
         REPLICATION,
@@ -352,7 +352,7 @@ export const replication: readonly Mutant[] = [
     name: 'm23',
     about: 'Acknowledgements of an older term of the same leader count.',
     breaks: 'R6, R13',
-    witness: { kind: 'script', script: 'raft: stale acknowledgement' },
+    witness: { kind: 'scenario', file: 'raft-stale-ack-two-terms-n5' },
     edits: [
       edit(
         REPLICATION,
@@ -369,7 +369,7 @@ export const replication: readonly Mutant[] = [
     name: 'm24',
     about: 'Appends of an older term are adopted.',
     breaks: 'R3',
-    witness: { kind: 'script', script: 'raft: stale acknowledgement' },
+    witness: { kind: 'scenario', file: 'raft-cloudflare-switch' },
     edits: [
       edit(
         REPLICATION,
@@ -393,8 +393,21 @@ export const replication: readonly Mutant[] = [
     name: 'm32c',
     about: 'A leader whose append was rejected never goes back: nextIndex stays.',
     breaks: 'L3',
-    witness: { kind: 'schedule', protocol: 'raft', size: 3, seed: 2, length: 150 },
+    witness: { kind: 'scenario', file: 'raft-slow-leader-disk' },
     edits: [edit(REPLICATION, 'if (!expected || message.prevIndex <= now.match) return; // stale', 'return;')],
+  },
+  {
+    name: 'm35',
+    about: 'Loaded entries are believed whatever their terms: the storage may have read before a truncate on its way.',
+    breaks: 'R4',
+    witness: { kind: 'scenario', file: 'raft-load-before-truncate' },
+    edits: [
+      edit(
+        'raft/sending.ts',
+        'if (index !== first + count || termAt(log, index) !== term) break;',
+        'if (index !== first + count) break;',
+      ),
+    ],
   },
   {
     name: 'm34',
@@ -412,7 +425,7 @@ export const reads: readonly Mutant[] = [
     name: 'm25',
     about: 'A read is served without a round of the quorum.',
     breaks: 'H1',
-    witness: { kind: 'script', script: 'raft: late reader' },
+    witness: { kind: 'scenario', file: 'raft-pause-leader-read-a' },
     edits: [
       edit(
         READS,
@@ -425,14 +438,14 @@ export const reads: readonly Mutant[] = [
     name: 'm25b',
     about: 'A read is served before an entry of the leader’s own term is committed.',
     breaks: 'H1',
-    witness: { kind: 'schedule', protocol: 'raft', size: 3, seed: 2, length: 150 },
+    witness: { kind: 'scenario', file: 'raft-readindex-before-own-term' },
     edits: [edit(READS, ' || draft.state.commit < role.fence) return;', ') return;')],
   },
   {
     name: 'm26',
     about: 'A read joins a round that had begun before it arrived (etcd#20418: the id of a round is used again).',
     breaks: 'H1',
-    witness: { kind: 'script', script: 'raft: late reader' },
+    witness: { kind: 'scenario', file: 'raft-pause-leader-read-a' },
     edits: [
       edit(
         'core/reads.ts',
@@ -447,7 +460,7 @@ export const reads: readonly Mutant[] = [
     name: 'm26b',
     about: 'Confirmations of an earlier leadership of the same leader complete a round of this one.',
     breaks: 'H1',
-    witness: { kind: 'script', script: 'raft: stale confirmation' },
+    witness: { kind: 'scenario', file: 'raft-pause-leader-read-b' },
     edits: [
       edit(
         READS,
@@ -465,7 +478,7 @@ export const reads: readonly Mutant[] = [
     name: 'm26c',
     about: 'A follower’s confirmation is taken for all rounds to come, not for the one it echoes.',
     breaks: 'H1',
-    witness: { kind: 'script', script: 'raft: stale confirmation' },
+    witness: { kind: 'scenario', file: 'raft-readindex-before-own-term' },
     edits: [
       edit(
         READS,
