@@ -69,6 +69,7 @@ function prepare() {
   for (const name of ['names.mjs', 'names.cjs', 'browser.ts']) copy(name);
   // In a bundler's world there is one kind of module, and files are plain `.ts`.
   for (const as of ['program.mts', 'program.cts', 'bundled.ts']) copy('program.ts', as);
+  for (const as of ['rig.mts', 'rig.cts', 'rig.ts']) copy('rig.ts', as);
 }
 
 function installTarball() {
@@ -127,16 +128,18 @@ try {
     await check('has every name, by require', () => node('names.cjs'));
     await check('has the same names by import, and one identity', () => node('names.mjs'));
     const node16 = { ...forNode, module: 'node16', moduleResolution: 'node16' };
-    await check('has types for import (node16)', () => compile('esm', node16, ['program.mts']));
-    await check('has types for require (node16)', () => compile('cjs', node16, ['program.cts']));
+    await check('has types for import (node16)', () => compile('esm', node16, ['program.mts', 'rig.mts']));
+    await check('has types for require (node16)', () => compile('cjs', node16, ['program.cts', 'rig.cts']));
     const bundler = { module: 'esnext', moduleResolution: 'bundler', noEmit: true };
     const bundled = { ...forNode, ...bundler };
-    await check('has types for bundlers', () => compile('bundler', bundled, ['bundled.ts']));
+    await check('has types for bundlers', () => compile('bundler', bundled, ['bundled.ts', 'rig.ts']));
     const page = { ...forBrowser, ...bundler };
     await check('has types for browsers', () => compile('browser', page, ['browser.ts']));
     await check('runs as an ES module', () => expectAgreement('program.mjs'));
     await check('runs as CommonJS', () => expectAgreement('program.cjs'));
-    for (const subpath of ['quorate', 'quorate/raft', 'quorate/multipaxos']) {
+    await check('tests a machine as an ES module', () => expectAgreement('rig.mjs'));
+    await check('tests a machine as CommonJS', () => expectAgreement('rig.cjs'));
+    for (const subpath of ['quorate', 'quorate/raft', 'quorate/multipaxos', 'quorate/testing']) {
       await check(`bundles ${subpath} for browsers`, () => bundle(`export * from '${subpath}';`));
     }
   }

@@ -121,7 +121,7 @@ export class Cluster implements Listener {
     if (!this.isClosing) this.problems.push(`${member} ended by itself: ${how}`);
   }
 
-  /** Whether this code is owed to what was done to the member. A halted one calls itself closed, as closing ones do. */
+  /** Whether this code is owed to what was done to the member. One that has halted says why it did. */
   mayFail(member: string, code: string): boolean {
     if (code === 'ERR_CLOSED') return this.faulted.has(member) || !this.member(member).isUp;
     return code === 'ERR_STORAGE_FAILED' && this.faulted.has(member);

@@ -2,7 +2,8 @@
 
 import { createReplica, memoryNetwork, memoryStorage, multipaxos, raft } from 'quorate';
 import { multipaxosProtocol } from 'quorate/multipaxos';
-import { raftProtocol } from 'quorate/raft';
+import { raftModel, raftProtocol } from 'quorate/raft';
+import { checkLinearizable, counterModel, parseHistory, simulate } from 'quorate/testing';
 
 export const protocols = [raftProtocol.name, multipaxosProtocol.name, raft(), multipaxos()];
 
@@ -29,4 +30,11 @@ export async function count(): Promise<number> {
   const total: number = await replica.propose({ add: 1 }, { signal: AbortSignal.timeout(5_000) });
   await replica.close();
   return total;
+}
+
+/** A page can test as well. */
+export function tested(): boolean {
+  const history = parseHistory('a invoke add 2\na ok 2\na invoke read\na ok 2\n');
+  const { commands } = simulate({ model: raftModel, schedules: 5 });
+  return checkLinearizable(history, counterModel()).kind === 'linearizable' && commands > 0;
 }

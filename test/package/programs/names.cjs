@@ -12,9 +12,20 @@ const names = {
     'CommandRejected',
     'ConsensusError',
   ],
-  'quorate/raft': ['raftProtocol'],
-  'quorate/multipaxos': ['multipaxosProtocol'],
+  'quorate/raft': ['raftProtocol', 'raftModel'],
+  'quorate/multipaxos': ['multipaxosProtocol', 'multipaxosModel'],
   'quorate/node': ['fileStorage', 'tcpTransport'],
+  'quorate/testing': [
+    'simulate',
+    'SimulationFailure',
+    'runScenario',
+    'replay',
+    'checkModel',
+    'checkLinearizable',
+    'parseHistory',
+    'simulateShell',
+    'createWorld',
+  ],
 };
 for (const [subpath, expected] of Object.entries(names)) {
   const found = require(subpath);

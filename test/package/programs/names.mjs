@@ -6,6 +6,7 @@ import * as main from 'quorate';
 import * as multipaxos from 'quorate/multipaxos';
 import * as node from 'quorate/node';
 import * as raft from 'quorate/raft';
+import * as testing from 'quorate/testing';
 
 const require = createRequire(import.meta.url);
 const copies = [
@@ -13,6 +14,7 @@ const copies = [
   [raft, require('quorate/raft')],
   [multipaxos, require('quorate/multipaxos')],
   [node, require('quorate/node')],
+  [testing, require('quorate/testing')],
 ];
 for (const [esm, cjs] of copies) assert.deepEqual(Object.keys(cjs).sort(), Object.keys(esm).sort());
 assert.equal(require('quorate/package.json').name, 'quorate');
