@@ -14,10 +14,6 @@ export class Agenda<T> {
   private readonly heap: Item<T>[] = [];
   private entered = 0;
 
-  get size(): number {
-    return this.heap.length;
-  }
-
   /** When the next task is due; `Infinity` when there is none. */
   get nextAt(): number {
     return this.heap[0]?.at ?? Infinity;

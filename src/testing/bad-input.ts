@@ -88,7 +88,7 @@ function checkShape(place: string, value: object, shape: Shape, ids: readonly Re
   }
 }
 
-function checkObject(place: string, value: unknown): void {
+export function checkObject(place: string, value: unknown): void {
   if (typeof value === 'object' && value !== null) return;
   throw invalidArgument(`${place}: expected an object, got ${shown(value)}`);
 }

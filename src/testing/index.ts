@@ -3,6 +3,7 @@
  * the protocols themselves and for your own state machine. Nothing here runs in production.
  */
 
+export { InvariantViolation } from '../core/assert.js';
 export type { Action, Happening, Pick as MessagePick } from './actions.js';
 export type { Fact, Observer } from './facts.js';
 export { tableBytes as fingerprintTableBytes } from './fingerprint-table.js';

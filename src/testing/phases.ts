@@ -9,7 +9,8 @@ import { sameValue } from '../core/model.js';
 import type { Milliseconds } from '../core/protocol.js';
 import { sameDeep } from './laws.js';
 import { resume, unleash } from './nemeses.js';
-import type { Run, Weather } from './run.js';
+import type { Weather } from './run-options.js';
+import type { Run } from './run.js';
 
 const CALM: Weather = { network: { min: 1, max: 4, fifo: false }, disk: { min: 1, max: 2 }, apply: 0 };
 
@@ -40,13 +41,18 @@ function callers(run: Run, commands: (call: number) => unknown): void {
 
 /** The first phase: everything that can go wrong, and no check may fail. */
 export function storm(run: Run, commands: (call: number) => unknown): void {
-  for (const action of run.plan.prefix) run.act(action);
+  const { prefix, loose } = run.plan;
+  for (const given of prefix) {
+    const action = loose ? run.turn.fitting(given) : given;
+    if (action !== null) run.act(action);
+  }
+  if (loose) return run.endStorm();
   if (run.plan.faults.reorder !== undefined) run.fault('reorder');
   callers(run, commands);
   unleash(run);
   const { length } = run.plan;
   while (run.tally.actions < length && run.step(Infinity));
-  run.stormy = false;
+  run.endStorm();
 }
 
 function describe(run: Run): unknown {

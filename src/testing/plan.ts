@@ -45,6 +45,8 @@ export interface Plan {
   readonly world: WorldOptions;
   /** What happens before anything is left to chance. */
   readonly prefix: readonly Action[];
+  /** The prefix is a storm that was shortened: what does not fit in it any more is left out, and nothing is added. */
+  readonly loose: boolean;
   /** How many things happen in the first phase. */
   readonly length: number;
   /** A message takes from `min` to `max`; `fifo`: none overtakes another. */
@@ -173,6 +175,7 @@ export function planOf(options: PlanOptions): Plan {
     seed: options.seed,
     world,
     prefix: prefix?.actions ?? [],
+    loose: false,
     length: Math.ceil(options.length * (0.25 + 1.5 * dice.unit())),
     network: { min: 1, max: fast ? 5 : dice.between(5, 60), fifo: faults.reorder === undefined },
     disk: { min: 1, max: dice.chance(0.5) ? 2 : dice.between(2, 30) },

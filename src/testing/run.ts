@@ -10,36 +10,11 @@ import { abstractState } from './abstract-state.js';
 import type { Action } from './actions.js';
 import { Agenda } from './agenda.js';
 import { Dice } from './dice.js';
-import type { Observer } from './facts.js';
 import type { FaultKind, Plan } from './plan.js';
+import type { RunOptions, Tally, Weather } from './run-options.js';
 import { Turn, type Watcher } from './turn.js';
 import type { Flight } from './world-state.js';
 import { createWorld, dueAt } from './world.js';
-
-/** How messages and disks behave from now on. */
-export interface Weather {
-  readonly network: Plan['network'];
-  readonly disk: Plan['disk'];
-  readonly apply: Milliseconds;
-}
-
-/** What a run counts. */
-export interface Tally {
-  /** Messages that arrived at a running replica, and everything else that happened of itself. */
-  delivered: number;
-  actions: number;
-  readonly faults: Map<FaultKind, number>;
-  readonly probes: Map<string, number>;
-}
-
-export interface RunOptions {
-  /** Whether to keep what happens. */
-  readonly keep: boolean;
-  readonly probes: boolean;
-  readonly observer?: Observer | undefined;
-  /** Takes in what the cluster looks like from afar, now and then. */
-  readonly abstractStates?: Set<number> | undefined;
-}
 
 /** Each so manieth action the cluster is looked at from afar. */
 const LOOK_EVERY = 16;
@@ -59,7 +34,8 @@ export class Run implements Watcher {
   hash = 0;
   weather: Weather;
   /** Whether faults happen. */
-  stormy = true;
+  stormy: boolean;
+  private stormLength = 0;
   private readonly abstractStates: Set<number> | undefined;
   private readonly agenda = new Agenda<() => void>();
   private readonly net: Dice;
@@ -72,6 +48,7 @@ export class Run implements Watcher {
   constructor(plan: Plan, options: RunOptions) {
     this.plan = plan;
     this.weather = plan;
+    this.stormy = !plan.loose;
     this.actions = options.keep ? [] : null;
     this.abstractStates = options.abstractStates;
     const world = createWorld(plan.world, options.observer);
@@ -109,7 +86,7 @@ export class Run implements Watcher {
   }
 
   places(): number[] {
-    return Array.from({ length: this.size }, (_, place) => place);
+    return this.turn.rules.ids.map((_, place) => place);
   }
 
   status(place: number): Status | null {
@@ -134,6 +111,17 @@ export class Run implements Watcher {
   private probe(fact: StepFact<unknown, unknown>): void {
     const { probes } = this.tally;
     this.turn.rules.model.probe(fact, (name) => probes.set(name, (probes.get(name) ?? 0) + 1));
+  }
+
+  /** Faults are over. */
+  endStorm(): void {
+    this.stormy = false;
+    this.stormLength = this.actions?.length ?? 0;
+  }
+
+  /** What happened in the storm, if it is kept. */
+  get storm(): readonly Action[] {
+    return this.actions?.slice(0, this.stormLength) ?? [];
   }
 
   fault(kind: FaultKind): void {
@@ -279,9 +267,9 @@ export class Run implements Watcher {
     }
   }
 
+  /** One that is paused and could not take it is looked at again when it resumes. */
   private own(kind: 'applied' | 'loaded' | 'written' | 'sync' | 'tick', place: number): void {
     this.act({ kind, at: this.turn.now, replica: this.id(place) });
-    // A replica that could not take it, being paused, is looked at again when it resumes.
   }
 
   private scheduleTick(place: number, due: Milliseconds): void {

@@ -11,18 +11,18 @@ import type { Milliseconds, ReplicaId } from '../core/protocol.js';
 import type { Tuning } from '../core/tuning.js';
 import { invalidArgument } from '../replica/errors.js';
 import type { Action } from './actions.js';
-import { Dice } from './dice.js';
+import type { Dice } from './dice.js';
 import type { Observer } from './facts.js';
+import { checkObject, checkWorldOptions } from './bad-input.js';
+import { attempt, endOf, type Attempt } from './attempt.js';
 import { sameDeep } from './laws.js';
 import type { MachineSpec } from './machine.js';
-import { allAtRest, coreAtWork, durabilityScan, storm } from './phases.js';
 import type { SequentialModel } from './models.js';
 import { FAULT_KINDS, planOf, type FaultKind, type Plan, type Prefix } from './plan.js';
-import { Run, type RunOptions } from './run.js';
+import type { Run } from './run.js';
 import { formatActions } from './scenario-format.js';
 import { headerOf } from './scenario-header.js';
-import { replay, shrink, type Replayed } from './shrink.js';
-import { demandLinearizable } from './world-history.js';
+import { replay, ruleOf, shrink, type Replayed } from './shrink.js';
 import type { WorldOptions } from './world.js';
 
 /** What a workload draws with. */
@@ -99,7 +99,7 @@ export class SimulationFailure extends Error {
   readonly world: WorldOptions;
   /**
    * Actions that break the rule when they are applied to such a world, shrunk. What only the end of a schedule can
-   * tell (L1 to L5, H5, H6) no action breaks: these are not shrunk, and a replay of them throws nothing.
+   * tell (L1 to L5, H2, H5, H6) no action breaks: the actions lead there, and a replay of them throws nothing.
    */
   readonly actions: readonly Action[];
 
@@ -144,41 +144,24 @@ function planFor(options: SimulateOptions, seed: number): Plan {
   return planOf({ world: worldOptionsOf(options), seed, length, without, calm, prefixes });
 }
 
-/** All phases of one schedule. */
-function play(run: Run, commands: (call: number) => unknown): void {
-  storm(run, commands);
-  coreAtWork(run, commands(0));
-  allAtRest(run, commands(0));
-  durabilityScan(run);
+/** The failing storm in fewer actions, played to the end in the same way each time. */
+function tail(options: SimulateOptions, plan: Plan, actions: readonly Action[]): Attempt {
+  return attempt(options, { ...plan, prefix: actions, length: 0, loose: true }, { keep: true });
 }
 
-/** Each so manieth history is searched for an order. */
-const SEARCH_EVERY = 10;
-
-function commandsOf(options: SimulateOptions, seed: number): (call: number) => unknown {
-  const { commands } = options;
-  if (commands === undefined) return (call) => call;
-  const dice = new Dice(seed).fork('commands');
-  return (call) => commands(dice, call);
-}
-
-interface Attempt {
-  readonly run: Run;
-  readonly error: Error | null;
-}
-
-function attempt(options: SimulateOptions, plan: Plan, how: Omit<RunOptions, 'probes'>): Attempt {
-  const run = new Run(plan, { ...how, probes: !how.keep });
-  try {
-    play(run, commandsOf(options, plan.seed));
-    const { sequential } = options;
-    if (sequential !== undefined) {
-      demandLinearizable(run.turn.finish().record, sequential, plan.seed % SEARCH_EVERY === 0);
-    }
-    return { run, error: null };
-  } catch (error) {
-    return { run, error: error as Error };
-  }
+/**
+ * What only the end of a schedule can tell is shrunk by playing the phases after ever shorter storms. That takes far
+ * longer than a replay, so it is tried less often.
+ */
+function shrinkStorm(options: SimulateOptions, plan: Plan, run: Run, budget: number): SimulationFailure | null {
+  const trial = (shorter: readonly Action[]): Replayed | null => {
+    const { run: again, error } = tail(options, plan, shorter);
+    return error === null ? null : { error, actions: again.storm, committed: [] };
+  };
+  const first = trial(run.storm);
+  if (first === null) return null;
+  const { run: last, error } = tail(options, plan, shrink(first.actions, first.error, trial, budget / 40));
+  return error === null ? null : new SimulationFailure(plan, error, last.actions as readonly Action[]);
 }
 
 /** Runs the failing schedule again, keeps what happens, and shortens it. */
@@ -190,18 +173,14 @@ function failureOf(options: SimulateOptions, plan: Plan, error: Error): Simulati
   }
   const actions = again.run.actions as readonly Action[];
   const budget = options.shrinkBudget ?? 2_000_000;
+  if (budget === 0) return new SimulationFailure(plan, error, actions);
   const trial = (shorter: readonly Action[]): Replayed | null => replay(plan.world, shorter, true);
-  // What only the phases after the storm can tell does not show in a plain replay: the actions stand as they are.
-  const replayed = budget > 0 ? trial(actions) : null;
-  if (replayed === null) return new SimulationFailure(plan, error, actions);
+  const replayed = trial(actions);
+  if (replayed === null || ruleOf(replayed.error) !== ruleOf(error)) {
+    return shrinkStorm(options, plan, again.run, budget) ?? new SimulationFailure(plan, error, actions);
+  }
   const shortest = shrink(replayed.actions, replayed.error, trial, budget);
   return new SimulationFailure(plan, trial(shortest)?.error ?? error, shortest);
-}
-
-/** What a run came to: equal whenever the schedule is run again. Machines may hide what they are, results do not. */
-function endOf({ hash, turn }: Run): unknown {
-  const { record, links, slots, ghost } = turn.finish();
-  return [hash, record, links, ghost, slots.map(({ process }) => process)];
 }
 
 function emptyReport(options: SimulateOptions, firstSeed: number): SimulationReport {
@@ -242,10 +221,13 @@ function add(report: SimulationReport, run: Run): void {
  *   RangeError for options out of range
  */
 export function simulate<Command>(options: SimulateOptions<Command>): SimulationReport {
+  checkObject('options', options);
   const { seed = 1, schedules = 1, length = 400, observer, abstractStates } = options;
   checkNumber('seed', seed, -(2 ** 52), 2 ** 52);
   checkNumber('schedules', schedules, 1, 1e9);
   checkNumber('length', length, 1, 1e6);
+  checkNumber('shrinkBudget', options.shrinkBudget ?? 0, 0, 2 ** 40);
+  checkWorldOptions(worldOptionsOf(options));
   for (const kind of options.without ?? []) {
     if (!FAULT_KINDS.includes(kind)) throw invalidArgument(`without: no fault is called ${String(kind)}`);
   }

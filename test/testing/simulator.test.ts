@@ -128,3 +128,41 @@ describe('a simulation', () => {
     expect(FAULT_KINDS.filter((kind) => report.faults[kind] > 0).length).toBeGreaterThan(10);
   });
 });
+
+describe('what only the end of a schedule can tell', () => {
+  /** Nobody stands for election any more once terms have come this far. */
+  const tired = (term: number): typeof raftModel => {
+    const { protocol } = raftModel;
+    const deadline = (state: Parameters<typeof protocol.deadline>[0]): number => {
+      return state.term < term ? protocol.deadline(state) : Infinity;
+    };
+    return { ...raftModel, protocol: { ...protocol, deadline } };
+  };
+
+  test('is shrunk by playing the end after ever shorter storms', () => {
+    const options = { model: tired(3), replicas: 3, schedules: 50 };
+    const whole = failureOf({ ...options, shrinkBudget: 0 });
+    const shrunk = failureOf({ ...options, seed: whole.seed, shrinkBudget: 1_000_000 });
+    expect(whole.rule).toMatch(/^L[1-5]/);
+    expect(shrunk.rule.slice(0, 2)).toBe(whole.rule.slice(0, 2));
+    expect(shrunk.actions.length).toBeLessThan(whole.actions.length / 2);
+  });
+});
+
+describe('what is the caller’s own fault', () => {
+  test('passes through as such', () => {
+    const thrower = (): never => {
+      throw new Error('no more commands');
+    };
+    const machine = keyValue();
+    const refused = (options: SimulateOptions) => expect(() => simulate({ schedules: 20, ...options }));
+    refused({ model: raftModel, machine, commands: thrower }).toThrow(/^commands: threw for call \d+: no more commands$/);
+    refused({ model: raftModel, machine, commands: () => 1n as never }).not.toThrow(SimulationFailure);
+    refused({ model: raftModel, machine, commands: () => 1n as never }).toThrow(/call \d+/);
+    refused({ model: raftModel, shrinkBudget: -1 }).toThrow(/^shrinkBudget: expected a whole number from 0/);
+    expect(() => simulate(undefined as never)).toThrow(/^options: /);
+    expect(() => simulate({} as never)).toThrow(/^model: /);
+    const actions = [{ kind: 'pause', at: 0, replica: 'n9' } as const];
+    refused({ model: raftModel, prefixes: [{ world: { replicas: 3 }, actions }] }).toThrow(/n9/);
+  });
+});
