@@ -14,14 +14,27 @@ export const VARINT_MAX_BYTES = 8;
 
 const LOW_BITS = 2 ** 28;
 
+/**
+ * Engines keep arrays of so many bytes in their own heap, where making one takes tens of nanoseconds; a larger one, or a
+ * view of a small one, has memory of its own behind it and takes twenty times as long. So what is small is copied.
+ */
+const SMALL = 64;
+
+/** A part of an array, sharing its memory unless it is small. */
+export function part(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  return bytes.length <= SMALL ? bytes.slice(from, to) : bytes.subarray(from, to);
+}
+
 /** Writes into one growing buffer; `finish` gives exactly what was written. */
 export class Writer {
   private buffer: Uint8Array;
   private length = 0;
+  private readonly capacity: number;
 
-  /** @param capacity bytes to allocate at first; a good guess saves copies */
-  constructor(capacity = 64) {
-    this.buffer = new Uint8Array(capacity);
+  /** @param capacity bytes to allocate once it is more than a few; a good guess saves copies */
+  constructor(capacity = SMALL) {
+    this.capacity = capacity;
+    this.buffer = new Uint8Array(capacity < SMALL ? capacity : SMALL);
   }
 
   get size(): number {
@@ -31,8 +44,8 @@ export class Writer {
   private reserve(bytes: number): void {
     const needed = this.length + bytes;
     if (needed <= this.buffer.length) return;
-    const larger = new Uint8Array(Math.max(needed, this.buffer.length * 2));
-    larger.set(this.buffer.subarray(0, this.length));
+    const larger = new Uint8Array(Math.max(needed, this.capacity, this.buffer.length * 2));
+    larger.set(part(this.buffer, 0, this.length));
     this.buffer = larger;
   }
 
@@ -84,9 +97,9 @@ export class Writer {
     }
   }
 
-  /** What was written: a view of the writer's buffer, which must not be used afterwards. */
+  /** What was written: maybe a view of the writer's buffer, which must not be used afterwards. */
   finish(): Uint8Array {
-    return this.buffer.subarray(0, this.length);
+    return this.length === this.buffer.length ? this.buffer : part(this.buffer, 0, this.length);
   }
 }
 
@@ -141,7 +154,7 @@ export class Reader {
   raw(length: number): Uint8Array {
     if (length > this.remaining) throw new Malformed('the input ends early');
     this.at += length;
-    return this.input.subarray(this.at - length, this.at);
+    return part(this.input, this.at - length, this.at);
   }
 
   /** A view of the input, as long as the length before it says. */
@@ -164,9 +177,11 @@ export class Reader {
 
   /** Takes all that remains: a reader of a copy of it, so that what it gives does not retain the input. */
   copied(): Reader {
-    const copy = new Uint8Array(this.remaining);
-    copy.set(this.input.subarray(this.at));
-    this.at = this.input.length;
+    const { input, at, remaining } = this;
+    const copy = new Uint8Array(remaining);
+    if (remaining > SMALL) copy.set(input.subarray(at));
+    else for (let i = 0; i < remaining; i++) copy[i] = input[at + i] as number;
+    this.at = input.length;
     return new Reader(copy);
   }
 

@@ -3,7 +3,7 @@
  * storage must know them. Formats carry a version and are pinned by golden files.
  */
 
-import { Malformed, Reader, VARINT_MAX_BYTES, Writer } from './bytes.js';
+import { Malformed, Reader, VARINT_MAX_BYTES, Writer, part } from './bytes.js';
 import { isReplicaId } from './members.js';
 import type { DurableCodec, Entry, EntryId, EntryKind, HardState, Index, Term } from './protocol.js';
 
@@ -83,7 +83,7 @@ function encodeEntries(entries: readonly Entry[]): readonly Uint8Array[] {
     ends.push(writer.size);
   }
   const all = writer.finish();
-  return ends.map((end, at) => all.subarray(at === 0 ? 0 : ends[at - 1], end));
+  return ends.map((end, at) => part(all, at === 0 ? 0 : (ends[at - 1] as number), end));
 }
 
 function decodeEntry(index: Index, term: Term, bytes: Uint8Array): Entry {

@@ -4,7 +4,7 @@
  * fork is built again from the commands.
  */
 
-import { Reader, VARINT_MAX_BYTES, Writer } from '../core/bytes.js';
+import { Reader, VARINT_MAX_BYTES, Writer, part } from '../core/bytes.js';
 import type { Constants } from '../core/members.js';
 import type { Entry } from '../core/protocol.js';
 import { invalidArgument } from '../replica/errors.js';
@@ -52,7 +52,7 @@ export function callOf(data: Uint8Array): number {
 function payloadOf(data: Uint8Array): Uint8Array {
   let at = 0;
   while ((data[at] as number) >= 0x80) at++;
-  return data.subarray(at + 1);
+  return part(data, at + 1, data.length);
 }
 
 function reasonOf(error: unknown): string {

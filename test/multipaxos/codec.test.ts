@@ -153,7 +153,12 @@ describe('what was written is read', () => {
   });
 
   it('entries are views of one copy, and keep no frame of the transport', () => {
-    const bytes = encode(samples['accept'] as PaxosMessage);
+    const sample = samples['accept'] as PaxosMessage;
+    if (sample.kind !== 'accept') throw new Error('an Accept');
+    const long = (data: Uint8Array): Uint8Array => Uint8Array.from([...data, ...new Array<number>(100).fill(32)]);
+    const bytes = encode({ ...sample, entries: sample.entries.map((each) => {
+      return each.kind === 'command' ? { ...each, data: long(each.data) } : each;
+    }) });
     const frame = Buffer.alloc(4096); // whose `slice` copies nothing
     frame.set(bytes, 100);
     const read = decode(frame.subarray(100, 100 + bytes.length));
@@ -162,7 +167,7 @@ describe('what was written is read', () => {
     expect(first).not.toBe(frame.buffer);
     expect(first).toBe(second);
     frame.fill(0);
-    expect(Buffer.from(read.entries[0]?.data ?? []).toString()).toBe('hello');
+    expect(Buffer.from(read.entries[0]?.data ?? []).toString().trim()).toBe('hello');
   });
 
   it('a long run of no-ops takes two bytes each', () => {
