@@ -15,8 +15,8 @@ export const VARINT_MAX_BYTES = 8;
 const LOW_BITS = 2 ** 28;
 
 /**
- * Engines keep arrays of so many bytes in their own heap, where making one takes tens of nanoseconds; a larger one, or a
- * view of a small one, has memory of its own behind it and takes twenty times as long. So what is small is copied.
+ * Engines keep arrays of so many bytes in their own heap, where making one is quick; a larger one, or a view of a small
+ * one, has memory of its own behind it and takes many times as long. So what is small is copied.
  */
 const SMALL = 64;
 
