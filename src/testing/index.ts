@@ -75,7 +75,7 @@ export {
 export { SHELL_FAULTS, type ShellFault } from './shell-plan.js';
 export { ShellSimulationFailure } from './shell-trace.js';
 export { simulateShell, type ShellSimulationOptions, type ShellSimulationReport } from './shell-simulation.js';
-export { replay, shrink, type Replayed } from './shrink.js';
+export { replay, shrink, type Replayed, type Trial } from './shrink.js';
 export {
   simulate,
   SimulationFailure,

@@ -102,7 +102,7 @@ function newCommands(run: Run, places: readonly number[], limit: Milliseconds, c
       return { place, call: run.turn.record.callCount };
     });
     const { record } = run.turn;
-    const ended = run.until(end - run.now, () => asked.every(({ call }) => !record.isOpen(call)));
+    const ended = run.until(Math.max(0, end - run.now), () => asked.every(({ call }) => !record.isOpen(call)));
     demand(ended, 'L2 a new command of everybody is committed', () => describe(run));
     left = asked.filter(({ call }) => record.call(call)?.end?.kind !== 'acknowledged').map(({ place }) => place);
     if (left.length > 0) run.until(run.turn.rules.timing.electionMin, () => false);
