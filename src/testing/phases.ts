@@ -92,13 +92,18 @@ function agreed(run: Run, places: readonly number[]): boolean {
   return statuses.every((status) => status?.leader === leader && (status.id !== leader || status.role === 'leader'));
 }
 
-/** L2: everybody gets a new command through. A bare core tries once, so it is asked again. */
+/**
+ * L2: everybody gets a new command through. A bare core tries once, and without a deadline may wait for ever for what
+ * no later command decides, so it is given one and asked again.
+ */
 function newCommands(run: Run, places: readonly number[], limit: Milliseconds, command: unknown): void {
   const end = run.now + limit;
+  const { program, timing } = run.turn.rules;
+  const timeout = program.kind === 'core' ? timing.electionMax : Infinity;
   let left = places;
   while (left.length > 0) {
     const asked = left.map((place) => {
-      run.act({ kind: 'propose', at: run.now, replica: run.id(place), command, timeout: Infinity });
+      run.act({ kind: 'propose', at: run.now, replica: run.id(place), command, timeout });
       return { place, call: run.turn.record.callCount };
     });
     const { record } = run.turn;
