@@ -30,19 +30,23 @@ describe('simulate-your-machine', () => {
   it.each([
     ['raft', raftModel],
     ['multipaxos', multipaxosModel],
-  ] as const)('with %s finds the planted bug, and none once it is mended', async (protocol, model) => {
-    const { code, output } = await run(['--protocol', protocol, '--schedules', '20']);
-    expect(output).toMatch(/^seed \d+ breaks it: .*money is conserved: the accounts hold \d+, the bank \d+$/m);
-    expect(output).toMatch(/^20 schedules, \d+ commands took effect, nothing broke$/m);
-    expect(code).toBe(0);
-    const scenario = scenarioIn(output);
-    const machine = (create: () => Bank) => ({ create, check: (bank: Bank) => audit(bank.snapshot()) });
-    expect(runScenario(scenario, model, { machine: machine(() => new Bank()) }).failure?.kind).toBe('violation');
-    expect(runScenario(scenario, model, { machine: machine(() => new MendedBank()) }).failure).toBeNull();
-    // An account, money on it, and a transfer to where there is none: nothing can be left out.
-    const commands = parseScenario(scenario).lines.filter(({ text }) => text.startsWith('propose'));
-    expect(commands.map(({ text }) => /"kind":"(\w+)"/.exec(text)?.[1])).toEqual(['open', 'deposit', 'transfer']);
-  }, 120_000);
+  ] as const)(
+    'with %s finds the planted bug, and none once it is mended',
+    async (protocol, model) => {
+      const { code, output } = await run(['--protocol', protocol, '--schedules', '20']);
+      expect(output).toMatch(/^seed \d+ breaks it: .*money is conserved: the accounts hold \d+, the bank \d+$/m);
+      expect(output).toMatch(/^20 schedules, \d+ commands took effect, nothing broke$/m);
+      expect(code).toBe(0);
+      const scenario = scenarioIn(output);
+      const machine = (create: () => Bank) => ({ create, check: (bank: Bank) => audit(bank.snapshot()) });
+      expect(runScenario(scenario, model, { machine: machine(() => new Bank()) }).failure?.kind).toBe('violation');
+      expect(runScenario(scenario, model, { machine: machine(() => new MendedBank()) }).failure).toBeNull();
+      // An account, money on it, and a transfer to where there is none: nothing can be left out.
+      const commands = parseScenario(scenario).lines.filter(({ text }) => text.startsWith('propose'));
+      expect(commands.map(({ text }) => /"kind":"(\w+)"/.exec(text)?.[1])).toEqual(['open', 'deposit', 'transfer']);
+    },
+    120_000,
+  );
 
   it('refuses what it does not know', async () => {
     expect((await run(['--protocol', 'zab'])).code).toBe(1);

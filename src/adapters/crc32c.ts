@@ -35,12 +35,20 @@ export function crc32c(bytes: Uint8Array, from = 0, to = bytes.length, previous 
   let at = from;
   // The casts hold: every index is below `to`, and every table index below 2048.
   for (const last = to - SLICES; at <= last; at += SLICES) {
-    crc ^= (bytes[at] as number) | ((bytes[at + 1] as number) << 8)
-      | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24);
-    crc = (t[1792 + (crc & 0xff)] as number) ^ (t[1536 + ((crc >>> 8) & 0xff)] as number)
-      ^ (t[1280 + ((crc >>> 16) & 0xff)] as number) ^ (t[1024 + (crc >>> 24)] as number)
-      ^ (t[768 + (bytes[at + 4] as number)] as number) ^ (t[512 + (bytes[at + 5] as number)] as number)
-      ^ (t[256 + (bytes[at + 6] as number)] as number) ^ (t[bytes[at + 7] as number] as number);
+    crc ^=
+      (bytes[at] as number) |
+      ((bytes[at + 1] as number) << 8) |
+      ((bytes[at + 2] as number) << 16) |
+      ((bytes[at + 3] as number) << 24);
+    crc =
+      (t[1792 + (crc & 0xff)] as number) ^
+      (t[1536 + ((crc >>> 8) & 0xff)] as number) ^
+      (t[1280 + ((crc >>> 16) & 0xff)] as number) ^
+      (t[1024 + (crc >>> 24)] as number) ^
+      (t[768 + (bytes[at + 4] as number)] as number) ^
+      (t[512 + (bytes[at + 5] as number)] as number) ^
+      (t[256 + (bytes[at + 6] as number)] as number) ^
+      (t[bytes[at + 7] as number] as number);
   }
   for (; at < to; at++) crc = (crc >>> 8) ^ (t[(crc ^ (bytes[at] as number)) & 0xff] as number);
   return ~crc >>> 0;

@@ -9,7 +9,12 @@
 
 import { ConsensusError, invalidArgument } from '../replica/errors.js';
 import type {
-  Transport, TransportEvent, TransportHandler, TransportIdentity, TransportLane, TransportPeer,
+  Transport,
+  TransportEvent,
+  TransportHandler,
+  TransportIdentity,
+  TransportLane,
+  TransportPeer,
 } from '../replica/transport.js';
 
 /** A message on its way. */
@@ -243,7 +248,11 @@ class MemoryTransport implements Transport {
     if (this.phase !== 'new') throw failed('a transport can be started only once');
     if (self.id !== identity.id) throw invalidArgument('id: expected the same as in self');
     const member: Member = {
-      identity: { ...identity }, handler, peers: idsOf(peers), lines: new Map(), refusals: new Map(),
+      identity: { ...identity },
+      handler,
+      peers: idsOf(peers),
+      lines: new Map(),
+      refusals: new Map(),
     };
     this.network.join(member);
     this.member = member;

@@ -62,7 +62,7 @@ export class Writer {
     let at = this.length;
     let rest = value;
     while (rest >= LOW_BITS) {
-      buffer[at++] = (rest % 128) | 0x80;
+      buffer[at++] = rest % 128 | 0x80;
       rest = Math.floor(rest / 128);
     }
     while (rest >= 0x80) {

@@ -3,16 +3,7 @@
  * story. All of it is about evidence. Only `checkState` and `checkStep` run in production too, as parts of `Protocol`.
  */
 
-import type {
-  Entry,
-  HardState,
-  Inbound,
-  Index,
-  Milliseconds,
-  Protocol,
-  ReplicaId,
-  Step,
-} from './protocol.js';
+import type { Entry, HardState, Inbound, Index, Milliseconds, Protocol, ReplicaId, Step } from './protocol.js';
 
 /** A protocol with its invariants, its safety and its words. `Ghost`: what the safety remembers, plain data. */
 export interface Model<State, Message, Ghost> {

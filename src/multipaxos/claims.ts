@@ -7,16 +7,7 @@
 import { sameValue, type ClusterView, type ReplicaView, type SendFact } from '../core/model.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { Ballot } from './ballot.js';
-import {
-  chosenAt,
-  GhostDraft,
-  highestVote,
-  replicaAt,
-  slotAt,
-  triedIn,
-  violated,
-  type PaxosGhost,
-} from './ghost.js';
+import { chosenAt, GhostDraft, highestVote, replicaAt, slotAt, triedIn, violated, type PaxosGhost } from './ghost.js';
 import type { Accept, Accepted, CatchUpReply, PaxosMessage, Prepare, PromisePage } from './messages.js';
 import type { PaxosState } from './state.js';
 

@@ -25,8 +25,21 @@ const VERSION = 1;
 const MAX_ID = 64;
 /** The kinds by number, from 1 on. */
 const KINDS: readonly (PaxosMessage['kind'] | null)[] = [
-  null, 'prepare', 'promise', 'nack', 'accept', 'accepted', 'heartbeat', 'heartbeatReply', 'commit', 'catchUp',
-  'catchUpReply', 'forward', 'refused', 'readIndex', 'readIndexReply',
+  null,
+  'prepare',
+  'promise',
+  'nack',
+  'accept',
+  'accepted',
+  'heartbeat',
+  'heartbeatReply',
+  'commit',
+  'catchUp',
+  'catchUpReply',
+  'forward',
+  'refused',
+  'readIndex',
+  'readIndexReply',
 ];
 const NUMBERS = Object.freeze(
   Object.fromEntries(KINDS.flatMap((kind, at) => (kind === null ? [] : [[kind, at]]))),

@@ -106,13 +106,7 @@ export function tryToLead(draft: PaxosDraft): void {
   });
 }
 
-function lead(
-  draft: PaxosDraft,
-  ballot: Ballot,
-  floor: Index,
-  fence: Index,
-  carried: readonly Entry[],
-): void {
+function lead(draft: PaxosDraft, ballot: Ballot, floor: Index, fence: Index, carried: readonly Entry[]): void {
   const { self } = draft.state;
   const { electionMax } = self.timing;
   const alone = self.others.length === 0;

@@ -213,4 +213,3 @@ export function onPeerLost(draft: PaxosDraft, peer: ReplicaId): void {
   if (known === undefined || (known.probing && known.sent.length === 0)) return;
   draft.setPeer(at, probe(known, Math.max(known.match, chosenOf(draft.state)) + 1));
 }
-

@@ -121,11 +121,7 @@ export function onRefused(draft: PaxosDraft, m: Refused): void {
 }
 
 /** Ends the reads that were passed on and for which `ends` holds. */
-function endReads(
-  draft: PaxosDraft,
-  ends: (read: PaxosState['reads'][number]) => boolean,
-  outcome: Outcome,
-): void {
+function endReads(draft: PaxosDraft, ends: (read: PaxosState['reads'][number]) => boolean, outcome: Outcome): void {
   const ended = draft.state.reads.filter(ends);
   if (ended.length === 0) return;
   draft.setReads(draft.state.reads.filter((read) => !ends(read)));

@@ -9,16 +9,7 @@ import { entryAt } from '../core/log.js';
 import type { Commit, Entry, Index, ReplicaId } from '../core/protocol.js';
 import type { Ballot } from './ballot.js';
 import { checkClaims } from './claims.js';
-import {
-  chosenAt,
-  GhostDraft,
-  highestVote,
-  noGhost,
-  replicaAt,
-  slotAt,
-  violated,
-  type PaxosGhost,
-} from './ghost.js';
+import { chosenAt, GhostDraft, highestVote, noGhost, replicaAt, slotAt, violated, type PaxosGhost } from './ghost.js';
 import type { PaxosMessage } from './messages.js';
 import { chosenOf, type PaxosState } from './state.js';
 import { voteAt } from './window.js';

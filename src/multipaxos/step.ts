@@ -234,4 +234,3 @@ export function init(options: ProtocolOptions, recovered: Recovered): PaxosStep 
   conclude(draft);
   return draft.finish();
 }
-

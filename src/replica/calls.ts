@@ -198,7 +198,10 @@ export function onResolve(draft: DriverDraft, requests: readonly RequestNumber[]
   if (back.length === 0) return;
   const tainted = outcome.kind === 'unknown';
   next.underway = next.underway.filter((command) => !ended.has(command.request));
-  requeue(draft, back.map((command) => ({ ...command, request: 0, tainted: tainted || command.tainted })));
+  requeue(
+    draft,
+    back.map((command) => ({ ...command, request: 0, tainted: tainted || command.tainted })),
+  );
 }
 
 /** Those with a counter come first, in its order: `lowest` must not pass them. */

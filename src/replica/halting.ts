@@ -24,8 +24,7 @@ export function halt(draft: DriverDraft, code: ErrorCode, reason: string): void 
 
 /** An entry's bytes would bury what is to be read, and may be those of a secret. */
 function shown(evidence: unknown): string {
-  const short = (_: string, value: unknown): unknown =>
-    value instanceof Uint8Array ? `${value.length} bytes` : value;
+  const short = (_: string, value: unknown): unknown => (value instanceof Uint8Array ? `${value.length} bytes` : value);
   return JSON.stringify(evidence, short) ?? '';
 }
 

@@ -1,12 +1,6 @@
 /** What `createReplica` takes, and its validation: every mistake is named, before anything is opened. */
 
-import {
-  configurationOf,
-  defaultConstants,
-  isReplicaId,
-  type Configuration,
-  type Constants,
-} from '../core/members.js';
+import { configurationOf, defaultConstants, isReplicaId, type Configuration, type Constants } from '../core/members.js';
 import type { ProtocolChoice } from '../core/tuning.js';
 import { systemClock, type Clock } from './clock.js';
 import type { ReplicaEvent } from './driver-state.js';

@@ -172,10 +172,7 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
     return signal === undefined ? this.host.now + this.checked.requestTimeout : Infinity;
   }
 
-  propose(
-    command: CommandOf<M>,
-    options: RequestOptions & { readonly meta: true },
-  ): Promise<WithIndex<ResultOf<M>>>;
+  propose(command: CommandOf<M>, options: RequestOptions & { readonly meta: true }): Promise<WithIndex<ResultOf<M>>>;
   propose(command: CommandOf<M>, options?: RequestOptions & { readonly meta?: false }): Promise<ResultOf<M>>;
   propose(
     command: CommandOf<M>,

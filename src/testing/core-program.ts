@@ -189,9 +189,7 @@ function proposalsOf(
 
 /** @param read of a stale read: what must be applied */
 function ask(draft: CoreDraft, calls: readonly { readonly call: number }[], read: Index | null): void {
-  const asked = calls.map(
-    ({ call }): Asked => ({ request: call, index: 0, result: null, committed: false, read }),
-  );
+  const asked = calls.map(({ call }): Asked => ({ request: call, index: 0, result: null, committed: false, read }));
   draft.next.asked = [...draft.next.asked, ...asked];
 }
 

@@ -49,7 +49,11 @@ export function formatHistoryJson(history: History): string {
   checkOperations(history);
   const lines = history.map((operation) => {
     const { client, input, outcome, call, at } = operation;
-    const fields: [name: string, value: unknown][] = [['client', client], ['input', input], ['outcome', outcome]];
+    const fields: [name: string, value: unknown][] = [
+      ['client', client],
+      ['input', input],
+      ['outcome', outcome],
+    ];
     if (outcome === 'ok' && operation.output !== undefined) fields.push(['output', operation.output]);
     fields.push(['call', call]);
     if (outcome !== 'unknown') fields.push(['return', operation.return]);

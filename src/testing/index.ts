@@ -76,13 +76,7 @@ export { SHELL_FAULTS, type ShellFault } from './shell-plan.js';
 export { ShellSimulationFailure } from './shell-trace.js';
 export { simulateShell, type ShellSimulationOptions, type ShellSimulationReport } from './shell-simulation.js';
 export { replay, shrink, type Replayed, type Trial } from './shrink.js';
-export {
-  simulate,
-  SimulationFailure,
-  type Random,
-  type SimulateOptions,
-  type SimulationReport,
-} from './simulator.js';
+export { simulate, SimulationFailure, type Random, type SimulateOptions, type SimulationReport } from './simulator.js';
 export { historyOf } from './world-history.js';
 export { traceOf, TraceWriter } from './trace.js';
 export type { Eager, Flight, Link, Slot, World } from './world-state.js';

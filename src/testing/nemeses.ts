@@ -9,10 +9,7 @@ import type { FaultKind } from './plan.js';
 import type { Run } from './run.js';
 
 /** The faults that begin at their own times; the others are met where messages and writes are scheduled. */
-type Timed = Exclude<
-  FaultKind,
-  'loss' | 'duplicate' | 'delay' | 'reorder' | 'capsule' | 'crashAtPersist' | 'slowDisk'
->;
+type Timed = Exclude<FaultKind, 'loss' | 'duplicate' | 'delay' | 'reorder' | 'capsule' | 'crashAtPersist' | 'slowDisk'>;
 
 /** The one who leads if this run looks for it, or any. */
 function victim(run: Run): number {

@@ -130,9 +130,17 @@ export function coreAtWork(run: Run, command: unknown): void {
   const order = dice.shuffle(sound);
   const core = order.slice(0, dice.between(quorum, sound.length)).sort((a, b) => a - b);
   run.weather = CALM;
-  heal(run, core, run.places().filter((place) => !core.includes(place)));
+  heal(
+    run,
+    core,
+    run.places().filter((place) => !core.includes(place)),
+  );
   const limit = patience(run);
-  demand(run.until(limit, () => agreed(run, core)), 'L1 a majority that is healed finds a leader', () => describe(run));
+  demand(
+    run.until(limit, () => agreed(run, core)),
+    'L1 a majority that is healed finds a leader',
+    () => describe(run),
+  );
   newCommands(run, core, limit, command);
 }
 
@@ -173,9 +181,17 @@ export function allAtRest(run: Run, command: unknown): void {
   run.weather = CALM;
   heal(run, run.places(), []);
   const limit = patience(run);
-  demand(run.until(limit, () => agreed(run, places)), 'L1 a healed cluster finds a leader', () => describe(run));
+  demand(
+    run.until(limit, () => agreed(run, places)),
+    'L1 a healed cluster finds a leader',
+    () => describe(run),
+  );
   newCommands(run, places, limit, command);
-  demand(run.until(limit, () => level(run, places)), 'L3 all become equal', () => describe(run));
+  demand(
+    run.until(limit, () => level(run, places)),
+    'L3 all become equal',
+    () => describe(run),
+  );
   demandEqualMachines(run, places);
   // A bare core tries once, and may wait for ever for an attempt that was lost.
   const waiting = run.places().flatMap((place) => run.turn.slot(place).waiting);

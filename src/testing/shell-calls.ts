@@ -82,9 +82,7 @@ export class CallBook {
     this.requestTimeout = requestTimeout;
   }
 
-  call(
-    what: Pick<Call, 'client' | 'kind' | 'process' | 'key' | 'command' | 'signal'>,
-  ): Call {
+  call(what: Pick<Call, 'client' | 'kind' | 'process' | 'key' | 'command' | 'signal'>): Call {
     const { process } = what;
     const call: Call = {
       ...what,

@@ -8,9 +8,14 @@ const bytesOf = (content: string): Uint8Array => new Uint8Array(Buffer.from(cont
 export function callOf(nth: number): StorageOp[] {
   const from = 1 + ((nth * 7) % 90);
   const size = nth % 11 === 0 ? 3000 : nth % 60;
-  const entries = Array.from({ length: nth % 4 }, (_, at) => (
-    { index: from + at, term: 1 + Math.floor(nth / 50), data: bytesOf(`${nth}/${at}`.padEnd(size, '.')) }
-  ));
-  const ops: StorageOp[] = [{ kind: 'put', entries }, { kind: 'set', key: 'calls', value: bytesOf(String(nth)) }];
+  const entries = Array.from({ length: nth % 4 }, (_, at) => ({
+    index: from + at,
+    term: 1 + Math.floor(nth / 50),
+    data: bytesOf(`${nth}/${at}`.padEnd(size, '.')),
+  }));
+  const ops: StorageOp[] = [
+    { kind: 'put', entries },
+    { kind: 'set', key: 'calls', value: bytesOf(String(nth)) },
+  ];
   return nth % 13 === 0 ? [{ kind: 'truncate', from }, ...ops] : ops;
 }

@@ -28,9 +28,11 @@ function randomCall(random: () => number, nth: number): StorageOp[] {
   for (let left = upTo(3); left > 0; left--) {
     if (random() < 0.15) ops.push({ kind: 'truncate', from: 1 + upTo(60) });
     const [from, term, size] = [1 + upTo(60), 1 + upTo(3), random() < 0.1 ? 1500 : 40];
-    const entries = Array.from({ length: upTo(8) }, (_, at) => (
-      { index: from + at, term, data: bytesOf(`${nth}/${at}`.padEnd(upTo(size), '.')) }
-    ));
+    const entries = Array.from({ length: upTo(8) }, (_, at) => ({
+      index: from + at,
+      term,
+      data: bytesOf(`${nth}/${at}`.padEnd(upTo(size), '.')),
+    }));
     ops.push({ kind: 'put', entries });
   }
   return ops;
@@ -39,7 +41,9 @@ function randomCall(random: () => number, nth: number): StorageOp[] {
 /** The disk dies at its `lifetime`-th call: neither that one nor a later one happens or comes back. */
 function mortal(disk: SimDisk, lifetime: number): { disk: FaultyDisk; dead: Promise<'dead'> } {
   let die: (value: 'dead') => void;
-  const dead = new Promise<'dead'>((resolve) => { die = resolve; });
+  const dead = new Promise<'dead'>((resolve) => {
+    die = resolve;
+  });
   const faulty = new FaultyDisk(disk, (_call, count) => {
     if (count === lifetime) die('dead');
     return count >= lifetime ? never : undefined;
@@ -69,7 +73,9 @@ async function live(storage: Storage, history: History, random: () => number): P
     const written = Array.from({ length: burstSize }, () => {
       const nth = history.calls.length + 1;
       history.calls.push(randomCall(random, nth));
-      return storage.write(history.calls[nth - 1] as StorageOp[]).then(() => { history.acknowledged = nth; });
+      return storage.write(history.calls[nth - 1] as StorageOp[]).then(() => {
+        history.acknowledged = nth;
+      });
     });
     await Promise.all(written);
   }
@@ -86,7 +92,7 @@ async function runSeed(seed: number): Promise<number> {
     const { disk: faulty, dead } = mortal(disk, 1 + Math.floor(random() * (random() < 0.4 ? 30 : 160)));
     const storage = fileStorage('data', { fs: faulty, segmentBytes: 4096 });
     const lived = live(storage, history, random).then(() => 'closed' as const);
-    if (await Promise.race([lived, dead]) === 'dead') crashes++;
+    if ((await Promise.race([lived, dead])) === 'dead') crashes++;
     await turn(); // what was resolved before is told to its callers
     disk = disk.crash((['all', 'some', 'some', 'none'] as Loss[])[Math.floor(random() * 4)] as Loss, random);
   }

@@ -45,7 +45,7 @@ class Inode {
   afterCrash(keep: () => boolean): Inode {
     let bytes: Uint8Array = this.durable;
     for (const { position, data } of this.unsynced) {
-      for (let at = 0; at < data.length;) {
+      for (let at = 0; at < data.length; ) {
         const end = Math.min(data.length, at + SECTOR - ((position + at) % SECTOR));
         if (keep()) bytes = placed(bytes, position + at, data.subarray(at, end));
         at = end;
@@ -138,7 +138,9 @@ export class SimDisk implements Disk {
     return path.slice(0, Math.max(1, path.lastIndexOf('/')));
   }
 
-  async mkdir(): Promise<void> { /* it is there */ }
+  async mkdir(): Promise<void> {
+    /* it is there */
+  }
 
   async readdir(): Promise<readonly string[]> {
     return [...this.names.keys()];
@@ -159,7 +161,10 @@ export class SimDisk implements Disk {
   async rename(from: string, to: string): Promise<void> {
     const inode = this.names.get(from);
     if (inode === undefined) throw Object.assign(new Error(`ENOENT: ${from}`), { code: 'ENOENT' });
-    this.change([[from, undefined], [to, inode]]);
+    this.change([
+      [from, undefined],
+      [to, inode],
+    ]);
   }
 
   async unlink(path: string): Promise<void> {
@@ -179,7 +184,11 @@ export class SimDisk implements Disk {
   async lock(): Promise<DiskLock | undefined> {
     if (this.locked) return undefined;
     this.locked = true;
-    return { release: async () => { this.locked = false; } };
+    return {
+      release: async () => {
+        this.locked = false;
+      },
+    };
   }
 
   random(): number {
@@ -201,7 +210,9 @@ function fileOf(inode: Inode): DiskFile {
     },
     datasync: async () => inode.sync(),
     size: async () => inode.now.length,
-    close: async () => { /* nothing to let go */ },
+    close: async () => {
+      /* nothing to let go */
+    },
   };
 }
 
@@ -235,14 +246,30 @@ export class FaultyDisk implements Disk {
     return run();
   }
 
-  resolve(dir: string): string { return this.disk.resolve(dir); }
-  join(dir: string, name: string): string { return this.disk.join(dir, name); }
-  parent(path: string): string { return this.disk.parent(path); }
-  random(): number { return this.disk.random(); }
-  mkdir(dir: string): Promise<void> { return this.pass('mkdir', () => this.disk.mkdir(dir)); }
-  readdir(dir: string): Promise<readonly string[]> { return this.pass('readdir', () => this.disk.readdir(dir)); }
-  rename(from: string, to: string): Promise<void> { return this.pass('rename', () => this.disk.rename(from, to)); }
-  unlink(path: string): Promise<void> { return this.pass('unlink', () => this.disk.unlink(path)); }
+  resolve(dir: string): string {
+    return this.disk.resolve(dir);
+  }
+  join(dir: string, name: string): string {
+    return this.disk.join(dir, name);
+  }
+  parent(path: string): string {
+    return this.disk.parent(path);
+  }
+  random(): number {
+    return this.disk.random();
+  }
+  mkdir(dir: string): Promise<void> {
+    return this.pass('mkdir', () => this.disk.mkdir(dir));
+  }
+  readdir(dir: string): Promise<readonly string[]> {
+    return this.pass('readdir', () => this.disk.readdir(dir));
+  }
+  rename(from: string, to: string): Promise<void> {
+    return this.pass('rename', () => this.disk.rename(from, to));
+  }
+  unlink(path: string): Promise<void> {
+    return this.pass('unlink', () => this.disk.unlink(path));
+  }
   syncDirectory(dir: string): Promise<void> {
     return this.pass('syncDirectory', () => this.disk.syncDirectory(dir));
   }

@@ -15,7 +15,8 @@ const segmentBytes = 4096;
 
 /** Some 30 flushes over several segments; every call's fate is written down. */
 const WORKLOAD: StorageOp[][] = Array.from({ length: 30 }, (_, at) => [
-  set('calls', String(at + 1)), put([at + 1, 1, 'x'.repeat(at % 5 === 0 ? 1800 : 10)], [at + 2, 1, 'next']),
+  set('calls', String(at + 1)),
+  put([at + 1, 1, 'x'.repeat(at % 5 === 0 ? 1800 : 10)], [at + 2, 1, 'next']),
 ]);
 
 interface Run {
@@ -35,18 +36,28 @@ async function run(fault: Fault, disk = new SimDisk()): Promise<Run> {
     await storage.open();
     result.opened = true;
     for (const [at, ops] of WORKLOAD.entries()) {
-      await storage.write(ops).then(() => { result.acknowledged = at + 1; }, (error) => result.errors.push(error));
+      await storage.write(ops).then(
+        () => {
+          result.acknowledged = at + 1;
+        },
+        (error) => result.errors.push(error),
+      );
     }
   } catch (error) {
     result.errors.push(error);
   }
-  await storage.close().catch((error: unknown) => { result.closeError = error; });
+  await storage.close().catch((error: unknown) => {
+    result.closeError = error;
+  });
   return result;
 }
 
 /** Holds for what the processes left in the cache, and for what is left when the power goes next. */
 async function expectAcknowledged(result: Run): Promise<void> {
-  await expectAcknowledgedOn(result.disk.crash('all', () => 0), result);
+  await expectAcknowledgedOn(
+    result.disk.crash('all', () => 0),
+    result,
+  );
   await expectAcknowledgedOn(result.disk, result);
 }
 
@@ -114,7 +125,10 @@ describe('fileStorage when the k-th call fails', () => {
         return call === 'close' ? undefined : platformError('EIO');
       });
       const storage = fileStorage('data', { fs: faulty, segmentBytes });
-      const error = await storage.open().then(() => undefined, (reason: unknown) => reason);
+      const error = await storage.open().then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
       if (error !== undefined) {
         tried++;
         expect(error, `k = ${k}`).toMatchObject({ code: 'ERR_STORAGE_FAILED', cause: { code: 'EIO' } });
@@ -131,9 +145,9 @@ describe('fileStorage when the k-th call fails', () => {
 
   test('a failed sync is not tried again, and nothing is written after it (D5)', async () => {
     let syncs = 0;
-    const { faulty, errors, acknowledged } = await run((call) => (
-      call === 'datasync' && ++syncs === 8 ? platformError('EIO') : undefined
-    ));
+    const { faulty, errors, acknowledged } = await run((call) =>
+      call === 'datasync' && ++syncs === 8 ? platformError('EIO') : undefined,
+    );
     const last = faulty.calls.lastIndexOf('datasync');
     expect(faulty.calls.slice(last).filter((call) => call !== 'close')).toEqual(['datasync']);
     expect(syncs).toBe(8);
@@ -155,31 +169,33 @@ describe('fileStorage when the k-th call fails', () => {
 
   test('calls that wait behind a failed one are rejected too, in order, as never written', async () => {
     let broken = false;
-    const faulty = new FaultyDisk(new SimDisk(), (call) => (
-      broken && call === 'datasync' ? platformError('EIO') : undefined
-    ));
+    const faulty = new FaultyDisk(new SimDisk(), (call) =>
+      broken && call === 'datasync' ? platformError('EIO') : undefined,
+    );
     const storage = fileStorage('data', { fs: faulty });
     await storage.open();
     broken = true;
     const order: string[] = [];
-    const write = (storage_: Storage, name: string): Promise<void> => storage_.write([set('k', name)])
-      .catch((error: ConsensusError) => { order.push(`${name} ${error.code} ${error.outcome}`); });
+    const write = (storage_: Storage, name: string): Promise<void> =>
+      storage_.write([set('k', name)]).catch((error: ConsensusError) => {
+        order.push(`${name} ${error.code} ${error.outcome}`);
+      });
     const first = write(storage, 'a');
     await Promise.resolve();
     await Promise.resolve(); // the first flush is under way
     await Promise.all([first, write(storage, 'b'), write(storage, 'c')]);
     await write(storage, 'd');
-    expect(order).toEqual(['a', 'b', 'c', 'd'].map((name) => (
-      `${name} ERR_STORAGE_FAILED ${name === 'a' ? 'unknown' : 'none'}`
-    )));
+    expect(order).toEqual(
+      ['a', 'b', 'c', 'd'].map((name) => `${name} ERR_STORAGE_FAILED ${name === 'a' ? 'unknown' : 'none'}`),
+    );
     await storage.close();
   });
 
   test('a read that fails is told, and poisons nothing (D7)', async () => {
     let broken = false;
-    const faulty = new FaultyDisk(new SimDisk(), (call) => (
-      broken && call === 'read' ? platformError('EIO') : undefined
-    ));
+    const faulty = new FaultyDisk(new SimDisk(), (call) =>
+      broken && call === 'read' ? platformError('EIO') : undefined,
+    );
     const storage = fileStorage('data', { fs: faulty });
     await storage.open();
     await storage.write([put([1, 1, 'x'])]);

@@ -22,19 +22,62 @@ const RECORD = 28;
  * version.
  */
 const GOLDEN = [
-  '51554f5257414c0a', '01000000', '40000000', // magic, version, header size
-  '6d59883c', 'db85885e', // log
-  '0100000000000000', '0100000000000000', '0000000000000000', '0100000000000000', // segment, group, end, oldest
-  '00000000', '2f3d86e2', // CRC
-  '4bb1492b', '6d59883c', '05000000', '01000000', '0100000000000000', '0000', '0100', // CRC … group, ordinal, last
-  '04', '01000000', // boot 1
-  'bfd6144a', '6d59883c', '55000000', '01000000', '0200000000000000', '0000', '0100',
-  '01', '01000000', '01000000', '6b', '76', // set k = v
-  '02', '02000000', '0b000000', '0100000000000000', '0200000000000000', // 2 entries from 1, term 2
-  '01000000', '61', '02000000', '6263',
-  '02', '01000000', '04000000', '0900000000000000', '0300000000000000', '00000000', // entry 9, term 3
-  '03', '0900000000000000', // truncate from 9
-  '03aeec67', '6d59883c', '00000000', '01000000', '0300000000000000', '0000', '0100', // closed in order
+  '51554f5257414c0a',
+  '01000000',
+  '40000000', // magic, version, header size
+  '6d59883c',
+  'db85885e', // log
+  '0100000000000000',
+  '0100000000000000',
+  '0000000000000000',
+  '0100000000000000', // segment, group, end, oldest
+  '00000000',
+  '2f3d86e2', // CRC
+  '4bb1492b',
+  '6d59883c',
+  '05000000',
+  '01000000',
+  '0100000000000000',
+  '0000',
+  '0100', // CRC … group, ordinal, last
+  '04',
+  '01000000', // boot 1
+  'bfd6144a',
+  '6d59883c',
+  '55000000',
+  '01000000',
+  '0200000000000000',
+  '0000',
+  '0100',
+  '01',
+  '01000000',
+  '01000000',
+  '6b',
+  '76', // set k = v
+  '02',
+  '02000000',
+  '0b000000',
+  '0100000000000000',
+  '0200000000000000', // 2 entries from 1, term 2
+  '01000000',
+  '61',
+  '02000000',
+  '6263',
+  '02',
+  '01000000',
+  '04000000',
+  '0900000000000000',
+  '0300000000000000',
+  '00000000', // entry 9, term 3
+  '03',
+  '0900000000000000', // truncate from 9
+  '03aeec67',
+  '6d59883c',
+  '00000000',
+  '01000000',
+  '0300000000000000',
+  '0000',
+  '0100', // closed in order
 ].join('');
 
 async function open(disk: SimDisk): Promise<{ opened: Opened; entries: ReturnType<typeof plain> }> {
@@ -114,7 +157,10 @@ describe('the format', () => {
     const { opened, entries } = await open(golden);
     expect(opened).toMatchObject({ boot: 2, first: 1, last: 2, runs: [{ from: 1, term: 2 }] });
     expect([...opened.values].map(([key, value]) => [key, text(value)])).toEqual([['k', 'v']]);
-    expect(entries).toEqual([{ index: 1, term: 2, data: 'a' }, { index: 2, term: 2, data: 'bc' }]);
+    expect(entries).toEqual([
+      { index: 1, term: 2, data: 'a' },
+      { index: 2, term: 2, data: 'bc' },
+    ]);
   });
 
   test('a newer version is refused, by name and not as damage (D20)', async () => {
@@ -126,7 +172,8 @@ describe('the format', () => {
       return bytes;
     });
     await expect(open(disk)).rejects.toMatchObject({
-      code: 'ERR_STORAGE_MISMATCH', message: expect.stringContaining('format version 2') as string,
+      code: 'ERR_STORAGE_MISMATCH',
+      message: expect.stringContaining('format version 2') as string,
     });
   });
 });
@@ -156,8 +203,11 @@ describe('the last record', () => {
     const [last = 0, end = 0] = marks.slice(-2);
     for (let at = last; at < end; at++) {
       for (const bit of [1, 0x80]) {
-        const result = await open(withFile(files, FIRST, (bytes) => flipped(bytes, at, bit)))
-          .catch((error: unknown) => { expect(error).toMatchObject(CORRUPT); });
+        const result = await open(withFile(files, FIRST, (bytes) => flipped(bytes, at, bit))).catch(
+          (error: unknown) => {
+            expect(error).toMatchObject(CORRUPT);
+          },
+        );
         if (result !== undefined) expect(result.entries.map(({ index }) => index)).toEqual([1, 2, 3, 4]);
       }
     }
@@ -196,17 +246,19 @@ describe('rot', () => {
     const { files, marks } = await logOf(4, 'data');
     const last = marks[3] ?? 0;
     for (let at = 0; at < last; at++) {
-      const start = at < HEADER ? 0 : [HEADER, ...marks].filter((mark) => mark <= at).at(-1) ?? 0;
-      await expect(open(withFile(files, FIRST, (bytes) => flipped(bytes, at))), `byte ${at}`)
-        .rejects.toMatchObject(corruptAt(FIRST, start));
+      const start = at < HEADER ? 0 : ([HEADER, ...marks].filter((mark) => mark <= at).at(-1) ?? 0);
+      await expect(open(withFile(files, FIRST, (bytes) => flipped(bytes, at))), `byte ${at}`).rejects.toMatchObject(
+        corruptAt(FIRST, start),
+      );
     }
   });
 
   test('as zeros in the middle is no end of the log (D10)', async () => {
     const { files, marks } = await logOf(4, 'data');
     const [second = 0, third = 0] = marks.slice(1);
-    await expect(open(withFile(files, FIRST, (bytes) => bytes.fill(0, second, third))))
-      .rejects.toMatchObject(corruptAt(FIRST, second));
+    await expect(open(withFile(files, FIRST, (bytes) => bytes.fill(0, second, third)))).rejects.toMatchObject(
+      corruptAt(FIRST, second),
+    );
   });
 
   test('as a record in another place does not pass: swapped, repeated, or from another log (D9, D11)', async () => {
@@ -284,7 +336,9 @@ describe('rot', () => {
         if (kind === 1) return bytes.slice(0, at);
         return bytes.fill(Math.floor(random() * 256), at, at + Math.floor(random() * 600));
       });
-      const result = await open(damaged).catch((error: unknown) => { expect(error).toMatchObject(CORRUPT); });
+      const result = await open(damaged).catch((error: unknown) => {
+        expect(error).toMatchObject(CORRUPT);
+      });
       if (result === undefined) refused++;
       else for (const { index, data } of result.entries) expect(data).toBe(`${index}`.repeat(60));
     }
@@ -312,7 +366,8 @@ describe('segments', () => {
       // The last: its predecessor is sealed. The others: a hole.
       const named = at === 2 ? names[1] : name;
       await expect(open(disk), name).rejects.toMatchObject({
-        ...CORRUPT, message: expect.stringContaining(named ?? '') as string,
+        ...CORRUPT,
+        message: expect.stringContaining(named ?? '') as string,
       });
     }
   });
@@ -330,8 +385,13 @@ describe('segments', () => {
   test('two that changed places are refused (D9)', async () => {
     const { files, names } = await threeSegments();
     const [first = '', second = ''] = names;
-    const disk = SimDisk.of(new Map([...files, [first, files.get(second) ?? new Uint8Array(0)],
-      [second, files.get(first) ?? new Uint8Array(0)]]));
+    const disk = SimDisk.of(
+      new Map([
+        ...files,
+        [first, files.get(second) ?? new Uint8Array(0)],
+        [second, files.get(first) ?? new Uint8Array(0)],
+      ]),
+    );
     await expect(open(disk)).rejects.toMatchObject(CORRUPT);
   });
 
@@ -341,8 +401,10 @@ describe('segments', () => {
     const storage = fileStorage('data', { fs: stranger });
     await storage.open();
     await storage.close();
-    await expect(open(withFile(files, names[0] ?? '', () => stranger.files().get(FIRST))))
-      .rejects.toMatchObject({ ...CORRUPT, message: expect.stringContaining('another log') as string });
+    await expect(open(withFile(files, names[0] ?? '', () => stranger.files().get(FIRST)))).rejects.toMatchObject({
+      ...CORRUPT,
+      message: expect.stringContaining('another log') as string,
+    });
   });
 
   test('what a crash while creating one leaves behind is cleared away', async () => {

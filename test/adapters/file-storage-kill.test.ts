@@ -30,7 +30,12 @@ beforeAll(async () => {
   program = join(folder, 'child.mjs');
   const source = fileURLToPath(new URL('./file-storage-child.ts', import.meta.url));
   await build({
-    entryPoints: [source], outfile: program, bundle: true, platform: 'node', format: 'esm', logLevel: 'error',
+    entryPoints: [source],
+    outfile: program,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'error',
   });
 });
 
@@ -50,7 +55,8 @@ function start(mode: 'write' | 'hold', dir: string): Child {
   children.add(child);
   const lines = createInterface({ input: child.stdout });
   const ended = Promise.all([
-    new Promise((resolve) => child.once('close', resolve)), new Promise((resolve) => lines.once('close', resolve)),
+    new Promise((resolve) => child.once('close', resolve)),
+    new Promise((resolve) => lines.once('close', resolve)),
   ]).then(() => children.delete(child));
   return { process: child, lines, ended };
 }

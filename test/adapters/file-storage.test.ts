@@ -48,10 +48,17 @@ describe('fileStorage, on the simulated disk', () => {
 describe('options', () => {
   test('are checked, and the message names what is wrong', () => {
     const bad: [unknown, unknown, RegExp][] = [
-      [undefined, {}, /dir/], ['', {}, /dir/], [7, {}, /dir/], ['a\0b', {}, /dir/],
-      ['d', null, /options/], ['d', 'x', /options/], ['d', { segmentSize: 1 }, /"segmentSize"/],
-      ['d', { segmentBytes: 4095 }, /segmentBytes.*4096/], ['d', { segmentBytes: 2 ** 30 + 1 }, /segmentBytes/],
-      ['d', { segmentBytes: 5000.5 }, /segmentBytes/], ['d', { segmentBytes: '9999' }, /segmentBytes/],
+      [undefined, {}, /dir/],
+      ['', {}, /dir/],
+      [7, {}, /dir/],
+      ['a\0b', {}, /dir/],
+      ['d', null, /options/],
+      ['d', 'x', /options/],
+      ['d', { segmentSize: 1 }, /"segmentSize"/],
+      ['d', { segmentBytes: 4095 }, /segmentBytes.*4096/],
+      ['d', { segmentBytes: 2 ** 30 + 1 }, /segmentBytes/],
+      ['d', { segmentBytes: 5000.5 }, /segmentBytes/],
+      ['d', { segmentBytes: '9999' }, /segmentBytes/],
     ];
     for (const [dir, options, message] of bad) {
       let error: unknown;
@@ -170,9 +177,11 @@ describe('the log', () => {
     const dir = newDir();
     const storage = fileStorage(dir, { segmentBytes: 4096 });
     await storage.open();
-    const large = Array.from({ length: 50 }, (_, at) => (
-      { index: at + 1, term: 1, data: new Uint8Array(100_000).fill(at) }
-    ));
+    const large = Array.from({ length: 50 }, (_, at) => ({
+      index: at + 1,
+      term: 1,
+      data: new Uint8Array(100_000).fill(at),
+    }));
     await Promise.all([storage.write([{ kind: 'put', entries: large }]), storage.write([put([51, 1, 'after'])])]);
     const [first, second, ...more] = await storage.read(1, 51, 250_000);
     expect([first?.data.length, second?.data[99_999], more.length]).toEqual([100_000, 1, 0]);
@@ -219,7 +228,9 @@ describe('the log', () => {
 
   test('close waits for reads, and leaves no file open', async () => {
     let letGo = (): void => undefined;
-    const gate = new Promise<void>((resolve) => { letGo = resolve; });
+    const gate = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
     const disk = new FaultyDisk(new SimDisk(), (call) => (call === 'read' ? gate : undefined));
     const storage = fileStorage('data', { fs: disk });
     await storage.open();
@@ -270,13 +281,22 @@ describe('the index', () => {
     await storage.open();
     const model = new Model();
     for (let call = 0; call < 60; call++) {
-      const ops = [put(...Array.from({ length: 10 }, (_, at) => (
-        [1 + ((call * 10 + at) * 7919) % 601, 1, `${call}`.repeat(300)] as [number, number, string]
-      )))];
+      const ops = [
+        put(
+          ...Array.from(
+            { length: 10 },
+            (_, at) => [1 + (((call * 10 + at) * 7919) % 601), 1, `${call}`.repeat(300)] as [number, number, string],
+          ),
+        ),
+      ];
       model.apply(ops);
       await storage.write(ops);
     }
-    for (const [from, to] of [[1, 601], [250, 260], [600, 10_000]] as const) {
+    for (const [from, to] of [
+      [1, 601],
+      [250, 260],
+      [600, 10_000],
+    ] as const) {
       expect(plain(await storage.read(from, to, Infinity))).toEqual(model.range(from, to));
     }
     await storage.close();

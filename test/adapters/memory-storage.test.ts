@@ -13,7 +13,9 @@ describe('memoryStorage', () => {
     const storage = memoryStorage();
     await storage.open();
     let resolved = false;
-    const written = storage.write([put([1, 1, 'x'])]).then(() => { resolved = true; });
+    const written = storage.write([put([1, 1, 'x'])]).then(() => {
+      resolved = true;
+    });
     expect(resolved).toBe(false);
     await written;
     expect(resolved).toBe(true);

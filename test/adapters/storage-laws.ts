@@ -90,21 +90,26 @@ const operation: fc.Arbitrary<StorageOp> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
-      kind: fc.constant('set' as const), key: fc.constantFrom('', 'hard', 'ключ'), value: datum,
+      kind: fc.constant('set' as const),
+      key: fc.constantFrom('', 'hard', 'ключ'),
+      value: datum,
     }),
   },
 );
 const action: fc.Arbitrary<Action> = fc.oneof(
   {
     weight: 5,
-    arbitrary: fc.array(fc.array(operation, { maxLength: 4 }), { minLength: 1, maxLength: 4 })
+    arbitrary: fc
+      .array(fc.array(operation, { maxLength: 4 }), { minLength: 1, maxLength: 4 })
       .map((calls) => ({ kind: 'write' as const, calls })),
   },
   {
     weight: 3,
     arbitrary: fc.record({
-      kind: fc.constant('read' as const), from: fc.integer({ min: 0, max: 45 }),
-      length: fc.integer({ min: -1, max: 50 }), maxBytes: fc.oneof(fc.nat(60), fc.nat(5000), fc.constant(Infinity)),
+      kind: fc.constant('read' as const),
+      from: fc.integer({ min: 0, max: 45 }),
+      length: fc.integer({ min: -1, max: 50 }),
+      maxBytes: fc.oneof(fc.nat(60), fc.nat(5000), fc.constant(Infinity)),
     }),
   },
   { weight: 1, arbitrary: fc.constant({ kind: 'restart' as const }) },
@@ -132,11 +137,13 @@ async function runHistory(medium: Medium, actions: readonly Action[]): Promise<v
   for (const step of actions) {
     if (step.kind === 'write') {
       const order: number[] = [];
-      await Promise.all(step.calls.map(async (ops, at) => {
-        model.apply(ops);
-        await storage.write(ops);
-        order.push(at);
-      }));
+      await Promise.all(
+        step.calls.map(async (ops, at) => {
+          model.apply(ops);
+          await storage.write(ops);
+          order.push(at);
+        }),
+      );
       expect(order).toEqual(step.calls.map((_, at) => at));
     } else if (step.kind === 'read') {
       const to = step.from + step.length;
@@ -166,95 +173,121 @@ export function storageLaws(make: () => Promise<Medium>, runs = 60): void {
     }
   };
 
-  test('is a faithful copy of a map: puts, gaps, overwrites, truncates, values, restarts, bounded reads', () =>
-    fc.assert(
-      fc.asyncProperty(fc.array(action, { maxLength: 25 }), (actions) =>
-        onMedium((medium) => runHistory(medium, actions))),
-      { numRuns: runs },
-    ), 60_000);
+  test(
+    'is a faithful copy of a map: puts, gaps, overwrites, truncates, values, restarts, bounded reads',
+    () =>
+      fc.assert(
+        fc.asyncProperty(fc.array(action, { maxLength: 25 }), (actions) =>
+          onMedium((medium) => runHistory(medium, actions)),
+        ),
+        { numRuns: runs },
+      ),
+    60_000,
+  );
 
-  test('an empty one says so, and each opening is counted', () => onMedium(async (medium) => {
-    for (const boot of [1, 2, 3]) {
+  test('an empty one says so, and each opening is counted', () =>
+    onMedium(async (medium) => {
+      for (const boot of [1, 2, 3]) {
+        const storage = medium.next();
+        expect(await storage.open()).toEqual({ boot, values: new Map(), first: 0, last: 0, runs: [] });
+        expect(await storage.read(1, 100, 1000)).toEqual([]);
+        await storage.close();
+      }
+    }));
+
+  test('a call that is refused leaves nothing behind, and names the rule', () =>
+    onMedium(async (medium) => {
       const storage = medium.next();
-      expect(await storage.open()).toEqual({ boot, values: new Map(), first: 0, last: 0, runs: [] });
-      expect(await storage.read(1, 100, 1000)).toEqual([]);
+      await storage.open();
+      await storage.write([put([1, 1, 'a'])]);
+      const good = put([1, 2, 'b']);
+      const bad: unknown[] = [
+        { kind: 'put', entries: [{ index: 0, term: 1, data: bytesOf('') }] },
+        { kind: 'put', entries: [{ index: 2, term: 0.5, data: bytesOf('') }] },
+        { kind: 'put', entries: [{ index: 2, term: 1, data: 'text' }] },
+        { kind: 'put', entries: [null] },
+        { kind: 'put' },
+        { kind: 'truncate', from: 0 },
+        { kind: 'truncate', from: Number.NaN },
+        { kind: 'set', key: 1, value: bytesOf('') },
+        { kind: 'set', key: 'k', value: [] },
+        { kind: 'set', key: '\ud800', value: bytesOf('') },
+        { kind: 'drop' },
+        null,
+      ];
+      for (const op of bad) {
+        await expect(storage.write([good, op as StorageOp]), JSON.stringify(op)).rejects.toMatchObject({
+          code: 'ERR_INVALID_ARGUMENT',
+          message: expect.stringMatching(/^write: /) as string,
+        });
+      }
+      await expect(storage.write({} as StorageOp[])).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      for (const [from, to, maxBytes] of [
+        [0.5, 1, 1],
+        [1, Number.NaN, 1],
+        [1, 1, -1],
+        [1, 1, Number.NaN],
+      ] as const) {
+        await expect(storage.read(from, to, maxBytes)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      }
+      expect(plain(await storage.read(1, 9, 9))).toEqual([{ index: 1, term: 1, data: 'a' }]);
       await storage.close();
-    }
-  }));
+    }));
 
-  test('a call that is refused leaves nothing behind, and names the rule', () => onMedium(async (medium) => {
-    const storage = medium.next();
-    await storage.open();
-    await storage.write([put([1, 1, 'a'])]);
-    const good = put([1, 2, 'b']);
-    const bad: unknown[] = [
-      { kind: 'put', entries: [{ index: 0, term: 1, data: bytesOf('') }] },
-      { kind: 'put', entries: [{ index: 2, term: 0.5, data: bytesOf('') }] },
-      { kind: 'put', entries: [{ index: 2, term: 1, data: 'text' }] },
-      { kind: 'put', entries: [null] }, { kind: 'put' },
-      { kind: 'truncate', from: 0 }, { kind: 'truncate', from: Number.NaN },
-      { kind: 'set', key: 1, value: bytesOf('') }, { kind: 'set', key: 'k', value: [] },
-      { kind: 'set', key: '\ud800', value: bytesOf('') }, { kind: 'drop' }, null,
-    ];
-    for (const op of bad) {
-      await expect(storage.write([good, op as StorageOp]), JSON.stringify(op))
-        .rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT', message: expect.stringMatching(/^write: /) as string });
-    }
-    await expect(storage.write({} as StorageOp[])).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
-    for (const [from, to, maxBytes] of [[0.5, 1, 1], [1, Number.NaN, 1], [1, 1, -1], [1, 1, Number.NaN]] as const) {
-      await expect(storage.read(from, to, maxBytes)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
-    }
-    expect(plain(await storage.read(1, 9, 9))).toEqual([{ index: 1, term: 1, data: 'a' }]);
-    await storage.close();
-  }));
+  test('before open and after close nothing is taken', () =>
+    onMedium(async (medium) => {
+      const storage = medium.next();
+      await expect(storage.write([])).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      await expect(storage.read(1, 1, 1)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+      await storage.open();
+      await storage.close();
+      await storage.close();
+      await expect(storage.write([])).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+      await expect(storage.read(1, 1, 1)).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    }));
 
-  test('before open and after close nothing is taken', () => onMedium(async (medium) => {
-    const storage = medium.next();
-    await expect(storage.write([])).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
-    await expect(storage.read(1, 1, 1)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
-    await storage.open();
-    await storage.close();
-    await storage.close();
-    await expect(storage.write([])).rejects.toMatchObject({ code: 'ERR_CLOSED' });
-    await expect(storage.read(1, 1, 1)).rejects.toMatchObject({ code: 'ERR_CLOSED' });
-  }));
+  test('close waits for the writes under way', () =>
+    onMedium(async (medium) => {
+      const storage = medium.next();
+      await storage.open();
+      let written = 0;
+      for (let index = 1; index <= 5; index++) void storage.write([put([index, 1, 'x'])]).then(() => written++);
+      await storage.close();
+      expect(written).toBe(5);
+      const again = medium.next();
+      expect(await again.open()).toMatchObject({ first: 1, last: 5 });
+      await again.close();
+    }));
 
-  test('close waits for the writes under way', () => onMedium(async (medium) => {
-    const storage = medium.next();
-    await storage.open();
-    let written = 0;
-    for (let index = 1; index <= 5; index++) void storage.write([put([index, 1, 'x'])]).then(() => written++);
-    await storage.close();
-    expect(written).toBe(5);
-    const again = medium.next();
-    expect(await again.open()).toMatchObject({ first: 1, last: 5 });
-    await again.close();
-  }));
+  test('a second open of what is open is refused, and harms nobody', () =>
+    onMedium(async (medium) => {
+      const storage = medium.next();
+      await storage.open();
+      await expect(storage.open()).rejects.toMatchObject({ code: 'ERR_STORAGE_LOCKED', outcome: 'none' });
+      await expect(medium.next().open()).rejects.toMatchObject({ code: 'ERR_STORAGE_LOCKED' });
+      await storage.write([put([1, 1, 'still here'])]);
+      await storage.close();
+    }));
 
-  test('a second open of what is open is refused, and harms nobody', () => onMedium(async (medium) => {
-    const storage = medium.next();
-    await storage.open();
-    await expect(storage.open()).rejects.toMatchObject({ code: 'ERR_STORAGE_LOCKED', outcome: 'none' });
-    await expect(medium.next().open()).rejects.toMatchObject({ code: 'ERR_STORAGE_LOCKED' });
-    await storage.write([put([1, 1, 'still here'])]);
-    await storage.close();
-  }));
-
-  test('bytes are copied: a caller may reuse its own, and what it gets is its own', () => onMedium(async (medium) => {
-    const storage = medium.next();
-    await storage.open();
-    const data = bytesOf('before');
-    const entries = [{ index: 1, term: 1, data }];
-    await storage.write([{ kind: 'put', entries }, { kind: 'set', key: 'k', value: data }]);
-    data.fill(0);
-    const [first] = await storage.read(1, 1, 100);
-    expect(text(first?.data ?? data)).toBe('before');
-    first?.data.fill(0);
-    expect(plain(await storage.read(1, 1, 100))).toEqual([{ index: 1, term: 1, data: 'before' }]);
-    await storage.close();
-    const again = medium.next();
-    const { values } = await again.open();
-    expect(text(values.get('k') ?? data)).toBe('before');
-    await again.close();
-  }));
+  test('bytes are copied: a caller may reuse its own, and what it gets is its own', () =>
+    onMedium(async (medium) => {
+      const storage = medium.next();
+      await storage.open();
+      const data = bytesOf('before');
+      const entries = [{ index: 1, term: 1, data }];
+      await storage.write([
+        { kind: 'put', entries },
+        { kind: 'set', key: 'k', value: data },
+      ]);
+      data.fill(0);
+      const [first] = await storage.read(1, 1, 100);
+      expect(text(first?.data ?? data)).toBe('before');
+      first?.data.fill(0);
+      expect(plain(await storage.read(1, 1, 100))).toEqual([{ index: 1, term: 1, data: 'before' }]);
+      await storage.close();
+      const again = medium.next();
+      const { values } = await again.open();
+      expect(text(values.get('k') ?? data)).toBe('before');
+      await again.close();
+    }));
 }

@@ -6,8 +6,15 @@ import { crc32c } from '../../src/adapters/crc32c.js';
 import { parseAddress } from '../../src/adapters/tcp-transport/address.js';
 import { FrameParser, HEADER_BYTES, writeFrameHead } from '../../src/adapters/tcp-transport/frames.js';
 import {
-  decodeAnswer, decodeHello, encodeHello, encodeRefused, encodeWelcome, HANDSHAKE_BYTES, HandshakeReader,
-  mismatchOf, refusalOf,
+  decodeAnswer,
+  decodeHello,
+  encodeHello,
+  encodeRefused,
+  encodeWelcome,
+  HANDSHAKE_BYTES,
+  HandshakeReader,
+  mismatchOf,
+  refusalOf,
 } from '../../src/adapters/tcp-transport/handshake.js';
 import { tcpTransport, type TcpTransportOptions } from '../../src/adapters/tcp-transport/index.js';
 import { OutgoingQueue, PIECE_BYTES } from '../../src/adapters/tcp-transport/outgoing-queue.js';
@@ -309,9 +316,27 @@ describe('addresses', () => {
   ])('%s', (text, host, port) => expect(parseAddress(text, 'x')).toEqual({ host, port }));
 
   test.each([
-    '', '7001', ':7001', 'host', 'host:', 'host:0', 'host:65536', 'host:+1', 'host:1e3', 'host:7001 ',
+    '',
+    '7001',
+    ':7001',
+    'host',
+    'host:',
+    'host:0',
+    'host:65536',
+    'host:+1',
+    'host:1e3',
+    'host:7001 ',
     '::1:7001',
-    '[::1]', '[::1]:', '[host]:1', '[]:1', 'a/b:1', 'http://a:1', 'a b:1', 'host:007001', undefined, 7001,
+    '[::1]',
+    '[::1]:',
+    '[host]:1',
+    '[]:1',
+    'a/b:1',
+    'http://a:1',
+    'a b:1',
+    'host:007001',
+    undefined,
+    7001,
   ])('not %s', (text) => {
     expect(() => parseAddress(text, 'address of b')).toThrow(/^address of b: expected host:port/);
   });

@@ -33,7 +33,10 @@ function trackTimers(): ReadonlySet<unknown> {
 }
 
 const sockets = (): string[] =>
-  process.getActiveResourcesInfo().filter((name) => /TCP|Connect|Write|Shutdown/.test(name)).sort();
+  process
+    .getActiveResourcesInfo()
+    .filter((name) => /TCP|Connect|Write|Shutdown/.test(name))
+    .sort();
 
 test('stop leaves no handle open', async () => {
   const before = sockets();

@@ -4,7 +4,13 @@ import { connect, createServer, Socket, type Server } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FRAME_OVERHEAD, FrameParser, writeFrameHead } from '../../src/adapters/tcp-transport/frames.js';
 import {
-  decodeAnswer, decodeHello, encodeHello, encodeRefused, encodeWelcome, HandshakeReader, type Hello,
+  decodeAnswer,
+  decodeHello,
+  encodeHello,
+  encodeRefused,
+  encodeWelcome,
+  HandshakeReader,
+  type Hello,
 } from '../../src/adapters/tcp-transport/handshake.js';
 import { tcpTransport, type TcpTransportOptions } from '../../src/adapters/tcp-transport/index.js';
 import type { TransportLane } from '../../src/replica/transport.js';
@@ -62,7 +68,12 @@ class Raw {
 }
 
 const helloOf = (different: Partial<Hello> = {}): Omit<Hello, 'kind'> => ({
-  cluster: CLUSTER, id: 'b', incarnation: 7, lane: 'control', expected: 'a', ...different,
+  cluster: CLUSTER,
+  id: 'b',
+  incarnation: 7,
+  lane: 'control',
+  expected: 'a',
+  ...different,
 });
 
 function frame(message: Uint8Array): Uint8Array {

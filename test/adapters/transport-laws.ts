@@ -7,7 +7,11 @@ import { createServer, type AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type {
-  Transport, TransportEvent, TransportHandler, TransportLane, TransportPeer,
+  Transport,
+  TransportEvent,
+  TransportHandler,
+  TransportLane,
+  TransportPeer,
 } from '../../src/replica/transport.js';
 
 /** Far above what anything takes, for a test that fails. */
@@ -128,10 +132,7 @@ export class Members {
 }
 
 /** Addresses on loopback that nobody listens on. */
-export async function freeAddresses(
-  ids: readonly string[],
-  host = '127.0.0.1',
-): Promise<Map<string, string>> {
+export async function freeAddresses(ids: readonly string[], host = '127.0.0.1'): Promise<Map<string, string>> {
   const servers = await Promise.all(
     ids.map((id) => {
       const server = createServer();
@@ -183,7 +184,10 @@ export function transportLaws(setup: () => Promise<Members>): void {
       await a.told.until(() => a.told.messages.length === 2);
       expect(b.told.messages).toEqual([{ from: 'a', bytes: bytesOf(3) }]);
       const bySender = a.told.messages.sort((x, y) => (x.from < y.from ? -1 : 1));
-      expect(bySender).toEqual([{ from: 'b', bytes: bytesOf(4) }, { from: 'c', bytes: bytesOf(5) }]);
+      expect(bySender).toEqual([
+        { from: 'b', bytes: bytesOf(4) },
+        { from: 'c', bytes: bytesOf(5) },
+      ]);
       expect(c.told.messages).toEqual([]);
     });
 

@@ -40,7 +40,11 @@ export function onFrames(socket: Socket, take: (frame: Frame) => void): void {
     while (bytes.length - at >= 4) {
       const end = at + 4 + bytes.readUInt32LE(at);
       if (end > bytes.length) break;
-      take({ number: bytes.readUInt32LE(at + 4), kind: bytes[at + 8] as number, body: bytes.subarray(at + HEADER, end) });
+      take({
+        number: bytes.readUInt32LE(at + 4),
+        kind: bytes[at + 8] as number,
+        body: bytes.subarray(at + HEADER, end),
+      });
       at = end;
     }
     rest = bytes.subarray(at);

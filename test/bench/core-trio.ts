@@ -82,8 +82,14 @@ export class Trio {
   now = 0;
   #made = 0;
   /** Sees every step, for whoever wants to keep some. */
-  spy: ((node: Node, state: unknown, inbound: core.Inbound<unknown>, outbound: readonly core.Outbound<unknown>[]) => void) | null =
-    null;
+  spy:
+    | ((
+        node: Node,
+        state: unknown,
+        inbound: core.Inbound<unknown>,
+        outbound: readonly core.Outbound<unknown>[],
+      ) => void)
+    | null = null;
 
   constructor(protocol: AnyProtocol, coded = false) {
     this.protocol = protocol;

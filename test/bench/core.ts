@@ -10,7 +10,14 @@ function after(seconds: number, every: number): () => boolean {
   return () => ++asked % every === 0 && performance.now() >= end;
 }
 
-function measure(protocol: AnyProtocol, mode: string, batch: number, payload: number, coded: boolean, quick: boolean): number {
+function measure(
+  protocol: AnyProtocol,
+  mode: string,
+  batch: number,
+  payload: number,
+  coded: boolean,
+  quick: boolean,
+): number {
   const depth = mode === 'closed' ? 1 : 4;
   const every = batch === 1 ? 64 : 4;
   new Trio(protocol, coded).work(batch, payload, depth, after(quick ? 0.3 : 0.8, every));

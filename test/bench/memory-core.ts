@@ -27,7 +27,8 @@ export function memory(quick: boolean): void {
       peak = Math.max(peak, rss);
       note(`${system} ${trio.made} commits: heap ${rounded(heapUsed / MIB)} MiB, rss ${rounded(rss / MIB)} MiB`);
       if (part !== 1 && part !== 10) continue;
-      line({ system,
+      line({
+        system,
         mode: 'memory',
         replicas: 3,
         commits: trio.made,

@@ -62,4 +62,9 @@ for (const model of [raftModel, multipaxosModel]) {
   simulated('calm, three replicas, long', { model, replicas: 3, length: 20_000, calm: true }, 1);
 }
 for (const scope of Object.keys(deepScopes) as (keyof typeof deepScopes)[]) checked(scope);
-line({ system: 'quorate', bench: 'rig/fingerprints', count: 100_000_000, gigabytes: fingerprintTableBytes(100_000_000) / 1e9 });
+line({
+  system: 'quorate',
+  bench: 'rig/fingerprints',
+  count: 100_000_000,
+  gigabytes: fingerprintTableBytes(100_000_000) / 1e9,
+});

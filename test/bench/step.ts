@@ -26,8 +26,14 @@ function put(outbound: readonly Outbound<unknown>[]): number {
 }
 
 /** What a step is counted as, in a cluster where nothing else is going on. */
-function kindOf(leads: boolean, phase: string, inbound: Inbound<unknown>, outbound: readonly Outbound<unknown>[]): string {
-  if (inbound.kind === 'persisted' || inbound.kind === 'applied') return `${inbound.kind}, ${leads ? 'leader' : 'follower'}`;
+function kindOf(
+  leads: boolean,
+  phase: string,
+  inbound: Inbound<unknown>,
+  outbound: readonly Outbound<unknown>[],
+): string {
+  if (inbound.kind === 'persisted' || inbound.kind === 'applied')
+    return `${inbound.kind}, ${leads ? 'leader' : 'follower'}`;
   if (inbound.kind === 'propose') return `propose ${inbound.proposals.length}`;
   if (inbound.kind === 'tick') return leads ? 'tick that sends heartbeats' : 'tick without effect';
   if (inbound.kind !== 'receive') return inbound.kind;
@@ -92,8 +98,19 @@ function allocated(protocol: AnyProtocol, pairs: readonly Pair[]): number {
 }
 
 const KINDS = [
-  'append 1', 'append 64', 'acknowledgement', 'propose 1', 'propose 64', 'heartbeat', 'heartbeat reply',
-  'tick without effect', 'tick that sends heartbeats', 'persisted, leader', 'persisted, follower', 'applied, leader', 'applied, follower',
+  'append 1',
+  'append 64',
+  'acknowledgement',
+  'propose 1',
+  'propose 64',
+  'heartbeat',
+  'heartbeat reply',
+  'tick without effect',
+  'tick that sends heartbeats',
+  'persisted, leader',
+  'persisted, follower',
+  'applied, leader',
+  'applied, follower',
 ];
 
 export function step(quick: boolean): void {
@@ -110,7 +127,15 @@ export function step(quick: boolean): void {
         const bytes = allocated(protocol, pairs);
         const median = rounded(quantile(samples, 0.5));
         const p99 = rounded(quantile(samples, 0.99));
-        line({ system, mode: 'step', kind, entries, median_ns: median, p99_ns: p99, bytes_per_step: Math.round(bytes) });
+        line({
+          system,
+          mode: 'step',
+          kind,
+          entries,
+          median_ns: median,
+          p99_ns: p99,
+          bytes_per_step: Math.round(bytes),
+        });
         note(`${system} ${entries} entries, ${kind}: ${median} ns, p99 ${p99} ns, ${Math.round(bytes)} B`);
       }
     }

@@ -60,7 +60,10 @@ describe.each(protocols)('%s', (_, protocol) => {
 
   it('reads nothing but what can be written', () => {
     const input = fc.oneof({ weight: 4, arbitrary: damaged }, fc.uint8Array({ maxLength: 60 }));
-    fc.assert(fc.property(input, (bytes) => void readOrRefuse(bytes)), { numRuns: 4000 });
+    fc.assert(
+      fc.property(input, (bytes) => void readOrRefuse(bytes)),
+      { numRuns: 4000 },
+    );
   });
 
   it('every cut of every kind of message is refused', () => {

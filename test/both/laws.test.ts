@@ -22,7 +22,11 @@ function broken(model: AnyModel, edit: (sound: AnyProtocol) => Partial<AnyProtoc
   return { ...model, protocol: { ...model.protocol, ...edit(model.protocol) }, checkState() {}, checkStep() {} };
 }
 
-type Change = (outbound: readonly Outbound<unknown>[], inbound: Inbound<unknown>, state: unknown) => readonly Outbound<unknown>[];
+type Change = (
+  outbound: readonly Outbound<unknown>[],
+  inbound: Inbound<unknown>,
+  state: unknown,
+) => readonly Outbound<unknown>[];
 
 /** The protocol with what its steps want done changed. */
 function changed(model: AnyModel, change: Change): AnyModel {
@@ -66,7 +70,9 @@ describe.each(MODELS)('$protocol.name', { timeout: 120_000 }, (model) => {
   });
 
   it('messages that do not wait for what they rest on (R15, R17)', () => {
-    const hasty = changed(model, (outbound) => outbound.map((each) => (each.kind === 'send' ? { ...each, after: 0 } : each)));
+    const hasty = changed(model, (outbound) =>
+      outbound.map((each) => (each.kind === 'send' ? { ...each, after: 0 } : each)),
+    );
     expect(caught(hasty)).toMatch(/^(R17|X9) /);
   });
 

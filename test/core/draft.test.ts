@@ -78,7 +78,10 @@ describe('a draft', () => {
     const draft = new TinyDraft(state, 100);
     draft.send('n2', 'a', 3, 'control');
     draft.send('n2', 'b', 4, 'bulk');
-    expect(draft.finish()[1]).toMatchObject([{ after: 0, lane: 'control' }, { after: 4, lane: 'bulk' }]);
+    expect(draft.finish()[1]).toMatchObject([
+      { after: 0, lane: 'control' },
+      { after: 4, lane: 'bulk' },
+    ]);
   });
 
   it('says nothing of no request, and hands nothing over as nothing', () => {

@@ -20,19 +20,25 @@ type Op =
   | { readonly op: 'evict'; readonly behind: number; readonly tailEntries: number; readonly tailBytes: number };
 
 const op: fc.Arbitrary<Op> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({
-    op: fc.constant('append' as const),
-    count: fc.oneof(fc.integer({ min: 0, max: 4 }), fc.constantFrom(100, 300)),
-    step: fc.integer({ min: 0, max: 2 }),
-    bytes: fc.constantFrom(0, 3, 40, 70_000),
-  }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      op: fc.constant('append' as const),
+      count: fc.oneof(fc.integer({ min: 0, max: 4 }), fc.constantFrom(100, 300)),
+      step: fc.integer({ min: 0, max: 2 }),
+      bytes: fc.constantFrom(0, 3, 40, 70_000),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('truncate' as const), back: fc.integer({ min: 0, max: 12 }) }) },
-  { weight: 2, arbitrary: fc.record({
-    op: fc.constant('evict' as const),
-    behind: fc.integer({ min: 0, max: 5 }),
-    tailEntries: fc.integer({ min: 1, max: 20 }),
-    tailBytes: fc.integer({ min: 1, max: 4000 }),
-  }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      op: fc.constant('evict' as const),
+      behind: fc.integer({ min: 0, max: 5 }),
+      tailEntries: fc.integer({ min: 1, max: 20 }),
+      tailBytes: fc.integer({ min: 1, max: 4000 }),
+    }),
+  },
 );
 
 function check(log: logs.Log, { entries, tailFrom }: Model): void {
@@ -151,7 +157,11 @@ describe('log', () => {
       hard: null,
       first: 1,
       last: 6,
-      runs: [{ from: 1, term: 1 }, { from: 3, term: 2 }, { from: 6, term: 5 }],
+      runs: [
+        { from: 1, term: 1 },
+        { from: 3, term: 2 },
+        { from: 6, term: 5 },
+      ],
       tail: entries.slice(3),
     };
     const log = logs.recoverLog(deepFreeze(recovered));

@@ -17,7 +17,11 @@ describe('a configuration', () => {
   it('is the same for every order of its members', () => {
     const one = members.configurationOf({ b: 'h:2', a: 'h:1', c: 'h:3' });
     expect(one).toEqual(members.configurationOf({ c: 'h:3', a: 'h:1', b: 'h:2' }));
-    expect(one.members.map((member) => [member.id, member.number])).toEqual([['a', 1], ['b', 2], ['c', 3]]);
+    expect(one.members.map((member) => [member.id, member.number])).toEqual([
+      ['a', 1],
+      ['b', 2],
+      ['c', 3],
+    ]);
     expect(members.memberOf(one, 'b')?.address).toBe('h:2');
     expect(members.memberOf(one, 'd')).toBeUndefined();
   });

@@ -57,7 +57,10 @@ describe('reads', () => {
             expect(reads.readsDeadline(reads.allReads(queue))).toBeGreaterThan(each.now);
           }
           deepFreeze(queue);
-          const open = reads.allReads(queue).map((read) => read.request).sort((a, b) => a - b);
+          const open = reads
+            .allReads(queue)
+            .map((read) => read.request)
+            .sort((a, b) => a - b);
           expect(open).toEqual([...cameAfter.keys()].filter((each) => !ended.has(each)));
         }
       }),

@@ -16,16 +16,22 @@ interface Asked {
 }
 
 const op = fc.oneof(
-  { weight: 4, arbitrary: fc.record({
-    op: fc.constant('add' as const),
-    how: fc.constantFrom('local', 'forward', 'found'),
-    count: fc.integer({ min: 1, max: 5 }),
-    deadline: fc.integer({ min: 1, max: 40 }),
-  }) },
-  { weight: 5, arbitrary: fc.record({
-    op: fc.constant('commit' as const),
-    picks: fc.array(fc.tuple(fc.boolean(), fc.nat()), { minLength: 1, maxLength: 6 }),
-  }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      op: fc.constant('add' as const),
+      how: fc.constantFrom('local', 'forward', 'found'),
+      count: fc.integer({ min: 1, max: 5 }),
+      deadline: fc.integer({ min: 1, max: 40 }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      op: fc.constant('commit' as const),
+      picks: fc.array(fc.tuple(fc.boolean(), fc.nat()), { minLength: 1, maxLength: 6 }),
+    }),
+  },
   fc.record({ op: fc.constant('leader' as const) }),
   fc.record({ op: fc.constant('refuse' as const), forward: fc.nat(20) }),
   fc.record({ op: fc.constant('expire' as const), now: fc.nat(40) }),

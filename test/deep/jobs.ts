@@ -26,7 +26,12 @@ export interface Found {
 }
 
 export type Answer =
-  | { readonly kind: 'simulate'; readonly report: SimulationReport | null; readonly states: readonly number[]; readonly found: Found | null }
+  | {
+      readonly kind: 'simulate';
+      readonly report: SimulationReport | null;
+      readonly states: readonly number[];
+      readonly found: Found | null;
+    }
   | {
       readonly kind: 'shell';
       readonly schedules: number;

@@ -4,7 +4,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { multipaxosModel } from 'quorate/multipaxos';
 import { raftModel } from 'quorate/raft';
-import { actions, apply, createWorld, parseScenario, runScenario, type Action, type Prefix, type World } from 'quorate/testing';
+import {
+  actions,
+  apply,
+  createWorld,
+  parseScenario,
+  runScenario,
+  type Action,
+  type Prefix,
+  type World,
+} from 'quorate/testing';
 
 const MODELS = [raftModel, multipaxosModel];
 

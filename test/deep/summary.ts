@@ -147,7 +147,9 @@ export function tell(summary: Summary): string {
     );
   }
   for (const [protocol, { schedules, events, virtualHours }] of Object.entries(summary.shell)) {
-    lines.push(`shell of ${protocol}: ${schedules} schedules, ${events} events, ${virtualHours.toFixed(1)} virtual hours`);
+    lines.push(
+      `shell of ${protocol}: ${schedules} schedules, ${events} events, ${virtualHours.toFixed(1)} virtual hours`,
+    );
   }
   for (const { scope, generated, distinct, depth, complete } of summary.scopes) {
     const end = complete ? 'exhausted' : 'cut by time';

@@ -50,7 +50,12 @@ function compilerOptions(root: string): ts.CompilerOptions {
   const path = join(root, 'tsconfig.json');
   const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(path, ts.sys.readFile).config, ts.sys, root);
   // A sample may show a value without using it.
-  return { ...options, noUnusedLocals: false, noUnusedParameters: false, moduleDetection: ts.ModuleDetectionKind.Force };
+  return {
+    ...options,
+    noUnusedLocals: false,
+    noUnusedParameters: false,
+    moduleDetection: ts.ModuleDetectionKind.Force,
+  };
 }
 
 /** A host that reads the blocks as if they were files in the root of the repository. */

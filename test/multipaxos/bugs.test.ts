@@ -32,7 +32,11 @@ it('1: a stale or repeated Accept of the same ballot takes no vote away', () => 
   node.get('n2', early);
   node.get('n2', accept(b(1, 2), [value(3, b(1, 2), 'c'), value(4, b(1, 2), 'd')], 1));
   const out = node.get('n2', early);
-  expect([2, 3, 4].map((slot) => voteAt(node.state.window, slot)).map((vote) => vote && word(vote))).toEqual(['b', 'c', 'd']);
+  expect([2, 3, 4].map((slot) => voteAt(node.state.window, slot)).map((vote) => vote && word(vote))).toEqual([
+    'b',
+    'c',
+    'd',
+  ]);
   expect(node.w).toBe(1);
   expect(messages(out, 'accepted')).toEqual([accepted(b(1, 2), 2, 2, 1)]);
 });
@@ -317,9 +321,13 @@ describe('proofs of broken safety are recognised on receipt, and nothing else th
   it('two values for one slot and ballot, in an Accept', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
-    expect(() => node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'y')]))).toThrow('two values for one slot and ballot');
+    expect(() => node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'y')]))).toThrow(
+      'two values for one slot and ballot',
+    );
     node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 1 });
-    expect(() => node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'y')]))).toThrow('two values for one slot and ballot');
+    expect(() => node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'y')]))).toThrow(
+      'two values for one slot and ballot',
+    );
   });
 
   it('two values for one slot and ballot, in two promises', () => {

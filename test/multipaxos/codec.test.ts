@@ -28,7 +28,10 @@ function decode(bytes: Uint8Array): PaxosMessage {
 const slot = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 2 ** 40 }));
 const mark = fc.oneof(fc.nat(300), fc.nat(2 ** 31 - 1));
 const ballot = fc
-  .tuple(fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: MAX_ROUND })), fc.integer({ min: 1, max: 65_535 }))
+  .tuple(
+    fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: MAX_ROUND })),
+    fc.integer({ min: 1, max: 65_535 }),
+  )
   .map(([n, number]) => ballotOf(n, number));
 const number = fc.maxSafeNat();
 const id = fc.record({ origin: number, counter: number, lowest: number });
@@ -70,7 +73,12 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
   fc.record({ kind: fc.constant('commit' as const), ballot, chosen: mark }),
   fc.record({ kind: fc.constant('catchUp' as const), number, from: slot }),
   fc.tuple(number, page, fc.nat(9)).map(([name, entries, more]) => {
-    return { kind: 'catchUpReply' as const, number: name, chosen: (entries[entries.length - 1]?.index ?? 0) + more, entries };
+    return {
+      kind: 'catchUpReply' as const,
+      number: name,
+      chosen: (entries[entries.length - 1]?.index ?? 0) + more,
+      entries,
+    };
   }),
   fc.record({
     kind: fc.constant('forward' as const),
@@ -80,7 +88,12 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
       { minLength: 1, maxLength: 5 },
     ),
   }),
-  fc.record({ kind: fc.constant('refused' as const), number, reason: fc.constantFrom('notLeader' as const, 'busy' as const), leader }),
+  fc.record({
+    kind: fc.constant('refused' as const),
+    number,
+    reason: fc.constantFrom('notLeader' as const, 'busy' as const),
+    leader,
+  }),
   fc.record({ kind: fc.constant('readIndex' as const), number }),
   fc.record({ kind: fc.constant('readIndexReply' as const), number, index: mark, ballot, chosen: mark }),
 );
@@ -88,15 +101,30 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
 const entry = (index: number, term: number, text: string): Entry => {
   return { index, term, kind: 'command', id: { origin: 3, counter: 300, lowest: 2 }, data: Buffer.from(text) };
 };
-const empty = (index: number, term: number): Entry => ({ index, term, kind: 'noop', id: null, data: new Uint8Array(0) });
+const empty = (index: number, term: number): Entry => ({
+  index,
+  term,
+  kind: 'noop',
+  id: null,
+  data: new Uint8Array(0),
+});
 const B = ballotOf(2, 3);
 
 /** One of each kind, as its golden file holds it. */
 const samples: Readonly<Record<string, PaxosMessage>> = {
   prepare: { kind: 'prepare', ballot: B, from: 7 },
   promise: {
-    kind: 'promise', ballot: B, from: 7, chosen: 5, next: 12,
-    votes: [entry(7, ballotOf(1, 1), 'a'), empty(8, ballotOf(1, 1)), entry(9, ballotOf(1, 2), 'b'), empty(11, ballotOf(1, 2))],
+    kind: 'promise',
+    ballot: B,
+    from: 7,
+    chosen: 5,
+    next: 12,
+    votes: [
+      entry(7, ballotOf(1, 1), 'a'),
+      empty(8, ballotOf(1, 1)),
+      entry(9, ballotOf(1, 2), 'b'),
+      empty(11, ballotOf(1, 2)),
+    ],
   },
   nack: { kind: 'nack', ballot: ballotOf(1, 1), promised: B, chosen: 4 },
   accept: { kind: 'accept', ballot: B, chosen: 6, entries: [entry(7, B, 'hello'), empty(8, B)] },
@@ -105,9 +133,15 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
   heartbeatReply: { kind: 'heartbeatReply', ballot: B, round: 2, chosen: 6, durable: 5 },
   commit: { kind: 'commit', ballot: B, chosen: 8 },
   catchUp: { kind: 'catchUp', number: 2 ** 32 + 1, from: 3 },
-  catchUpReply: { kind: 'catchUpReply', number: 2 ** 32 + 1, chosen: 8, entries: [entry(3, ballotOf(1, 1), 'x'), entry(4, B, 'y')] },
+  catchUpReply: {
+    kind: 'catchUpReply',
+    number: 2 ** 32 + 1,
+    chosen: 8,
+    entries: [entry(3, ballotOf(1, 1), 'x'), entry(4, B, 'y')],
+  },
   forward: {
-    kind: 'forward', number: 2 ** 32 + 2,
+    kind: 'forward',
+    number: 2 ** 32 + 2,
     proposals: [
       { kind: 'open', id: { origin: 0, counter: 1, lowest: 1 }, data: Buffer.from('o'), retry: false },
       { kind: 'command', id: { origin: 3, counter: 9, lowest: 8 }, data: Buffer.from('c'), retry: true },
@@ -135,7 +169,11 @@ describe('golden bytes', () => {
   });
 
   it('of every kind, and no other', () => {
-    expect(readdirSync(GOLDEN).sort()).toEqual(Object.keys(samples).map((kind) => `${kind}.hex`).sort());
+    expect(readdirSync(GOLDEN).sort()).toEqual(
+      Object.keys(samples)
+        .map((kind) => `${kind}.hex`)
+        .sort(),
+    );
   });
 });
 
@@ -156,9 +194,12 @@ describe('what was written is read', () => {
     const sample = samples['accept'] as PaxosMessage;
     if (sample.kind !== 'accept') throw new Error('an Accept');
     const long = (data: Uint8Array): Uint8Array => Uint8Array.from([...data, ...new Array<number>(100).fill(32)]);
-    const bytes = encode({ ...sample, entries: sample.entries.map((each) => {
-      return each.kind === 'command' ? { ...each, data: long(each.data) } : each;
-    }) });
+    const bytes = encode({
+      ...sample,
+      entries: sample.entries.map((each) => {
+        return each.kind === 'command' ? { ...each, data: long(each.data) } : each;
+      }),
+    });
     const frame = Buffer.alloc(4096); // whose `slice` copies nothing
     frame.set(bytes, 100);
     const read = decode(frame.subarray(100, 100 + bytes.length));
@@ -167,7 +208,11 @@ describe('what was written is read', () => {
     expect(first).not.toBe(frame.buffer);
     expect(first).toBe(second);
     frame.fill(0);
-    expect(Buffer.from(read.entries[0]?.data ?? []).toString().trim()).toBe('hello');
+    expect(
+      Buffer.from(read.entries[0]?.data ?? [])
+        .toString()
+        .trim(),
+    ).toBe('hello');
   });
 
   it('a long run of no-ops takes two bytes each', () => {
@@ -219,7 +264,9 @@ describe('what was never written is refused', () => {
 
   it('while the same without the fault is read', () => {
     expect(decode(Uint8Array.from([...raw(4, B, 0, 1, 1), 0, 0])).kind).toBe('accept');
-    expect(decode(Uint8Array.from([...raw(2, B, 1, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 4, B - 1, 1).slice(2), 0, 0])).kind).toBe('promise');
+    expect(
+      decode(Uint8Array.from([...raw(2, B, 1, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 4, B - 1, 1).slice(2), 0, 0])).kind,
+    ).toBe('promise');
     expect(decode(Uint8Array.from([...raw(10, 1, 4, 1, 3, B, 2), 0, 0, 0, 0])).kind).toBe('catchUpReply');
     expect([roundOf(MAX_BALLOT), numberOf(MAX_BALLOT)]).toEqual([MAX_ROUND, 65_535]);
   });

@@ -51,7 +51,8 @@ class Tokens implements Digest {
       else if (!known.includes(token[1])) known.push(token[1]);
     }
     for (const numbers of groups.values()) numbers.sort((a, b) => a - b);
-    const ranked = (token: readonly [string, number]): string => `${token[0]} ${groups.get(token[0])?.indexOf(token[1])}`;
+    const ranked = (token: readonly [string, number]): string =>
+      `${token[0]} ${groups.get(token[0])?.indexOf(token[1])}`;
     return this.tokens.map((token) => (typeof token === 'string' ? token : ranked(token))).join('|');
   }
 }
@@ -365,8 +366,20 @@ function shifted<T>(tree: T, key = ''): T {
 
 describe('the digest of a message', () => {
   const KINDS = [
-    'accept', 'accepted', 'catchUp', 'catchUpReply', 'commit', 'forward', 'heartbeat', 'heartbeatReply', 'nack',
-    'prepare', 'promise', 'readIndex', 'readIndexReply', 'refused',
+    'accept',
+    'accepted',
+    'catchUp',
+    'catchUpReply',
+    'commit',
+    'forward',
+    'heartbeat',
+    'heartbeatReply',
+    'nack',
+    'prepare',
+    'promise',
+    'readIndex',
+    'readIndexReply',
+    'refused',
   ];
 
   function rawMessage({ message, from, to }: SendFact<PaxosMessage>): string {

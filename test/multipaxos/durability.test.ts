@@ -70,7 +70,10 @@ describe('before this leaves, this is durable', () => {
 describe('and this waits for nothing', () => {
   it('Accept, in parallel with the leader’s own disk', () => {
     const out = settled().propose(['a']);
-    expect(sends(out, 'accept').map(({ to, after }) => [to, after])).toEqual([['n2', 0], ['n3', 0]]);
+    expect(sends(out, 'accept').map(({ to, after }) => [to, after])).toEqual([
+      ['n2', 0],
+      ['n3', 0],
+    ]);
     expect(out[0]?.kind).toBe('persist');
   });
 
@@ -90,7 +93,9 @@ describe('W on disk is a hint that rides along', () => {
   it('with whatever is persisted anyway, and never alone', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
-    expect(node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 1 }).some(({ kind }) => kind === 'persist')).toBe(false);
+    expect(node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 1 }).some(({ kind }) => kind === 'persist')).toBe(
+      false,
+    );
     node.get('n2', accept(b(1, 2), [value(2, b(1, 2), 'y')], 1));
     expect(node.persists[1]?.ops).toContainEqual({ kind: 'hard', hard: { term: b(1, 2), vote: null, commit: 1 } });
     expect(node.state.hardSeq).toBe(1); // nobody waits for it

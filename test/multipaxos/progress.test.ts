@@ -1,7 +1,14 @@
 /** A leader's books of one peer (R11), where only a rare order of answers shows a difference. */
 
 import { describe, expect, it } from 'vitest';
-import { newProgress, probe, withAccepted, withChosen, withSent, type Progress } from '../../src/multipaxos/progress.js';
+import {
+  newProgress,
+  probe,
+  withAccepted,
+  withChosen,
+  withSent,
+  type Progress,
+} from '../../src/multipaxos/progress.js';
 
 /** Does not answer, and one Accept of slots 4 to 6 was sent to find out whether it does again. */
 function probed(): Progress {

@@ -1,7 +1,20 @@
 /** Linearizable reads by ReadIndex (paxos-anchors 2.7). */
 
 import { describe, expect, it } from 'vitest';
-import { accept, accepted, b, elected, messages, Node, promise, resolves, sends, settled, timing, value } from './support.js';
+import {
+  accept,
+  accepted,
+  b,
+  elected,
+  messages,
+  Node,
+  promise,
+  resolves,
+  sends,
+  settled,
+  timing,
+  value,
+} from './support.js';
 import type { Outbound } from './support.js';
 
 function ready(outbound: readonly Outbound[]): readonly (readonly number[])[] {
@@ -143,13 +156,25 @@ describe('passed on', () => {
   });
 
   it.each([
-    ['refused', (node: Node, number: number) => node.get('n1', { kind: 'refused', number, reason: 'notLeader', leader: null }), 'notLeader'],
-    ['another leader', (node: Node) => node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), chosen: 0, round: 0 }), 'leaderChanged'],
+    [
+      'refused',
+      (node: Node, number: number) => node.get('n1', { kind: 'refused', number, reason: 'notLeader', leader: null }),
+      'notLeader',
+    ],
+    [
+      'another leader',
+      (node: Node) => node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), chosen: 0, round: 0 }),
+      'leaderChanged',
+    ],
     ['a candidate', (node: Node) => node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'leaderChanged'],
     ['cancelled', (node: Node) => node.step({ kind: 'cancel', now: node.now, requests: [7] }), 'cancelled'],
     ['its deadline', (node: Node) => node.tick(500), 'deadline'],
     ['stopped', (node: Node) => node.step({ kind: 'stop', now: node.now }), 'stopped'],
-    ['a failed storage', (node: Node) => node.step({ kind: 'storageFailed', now: node.now, reason: 'EIO' }), 'storageFailed'],
+    [
+      'a failed storage',
+      (node: Node) => node.step({ kind: 'storageFailed', now: node.now, reason: 'EIO' }),
+      'storageFailed',
+    ],
   ] as const)('ends without effect: %s', (_, end, reason) => {
     const node = new Node('n2');
     node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), chosen: 0, round: 0 });

@@ -6,7 +6,21 @@ import { majority } from '../../src/core/quorum.js';
 import { voteAt } from '../../src/multipaxos/window.js';
 import { Disk } from '../support/host.js';
 import { wideLimits } from '../support/values.js';
-import { accept, accepted, b, elect, handed, messages, Node, promise, proposed, protocol, value, word, words } from './support.js';
+import {
+  accept,
+  accepted,
+  b,
+  elect,
+  handed,
+  messages,
+  Node,
+  promise,
+  proposed,
+  protocol,
+  value,
+  word,
+  words,
+} from './support.js';
 
 describe('a restart', () => {
   it('finds its promise, its votes with gaps, and W as the hint says', () => {
@@ -71,7 +85,13 @@ describe('a restart', () => {
 
   it('takes no answer to another load, and halts on one that is not what is chosen', () => {
     const node = new Node('n1', { limits: { tailEntries: 1 } });
-    node.get('n2', accept(b(1, 2), [1, 2, 3].map((slot) => value(slot, b(1, 2), `v${slot}`))));
+    node.get(
+      'n2',
+      accept(
+        b(1, 2),
+        [1, 2, 3].map((slot) => value(slot, b(1, 2), `v${slot}`)),
+      ),
+    );
     node.get('n2', accept(b(1, 2), [value(4, b(1, 2), 'v4')], 3));
     node.sync();
     const again = node.restart();
@@ -84,7 +104,13 @@ describe('a restart', () => {
 
   it('serves others from storage what it no longer holds, and nothing above W', () => {
     const node = new Node('n1', { limits: { tailEntries: 1 } });
-    node.get('n2', accept(b(1, 2), [1, 2, 3, 4].map((slot) => value(slot, b(1, 2), `v${slot}`))));
+    node.get(
+      'n2',
+      accept(
+        b(1, 2),
+        [1, 2, 3, 4].map((slot) => value(slot, b(1, 2), `v${slot}`)),
+      ),
+    );
     node.get('n2', accept(b(1, 2), [value(5, b(1, 2), 'v5')], 4));
     node.sync();
     const again = node.restart();
@@ -101,7 +127,9 @@ describe('a restart', () => {
     expect(messages(served, 'catchUpReply', 'n3')).toEqual([{ kind: 'catchUpReply', number: 2, chosen: 4, entries }]);
     const beyond = [2, 3, 4, 5].map((slot) => value(slot, b(1, 2), `v${slot}`));
     expect(again.step({ kind: 'loaded', now: 0, id: ask(3).id, entries: beyond })).toEqual([]);
-    expect(messages(again.get('n3', { kind: 'catchUp', number: 4, from: 4 }), 'catchUpReply')[0]?.entries).toHaveLength(1);
+    expect(messages(again.get('n3', { kind: 'catchUp', number: 4, from: 4 }), 'catchUpReply')[0]?.entries).toHaveLength(
+      1,
+    );
     expect(messages(again.get('n3', { kind: 'catchUp', number: 5, from: 9 }), 'catchUpReply')[0]?.entries).toEqual([]);
   });
 
@@ -157,7 +185,8 @@ class Net {
     if (id === this.victim && this.crashes === 0 && node.state.seq >= this.crashAt && node.durable < node.state.seq) {
       // It crashes with this persist lost; what rested on it never left.
       for (const each of node.all.slice(from)) {
-        if (each.kind === 'send' && each.after === 0) this.queue.push({ from: id, to: each.to, message: each.message as never });
+        if (each.kind === 'send' && each.after === 0)
+          this.queue.push({ from: id, to: each.to, message: each.message as never });
       }
       this.crashes++;
       this.nodes.set(id, node.restart());
@@ -214,7 +243,10 @@ function checkDisks(net: Net, node: Node, persists: readonly core.Persist[]): vo
     for (const entry of tail) {
       if (entry.index > (hard?.commit ?? 0)) continue;
       expect([node.id, persist.seq, entry.index, word(entry)]).toEqual([
-        node.id, persist.seq, entry.index, net.committed.get(entry.index),
+        node.id,
+        persist.seq,
+        entry.index,
+        net.committed.get(entry.index),
       ]);
     }
     for (const entry of tail) expect(entry.term).toBeLessThanOrEqual(Math.max(hard?.term ?? 0, entry.term));
@@ -228,14 +260,28 @@ describe('a crash at any persist', () => {
   quiet.script();
 
   it('has a script worth its name: everything chosen, a foreign value put, two leaders', () => {
-    expect([...quiet.committed.values()].filter((text) => text !== '-').sort()).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g']);
+    expect([...quiet.committed.values()].filter((text) => text !== '-').sort()).toEqual([
+      'a',
+      'b',
+      'c',
+      'd',
+      'e',
+      'f',
+      'g',
+    ]);
     const overwritten = [...quiet.nodes.values()].some(({ persists }) => {
       const seen = new Map<number, string>();
-      return persists.some(({ ops }) => ops.some((op) => op.kind === 'put' && op.entries.some((entry) => {
-        const known = seen.get(entry.index);
-        seen.set(entry.index, word(entry));
-        return known !== undefined && known !== word(entry);
-      })));
+      return persists.some(({ ops }) =>
+        ops.some(
+          (op) =>
+            op.kind === 'put' &&
+            op.entries.some((entry) => {
+              const known = seen.get(entry.index);
+              seen.set(entry.index, word(entry));
+              return known !== undefined && known !== word(entry);
+            }),
+        ),
+      );
     });
     expect(overwritten).toBe(true);
   });

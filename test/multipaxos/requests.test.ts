@@ -88,14 +88,30 @@ describe('at a follower', () => {
   });
 
   it.each([
-    ['refused', (node: Node, number: number) => node.get('n1', { kind: 'refused', number, reason: 'busy', leader: 'n1' }), 'busy'],
-    ['another leader', (node: Node) => node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), chosen: 0, round: 0 }), 'leaderChanged'],
-    ['the same leader anew', (node: Node) => node.get('n1', { kind: 'heartbeat', ballot: b(2, 1), chosen: 0, round: 0 }), 'leaderChanged'],
+    [
+      'refused',
+      (node: Node, number: number) => node.get('n1', { kind: 'refused', number, reason: 'busy', leader: 'n1' }),
+      'busy',
+    ],
+    [
+      'another leader',
+      (node: Node) => node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), chosen: 0, round: 0 }),
+      'leaderChanged',
+    ],
+    [
+      'the same leader anew',
+      (node: Node) => node.get('n1', { kind: 'heartbeat', ballot: b(2, 1), chosen: 0, round: 0 }),
+      'leaderChanged',
+    ],
     ['campaigning itself', (node: Node) => node.campaign(), 'leaderChanged'],
     ['cancelled', (node: Node) => node.step({ kind: 'cancel', now: node.now, requests: [a] }), 'cancelled'],
     ['its deadline', (node: Node) => node.tick(500), 'deadline'],
     ['stopped', (node: Node) => node.step({ kind: 'stop', now: node.now }), 'stopped'],
-    ['a failed storage', (node: Node) => node.step({ kind: 'storageFailed', now: node.now, reason: 'EIO' }), 'storageFailed'],
+    [
+      'a failed storage',
+      (node: Node) => node.step({ kind: 'storageFailed', now: node.now, reason: 'EIO' }),
+      'storageFailed',
+    ],
   ] as const)('unknown, once it has left: %s', (_, end, reason) => {
     const node = follower();
     const number = forwardOf(node.propose(['a'], 500));
@@ -107,11 +123,15 @@ describe('at a follower', () => {
 
   it.each([
     ['nobody leads', () => new Node('n2').propose(['a']), 'noLeader'],
-    ['a candidate', () => {
-      const node = new Node('n2');
-      node.campaign();
-      return node.propose(['a']);
-    }, 'noLeader'],
+    [
+      'a candidate',
+      () => {
+        const node = new Node('n2');
+        node.campaign();
+        return node.propose(['a']);
+      },
+      'noLeader',
+    ],
     ['too late', () => follower().propose(['a'], 0), 'deadline'],
   ] as const)('none, when it never left: %s', (_, ask, reason) => {
     expect(resolves(ask())).toEqual([`${a} none ${reason}`]);

@@ -121,7 +121,10 @@ describe('R5: a ballot is durable before its Prepare leaves, and never used agai
   it('waits for the disk', () => {
     const node = new Node('n1');
     const prepares = sends(node.campaign(), 'prepare');
-    expect(prepares.map(({ to, after }) => [to, after])).toEqual([['n2', 1], ['n3', 1]]);
+    expect(prepares.map(({ to, after }) => [to, after])).toEqual([
+      ['n2', 1],
+      ['n3', 1],
+    ]);
   });
 
   it('after a restart campaigns above', () => {
@@ -266,7 +269,13 @@ describe('R9: nothing is proposed beyond W + α', () => {
 
   it('an acceptor does not vote further ahead than its own W allows', () => {
     const node = new Node('n1', { alpha: 2 });
-    const out = node.get('n2', accept(b(1, 2), [2, 3, 4].map((slot) => value(slot, b(1, 2), `v${slot}`))));
+    const out = node.get(
+      'n2',
+      accept(
+        b(1, 2),
+        [2, 3, 4].map((slot) => value(slot, b(1, 2), `v${slot}`)),
+      ),
+    );
     expect(messages(out, 'accepted')[0]).toEqual(accepted(b(1, 2), 2, 2));
     expect(lastVote(node.state.window)).toBe(2);
   });
@@ -337,7 +346,10 @@ describe('R12: W from a leader covers a slot only if the own vote there is of th
   it('remembers what it was told for votes that come later', () => {
     const node = new Node('n1');
     node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), chosen: 2, round: 0 });
-    const out = node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x'), value(2, b(1, 2), 'y'), value(3, b(1, 2), 'z')]));
+    const out = node.get(
+      'n2',
+      accept(b(1, 2), [value(1, b(1, 2), 'x'), value(2, b(1, 2), 'y'), value(3, b(1, 2), 'z')]),
+    );
     expect(handed(out)).toEqual(['1:x', '2:y']);
   });
 });
@@ -351,7 +363,9 @@ describe('R13: a leader that learns of a chosen value not its own steps down at 
     const number = question?.number ?? 0;
     const rest = node.get('n2', { kind: 'catchUpReply', number, chosen: 2, entries });
     // Whatever leaves from now on, W is not said under the ballot that did not choose it.
-    expect(rest.some((each) => each.kind === 'send' && 'chosen' in each.message && each.message.chosen > 1)).toBe(false);
+    expect(rest.some((each) => each.kind === 'send' && 'chosen' in each.message && each.message.chosen > 1)).toBe(
+      false,
+    );
     return node;
   }
 

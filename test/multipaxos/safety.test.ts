@@ -141,106 +141,277 @@ const beat = { kind: 'heartbeatReply', ballot: b1, round: 0, chosen: 0, durable:
 
 /** What is broken, and by what. Everything before the last word of a story is in order. */
 const stories: readonly (readonly [rule: string, what: string, tell: () => unknown])[] = [
-  ['X1', 'a slot is said to be chosen that only one has voted for', () =>
-    new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).writes(1, b1, [x(b1)]).says(1, {
-      kind: 'heartbeat', ballot: b1, chosen: 1, round: 0,
-    })],
-  ['X1', 'a Nack says too much', () =>
-    new Story().says(1, { kind: 'nack', ballot: b1, promised: b2, chosen: 1 })],
+  [
+    'X1',
+    'a slot is said to be chosen that only one has voted for',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(1, b1, [x(b1)])
+        .says(1, {
+          kind: 'heartbeat',
+          ballot: b1,
+          chosen: 1,
+          round: 0,
+        }),
+  ],
+  ['X1', 'a Nack says too much', () => new Story().says(1, { kind: 'nack', ballot: b1, promised: b2, chosen: 1 })],
   ['X1', 'a replica takes a vote for chosen', () => new Story().step(new Node('n1').state, told(x(b2), 1).state)],
-  ['X1', 'a replica learns another value', () =>
-    new Story().chooses(b2, 2, 3, y(b2)).step(new Node('n1').state, told(x(b2), 1).state)],
+  [
+    'X1',
+    'a replica learns another value',
+    () => new Story().chooses(b2, 2, 3, y(b2)).step(new Node('n1').state, told(x(b2), 1).state),
+  ],
   ['X1', 'a W is on disk above what is chosen', () => new Story().writes(1, b1, [], 1)],
-  ['X1', 'a disk holds another value below its W', () =>
-    new Story().chooses(b1, 1, 2, x(b1)).writes(3, b1, [y(b1)], 1)],
-  ['X1', 'another value is taught', () =>
-    new Story().chooses(b1, 1, 2, x(b1)).says(1, { kind: 'catchUpReply', number: 1, chosen: 1, entries: [y(b1)] })],
-  ['X1', 'a leader calls chosen what is not what it proposed there (R13)', () =>
-    new Story()
-      .phase1(b1, 1, [2]).proposes(1, x(b1)) // nobody votes for it
-      .phase1(b2, 2, [3]).proposes(2, y(b2)).writes(2, b2, [y(b2)]).writes(3, b2, [y(b2)])
-      .says(1, { kind: 'commit', ballot: b1, chosen: 1 })],
-  ['X2', 'a ballot is prepared by two', () =>
-    new Story().phase1(b1, 1, []).writes(2, b1).says(2, { kind: 'prepare', ballot: b1, from: 1 })],
-  ['X2', 'a ballot is taken up again', () => {
-    const node = new Node('n1');
-    const before = node.state;
-    node.campaign();
-    return new Story().phase1(b1, 1, []).step(before, node.state);
-  }],
-  ['X2', 'an Accept holds what another ballot proposed', () =>
-    new Story().phase1(b2, 2, [1]).says(2, { kind: 'accept', ballot: b2, chosen: 0, entries: [x(b1)] })],
+  [
+    'X1',
+    'a disk holds another value below its W',
+    () => new Story().chooses(b1, 1, 2, x(b1)).writes(3, b1, [y(b1)], 1),
+  ],
+  [
+    'X1',
+    'another value is taught',
+    () =>
+      new Story().chooses(b1, 1, 2, x(b1)).says(1, { kind: 'catchUpReply', number: 1, chosen: 1, entries: [y(b1)] }),
+  ],
+  [
+    'X1',
+    'a leader calls chosen what is not what it proposed there (R13)',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1)) // nobody votes for it
+        .phase1(b2, 2, [3])
+        .proposes(2, y(b2))
+        .writes(2, b2, [y(b2)])
+        .writes(3, b2, [y(b2)])
+        .says(1, { kind: 'commit', ballot: b1, chosen: 1 }),
+  ],
+  [
+    'X2',
+    'a ballot is prepared by two',
+    () => new Story().phase1(b1, 1, []).writes(2, b1).says(2, { kind: 'prepare', ballot: b1, from: 1 }),
+  ],
+  [
+    'X2',
+    'a ballot is taken up again',
+    () => {
+      const node = new Node('n1');
+      const before = node.state;
+      node.campaign();
+      return new Story().phase1(b1, 1, []).step(before, node.state);
+    },
+  ],
+  [
+    'X2',
+    'an Accept holds what another ballot proposed',
+    () => new Story().phase1(b2, 2, [1]).says(2, { kind: 'accept', ballot: b2, chosen: 0, entries: [x(b1)] }),
+  ],
   ['X3', 'a promise is lowered on disk', () => new Story().writes(1, b2).writes(1, b1)],
   ['X3', 'a promise is forgotten at a start', () => new Story().writes(1, b2).step(null, new Node('n1').state)],
-  ['X3', 'a vote is forgotten at a start', () => {
-    const node = new Node('n1');
-    node.get('n2', { kind: 'heartbeat', ballot: b2, chosen: 0, round: 0 }); // the promise alone comes back
-    return new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).writes(1, b1, [x(b1)]).step(null, node.state);
-  }],
-  ['X3', 'a vote is gone from a disk', () =>
-    new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).writes(1, b1, [x(b1)]).loses(1, 1).writes(1, b2)],
-  ['X3', 'a vote is on disk above the promise', () =>
-    new Story().phase1(b2, 2, [3]).proposes(2, x(b2)).writes(1, b1, [x(b2)])],
-  ['X3', 'a lower ballot is answered than is promised', () => {
-    const { state } = told(x(b2), 0);
-    const send = { kind: 'send', to: 'n3', message: beat, after: 0, lane: 'control' } as const;
-    return new Story().step(state, state, [send]);
-  }],
-  ['X4', 'two values are proposed in one ballot', () =>
-    new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).proposes(1, y(b1))],
-  ['X4', 'somebody votes for another value than was proposed', () =>
-    new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).writes(2, b1, [y(b1)])],
-  ['X4', 'somebody has accepted what nobody proposed', () =>
-    new Story().writes(2, b1).says(2, { kind: 'accepted', ballot: b1, from: 1, to: 1, chosen: 0 })],
-  ['X5', 'a value is proposed before a majority has promised', () =>
-    new Story().phase1(b1, 1, []).proposes(1, x(b1))],
-  ['X5', 'a chosen value is not proposed again', () =>
-    new Story().chooses(b1, 1, 2, x(b1)).phase1(b2, 2, [3]).proposes(2, y(b2))],
-  ['X5', 'a value that may still be chosen is not proposed again', () =>
-    new Story(5).phase1(b1, 1, [2, 3]).proposes(1, x(b1)).writes(1, b1, [x(b1)]).writes(2, b1, [x(b1)])
-      .phase1(b2, 2, [1, 4]).proposes(2, y(b2))],
-  ['X5', 'not the vote of the highest ballot is proposed again', () =>
-    new Story()
-      .phase1(b1, 1, [2]).proposes(1, x(b1)).writes(1, b1, [x(b1)])
-      .phase1(b2, 2, [3]).proposes(2, y(b2)).writes(2, b2, [y(b2)]).writes(3, b2, [y(b2)])
-      .phase1(b3, 3, [1, 2]).proposes(3, x(b3))],
-  ['X5', 'a promise leaves a vote out', () =>
-    new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).writes(1, b1, [x(b1)]).writes(1, b2).says(1, {
-      ...page, ballot: b2,
-    })],
-  ['X5', 'a promise leaves out the votes above its page', () =>
-    new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).proposes(1, y(b1, 2))
-      .writes(1, b1, [x(b1), y(b1, 2)]).writes(1, b2).says(1, { ...page, ballot: b2, votes: [x(b1)] })],
-  ['X6', 'a vote is durable below a promise that was', () =>
-    new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).writes(2, b2).writes(2, b2, [x(b1)])],
-  ['X6', 'a vote replaces a later one', () =>
-    new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).phase1(b2, 2, [3]).proposes(2, y(b2))
-      .writes(2, b2, [y(b2)]).writes(2, b2, [x(b1)])],
-  ['X7', 'a slot is left out when handing over', () => {
-    const entries = [x(b2), y(b2, 2)];
-    const story = new Story().phase1(b2, 2, [3]).proposes(2, x(b2)).proposes(2, y(b2, 2));
-    for (const at of [2, 3]) story.writes(at, b2, entries);
-    const before = told(x(b2), 0);
-    const after = told(x(b2), 0);
-    after.get('n2', { kind: 'accept', ballot: b2, chosen: 2, entries: [y(b2, 2)] });
-    return story.step(before.state, after.state, [{ kind: 'commit', entries: [y(b2, 2)] }]);
-  }],
-  ['X8', 'a no-op takes the place of a value that may be chosen', () =>
-    new Story().chooses(b1, 1, 2, x(b1)).phase1(b2, 2, [3]).proposes(2, noop(1, b2))],
-  ['X9', 'a Prepare leaves before its own promise is durable', () =>
-    new Story().says(1, { kind: 'prepare', ballot: b1, from: 1 })],
-  ['X9', 'a promise leaves before it is durable', () =>
-    new Story().phase1(b1, 1, []).says(2, { ...page, ballot: b1 })],
-  ['X9', 'a vote is reported before it is durable', () =>
-    new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).writes(2, b2).says(2, { ...page, ballot: b2, votes: [x(b1)] })],
-  ['X9', 'a vote is acknowledged before it is durable', () =>
-    new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).says(2, {
-      kind: 'accepted', ballot: b1, from: 1, to: 1, chosen: 0,
-    })],
-  ['X9', 'a heartbeat leaves before the ballot is durable', () =>
-    new Story().says(1, { kind: 'heartbeat', ballot: b1, chosen: 0, round: 0 })],
-  ['X9', 'a chosen slot is called durable where it is not', () =>
-    new Story().chooses(b1, 1, 2, x(b1)).writes(3, b1).says(3, { ...beat, chosen: 1, durable: 1 })],
+  [
+    'X3',
+    'a vote is forgotten at a start',
+    () => {
+      const node = new Node('n1');
+      node.get('n2', { kind: 'heartbeat', ballot: b2, chosen: 0, round: 0 }); // the promise alone comes back
+      return new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(1, b1, [x(b1)])
+        .step(null, node.state);
+    },
+  ],
+  [
+    'X3',
+    'a vote is gone from a disk',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(1, b1, [x(b1)])
+        .loses(1, 1)
+        .writes(1, b2),
+  ],
+  [
+    'X3',
+    'a vote is on disk above the promise',
+    () =>
+      new Story()
+        .phase1(b2, 2, [3])
+        .proposes(2, x(b2))
+        .writes(1, b1, [x(b2)]),
+  ],
+  [
+    'X3',
+    'a lower ballot is answered than is promised',
+    () => {
+      const { state } = told(x(b2), 0);
+      const send = { kind: 'send', to: 'n3', message: beat, after: 0, lane: 'control' } as const;
+      return new Story().step(state, state, [send]);
+    },
+  ],
+  [
+    'X4',
+    'two values are proposed in one ballot',
+    () => new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).proposes(1, y(b1)),
+  ],
+  [
+    'X4',
+    'somebody votes for another value than was proposed',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(2, b1, [y(b1)]),
+  ],
+  [
+    'X4',
+    'somebody has accepted what nobody proposed',
+    () => new Story().writes(2, b1).says(2, { kind: 'accepted', ballot: b1, from: 1, to: 1, chosen: 0 }),
+  ],
+  ['X5', 'a value is proposed before a majority has promised', () => new Story().phase1(b1, 1, []).proposes(1, x(b1))],
+  [
+    'X5',
+    'a chosen value is not proposed again',
+    () => new Story().chooses(b1, 1, 2, x(b1)).phase1(b2, 2, [3]).proposes(2, y(b2)),
+  ],
+  [
+    'X5',
+    'a value that may still be chosen is not proposed again',
+    () =>
+      new Story(5)
+        .phase1(b1, 1, [2, 3])
+        .proposes(1, x(b1))
+        .writes(1, b1, [x(b1)])
+        .writes(2, b1, [x(b1)])
+        .phase1(b2, 2, [1, 4])
+        .proposes(2, y(b2)),
+  ],
+  [
+    'X5',
+    'not the vote of the highest ballot is proposed again',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(1, b1, [x(b1)])
+        .phase1(b2, 2, [3])
+        .proposes(2, y(b2))
+        .writes(2, b2, [y(b2)])
+        .writes(3, b2, [y(b2)])
+        .phase1(b3, 3, [1, 2])
+        .proposes(3, x(b3)),
+  ],
+  [
+    'X5',
+    'a promise leaves a vote out',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(1, b1, [x(b1)])
+        .writes(1, b2)
+        .says(1, {
+          ...page,
+          ballot: b2,
+        }),
+  ],
+  [
+    'X5',
+    'a promise leaves out the votes above its page',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .proposes(1, y(b1, 2))
+        .writes(1, b1, [x(b1), y(b1, 2)])
+        .writes(1, b2)
+        .says(1, { ...page, ballot: b2, votes: [x(b1)] }),
+  ],
+  [
+    'X6',
+    'a vote is durable below a promise that was',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(2, b2)
+        .writes(2, b2, [x(b1)]),
+  ],
+  [
+    'X6',
+    'a vote replaces a later one',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .phase1(b2, 2, [3])
+        .proposes(2, y(b2))
+        .writes(2, b2, [y(b2)])
+        .writes(2, b2, [x(b1)]),
+  ],
+  [
+    'X7',
+    'a slot is left out when handing over',
+    () => {
+      const entries = [x(b2), y(b2, 2)];
+      const story = new Story().phase1(b2, 2, [3]).proposes(2, x(b2)).proposes(2, y(b2, 2));
+      for (const at of [2, 3]) story.writes(at, b2, entries);
+      const before = told(x(b2), 0);
+      const after = told(x(b2), 0);
+      after.get('n2', { kind: 'accept', ballot: b2, chosen: 2, entries: [y(b2, 2)] });
+      return story.step(before.state, after.state, [{ kind: 'commit', entries: [y(b2, 2)] }]);
+    },
+  ],
+  [
+    'X8',
+    'a no-op takes the place of a value that may be chosen',
+    () => new Story().chooses(b1, 1, 2, x(b1)).phase1(b2, 2, [3]).proposes(2, noop(1, b2)),
+  ],
+  [
+    'X9',
+    'a Prepare leaves before its own promise is durable',
+    () => new Story().says(1, { kind: 'prepare', ballot: b1, from: 1 }),
+  ],
+  ['X9', 'a promise leaves before it is durable', () => new Story().phase1(b1, 1, []).says(2, { ...page, ballot: b1 })],
+  [
+    'X9',
+    'a vote is reported before it is durable',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(2, b2)
+        .says(2, { ...page, ballot: b2, votes: [x(b1)] }),
+  ],
+  [
+    'X9',
+    'a vote is acknowledged before it is durable',
+    () =>
+      new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).says(2, {
+        kind: 'accepted',
+        ballot: b1,
+        from: 1,
+        to: 1,
+        chosen: 0,
+      }),
+  ],
+  [
+    'X9',
+    'a heartbeat leaves before the ballot is durable',
+    () => new Story().says(1, { kind: 'heartbeat', ballot: b1, chosen: 0, round: 0 }),
+  ],
+  [
+    'X9',
+    'a chosen slot is called durable where it is not',
+    () =>
+      new Story()
+        .chooses(b1, 1, 2, x(b1))
+        .writes(3, b1)
+        .says(3, { ...beat, chosen: 1, durable: 1 }),
+  ],
 ];
 
 describe('a story in which a rule is broken', () => {
@@ -263,20 +434,48 @@ describe('a story in which a rule is broken', () => {
 
 describe('a story in which all is right', () => {
   it.each([
-    ['a chosen value is proposed again', () =>
-      new Story().chooses(b1, 1, 2, x(b1)).phase1(b2, 2, [3]).proposes(2, x(b2))],
-    ['another value is proposed where those who promised have no vote', () =>
-      new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).writes(1, b1, [x(b1)]).phase1(b2, 2, [3]).proposes(2, y(b2))],
-    ['the vote of the highest ballot is proposed again', () =>
-      new Story()
-        .phase1(b1, 1, [2]).proposes(1, x(b1)).writes(1, b1, [x(b1)])
-        .phase1(b2, 2, [3]).proposes(2, y(b2)).writes(2, b2, [y(b2)])
-        .phase1(b3, 3, [1, 2]).proposes(3, y(b3))],
-    ['an old leader proposes what it may, too late to be chosen', () =>
-      new Story().phase1(b1, 1, [2]).phase1(b2, 2, [3]).proposes(2, y(b2)).proposes(1, x(b1))],
-    ['a vote is acknowledged that a later ballot has replaced on the same disk', () =>
-      new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).phase1(b2, 2, [3]).proposes(2, y(b2))
-        .writes(2, b2, [y(b2)]).says(2, { kind: 'accepted', ballot: b1, from: 1, to: 1, chosen: 0 })],
+    [
+      'a chosen value is proposed again',
+      () => new Story().chooses(b1, 1, 2, x(b1)).phase1(b2, 2, [3]).proposes(2, x(b2)),
+    ],
+    [
+      'another value is proposed where those who promised have no vote',
+      () =>
+        new Story()
+          .phase1(b1, 1, [2])
+          .proposes(1, x(b1))
+          .writes(1, b1, [x(b1)])
+          .phase1(b2, 2, [3])
+          .proposes(2, y(b2)),
+    ],
+    [
+      'the vote of the highest ballot is proposed again',
+      () =>
+        new Story()
+          .phase1(b1, 1, [2])
+          .proposes(1, x(b1))
+          .writes(1, b1, [x(b1)])
+          .phase1(b2, 2, [3])
+          .proposes(2, y(b2))
+          .writes(2, b2, [y(b2)])
+          .phase1(b3, 3, [1, 2])
+          .proposes(3, y(b3)),
+    ],
+    [
+      'an old leader proposes what it may, too late to be chosen',
+      () => new Story().phase1(b1, 1, [2]).phase1(b2, 2, [3]).proposes(2, y(b2)).proposes(1, x(b1)),
+    ],
+    [
+      'a vote is acknowledged that a later ballot has replaced on the same disk',
+      () =>
+        new Story()
+          .phase1(b1, 1, [2])
+          .proposes(1, x(b1))
+          .phase1(b2, 2, [3])
+          .proposes(2, y(b2))
+          .writes(2, b2, [y(b2)])
+          .says(2, { kind: 'accepted', ballot: b1, from: 1, to: 1, chosen: 0 }),
+    ],
   ])('%s', (_what, tell) => {
     expect(() => tell()).not.toThrow();
   });

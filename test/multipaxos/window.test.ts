@@ -11,7 +11,14 @@ import { value } from './support.js';
 const SPAN = 40;
 
 const op = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ from: fc.integer({ min: 1, max: SPAN }), length: fc.integer({ min: 1, max: 9 }), ballot: fc.integer({ min: 1, max: 3 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      from: fc.integer({ min: 1, max: SPAN }),
+      length: fc.integer({ min: 1, max: 9 }),
+      ballot: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ above: fc.integer({ min: 0, max: SPAN }) }) },
 );
 
@@ -58,26 +65,33 @@ function checkQueries(window: windows.Window, model: ReadonlyMap<number, Entry>,
 
 it('holds the latest vote of every slot above W, whatever is overwritten', () => {
   fc.assert(
-    fc.property(fc.array(op, { maxLength: 25 }), fc.integer({ min: 1, max: SPAN }), fc.nat(600), (ops, from, maxBytes) => {
-      let window = windows.emptyWindow;
-      const model = new Map<number, Entry>();
-      for (const each of ops) {
-        const [older, contents] = [window, JSON.stringify(window)];
-        if ('above' in each) {
-          window = windows.above(window, each.above);
-          for (const slot of model.keys()) if (slot <= each.above) model.delete(slot);
-        } else {
-          const { length, ballot } = each;
-          const entries = Array.from({ length }, (_, at) => value(each.from + at, ballot, `${each.from + at}@${ballot}`));
-          window = windows.withVotes(window, entries);
-          for (const entry of entries) model.set(entry.index, entry);
+    fc.property(
+      fc.array(op, { maxLength: 25 }),
+      fc.integer({ min: 1, max: SPAN }),
+      fc.nat(600),
+      (ops, from, maxBytes) => {
+        let window = windows.emptyWindow;
+        const model = new Map<number, Entry>();
+        for (const each of ops) {
+          const [older, contents] = [window, JSON.stringify(window)];
+          if ('above' in each) {
+            window = windows.above(window, each.above);
+            for (const slot of model.keys()) if (slot <= each.above) model.delete(slot);
+          } else {
+            const { length, ballot } = each;
+            const entries = Array.from({ length }, (_, at) =>
+              value(each.from + at, ballot, `${each.from + at}@${ballot}`),
+            );
+            window = windows.withVotes(window, entries);
+            for (const entry of entries) model.set(entry.index, entry);
+          }
+          deepFreeze(window);
+          expect(JSON.stringify(older)).toBe(contents);
+          check(window, model);
         }
-        deepFreeze(window);
-        expect(JSON.stringify(older)).toBe(contents);
-        check(window, model);
-      }
-      checkQueries(window, model, from, maxBytes);
-    }),
+        checkQueries(window, model, from, maxBytes);
+      },
+    ),
     { numRuns: 300 },
   );
 });

@@ -176,11 +176,7 @@ export const requests: readonly Mutant[] = [
     breaks: 'leadership',
     witness: { kind: 'scenario', file: 'raft-leadership-claim' },
     edits: [
-      edit(
-        DRIVER,
-        "next.role === 'leader' && next.fence > 0 && next.applied >= next.fence",
-        "next.role === 'leader'",
-      ),
+      edit(DRIVER, "next.role === 'leader' && next.fence > 0 && next.applied >= next.fence", "next.role === 'leader'"),
     ],
   },
   {

@@ -33,34 +33,42 @@ describe('the list', () => {
 });
 
 describe('the gate', () => {
-  it('every mutant dies by its witness, which finds nothing on the source as it stands', async () => {
-    expect(problems(await gate(mutants))).toEqual([]);
-  }, 5 * MINUTES);
+  it(
+    'every mutant dies by its witness, which finds nothing on the source as it stands',
+    async () => {
+      expect(problems(await gate(mutants))).toEqual([]);
+    },
+    5 * MINUTES,
+  );
 
-  it('sees a survivor, a patch that does not fit, one that fits twice, and a witness that proves nothing', async () => {
-    const witness = { kind: 'scenario', file: 'raft-fig8-prev-term-commit' } as const;
-    const about = 'Shows that the gate can fail.';
-    const mutant = (name: string, from: string, to: string, rest: Partial<Mutant> = { witness }): Mutant => {
-      return { name, about, breaks: '', edits: [edit('raft/election.ts', from, to)], ...rest };
-    };
-    const none = { equivalent: 'It changes a comment.' };
-    const planted = [
-      mutant('survivor', '§5.4.1: whether a log', '§5.4.1: if a log'),
-      mutant('gone', 'this text stands nowhere', ''),
-      mutant('twice', 'draft.state', 'draft'),
-      mutant('broken', 'export function campaign(', 'export function campaign('),
-      mutant('accident', 'draft.becomeCandidate();', 'draft.becomeKing();'),
-      mutant('unargued', '§5.4.1: whether a log', '§5.4.1: if a log', {}),
-      mutant('argued', '§5.4.1: whether a log', '§5.4.1: if a log', none),
-    ];
-    expect(problems(await gate(planted)).map((line) => line.slice(0, 40))).toEqual([
-      'survivor: it survives its witness',
-      'gone: its patch of src/raft/election.ts ',
-      'twice: its patch of src/raft/election.ts',
-      'broken: its patch of src/raft/election.t',
-      'accident: its witness ends by an acciden',
-      'unargued: it has neither a witness nor a',
-    ]);
-    expect(misfit(planted[2] as Mutant)).toMatch(/fits \d\d? times/);
-  }, 5 * MINUTES);
+  it(
+    'sees a survivor, a patch that does not fit, one that fits twice, and a witness that proves nothing',
+    async () => {
+      const witness = { kind: 'scenario', file: 'raft-fig8-prev-term-commit' } as const;
+      const about = 'Shows that the gate can fail.';
+      const mutant = (name: string, from: string, to: string, rest: Partial<Mutant> = { witness }): Mutant => {
+        return { name, about, breaks: '', edits: [edit('raft/election.ts', from, to)], ...rest };
+      };
+      const none = { equivalent: 'It changes a comment.' };
+      const planted = [
+        mutant('survivor', '§5.4.1: whether a log', '§5.4.1: if a log'),
+        mutant('gone', 'this text stands nowhere', ''),
+        mutant('twice', 'draft.state', 'draft'),
+        mutant('broken', 'export function campaign(', 'export function campaign('),
+        mutant('accident', 'draft.becomeCandidate();', 'draft.becomeKing();'),
+        mutant('unargued', '§5.4.1: whether a log', '§5.4.1: if a log', {}),
+        mutant('argued', '§5.4.1: whether a log', '§5.4.1: if a log', none),
+      ];
+      expect(problems(await gate(planted)).map((line) => line.slice(0, 40))).toEqual([
+        'survivor: it survives its witness',
+        'gone: its patch of src/raft/election.ts ',
+        'twice: its patch of src/raft/election.ts',
+        'broken: its patch of src/raft/election.t',
+        'accident: its witness ends by an acciden',
+        'unargued: it has neither a witness nor a',
+      ]);
+      expect(misfit(planted[2] as Mutant)).toMatch(/fits \d\d? times/);
+    },
+    5 * MINUTES,
+  );
 });

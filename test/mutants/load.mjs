@@ -14,8 +14,13 @@ import ts from 'typescript';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const fromNode = createRequire(import.meta.url);
 /** The package by its own name, without a build. */
-const NAMES = { quorate: 'index.ts', 'quorate/node': 'node.ts', 'quorate/raft': 'raft/index.ts',
-  'quorate/multipaxos': 'multipaxos/index.ts', 'quorate/testing': 'testing/index.ts' };
+const NAMES = {
+  quorate: 'index.ts',
+  'quorate/node': 'node.ts',
+  'quorate/raft': 'raft/index.ts',
+  'quorate/multipaxos': 'multipaxos/index.ts',
+  'quorate/testing': 'testing/index.ts',
+};
 const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS, esModuleInterop: true };
 
 /** Files as they stand, each as a function that runs it. */

@@ -24,4 +24,7 @@ async function main(json: boolean, names = '.*'): Promise<void> {
 }
 
 const given = process.argv.slice(3);
-void main(given.includes('--json'), given.find((each) => each !== '--json'));
+void main(
+  given.includes('--json'),
+  given.find((each) => each !== '--json'),
+);

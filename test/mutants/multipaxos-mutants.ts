@@ -259,9 +259,7 @@ export const proposers: readonly Mutant[] = [
     about: 'A candidate does not count its own votes among those reported.',
     breaks: 'X1, X5',
     witness: { kind: 'scenario', file: 'multipaxos-gap-noop' },
-    edits: [
-      edit(ELECTION, 'for (const vote of page(state.window, 0, Infinity)[0]) take(vote, state.self.id);', ''),
-    ],
+    edits: [edit(ELECTION, 'for (const vote of page(state.window, 0, Infinity)[0]) take(vote, state.self.id);', '')],
   },
   {
     name: 'p10',
@@ -345,11 +343,7 @@ export const proposers: readonly Mutant[] = [
     breaks: 'X1, X5',
     witness: { kind: 'scenario', file: 'multipaxos-read-above-carried' },
     edits: [
-      edit(
-        ELECTION,
-        'const fence = (carried[carried.length - 1]?.index ?? floor) + 1;',
-        'const fence = floor + 1;',
-      ),
+      edit(ELECTION, 'const fence = (carried[carried.length - 1]?.index ?? floor) + 1;', 'const fence = floor + 1;'),
     ],
   },
   {
@@ -392,11 +386,7 @@ export const learners: readonly Mutant[] = [
     breaks: 'X1',
     witness: { kind: 'scenario', file: 'multipaxos-ack-beyond-gap' },
     edits: [
-      edit(
-        PROGRESS,
-        'if (from <= p.match + 1) return matched(p, to, durable);',
-        'return matched(p, to, durable);',
-      ),
+      edit(PROGRESS, 'if (from <= p.match + 1) return matched(p, to, durable);', 'return matched(p, to, durable);'),
     ],
   },
   {

@@ -6,9 +6,4 @@ import { multipaxosMutants } from './multipaxos-mutants.js';
 import { raftMutants } from './raft-mutants.js';
 import { storageMutants } from './storage-mutants.js';
 
-export const mutants: readonly Mutant[] = [
-  ...raftMutants,
-  ...multipaxosMutants,
-  ...driverMutants,
-  ...storageMutants,
-];
+export const mutants: readonly Mutant[] = [...raftMutants, ...multipaxosMutants, ...driverMutants, ...storageMutants];

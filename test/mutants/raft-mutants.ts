@@ -4,8 +4,7 @@ import { edit, type Mutant } from './mutant.js';
 
 const CODE = {
   granted: "const granted = current && free && state.role.kind === 'follower' && isUpToDate(state, message);",
-  upToDate:
-    'return message.lastTerm > own || (message.lastTerm === own && message.lastIndex >= state.log.last);',
+  upToDate: 'return message.lastTerm > own || (message.lastTerm === own && message.lastIndex >= state.log.last);',
   hard: 'hard: { term, vote, commit } });',
   persistHard: 'this.persistHard({ term, vote, commit });',
   match: `const { match } = message;
@@ -62,11 +61,7 @@ export const elections: readonly Mutant[] = [
     breaks: 'R1, R8',
     witness: { kind: 'scenario', file: 'raft-vote-restart-amnesia' },
     edits: [
-      edit(
-        'raft/step.ts',
-        'const term = hard?.term ?? 0;',
-        'const term = log.runs[log.runs.length - 1]?.term ?? 0;',
-      ),
+      edit('raft/step.ts', 'const term = hard?.term ?? 0;', 'const term = log.runs[log.runs.length - 1]?.term ?? 0;'),
     ],
   },
   {
@@ -199,9 +194,7 @@ export const elections: readonly Mutant[] = [
     name: 'm33',
     about: 'A candidate or leader votes for another that asks in its own term.',
     breaks: 'nothing',
-    edits: [
-      edit(ELECTION, CODE.granted, 'const granted = current && free && isUpToDate(state, message);'),
-    ],
+    edits: [edit(ELECTION, CODE.granted, 'const granted = current && free && isUpToDate(state, message);')],
     equivalent:
       'A candidate or leader of the current term has voted for itself in that term (`becomeCandidate` votes, a leader ' +
       'was a candidate), so `free` asks for a request in its own name; and `step` hears only other members.',
@@ -215,11 +208,7 @@ export const replication: readonly Mutant[] = [
     breaks: 'R3, R15',
     witness: { kind: 'scenario', file: 'raft-fig8-prev-term-commit' },
     edits: [
-      edit(
-        REPLICATION,
-        'if (index <= commit || termAt(log, index) !== term) return;',
-        'if (index <= commit) return;',
-      ),
+      edit(REPLICATION, 'if (index <= commit || termAt(log, index) !== term) return;', 'if (index <= commit) return;'),
     ],
   },
   {
@@ -281,8 +270,8 @@ export const replication: readonly Mutant[] = [
     edits: [
       edit(
         REPLICATION,
-        "import { lastIndexWithTermAtMost, termAt } from",
-        "import { lastIndexWithTermAtMost, slice, termAt } from",
+        'import { lastIndexWithTermAtMost, termAt } from',
+        'import { lastIndexWithTermAtMost, slice, termAt } from',
       ),
       edit(
         REPLICATION,
@@ -341,11 +330,7 @@ export const replication: readonly Mutant[] = [
   const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, session: message.session, match: own };
   draft.send(from, accepted, draft.seqFor(own), 'control');`,
       ),
-      edit(
-        REPLICATION,
-        CODE.match,
-        'const match = Math.min(message.match, draft.state.log.last);',
-      ),
+      edit(REPLICATION, CODE.match, 'const match = Math.min(message.match, draft.state.log.last);'),
     ],
   },
   {
@@ -427,11 +412,7 @@ export const reads: readonly Mutant[] = [
     breaks: 'H1',
     witness: { kind: 'scenario', file: 'raft-pause-leader-read-a' },
     edits: [
-      edit(
-        READS,
-        'confirmRound(role.reads, majorityReached(rounds))',
-        'confirmRound(role.reads, role.reads.round)',
-      ),
+      edit(READS, 'confirmRound(role.reads, majorityReached(rounds))', 'confirmRound(role.reads, role.reads.round)'),
     ],
   },
   {
@@ -480,11 +461,7 @@ export const reads: readonly Mutant[] = [
     breaks: 'H1',
     witness: { kind: 'scenario', file: 'raft-readindex-before-own-term' },
     edits: [
-      edit(
-        READS,
-        'draft.changePeer(peer, { round: message.round });',
-        'draft.changePeer(peer, { round: Infinity });',
-      ),
+      edit(READS, 'draft.changePeer(peer, { round: message.round });', 'draft.changePeer(peer, { round: Infinity });'),
     ],
   },
 ];

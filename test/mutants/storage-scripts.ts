@@ -13,7 +13,10 @@ function put(at: number): readonly StorageOp[] {
 
 /** Whether a promise is kept. */
 async function succeeds(work: Promise<unknown>): Promise<boolean> {
-  return work.then(() => true, () => false);
+  return work.then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Writes the words, one after the other, and gives the disk as it is then. */

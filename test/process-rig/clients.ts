@@ -114,8 +114,16 @@ export class Load {
     const { wrote } = own;
     const least = input.kind === 'stale' ? wrote.place : 0;
     const operation: Operation = {
-      client: own.client, member: member.id, input, output: null, call: performance.now(), return: null,
-      outcome: 'unknown', index: null, logIndex: null, least,
+      client: own.client,
+      member: member.id,
+      input,
+      output: null,
+      call: performance.now(),
+      return: null,
+      outcome: 'unknown',
+      index: null,
+      logIndex: null,
+      least,
     };
     this.operations.push(operation);
     this.underWay.set(key, (this.underWay.get(key) ?? 0) + 1);

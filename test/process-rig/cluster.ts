@@ -95,8 +95,15 @@ export class Cluster implements Listener {
       const directory = join(parent, `data-${id}`);
       mkdirSync(directory, { recursive: true });
       const settings: MemberSettings = {
-        id, members, listen: `${host}:${ports[at]}`, directory, protocol: options.protocol, disk,
-        segmentBytes: options.segmentBytes, readsLie: options.readsLie, ...(options.isSlow ? SLOW : QUICK),
+        id,
+        members,
+        listen: `${host}:${ports[at]}`,
+        directory,
+        protocol: options.protocol,
+        disk,
+        segmentBytes: options.segmentBytes,
+        readsLie: options.readsLie,
+        ...(options.isSlow ? SLOW : QUICK),
       };
       this.members.push(new MemberProcess(settings, options.programs.member, this.reaper, this));
     }

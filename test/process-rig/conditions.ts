@@ -20,7 +20,9 @@ const LOOK_EVERY = 10;
 
 /** Looks again and again until `look` gives something else than `undefined`. @throws TooLate after `limit` ms */
 export async function until<T>(
-  limit: number, what: string, look: () => Promise<T | undefined> | T | undefined,
+  limit: number,
+  what: string,
+  look: () => Promise<T | undefined> | T | undefined,
 ): Promise<T> {
   const end = performance.now() + limit;
   for (;;) {

@@ -21,8 +21,16 @@ function story(seed: number): Story {
     const fate = random.below(10);
     const isWrite = 'op' in input;
     const operation: Operation = {
-      client: moment, member: 'a', input, output: null, call: moment - random.real() * 3,
-      return: moment + random.real() * 3, outcome: 'ok', index: null, logIndex: null, least: 0,
+      client: moment,
+      member: 'a',
+      input,
+      output: null,
+      call: moment - random.real() * 3,
+      return: moment + random.real() * 3,
+      outcome: 'ok',
+      index: null,
+      logIndex: null,
+      least: 0,
     };
     operations.push(operation);
     if (fate === 0) operation.outcome = 'fail';
@@ -71,7 +79,9 @@ const isRead = ({ input, outcome }: Operation): boolean => input.kind === 'read'
 
 /** One of the operations changed, if there is one to change. */
 function changed(
-  { operations, contents }: Story, which: (operation: Operation) => boolean, change: Partial<Operation>,
+  { operations, contents }: Story,
+  which: (operation: Operation) => boolean,
+  change: Partial<Operation>,
 ): Story | null {
   const one = operations.filter(which).at(-1);
   if (one === undefined) return null;
@@ -84,29 +94,47 @@ describe('the judge of the process rig', () => {
   });
 
   it.each<[string, (story: Story, random: Random) => Story | null]>([
-    ['an acknowledged write that is lost', ({ operations, contents }) => {
-      const lost = operations.filter(isWrite).at(-1);
-      if (lost === undefined || !('op' in lost.input)) return null;
-      const { op } = lost.input;
-      return { operations, contents: { ...contents, ledger: contents.ledger.filter((each) => each !== op) } };
-    }],
-    ['a command that took effect twice', ({ operations, contents }) =>
-      contents.ledger.length === 0
-        ? null
-        : { operations, contents: { ...contents, ledger: [...contents.ledger, contents.ledger[0] as string] } }],
-    ['a command that nobody asked for', ({ operations, contents }) => ({
-      operations, contents: { ...contents, ledger: [...contents.ledger, 'c99'] },
-    })],
-    ['effect after a promise of none', (good) =>
-      changed(good, isWrite, { outcome: 'fail', index: null, output: null })],
+    [
+      'an acknowledged write that is lost',
+      ({ operations, contents }) => {
+        const lost = operations.filter(isWrite).at(-1);
+        if (lost === undefined || !('op' in lost.input)) return null;
+        const { op } = lost.input;
+        return { operations, contents: { ...contents, ledger: contents.ledger.filter((each) => each !== op) } };
+      },
+    ],
+    [
+      'a command that took effect twice',
+      ({ operations, contents }) =>
+        contents.ledger.length === 0
+          ? null
+          : { operations, contents: { ...contents, ledger: [...contents.ledger, contents.ledger[0] as string] } },
+    ],
+    [
+      'a command that nobody asked for',
+      ({ operations, contents }) => ({
+        operations,
+        contents: { ...contents, ledger: [...contents.ledger, 'c99'] },
+      }),
+    ],
+    [
+      'effect after a promise of none',
+      (good) => changed(good, isWrite, { outcome: 'fail', index: null, output: null }),
+    ],
     ['a wrong output of a read', (good) => changed(good, isRead, { output: 'c77' })],
     ['a wrong output of a write', (good) => changed(good, isWrite, { output: 'c77' })],
-    ['a write before one that had returned', (good) =>
-      changed(good, (each) => isWrite(each) && each.index === 1, { call: 90, return: 91 })],
-    ['a stale read that did not wait', (good) =>
-      changed(good, ({ input, index }) => input.kind === 'stale' && index === 3, { least: 4 })],
-    ['indexes of the log that fall', (good) =>
-      changed(good, (each) => isWrite(each) && (each.index ?? 0) > 1, { logIndex: 1 })],
+    [
+      'a write before one that had returned',
+      (good) => changed(good, (each) => isWrite(each) && each.index === 1, { call: 90, return: 91 }),
+    ],
+    [
+      'a stale read that did not wait',
+      (good) => changed(good, ({ input, index }) => input.kind === 'stale' && index === 3, { least: 4 }),
+    ],
+    [
+      'indexes of the log that fall',
+      (good) => changed(good, (each) => isWrite(each) && (each.index ?? 0) > 1, { logIndex: 1 }),
+    ],
   ])('finds %s', (_, spoil) => {
     const { spoilt, passed } = judged(spoil);
     expect(spoilt).toBeGreaterThan(10);

@@ -57,7 +57,13 @@ class Connection {
   isHoled = false;
 
   constructor(
-    link: string, policy: Policy, down: Socket, first: Uint8Array, target: Target, random: Random, counts: ProxyCounts,
+    link: string,
+    policy: Policy,
+    down: Socket,
+    first: Uint8Array,
+    target: Target,
+    random: Random,
+    counts: ProxyCounts,
     ended: (connection: Connection) => void,
   ) {
     this.link = link;
@@ -159,7 +165,8 @@ export class Proxies {
       const from = dialerOf(first);
       if (from === undefined) return;
       socket.removeAllListeners('data');
-      if (from === null) socket.destroy(); // no member speaks so
+      if (from === null)
+        socket.destroy(); // no member speaks so
       else this.identified(socket, `${from}->${to}`, first, target);
     });
   }
@@ -172,9 +179,7 @@ export class Proxies {
       return void socket.resetAndDestroy();
     }
     const ended = (connection: Connection): void => void this.connections.delete(connection);
-    this.connections.add(
-      new Connection(link, policy, socket, first, target, this.random.fork(), this.counts, ended),
-    );
+    this.connections.add(new Connection(link, policy, socket, first, target, this.random.fork(), this.counts, ended));
   }
 
   policyOf(link: string): Policy {
@@ -205,4 +210,3 @@ export class Proxies {
     await Promise.all(this.servers.map((server) => new Promise((resolve) => server.close(resolve))));
   }
 }
-

@@ -27,8 +27,18 @@ const LIMIT = 120_000;
 
 function run(protocol: ProtocolName, script: string, options: Partial<RunOptions> = {}): Promise<Run> {
   return runScript({
-    programs, protocol, script, size: 3, disk: 'real', readsLie: false, isSlow: false, scan: false, seed: 1,
-    segmentBytes: 8 * 1024, load: { clients: 6, keys: 6, pause: 3, patience: 300, reads: 40 }, ...options,
+    programs,
+    protocol,
+    script,
+    size: 3,
+    disk: 'real',
+    readsLie: false,
+    isSlow: false,
+    scan: false,
+    seed: 1,
+    segmentBytes: 8 * 1024,
+    load: { clients: 6, keys: 6, pause: 3, patience: 300, reads: 40 },
+    ...options,
   });
 }
 
@@ -48,8 +58,10 @@ describe('processes that are tormented lose nothing', () => {
     for (const path of Object.values(programs)) expect(existsSync(path), 'run `npm run build` first').toBe(true);
   });
 
-  it.concurrent.each(PROTOCOLS)('%s: killed, stopped, cut off, misread, failed by the disk', async (protocol) => {
-    const script = `
+  it.concurrent.each(PROTOCOLS)(
+    '%s: killed, stopped, cut off, misread, failed by the disk',
+    async (protocol) => {
+      const script = `
       acks 50
       restart leader
       acks 20
@@ -68,18 +80,20 @@ describe('processes that are tormented lose nothing', () => {
       halts b
       acks 30
     `;
-    const { problems, faults, events, proxied, probes, acknowledged } = await run(protocol, script, {
-      disk: await diskFor(syncsCanFail()),
-    });
-    expect(problems).toEqual([]);
-    expect(acknowledged).toBeGreaterThanOrEqual(300);
-    expect(faults.get('sync by strace') ?? faults.get('sync by facade')).toBe(1);
-    expect(events.get('fault ERR_STORAGE_FAILED')).toBe(1);
-    expect(proxied.flips).toBeGreaterThan(0);
-    expect(events.get('transport malformed')).toBeGreaterThan(0);
-    expect(probes.writesMeanwhile).toBeGreaterThan(0);
-    expect(probes.readsAtStopped).toBeGreaterThan(0);
-  }, LIMIT);
+      const { problems, faults, events, proxied, probes, acknowledged } = await run(protocol, script, {
+        disk: await diskFor(syncsCanFail()),
+      });
+      expect(problems).toEqual([]);
+      expect(acknowledged).toBeGreaterThanOrEqual(300);
+      expect(faults.get('sync by strace') ?? faults.get('sync by facade')).toBe(1);
+      expect(events.get('fault ERR_STORAGE_FAILED')).toBe(1);
+      expect(proxied.flips).toBeGreaterThan(0);
+      expect(events.get('transport malformed')).toBeGreaterThan(0);
+      expect(probes.writesMeanwhile).toBeGreaterThan(0);
+      expect(probes.readsAtStopped).toBeGreaterThan(0);
+    },
+    LIMIT,
+  );
 });
 
 describe('a full disk', () => {
@@ -97,44 +111,66 @@ describe('a full disk', () => {
   it.concurrent.each<[ProtocolName, DiskKind]>([
     ['raft', 'real'],
     ['multipaxos', 'volatile'],
-  ])('%s on a disk that is %s: a member halts with a typed error, and comes back', async (protocol, disk) => {
-    const canBeSmall = disk !== 'real' || (await disksCanBeSmall());
-    const options = { disk: canBeSmall ? disk : 'facade', scan: true } as const;
-    const { problems, faults, events } = await run(protocol, script, options);
-    expect(problems).toEqual([]);
-    expect(events.get('fault ERR_STORAGE_FAILED')).toBeGreaterThan(0);
-    expect(faults.get(disk === 'real' && canBeSmall ? 'fill by tmpfs' : 'fill by facade')).toBe(1);
-  }, LIMIT);
+  ])(
+    '%s on a disk that is %s: a member halts with a typed error, and comes back',
+    async (protocol, disk) => {
+      const canBeSmall = disk !== 'real' || (await disksCanBeSmall());
+      const options = { disk: canBeSmall ? disk : 'facade', scan: true } as const;
+      const { problems, faults, events } = await run(protocol, script, options);
+      expect(problems).toEqual([]);
+      expect(events.get('fault ERR_STORAGE_FAILED')).toBeGreaterThan(0);
+      expect(faults.get(disk === 'real' && canBeSmall ? 'fill by tmpfs' : 'fill by facade')).toBe(1);
+    },
+    LIMIT,
+  );
 });
 
-it('a cluster of one comes back with all it acknowledged', async () => {
-  const script = 'acks 20\nkill follower # there is none\nkill leader\nstart all\nacks 20';
-  const { problems, faults } = await run('multipaxos', script, { size: 1, disk: 'volatile' });
-  expect(problems).toEqual([]);
-  expect(faults.get('kill')).toBe(1);
-}, LIMIT);
+it(
+  'a cluster of one comes back with all it acknowledged',
+  async () => {
+    const script = 'acks 20\nkill follower # there is none\nkill leader\nstart all\nacks 20';
+    const { problems, faults } = await run('multipaxos', script, { size: 1, disk: 'volatile' });
+    expect(problems).toEqual([]);
+    expect(faults.get('kill')).toBe(1);
+  },
+  LIMIT,
+);
 
 describe('the rig notices', () => {
-  it.concurrent('reads that are called linearizable and are not', async () => {
-    const { problems } = await run('raft', 'acks 50\nfreeze leader<->*\nrun 700ms\nheal\nacks 50', { readsLie: true });
-    expect(problems.join('\n')).toMatch(/^H1: .*the first came back before the second was called/);
-  }, LIMIT);
+  it.concurrent(
+    'reads that are called linearizable and are not',
+    async () => {
+      const { problems } = await run('raft', 'acks 50\nfreeze leader<->*\nrun 700ms\nheal\nacks 50', {
+        readsLie: true,
+      });
+      expect(problems.join('\n')).toMatch(/^H1: .*the first came back before the second was called/);
+    },
+    LIMIT,
+  );
 
-  it.concurrent('a disk that says synced and is not', async () => {
-    const script = 'acks 300\nkill all\nstart all\nacks 20';
-    const { problems } = await run('multipaxos', script, { disk: 'lying', segmentBytes: 1024 * 1024 });
-    expect(problems.join('\n')).toMatch(/H5: .* is not in the log/);
-  }, LIMIT);
+  it.concurrent(
+    'a disk that says synced and is not',
+    async () => {
+      const script = 'acks 300\nkill all\nstart all\nacks 20';
+      const { problems } = await run('multipaxos', script, { disk: 'lying', segmentBytes: 1024 * 1024 });
+      expect(problems.join('\n')).toMatch(/H5: .* is not in the log/);
+    },
+    LIMIT,
+  );
 });
 
 describe('random schedules', () => {
-  it('are drawn, run and summed up', async () => {
-    const summary = await runProcessRig({ programs, seed: 7, protocol: 'both', rounds: 2, steps: 3 });
-    expect(summary.violations, describeSummary(summary)).toEqual([]);
-    expect(summary).toMatchObject({ seed: 7, schedules: 2, byProtocol: { raft: 1, multipaxos: 1 } });
-    expect(summary.acknowledged).toBeGreaterThan(0);
-    expect(describeSummary(summary)).toMatch(/^process rig: 2 schedules/);
-  }, LIMIT);
+  it(
+    'are drawn, run and summed up',
+    async () => {
+      const summary = await runProcessRig({ programs, seed: 7, protocol: 'both', rounds: 2, steps: 3 });
+      expect(summary.violations, describeSummary(summary)).toEqual([]);
+      expect(summary).toMatchObject({ seed: 7, schedules: 2, byProtocol: { raft: 1, multipaxos: 1 } });
+      expect(summary.acknowledged).toBeGreaterThan(0);
+      expect(describeSummary(summary)).toMatch(/^process rig: 2 schedules/);
+    },
+    LIMIT,
+  );
 
   it('refuse to go on for ever, or from no seed', async () => {
     await expect(runProcessRig({ programs, seed: 1, protocol: 'both' })).rejects.toThrow(/rounds, minutes/);

@@ -63,10 +63,19 @@ export function scheduleOf(seed: number, protocol: ProtocolName, steps?: number)
   const clients = random.from(2, 8);
   const script = random.chance(0.2) ? pausingScript : randomScript;
   return {
-    seed, protocol, size, disk, readsLie: false, scan: random.chance(0.5), isSlow: random.chance(0.1),
+    seed,
+    protocol,
+    size,
+    disk,
+    readsLie: false,
+    scan: random.chance(0.5),
+    isSlow: random.chance(0.1),
     segmentBytes: random.pick([8, 32, 256]) * 1024,
     load: {
-      clients, keys: random.from(1, 12), pause: random.pick([0, 3, 10]), patience: random.pick([200, 600, 1500]),
+      clients,
+      keys: random.from(1, 12),
+      pause: random.pick([0, 3, 10]),
+      patience: random.pick([200, 600, 1500]),
       reads: random.pick([20, 50, 80]),
     },
     script: script(random, size, steps ?? random.from(6, 24), disk),
@@ -82,8 +91,20 @@ export async function runProcessRig(options: RigOptions): Promise<RigSummary> {
   }
   const began = performance.now();
   const summary: RigSummary = {
-    seed, schedules: 0, seconds: 0, slowestRecovery: 0, operations: 0, acknowledged: 0, unknown: 0,
-    byProtocol: {}, faults: {}, events: {}, errors: {}, proxied: {}, probes: {}, violations: [],
+    seed,
+    schedules: 0,
+    seconds: 0,
+    slowestRecovery: 0,
+    operations: 0,
+    acknowledged: 0,
+    unknown: 0,
+    byProtocol: {},
+    faults: {},
+    events: {},
+    errors: {},
+    proxied: {},
+    probes: {},
+    violations: [],
   };
   const protocols: readonly ProtocolName[] = protocol === 'both' ? ['raft', 'multipaxos'] : [protocol];
   while (summary.schedules < rounds && performance.now() - began < minutes * 60_000) {
@@ -113,8 +134,11 @@ function add(summary: RigSummary, schedule: Omit<RunOptions, 'programs'>, run: R
   summary.unknown += run.operations.filter(({ outcome }) => outcome === 'unknown').length;
   summary.byProtocol[protocol] = (summary.byProtocol[protocol] ?? 0) + 1;
   const sums: [Record<string, number>, Iterable<[string, number]>][] = [
-    [summary.faults, run.faults], [summary.events, run.events], [summary.errors, run.failures],
-    [summary.proxied, Object.entries(run.proxied)], [summary.probes, Object.entries(run.probes)],
+    [summary.faults, run.faults],
+    [summary.events, run.events],
+    [summary.errors, run.failures],
+    [summary.proxied, Object.entries(run.proxied)],
+    [summary.probes, Object.entries(run.probes)],
   ];
   for (const [sum, counts] of sums) for (const [name, count] of counts) sum[name] = (sum[name] ?? 0) + count;
   if (run.problems.length > 0) summary.violations.push({ seed, protocol, disk, size, script, problems: run.problems });
@@ -130,7 +154,10 @@ function keep({ keep: folder }: RigOptions, schedule: Omit<RunOptions, 'programs
 /** What a person wants to know of it. */
 export function describeSummary(summary: RigSummary): string {
   const list = (counts: Record<string, number>): string =>
-    Object.entries(counts).sort().map(([name, count]) => `${name} ${count}`).join(', ');
+    Object.entries(counts)
+      .sort()
+      .map(([name, count]) => `${name} ${count}`)
+      .join(', ');
   const lines = [
     `process rig: ${summary.schedules} schedules (${list(summary.byProtocol)}) from seed ${summary.seed} ` +
       `in ${summary.seconds.toFixed(0)} s`,

@@ -140,7 +140,9 @@ class Performance {
   }
 
   private async disturb(
-    verb: 'kill' | 'restart' | 'close' | 'stop' | 'isolate', member: MemberProcess, amount: number,
+    verb: 'kill' | 'restart' | 'close' | 'stop' | 'isolate',
+    member: MemberProcess,
+    amount: number,
   ): Promise<void> {
     if (verb === 'isolate') {
       return this.toLink({ kind: 'link', verb: 'cut', from: member.id, to: '*', both: true, amount: 0, jitter: 0 });

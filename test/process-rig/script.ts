@@ -29,10 +29,29 @@ export class ScriptError extends Error {
 }
 
 export const MEMBER_VERBS = [
-  'kill', 'start', 'restart', 'close', 'stop', 'cont', 'sync', 'fill', 'free', 'slow', 'isolate', 'halts',
+  'kill',
+  'start',
+  'restart',
+  'close',
+  'stop',
+  'cont',
+  'sync',
+  'fill',
+  'free',
+  'slow',
+  'isolate',
+  'halts',
 ] as const;
 export const LINK_VERBS = [
-  'cut', 'hole', 'freeze', 'mute', 'delay', 'throttle', 'corrupt', 'truncate', 'heal',
+  'cut',
+  'hole',
+  'freeze',
+  'mute',
+  'delay',
+  'throttle',
+  'corrupt',
+  'truncate',
+  'heal',
 ] as const;
 
 export type MemberVerb = (typeof MEMBER_VERBS)[number];
@@ -64,7 +83,11 @@ const MOST = 10_000_000;
 /** @throws ScriptError that names the line and the reason */
 export function parseScript(text: string): Step[] {
   return text.split('\n').flatMap((line, at) => {
-    const words = line.replace(/#.*/, '').trim().split(/\s+/).filter((word) => word !== '');
+    const words = line
+      .replace(/#.*/, '')
+      .trim()
+      .split(/\s+/)
+      .filter((word) => word !== '');
     return words.length === 0 ? [] : [parseStep(words, at + 1)];
   });
 }

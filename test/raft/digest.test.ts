@@ -59,7 +59,10 @@ class Tokens implements Digest {
     const kinds = new Map<string, number[]>();
     for (const token of this.tokens) {
       if (typeof token === 'string') continue;
-      kinds.set(token[0], [...(kinds.get(token[0]) ?? []), token[1]].sort((a, b) => a - b));
+      kinds.set(
+        token[0],
+        [...(kinds.get(token[0]) ?? []), token[1]].sort((a, b) => a - b),
+      );
     }
     const rank = ([kind, number]: readonly [string, number]): number =>
       [...new Set(kinds.get(kind))].indexOf(number) + 1;
@@ -188,7 +191,11 @@ describe('the digest of a state', () => {
       }
     }
     expect([...silent]).toEqual([]);
-    for (const [left] of LEFT_OUT) expect([...seen].some((path) => left.test(path)), String(left)).toBe(true);
+    for (const [left] of LEFT_OUT)
+      expect(
+        [...seen].some((path) => left.test(path)),
+        String(left),
+      ).toBe(true);
     // Without these the walk would have met only what is easy.
     for (const path of RARE) expect(seen).toContain(path);
   });
@@ -248,9 +255,17 @@ const PERSISTS = 40;
 const NUMBERS = 9000;
 const REQUESTS = 300;
 const SHIFTS: Readonly<Record<string, number>> = {
-  now: LATER, deadline: LATER, heartbeatAt: LATER,
-  seq: PERSISTS, durableSeq: PERSISTS, hardSeq: PERSISTS,
-  lastNumber: NUMBERS, session: NUMBERS, forward: NUMBERS, loading: NUMBERS, number: NUMBERS,
+  now: LATER,
+  deadline: LATER,
+  heartbeatAt: LATER,
+  seq: PERSISTS,
+  durableSeq: PERSISTS,
+  hardSeq: PERSISTS,
+  lastNumber: NUMBERS,
+  session: NUMBERS,
+  forward: NUMBERS,
+  loading: NUMBERS,
+  number: NUMBERS,
   request: REQUESTS,
 };
 

@@ -6,7 +6,11 @@ import { termAt } from '../../src/core/log.js';
 import type { AppendEntries } from '../../src/raft/messages.js';
 import { Node, entry, logOf, settle } from './support.js';
 
-const hard = (term: number, vote: string | null = null, commit = 0): { term: number; vote: string | null; commit: number } => ({
+const hard = (
+  term: number,
+  vote: string | null = null,
+  commit = 0,
+): { term: number; vote: string | null; commit: number } => ({
   term,
   vote,
   commit,
@@ -14,7 +18,15 @@ const hard = (term: number, vote: string | null = null, commit = 0): { term: num
 
 function append(change: Partial<AppendEntries>): AppendEntries {
   return {
-    kind: 'appendEntries', term: 1, session: 9, prevIndex: 0, prevTerm: 0, entries: [], commit: 0, round: 0, ...change,
+    kind: 'appendEntries',
+    term: 1,
+    session: 9,
+    prevIndex: 0,
+    prevTerm: 0,
+    entries: [],
+    commit: 0,
+    round: 0,
+    ...change,
   };
 }
 
@@ -96,7 +108,9 @@ describe('AppendEntries', () => {
   it('rule 2: refuses where the previous entry does not match, with a hint of index and term', () => {
     const node = new Node('a', 3, hard(4), logOf(1, 1, 4));
     node.receive('b', append({ term: 5, prevIndex: 3, prevTerm: 3, entries: [entry(4, 5)] }));
-    expect(node.sends[0]).toMatchObject({ message: { kind: 'appendRejected', prevIndex: 3, hintIndex: 2, hintTerm: 1 } });
+    expect(node.sends[0]).toMatchObject({
+      message: { kind: 'appendRejected', prevIndex: 3, hintIndex: 2, hintTerm: 1 },
+    });
     expect(node.terms).toEqual([1, 1, 4]);
   });
 
@@ -166,7 +180,10 @@ describe('the leader', () => {
       const a = new Node('a', 2, hard(7), logOf(...leader));
       const b = new Node('b', 2, hard(7), logOf(...terms));
       a.lead('b');
-      settle({ a, b }, a.sends.map((send) => ['a', send] as const));
+      settle(
+        { a, b },
+        a.sends.map((send) => ['a', send] as const),
+      );
       expect(b.terms, name).toEqual([...leader, 8]);
       expect(a.state.commit, name).toBe(11);
     }
@@ -209,7 +226,8 @@ describe('the leader', () => {
     const node = new Node('a');
     node.lead('b');
     node.sync();
-    for (node.now = 150; node.now <= 2000 && node.state.role.kind === 'leader'; node.now += 150) node.step({ kind: 'tick' });
+    for (node.now = 150; node.now <= 2000 && node.state.role.kind === 'leader'; node.now += 150)
+      node.step({ kind: 'tick' });
     node.now = 2001;
     node.step({ kind: 'tick' });
     expect(node.state.role.kind).toBe('follower');

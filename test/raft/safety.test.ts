@@ -199,7 +199,14 @@ describe('what leaves a replica', () => {
   const request: RaftMessage = { kind: 'requestVote', term: 2, lastIndex: 2, lastTerm: 1 };
   const grant: RaftMessage = { kind: 'requestVoteReply', term: 2, granted: true };
   const heartbeat: RaftMessage = {
-    kind: 'appendEntries', term: 2, session: 1, prevIndex: 0, prevTerm: 0, entries: [], commit: 0, round: 0,
+    kind: 'appendEntries',
+    term: 2,
+    session: 1,
+    prevIndex: 0,
+    prevTerm: 0,
+    entries: [],
+    commit: 0,
+    round: 0,
   };
   const accepted = (match: number): RaftMessage => ({ kind: 'appendAccepted', term: 2, session: 1, match });
   const send = (message: RaftMessage, places: Record<string, Place>, ghost = EMPTY, to = 'c') =>
@@ -284,7 +291,15 @@ describe('one state', () => {
     ['B1 the bytes under way add up (bug 48)', withPeer(leader, { inflightBytes: 5 })],
     [
       'B1 no more is under way than the window takes, and one message',
-      withPeer(leader, { probing: false, next: 4, inflight: [{ last: 2, bytes: far }, { last: 3, bytes: 1 }], inflightBytes: far + 1 }),
+      withPeer(leader, {
+        probing: false,
+        next: 4,
+        inflight: [
+          { last: 2, bytes: far },
+          { last: 3, bytes: 1 },
+        ],
+        inflightBytes: far + 1,
+      }),
     ],
     ['B1 a probe is not pipelined', withPeer(leader, { probing: true, next: 4, inflight: [{ last: 3, bytes: 0 }] })],
     ['H1 no round is confirmed that was not begun', withPeer(leader, { round: 1 })],
@@ -295,7 +310,13 @@ describe('one state', () => {
     ['B2 what is committed is not counted as uncommitted', lead({ uncommitted: [{ through: 0, bytes: 0 }] })],
     [
       'B2 no more is uncommitted than one batch beyond the bound',
-      lead({ uncommitted: [{ through: 2, bytes: far }, { through: 3, bytes: 1 }], uncommittedBytes: far + 1 }),
+      lead({
+        uncommitted: [
+          { through: 2, bytes: far },
+          { through: 3, bytes: 1 },
+        ],
+        uncommittedBytes: far + 1,
+      }),
     ],
     ['B2 the uncommitted bytes add up', lead({ uncommittedBytes: 1 })],
     ['H1 no round begins before an own entry is committed', lead({ reads: begun })],

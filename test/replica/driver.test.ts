@@ -99,7 +99,9 @@ describe.each(protocols)('driver over %s', (_, anyProtocol) => {
       world.propose(b, 'forged');
       world.deliver(0);
       expect(a.state.core === before || all(world).length === 3).toBe(true);
-      expect(all(world).flatMap((each) => each.events)).toContainEqual(expect.objectContaining({ kind: 'dropped', peer: 'b' }));
+      expect(all(world).flatMap((each) => each.events)).toContainEqual(
+        expect.objectContaining({ kind: 'dropped', peer: 'b' }),
+      );
     });
 
     it('a cluster of one needs nobody', () => {
@@ -176,7 +178,9 @@ describe.each(protocols)('driver over %s', (_, anyProtocol) => {
     const leader = world.leader() as Process;
     const dice = new Dice(5);
     for (let i = 0; i < 2000; i++) {
-      const bytes = Uint8Array.from({ length: dice.roll(40) }, (_, at) => (at === 0 ? 1 : at === 1 ? dice.roll(5) : dice.roll(256)));
+      const bytes = Uint8Array.from({ length: dice.roll(40) }, (_, at) =>
+        at === 0 ? 1 : at === 1 ? dice.roll(5) : dice.roll(256),
+      );
       world.step(leader, { kind: 'message', from: ['a', 'b', 'c', 'stranger'][dice.roll(4)] as string, bytes });
     }
     expect(leader.state.phase).toBe('running');
@@ -203,7 +207,8 @@ describe.each(protocols)('driver over %s', (_, anyProtocol) => {
             asked.push([process, world.propose(process, `${seed}.${turn}`, world.now + 20_000), `${seed}.${turn}`]);
             break;
           case 2:
-            if (world.flights.length > 0 && dice.roll(3) === 0) world.flights.splice(dice.roll(world.flights.length), 1), lost++;
+            if (world.flights.length > 0 && dice.roll(3) === 0)
+              (world.flights.splice(dice.roll(world.flights.length), 1), lost++);
             break;
           case 3:
             if (world.flights.length > 0) world.deliver(dice.roll(world.flights.length), true);
@@ -223,9 +228,14 @@ describe.each(protocols)('driver over %s', (_, anyProtocol) => {
         }
       }
       for (const id of world.disks.keys()) if (!world.running.has(id)) world.start(id);
-      const level = (): boolean => new Set(all(world).map((each) => each.state.applied)).size === 1 && world.leader() !== undefined;
-      const ended = (): boolean => asked.every(([process, call]) => world.running.get(process.id) !== process || process.ended.has(call));
-      expect(world.run(5 * MINUTE, () => level() && ended()), `seed ${seed}`).toBe(true);
+      const level = (): boolean =>
+        new Set(all(world).map((each) => each.state.applied)).size === 1 && world.leader() !== undefined;
+      const ended = (): boolean =>
+        asked.every(([process, call]) => world.running.get(process.id) !== process || process.ended.has(call));
+      expect(
+        world.run(5 * MINUTE, () => level() && ended()),
+        `seed ${seed}`,
+      ).toBe(true);
       for (const each of all(world)) {
         expect(new Set(each.applied).size, `seed ${seed}: none twice on ${each.id}`).toBe(each.applied.length);
         expect(each.applied).toEqual(all(world)[0]?.applied);
@@ -235,7 +245,8 @@ describe.each(protocols)('driver over %s', (_, anyProtocol) => {
         const end = process.ended.get(call);
         if (end?.result !== undefined) acknowledged++;
         if (end?.result !== undefined) expect(there.has(name), `seed ${seed}: ${name} is kept`).toBe(true);
-        if (end?.failure?.outcome === 'none') expect(there.has(name), `seed ${seed}: ${name} had no effect`).toBe(false);
+        if (end?.failure?.outcome === 'none')
+          expect(there.has(name), `seed ${seed}: ${name} had no effect`).toBe(false);
       }
     }
     expect(acknowledged).toBeGreaterThan(100);

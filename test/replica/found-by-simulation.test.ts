@@ -40,9 +40,15 @@ describe.each(protocols)('over %s', (_, anyProtocol) => {
     const world = new World(protocol, 3);
     world.startAll();
     const all = [...world.running.values()];
-    expect(world.run(MINUTE, () => world.leader() !== undefined && all.every((each) => each.state.origin !== 0))).toBe(true);
+    expect(world.run(MINUTE, () => world.leader() !== undefined && all.every((each) => each.state.origin !== 0))).toBe(
+      true,
+    );
     const follower = all.find((each) => each !== world.leader()) as Process;
-    const commands = Array.from({ length: 100 }, (_, at) => ({ call: 1e6 + at, deadline: Infinity, data: new Uint8Array(4000).fill(at) }));
+    const commands = Array.from({ length: 100 }, (_, at) => ({
+      call: 1e6 + at,
+      deadline: Infinity,
+      data: new Uint8Array(4000).fill(at),
+    }));
     world.flights = [];
     world.step(follower, { kind: 'propose', commands });
     const sent = world.flights.filter((flight) => flight.from === follower.id).map((flight) => flight.bytes.length);
@@ -87,9 +93,16 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('a
       machine: { apply: () => 1, snapshot: () => 1, restore: () => undefined },
       constants: { maxEntryBytes: 1024 },
     };
-    const refusal = { code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining('limits.messageBytes of 49152') as string };
-    await expect(createReplica({ ...options, storage: memoryStorage(), protocol: protocol() })).rejects.toMatchObject(refusal);
+    const refusal = {
+      code: 'ERR_INVALID_ARGUMENT',
+      message: expect.stringContaining('limits.messageBytes of 49152') as string,
+    };
+    await expect(createReplica({ ...options, storage: memoryStorage(), protocol: protocol() })).rejects.toMatchObject(
+      refusal,
+    );
     const small = protocol({ limits: { messageBytes: 7168 } });
-    await expect(createReplica({ ...options, storage: memoryStorage(), protocol: small })).rejects.toThrow('never started');
+    await expect(createReplica({ ...options, storage: memoryStorage(), protocol: small })).rejects.toThrow(
+      'never started',
+    );
   });
 });

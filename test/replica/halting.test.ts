@@ -67,7 +67,8 @@ describe.each(shipped)('a halted replica over %s', (_, protocol) => {
     const { last } = world.driver.status(leader.state);
     const earlier = world.start(follower.id, { boot: 1 });
     // It must not ask for ever to be let in: each time would be an entry.
-    const isOver = (): boolean => earlier.state.phase === 'halted' || world.driver.status(leader.state).last > last + 50;
+    const isOver = (): boolean =>
+      earlier.state.phase === 'halted' || world.driver.status(leader.state).last > last + 50;
     expect(world.run(MINUTE, isOver)).toBe(true);
     refuses(world, earlier, 'ERR_LOST_IDENTITY');
   });
@@ -109,7 +110,10 @@ describe('a law that breaks in production', () => {
     arm();
     world.now = world.driver.deadline(leader.state);
     world.step(leader, { kind: 'tick' });
-    const fault: unknown = expect.objectContaining({ code: 'ERR_INVARIANT', reason: expect.stringMatching(rule) as string });
+    const fault: unknown = expect.objectContaining({
+      code: 'ERR_INVARIANT',
+      reason: expect.stringMatching(rule) as string,
+    });
     expect(leader.events).toContainEqual(fault);
     expect(leader.state.core).toBe(before);
     expect(world.flights).toEqual([]);

@@ -8,7 +8,10 @@ import { World, type Process } from './world.js';
 const MINUTE = 60_000;
 
 /** A world with a leader, and one of its followers. */
-function led(protocol: Protocol<unknown, unknown>, opened = true): { world: World; leader: Process; follower: Process } {
+function led(
+  protocol: Protocol<unknown, unknown>,
+  opened = true,
+): { world: World; leader: Process; follower: Process } {
   const world = new World(protocol, 3);
   world.startAll();
   const all = [...world.running.values()];

@@ -34,6 +34,9 @@ describe('opening', () => {
     await storage.write([{ kind: 'set', key: 'hard', value: new Uint8Array([9, 9]) }]);
     await storage.close();
     const opening = openData(checked(storage, raft()));
-    await expect(opening).rejects.toMatchObject({ code: 'ERR_STORAGE_CORRUPT', message: expect.stringContaining('hard state') });
+    await expect(opening).rejects.toMatchObject({
+      code: 'ERR_STORAGE_CORRUPT',
+      message: expect.stringContaining('hard state'),
+    });
   });
 });

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { ConsensusError, createReplica, memoryNetwork, memoryStorage, multipaxos, raft, type ReplicaOptions } from 'quorate';
+import {
+  ConsensusError,
+  createReplica,
+  memoryNetwork,
+  memoryStorage,
+  multipaxos,
+  raft,
+  type ReplicaOptions,
+} from 'quorate';
 
 const machine = { apply: (): number => 1, snapshot: (): number => 1, restore: (): void => undefined };
 
@@ -65,7 +73,11 @@ describe('options', () => {
 
   it('refuses requests that can never work, at once', async () => {
     const alone = { members: { a: 'x' }, bootstrap: true, constants: { maxEntryBytes: 100 } };
-    const replica = await createReplica(options(alone)) as unknown as { propose(...args: unknown[]): Promise<unknown>; read(...args: unknown[]): Promise<unknown>; close(): Promise<void> };
+    const replica = (await createReplica(options(alone))) as unknown as {
+      propose(...args: unknown[]): Promise<unknown>;
+      read(...args: unknown[]): Promise<unknown>;
+      close(): Promise<void>;
+    };
     const cycle: Record<string, unknown> = {};
     cycle['self'] = cycle;
     for (const command of [cycle, () => 1, Symbol('x'), 10n]) {

@@ -43,15 +43,17 @@ async function cluster(
   change: Partial<Options> = {},
 ): Promise<void> {
   const network = memoryNetwork();
-  const options = IDS.map((id): Options => ({
-    id,
-    members: MEMBERS,
-    protocol: protocols[protocol]({ timing }),
-    transport: network.transport(),
-    storage: memoryStorage(),
-    machine: new Counter(),
-    ...change,
-  }));
+  const options = IDS.map(
+    (id): Options => ({
+      id,
+      members: MEMBERS,
+      protocol: protocols[protocol]({ timing }),
+      transport: network.transport(),
+      storage: memoryStorage(),
+      machine: new Counter(),
+      ...change,
+    }),
+  );
   const replicas = await Promise.all(options.map((each) => createReplica(each)));
   try {
     await work(replicas, options, network);
@@ -82,7 +84,10 @@ describe.each(Object.keys(protocols) as (keyof typeof protocols)[])('replica ove
     cluster(protocol, async ([a, b]) => {
       const { result, index } = await (a as Replica<Counter>).propose({ add: 5 }, { meta: true });
       expect(result).toBe(5);
-      const seen = await (b as Replica<Counter>).read((counter) => counter.value, { consistency: 'stale', minIndex: index });
+      const seen = await (b as Replica<Counter>).read((counter) => counter.value, {
+        consistency: 'stale',
+        minIndex: index,
+      });
       expect(seen).toBe(5);
     }));
 
@@ -101,7 +106,10 @@ describe.each(Object.keys(protocols) as (keyof typeof protocols)[])('replica ove
       const [a] = replicas as [Replica<Counter>];
       const fault = new Promise<ReplicaEvent>((resolve) => a.on('fault', resolve));
       await expect(a.propose({ crash: true })).rejects.toMatchObject({ code: 'ERR_APPLY_FAILED', outcome: 'unknown' });
-      expect(await fault).toMatchObject({ code: 'ERR_APPLY_FAILED', reason: expect.stringMatching(/index \d+: the machine broke/) });
+      expect(await fault).toMatchObject({
+        code: 'ERR_APPLY_FAILED',
+        reason: expect.stringMatching(/index \d+: the machine broke/),
+      });
       expect(a.status().phase).toBe('halted');
       await expect(a.propose({ add: 1 })).rejects.toMatchObject({ code: 'ERR_APPLY_FAILED', outcome: 'none' });
     }));
@@ -110,7 +118,10 @@ describe.each(Object.keys(protocols) as (keyof typeof protocols)[])('replica ove
     cluster(
       protocol,
       async ([a]) => {
-        await expect(a?.propose({ crash: true })).rejects.toMatchObject({ code: 'ERR_COMMAND_REJECTED', reason: 'the machine broke' });
+        await expect(a?.propose({ crash: true })).rejects.toMatchObject({
+          code: 'ERR_COMMAND_REJECTED',
+          reason: 'the machine broke',
+        });
         expect(await a?.propose({ add: 1 })).toBe(1);
       },
       { constants: { onApplyError: 'reject' } },
@@ -160,12 +171,20 @@ describe.each(Object.keys(protocols) as (keyof typeof protocols)[])('replica ove
       const leader = await leaderOf(replicas);
       for (const replica of replicas) if (replica !== leader) await replica.close();
       const aborted = AbortSignal.abort('why');
-      await expect(leader.propose({ add: 1 }, { signal: aborted })).rejects.toMatchObject({ code: 'ERR_TIMEOUT', outcome: 'none', cause: 'why' });
-      await expect(leader.read(() => 0, { signal: AbortSignal.timeout(50) })).rejects.toMatchObject({ code: 'ERR_TIMEOUT' });
+      await expect(leader.propose({ add: 1 }, { signal: aborted })).rejects.toMatchObject({
+        code: 'ERR_TIMEOUT',
+        outcome: 'none',
+        cause: 'why',
+      });
+      await expect(leader.read(() => 0, { signal: AbortSignal.timeout(50) })).rejects.toMatchObject({
+        code: 'ERR_TIMEOUT',
+      });
       const controller = new AbortController();
       const proposal = leader.propose({ add: 1 }, { signal: controller.signal });
       setImmediate(() => setImmediate(() => controller.abort()));
-      await expect(proposal).rejects.toMatchObject({ code: expect.stringMatching(/ERR_OUTCOME_UNKNOWN|ERR_TIMEOUT|ERR_NO_LEADER/) });
+      await expect(proposal).rejects.toMatchObject({
+        code: expect.stringMatching(/ERR_OUTCOME_UNKNOWN|ERR_TIMEOUT|ERR_NO_LEADER/),
+      });
     }));
 
   it('a storage that fails halts the replica, and the others go on', () =>
@@ -174,7 +193,10 @@ describe.each(Object.keys(protocols) as (keyof typeof protocols)[])('replica ove
       await leader.propose({ add: 1 });
       const storage = (options[replicas.indexOf(leader)] as Options).storage as Storage;
       storage.write = () => Promise.reject(new Error('no space left'));
-      await expect(leader.propose({ add: 1 })).rejects.toMatchObject({ code: 'ERR_STORAGE_FAILED', outcome: 'unknown' });
+      await expect(leader.propose({ add: 1 })).rejects.toMatchObject({
+        code: 'ERR_STORAGE_FAILED',
+        outcome: 'unknown',
+      });
       expect(leader.status()).toMatchObject({ phase: 'halted', fault: 'no space left' });
       const other = replicas.find((replica) => replica !== leader) as Replica<Counter>;
       expect([2, 3]).toContain(await other.propose({ add: 1 }));

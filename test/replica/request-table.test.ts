@@ -16,7 +16,11 @@ function command(index: number, origin: number, counter: number, lowest = 1): En
   return { index, term: 1, kind: 'command', id: { origin, counter, lowest }, data: new Uint8Array(0) };
 }
 
-function change<T>(table: RequestTable, work: (draft: TableDraft) => T, constants: Partial<Constants> = {}): [RequestTable, T] {
+function change<T>(
+  table: RequestTable,
+  work: (draft: TableDraft) => T,
+  constants: Partial<Constants> = {},
+): [RequestTable, T] {
   const draft = new TableDraft(table, { ...defaultConstants, ...constants });
   const result = work(draft);
   return [draft.finish(), result];
@@ -87,7 +91,11 @@ describe('request table', () => {
     const limit = { originBytes: 1024 };
     const large = { rejected: false, value: new Uint8Array(2000) };
     let [table] = change(emptyTable, (draft) => draft.open(a1, 1), limit);
-    [table] = change(table, (draft) => (draft.admit(command(2, 1, 1)), draft.record({ origin: 1, counter: 1, lowest: 1 }, large)), limit);
+    [table] = change(
+      table,
+      (draft) => (draft.admit(command(2, 1, 1)), draft.record({ origin: 1, counter: 1, lowest: 1 }, large)),
+      limit,
+    );
     expect(change(table, (draft) => (draft.check(CHECK_EVERY - 1), draft.has(1)), limit)[1]).toBe(true);
     expect(change(table, (draft) => (draft.check(CHECK_EVERY), draft.has(1)), limit)[1]).toBe(false);
   });
@@ -102,7 +110,11 @@ describe('request table', () => {
 /** Any sequence of entries, as a log would hold it: some opened, some not, many twice. */
 const anyEntries = fc.array(
   fc.oneof(
-    fc.record({ kind: fc.constant('open' as const), id: fc.constantFrom('a', 'b', 'c'), boot: fc.integer({ min: 1, max: 3 }) }),
+    fc.record({
+      kind: fc.constant('open' as const),
+      id: fc.constantFrom('a', 'b', 'c'),
+      boot: fc.integer({ min: 1, max: 3 }),
+    }),
     fc.record({
       kind: fc.constant('command' as const),
       origin: fc.integer({ min: 1, max: 6 }),
@@ -120,30 +132,45 @@ describe('request table, any log', () => {
   function replay(entries: readonly unknown[], groups: readonly number[]): { table: RequestTable; applied: string[] } {
     let table = emptyTable;
     const applied: string[] = [];
-    const list = entries as readonly ({ kind: 'open'; id: string; boot: number } | { kind: 'command'; origin: number; counter: number; back: number; bytes: number })[];
+    const list = entries as readonly (
+      | { kind: 'open'; id: string; boot: number }
+      | { kind: 'command'; origin: number; counter: number; back: number; bytes: number }
+    )[];
     let at = 0;
     let turn = 0;
     while (at < list.length) {
       const index = at + 1;
-      const size = Math.min(groups[turn++ % groups.length] as number, CHECK_EVERY - (index % CHECK_EVERY), list.length - at);
+      const size = Math.min(
+        groups[turn++ % groups.length] as number,
+        CHECK_EVERY - (index % CHECK_EVERY),
+        list.length - at,
+      );
       const judged: [Entry, number][] = [];
-      [table] = change(table, (draft) => {
-        draft.check(index);
-        for (let i = 0; i < size; i++) {
-          const each = list[at + i] as (typeof list)[number];
-          if (each.kind === 'open') draft.open({ id: each.id, incarnation: 1, boot: each.boot }, index + i);
-          else {
-            const entry = command(index + i, each.origin, each.counter, Math.max(1, each.counter - each.back));
-            if (draft.admit(entry) === 'new') judged.push([entry, each.bytes]);
+      [table] = change(
+        table,
+        (draft) => {
+          draft.check(index);
+          for (let i = 0; i < size; i++) {
+            const each = list[at + i] as (typeof list)[number];
+            if (each.kind === 'open') draft.open({ id: each.id, incarnation: 1, boot: each.boot }, index + i);
+            else {
+              const entry = command(index + i, each.origin, each.counter, Math.max(1, each.counter - each.back));
+              if (draft.admit(entry) === 'new') judged.push([entry, each.bytes]);
+            }
           }
-        }
-      }, limits);
-      [table] = change(table, (draft) => {
-        for (const [entry, bytes] of judged) {
-          applied.push(`${entry.id?.origin}.${entry.id?.counter}`);
-          if (entry.id !== null) draft.record(entry.id, { rejected: false, value: new Uint8Array(bytes) });
-        }
-      }, limits);
+        },
+        limits,
+      );
+      [table] = change(
+        table,
+        (draft) => {
+          for (const [entry, bytes] of judged) {
+            applied.push(`${entry.id?.origin}.${entry.id?.counter}`);
+            if (entry.id !== null) draft.record(entry.id, { rejected: false, value: new Uint8Array(bytes) });
+          }
+        },
+        limits,
+      );
       at += size;
     }
     return { table, applied };
@@ -151,17 +178,21 @@ describe('request table, any log', () => {
 
   it('applies no id twice within an origin, and the same whatever the entries were grouped into', () => {
     fc.assert(
-      fc.property(anyEntries, fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 5 }), (entries, groups) => {
-        const one = replay(entries, [1]);
-        const many = replay(entries, groups);
-        expect(many).toEqual(one);
-        for (const origin of one.table.origins) {
-          const own = one.applied.filter((name) => name.startsWith(`${origin.number}.`));
-          expect(new Set(own).size).toBe(own.length);
-          expect(origin.results.length).toBeLessThanOrEqual(limits.requestWindow);
-        }
-        expect(one.table.origins.length).toBeLessThanOrEqual(limits.origins);
-      }),
+      fc.property(
+        anyEntries,
+        fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 5 }),
+        (entries, groups) => {
+          const one = replay(entries, [1]);
+          const many = replay(entries, groups);
+          expect(many).toEqual(one);
+          for (const origin of one.table.origins) {
+            const own = one.applied.filter((name) => name.startsWith(`${origin.number}.`));
+            expect(new Set(own).size).toBe(own.length);
+            expect(origin.results.length).toBeLessThanOrEqual(limits.requestWindow);
+          }
+          expect(one.table.origins.length).toBeLessThanOrEqual(limits.origins);
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -169,7 +200,10 @@ describe('request table, any log', () => {
   it('leaves earlier tables as they were', () => {
     const [before] = change(emptyTable, (draft) => draft.open(a1, 5));
     const copy = structuredClone(before);
-    change(before, (draft) => (draft.admit(command(6, 5, 1)), draft.record({ origin: 5, counter: 1, lowest: 1 }, done)));
+    change(
+      before,
+      (draft) => (draft.admit(command(6, 5, 1)), draft.record({ origin: 5, counter: 1, lowest: 1 }, done)),
+    );
     expect(before).toEqual(copy);
   });
 });

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { createReplica, memoryNetwork, memoryStorage, raft, type Replica, type ReplicaOptions, type Storage } from 'quorate';
+import {
+  createReplica,
+  memoryNetwork,
+  memoryStorage,
+  raft,
+  type Replica,
+  type ReplicaOptions,
+  type Storage,
+} from 'quorate';
 
 const timing = { heartbeat: 30, electionMin: 100, electionMax: 200 };
 
@@ -44,7 +52,11 @@ describe('the shell around the driver', () => {
       },
     };
     const replica = await alone({ resultCodec });
-    const failure = { code: 'ERR_NOT_SERIALIZABLE', outcome: 'unknown', message: expect.stringContaining('no such thing') };
+    const failure = {
+      code: 'ERR_NOT_SERIALIZABLE',
+      outcome: 'unknown',
+      message: expect.stringContaining('no such thing'),
+    };
     await expect(replica.propose(Uint8Array.of(1))).rejects.toMatchObject(failure);
     broken = false;
     expect(await replica.propose(Uint8Array.of(2))).toEqual(Uint8Array.of(2));
@@ -78,24 +90,37 @@ describe('the shell around the driver', () => {
     await replica.close();
   });
 
-  it.each([['throws', () => { throw new Error('gone'); }], ['rejects with no error', () => Promise.reject('gone')]])(
-    'a storage that %s halts the replica, and every request ends',
-    async (_, fail) => {
-      const storage: Storage = memoryStorage();
-      const replica = await alone({ storage });
-      await replica.propose(Uint8Array.of(1));
-      storage.write = fail as Storage['write'];
-      await expect(replica.propose(Uint8Array.of(2))).rejects.toMatchObject({ code: 'ERR_STORAGE_FAILED', outcome: 'unknown' });
-      expect(replica.status()).toMatchObject({ phase: 'halted', fault: 'gone' });
-      const later = { code: 'ERR_STORAGE_FAILED', outcome: 'none', retryable: false, message: expect.stringContaining('gone') as string };
-      await expect(replica.propose(Uint8Array.of(3))).rejects.toMatchObject(later);
-      await expect(replica.read((machine) => machine.kept)).rejects.toMatchObject(later);
-      await expect(replica.read((machine) => machine.kept, { consistency: 'stale' })).rejects.toMatchObject(later);
-      await expect(replica.ready()).rejects.toMatchObject(later);
-      await replica.close();
-      expect(() => replica.propose(Uint8Array.of(4))).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
-    },
-  );
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('gone');
+      },
+    ],
+    ['rejects with no error', () => Promise.reject('gone')],
+  ])('a storage that %s halts the replica, and every request ends', async (_, fail) => {
+    const storage: Storage = memoryStorage();
+    const replica = await alone({ storage });
+    await replica.propose(Uint8Array.of(1));
+    storage.write = fail as Storage['write'];
+    await expect(replica.propose(Uint8Array.of(2))).rejects.toMatchObject({
+      code: 'ERR_STORAGE_FAILED',
+      outcome: 'unknown',
+    });
+    expect(replica.status()).toMatchObject({ phase: 'halted', fault: 'gone' });
+    const later = {
+      code: 'ERR_STORAGE_FAILED',
+      outcome: 'none',
+      retryable: false,
+      message: expect.stringContaining('gone') as string,
+    };
+    await expect(replica.propose(Uint8Array.of(3))).rejects.toMatchObject(later);
+    await expect(replica.read((machine) => machine.kept)).rejects.toMatchObject(later);
+    await expect(replica.read((machine) => machine.kept, { consistency: 'stale' })).rejects.toMatchObject(later);
+    await expect(replica.ready()).rejects.toMatchObject(later);
+    await replica.close();
+    expect(() => replica.propose(Uint8Array.of(4))).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
+  });
 
   it('ready rejects when the replica is closed from within a callback', async () => {
     const lonely = { members: { a: 'a', b: 'b' }, bootstrap: false };

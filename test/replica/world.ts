@@ -8,7 +8,14 @@ import type { Entry, Protocol, Recovered } from '../../src/core/protocol.js';
 import { choose } from '../../src/core/tuning.js';
 import { configurationDigest, defaultCluster } from '../../src/replica/digest.js';
 import { HARD_KEY } from '../../src/replica/driver-draft.js';
-import type { DriverEffect, DriverEvent, DriverOptions, DriverState, Failure, ReplicaEvent } from '../../src/replica/driver-state.js';
+import type {
+  DriverEffect,
+  DriverEvent,
+  DriverOptions,
+  DriverState,
+  Failure,
+  ReplicaEvent,
+} from '../../src/replica/driver-state.js';
 import { driverOf, type Driver } from '../../src/replica/driver.js';
 import { MARK_KEY, PEERS_KEY, decodePeers } from '../../src/replica/identity.js';
 import type { StoredResult } from '../../src/replica/request-table.js';
@@ -127,7 +134,13 @@ export class World {
     };
     const [state, effects] = this.driver.init(options, this.recovered(disk));
     const process: Process = {
-      id, state, pendingWrite: null, applied: [], events: [], ended: new Map(), queue: [],
+      id,
+      state,
+      pendingWrite: null,
+      applied: [],
+      events: [],
+      ended: new Map(),
+      queue: [],
     };
     this.running.set(id, process);
     this.perform(process, effects);
@@ -205,7 +218,10 @@ export class World {
 
   private apply(process: Process, entry: Entry): StoredResult {
     process.applied.push(new TextDecoder().decode(entry.data));
-    return { rejected: false, value: this.resultBytes === 0 ? process.applied.length : new Uint8Array(this.resultBytes) };
+    return {
+      rejected: false,
+      value: this.resultBytes === 0 ? process.applied.length : new Uint8Array(this.resultBytes),
+    };
   }
 
   private end(process: Process, call: number, ended: Ended): void {

@@ -77,8 +77,21 @@ export function decode(protocol: AnyProtocol, bytes: Uint8Array): unknown {
 
 /** What happened often enough to mean something. */
 export const newCounters = () => ({
-  steps: 0, elections: 0, conflicts: 0, crashes: 0, lostUnsynced: 0, loads: 0, catchUps: 0, forwarded: 0,
-  duplicates: 0, reads: 0, superseded: 0, unknown: 0, busy: 0, commits: 0, heldSends: 0,
+  steps: 0,
+  elections: 0,
+  conflicts: 0,
+  crashes: 0,
+  lostUnsynced: 0,
+  loads: 0,
+  catchUps: 0,
+  forwarded: 0,
+  duplicates: 0,
+  reads: 0,
+  superseded: 0,
+  unknown: 0,
+  busy: 0,
+  commits: 0,
+  heldSends: 0,
 });
 export type Counters = ReturnType<typeof newCounters>;
 

@@ -94,7 +94,7 @@ export class Cluster {
     if (!host.up || !host.silent) return;
     demand(host.asked.size === 0, 'law 5: everything ends when a replica stops');
     demand(this.protocol.deadline(host.state) === Infinity, 'a stopped replica has no timer');
-    demand(this.protocol.status(host.state).fault === null === (message.kind === 'stop'), 'a fault shows');
+    demand((this.protocol.status(host.state).fault === null) === (message.kind === 'stop'), 'a fault shows');
   }
 
   #finish(host: Host, before: core.Status, outbound: readonly core.Outbound<unknown>[]): void {

@@ -51,7 +51,10 @@ function checkLane(protocol: AnyProtocol, self: Status['id'], last: Seq, outboun
       demand(each.to !== self, 'nobody sends to itself');
       decode(protocol, encode(protocol, each.message));
     } else if (each.kind === 'persist') {
-      demand(each.seq > seq && each.ops.length > 0, 'persists are numbered upwards and hold something', () => [seq, each]);
+      demand(each.seq > seq && each.ops.length > 0, 'persists are numbered upwards and hold something', () => [
+        seq,
+        each,
+      ]);
       seq = each.seq;
     }
   }

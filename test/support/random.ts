@@ -28,7 +28,16 @@ type Deliver = Action & { readonly kind: 'deliver' };
 
 /** How often something is done to the cluster, in 1000; each of the faults is off in half of the runs. */
 const FAULTS = {
-  crash: 12, cut: 14, pause: 6, leap: 8, drop: 30, duplicate: 30, failStorage: 2, unreachable: 10, campaign: 8, stop: 1,
+  crash: 12,
+  cut: 14,
+  pause: 6,
+  leap: 8,
+  drop: 30,
+  duplicate: 30,
+  failStorage: 2,
+  unreachable: 10,
+  campaign: 8,
+  stop: 1,
 } as const;
 type Fault = keyof typeof FAULTS;
 const FAULT_NAMES = Object.keys(FAULTS) as Fault[];

@@ -12,11 +12,31 @@ import { smallLimits, timing, wideLimits } from './values.js';
 
 /** What can happen, how often, and whether it is a fault (half of those are off in each schedule). */
 const ACTIONS = {
-  deliver: [46, false], tick: [6, false], sync: [13, false], report: [4, false], apply: [5, false], load: [4, false],
-  propose: [6, false], read: [3, false], restart: [4, false], heal: [1.2, false], resume: [1, false],
-  retry: [1.5, true], cancel: [0.7, true], campaign: [0.8, true], unreachable: [0.7, true], leap: [0.8, true],
-  duplicate: [2.5, true], drop: [2.5, true], oneWay: [0.7, true], isolate: [0.5, true], crash: [1.3, true],
-  fuse: [0.6, true], pause: [0.5, true], fail: [0.08, true], stop: [0.12, true],
+  deliver: [46, false],
+  tick: [6, false],
+  sync: [13, false],
+  report: [4, false],
+  apply: [5, false],
+  load: [4, false],
+  propose: [6, false],
+  read: [3, false],
+  restart: [4, false],
+  heal: [1.2, false],
+  resume: [1, false],
+  retry: [1.5, true],
+  cancel: [0.7, true],
+  campaign: [0.8, true],
+  unreachable: [0.7, true],
+  leap: [0.8, true],
+  duplicate: [2.5, true],
+  drop: [2.5, true],
+  oneWay: [0.7, true],
+  isolate: [0.5, true],
+  crash: [1.3, true],
+  fuse: [0.6, true],
+  pause: [0.5, true],
+  fail: [0.08, true],
+  stop: [0.12, true],
 } as const;
 type Action = keyof typeof ACTIONS;
 const NAMES = Object.keys(ACTIONS) as Action[];
@@ -57,42 +77,65 @@ export function act(cluster: Cluster, [action, x, y]: Decision): void {
   const flight = flights.length === 0 ? -1 : x % flights.length;
   const now = cluster.now(host);
   switch (action) {
-    case 'deliver': return flight >= 0 ? cluster.deliver(flight) : cluster.nextTick();
-    case 'duplicate': return flight >= 0 ? cluster.deliver(flight, true) : undefined;
-    case 'drop': return flight >= 0 ? void flights.splice(flight, 1) : undefined;
-    case 'tick': return cluster.nextTick();
+    case 'deliver':
+      return flight >= 0 ? cluster.deliver(flight) : cluster.nextTick();
+    case 'duplicate':
+      return flight >= 0 ? cluster.deliver(flight, true) : undefined;
+    case 'drop':
+      return flight >= 0 ? void flights.splice(flight, 1) : undefined;
+    case 'tick':
+      return cluster.nextTick();
     case 'leap':
       host.offset += [3, 40, 700, 1400, 5000][x % 5] as number;
       return cluster.tick(host);
     case 'sync':
       cluster.sync(host, 1 + (x % 4));
       return x % 3 > 0 ? cluster.report(host) : undefined;
-    case 'report': return cluster.report(host);
-    case 'apply': return cluster.apply(host, host.applied + 1 + (x % 6));
-    case 'load': return cluster.answerLoad(host, host.loads.length === 0 ? 0 : x % host.loads.length);
-    case 'propose': return void cluster.propose(host, 1 + (x % 4), x % 7 === 0 ? Infinity : 300 + (x % 5000));
-    case 'retry': return void cluster.propose(host, 1, 2000, x);
-    case 'read': return void cluster.read(host, x % 7 === 0 ? Infinity : 300 + (x % 3000));
-    case 'cancel': return cluster.cancel(host, [...host.asked.keys()].filter((_, place) => (x >> place % 8) & 1));
-    case 'campaign': return cluster.step(host, { kind: 'campaign', now });
+    case 'report':
+      return cluster.report(host);
+    case 'apply':
+      return cluster.apply(host, host.applied + 1 + (x % 6));
+    case 'load':
+      return cluster.answerLoad(host, host.loads.length === 0 ? 0 : x % host.loads.length);
+    case 'propose':
+      return void cluster.propose(host, 1 + (x % 4), x % 7 === 0 ? Infinity : 300 + (x % 5000));
+    case 'retry':
+      return void cluster.propose(host, 1, 2000, x);
+    case 'read':
+      return void cluster.read(host, x % 7 === 0 ? Infinity : 300 + (x % 3000));
+    case 'cancel':
+      return cluster.cancel(
+        host,
+        [...host.asked.keys()].filter((_, place) => (x >> place % 8) & 1),
+      );
+    case 'campaign':
+      return cluster.step(host, { kind: 'campaign', now });
     case 'unreachable':
       if (peer === at) return;
       return cluster.step(host, { kind: 'unreachable', now, peer: (hosts[peer] as Host).id });
-    case 'oneWay': return void cluster.cut.add(at * 8 + peer);
+    case 'oneWay':
+      return void cluster.cut.add(at * 8 + peer);
     case 'isolate':
       for (let other = 0; other < hosts.length; other++) cluster.cut.add(at * 8 + other).add(other * 8 + at);
       return;
-    case 'heal': return cluster.cut.clear();
-    case 'crash': return cluster.crash(host, x % (host.unsynced.length + 1));
-    case 'fuse': return void (host.fuse = x % 5);
+    case 'heal':
+      return cluster.cut.clear();
+    case 'crash':
+      return cluster.crash(host, x % (host.unsynced.length + 1));
+    case 'fuse':
+      return void (host.fuse = x % 5);
     case 'restart': {
       const down = hosts.find((each) => !each.up || each.silent);
       return down === undefined ? undefined : revive(cluster, down);
     }
-    case 'pause': return void (host.paused = true);
-    case 'resume': return hosts.forEach((each) => void (each.paused = false));
-    case 'fail': return cluster.step(host, { kind: 'storageFailed', now, reason: 'EIO' });
-    case 'stop': return cluster.step(host, { kind: 'stop', now });
+    case 'pause':
+      return void (host.paused = true);
+    case 'resume':
+      return hosts.forEach((each) => void (each.paused = false));
+    case 'fail':
+      return cluster.step(host, { kind: 'storageFailed', now, reason: 'EIO' });
+    case 'stop':
+      return cluster.step(host, { kind: 'stop', now });
   }
 }
 
@@ -120,7 +163,10 @@ export function level(cluster: Cluster): boolean {
 export function comeToRest(cluster: Cluster): void {
   const { hosts } = cluster;
   healAll(cluster);
-  demand(cluster.calm(10 * timing.electionMax, () => cluster.leader() !== null), 'L1: a leader is found');
+  demand(
+    cluster.calm(10 * timing.electionMax, () => cluster.leader() !== null),
+    'L1: a leader is found',
+  );
   const waiting = new Set(hosts);
   for (let turn = 0; turn < 8 && waiting.size > 0; turn++) {
     const asked = [...waiting].map((host) => [host, cluster.propose(host, 1, timing.electionMax)] as const);
@@ -133,10 +179,16 @@ export function comeToRest(cluster: Cluster): void {
     if (waiting.size > 0) cluster.calm(timing.electionMin, () => false);
   }
   demand(waiting.size === 0, 'L2: a new command of everybody is committed');
-  demand(cluster.calm(10 * timing.electionMax, () => level(cluster)), 'L3: all are equal');
+  demand(
+    cluster.calm(10 * timing.electionMax, () => level(cluster)),
+    'L3: all are equal',
+  );
   const terms = hosts.map((host) => cluster.status(host).term);
   cluster.calm(2 * timing.electionMax, () => false);
-  demand(hosts.every((host, at) => cluster.status(host).term === terms[at]), 'L4: terms are at rest');
+  demand(
+    hosts.every((host, at) => cluster.status(host).term === terms[at]),
+    'L4: terms are at rest',
+  );
   const reads = hosts.map((host) => cluster.read(host, timing.electionMax));
   const served = (): boolean => reads.every((read) => cluster.observer.acknowledged.has(read));
   demand(cluster.calm(timing.electionMax, served), 'L5: reads at rest are served');

@@ -68,7 +68,9 @@ describe('a world', () => {
   test('names what is wrong with its settings', () => {
     refused(() => createWorld(null as Wrong), /^options: expected an object, got null$/);
     expect(() => createWorld({ model, replicas: ['a', ''] })).toThrow(/^members: an id is 1 to 64/);
-    expect(() => createWorld({ model, tuning: { timing: { heartbeats: 5 } as Wrong } })).toThrow(/^timing.heartbeats: no/);
+    expect(() => createWorld({ model, tuning: { timing: { heartbeats: 5 } as Wrong } })).toThrow(
+      /^timing.heartbeats: no/,
+    );
   });
 });
 
@@ -98,7 +100,10 @@ describe('an action', () => {
   });
 
   test('of a caller carries what the codec can encode', () => {
-    refused(() => apply(world, { kind: 'propose', at: 0, replica: 'n1', command: 1n, timeout: 5 }), /^the command of call 1 cannot be encoded: .*BigInt/);
+    refused(
+      () => apply(world, { kind: 'propose', at: 0, replica: 'n1', command: 1n, timeout: 5 }),
+      /^the command of call 1 cannot be encoded: .*BigInt/,
+    );
   });
 });
 
@@ -123,7 +128,10 @@ describe('a search', () => {
     refused(() => checkModel({ scope, maxStates: -1 }), /^maxStates: expected a whole number from 0, got -1$/);
     refused(() => checkModel({ scope, maxDepth: 'x' as Wrong }), /^maxDepth: expected a whole number from 0, got "x"$/);
     refused(() => checkModel({ scope, expected: -1 }), /^fingerprints expected: /);
-    refused(() => walkModel({ scope, seed: 1, walks: -1, length: 1 }), /^walks: expected a whole number from 0, got -1$/);
+    refused(
+      () => walkModel({ scope, seed: 1, walks: -1, length: 1 }),
+      /^walks: expected a whole number from 0, got -1$/,
+    );
     refused(() => walkModel({ scope, seed: 0.5, walks: 1, length: 1 }), /^seed: /);
     refused(() => fingerprintTableBytes(-1), /^fingerprints expected: /);
   });
@@ -138,15 +146,21 @@ describe('a simulation', () => {
 
   test('says of a machine without its methods which one is missing', () => {
     const machine = { create: () => ({ apply: () => 1 }) as Wrong };
-    expect(() => simulate({ model, machine, commands: () => 1 })).toThrow(/expected a state machine, got one without snapshot/);
+    expect(() => simulate({ model, machine, commands: () => 1 })).toThrow(
+      /expected a state machine, got one without snapshot/,
+    );
   });
 
   test('of the shell refuses what it cannot run', async () => {
     await expect(simulateShell({ seed: 1 } as Wrong)).rejects.toThrow(/^protocol: expected raft or multipaxos/);
     await expect(simulateShell({ seed: 1.5, protocol: raft })).rejects.toThrow(/^seed: expected a 32-bit integer/);
     await expect(simulateShell({ seed: 1, protocol: raft, size: 9 })).rejects.toThrow(/^size: expected/);
-    await expect(simulateShell({ seed: 1, protocol: raft, faults: 'crash' as Wrong })).rejects.toThrow(/^faults: expected a list/);
-    await expect(simulateShell({ seed: 1, protocol: raft, faults: ['x' as Wrong] })).rejects.toThrow(/^faults: no such class/);
+    await expect(simulateShell({ seed: 1, protocol: raft, faults: 'crash' as Wrong })).rejects.toThrow(
+      /^faults: expected a list/,
+    );
+    await expect(simulateShell({ seed: 1, protocol: raft, faults: ['x' as Wrong] })).rejects.toThrow(
+      /^faults: no such class/,
+    );
   });
 });
 
@@ -176,14 +190,26 @@ describe('a history', () => {
 
   test('is a list of operations', () => {
     refused(() => checkLinearizable(5 as Wrong, counterModel()), /^a history is a list of operations, got number$/);
-    refused(() => assertLinearizable([null as Wrong], counterModel()), /^operation 0 of the history: an object, got null$/);
-    refused(() => formatHistory([read, { ...read, call: NaN }]), /^operation 1 of the history: call is a finite number/);
-    refused(() => checkLinearizable([{ ...read, input: ['jump'] as Wrong }], counterModel()), /has no operation \["jump"\]/);
+    refused(
+      () => assertLinearizable([null as Wrong], counterModel()),
+      /^operation 0 of the history: an object, got null$/,
+    );
+    refused(
+      () => formatHistory([read, { ...read, call: NaN }]),
+      /^operation 1 of the history: call is a finite number/,
+    );
+    refused(
+      () => checkLinearizable([{ ...read, input: ['jump'] as Wrong }], counterModel()),
+      /has no operation \["jump"\]/,
+    );
     refused(() => checkLinearizable([read] as Wrong, counterModel(), { steps: -1 }), /^steps is a number from 0 on/);
   });
 
   test('is told in events that can be', () => {
-    const events = [{ kind: 'invoke', client: 'a', input: 1 }, { kind: 'ko', client: 'a' }];
+    const events = [
+      { kind: 'invoke', client: 'a', input: 1 },
+      { kind: 'ko', client: 'a' },
+    ];
     refused(() => historyFromEvents(events as Wrong), /^event 1: an event is invoke, ok, fail, unknown, got ko$/);
   });
 

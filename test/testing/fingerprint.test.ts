@@ -164,7 +164,14 @@ describe('the fingerprint of a world', () => {
 
   test('under symmetry still tells apart what is no renaming', () => {
     const classOf = (toy: Toy): string => {
-      const all = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]].map((to) => print(renamed(toy, to), false));
+      const all = [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+      ].map((to) => print(renamed(toy, to), false));
       return all.sort()[0] as string;
     };
     const seen = new Map<string, string>();

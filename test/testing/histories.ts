@@ -215,7 +215,8 @@ export function longHistory(
 ): Operation<readonly Json[], Json | undefined>[] {
   const machine = thing.fresh();
   const idle = Array.from({ length: plan.clients }, (_, at) => `c${at}`);
-  const waiting: { client: string; input: readonly Json[]; call: number; output: Json | undefined; done: boolean }[] = [];
+  const waiting: { client: string; input: readonly Json[]; call: number; output: Json | undefined; done: boolean }[] =
+    [];
   const history: Operation<readonly Json[], Json | undefined>[] = [];
   let time = 0;
   for (let started = 0; started < plan.operations || waiting.length > 0; time++) {

@@ -74,7 +74,9 @@ describe('text', () => {
       '3 invoke read',
       '3 ok -1.5e+300 read@0',
     ];
-    const spaced = text.map((line) => `  ${line.replace(/ (?=invoke|ok|fail|unknown)/, '\t ')}  # as seen\r\n\n# no more`).join('\n');
+    const spaced = text
+      .map((line) => `  ${line.replace(/ (?=invoke|ok|fail|unknown)/, '\t ')}  # as seen\r\n\n# no more`)
+      .join('\n');
     expect(formatHistory(parseHistory(spaced))).toBe(text.map((line) => `${line}\n`).join(''));
   });
 
@@ -89,7 +91,10 @@ describe('text', () => {
 
   it('keeps times, equal ones too, and leaves out mere numbers', () => {
     const timed = '[0.5] a invoke read\n[0.5] a ok 1\n[0.5] b invoke read\nb unknown\n';
-    expect(parseHistory(timed)).toMatchObject([{ call: 0.5, return: 0.5 }, { call: 0.5, return: Infinity }]);
+    expect(parseHistory(timed)).toMatchObject([
+      { call: 0.5, return: 0.5 },
+      { call: 0.5, return: Infinity },
+    ]);
     expect(formatHistory(parseHistory(timed))).toBe(timed);
     expect(formatHistory(parseHistory('[0] a invoke read\n[1] a ok'))).toBe('a invoke read\na ok\n');
   });
@@ -122,12 +127,20 @@ describe('text', () => {
     ['[2x] a invoke read', 1, 'a time is a finite number, got NaN'],
   ])('%j is refused at line %i', (text, line, reason) => {
     expect(() => parseHistory(text)).toThrow(
-      expect.objectContaining({ name: 'HistorySyntaxError', line, path: null, reason, message: `line ${line}: ${reason}` }),
+      expect.objectContaining({
+        name: 'HistorySyntaxError',
+        line,
+        path: null,
+        reason,
+        message: `line ${line}: ${reason}`,
+      }),
     );
   });
 
   it('of any kind is read or refused, never anything else', () => {
-    const lines = fc.array(fc.oneof(words, fc.constantFrom('a', 'invoke', 'ok', '[1]', '@1', '{"a":', '\n'))).map((line) => line.join(' '));
+    const lines = fc
+      .array(fc.oneof(words, fc.constantFrom('a', 'invoke', 'ok', '[1]', '@1', '{"a":', '\n')))
+      .map((line) => line.join(' '));
     let read = 0;
     fc.assert(
       fc.property(lines, (text) => {
@@ -145,7 +158,9 @@ describe('text', () => {
 
   it('cannot say what a client did twice at once, nor what is no data', () => {
     const operation: Operation = { client: 'a', input: 1, call: 0, return: 5, outcome: 'fail', at: null };
-    expect(() => formatHistory([operation, { ...operation, call: 3 }])).toThrow('client a has two operations open at 3');
+    expect(() => formatHistory([operation, { ...operation, call: 3 }])).toThrow(
+      'client a has two operations open at 3',
+    );
     expect(() => formatHistory([{ ...operation, input: () => 1 }])).toThrow('JSON does not carry a function');
     expect(() => formatHistoryJson([{ ...operation, input: 5n }])).toThrow('JSON does not carry this value');
     expect(() => formatHistory([{ ...operation, call: Number.NaN }])).toThrow('operation 0 of the history');
@@ -185,7 +200,10 @@ describe('JSON', () => {
       { kind: 'fail', client: 'b' },
     ];
     expect(parseHistoryJson(JSON.stringify(events))).toEqual(historyFromEvents(events as HistoryEvent[]));
-    const timed = [{ kind: 'invoke', client: 'a', input: 0, time: 2.5 }, { kind: 'fail', client: 'a', time: 3 }];
+    const timed = [
+      { kind: 'invoke', client: 'a', input: 0, time: 2.5 },
+      { kind: 'fail', client: 'a', time: 3 },
+    ];
     expect(parseHistoryJson(JSON.stringify(timed))).toMatchObject([{ call: 2.5, return: 3 }]);
   });
 
@@ -205,7 +223,11 @@ describe('JSON', () => {
     [change('at', 3), '$[0].at', 'an object, got 3'],
     [change('at', { kind: 'entry', index: 0 }), '$[0].at', 'the index of an entry is a whole number from 1 on, got 0'],
     ['[{"client":"a","outcome":"ok","call":0,"return":1}]', '$[0].input', 'is missing'],
-    ['[{"client":"a","input":1,"outcome":"fail","output":3,"call":0,"return":1}]', '$[0].output', 'only what ended ok has an output'],
+    [
+      '[{"client":"a","input":1,"outcome":"fail","output":3,"call":0,"return":1}]',
+      '$[0].output',
+      'only what ended ok has an output',
+    ],
     [events({ kind: 'done', client: 'a' }), '$[1].kind', 'one of invoke, ok, fail, unknown, got "done"'],
     [events({ kind: 'toString', client: 'a' }), '$[1].kind', 'one of invoke, ok, fail, unknown, got "toString"'],
     [events({ kind: 'ok' }), '$[1].client', 'a string'],

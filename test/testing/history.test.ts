@@ -30,7 +30,10 @@ describe('a recorder', () => {
     recorder.ok('a', undefined);
     recorder.invoke('a', 2);
     recorder.fail('a');
-    expect(recorder.history().map((operation) => [operation.call, operation.return])).toEqual([[3, 3], [4.5, 9]]);
+    expect(recorder.history().map((operation) => [operation.call, operation.return])).toEqual([
+      [3, 3],
+      [4.5, 9],
+    ]);
   });
 
   it('gives values: what comes later does not change a history that was given', () => {
@@ -53,7 +56,14 @@ describe('what cannot have happened', () => {
     ['a second end', [call, end, end], 'event 2: client a has no operation open'],
     ["another's end", [call, { ...end, client: 'b' }], 'event 1: client b has no operation open'],
     ['a nameless client', [{ ...call, client: 3 }], 'event 0: a client is named by a string, got number'],
-    ['time that runs back', [{ ...call, time: 5 }, { ...end, time: 4 }], 'event 1: time runs backwards, from 5 to 4'],
+    [
+      'time that runs back',
+      [
+        { ...call, time: 5 },
+        { ...end, time: 4 },
+      ],
+      'event 1: time runs backwards, from 5 to 4',
+    ],
     ['no time', [{ ...call, time: Number.NaN }], 'event 0: a time is a finite number, got NaN'],
     ['the end of time', [{ ...call, time: Infinity }], 'event 0: a time is a finite number, got Infinity'],
     ['a time lost', [{ ...call, time: 5 }, end], 'event 1: either all events carry a time or none does'],

@@ -3,7 +3,9 @@
 import type { KeyValueInput, MachineSpec, Random } from 'quorate/testing';
 
 /** `apply` in place of the right one. */
-export function keyValue(apply?: (values: Map<string, unknown>, input: KeyValueInput) => unknown): MachineSpec<KeyValueInput> {
+export function keyValue(
+  apply?: (values: Map<string, unknown>, input: KeyValueInput) => unknown,
+): MachineSpec<KeyValueInput> {
   return {
     create() {
       const values = new Map<string, unknown>();

@@ -9,21 +9,35 @@ const EACH = 26_000;
 
 const isOk = ({ outcome }: Operation): boolean => outcome === 'ok';
 
-function checkOrders(history: History, model: histories.AnyModel, found: ReturnType<typeof checkLinearizable>): boolean {
+function checkOrders(
+  history: History,
+  model: histories.AnyModel,
+  found: ReturnType<typeof checkLinearizable>,
+): boolean {
   if (found.kind !== 'linearizable') return false;
   const told = found.parts.flatMap(({ order }) => order);
   const complete = history.filter(isOk).every((operation) => told.includes(operation));
-  return complete && new Set(told).size === told.length && found.parts.every(({ order }) => histories.isOrder(order, model));
+  return (
+    complete && new Set(told).size === told.length && found.parts.every(({ order }) => histories.isOrder(order, model))
+  );
 }
 
 /** The operation blamed is the first by return that no order gets past, and the prefix gets just as far. */
-function checkEvidence(history: History, model: histories.AnyModel, found: ReturnType<typeof checkLinearizable>): boolean {
+function checkEvidence(
+  history: History,
+  model: histories.AnyModel,
+  found: ReturnType<typeof checkLinearizable>,
+): boolean {
   if (found.kind !== 'violation') return false;
   const { operation, prefix, next, key } = found;
   const part = history.filter(({ input, outcome }) => outcome !== 'fail' && (model.partition?.(input) ?? '') === key);
   const called = part.filter(({ call }) => call <= operation.return);
   const split = (isDue: (other: Operation) => boolean): boolean =>
-    histories.explainable(model, called.filter(isDue), called.filter((other) => !isDue(other)));
+    histories.explainable(
+      model,
+      called.filter(isDue),
+      called.filter((other) => !isDue(other)),
+    );
   return (
     histories.isOrder(prefix, model) &&
     part.filter((other) => other.return < operation.return).every((other) => prefix.includes(other)) &&

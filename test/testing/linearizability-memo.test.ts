@@ -36,7 +36,9 @@ describe('the operations done', () => {
     const model = new Set<number>();
     for (let step = 0; step < 1500; step++) {
       // Mostly from the front on, as a search does, so that words get full.
-      const bit = bits[random(4) === 0 ? random(bits.length) : Math.min(random(bits.length), random(bits.length))] as number;
+      const bit = bits[
+        random(4) === 0 ? random(bits.length) : Math.min(random(bits.length), random(bits.length))
+      ] as number;
       if (model.delete(bit)) done.remove(bit);
       else {
         model.add(bit);
@@ -117,7 +119,10 @@ describe('the configurations', () => {
   it.each(['unknown', 'other'])('with the same hash are told apart by their %s operations', (kind) => {
     const done = new DoneSet(64, 96);
     const bits = Array.from({ length: 40 }, (_, at) => (kind === 'unknown' ? at : done.placeOfOther(at)));
-    const twins = chosen(bits.map((bit) => hashOf(done, bit)), 0) as number[];
+    const twins = chosen(
+      bits.map((bit) => hashOf(done, bit)),
+      0,
+    ) as number[];
     const [first, ...others] = twins.map((at) => bits[at] as number) as [number, ...number[]];
     const seen = new ConfigurationSet();
     // All of these give the hash of none of them, so one alone gives that of all the others.

@@ -17,12 +17,18 @@ const clients = (found: ReturnType<typeof checkLogWitness>): string =>
 describe('a history that its log explains', () => {
   it.each([
     ['nothing at all', ''],
-    ['writes at once in the order of the log', 'a invoke write 1\nb invoke write 2\na ok @9\nb ok @4\nc invoke read\nc ok 1 read@9'],
+    [
+      'writes at once in the order of the log',
+      'a invoke write 1\nb invoke write 2\na ok @9\nb ok @4\nc invoke read\nc ok 1 read@9',
+    ],
     ['a read of a state that nobody had seen yet', 'a invoke write 1\nb invoke read\nb ok 1 read@3\na ok @3'],
     ['reads that overlap, in any order', 'b invoke read\nc invoke read\nb ok 0 read@5\nc ok 0 read@2'],
     ['a lost write that is known to stand in the log', 'a invoke write 1\na unknown @3\nb invoke read\nb ok 1 read@7'],
     ['a read through the log', 'a invoke write 1\na ok @3\nb invoke read\nb ok 1 @4'],
-    ['what failed, and what nobody knows of', 'a invoke write 1\na fail\nb invoke write 2\nb unknown\nc invoke read\nc ok 0 read@0'],
+    [
+      'what failed, and what nobody knows of',
+      'a invoke write 1\na fail\nb invoke write 2\nb unknown\nc invoke read\nc ok 0 read@0',
+    ],
   ])('%s', (_, text) => {
     expect(check(text)).toEqual({ kind: 'linearizable' });
   });
@@ -107,8 +113,12 @@ describe('with everything that took effect', () => {
 
   it('H3: nothing takes effect twice, nor elsewhere than it says, nor after it failed', () => {
     expect(verdict(at(2, a), at(5, b), at(7, b), at(12, e))).toBe('H3: b: add 2 → ? (2…) took effect at 5 and 7');
-    expect(verdict(at(3, a), at(5, b), at(12, e))).toBe('H3: a: add 1 → 1 @2 (0…1) took effect at 3, not where it says');
-    expect(verdict(at(2, a), at(5, b), at(7, c), at(12, e))).toBe('H3: c: add 4 → ?, failed (3…4) took effect at 7 all the same');
+    expect(verdict(at(3, a), at(5, b), at(12, e))).toBe(
+      'H3: a: add 1 → 1 @2 (0…1) took effect at 3, not where it says',
+    );
+    expect(verdict(at(2, a), at(5, b), at(7, c), at(12, e))).toBe(
+      'H3: c: add 4 → ?, failed (3…4) took effect at 7 all the same',
+    );
     expect(verdict(at(2, a), at(5, b), at(9, d), at(12, e))).toContain('took effect at 9, not where it says');
     expect(verdict(at(2, a), at(2, b), at(12, e))).toContain('H3: a: add 1 → 1 @2 (0…1) and b: add 2 → ? @2 (2…)');
   });
@@ -124,9 +134,13 @@ describe('with everything that took effect', () => {
   });
 
   it('bad effects are refused', () => {
-    expect(() => verdict({ index: 1, operation: { ...a } })).toThrow('the effect at 1 is of no operation of the history');
+    expect(() => verdict({ index: 1, operation: { ...a } })).toThrow(
+      'the effect at 1 is of no operation of the history',
+    );
     expect(() => verdict(at(0, a))).toThrow('an effect: the index of an entry is a whole number from 1 on, got 0');
-    expect(() => checkLogWitness([{ ...a, call: 9 }], counterModel() as AnyModel)).toThrow('operation 0 of the history');
+    expect(() => checkLogWitness([{ ...a, call: 9 }], counterModel() as AnyModel)).toThrow(
+      'operation 0 of the history',
+    );
   });
 });
 
@@ -200,10 +214,15 @@ function explainedByLog(history: History, model: AnyModel): boolean {
     }
   }
   const order = placed.slice().sort((a, b) => indexOf(a) - indexOf(b) || Number(isEntry(b)) - Number(isEntry(a)));
-  return checkLinearizable(
-    order.map((operation, at) => ({ ...operation, call: at, ...(operation.outcome === 'ok' ? { return: at } : {}) }) as Operation),
-    model,
-  ).kind === 'linearizable';
+  return (
+    checkLinearizable(
+      order.map(
+        (operation, at) =>
+          ({ ...operation, call: at, ...(operation.outcome === 'ok' ? { return: at } : {}) }) as Operation,
+      ),
+      model,
+    ).kind === 'linearizable'
+  );
 }
 
 describe('against the definition', () => {
@@ -228,7 +247,12 @@ describe('against the definition', () => {
     const model: AnyModel = { ...counter, step: (...args) => (steps++, counter.step(...(args as [any, any, any]))) };
     const count = 100_000;
     const history = Array.from({ length: count }, (_, at): Operation => {
-      const shared = { client: `c${at % 50}`, input: ['add', 1], call: at, at: { kind: 'entry', index: at + 1 } } as const;
+      const shared = {
+        client: `c${at % 50}`,
+        input: ['add', 1],
+        call: at,
+        at: { kind: 'entry', index: at + 1 },
+      } as const;
       return { ...shared, outcome: 'ok', output: at + 1, return: at + 50 };
     });
     expect(checkLogWitness(history, model)).toEqual({ kind: 'linearizable' });

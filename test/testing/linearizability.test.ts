@@ -31,8 +31,9 @@ describe('histories that people know', () => {
       const history = read(text);
       const found = checkLinearizable(history, model);
       const blamed = found.kind === 'violation' ? found.operation : null;
-      const weaker = history.map((operation): Operation =>
-        operation === blamed ? { ...operation, outcome: 'unknown', return: Infinity } : operation,
+      const weaker = history.map(
+        (operation): Operation =>
+          operation === blamed ? { ...operation, outcome: 'unknown', return: Infinity } : operation,
       );
       expect(checkLinearizable(weaker, model).kind).toBe('linearizable');
     }
@@ -153,7 +154,8 @@ describe('limits', () => {
   });
 
   it('are no pass: assertLinearizable throws', () => {
-    const check = (options: LinearizabilityOptions): void => assertLinearizable(read(hard(8)), registerModel(), options);
+    const check = (options: LinearizabilityOptions): void =>
+      assertLinearizable(read(hard(8)), registerModel(), options);
     expect(() => check({ steps: 100 })).toThrow(
       'nothing is known of the history: its limit of steps was reached after 100 steps',
     );
@@ -164,7 +166,9 @@ describe('limits', () => {
 
   it.each([{ timeout: -1 }, { steps: Number.NaN }, { bytes: '5' as unknown as number }])('refuses %o', (options) => {
     const [[name, value]] = Object.entries(options) as [[string, unknown]];
-    expect(() => checkLinearizable([], registerModel(), options)).toThrow(`${name} is a number from 0 on, got ${value}`);
+    expect(() => checkLinearizable([], registerModel(), options)).toThrow(
+      `${name} is a number from 0 on, got ${value}`,
+    );
   });
 });
 
@@ -215,7 +219,15 @@ describe('the work it takes', () => {
     const [, counter] = things as [Thing, Thing];
     const inner = longHistory(counter, randomFrom(3), { clients: 2, operations: 2000 });
     const history: Operation[] = inner.map((operation) => ({ ...operation, at: null }));
-    history.push({ client: 'long', input: ['add', 0], output: undefined, call: -1, return: 1e9, at: null, outcome: 'ok' });
+    history.push({
+      client: 'long',
+      input: ['add', 0],
+      output: undefined,
+      call: -1,
+      return: 1e9,
+      at: null,
+      outcome: 'ok',
+    });
     expect(checkLinearizable(history, counter.model, { steps: 40_000 }).kind).toBe('linearizable');
     const bad: Operation[] = [
       ...history,

@@ -34,7 +34,11 @@ function search(options: ModelCheckerOptions, of: (world: World) => boolean = ()
       taker ??= new PartTaker(world.rules, names, true);
       printer ??= new WorldPrinter(names, options.scope.model.symmetric);
       const parts = taker.take(world, null, null);
-      printer.print({ ...parts, links: parts.links.map(() => []) }, world.rules.ids.map(() => 0), []);
+      printer.print(
+        { ...parts, links: parts.links.map(() => []) },
+        world.rules.ids.map(() => 0),
+        [],
+      );
       situations.add(`${printer.a} ${printer.b}`);
     },
   });
@@ -109,7 +113,13 @@ const consumed = (scope: Scope): Scope => ({ ...scope, network: 'consume' });
 
 losesNothing('the canonical digest', { canonical: false, symmetry: false }, consumed, ['raft', 'paxos']);
 const both = [...small, ...answered];
-losesNothing('answers at once', { answers: false }, (scope) => scope, both.map(([name]) => name), both);
+losesNothing(
+  'answers at once',
+  { answers: false },
+  (scope) => scope,
+  both.map(([name]) => name),
+  both,
+);
 
 const paxos: readonly (readonly [string, Scope])[] = [
   ...[...small, ...answered].filter(([name]) => name.startsWith('paxos')),

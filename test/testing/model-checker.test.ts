@@ -29,7 +29,12 @@ describe('the protocols as shipped', () => {
   );
 
   test('what makes a search mean something has happened', () => {
-    for (const probe of ['election won', 'conflict truncated', 'leader stepped down on a higher term', 'a leader was elected']) {
+    for (const probe of [
+      'election won',
+      'conflict truncated',
+      'leader stepped down on a higher term',
+      'a leader was elected',
+    ]) {
       expect(probes).toContain(probe);
     }
   });
@@ -83,7 +88,10 @@ describe('a limit', () => {
 
   test('is said, and proves nothing', () => {
     const cut = [checkModel({ scope, maxStates: 50 }), checkModel({ scope, maxDepth: 3 })];
-    expect(cut.map(({ limit, complete }) => [limit, complete])).toEqual([['states', false], ['depth', false]]);
+    expect(cut.map(({ limit, complete }) => [limit, complete])).toEqual([
+      ['states', false],
+      ['depth', false],
+    ]);
     expect(cut.map(({ distinct }) => distinct < all)).toEqual([true, true]);
   });
 

@@ -69,7 +69,8 @@ describe.each(things)('the $model.name model', (thing) => {
     const step = (...input: unknown[]): unknown => model.step(model.initial, input, unknown);
     expect(() => step('jump', 'x')).toThrow(`the ${model.name} model has no operation ["jump","x"]; it has `);
     expect(() => step()).toThrow(`the ${model.name} model has no operation []`);
-    const [writer] = { register: ['write'], counter: ['add'], log: ['append'], 'key-value': ['put', 'x'] }[model.name] ?? [];
+    const [writer] =
+      { register: ['write'], counter: ['add'], log: ['append'], 'key-value': ['put', 'x'] }[model.name] ?? [];
     expect(() => step(writer)).toThrow(/^the operation \["\w+"\] lacks its argument \d$/);
   });
 });
@@ -123,7 +124,14 @@ describe('plain data', () => {
   const kinds: readonly unknown[] = [
     ...[undefined, null, true, false, 0, 1, Number.NaN, Infinity, 1n, '', '1', 'null', 'undefined', '1n', '[]', '{}'],
     ...[[], [[]], [null], [undefined], ['1'], [1], [1, 2], [12], {}, { a: 1 }, { a: '1' }, { a: undefined }, { b: 1 }],
-    ...[{ a: 1, b: 2 }, [{ a: 1 }, 2], new Uint8Array(0), new Uint8Array([1, 2]), new Uint8Array([12]), new Uint8Array([1])],
+    ...[
+      { a: 1, b: 2 },
+      [{ a: 1 }, 2],
+      new Uint8Array(0),
+      new Uint8Array([1, 2]),
+      new Uint8Array([12]),
+      new Uint8Array([1]),
+    ],
     ...[new Map(), new Map([[1, 2]]), new Map([[2, 1]]), new Set(), new Set([1]), new Set(['1']), new Set([[1, 2]])],
   ];
 
@@ -138,10 +146,22 @@ describe('plain data', () => {
 
   it('is the same in any order of its keys, and with either zero', () => {
     for (const [a, b] of [
-      [{ a: 1, b: [{ c: 2, d: 3 }] }, { b: [{ d: 3, c: 2 }], a: 1 }],
+      [
+        { a: 1, b: [{ c: 2, d: 3 }] },
+        { b: [{ d: 3, c: 2 }], a: 1 },
+      ],
       [0, -0],
       [[-0], [0]],
-      [new Map([[1, 2], [3, 4]]), new Map([[3, 4], [1, 2]])],
+      [
+        new Map([
+          [1, 2],
+          [3, 4],
+        ]),
+        new Map([
+          [3, 4],
+          [1, 2],
+        ]),
+      ],
       [new Set([1, 2]), new Set([2, 1])],
       [Object.assign(Object.create(null), { a: 1 }), { a: 1 }],
     ]) {

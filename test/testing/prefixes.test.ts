@@ -19,22 +19,26 @@ function outcome({ committed, calls }: WorldRecord): unknown {
   return { entries, calls: calls.map(({ replica, kind, end }) => ({ replica, kind, end: end?.kind })) };
 }
 
-test.each([raftModel, multipaxosModel])('the scripted beginnings of $protocol.name', (model) => {
-  const texts = readdirSync(SCENARIOS)
-    .filter((name) => name.endsWith('.scenario'))
-    .map((name) => readFileSync(new URL(name, SCENARIOS), 'utf8'))
-    .filter((text) => parseScenario(text).header.protocol === model.protocol.name);
-  const prefixes = prefixesOf(model.protocol.name, SCENARIOS);
-  expect(prefixes.length).toBe(texts.length);
-  prefixes.forEach((prefix, at) => {
-    // As a plan begins with it: the seed of a run is not that of a script.
-    const { world, prefix: actions } = beginning(model, prefix);
-    const turn = new Turn(createWorld(world));
-    expect(turn.rules.eager).toEqual({ written: false, applied: false, loaded: false });
-    for (const action of actions) turn.run(action);
-    expect(outcome(turn.finish().record)).toEqual(outcome(runScenario(texts[at] as string, model).world.record));
-  });
-}, 60_000);
+test.each([raftModel, multipaxosModel])(
+  'the scripted beginnings of $protocol.name',
+  (model) => {
+    const texts = readdirSync(SCENARIOS)
+      .filter((name) => name.endsWith('.scenario'))
+      .map((name) => readFileSync(new URL(name, SCENARIOS), 'utf8'))
+      .filter((text) => parseScenario(text).header.protocol === model.protocol.name);
+    const prefixes = prefixesOf(model.protocol.name, SCENARIOS);
+    expect(prefixes.length).toBe(texts.length);
+    prefixes.forEach((prefix, at) => {
+      // As a plan begins with it: the seed of a run is not that of a script.
+      const { world, prefix: actions } = beginning(model, prefix);
+      const turn = new Turn(createWorld(world));
+      expect(turn.rules.eager).toEqual({ written: false, applied: false, loaded: false });
+      for (const action of actions) turn.run(action);
+      expect(outcome(turn.finish().record)).toEqual(outcome(runScenario(texts[at] as string, model).world.record));
+    });
+  },
+  60_000,
+);
 
 function beginning(model: typeof raftModel | typeof multipaxosModel, prefix: ReturnType<typeof prefixesOf>[number]) {
   for (let seed = 1; ; seed++) {

@@ -177,11 +177,7 @@ const EXAMPLES: readonly (readonly [string, ...Happening[]])[] = [
     { kind: 'cut', from: 'n1', to: 'n3' },
     { kind: 'cut', from: 'n2', to: 'n3' },
   ],
-  [
-    'partition n1 | n2',
-    { kind: 'cut', from: 'n1', to: 'n2' },
-    { kind: 'cut', from: 'n2', to: 'n1' },
-  ],
+  ['partition n1 | n2', { kind: 'cut', from: 'n1', to: 'n2' }, { kind: 'cut', from: 'n2', to: 'n1' }],
   ['pause n1', { kind: 'pause', replica: 'n1' }],
   ['resume n1', { kind: 'resume', replica: 'n1' }],
   ['leap n1 250', { kind: 'leap', replica: 'n1', by: 250 }],
@@ -197,7 +193,15 @@ const EXAMPLES: readonly (readonly [string, ...Happening[]])[] = [
   ['wait', { kind: 'wait' }],
 ];
 
-const MACROS = ['settle', 'settle n1 n2', 'elect n1', 'elect n1 n2', 'run 5', 'run 5 until leaders none', 'expect n1 x'];
+const MACROS = [
+  'settle',
+  'settle n1 n2',
+  'elect n1',
+  'elect n1 n2',
+  'run 5',
+  'run 5 until leaders none',
+  'expect n1 x',
+];
 
 describe('commands', () => {
   test.each(EXAMPLES.map(([text, ...expected]) => [text, expected] as const))('%s', (text, expected) => {

@@ -22,10 +22,21 @@ const ordered: MachineSpec<string> = {
   },
 };
 
-function failureOf(model: typeof raftModel | typeof multipaxosModel, seed: number, shrinkBudget?: number): SimulationFailure {
+function failureOf(
+  model: typeof raftModel | typeof multipaxosModel,
+  seed: number,
+  shrinkBudget?: number,
+): SimulationFailure {
   try {
     const budget = shrinkBudget === undefined ? {} : { shrinkBudget };
-    simulate({ model, machine: ordered, commands: (random) => random.pick([...'abcdef']), seed, schedules: 50, ...budget });
+    simulate({
+      model,
+      machine: ordered,
+      commands: (random) => random.pick([...'abcdef']),
+      seed,
+      schedules: 50,
+      ...budget,
+    });
   } catch (error) {
     if (error instanceof SimulationFailure) return error;
     throw error;

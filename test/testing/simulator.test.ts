@@ -30,7 +30,13 @@ function failureOf(options: SimulateOptions): SimulationFailure {
 
 describe.each(MODELS)('the simulator of $protocol.name', (model) => {
   test('key-value histories of many schedules are explained by the log (H2) and by an order (H6), whatever goes wrong', () => {
-    const report = simulate({ model, machine: keyValue(), commands: keyValueCommands, sequential: keyValueModel(), schedules: 50 });
+    const report = simulate({
+      model,
+      machine: keyValue(),
+      commands: keyValueCommands,
+      sequential: keyValueModel(),
+      schedules: 50,
+    });
     expect(report.schedules).toBe(50);
     expect(report.answered).toBeGreaterThan(500);
   });
@@ -48,12 +54,16 @@ describe.each(MODELS)('the simulator of $protocol.name', (model) => {
   test('a machine that differs from replica to replica is a finding (P11)', () => {
     let applied = 0;
     const failure = failureOf({ model, machine: keyValue(() => ++applied), commands: keyValueCommands });
-    expect(failure.rule).toMatch(/^P11 the state machine is deterministic: n\d has another result at \d+$|^not deterministic/);
+    expect(failure.rule).toMatch(
+      /^P11 the state machine is deterministic: n\d has another result at \d+$|^not deterministic/,
+    );
   });
 
   test('a machine whose results are not those of its model is a finding (H2)', () => {
     const machine = keyValue((_, [verb]) => (verb === 'get' || verb === 'put' ? null : true));
-    expect(failureOf({ model, machine, commands: keyValueCommands, sequential: keyValueModel() }).rule).toMatch(/^H2: /);
+    expect(failureOf({ model, machine, commands: keyValueCommands, sequential: keyValueModel() }).rule).toMatch(
+      /^H2: /,
+    );
   });
 
   test('a machine’s own check is asked, and what it finds shrinks to a few lines that replay', () => {
@@ -78,7 +88,9 @@ describe.each(MODELS)('the simulator of $protocol.name', (model) => {
       model,
       schedules: 60,
       length: 30,
-      prefixes: [{ world: { replicas: 3 }, actions: [{ kind: 'propose', at: 0, replica: 'n2', command: 'first', timeout: 99 }] }],
+      prefixes: [
+        { world: { replicas: 3 }, actions: [{ kind: 'propose', at: 0, replica: 'n2', command: 'first', timeout: 99 }] },
+      ],
       observer: (fact) => void (fact.kind === 'asked' && fact.call === 1 && calls.push(fact.command)),
     });
     expect(calls).toContain('first');
@@ -96,7 +108,9 @@ describe('a simulation', () => {
     expect(() => simulate({ model, machine: keyValue() })).toThrow(/^commands: expected a function/);
     expect(() => simulate({ model, tuning: { timing: { heartbeat: 0 } } })).toThrow(/^timing.heartbeat/);
     expect(() => simulate({ model, constants: { origins: 1 } })).toThrow(/^origins/);
-    expect(() => simulate({ model, without: ['lightning' as never] })).toThrow(/^without: no fault is called lightning/);
+    expect(() => simulate({ model, without: ['lightning' as never] })).toThrow(
+      /^without: no fault is called lightning/,
+    );
   });
 
   test('is not deterministic when two runs of a seed differ in anything, were it only a word', () => {
@@ -115,7 +129,17 @@ describe('a simulation', () => {
 
   test('counts no fault that found nobody to meet', () => {
     const { faults } = simulate({ model: raftModel, replicas: 1, schedules: 40 });
-    const between = ['loss', 'duplicate', 'delay', 'oneWay', 'partition', 'isolate', 'swizzle', 'unreachable', 'wipe'] as const;
+    const between = [
+      'loss',
+      'duplicate',
+      'delay',
+      'oneWay',
+      'partition',
+      'isolate',
+      'swizzle',
+      'unreachable',
+      'wipe',
+    ] as const;
     expect(between.filter((kind) => faults[kind] > 0)).toEqual([]);
     expect(faults.crash).toBeGreaterThan(0);
   });
@@ -156,7 +180,9 @@ describe('what is the caller’s own fault', () => {
     };
     const machine = keyValue();
     const refused = (options: SimulateOptions) => expect(() => simulate({ schedules: 20, ...options }));
-    refused({ model: raftModel, machine, commands: thrower }).toThrow(/^commands: threw for call \d+: no more commands$/);
+    refused({ model: raftModel, machine, commands: thrower }).toThrow(
+      /^commands: threw for call \d+: no more commands$/,
+    );
     refused({ model: raftModel, machine, commands: () => 1n as never }).not.toThrow(SimulationFailure);
     refused({ model: raftModel, machine, commands: () => 1n as never }).toThrow(/call \d+/);
     refused({ model: raftModel, shrinkBudget: -1 }).toThrow(/^shrinkBudget: expected a whole number from 0/);

@@ -179,7 +179,8 @@ describe.each(WORLDS)('a world ($name)', ({ model, program }) => {
     ];
     for (const step of steps) world = apply(world, { ...step, at: 0 });
     for (const { from, to } of linksOf(world)) {
-      while (linkOf(world, from, to).flights.length > 0) world = apply(world, { kind: 'drop', at: 0, from, to, pick: '' });
+      while (linkOf(world, from, to).flights.length > 0)
+        world = apply(world, { kind: 'drop', at: 0, from, to, pick: '' });
     }
     const [gone, still, link] = [{ replica: 'n2' }, { replica: 'n3' }, { from: 'n1', to: 'n3' }];
     const missing = (kind: 'deliver' | 'duplicate' | 'drop'): Happening[] =>
@@ -195,14 +196,23 @@ describe.each(WORLDS)('a world ($name)', ({ model, program }) => {
       applied: [gone, still, { replica: 'n1' }].map((who) => ({ kind: 'applied', ...who })),
       loaded: [gone, still, { replica: 'n1' }].map((who) => ({ kind: 'loaded', ...who })),
       crash: [{ kind: 'crash', ...gone, keep: true }],
-      restart: [{ kind: 'restart', replica: 'n1' }, { kind: 'restart', ...still }],
+      restart: [
+        { kind: 'restart', replica: 'n1' },
+        { kind: 'restart', ...still },
+      ],
       // There is always a disk to lose: nothing makes this idle.
       wipe: [],
       failStorage: [{ kind: 'failStorage', ...gone, keep: true }],
       cut: [{ kind: 'cut', from: 'n1', to: 'n2' }],
       heal: [{ kind: 'heal', ...link }],
-      pause: [{ kind: 'pause', ...gone }, { kind: 'pause', ...still }],
-      resume: [{ kind: 'resume', ...gone }, { kind: 'resume', replica: 'n1' }],
+      pause: [
+        { kind: 'pause', ...gone },
+        { kind: 'pause', ...still },
+      ],
+      resume: [
+        { kind: 'resume', ...gone },
+        { kind: 'resume', replica: 'n1' },
+      ],
       leap: [{ kind: 'leap', replica: 'n1', by: 0 }],
       rate: [{ kind: 'rate', replica: 'n1', rate: 1 }],
       propose: [gone, still].map((who) => ({ kind: 'propose', ...who, command: 1, timeout: 5 })),
@@ -215,7 +225,10 @@ describe.each(WORLDS)('a world ($name)', ({ model, program }) => {
     };
     const view = copyOf(viewOf(world));
     for (const happening of Object.values(idle).flat()) {
-      expect({ happening, same: sameDeep(viewOf(apply(world, { ...happening, at: 0 })), view) }).toEqual({ happening, same: true });
+      expect({ happening, same: sameDeep(viewOf(apply(world, { ...happening, at: 0 })), view) }).toEqual({
+        happening,
+        same: true,
+      });
     }
   });
 });
@@ -266,7 +279,13 @@ describe('after a violation', () => {
         };
       },
     };
-    const propose = (command: string): Action => ({ kind: 'propose', at: 0, replica: 'n1', command, timeout: Infinity });
+    const propose = (command: string): Action => ({
+      kind: 'propose',
+      at: 0,
+      replica: 'n1',
+      command,
+      timeout: Infinity,
+    });
     let world = createWorld({ model: raftModel, program: 'core', replicas: 1, machine });
     const happen = (action: Action): void => void (world = apply(world, action));
     const rest = (...kinds: string[]): void => {
@@ -295,7 +314,8 @@ describe('after a violation', () => {
     // Another disk, behind the back of the world.
     let world: World = { ...first, slots: [{ ...slot, disk: newDisk(2001) }, ...others] };
     const run = (): void => {
-      for (const kind of ['crash', 'restart'] as const) world = apply(world, { kind, at: 0, replica: 'n1', keep: false });
+      for (const kind of ['crash', 'restart'] as const)
+        world = apply(world, { kind, at: 0, replica: 'n1', keep: false });
       for (let step = 0; step < 50; step++) {
         const next = actions(world).find(({ kind }) => kind === 'deliver');
         if (next !== undefined) world = apply(world, next);
@@ -309,13 +329,18 @@ describe('a disk', () => {
   const stored = fc.record({ term: fc.integer({ min: 1, max: 3 }), data: fc.uint8Array({ maxLength: 4 }) });
   const index = fc.integer({ min: 1, max: 12 });
   const op: fc.Arbitrary<StorageOp> = fc.oneof(
-    fc.tuple(index, fc.array(stored, { minLength: 1, maxLength: 3 })).map(
-      ([from, entries]): StorageOp => ({ kind: 'put', entries: entries.map((each, at) => ({ ...each, index: from + at })) }),
-    ),
+    fc
+      .tuple(index, fc.array(stored, { minLength: 1, maxLength: 3 }))
+      .map(
+        ([from, entries]): StorageOp => ({
+          kind: 'put',
+          entries: entries.map((each, at) => ({ ...each, index: from + at })),
+        }),
+      ),
     index.map((from): StorageOp => ({ kind: 'truncate', from })),
-    fc.tuple(fc.constantFrom('a', 'b'), fc.uint8Array({ maxLength: 2 })).map(
-      ([key, value]): StorageOp => ({ kind: 'set', key, value }),
-    ),
+    fc
+      .tuple(fc.constantFrom('a', 'b'), fc.uint8Array({ maxLength: 2 }))
+      .map(([key, value]): StorageOp => ({ kind: 'set', key, value })),
   );
   const durable = {
     decodeEntry: (at: number, term: number, data: Uint8Array) => ({ index: at, term, kind: 'command', id: null, data }),
@@ -369,17 +394,23 @@ describe('a disk', () => {
 
   test('gives at least one entry and keeps within the bytes otherwise', () => {
     fc.assert(
-      fc.property(fc.array(stored, { maxLength: 9 }), index, index, fc.nat({ max: 12 }), (entries, from, to, maxBytes) => {
-        const all = entries.map((each, at) => ({ ...each, index: at + 1 }));
-        const disk = written(newDisk(1), [{ kind: 'put', entries: all }]);
-        const asked = all.filter((entry) => entry.index >= from && entry.index <= to);
-        const given = read(disk, from, to, maxBytes);
-        expect(given).toEqual(asked.slice(0, given.length));
-        const bytes = (some: typeof all): number => some.reduce((sum, { data }) => sum + data.length, 0);
-        if (given.length !== 1) expect(bytes(asked.slice(0, given.length))).toBeLessThanOrEqual(maxBytes);
-        if (given.length < asked.length) expect(bytes(asked.slice(0, given.length + 1))).toBeGreaterThan(maxBytes);
-        expect(given.length > 0).toBe(asked.length > 0);
-      }),
+      fc.property(
+        fc.array(stored, { maxLength: 9 }),
+        index,
+        index,
+        fc.nat({ max: 12 }),
+        (entries, from, to, maxBytes) => {
+          const all = entries.map((each, at) => ({ ...each, index: at + 1 }));
+          const disk = written(newDisk(1), [{ kind: 'put', entries: all }]);
+          const asked = all.filter((entry) => entry.index >= from && entry.index <= to);
+          const given = read(disk, from, to, maxBytes);
+          expect(given).toEqual(asked.slice(0, given.length));
+          const bytes = (some: typeof all): number => some.reduce((sum, { data }) => sum + data.length, 0);
+          if (given.length !== 1) expect(bytes(asked.slice(0, given.length))).toBeLessThanOrEqual(maxBytes);
+          if (given.length < asked.length) expect(bytes(asked.slice(0, given.length + 1))).toBeGreaterThan(maxBytes);
+          expect(given.length > 0).toBe(asked.length > 0);
+        },
+      ),
       { seed: 4 },
     );
   });

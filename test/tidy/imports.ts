@@ -121,7 +121,10 @@ export function importCycles(files: readonly Source[]): string[] {
   const edges = new Map<string, string[]>();
   for (const file of files) {
     const loaded = importsOf(file).filter((found) => !found.typeOnly && found.specifier.startsWith('.'));
-    edges.set(file.path, loaded.map((found) => resolve(file.path, found.specifier)));
+    edges.set(
+      file.path,
+      loaded.map((found) => resolve(file.path, found.specifier)),
+    );
   }
   const problems: string[] = [];
   const done = new Set<string>();

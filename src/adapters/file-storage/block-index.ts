@@ -36,19 +36,30 @@ export class BlockIndex {
 
   /** Takes in the payload `bytes[from, to)` of the record at `[start, end)`. Records come in log order. */
   addRecord(
-    segment: number, start: number, end: number,
-    bytes: Uint8Array, view: DataView, from: number, to: number,
+    segment: number,
+    start: number,
+    end: number,
+    bytes: Uint8Array,
+    view: DataView,
+    from: number,
+    to: number,
   ): boolean {
     let block = this.blocks[this.blocks.length - 1];
-    if (block === undefined || block.segment !== segment || block.end !== start
-      || block.end - block.start >= RECORD_TARGET) {
+    if (
+      block === undefined ||
+      block.segment !== segment ||
+      block.end !== start ||
+      block.end - block.start >= RECORD_TARGET
+    ) {
       block = { segment, start, end, ranges: [] };
       this.blocks.push(block);
     }
     block.end = end;
     const open = block;
     return walkOps(bytes, view, from, to, {
-      run: (first, count) => { open.ranges = withRange(open.ranges, first, first + count - 1); },
+      run: (first, count) => {
+        open.ranges = withRange(open.ranges, first, first + count - 1);
+      },
       truncate: (index) => this.truncate(index),
     });
   }

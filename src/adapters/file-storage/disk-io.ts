@@ -4,7 +4,11 @@ import type { DiskFile } from './disk.js';
 
 /** Reads until `length` bytes are there or the file ends. @returns how many bytes there are */
 export async function readFully(
-  file: DiskFile, target: Uint8Array, at: number, length: number, position: number,
+  file: DiskFile,
+  target: Uint8Array,
+  at: number,
+  length: number,
+  position: number,
 ): Promise<number> {
   let done = 0;
   while (done < length) {
@@ -17,7 +21,11 @@ export async function readFully(
 
 /** Writes all of it; a short write goes on where it ended. */
 export async function writeFully(
-  file: DiskFile, source: Uint8Array, at: number, length: number, position: number,
+  file: DiskFile,
+  source: Uint8Array,
+  at: number,
+  length: number,
+  position: number,
 ): Promise<void> {
   let done = await file.write(source, at, length, position);
   let last = done;

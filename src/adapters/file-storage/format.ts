@@ -141,9 +141,7 @@ function placeOf(header: SegmentHeader, offset: number): number {
 /**
  * Completes the record of `size` bytes, header included, at `at`, to be written at `offset` of the segment.
  */
-export function finishRecord(
-  view: DataView, bytes: Uint8Array, at: number, size: number, place: RecordPlace,
-): void {
+export function finishRecord(view: DataView, bytes: Uint8Array, at: number, size: number, place: RecordPlace): void {
   view.setUint32(at + 4, place.header.logLow, true);
   view.setUint32(at + 8, size - RECORD_HEADER_SIZE, true);
   view.setUint32(at + 12, place.boot, true);
@@ -170,7 +168,12 @@ export function peekRecord(view: DataView, at: number, header: SegmentHeader): R
  * Whether the record of `size` bytes, header included, at `at` is the one written at `offset` of the segment.
  */
 export function verifyRecord(
-  view: DataView, bytes: Uint8Array, at: number, size: number, header: SegmentHeader, offset: number,
+  view: DataView,
+  bytes: Uint8Array,
+  at: number,
+  size: number,
+  header: SegmentHeader,
+  offset: number,
 ): boolean {
-  return view.getUint32(at, true) === ((crc32c(bytes, at + 4, at + size) ^ placeOf(header, offset)) >>> 0);
+  return view.getUint32(at, true) === (crc32c(bytes, at + 4, at + size) ^ placeOf(header, offset)) >>> 0;
 }

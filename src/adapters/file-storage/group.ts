@@ -160,7 +160,11 @@ export class Group {
       const at = this.records[ordinal] as number;
       const size = (this.records[ordinal + 1] ?? this.length) - at;
       finishRecord(this.view, this.bytes, at, size, {
-        header, offset: offset + at, boot, group, ordinal,
+        header,
+        offset: offset + at,
+        boot,
+        group,
+        ordinal,
         flags: ordinal === last ? flags | LAST_OF_GROUP : 0,
       });
     }

@@ -57,7 +57,9 @@ function closed(server: Server): Promise<void> {
 }
 
 async function lockByPipe(dir: string): Promise<DiskLock | undefined> {
-  const name = createHash('sha256').update((await realpath(dir)).toLowerCase()).digest('hex');
+  const name = createHash('sha256')
+    .update((await realpath(dir)).toLowerCase())
+    .digest('hex');
   const server = createServer((socket) => socket.destroy());
   try {
     await listen(server, `\\\\.\\pipe\\quorate-${name}`);

@@ -61,7 +61,7 @@ export class LogRead {
     const found: Found = new Map();
     for (const block of blocks) {
       if (!mayHold(block, from, to)) continue;
-      const bytes = this.loaded.get(block) ?? await this.load(block);
+      const bytes = this.loaded.get(block) ?? (await this.load(block));
       if (this.loaded.size < MAX_BLOCKS) this.loaded.set(block, bytes);
       // What a later truncate took is outside the block's ranges; what one in the block took goes by replay.
       for (const [index, entry] of replay(bytes, block, from, to, this.pathOf(block))) {
@@ -72,13 +72,13 @@ export class LogRead {
   }
 
   private async load(block: Block): Promise<Uint8Array> {
-    const file = this.files.get(block.segment) ?? await this.disk.open(this.pathOf(block));
+    const file = this.files.get(block.segment) ?? (await this.disk.open(this.pathOf(block)));
     this.files.set(block.segment, file);
     const bytes = new Uint8Array(block.end - block.start);
     const got = await readFully(file, bytes, 0, bytes.length, block.start);
     const header = { ...this.header, segment: block.segment };
     const view = viewOf(bytes);
-    for (let at = 0; at < bytes.length;) {
+    for (let at = 0; at < bytes.length; ) {
       const record = at + RECORD_HEADER_SIZE <= got ? peekRecord(view, at, header) : undefined;
       const size = RECORD_HEADER_SIZE + (record?.payload ?? 0);
       const offset = block.start + at;
@@ -132,7 +132,7 @@ function countHolding(blocks: readonly Block[], from: number, to: number): numbe
 function replay(bytes: Uint8Array, block: Block, from: number, to: number, path: string): Found {
   const found: Found = new Map();
   const view = viewOf(bytes);
-  for (let at = 0; at < bytes.length;) {
+  for (let at = 0; at < bytes.length; ) {
     const end = at + RECORD_HEADER_SIZE + view.getUint32(at + 8, true);
     let sound = true;
     const walked = walkOps(bytes, view, at + RECORD_HEADER_SIZE, end, {

@@ -72,9 +72,7 @@ function walkOne(bytes: Uint8Array, view: DataView, at: number, to: number, visi
 }
 
 /** Walks over the operations in `bytes[from, to)`. @returns whether they are well-formed up to the end */
-export function walkOps(
-  bytes: Uint8Array, view: DataView, from: number, to: number, visitor: OpVisitor,
-): boolean {
+export function walkOps(bytes: Uint8Array, view: DataView, from: number, to: number, visitor: OpVisitor): boolean {
   let at = from;
   while (at < to) {
     at = walkOne(bytes, view, at, to, visitor);
@@ -85,7 +83,10 @@ export function walkOps(
 
 /** Walks over a run's items. @returns whether there are `count`, no more and no less */
 export function walkItems(
-  view: DataView, from: number, to: number, count: number,
+  view: DataView,
+  from: number,
+  to: number,
+  count: number,
   item: (nth: number, dataFrom: number, dataTo: number) => void,
 ): boolean {
   let at = from;

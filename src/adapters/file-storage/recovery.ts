@@ -10,7 +10,13 @@ import { BlockIndex } from './block-index.js';
 import { corrupt, letGo, readFully, writeFully } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
 import {
-  decodeHeader, encodeHeader, FORMAT_VERSION, HEADER_SIZE, isTemporary, segmentName, segmentOf,
+  decodeHeader,
+  encodeHeader,
+  FORMAT_VERSION,
+  HEADER_SIZE,
+  isTemporary,
+  segmentName,
+  segmentOf,
 } from './format.js';
 import type { SegmentHeader } from './format.js';
 import { Group } from './group.js';
@@ -40,7 +46,10 @@ export interface Recovered {
 export async function recover(disk: Disk, dir: string): Promise<Recovered> {
   const names = await disk.readdir(dir);
   for (const name of names) if (isTemporary(name)) await disk.unlink(disk.join(dir, name));
-  const numbers = names.map(segmentOf).filter((number) => number !== undefined).sort((a, b) => a - b);
+  const numbers = names
+    .map(segmentOf)
+    .filter((number) => number !== undefined)
+    .sort((a, b) => a - b);
   const replayed: Replayed = { values: new Map(), index: new BlockIndex(), terms: new TermRuns(), boot: 0 };
   if (numbers.length === 0) {
     const header = await firstHeader(disk, dir);
@@ -132,7 +141,9 @@ function replayInto(replayed: Replayed, segment: number): RecordVisitor {
       set: (key, valueFrom, valueTo) => replayed.values.set(key, bytes.slice(valueFrom, valueTo)),
       run: (first, count, term) => replayed.terms.put(first, count, term),
       truncate: (index) => replayed.terms.truncate(index),
-      boot: (boot) => { replayed.boot = boot; },
+      boot: (boot) => {
+        replayed.boot = boot;
+      },
     });
     return sound && replayed.index.addRecord(segment, start, end, bytes, view, from, to);
   };
@@ -140,7 +151,11 @@ function replayInto(replayed: Replayed, segment: number): RecordVisitor {
 
 /** Writes the segment anew, up to the end of what counts, and the boot behind it. */
 async function renew(
-  disk: Disk, dir: string, header: SegmentHeader, position: Position, old: DiskFile | undefined,
+  disk: Disk,
+  dir: string,
+  header: SegmentHeader,
+  position: Position,
+  old: DiskFile | undefined,
   replayed: Replayed,
 ): Promise<Recovered> {
   const path = disk.join(dir, segmentName(header.segment));
@@ -161,8 +176,13 @@ async function renew(
     throw error;
   }
   const state: LogState = {
-    header, file, boot, end: position.end + group.length, group: position.group + 1,
-    index: replayed.index, values: replayed.values,
+    header,
+    file,
+    boot,
+    end: position.end + group.length,
+    group: position.group + 1,
+    index: replayed.index,
+    values: replayed.values,
   };
   return { state, terms: replayed.terms };
 }
@@ -171,7 +191,7 @@ async function copy(path: string, from: DiskFile, to: DiskFile, length: number):
   const piece = new Uint8Array(Math.min(length, COPY_PIECE));
   for (let at = 0; at < length; at += piece.length) {
     const size = Math.min(piece.length, length - at);
-    if (await readFully(from, piece, 0, size, at) < size) throw corrupt(path, at, 'the file became shorter');
+    if ((await readFully(from, piece, 0, size, at)) < size) throw corrupt(path, at, 'the file became shorter');
     await writeFully(to, piece, 0, size, at);
   }
 }

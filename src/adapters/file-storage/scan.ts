@@ -5,9 +5,7 @@
  */
 import { corrupt, readFully } from './disk-io.js';
 import type { DiskFile } from './disk.js';
-import {
-  HEADER_SIZE, LAST_OF_GROUP, peekRecord, RECORD_HEADER_SIZE, SEAL, verifyRecord, viewOf,
-} from './format.js';
+import { HEADER_SIZE, LAST_OF_GROUP, peekRecord, RECORD_HEADER_SIZE, SEAL, verifyRecord, viewOf } from './format.js';
 import type { RecordHeader, SegmentHeader } from './format.js';
 
 const WINDOW = 1024 * 1024;
@@ -31,7 +29,12 @@ export interface Position {
 
 /** Gets each record of a verified group: the record's place, and its payload in `bytes[from, to)`. */
 export type RecordVisitor = (
-  start: number, end: number, bytes: Uint8Array, view: DataView, from: number, to: number,
+  start: number,
+  end: number,
+  bytes: Uint8Array,
+  view: DataView,
+  from: number,
+  to: number,
 ) => boolean;
 
 /** A piece of the file in memory, moved as needed; a record is always in one piece. */
@@ -92,8 +95,13 @@ async function groupAt(window: Window, segment: Segment, from: Position): Promis
   for (;;) {
     const record = await recordAt(window, segment, offset);
     const first = ends.length === 0;
-    if (record === undefined || record.group !== from.group || record.ordinal !== ends.length
-      || (first ? record.boot < boot : record.boot !== boot)) return offset; // D11: of an earlier life
+    if (
+      record === undefined ||
+      record.group !== from.group ||
+      record.ordinal !== ends.length ||
+      (first ? record.boot < boot : record.boot !== boot)
+    )
+      return offset; // D11: of an earlier life
     boot = record.boot;
     offset += RECORD_HEADER_SIZE + record.payload;
     ends.push(offset);
@@ -106,13 +114,16 @@ function after(position: Position, { ends, boot }: FoundGroup): Position {
 }
 
 async function visitGroup(
-  window: Window, segment: Segment, from: number, ends: readonly number[], visit: RecordVisitor,
+  window: Window,
+  segment: Segment,
+  from: number,
+  ends: readonly number[],
+  visit: RecordVisitor,
 ): Promise<void> {
   let start = from;
   for (const end of ends) {
     const at = await window.at(start, end - start);
-    const sound = at >= 0
-      && visit(start, end, window.bytes, window.view, at + RECORD_HEADER_SIZE, at + end - start);
+    const sound = at >= 0 && visit(start, end, window.bytes, window.view, at + RECORD_HEADER_SIZE, at + end - start);
     // The checksum holds, but no release wrote this: better to stop than to guess.
     if (!sound) throw corrupt(segment.path, start, 'a record holds an operation that is none');
     start = end;
@@ -125,7 +136,9 @@ async function visitGroup(
  * D10).
  */
 export async function scanSealed(
-  segment: Segment, from: Position, until: { readonly end: number; readonly group: number },
+  segment: Segment,
+  from: Position,
+  until: { readonly end: number; readonly group: number },
   visit: RecordVisitor,
 ): Promise<Position> {
   const window = new Window(segment);

@@ -75,10 +75,7 @@ function writeIdentity(body: Writer, { cluster, id, incarnation }: TransportIden
 }
 
 /** @param versions other than our own only in tests */
-export function encodeHello(
-  hello: Omit<Hello, 'kind'>,
-  versions = { least: VERSION, greatest: VERSION },
-): Uint8Array {
+export function encodeHello(hello: Omit<Hello, 'kind'>, versions = { least: VERSION, greatest: VERSION }): Uint8Array {
   const body = new Writer(BODY_BYTES);
   body.u8(HELLO);
   body.varint(versions.least);

@@ -86,9 +86,10 @@ export class Incoming {
   private refuse(hello: Hello | UnknownVersion, refusal: string): void {
     this.isOver = true;
     this.socket.end(encodeRefused(refusal));
-    const [peer, who] = hello.kind === 'hello'
-      ? [hello.id, `${hello.id} of cluster ${JSON.stringify(hello.cluster)}`]
-      : [null, 'the dialer'];
+    const [peer, who] =
+      hello.kind === 'hello'
+        ? [hello.id, `${hello.id} of cluster ${JSON.stringify(hello.cluster)}`]
+        : [null, 'the dialer'];
     this.owner.turnedAway('refused', peer, `${this.origin}: ${who} ${refusal}`);
   }
 

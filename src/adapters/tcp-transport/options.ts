@@ -69,9 +69,7 @@ function record(value: unknown, name: string, known: readonly string[]): Record<
   return value as Record<string, unknown>;
 }
 
-const NAMES = [
-  'listen', 'maxMessageBytes', 'queueBytes', 'handshakeTimeout', 'stallTimeout', 'reconnectDelay',
-];
+const NAMES = ['listen', 'maxMessageBytes', 'queueBytes', 'handshakeTimeout', 'stallTimeout', 'reconnectDelay'];
 
 /** @throws ERR_INVALID_ARGUMENT that names the option and what was expected */
 export function settingsOf(options: TcpTransportOptions): Settings {
@@ -88,8 +86,6 @@ export function settingsOf(options: TcpTransportOptions): Settings {
     handshakeTimeout: integer(given['handshakeTimeout'] ?? 3000, 'handshakeTimeout', 1, HOUR),
     stallTimeout: integer(given['stallTimeout'] ?? 10_000, 'stallTimeout', 10, HOUR),
     shortestDelay,
-    longestDelay: integer(
-      delay['max'] ?? Math.max(2000, shortestDelay), 'reconnectDelay.max', shortestDelay, HOUR,
-    ),
+    longestDelay: integer(delay['max'] ?? Math.max(2000, shortestDelay), 'reconnectDelay.max', shortestDelay, HOUR),
   };
 }

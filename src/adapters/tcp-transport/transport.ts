@@ -17,7 +17,12 @@
 import { isReplicaId } from '../../core/members.js';
 import { ConsensusError, invalidArgument } from '../../replica/errors.js';
 import type {
-  Transport, TransportEvent, TransportHandler, TransportIdentity, TransportLane, TransportPeer,
+  Transport,
+  TransportEvent,
+  TransportHandler,
+  TransportIdentity,
+  TransportLane,
+  TransportPeer,
 } from '../../replica/transport.js';
 import { parseAddress } from './address.js';
 import type { Welcome } from './handshake.js';
