@@ -4,7 +4,7 @@ export { createReplica } from './replica/replica.js';
 export type { ReadOptions, Replica, RequestOptions, WithIndex } from './replica/replica.js';
 export type { AnyMachine, CommandOf, ReplicaOptions, ResultOf } from './replica/options.js';
 export type { Leadership } from './replica/leadership.js';
-export type { Phase, ReplicaEvent, ReplicaStatus } from './replica/driver-state.js';
+export type { Phase, ReplicaEvent, ReplicaStatus } from './replica/driver/state.js';
 export { CommandRejected, ConsensusError } from './replica/errors.js';
 export type { ErrorCode, ErrorDetails, RequestOutcome } from './replica/errors.js';
 export { jsonCodec } from './replica/state-machine.js';

@@ -19,7 +19,7 @@ import type {
   Seq,
   Step,
 } from './protocol.js';
-import type { Ending } from './requests.js';
+import type { Ending } from './attempts.js';
 
 /** What every protocol's state has. */
 export interface CommonState {

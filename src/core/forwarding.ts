@@ -4,7 +4,7 @@
  */
 
 import { Malformed, type Reader, type Writer } from './bytes.js';
-import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryId } from './durable.js';
+import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryId } from './record-codec.js';
 import { isReplicaId } from './members.js';
 import type { Index, Proposal, ReplicaId, Term } from './protocol.js';
 

@@ -3,7 +3,7 @@
  * and answers when that is durable (R1, R2, R15). It does not know what is proposed by whom, or why.
  */
 
-import { durableIndex } from '../core/durability.js';
+import { durableIndex } from '../core/unsynced.js';
 import type { Entry, Index, ReplicaId, Seq } from '../core/protocol.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosDraft } from './draft.js';

@@ -7,7 +7,7 @@
 
 import { unreachable } from '../core/assert.js';
 import { Malformed, Reader, VARINT_MAX_BYTES, type Writer } from '../core/bytes.js';
-import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryId, writeEntryBody } from '../core/durable.js';
+import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryId, writeEntryBody } from '../core/record-codec.js';
 import { isReplicaId } from '../core/members.js';
 import type { Codec, Entry } from '../core/protocol.js';
 import { ballotIn, copied, LEAST_ENTRY, markIn, readRun, readRuns, slotIn, writeRuns } from './codec-entries.js';

@@ -9,7 +9,7 @@ import type { Entry, HardState, Index, Milliseconds, ReplicaId } from '../core/p
 import { majority, majorityReached } from '../core/quorum.js';
 import { sampleBetween } from '../core/random.js';
 import { noReads } from '../core/reads.js';
-import { heard, judgeSilence, type Silence } from '../core/silence.js';
+import { heard, judgeSilence, type Silence } from '../core/election-timer.js';
 import { promiseOwn } from './acceptor.js';
 import { ballotOf, MAX_ROUND, roundOf, type Ballot } from './ballot.js';
 import { noteAhead } from './catch-up.js';

@@ -11,10 +11,10 @@ export function multipaxos(tuning: Tuning = {}): ProtocolChoice {
   return choose(multipaxosProtocol, tuning);
 }
 
-export { multipaxosModel } from './model.js';
+export { multipaxosModel } from './evidence/model.js';
 export { multipaxosProtocol } from './protocol.js';
 export type { PaxosMessage } from './messages.js';
 export type { PaxosState } from './state.js';
 export { ballotOf, numberOf, roundOf } from './ballot.js';
-export type { PaxosGhost } from './safety.js';
+export type { PaxosGhost } from './evidence/safety.js';
 export { checkState, checkStep } from './invariants.js';

@@ -6,7 +6,7 @@
  */
 
 import { assert, InvariantViolation } from '../core/assert.js';
-import { durableIndex } from '../core/durability.js';
+import { durableIndex } from '../core/unsynced.js';
 import { entryAt, lastTerm, slice, termAt, type Log } from '../core/log.js';
 import type { Member } from '../core/members.js';
 import type { Entry, EntryId, Inbound, ReplicaId } from '../core/protocol.js';

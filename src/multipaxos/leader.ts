@@ -4,7 +4,7 @@
  * one place, `proceed`, at the end of every step. Phase 1 and who leads when is in election.ts.
  */
 
-import { isSynced } from '../core/durability.js';
+import { isSynced } from '../core/unsynced.js';
 import { bytesOf } from '../core/log.js';
 import type { Entry, Index, ReplicaId } from '../core/protocol.js';
 import { majority, majorityReached } from '../core/quorum.js';

@@ -8,7 +8,7 @@ import { assert } from '../core/assert.js';
 import { handOver, nextDelivery, noteApplied } from '../core/delivery.js';
 import { entryAt } from '../core/log.js';
 import type { Applied, Entry, Index, Loaded, ReplicaId } from '../core/protocol.js';
-import { settleCommitted } from '../core/requests.js';
+import { settleCommitted } from '../core/attempts.js';
 import type { Ballot } from './ballot.js';
 import { continueCatchUp, noteAhead, serveLoaded } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';

@@ -16,7 +16,7 @@ import type {
   RequestNumber,
 } from '../core/protocol.js';
 import { dropReads, type LeaderRead } from '../core/reads.js';
-import { settleAll, settleCancelled, settleExpired, settleRefused } from '../core/requests.js';
+import { settleAll, settleCancelled, settleExpired, settleRefused } from '../core/attempts.js';
 import type { PaxosDraft } from './draft.js';
 import { propose, roomOf } from './leader.js';
 import type { Forward, ForwardedProposal, Refused } from './messages.js';

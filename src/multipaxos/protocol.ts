@@ -1,7 +1,7 @@
 /** Multi-Paxos behind the contract: its functions, its codecs, and what an operator wants to see. */
 
-import { durableIndex } from '../core/durability.js';
-import { durableRecords } from '../core/durable.js';
+import { durableIndex } from '../core/unsynced.js';
+import { durableRecords } from '../core/record-codec.js';
 import type { Protocol, Status } from '../core/protocol.js';
 import { paxosCodec } from './codec.js';
 import { checkState, checkStep } from './invariants.js';

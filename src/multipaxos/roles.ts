@@ -5,7 +5,7 @@
 
 import type { ReplicaId } from '../core/protocol.js';
 import { allReads } from '../core/reads.js';
-import { settleLeaderChanged } from '../core/requests.js';
+import { settleLeaderChanged } from '../core/attempts.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosDraft } from './draft.js';
 import { leaderOf, ownReads } from './state.js';

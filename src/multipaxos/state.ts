@@ -9,13 +9,13 @@
 
 import type { Delivery } from '../core/delivery.js';
 import type { CommonState } from '../core/draft.js';
-import type { Unsynced } from '../core/durability.js';
+import type { Unsynced } from '../core/unsynced.js';
 import type { Log } from '../core/log.js';
 import type { Member } from '../core/members.js';
 import type { Entry, Index, Limits, Milliseconds, ReplicaId, RequestNumber, Timing } from '../core/protocol.js';
 import type { ForwardedRead, ReadQueue } from '../core/reads.js';
-import type { Attempts } from '../core/requests.js';
-import type { Silence } from '../core/silence.js';
+import type { Attempts } from '../core/attempts.js';
+import type { Silence } from '../core/election-timer.js';
 import type { Ballot } from './ballot.js';
 import type { Progress } from './progress.js';
 import type { Window } from './window.js';

@@ -4,7 +4,7 @@
  */
 
 import { Malformed, VARINT_MAX_BYTES, type Reader, type Writer } from '../core/bytes.js';
-import { ENTRY_BODY_OVERHEAD, readEntryBody, writeEntryBody } from '../core/durable.js';
+import { ENTRY_BODY_OVERHEAD, readEntryBody, writeEntryBody } from '../core/record-codec.js';
 import {
   FORWARDING_KINDS,
   readFlag,

@@ -6,15 +6,15 @@
 import { assert } from '../core/assert.js';
 import { nextDelivery, handOver } from '../core/delivery.js';
 import { BaseDraft, type Mutable } from '../core/draft.js';
-import { cutUnsynced, durableIndex, noteUnsynced, seqCovering, settleUnsynced } from '../core/durability.js';
+import { cutUnsynced, durableIndex, noteUnsynced, seqCovering, settleUnsynced } from '../core/unsynced.js';
 import { append, bytesOf, evict, lastTerm, truncate } from '../core/log.js';
 import type { Member } from '../core/members.js';
 import type { Entry, Index, Outcome, Reason, ReplicaId, Seq, Step, Term } from '../core/protocol.js';
-import type { Settled } from '../core/requests.js';
-import { settleAll, settleCommitted, settleLeaderChanged } from '../core/requests.js';
+import type { Settled } from '../core/attempts.js';
+import { settleAll, settleCommitted, settleLeaderChanged } from '../core/attempts.js';
 import { allReads } from '../core/reads.js';
 import { nextSeed } from '../core/random.js';
-import { beginSilence, heard } from '../core/silence.js';
+import { beginSilence, heard } from '../core/election-timer.js';
 import type { RaftMessage } from './messages.js';
 import {
   copyLeader,

@@ -4,7 +4,7 @@ import { lastTerm } from '../core/log.js';
 import type { Milliseconds, ReplicaId } from '../core/protocol.js';
 import { majority } from '../core/quorum.js';
 import { noReads } from '../core/reads.js';
-import { judgeSilence } from '../core/silence.js';
+import { judgeSilence } from '../core/election-timer.js';
 import type { RaftDraft } from './draft.js';
 import type { RequestVote, RequestVoteReply } from './messages.js';
 import { appendNoop } from './replication.js';

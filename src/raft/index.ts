@@ -12,8 +12,8 @@ export function raft(tuning: Tuning = {}): ProtocolChoice {
 }
 
 export { raftProtocol } from './protocol.js';
-export { raftModel } from './model.js';
+export { raftModel } from './evidence/model.js';
 export type { RaftMessage } from './messages.js';
-export type { RaftGhost } from './safety.js';
+export type { RaftGhost } from './evidence/safety.js';
 export type { RaftState } from './state.js';
 export { checkState, checkStep } from './invariants.js';

@@ -6,7 +6,7 @@
  */
 
 import { assert } from '../core/assert.js';
-import { durableIndex, type UnsyncedRun } from '../core/durability.js';
+import { durableIndex, type UnsyncedRun } from '../core/unsynced.js';
 import { lastTerm, termAt, type TermRun } from '../core/log.js';
 import type { Inbound, Index, ReplicaId } from '../core/protocol.js';
 import { majority } from '../core/quorum.js';

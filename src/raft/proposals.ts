@@ -3,7 +3,7 @@
 import type { ForwardProposals, ForwardedProposal, ProposalsRefused } from '../core/forwarding.js';
 import type { Entry, Propose, ReplicaId } from '../core/protocol.js';
 import { entryAt } from '../core/log.js';
-import { addAttempt, settleRefused } from '../core/requests.js';
+import { addAttempt, settleRefused } from '../core/attempts.js';
 import type { RaftDraft } from './draft.js';
 import { tryCommit } from './replication.js';
 import { broadcast } from './sending.js';

@@ -1,7 +1,7 @@
 /** Raft's core as the contract asks for it: what `index.ts` gives out and `model.ts` is a model of. */
 
-import { durableIndex } from '../core/durability.js';
-import { durableRecords } from '../core/durable.js';
+import { durableIndex } from '../core/unsynced.js';
+import { durableRecords } from '../core/record-codec.js';
 import type { Protocol, Status } from '../core/protocol.js';
 import { raftCodec } from './codec.js';
 import { checkState, checkStep } from './invariants.js';

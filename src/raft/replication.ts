@@ -7,7 +7,7 @@ import { InvariantViolation } from '../core/assert.js';
 import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
 import type { Entry, Index, ReplicaId } from '../core/protocol.js';
 import { majority, majorityReached } from '../core/quorum.js';
-import { heard } from '../core/silence.js';
+import { heard } from '../core/election-timer.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendAccepted, AppendEntries, AppendRejected } from './messages.js';
 import { tryRound } from './reads.js';

@@ -2,12 +2,12 @@
 
 import type { Delivery } from '../core/delivery.js';
 import type { CommonState, Mutable } from '../core/draft.js';
-import type { Unsynced } from '../core/durability.js';
+import type { Unsynced } from '../core/unsynced.js';
 import type { Log } from '../core/log.js';
 import type { Index, Limits, Milliseconds, ReplicaId, Term, Timing } from '../core/protocol.js';
 import type { ForwardedRead, ReadQueue } from '../core/reads.js';
-import type { Attempts } from '../core/requests.js';
-import type { Silence } from '../core/silence.js';
+import type { Attempts } from '../core/attempts.js';
+import type { Silence } from '../core/election-timer.js';
 
 /** What never changes during a start. */
 export interface RaftOptions {

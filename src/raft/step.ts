@@ -17,8 +17,8 @@ import type {
 } from '../core/protocol.js';
 import { nextSeed } from '../core/random.js';
 import { allReads, dropReads, readsDeadline } from '../core/reads.js';
-import { attemptsDeadline, settleCancelled, settleExpired } from '../core/requests.js';
-import { beginSilence } from '../core/silence.js';
+import { attemptsDeadline, settleCancelled, settleExpired } from '../core/attempts.js';
+import { beginSilence } from '../core/election-timer.js';
 import { RaftDraft } from './draft.js';
 import { campaign, countOwnVote, judgeTick, onRequestVote, onRequestVoteReply } from './election.js';
 import type { RaftMessage } from './messages.js';

@@ -3,7 +3,7 @@
 import { configurationOf, defaultConstants, isReplicaId, type Configuration, type Constants } from '../core/members.js';
 import type { ProtocolChoice } from '../core/tuning.js';
 import { systemClock, type Clock } from './clock.js';
-import type { ReplicaEvent } from './driver-state.js';
+import type { ReplicaEvent } from './driver/state.js';
 import { invalidArgument } from './errors.js';
 import { copying, jsonCodec, type StateMachine, type ValueCodec } from './state-machine.js';
 import type { Storage } from './storage.js';

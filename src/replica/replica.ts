@@ -1,14 +1,14 @@
 /** What users hold: one replica of a cluster. Promises on the outside, the loop of `host.ts` inside. */
 
-import { Callers, abortError, errorOf } from './callers.js';
-import { refusalOf } from './calls.js';
-import type { Call, ReplicaEvent, ReplicaStatus } from './driver-state.js';
-import { Emitter, rethrowApart, type Listener } from './emitter.js';
+import { Callers, abortError, errorOf } from './host/waiters.js';
+import { refusalOf } from './driver/calls.js';
+import type { Call, ReplicaEvent, ReplicaStatus } from './driver/state.js';
+import { Emitter, rethrowApart, type Listener } from './host/emitter.js';
 import { CommandRejected, ConsensusError, invalidArgument } from './errors.js';
-import { Host } from './host.js';
+import { Host } from './host/host.js';
 import { LeadershipView, type Leadership, type PlatformSignal, type Signal } from './leadership.js';
-import { MachineRunner } from './machine-runner.js';
-import { openData } from './opening.js';
+import { MachineRunner } from './host/machine-runner.js';
+import { openData } from './host/recover.js';
 import {
   checkOptions,
   type AnyMachine,

@@ -13,8 +13,8 @@ import {
   simulateShell,
   type ModelCheckerResult,
 } from 'quorate/testing';
-import { keyValue, keyValueCommands } from '../testing/key-value.js';
-import { deepScopes, type DeepScope } from '../testing/scopes.js';
+import { keyValue, keyValueCommands } from '../testing/history/key-value.js';
+import { deepScopes, type DeepScope } from '../testing/checker/scopes.js';
 import type { Answer, Found, Job } from './jobs.js';
 import { prefixesOf } from './prefixes.js';
 

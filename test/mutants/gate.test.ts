@@ -44,7 +44,7 @@ describe('the gate', () => {
   it(
     'sees a survivor, a patch that does not fit, one that fits twice, and a witness that proves nothing',
     async () => {
-      const witness = { kind: 'scenario', file: 'raft-fig8-prev-term-commit' } as const;
+      const witness = { kind: 'scenario', file: 'raft/fig8-prev-term-commit' } as const;
       const about = 'Shows that the gate can fail.';
       const mutant = (name: string, from: string, to: string, rest: Partial<Mutant> = { witness }): Mutant => {
         return { name, about, breaks: '', edits: [edit('raft/election.ts', from, to)], ...rest };

@@ -36,7 +36,8 @@ function concerns({ edits }: Mutant, protocol: ProtocolName): boolean {
 }
 
 function scenarios(): readonly (readonly [ProtocolName, Witness])[] {
-  const names = readdirSync(new URL('../scenarios/', import.meta.url)).filter((name) => name.endsWith('.scenario'));
+  const folder = new URL('../scenarios/', import.meta.url);
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.scenario'));
   return names.map((name) => {
     const file = name.slice(0, -'.scenario'.length);
     return [file.startsWith('raft') ? 'raft' : 'multipaxos', { kind: 'scenario', file }];
@@ -44,7 +45,7 @@ function scenarios(): readonly (readonly [ProtocolName, Witness])[] {
 }
 
 async function scopes(): Promise<readonly (readonly [ProtocolName, Witness])[]> {
-  const { quickScopes } = await import('../testing/scopes.js');
+  const { quickScopes } = await import('../testing/checker/scopes.js');
   const small = Object.entries(quickScopes).filter(([, { distinct }]) => distinct < SMALL_SCOPES);
   return small.map(([name, { scope }]) => {
     return [scope.model.protocol.name as ProtocolName, { kind: 'check', scope: name as ScopeName }];

@@ -5,7 +5,7 @@
  */
 
 import { readFileSync } from 'node:fs';
-import type { quickScopes } from '../testing/scopes.js';
+import type { quickScopes } from '../testing/checker/scopes.js';
 import type { storageScripts } from './storage-scripts.js';
 
 export type ProtocolName = 'raft' | 'multipaxos';
@@ -30,7 +30,7 @@ export interface SimulateWitness {
   readonly seed: number;
 }
 
-/** A scope of test/testing/scopes.ts, by its name: the model checker must find nothing in it. */
+/** A scope of test/testing/checker/scopes.ts, by its name: the model checker must find nothing in it. */
 export interface CheckWitness {
   readonly kind: 'check';
   readonly scope: ScopeName;
@@ -52,7 +52,7 @@ const kinds: Kinds = {
     await storageScripts[script]();
   },
   async scenario({ file }) {
-    const { runScenario } = await import('../../src/testing/scenario.js');
+    const { runScenario } = await import('../../src/testing/scenario/scenario.js');
     const { Violation } = await import('../support/checks.js');
     const text = readFileSync(new URL(`../scenarios/${file}.scenario`, import.meta.url), 'utf8');
     const { failure } = runScenario(text, Object.values(await models()));
@@ -60,14 +60,14 @@ const kinds: Kinds = {
     if (failure !== null) throw new Violation(failure.reason);
   },
   async check({ scope }) {
-    const { checkModel } = await import('../../src/testing/model-checker.js');
+    const { checkModel } = await import('../../src/testing/checker/model-checker.js');
     const { Violation } = await import('../support/checks.js');
-    const { quickScopes } = await import('../testing/scopes.js');
+    const { quickScopes } = await import('../testing/checker/scopes.js');
     const { violation } = checkModel({ scope: quickScopes[scope].scope, outdated: false }); // what a mutant calls outdated may not be
     if (violation !== null) throw new Violation(violation.rule);
   },
   async simulate({ protocol, seed }) {
-    const { simulate } = await import('../../src/testing/simulator.js');
+    const { simulate } = await import('../../src/testing/simulator/simulator.js');
     simulate({ model: (await models())[protocol], seed, shrinkBudget: 0 });
   },
 };

@@ -29,7 +29,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'p1b',
     about: 'A restart forgets the promise, and knows of its votes only.',
     breaks: 'X1, X3',
-    witness: { kind: 'scenario', file: 'multipaxos-promise-restart-amnesia' },
+    witness: { kind: 'scenario', file: 'multipaxos/promise-restart-amnesia' },
     edits: [edit(ELECTION, 'let promised = hard?.term ?? 0;', 'let promised = 0;')],
   },
   {
@@ -52,7 +52,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'R15b',
     about: 'A leader counts its own vote before it is durable.',
     breaks: 'X1, X9',
-    witness: { kind: 'scenario', file: 'multipaxos-slow-leader-disk' },
+    witness: { kind: 'scenario', file: 'multipaxos/slow-leader-disk' },
     edits: [
       edit(LEADER, 'const reached = [ownDurable(state, lead.next)];', 'const reached = [lead.next - 1];'),
       edit(LEADER, 'let votes = isSynced(state.unsynced, slot) ? 1 : 0;', 'let votes = 1;'),
@@ -62,7 +62,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'R15c',
     about: 'A vote that was cast before is told again at once, though the first copy is still on its way to disk.',
     breaks: 'X1, X9',
-    witness: { kind: 'scenario', file: 'multipaxos-slow-leader-disk' },
+    witness: { kind: 'scenario', file: 'multipaxos/slow-leader-disk' },
     edits: [
       edit(
         ACCEPTOR,
@@ -80,7 +80,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'p5, R2',
     about: 'A vote is cast below the promise.',
     breaks: 'X6',
-    witness: { kind: 'scenario', file: 'multipaxos-lower-ballot-after-accept' },
+    witness: { kind: 'scenario', file: 'multipaxos/lower-ballot-after-accept' },
     edits: [
       edit(STEP, ADMITS, "if (m.ballot >= draft.state.promised || m.kind === 'accept') return true;"),
       edit(DRAFT, "assert(head.term === promised, 'a vote is in the ballot promised (R2)');", ''),
@@ -90,7 +90,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'p6, R1',
     about: 'Any ballot is promised, and a lower one lowers the promise.',
     breaks: 'X3',
-    witness: { kind: 'scenario', file: 'multipaxos-promise-restart-amnesia' },
+    witness: { kind: 'scenario', file: 'multipaxos/promise-restart-amnesia' },
     edits: [
       edit(STEP, ADMITS, "if (m.ballot >= draft.state.promised || m.kind === 'prepare') return true;"),
       edit(
@@ -105,7 +105,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'p7, R2b',
     about: 'Accepting does not raise the promise: nearly invisible to whoever looks at agreement alone.',
     breaks: 'X3',
-    witness: { kind: 'scenario', file: 'multipaxos-crash-in-recovery' },
+    witness: { kind: 'scenario', file: 'multipaxos/crash-in-recovery' },
     edits: [
       edit(ACCEPTOR, 'if (raised) draft.promise(ballot);', ''),
       edit(
@@ -120,7 +120,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'R8',
     about: 'A promise reports no slot that lies below its acceptor’s last vote (paxos-rs, bug 2).',
     breaks: 'X5',
-    witness: { kind: 'scenario', file: 'multipaxos-dueling-proposers' },
+    witness: { kind: 'scenario', file: 'multipaxos/dueling-proposers' },
     edits: [
       edit(
         ACCEPTOR,
@@ -133,7 +133,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'R8b',
     about: 'The first page of a promise counts for the whole.',
     breaks: 'X5',
-    witness: { kind: 'scenario', file: 'multipaxos-paged-promise' },
+    witness: { kind: 'scenario', file: 'multipaxos/paged-promise' },
     edits: [
       edit(ELECTION, 'complete: m.next === 0, // R8: only now does it say something of every slot', 'complete: true,'),
     ],
@@ -142,7 +142,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'R8c, R6b',
     about: 'A promise does not say how much its acceptor knows to be chosen: what is missing below looks empty.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-inflated-ballot-rejoin' },
+    witness: { kind: 'scenario', file: 'multipaxos/inflated-ballot-rejoin' },
     edits: [
       edit(
         ACCEPTOR,
@@ -155,7 +155,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'R17',
     about: 'Slots at or below W are voted for and acknowledged: on disk the vote takes the place of what is chosen.',
     breaks: 'X1',
-    witness: { kind: 'scenario', file: 'multipaxos-three-proposers' },
+    witness: { kind: 'scenario', file: 'multipaxos/three-proposers' },
     edits: [
       edit(ACCEPTOR, 'const from = Math.max(first, w + 1);', 'const from = first;'),
       edit(DRAFT, "assert(head.index > log.last, 'no vote at or below W (R17)');", ''),
@@ -168,7 +168,7 @@ export const proposers: readonly Mutant[] = [
     name: 'p3',
     about: 'A new leader proposes its own value where a vote was reported.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-own-value' },
+    witness: { kind: 'scenario', file: 'multipaxos/own-value' },
     edits: [
       edit(
         LEADER,
@@ -181,7 +181,7 @@ export const proposers: readonly Mutant[] = [
     name: 'p4, R7',
     about: 'Any vote reported is proposed, not that of the highest ballot: three proposers tell.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-three-proposers' },
+    witness: { kind: 'scenario', file: 'multipaxos/three-proposers' },
     edits: [
       edit(
         ELECTION,
@@ -194,7 +194,7 @@ export const proposers: readonly Mutant[] = [
     name: 'R7b',
     about: 'The vote of the lowest ballot is proposed.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-three-proposers' },
+    witness: { kind: 'scenario', file: 'multipaxos/three-proposers' },
     edits: [
       edit(
         ELECTION,
@@ -207,7 +207,7 @@ export const proposers: readonly Mutant[] = [
     name: 'p8',
     about: 'Ballots are numbered without their owner: two members share one.',
     breaks: 'X2',
-    witness: { kind: 'scenario', file: 'multipaxos-promise-restart-amnesia' },
+    witness: { kind: 'scenario', file: 'multipaxos/promise-restart-amnesia' },
     edits: [
       edit(ELECTION, 'const ballot = ballotOf(round, self.number);', 'const ballot = ballotOf(round, 1);'),
       edit(STEP, 'if (numberOf(m.ballot) !== sender.number) return false;', ''),
@@ -218,7 +218,7 @@ export const proposers: readonly Mutant[] = [
     name: 'p9, R5',
     about: 'A candidate’s ballot is not written before it is used: a restart uses it again, with another value.',
     breaks: 'X2, X4',
-    witness: { kind: 'scenario', file: 'multipaxos-ballot-reuse-restart' },
+    witness: { kind: 'scenario', file: 'multipaxos/ballot-reuse-restart' },
     edits: [
       edit(
         ACCEPTOR,
@@ -258,14 +258,14 @@ export const proposers: readonly Mutant[] = [
     name: 'R4b',
     about: 'A candidate does not count its own votes among those reported.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-gap-noop' },
+    witness: { kind: 'scenario', file: 'multipaxos/gap-noop' },
     edits: [edit(ELECTION, 'for (const vote of page(state.window, 0, Infinity)[0]) take(vote, state.self.id);', '')],
   },
   {
     name: 'p10',
     about: 'A promise that arrives twice counts for another acceptor: it takes five members to tell.',
     breaks: 'X1',
-    witness: { kind: 'scenario', file: 'multipaxos-dup-promise-n5' },
+    witness: { kind: 'scenario', file: 'multipaxos/dup-promise-n5' },
     edits: [
       edit(
         ELECTION,
@@ -281,7 +281,7 @@ export const proposers: readonly Mutant[] = [
     name: 'p11, R3',
     about: 'A promise of an older ballot of the same candidate counts.',
     breaks: 'X5',
-    witness: { kind: 'scenario', file: 'multipaxos-delayed-promise' },
+    witness: { kind: 'scenario', file: 'multipaxos/delayed-promise' },
     edits: [
       edit(
         ELECTION,
@@ -301,21 +301,21 @@ export const proposers: readonly Mutant[] = [
     name: 'p12b',
     about: 'Half of the members are a quorum: only even clusters tell.',
     breaks: 'X1',
-    witness: { kind: 'scenario', file: 'multipaxos-even-split-n4' },
+    witness: { kind: 'scenario', file: 'multipaxos/even-split-n4' },
     edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.ceil(members / 2)')],
   },
   {
     name: 'p13',
     about: 'A new leader looks at the promises only up to its own highest vote, and proposes anew above.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-read-above-carried' },
+    witness: { kind: 'scenario', file: 'multipaxos/read-above-carried' },
     edits: [edit(ELECTION, CARRIED, `${CARRIED.slice(0, -1)}.filter(({ index }) => index <= ${OWN_LAST});`)],
   },
   {
     name: 'p14',
     about: 'A new leader fills the gaps in its own votes with no-ops, whatever the promises say of them.',
     breaks: 'X1, X8',
-    witness: { kind: 'scenario', file: 'multipaxos-gap-noop' },
+    witness: { kind: 'scenario', file: 'multipaxos/gap-noop' },
     edits: [
       edit(
         ELECTION,
@@ -328,7 +328,7 @@ export const proposers: readonly Mutant[] = [
     name: 'R6',
     about: 'The floor is the candidate’s own W: what others know to be chosen is proposed again.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-constrained-election' },
+    witness: { kind: 'scenario', file: 'multipaxos/constrained-election' },
     edits: [
       edit(
         ELECTION,
@@ -341,7 +341,7 @@ export const proposers: readonly Mutant[] = [
     name: 'R7c',
     about: 'After Phase 1 fresh proposals begin at the floor, not above the highest vote reported.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-read-above-carried' },
+    witness: { kind: 'scenario', file: 'multipaxos/read-above-carried' },
     edits: [
       edit(ELECTION, 'const fence = (carried[carried.length - 1]?.index ?? floor) + 1;', 'const fence = floor + 1;'),
     ],
@@ -350,7 +350,7 @@ export const proposers: readonly Mutant[] = [
     name: 'R9',
     about: 'Slots are proposed beyond W + α.',
     breaks: 'R9',
-    witness: { kind: 'scenario', file: 'multipaxos-window-alpha' },
+    witness: { kind: 'scenario', file: 'multipaxos/window-alpha' },
     edits: [
       edit(LEADER, 'return Math.max(0, chosenOf(state) + self.alpha + 1 - lead.next);', 'return 1_000;'),
       edit(LEADER, 'Math.min(lead.fence, chosenOf(state) + state.self.alpha); // R9', 'lead.fence;'),
@@ -371,7 +371,7 @@ export const learners: readonly Mutant[] = [
     name: 'R11b',
     about: 'Acknowledgements of an older ballot of the same leader count.',
     breaks: 'X1',
-    witness: { kind: 'scenario', file: 'multipaxos-stale-accepted' },
+    witness: { kind: 'scenario', file: 'multipaxos/stale-accepted' },
     edits: [
       edit(
         LEADER,
@@ -384,7 +384,7 @@ export const learners: readonly Mutant[] = [
     name: 'R11c',
     about: 'An acknowledgement beyond a gap counts for the gap, too.',
     breaks: 'X1',
-    witness: { kind: 'scenario', file: 'multipaxos-ack-beyond-gap' },
+    witness: { kind: 'scenario', file: 'multipaxos/ack-beyond-gap' },
     edits: [
       edit(PROGRESS, 'if (from <= p.match + 1) return matched(p, to, durable);', 'return matched(p, to, durable);'),
     ],
@@ -412,7 +412,7 @@ export const learners: readonly Mutant[] = [
     name: 'R12',
     about: 'A learner takes its vote of any ballot for what the leader calls chosen.',
     breaks: 'X1',
-    witness: { kind: 'scenario', file: 'multipaxos-slow-leader-disk' },
+    witness: { kind: 'scenario', file: 'multipaxos/slow-leader-disk' },
     edits: [
       edit(
         'multipaxos/window.ts',
@@ -425,7 +425,7 @@ export const learners: readonly Mutant[] = [
     name: 'R13',
     about: 'A leader that learns of a chosen value that is not its own leads on, and says so under its ballot.',
     breaks: '2.11, 11',
-    witness: { kind: 'scenario', file: 'multipaxos-leader-learns-other-value' },
+    witness: { kind: 'scenario', file: 'multipaxos/leader-learns-other-value' },
     edits: [edit(LEARNER, 'if (contradicted) follow(draft, null, 0);', '')],
   },
   {
@@ -445,7 +445,7 @@ export const paxosReads: readonly Mutant[] = [
     name: '2.7a',
     about: 'A read is served without asking a majority.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'multipaxos-pause-leader-read-a' },
+    witness: { kind: 'scenario', file: 'multipaxos/pause-leader-read-a' },
     edits: [
       edit(READS, 'if (lead.peers.length === 0) confirm(draft);', 'confirm(draft);'),
       edit(READS, 'confirmRound(reads, majorityReached(rounds))', 'confirmRound(reads, reads.round)'),
@@ -455,14 +455,14 @@ export const paxosReads: readonly Mutant[] = [
     name: '2.7b',
     about: 'A read is served at W alone: what Phase 1 carried over may be chosen already.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'multipaxos-read-above-carried' },
+    witness: { kind: 'scenario', file: 'multipaxos/read-above-carried' },
     edits: [edit(READS, 'return Math.max(chosenOf(draft.state), lead.fence - 1);', 'return chosenOf(draft.state);')],
   },
   {
     name: '2.7c',
     about: 'A read joins a round that had begun before it arrived.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'multipaxos-pause-leader-read-a' },
+    witness: { kind: 'scenario', file: 'multipaxos/pause-leader-read-a' },
     edits: [
       edit(
         'core/reads.ts',
@@ -477,7 +477,7 @@ export const paxosReads: readonly Mutant[] = [
     name: '2.7d',
     about: 'An answer to a heartbeat of an earlier ballot of the same leader confirms a round of this one.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'multipaxos-pause-leader-read-b' },
+    witness: { kind: 'scenario', file: 'multipaxos/pause-leader-read-b' },
     edits: [
       edit(
         ELECTION,

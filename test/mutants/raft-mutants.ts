@@ -28,28 +28,28 @@ export const elections: readonly Mutant[] = [
     name: 'm1',
     about: 'A vote does not ask whether the candidate’s log is up to date (§5.4.1).',
     breaks: 'R3',
-    witness: { kind: 'scenario', file: 'raft-chained-partition' },
+    witness: { kind: 'scenario', file: 'raft/chained-partition' },
     edits: [edit(ELECTION, CODE.granted, "const granted = current && free && state.role.kind === 'follower';")],
   },
   {
     name: 'm2',
     about: 'Up to date is judged by the length of the log alone.',
     breaks: 'R3',
-    witness: { kind: 'scenario', file: 'raft-conflict-suffix-n5' },
+    witness: { kind: 'scenario', file: 'raft/conflict-suffix-n5' },
     edits: [edit(ELECTION, CODE.upToDate, 'return message.lastIndex >= state.log.last;')],
   },
   {
     name: 'm3',
     about: 'Up to date is judged by the last term alone.',
     breaks: 'R3',
-    witness: { kind: 'scenario', file: 'raft-constrained-election' },
+    witness: { kind: 'scenario', file: 'raft/constrained-election' },
     edits: [edit(ELECTION, CODE.upToDate, 'return message.lastTerm >= own;')],
   },
   {
     name: 'm5',
     about: 'The vote is not written with the term: a restart forgets it.',
     breaks: 'R1, R9',
-    witness: { kind: 'scenario', file: 'raft-vote-restart-amnesia' },
+    witness: { kind: 'scenario', file: 'raft/vote-restart-amnesia' },
     edits: [
       edit(DRAFT, CODE.persistHard, 'this.persistHard({ term, vote: null, commit });'),
       edit(DRAFT, CODE.hard, 'hard: { term, vote: null, commit } });'),
@@ -59,7 +59,7 @@ export const elections: readonly Mutant[] = [
     name: 'm6',
     about: 'The term is not kept: a restart goes back to that of the last entry.',
     breaks: 'R1, R8',
-    witness: { kind: 'scenario', file: 'raft-vote-restart-amnesia' },
+    witness: { kind: 'scenario', file: 'raft/vote-restart-amnesia' },
     edits: [
       edit('raft/step.ts', 'const term = hard?.term ?? 0;', 'const term = log.runs[log.runs.length - 1]?.term ?? 0;'),
     ],
@@ -84,7 +84,7 @@ export const elections: readonly Mutant[] = [
     name: 'm7e',
     about: 'A candidate’s own vote counts before it is durable (bug 16).',
     breaks: 'R1, R17',
-    witness: { kind: 'scenario', file: 'raft-own-vote-first' },
+    witness: { kind: 'scenario', file: 'raft/own-vote-first' },
     edits: [
       edit(
         ELECTION,
@@ -112,7 +112,7 @@ export const elections: readonly Mutant[] = [
     name: 'm9',
     about: 'A replica votes more than once in a term.',
     breaks: 'R1, R9',
-    witness: { kind: 'scenario', file: 'raft-vote-restart-amnesia' },
+    witness: { kind: 'scenario', file: 'raft/vote-restart-amnesia' },
     edits: [
       edit(ELECTION, 'const free = state.vote === null || state.vote === from;', 'const free = true;'),
       edit(DRAFT, "assert(vote === null || vote === candidate, 'one vote a term');", ''),
@@ -136,14 +136,14 @@ export const elections: readonly Mutant[] = [
     name: 'm11',
     about: 'Votes of an older term count.',
     breaks: 'R1',
-    witness: { kind: 'scenario', file: 'raft-delayed-vote-response' },
+    witness: { kind: 'scenario', file: 'raft/delayed-vote-response' },
     edits: [edit(ELECTION, 'if (!message.granted || message.term !== state.term || ', 'if (!message.granted || ')],
   },
   {
     name: 'm12',
     about: 'A peer’s vote that arrives twice counts twice: it takes five members to tell.',
     breaks: 'R1',
-    witness: { kind: 'scenario', file: 'raft-dup-vote-n5' },
+    witness: { kind: 'scenario', file: 'raft/dup-vote-n5' },
     edits: [
       edit(
         ELECTION,
@@ -163,14 +163,14 @@ export const elections: readonly Mutant[] = [
     name: 'm13b',
     about: 'Half of the members are a majority: only even clusters tell.',
     breaks: 'R1, R6',
-    witness: { kind: 'scenario', file: 'raft-even-split-n4' },
+    witness: { kind: 'scenario', file: 'raft/even-split-n4' },
     edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.ceil(members / 2)')],
   },
   {
     name: 'm32a',
     about: 'The vote stays when a newer term begins.',
     breaks: 'L1',
-    witness: { kind: 'scenario', file: 'raft-delayed-vote-response' },
+    witness: { kind: 'scenario', file: 'raft/delayed-vote-response' },
     edits: [
       edit(DRAFT, 'next.vote = null;\n    this.writeHard();', 'this.writeHard();'),
       edit(DRAFT, "assert(vote === null || vote === candidate, 'one vote a term');", ''),
@@ -180,7 +180,7 @@ export const elections: readonly Mutant[] = [
     name: 'm32b',
     about: 'A leader that no majority answers leads on (no CheckQuorum).',
     breaks: 'L5',
-    witness: { kind: 'scenario', file: 'raft-deaf-leader' },
+    witness: { kind: 'scenario', file: 'raft/deaf-leader' },
     edits: [
       edit(
         ELECTION,
@@ -206,7 +206,7 @@ export const replication: readonly Mutant[] = [
     name: 'm4',
     about: 'Entries of an earlier term are committed by counting (Figure 8).',
     breaks: 'R3, R15',
-    witness: { kind: 'scenario', file: 'raft-fig8-prev-term-commit' },
+    witness: { kind: 'scenario', file: 'raft/fig8-prev-term-commit' },
     edits: [
       edit(REPLICATION, 'if (index <= commit || termAt(log, index) !== term) return;', 'if (index <= commit) return;'),
     ],
@@ -228,7 +228,7 @@ export const replication: readonly Mutant[] = [
     name: 'm7a',
     about: 'A duplicate append is acknowledged at once, though the first copy is still on its way to disk.',
     breaks: 'R6, R17',
-    witness: { kind: 'scenario', file: 'raft-even-split-n4' },
+    witness: { kind: 'scenario', file: 'raft/even-split-n4' },
     edits: [
       edit(
         REPLICATION,
@@ -246,14 +246,14 @@ export const replication: readonly Mutant[] = [
     name: 'm7b',
     about: 'A leader counts its own entries before they are durable.',
     breaks: 'R6',
-    witness: { kind: 'scenario', file: 'raft-slow-leader-disk' },
+    witness: { kind: 'scenario', file: 'raft/slow-leader-disk' },
     edits: [edit(REPLICATION, 'const reached: Index[] = [draft.durable];', 'const reached: Index[] = [log.last];')],
   },
   {
     name: 'm14',
     about: 'The term before the entries is not compared.',
     breaks: 'R2',
-    witness: { kind: 'scenario', file: 'raft-conflict-suffix-n5' },
+    witness: { kind: 'scenario', file: 'raft/conflict-suffix-n5' },
     edits: [
       edit(
         REPLICATION,
@@ -266,7 +266,7 @@ export const replication: readonly Mutant[] = [
     name: 'm15',
     about: 'What conflicts is overwritten entry by entry, and the suffix behind it stays.',
     breaks: 'R2, R12',
-    witness: { kind: 'scenario', file: 'raft-conflict-suffix-n5' },
+    witness: { kind: 'scenario', file: 'raft/conflict-suffix-n5' },
     edits: [
       edit(
         REPLICATION,
@@ -284,7 +284,7 @@ export const replication: readonly Mutant[] = [
     name: 'm16',
     about: 'An append that agrees cuts off what lies behind its entries: a late one erases what was acknowledged.',
     breaks: 'R6',
-    witness: { kind: 'scenario', file: 'raft-reordered-AE-truncation' },
+    witness: { kind: 'scenario', file: 'raft/reordered-AE-truncation' },
     edits: [
       edit(
         REPLICATION,
@@ -301,7 +301,7 @@ export const replication: readonly Mutant[] = [
     name: 'm21',
     about: 'A follower commits up to the leader’s commit index as far as its own log reaches, matched or not.',
     breaks: 'R4',
-    witness: { kind: 'scenario', file: 'raft-term-behind-entry-crash' },
+    witness: { kind: 'scenario', file: 'raft/term-behind-entry-crash' },
     edits: [
       edit(
         REPLICATION,
@@ -314,14 +314,14 @@ export const replication: readonly Mutant[] = [
     name: 'm21b',
     about: 'So does one that learns the commit index with the answer to a read.',
     breaks: 'R4',
-    witness: { kind: 'scenario', file: 'raft-empty-heartbeat-commit-cap' },
+    witness: { kind: 'scenario', file: 'raft/empty-heartbeat-commit-cap' },
     edits: [edit(READS, 'Math.min(commit, role.matched)', 'Math.min(commit, draft.state.log.last)')],
   },
   {
     name: 'm22',
     about: 'An acknowledgement reports the follower’s own last index, not what the append matched.',
     breaks: 'R3',
-    witness: { kind: 'scenario', file: 'raft-empty-heartbeat-commit-cap' },
+    witness: { kind: 'scenario', file: 'raft/empty-heartbeat-commit-cap' },
     edits: [
       edit(
         REPLICATION,
@@ -337,7 +337,7 @@ export const replication: readonly Mutant[] = [
     name: 'm23',
     about: 'Acknowledgements of an older term of the same leader count.',
     breaks: 'R6, R13',
-    witness: { kind: 'scenario', file: 'raft-stale-ack-two-terms-n5' },
+    witness: { kind: 'scenario', file: 'raft/stale-ack-two-terms-n5' },
     edits: [
       edit(
         REPLICATION,
@@ -354,7 +354,7 @@ export const replication: readonly Mutant[] = [
     name: 'm24',
     about: 'Appends of an older term are adopted.',
     breaks: 'R3',
-    witness: { kind: 'scenario', file: 'raft-cloudflare-switch' },
+    witness: { kind: 'scenario', file: 'raft/cloudflare-switch' },
     edits: [
       edit(
         REPLICATION,
@@ -378,14 +378,14 @@ export const replication: readonly Mutant[] = [
     name: 'm32c',
     about: 'A leader whose append was rejected never goes back: nextIndex stays.',
     breaks: 'L3',
-    witness: { kind: 'scenario', file: 'raft-slow-leader-disk' },
+    witness: { kind: 'scenario', file: 'raft/slow-leader-disk' },
     edits: [edit(REPLICATION, 'if (!expected || message.prevIndex <= now.match) return; // stale', 'return;')],
   },
   {
     name: 'm35',
     about: 'Loaded entries are believed whatever their terms: the storage may have read before a truncate on its way.',
     breaks: 'R4',
-    witness: { kind: 'scenario', file: 'raft-load-before-truncate' },
+    witness: { kind: 'scenario', file: 'raft/load-before-truncate' },
     edits: [
       edit(
         'raft/sending.ts',
@@ -410,7 +410,7 @@ export const reads: readonly Mutant[] = [
     name: 'm25',
     about: 'A read is served without a round of the quorum.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'raft-pause-leader-read-a' },
+    witness: { kind: 'scenario', file: 'raft/pause-leader-read-a' },
     edits: [
       edit(READS, 'confirmRound(role.reads, majorityReached(rounds))', 'confirmRound(role.reads, role.reads.round)'),
     ],
@@ -419,14 +419,14 @@ export const reads: readonly Mutant[] = [
     name: 'm25b',
     about: 'A read is served before an entry of the leader’s own term is committed.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'raft-readindex-before-own-term' },
+    witness: { kind: 'scenario', file: 'raft/readindex-before-own-term' },
     edits: [edit(READS, ' || draft.state.commit < role.fence) return;', ') return;')],
   },
   {
     name: 'm26',
     about: 'A read joins a round that had begun before it arrived (etcd#20418: the id of a round is used again).',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'raft-pause-leader-read-a' },
+    witness: { kind: 'scenario', file: 'raft/pause-leader-read-a' },
     edits: [
       edit(
         'core/reads.ts',
@@ -441,7 +441,7 @@ export const reads: readonly Mutant[] = [
     name: 'm26b',
     about: 'Confirmations of an earlier leadership of the same leader complete a round of this one.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'raft-pause-leader-read-b' },
+    witness: { kind: 'scenario', file: 'raft/pause-leader-read-b' },
     edits: [
       edit(
         READS,
@@ -459,7 +459,7 @@ export const reads: readonly Mutant[] = [
     name: 'm26c',
     about: 'A follower’s confirmation is taken for all rounds to come, not for the one it echoes.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'raft-readindex-before-own-term' },
+    witness: { kind: 'scenario', file: 'raft/readindex-before-own-term' },
     edits: [
       edit(READS, 'draft.changePeer(peer, { round: message.round });', 'draft.changePeer(peer, { round: Infinity });'),
     ],

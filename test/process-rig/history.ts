@@ -5,10 +5,10 @@
  * looks at the same history key by key.
  */
 
-import type { Operation as Checked } from '../../src/testing/history.js';
-import { checkLinearizable } from '../../src/testing/linearizability.js';
-import { checkLogWitness, type Effect } from '../../src/testing/linearizability-witness.js';
-import { refused, unknown, type SequentialModel } from '../../src/testing/models.js';
+import type { Operation as Checked } from '../../src/testing/history/history.js';
+import { checkLinearizable } from '../../src/testing/history/linearizability.js';
+import { checkLogWitness, type Effect } from '../../src/testing/history/linearizability-witness.js';
+import { refused, unknown, type SequentialModel } from '../../src/testing/history/models.js';
 import { execute, type Command, type Contents, type Output } from './machine.js';
 
 /** `stale`: whatever is applied at the member asked, once the client's own last write is. */

@@ -6,7 +6,7 @@
  */
 import { ConsensusError, invalidArgument } from '../../replica/errors.js';
 import type { Opened, Storage, StorageOp, StoredEntry } from '../../replica/storage.js';
-import { checkOps, checkRead } from './check-ops.js';
+import { checkOps, checkRead } from '../storage-checks.js';
 import { failed } from './disk-io.js';
 import type { Disk, DiskLock } from './disk.js';
 import { BATCH_LIMIT } from './format.js';
