@@ -19,8 +19,8 @@ export type {
   TransportPeer,
 } from './replica/transport.js';
 export type { Cancellable, Clock } from './replica/clock.js';
-export { raft } from './raft/index.js';
-export { multipaxos } from './multipaxos/index.js';
+export { raft } from './raft/protocol.js';
+export { multipaxos } from './multipaxos/protocol.js';
 export type { ProtocolChoice, Tuning } from './core/tuning.js';
 export type { Constants, Member } from './core/members.js';
 export { memoryNetwork, memoryStorage } from './adapters/memory.js';

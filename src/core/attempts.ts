@@ -8,17 +8,9 @@
  * Every function gives new books and what to resolve; nothing is changed in place.
  */
 
-import type {
-  Entry,
-  EntryId,
-  Index,
-  Milliseconds,
-  Outcome,
-  Proposal,
-  Reason,
-  ReplicaId,
-  RequestNumber,
-} from './protocol.js';
+import { sameId } from './entries.js';
+import type { Entry, EntryId, Index, Milliseconds, Outcome, Proposal, Reason, RequestNumber } from './protocol.js';
+import type { ReplicaId } from './members.js';
 
 /** Proposals that came together and share a fate, in the order of their counters. */
 export interface Attempt {
@@ -58,10 +50,6 @@ export function addAttempt(
   const requests = proposals.map((proposal) => proposal.request);
   const ids = proposals.map((proposal) => proposal.id);
   return [...attempts, { requests, ids, first, forward, deadline }];
-}
-
-function sameId(a: EntryId | null, b: EntryId): boolean {
-  return a === b || (a !== null && a.origin === b.origin && a.counter === b.counter);
 }
 
 /** Finds ids among entries: by counter, since nearly all that are looked for are of one origin. */

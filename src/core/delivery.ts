@@ -7,7 +7,8 @@
  */
 
 import type { Entry, Index, Limits } from './protocol.js';
-import { bytesOf, slice, type Log } from './log.js';
+import { slice, type Log } from './log.js';
+import { bytesOf } from './entries.js';
 
 export interface Delivery {
   readonly handed: Index;

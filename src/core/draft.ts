@@ -14,11 +14,11 @@ import type {
   Outbound,
   Outcome,
   PersistOp,
-  ReplicaId,
   RequestNumber,
   Seq,
   Step,
 } from './protocol.js';
+import type { ReplicaId } from './members.js';
 import type { Ending } from './attempts.js';
 
 /** What every protocol's state has. */

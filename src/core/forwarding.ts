@@ -5,8 +5,8 @@
 
 import { Malformed, type Reader, type Writer } from './bytes.js';
 import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryId } from './record-codec.js';
-import { isReplicaId } from './members.js';
-import type { Index, Proposal, ReplicaId, Term } from './protocol.js';
+import { isReplicaId, type ReplicaId } from './members.js';
+import type { Index, Proposal, Term } from './protocol.js';
 
 /** A proposal without what only its own host knows. */
 export type ForwardedProposal = Omit<Proposal, 'request'>;

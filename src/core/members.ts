@@ -6,7 +6,9 @@
 
 import type { Reader, Writer } from './bytes.js';
 import { Malformed } from './bytes.js';
-import type { ReplicaId } from './protocol.js';
+
+/** Name of a replica, unique in its cluster: 1 to 64 of `A-Z a-z 0-9 . _ -`. */
+export type ReplicaId = string;
 
 /** One member of the cluster; all are voters. */
 export interface Member {

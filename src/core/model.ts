@@ -1,17 +1,14 @@
 /**
  * What a protocol hands in so that a rig that does not know it can simulate it, check it exhaustively and tell its
- * story. All of it is about evidence. Only `checkState` and `checkStep` run in production too, as parts of `Protocol`.
+ * story. All of it is about evidence: what runs in production too stands in `Protocol`.
  */
 
-import type { Entry, HardState, Inbound, Index, Milliseconds, Protocol, ReplicaId, Step } from './protocol.js';
+import type { Entry, HardState, Inbound, Index, Milliseconds, Protocol, Step } from './protocol.js';
+import type { ReplicaId } from './members.js';
 
-/** A protocol with its invariants, its safety and its words. `Ghost`: what the safety remembers, plain data. */
+/** A protocol with its safety and its words. `Ghost`: what the safety remembers, plain data. */
 export interface Model<State, Message, Ghost> {
   readonly protocol: Protocol<State, Message>;
-  /** @throws InvariantViolation when a state contradicts itself */
-  checkState(state: State): void;
-  /** @throws InvariantViolation when a step broke what must hold between two states */
-  checkStep(before: State, after: State, inbound: Inbound<Message>): void;
   readonly safety: Safety<State, Message, Ghost>;
   /**
    * Feeds a state into a digest. Two states that behave alike from here on should give the same, or a search never
@@ -123,15 +120,6 @@ export function digestUnordered<T>(digest: Digest, items: readonly T[], each: (i
   if (digest.unordered !== undefined) return digest.unordered(items, each);
   digest.value(items.length);
   for (let i = 0; i < items.length; i++) each(items[i] as T);
-}
-
-/** Whether two entries carry the same value, whatever term or ballot they stand in. */
-export function sameValue(a: Entry, b: Entry): boolean {
-  if (a === b) return true;
-  if (a.index !== b.index || a.kind !== b.kind || a.data.length !== b.data.length) return false;
-  if (a.id?.origin !== b.id?.origin || a.id?.counter !== b.id?.counter || a.id?.lowest !== b.id?.lowest) return false;
-  for (let i = 0; i < a.data.length; i++) if (a.data[i] !== b.data[i]) return false;
-  return true;
 }
 
 /** Feeds an entry into a digest. */

@@ -21,11 +21,8 @@
  */
 
 import type { Reader, Writer } from './bytes.js';
-import type { Configuration, Member } from './members.js';
-import type { TermRun } from './log.js';
+import type { Configuration, Member, ReplicaId } from './members.js';
 
-/** Name of a replica, unique in its cluster: 1 to 64 of `A-Z a-z 0-9 . _ -`. */
-export type ReplicaId = string;
 /** Position in the log, 1-based; a slot in Multi-Paxos. 0 means "before the first entry". */
 export type Index = number;
 /** Raft's term, or Multi-Paxos' ballot as one number (`ballotOf`). 1-based; 0 means "none yet". */
@@ -117,6 +114,12 @@ export interface ProtocolOptions {
   readonly limits: Limits;
 }
 
+/** Entries from `from` up to the next run have this term. */
+export interface TermRun {
+  readonly from: Index;
+  readonly term: Term;
+}
+
 /** What the storage held. All of it was made durable before it was given here. */
 export interface Recovered {
   /** `null` when nothing was ever written. */
@@ -150,13 +153,13 @@ export interface Protocol<State, Message> {
    * step that changed something, before anything which that step wants is done, and halts when it throws.
    * @throws InvariantViolation that names the rule
    */
-  checkStep?(before: State, after: State, inbound: Inbound<Message>): void;
+  checkStep(before: State, after: State, inbound: Inbound<Message>): void;
   /**
    * What must hold of one state, at a cost that follows what waits in it. The host calls it at the start and after
    * ticks.
    * @throws InvariantViolation that names the rule
    */
-  checkState?(state: State): void;
+  checkState(state: State): void;
   /** When the host must deliver the next `tick` at the latest; `Infinity` when nothing is due. */
   deadline(state: State): Milliseconds;
   /** What an operator wants to see. */

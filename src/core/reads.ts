@@ -7,7 +7,8 @@
  * round only when that round begins after the read arrived.
  */
 
-import type { Index, Milliseconds, ReplicaId, RequestNumber } from './protocol.js';
+import type { Index, Milliseconds, RequestNumber } from './protocol.js';
+import type { ReplicaId } from './members.js';
 
 /** One read at the leader: its own, or a peer's. */
 export interface LeaderRead {

@@ -4,7 +4,8 @@
  */
 
 import { durableIndex } from '../core/unsynced.js';
-import type { Entry, Index, ReplicaId, Seq } from '../core/protocol.js';
+import type { Entry, Index, Seq } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosDraft } from './draft.js';
 import { checkOneValue, checkProposal } from './invariants.js';

@@ -6,7 +6,8 @@
  */
 
 import { slice } from '../core/log.js';
-import type { Entry, Index, ReplicaId } from '../core/protocol.js';
+import type { Entry, Index } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import type { PaxosDraft } from './draft.js';
 import type { CatchUp } from './messages.js';
 import { chosenOf, placeOf, type PaxosState } from './state.js';

@@ -4,8 +4,8 @@
  */
 
 import { assert } from '../core/assert.js';
-import type { Member } from '../core/members.js';
-import type { Entry, HardState, Index, Milliseconds, ReplicaId } from '../core/protocol.js';
+import type { Member, ReplicaId } from '../core/members.js';
+import type { Entry, HardState, Index, Milliseconds } from '../core/protocol.js';
 import { majority, majorityReached } from '../core/quorum.js';
 import { sampleBetween } from '../core/random.js';
 import { noReads } from '../core/reads.js';

@@ -6,32 +6,16 @@
  */
 
 import { assert, InvariantViolation } from '../core/assert.js';
+import { sameValue } from '../core/entries.js';
 import { durableIndex } from '../core/unsynced.js';
 import { entryAt, lastTerm, slice, termAt, type Log } from '../core/log.js';
-import type { Member } from '../core/members.js';
-import type { Entry, EntryId, Inbound, ReplicaId } from '../core/protocol.js';
+import type { Member, ReplicaId } from '../core/members.js';
+import type { Entry, Inbound } from '../core/protocol.js';
 import { numberOf, type Ballot } from './ballot.js';
 import type { PaxosMessage } from './messages.js';
 import type { Progress } from './progress.js';
 import { chosenOf, type Leading, type PaxosState, type Preparing, type Promised } from './state.js';
 import { reach, voteAt } from './window.js';
-
-function sameId(a: EntryId | null, b: EntryId | null): boolean {
-  if (a === b) return true;
-  return a !== null && b !== null && a.origin === b.origin && a.counter === b.counter && a.lowest === b.lowest;
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a === b) return true;
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
-
-/** Whether two entries have the same value: all but the slot and the ballot. */
-export function sameValue(a: Entry, b: Entry): boolean {
-  return a === b || (a.kind === b.kind && sameId(a.id, b.id) && sameBytes(a.data, b.data));
-}
 
 /** @throws InvariantViolation when one slot has two values in one ballot (2.11, 2) */
 export function checkOneValue(ours: Entry, theirs: Entry, from: ReplicaId): void {

@@ -5,8 +5,9 @@
  */
 
 import { isSynced } from '../core/unsynced.js';
-import { bytesOf } from '../core/log.js';
-import type { Entry, Index, ReplicaId } from '../core/protocol.js';
+import { bytesOf } from '../core/entries.js';
+import type { Entry, Index } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { majority, majorityReached } from '../core/quorum.js';
 import { voteOwn } from './acceptor.js';
 import { noteAhead } from './catch-up.js';

@@ -7,12 +7,14 @@
 import { assert } from '../core/assert.js';
 import { handOver, nextDelivery, noteApplied } from '../core/delivery.js';
 import { entryAt } from '../core/log.js';
-import type { Applied, Entry, Index, Loaded, ReplicaId } from '../core/protocol.js';
+import type { Applied, Entry, Index, Loaded } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { settleCommitted } from '../core/attempts.js';
 import type { Ballot } from './ballot.js';
 import { continueCatchUp, noteAhead, serveLoaded } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
-import { checkChosen, checkOneValue, sameValue } from './invariants.js';
+import { checkChosen, checkOneValue } from './invariants.js';
+import { sameValue } from '../core/entries.js';
 import type { CatchUpReply, Commit } from './messages.js';
 import { follow } from './roles.js';
 import { chosenOf, type PaxosState } from './state.js';

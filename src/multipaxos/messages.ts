@@ -7,7 +7,8 @@
  * Accept, Heartbeat, Commit, ReadIndexReply and CatchUpReply can make slots known as chosen.
  */
 
-import type { Entry, EntryId, Index, ReplicaId } from '../core/protocol.js';
+import type { Entry, EntryId, Index } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import type { Ballot } from './ballot.js';
 
 /** Phase 1a: a candidate to everyone when it campaigns, and again for each further page of a promise. */

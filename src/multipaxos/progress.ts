@@ -4,7 +4,8 @@
  * never edited.
  */
 
-import type { Index, Milliseconds, ReplicaId } from '../core/protocol.js';
+import type { Index, Milliseconds } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 
 /** Slots `from` to `to`, both included. */
 export interface Range {

@@ -12,9 +12,9 @@ import type {
   Proposal,
   Propose,
   Reason,
-  ReplicaId,
   RequestNumber,
 } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { dropReads, type LeaderRead } from '../core/reads.js';
 import { settleAll, settleCancelled, settleExpired, settleRefused } from '../core/attempts.js';
 import type { PaxosDraft } from './draft.js';

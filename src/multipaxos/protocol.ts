@@ -1,5 +1,6 @@
-/** Multi-Paxos behind the contract: its functions, its codecs, and what an operator wants to see. */
+/** Multi-Paxos' core as the contract asks for it, and how it is chosen for a replica. Only evidence stands above it. */
 
+import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
 import { durableIndex } from '../core/unsynced.js';
 import { durableRecords } from '../core/record-codec.js';
 import type { Protocol, Status } from '../core/protocol.js';
@@ -47,3 +48,11 @@ export const multipaxosProtocol: Protocol<PaxosState, PaxosMessage> = {
     },
   },
 };
+
+/**
+ * Multi-Paxos, with these settings.
+ * @throws RangeError that names the setting and what was expected
+ */
+export function multipaxos(tuning: Tuning = {}): ProtocolChoice {
+  return choose(multipaxosProtocol, tuning);
+}

@@ -4,7 +4,8 @@
  * A majority then answers a round begun after the read arrived, with no promise above the leader's ballot.
  */
 
-import type { Index, Read, ReplicaId } from '../core/protocol.js';
+import type { Index, Read } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { majorityReached } from '../core/quorum.js';
 import { beginRound, confirmRound, queueRead, type LeaderRead, type ReadRound } from '../core/reads.js';
 import type { PaxosDraft } from './draft.js';

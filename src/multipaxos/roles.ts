@@ -3,7 +3,7 @@
  * Who leads decides nothing about safety; it is for progress, and for those who wait.
  */
 
-import type { ReplicaId } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { allReads } from '../core/reads.js';
 import { settleLeaderChanged } from '../core/attempts.js';
 import type { Ballot } from './ballot.js';

@@ -7,7 +7,7 @@
  */
 
 import { assert } from '../core/assert.js';
-import { bytesOf, entryBytes } from '../core/log.js';
+import { bytesOf, entryBytes } from '../core/entries.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { Ballot } from './ballot.js';
 

@@ -1,7 +1,8 @@
 /** Elections: the box "RequestVote RPC" of Figure 2 (§5.2, §5.4.1), and when silence starts one (law 3). */
 
 import { lastTerm } from '../core/log.js';
-import type { Milliseconds, ReplicaId } from '../core/protocol.js';
+import type { Milliseconds } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { majority } from '../core/quorum.js';
 import { noReads } from '../core/reads.js';
 import { judgeSilence } from '../core/election-timer.js';

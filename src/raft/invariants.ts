@@ -7,8 +7,9 @@
 
 import { assert } from '../core/assert.js';
 import { durableIndex, type UnsyncedRun } from '../core/unsynced.js';
-import { lastTerm, termAt, type TermRun } from '../core/log.js';
-import type { Inbound, Index, ReplicaId } from '../core/protocol.js';
+import { lastTerm, termAt } from '../core/log.js';
+import { type TermRun, type Inbound, type Index } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { majority } from '../core/quorum.js';
 import type { AppendEntries, RaftMessage } from './messages.js';
 import type { Candidate, Leader, Peer, RaftState } from './state.js';

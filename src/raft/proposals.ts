@@ -1,7 +1,8 @@
 /** Proposals: appended here by the leader, passed on by everybody else. */
 
 import type { ForwardProposals, ForwardedProposal, ProposalsRefused } from '../core/forwarding.js';
-import type { Entry, Propose, ReplicaId } from '../core/protocol.js';
+import type { Entry, Propose } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { entryAt } from '../core/log.js';
 import { addAttempt, settleRefused } from '../core/attempts.js';
 import type { RaftDraft } from './draft.js';

@@ -1,5 +1,6 @@
-/** Raft's core as the contract asks for it: what `index.ts` gives out and `model.ts` is a model of. */
+/** Raft's core as the contract asks for it, and how it is chosen for a replica. Only evidence stands above it. */
 
+import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
 import { durableIndex } from '../core/unsynced.js';
 import { durableRecords } from '../core/record-codec.js';
 import type { Protocol, Status } from '../core/protocol.js';
@@ -43,3 +44,11 @@ export const raftProtocol: Protocol<RaftState, RaftMessage> = {
     tailFrom: (_hard, first, last, limits) => Math.max(first, last - limits.tailEntries + 1),
   },
 };
+
+/**
+ * Raft, with these settings.
+ * @throws RangeError that names the setting and what was expected
+ */
+export function raft(tuning: Tuning = {}): ProtocolChoice {
+  return choose(raftProtocol, tuning);
+}

@@ -1,7 +1,8 @@
 /** Linearizable reads: ReadIndex (thesis 6.4), one round for all that wait, and reads passed on by followers. */
 
 import type { ForwardRead, ReadAnswer } from '../core/forwarding.js';
-import type { Index, Read, ReplicaId } from '../core/protocol.js';
+import type { Index, Read } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { majorityReached } from '../core/quorum.js';
 import { beginRound, confirmRound, queueRead, type LeaderRead, type ReadRound } from '../core/reads.js';
 import type { RaftDraft } from './draft.js';

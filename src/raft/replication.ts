@@ -5,7 +5,8 @@
 
 import { InvariantViolation } from '../core/assert.js';
 import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
-import type { Entry, Index, ReplicaId } from '../core/protocol.js';
+import type { Entry, Index } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { majority, majorityReached } from '../core/quorum.js';
 import { heard } from '../core/election-timer.js';
 import type { RaftDraft } from './draft.js';

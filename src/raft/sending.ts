@@ -4,8 +4,10 @@
  * to probing (bug 47).
  */
 
-import { bytesOf, entryBytes, slice, termAt } from '../core/log.js';
-import type { Entry, Index, Lane, ReplicaId, Term } from '../core/protocol.js';
+import { slice, termAt } from '../core/log.js';
+import { bytesOf, entryBytes } from '../core/entries.js';
+import type { Entry, Index, Lane, Term } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendEntries } from './messages.js';
 import { copyPeer, type Leader, type Peer, type RaftState } from './state.js';

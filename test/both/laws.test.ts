@@ -19,7 +19,7 @@ const programs = ['core', 'driver'] as const;
 
 /** The protocol with a part replaced. What single states and steps show is not looked at: others have to see it. */
 function broken(model: AnyModel, edit: (sound: AnyProtocol) => Partial<AnyProtocol>): AnyModel {
-  return { ...model, protocol: { ...model.protocol, ...edit(model.protocol) }, checkState() {}, checkStep() {} };
+  return { ...model, protocol: { ...model.protocol, checkState() {}, checkStep() {}, ...edit(model.protocol) } };
 }
 
 type Change = (

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as delivery from '../../src/core/delivery.js';
+import { bytesOf } from '../../src/core/entries.js';
 import * as logs from '../../src/core/log.js';
 import type { Entry } from '../../src/core/protocol.js';
 import { deepFreeze } from '../support/freeze.js';
@@ -39,7 +40,7 @@ describe('delivery', () => {
           handed.push(...entries);
           state = deepFreeze(delivery.handOver(state, entries));
           if (entries.length > 1) expect(state.unappliedBytes).toBeLessThanOrEqual(limits.applyBytes);
-          expect(state.unappliedBytes).toBe(before + logs.bytesOf(entries));
+          expect(state.unappliedBytes).toBe(before + bytesOf(entries));
           return true;
         };
         const applyTo = (index: number): void => {

@@ -4,9 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { InvariantViolation } from '../../src/core/assert.js';
 import { append } from '../../src/core/log.js';
 import type { Inbound } from '../../src/core/protocol.js';
-import { checkState, checkStep, type PaxosMessage, type PaxosState } from '../../src/multipaxos/index.js';
+import { multipaxosProtocol, type PaxosMessage, type PaxosState } from '../../src/multipaxos/index.js';
 import { withVotes } from '../../src/multipaxos/window.js';
 import { accept, accepted, b, elected, Node, promise, value } from './support.js';
+
+const { checkState, checkStep } = multipaxosProtocol;
 
 function follower(): PaxosState {
   const node = new Node('n1');

@@ -89,11 +89,9 @@ export class ModelRig {
     };
     return {
       ...inner,
-      checkState: multipaxosModel.checkState,
-      checkStep: multipaxosModel.checkStep,
       init: (options: core.ProtocolOptions, recovered: core.Recovered) => {
         const result = inner.init(options, recovered);
-        multipaxosModel.checkState(result[0]);
+        inner.checkState(result[0]);
         observe(null, null, result);
         return result;
       },

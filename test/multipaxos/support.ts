@@ -5,13 +5,13 @@
 
 import type * as core from '../../src/core/protocol.js';
 import { ballotOf } from '../../src/multipaxos/ballot.js';
-import { checkState, checkStep, multipaxosProtocol } from '../../src/multipaxos/index.js';
+import { multipaxosProtocol } from '../../src/multipaxos/index.js';
 import type { PaxosMessage, PaxosState } from '../../src/multipaxos/index.js';
 import { checkedStep } from '../support/checks.js';
 import { Disk, type AnyProtocol } from '../support/host.js';
 import { clusterOf, timing, wideLimits } from '../support/values.js';
 
-export const protocol = { ...multipaxosProtocol, checkState, checkStep } as AnyProtocol;
+export const protocol = multipaxosProtocol as AnyProtocol;
 export { timing };
 
 export type Outbound = core.Outbound<PaxosMessage>;
@@ -76,7 +76,7 @@ export class Node {
       { id, boot, configuration, seed, now: this.now, timing, limits },
       this.disk.recover(limits),
     );
-    checkState(state);
+    multipaxosProtocol.checkState(state);
     this.state = state;
     this.first = this.take(outbound);
   }

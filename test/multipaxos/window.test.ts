@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { bytesOf } from '../../src/core/log.js';
+import { bytesOf } from '../../src/core/entries.js';
 import type { Entry } from '../../src/core/protocol.js';
 import * as windows from '../../src/multipaxos/window.js';
 import { deepFreeze } from '../support/freeze.js';

@@ -3,7 +3,7 @@
 import { configurationOf } from '../../src/core/members.js';
 import type { Entry, HardState, Inbound, Outbound, Persist, Recovered, Send } from '../../src/core/protocol.js';
 import { defaultLimits, defaultTiming } from '../../src/core/tuning.js';
-import { checkState, checkStep, raftProtocol, type RaftMessage, type RaftState } from '../../src/raft/index.js';
+import { raftProtocol, type RaftMessage, type RaftState } from '../../src/raft/index.js';
 
 type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
 
@@ -37,8 +37,8 @@ export class Node {
     const before = this.state;
     const message = { ...inbound, now: this.now } as Inbound<RaftMessage>;
     const [state, out] = raftProtocol.step(before, message);
-    checkState(state);
-    checkStep(before, state, message);
+    raftProtocol.checkState(state);
+    raftProtocol.checkStep(before, state, message);
     this.state = state;
     this.out = [...out];
     return this.out;

@@ -49,8 +49,8 @@ export function checkedStep(
   deepFreeze(outbound);
   const idle = next === state || !same(next, state, 'now');
   demand(idle, 'law 2: a step that changes nothing gives the same reference', () => message);
-  protocol.checkState?.(next);
-  protocol.checkStep?.(state, next, message);
+  protocol.checkState(next);
+  protocol.checkStep(state, next, message);
   const due = protocol.deadline(state);
   const after = protocol.deadline(next);
   demand(!Number.isNaN(after), 'the deadline is a number');

@@ -3,13 +3,11 @@
  * through `protocol.durable`, so that its codecs run, and loses any suffix of what was not yet synced.
  */
 
+import type { ReplicaId } from '../../src/core/members.js';
 import type * as core from '../../src/core/protocol.js';
 
-/** A protocol with its own invariants, where it has them: they throw. */
-export interface AnyProtocol extends core.Protocol<unknown, unknown> {
-  checkState?(state: unknown): void;
-  checkStep?(before: unknown, after: unknown, message: core.Inbound<unknown>): void;
-}
+/** A protocol of whatever states and messages. */
+export type AnyProtocol = core.Protocol<unknown, unknown>;
 
 interface Cell {
   readonly term: core.Term;
@@ -124,7 +122,7 @@ export interface Asked {
 
 /** One host with one replica, `state` null while it is down. Everything but the disk ends with a crash. */
 export class Host {
-  readonly id: core.ReplicaId;
+  readonly id: ReplicaId;
   readonly disk: Disk;
   state: unknown = null;
   boot = 0;
@@ -146,7 +144,7 @@ export class Host {
   fuse = Infinity;
   role: core.Role = 'follower';
 
-  constructor(id: core.ReplicaId, protocol: AnyProtocol) {
+  constructor(id: ReplicaId, protocol: AnyProtocol) {
     this.id = id;
     this.disk = new Disk(protocol);
   }

@@ -2,7 +2,7 @@
 
 import type { StepFact } from '../../core/model.js';
 import type { Outbound } from '../../core/protocol.js';
-import { sameValue } from '../invariants.js';
+import { sameValue } from '../../core/entries.js';
 import type { PaxosMessage } from '../messages.js';
 import { chosenOf, type Leading, type PaxosState } from '../state.js';
 import { voteAt } from '../window.js';

@@ -1,7 +1,7 @@
 /** What a message says, for searches: all of it, with numbers that only name something as references. */
 
 import type { Digest } from '../../core/model.js';
-import type { ReplicaId } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import { digestEntries, digestRound } from './digest.js';
 import type { ForwardedProposal, Heartbeat, HeartbeatReply, PaxosMessage, PromisePage } from '../messages.js';
 

@@ -4,7 +4,8 @@
  * disk, which stands for it: the lane is in order.
  */
 
-import { sameValue, type ClusterView, type ReplicaView, type SendFact } from '../../core/model.js';
+import { type ClusterView, type ReplicaView, type SendFact } from '../../core/model.js';
+import { sameValue } from '../../core/entries.js';
 import type { Entry, Index } from '../../core/protocol.js';
 import type { Ballot } from '../ballot.js';
 import { chosenAt, GhostDraft, highestVote, replicaAt, slotAt, triedIn, violated, type PaxosGhost } from './ghost.js';

@@ -5,7 +5,8 @@
  */
 
 import { InvariantViolation } from '../../core/assert.js';
-import { sameValue, type CommittedView } from '../../core/model.js';
+import { type CommittedView } from '../../core/model.js';
+import { sameValue } from '../../core/entries.js';
 import type { Entry, Index } from '../../core/protocol.js';
 import type { Ballot } from '../ballot.js';
 

@@ -4,7 +4,6 @@ import type { Model } from '../../core/model.js';
 import { describeMessage, describeState } from './describe.js';
 import { digestMessage } from './digest-message.js';
 import { digestState } from './digest.js';
-import { checkState, checkStep } from '../invariants.js';
 import type { PaxosMessage } from '../messages.js';
 import { probe, probes } from './coverage.js';
 import { isOutdated } from './outdated.js';
@@ -15,8 +14,6 @@ import type { PaxosState } from '../state.js';
 /** For simulations and exhaustive searches of Multi-Paxos. */
 export const multipaxosModel: Model<PaxosState, PaxosMessage, PaxosGhost> = {
   protocol: multipaxosProtocol,
-  checkState,
-  checkStep,
   safety,
   digestState,
   digestMessage,

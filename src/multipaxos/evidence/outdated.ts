@@ -3,7 +3,7 @@
  * arrive, nor does what is answered to them. For searches, which need not keep them.
  */
 
-import type { ReplicaId } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { Ballot } from '../ballot.js';
 import type { PaxosMessage } from '../messages.js';
 import { placeOf, type PaxosState } from '../state.js';

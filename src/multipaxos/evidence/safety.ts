@@ -4,9 +4,11 @@
  * needs no look at others it stands in invariants.ts.
  */
 
-import { sameValue, digestEntry, type ClusterView, type Digest, type Safety, type StepFact } from '../../core/model.js';
+import { digestEntry, type ClusterView, type Digest, type Safety, type StepFact } from '../../core/model.js';
+import { sameValue } from '../../core/entries.js';
 import { entryAt } from '../../core/log.js';
-import type { Commit, Entry, Index, ReplicaId } from '../../core/protocol.js';
+import type { Commit, Entry, Index } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { Ballot } from '../ballot.js';
 import { checkClaims } from './durability-claims.js';
 import { chosenAt, GhostDraft, highestVote, noGhost, replicaAt, slotAt, violated, type PaxosGhost } from './ghost.js';

@@ -1,8 +1,7 @@
 /** Raft in the words of traces: messages by the paper's names, short; states as role, term and log. */
 
-import type { TermRun } from '../../core/log.js';
+import type { Index, Term, TermRun } from '../../core/protocol.js';
 import { describeEntries } from '../../core/model.js';
-import type { Index, Term } from '../../core/protocol.js';
 import type { AppendEntries, RaftMessage } from '../messages.js';
 import type { RaftState } from '../state.js';
 

@@ -12,7 +12,8 @@
 import type { ForwardedProposal } from '../../core/forwarding.js';
 import type { Log } from '../../core/log.js';
 import { digestEntry, digestUnordered, type Digest } from '../../core/model.js';
-import type { Entry, EntryId, Limits, Milliseconds, ReplicaId, Seq } from '../../core/protocol.js';
+import type { Entry, EntryId, Limits, Milliseconds, Seq } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { LeaderRead, ReadQueue } from '../../core/reads.js';
 import type { Silence } from '../../core/election-timer.js';
 import type { RaftMessage } from '../messages.js';

@@ -3,7 +3,6 @@
 import type { Model } from '../../core/model.js';
 import { describeMessage, describeState } from './describe.js';
 import { digestMessage, digestState } from './digest.js';
-import { checkState, checkStep } from '../invariants.js';
 import type { RaftMessage } from '../messages.js';
 import { probe, probes } from './coverage.js';
 import { raftProtocol } from '../protocol.js';
@@ -13,8 +12,6 @@ import type { RaftState } from '../state.js';
 /** For simulators, model checkers and traces. */
 export const raftModel: Model<RaftState, RaftMessage, RaftGhost> = {
   protocol: raftProtocol,
-  checkState,
-  checkStep,
   safety,
   digestState,
   digestMessage,

@@ -5,8 +5,10 @@
 
 import { InvariantViolation } from '../../core/assert.js';
 import { entryAt, lastTerm, termAt, type Log } from '../../core/log.js';
-import { sameValue, type ClusterView, type DiskView, type ReplicaView, type SendFact } from '../../core/model.js';
-import type { Entry, Index, ReplicaId, Term } from '../../core/protocol.js';
+import { type ClusterView, type DiskView, type ReplicaView, type SendFact } from '../../core/model.js';
+import { sameValue } from '../../core/entries.js';
+import type { Entry, Index, Term } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import { majority } from '../../core/quorum.js';
 import type { AppendAccepted, RaftMessage } from '../messages.js';
 import type { CommittedRun, RaftGhost, RaftPromise } from './safety.js';

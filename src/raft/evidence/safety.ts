@@ -6,7 +6,8 @@
 
 import { digestUnordered, type ClusterView, type Digest } from '../../core/model.js';
 import type { Safety, SendFact, StepFact } from '../../core/model.js';
-import type { Index, ReplicaId, Term } from '../../core/protocol.js';
+import type { Index, Term } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import { lastTerm, termAt } from '../../core/log.js';
 import type { RaftMessage } from '../messages.js';
 import * as rules from './rules.js';

@@ -5,17 +5,8 @@
  */
 
 import { assert } from '../../core/assert.js';
-import type {
-  DurableCodec,
-  Entry,
-  Inbound,
-  Index,
-  Lane,
-  Milliseconds,
-  PersistOp,
-  ReplicaId,
-  Seq,
-} from '../../core/protocol.js';
+import type { DurableCodec, Entry, Inbound, Index, Lane, Milliseconds, PersistOp, Seq } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { Call, DriverEffect, DriverState, Failure, LaneOp, ReplicaEvent } from './state.js';
 import type { StoredResult } from './session-table.js';
 import type { StorageOp, StoredEntry } from '../storage.js';

@@ -6,16 +6,8 @@
 
 import { unreachable } from '../../core/assert.js';
 import { Malformed } from '../../core/bytes.js';
-import type {
-  CoreEvent,
-  Inbound,
-  Milliseconds,
-  Outbound,
-  Protocol,
-  Recovered,
-  ReplicaId,
-  Send,
-} from '../../core/protocol.js';
+import type { CoreEvent, Inbound, Milliseconds, Outbound, Protocol, Recovered, Send } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import { applyNext, onApplied, onCommit } from './apply.js';
 import {
   PROOF_FAILED,
@@ -102,7 +94,7 @@ function startCore(draft: DriverDraft, protocol: AnyProtocol): void {
   next.phase = 'running';
   guarded(draft, () => {
     const [core, outbound] = protocol.init(options, next.recovered as Recovered);
-    protocol.checkState?.(core);
+    protocol.checkState(core);
     next.core = core;
     next.recovered = null;
     for (const message of outbound) onOutbound(draft, protocol, message);
@@ -232,8 +224,8 @@ function stepCore(draft: DriverDraft, protocol: AnyProtocol, inbound: Inbound<un
   const before = draft.next.core;
   const [core, outbound] = protocol.step(before, inbound);
   if (core !== before) {
-    protocol.checkStep?.(before, core, inbound);
-    if (inbound.kind === 'tick') protocol.checkState?.(core);
+    protocol.checkStep(before, core, inbound);
+    if (inbound.kind === 'tick') protocol.checkState(core);
     draft.next.core = core;
   }
   return outbound;

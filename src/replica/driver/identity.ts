@@ -8,8 +8,8 @@
  */
 
 import { Malformed, Reader, Writer } from '../../core/bytes.js';
-import { readConfiguration, writeConfiguration, type Configuration } from '../../core/members.js';
-import type { Milliseconds, ReplicaId } from '../../core/protocol.js';
+import { readConfiguration, writeConfiguration, type Configuration, type ReplicaId } from '../../core/members.js';
+import type { Milliseconds } from '../../core/protocol.js';
 import { endAll, refusalOf } from './calls.js';
 import type { DriverDraft } from './draft.js';
 import type { DriverState, Failure, PeerRecord, Witness } from './state.js';

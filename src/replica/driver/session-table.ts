@@ -10,8 +10,8 @@
  */
 
 import { Malformed, Reader, Writer } from '../../core/bytes.js';
-import { isReplicaId, type Constants } from '../../core/members.js';
-import type { Entry, EntryId, Index, ReplicaId } from '../../core/protocol.js';
+import { isReplicaId, type Constants, type ReplicaId } from '../../core/members.js';
+import type { Entry, EntryId, Index } from '../../core/protocol.js';
 
 export const CHECK_EVERY = 256;
 

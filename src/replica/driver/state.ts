@@ -3,7 +3,7 @@
  * `(state, event) → [state, effects]`, so that a simulation can run this very driver, and fork it.
  */
 
-import type { Configuration, Member } from '../../core/members.js';
+import type { Configuration, Member, ReplicaId } from '../../core/members.js';
 import type {
   Entry,
   Index,
@@ -12,7 +12,6 @@ import type {
   Milliseconds,
   PersistOp,
   Recovered,
-  ReplicaId,
   Role,
   Seq,
   Status,

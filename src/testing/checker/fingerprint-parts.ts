@@ -7,7 +7,7 @@
  */
 
 import { digestEntry, type AnyModel, type DiskView } from '../../core/model.js';
-import type { ReplicaId } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import { LiveDiskView, written, type Disk } from '../world/disk.js';
 import { PartDigest, type Names, type Part } from './fingerprint.js';
 import type { Record } from '../world/record.js';

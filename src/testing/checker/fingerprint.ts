@@ -6,7 +6,7 @@
  */
 
 import type { Digest } from '../../core/model.js';
-import type { ReplicaId } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 
 /** Something taken in, with holes for names and references, in the order in which they were met. */
 export interface Part {

@@ -4,7 +4,7 @@
  * equal become the same object, so that they can be told by identity.
  */
 
-import type { ReplicaId } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { CoreProcess } from '../world/core-process.js';
 import { PartDigest, type Names, type Part } from './fingerprint.js';
 import { digestPlain } from './fingerprint-parts.js';

@@ -3,7 +3,7 @@
  * and answers are in it as soon as they can be: see `SentSet.answer`.
  */
 
-import type { ReplicaId } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { Action, Pick } from '../world/actions.js';
 import type { Part } from './fingerprint.js';
 import type { PartTaker } from './fingerprint-parts.js';

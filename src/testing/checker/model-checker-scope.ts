@@ -7,7 +7,7 @@
  */
 
 import type { AnyModel, Model } from '../../core/model.js';
-import type { ReplicaId } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { Tuning } from '../../core/tuning.js';
 import type { Action } from '../world/actions.js';
 import type { Slot, World } from '../world/state.js';

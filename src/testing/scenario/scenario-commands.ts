@@ -1,6 +1,7 @@
 /** The commands of scenarios: how each is written, and what it stands for. */
 
-import type { Milliseconds, ReplicaId } from '../../core/protocol.js';
+import type { Milliseconds } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { Happening, Pick } from '../world/actions.js';
 import { parseExpectation, type Expectation } from './scenario-expect.js';
 import { suggestion, type Words } from './scenario-text.js';

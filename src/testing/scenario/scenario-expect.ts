@@ -1,6 +1,7 @@
 /** What a scenario expects of its world: how that is written, and whether it holds. */
 
-import type { Index, ReplicaId } from '../../core/protocol.js';
+import type { Index } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { DriverState } from '../../replica/driver/state.js';
 import type { Words } from './scenario-text.js';
 import { describeCommand, describeResult } from '../world/trace.js';

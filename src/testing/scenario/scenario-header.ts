@@ -1,8 +1,8 @@
 /** The header of a scenario: which world it runs in. `field: value` lines before the first command. */
 
-import { MAX_MEMBERS, defaultConstants, isReplicaId, type Constants } from '../../core/members.js';
+import { MAX_MEMBERS, defaultConstants, isReplicaId, type Constants, type ReplicaId } from '../../core/members.js';
 import type { Model } from '../../core/model.js';
-import type { Limits, Milliseconds, ReplicaId, Timing } from '../../core/protocol.js';
+import type { Limits, Milliseconds, Timing } from '../../core/protocol.js';
 import { defaultLimits } from '../../core/tuning.js';
 import type { MachineSpec } from '../world/machine.js';
 import { ScenarioSyntaxError, Words, suggestion } from './scenario-text.js';

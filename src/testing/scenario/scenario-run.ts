@@ -1,7 +1,8 @@
 /** Runs the commands of a scenario on a world, one after the other. */
 
 import { unreachable } from '../../core/assert.js';
-import type { Milliseconds, ReplicaId } from '../../core/protocol.js';
+import type { Milliseconds } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { Action, Happening } from '../world/actions.js';
 import type { Command } from './scenario-commands.js';
 import { isLeading, unmet, type Expectation } from './scenario-expect.js';

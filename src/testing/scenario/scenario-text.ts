@@ -1,6 +1,6 @@
 /** How a line of a scenario is read, word by word, and the error that says where one is wrong. */
 
-import type { ReplicaId } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 
 /** A scenario cannot be read. The message names line and reason. */
 export class ScenarioSyntaxError extends Error {

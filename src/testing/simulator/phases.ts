@@ -5,7 +5,7 @@
  */
 
 import { InvariantViolation } from '../../core/assert.js';
-import { sameValue } from '../../core/model.js';
+import { sameValue } from '../../core/entries.js';
 import type { Milliseconds } from '../../core/protocol.js';
 import { sameDeep } from '../world/laws.js';
 import { resume, unleash } from './nemeses.js';

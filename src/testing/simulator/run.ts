@@ -4,7 +4,8 @@
  */
 
 import type { StepFact } from '../../core/model.js';
-import type { Milliseconds, ReplicaId, Status } from '../../core/protocol.js';
+import type { Milliseconds, Status } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import { MARK_KEY } from '../../replica/driver/identity.js';
 import { abstractState } from './coverage.js';
 import type { Action } from '../world/actions.js';

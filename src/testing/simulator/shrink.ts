@@ -4,7 +4,7 @@
  * timed, so that shrinking is deterministic.
  */
 
-import type { ReplicaId } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { Action } from '../world/actions.js';
 import { checkAction } from '../world/check-input.js';
 import { callOf } from '../world/machine.js';

@@ -6,8 +6,8 @@
 
 import { InvariantViolation } from '../../core/assert.js';
 import type { Model } from '../../core/model.js';
-import type { Constants } from '../../core/members.js';
-import type { Milliseconds, ReplicaId } from '../../core/protocol.js';
+import type { Constants, ReplicaId } from '../../core/members.js';
+import type { Milliseconds } from '../../core/protocol.js';
 import type { Tuning } from '../../core/tuning.js';
 import { invalidArgument } from '../../replica/errors.js';
 import type { Action } from '../world/actions.js';

@@ -4,7 +4,8 @@
  * changes nothing, so that a list stays meaningful when others are taken out of it.
  */
 
-import type { Index, Milliseconds, ReplicaId } from '../../core/protocol.js';
+import type { Index, Milliseconds } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 
 /**
  * Which message on a link: its ordinal among all that were ever sent there (1-based), or its description, or how that

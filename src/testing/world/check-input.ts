@@ -3,8 +3,7 @@
  * compile; this is for actions and options that come from a file, and for what types cannot say.
  */
 
-import { defaultConstants } from '../../core/members.js';
-import type { ReplicaId } from '../../core/protocol.js';
+import { defaultConstants, type ReplicaId } from '../../core/members.js';
 import { invalidArgument } from '../../replica/errors.js';
 import type { Action } from './actions.js';
 import type { Scope } from '../checker/model-checker-scope.js';

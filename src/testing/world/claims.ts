@@ -4,7 +4,8 @@
  */
 
 import { InvariantViolation } from '../../core/assert.js';
-import type { Index, ReplicaId, Term } from '../../core/protocol.js';
+import type { Index, Term } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 
 /** A replica says that it leads. */
 export interface Claim {

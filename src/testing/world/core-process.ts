@@ -1,7 +1,8 @@
 /** The state of a bare core's simplest host, and what of it influences what comes next. */
 
 import { digestEntry, type Digest } from '../../core/model.js';
-import type { Entry, Index, PersistOp, ReplicaId, RequestNumber, Send, Seq } from '../../core/protocol.js';
+import type { Entry, Index, PersistOp, RequestNumber, Send, Seq } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 
 /** A request of a caller; its number is the caller's. */

@@ -4,7 +4,8 @@
  */
 
 import type { ClusterView, DiskView, ReplicaView } from '../../core/model.js';
-import type { Milliseconds, ReplicaId } from '../../core/protocol.js';
+import type { Milliseconds } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { StateMachine } from '../../replica/state-machine.js';
 import { LiveDiskView, type Disk } from './disk.js';
 import type { Fact, Observer } from './facts.js';

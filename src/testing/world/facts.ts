@@ -1,7 +1,8 @@
 /** What an observer of a world is told, in order: enough to tell the whole story. */
 
 import type { StepFact } from '../../core/model.js';
-import type { Index, Milliseconds, ReplicaId } from '../../core/protocol.js';
+import type { Index, Milliseconds } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { Failure, ReplicaEvent } from '../../replica/driver/state.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 import type { Action } from './actions.js';

@@ -5,8 +5,10 @@
  */
 
 import { InvariantViolation, unreachable } from '../../core/assert.js';
-import { sameValue, type StepFact } from '../../core/model.js';
-import type { Entry, Index, Milliseconds, ReplicaId } from '../../core/protocol.js';
+import { type StepFact } from '../../core/model.js';
+import { sameValue } from '../../core/entries.js';
+import type { Entry, Index, Milliseconds } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { ReplicaEvent } from '../../replica/driver/state.js';
 import { read, written } from './disk.js';
 import type { ProcessEffect, ProcessEvent, ProcessStep } from './process.js';

@@ -3,9 +3,9 @@
  * the shipped driver over a core, and a bare core with the simplest host (`core-program.ts`).
  */
 
-import type { Configuration } from '../../core/members.js';
+import type { Configuration, ReplicaId } from '../../core/members.js';
 import type { Digest } from '../../core/model.js';
-import type { Limits, Milliseconds, Protocol, ReplicaId, Timing } from '../../core/protocol.js';
+import type { Limits, Milliseconds, Protocol, Timing } from '../../core/protocol.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState, PeerRecord } from '../../replica/driver/state.js';
 import { driverOf } from '../../replica/driver/driver.js';
 import { configurationDigest, defaultCluster } from '../../replica/driver/hash.js';

@@ -4,8 +4,11 @@
  */
 
 import { InvariantViolation } from '../../core/assert.js';
-import { sameValue, type CommittedView } from '../../core/model.js';
-import type { Entry, Index, Milliseconds, ReplicaId } from '../../core/protocol.js';
+import { sameBytes } from '../../core/bytes.js';
+import { sameValue } from '../../core/entries.js';
+import type { CommittedView } from '../../core/model.js';
+import type { Entry, Index, Milliseconds } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { Failure, ReplicaEvent } from '../../replica/driver/state.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 import { noClaims, withClaim, withWin, withoutClaim, type Claim, type Claims } from './claims.js';
@@ -65,12 +68,6 @@ export const emptyRecord: Record = {
 
 function violation(rule: string, evidence: unknown): InvariantViolation {
   return new InvariantViolation(rule, evidence);
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }
 
 export function sameResult(a: StoredResult, b: StoredResult): boolean {

@@ -2,9 +2,9 @@
  * The values that a world is made of. What they mean together stands in `world.ts`; how they change, in `turn.ts`.
  */
 
-import type { Configuration } from '../../core/members.js';
+import type { Configuration, ReplicaId } from '../../core/members.js';
 import type { AnyModel } from '../../core/model.js';
-import type { Entry, Index, Limits, Milliseconds, ReplicaId, Timing } from '../../core/protocol.js';
+import type { Entry, Index, Limits, Milliseconds, Timing } from '../../core/protocol.js';
 import type { StorageOp } from '../../replica/storage.js';
 import type { Disk } from './disk.js';
 import type { Holder, Machines } from './machine.js';

@@ -7,7 +7,8 @@
  */
 
 import type { AnyModel, Model, StepFact } from '../../core/model.js';
-import type { Milliseconds, ReplicaId } from '../../core/protocol.js';
+import type { Milliseconds } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { ReplicaEvent } from '../../replica/driver/state.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 import type { Action } from './actions.js';

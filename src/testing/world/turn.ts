@@ -4,7 +4,8 @@
  */
 
 import { InvariantViolation } from '../../core/assert.js';
-import type { Milliseconds, ReplicaId } from '../../core/protocol.js';
+import type { Milliseconds } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
 import type { Action, Pick } from './actions.js';
 import { booted, newDisk } from './disk.js';
 import { Hosting } from './hosting.js';

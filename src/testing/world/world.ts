@@ -6,9 +6,9 @@
  * Nothing here knows a protocol: its model is handed in, and tells what must hold.
  */
 
-import { configurationOf, defaultConstants, type Constants } from '../../core/members.js';
+import { configurationOf, defaultConstants, type Constants, type ReplicaId } from '../../core/members.js';
 import type { AnyModel, Model } from '../../core/model.js';
-import type { Milliseconds, ReplicaId, Timing } from '../../core/protocol.js';
+import type { Milliseconds, Timing } from '../../core/protocol.js';
 import { choose, type Tuning } from '../../core/tuning.js';
 import { invalidArgument } from '../../replica/errors.js';
 import type { Action } from './actions.js';

@@ -15,7 +15,8 @@ type Fact = StepFact<PaxosState, PaxosMessage>;
 type Inbound = core.Inbound<PaxosMessage>;
 type Tree = Record<string, unknown>;
 
-const { protocol, digestState, digestMessage, checkState } = multipaxosModel;
+const { protocol, digestState, digestMessage } = multipaxosModel;
+const { checkState } = protocol;
 
 /** What is taken in, in words; references as they are, or as ranks. */
 class Tokens implements Digest {

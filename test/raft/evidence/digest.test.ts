@@ -5,9 +5,10 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import { entryBytes } from '../../../src/core/log.js';
+import { entryBytes } from '../../../src/core/entries.js';
 import type { Digest, SendFact, StepFact } from '../../../src/core/model.js';
-import type { Entry, ReplicaId } from '../../../src/core/protocol.js';
+import type { Entry } from '../../../src/core/protocol.js';
+import type { ReplicaId } from '../../../src/core/members.js';
 import { raftModel, type RaftMessage, type RaftState } from '../../../src/raft/index.js';
 import { runRandom } from '../../support/random.js';
 

@@ -14,7 +14,8 @@ import type { Leader, Peer } from '../../../src/raft/state.js';
 import { runRandom } from '../../support/random.js';
 import { entry, logOf, Node } from '../support.js';
 
-const { safety, checkState, checkStep } = raftModel;
+const { safety, protocol } = raftModel;
+const { checkState, checkStep } = protocol;
 const EMPTY = safety.initial;
 /** More bytes than any limit. */
 const far = 2 ** 41;

@@ -360,8 +360,11 @@ describe('what is not as expected ends a scenario with its line', () => {
   test('a broken rule ends it too, and is named in the trace', () => {
     const broken = {
       ...raftModel,
-      checkStep() {
-        throw new InvariantViolation('R0 nothing ever happens');
+      protocol: {
+        ...raftModel.protocol,
+        checkStep() {
+          throw new InvariantViolation('R0 nothing ever happens');
+        },
       },
     };
     const run = runScenario('protocol: raft\ntimeout n1\nexpect leaders one', broken);

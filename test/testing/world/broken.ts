@@ -8,8 +8,8 @@ type RaftProtocol = typeof raftModel.protocol;
 
 /** `edit` gives the parts of the protocol that differ. What one state or step shows is not looked at. */
 function broken(edit: (sound: RaftProtocol) => Partial<RaftProtocol>): AnyModel {
-  const protocol = { ...raftModel.protocol, ...edit(raftModel.protocol) };
-  return { ...raftModel, protocol, checkState() {}, checkStep() {} } as unknown as AnyModel;
+  const protocol = { ...raftModel.protocol, checkState() {}, checkStep() {}, ...edit(raftModel.protocol) };
+  return { ...raftModel, protocol } as unknown as AnyModel;
 }
 
 /** m5: whom it voted for is not there after a restart. */
