@@ -32,7 +32,7 @@ export interface Ending {
 }
 
 /** New books, and what ends. */
-export interface Settled {
+export interface EndedAttempts {
   readonly attempts: Attempts;
   readonly endings: readonly Ending[];
 }
@@ -54,24 +54,24 @@ export function addAttempt(
 
 /** Finds ids among entries: by counter, since nearly all that are looked for are of one origin. */
 class IdIndex {
-  private readonly origins = new Map<number, Set<number>>();
+  private readonly sessions = new Map<number, Set<number>>();
 
   constructor(entries: readonly Entry[]) {
     for (const { id } of entries) {
       if (id === null) continue;
-      const counters = this.origins.get(id.origin);
-      if (counters === undefined) this.origins.set(id.origin, new Set([id.counter]));
-      else counters.add(id.counter);
+      const sequences = this.sessions.get(id.session);
+      if (sequences === undefined) this.sessions.set(id.session, new Set([id.sequence]));
+      else sequences.add(id.sequence);
     }
   }
 
   has(id: EntryId): boolean {
-    return this.origins.get(id.origin)?.has(id.counter) === true;
+    return this.sessions.get(id.session)?.has(id.sequence) === true;
   }
 }
 
 /** What of `attempt` ends when `entries` (consecutive) are committed: positions, and whether they were met. */
-function settleOne(
+function completeOne(
   attempt: Attempt,
   entries: readonly Entry[],
   index: () => IdIndex,
@@ -120,7 +120,7 @@ function wholly(attempt: Attempt, entries: readonly Entry[]): boolean {
 }
 
 /** When `entries` (consecutive, in order) are committed and handed over. */
-export function settleCommitted(attempts: Attempts, entries: readonly Entry[]): Settled {
+export function completeCommitted(attempts: Attempts, entries: readonly Entry[]): EndedAttempts {
   if (attempts.length === 0 || entries.length === 0) return { attempts, endings: [] };
   const endings: Ending[] = [];
   const left: Attempt[] = [];
@@ -137,7 +137,7 @@ export function settleCommitted(attempts: Attempts, entries: readonly Entry[]): 
       endings.push({ requests: attempt.requests, outcome: COMMITTED });
       continue;
     }
-    const rest = settleOne(attempt, entries, index, endings);
+    const rest = completeOne(attempt, entries, index, endings);
     if (rest !== null) left.push(rest);
   }
   return { attempts: left, endings };
@@ -148,7 +148,7 @@ function endWhere(
   ends: (attempt: Attempt) => boolean,
   reason: Reason,
   leader: ReplicaId | null,
-): Settled {
+): EndedAttempts {
   const endings: Ending[] = [];
   const left = attempts.filter((attempt) => {
     if (!ends(attempt)) return true;
@@ -159,27 +159,32 @@ function endWhere(
 }
 
 /** When who leads has changed: what was forwarded, or merely found in the log, is out of our sight. */
-export function settleLeaderChanged(attempts: Attempts, leader: ReplicaId | null): Settled {
+export function endOnLeaderChange(attempts: Attempts, leader: ReplicaId | null): EndedAttempts {
   return endWhere(attempts, (attempt) => attempt.first === 0, 'leaderChanged', leader);
 }
 
 /** When the peer refused the forward of that number. Another copy of it may still be accepted: never `none`. */
-export function settleRefused(attempts: Attempts, forward: number, reason: Reason, leader: ReplicaId | null): Settled {
+export function endRefused(
+  attempts: Attempts,
+  forward: number,
+  reason: Reason,
+  leader: ReplicaId | null,
+): EndedAttempts {
   return endWhere(attempts, (attempt) => attempt.forward === forward, reason, leader);
 }
 
 /** When time has passed. */
-export function settleExpired(attempts: Attempts, now: Milliseconds): Settled {
+export function endExpired(attempts: Attempts, now: Milliseconds): EndedAttempts {
   return endWhere(attempts, (attempt) => attempt.deadline <= now, 'deadline', null);
 }
 
 /** When nothing is waited for any more: `stopped` or `storageFailed`. */
-export function settleAll(attempts: Attempts, reason: Reason): Settled {
+export function endAllAttempts(attempts: Attempts, reason: Reason): EndedAttempts {
   return endWhere(attempts, () => true, reason, null);
 }
 
 /** When these callers have gone. */
-export function settleCancelled(attempts: Attempts, requests: readonly RequestNumber[]): Settled {
+export function endCancelled(attempts: Attempts, requests: readonly RequestNumber[]): EndedAttempts {
   const gone = new Set(requests);
   const cancelled: RequestNumber[] = [];
   const left: Attempt[] = [];

@@ -7,7 +7,7 @@
 import { nextSeed, sampleBetween } from './random.js';
 import type { Milliseconds, Timing } from './protocol.js';
 
-export interface Silence {
+export interface ElectionTimer {
   /** When silence becomes a fact, unless something is heard; `Infinity` when nobody is listened for. */
   readonly deadline: Milliseconds;
   /** The draw in force: how long a silence is borne. */
@@ -17,14 +17,14 @@ export interface Silence {
 }
 
 /** A silence that begins now, with a draw from `seed`; go on with `nextSeed(seed)`. */
-export function beginSilence(seed: number, now: Milliseconds, timing: Timing): Silence {
+export function startElectionTimer(seed: number, now: Milliseconds, timing: Timing): ElectionTimer {
   const timeout = sampleBetween(seed, timing.electionMin, timing.electionMax);
   return { deadline: now + timeout, timeout, forgiven: false };
 }
 
 /** Something was heard: the same draw counts from now on. */
-export function heard(silence: Silence, now: Milliseconds): Silence {
-  return { deadline: now + silence.timeout, timeout: silence.timeout, forgiven: false };
+export function resetElectionTimer(electionTimer: ElectionTimer, now: Milliseconds): ElectionTimer {
+  return { deadline: now + electionTimer.timeout, timeout: electionTimer.timeout, forgiven: false };
 }
 
 /**
@@ -32,15 +32,15 @@ export function heard(silence: Silence, now: Milliseconds): Silence {
  * timer to go on with (its draw is from `nextSeed(seed)`, the seed to keep).
  * @param due the deadline that the host was asked to tick at; a leader's is often its next heartbeat
  */
-export function judgeSilence(
-  silence: Silence,
+export function checkElectionTimer(
+  electionTimer: ElectionTimer,
   seed: number,
   due: Milliseconds,
   now: Milliseconds,
   timing: Timing,
-): 'waiting' | 'silence' | { readonly paused: Silence; readonly seed: number } {
+): 'waiting' | 'silence' | { readonly paused: ElectionTimer; readonly seed: number } {
   const late = now > due + timing.electionMin / 2;
-  if (!late || silence.forgiven) return now < silence.deadline ? 'waiting' : 'silence';
+  if (!late || electionTimer.forgiven) return now < electionTimer.deadline ? 'waiting' : 'silence';
   const next = nextSeed(seed);
-  return { paused: { ...beginSilence(next, now, timing), forgiven: true }, seed: next };
+  return { paused: { ...startElectionTimer(next, now, timing), forgiven: true }, seed: next };
 }

@@ -20,11 +20,16 @@ export function bytesOf(entries: readonly Entry[]): number {
 
 /** Whether two ids name the same proposal. */
 export function sameId(a: EntryId | null, b: EntryId | null): boolean {
-  return a === b || (a !== null && b !== null && a.origin === b.origin && a.counter === b.counter);
+  return a === b || (a !== null && b !== null && a.session === b.session && a.sequence === b.sequence);
 }
 
 /** Whether two entries have the same value: all but the index, and the term or ballot. */
 export function sameValue(a: Entry, b: Entry): boolean {
   if (a === b) return true;
-  return a.kind === b.kind && sameId(a.id, b.id) && a.id?.lowest === b.id?.lowest && sameBytes(a.data, b.data);
+  return (
+    a.kind === b.kind &&
+    sameId(a.id, b.id) &&
+    a.id?.firstIncomplete === b.id?.firstIncomplete &&
+    sameBytes(a.data, b.data)
+  );
 }

@@ -72,9 +72,9 @@ export function writeForwarding(writer: Writer, message: Forwarding): void {
       for (const { kind, id, data, retry } of message.proposals) {
         writer.u8(kindNumber(kind));
         writer.u8(retry ? 1 : 0);
-        writer.varint(id.origin);
-        writer.varint(id.counter);
-        writer.varint(id.lowest);
+        writer.varint(id.session);
+        writer.varint(id.sequence);
+        writer.varint(id.firstIncomplete);
         writer.bytes(data);
       }
       return;

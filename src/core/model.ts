@@ -30,9 +30,9 @@ export interface Model<State, Message, Ghost> {
   /** A replica's role, term and log in a trace, in a few words. */
   describeState(state: State): string;
   /** What must have happened somewhere for a search to mean anything. */
-  readonly probes: readonly string[];
-  /** Which of `probes` a step shows. */
-  probe(fact: StepFact<State, Message>, hit: (probe: string) => void): void;
+  readonly coveragePoints: readonly string[];
+  /** Which of `coveragePoints` a step shows. */
+  noteCoverage(fact: StepFact<State, Message>, hit: (point: string) => void): void;
 }
 
 /** A protocol's model where nothing about the protocol is known. */
@@ -128,9 +128,9 @@ export function digestEntry(entry: Entry, digest: Digest): void {
   digest.value(entry.term);
   digest.text(entry.kind);
   if (entry.id !== null) {
-    digest.value(entry.id.origin);
-    digest.value(entry.id.counter);
-    digest.value(entry.id.lowest);
+    digest.value(entry.id.session);
+    digest.value(entry.id.sequence);
+    digest.value(entry.id.firstIncomplete);
   }
   digest.bytes(entry.data);
 }
@@ -158,3 +158,6 @@ export function describeEntries(entries: readonly Entry[]): string {
 function follows(entry: Entry, before: Entry): boolean {
   return entry.index === before.index + 1 && entry.term === before.term && entry.kind === before.kind;
 }
+
+/** Notes that a run met a coverage point. */
+export type Hit = (point: string) => void;

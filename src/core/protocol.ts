@@ -30,25 +30,25 @@ export type Term = number;
 /** Monotonic time in milliseconds, read by the host; its zero means nothing. */
 export type Milliseconds = number;
 /** Number of a persist message, 1-based and rising by one within a start; 0 means "nothing to wait for". */
-export type Seq = number;
+export type PersistSeq = number;
 /** What the host calls a request, unique within this start of this replica; any nonzero safe integer. */
 export type RequestNumber = number;
 
 /** Names one proposal for the whole cluster, so that it takes effect once however often it arrives. */
 export interface EntryId {
   /** Index of the `open` entry by which this start of a replica opened itself; 0 in an `open` entry. */
-  readonly origin: number;
+  readonly session: number;
   /** Counts the proposals of that origin, 1-based. */
-  readonly counter: number;
+  readonly sequence: number;
   /** The lowest counter that the origin still waits for when it proposes this. */
-  readonly lowest: number;
+  readonly firstIncomplete: number;
 }
 
 /**
  * What an entry is for: `noop` is a leader's own (it takes part in nothing but the log), `command` is for the
  * state machine, `open` makes a start of a replica known to the request table.
  */
-export type EntryKind = 'noop' | 'command' | 'open';
+export type EntryKind = 'noop' | 'command' | 'openSession';
 
 /** One entry of the replicated log. Two entries with the same index and term are the same entry. */
 export interface Entry {
@@ -210,7 +210,7 @@ export interface Status {
   readonly leader: ReplicaId | null;
   readonly commit: Index;
   /** Handed to the application, and reported applied. */
-  readonly handed: Index;
+  readonly delivered: Index;
   readonly applied: Index;
   /** The highest index held, and up to where it is durable here. */
   readonly last: Index;
@@ -227,7 +227,7 @@ export type Role = 'follower' | 'candidate' | 'leader';
 /** One proposal, as the host hands it over. */
 export interface Proposal {
   readonly request: RequestNumber;
-  readonly kind: 'command' | 'open';
+  readonly kind: 'command' | 'openSession';
   readonly id: EntryId;
   readonly data: Uint8Array;
   /** It may have been sent before: a leader looks for it in its uncommitted log first. */
@@ -299,11 +299,11 @@ export interface Stop {
   readonly now: Milliseconds;
 }
 
-/** The storage has made every persist up to `seq` durable. */
+/** The storage has made every persist up to `persistSeq` durable. */
 export interface Persisted {
   readonly kind: 'persisted';
   readonly now: Milliseconds;
-  readonly seq: Seq;
+  readonly persistSeq: PersistSeq;
 }
 
 /** The storage will never complete: stop voting, step down, halt. */
@@ -356,18 +356,18 @@ export interface Send<Message> {
   readonly to: ReplicaId;
   readonly message: Message;
   /** The newest persist that the message's truth rests on, whichever step issued it; 0: send now. */
-  readonly after: Seq;
+  readonly after: PersistSeq;
   readonly lane: Lane;
 }
 
 /**
- * Make durable, atomically and in order. Persists form one lossless lane with rising `seq`. The naive host
+ * Make durable, atomically and in order. Persists form one lossless lane with rising `persistSeq`. The naive host
  * waits for each before it handles the next outbound message; the fast one writes in the background, sends at
  * once whatever has `after` ≤ durable, holds back the rest, and reports `persisted`.
  */
 export interface Persist {
   readonly kind: 'persist';
-  readonly seq: Seq;
+  readonly persistSeq: PersistSeq;
   readonly ops: readonly PersistOp[];
 }
 

@@ -8,7 +8,7 @@ import { isReplicaId } from './members.js';
 import type { DurableCodec, Entry, EntryId, EntryKind, HardState, Index, Term } from './protocol.js';
 
 const VERSION = 1;
-const KINDS: readonly EntryKind[] = ['noop', 'command', 'open'];
+const KINDS: readonly EntryKind[] = ['noop', 'command', 'openSession'];
 const MAX_ID = 64;
 
 /** The number of a kind on the wire and on disk. */
@@ -31,9 +31,9 @@ export function writeEntryBody(writer: Writer, entry: Entry): void {
   writer.u8(kindNumber(entry.kind));
   const { id } = entry;
   if (id !== null) {
-    writer.varint(id.origin);
-    writer.varint(id.counter);
-    writer.varint(id.lowest);
+    writer.varint(id.session);
+    writer.varint(id.sequence);
+    writer.varint(id.firstIncomplete);
   }
   writer.bytes(entry.data);
 }
@@ -49,7 +49,7 @@ export function readEntryBody(reader: Reader, index: Index, term: Term): Entry {
 
 /** @throws Malformed */
 export function readEntryId(reader: Reader): EntryId {
-  return { origin: reader.varint(), counter: reader.varint(), lowest: reader.varint() };
+  return { session: reader.varint(), sequence: reader.varint(), firstIncomplete: reader.varint() };
 }
 
 function encodeHard(hard: HardState): Uint8Array {

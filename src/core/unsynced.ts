@@ -4,14 +4,14 @@
  * (raft bug 38). The durable index is what lies below the lowest run, never a stored maximum.
  */
 
-import type { Index, Seq, Term } from './protocol.js';
+import type { Index, PersistSeq, Term } from './protocol.js';
 
-/** Entries `from`..`to` of that term (or ballot) are on their way to disk in persist `seq`. */
+/** Entries `from`..`to` of that term (or ballot) are on their way to disk in persist `persistSeq`. */
 export interface UnsyncedRun {
   readonly from: Index;
   readonly to: Index;
   readonly term: Term;
-  readonly seq: Seq;
+  readonly persistSeq: PersistSeq;
 }
 
 /** Ascending by the order of writing; runs never overlap. */
@@ -42,22 +42,22 @@ export function cutUnsynced(runs: Unsynced, from: Index, to: Index = Infinity): 
   return kept;
 }
 
-/** With `from`..`to` on their way in `seq`, in place of what was on its way there. */
-export function noteUnsynced(runs: Unsynced, from: Index, to: Index, term: Term, seq: Seq): Unsynced {
-  if (runs.length === 0) return [{ from, to, term, seq }];
+/** With `from`..`to` on their way in `persistSeq`, in place of what was on its way there. */
+export function noteUnsynced(runs: Unsynced, from: Index, to: Index, term: Term, persistSeq: PersistSeq): Unsynced {
+  if (runs.length === 0) return [{ from, to, term, persistSeq }];
   const kept = cutUnsynced(runs, from, to);
   const last = kept[kept.length - 1];
-  if (last !== undefined && last.seq === seq && last.term === term && last.to === from - 1) {
-    return [...kept.slice(0, -1), { from: last.from, to, term, seq }];
+  if (last !== undefined && last.persistSeq === persistSeq && last.term === term && last.to === from - 1) {
+    return [...kept.slice(0, -1), { from: last.from, to, term, persistSeq }];
   }
-  return [...kept, { from, to, term, seq }];
+  return [...kept, { from, to, term, persistSeq }];
 }
 
-/** Without what persist `seq` and all before it have made durable. */
-export function settleUnsynced(runs: Unsynced, seq: Seq): Unsynced {
+/** Without what persist `persistSeq` and all before it have made durable. */
+export function cutSynced(runs: Unsynced, persistSeq: PersistSeq): Unsynced {
   const newest = runs[runs.length - 1];
-  if (newest === undefined || (runs[0] as UnsyncedRun).seq > seq) return runs;
-  return newest.seq <= seq ? NONE : runs.filter((run) => run.seq > seq);
+  if (newest === undefined || (runs[0] as UnsyncedRun).persistSeq > persistSeq) return runs;
+  return newest.persistSeq <= persistSeq ? NONE : runs.filter((run) => run.persistSeq > persistSeq);
 }
 
 /** The highest index up to which everything is durable, in a log that ends at `last`. */
@@ -73,11 +73,11 @@ export function isSynced(runs: Unsynced, index: Index): boolean {
 }
 
 /** The newest persist that any of `from`..`to` still waits for; 0 for none. */
-export function seqCovering(runs: Unsynced, from: Index, to: Index): Seq {
-  let seq = 0;
+export function seqCovering(runs: Unsynced, from: Index, to: Index): PersistSeq {
+  let persistSeq = 0;
   for (let i = 0; i < runs.length; i++) {
     const run = runs[i] as UnsyncedRun;
-    if (run.from <= to && run.to >= from && run.seq > seq) seq = run.seq;
+    if (run.from <= to && run.to >= from && run.persistSeq > persistSeq) persistSeq = run.persistSeq;
   }
-  return seq;
+  return persistSeq;
 }

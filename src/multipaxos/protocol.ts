@@ -7,21 +7,21 @@ import type { Protocol, Status } from '../core/protocol.js';
 import { paxosCodec } from './codec.js';
 import { checkState, checkStep } from './invariants.js';
 import type { PaxosMessage } from './messages.js';
-import { chosenOf, leaderOf, type PaxosState } from './state.js';
+import { commitOf, leaderOf, type PaxosState } from './state.js';
 import { deadline, init, step } from './step.js';
 import { lastVote } from './window.js';
 
-function status(state: PaxosState): Status {
+function statusOf(state: PaxosState): Status {
   const { role, delivery } = state;
-  const chosen = chosenOf(state);
+  const chosen = commitOf(state);
   const last = Math.max(chosen, lastVote(state.window));
   return {
-    id: state.self.id,
+    id: state.options.id,
     role: role.kind,
     term: state.promised,
     leader: leaderOf(state),
     commit: chosen,
-    handed: delivery.handed,
+    delivered: delivery.delivered,
     applied: delivery.applied,
     last,
     durable: durableIndex(state.unsynced, last),
@@ -38,7 +38,7 @@ export const multipaxosProtocol: Protocol<PaxosState, PaxosMessage> = {
   checkStep,
   checkState,
   deadline,
-  status,
+  status: statusOf,
   codec: paxosCodec,
   durable: {
     ...durableRecords,

@@ -10,7 +10,7 @@ import type { RaftMessage } from './messages.js';
 import { leaderOf, type RaftState } from './state.js';
 import { deadline, init, step } from './step.js';
 
-function status(state: RaftState): Status {
+function statusOf(state: RaftState): Status {
   const { role, log, delivery } = state;
   const peers = role.kind === 'leader' ? role.peers : [];
   return {
@@ -19,7 +19,7 @@ function status(state: RaftState): Status {
     term: state.term,
     leader: leaderOf(state),
     commit: state.commit,
-    handed: delivery.handed,
+    delivered: delivery.delivered,
     applied: delivery.applied,
     last: log.last,
     durable: durableIndex(state.unsynced, log.last),
@@ -36,7 +36,7 @@ export const raftProtocol: Protocol<RaftState, RaftMessage> = {
   checkStep,
   checkState,
   deadline,
-  status,
+  status: statusOf,
   codec: raftCodec,
   durable: {
     ...durableRecords,

@@ -68,12 +68,12 @@ export interface CheckedOptions<M extends AnyMachine> {
   readonly random: () => number;
 }
 
-interface Platform {
+interface RandomPlatform {
   crypto: { getRandomValues(array: Uint32Array): Uint32Array };
 }
 
 function randomWord(): number {
-  return (globalThis as unknown as Platform).crypto.getRandomValues(new Uint32Array(1))[0] as number;
+  return (globalThis as unknown as RandomPlatform).crypto.getRandomValues(new Uint32Array(1))[0] as number;
 }
 
 const KNOWN = new Set([

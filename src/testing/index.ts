@@ -4,7 +4,7 @@
  */
 
 export { InvariantViolation } from '../core/assert.js';
-export type { Action, Happening, Pick as MessagePick } from './world/actions.js';
+export type { Action, Happening, MessagePick } from './world/actions.js';
 export type { Fact, Observer } from './world/facts.js';
 export { tableBytes as fingerprintTableBytes } from './checker/fingerprint-table.js';
 export { formatHistory, HistorySyntaxError, parseHistory } from './history/history-format.js';
@@ -31,12 +31,12 @@ export {
   type NotLinearizable,
 } from './history/linearizability.js';
 export {
-  assertLogWitness,
-  checkLogWitness,
-  type Effect as LogEffect,
+  assertLogOrder,
+  checkLogOrder,
+  type LogEffect,
   type LogRule,
-  type LogWitness,
-  type LogWitnessOptions,
+  type LogOrder,
+  type LogOrderOptions,
 } from './history/linearizability-witness.js';
 export { machineModel, type Rejected } from './history/machine-model.js';
 export { countingMachine, type MachineSpec } from './world/machine.js';
@@ -64,7 +64,7 @@ export {
   type SequentialModel,
 } from './history/models.js';
 export { FAULT_KINDS, type FaultKind, type Prefix } from './simulator/plan.js';
-export type { Call, CallEnd, Effect, Record as WorldRecord } from './world/record.js';
+export type { WorldCall, CallEnd, WorldEffect, WorldRecord } from './world/record.js';
 export { formatActions } from './scenario/scenario-format.js';
 export { headerOf, type ScenarioHeader } from './scenario/scenario-header.js';
 export { ScenarioSyntaxError } from './scenario/scenario-text.js';
@@ -77,12 +77,12 @@ export {
   type ScenarioOptions,
   type ScenarioRun,
 } from './scenario/scenario.js';
-export { SHELL_FAULTS, type ShellFault } from './host-simulation/plan.js';
-export { ShellSimulationFailure } from './host-simulation/trace.js';
+export { HOST_FAULTS, type HostFault } from './host-simulation/plan.js';
+export { HostSimulationFailure } from './host-simulation/trace.js';
 export {
-  simulateShell,
-  type ShellSimulationOptions,
-  type ShellSimulationReport,
+  simulateHost,
+  type HostSimulationOptions,
+  type HostSimulationReport,
 } from './host-simulation/host-simulation.js';
 export { replay, shrink, type Replayed, type Trial } from './simulator/shrink.js';
 export {

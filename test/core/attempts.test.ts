@@ -46,7 +46,7 @@ class Books {
   private appended: EntryId[] = [];
   private forwards = 0;
 
-  settle(settled: requests.Settled): void {
+  settle(settled: requests.EndedAttempts): void {
     this.attempts = deepFreeze(settled.attempts);
     for (const { requests: ended, outcome } of settled.endings) {
       expect(ended.length).toBeGreaterThan(0);
@@ -58,7 +58,7 @@ class Books {
     const asked = this.asked.get(request) as Asked;
     expect(asked.ending, 'ends once').toBeNull();
     asked.ending = outcome;
-    const stands = (entry: Entry): boolean => entry.id?.counter === asked.id.counter;
+    const stands = (entry: Entry): boolean => entry.id?.sequence === asked.id.sequence;
     if (outcome.kind === 'committed') expect(this.committed.some(stands)).toBe(true);
     if (outcome.kind === 'none') {
       expect(outcome.reason).toBe('superseded');
@@ -93,12 +93,12 @@ class Books {
       entries.push(id === undefined ? noop(index, 1) : { ...command(index, 1), id });
     }
     this.committed.push(...entries);
-    this.settle(requests.settleCommitted(this.attempts, deepFreeze(entries)));
+    this.settle(requests.completeCommitted(this.attempts, deepFreeze(entries)));
   }
 
   cancel(picks: readonly number[]): void {
     const before = new Set(picks.filter((request) => this.asked.get(request)?.ending === null));
-    this.settle(requests.settleCancelled(this.attempts, picks));
+    this.settle(requests.endCancelled(this.attempts, picks));
     for (const request of before) expect(this.asked.get(request)?.ending).toMatchObject({ reason: 'cancelled' });
   }
 }
@@ -111,11 +111,11 @@ describe('requests', () => {
         for (const each of ops) {
           if (each.op === 'add') books.add(each.how, each.count, each.deadline);
           else if (each.op === 'commit') books.commit(each.picks);
-          else if (each.op === 'leader') books.settle(requests.settleLeaderChanged(books.attempts, 'n2'));
+          else if (each.op === 'leader') books.settle(requests.endOnLeaderChange(books.attempts, 'n2'));
           else if (each.op === 'refuse') {
-            if (each.forward > 0) books.settle(requests.settleRefused(books.attempts, each.forward, 'busy', 'n2'));
+            if (each.forward > 0) books.settle(requests.endRefused(books.attempts, each.forward, 'busy', 'n2'));
           } else if (each.op === 'expire') {
-            books.settle(requests.settleExpired(books.attempts, each.now));
+            books.settle(requests.endExpired(books.attempts, each.now));
             expect(requests.attemptsDeadline(books.attempts)).toBeGreaterThan(each.now);
           } else books.cancel(each.picks);
           const open = [...books.asked].filter(([, asked]) => asked.ending === null).map(([request]) => request);
@@ -126,7 +126,7 @@ describe('requests', () => {
             if (passed) expect(asked.ending).not.toBeNull();
           }
         }
-        books.settle(requests.settleAll(books.attempts, 'stopped'));
+        books.settle(requests.endAllAttempts(books.attempts, 'stopped'));
         for (const asked of books.asked.values()) expect(asked.ending).not.toBeNull();
         expect(requests.attemptsDeadline(books.attempts)).toBe(Infinity);
       }),
@@ -136,17 +136,17 @@ describe('requests', () => {
 
   it('give the same books back when nothing ends', () => {
     const attempts = requests.addAttempt([], [proposal(1, 1)], 3, 0, 50);
-    expect(requests.settleCommitted(attempts, [noop(1, 1), noop(2, 1)]).attempts[0]).toBe(attempts[0]);
-    expect(requests.settleExpired(attempts, 49).attempts).toBe(attempts);
-    expect(requests.settleLeaderChanged(attempts, null).attempts).toBe(attempts);
-    expect(requests.settleRefused(attempts, 9, 'busy', null).attempts).toBe(attempts);
-    expect(requests.settleCancelled(attempts, [7]).attempts).toBe(attempts);
+    expect(requests.completeCommitted(attempts, [noop(1, 1), noop(2, 1)]).attempts[0]).toBe(attempts[0]);
+    expect(requests.endExpired(attempts, 49).attempts).toBe(attempts);
+    expect(requests.endOnLeaderChange(attempts, null).attempts).toBe(attempts);
+    expect(requests.endRefused(attempts, 9, 'busy', null).attempts).toBe(attempts);
+    expect(requests.endCancelled(attempts, [7]).attempts).toBe(attempts);
   });
 
   it('an entry of the same place with another id supersedes; the same id of another origin is another', () => {
     const attempts = requests.addAttempt([], [proposal(1, 1), proposal(2, 2)], 1, 0, 50);
-    const stranger: Entry = { ...command(1, 1), id: { origin: 99, counter: 1, lowest: 1 } };
-    const { endings, attempts: left } = requests.settleCommitted(attempts, [stranger]);
+    const stranger: Entry = { ...command(1, 1), id: { session: 99, sequence: 1, firstIncomplete: 1 } };
+    const { endings, attempts: left } = requests.completeCommitted(attempts, [stranger]);
     expect(endings).toEqual([{ requests: [1], outcome: { kind: 'none', reason: 'superseded', leader: null } }]);
     expect(left).toEqual([{ ...attempts[0], requests: [2], ids: [proposal(2, 2).id], first: 2 }]);
   });

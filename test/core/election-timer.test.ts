@@ -2,13 +2,18 @@
 
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
-import { beginSilence, heard, judgeSilence, type Silence } from '../../src/core/election-timer.js';
+import {
+  startElectionTimer,
+  resetElectionTimer,
+  checkElectionTimer,
+  type ElectionTimer,
+} from '../../src/core/election-timer.js';
 import { nextSeed } from '../../src/core/random.js';
 import { deepFreeze } from '../support/freeze.js';
 import { timing } from '../support/values.js';
 
-const fresh: Silence = deepFreeze({ deadline: 1500, timeout: 1500, forgiven: false });
-const forgiven: Silence = deepFreeze({ ...fresh, forgiven: true });
+const fresh: ElectionTimer = deepFreeze({ deadline: 1500, timeout: 1500, forgiven: false });
+const forgiven: ElectionTimer = deepFreeze({ ...fresh, forgiven: true });
 const seed = 42;
 
 describe('a tick that was due', () => {
@@ -27,11 +32,11 @@ describe('a tick that was due', () => {
     ['for a heartbeat, late, before the deadline of silence', fresh, 150, 651, 'paused'],
     ['for a heartbeat, late, forgiven before', forgiven, 150, 651, 'waiting'],
     ['for nothing that ends', { ...fresh, deadline: Infinity }, 150, 300, 'waiting'],
-  ] as const)('%s', (_, silence, due, now, expected) => {
-    const verdict = judgeSilence(silence, seed, due, now, timing);
+  ] as const)('%s', (_, electionTimer, due, now, expected) => {
+    const verdict = checkElectionTimer(electionTimer, seed, due, now, timing);
     if (expected !== 'paused') return void expect(verdict).toBe(expected);
     expect(verdict).toMatchObject({ seed: nextSeed(seed), paused: { forgiven: true } });
-    const { paused } = verdict as { paused: Silence };
+    const { paused } = verdict as { paused: ElectionTimer };
     expect(paused.deadline).toBe(now + paused.timeout);
   });
 });
@@ -39,24 +44,31 @@ describe('a tick that was due', () => {
 it('draws within the bounds, and keeps its draw when something is heard', () => {
   fc.assert(
     fc.property(fc.integer(), fc.nat(1e6), fc.nat(1e6), (from, now, later) => {
-      const silence = beginSilence(from, now, timing);
-      expect(silence.timeout).toBeGreaterThanOrEqual(timing.electionMin);
-      expect(silence.timeout).toBeLessThanOrEqual(timing.electionMax);
-      expect(silence).toEqual({ deadline: now + silence.timeout, timeout: silence.timeout, forgiven: false });
-      expect(heard({ ...silence, forgiven: true }, later)).toEqual({ ...silence, deadline: later + silence.timeout });
+      const electionTimer = startElectionTimer(from, now, timing);
+      expect(electionTimer.timeout).toBeGreaterThanOrEqual(timing.electionMin);
+      expect(electionTimer.timeout).toBeLessThanOrEqual(timing.electionMax);
+      expect(electionTimer).toEqual({
+        deadline: now + electionTimer.timeout,
+        timeout: electionTimer.timeout,
+        forgiven: false,
+      });
+      expect(resetElectionTimer({ ...electionTimer, forgiven: true }, later)).toEqual({
+        ...electionTimer,
+        deadline: later + electionTimer.timeout,
+      });
     }),
   );
 });
 
 it('a host that is always late still finds silence, at the second deadline', () => {
-  let silence = beginSilence(seed, 0, timing);
+  let electionTimer = startElectionTimer(seed, 0, timing);
   let now = 0;
   const verdicts: string[] = [];
   for (let turn = 0; turn < 2; turn++) {
-    now = silence.deadline + 10_000;
-    const verdict = judgeSilence(silence, seed, silence.deadline, now, timing);
+    now = electionTimer.deadline + 10_000;
+    const verdict = checkElectionTimer(electionTimer, seed, electionTimer.deadline, now, timing);
     verdicts.push(typeof verdict === 'string' ? verdict : 'paused');
-    if (typeof verdict !== 'string') silence = verdict.paused;
+    if (typeof verdict !== 'string') electionTimer = verdict.paused;
   }
   expect(verdicts).toEqual(['paused', 'silence']);
 });

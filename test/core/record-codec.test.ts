@@ -8,13 +8,13 @@ import { durableRecords as durable } from '../../src/core/record-codec.js';
 import type { Entry, HardState } from '../../src/core/protocol.js';
 import { command, noop } from '../support/values.js';
 
-const id = fc.record({ origin: fc.maxSafeNat(), counter: fc.maxSafeNat(), lowest: fc.maxSafeNat() });
+const id = fc.record({ session: fc.maxSafeNat(), sequence: fc.maxSafeNat(), firstIncomplete: fc.maxSafeNat() });
 const entry: fc.Arbitrary<Entry> = fc.oneof(
   fc.tuple(fc.integer({ min: 1 }), fc.integer({ min: 1 })).map(([index, term]) => noop(index, term)),
   fc.record({
     index: fc.integer({ min: 1 }),
     term: fc.integer({ min: 1 }),
-    kind: fc.constantFrom('command' as const, 'open' as const),
+    kind: fc.constantFrom('command' as const, 'openSession' as const),
     id,
     data: fc.uint8Array({ maxLength: 100 }),
   }),
@@ -76,8 +76,20 @@ describe('durable records', () => {
   it('have the format of the golden file (UPDATE_GOLDEN=1 rewrites it)', () => {
     const entries: Entry[] = [
       noop(1, 1),
-      { index: 2, term: 1, kind: 'open', id: { origin: 0, counter: 0, lowest: 0 }, data: Uint8Array.of(1, 2, 3) },
-      { index: 3, term: 300, kind: 'command', id: { origin: 2, counter: 129, lowest: 127 }, data: Uint8Array.of(255) },
+      {
+        index: 2,
+        term: 1,
+        kind: 'openSession',
+        id: { session: 0, sequence: 0, firstIncomplete: 0 },
+        data: Uint8Array.of(1, 2, 3),
+      },
+      {
+        index: 3,
+        term: 300,
+        kind: 'command',
+        id: { session: 2, sequence: 129, firstIncomplete: 127 },
+        data: Uint8Array.of(255),
+      },
       command(2 ** 40, 2 ** 41, 0, Number.MAX_SAFE_INTEGER),
     ];
     const golden = {

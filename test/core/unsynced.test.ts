@@ -20,7 +20,9 @@ function check(runs: durability.Unsynced, model: ReadonlyMap<number, { seq: numb
   for (let index = 1; index <= SPAN + 5; index++) {
     expect(durability.isSynced(runs, index)).toBe(!model.has(index));
     const owners = runs.filter((run) => run.from <= index && index <= run.to);
-    expect(owners.map(({ seq, term }) => ({ seq, term }))).toEqual(model.has(index) ? [model.get(index)] : []);
+    expect(owners.map(({ persistSeq, term }) => ({ seq: persistSeq, term }))).toEqual(
+      model.has(index) ? [model.get(index)] : [],
+    );
   }
   for (let from = 1; from <= SPAN; from += 3) {
     for (let to = from; to <= SPAN + 4; to += 2) {
@@ -39,7 +41,7 @@ it('keeps exactly what was written last and is not yet durable', () => {
       for (const each of ops) {
         if (each.op === 'settle') {
           const upTo = seq - each.back;
-          runs = durability.settleUnsynced(runs, upTo);
+          runs = durability.cutSynced(runs, upTo);
           for (const [index, write] of model) if (write.seq <= upTo) model.delete(index);
         } else {
           const [from, length] = each.range;
@@ -64,7 +66,7 @@ it('gives the same runs back when nothing changes', () => {
   const runs = durability.noteUnsynced([], 4, 6, 1, 7);
   expect(durability.cutUnsynced(runs, 7)).toBe(runs);
   expect(durability.cutUnsynced(runs, 1, 3)).toBe(runs);
-  expect(durability.settleUnsynced(runs, 6)).toBe(runs);
+  expect(durability.cutSynced(runs, 6)).toBe(runs);
 });
 
 it('joins what one persist writes in one term, and nothing else', () => {
@@ -78,7 +80,7 @@ it('joins what one persist writes in one term, and nothing else', () => {
 it('a late acknowledgement vouches for nothing that was overwritten (raft bug 38)', () => {
   const first = durability.noteUnsynced([], 1, 5, 1, 1);
   const second = durability.noteUnsynced(durability.cutUnsynced(first, 3), 3, 4, 2, 2);
-  const acknowledged = durability.settleUnsynced(second, 1);
+  const acknowledged = durability.cutSynced(second, 1);
   expect(durability.durableIndex(acknowledged, 4)).toBe(2);
-  expect(durability.durableIndex(durability.settleUnsynced(acknowledged, 2), 4)).toBe(4);
+  expect(durability.durableIndex(durability.cutSynced(acknowledged, 2), 4)).toBe(4);
 });

@@ -12,33 +12,33 @@ export type ProtocolName = 'raft' | 'multipaxos';
 export type ScopeName = keyof typeof quickScopes;
 
 /** A run written by hand (storage-scripts.ts), for what is no cluster. */
-export interface ScriptWitness {
+export interface ScriptKiller {
   readonly kind: 'script';
   readonly script: keyof typeof storageScripts;
 }
 
 /** A scenario of test/scenarios, by the name of its file without the ending: it must run through. */
-export interface ScenarioWitness {
+export interface ScenarioKiller {
   readonly kind: 'scenario';
   readonly file: string;
 }
 
 /** One schedule of the simulator. */
-export interface SimulateWitness {
+export interface SimulateKiller {
   readonly kind: 'simulate';
   readonly protocol: ProtocolName;
   readonly seed: number;
 }
 
 /** A scope of test/testing/checker/scopes.ts, by its name: the model checker must find nothing in it. */
-export interface CheckWitness {
+export interface CheckKiller {
   readonly kind: 'check';
   readonly scope: ScopeName;
 }
 
-export type Witness = ScriptWitness | ScenarioWitness | CheckWitness | SimulateWitness;
+export type Killer = ScriptKiller | ScenarioKiller | CheckKiller | SimulateKiller;
 
-type Kinds = { readonly [K in Witness['kind']]: (witness: Extract<Witness, { readonly kind: K }>) => Promise<void> };
+type Kinds = { readonly [K in Killer['kind']]: (killedBy: Extract<Killer, { readonly kind: K }>) => Promise<void> };
 
 async function models() {
   const { multipaxosModel } = await import('../../src/multipaxos/index.js');
@@ -76,9 +76,9 @@ const kinds: Kinds = {
 const VIOLATIONS: readonly string[] = ['Violation', 'InvariantViolation', 'SimulationFailure'];
 
 /** The rule that a witness finds broken, `null` for none. @throws whatever is no violation */
-export async function run(witness: Witness): Promise<string | null> {
+export async function run(killedBy: Killer): Promise<string | null> {
   try {
-    await (kinds[witness.kind] as (each: Witness) => Promise<void>)(witness);
+    await (kinds[killedBy.kind] as (each: Killer) => Promise<void>)(killedBy);
     return null;
   } catch (error) {
     if (error instanceof Error && VIOLATIONS.includes(error.name)) return error.message;

@@ -7,8 +7,14 @@ import { raftProtocol, type RaftMessage, type RaftState } from '../../src/raft/i
 
 type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
 
-export function entry(index: number, term: number, counter = index): Entry {
-  return { index, term, kind: 'command', id: { origin: 1, counter, lowest: 1 }, data: new Uint8Array([index]) };
+export function entry(index: number, term: number, sequence = index): Entry {
+  return {
+    index,
+    term,
+    kind: 'command',
+    id: { session: 1, sequence, firstIncomplete: 1 },
+    data: new Uint8Array([index]),
+  };
 }
 
 /** A log with one entry for each term given, in order. */
@@ -49,7 +55,7 @@ export class Node {
   }
 
   sync(): Outbound<RaftMessage>[] {
-    return this.step({ kind: 'persisted', seq: this.state.seq });
+    return this.step({ kind: 'persisted', persistSeq: this.state.persistSeq });
   }
 
   get sends(): Send<RaftMessage>[] {
@@ -64,7 +70,7 @@ export class Node {
   get session(): number {
     const { role } = this.state;
     if (role.kind !== 'leader') throw new Error('does not lead');
-    return role.peers[0]?.session ?? 0;
+    return role.peers[0]?.viewId ?? 0;
   }
 
   get terms(): number[] {

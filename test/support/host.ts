@@ -22,13 +22,13 @@ type Write =
 
 /** What an entry says, apart from its place and term. */
 export function valueOf(entry: core.Entry): string {
-  const id = entry.id === null ? '' : `${entry.id.origin}.${entry.id.counter}.${entry.id.lowest}`;
+  const id = entry.id === null ? '' : `${entry.id.session}.${entry.id.sequence}.${entry.id.firstIncomplete}`;
   return `${entry.kind}:${id}:${Buffer.from(entry.data).toString('latin1')}`;
 }
 
 /** Name of a proposal, however often it is sent. */
 export function nameOf(id: core.EntryId): string {
-  return `${id.origin}.${id.counter}`;
+  return `${id.session}.${id.sequence}`;
 }
 
 export class Disk {
@@ -131,9 +131,9 @@ export class Host {
   paused = false;
   /** It was stopped, or its storage failed: it must say nothing any more. */
   silent = false;
-  unsynced: { readonly seq: core.Seq; readonly writes: readonly Write[] }[] = [];
-  durable: core.Seq = 0;
-  reported: core.Seq = 0;
+  unsynced: { readonly seq: core.PersistSeq; readonly writes: readonly Write[] }[] = [];
+  durable: core.PersistSeq = 0;
+  reported: core.PersistSeq = 0;
   held: core.Send<unknown>[] = [];
   loads: { readonly load: core.Load; readonly early: readonly core.Entry[] | null }[] = [];
   asked = new Map<core.RequestNumber, Asked>();

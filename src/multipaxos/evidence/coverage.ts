@@ -1,14 +1,12 @@
 /** What must have happened somewhere before a search can claim to have looked: each rule at its point. */
 
-import type { StepFact } from '../../core/model.js';
 import type { Outbound } from '../../core/protocol.js';
 import { sameValue } from '../../core/entries.js';
+import type { Hit } from '../../core/model.js';
 import type { PaxosMessage } from '../messages.js';
-import { chosenOf, type Leading, type PaxosState } from '../state.js';
+import { commitOf, type PaxosLeader, type PaxosState } from '../state.js';
 import { voteAt } from '../window.js';
-
-type Fact = StepFact<PaxosState, PaxosMessage>;
-type Hit = (probe: string) => void;
+import type { PaxosStepFact } from './safety.js';
 
 const STARTED = {
   votes: 'votes were recovered',
@@ -55,7 +53,7 @@ const REQUESTS = {
   lost: 'a proposal was superseded',
 } as const;
 
-export const probes: readonly string[] = [STARTED, ELECTIONS, ACCEPTORS, LEARNERS, REQUESTS].flatMap((each) =>
+export const coveragePoints: readonly string[] = [STARTED, ELECTIONS, ACCEPTORS, LEARNERS, REQUESTS].flatMap((each) =>
   Object.values(each),
 );
 
@@ -64,12 +62,12 @@ function onStart({ window, log }: PaxosState, hit: Hit): void {
   if (log.last > 0) hit(STARTED.prefix);
 }
 
-function onElected(before: PaxosState, after: PaxosState, role: Leading, hit: Hit): void {
+function onElected(before: PaxosState, after: PaxosState, role: PaxosLeader, hit: Hit): void {
   hit(ELECTIONS.led);
-  if (chosenOf(after) < role.floor) hit(ELECTIONS.floor);
+  if (commitOf(after) < role.committedAtElection) hit(ELECTIONS.floor);
   // What it carried at its election is partly proposed already: those are its votes now.
-  for (let slot = role.floor + 1; slot < role.fence; slot++) {
-    const value = voteAt(after.window, slot) ?? role.carried.find(({ index }) => index === slot);
+  for (let slot = role.committedAtElection + 1; slot < role.noopIndex; slot++) {
+    const value = voteAt(after.window, slot) ?? role.toRepropose.find(({ index }) => index === slot);
     const own = voteAt(before.window, slot);
     if (value === undefined || value.kind === 'noop') hit(ELECTIONS.gap);
     else hit(ELECTIONS.again);
@@ -77,7 +75,7 @@ function onElected(before: PaxosState, after: PaxosState, role: Leading, hit: Hi
   }
 }
 
-function onLedNoMore({ inbound }: Fact, after: PaxosState, hit: Hit): void {
+function onLedNoMore({ inbound }: PaxosStepFact, after: PaxosState, hit: Hit): void {
   if (inbound?.kind === 'tick') hit(after.role.kind === 'candidate' ? ELECTIONS.stranded : ELECTIONS.quorumLost);
   if (inbound?.kind !== 'receive') return;
   const { kind } = inbound.message;
@@ -86,7 +84,7 @@ function onLedNoMore({ inbound }: Fact, after: PaxosState, hit: Hit): void {
   else hit(ELECTIONS.deposed);
 }
 
-function onRole(fact: Fact, before: PaxosState, after: PaxosState, hit: Hit): void {
+function onRole(fact: PaxosStepFact, before: PaxosState, after: PaxosState, hit: Hit): void {
   const was = before.role.kind;
   const { role } = after;
   if (role.kind === 'leader' && was !== 'leader') onElected(before, after, role, hit);
@@ -95,7 +93,7 @@ function onRole(fact: Fact, before: PaxosState, after: PaxosState, hit: Hit): vo
 }
 
 function onVotes(before: PaxosState, after: PaxosState, hit: Hit): void {
-  const chosen = chosenOf(after);
+  const chosen = commitOf(after);
   for (const run of before.window.runs) {
     if (after.window.runs.includes(run)) continue;
     for (const old of run.entries) {
@@ -107,11 +105,11 @@ function onVotes(before: PaxosState, after: PaxosState, hit: Hit): void {
   }
 }
 
-function onReceived(fact: Fact, message: PaxosMessage, before: PaxosState, after: PaxosState, hit: Hit): void {
-  const chosen = chosenOf(after);
+function onReceived(fact: PaxosStepFact, message: PaxosMessage, before: PaxosState, after: PaxosState, hit: Hit): void {
+  const chosen = commitOf(after);
   switch (message.kind) {
     case 'catchUpReply': {
-      if (chosen === chosenOf(before)) return;
+      if (chosen === commitOf(before)) return;
       hit(LEARNERS.caughtUp);
       for (const entry of message.entries) {
         const vote = voteAt(before.window, entry.index);
@@ -124,11 +122,11 @@ function onReceived(fact: Fact, message: PaxosMessage, before: PaxosState, after
     case 'accept':
       // The rule against two leaders at work: one that leads or campaigns hears of another.
       if (before.role.kind !== 'follower' && fact.outbound.length > 0) hit(ELECTIONS.overlap);
-      if (message.kind !== 'prepare') onWord(before, after, hit);
+      if (message.kind !== 'prepare') onLeaderCommit(before, after, hit);
       return;
     case 'commit':
     case 'readIndexReply':
-      return onWord(before, after, hit);
+      return onLeaderCommit(before, after, hit);
     case 'accepted':
       if (after.role.kind === 'leader' && after.role.peers.some(({ beyond }) => beyond.length > 0)) {
         hit(LEARNERS.scattered);
@@ -138,14 +136,14 @@ function onReceived(fact: Fact, message: PaxosMessage, before: PaxosState, after
   }
 }
 
-function onWord(before: PaxosState, after: PaxosState, hit: Hit): void {
-  const chosen = chosenOf(after);
-  if (after.told <= chosen || after.told === before.told) return;
+function onLeaderCommit(before: PaxosState, after: PaxosState, hit: Hit): void {
+  const chosen = commitOf(after);
+  if (after.leaderCommit <= chosen || after.leaderCommit === before.leaderCommit) return;
   const vote = voteAt(after.window, chosen + 1);
-  if (vote !== undefined && vote.term !== after.toldBallot) hit(LEARNERS.withheld);
+  if (vote !== undefined && vote.term !== after.leaderCommitBallot) hit(LEARNERS.withheld);
 }
 
-function onSent(message: PaxosMessage, { inbound }: Fact, hit: Hit): void {
+function onSent(message: PaxosMessage, { inbound }: PaxosStepFact, hit: Hit): void {
   switch (message.kind) {
     case 'promise':
       if (message.next !== 0) hit(ACCEPTORS.pages);
@@ -163,13 +161,13 @@ function onSent(message: PaxosMessage, { inbound }: Fact, hit: Hit): void {
   }
 }
 
-function onOutbound(each: Outbound<PaxosMessage>, fact: Fact, hit: Hit): void {
+function onOutbound(each: Outbound<PaxosMessage>, fact: PaxosStepFact, hit: Hit): void {
   switch (each.kind) {
     case 'send':
       return onSent(each.message, fact, hit);
     case 'readReady':
       hit(REQUESTS.read);
-      if (each.index > chosenOf(fact.after)) hit(REQUESTS.readAhead);
+      if (each.index > commitOf(fact.after)) hit(REQUESTS.readAhead);
       return;
     case 'resolve':
       if (each.outcome.kind !== 'none') return;
@@ -181,7 +179,7 @@ function onOutbound(each: Outbound<PaxosMessage>, fact: Fact, hit: Hit): void {
 }
 
 /** Which probes a step shows. */
-export function probe(fact: Fact, hit: Hit): void {
+export function noteCoverage(fact: PaxosStepFact, hit: Hit): void {
   const { before, after, inbound, outbound } = fact;
   if (before === null) return onStart(after, hit);
   if (before.role !== after.role) onRole(fact, before, after, hit);

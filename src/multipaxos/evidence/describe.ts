@@ -4,7 +4,7 @@ import { lastTerm } from '../../core/log.js';
 import type { Entry, Index } from '../../core/protocol.js';
 import { numberOf, roundOf, type Ballot } from '../ballot.js';
 import type { ForwardedProposal, PaxosMessage } from '../messages.js';
-import { chosenOf, type PaxosState } from '../state.js';
+import { commitOf, type PaxosState } from '../state.js';
 
 /** `2.1` is round 2 of member 1; `-` is none. */
 export function describeBallot(ballot: Ballot): string {
@@ -12,7 +12,7 @@ export function describeBallot(ballot: Ballot): string {
 }
 
 /** Consecutive slots that are drawn together. */
-interface Run {
+interface VotedRun {
   readonly from: Index;
   to: Index;
   readonly ballot: Ballot;
@@ -21,7 +21,7 @@ interface Run {
 
 /** Votes: `3-4@2.1 5@2.1:noop`. @param ballot the ballot that need not be said */
 function describeVotes(entries: readonly Entry[], ballot: Ballot = 0): string {
-  const runs: Run[] = [];
+  const runs: VotedRun[] = [];
   for (const { index, term, kind } of entries) {
     const last = runs[runs.length - 1];
     if (last !== undefined && last.to + 1 === index && last.ballot === term && last.kind === kind) last.to = index;
@@ -43,7 +43,7 @@ function describeNumber(number: number): string {
 function describeProposals(proposals: readonly ForwardedProposal[]): string {
   const retries = proposals.filter(({ retry }) => retry).length;
   const kinds = new Set(proposals.map(({ kind }) => kind));
-  const what = kinds.size === 1 && kinds.has('open') ? 'open' : 'commands';
+  const what = kinds.size === 1 && kinds.has('openSession') ? 'openSession' : 'commands';
   return `${what}=${proposals.length}${retries === 0 ? '' : ` retries=${retries}`}`;
 }
 
@@ -54,24 +54,24 @@ export function describeMessage(m: PaxosMessage): string {
       return `Prepare ${describeBallot(m.ballot)} from=${m.from}`;
     case 'promise': {
       const more = m.next === 0 ? '' : ` next=${m.next}`;
-      return `Promise ${describeBallot(m.ballot)} from=${m.from} ${describeVotes(m.votes)} chosen=${m.chosen}${more}`;
+      return `Promise ${describeBallot(m.ballot)} from=${m.from} ${describeVotes(m.votes)} chosen=${m.commit}${more}`;
     }
     case 'nack':
-      return `Nack ${describeBallot(m.ballot)} promised=${describeBallot(m.promised)} chosen=${m.chosen}`;
+      return `Nack ${describeBallot(m.ballot)} promised=${describeBallot(m.promised)} chosen=${m.commit}`;
     case 'accept':
-      return `Accept ${describeBallot(m.ballot)} ${describeVotes(m.entries, m.ballot)} chosen=${m.chosen}`;
+      return `Accept ${describeBallot(m.ballot)} ${describeVotes(m.entries, m.ballot)} chosen=${m.commit}`;
     case 'accepted': {
       const slots = m.from === 0 ? 'none' : m.from === m.to ? `${m.from}` : `${m.from}-${m.to}`;
-      return `Accepted ${describeBallot(m.ballot)} ${slots} chosen=${m.chosen}`;
+      return `Accepted ${describeBallot(m.ballot)} ${slots} chosen=${m.commit}`;
     }
     case 'heartbeat':
-      return `Heartbeat ${describeBallot(m.ballot)} chosen=${m.chosen}${describeRound(m.round)}`;
+      return `Heartbeat ${describeBallot(m.ballot)} chosen=${m.commit}${describeRound(m.readRound)}`;
     case 'heartbeatReply': {
-      const { ballot, chosen, durable, round } = m;
-      return `HeartbeatReply ${describeBallot(ballot)} chosen=${chosen} durable=${durable}${describeRound(round)}`;
+      const { ballot, commit, durable, readRound } = m;
+      return `HeartbeatReply ${describeBallot(ballot)} chosen=${commit} durable=${durable}${describeRound(readRound)}`;
     }
     case 'commit':
-      return `Commit ${describeBallot(m.ballot)} chosen=${m.chosen}`;
+      return `Commit ${describeBallot(m.ballot)} chosen=${m.commit}`;
     default:
       return describeRequest(m);
   }
@@ -89,7 +89,7 @@ function describeRequest(m: Asking): string {
     case 'catchUp':
       return `CatchUp ${number} from=${m.from}`;
     case 'catchUpReply':
-      return `CatchUpReply ${number} ${describeVotes(m.entries)} chosen=${m.chosen}`;
+      return `CatchUpReply ${number} ${describeVotes(m.entries)} chosen=${m.commit}`;
     case 'forward':
       return `Forward ${number} ${describeProposals(m.proposals)}`;
     case 'refused':
@@ -97,7 +97,7 @@ function describeRequest(m: Asking): string {
     case 'readIndex':
       return `ReadIndex ${number}`;
     case 'readIndexReply':
-      return `ReadIndexReply ${number} index=${m.index} ${describeBallot(m.ballot)} chosen=${m.chosen}`;
+      return `ReadIndexReply ${number} index=${m.index} ${describeBallot(m.ballot)} chosen=${m.commit}`;
   }
 }
 
@@ -106,10 +106,10 @@ export function describeState(state: PaxosState): string {
   const { role, log, window, promised } = state;
   const words: string[] = [state.stopped ? 'stopped' : role.kind, describeBallot(promised)];
   if (role.kind === 'follower' && role.leader !== null) words.push(`of ${role.leader}`);
-  const chosen = chosenOf(state);
+  const chosen = commitOf(state);
   words.push(chosen === 0 ? 'chosen=0' : `chosen=${chosen}@${describeBallot(lastTerm(log))}`);
   if (window.runs.length > 0) words.push(`votes=${describeVotes(window.runs.flatMap(({ entries }) => entries))}`);
-  if (role.kind === 'leader' && chosen < role.floor) words.push(`floor=${role.floor}`);
-  if (role.kind === 'leader' && role.next <= role.fence) words.push(`next=${role.next} fence=${role.fence}`);
+  if (role.kind === 'leader' && chosen < role.committedAtElection) words.push(`floor=${role.committedAtElection}`);
+  if (role.kind === 'leader' && role.next <= role.noopIndex) words.push(`next=${role.next} fence=${role.noopIndex}`);
   return words.join(' ');
 }

@@ -2,21 +2,21 @@
 
 import type { Digest } from '../../core/model.js';
 import type { ReplicaId } from '../../core/members.js';
-import { digestEntries, digestRound } from './digest.js';
+import { digestEntries, digestReadRound } from './digest.js';
 import type { ForwardedProposal, Heartbeat, HeartbeatReply, PaxosMessage, PromisePage } from '../messages.js';
 
 function proposal({ kind, id, data, retry }: ForwardedProposal, digest: Digest): void {
   digest.text(kind);
-  digest.value(id.origin);
-  digest.value(id.counter);
-  digest.value(id.lowest);
+  digest.value(id.session);
+  digest.value(id.sequence);
+  digest.value(id.firstIncomplete);
   digest.bytes(data);
   digest.value(retry);
 }
 
-function promise({ from, chosen, next, votes }: PromisePage, digest: Digest): void {
+function promise({ from, commit, next, votes }: PromisePage, digest: Digest): void {
   digest.value(from);
-  digest.value(chosen);
+  digest.value(commit);
   digest.value(next);
   digestEntries(digest, votes);
 }
@@ -24,8 +24,8 @@ function promise({ from, chosen, next, votes }: PromisePage, digest: Digest): vo
 /** `leader` sent the heartbeat, and counts the rounds. */
 function heartbeat(m: Heartbeat | HeartbeatReply, leader: ReplicaId, digest: Digest): void {
   digest.value(m.ballot);
-  digest.value(m.chosen);
-  digestRound(digest, leader, m.ballot, m.round);
+  digest.value(m.commit);
+  digestReadRound(digest, leader, m.ballot, m.readRound);
   if (m.kind === 'heartbeatReply') digest.value(m.durable);
 }
 
@@ -43,7 +43,7 @@ function request(
     case 'catchUp':
       return digest.value(m.from);
     case 'catchUpReply':
-      digest.value(m.chosen);
+      digest.value(m.commit);
       return digestEntries(digest, m.entries);
     case 'forward':
       digest.value(m.proposals.length);
@@ -57,7 +57,7 @@ function request(
     case 'readIndexReply':
       digest.value(m.index);
       digest.value(m.ballot);
-      return digest.value(m.chosen);
+      return digest.value(m.commit);
   }
 }
 
@@ -73,23 +73,23 @@ export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, d
     case 'nack':
       digest.value(m.ballot);
       digest.value(m.promised);
-      return digest.value(m.chosen);
+      return digest.value(m.commit);
     case 'accept':
       digest.value(m.ballot);
-      digest.value(m.chosen);
+      digest.value(m.commit);
       return digestEntries(digest, m.entries);
     case 'accepted':
       digest.value(m.ballot);
       digest.value(m.from);
       digest.value(m.to);
-      return digest.value(m.chosen);
+      return digest.value(m.commit);
     case 'heartbeat':
       return heartbeat(m, from, digest);
     case 'heartbeatReply':
       return heartbeat(m, to, digest);
     case 'commit':
       digest.value(m.ballot);
-      return digest.value(m.chosen);
+      return digest.value(m.commit);
     default:
       return request(m, from, to, digest);
   }

@@ -12,18 +12,18 @@ import type { Entry, Milliseconds } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { ForwardedRead, LeaderRead, ReadQueue } from '../../core/reads.js';
 import type { Attempt } from '../../core/attempts.js';
-import type { Silence } from '../../core/election-timer.js';
+import type { ElectionTimer } from '../../core/election-timer.js';
 import { roundOf, type Ballot } from '../ballot.js';
-import type { Progress } from '../progress.js';
-import type { CatchingUp, Leading, PaxosState, Preparing, Promised, Serving } from '../state.js';
-import type { Window } from '../window.js';
+import type { PaxosProgress } from '../progress.js';
+import type { CatchingUp, PaxosLeader, PaxosState, PaxosCandidate, PromiseProgress, Serving } from '../state.js';
+import type { VoteWindow } from '../window.js';
 
 /** One state being taken in: where it goes, whose it is, and what its times count from. */
-interface Scribe {
+interface DigestScribe {
   readonly digest: Digest;
   readonly me: ReplicaId;
   readonly now: Milliseconds;
-  /** Later than this, all deadlines are alike: `judgeSilence` asks only whether a tick is late by more. */
+  /** Later than this, all deadlines are alike: `checkElectionTimer` asks only whether a tick is late by more. */
   readonly late: Milliseconds;
 }
 
@@ -34,8 +34,8 @@ export function digestNumber(digest: Digest, kind: string, owner: ReplicaId, num
 }
 
 /** Rounds of reads are counted anew in each leadership; 0, the one before the first, is a round like any other. */
-export function digestRound(digest: Digest, leader: ReplicaId, ballot: Ballot, round: number): void {
-  digest.reference(`round of ${ballot}`, leader, round);
+export function digestReadRound(digest: Digest, leader: ReplicaId, ballot: Ballot, readRound: number): void {
+  digest.reference(`round of ${ballot}`, leader, readRound);
 }
 
 export function digestEntries(digest: Digest, entries: readonly Entry[]): void {
@@ -43,17 +43,17 @@ export function digestEntries(digest: Digest, entries: readonly Entry[]): void {
   for (let i = 0; i < entries.length; i++) digestEntry(entries[i] as Entry, digest);
 }
 
-function list<T>(s: Scribe, items: readonly T[], each: (s: Scribe, item: T) => void): void {
+function list<T>(s: DigestScribe, items: readonly T[], each: (s: DigestScribe, item: T) => void): void {
   s.digest.value(items.length);
   for (let i = 0; i < items.length; i++) each(s, items[i] as T);
 }
 
 /** When something is due; how late it is counts only as far as somebody asks. */
-function due({ digest, now, late }: Scribe, deadline: Milliseconds): void {
+function due({ digest, now, late }: DigestScribe, deadline: Milliseconds): void {
   digest.value(Math.max(deadline - now, late));
 }
 
-function silence(s: Scribe, { deadline, timeout, forgiven }: Silence): void {
+function digestElectionTimer(s: DigestScribe, { deadline, timeout, forgiven }: ElectionTimer): void {
   due(s, deadline);
   s.digest.value(timeout);
   s.digest.value(forgiven);
@@ -62,7 +62,7 @@ function silence(s: Scribe, { deadline, timeout, forgiven }: Silence): void {
 // The acceptor.
 
 /** As runs, since votes become chunks of the log run by run. `bytes` follows from the entries. */
-function votes({ digest }: Scribe, { runs }: Window): void {
+function votes({ digest }: DigestScribe, { runs }: VoteWindow): void {
   digest.value(runs.length);
   for (const run of runs) {
     digest.value(run.from);
@@ -71,17 +71,17 @@ function votes({ digest }: Scribe, { runs }: Window): void {
   }
 }
 
-function unsynced({ digest, me }: Scribe, { from, to, term, seq }: UnsyncedRun): void {
+function unsynced({ digest, me }: DigestScribe, { from, to, term, persistSeq }: UnsyncedRun): void {
   digest.value(from);
   digest.value(to);
   digest.value(term);
-  digest.reference('persist', me, seq);
+  digest.reference('persist', me, persistSeq);
 }
 
 // The learner.
 
 /** As chunks, since `evict` lets go of whole ones. All `bytes` follow from the entries. */
-function chosen({ digest }: Scribe, { first, last, tailFrom, runs, chunks }: Log): void {
+function chosen({ digest }: DigestScribe, { first, last, tailFrom, runs, chunks }: Log): void {
   digest.value(first);
   digest.value(last);
   digest.value(tailFrom);
@@ -97,7 +97,7 @@ function chosen({ digest }: Scribe, { first, last, tailFrom, runs, chunks }: Log
   }
 }
 
-function delivered({ digest, me }: Scribe, { handed, applied, unapplied, loading }: Delivery): void {
+function delivered({ digest, me }: DigestScribe, { delivered: handed, applied, unapplied, loading }: Delivery): void {
   digest.value(handed);
   digest.value(applied);
   digest.value(unapplied.length);
@@ -108,7 +108,7 @@ function delivered({ digest, me }: Scribe, { handed, applied, unapplied, loading
   digestNumber(digest, 'load', me, loading);
 }
 
-function question(s: Scribe, { number, peer, target, retryAt, asked }: CatchingUp): void {
+function question(s: DigestScribe, { number, peer, target, retryAt, asked }: CatchingUp): void {
   const { digest } = s;
   digest.reference('catchUp', s.me, number);
   digest.id(peer);
@@ -117,7 +117,7 @@ function question(s: Scribe, { number, peer, target, retryAt, asked }: CatchingU
   digest.value(asked);
 }
 
-function serving({ digest, me }: Scribe, { load, peer, number, from }: Serving): void {
+function serving({ digest, me }: DigestScribe, { load, peer, number, from }: Serving): void {
   digest.reference('load', me, load);
   digest.id(peer);
   digest.reference('catchUp', peer, number);
@@ -126,15 +126,15 @@ function serving({ digest, me }: Scribe, { load, peer, number, from }: Serving):
 
 // The proposer.
 
-function promised({ digest }: Scribe, promise: Promised): void {
+function promised({ digest }: DigestScribe, promise: PromiseProgress): void {
   const { from, complete } = promise;
   digest.value(complete);
   if (!complete) digest.value(from); // once complete, no page is waited for
-  digest.value(promise.chosen);
+  digest.value(promise.commit);
   digestEntries(digest, promise.votes);
 }
 
-function preparing(s: Scribe, { ballot, promises, resendAt }: Preparing): void {
+function preparing(s: DigestScribe, { ballot, promises, resendAt }: PaxosCandidate): void {
   s.digest.value(ballot);
   list(s, promises, promised);
   due(s, resendAt);
@@ -143,9 +143,9 @@ function preparing(s: Scribe, { ballot, promises, resendAt }: Preparing): void {
 /**
  * A peer of a leader, whose quorum's silence began at `since` from now: when the peer was heard counts only if that is
  * later, since all it does is to begin the silence anew. A round answered counts only if it is the one under way, since
- * later rounds are higher than any. `sentBytes` follows from `sent`.
+ * later rounds are higher than any. `sentBytes` follows from `inflight`.
  */
-function progress(s: Scribe, peer: Progress, since: Milliseconds, round: number): void {
+function progress(s: DigestScribe, peer: PaxosProgress, since: Milliseconds, readRound: number): void {
   const { digest } = s;
   digest.id(peer.id);
   digest.value(peer.match);
@@ -155,19 +155,19 @@ function progress(s: Scribe, peer: Progress, since: Milliseconds, round: number)
     digest.value(to);
   }
   digest.value(peer.next);
-  digest.value(peer.sent.length);
-  for (const { to, bytes } of peer.sent) {
-    digest.value(to);
+  digest.value(peer.inflight.length);
+  for (const { last, bytes } of peer.inflight) {
+    digest.value(last);
     digest.value(bytes);
   }
   digest.value(peer.probing);
   digest.value(peer.waiting);
   digest.value(peer.durable);
-  digest.value(round > 0 && peer.round >= round);
+  digest.value(readRound > 0 && peer.readRound >= readRound);
   digest.value(Math.max(peer.heardAt - s.now, since));
 }
 
-function read(s: Scribe, { request, peer, forward, deadline }: LeaderRead): void {
+function read(s: DigestScribe, { request, peer, forward, deadline }: LeaderRead): void {
   digestNumber(s.digest, 'request', s.me, request);
   s.digest.id(peer);
   digestNumber(s.digest, 'forward', peer ?? s.me, forward);
@@ -175,45 +175,45 @@ function read(s: Scribe, { request, peer, forward, deadline }: LeaderRead): void
 }
 
 /** The number of the newest round counts only while that one is under way: all later ones are higher. */
-function readQueue(s: Scribe, { round, waiting, begun }: ReadQueue, ballot: Ballot): void {
+function readQueue(s: DigestScribe, { readRound, waiting, begun }: ReadQueue, ballot: Ballot): void {
   const { digest, me } = s;
   list(s, waiting, read);
   digest.value(begun.length);
-  if (begun.length > 0) digestRound(digest, me, ballot, round);
+  if (begun.length > 0) digestReadRound(digest, me, ballot, readRound);
   for (const each of begun) {
-    digestRound(digest, me, ballot, each.round);
+    digestReadRound(digest, me, ballot, each.readRound);
     digest.value(each.index);
     list(s, each.reads, read);
   }
 }
 
-function leading(s: Scribe, role: Leading): void {
+function leading(s: DigestScribe, role: PaxosLeader): void {
   const { digest } = s;
   digest.value(role.ballot);
-  digest.value(role.floor);
-  digest.value(role.fence);
+  digest.value(role.committedAtElection);
+  digest.value(role.noopIndex);
   digest.value(role.next);
-  digestEntries(digest, role.carried);
+  digestEntries(digest, role.toRepropose);
   due(s, role.heartbeatAt);
-  silence(s, role.quorum);
+  digestElectionTimer(s, role.quorumTimer);
   readQueue(s, role.reads, role.ballot);
-  const { deadline, timeout } = role.quorum;
+  const { deadline, timeout } = role.quorumTimer;
   const since = Math.max(deadline - s.now, s.late) - timeout;
-  const round = role.reads.begun[0]?.round ?? 0;
-  for (const peer of role.peers) progress(s, peer, since, round);
-  digest.value(role.owed.length);
-  for (const { peer, through } of role.owed) {
+  const readRound = role.reads.begun[0]?.readRound ?? 0;
+  for (const peer of role.peers) progress(s, peer, since, readRound);
+  digest.value(role.forwarders.length);
+  for (const { peer, through } of role.forwarders) {
     digest.id(peer);
     digest.value(through);
   }
 }
 
-function role(s: Scribe, state: PaxosState): void {
+function role(s: DigestScribe, state: PaxosState): void {
   const { role } = state;
   const { digest } = s;
   digest.text(role.kind);
   if (role.kind === 'leader') return leading(s, role); // whose own silence is drawn anew when it stops leading
-  silence(s, state.silence);
+  digestElectionTimer(s, state.electionTimer);
   if (role.kind === 'candidate') return preparing(s, role);
   digest.id(role.leader);
   digest.value(role.ballot);
@@ -221,51 +221,51 @@ function role(s: Scribe, state: PaxosState): void {
 
 // Requests.
 
-function attempt(s: Scribe, { requests, ids, first, forward, deadline }: Attempt): void {
+function attempt(s: DigestScribe, { requests, ids, first, forward, deadline }: Attempt): void {
   const { digest, me } = s;
   digest.value(requests.length);
   for (const request of requests) digest.reference('request', me, request);
-  for (const { origin, counter, lowest } of ids) {
-    digest.value(origin);
-    digest.value(counter);
-    digest.value(lowest);
+  for (const { session, sequence, firstIncomplete } of ids) {
+    digest.value(session);
+    digest.value(sequence);
+    digest.value(firstIncomplete);
   }
   digest.value(first);
   digestNumber(digest, 'forward', me, forward);
   due(s, deadline);
 }
 
-function forwardedRead(s: Scribe, { request, forward, deadline }: ForwardedRead): void {
+function forwardedRead(s: DigestScribe, { request, forward, deadline }: ForwardedRead): void {
   s.digest.reference('request', s.me, request);
   s.digest.reference('forward', s.me, forward);
   due(s, deadline);
 }
 
 /**
- * Left out: `now`, since times count from the clock; `seed`, since scopes run with timeouts without spread; `seq` and
+ * Left out: `now`, since times count from the clock; `seed`, since scopes run with timeouts without spread; `persistSeq` and
  * `lastNumber`, which only make fresh numbers; `durableSeq`, since whatever is compared with it stands here by its own
- * number, or is known to be below; `self`, which never changes; and everything about a replica that is over.
+ * number, or is known to be below; `options`, which never changes; and everything about a replica that is over.
  */
 export function digestState(state: PaxosState, now: Milliseconds, digest: Digest): void {
-  const { self, log } = state;
+  const { options, log } = state;
   digest.value(state.stopped);
   if (state.stopped) return;
   const clock = now > state.now ? now : state.now; // as a step sees it (law 3)
-  const s: Scribe = { digest, me: self.id, now: clock, late: -self.timing.electionMin / 2 - 1 };
+  const s: DigestScribe = { digest, me: options.id, now: clock, late: -options.timing.electionMin / 2 - 1 };
   digest.value(state.promised);
-  digestNumber(digest, 'persist', self.id, state.hardSeq > state.durableSeq ? state.hardSeq : 0);
+  digestNumber(digest, 'persist', options.id, state.hardSeq > state.durableSeq ? state.hardSeq : 0);
   votes(s, state.window);
   list(s, state.unsynced, unsynced);
   chosen(s, log);
   // What was told of slots at or below W is known; of a lower ballot nothing is believed any more.
-  digest.value(state.toldBallot);
-  digest.value(Math.max(state.told - log.last, 0));
+  digest.value(state.leaderCommitBallot);
+  digest.value(Math.max(state.leaderCommit - log.last, 0));
   delivered(s, state.delivery);
   list(s, state.catchingUp === null ? [] : [state.catchingUp], question);
   list(s, state.serving, serving);
   role(s, state);
   // Only a campaign asks for it, and takes the higher round of both.
-  digest.value(Math.max(roundOf(state.seen) - roundOf(state.promised), 0));
+  digest.value(Math.max(roundOf(state.highestBallotSeen) - roundOf(state.promised), 0));
   list(s, state.attempts, attempt);
   list(s, state.reads, forwardedRead);
 }

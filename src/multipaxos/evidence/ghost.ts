@@ -46,11 +46,18 @@ export interface PaxosGhost {
   /** In the order of the configuration; shorter while the rest has done nothing. */
   readonly replicas: readonly ReplicaGhost[];
   /** The newest word of a leader that was found true: in which ballot, up to which slot. */
-  readonly wordBallot: Ballot;
-  readonly wordTo: Index;
+  readonly leaderCommitBallot: Ballot;
+  readonly leaderCommit: Index;
 }
 
-export const noGhost: PaxosGhost = { base: 0, slots: [], chosenTo: 0, replicas: [], wordBallot: 0, wordTo: 0 };
+export const noGhost: PaxosGhost = {
+  base: 0,
+  slots: [],
+  chosenTo: 0,
+  replicas: [],
+  leaderCommitBallot: 0,
+  leaderCommit: 0,
+};
 
 const NEW_SLOT: SlotGhost = { tried: [], chosen: null };
 const NEW_REPLICA: ReplicaGhost = { promised: 0, prepared: 0, chosen: 0 };
@@ -162,8 +169,8 @@ export class GhostDraft {
     this.ghost = { ...this.ghost, replicas };
   }
 
-  setWord(wordBallot: Ballot, wordTo: Index): void {
-    this.ghost = { ...this.ghost, wordBallot, wordTo };
+  setLeaderCommit(leaderCommitBallot: Ballot, leaderCommit: Index): void {
+    this.ghost = { ...this.ghost, leaderCommitBallot, leaderCommit };
   }
 
   /** A value is proposed, or somebody has voted for it. */

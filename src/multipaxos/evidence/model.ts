@@ -5,7 +5,7 @@ import { describeMessage, describeState } from './describe.js';
 import { digestMessage } from './digest-message.js';
 import { digestState } from './digest.js';
 import type { PaxosMessage } from '../messages.js';
-import { probe, probes } from './coverage.js';
+import { noteCoverage, coveragePoints } from './coverage.js';
 import { isOutdated } from './outdated.js';
 import { multipaxosProtocol } from '../protocol.js';
 import { safety, type PaxosGhost } from './safety.js';
@@ -21,6 +21,6 @@ export const multipaxosModel: Model<PaxosState, PaxosMessage, PaxosGhost> = {
   symmetric: false, // the order of members decides between ballots of one round
   describeMessage,
   describeState,
-  probes,
-  probe,
+  coveragePoints,
+  noteCoverage,
 };

@@ -44,7 +44,7 @@ export function isOutdated(m: PaxosMessage, from: PaxosState, to: PaxosState): b
     case 'heartbeat':
       return hasPromised(to, m.ballot + 1) && isOver(from, m.ballot);
     case 'promise':
-      return isPromiseIdle(to, m.ballot, from.self.id);
+      return isPromiseIdle(to, m.ballot, from.options.id);
     case 'nack':
     case 'accepted':
     case 'heartbeatReply':

@@ -1,12 +1,13 @@
 /** What must have happened somewhere for a search over Raft to mean anything, and how a step shows it. */
 
 import { termAt } from '../../core/log.js';
-import type { StepFact } from '../../core/model.js';
+import type { Hit } from '../../core/model.js';
 import type { Outbound } from '../../core/protocol.js';
 import { majorityReached } from '../../core/quorum.js';
 import { durableIndex } from '../../core/unsynced.js';
 import type { RaftMessage } from '../messages.js';
-import { leaderOf, type Leader, type RaftState } from '../state.js';
+import { leaderOf, type RaftLeader, type RaftState } from '../state.js';
+import type { RaftStepFact } from './safety.js';
 
 const ELECTION_WON = 'election won';
 const ELECTION_LOST = 'campaigned again without a majority';
@@ -30,7 +31,7 @@ const READ_SERVED = 'read served after a round';
 const PAUSED = 'pause forgiven';
 
 /** @see Model.probes */
-export const probes: readonly string[] = [
+export const coveragePoints: readonly string[] = [
   ELECTION_WON,
   ELECTION_LOST,
   STALE_LOG,
@@ -52,17 +53,14 @@ export const probes: readonly string[] = [
   READ_SERVED,
   PAUSED,
 ];
-
-type Fact = StepFact<RaftState, RaftMessage>;
-type Hit = (probe: string) => void;
-type Received = RaftMessage & { readonly round?: number };
+type ReceivedMessage = RaftMessage & { readonly round?: number };
 
 function sends(outbound: readonly Outbound<RaftMessage>[], is: (message: RaftMessage) => boolean): boolean {
   return outbound.some((each) => each.kind === 'send' && is(each.message));
 }
 
 /** Wins, losses and ends of leadership. */
-function probeRoles(before: RaftState, after: RaftState, hit: Hit): void {
+function coverRoles(before: RaftState, after: RaftState, hit: Hit): void {
   if (before.role === after.role) return;
   const [was, is] = [before.role.kind, after.role.kind];
   if (was !== 'leader' && is === 'leader') {
@@ -72,17 +70,17 @@ function probeRoles(before: RaftState, after: RaftState, hit: Hit): void {
   if (was === 'candidate' && is === 'candidate' && after.term > before.term) hit(ELECTION_LOST);
   const steppedDown = was === 'leader' && is === 'follower' && !after.stopped;
   if (steppedDown) hit(after.term > before.term ? HIGHER_TERM : QUORUM_LOST);
-  if (after.role.silence.forgiven && !before.role.silence.forgiven) hit(PAUSED);
+  if (after.role.electionTimer.forgiven && !before.role.electionTimer.forgiven) hit(PAUSED);
 }
 
-function probeVote({ after, outbound }: Fact, before: RaftState, message: RaftMessage, hit: Hit): void {
+function coverVote({ after, outbound }: RaftStepFact, before: RaftState, message: RaftMessage, hit: Hit): void {
   if (message.kind !== 'requestVote' || message.term !== after.term) return;
   if (!sends(outbound, (reply) => reply.kind === 'requestVoteReply' && !reply.granted)) return;
   if (after.vote === null) hit(STALE_LOG);
   else if (before.term === after.term) hit(SECOND_VOTE);
 }
 
-function probeAppend({ after, outbound }: Fact, before: RaftState, message: RaftMessage, hit: Hit): void {
+function coverAppend({ after, outbound }: RaftStepFact, before: RaftState, message: RaftMessage, hit: Hit): void {
   if (message.kind !== 'appendEntries') return;
   if (message.term < after.term) hit(STALE_APPEND);
   else if (sends(outbound, (reply) => reply.kind === 'appendRejected')) hit(REJECTED);
@@ -91,17 +89,17 @@ function probeAppend({ after, outbound }: Fact, before: RaftState, message: Raft
   if (cut && after.log !== before.log) hit(CONFLICT);
 }
 
-function probeLeader(before: RaftState, after: RaftState, was: Leader, is: Leader, hit: Hit): void {
+function coverLeader(before: RaftState, after: RaftState, was: RaftLeader, is: RaftLeader, hit: Hit): void {
   if (after.commit > before.commit && termAt(after.log, before.commit + 1) !== after.term) hit(WITH_OWN);
   if (after.commit === before.commit && was.peers !== is.peers) {
     const reached = is.peers.map((peer) => peer.match);
     const index = majorityReached([durableIndex(after.unsynced, after.log.last), ...reached]);
     if (index > after.commit && termAt(after.log, index) !== after.term) hit(NOT_BY_COUNT);
   }
-  if (is.reads.waiting.length > was.reads.waiting.length && after.commit < is.fence) hit(READ_WAITS);
+  if (is.reads.waiting.length > was.reads.waiting.length && after.commit < is.noopIndex) hit(READ_WAITS);
 }
 
-function probeAnswers({ after, outbound, inbound }: Fact, message: Received | null, hit: Hit): void {
+function coverAnswers({ after, outbound, inbound }: RaftStepFact, message: ReceivedMessage | null, hit: Hit): void {
   const forwarded = message?.kind === 'forwardProposals';
   if (forwarded && leaderOf(after) === after.options.id && sends(outbound, (each) => each.kind === 'appendEntries')) {
     hit(FORWARDED);
@@ -116,17 +114,17 @@ function probeAnswers({ after, outbound, inbound }: Fact, message: Received | nu
 }
 
 /** @see Model.probe */
-export function probe(fact: Fact, hit: Hit): void {
+export function noteCoverage(fact: RaftStepFact, hit: Hit): void {
   const { before, after, inbound, outbound } = fact;
   if (before === null || inbound === null) return;
-  if (before !== after) probeRoles(before, after, hit);
+  if (before !== after) coverRoles(before, after, hit);
   const message = inbound.kind === 'receive' ? inbound.message : null;
-  if (outbound.length > 0) probeAnswers(fact, message, hit);
+  if (outbound.length > 0) coverAnswers(fact, message, hit);
   if (message !== null) {
-    probeVote(fact, before, message, hit);
-    probeAppend(fact, before, message, hit);
+    coverVote(fact, before, message, hit);
+    coverAppend(fact, before, message, hit);
   }
   if (before.role.kind !== 'leader' || after.role.kind !== 'leader' || before.role === after.role) return;
-  probeLeader(before, after, before.role, after.role, hit);
+  coverLeader(before, after, before.role, after.role, hit);
   if (message?.kind === 'appendRejected' && after.role.peers !== before.role.peers) hit(BACK);
 }

@@ -9,9 +9,9 @@ function place(index: Index, term: Term): string {
   return index === 0 ? '0' : `${index}@${term}`;
 }
 
-function describeAppend({ term, prevIndex, prevTerm, entries, commit, round }: AppendEntries): string {
+function describeAppend({ term, prevIndex, prevTerm, entries, commit, readRound }: AppendEntries): string {
   const carried = entries.length === 0 ? '' : ` ${describeEntries(entries)}`;
-  const read = round === 0 ? '' : ` round=${round}`;
+  const read = readRound === 0 ? '' : ` round=${readRound}`;
   return `AppendEntries t${term} prev=${place(prevIndex, prevTerm)}${carried} commit=${commit}${read}`;
 }
 
@@ -32,7 +32,7 @@ export function describeMessage(message: RaftMessage): string {
       return `AppendEntries t${term} rejected prev=${message.prevIndex} hint=${hint}`;
     }
     case 'roundConfirmed':
-      return `Round t${term} confirmed round=${message.round}`;
+      return `Round t${term} confirmed round=${message.readRound}`;
     case 'forwardProposals': {
       const count = message.proposals.length;
       return `Propose t${term} ${count === 1 ? '1 command' : `${count} commands`}`;

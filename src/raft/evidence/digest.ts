@@ -12,15 +12,15 @@
 import type { ForwardedProposal } from '../../core/forwarding.js';
 import type { Log } from '../../core/log.js';
 import { digestEntry, digestUnordered, type Digest } from '../../core/model.js';
-import type { Entry, EntryId, Limits, Milliseconds, Seq } from '../../core/protocol.js';
+import type { Entry, EntryId, Limits, Milliseconds, PersistSeq } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { LeaderRead, ReadQueue } from '../../core/reads.js';
-import type { Silence } from '../../core/election-timer.js';
+import type { ElectionTimer } from '../../core/election-timer.js';
 import type { RaftMessage } from '../messages.js';
-import type { Leader, Peer, RaftState } from '../state.js';
+import type { RaftLeader, RaftProgress, RaftState } from '../state.js';
 
 /** What one state's digest needs at hand. */
-interface Place {
+interface DigestPlace {
   readonly digest: Digest;
   readonly id: ReplicaId;
   readonly now: Milliseconds;
@@ -33,21 +33,21 @@ function reference(digest: Digest, kind: string, owner: ReplicaId, number: numbe
   else digest.reference(kind, owner, number);
 }
 
-/** Relative to now. Lateness counts up to where a tick takes it for a pause of ours (`judgeSilence`). */
-function deadline({ digest, now, latest }: Place, at: Milliseconds): void {
+/** Relative to now. Lateness counts up to where a tick takes it for a pause of ours (`checkElectionTimer`). */
+function digestDeadline({ digest, now, latest }: DigestPlace, at: Milliseconds): void {
   digest.value(Math.max(at - now, -latest));
 }
 
-function silence(place: Place, { deadline: at, timeout, forgiven }: Silence): void {
-  deadline(place, at);
+function digestElectionTimer(place: DigestPlace, { deadline: at, timeout, forgiven }: ElectionTimer): void {
+  digestDeadline(place, at);
   place.digest.value(timeout);
   place.digest.value(forgiven);
 }
 
-function entryId(digest: Digest, { origin, counter, lowest }: EntryId): void {
-  digest.value(origin);
-  digest.value(counter);
-  digest.value(lowest);
+function entryId(digest: Digest, { session, sequence, firstIncomplete }: EntryId): void {
+  digest.value(session);
+  digest.value(sequence);
+  digest.value(firstIncomplete);
 }
 
 /** From this many entries or bytes of room on, no scope that can be searched fills the tail. */
@@ -76,14 +76,14 @@ function digestLog(log: Log, limits: Limits, digest: Digest): void {
 }
 
 /** A persist that is durable is as good as none. */
-function persist(place: Place, seq: Seq, durable: Seq): void {
+function persist(place: DigestPlace, seq: PersistSeq, durable: PersistSeq): void {
   reference(place.digest, 'persist', place.id, seq <= durable ? 0 : seq);
 }
 
-function digestPeer(place: Place, peer: Peer): void {
+function digestProgress(place: DigestPlace, peer: RaftProgress): void {
   const { digest, id } = place;
   digest.id(peer.id);
-  reference(digest, 'session', id, peer.session);
+  reference(digest, 'viewId', id, peer.viewId);
   digest.value(peer.match);
   digest.value(peer.next);
   digest.value(peer.probing);
@@ -95,41 +95,41 @@ function digestPeer(place: Place, peer: Peer): void {
   }
   digest.value(peer.progressed);
   digest.value(peer.heard);
-  reference(digest, 'round', id, peer.round);
+  reference(digest, 'round', id, peer.readRound);
   reference(digest, 'load', id, peer.loading);
 }
 
-function leaderReads(place: Place, reads: readonly LeaderRead[]): void {
+function leaderReads(place: DigestPlace, reads: readonly LeaderRead[]): void {
   const { digest, id } = place;
   digest.value(reads.length);
   for (const read of reads) {
     digest.id(read.peer);
     reference(digest, 'request', id, read.request);
     reference(digest, 'forward', read.peer ?? id, read.forward);
-    deadline(place, read.deadline);
+    digestDeadline(place, read.deadline);
   }
 }
 
-function digestQueue(place: Place, { round, waiting, begun }: ReadQueue): void {
+function digestQueue(place: DigestPlace, { readRound, waiting, begun }: ReadQueue): void {
   const { digest, id } = place;
-  reference(digest, 'round', id, round);
+  reference(digest, 'round', id, readRound);
   leaderReads(place, waiting);
   digest.value(begun.length);
   for (const each of begun) {
-    reference(digest, 'round', id, each.round);
+    reference(digest, 'round', id, each.readRound);
     digest.value(each.index);
     leaderReads(place, each.reads);
   }
 }
 
-function digestLeader(place: Place, role: Leader): void {
+function digestLeader(place: DigestPlace, role: RaftLeader): void {
   const { digest } = place;
-  digestUnordered(digest, role.peers, (peer) => digestPeer(place, peer));
-  digest.value(role.fence);
-  deadline(place, role.heartbeatAt);
-  silence(place, role.silence);
+  digestUnordered(digest, role.peers, (peer) => digestProgress(place, peer));
+  digest.value(role.noopIndex);
+  digestDeadline(place, role.heartbeatAt);
+  digestElectionTimer(place, role.electionTimer);
   digestQueue(place, role.reads);
-  digestUnordered(digest, role.forwarded, ({ peer, through }) => {
+  digestUnordered(digest, role.forwarders, ({ peer, through }) => {
     digest.id(peer);
     digest.value(through);
   });
@@ -140,15 +140,15 @@ function digestLeader(place: Place, role: Leader): void {
   }
 }
 
-function digestRole(place: Place, { role, options }: RaftState): void {
+function digestRole(place: DigestPlace, { role, options }: RaftState): void {
   const { digest } = place;
   digest.text(role.kind);
   if (role.kind === 'leader') return digestLeader(place, role);
-  silence(place, role.silence);
+  digestElectionTimer(place, role.electionTimer);
   if (role.kind === 'follower') {
     digest.id(role.leader);
     digest.value(role.matched);
-    return reference(digest, 'round', role.leader ?? options.id, role.round);
+    return reference(digest, 'round', role.leader ?? options.id, role.readRound);
   }
   // A set: in which order the votes came plays no part.
   digest.value(role.votes.includes(options.id));
@@ -159,7 +159,7 @@ function digestRole(place: Place, { role, options }: RaftState): void {
 }
 
 /** What is asked, passed on or handed over, and waits. */
-function digestWaiting(place: Place, { attempts, reads, delivery }: RaftState): void {
+function digestWaiting(place: DigestPlace, { attempts, reads, delivery }: RaftState): void {
   const { digest, id } = place;
   digest.value(attempts.length);
   for (const attempt of attempts) {
@@ -168,15 +168,15 @@ function digestWaiting(place: Place, { attempts, reads, delivery }: RaftState): 
     for (const each of attempt.ids) entryId(digest, each);
     digest.value(attempt.first);
     reference(digest, 'forward', id, attempt.forward);
-    deadline(place, attempt.deadline);
+    digestDeadline(place, attempt.deadline);
   }
   digest.value(reads.length);
   for (const read of reads) {
     reference(digest, 'request', id, read.request);
     reference(digest, 'forward', id, read.forward);
-    deadline(place, read.deadline);
+    digestDeadline(place, read.deadline);
   }
-  digest.value(delivery.handed);
+  digest.value(delivery.delivered);
   digest.value(delivery.applied);
   digest.value(delivery.unapplied.length);
   for (const { through, bytes } of delivery.unapplied) {
@@ -189,16 +189,16 @@ function digestWaiting(place: Place, { attempts, reads, delivery }: RaftState): 
 /** @see Model.digestState */
 export function digestState(state: RaftState, now: Milliseconds, digest: Digest): void {
   const { options, durableSeq } = state;
-  const place: Place = { digest, id: options.id, now, latest: Math.floor(options.timing.electionMin / 2) + 1 };
+  const place: DigestPlace = { digest, id: options.id, now, latest: Math.floor(options.timing.electionMin / 2) + 1 };
   digest.value(state.term);
   digest.id(state.vote);
   digestLog(state.log, options.limits, digest);
   persist(place, state.hardSeq, durableSeq);
   digest.value(state.unsynced.length);
-  for (const { from, to, seq } of state.unsynced) {
+  for (const { from, to, persistSeq } of state.unsynced) {
     digest.value(from);
     digest.value(to);
-    persist(place, seq, durableSeq);
+    persist(place, persistSeq, durableSeq);
   }
   digest.value(state.commit);
   digestRole(place, state);
@@ -228,24 +228,24 @@ export function digestMessage(message: RaftMessage, from: ReplicaId, to: Replica
     case 'requestVoteReply':
       return digest.value(message.granted);
     case 'appendEntries':
-      reference(digest, 'session', from, message.session);
+      reference(digest, 'viewId', from, message.viewId);
       digest.value(message.prevIndex);
       digest.value(message.prevTerm);
       digest.value(message.entries.length);
       for (const entry of message.entries) digestEntry(entry, digest);
       digest.value(message.commit);
-      return reference(digest, 'round', from, message.round);
+      return reference(digest, 'round', from, message.readRound);
     case 'appendAccepted':
-      reference(digest, 'session', to, message.session);
+      reference(digest, 'viewId', to, message.viewId);
       return digest.value(message.match);
     case 'appendRejected':
-      reference(digest, 'session', to, message.session);
+      reference(digest, 'viewId', to, message.viewId);
       digest.value(message.prevIndex);
       digest.value(message.hintIndex);
       return digest.value(message.hintTerm);
     case 'roundConfirmed':
-      reference(digest, 'session', to, message.session);
-      return reference(digest, 'round', to, message.round);
+      reference(digest, 'viewId', to, message.viewId);
+      return reference(digest, 'round', to, message.readRound);
     case 'forwardProposals':
       reference(digest, 'forward', from, message.number);
       return proposals(message.proposals, digest);

@@ -4,7 +4,7 @@ import type { Model } from '../../core/model.js';
 import { describeMessage, describeState } from './describe.js';
 import { digestMessage, digestState } from './digest.js';
 import type { RaftMessage } from '../messages.js';
-import { probe, probes } from './coverage.js';
+import { noteCoverage, coveragePoints } from './coverage.js';
 import { raftProtocol } from '../protocol.js';
 import { safety, type RaftGhost } from './safety.js';
 import type { RaftState } from '../state.js';
@@ -19,6 +19,6 @@ export const raftModel: Model<RaftState, RaftMessage, RaftGhost> = {
   symmetric: true,
   describeMessage,
   describeState,
-  probes,
-  probe,
+  coveragePoints,
+  noteCoverage,
 };

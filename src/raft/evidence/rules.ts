@@ -12,10 +12,10 @@ import type { ReplicaId } from '../../core/members.js';
 import { majority } from '../../core/quorum.js';
 import type { AppendAccepted, RaftMessage } from '../messages.js';
 import type { CommittedRun, RaftGhost, RaftPromise } from './safety.js';
-import type { Leader, Peer, RaftState } from '../state.js';
+import type { RaftLeader, RaftProgress, RaftState } from '../state.js';
 
-type Cluster = ClusterView<RaftState>;
-type Sent = SendFact<RaftMessage>;
+export type RaftCluster = ClusterView<RaftState>;
+type RaftSendFact = SendFact<RaftMessage>;
 
 /** Of what an acknowledgement covers, so much is compared, from its end: what lies below was compared before. */
 const COMPARED = 8;
@@ -24,7 +24,7 @@ function violated(rule: string, evidence: Readonly<Record<string, unknown>>): ne
   throw new InvariantViolation(`${rule}: ${JSON.stringify(evidence)}`, evidence);
 }
 
-export function viewOf(cluster: Cluster, id: ReplicaId): ReplicaView<RaftState> {
+export function viewOf(cluster: RaftCluster, id: ReplicaId): ReplicaView<RaftState> {
   const { replicas } = cluster;
   for (let at = 0; at < replicas.length; at++) {
     const view = replicas[at] as ReplicaView<RaftState>;
@@ -49,7 +49,7 @@ function committedTerm({ committed }: RaftGhost, index: Index): Term | undefined
 }
 
 /** R1 Election Safety, R3 Leader Completeness (by `checkComplete`, for the log has its noop), and what they rest on. */
-export function checkWin(ghost: RaftGhost, after: RaftState, cluster: Cluster): void {
+export function checkWin(ghost: RaftGhost, after: RaftState, cluster: RaftCluster): void {
   const { term, options } = after;
   const { id } = options;
   const known = ghost.wins.find((win) => win.term === term);
@@ -84,7 +84,7 @@ export function checkComplete(ghost: RaftGhost, { log, options, role, term }: Ra
 }
 
 /** R14, the other way round: at a commit, logs that end in a later term have it already. */
-export function checkLogsAbove({ log, commit, term }: RaftState, cluster: Cluster): void {
+export function checkLogsAbove({ log, commit, term }: RaftState, cluster: RaftCluster): void {
   for (const { id, state } of cluster.replicas) {
     if (state === null || lastTerm(state.log) <= term || termAt(state.log, commit) === termAt(log, commit)) continue;
     violated('R14 what is committed is in every log that ends in a later term', { id, index: commit, term });
@@ -103,7 +103,7 @@ function checkEntry(log: Log, entry: Entry, other: Log, replicas: readonly Repli
 }
 
 /** R2 Log Matching: the same index and term mean the same entry, and the same before it. What is new is compared. */
-export function checkLogMatching(before: Log | null, { log, options }: RaftState, cluster: Cluster): void {
+export function checkLogMatching(before: Log | null, { log, options }: RaftState, cluster: RaftCluster): void {
   const { replicas } = cluster;
   for (let index = log.last; index >= log.tailFrom; index--) {
     const entry = entryAt(log, index) as Entry;
@@ -117,7 +117,7 @@ export function checkLogMatching(before: Log | null, { log, options }: RaftState
 }
 
 /** R6: what a leader commits is durable, as the entry of that term, on a majority of disks. */
-export function checkDurable({ log, commit, term, options }: RaftState, known: Index, cluster: Cluster): void {
+export function checkDurable({ log, commit, term, options }: RaftState, known: Index, cluster: RaftCluster): void {
   for (let index = commit; index > known; index--) {
     const expected = termAt(log, index);
     let holders = 0;
@@ -149,25 +149,25 @@ function unequal(disk: DiskView, log: Log, index: Index): boolean {
 }
 
 /** A follower in a later term may have dropped what it once acknowledged. */
-function checkMatch(leader: RaftState, { id, match }: Peer, { disk }: ReplicaView<RaftState>): void {
+function checkMatch(leader: RaftState, { id, match }: RaftProgress, { disk }: ReplicaView<RaftState>): void {
   if (match === 0 || (disk.hard?.term ?? 0) > leader.term || !unequal(disk, leader.log, match)) return;
   const evidence = { leader: leader.options.id, term: leader.term, peer: id, match, durable: disk.last };
   violated('R13 a matchIndex is durable at the peer and agrees', evidence);
 }
 
 /** R13, when the leader learns it. */
-export function checkMatches(before: RaftState | null, after: RaftState, role: Leader, cluster: Cluster): void {
+export function checkMatches(before: RaftState | null, after: RaftState, role: RaftLeader, cluster: RaftCluster): void {
   const was = before !== null && before.role.kind === 'leader' && before.term === after.term ? before.role : null;
   if (was !== null && was.peers === role.peers) return;
   for (let at = 0; at < role.peers.length; at++) {
-    const peer = role.peers[at] as Peer;
+    const peer = role.peers[at] as RaftProgress;
     if (was?.peers[at] === peer || was?.peers[at]?.match === peer.match) continue;
     checkMatch(after, peer, viewOf(cluster, peer.id));
   }
 }
 
 /** R13, when the peer's disk changes: what it acknowledged stays. */
-export function checkStillMatched(replica: ReplicaId, cluster: Cluster): void {
+export function checkStillMatched(replica: ReplicaId, cluster: RaftCluster): void {
   for (const { state } of cluster.replicas) {
     if (state === null || state.role.kind !== 'leader') continue;
     for (const peer of state.role.peers) {
@@ -192,7 +192,7 @@ export function checkVote(known: RaftPromise, term: Term, vote: ReplicaId | null
 }
 
 /** R17: term and vote that a message rests on are durable when it leaves. */
-export function checkClaim({ from, message }: Sent, vote: ReplicaId | null, cluster: Cluster): void {
+export function checkClaim({ from, message }: RaftSendFact, vote: ReplicaId | null, cluster: RaftCluster): void {
   const { hard } = viewOf(cluster, from).disk;
   const { term, kind } = message;
   const held = hard?.term ?? 0;
@@ -201,14 +201,14 @@ export function checkClaim({ from, message }: Sent, vote: ReplicaId | null, clus
 }
 
 /** The log of a leader of that term while it leads. */
-function leadersLog(ghost: RaftGhost, term: Term, cluster: Cluster): Log | null {
+function leadersLog(ghost: RaftGhost, term: Term, cluster: RaftCluster): Log | null {
   const win = ghost.wins.find((each) => each.term === term);
   const state = win === undefined ? null : viewOf(cluster, win.leader).state;
   return state !== null && state.role.kind === 'leader' && state.term === term ? state.log : null;
 }
 
 /** R17: what is acknowledged is durable; and at its source what R13 says: it agrees with that leader's log. */
-export function checkAccepted(ghost: RaftGhost, from: ReplicaId, accepted: AppendAccepted, cluster: Cluster): void {
+export function checkAccepted(ghost: RaftGhost, from: ReplicaId, accepted: AppendAccepted, cluster: RaftCluster): void {
   const { term, match } = accepted;
   const { disk, state } = viewOf(cluster, from);
   // In a later term it may have dropped what it acknowledged, and says so too late.

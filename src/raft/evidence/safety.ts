@@ -4,7 +4,7 @@
  * under whom. It changes at elections, votes and commits only. The rules are in `safety-rules.ts`.
  */
 
-import { digestUnordered, type ClusterView, type Digest } from '../../core/model.js';
+import { digestUnordered, type Digest } from '../../core/model.js';
 import type { Safety, SendFact, StepFact } from '../../core/model.js';
 import type { Index, Term } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
@@ -12,9 +12,10 @@ import { lastTerm, termAt } from '../../core/log.js';
 import type { RaftMessage } from '../messages.js';
 import * as rules from './rules.js';
 import type { RaftState } from '../state.js';
+import type { RaftCluster } from './rules.js';
 
 /** Who won a term. */
-export interface Win {
+export interface ElectionWin {
   readonly term: Term;
   readonly leader: ReplicaId;
 }
@@ -35,14 +36,13 @@ export interface CommittedRun {
 
 export interface RaftGhost {
   /** Ascending by term. */
-  readonly wins: readonly Win[];
+  readonly wins: readonly ElectionWin[];
   /** One for each replica that promised anything, in the order of their first promises. */
   readonly promises: readonly RaftPromise[];
   readonly committed: readonly CommittedRun[];
 }
 
-type Fact = StepFact<RaftState, RaftMessage>;
-type Cluster = ClusterView<RaftState>;
+export type RaftStepFact = StepFact<RaftState, RaftMessage>;
 
 const initial: RaftGhost = { wins: [], promises: [], committed: [] };
 
@@ -51,7 +51,7 @@ function isWin(before: RaftState | null, after: RaftState): boolean {
   return before === null || before.role.kind !== 'leader' || before.term !== after.term;
 }
 
-function won(ghost: RaftGhost, after: RaftState, cluster: Cluster): RaftGhost {
+function won(ghost: RaftGhost, after: RaftState, cluster: RaftCluster): RaftGhost {
   rules.checkWin(ghost, after, cluster);
   const { term, options } = after;
   const wins = [...ghost.wins, { term, leader: options.id }];
@@ -70,7 +70,7 @@ function committed(ghost: RaftGhost, { log, term: by }: RaftState, from: Index, 
   return { ...ghost, committed: runs };
 }
 
-function commitMoved(ghost: RaftGhost, after: RaftState, cluster: Cluster): RaftGhost {
+function commitMoved(ghost: RaftGhost, after: RaftState, cluster: RaftCluster): RaftGhost {
   const known = rules.lastCommitted(ghost);
   if (after.commit <= known || after.role.kind !== 'leader') {
     rules.checkLearned(ghost, after);
@@ -82,7 +82,7 @@ function commitMoved(ghost: RaftGhost, after: RaftState, cluster: Cluster): Raft
   return committed(ghost, after, known + 1, after.commit);
 }
 
-function step(ghost: RaftGhost, { before, after }: Fact, cluster: Cluster): RaftGhost {
+function step(ghost: RaftGhost, { before, after }: RaftStepFact, cluster: RaftCluster): RaftGhost {
   if (before === null) rules.checkKept(ghost, after.options.id, after.term, after.vote);
   else if (before.log === after.log && before.commit === after.commit && before.role === after.role) return ghost;
   if (before === null || before.log !== after.log) {
@@ -111,7 +111,7 @@ function voteIn({ from, to, message }: SendFact<RaftMessage>): ReplicaId | null 
   }
 }
 
-function send(ghost: RaftGhost, fact: SendFact<RaftMessage>, cluster: Cluster): RaftGhost {
+function send(ghost: RaftGhost, fact: SendFact<RaftMessage>, cluster: RaftCluster): RaftGhost {
   const vote = voteIn(fact);
   if (vote === undefined) return ghost;
   rules.checkClaim(fact, vote, cluster);
@@ -132,7 +132,7 @@ function send(ghost: RaftGhost, fact: SendFact<RaftMessage>, cluster: Cluster): 
   return { ...ghost, promises: next };
 }
 
-function durable(ghost: RaftGhost, replica: ReplicaId, cluster: Cluster): RaftGhost {
+function durable(ghost: RaftGhost, replica: ReplicaId, cluster: RaftCluster): RaftGhost {
   const { hard } = rules.viewOf(cluster, replica).disk;
   rules.checkKept(ghost, replica, hard?.term ?? 0, hard?.vote ?? null);
   rules.checkStillMatched(replica, cluster);

@@ -6,10 +6,10 @@
 
 import { assert } from '../../core/assert.js';
 import type { Entry, EntryId } from '../../core/protocol.js';
-import { answered, originLost } from './calls.js';
+import { answered, sessionLost } from './calls.js';
 import type { DriverDraft } from './draft.js';
 import { ConsensusError } from '../errors.js';
-import { CHECK_EVERY, TableDraft, decodeOpening, type StoredResult } from './session-table.js';
+import { CHECK_EVERY, SessionTableDraft, decodeSessionOpening, type StoredResult } from './session-table.js';
 
 /** The core handed these over. */
 export function onCommit(draft: DriverDraft, entries: readonly Entry[]): void {
@@ -27,10 +27,10 @@ function takeRun(draft: DriverDraft): readonly Entry[] {
   return room < first.length ? first.slice(0, room) : first;
 }
 
-function applyOpen(draft: DriverDraft, table: TableDraft, entry: Entry): void {
-  const opening = decodeOpening(entry.data);
+function applyOpenSession(draft: DriverDraft, table: SessionTableDraft, entry: Entry): void {
+  const opening = decodeSessionOpening(entry.data);
   if (opening === null) return;
-  const number = table.open(opening, entry.index);
+  const number = table.openSession(opening, entry.index);
   const { id, incarnation, boot } = draft.next.options;
   const own = opening.id === id && opening.incarnation === incarnation && opening.boot === boot;
   if (!own) return;
@@ -39,19 +39,19 @@ function applyOpen(draft: DriverDraft, table: TableDraft, entry: Entry): void {
     const message = 'a later start of this replica is known to the cluster: its storage was set back, or copied';
     throw new ConsensusError(message, { code: 'ERR_LOST_IDENTITY' });
   }
-  // A copy of our `open` that comes after our origin was dropped in this very run: `onApplied` finds out first.
-  if (draft.next.origin !== 0) return;
-  draft.next.origin = number;
-  draft.next.opening = 0;
+  // A copy of our `openSession` that comes after our origin was dropped in this very run: `onApplied` finds out first.
+  if (draft.next.session !== 0) return;
+  draft.next.session = number;
+  draft.next.openingRequest = 0;
 }
 
 /** Judges a run. Gives the commands that are new. */
 function judge(draft: DriverDraft, run: readonly Entry[]): readonly Entry[] {
-  const table = new TableDraft(draft.next.table, draft.next.options.configuration.constants);
+  const table = new SessionTableDraft(draft.next.table, draft.next.options.configuration.constants);
   const commands: Entry[] = [];
   table.check((run[0] as Entry).index);
   for (const entry of run) {
-    if (entry.kind === 'open') applyOpen(draft, table, entry);
+    if (entry.kind === 'openSession') applyOpenSession(draft, table, entry);
     else if (entry.kind === 'command' && table.admit(entry) === 'new') commands.push(entry);
   }
   draft.next.table = table.finish();
@@ -74,14 +74,14 @@ export function applyNext(draft: DriverDraft): void {
 export function onApplied(draft: DriverDraft, results: readonly StoredResult[]): void {
   const { applying, options } = draft.next;
   assert(applying !== null && applying.commands.length === results.length, 'one result comes back for each command');
-  const table = new TableDraft(draft.next.table, options.configuration.constants);
+  const table = new SessionTableDraft(draft.next.table, options.configuration.constants);
   for (let i = 0; i < results.length; i++) {
     table.record((applying.commands[i] as Entry).id as EntryId, results[i] as StoredResult);
   }
   draft.next.table = table.finish();
   answered(draft, applying.commands, results);
-  const { origin } = draft.next;
-  if (origin !== 0 && !table.has(origin)) originLost(draft);
+  const { session } = draft.next;
+  if (session !== 0 && !table.has(session)) sessionLost(draft);
   draft.next.applied = applying.through;
   draft.next.applying = null;
   draft.toCore({ kind: 'applied', now: draft.now, index: applying.through });

@@ -9,8 +9,8 @@
 
 import type { Entry, Milliseconds, Outcome, Proposal, RequestNumber } from '../../core/protocol.js';
 import type { DriverDraft } from './draft.js';
-import type { Call, Command, DriverState, Failure, ReadGroup } from './state.js';
-import { encodeOpening, type StoredResult } from './session-table.js';
+import type { PendingCall, PendingCommand, DriverState, Failure, ReadBatch } from './state.js';
+import { encodeSessionOpening, type StoredResult } from './session-table.js';
 
 /** What a proposal costs beside its data in a message to the leader, generously. */
 const FORWARD_OVERHEAD = 48;
@@ -29,18 +29,18 @@ function attemptDeadline({ now, options }: DriverState): Milliseconds {
 }
 
 /** In place of the read by which a leader proves after a pause that it still leads: ask again at the next tick. */
-export const PROOF_FAILED = -1;
+export const CONFIRMING_FAILED = -1;
 
 /**
  * In place of an opening that the core took for committed: it goes by ids, and the openings of two replicas can have
  * the same. If ours is not among what is applied then, we open again.
  */
-const OPENING_MET = -1;
+const OPENING_COMMITTED = -1;
 
 const BUSY: Failure = { code: 'ERR_BUSY', outcome: 'none', message: 'too many requests are waiting on this replica' };
 
 function waiting(state: DriverState): number {
-  return state.queued.length + state.underway.length + state.queuedReads.length + state.readGroups.length;
+  return state.queued.length + state.underway.length + state.queuedReads.length + state.readBatches.length;
 }
 
 /** Why nothing can be asked of this replica any more; `null` while it can. */
@@ -62,7 +62,7 @@ export function refusalOf(state: DriverState): Failure | null {
   }
 }
 
-function noteExpiry(draft: DriverDraft, calls: readonly Call[]): void {
+function noteExpiry(draft: DriverDraft, calls: readonly PendingCall[]): void {
   for (const { deadline } of calls) draft.next.nextExpiry = Math.min(draft.next.nextExpiry, deadline);
 }
 
@@ -71,7 +71,7 @@ function roomFor(draft: DriverDraft, count: number): number {
   return Math.max(0, Math.min(count, draft.next.options.maxWaiting - waiting(draft.next)));
 }
 
-export function onPropose(draft: DriverDraft, given: readonly (Call & { readonly data: Uint8Array })[]): void {
+export function onPropose(draft: DriverDraft, given: readonly (PendingCall & { readonly data: Uint8Array })[]): void {
   const refusal = refusalOf(draft.next);
   if (refusal !== null) return draft.fail(given, refusal);
   const room = roomFor(draft, given.length);
@@ -81,11 +81,11 @@ export function onPropose(draft: DriverDraft, given: readonly (Call & { readonly
   noteExpiry(draft, fresh);
 }
 
-function unsent(call: number, deadline: Milliseconds, data: Uint8Array): Command {
-  return { call, deadline, data, counter: 0, request: 0, tainted: false };
+function unsent(call: number, deadline: Milliseconds, data: Uint8Array): PendingCommand {
+  return { call, deadline, data, sequence: 0, request: 0, mayHaveTakenEffect: false };
 }
 
-export function onRead(draft: DriverDraft, given: readonly Call[], minIndex: number | null): void {
+export function onRead(draft: DriverDraft, given: readonly PendingCall[], minIndex: number | null): void {
   const refusal = refusalOf(draft.next);
   if (refusal !== null) return draft.fail(given, refusal);
   const calls = given.slice(0, roomFor(draft, given.length));
@@ -93,58 +93,58 @@ export function onRead(draft: DriverDraft, given: readonly Call[], minIndex: num
   if (calls.length === 0) return;
   noteExpiry(draft, calls);
   if (minIndex === null) draft.next.queuedReads = [...draft.next.queuedReads, ...calls];
-  else draft.next.readGroups = [...draft.next.readGroups, { request: 0, index: minIndex, calls }];
+  else draft.next.readBatches = [...draft.next.readBatches, { request: 0, index: minIndex, calls }];
 }
 
 /** Feeds the core whatever can be fed: called once at the end of every event. */
 export function feedCalls(draft: DriverDraft): void {
   const { next } = draft;
   if (next.phase !== 'running' || next.leader === null || next.now < next.pausedUntil) return;
-  if (next.origin === 0) open(draft);
+  if (next.session === 0) openSession(draft);
   else if (next.queued.length > 0) propose(draft);
   if (next.queuedReads.length > 0) {
     const request = draft.freshRequest();
-    next.readGroups = [...next.readGroups, { request, index: 0, calls: next.queuedReads }];
+    next.readBatches = [...next.readBatches, { request, index: 0, calls: next.queuedReads }];
     next.queuedReads = [];
     draft.toCore({ kind: 'read', now: draft.now, request, deadline: attemptDeadline(next) });
   }
 }
 
-function open(draft: DriverDraft): void {
+function openSession(draft: DriverDraft): void {
   const { next } = draft;
-  const isAnothers = next.opening === OPENING_MET && next.applying === null && next.backlog.length === 0;
-  if (next.opening !== 0 && !isAnothers) return;
-  next.opening = draft.freshRequest();
+  const isAnothers = next.openingRequest === OPENING_COMMITTED && next.applying === null && next.backlog.length === 0;
+  if (next.openingRequest !== 0 && !isAnothers) return;
+  next.openingRequest = draft.freshRequest();
   const { id, incarnation, boot } = next.options;
-  const data = encodeOpening({ id, incarnation, boot });
-  const entryId = { origin: 0, counter: next.opening, lowest: 0 };
-  const proposal: Proposal = { request: next.opening, kind: 'open', id: entryId, data, retry: false };
+  const data = encodeSessionOpening({ id, incarnation, boot });
+  const entryId = { session: 0, sequence: next.openingRequest, firstIncomplete: 0 };
+  const proposal: Proposal = { request: next.openingRequest, kind: 'openSession', id: entryId, data, retry: false };
   draft.toCore({ kind: 'propose', now: draft.now, proposals: [proposal], deadline: attemptDeadline(next) });
 }
 
 /** The lowest counter that is still waited for, if any. */
-function lowestCounter(state: DriverState): number {
-  const underway = state.underway[0]?.counter ?? Infinity;
-  const queued = state.queued[0]?.counter ?? 0;
-  const lowest = Math.min(underway, queued === 0 ? Infinity : queued);
-  return lowest === Infinity ? state.nextCounter : lowest;
+function firstIncompleteOf(state: DriverState): number {
+  const underway = state.underway[0]?.sequence ?? Infinity;
+  const queued = state.queued[0]?.sequence ?? 0;
+  const firstIncomplete = Math.min(underway, queued === 0 ? Infinity : queued);
+  return firstIncomplete === Infinity ? state.nextSequence : firstIncomplete;
 }
 
 function propose(draft: DriverDraft): void {
   const { next } = draft;
-  const lowest = lowestCounter(next);
-  const end = lowest + next.options.configuration.constants.requestWindow;
+  const firstIncomplete = firstIncompleteOf(next);
+  const end = firstIncomplete + next.options.configuration.constants.sessionWindow;
   const proposals: Proposal[] = [];
-  const sent: Command[] = [];
+  const sent: PendingCommand[] = [];
   for (const command of next.queued) {
-    const counter = command.counter === 0 ? next.nextCounter : command.counter;
-    if (counter >= end) break;
-    if (command.counter === 0) next.nextCounter += 1;
+    const sequence = command.sequence === 0 ? next.nextSequence : command.sequence;
+    if (sequence >= end) break;
+    if (command.sequence === 0) next.nextSequence += 1;
     const request = draft.freshRequest();
-    const { call, deadline, data, tainted } = command;
-    sent.push({ call, deadline, data, counter, request, tainted });
-    const id = { origin: next.origin, counter, lowest };
-    proposals.push({ request, kind: 'command', id, data, retry: tainted });
+    const { call, deadline, data, mayHaveTakenEffect } = command;
+    sent.push({ call, deadline, data, sequence, request, mayHaveTakenEffect });
+    const id = { session: next.session, sequence, firstIncomplete };
+    proposals.push({ request, kind: 'command', id, data, retry: mayHaveTakenEffect });
   }
   if (proposals.length === 0) return;
   next.queued = next.queued.slice(proposals.length);
@@ -169,53 +169,57 @@ function feed(draft: DriverDraft, proposals: readonly Proposal[]): void {
 }
 
 /** By counter; almost always the second list simply follows the first. */
-function inOrder(a: readonly Command[], b: readonly Command[]): readonly Command[] {
+function inOrder(a: readonly PendingCommand[], b: readonly PendingCommand[]): readonly PendingCommand[] {
   const last = a[a.length - 1];
   const all = a.concat(b);
-  if (last === undefined || b[0] === undefined || last.counter < b[0].counter) return all;
-  return all.sort((x, y) => x.counter - y.counter);
+  if (last === undefined || b[0] === undefined || last.sequence < b[0].sequence) return all;
+  return all.sort((x, y) => x.sequence - y.sequence);
 }
 
 /** The core ended these requests. What is committed is answered where it is applied. */
 export function onResolve(draft: DriverDraft, requests: readonly RequestNumber[], outcome: Outcome): void {
   const { next } = draft;
   if (outcome.kind === 'committed') {
-    if (requests.includes(next.opening)) next.opening = OPENING_MET;
+    if (requests.includes(next.openingRequest)) next.openingRequest = OPENING_COMMITTED;
     return;
   }
   if (outcome.reason !== 'superseded' && outcome.reason !== 'cancelled') {
     next.pausedUntil = Math.max(next.pausedUntil, next.now + REFUSAL_PAUSE);
   }
   const ended = new Set(requests);
-  if (ended.has(next.opening)) next.opening = 0;
-  const groups = next.readGroups.filter((group) => group.request !== 0 && ended.has(group.request));
+  if (ended.has(next.openingRequest)) next.openingRequest = 0;
+  const groups = next.readBatches.filter((group) => group.request !== 0 && ended.has(group.request));
   if (groups.length > 0) {
-    next.readGroups = next.readGroups.filter((group) => !groups.includes(group));
+    next.readBatches = next.readBatches.filter((group) => !groups.includes(group));
     next.queuedReads = [...groups.flatMap((group) => group.calls), ...next.queuedReads];
   }
-  if (ended.has(next.proving)) next.proving = PROOF_FAILED;
+  if (ended.has(next.confirming)) next.confirming = CONFIRMING_FAILED;
   const back = next.underway.filter((command) => ended.has(command.request));
   if (back.length === 0) return;
-  const tainted = outcome.kind === 'unknown';
+  const mayHaveTakenEffect = outcome.kind === 'unknown';
   next.underway = next.underway.filter((command) => !ended.has(command.request));
   requeue(
     draft,
-    back.map((command) => ({ ...command, request: 0, tainted: tainted || command.tainted })),
+    back.map((command) => ({
+      ...command,
+      request: 0,
+      mayHaveTakenEffect: mayHaveTakenEffect || command.mayHaveTakenEffect,
+    })),
   );
 }
 
-/** Those with a counter come first, in its order: `lowest` must not pass them. */
-function requeue(draft: DriverDraft, commands: readonly Command[]): void {
+/** Those with a counter come first, in its order: `firstIncomplete` must not pass them. */
+function requeue(draft: DriverDraft, commands: readonly PendingCommand[]): void {
   const { queued } = draft.next;
-  const fresh = queued.findIndex((command) => command.counter === 0);
+  const fresh = queued.findIndex((command) => command.sequence === 0);
   const known = fresh === -1 ? queued : queued.slice(0, fresh);
   draft.next.queued = [...inOrder(known, commands), ...queued.slice(known.length)];
 }
 
 export function onReadReady(draft: DriverDraft, request: RequestNumber, index: number): void {
   const { next } = draft;
-  if (request === next.proving) next.proving = 0;
-  next.readGroups = next.readGroups.map((group) =>
+  if (request === next.confirming) next.confirming = 0;
+  next.readBatches = next.readBatches.map((group) =>
     group.request === request ? { request: 0, index, calls: group.calls } : group,
   );
 }
@@ -223,30 +227,30 @@ export function onReadReady(draft: DriverDraft, request: RequestNumber, index: n
 /** Serves the reads that need no more than what is applied. */
 export function serveReads(draft: DriverDraft): void {
   const { next } = draft;
-  const isDue = (group: ReadGroup): boolean => group.request === 0 && group.index <= next.applied;
-  if (!next.readGroups.some(isDue)) return;
-  for (const group of next.readGroups) if (isDue(group)) draft.serve(group.calls, next.applied);
-  next.readGroups = next.readGroups.filter((group) => !isDue(group));
+  const isDue = (group: ReadBatch): boolean => group.request === 0 && group.index <= next.applied;
+  if (!next.readBatches.some(isDue)) return;
+  for (const group of next.readBatches) if (isDue(group)) draft.serve(group.calls, next.applied);
+  next.readBatches = next.readBatches.filter((group) => !isDue(group));
 }
 
 /** These commands were applied: whoever of ours waits for one is answered. */
 export function answered(draft: DriverDraft, commands: readonly Entry[], results: readonly StoredResult[]): void {
   const { next } = draft;
-  const counters = new Map<number, number>();
+  const sequences = new Map<number, number>();
   commands.forEach((entry, at) => {
-    if (entry.id !== null && entry.id.origin === next.origin) counters.set(entry.id.counter, at);
+    if (entry.id !== null && entry.id.session === next.session) sequences.set(entry.id.sequence, at);
   });
-  if (counters.size === 0 || next.origin === 0) return;
+  if (sequences.size === 0 || next.session === 0) return;
   const cancelled: RequestNumber[] = [];
-  const keep = (command: Command, underway: boolean): boolean => {
-    const at = counters.get(command.counter);
+  const keep = (command: PendingCommand, underway: boolean): boolean => {
+    const at = sequences.get(command.sequence);
     if (at === undefined) return true;
     draft.answer(command, results[at] as StoredResult, (commands[at] as Entry).index);
-    if (underway && command.tainted) cancelled.push(command.request);
+    if (underway && command.mayHaveTakenEffect) cancelled.push(command.request);
     return false;
   };
   next.underway = next.underway.filter((command) => keep(command, true));
-  if ((next.queued[0]?.counter ?? 0) > 0) next.queued = next.queued.filter((command) => keep(command, false));
+  if ((next.queued[0]?.sequence ?? 0) > 0) next.queued = next.queued.filter((command) => keep(command, false));
   if (cancelled.length > 0) draft.toCore({ kind: 'cancel', now: draft.now, requests: cancelled });
 }
 
@@ -254,19 +258,19 @@ export function answered(draft: DriverDraft, commands: readonly Entry[], results
  * Our origin was dropped from the table, by an entry that we applied ourselves: what we have not met so far can
  * never take effect under the old number, so all of it is proposed anew under the next.
  */
-export function originLost(draft: DriverDraft): void {
+export function sessionLost(draft: DriverDraft): void {
   const { next } = draft;
   const requests = next.underway.map((command) => command.request);
   if (requests.length > 0) draft.toCore({ kind: 'cancel', now: draft.now, requests });
   const all = [...next.underway, ...next.queued];
   next.underway = [];
   next.queued = all.map(({ call, deadline, data }) => unsent(call, deadline, data));
-  next.origin = 0;
-  next.opening = 0;
+  next.session = 0;
+  next.openingRequest = 0;
 }
 
-function endedBy(command: Command, sent: boolean, cancelled: boolean): Failure {
-  if (sent || command.tainted) {
+function endedBy(command: PendingCommand, sent: boolean, cancelled: boolean): Failure {
+  if (sent || command.mayHaveTakenEffect) {
     const message = 'the wait has ended, and the command may still take effect';
     return { code: 'ERR_OUTCOME_UNKNOWN', outcome: 'unknown', message };
   }
@@ -277,13 +281,13 @@ function endedBy(command: Command, sent: boolean, cancelled: boolean): Failure {
 /** Ends every call for which `ends` holds, as `failure` says or by law 5. */
 function endCalls(
   draft: DriverDraft,
-  ends: (call: Call) => boolean,
+  ends: (call: PendingCall) => boolean,
   failure: Failure | null,
   cancelled: boolean,
 ): void {
   const { next } = draft;
   const requests: RequestNumber[] = [];
-  const sweep = (commands: readonly Command[], sent: boolean): readonly Command[] => {
+  const sweep = (commands: readonly PendingCommand[], sent: boolean): readonly PendingCommand[] => {
     const gone = commands.filter(ends);
     if (gone.length === 0) return commands;
     for (const command of gone) {
@@ -300,11 +304,11 @@ function endCalls(
   const late: Failure = { ...timeout, ...failure, outcome: 'none' };
   draft.fail(next.queuedReads.filter(ends), late);
   next.queuedReads = next.queuedReads.filter((call) => !ends(call));
-  if (next.readGroups.some((group) => group.calls.some(ends))) {
-    for (const group of next.readGroups) draft.fail(group.calls.filter(ends), late);
-    const left = next.readGroups.map((group) => ({ ...group, calls: group.calls.filter((call) => !ends(call)) }));
+  if (next.readBatches.some((group) => group.calls.some(ends))) {
+    for (const group of next.readBatches) draft.fail(group.calls.filter(ends), late);
+    const left = next.readBatches.map((group) => ({ ...group, calls: group.calls.filter((call) => !ends(call)) }));
     for (const group of left) if (group.calls.length === 0 && group.request !== 0) requests.push(group.request);
-    next.readGroups = left.filter((group) => group.calls.length > 0);
+    next.readBatches = left.filter((group) => group.calls.length > 0);
   }
   if (requests.length > 0) draft.toCore({ kind: 'cancel', now: draft.now, requests });
 }
@@ -326,10 +330,10 @@ export function expireCalls(draft: DriverDraft): void {
   if (next.now < next.nextExpiry) return;
   endCalls(draft, (call) => call.deadline <= next.now, null, false);
   let expiry = Infinity;
-  const look = (call: Call): void => void (expiry = Math.min(expiry, call.deadline));
+  const look = (call: PendingCall): void => void (expiry = Math.min(expiry, call.deadline));
   next.underway.forEach(look);
   next.queued.forEach(look);
   next.queuedReads.forEach(look);
-  for (const group of next.readGroups) group.calls.forEach(look);
+  for (const group of next.readBatches) group.calls.forEach(look);
   next.nextExpiry = expiry;
 }

@@ -5,13 +5,21 @@
  */
 
 import { assert } from '../../core/assert.js';
-import type { DurableCodec, Entry, Inbound, Index, Lane, Milliseconds, PersistOp, Seq } from '../../core/protocol.js';
+import type { Mutable } from '../../core/draft.js';
+import type {
+  DurableCodec,
+  Entry,
+  Inbound,
+  Index,
+  Lane,
+  Milliseconds,
+  PersistOp,
+  PersistSeq,
+} from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
-import type { Call, DriverEffect, DriverState, Failure, LaneOp, ReplicaEvent } from './state.js';
+import type { PendingCall, DriverEffect, DriverState, Failure, LaneOp, ReplicaEvent } from './state.js';
 import type { StoredResult } from './session-table.js';
 import type { StorageOp, StoredEntry } from '../storage.js';
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** All fields by a literal: many times faster than a spread. */
 function copy(s: DriverState): Mutable<DriverState> {
@@ -26,32 +34,32 @@ function copy(s: DriverState): Mutable<DriverState> {
     queue: s.queue,
     queueSeq: s.queueSeq,
     writingSeq: s.writingSeq,
-    queueTicket: s.queueTicket,
-    writingTicket: s.writingTicket,
-    durableTicket: s.durableTicket,
+    queueWriteId: s.queueWriteId,
+    writingWriteId: s.writingWriteId,
+    durableWriteId: s.durableWriteId,
     durableSeq: s.durableSeq,
     held: s.held,
-    witnesses: s.witnesses,
+    introducedTo: s.introducedTo,
     askAt: s.askAt,
-    markTicket: s.markTicket,
+    establishedWriteId: s.establishedWriteId,
     role: s.role,
     term: s.term,
     leader: s.leader,
     fence: s.fence,
     leading: s.leading,
-    proving: s.proving,
+    confirming: s.confirming,
     table: s.table,
     backlog: s.backlog,
     applying: s.applying,
     applied: s.applied,
-    origin: s.origin,
-    opening: s.opening,
-    nextCounter: s.nextCounter,
+    session: s.session,
+    openingRequest: s.openingRequest,
+    nextSequence: s.nextSequence,
     nextRequest: s.nextRequest,
     queued: s.queued,
     underway: s.underway,
     queuedReads: s.queuedReads,
-    readGroups: s.readGroups,
+    readBatches: s.readBatches,
     pausedUntil: s.pausedUntil,
     nextExpiry: s.nextExpiry,
   };
@@ -125,75 +133,75 @@ export class DriverDraft {
   }
 
   /** Sends when persist `after` of the core is durable. */
-  sendAfter(to: ReplicaId, bytes: Uint8Array, lane: Lane, after: Seq): void {
+  sendAfter(to: ReplicaId, bytes: Uint8Array, lane: Lane, after: PersistSeq): void {
     if (after <= this.next.durableSeq) this.effects.push({ kind: 'send', to, bytes, lane });
-    else this.next.held = [...this.next.held, { after, ticket: 0, to, bytes, lane }];
+    else this.next.held = [...this.next.held, { after, writeId: 0, to, bytes, lane }];
   }
 
   /** Sends when the write of that number is durable. */
-  sendAfterWrite(to: ReplicaId, bytes: Uint8Array, ticket: number): void {
+  sendAfterWrite(to: ReplicaId, bytes: Uint8Array, writeId: number): void {
     const lane = 'control';
-    if (ticket <= this.next.durableTicket) this.effects.push({ kind: 'send', to, bytes, lane });
-    else this.next.held = [...this.next.held, { after: 0, ticket, to, bytes, lane }];
+    if (writeId <= this.next.durableWriteId) this.effects.push({ kind: 'send', to, bytes, lane });
+    else this.next.held = [...this.next.held, { after: 0, writeId, to, bytes, lane }];
   }
 
   /** Queues what the core wants durable. */
-  persist(seq: Seq, ops: readonly PersistOp[]): void {
-    assert(seq > this.next.queueSeq && seq > this.next.writingSeq, 'persists come in order');
+  persist(persistSeq: PersistSeq, ops: readonly PersistOp[]): void {
+    assert(persistSeq > this.next.queueSeq && persistSeq > this.next.writingSeq, 'persists come in order');
     this.next.queue = this.next.queue.length === 0 ? ops : [...this.next.queue, ...ops];
-    this.next.queueSeq = seq;
+    this.next.queueSeq = persistSeq;
   }
 
   /** Queues a value of the driver's own. Gives the number of the write that will carry it. */
   set(key: string, value: Uint8Array): number {
     this.next.queue = [...this.next.queue, { kind: 'set', key, value }];
-    return this.next.queueTicket;
+    return this.next.queueWriteId;
   }
 
   /** Starts the next write, if none is under way and something is queued. */
   startWrite(): void {
     const { next } = this;
-    if (next.writingTicket !== 0 || next.queue.length === 0) return;
+    if (next.writingWriteId !== 0 || next.queue.length === 0) return;
     this.effects.push({ kind: 'write', ops: storageOps(next.queue, this.durable) });
-    next.writingTicket = next.queueTicket;
+    next.writingWriteId = next.queueWriteId;
     next.writingSeq = next.queueSeq;
     next.queue = [];
     next.queueSeq = 0;
-    next.queueTicket += 1;
+    next.queueWriteId += 1;
   }
 
   /** The write under way is durable: what it held back may leave. */
   finishWrite(): void {
     const { next } = this;
-    assert(next.writingTicket !== 0, 'a write is under way when one is reported');
-    next.durableTicket = next.writingTicket;
+    assert(next.writingWriteId !== 0, 'a write is under way when one is reported');
+    next.durableWriteId = next.writingWriteId;
     if (next.writingSeq > 0) next.durableSeq = next.writingSeq;
-    const seq = next.writingSeq;
-    next.writingTicket = 0;
+    const persistSeq = next.writingSeq;
+    next.writingWriteId = 0;
     next.writingSeq = 0;
     if (next.held.length > 0) this.release();
-    if (seq > 0) this.toCore({ kind: 'persisted', now: this.now, seq });
+    if (persistSeq > 0) this.toCore({ kind: 'persisted', now: this.now, persistSeq });
   }
 
   private release(): void {
-    const { durableSeq, durableTicket, held } = this.next;
+    const { durableSeq, durableWriteId, held } = this.next;
     const kept = held.filter((each) => {
-      if (each.after > durableSeq || each.ticket > durableTicket) return true;
+      if (each.after > durableSeq || each.writeId > durableWriteId) return true;
       this.effects.push({ kind: 'send', to: each.to, bytes: each.bytes, lane: each.lane });
       return false;
     });
     this.next.held = kept;
   }
 
-  answer(call: Call, result: StoredResult, index: Index): void {
+  answer(call: PendingCall, result: StoredResult, index: Index): void {
     this.effects.push({ kind: 'answer', call: call.call, result, index });
   }
 
-  serve(calls: readonly Call[], index: Index): void {
+  serve(calls: readonly PendingCall[], index: Index): void {
     if (calls.length > 0) this.effects.push({ kind: 'serve', calls: calls.map((each) => each.call), index });
   }
 
-  fail(calls: readonly Call[], failure: Failure): void {
+  fail(calls: readonly PendingCall[], failure: Failure): void {
     if (calls.length > 0) this.effects.push({ kind: 'fail', calls: calls.map((each) => each.call), failure });
   }
 

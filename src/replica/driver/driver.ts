@@ -6,11 +6,12 @@
 
 import { unreachable } from '../../core/assert.js';
 import { Malformed } from '../../core/bytes.js';
-import type { CoreEvent, Inbound, Milliseconds, Outbound, Protocol, Recovered, Send } from '../../core/protocol.js';
+import type { CoreEvent, Inbound, Milliseconds, Outbound, Recovered, Send } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
+import type { AnyProtocol } from '../../core/tuning.js';
 import { applyNext, onApplied, onCommit } from './apply.js';
 import {
-  PROOF_FAILED,
+  CONFIRMING_FAILED,
   endAll,
   expireCalls,
   feedCalls,
@@ -25,7 +26,7 @@ import { DriverDraft } from './draft.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState, ReplicaStatus } from './state.js';
 import { openEnvelope, sealCore } from './envelope.js';
 import { guarded, halt } from './halt.js';
-import { admits, ask, coreAddress, isEstablished, onIdentity } from './identity.js';
+import { admits, introduce, coreAddress, isEstablished, onIdentity } from './identity.js';
 import { emptyTable } from './session-table.js';
 
 /** A new state, and what it wants done, in order. */
@@ -39,8 +40,6 @@ export interface Driver {
   deadline(state: DriverState): Milliseconds;
   status(state: DriverState): ReplicaStatus;
 }
-
-type AnyProtocol = Protocol<unknown, unknown>;
 
 function initial(options: DriverOptions, recovered: Recovered): DriverState {
   const others = options.configuration.members.filter((member) => member.id !== options.id);
@@ -56,32 +55,32 @@ function initial(options: DriverOptions, recovered: Recovered): DriverState {
     queue: [],
     queueSeq: 0,
     writingSeq: 0,
-    queueTicket: 1,
-    writingTicket: 0,
-    durableTicket: 0,
+    queueWriteId: 1,
+    writingWriteId: 0,
+    durableWriteId: 0,
     durableSeq: 0,
     held: [],
-    witnesses: others.map(({ id }) => ({ id, incarnation: known.get(id) ?? 0, ticket: 0, answered: false })),
+    introducedTo: others.map(({ id }) => ({ id, incarnation: known.get(id) ?? 0, writeId: 0, recorded: false })),
     askAt: options.now,
-    markTicket: 0,
+    establishedWriteId: 0,
     role: 'follower',
     term: 0,
     leader: null,
     fence: 0,
     leading: false,
-    proving: 0,
+    confirming: 0,
     table: emptyTable,
     backlog: [],
     applying: null,
     applied: 0,
-    origin: 0,
-    opening: 0,
-    nextCounter: 1,
+    session: 0,
+    openingRequest: 0,
+    nextSequence: 1,
     nextRequest: 1,
     queued: [],
     underway: [],
     queuedReads: [],
-    readGroups: [],
+    readBatches: [],
     pausedUntil: -Infinity,
     nextExpiry: Infinity,
   };
@@ -111,7 +110,7 @@ function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound
     case 'send':
       return onSend(draft, protocol, message);
     case 'persist':
-      return draft.persist(message.seq, message.ops);
+      return draft.persist(message.persistSeq, message.ops);
     case 'commit':
       return onCommit(draft, message.entries);
     case 'resolve':
@@ -137,7 +136,7 @@ function onCoreEvent(draft: DriverDraft, event: CoreEvent): void {
   next.term = event.term;
   next.leader = event.leader;
   next.fence = event.fence ?? 0;
-  if (event.role !== 'leader') next.proving = 0;
+  if (event.role !== 'leader') next.confirming = 0;
   const { role, term, leader } = event;
   if (changed) draft.event({ kind: 'role', role, term, leader });
 }
@@ -146,7 +145,7 @@ function onCoreEvent(draft: DriverDraft, event: CoreEvent): void {
 function tellLeadership(draft: DriverDraft): void {
   const { next } = draft;
   const leads = next.phase === 'running' && next.role === 'leader' && next.fence > 0 && next.applied >= next.fence;
-  const leading = leads && next.proving === 0;
+  const leading = leads && next.confirming === 0;
   if (leading === next.leading) return;
   next.leading = leading;
   draft.event({ kind: 'leadership', leading, term: next.term, fence: next.fence });
@@ -156,10 +155,10 @@ function tellLeadership(draft: DriverDraft): void {
 function noticePause(draft: DriverDraft, due: Milliseconds): void {
   const { next } = draft;
   const paused = next.leading && next.now > due + next.options.timing.electionMin;
-  if (!paused && next.proving !== PROOF_FAILED) return;
-  next.proving = draft.freshRequest();
+  if (!paused && next.confirming !== CONFIRMING_FAILED) return;
+  next.confirming = draft.freshRequest();
   tellLeadership(draft);
-  draft.toCore({ kind: 'read', now: draft.now, request: next.proving, deadline: Infinity });
+  draft.toCore({ kind: 'read', now: draft.now, request: next.confirming, deadline: Infinity });
 }
 
 function onMessage(draft: DriverDraft, protocol: AnyProtocol, from: ReplicaId, bytes: Uint8Array): void {
@@ -186,7 +185,7 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
     case 'message':
       return onMessage(draft, protocol, event.from, event.bytes);
     case 'tick':
-      if (now >= draft.next.askAt) ask(draft);
+      if (now >= draft.next.askAt) introduce(draft);
       return draft.toCore({ kind: 'tick', now });
     case 'propose':
       return onPropose(draft, event.commands);
@@ -232,7 +231,7 @@ function stepCore(draft: DriverDraft, protocol: AnyProtocol, inbound: Inbound<un
 }
 
 /** Runs the core until it has nothing more to say, and everything that follows from it. */
-function settle(draft: DriverDraft, protocol: AnyProtocol): void {
+function runToQuiescence(draft: DriverDraft, protocol: AnyProtocol): void {
   guarded(draft, () => {
     for (;;) {
       let inbound: Inbound<unknown> | undefined;
@@ -252,7 +251,7 @@ function finish(draft: DriverDraft, protocol: AnyProtocol): DriverStep {
     draft.event({ kind: 'established' });
     startCore(draft, protocol);
   }
-  if (draft.next.phase === 'running') settle(draft, protocol);
+  if (draft.next.phase === 'running') runToQuiescence(draft, protocol);
   serveReads(draft);
   tellLeadership(draft);
   if (draft.next.phase !== 'halted') draft.startWrite();
@@ -263,9 +262,9 @@ function deadlineOf(state: DriverState, protocol: AnyProtocol): Milliseconds {
   const { phase } = state;
   if (phase !== 'running' && phase !== 'establishing') return Infinity;
   let due = state.nextExpiry;
-  if (phase === 'establishing') return state.markTicket === 0 ? Math.min(due, state.askAt) : due;
+  if (phase === 'establishing') return state.establishedWriteId === 0 ? Math.min(due, state.askAt) : due;
   due = Math.min(due, protocol.deadline(state.core));
-  const feeds = state.leader !== null && (state.origin === 0 || state.queued.length + state.queuedReads.length > 0);
+  const feeds = state.leader !== null && (state.session === 0 || state.queued.length + state.queuedReads.length > 0);
   return feeds && state.pausedUntil > state.now ? Math.min(due, state.pausedUntil) : due;
 }
 
@@ -273,7 +272,7 @@ function statusOf(state: DriverState, protocol: AnyProtocol): ReplicaStatus {
   const { options } = state;
   const core =
     state.core === null
-      ? { role: state.role, term: 0, leader: null, commit: 0, handed: 0, applied: 0, last: 0, durable: 0, peers: [] }
+      ? { role: state.role, term: 0, leader: null, commit: 0, delivered: 0, applied: 0, last: 0, durable: 0, peers: [] }
       : protocol.status(state.core);
   return {
     ...core,
@@ -287,7 +286,7 @@ function statusOf(state: DriverState, protocol: AnyProtocol): ReplicaStatus {
     phase: state.phase,
     leading: state.leading,
     members: options.configuration.members,
-    waiting: state.queued.length + state.underway.length + state.queuedReads.length + state.readGroups.length,
+    waiting: state.queued.length + state.underway.length + state.queuedReads.length + state.readBatches.length,
   };
 }
 
@@ -297,7 +296,7 @@ export function driverOf(protocol: AnyProtocol): Driver {
     init(options, recovered) {
       const draft = new DriverDraft(initial(options, recovered), options.now, protocol.durable);
       if (options.established) startCore(draft, protocol);
-      else ask(draft);
+      else introduce(draft);
       return finish(draft, protocol);
     },
     step(state, event) {

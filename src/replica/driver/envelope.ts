@@ -10,7 +10,7 @@ import type { Codec } from '../../core/protocol.js';
 const VERSION = 1;
 
 /** From whose data to whose; `to` is 0 while the receiver's incarnation is not known. */
-export interface Address {
+export interface EnvelopeAddress {
   readonly from: number;
   readonly to: number;
 }
@@ -19,21 +19,21 @@ export interface Address {
 export interface Introduce {
   readonly kind: 'introduce';
   /** Of the initial configuration: members that were given different ones do not start together. */
-  readonly digest: string;
+  readonly configurationHash: string;
 }
 
 /** Answers `introduce`: recorded, durably. Echoes the incarnation that asked, in its address. */
-export interface Recorded {
+export interface IdentityRecorded {
   readonly kind: 'recorded';
 }
 
 /** Answers `introduce`: this name belongs to another incarnation, or the configurations differ. */
-export interface Refused {
+export interface IdentityRefused {
   readonly kind: 'refused';
   readonly reason: 'incarnation' | 'configuration';
 }
 
-export type IdentityMessage = Introduce | Recorded | Refused;
+export type IdentityMessage = Introduce | IdentityRecorded | IdentityRefused;
 
 const CORE = 0;
 const INTRODUCE = 1;
@@ -41,7 +41,7 @@ const RECORDED = 2;
 const REFUSED = 3;
 const HEADER = 2 + 2 * VARINT_MAX_BYTES;
 
-function begin(capacity: number, kind: number, address: Address): Writer {
+function begin(capacity: number, kind: number, address: EnvelopeAddress): Writer {
   const writer = new Writer(HEADER + capacity);
   writer.u8(VERSION);
   writer.u8(kind);
@@ -51,18 +51,18 @@ function begin(capacity: number, kind: number, address: Address): Writer {
 }
 
 /** A message of the core in its envelope. */
-export function sealCore<M>(codec: Codec<M>, message: M, address: Address): Uint8Array {
+export function sealCore<M>(codec: Codec<M>, message: M, address: EnvelopeAddress): Uint8Array {
   const writer = begin(codec.sizeOf(message), CORE, address);
   codec.write(writer, message);
   return writer.finish();
 }
 
 /** A message about identity in its envelope. */
-export function sealIdentity(message: IdentityMessage, address: Address): Uint8Array {
+export function sealIdentity(message: IdentityMessage, address: EnvelopeAddress): Uint8Array {
   switch (message.kind) {
     case 'introduce': {
       const writer = begin(80, INTRODUCE, address);
-      writer.ascii(message.digest);
+      writer.ascii(message.configurationHash);
       return writer.finish();
     }
     case 'recorded':
@@ -76,14 +76,14 @@ export function sealIdentity(message: IdentityMessage, address: Address): Uint8A
 }
 
 /** An opened envelope: a core message is left to its codec, in `reader`. */
-export type Opened =
-  | { readonly kind: 'core'; readonly address: Address; readonly reader: Reader }
-  | { readonly kind: 'identity'; readonly address: Address; readonly message: IdentityMessage };
+export type OpenedEnvelope =
+  | { readonly kind: 'core'; readonly address: EnvelopeAddress; readonly reader: Reader }
+  | { readonly kind: 'identity'; readonly address: EnvelopeAddress; readonly message: IdentityMessage };
 
 function readIdentity(kind: number, reader: Reader): IdentityMessage {
   switch (kind) {
     case INTRODUCE:
-      return { kind: 'introduce', digest: reader.ascii(64) };
+      return { kind: 'introduce', configurationHash: reader.ascii(64) };
     case RECORDED:
       return { kind: 'recorded' };
     case REFUSED: {
@@ -97,7 +97,7 @@ function readIdentity(kind: number, reader: Reader): IdentityMessage {
 }
 
 /** @throws Malformed */
-export function openEnvelope(bytes: Uint8Array): Opened {
+export function openEnvelope(bytes: Uint8Array): OpenedEnvelope {
   const reader = new Reader(bytes);
   if (reader.u8() !== VERSION) throw new Malformed('an envelope is of an unknown version');
   const kind = reader.u8();

@@ -17,15 +17,15 @@ function hash53(bytes: Uint8Array, seed: number): number {
 }
 
 /** 28 hexadecimal digits. */
-export function digestOf(bytes: Uint8Array): string {
+export function hashOf(bytes: Uint8Array): string {
   return [1, 2].map((seed) => hash53(bytes, seed).toString(16).padStart(14, '0')).join('');
 }
 
 /** Of members, their addresses and the constants: what all members must be given alike at first. */
-export function configurationDigest(configuration: Configuration): string {
+export function hashOfConfiguration(configuration: Configuration): string {
   const writer = new Writer(256);
   writeConfiguration(writer, configuration);
-  return digestOf(writer.finish());
+  return hashOf(writer.finish());
 }
 
 /** The cluster's default name: of the members' ids and addresses. */
@@ -35,5 +35,5 @@ export function defaultCluster(configuration: Configuration): string {
     writer.ascii(id);
     writer.ascii(address);
   }
-  return digestOf(writer.finish());
+  return hashOf(writer.finish());
 }

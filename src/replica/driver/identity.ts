@@ -12,16 +12,16 @@ import { readConfiguration, writeConfiguration, type Configuration, type Replica
 import type { Milliseconds } from '../../core/protocol.js';
 import { endAll, refusalOf } from './calls.js';
 import type { DriverDraft } from './draft.js';
-import type { DriverState, Failure, PeerRecord, Witness } from './state.js';
-import { sealIdentity, type Address, type IdentityMessage } from './envelope.js';
+import type { DriverState, Failure, PeerRecord, PeerIntroduction } from './state.js';
+import { sealIdentity, type EnvelopeAddress, type IdentityMessage } from './envelope.js';
 
 /** How often those who have not answered are asked again. */
-export const ASK_EVERY: Milliseconds = 250;
+export const INTRODUCE_EVERY: Milliseconds = 250;
 
 export const IDENTITY_KEY = 'identity';
 export const PEERS_KEY = 'peers';
 /** The durable mark: stored once enough peers have recorded this incarnation. */
-export const MARK_KEY = 'established';
+export const ESTABLISHED_KEY = 'established';
 const VERSION = 1;
 
 /** What is stored at format, and decides whose data this is. */
@@ -81,87 +81,100 @@ export function decodePeers(bytes: Uint8Array): readonly PeerRecord[] {
 }
 
 /** How many of the other members must have recorded a replica of a cluster of `members`. */
-export function witnessesNeeded(members: number): number {
+export function recordersNeeded(members: number): number {
   return members === 1 ? 0 : Math.floor((members - 1) / 2) + 1;
 }
 
-function witnessOf(state: DriverState, peer: ReplicaId): Witness | undefined {
-  return state.witnesses.find((witness) => witness.id === peer);
+function introductionOf(state: DriverState, peer: ReplicaId): PeerIntroduction | undefined {
+  return state.introducedTo.find((introduction) => introduction.id === peer);
 }
 
-function addressTo(draft: DriverDraft, witness: Witness): Address {
-  return { from: draft.next.options.incarnation, to: witness.incarnation };
+function addressTo(draft: DriverDraft, introduction: PeerIntroduction): EnvelopeAddress {
+  return { from: draft.next.options.incarnation, to: introduction.incarnation };
 }
 
-function change(draft: DriverDraft, id: ReplicaId, by: Partial<Witness>): void {
-  draft.next.witnesses = draft.next.witnesses.map((each) => (each.id === id ? { ...each, ...by } : each));
+function change(draft: DriverDraft, id: ReplicaId, by: Partial<PeerIntroduction>): void {
+  draft.next.introducedTo = draft.next.introducedTo.map((each) => (each.id === id ? { ...each, ...by } : each));
 }
 
 /** Records whose data goes by a peer's name. Gives the write that makes it durable. */
 function record(draft: DriverDraft, id: ReplicaId, incarnation: number): number {
-  const known = draft.next.witnesses.filter((each) => each.incarnation !== 0 && each.id !== id);
-  const ticket = draft.set(PEERS_KEY, encodePeers([...known, { id, incarnation }]));
-  change(draft, id, { incarnation, ticket });
-  return ticket;
+  const known = draft.next.introducedTo.filter((each) => each.incarnation !== 0 && each.id !== id);
+  const writeId = draft.set(PEERS_KEY, encodePeers([...known, { id, incarnation }]));
+  change(draft, id, { incarnation, writeId });
+  return writeId;
 }
 
 /** Asks those who have not answered, and goes on when nobody needs to be asked. */
-export function ask(draft: DriverDraft): void {
+export function introduce(draft: DriverDraft): void {
   const { next } = draft;
-  if (next.phase !== 'establishing' || next.markTicket !== 0) return;
-  const { digest } = next.options;
-  for (const witness of next.witnesses) {
-    if (witness.answered) continue;
-    const bytes = sealIdentity({ kind: 'introduce', digest }, { from: next.options.incarnation, to: 0 });
-    draft.effect({ kind: 'send', to: witness.id, bytes, lane: 'control' });
+  if (next.phase !== 'establishing' || next.establishedWriteId !== 0) return;
+  const { configurationHash } = next.options;
+  for (const introduction of next.introducedTo) {
+    if (introduction.recorded) continue;
+    const bytes = sealIdentity({ kind: 'introduce', configurationHash }, { from: next.options.incarnation, to: 0 });
+    draft.effect({ kind: 'send', to: introduction.id, bytes, lane: 'control' });
   }
-  next.askAt = next.now + ASK_EVERY;
-  markIfKnown(draft);
+  next.askAt = next.now + INTRODUCE_EVERY;
+  establishIfRecorded(draft);
 }
 
 /** Enough have recorded us: the durable mark is written, and once it is durable the core starts. */
-function markIfKnown(draft: DriverDraft): void {
-  const { options, witnesses, markTicket } = draft.next;
-  const answered = witnesses.filter((witness) => witness.answered).length;
-  if (markTicket !== 0 || answered < witnessesNeeded(options.configuration.members.length)) return;
-  draft.next.markTicket = draft.set(MARK_KEY, new Uint8Array([VERSION]));
+function establishIfRecorded(draft: DriverDraft): void {
+  const { options, introducedTo, establishedWriteId } = draft.next;
+  const answered = introducedTo.filter((introduction) => introduction.recorded).length;
+  if (establishedWriteId !== 0 || answered < recordersNeeded(options.configuration.members.length)) return;
+  draft.next.establishedWriteId = draft.set(ESTABLISHED_KEY, new Uint8Array([VERSION]));
 }
 
 /** Whether the mark has become durable and the core is to start. */
 export function isEstablished(state: DriverState): boolean {
-  return state.phase === 'establishing' && state.markTicket !== 0 && state.markTicket <= state.durableTicket;
+  return (
+    state.phase === 'establishing' && state.establishedWriteId !== 0 && state.establishedWriteId <= state.durableWriteId
+  );
 }
 
-function onIntroduce(draft: DriverDraft, witness: Witness, incarnation: number, digest: string): void {
+function onIntroduce(draft: DriverDraft, introduction: PeerIntroduction, incarnation: number, digest: string): void {
   const { options } = draft.next;
-  const known = witness.incarnation;
+  const known = introduction.incarnation;
   if (known !== 0 && known !== incarnation) {
-    reply(draft, witness, { kind: 'refused', reason: 'incarnation' }, incarnation, 0);
-  } else if (digest !== options.digest) {
-    draft.event({ kind: 'configurationMismatch', peer: witness.id });
-    reply(draft, witness, { kind: 'refused', reason: 'configuration' }, incarnation, 0);
+    reply(draft, introduction, { kind: 'refused', reason: 'incarnation' }, incarnation, 0);
+  } else if (digest !== options.configurationHash) {
+    draft.event({ kind: 'configurationMismatch', peer: introduction.id });
+    reply(draft, introduction, { kind: 'refused', reason: 'configuration' }, incarnation, 0);
   } else {
-    const ticket = known === 0 ? record(draft, witness.id, incarnation) : witness.ticket;
-    reply(draft, witness, { kind: 'recorded' }, incarnation, ticket);
+    const writeId = known === 0 ? record(draft, introduction.id, incarnation) : introduction.writeId;
+    reply(draft, introduction, { kind: 'recorded' }, incarnation, writeId);
   }
 }
 
-function reply(draft: DriverDraft, to: Witness, message: IdentityMessage, incarnation: number, ticket: number): void {
+function reply(
+  draft: DriverDraft,
+  to: PeerIntroduction,
+  message: IdentityMessage,
+  incarnation: number,
+  writeId: number,
+): void {
   const bytes = sealIdentity(message, { from: draft.next.options.incarnation, to: incarnation });
-  draft.sendAfterWrite(to.id, bytes, ticket);
+  draft.sendAfterWrite(to.id, bytes, writeId);
 }
 
 /** A message about identity arrived; `address.to` of an answer echoes the incarnation that asked. */
-export function onIdentity(draft: DriverDraft, from: ReplicaId, address: Address, message: IdentityMessage): void {
-  const witness = witnessOf(draft.next, from);
+export function onIdentity(
+  draft: DriverDraft,
+  from: ReplicaId,
+  address: EnvelopeAddress,
+  message: IdentityMessage,
+): void {
+  const introduction = introductionOf(draft.next, from);
   const { phase, options } = draft.next;
-  if (witness === undefined || address.from === 0 || (phase !== 'establishing' && phase !== 'running')) return;
-  if (message.kind === 'introduce') return onIntroduce(draft, witness, address.from, message.digest);
+  if (introduction === undefined || address.from === 0 || (phase !== 'establishing' && phase !== 'running')) return;
+  if (message.kind === 'introduce') return onIntroduce(draft, introduction, address.from, message.configurationHash);
   if (phase !== 'establishing' || address.to !== options.incarnation) return;
   if (message.kind === 'recorded') {
-    if (witness.incarnation === 0) record(draft, from, address.from);
-    change(draft, from, { answered: true });
-    markIfKnown(draft);
+    if (introduction.incarnation === 0) record(draft, from, address.from);
+    change(draft, from, { recorded: true });
+    establishIfRecorded(draft);
   } else if (message.reason === 'configuration') {
     draft.event({ kind: 'configurationMismatch', peer: from });
   } else {
@@ -175,12 +188,12 @@ export function onIdentity(draft: DriverDraft, from: ReplicaId, address: Address
  * Whether a core message may be let in: meant for this incarnation, and from the one recorded for its sender. The
  * first word of a peer that nothing is recorded for is recorded.
  */
-export function admits(draft: DriverDraft, from: ReplicaId, address: Address): boolean {
-  const witness = witnessOf(draft.next, from);
-  if (witness === undefined || address.from === 0) return false;
+export function admits(draft: DriverDraft, from: ReplicaId, address: EnvelopeAddress): boolean {
+  const introduction = introductionOf(draft.next, from);
+  if (introduction === undefined || address.from === 0) return false;
   if (address.to !== 0 && address.to !== draft.next.options.incarnation) return false;
-  if (witness.incarnation === 0) record(draft, from, address.from);
-  else if (witness.incarnation !== address.from) {
+  if (introduction.incarnation === 0) record(draft, from, address.from);
+  else if (introduction.incarnation !== address.from) {
     draft.event({ kind: 'dropped', peer: from, reason: 'another incarnation speaks in its name' });
     return false;
   }
@@ -188,7 +201,7 @@ export function admits(draft: DriverDraft, from: ReplicaId, address: Address): b
 }
 
 /** The address of a core message to `to`. */
-export function coreAddress(draft: DriverDraft, to: ReplicaId): Address {
-  const witness = witnessOf(draft.next, to);
-  return witness === undefined ? { from: draft.next.options.incarnation, to: 0 } : addressTo(draft, witness);
+export function coreAddress(draft: DriverDraft, to: ReplicaId): EnvelopeAddress {
+  const introduction = introductionOf(draft.next, to);
+  return introduction === undefined ? { from: draft.next.options.incarnation, to: 0 } : addressTo(draft, introduction);
 }

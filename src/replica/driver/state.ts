@@ -13,13 +13,13 @@ import type {
   PersistOp,
   Recovered,
   Role,
-  Seq,
+  PersistSeq,
   Status,
   Term,
   Timing,
 } from '../../core/protocol.js';
 import type { ErrorCode, RequestOutcome } from '../errors.js';
-import type { RequestTable, StoredResult } from './session-table.js';
+import type { SessionTable, StoredResult } from './session-table.js';
 import type { StorageOp, StoredEntry } from '../storage.js';
 
 /** Whose data goes by a name, as durably recorded here. */
@@ -37,7 +37,7 @@ export interface DriverOptions {
   readonly cluster: string;
   readonly configuration: Configuration;
   /** Of the configuration, compared before a first start. */
-  readonly digest: string;
+  readonly configurationHash: string;
   readonly timing: Timing;
   readonly limits: Limits;
   /** Fresh at each start. */
@@ -52,43 +52,43 @@ export interface DriverOptions {
 }
 
 /** What a caller waits for. Objects are replaced when their fate changes, never edited. */
-export interface Call {
+export interface PendingCall {
   /** The shell's name for the caller. */
   readonly call: number;
   readonly deadline: Milliseconds;
 }
 
-export interface Command extends Call {
+export interface PendingCommand extends PendingCall {
   readonly data: Uint8Array;
   /** Its counter within the origin, 0 before it was first proposed. */
-  readonly counter: number;
+  readonly sequence: number;
   /** The core's name for the attempt under way. */
   readonly request: number;
   /** An earlier attempt may still take effect. */
-  readonly tainted: boolean;
+  readonly mayHaveTakenEffect: boolean;
 }
 
 /** Reads that are served together, once everything up to `index` is applied. */
-export interface ReadGroup {
+export interface ReadBatch {
   /** The core's name for it; 0 when the core has answered, or was not asked. */
   readonly request: number;
   /** 0 while the core has not answered. */
   readonly index: Index;
-  readonly calls: readonly Call[];
+  readonly calls: readonly PendingCall[];
 }
 
 /** A peer that is asked to record our incarnation. */
-export interface Witness extends PeerRecord {
+export interface PeerIntroduction extends PeerRecord {
   /** The write that makes `incarnation` durable; 0 for one long done. */
-  readonly ticket: number;
+  readonly writeId: number;
   /** It has recorded ours. */
-  readonly answered: boolean;
+  readonly recorded: boolean;
 }
 
 /** A message that waits for the disk: for a persist of the core, or for a write of the driver's own. */
-export interface Held {
-  readonly after: Seq;
-  readonly ticket: number;
+export interface HeldMessage {
+  readonly after: PersistSeq;
+  readonly writeId: number;
   readonly to: ReplicaId;
   readonly bytes: Uint8Array;
   readonly lane: Lane;
@@ -125,21 +125,21 @@ export interface DriverState {
   // The persist lane: one write under way, everything queued meanwhile goes into the next.
   readonly queue: readonly LaneOp[];
   /** The newest persist of the core in `queue`, and in the write under way; 0 for none. */
-  readonly queueSeq: Seq;
-  readonly writingSeq: Seq;
+  readonly queueSeq: PersistSeq;
+  readonly writingSeq: PersistSeq;
   /** Counts writes: of the one that `queue` will become, of the one under way (0 for none), of the last durable. */
-  readonly queueTicket: number;
-  readonly writingTicket: number;
-  readonly durableTicket: number;
-  readonly durableSeq: Seq;
-  readonly held: readonly Held[];
+  readonly queueWriteId: number;
+  readonly writingWriteId: number;
+  readonly durableWriteId: number;
+  readonly durableSeq: PersistSeq;
+  readonly held: readonly HeldMessage[];
 
   // Identity.
-  readonly witnesses: readonly Witness[];
+  readonly introducedTo: readonly PeerIntroduction[];
   /** When to ask again those who have not answered. */
   readonly askAt: Milliseconds;
   /** The write that carries the durable mark; 0 before it was issued. */
-  readonly markTicket: number;
+  readonly establishedWriteId: number;
 
   // What the core last said about leadership.
   readonly role: Role;
@@ -148,11 +148,11 @@ export interface DriverState {
   readonly fence: Index;
   /** What the application was last told. */
   readonly leading: boolean;
-  /** After a pause: leading is not claimed before this read of the core is answered; 0 for none, see `PROOF_FAILED`. */
-  readonly proving: number;
+  /** After a pause: leading is not claimed before this read of the core is answered; 0 for none, see `CONFIRMING_FAILED`. */
+  readonly confirming: number;
 
   // Applying.
-  readonly table: RequestTable;
+  readonly table: SessionTable;
   /** Committed, in order, not yet looked at. */
   readonly backlog: readonly (readonly Entry[])[];
   readonly applying: Applying | null;
@@ -160,17 +160,17 @@ export interface DriverState {
 
   // Requests.
   /** Our number in the request table; 0 until our `open` is applied. */
-  readonly origin: Index;
-  /** The core's name for the `open` under way; 0 for none, see `OPENING_MET`. */
-  readonly opening: number;
-  readonly nextCounter: number;
+  readonly session: Index;
+  /** The core's name for the `open` under way; 0 for none, see `OPENING_COMMITTED`. */
+  readonly openingRequest: number;
+  readonly nextSequence: number;
   readonly nextRequest: number;
   /** To be proposed, in the order of their counters; those without one come last. */
-  readonly queued: readonly Command[];
+  readonly queued: readonly PendingCommand[];
   /** Proposed, in the order of their counters. */
-  readonly underway: readonly Command[];
-  readonly queuedReads: readonly Call[];
-  readonly readGroups: readonly ReadGroup[];
+  readonly underway: readonly PendingCommand[];
+  readonly queuedReads: readonly PendingCall[];
+  readonly readBatches: readonly ReadBatch[];
   /** Nothing is fed to the core before: a refusal is a pause. */
   readonly pausedUntil: Milliseconds;
   /** No caller's deadline lies before; may be too early. */
@@ -181,9 +181,9 @@ export interface DriverState {
 export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'message'; readonly from: ReplicaId; readonly bytes: Uint8Array }
   | { readonly kind: 'tick' }
-  | { readonly kind: 'propose'; readonly commands: readonly (Call & { readonly data: Uint8Array })[] }
+  | { readonly kind: 'propose'; readonly commands: readonly (PendingCall & { readonly data: Uint8Array })[] }
   /** Linearizable, or with `minIndex` as stale as that index allows. */
-  | { readonly kind: 'read'; readonly calls: readonly Call[]; readonly minIndex: Index | null }
+  | { readonly kind: 'read'; readonly calls: readonly PendingCall[]; readonly minIndex: Index | null }
   | { readonly kind: 'cancel'; readonly calls: readonly number[] }
   /** The write under way is durable. */
   | { readonly kind: 'written' }

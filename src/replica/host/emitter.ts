@@ -4,13 +4,13 @@ import type { ReplicaEvent } from '../driver/state.js';
 
 export type Listener<K extends ReplicaEvent['kind']> = (event: Extract<ReplicaEvent, { kind: K }>) => void;
 
-interface Platform {
+interface MicrotaskPlatform {
   queueMicrotask(callback: () => void): void;
 }
 
 /** Throws where nobody of ours is on the stack, as an uncaught error of whoever brought the callback. */
 export function rethrowApart(error: unknown): void {
-  (globalThis as unknown as Platform).queueMicrotask(() => {
+  (globalThis as unknown as MicrotaskPlatform).queueMicrotask(() => {
     throw error;
   });
 }

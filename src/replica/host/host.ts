@@ -11,7 +11,7 @@ import { driverOf, type Driver } from '../driver/driver.js';
 import type { DriverEffect, DriverEvent, DriverState, Failure, ReplicaEvent, ReplicaStatus } from '../driver/state.js';
 import { rethrowApart } from './emitter.js';
 import type { MachineRunner } from './machine-runner.js';
-import type { Opening } from './recover.js';
+import type { OpenedData } from './recover.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
 import type { StoredResult } from '../driver/session-table.js';
 import type { StorageOp, StoredEntry } from '../storage.js';
@@ -68,7 +68,7 @@ export class Host {
   }
 
   /** The driver starts; what arrived before is handled now. */
-  begin(opening: Opening): void {
+  begin(opening: OpenedData): void {
     const [state, effects] = this.driver.init(opening.options, opening.recovered);
     this.current = state;
     for (const effect of effects) this.perform(effect);

@@ -7,13 +7,13 @@
 import { Malformed } from '../../core/bytes.js';
 import type { Configuration } from '../../core/members.js';
 import type { Entry, HardState, Recovered } from '../../core/protocol.js';
-import { configurationDigest, defaultCluster } from '../driver/hash.js';
+import { hashOfConfiguration, defaultCluster } from '../driver/hash.js';
 import { HARD_KEY } from '../driver/draft.js';
 import type { DriverOptions, ReplicaEvent } from '../driver/state.js';
 import { ConsensusError, invalidArgument } from '../errors.js';
 import {
   IDENTITY_KEY,
-  MARK_KEY,
+  ESTABLISHED_KEY,
   PEERS_KEY,
   decodeIdentity,
   decodePeers,
@@ -24,7 +24,7 @@ import type { AnyMachine, CheckedOptions } from '../options.js';
 import type { Opened } from '../storage.js';
 
 /** What a driver is made of, and what is worth telling. */
-export interface Opening {
+export interface OpenedData {
   readonly options: DriverOptions;
   readonly recovered: Recovered;
   readonly events: readonly ReplicaEvent[];
@@ -113,7 +113,7 @@ async function recover(checked: CheckedOptions<AnyMachine>, opened: Opened): Pro
  * @throws ConsensusError: ERR_STORAGE_MISMATCH, ERR_STORAGE_CORRUPT, ERR_INVALID_ARGUMENT (a cluster of one without
  * `bootstrap`), or what the storage rejects with
  */
-export async function openData(checked: CheckedOptions<AnyMachine>): Promise<Opening> {
+export async function openData(checked: CheckedOptions<AnyMachine>): Promise<OpenedData> {
   const opened = await checked.storage.open();
   const bytes = opened.values.get(IDENTITY_KEY);
   if (bytes === undefined && opened.last !== 0) throw mismatch('something else than a replica,', '', checked.id);
@@ -126,12 +126,12 @@ export async function openData(checked: CheckedOptions<AnyMachine>): Promise<Ope
     boot: opened.boot,
     cluster: identity.cluster,
     configuration: identity.configuration,
-    digest: configurationDigest(identity.configuration),
+    configurationHash: hashOfConfiguration(identity.configuration),
     timing: checked.protocol.timing,
     limits: checked.protocol.limits,
     seed: (checked.seed ?? checked.random()) | 0,
     now: checked.clock.now(),
-    established: opened.values.has(MARK_KEY),
+    established: opened.values.has(ESTABLISHED_KEY),
     peers: peers === undefined ? [] : decoded('peer records', () => decodePeers(peers)),
     maxWaiting: checked.maxWaiting,
   };

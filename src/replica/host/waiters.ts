@@ -6,12 +6,12 @@ import type { Signal } from '../leadership.js';
 import type { StoredResult } from '../driver/session-table.js';
 
 /** What becomes of a caller when its wait ends well. */
-export interface Settlers {
-  settle?(result: StoredResult, index: number): void;
+export interface Completions {
+  complete?(result: StoredResult, index: number): void;
   serve?(index: number): void;
 }
 
-interface Waiter extends Settlers {
+interface CallWaiter extends Completions {
   fail(failure: Failure): void;
   /** Stops listening to the signal. */
   release(): void;
@@ -32,14 +32,14 @@ export function errorOf({ code, outcome, message }: Failure, signal: Signal | un
 }
 
 /** Who waits with one signal: it is listened to once, since platforms search all listeners when one is added. */
-interface Group {
+interface SignalCalls {
   /** What to do about each when the signal aborts, by number. */
   readonly waiting: Map<number, (call: number) => void>;
   readonly listener: () => void;
 }
 
-function newGroup(): Group {
-  const waiting: Group['waiting'] = new Map();
+function newSignalCalls(): SignalCalls {
+  const waiting: SignalCalls['waiting'] = new Map();
   return {
     waiting,
     listener() {
@@ -49,21 +49,21 @@ function newGroup(): Group {
 }
 
 export class Callers {
-  private readonly waiters = new Map<number, Waiter>();
-  private readonly groups = new Map<Signal, Group>();
+  private readonly waiters = new Map<number, CallWaiter>();
+  private readonly bySignal = new Map<Signal, SignalCalls>();
   private last = 0;
 
   /** Books a caller. `onAbort` is called with its number when its signal aborts first. */
   add(
     signal: Signal | undefined,
-    settlers: Settlers,
+    completions: Completions,
     reject: (error: unknown) => void,
     onAbort: (call: number) => void,
   ): number {
     const call = ++this.last;
     if (signal !== undefined) this.listen(signal, call, onAbort);
     this.waiters.set(call, {
-      ...settlers,
+      ...completions,
       fail: (failure) => reject(errorOf(failure, signal)),
       release: () => {
         if (signal !== undefined) this.unlisten(signal, call);
@@ -73,23 +73,23 @@ export class Callers {
   }
 
   private listen(signal: Signal, call: number, onAbort: (call: number) => void): void {
-    let group = this.groups.get(signal);
+    let group = this.bySignal.get(signal);
     if (group === undefined) {
-      group = newGroup();
-      this.groups.set(signal, group);
+      group = newSignalCalls();
+      this.bySignal.set(signal, group);
       signal.addEventListener('abort', group.listener, { once: true });
     }
     group.waiting.set(call, onAbort);
   }
 
   private unlisten(signal: Signal, call: number): void {
-    const group = this.groups.get(signal);
+    const group = this.bySignal.get(signal);
     if (group === undefined || !group.waiting.delete(call) || group.waiting.size > 0) return;
-    this.groups.delete(signal);
+    this.bySignal.delete(signal);
     signal.removeEventListener('abort', group.listener);
   }
 
-  private take(call: number): Waiter | undefined {
+  private take(call: number): CallWaiter | undefined {
     const waiter = this.waiters.get(call);
     this.waiters.delete(call);
     waiter?.release();
@@ -97,7 +97,7 @@ export class Callers {
   }
 
   answer(call: number, result: StoredResult, index: number): void {
-    this.take(call)?.settle?.(result, index);
+    this.take(call)?.complete?.(result, index);
   }
 
   serve(calls: readonly number[], index: number): void {

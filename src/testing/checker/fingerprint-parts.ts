@@ -8,9 +8,9 @@
 
 import { digestEntry, type AnyModel, type DiskView } from '../../core/model.js';
 import type { ReplicaId } from '../../core/members.js';
-import { LiveDiskView, written, type Disk } from '../world/disk.js';
+import { LiveDiskView, written, type WorldDisk } from '../world/disk.js';
 import { PartDigest, type Names, type Part } from './fingerprint.js';
-import type { Record } from '../world/record.js';
+import type { WorldRecord } from '../world/record.js';
 import { localTime, type Flight, type Link, type Rules, type Slot, type World } from '../world/state.js';
 
 /** Of one replica. */
@@ -128,12 +128,12 @@ export class PartTaker {
     return digest.take();
   }
 
-  private disk(disk: Disk): Part {
+  private disk(disk: WorldDisk): Part {
     this.takeDisk(disk);
     return this.digest.take();
   }
 
-  private takeDisk(disk: Disk): void {
+  private takeDisk(disk: WorldDisk): void {
     const { digest } = this;
     const view: DiskView = new LiveDiskView(() => disk, this.model.protocol.durable);
     const { hard, last } = view;
@@ -164,7 +164,7 @@ export class PartTaker {
     }
     digest.value(slot.applying?.length ?? -1);
     for (const entry of slot.applying ?? []) digestEntry(entry, digest);
-    digest.value(slot.handed);
+    digest.value(slot.delivered);
     digest.value(slot.effects);
     digest.value(slot.position);
     digestPlain(slot.waiting, digest);
@@ -239,7 +239,7 @@ function idOf(process: unknown): ReplicaId {
   return (process as { readonly id: ReplicaId }).id;
 }
 
-function sameRecord(a: Record, b: Record): boolean {
+function sameRecord(a: WorldRecord, b: WorldRecord): boolean {
   return (
     a.calls === b.calls &&
     a.seen === b.seen &&

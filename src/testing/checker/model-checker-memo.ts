@@ -14,7 +14,7 @@ import type { Watch } from '../world/observed.js';
 type Facts = Watch['facts'];
 
 /** A message that a process wants sent. */
-export type Answer = Extract<ProcessEffect, { readonly kind: 'send' }>;
+export type AnswerEffect = Extract<ProcessEffect, { readonly kind: 'send' }>;
 
 type Arrival = Extract<ProcessEvent, { readonly kind: 'message' }>;
 
@@ -22,7 +22,7 @@ interface Remembered {
   readonly step: ProcessStep;
   readonly facts: Facts;
   /** What it sends, if it does nothing else and stays as it is; `null` otherwise. */
-  readonly answers: readonly Answer[] | null;
+  readonly answers: readonly AnswerEffect[] | null;
 }
 
 /** What one process does next, by what happens to it. */
@@ -127,7 +127,7 @@ export class RememberingProgram implements Program {
    * What a process sends when this message arrives, if it does nothing else and stays as it is; `null` otherwise.
    * @throws whatever a check or the code under test throws
    */
-  answersTo(state: unknown, event: Arrival, to: ReplicaId): readonly Answer[] | null {
+  answersTo(state: unknown, event: Arrival, to: ReplicaId): readonly AnswerEffect[] | null {
     this.watch.replica = to;
     return this.onMessage(this.knownAt(state, event.now), state, event).answers;
   }
@@ -174,7 +174,7 @@ export class RememberingProgram implements Program {
     this.noted(seen);
     const settled = this.asSet ? this.withoutRepeats(after as CoreProcess) : (after as object);
     const step: ProcessStep = [this.states.intern(settled), this.interned(effects)];
-    const answers = step[0] === state && step[1].every(isAnswer) ? (step[1] as readonly Answer[]) : null;
+    const answers = step[0] === state && step[1].every(isAnswer) ? (step[1] as readonly AnswerEffect[]) : null;
     return { step, facts: seen, answers };
   }
 
@@ -201,6 +201,6 @@ export class RememberingProgram implements Program {
   }
 }
 
-function isAnswer(effect: ProcessEffect): effect is Answer {
+function isAnswer(effect: ProcessEffect): effect is AnswerEffect {
   return effect.kind === 'send';
 }

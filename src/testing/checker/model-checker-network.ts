@@ -4,10 +4,10 @@
  */
 
 import type { ReplicaId } from '../../core/members.js';
-import type { Action, Pick } from '../world/actions.js';
+import type { Action, MessagePick } from '../world/actions.js';
 import type { Part } from './fingerprint.js';
 import type { PartTaker } from './fingerprint-parts.js';
-import type { Answer, RememberingProgram } from './model-checker-memo.js';
+import type { AnswerEffect, RememberingProgram } from './model-checker-memo.js';
 import type { Payload } from '../world/process.js';
 import type { Turn } from '../world/turn.js';
 import { localTime, type Flight, type Link, type Rules, type Slot, type World } from '../world/state.js';
@@ -21,9 +21,9 @@ export interface Taken {
   readonly made: readonly Flight[] | null;
 }
 
-type Delivery = Extract<Action, { readonly pick: Pick }>;
+type DeliveryAction = Extract<Action, { readonly pick: MessagePick }>;
 
-export function isDelivery(action: Action): action is Delivery {
+export function isDelivery(action: Action): action is DeliveryAction {
   return 'pick' in action;
 }
 
@@ -57,7 +57,7 @@ export class SentSet {
   }
 
   /** The message that a delivery is about, if it is under way. */
-  flightOf({ links, slots }: World, { from, to, pick }: Delivery): Flight | undefined {
+  flightOf({ links, slots }: World, { from, to, pick }: DeliveryAction): Flight | undefined {
     const { places } = this.rules;
     const { flights } = links[places.get(from)! * slots.length + places.get(to)!]!;
     for (let i = 0; i < flights.length; i++) if (flights[i]!.ordinal === pick) return flights[i];
@@ -78,7 +78,7 @@ export class SentSet {
    * round or question they name, only the newest stays: the older ones are lost. Without that, a question that is
    * asked anew whenever something arrives again would make the set grow for ever.
    */
-  settle(world: World, before: World): World {
+  reduce(world: World, before: World): World {
     let links: Link[] | null = null;
     for (let at = 0; at < world.links.length; at++) {
       const link = world.links[at] as Link;
@@ -146,8 +146,8 @@ export class SentSet {
     return world;
   }
 
-  private answersTo(process: unknown, now: number, taking: Taken, taken: Taken[]): readonly Answer[] | null {
-    const { from, to } = taking.action as Delivery;
+  private answersTo(process: unknown, now: number, taking: Taken, taken: Taken[]): readonly AnswerEffect[] | null {
+    const { from, to } = taking.action as DeliveryAction;
     taken.push(taking);
     const event = { kind: 'message', now, from, bytes: taking.flight!.payload } as const;
     const sends = this.program.answersTo(process, event, to);
@@ -156,7 +156,7 @@ export class SentSet {
   }
 
   /** Whether a message is in the set, or would not stay there. */
-  private isThere({ links, slots }: World, sender: ReplicaId, { to, bytes }: Answer): boolean {
+  private isThere({ links, slots }: World, sender: ReplicaId, { to, bytes }: AnswerEffect): boolean {
     const { places } = this.rules;
     const [from, target] = [places.get(sender)!, places.get(to)!];
     if (holds(links[from * slots.length + target]!.flights, bytes)) return true;
@@ -168,7 +168,7 @@ export class SentSet {
     taken.push(taking);
     turn.rewind(world);
     turn.run(taking.action);
-    const { links, ghost } = this.settle(turn.finish(), world);
+    const { links, ghost } = this.reduce(turn.finish(), world);
     taken.pop();
     // What a check remembers of it, or what it takes the place of, makes it a move like any other.
     const made = addedTo(world.links, links);

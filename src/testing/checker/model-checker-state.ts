@@ -54,13 +54,13 @@ export class SearchSpace {
   private readonly answers: boolean;
 
   /** @param hit told of probes that a step shows */
-  constructor(scope: Scope, reductions: Reductions, hit: (probe: string) => void) {
+  constructor(scope: Scope, reductions: Reductions, hit: (point: string) => void) {
     this.scope = scope;
     const plain = createWorld(searchWorld(scope));
     const { ids, model, program, watch } = plain.rules;
     const names = new Names(ids);
     this.program = new RememberingProgram(program, watch, names, scope.network === 'set', (facts) => {
-      for (const fact of facts) model.probe(fact, hit);
+      for (const fact of facts) model.noteCoverage(fact, hit);
     });
     this.rules = { ...plain.rules, program: this.program };
     const world = { ...plain, rules: this.rules };
@@ -95,7 +95,7 @@ export class SearchSpace {
       turn.run(action);
     }
     let world = turn.finish();
-    if (this.scope.network === 'set') world = sent.settle(world, before);
+    if (this.scope.network === 'set') world = sent.reduce(world, before);
     const spent = this.spend(state, world, move);
     if (spent === null) return null;
     if (spent === state.spent && isSame(world, before)) return state;
@@ -137,7 +137,7 @@ export class SearchSpace {
       } catch {
         return at === way.length - 1 ? actions : null;
       }
-      world = this.scope.network === 'set' ? this.sent.settle(turn.finish(), world) : turn.finish();
+      world = this.scope.network === 'set' ? this.sent.reduce(turn.finish(), world) : turn.finish();
     }
     return null;
   }

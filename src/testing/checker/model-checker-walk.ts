@@ -28,19 +28,19 @@ export interface WalkResult {
   readonly moves: number;
   readonly violation: FoundViolation | null;
   /** The model's probes that were hit. */
-  readonly probes: ReadonlySet<string>;
+  readonly coverage: ReadonlySet<string>;
 }
 
 /** One walk; gives the seed to go on with, or what broke. */
 class Walker {
   moves = 0;
   violation: FoundViolation | null = null;
-  readonly probes = new Set<string>();
+  readonly coverage = new Set<string>();
   private readonly space: SearchSpace;
   private seed: number;
 
   constructor(scope: Scope, seed: number) {
-    this.space = new SearchSpace(scope, { symmetry: false, answers: false }, (probe) => this.probes.add(probe));
+    this.space = new SearchSpace(scope, { symmetry: false, answers: false }, (point) => this.coverage.add(point));
     this.seed = seed;
   }
 
@@ -87,5 +87,5 @@ export function walkModel(options: WalkOptions): WalkResult {
     walker.walk(length);
     done += 1;
   }
-  return { walks: done, moves: walker.moves, violation: walker.violation, probes: walker.probes };
+  return { walks: done, moves: walker.moves, violation: walker.violation, coverage: walker.coverage };
 }

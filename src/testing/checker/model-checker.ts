@@ -21,7 +21,7 @@ export interface ModelCheckerOptions extends Reductions {
   /** Moves from the beginning beyond which it does not look; without bound unless given. */
   readonly maxDepth?: number;
   /** Asked now and then: `true` ends the search. For limits of time and memory. */
-  readonly stop?: (progress: Progress) => boolean;
+  readonly stop?: (progress: SearchProgress) => boolean;
   /** How many states are expected: the table does not grow before. */
   readonly expected?: number;
   /** Told of every distinct state. */
@@ -29,7 +29,7 @@ export interface ModelCheckerOptions extends Reductions {
 }
 
 /** How far a search is. */
-export interface Progress {
+export interface SearchProgress {
   /** States made, and how many of them were new. */
   readonly generated: number;
   readonly distinct: number;
@@ -49,14 +49,14 @@ export interface FoundViolation {
   readonly world: WorldOptions;
 }
 
-export interface ModelCheckerResult extends Progress {
+export interface ModelCheckerResult extends SearchProgress {
   /** Everything within the scope was looked at. If not, and nothing was found, nothing is proved. */
   readonly complete: boolean;
   /** Which limit ended it, `null` when none did. */
   readonly limit: 'states' | 'depth' | 'stop' | null;
   readonly violation: FoundViolation | null;
   /** The model's probes that were hit. */
-  readonly probes: ReadonlySet<string>;
+  readonly coverage: ReadonlySet<string>;
   /** The odds that two states were taken for one. */
   readonly collisionOdds: number;
 }
@@ -65,12 +65,12 @@ export interface ModelCheckerResult extends Progress {
 const ASK_EVERY = 4096;
 
 /** One search. */
-class Search {
+class ModelSearch {
   private readonly options: ModelCheckerOptions;
   private readonly space: SearchSpace;
   private readonly table: FingerprintTable;
   private readonly trail = new Trail();
-  private readonly probes = new Set<string>();
+  private readonly coverage = new Set<string>();
   private level: (SearchState | null)[] = [];
   private next: SearchState[] = [];
   private generated = 0;
@@ -80,7 +80,7 @@ class Search {
 
   constructor(options: ModelCheckerOptions) {
     this.options = options;
-    this.space = new SearchSpace(options.scope, options, (probe) => this.probes.add(probe));
+    this.space = new SearchSpace(options.scope, options, (point) => this.coverage.add(point));
     this.table = new FingerprintTable(options.expected);
   }
 
@@ -100,16 +100,16 @@ class Search {
       }
       if (this.next.length > 0) this.depth += 1;
     }
-    const { limit, violation, probes } = this;
+    const { limit, violation, coverage } = this;
     const complete = limit === null && violation === null;
-    return { ...this.progress(), complete, limit, violation, probes, collisionOdds: collisionOdds(this.table.size) };
+    return { ...this.progress(), complete, limit, violation, coverage, collisionOdds: collisionOdds(this.table.size) };
   }
 
   private isGoing(): boolean {
     return this.limit === null && this.violation === null;
   }
 
-  private progress(): Progress {
+  private progress(): SearchProgress {
     return { generated: this.generated, distinct: this.table.size, depth: this.depth, waiting: this.next.length };
   }
 
@@ -165,5 +165,5 @@ class Search {
 export function checkModel(options: ModelCheckerOptions): ModelCheckerResult {
   checkScope(options.scope);
   checkLimits({ maxStates: options.maxStates, maxDepth: options.maxDepth });
-  return new Search(options).run();
+  return new ModelSearch(options).run();
 }

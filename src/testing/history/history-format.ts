@@ -198,7 +198,7 @@ export function formatHistory(history: History): string {
   return lines.map(({ time, text }) => (ordinal || time === null ? `${text}\n` : `[${time}] ${text}\n`)).join('');
 }
 
-interface Line {
+interface HistoryLine {
   /** `null` for one that has none: an unknown outcome is no event in time. */
   readonly time: number | null;
   /** Where it stands among the others. */
@@ -206,8 +206,8 @@ interface Line {
   readonly text: string;
 }
 
-function linesOf(history: History): Line[] {
-  const lines: Line[] = [];
+function linesOf(history: History): HistoryLine[] {
+  const lines: HistoryLine[] = [];
   for (const [client, operations] of byClient(history)) {
     const name = BARE_CLIENT.test(client) ? client : JSON.stringify(client);
     operations.forEach((operation, at) => {

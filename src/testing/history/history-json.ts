@@ -9,8 +9,8 @@ import type { History, HistoryEvent, LogPosition, Operation } from './history.js
 import { HistorySyntaxError, jsonText } from './history-format.js';
 import type { Json } from './models.js';
 
-type Fields = { readonly [name: string]: Json };
-type Read = Operation<Json, Json | undefined>;
+type JsonFields = { readonly [name: string]: Json };
+type JsonOperation = Operation<Json, Json | undefined>;
 
 const OPERATION = ['client', 'input', 'output', 'outcome', 'call', 'return', 'at'];
 const EVENT = ['kind', 'client', 'input', 'output', 'at', 'time'];
@@ -95,7 +95,7 @@ function eventOf(item: Json, path: string): HistoryEvent<Json, Json | undefined>
   return kind === 'ok' ? { kind, output, at, ...shared } : { kind: 'unknown', client: shared.client, at };
 }
 
-function operationOf(item: Json, path: string): Read {
+function operationOf(item: Json, path: string): JsonOperation {
   const fields = fieldsOf(item, path, OPERATION);
   for (const name of ['input', 'outcome', 'call']) {
     if (!Object.hasOwn(fields, name)) throw new HistorySyntaxError(`${path}.${name}`, 'is missing');
@@ -108,19 +108,19 @@ function operationOf(item: Json, path: string): Read {
   const shared = { client: clientOf(fields['client'], path), input: fields['input'] as Json };
   const at = positionOf(fields['at'] ?? null, `${path}.at`);
   const ended = { outcome, call, return: end, at, ...(outcome === 'ok' ? { output } : {}) };
-  const operation = { ...shared, ...ended } as Read;
+  const operation = { ...shared, ...ended } as JsonOperation;
   const problem = operationProblem(operation);
   if (problem !== null) throw new HistorySyntaxError(path, problem);
   return operation;
 }
 
-function fieldsOf(item: Json, path: string, names: readonly string[]): Fields {
+function fieldsOf(item: Json, path: string, names: readonly string[]): JsonFields {
   if (typeof item !== 'object' || item === null || Array.isArray(item)) {
     throw new HistorySyntaxError(path, `an object, got ${jsonText(item)}`);
   }
   const stranger = Object.keys(item).find((name) => !names.includes(name));
   if (stranger !== undefined) throw new HistorySyntaxError(`${path}.${stranger}`, `none of ${names.join(', ')}`);
-  return item as Fields;
+  return item as JsonFields;
 }
 
 function clientOf(client: Json | undefined, path: string): string {

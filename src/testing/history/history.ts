@@ -24,7 +24,7 @@ interface Invoked<Input> {
   /** What was asked. The ready-made models take `[verb, ...arguments]`. */
   readonly input: Input;
   readonly call: number;
-  /** Where in the replicated log it took effect, or was read; `null` if not known. For `checkLogWitness` alone. */
+  /** Where in the replicated log it took effect, or was read; `null` if not known. For `checkLogOrder` alone. */
   readonly at: LogPosition | null;
 }
 

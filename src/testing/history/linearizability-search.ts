@@ -25,7 +25,7 @@ export interface Budget {
 
 export type Limit = 'time' | 'steps' | 'memory';
 
-export type Found<State> =
+export type SearchResult<State> =
   | { readonly kind: 'order'; readonly order: readonly Effective[] }
   | { readonly kind: 'none'; readonly blocked: Blocked<State> }
   | { readonly kind: 'limit'; readonly limit: Limit };
@@ -54,7 +54,7 @@ interface Choice {
   readonly under: Choice | null;
 }
 
-export class Search<State> {
+export class LinearizabilitySearch<State> {
   private readonly model: SequentialModel<State>;
   private readonly budget: Budget;
   private readonly operations: readonly Effective[];
@@ -104,7 +104,7 @@ export class Search<State> {
     this.state = this.states.numberOf(model.initial);
   }
 
-  run(): Found<State> {
+  run(): SearchResult<State> {
     let at = this.next[this.head] as number;
     while (this.open > 0) {
       const operation = this.operationOf[at] as number;

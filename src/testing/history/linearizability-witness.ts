@@ -18,7 +18,7 @@ import { describeState, encodeState, refused, unknown, type SequentialModel } fr
 export type LogRule = 'H1' | 'H2' | 'H3' | 'H5';
 
 /** `undecided`: an operation's place is not known, so nothing is proved. That is no pass. */
-export type LogWitness =
+export type LogOrder =
   | { readonly kind: 'linearizable' }
   | {
       readonly kind: 'violation';
@@ -30,20 +30,20 @@ export type LogWitness =
   | { readonly kind: 'undecided'; readonly operation: Operation; readonly explanation: string };
 
 /** That an operation took effect at an index: its command is the log's entry there, and not a repetition. */
-export interface Effect {
+export interface LogEffect {
   readonly index: number;
   /** One of the history's operations, the same object. */
   readonly operation: Operation;
 }
 
-export interface LogWitnessOptions {
+export interface LogOrderOptions {
   /**
    * Everything of this history that took effect, as the state machines saw it. With it the log is known whole: H3
    * and H5 are checked against it, and an operation of unknown outcome that is not in it had no effect. Without it
    * the positions in the history are all there is, and one of unknown outcome without a position leaves the
    * outputs unproved, should any not fit.
    */
-  readonly effects?: readonly Effect[];
+  readonly effects?: readonly LogEffect[];
 }
 
 /**
@@ -51,13 +51,13 @@ export interface LogWitnessOptions {
  * (`at`), or be among the effects.
  * @throws ConsensusError `ERR_INVALID_ARGUMENT` for a malformed operation or effect, and what the model throws
  */
-export function checkLogWitness<State, Input, Output>(
+export function checkLogOrder<State, Input, Output>(
   history: History<Input, Output>,
   model: SequentialModel<State, Input, Output>,
-  options: LogWitnessOptions = {},
-): LogWitness {
+  options: LogOrderOptions = {},
+): LogOrder {
   checkOperations(history);
-  const log = new LogCheck(model as SequentialModel<State>);
+  const log = new LogOrderCheck(model as SequentialModel<State>);
   const placed = options.effects === undefined ? history : log.place(history, options.effects);
   if (log.verdict !== null) return log.verdict;
   const homeless = placed.find(({ outcome, at }) => outcome === 'ok' && at === null);
@@ -68,27 +68,27 @@ export function checkLogWitness<State, Input, Output>(
 /**
  * Passes for a history that its log explains.
  * @throws HistoryRefuted with the result, for a violation and also when nothing is proved
- * @throws ConsensusError as `checkLogWitness`
+ * @throws ConsensusError as `checkLogOrder`
  */
-export function assertLogWitness<State, Input, Output>(
+export function assertLogOrder<State, Input, Output>(
   history: History<Input, Output>,
   model: SequentialModel<State, Input, Output>,
-  options: LogWitnessOptions = {},
+  options: LogOrderOptions = {},
 ): void {
-  const result = checkLogWitness(history, model, options);
+  const result = checkLogOrder(history, model, options);
   if (result.kind !== 'linearizable') throw new HistoryRefuted(result.explanation, result);
 }
 
-class LogCheck<State> {
+class LogOrderCheck<State> {
   private readonly model: SequentialModel<State>;
-  verdict: LogWitness | null = null;
+  verdict: LogOrder | null = null;
 
   constructor(model: SequentialModel<State>) {
     this.model = model;
   }
 
   /** The history with the positions that its log gives; what contradicts it becomes the verdict. */
-  place(history: History, effects: readonly Effect[]): History {
+  place(history: History, effects: readonly LogEffect[]): History {
     const known = new Set(history);
     const places = new Map<Operation, number>();
     for (const { index, operation } of effects) {
@@ -126,11 +126,11 @@ class LogCheck<State> {
     this.verdict ??= this.violation(rule, [operation], why);
   }
 
-  undecided(operation: Operation, why: string): LogWitness {
+  undecided(operation: Operation, why: string): LogOrder {
     return { kind: 'undecided', operation, explanation: `not proved: ${this.tell(operation)} ${why}` };
   }
 
-  private violation(rule: LogRule, operations: readonly Operation[], why: string): LogWitness {
+  private violation(rule: LogRule, operations: readonly Operation[], why: string): LogOrder {
     const told = operations.map((operation) => this.tell(operation)).join(' and ');
     return { kind: 'violation', rule, operations, explanation: `${rule}: ${told} ${why}` };
   }
@@ -140,7 +140,7 @@ class LogCheck<State> {
   }
 
   /** H3: an index belongs to one operation. */
-  checkIndexes(history: History): LogWitness | null {
+  checkIndexes(history: History): LogOrder | null {
     const owners = new Map<number, Operation>();
     for (const operation of history) {
       if (operation.at?.kind !== 'entry') continue;
@@ -155,7 +155,7 @@ class LogCheck<State> {
    * H1, H4: at each call, the highest index that had come back is known by walking both orders at once. An entry
    * stands above it. A read may stand at it, since it sees that entry.
    */
-  checkOrder(history: History): LogWitness | null {
+  checkOrder(history: History): LogOrder | null {
     const placed = history.filter(({ at }) => at !== null);
     const byCall = placed.slice().sort((a, b) => a.call - b.call);
     const byReturn = placed.filter(({ outcome }) => outcome === 'ok').sort((a, b) => a.return - b.return);
@@ -174,7 +174,7 @@ class LogCheck<State> {
   }
 
   /** H2: in the order of the log, reads after the entry they saw last, the operations give what came back. */
-  replay(history: History, whole: boolean): LogWitness {
+  replay(history: History, whole: boolean): LogOrder {
     const states = new Map<string, { state: State; last: Operation | null }>();
     for (const operation of history.filter(({ at }) => at !== null).sort(byPosition)) {
       const key = this.model.partition === undefined ? '' : this.model.partition(operation.input);
@@ -199,7 +199,7 @@ class LogCheck<State> {
     { state, last }: { state: State; last: Operation | null },
     history: History,
     whole: boolean,
-  ): LogWitness {
+  ): LogOrder {
     const homeless = history.find(({ outcome, at }) => outcome === 'unknown' && at === null);
     const found = `cannot have ended so: the log leads to the state ${describeState(state)}`;
     if (!whole && homeless !== undefined) {

@@ -1,12 +1,12 @@
 /**
  * Whether a history could be that of one thing that does one operation after the other, each at some moment between
- * its call and its return (Herlihy and Wing, 1990). Works on any history; see `checkLogWitness` for the far cheaper
+ * its call and its return (Herlihy and Wing, 1990). Works on any history; see `checkLogOrder` for the far cheaper
  * check of one whose operations know their place in a log.
  */
 
 import { invalidArgument } from '../../replica/errors.js';
 import { checkOperations, type CompletedOperation, type History, type Operation } from './history.js';
-import { Search, type Budget, type Effective, type Limit } from './linearizability-search.js';
+import { LinearizabilitySearch, type Budget, type Effective, type Limit } from './linearizability-search.js';
 import { describeOperation, describeState, unknown, type SequentialModel } from './models.js';
 
 /** Deciding is NP-complete: each bound ends the search as `undecided`. They hold for all parts together. */
@@ -75,7 +75,7 @@ export function checkLinearizable<State, Input, Output>(
   const parts: LinearizedPart[] = [];
   // Small parts first: a violation is found before a hard part uses up the time.
   for (const [key, part] of [...partsOf(history, model)].sort(([, a], [, b]) => a.length - b.length)) {
-    const found = new Search(model as SequentialModel<State>, part, budget).run();
+    const found = new LinearizabilitySearch(model as SequentialModel<State>, part, budget).run();
     if (found.kind === 'limit') return { kind: 'undecided', limit: found.limit, key, steps: budget.spent };
     if (found.kind === 'none') {
       const { operation, order: prefix, state, next } = found.blocked;
@@ -88,7 +88,7 @@ export function checkLinearizable<State, Input, Output>(
   return { kind: 'linearizable', parts, steps: budget.spent };
 }
 
-/** What `assertLinearizable` and `assertLogWitness` throw; `result` says why. */
+/** What `assertLinearizable` and `assertLogOrder` throw; `result` says why. */
 export class HistoryRefuted<Result = unknown> extends Error {
   override readonly name = 'HistoryRefuted';
   readonly result: Result;
@@ -132,7 +132,7 @@ function partsOf<Input, Output>(
   return parts;
 }
 
-interface Platform {
+interface PerformancePlatform {
   performance: { now(): number };
 }
 
@@ -142,7 +142,7 @@ function budgetOf(options: LinearizabilityOptions): Budget {
     if (typeof value === 'number' && value >= 0) continue;
     throw invalidArgument(`${name} is a number from 0 on, got ${String(value)}`);
   }
-  const now = options.now ?? (() => (globalThis as unknown as Platform).performance.now());
+  const now = options.now ?? (() => (globalThis as unknown as PerformancePlatform).performance.now());
   return { deadline: now() + timeout, now, steps, bytes, spent: 0 };
 }
 

@@ -5,7 +5,7 @@ import type { StateMachine } from '../../replica/state-machine.js';
 import { refused, unknown, type SequentialModel } from './models.js';
 import { sameData } from '../plain-data.js';
 
-interface Platform {
+interface ClonePlatform {
   structuredClone<T>(value: T): T;
 }
 
@@ -28,7 +28,7 @@ export interface Rejected {
 export function machineModel<Command, Result>(
   create: () => StateMachine<Command, Result, any>,
 ): SequentialModel<unknown, Command, Result | Rejected> {
-  const { structuredClone: copy } = globalThis as unknown as Platform;
+  const { structuredClone: copy } = globalThis as unknown as ClonePlatform;
   const machine = create();
   return {
     name: 'state machine',

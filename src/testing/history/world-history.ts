@@ -3,15 +3,15 @@
 import { InvariantViolation } from '../../core/assert.js';
 import { jsonCodec } from '../../replica/state-machine.js';
 import type { History, Operation } from './history.js';
-import { checkLogWitness, type Effect } from './linearizability-witness.js';
+import { checkLogOrder, type LogEffect } from './linearizability-witness.js';
 import { checkLinearizable } from './linearizability.js';
 import { callOf } from '../world/machine.js';
 import type { SequentialModel } from './models.js';
-import type { Call, Record } from '../world/record.js';
+import type { WorldCall, WorldRecord } from '../world/record.js';
 
 const results = jsonCodec();
 
-function operationOf({ call, replica, command, invokedAt, endedAt, end }: Call): Operation {
+function operationOf({ call, replica, command, invokedAt, endedAt, end }: WorldCall): Operation {
   const begun = { client: `${replica}/${call}`, input: command, call: invokedAt };
   if (end?.kind === 'failed' && end.failure.outcome === 'none') {
     return { ...begun, outcome: 'fail', return: endedAt, at: null };
@@ -28,7 +28,7 @@ function operationOf({ call, replica, command, invokedAt, endedAt, end }: Call):
  * that was rejected `{ rejected: reason }`.
  * Reads are not among them: what a caller reads from a machine is not the world's.
  */
-export function historyOf({ calls }: Record): History {
+export function historyOf({ calls }: WorldRecord): History {
   return calls.filter(({ kind }) => kind === 'write').map(operationOf);
 }
 
@@ -42,14 +42,14 @@ const MOST_STEPS = 1_000_000;
  * what callers saw alone.
  * @throws InvariantViolation also for what cannot be decided: that is no pass
  */
-export function demandLinearizable(record: Record, model: SequentialModel<any, any, any>, search: boolean): void {
+export function demandLinearizable(record: WorldRecord, model: SequentialModel<any, any, any>, search: boolean): void {
   const writes = record.calls.filter(({ kind }) => kind === 'write');
   const operations = new Map(writes.map((call) => [call.call, operationOf(call)]));
   const history = [...operations.values()];
-  const effects = record.effects.items.slice(0, record.effects.length).map(({ entry }): Effect => {
+  const effects = record.effects.items.slice(0, record.effects.length).map(({ entry }): LogEffect => {
     return { index: entry.index, operation: operations.get(callOf(entry.data)) as Operation };
   });
-  const witness = checkLogWitness(history, model, { effects });
+  const witness = checkLogOrder(history, model, { effects });
   if (witness.kind !== 'linearizable') throw new InvariantViolation(witness.explanation);
   if (!search || history.filter(({ outcome }) => outcome === 'unknown').length > MOST_UNKNOWN) return;
   const found = checkLinearizable(history, model, { steps: MOST_STEPS });

@@ -4,22 +4,22 @@
  */
 
 import type { Dice } from '../random.js';
-import type { Member, Surroundings } from './member.js';
-import type { ShellFault } from './plan.js';
+import type { SimulatedMember, Surroundings } from './member.js';
+import type { HostFault } from './plan.js';
 
 /** Milliseconds after a stall by which its length is noticed: the queued input and the tick have had their turn. */
 const NOTICED = 0.1;
 
 /** One thing that can go wrong. */
 interface Mishap {
-  readonly fault: ShellFault;
+  readonly fault: HostFault;
   /** Gives whether it did anything. */
   run(): boolean;
 }
 
 export class Adversary {
   private readonly world: Surroundings;
-  private readonly members: readonly Member[];
+  private readonly members: readonly SimulatedMember[];
   private readonly dice: Dice;
   private readonly mishaps: readonly Mishap[];
   private done = false;
@@ -27,7 +27,7 @@ export class Adversary {
   /** Members that lead and reach nobody: since when, on their own clock. */
   private readonly isolated = new Map<string, { readonly at: number; readonly stalls: number }>();
 
-  constructor(world: Surroundings, members: readonly Member[], dice: Dice) {
+  constructor(world: Surroundings, members: readonly SimulatedMember[], dice: Dice) {
     this.world = world;
     this.members = members;
     this.dice = dice;
@@ -60,7 +60,7 @@ export class Adversary {
     if (this.mishaps.length === 0) return;
     const { fault, run } = this.dice.pick(this.mishaps);
     this.world.trace.tell(`adversary: ${fault}`);
-    if (run()) this.world.trace.probe(`fault: ${fault}`);
+    if (run()) this.world.trace.cover(`fault: ${fault}`);
   }
 
   /** What has ended is started again after a while, what has halted is closed; from now on, and for ever. */
@@ -80,7 +80,7 @@ export class Adversary {
   }
 
   /** Who leads and reaches nobody steps down: without a quorum nobody leads for long. */
-  private checkIsolated(member: Member): void {
+  private checkIsolated(member: SimulatedMember): void {
     const { network, plan, trace } = this.world;
     const { process } = member;
     const now = process?.now ?? 0;
@@ -90,7 +90,7 @@ export class Adversary {
     else if (since?.stalls !== process.stalls) this.isolated.set(member.id, { at: now, stalls: process.stalls });
     else if (now - since.at > 3 * plan.timing.electionMax) {
       trace.violate('L1 quorum lost', `${member.id} is cut off from everybody, and leads on`);
-    } else trace.probe('isolated leader');
+    } else trace.cover('isolated leader');
   }
 
   private isTime(): boolean {
@@ -111,7 +111,7 @@ export class Adversary {
     }
   }
 
-  private resume(member: Member): void {
+  private resume(member: SimulatedMember): void {
     const process = member.process;
     if (process?.stalled !== true) return;
     const order = this.dice.pick(['timers', 'input', 'any'] as const);
@@ -120,14 +120,14 @@ export class Adversary {
   }
 
   /** Any member, or the leader. */
-  private pick(fits: (member: Member) => boolean): Member | undefined {
+  private pick(fits: (member: SimulatedMember) => boolean): SimulatedMember | undefined {
     const all = this.members.filter(fits);
     const leader = all.find((member) => member.leads);
     if (leader !== undefined && this.dice.chance(0.5)) return leader;
     return all.length === 0 ? undefined : this.dice.pick(all);
   }
 
-  private runs(member: Member): boolean {
+  private runs(member: SimulatedMember): boolean {
     return member.run !== null && !member.run.process.stalled;
   }
 
@@ -175,7 +175,7 @@ export class Adversary {
     const wasLeading = member.leads;
     const before = process.now;
     process.stall(suspended);
-    if (wasLeading) this.world.trace.probe('stalled leader');
+    if (wasLeading) this.world.trace.cover('stalled leader');
     const duration = this.dice.within(electionMin / 4, 3 * electionMax);
     this.world.schedule.after(duration, () => {
       if (!process.alive || !process.stalled) return;
@@ -187,13 +187,13 @@ export class Adversary {
   }
 
   /** After a pause longer than an election timeout nobody leads on without asking; who is alone has nobody to ask. */
-  private expectProof(member: Member): void {
+  private expectProof(member: SimulatedMember): void {
     if (this.members.length === 1) return;
     const { signal } = member.leadership ?? {};
     const { process } = member;
     this.world.schedule.after(NOTICED, () => {
       if (process?.alive !== true || process.stalled || signal === undefined) return;
-      this.world.trace.probe('long pause of a leader');
+      this.world.trace.cover('long pause of a leader');
       if (signal.aborted) return;
       this.world.trace.violate('pause', `${member.id} was stalled and the signal of its leadership goes on`);
     });

@@ -5,8 +5,8 @@
  */
 
 import { CommandRejected, ConsensusError } from '../../replica/errors.js';
-import type { Process } from './clock.js';
-import type { Ledger, ShellCommand, ShellResult } from './machine.js';
+import type { SimulatedProcess } from './clock.js';
+import type { CommandLedger, HostCommand, HostResult } from './machine.js';
 import type { SimulatedSignal } from './signal.js';
 import type { Trace } from './trace.js';
 
@@ -16,14 +16,14 @@ export type CallKind = 'write' | 'read' | 'local' | 'ready';
 /** `gone`: its process was killed before it was answered. */
 export type CallOutcome = 'pending' | 'ok' | 'refused' | 'none' | 'unknown' | 'gone';
 
-export interface Call {
+export interface SimulatedCall {
   readonly name: string;
   readonly client: string;
   readonly kind: CallKind;
-  readonly process: Process;
+  readonly process: SimulatedProcess;
   readonly key: string;
   /** Of a write. */
-  readonly command: ShellCommand | null;
+  readonly command: HostCommand | null;
   readonly signal: SimulatedSignal | null;
   /** When it was called and when it ended, in the order of all such events; `Infinity` while it has not. */
   readonly called: number;
@@ -42,7 +42,7 @@ export interface Call {
 }
 
 /** What a read saw. */
-export interface Seen {
+export interface SeenValue {
   readonly position: number;
   readonly value: string | null;
 }
@@ -64,10 +64,10 @@ const LATE = ['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_OUTCOME_UNKNOWN'];
 const SLACK = 1;
 
 export class CallBook {
-  readonly calls: Call[] = [];
-  private readonly open = new Set<Call>();
+  readonly calls: SimulatedCall[] = [];
+  private readonly open = new Set<SimulatedCall>();
   private readonly trace: Trace;
-  private readonly ledger: Ledger;
+  private readonly ledger: CommandLedger;
   private readonly requestTimeout: number;
   /** Counts calls and ends. */
   private order = 0;
@@ -76,15 +76,15 @@ export class CallBook {
   /** By place: the index of the entry, as a caller was told. */
   private readonly indexes = new Map<number, number>();
 
-  constructor(trace: Trace, ledger: Ledger, requestTimeout: number) {
+  constructor(trace: Trace, ledger: CommandLedger, requestTimeout: number) {
     this.trace = trace;
     this.ledger = ledger;
     this.requestTimeout = requestTimeout;
   }
 
-  call(what: Pick<Call, 'client' | 'kind' | 'process' | 'key' | 'command' | 'signal'>): Call {
+  call(what: Pick<SimulatedCall, 'client' | 'kind' | 'process' | 'key' | 'command' | 'signal'>): SimulatedCall {
     const { process } = what;
-    const call: Call = {
+    const call: SimulatedCall = {
       ...what,
       name: `${what.client} ${what.kind} ${what.command?.id ?? what.key}`,
       called: ++this.order,
@@ -104,7 +104,7 @@ export class CallBook {
   }
 
   /** How many of a process have not ended. */
-  pending(process?: Process): number {
+  pending(process?: SimulatedProcess): number {
     return [...this.open].filter((call) => process === undefined || call.process === process).length;
   }
 
@@ -114,7 +114,7 @@ export class CallBook {
   }
 
   /** These will never end: their process was killed. */
-  killed(process: Process): void {
+  killed(process: SimulatedProcess): void {
     for (const call of this.open) {
       if (call.process !== process) continue;
       this.end(call, 'gone');
@@ -122,7 +122,7 @@ export class CallBook {
     }
   }
 
-  private end(call: Call, outcome: CallOutcome): void {
+  private end(call: SimulatedCall, outcome: CallOutcome): void {
     if (call.outcome !== 'pending') {
       this.trace.violate('law 5', `${call.name} ended as ${outcome} after it had ended as ${call.outcome}`);
     }
@@ -137,12 +137,12 @@ export class CallBook {
     }
   }
 
-  ready(call: Call): void {
+  ready(call: SimulatedCall): void {
     this.end(call, 'ok');
   }
 
   /** A write took effect, or was refused, at this place; `index` if the caller was told. */
-  wrote(call: Call, position: number, index: number | null, result: ShellResult | null): void {
+  wrote(call: SimulatedCall, position: number, index: number | null, result: HostResult | null): void {
     call.position = position;
     this.end(call, result === null ? 'refused' : 'ok');
     const { name, command, floor } = call;
@@ -159,14 +159,14 @@ export class CallBook {
     this.furthest = Math.max(this.furthest, position);
   }
 
-  private checkResult({ name, key, position }: Call, { before }: ShellResult): void {
+  private checkResult({ name, key, position }: SimulatedCall, { before }: HostResult): void {
     const expected = this.ledger.valueAt(key, position - 1);
     if (before !== expected) {
       this.trace.violate('H4 result', `${name} found ${String(before)} at ${position}, not ${String(expected)}`);
     }
   }
 
-  private checkIndex({ name }: Call, position: number, index: number): void {
+  private checkIndex({ name }: SimulatedCall, position: number, index: number): void {
     this.indexes.set(position, index);
     for (const [place, other] of this.indexes) {
       if (Math.sign(place - position) === Math.sign(other - index)) continue;
@@ -175,7 +175,7 @@ export class CallBook {
   }
 
   /** A read was answered; `least` is what a stale one asked for. */
-  saw(call: Call, seen: Seen, least: number): void {
+  saw(call: SimulatedCall, seen: SeenValue, least: number): void {
     call.position = seen.position;
     call.value = seen.value;
     this.end(call, 'ok');
@@ -192,20 +192,20 @@ export class CallBook {
   }
 
   /** It rejected, or threw at once. */
-  failed(call: Call, error: unknown): void {
+  failed(call: SimulatedCall, error: unknown): void {
     if (error instanceof CommandRejected) return this.refused(call, error.reason);
     if (!(error instanceof ConsensusError)) {
       return this.trace.violate('typed errors', `${call.name} failed with ${String(error)}`);
     }
     this.trace.tell(`${call.name} ${error.code} ${error.outcome}`);
-    this.trace.probe(error.code);
+    this.trace.cover(error.code);
     this.end(call, call.kind === 'write' ? error.outcome : 'none');
     this.checkError(call, error);
     this.checkCause(call, error);
     if (error.outcome === 'none' && call.command !== null) this.checkNone(call);
   }
 
-  private refused(call: Call, reason: unknown): void {
+  private refused(call: SimulatedCall, reason: unknown): void {
     const text = typeof reason === 'string' ? /^boom at (\d+)$/.exec(reason)?.[1] : undefined;
     const position = text === undefined ? (reason as { position?: unknown }).position : Number(text);
     if (call.command?.op !== 'refuse' && call.command?.op !== 'boom') {
@@ -214,7 +214,7 @@ export class CallBook {
     this.wrote(call, Number(position), null, null);
   }
 
-  private checkError({ name, kind }: Call, { code, outcome, retryable, message }: ConsensusError): void {
+  private checkError({ name, kind }: SimulatedCall, { code, outcome, retryable, message }: ConsensusError): void {
     const allowed = kind === 'write' ? OUTCOMES[code] : OUTCOMES[code] && ['none'];
     if (allowed === undefined || !allowed.includes(outcome) || (kind !== 'write' && code === 'ERR_OUTCOME_UNKNOWN')) {
       this.trace.violate('typed errors', `${name} failed with ${code} ${outcome}: ${message}`);
@@ -225,7 +225,7 @@ export class CallBook {
   }
 
   /** A wait that ends by time ends then, and not earlier. */
-  private checkCause(call: Call, { code, cause }: ConsensusError): void {
+  private checkCause(call: SimulatedCall, { code, cause }: ConsensusError): void {
     const { name, signal, process } = call;
     if (!LATE.includes(code)) return;
     if (signal !== null && (!signal.aborted || cause !== signal.reason)) {
@@ -238,13 +238,13 @@ export class CallBook {
   }
 
   /** On the clock of its process: when its signal aborted, or its time is over. */
-  private due({ signal, kind, calledAt }: Call): number {
+  private due({ signal, kind, calledAt }: SimulatedCall): number {
     if (signal !== null) return Math.max(calledAt, signal.abortedAt ?? Infinity);
     return kind === 'ready' ? Infinity : calledAt + this.requestTimeout;
   }
 
   /** No wait is longer than its caller's, on a loop that was not stalled. */
-  private checkTime(call: Call): void {
+  private checkTime(call: SimulatedCall): void {
     const { name, process, stalls } = call;
     const due = this.due(call);
     if (process.stalls !== stalls || process.now <= due + SLACK) return;
@@ -252,7 +252,7 @@ export class CallBook {
   }
 
   /** `none` is a promise: neither before nor ever after. */
-  private checkNone({ name, command }: Call): void {
+  private checkNone({ name, command }: SimulatedCall): void {
     const position = this.ledger.positions.get(command?.id ?? '');
     if (position === undefined) return;
     this.trace.violate('law 5 none', `${name} had no effect, and took effect at ${position}`);

@@ -5,11 +5,11 @@
 
 import { ConsensusError } from '../../replica/errors.js';
 import type { Replica, RequestOptions, WithIndex } from '../../replica/replica.js';
-import type { Call, Seen } from './calls.js';
+import type { SimulatedCall, SeenValue } from './calls.js';
 import type { Dice } from '../random.js';
-import type { Process } from './clock.js';
-import type { ShellCommand, ShellMachine, ShellResult } from './machine.js';
-import type { Member, Surroundings } from './member.js';
+import type { SimulatedProcess } from './clock.js';
+import type { HostCommand, HostMachine, HostResult } from './machine.js';
+import type { SimulatedMember, Surroundings } from './member.js';
 import { SimulatedSignal } from './signal.js';
 
 /** Milliseconds after which a client looks again whether its member can be reached. */
@@ -22,15 +22,15 @@ const MISREAD = new Error('the reader has failed');
 const NOTHING_KNOWN = { index: 0, position: 0 };
 
 /** Whom a client asks: one start of its member. */
-interface Target {
-  readonly replica: Replica<ShellMachine>;
-  readonly process: Process;
-  readonly machine: ShellMachine;
+interface ClientTarget {
+  readonly replica: Replica<HostMachine>;
+  readonly process: SimulatedProcess;
+  readonly machine: HostMachine;
 }
 
-export class Client {
+export class SimulatedClient {
   readonly name: string;
-  private readonly member: Member;
+  private readonly member: SimulatedMember;
   private readonly world: Surroundings;
   private readonly dice: Dice;
   private requests = 0;
@@ -39,7 +39,7 @@ export class Client {
   /** The last write of ours of which the index is known: what a stale read can ask for. */
   private known: { readonly index: number; readonly position: number } = { index: 0, position: 0 };
 
-  constructor(name: string, member: Member, world: Surroundings, dice: Dice) {
+  constructor(name: string, member: SimulatedMember, world: Surroundings, dice: Dice) {
     this.name = name;
     this.member = member;
     this.world = world;
@@ -79,13 +79,13 @@ export class Client {
     if (this.waiting === 0) this.next();
   }
 
-  private target(): Target | null {
+  private target(): ClientTarget | null {
     const { reachable, run } = this.member;
     if (reachable === null || run === null) return null;
     return { replica: reachable, process: run.process, machine: run.machine };
   }
 
-  private ask(target: Target): void {
+  private ask(target: ClientTarget): void {
     const { faults } = this.world.plan;
     const { dice } = this;
     if (faults.has('burst') && dice.chance(0.1)) {
@@ -102,7 +102,7 @@ export class Client {
     return `k${this.dice.between(0, this.world.plan.keys - 1)}`;
   }
 
-  private command(id: string, { machine }: Target): ShellCommand {
+  private command(id: string, { machine }: ClientTarget): HostCommand {
     const { dice } = this;
     const key = this.key();
     const odd = this.world.plan.faults.has('odd commands') && dice.chance(0.2);
@@ -112,7 +112,7 @@ export class Client {
   }
 
   /** Sometimes a signal, which aborts later, never, or has aborted already. */
-  private signal(process: Process): SimulatedSignal | null {
+  private signal(process: SimulatedProcess): SimulatedSignal | null {
     const { dice, world } = this;
     if (!world.plan.faults.has('abort') || !dice.chance(0.4)) return null;
     const signal = new SimulatedSignal(process);
@@ -126,7 +126,12 @@ export class Client {
   }
 
   /** Books a request at `process`. */
-  private book(target: Target, kind: Call['kind'], key: string, command: ShellCommand | null): Call {
+  private book(
+    target: ClientTarget,
+    kind: SimulatedCall['kind'],
+    key: string,
+    command: HostCommand | null,
+  ): SimulatedCall {
     const { process } = target;
     const drawn = this.stopped ? null : this.signal(process);
     const signal = kind === 'ready' ? (drawn ?? new SimulatedSignal(process)) : drawn;
@@ -142,7 +147,7 @@ export class Client {
   }
 
   /** Follows a promise of a replica. */
-  private follow<T>(call: Call, ask: (options: RequestOptions) => Promise<T>, then: (value: T) => void): void {
+  private follow<T>(call: SimulatedCall, ask: (options: RequestOptions) => Promise<T>, then: (value: T) => void): void {
     const fail = (error: unknown): void => {
       this.world.book.failed(call, error);
       this.world.schedule.after(PAUSE, () => this.ended());
@@ -159,16 +164,16 @@ export class Client {
     }, fail);
   }
 
-  private write(target: Target, given?: ShellCommand): void {
+  private write(target: ClientTarget, given?: HostCommand): void {
     const command = given ?? this.command(`${this.name}.${++this.requests}`, target);
     const { book, trace } = this.world;
     const call = this.book(target, 'write', command.key, command);
-    trace.probe('write');
+    trace.cover('write');
     if (this.dice.chance(0.5)) {
-      const ask = (options: RequestOptions): Promise<ShellResult> => target.replica.propose(command, { ...options });
+      const ask = (options: RequestOptions): Promise<HostResult> => target.replica.propose(command, { ...options });
       return this.follow(call, ask, (result) => book.wrote(call, result.position, null, result));
     }
-    const ask = (options: RequestOptions): Promise<WithIndex<ShellResult>> =>
+    const ask = (options: RequestOptions): Promise<WithIndex<HostResult>> =>
       target.replica.propose(command, { ...options, meta: true });
     this.follow(call, ask, ({ result, index }) => {
       this.known = { index, position: result.position };
@@ -176,27 +181,27 @@ export class Client {
     });
   }
 
-  private read(target: Target, consistency: 'linearizable' | 'stale'): void {
+  private read(target: ClientTarget, consistency: 'linearizable' | 'stale'): void {
     const { book, trace } = this.world;
     const key = this.key();
     const isStale = consistency === 'stale';
     const call = this.book(target, isStale ? 'local' : 'read', key, null);
     const { index, position } = isStale && this.dice.chance(0.7) ? this.known : NOTHING_KNOWN;
     let readings = 0;
-    const reader = (machine: ShellMachine): Seen => {
+    const reader = (machine: HostMachine): SeenValue => {
       readings += 1;
       if (readings > 1 || call.outcome !== 'pending') trace.violate('law 5', `${call.name} was served twice or late`);
       return { position: machine.applied, value: machine.get(key) };
     };
-    const ask = (options: RequestOptions): Promise<Seen> =>
+    const ask = (options: RequestOptions): Promise<SeenValue> =>
       target.replica.read(reader, isStale ? { ...options, consistency, minIndex: index } : { ...options, consistency });
     this.follow(call, ask, (seen) => book.saw(call, seen, position));
-    trace.probe(`${consistency} read`);
-    if (index > 0) trace.probe('stale read with an index');
+    trace.cover(`${consistency} read`);
+    if (index > 0) trace.cover('stale read with an index');
   }
 
   /** A reader that throws: its error is the caller's, as it is. */
-  private misread(target: Target): void {
+  private misread(target: ClientTarget): void {
     const call = this.book(target, 'local', this.key(), null);
     const reader = (): never => {
       throw MISREAD;
@@ -209,12 +214,12 @@ export class Client {
   }
 
   /** What can never work is refused at once, whatever the cluster does. */
-  private tooLarge(target: Target): void {
+  private tooLarge(target: ClientTarget): void {
     const { constants } = this.world.plan;
     const id = `${this.name}.${++this.requests}`;
-    const command: ShellCommand = { op: 'set', id, key: 'k0', value: 'x'.repeat(constants.maxEntryBytes) };
+    const command: HostCommand = { op: 'set', id, key: 'k0', value: 'x'.repeat(constants.maxEntryBytes) };
     const { trace } = this.world;
-    trace.probe('too large');
+    trace.cover('too large');
     try {
       void target.replica.propose(command);
       trace.violate('typed errors', `${id} was taken, and is too large`);
@@ -224,7 +229,7 @@ export class Client {
     }
   }
 
-  private ready(target: Target): void {
+  private ready(target: ClientTarget): void {
     const call = this.book(target, 'ready', '', null);
     const ask = (options: RequestOptions): Promise<void> => target.replica.ready(options);
     this.follow(call, ask, () => this.world.book.ready(call));

@@ -19,32 +19,32 @@ const EARLY = 1e-6;
 const SHORTEST = 1e-3;
 
 /** `soon`: after everything that is queued already. */
-export type EventKind = 'timer' | 'soon' | 'input';
+export type ScheduledKind = 'timer' | 'soon' | 'input';
 
-interface Event {
+interface ScheduledEvent {
   at: number;
   order: number;
-  readonly kind: EventKind;
+  readonly kind: ScheduledKind;
   /** Whose event loop runs it; `null` for the world. */
-  readonly process: Process | null;
+  readonly process: SimulatedProcess | null;
   /** On the process's own clock, of a timer. */
   readonly due: number;
   cancelled: boolean;
   run(): void;
 }
 
-function isBefore(a: Event, b: Event): boolean {
+function isBefore(a: ScheduledEvent, b: ScheduledEvent): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
 /** The event loop of one start of one replica, and its monotonic clock. */
-export class Process {
+export class SimulatedProcess {
   readonly name: string;
   alive = true;
   stalled = false;
   /** Timers and deferred calls that have not run and were not cancelled: a closed replica leaves none. */
   pending = 0;
-  readonly waiting: Event[] = [];
+  readonly waiting: ScheduledEvent[] = [];
   /** How often it was stalled: nothing that it set a time for need come in time then. */
   stalls = 0;
   private readonly schedule: Schedule;
@@ -91,7 +91,7 @@ export class Process {
     this.stalled = false;
     this.suspended = false;
     const all = this.waiting.splice(0).filter((event) => !event.cancelled);
-    const of = (kind: EventKind): Event[] => all.filter((event) => event.kind === kind);
+    const of = (kind: ScheduledKind): ScheduledEvent[] => all.filter((event) => event.kind === kind);
     const timers = of('timer').sort((a, b) => a.due - b.due);
     const input = of('input');
     const mixed = order === 'any' ? dice.shuffle([...timers, ...input]) : [];
@@ -122,7 +122,7 @@ export class Process {
     soon: (callback) => this.later('soon', 0, callback),
   };
 
-  private later(kind: EventKind, due: number, callback: () => void): Cancellable {
+  private later(kind: ScheduledKind, due: number, callback: () => void): Cancellable {
     if (!this.alive) return { cancel: () => undefined };
     this.pending += 1;
     const delay = kind === 'soon' ? 0 : this.until(due);
@@ -144,7 +144,7 @@ export class Process {
 
 export class Schedule {
   private readonly trace: Trace;
-  private readonly heap: Event[] = [];
+  private readonly heap: ScheduledEvent[] = [];
   private time = 0;
   private orders = 0;
 
@@ -162,38 +162,52 @@ export class Schedule {
     this.add('input', null, delay, 0, run);
   }
 
-  add(kind: EventKind, process: Process | null, delay: number, due: number, run: () => void): Event {
-    const event: Event = { at: this.time + delay, order: ++this.orders, kind, process, due, cancelled: false, run };
+  add(
+    kind: ScheduledKind,
+    process: SimulatedProcess | null,
+    delay: number,
+    due: number,
+    run: () => void,
+  ): ScheduledEvent {
+    const event: ScheduledEvent = {
+      at: this.time + delay,
+      order: ++this.orders,
+      kind,
+      process,
+      due,
+      cancelled: false,
+      run,
+    };
     this.push(event);
     return event;
   }
 
   /** Puts back an event whose process could not run it. */
-  again(event: Event): void {
+  again(event: ScheduledEvent): void {
     event.at = event.kind === 'timer' && this.isEarly(event) ? this.time + this.wait(event) : this.time;
     event.order = ++this.orders;
     this.push(event);
   }
 
   /** The clock of this process goes faster or slower than when its timers were set. */
-  retime(process: Process): void {
+  retime(process: SimulatedProcess): void {
     for (const event of this.heap) {
       if (event.process === process && event.kind === 'timer') event.at = this.time + process.until(event.due);
     }
     this.heap.sort((a, b) => (isBefore(a, b) ? -1 : 1)); // a sorted list is a heap
   }
 
-  private isEarly({ kind, process, due }: Event): boolean {
+  private isEarly({ kind, process, due }: ScheduledEvent): boolean {
     return kind === 'timer' && process !== null && process.now < due - EARLY;
   }
 
-  private wait({ process, due }: Event): number {
+  private wait({ process, due }: ScheduledEvent): number {
     return process === null ? 0 : process.until(due);
   }
 
   /**
    * Runs events until `done` holds, or `limit` true milliseconds have passed. Gives whether it holds.
-   * @throws ShellSimulationFailure as soon as a rule is broken
+   * @throws HostSimulationFailure as soon as a rule is broken
    */
   async run(done: () => boolean, limit: number): Promise<boolean> {
     const end = this.time + limit;
@@ -215,7 +229,7 @@ export class Schedule {
     await this.run(() => false, milliseconds);
   }
 
-  private happen(event: Event): boolean {
+  private happen(event: ScheduledEvent): boolean {
     const { process } = event;
     this.time = Math.max(this.time, event.at);
     this.trace.now = this.time;
@@ -233,31 +247,32 @@ export class Schedule {
     return true;
   }
 
-  private push(event: Event): void {
+  private push(event: ScheduledEvent): void {
     const { heap } = this;
     let at = heap.length;
     heap.push(event);
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (isBefore(heap[parent] as Event, event)) break;
-      heap[at] = heap[parent] as Event;
+      if (isBefore(heap[parent] as ScheduledEvent, event)) break;
+      heap[at] = heap[parent] as ScheduledEvent;
       at = parent;
     }
     heap[at] = event;
   }
 
-  private pop(): Event {
+  private pop(): ScheduledEvent {
     const { heap } = this;
-    const first = heap[0] as Event;
-    const last = heap.pop() as Event;
+    const first = heap[0] as ScheduledEvent;
+    const last = heap.pop() as ScheduledEvent;
     if (heap.length === 0) return first;
     let at = 0;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= heap.length) break;
-      if (child + 1 < heap.length && isBefore(heap[child + 1] as Event, heap[child] as Event)) child += 1;
-      if (isBefore(last, heap[child] as Event)) break;
-      heap[at] = heap[child] as Event;
+      if (child + 1 < heap.length && isBefore(heap[child + 1] as ScheduledEvent, heap[child] as ScheduledEvent))
+        child += 1;
+      if (isBefore(last, heap[child] as ScheduledEvent)) break;
+      heap[at] = heap[child] as ScheduledEvent;
       at = child;
     }
     heap[at] = last;

@@ -11,18 +11,18 @@ import type { ProtocolChoice, Tuning } from '../../core/tuning.js';
 import { Adversary } from './adversary.js';
 import { CallBook } from './calls.js';
 import { Dice } from '../random.js';
-import { Client } from './clients.js';
+import { SimulatedClient } from './clients.js';
 import { Schedule } from './clock.js';
 import { Reigns } from './leadership.js';
-import { Ledger } from './machine.js';
-import { Member, type Surroundings } from './member.js';
-import { Network } from './network.js';
-import { drawPlan, type ShellFault, type ShellPlan } from './plan.js';
-import { Disk } from './storage.js';
+import { CommandLedger } from './machine.js';
+import { SimulatedMember, type Surroundings } from './member.js';
+import { SimulatedNetwork } from './network.js';
+import { drawPlan, type HostFault, type HostPlan } from './plan.js';
+import { SimulatedDisk } from './storage.js';
 import { Trace } from './trace.js';
-import { judge } from './verdict.js';
+import { judgeCalls } from './verdict.js';
 
-export interface ShellSimulationOptions {
+export interface HostSimulationOptions {
   /** Any 32-bit integer: everything follows from it. */
   readonly seed: number;
   /** `raft` or `multipaxos`. */
@@ -32,13 +32,13 @@ export interface ShellSimulationOptions {
   /** How often something goes wrong; 20 by default. */
   readonly steps?: number;
   /** Only these classes of faults; by default each is there in half of the seeds. */
-  readonly faults?: readonly ShellFault[];
+  readonly faults?: readonly HostFault[];
   /** Disks say "durable" before it is true: the run must fail. For tests of the simulation itself. */
   readonly lyingDisks?: boolean;
 }
 
 /** What a run was. A run that broke a rule has none: it rejects. */
-export interface ShellSimulationReport {
+export interface HostSimulationReport {
   readonly seed: number;
   /** Equal for equal runs, and almost surely for no others. */
   readonly digest: string;
@@ -47,12 +47,12 @@ export interface ShellSimulationReport {
   /** Virtual milliseconds. */
   readonly milliseconds: number;
   readonly members: number;
-  readonly faults: readonly ShellFault[];
+  readonly faults: readonly HostFault[];
   /** Requests of clients, and commands that took effect. */
   readonly requests: number;
   readonly commands: number;
   /** How often each thing that a search should meet was met. */
-  readonly probes: ReadonlyMap<string, number>;
+  readonly coverage: ReadonlyMap<string, number>;
 }
 
 /** How many times the longest election timeout the cluster has to get well: several elections may be split. */
@@ -60,14 +60,14 @@ const PATIENCE = 100;
 
 class Simulation {
   readonly trace: Trace;
-  readonly plan: ShellPlan;
+  readonly plan: HostPlan;
   private readonly dice: Dice;
   private readonly world: Surroundings;
-  private readonly members: readonly Member[];
+  private readonly members: readonly SimulatedMember[];
   private readonly adversary: Adversary;
   private readonly steps: number;
 
-  constructor(options: ShellSimulationOptions) {
+  constructor(options: HostSimulationOptions) {
     const { seed, protocol, size, faults, steps = 20 } = options;
     this.steps = steps;
     this.trace = new Trace(seed);
@@ -75,13 +75,13 @@ class Simulation {
     this.plan = drawPlan(this.dice.fork('plan'), { size, faults, lies: options.lyingDisks ?? false });
     const { timing, limits } = this.plan;
     const schedule = new Schedule(this.trace);
-    const ledger = new Ledger(this.trace);
+    const ledger = new CommandLedger(this.trace);
     this.world = {
       plan: this.plan,
       protocol: protocol({ timing, limits }),
       schedule,
       trace: this.trace,
-      network: new Network(schedule, this.trace, this.dice.fork('network'), this.plan.network),
+      network: new SimulatedNetwork(schedule, this.trace, this.dice.fork('network'), this.plan.network),
       ledger,
       book: new CallBook(this.trace, ledger, this.plan.requestTimeout),
       reigns: new Reigns(this.trace),
@@ -90,10 +90,10 @@ class Simulation {
     this.adversary = new Adversary(this.world, this.members, this.dice.fork('adversary'));
   }
 
-  private newMember(id: string): Member {
+  private newMember(id: string): SimulatedMember {
     const { schedule, trace, plan } = this.world;
-    const disk = new Disk(id, schedule, trace, this.dice.fork(`disk ${id}`), plan.disk);
-    return new Member(id, disk, this.world, this.dice.fork(`member ${id}`));
+    const disk = new SimulatedDisk(id, schedule, trace, this.dice.fork(`disk ${id}`), plan.disk);
+    return new SimulatedMember(id, disk, this.world, this.dice.fork(`member ${id}`));
   }
 
   private get patience(): number {
@@ -108,7 +108,7 @@ class Simulation {
   }
 
   /** Those that can take part in the end. */
-  private get healthy(): readonly Member[] {
+  private get healthy(): readonly SimulatedMember[] {
     return this.members.filter((member) => !member.wiped);
   }
 
@@ -119,18 +119,18 @@ class Simulation {
     await this.losePower();
     await this.end();
     this.world.book.finish();
-    judge(this.world.book.calls, this.world.ledger, this.trace);
+    judgeCalls(this.world.book.calls, this.world.ledger, this.trace);
     this.trace.check();
   }
 
   /** Faults and clients together. */
-  private async disturb(): Promise<readonly Client[]> {
+  private async disturb(): Promise<readonly SimulatedClient[]> {
     const { schedule, plan } = this.world;
     for (const member of this.members) schedule.after(this.dice.within(0, 100), () => member.start());
     const clients = this.members.flatMap((member) =>
       Array.from({ length: plan.clients }, (_, at) => {
         const name = `${member.id}${at}`;
-        return new Client(name, member, this.world, this.dice.fork(`client ${name}`)).start();
+        return new SimulatedClient(name, member, this.world, this.dice.fork(`client ${name}`)).start();
       }),
     );
     await schedule.run(() => this.members.every((member) => member.established), 2000);
@@ -164,10 +164,10 @@ class Simulation {
   }
 
   /** Its patience may be shorter than an election, so it asks until it is served. */
-  private async serve(member: Member, when: string): Promise<void> {
+  private async serve(member: SimulatedMember, when: string): Promise<void> {
     const { book, schedule } = this.world;
     const name = `${when} ${member.id}`;
-    const client = new Client(name, member, this.world, this.dice.fork(name));
+    const client = new SimulatedClient(name, member, this.world, this.dice.fork(name));
     const end = schedule.now + this.patience;
     for (let served = false; !served; ) {
       const known = book.calls.length;
@@ -191,7 +191,7 @@ class Simulation {
     const { schedule, book, trace } = this.world;
     this.adversary.rest();
     for (const member of this.members) {
-      new Client(`last ${member.id}`, member, this.world, this.dice.fork(`last ${member.id}`)).prove();
+      new SimulatedClient(`last ${member.id}`, member, this.world, this.dice.fork(`last ${member.id}`)).prove();
     }
     if (this.dice.chance(0.5)) await schedule.pass(this.dice.pick([0, 1, 10])); // or they are closed in the same turn
     for (const member of this.members) member.close();
@@ -201,18 +201,18 @@ class Simulation {
     if (book.pending() > 0) trace.violate('L5 callers end', `${book.waiting()} never ended`);
   }
 
-  report(seed: number): ShellSimulationReport {
+  report(seed: number): HostSimulationReport {
     const { trace, plan, world } = this;
     return {
       seed,
-      digest: trace.digest(),
+      digest: trace.hash(),
       events: trace.step,
       milliseconds: world.schedule.now,
       members: plan.members.length,
       faults: [...plan.faults],
       requests: world.book.calls.length,
       commands: world.ledger.commands.length,
-      probes: trace.probes,
+      coverage: trace.coverage,
     };
   }
 }
@@ -220,10 +220,10 @@ class Simulation {
 /**
  * Runs one seed.
  * @throws RangeError for an option outside its range
- * @returns rejects with ShellSimulationFailure when a rule is broken: it names the rule, the seed and the step, and
+ * @returns rejects with HostSimulationFailure when a rule is broken: it names the rule, the seed and the step, and
  * shows the last lines of the trace
  */
-export async function simulateShell(options: ShellSimulationOptions): Promise<ShellSimulationReport> {
+export async function simulateHost(options: HostSimulationOptions): Promise<HostSimulationReport> {
   const { seed, steps, protocol } = options;
   if (!Number.isSafeInteger(seed) || seed < -(2 ** 31) || seed >= 2 ** 32) {
     throw new RangeError(`seed: expected a 32-bit integer, got ${String(seed)}`);

@@ -42,7 +42,7 @@ export class Reigns {
 }
 
 /** Follows the leadership of one start, as an application would, until the replica is closed or its process killed. */
-export class Follower {
+export class LeadershipWatcher {
   /** The state last given. */
   last: Leadership | null = null;
   ended = false;
@@ -70,7 +70,7 @@ export class Follower {
     const { leading, leader, term, fence, signal } = state;
     trace.tell(`${name} ${leading ? 'leads' : `follows ${leader ?? 'nobody'}`} in ${term} fence ${fence}`);
     if (last !== null && !last.signal.aborted) trace.violate('leadership', `${name}: a state ended without an abort`);
-    if (last?.leading === true && !leading) trace.probe('leadership ends');
+    if (last?.leading === true && !leading) trace.cover('leadership ends');
     this.last = state;
     if (!leading || signal.aborted) return;
     const { id, boot, applied } = this.replica.status();

@@ -8,27 +8,27 @@ import type { StateMachine } from '../../replica/state-machine.js';
 import type { Trace } from './trace.js';
 
 /** What all commands have; `id` is unique in a run. */
-interface Named {
+interface NamedCommand {
   readonly id: string;
   readonly key: string;
 }
 
 /** Values are unique in a run. `refuse` is refused by the machine, `boom` makes it throw. */
-export type ShellCommand =
-  | (Named & { readonly op: 'set'; readonly value: string; readonly padding?: string })
-  | (Named & { readonly op: 'swap'; readonly from: string | null; readonly value: string })
-  | (Named & { readonly op: 'refuse' | 'boom' });
+export type HostCommand =
+  | (NamedCommand & { readonly op: 'set'; readonly value: string; readonly padding?: string })
+  | (NamedCommand & { readonly op: 'swap'; readonly from: string | null; readonly value: string })
+  | (NamedCommand & { readonly op: 'refuse' | 'boom' });
 
 /** `position`: how many commands were applied, this one included. */
-export interface ShellResult {
+export interface HostResult {
   readonly position: number;
   readonly before: string | null;
   readonly done: boolean;
 }
 
 /** What was applied, in order, by anybody. */
-export class Ledger {
-  readonly commands: ShellCommand[] = [];
+export class CommandLedger {
+  readonly commands: HostCommand[] = [];
   /** By id, 1-based. */
   readonly positions = new Map<string, number>();
   private readonly results: string[] = [];
@@ -39,7 +39,7 @@ export class Ledger {
   }
 
   /** A member applied a command as its `position`-th. */
-  note(member: string, position: number, command: ShellCommand, result: string): void {
+  note(member: string, position: number, command: HostCommand, result: string): void {
     const known = this.commands[position - 1];
     const expected = this.results[position - 1];
     if (known === undefined) {
@@ -69,13 +69,13 @@ export class Ledger {
 }
 
 /** One start's machine. */
-export class ShellMachine implements StateMachine<ShellCommand, ShellResult, never> {
+export class HostMachine implements StateMachine<HostCommand, HostResult, never> {
   applied = 0;
   private readonly values = new Map<string, string>();
   private readonly member: string;
-  private readonly ledger: Ledger;
+  private readonly ledger: CommandLedger;
 
-  constructor(member: string, ledger: Ledger) {
+  constructor(member: string, ledger: CommandLedger) {
     this.member = member;
     this.ledger = ledger;
   }
@@ -84,7 +84,7 @@ export class ShellMachine implements StateMachine<ShellCommand, ShellResult, nev
     return this.values.get(key) ?? null;
   }
 
-  apply(command: ShellCommand): ShellResult {
+  apply(command: HostCommand): HostResult {
     this.applied += 1; // what the machine was asked, refused or not: the simulation's book, not the machine's state
     const position = this.applied;
     const before = this.get(command.key);

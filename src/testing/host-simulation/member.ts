@@ -11,22 +11,22 @@ import { createReplica, type Replica } from '../../replica/replica.js';
 import type { ProtocolChoice } from '../../core/tuning.js';
 import type { CallBook } from './calls.js';
 import type { Dice } from '../random.js';
-import { Process, type Schedule } from './clock.js';
-import { Follower, type Reigns } from './leadership.js';
-import { ShellMachine, type Ledger } from './machine.js';
-import type { Network, SimulatedTransport } from './network.js';
-import type { ShellPlan } from './plan.js';
-import type { Disk, SimulatedStorage } from './storage.js';
+import { SimulatedProcess, type Schedule } from './clock.js';
+import { LeadershipWatcher, type Reigns } from './leadership.js';
+import { HostMachine, type CommandLedger } from './machine.js';
+import type { SimulatedNetwork, SimulatedTransport } from './network.js';
+import type { HostPlan } from './plan.js';
+import type { SimulatedDisk, SimulatedStorage } from './storage.js';
 import type { Trace } from './trace.js';
 
 /** What all members share. */
 export interface Surroundings {
-  readonly plan: ShellPlan;
+  readonly plan: HostPlan;
   readonly protocol: ProtocolChoice;
   readonly schedule: Schedule;
   readonly trace: Trace;
-  readonly network: Network;
-  readonly ledger: Ledger;
+  readonly network: SimulatedNetwork;
+  readonly ledger: CommandLedger;
   readonly book: CallBook;
   readonly reigns: Reigns;
 }
@@ -35,9 +35,9 @@ export interface Surroundings {
 export type MemberPhase = 'down' | 'opening' | 'up' | 'lost' | 'closing';
 
 /** One start. */
-interface Run {
-  readonly process: Process;
-  readonly machine: ShellMachine;
+interface MemberRun {
+  readonly process: SimulatedProcess;
+  readonly machine: HostMachine;
   readonly storage: SimulatedStorage;
   readonly transport: SimulatedTransport;
 }
@@ -53,12 +53,12 @@ function isExpected(event: ReplicaEvent): boolean {
   return event.kind !== 'configurationMismatch' && event.kind !== 'optionIgnored';
 }
 
-export class Member {
+export class SimulatedMember {
   readonly id: string;
-  readonly disk: Disk;
+  readonly disk: SimulatedDisk;
   phase: MemberPhase = 'down';
-  replica: Replica<ShellMachine> | null = null;
-  run: Run | null = null;
+  replica: Replica<HostMachine> | null = null;
+  run: MemberRun | null = null;
   /** Its disk was once wiped, so it never takes part again. */
   wiped = false;
   established = false;
@@ -68,21 +68,21 @@ export class Member {
   private readonly world: Surroundings;
   private readonly dice: Dice;
   private rate = 1;
-  private follower: Follower | null = null;
+  private follower: LeadershipWatcher | null = null;
 
-  constructor(id: string, disk: Disk, world: Surroundings, dice: Dice) {
+  constructor(id: string, disk: SimulatedDisk, world: Surroundings, dice: Dice) {
     this.id = id;
     this.disk = disk;
     this.world = world;
     this.dice = dice;
   }
 
-  get process(): Process | null {
+  get process(): SimulatedProcess | null {
     return this.run?.process ?? null;
   }
 
   /** The replica, when callers can reach it now. */
-  get reachable(): Replica<ShellMachine> | null {
+  get reachable(): Replica<HostMachine> | null {
     const isUp = this.phase === 'up' || this.phase === 'lost';
     return isUp && this.process?.stalled === false ? this.replica : null;
   }
@@ -102,18 +102,18 @@ export class Member {
     this.process?.setRate(rate);
   }
 
-  private newRun(): Run {
+  private newRun(): MemberRun {
     const { schedule, network, ledger } = this.world;
-    const process = new Process(schedule, this.id, this.dice.within(0, 1e6), this.rate);
+    const process = new SimulatedProcess(schedule, this.id, this.dice.within(0, 1e6), this.rate);
     return {
       process,
-      machine: new ShellMachine(this.id, ledger),
+      machine: new HostMachine(this.id, ledger),
       storage: this.disk.storage(process),
       transport: network.transport(process),
     };
   }
 
-  private optionsOf(run: Run): ReplicaOptions<ShellMachine> {
+  private optionsOf(run: MemberRun): ReplicaOptions<HostMachine> {
     const { plan, protocol } = this.world;
     const members = Object.fromEntries(plan.members.map((id) => [id, `at-${id}`]));
     return {
@@ -144,14 +144,14 @@ export class Member {
     );
   }
 
-  private opened(run: Run, replica: Replica<ShellMachine>): void {
+  private opened(run: MemberRun, replica: Replica<HostMachine>): void {
     if (!run.process.alive) return;
     this.replica = replica;
     if (this.phase === 'opening') this.phase = 'up';
-    this.follower = new Follower(this.id, replica, this.world.trace, this.world.reigns);
+    this.follower = new LeadershipWatcher(this.id, replica, this.world.trace, this.world.reigns);
   }
 
-  private notOpened(run: Run, error: unknown): void {
+  private notOpened(run: MemberRun, error: unknown): void {
     if (!run.process.alive) return;
     this.checkOpenError(error);
     this.world.trace.tell(`${this.id} could not start: ${(error as Error).message}`);
@@ -168,7 +168,7 @@ export class Member {
     const run = this.newRun();
     const first = this.run;
     const { trace, schedule } = this.world;
-    trace.probe('second open');
+    trace.cover('second open');
     createReplica(this.optionsOf(run)).then(
       (replica) => {
         const isOpen = first?.process.alive === true && this.run === first && this.phase === 'up';
@@ -182,12 +182,12 @@ export class Member {
     );
   }
 
-  private told(run: Run, event: ReplicaEvent): void {
+  private told(run: MemberRun, event: ReplicaEvent): void {
     const { trace } = this.world;
     trace.tell(`${this.id} ${JSON.stringify(event)}`);
     if (run === this.run) this.note(event);
     if (event.kind === 'lostIdentity') {
-      trace.probe('lost identity');
+      trace.cover('lost identity');
       if (!this.wiped) trace.violate('identity', `${this.id} lost its identity, and its disk was never wiped`);
     }
     if (!isExpected(event)) trace.violate('events', `${this.id}: ${JSON.stringify(event)}`);
@@ -207,7 +207,7 @@ export class Member {
     if (run === null) return;
     trace.tell(`${this.id} crashes`);
     run.process.kill();
-    if (book.pending(run.process) > 0) trace.probe('crash with requests waiting');
+    if (book.pending(run.process) > 0) trace.cover('crash with requests waiting');
     book.killed(run.process);
     this.disk.crash(keep);
     network.leave(run.transport, this.id);
@@ -229,7 +229,7 @@ export class Member {
     if (replica === null || run === null || this.phase === 'closing') return;
     const { trace, book } = this.world;
     trace.tell(`${this.id} closes`);
-    if (book.pending(run.process) > 0) trace.probe('close with requests waiting');
+    if (book.pending(run.process) > 0) trace.cover('close with requests waiting');
     this.phase = 'closing';
     const closed = replica.close();
     this.checkClosed(replica);
@@ -245,7 +245,7 @@ export class Member {
   }
 
   /** A closed replica refuses at once, and can be closed again. */
-  private checkClosed(replica: Replica<ShellMachine>): void {
+  private checkClosed(replica: Replica<HostMachine>): void {
     const { trace } = this.world;
     if (replica.close() !== replica.close()) trace.violate('close', `${this.id} closed twice in two ways`);
     try {
@@ -258,13 +258,13 @@ export class Member {
   }
 
   /** The start is over, whichever way: nothing of it may be left. */
-  private ended(run: Run): void {
+  private ended(run: MemberRun): void {
     this.gone();
     this.world.trace.tell(`${this.id} is down`);
     this.world.schedule.after(QUIET, () => this.checkNothingLeft(run));
   }
 
-  private checkNothingLeft({ process, storage, transport }: Run): void {
+  private checkNothingLeft({ process, storage, transport }: MemberRun): void {
     if (!process.alive) return;
     const left = [
       process.pending > 0 ? `${process.pending} timers` : '',

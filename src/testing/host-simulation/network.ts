@@ -13,12 +13,12 @@ import type {
   TransportPeer,
 } from '../../replica/transport.js';
 import type { Dice } from '../random.js';
-import type { Process, Schedule } from './clock.js';
+import type { SimulatedProcess, Schedule } from './clock.js';
 import type { NetworkHabits } from './plan.js';
 import type { Trace } from './trace.js';
 
 /** The way from one member to another. */
-interface Link {
+interface SimulatedLink {
   readonly from: string;
   readonly to: string;
   cut: boolean;
@@ -26,7 +26,7 @@ interface Link {
   waiting: number;
 }
 
-export class Network {
+export class SimulatedNetwork {
   readonly maxMessageBytes: number;
   readonly schedule: Schedule;
   readonly trace: Trace;
@@ -36,7 +36,7 @@ export class Network {
   /** Everything is well from now on. */
   healed = false;
   private readonly habits: NetworkHabits;
-  private readonly links = new Map<string, Link>();
+  private readonly links = new Map<string, SimulatedLink>();
   private readonly transports = new Map<string, SimulatedTransport>();
 
   constructor(schedule: Schedule, trace: Trace, dice: Dice, habits: NetworkHabits) {
@@ -47,15 +47,15 @@ export class Network {
     this.maxMessageBytes = habits.maxMessageBytes;
   }
 
-  transport(process: Process): SimulatedTransport {
+  transport(process: SimulatedProcess): SimulatedTransport {
     return new SimulatedTransport(this, process);
   }
 
-  link(from: string, to: string): Link {
+  link(from: string, to: string): SimulatedLink {
     const name = `${from}>${to}`;
     const known = this.links.get(name);
     if (known !== undefined) return known;
-    const link: Link = { from, to, cut: false, waiting: 0 };
+    const link: SimulatedLink = { from, to, cut: false, waiting: 0 };
     this.links.set(name, link);
     return link;
   }
@@ -104,12 +104,12 @@ export class Network {
     const link = this.link(from, to);
     if (link.cut && habits.reports && dice.chance(0.5)) return false;
     if (link.waiting >= (this.healed ? Infinity : habits.queue)) {
-      trace.probe('backpressure');
+      trace.cover('backpressure');
       return false;
     }
     const lost = !this.healed && dice.chance(habits.loss);
     const copies = lost ? 0 : !this.healed && dice.chance(habits.duplication) ? 2 : 1;
-    if (lost) trace.probe('message lost');
+    if (lost) trace.cover('message lost');
     for (let copy = 0; copy < copies; copy++) this.carry(link, bytes.slice(), cluster);
     if (habits.scribbles) bytes.fill(0xa5); // they are the transport's from now on
     return true;
@@ -119,11 +119,11 @@ export class Network {
     const { habits, dice } = this;
     if (this.healed) return dice.within(habits.min, habits.min + 5);
     if (!dice.chance(habits.holds)) return dice.within(habits.min, habits.max);
-    this.trace.probe('message held back');
+    this.trace.cover('message held back');
     return dice.within(habits.max, habits.held);
   }
 
-  private carry(link: Link, bytes: Uint8Array, cluster: string): void {
+  private carry(link: SimulatedLink, bytes: Uint8Array, cluster: string): void {
     link.waiting += 1;
     this.schedule.after(this.delay(), () => {
       link.waiting -= 1;
@@ -135,14 +135,14 @@ export class Network {
 /** One start's way into the network. */
 export class SimulatedTransport implements Transport {
   readonly maxMessageBytes: number;
-  private readonly network: Network;
-  private readonly process: Process;
+  private readonly network: SimulatedNetwork;
+  private readonly process: SimulatedProcess;
   private identity: TransportIdentity | null = null;
   private handler: TransportHandler | null = null;
   private peers = new Set<string>();
   private phase: 'new' | 'starting' | 'up' | 'stopped' = 'new';
 
-  constructor(network: Network, process: Process) {
+  constructor(network: SimulatedNetwork, process: SimulatedProcess) {
     this.network = network;
     this.process = process;
     this.maxMessageBytes = network.maxMessageBytes;
@@ -167,7 +167,7 @@ export class SimulatedTransport implements Transport {
       network.schedule.after(network.dice.within(0, 5), () => {
         process.input(() => {
           if (fails) {
-            network.trace.probe('transport cannot start');
+            network.trace.cover('transport cannot start');
             this.phase = 'stopped';
             return reject(new ConsensusError('simulated: the port is taken', { code: 'ERR_TRANSPORT_FAILED' }));
           }
@@ -219,7 +219,7 @@ export class SimulatedTransport implements Transport {
   lost(peer: string): void {
     this.process.input(() => {
       if (this.phase !== 'up' || !this.peers.has(peer)) return;
-      this.network.trace.probe('unreachable');
+      this.network.trace.cover('unreachable');
       this.handler?.onEvent({ kind: 'disconnected', peer, reason: 'simulated' });
       this.handler?.onUnreachable(peer);
     });

@@ -9,7 +9,7 @@ import { defaultLimits } from '../../core/tuning.js';
 import type { Dice } from '../random.js';
 
 /** Every class of faults, and of what clients do beside plain writes and reads. */
-export const SHELL_FAULTS = [
+export const HOST_FAULTS = [
   'loss',
   'duplication',
   'delay',
@@ -38,7 +38,7 @@ export const SHELL_FAULTS = [
   'odd commands',
 ] as const;
 
-export type ShellFault = (typeof SHELL_FAULTS)[number];
+export type HostFault = (typeof HOST_FAULTS)[number];
 
 /** How a network behaves; times in milliseconds. */
 export interface NetworkHabits {
@@ -66,9 +66,9 @@ export interface DiskHabits {
   readonly lies: boolean;
 }
 
-export interface ShellPlan {
+export interface HostPlan {
   readonly members: readonly string[];
-  readonly faults: ReadonlySet<ShellFault>;
+  readonly faults: ReadonlySet<HostFault>;
   readonly timing: Timing;
   readonly limits: Limits;
   readonly constants: Constants;
@@ -84,9 +84,9 @@ export interface ShellPlan {
 }
 
 /** What a caller may fix; everything else is drawn. */
-export interface PlanOptions {
+export interface HostPlanOptions {
   readonly size: number | undefined;
-  readonly faults: readonly ShellFault[] | undefined;
+  readonly faults: readonly HostFault[] | undefined;
   readonly lies: boolean;
 }
 
@@ -113,15 +113,15 @@ function drawConstants(dice: Dice): Constants {
   return {
     ...defaultConstants,
     alpha: dice.pick([1, 2, 16, defaultConstants.alpha]),
-    requestWindow: dice.pick([1, 4, defaultConstants.requestWindow]),
-    origins: dice.pick([14, defaultConstants.origins]),
-    originBytes: dice.pick([1024, defaultConstants.originBytes]),
+    sessionWindow: dice.pick([1, 4, defaultConstants.sessionWindow]),
+    sessions: dice.pick([14, defaultConstants.sessions]),
+    sessionBytes: dice.pick([1024, defaultConstants.sessionBytes]),
     maxEntryBytes: dice.pick([256, 4096]),
     onApplyError: 'reject',
   };
 }
 
-function drawNetwork(dice: Dice, timing: Timing, has: (fault: ShellFault) => boolean, largest: number): NetworkHabits {
+function drawNetwork(dice: Dice, timing: Timing, has: (fault: HostFault) => boolean, largest: number): NetworkHabits {
   return {
     loss: has('loss') ? dice.within(0.01, 0.3) : 0,
     duplication: has('duplication') ? dice.within(0.01, 0.4) : 0,
@@ -137,7 +137,7 @@ function drawNetwork(dice: Dice, timing: Timing, has: (fault: ShellFault) => boo
 }
 
 /** @throws RangeError that names the option and what was expected */
-export function drawPlan(dice: Dice, options: PlanOptions): ShellPlan {
+export function drawPlan(dice: Dice, options: HostPlanOptions): HostPlan {
   const { size, faults, lies } = options;
   if (size !== undefined && (!Number.isSafeInteger(size) || size < 1 || size > 7)) {
     throw new RangeError(`size: expected a whole number from 1 to 7, got ${String(size)}`);
@@ -145,11 +145,11 @@ export function drawPlan(dice: Dice, options: PlanOptions): ShellPlan {
   if (faults !== undefined && !Array.isArray(faults)) {
     throw new RangeError(`faults: expected a list, got ${String(faults)}`);
   }
-  const strange = faults?.find((fault) => !SHELL_FAULTS.includes(fault));
+  const strange = faults?.find((fault) => !HOST_FAULTS.includes(fault));
   if (strange !== undefined) throw new RangeError(`faults: no such class of faults: ${String(strange)}`);
-  const drawn = SHELL_FAULTS.filter(() => dice.chance(0.5));
+  const drawn = HOST_FAULTS.filter(() => dice.chance(0.5));
   const all = new Set(faults ?? drawn);
-  const has = (fault: ShellFault): boolean => all.has(fault);
+  const has = (fault: HostFault): boolean => all.has(fault);
   const timing = drawTiming(dice);
   const constants = drawConstants(dice);
   const limits = drawLimits(dice);

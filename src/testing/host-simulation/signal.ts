@@ -1,17 +1,17 @@
 /** A caller's signal that counts who listens to it, so that a listener left behind is noticed. */
 
 import type { PlatformSignal, Signal } from '../../replica/leadership.js';
-import type { Process } from './clock.js';
+import type { SimulatedProcess } from './clock.js';
 
 export class SimulatedSignal implements Signal {
   aborted = false;
   reason: unknown = undefined;
   /** On the clock of the process; `null` while it has not. */
   abortedAt: number | null = null;
-  private readonly process: Process;
+  private readonly process: SimulatedProcess;
   private readonly callbacks = new Set<() => void>();
 
-  constructor(process: Process) {
+  constructor(process: SimulatedProcess) {
     this.process = process;
   }
 

@@ -7,12 +7,12 @@
 import { ConsensusError } from '../../replica/errors.js';
 import type { Opened, Storage, StorageOp, StoredEntry, StoredRun } from '../../replica/storage.js';
 import type { Dice } from '../random.js';
-import type { Process, Schedule } from './clock.js';
+import type { SimulatedProcess, Schedule } from './clock.js';
 import type { DiskHabits } from './plan.js';
 import type { Trace } from './trace.js';
 
 /** A batch that was written and is not durable yet. */
-interface Batch {
+interface WriteBatch {
   /** As given, and as it was when it was given: the caller must not change it. */
   readonly given: readonly StorageOp[];
   readonly ops: readonly StorageOp[];
@@ -20,13 +20,13 @@ interface Batch {
 }
 
 /** What a disk holds. */
-class Contents {
+class DiskContents {
   readonly values = new Map<string, Uint8Array>();
   readonly entries = new Map<number, StoredEntry>();
   boot = 0;
 
-  copy(): Contents {
-    const copy = new Contents();
+  copy(): DiskContents {
+    const copy = new DiskContents();
     for (const [key, value] of this.values) copy.values.set(key, value);
     for (const [index, entry] of this.entries) copy.entries.set(index, entry);
     copy.boot = this.boot;
@@ -80,7 +80,7 @@ function isUnchanged(a: StorageOp, b: StorageOp): boolean {
 }
 
 /** The disk of one member: it outlives crashes. */
-export class Disk {
+export class SimulatedDisk {
   readonly name: string;
   readonly habits: DiskHabits;
   readonly dice: Dice;
@@ -90,13 +90,13 @@ export class Disk {
   nextOpen: boolean = false;
   /** Everything takes so many times longer. */
   slowness = 1;
-  contents = new Contents();
+  contents = new DiskContents();
   holder: SimulatedStorage | null = null;
   readonly schedule: Schedule;
   readonly trace: Trace;
-  private batches: Batch[] = [];
+  private batches: WriteBatch[] = [];
   /** Of a disk that lies: what a crash would leave. */
-  private safe: Contents | null = null;
+  private safe: DiskContents | null = null;
 
   constructor(name: string, schedule: Schedule, trace: Trace, dice: Dice, habits: DiskHabits) {
     this.name = name;
@@ -104,16 +104,16 @@ export class Disk {
     this.trace = trace;
     this.dice = dice;
     this.habits = habits;
-    if (habits.lies) this.settle();
+    if (habits.lies) this.keepSafe();
   }
 
   /** A lying disk makes things durable now and then, and says at once that they are. */
-  private settle(): void {
+  private keepSafe(): void {
     this.safe = this.contents.copy();
-    this.schedule.after(this.dice.within(200, 1000), () => this.settle());
+    this.schedule.after(this.dice.within(200, 1000), () => this.keepSafe());
   }
 
-  storage(process: Process): SimulatedStorage {
+  storage(process: SimulatedProcess): SimulatedStorage {
     return new SimulatedStorage(this, process);
   }
 
@@ -128,14 +128,14 @@ export class Disk {
   }
 
   write(given: readonly StorageOp[], report: (fault: DiskFault | null) => void): void {
-    const batch: Batch = { given, ops: given.map(copyOf), lost: false };
+    const batch: WriteBatch = { given, ops: given.map(copyOf), lost: false };
     this.batches.push(batch);
     this.schedule.after(this.delay(), () => {
       if (!batch.lost) this.finish(batch, report);
     });
   }
 
-  private finish(batch: Batch, report: (fault: DiskFault | null) => void): void {
+  private finish(batch: WriteBatch, report: (fault: DiskFault | null) => void): void {
     const unchanged = batch.given.every((op, at) => isUnchanged(op, batch.ops[at] as StorageOp));
     if (!unchanged) this.trace.violate('storage bytes', `${this.name} changed a batch before it was durable`);
     const fault = this.nextWrite;
@@ -144,13 +144,13 @@ export class Disk {
     this.batches.splice(this.batches.indexOf(batch), 1);
     if (kept) for (const op of batch.ops) this.contents.apply(op);
     this.trace.tell(`${this.name} disk ${fault ?? 'synced'}${fault !== null && kept ? ' after all' : ''}`);
-    if (fault !== null) this.trace.probe(fault);
+    if (fault !== null) this.trace.cover(fault);
     report(fault);
   }
 
   /** The process that holds it is gone. Of what is under way, `keep` batches have become durable, in order. */
   crash(keep: boolean): void {
-    if (this.batches.length > 0) this.trace.probe(`crash ${keep ? 'keeps' : 'loses'} an unsynced write`);
+    if (this.batches.length > 0) this.trace.cover(`crash ${keep ? 'keeps' : 'loses'} an unsynced write`);
     for (const batch of this.batches) {
       batch.lost = true;
       if (keep) for (const op of batch.ops) this.contents.apply(op);
@@ -163,8 +163,8 @@ export class Disk {
   /** A new, empty disk under the same name. */
   wipe(): void {
     this.crash(false);
-    this.contents = new Contents();
-    if (this.safe !== null) this.safe = new Contents();
+    this.contents = new DiskContents();
+    if (this.safe !== null) this.safe = new DiskContents();
   }
 
   /** No fault is armed any more, and there is room again. */
@@ -178,14 +178,14 @@ export class Disk {
 
 /** A disk as one start of a replica has it. */
 export class SimulatedStorage implements Storage {
-  private readonly disk: Disk;
-  private readonly process: Process;
+  private readonly disk: SimulatedDisk;
+  private readonly process: SimulatedProcess;
   private phase: 'new' | 'opening' | 'open' | 'closed' = 'new';
   private failed = false;
   private writing = 0;
   private closing: (() => void)[] = [];
 
-  constructor(disk: Disk, process: Process) {
+  constructor(disk: SimulatedDisk, process: SimulatedProcess) {
     this.disk = disk;
     this.process = process;
   }
@@ -227,7 +227,7 @@ export class SimulatedStorage implements Storage {
       }
       if (disk.nextOpen || disk.nextWrite === 'ENOSPC') {
         disk.nextOpen = false;
-        disk.trace.probe('open fails');
+        disk.trace.cover('open fails');
         throw failure('the disk cannot be opened');
       }
       disk.holder = this;
@@ -260,11 +260,11 @@ export class SimulatedStorage implements Storage {
     this.demand('read');
     const { disk } = this;
     const seen = disk.dice.chance(0.5) ? disk.contents.copy() : null;
-    disk.trace.probe('read from disk');
+    disk.trace.cover('read from disk');
     return this.later(() => {
       if (disk.nextRead) {
         disk.nextRead = false;
-        disk.trace.probe('read fails');
+        disk.trace.cover('read fails');
         throw failure('EIO');
       }
       return found(seen ?? disk.contents, from, to, maxBytes);
@@ -287,7 +287,7 @@ export class SimulatedStorage implements Storage {
   }
 }
 
-function found(contents: Contents, from: number, to: number, maxBytes: number): StoredEntry[] {
+function found(contents: DiskContents, from: number, to: number, maxBytes: number): StoredEntry[] {
   const entries: StoredEntry[] = [];
   let left = maxBytes;
   for (const { index, term, data } of contents.sorted()) {

@@ -7,7 +7,7 @@
 const LINES_KEPT = 60;
 
 /** A rule did not hold. The message names rule, seed, step and the last lines of the trace. */
-export class ShellSimulationFailure extends Error {
+export class HostSimulationFailure extends Error {
   override readonly name = 'ShellSimulationFailure';
   /** The first words of the message: the rule that was broken. */
   readonly rule: string;
@@ -30,12 +30,12 @@ export class Trace {
   /** Virtual milliseconds, and events so far: the schedule keeps them up to date. */
   now = 0;
   step = 0;
-  readonly probes = new Map<string, number>();
+  readonly coverage = new Map<string, number>();
   private readonly seed: number;
   private readonly lines: string[] = [];
   private low = 0x811c9dc5;
   private high = 0x01234567;
-  private failure: ShellSimulationFailure | null = null;
+  private failure: HostSimulationFailure | null = null;
 
   constructor(seed: number) {
     this.seed = seed;
@@ -54,23 +54,23 @@ export class Trace {
   }
 
   /** Something that a search must have met. */
-  probe(name: string): void {
-    this.probes.set(name, (this.probes.get(name) ?? 0) + 1);
+  cover(name: string): void {
+    this.coverage.set(name, (this.coverage.get(name) ?? 0) + 1);
   }
 
   /** A rule is broken; only the first is kept. Does not throw: see the opening comment. */
   violate(rule: string, what: string): void {
     if (this.failure !== null) return;
-    this.failure = new ShellSimulationFailure(rule, what, this.seed, this.step, this.lines.slice(-LINES_KEPT));
+    this.failure = new HostSimulationFailure(rule, what, this.seed, this.step, this.lines.slice(-LINES_KEPT));
   }
 
-  /** @throws ShellSimulationFailure when a rule was broken */
+  /** @throws HostSimulationFailure when a rule was broken */
   check(): void {
     if (this.failure !== null) throw this.failure;
   }
 
   /** Of all facts, in 16 hexadecimal digits. */
-  digest(): string {
+  hash(): string {
     const hex = (word: number): string => (word >>> 0).toString(16).padStart(8, '0');
     return hex(this.high) + hex(this.low);
   }

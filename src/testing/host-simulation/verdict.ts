@@ -5,23 +5,23 @@
 
 import type { History, Operation } from '../history/history.js';
 import { checkLinearizable } from '../history/linearizability.js';
-import { checkLogWitness, type LogWitnessOptions } from '../history/linearizability-witness.js';
+import { checkLogOrder, type LogOrderOptions } from '../history/linearizability-witness.js';
 import { refused, unknown, type SequentialModel } from '../history/models.js';
-import type { Call } from './calls.js';
-import type { Ledger, ShellCommand } from './machine.js';
+import type { SimulatedCall } from './calls.js';
+import type { CommandLedger, HostCommand } from './machine.js';
 import type { Trace } from './trace.js';
 
-type ShellInput = ShellCommand | { readonly op: 'get'; readonly id: string; readonly key: string };
+type HostInput = HostCommand | { readonly op: 'get'; readonly id: string; readonly key: string };
 /** The value before a write or that a read saw; `refused` for a command that the machine refused. */
-type ShellOutput = { readonly value: string | null } | 'refused';
+type HostOutput = { readonly value: string | null } | 'refused';
 
 /** How often the general search may apply the model; what is harder counts as undecided, and fails. */
 const STEPS = 2_000_000;
 /** With more of unknown outcome a history is given to the log witness only. */
 const MANY_UNKNOWN = 10;
 
-/** Registers by key: what `ShellMachine` is meant to do. */
-const registers: SequentialModel<string | null, ShellInput, ShellOutput> = {
+/** Registers by key: what `HostMachine` is meant to do. */
+const registers: SequentialModel<string | null, HostInput, HostOutput> = {
   name: 'simulated registers',
   initial: null,
   partition: (input) => input.key,
@@ -34,7 +34,7 @@ const registers: SequentialModel<string | null, ShellInput, ShellOutput> = {
   },
 };
 
-function operationOf(call: Call): Operation<ShellInput, ShellOutput> {
+function operationOf(call: SimulatedCall): Operation<HostInput, HostOutput> {
   const { name, command, key, called, returned, outcome, position, value } = call;
   const invoked = { client: name, input: command ?? ({ op: 'get', id: name, key } as const), call: called };
   if (outcome === 'none') return { ...invoked, outcome: 'fail', return: returned, at: null };
@@ -50,20 +50,20 @@ function operationOf(call: Call): Operation<ShellInput, ShellOutput> {
  * Every run is explained by its log. Those of which little is unknown are also given to the general search, which
  * knows nothing of logs: each unknown outcome doubles what it has to try.
  */
-export function judge(calls: readonly Call[], ledger: Ledger, trace: Trace): void {
+export function judgeCalls(calls: readonly SimulatedCall[], ledger: CommandLedger, trace: Trace): void {
   const asked = calls.filter((call) => call.kind === 'write' || (call.kind === 'read' && call.outcome === 'ok'));
-  const history: History<ShellInput, ShellOutput> = asked.map(operationOf);
+  const history: History<HostInput, HostOutput> = asked.map(operationOf);
   const effects: { index: number; operation: Operation }[] = [];
   history.forEach((operation) => {
     const index = operation.input.op === 'get' ? undefined : ledger.positions.get(operation.input.id);
     if (index !== undefined) effects.push({ index, operation });
   });
-  const options: LogWitnessOptions = { effects };
-  const witness = checkLogWitness(history, registers, options);
+  const options: LogOrderOptions = { effects };
+  const witness = checkLogOrder(history, registers, options);
   if (witness.kind !== 'linearizable') trace.violate('H1–H5 log witness', witness.explanation);
   if (history.filter((operation) => operation.outcome === 'unknown').length > MANY_UNKNOWN) return;
   const found = checkLinearizable(history, registers, { steps: STEPS, timeout: Infinity, now: () => 0 });
   if (found.kind === 'violation') trace.violate('H6 linearizable', found.explanation);
   if (found.kind === 'undecided') trace.violate('H6 linearizable', `undecided after ${found.steps} steps`);
-  trace.probe('general checker');
+  trace.cover('general checker');
 }

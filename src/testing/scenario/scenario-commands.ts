@@ -2,12 +2,12 @@
 
 import type { Milliseconds } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
-import type { Happening, Pick } from '../world/actions.js';
+import type { Happening, MessagePick } from '../world/actions.js';
 import { parseExpectation, type Expectation } from './scenario-expect.js';
 import { suggestion, type Words } from './scenario-text.js';
 
 /** What one line of a scenario makes happen. */
-export type Command =
+export type ScenarioCommand =
   /** One after the other, at once. */
   | { readonly kind: 'act'; readonly happenings: readonly Happening[] }
   /** Every message that is under way now between these and that begins so. */
@@ -26,14 +26,14 @@ export type Command =
   | { readonly kind: 'run'; readonly time: Milliseconds; readonly until: Expectation | null }
   | { readonly kind: 'expect'; readonly expectation: Expectation };
 
-type Parse = (words: Words) => Command;
+type CommandParser = (words: Words) => ScenarioCommand;
 
-function act(...happenings: readonly Happening[]): Command {
+function act(...happenings: readonly Happening[]): ScenarioCommand {
   return { kind: 'act', happenings };
 }
 
 /** For what one replica does: `verb n1`, or several in order. */
-function each(kind: (Happening & { replica: ReplicaId })['kind']): Parse {
+function each(kind: (Happening & { replica: ReplicaId })['kind']): CommandParser {
   return (words) => {
     const ids = [words.replica(), ...words.allReplicas()];
     return act(...ids.map((replica) => ({ kind, replica }) as Happening));
@@ -41,7 +41,7 @@ function each(kind: (Happening & { replica: ReplicaId })['kind']): Parse {
 }
 
 /** `#5` is an ordinal, `"…"` a description that needs quotes, everything else a description. */
-function parsePick(words: Words): Pick {
+function parsePick(words: Words): MessagePick {
   const text = words.remainder();
   if (text.startsWith('#')) return words.whole('the ordinal of a message', text.slice(1), 1);
   if (!text.startsWith('"')) return text;
@@ -52,7 +52,7 @@ function parsePick(words: Words): Pick {
   }
 }
 
-function message(what: 'deliver' | 'duplicate' | 'drop'): Parse {
+function message(what: 'deliver' | 'duplicate' | 'drop'): CommandParser {
   return (words) => {
     if (words.peek() === 'all') {
       words.word('all');
@@ -71,7 +71,7 @@ function links(kind: 'cut' | 'heal', from: readonly ReplicaId[], to: readonly Re
   return from.flatMap((a) => to.filter((b) => b !== a).map((b): Happening => ({ kind, from: a, to: b })));
 }
 
-function link(kind: 'cut' | 'heal'): Parse {
+function link(kind: 'cut' | 'heal'): CommandParser {
   return (words) => {
     if (words.isEmpty && kind === 'heal') return act(...links(kind, words.replicas, words.replicas));
     const [from, to] = [words.some(), words.some()];
@@ -80,14 +80,14 @@ function link(kind: 'cut' | 'heal'): Parse {
   };
 }
 
-function isolate(words: Words): Command {
+function isolate(words: Words): ScenarioCommand {
   const ids = [words.replica(), ...words.allReplicas()];
   const { replicas } = words;
   return act(...ids.flatMap((id) => [...links('cut', [id], replicas), ...links('cut', replicas, [id])]));
 }
 
 /** `partition n1 n2 | n3`: cut between the groups, healed within; who is not named keeps its links. */
-function partition(words: Words): Command {
+function partition(words: Words): ScenarioCommand {
   const groups = words
     .remainder()
     .split('|')
@@ -103,7 +103,7 @@ function partition(words: Words): Command {
   return act(...happenings);
 }
 
-function keepOrLose(kind: 'crash' | 'failStorage'): Parse {
+function keepOrLose(kind: 'crash' | 'failStorage'): CommandParser {
   return (words) => {
     const replica = words.replica();
     const keep = !words.isEmpty && words.choice('what is under way to the disk', ['keep', 'lose']) === 'keep';
@@ -112,14 +112,14 @@ function keepOrLose(kind: 'crash' | 'failStorage'): Parse {
   };
 }
 
-function propose(words: Words): Command {
+function propose(words: Words): ScenarioCommand {
   const replica = words.replica();
   const timeout = words.option('timeout') ?? Infinity;
   if (words.isEmpty) words.fail('propose: which command?');
   return act({ kind: 'propose', replica, command: words.value(words.remainder()), timeout });
 }
 
-function read(words: Words): Command {
+function read(words: Words): ScenarioCommand {
   const replica = words.replica();
   const timeout = words.option('timeout') ?? Infinity;
   const minIndex = words.option('min');
@@ -127,25 +127,25 @@ function read(words: Words): Command {
   return act({ kind: 'read', replica, minIndex, timeout });
 }
 
-function cancel(words: Words): Command {
+function cancel(words: Words): ScenarioCommand {
   const calls = words.words().map((word) => words.whole('the number of a call', word, 1));
   return calls.length > 0 ? act({ kind: 'cancel', calls }) : words.fail('cancel: which calls?');
 }
 
-function leap(words: Words): Command {
+function leap(words: Words): ScenarioCommand {
   const happening: Happening = { kind: 'leap', replica: words.replica(), by: words.number('by how many milliseconds') };
   words.end();
   // A clock never goes back (contract, Time).
   return happening.by >= 0 ? act(happening) : words.fail(`leap: expected 0 milliseconds or more, got ${happening.by}`);
 }
 
-function rate(words: Words): Command {
+function rate(words: Words): ScenarioCommand {
   const happening = { kind: 'rate', replica: words.replica(), rate: words.number('the rate of the clock') } as const;
   words.end();
   return happening.rate > 0 ? act(happening) : words.fail(`rate: expected more than 0, got ${happening.rate}`);
 }
 
-function unreachable(words: Words): Command {
+function unreachable(words: Words): ScenarioCommand {
   const happening = { kind: 'unreachable', replica: words.replica(), peer: words.replica() } as const;
   words.end();
   return act(happening);
@@ -155,7 +155,7 @@ function among(words: Words): readonly ReplicaId[] {
   return words.isEmpty ? words.replicas : words.allReplicas();
 }
 
-function run(words: Words): Command {
+function run(words: Words): ScenarioCommand {
   const time = words.number('how many milliseconds');
   if (time <= 0) words.fail(`run: expected more than 0 milliseconds, got ${time}`);
   if (words.isEmpty) return { kind: 'run', time, until: null };
@@ -164,7 +164,7 @@ function run(words: Words): Command {
 }
 
 /** By their first word. */
-const COMMANDS: Readonly<Record<string, Parse>> = {
+const COMMANDS: Readonly<Record<string, CommandParser>> = {
   deliver: message('deliver'),
   duplicate: message('duplicate'),
   drop: message('drop'),
@@ -207,7 +207,7 @@ const COMMANDS: Readonly<Record<string, Parse>> = {
 export const commandNames: readonly string[] = Object.keys(COMMANDS);
 
 /** Reads a line that is a command. @throws ScenarioSyntaxError */
-export function parseCommand(words: Words): { readonly at: Milliseconds | null; readonly command: Command } {
+export function parseCommand(words: Words): { readonly at: Milliseconds | null; readonly command: ScenarioCommand } {
   const prefix = words.peek();
   const at = prefix.startsWith('@') ? words.number('the time', words.word('the time').slice(1)) : null;
   const name = words.word('a command');

@@ -2,11 +2,11 @@
 
 import { unreachable } from '../../core/assert.js';
 import { invalidArgument } from '../../replica/errors.js';
-import type { Action, Happening, Pick } from '../world/actions.js';
+import type { Action, Happening, MessagePick } from '../world/actions.js';
 import { sameData } from '../plain-data.js';
 import { formatHeader, type ScenarioHeader } from './scenario-header.js';
 
-function pickText(pick: Pick): string {
+function pickText(pick: MessagePick): string {
   if (pick === '') return '';
   if (typeof pick === 'number') return ` #${pick}`;
   const plain = pick === pick.trim() && !/^[#"*]|[\p{Cc}]/u.test(pick);

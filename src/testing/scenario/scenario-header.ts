@@ -41,14 +41,14 @@ const DEFAULTS: Omit<ScenarioHeader, 'protocol' | 'replicas'> = {
   latency: 5,
 };
 
-type Fields = { -readonly [K in keyof ScenarioHeader]?: ScenarioHeader[K] };
-type Parse = (words: Words) => Fields;
+type HeaderFields = { -readonly [K in keyof ScenarioHeader]?: ScenarioHeader[K] };
+type FieldParser = (words: Words) => HeaderFields;
 
 function counted(count: number): readonly ReplicaId[] {
   return Array.from({ length: count }, (_, at) => `n${at + 1}`);
 }
 
-function replicasOf(words: Words): Fields {
+function replicasOf(words: Words): HeaderFields {
   const names = words.words();
   const [first] = names;
   if (first === undefined) words.fail('replicas: how many, or their names?');
@@ -77,7 +77,7 @@ function settings(words: Words, what: string, defaults: object): Record<string, 
   return found;
 }
 
-function eagerOf(words: Words): Fields {
+function eagerOf(words: Words): HeaderFields {
   const named = words.words();
   for (const word of named) {
     if (!(EAGER as readonly string[]).includes(word)) words.fail(`eager: unknown "${word}"${suggestion(word, EAGER)}`);
@@ -86,7 +86,7 @@ function eagerOf(words: Words): Fields {
   return { eager: { written, applied, loaded } };
 }
 
-const FIELDS: Readonly<Record<keyof ScenarioHeader, Parse>> = {
+const FIELDS: Readonly<Record<keyof ScenarioHeader, FieldParser>> = {
   protocol: (words) => ({ protocol: words.word('the name of a protocol') }),
   replicas: replicasOf,
   program: (words) => ({ program: words.choice('program', ['driver', 'core']) }),
@@ -107,7 +107,7 @@ export function isHeaderLine(text: string): boolean {
 
 /** Takes in the lines of a header. */
 export class HeaderReader {
-  private fields: Fields = {};
+  private fields: HeaderFields = {};
   /** Where it begins; 0 before. */
   line = 0;
 

@@ -4,7 +4,7 @@ import { unreachable } from '../../core/assert.js';
 import type { Milliseconds } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { Action, Happening } from '../world/actions.js';
-import type { Command } from './scenario-commands.js';
+import type { ScenarioCommand } from './scenario-commands.js';
 import { isLeading, unmet, type Expectation } from './scenario-expect.js';
 import type { TraceWriter } from '../world/trace.js';
 import type { Turn } from '../world/turn.js';
@@ -37,7 +37,7 @@ export class ScenarioRunner {
   }
 
   /** @throws Unmet when an expectation does not hold; InvariantViolation when a rule is broken */
-  run(at: Milliseconds | null, command: Command): void {
+  run(at: Milliseconds | null, command: ScenarioCommand): void {
     const { turn } = this;
     switch (command.kind) {
       case 'act':
@@ -49,12 +49,12 @@ export class ScenarioRunner {
     }
   }
 
-  private macro(command: Exclude<Command, { kind: 'act' }>): void {
+  private macro(command: Exclude<ScenarioCommand, { kind: 'act' }>): void {
     switch (command.kind) {
       case 'messages':
         return this.messages(command);
       case 'settle':
-        return this.settle(this.placesOf(command.among));
+        return this.runToQuiescence(this.placesOf(command.among));
       case 'elect':
         return this.elect(command.replica, this.placesOf(command.among));
       case 'run':
@@ -98,7 +98,7 @@ export class ScenarioRunner {
     this.act({ kind: what, from: this.id(from), to: this.id(to), pick: flight.ordinal });
   }
 
-  private messages({ what, from, to, prefix }: Extract<Command, { kind: 'messages' }>): void {
+  private messages({ what, from, to, prefix }: Extract<ScenarioCommand, { kind: 'messages' }>): void {
     for (const sighting of this.sightings(this.placesOf(from), this.placesOf(to))) {
       if (this.turn.describe(sighting.flight).startsWith(prefix)) this.move(what, sighting);
     }
@@ -125,7 +125,7 @@ export class ScenarioRunner {
     return slot.applying === null ? null : { kind: 'applied', replica };
   }
 
-  private settle(places: readonly number[]): void {
+  private runToQuiescence(places: readonly number[]): void {
     for (let round = 0; round < ROUNDS; round++) {
       const busy = this.work(places);
       const there = this.sightings(places, places).filter(({ to }) => !this.slot(to).paused);
@@ -139,7 +139,7 @@ export class ScenarioRunner {
     const place = this.turn.rules.places.get(replica) as number;
     for (let timeout = 0; timeout < TIMEOUTS; timeout++) {
       this.act({ kind: 'timeout', replica });
-      this.settle(places);
+      this.runToQuiescence(places);
       if (isLeading(this.turn, this.slot(place))) return;
     }
     throw new Unmet(`expected ${replica} to lead; it does not after ${TIMEOUTS} timeouts`);

@@ -10,7 +10,7 @@ import type { Milliseconds } from '../../core/protocol.js';
 import { invalidArgument } from '../../replica/errors.js';
 import type { Action } from '../world/actions.js';
 import type { MachineSpec } from '../world/machine.js';
-import { parseCommand, type Command } from './scenario-commands.js';
+import { parseCommand, type ScenarioCommand } from './scenario-commands.js';
 import { HeaderReader, isHeaderLine, worldOptionsOf, type ScenarioHeader } from './scenario-header.js';
 import { ScenarioRunner, Unmet } from './scenario-run.js';
 import { ScenarioSyntaxError, Words } from './scenario-text.js';
@@ -24,7 +24,7 @@ export interface ScenarioStep {
   /** From 1 on. */
   readonly line: number;
   readonly at: Milliseconds | null;
-  readonly command: Command;
+  readonly command: ScenarioCommand;
 }
 
 /** A scenario that was read. */

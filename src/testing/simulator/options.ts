@@ -17,13 +17,13 @@ export interface Tally {
   delivered: number;
   actions: number;
   readonly faults: Map<FaultKind, number>;
-  readonly probes: Map<string, number>;
+  readonly coverage: Map<string, number>;
 }
 
 export interface RunOptions {
   /** Whether to keep what happens. */
   readonly keep: boolean;
-  readonly probes: boolean;
+  readonly coverage: boolean;
   readonly observer?: Observer | undefined;
   /** Takes in what the cluster looks like from afar, now and then. */
   readonly abstractStates?: Set<number> | undefined;

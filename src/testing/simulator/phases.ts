@@ -33,7 +33,7 @@ function callers(run: Run, commands: (call: number) => unknown): void {
       const command = commands(run.turn.record.callCount + 1);
       return run.act({ kind: 'propose', at: run.now, replica, command, timeout });
     }
-    const minIndex = dice.chance(stale) ? dice.between(0, run.turn.slot(place).handed + 1) : null;
+    const minIndex = dice.chance(stale) ? dice.between(0, run.turn.slot(place).delivered + 1) : null;
     run.act({ kind: 'read', at: run.now, replica, minIndex, timeout: timeout === Infinity ? 1000 : timeout });
   };
   run.later(dice.wait(every), again);
@@ -57,9 +57,9 @@ export function storm(run: Run, commands: (call: number) => unknown): void {
 
 function describe(run: Run): unknown {
   return run.places().map((place) => {
-    const { id, process, waiting, handed, position } = run.turn.slot(place);
+    const { id, process, waiting, delivered, position } = run.turn.slot(place);
     const health = process === null ? 'down' : run.turn.rules.program.health(process);
-    return { id, health, handed, position, waiting, status: run.status(place) };
+    return { id, health, handed: delivered, position, waiting, status: run.status(place) };
   });
 }
 
@@ -148,8 +148,8 @@ export function coreAtWork(run: Run, command: unknown): void {
 function level(run: Run, places: readonly number[]): boolean {
   const { last } = run.turn.record.view;
   return places.every((place) => {
-    const { handed, applying } = run.turn.slot(place);
-    return handed === last && applying === null && run.status(place)?.commit === last;
+    const { delivered, applying } = run.turn.slot(place);
+    return delivered === last && applying === null && run.status(place)?.commit === last;
   });
 }
 

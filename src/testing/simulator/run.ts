@@ -6,7 +6,7 @@
 import type { StepFact } from '../../core/model.js';
 import type { Milliseconds, Status } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
-import { MARK_KEY } from '../../replica/driver/identity.js';
+import { ESTABLISHED_KEY } from '../../replica/driver/identity.js';
 import { abstractState } from './coverage.js';
 import type { Action } from '../world/actions.js';
 import { Agenda } from './agenda.js';
@@ -28,7 +28,7 @@ export class Run implements Watcher {
   readonly turn: Turn;
   readonly size: number;
   readonly dice: Dice;
-  readonly tally: Tally = { delivered: 0, actions: 0, faults: new Map(), probes: new Map() };
+  readonly tally: Tally = { delivered: 0, actions: 0, faults: new Map(), coverage: new Map() };
   /** What happened, with messages by description, if it is kept. */
   readonly actions: Action[] | null;
   /** Of what happened and when: equal runs have equal ones. */
@@ -64,7 +64,7 @@ export class Run implements Watcher {
     this.lastArrival = world.links.map(() => 0);
     this.backlog = world.slots.map(() => []);
     this.turn.watcher = this;
-    if (options.probes) this.turn.onStep = (fact) => this.probe(fact);
+    if (options.coverage) this.turn.onStep = (fact) => this.cover(fact);
     this.adopt();
   }
 
@@ -106,12 +106,12 @@ export class Run implements Watcher {
   /** Whether its first start is behind it. */
   isKnown(place: number): boolean {
     const { rules } = this.turn;
-    return rules.program.kind === 'core' || this.turn.slot(place).disk.values.has(MARK_KEY);
+    return rules.program.kind === 'core' || this.turn.slot(place).disk.values.has(ESTABLISHED_KEY);
   }
 
-  private probe(fact: StepFact<unknown, unknown>): void {
-    const { probes } = this.tally;
-    this.turn.rules.model.probe(fact, (name) => probes.set(name, (probes.get(name) ?? 0) + 1));
+  private cover(fact: StepFact<unknown, unknown>): void {
+    const { coverage } = this.tally;
+    this.turn.rules.model.noteCoverage(fact, (name) => coverage.set(name, (coverage.get(name) ?? 0) + 1));
   }
 
   /** Faults are over. */

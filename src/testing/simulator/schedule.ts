@@ -40,7 +40,7 @@ function commandsOf(options: Workload, seed: number): (call: number) => unknown 
   };
 }
 
-export interface Attempt {
+export interface ScheduleRun {
   readonly run: Run;
   readonly error: Error | null;
 }
@@ -49,8 +49,8 @@ export interface Attempt {
  * Plays a schedule to its end.
  * @throws ConsensusError for what is the caller's own fault: a command that cannot be made or encoded, a bad prefix
  */
-export function attempt(options: Workload, plan: Plan, how: Omit<RunOptions, 'probes'>): Attempt {
-  const run = new Run(plan, { ...how, probes: !how.keep });
+export function runSchedule(options: Workload, plan: Plan, how: Omit<RunOptions, 'coverage'>): ScheduleRun {
+  const run = new Run(plan, { ...how, coverage: !how.keep });
   try {
     play(run, commandsOf(options, plan.seed));
     const { sequential } = options;

@@ -14,7 +14,7 @@ import type { Action } from '../world/actions.js';
 import type { Dice } from '../random.js';
 import type { Observer } from '../world/facts.js';
 import { checkObject, checkWorldOptions } from '../world/check-input.js';
-import { attempt, endOf, type Attempt } from './schedule.js';
+import { runSchedule, endOf, type ScheduleRun } from './schedule.js';
 import { sameDeep } from '../world/laws.js';
 import type { MachineSpec } from '../world/machine.js';
 import type { SequentialModel } from '../history/models.js';
@@ -82,7 +82,7 @@ export interface SimulationReport {
   answered: number;
   readonly faults: Record<FaultKind, number>;
   /** How often each of the model's probes was hit. */
-  readonly probes: Record<string, number>;
+  readonly coverage: Record<string, number>;
   /** Schedules that were run twice, to the same end. */
   repeated: number;
 }
@@ -145,8 +145,8 @@ function planFor(options: SimulateOptions, seed: number): Plan {
 }
 
 /** The failing storm in fewer actions, played to the end in the same way each time. */
-function tail(options: SimulateOptions, plan: Plan, actions: readonly Action[]): Attempt {
-  return attempt(options, { ...plan, prefix: actions, length: 0, loose: true }, { keep: true });
+function tail(options: SimulateOptions, plan: Plan, actions: readonly Action[]): ScheduleRun {
+  return runSchedule(options, { ...plan, prefix: actions, length: 0, loose: true }, { keep: true });
 }
 
 /**
@@ -166,7 +166,7 @@ function shrinkStorm(options: SimulateOptions, plan: Plan, run: Run, budget: num
 
 /** Runs the failing schedule again, keeps what happens, and shortens it. */
 function failureOf(options: SimulateOptions, plan: Plan, error: Error): SimulationFailure {
-  const again = attempt(options, plan, { keep: true });
+  const again = runSchedule(options, plan, { keep: true });
   if (again.error?.message !== error.message) {
     const second = again.error?.message ?? 'nothing';
     return new SimulationFailure(plan, new Error(`not deterministic: ${error.message}, then ${second}`), []);
@@ -197,7 +197,7 @@ function emptyReport(options: SimulateOptions, firstSeed: number): SimulationRep
     commands: 0,
     answered: 0,
     faults: zeros(FAULT_KINDS) as Record<FaultKind, number>,
-    probes: zeros(options.model.probes),
+    coverage: zeros(options.model.coveragePoints),
     repeated: 0,
   };
 }
@@ -212,7 +212,7 @@ function add(report: SimulationReport, run: Run): void {
   report.commands += effects.length;
   for (const { end } of calls) if (end?.kind === 'acknowledged' || end?.kind === 'served') report.answered += 1;
   for (const [kind, count] of tally.faults) report.faults[kind] += count;
-  for (const [probe, count] of tally.probes) report.probes[probe] = (report.probes[probe] ?? 0) + count;
+  for (const [point, count] of tally.coverage) report.coverage[point] = (report.coverage[point] ?? 0) + count;
 }
 
 /**
@@ -237,11 +237,11 @@ export function simulate<Command>(options: SimulateOptions<Command>): Simulation
   const report = emptyReport(options, seed);
   for (let at = seed; at < seed + schedules; at++) {
     const plan = planFor(options, at);
-    const { run, error } = attempt(options, plan, { keep: false, observer, abstractStates });
+    const { run, error } = runSchedule(options, plan, { keep: false, observer, abstractStates });
     if (error !== null) throw failureOf(options, plan, error);
     add(report, run);
     if (at % REPEAT_EVERY !== 0) continue;
-    const again = attempt(options, plan, { keep: false });
+    const again = runSchedule(options, plan, { keep: false });
     report.repeated += 1;
     if (again.error === null && sameDeep(endOf(again.run), endOf(run))) continue;
     throw new SimulationFailure(plan, new Error('not deterministic: the same seed ran in two ways'), []);

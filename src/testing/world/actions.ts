@@ -12,7 +12,7 @@ import type { ReplicaId } from '../../core/members.js';
  * begins: the oldest that fits, or with ` #2` after it the second oldest, and so on. Ordinals are quick; descriptions
  * survive changes of what else happens.
  */
-export type Pick = number | string;
+export type MessagePick = number | string;
 
 /** What can happen. */
 export type Happening =
@@ -21,7 +21,7 @@ export type Happening =
       readonly kind: 'deliver' | 'duplicate' | 'drop';
       readonly from: ReplicaId;
       readonly to: ReplicaId;
-      readonly pick: Pick;
+      readonly pick: MessagePick;
     }
   /** A tick, whether due or not. `timeout`: the replica's clock leaps to its deadline first. */
   | { readonly kind: 'tick' | 'timeout'; readonly replica: ReplicaId }

@@ -1,7 +1,7 @@
 /** The state of a bare core's simplest host, and what of it influences what comes next. */
 
 import { digestEntry, type Digest } from '../../core/model.js';
-import type { Entry, Index, PersistOp, RequestNumber, Send, Seq } from '../../core/protocol.js';
+import type { Entry, Index, PersistOp, RequestNumber, Send, PersistSeq } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 
@@ -21,9 +21,9 @@ export interface CoreProcess {
   readonly id: ReplicaId;
   readonly core: unknown;
   readonly queue: readonly PersistOp[];
-  readonly queueSeq: Seq;
-  readonly writingSeq: Seq;
-  readonly durableSeq: Seq;
+  readonly queueSeq: PersistSeq;
+  readonly writingSeq: PersistSeq;
+  readonly durableSeq: PersistSeq;
   readonly held: readonly Send<unknown>[];
   /** Committed and not yet given to the machine. */
   readonly backlog: readonly Entry[];
@@ -40,7 +40,7 @@ export interface CoreProcess {
  * The origin in the id of every proposal. Calls are counted for the whole world, so that the number of one is enough to
  * name it; and worlds that differ only by the names of replicas stay alike.
  */
-export const ORIGIN = 1;
+export const SESSION = 1;
 
 /** Feeds what a process knows beside its core's state. */
 export function digestProcess(
@@ -49,7 +49,8 @@ export function digestProcess(
   message: (message: unknown, to: ReplicaId) => void,
 ): void {
   const { id, held } = process;
-  const persist = (seq: Seq): void => (seq === 0 ? digest.value(0) : digest.reference('persist', id, seq));
+  const persist = (persistSeq: PersistSeq): void =>
+    persistSeq === 0 ? digest.value(0) : digest.reference('persist', id, persistSeq);
   digest.value(process.queue.length);
   persist(process.queueSeq);
   persist(process.writingSeq);

@@ -6,6 +6,7 @@
  */
 
 import { assert, unreachable } from '../../core/assert.js';
+import type { Mutable } from '../../core/draft.js';
 import type {
   Entry,
   Inbound,
@@ -14,19 +15,16 @@ import type {
   Outbound,
   Outcome,
   Proposal,
-  Protocol,
   RequestNumber,
   Send,
 } from '../../core/protocol.js';
+import type { AnyProtocol } from '../../core/tuning.js';
 import { storageOps } from '../../replica/driver/draft.js';
 import type { Failure } from '../../replica/driver/state.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
-import { digestProcess, ORIGIN, type Asked, type CoreProcess } from './core-process.js';
+import { digestProcess, SESSION, type Asked, type CoreProcess } from './core-process.js';
 import { recovered } from './disk.js';
 import type { ProcessEffect, ProcessEvent, Program, ProgramOptions } from './process.js';
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-type AnyProtocol = Protocol<unknown, unknown>;
 
 /** One step's private copy. */
 class CoreDraft {
@@ -58,7 +56,7 @@ class CoreDraft {
         return;
       case 'persist':
         next.queue = [...next.queue, ...message.ops];
-        next.queueSeq = message.seq;
+        next.queueSeq = message.persistSeq;
         return;
       case 'commit':
         next.backlog = [...next.backlog, ...message.entries];
@@ -112,7 +110,7 @@ class CoreDraft {
     const { held } = next;
     next.held = held.filter((send) => send.after > next.durableSeq);
     for (const send of held) if (send.after <= next.durableSeq) this.send(send);
-    this.feed({ kind: 'persisted', now, seq: next.durableSeq });
+    this.feed({ kind: 'persisted', now, persistSeq: next.durableSeq });
   }
 
   /** The commands given to the machine are applied: what their callers waited for. */
@@ -125,7 +123,7 @@ class CoreDraft {
       const result = results[at] as StoredResult;
       if (id === null) continue;
       // Nothing here knows a duplicate: the first counts.
-      this.change(id.counter, (asked) => (asked.result === null ? { ...asked, index, result } : asked));
+      this.change(id.sequence, (asked) => (asked.result === null ? { ...asked, index, result } : asked));
     }
     next.applied = next.applying;
     next.applying = 0;
@@ -177,11 +175,11 @@ function proposalsOf(
   process: CoreProcess,
   commands: readonly { readonly call: number; readonly data: Uint8Array }[],
 ): Proposal[] {
-  const lowest = process.asked[0]?.request ?? (commands[0] as { call: number }).call;
+  const firstIncomplete = process.asked[0]?.request ?? (commands[0] as { call: number }).call;
   return commands.map(({ call, data }) => ({
     request: call,
     kind: 'command',
-    id: { origin: ORIGIN, counter: call, lowest },
+    id: { session: SESSION, sequence: call, firstIncomplete },
     data,
     retry: false,
   }));

@@ -3,16 +3,15 @@
  * the end. Who changes what stands in `hosting.ts` (processes) and `turn.ts` (actions).
  */
 
+import type { Mutable } from '../../core/draft.js';
 import type { ClusterView, DiskView, ReplicaView } from '../../core/model.js';
 import type { Milliseconds } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { StateMachine } from '../../replica/state-machine.js';
-import { LiveDiskView, type Disk } from './disk.js';
+import { LiveDiskView, type WorldDisk } from './disk.js';
 import type { Fact, Observer } from './facts.js';
 import { RecordDraft } from './record.js';
 import { localTime, type Link, type Rules, type Slot, type World } from './state.js';
-
-export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type UntimedFact = Fact extends infer F ? (F extends unknown ? Omit<F, 'at'> : never) : never;
 
 export class WorldDraft {
@@ -87,7 +86,7 @@ export class WorldDraft {
   private viewOf(place: number): ReplicaView<unknown> {
     const slots = this.slots;
     const { program, model } = this.rules;
-    const seen = (): Disk => {
+    const seen = (): WorldDisk => {
       const { disk, wiped, process } = slots[place] as Slot;
       // What a lost disk held was promised all the same: its replica is out for good, and the others count on that.
       return wiped !== null && (process === null || program.core(process) === null) ? wiped : disk;

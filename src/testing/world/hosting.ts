@@ -73,15 +73,15 @@ export class Hosting extends WorldDraft {
     this.onStep?.(fact);
     for (let i = 0; i < fact.outbound.length; i++) {
       const outbound = fact.outbound[i];
-      if (outbound?.kind === 'commit') for (const entry of outbound.entries) this.handOver(place, entry);
+      if (outbound?.kind === 'commit') for (const entry of outbound.entries) this.deliver(place, entry);
     }
     this.ghost = this.rules.model.safety.step(this.ghost, fact, this.view);
   }
 
-  private handOver(place: number, entry: Entry): void {
+  private deliver(place: number, entry: Entry): void {
     const slot = this.ownSlot(place);
-    const first = this.record.handOver(slot.id, slot.handed, entry);
-    slot.handed = entry.index;
+    const first = this.record.deliver(slot.id, slot.delivered, entry);
+    slot.delivered = entry.index;
     if (first) this.demandDurable(entry);
   }
 
@@ -280,9 +280,9 @@ export class Hosting extends WorldDraft {
 
   /** Up to where the machine has seen everything: entries that are no commands count once those before are in. */
   private positionOf(place: number): Index {
-    const { effects, handed, applying } = this.slots[place] as Slot;
+    const { effects, delivered, applying } = this.slots[place] as Slot;
     const next = applying?.[0]?.index ?? this.record.effectIndex(effects);
-    return next === 0 ? handed : Math.min(handed, next - 1);
+    return next === 0 ? delivered : Math.min(delivered, next - 1);
   }
 
   protected demandAnswered(place: number): void {

@@ -5,11 +5,10 @@
  */
 
 import type { AnyModel, StepFact } from '../../core/model.js';
-import type { Codec, Inbound, Protocol, Step } from '../../core/protocol.js';
+import type { Codec, Inbound, Step } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
+import type { AnyProtocol } from '../../core/tuning.js';
 import { deepFreeze, sameDeep } from './laws.js';
-
-type AnyProtocol = Protocol<unknown, unknown>;
 
 /** What was seen since it was last emptied, of whichever replica is on turn. */
 export class Watch {

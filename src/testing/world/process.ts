@@ -8,10 +8,10 @@ import type { Digest } from '../../core/model.js';
 import type { Limits, Milliseconds, Protocol, Timing } from '../../core/protocol.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState, PeerRecord } from '../../replica/driver/state.js';
 import { driverOf } from '../../replica/driver/driver.js';
-import { configurationDigest, defaultCluster } from '../../replica/driver/hash.js';
+import { hashOfConfiguration, defaultCluster } from '../../replica/driver/hash.js';
 import { openEnvelope } from '../../replica/driver/envelope.js';
-import { MARK_KEY, PEERS_KEY, decodePeers, encodePeers } from '../../replica/driver/identity.js';
-import { recovered, type Disk } from './disk.js';
+import { ESTABLISHED_KEY, PEERS_KEY, decodePeers, encodePeers } from '../../replica/driver/identity.js';
+import { recovered, type WorldDisk } from './disk.js';
 
 /** What travels: bytes of the driver, or a bare core's message itself. Opaque to the world. */
 export type Payload = Uint8Array | object;
@@ -30,7 +30,7 @@ export type ProcessStep = readonly [state: unknown, effects: readonly ProcessEff
 export interface Start {
   readonly id: ReplicaId;
   /** This start is counted in it already. */
-  readonly disk: Disk;
+  readonly disk: WorldDisk;
   readonly seed: number;
   readonly now: Milliseconds;
 }
@@ -67,9 +67,9 @@ export interface ProgramOptions {
 }
 
 /** What a replica whose peers know it has stored, so that a simulation may begin after the first start. */
-export function establishedMarks(peers: readonly PeerRecord[]): readonly (readonly [string, Uint8Array])[] {
+export function establishedValues(peers: readonly PeerRecord[]): readonly (readonly [string, Uint8Array])[] {
   return [
-    [MARK_KEY, new Uint8Array([1])],
+    [ESTABLISHED_KEY, new Uint8Array([1])],
     [PEERS_KEY, encodePeers(peers)],
   ];
 }
@@ -84,7 +84,7 @@ export function driverProgram(protocol: Protocol<unknown, unknown>, options: Pro
   const driver = driverOf(protocol);
   const { configuration, timing, limits, maxWaiting } = options;
   const cluster = defaultCluster(configuration);
-  const digest = configurationDigest(configuration);
+  const configurationHash = hashOfConfiguration(configuration);
   return {
     kind: 'driver',
     start({ id, disk, seed, now }) {
@@ -95,12 +95,12 @@ export function driverProgram(protocol: Protocol<unknown, unknown>, options: Pro
         boot: disk.boot,
         cluster,
         configuration,
-        digest,
+        configurationHash,
         timing,
         limits,
         seed,
         now,
-        established: disk.values.has(MARK_KEY),
+        established: disk.values.has(ESTABLISHED_KEY),
         peers: peers === undefined ? [] : decodePeers(peers),
         maxWaiting,
       };

@@ -11,7 +11,14 @@ import type { Entry, Index, Milliseconds } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { Failure, ReplicaEvent } from '../../replica/driver/state.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
-import { noClaims, withClaim, withWin, withoutClaim, type Claim, type Claims } from './claims.js';
+import {
+  noLeaderships,
+  withLeadership,
+  withWin,
+  withoutLeadership,
+  type RecordedLeadership,
+  type RecordedLeaderships,
+} from './claims.js';
 import { appended, emptyLedger, type Ledger } from './ledger.js';
 import { callOf } from './machine.js';
 
@@ -24,7 +31,7 @@ export type CallEnd =
   | { readonly kind: 'lost' };
 
 /** One call of a caller. */
-export interface Call {
+export interface WorldCall {
   readonly call: number;
   readonly replica: ReplicaId;
   readonly kind: 'write' | 'read' | 'staleRead';
@@ -40,30 +47,30 @@ export interface Call {
 }
 
 /** A command that took effect: the first to apply it says with which result. */
-export interface Effect {
+export interface WorldEffect {
   readonly entry: Entry;
   readonly result: StoredResult;
 }
 
 /** All that is remembered of a run, from the new world on. */
-export interface Record {
+export interface WorldRecord {
   /** What was handed over anywhere first, by index from 1 on. */
   readonly committed: Ledger<Entry>;
   /** The commands that took effect, in order. */
-  readonly effects: Ledger<Effect>;
+  readonly effects: Ledger<WorldEffect>;
   /** By number, from 1 on. */
-  readonly calls: readonly Call[];
+  readonly calls: readonly WorldCall[];
   /** The highest index that was acknowledged to anybody, or seen by a read. */
   readonly seen: Index;
-  readonly claims: Claims;
+  readonly leaderships: RecordedLeaderships;
 }
 
-export const emptyRecord: Record = {
+export const emptyRecord: WorldRecord = {
   committed: emptyLedger(),
   effects: emptyLedger(),
   calls: [],
   seen: 0,
-  claims: noClaims,
+  leaderships: noLeaderships,
 };
 
 function violation(rule: string, evidence: unknown): InvariantViolation {
@@ -84,23 +91,23 @@ function readable({ value, rejected }: StoredResult): unknown {
 /** A record while things happen. Every method throws `InvariantViolation` when what it is told cannot be. */
 export class RecordDraft {
   private committed: Ledger<Entry>;
-  private effects: Ledger<Effect>;
-  private calls: Call[];
+  private effects: Ledger<WorldEffect>;
+  private calls: WorldCall[];
   private ownsCalls = false;
   private seen: Index;
-  private claims: Claims;
+  private leaderships: RecordedLeaderships;
   private readonly once: boolean;
   /** What safety sees of it. */
   readonly view: CommittedView;
 
   /** @param once whether the program promises that a proposal takes effect once, however often it arrives */
-  constructor(record: Record, once: boolean) {
+  constructor(record: WorldRecord, once: boolean) {
     this.once = once;
     this.committed = record.committed;
     this.effects = record.effects;
-    this.calls = record.calls as Call[];
+    this.calls = record.calls as WorldCall[];
     this.seen = record.seen;
-    this.claims = record.claims;
+    this.leaderships = record.leaderships;
     const self = this;
     this.view = {
       get last() {
@@ -111,31 +118,31 @@ export class RecordDraft {
   }
 
   /** Takes up another record, as if made for it. */
-  rewind({ committed, effects, calls, seen, claims }: Record): void {
+  rewind({ committed, effects, calls, seen, leaderships }: WorldRecord): void {
     this.committed = committed;
     this.effects = effects;
-    this.calls = calls as Call[];
+    this.calls = calls as WorldCall[];
     this.ownsCalls = false;
     this.seen = seen;
-    this.claims = claims;
+    this.leaderships = leaderships;
   }
 
-  finish(): Record {
+  finish(): WorldRecord {
     this.ownsCalls = false;
-    const { committed, effects, calls, seen, claims } = this;
-    return { committed, effects, calls, seen, claims };
+    const { committed, effects, calls, seen, leaderships } = this;
+    return { committed, effects, calls, seen, leaderships };
   }
 
   /** The index of the command that took effect as the `ordinal`-th, 0-based; 0 when none has. */
   effectIndex(ordinal: number): Index {
-    return ordinal < this.effects.length ? (this.effects.items[ordinal] as Effect).entry.index : 0;
+    return ordinal < this.effects.length ? (this.effects.items[ordinal] as WorldEffect).entry.index : 0;
   }
 
   get callCount(): number {
     return this.calls.length;
   }
 
-  call(call: number): Call | undefined {
+  call(call: number): WorldCall | undefined {
     return this.calls[call - 1];
   }
 
@@ -144,7 +151,7 @@ export class RecordDraft {
     return this.effects.items.slice(0, this.effects.length).map(({ entry }) => entry);
   }
 
-  private edit(call: Call): void {
+  private edit(call: WorldCall): void {
     if (!this.ownsCalls) this.calls = this.calls.slice();
     this.ownsCalls = true;
     this.calls[call.call - 1] = call;
@@ -152,12 +159,14 @@ export class RecordDraft {
 
   /**
    * A replica hands an entry over to its machine; gives whether it is the first to do so.
-   * R4, R5, X1: nobody ever hands over another value at that index. `handed`: what it handed over before.
+   * R4, R5, X1: nobody ever hands over another value at that index. `delivered`: what it handed over before.
    */
-  handOver(replica: ReplicaId, handed: Index, entry: Entry): boolean {
+  deliver(replica: ReplicaId, delivered: Index, entry: Entry): boolean {
     const { index } = entry;
-    if (index !== handed + 1) {
-      throw violation(`X7 entries are handed over in order: ${replica} hands over ${index} after ${handed}`, { entry });
+    if (index !== delivered + 1) {
+      throw violation(`X7 entries are handed over in order: ${replica} hands over ${index} after ${delivered}`, {
+        entry,
+      });
     }
     const first = this.committed.items[index - 1];
     if (index <= this.committed.length && first !== undefined) {
@@ -175,7 +184,7 @@ export class RecordDraft {
   takeEffect(replica: ReplicaId, ordinal: number, entry: Entry, result: StoredResult): void {
     const { index } = entry;
     if (ordinal < this.effects.length) {
-      const first = this.effects.items[ordinal] as Effect;
+      const first = this.effects.items[ordinal] as WorldEffect;
       if (first.entry.index !== index) {
         const rule = 'E4 the same commands take effect everywhere';
         throw violation(`${rule}: ${replica} applies ${index}, others ${first.entry.index}`, { ordinal });
@@ -205,14 +214,20 @@ export class RecordDraft {
   }
 
   /** Somebody asks. Gives the number of the call. */
-  invoke(replica: ReplicaId, kind: Call['kind'], command: unknown, at: Milliseconds, minIndex: Index | null): number {
+  invoke(
+    replica: ReplicaId,
+    kind: WorldCall['kind'],
+    command: unknown,
+    at: Milliseconds,
+    minIndex: Index | null,
+  ): number {
     const call = this.calls.length + 1;
     const floor = minIndex ?? this.seen;
     this.edit({ call, replica, kind, command, invokedAt: at, floor, effect: 0, end: null, endedAt: 0 });
     return call;
   }
 
-  private open(number: number, replica: ReplicaId): Call {
+  private open(number: number, replica: ReplicaId): WorldCall {
     const call = this.calls[number - 1];
     if (call === undefined || call.replica !== replica) {
       throw violation(`L5 an answer has a call: ${replica} answers call ${number}`, {});
@@ -236,10 +251,10 @@ export class RecordDraft {
     this.edit({ ...call, end: { kind: 'acknowledged', index, result }, endedAt: at });
   }
 
-  private checkResult(call: Call, result: StoredResult): void {
+  private checkResult(call: WorldCall, result: StoredResult): void {
     // Acknowledged calls are recent: their effect is found from the end.
     for (let at = this.effects.length - 1; at >= 0; at--) {
-      const effect = this.effects.items[at] as Effect;
+      const effect = this.effects.items[at] as WorldEffect;
       if (effect.entry.index !== call.effect) continue;
       if (sameResult(effect.result, result)) return;
       const evidence = { applied: readable(effect.result), told: readable(result) };
@@ -278,7 +293,7 @@ export class RecordDraft {
 
   /** A process ends: its callers are told nothing. */
   lose(replica: ReplicaId, numbers: Iterable<number>, at: Milliseconds): void {
-    this.claims = withoutClaim(this.claims, replica);
+    this.leaderships = withoutLeadership(this.leaderships, replica);
     for (const number of numbers) {
       this.edit({ ...this.open(number, replica), end: { kind: 'lost' }, endedAt: at });
     }
@@ -286,17 +301,19 @@ export class RecordDraft {
 
   /** A replica says something about itself. @param position up to where its machine has come */
   say(replica: ReplicaId, event: ReplicaEvent, position: Index): void {
-    const { claims, seen } = this;
+    const { leaderships, seen } = this;
     if (event.kind === 'role') {
-      if (event.role === 'leader') this.claims = withWin(claims, replica, { term: event.term, seen });
+      if (event.role === 'leader') this.leaderships = withWin(leaderships, replica, { term: event.term, seen });
     } else if (event.kind === 'leadership') {
       const { leading, term, fence } = event;
-      this.claims = leading ? withClaim(claims, { replica, term, fence }, position) : withoutClaim(claims, replica);
+      this.leaderships = leading
+        ? withLeadership(leaderships, { replica, term, fence }, position)
+        : withoutLeadership(leaderships, replica);
     }
   }
 
   /** By which this replica says that it leads, if it does. */
-  claimOf(replica: ReplicaId): Claim | undefined {
-    return this.claims.standing.get(replica);
+  leadershipOf(replica: ReplicaId): RecordedLeadership | undefined {
+    return this.leaderships.standing.get(replica);
   }
 }

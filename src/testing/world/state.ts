@@ -6,11 +6,11 @@ import type { Configuration, ReplicaId } from '../../core/members.js';
 import type { AnyModel } from '../../core/model.js';
 import type { Entry, Index, Limits, Milliseconds, Timing } from '../../core/protocol.js';
 import type { StorageOp } from '../../replica/storage.js';
-import type { Disk } from './disk.js';
+import type { WorldDisk } from './disk.js';
 import type { Holder, Machines } from './machine.js';
 import type { Watch } from './observed.js';
 import type { Payload, Program } from './process.js';
-import type { Record } from './record.js';
+import type { WorldRecord } from './record.js';
 
 /** What happens at once instead of by an action. */
 export interface Eager {
@@ -35,7 +35,7 @@ export interface Rules {
 }
 
 /** A clock: `base` at true time `since`, and `rate` milliseconds of its own for each true one from there on. */
-export interface Clock {
+export interface WorldClock {
   readonly base: Milliseconds;
   readonly since: Milliseconds;
   readonly rate: number;
@@ -52,10 +52,10 @@ export interface PendingLoad {
 /** One replica: its process if it is up, its disk, and what is under way between them. */
 export interface Slot {
   readonly id: ReplicaId;
-  readonly disk: Disk;
+  readonly disk: WorldDisk;
   /** The program's state, `null` while it is down. */
   readonly process: unknown;
-  readonly clock: Clock;
+  readonly clock: WorldClock;
   readonly paused: boolean;
   /** The write under way; `durable` once it is on the disk and the process does not know yet. */
   readonly writing: readonly StorageOp[] | null;
@@ -67,13 +67,13 @@ export interface Slot {
   readonly applying: readonly Entry[] | null;
   readonly machine: Holder | null;
   /** The last index that this start handed over; how many commands took effect in it; the last of their indexes. */
-  readonly handed: Index;
+  readonly delivered: Index;
   readonly effects: number;
   readonly position: Index;
   /** Calls that wait here. */
   readonly waiting: readonly number[];
   /** The disk that it lost: it takes no part any more, if the driver is right. `null` while it has its first one. */
-  readonly wiped: Disk | null;
+  readonly wiped: WorldDisk | null;
 }
 
 /** A message under way. */
@@ -101,7 +101,7 @@ export interface World {
   readonly slots: readonly Slot[];
   /** At `from * size + to`. */
   readonly links: readonly Link[];
-  readonly record: Record;
+  readonly record: WorldRecord;
   /** What the model's safety remembers. */
   readonly ghost: unknown;
   /** How many disks there ever were. */
@@ -112,12 +112,12 @@ export interface World {
 export const FIRST_INCARNATION = 1001;
 
 /** The time by a replica's own clock. */
-export function localTime(clock: Clock, now: Milliseconds): Milliseconds {
+export function localTime(clock: WorldClock, now: Milliseconds): Milliseconds {
   return Math.floor(clock.base + (now - clock.since) * clock.rate);
 }
 
 /** The first true time, in whole milliseconds and not before `now`, at which a clock shows `local`. */
-export function trueTime(clock: Clock, local: Milliseconds, now: Milliseconds): Milliseconds {
+export function trueTime(clock: WorldClock, local: Milliseconds, now: Milliseconds): Milliseconds {
   if (local === Infinity) return Infinity;
   let at = Math.max(now, Math.ceil(clock.since + (local - clock.base) / clock.rate));
   while (localTime(clock, at) < local) at++;

@@ -14,7 +14,7 @@ import type { StoredResult } from '../../replica/driver/session-table.js';
 import type { Action } from './actions.js';
 import type { Fact, Observer } from './facts.js';
 
-interface Line {
+interface TraceLine {
   readonly at: Milliseconds;
   readonly text: string;
 }
@@ -22,7 +22,7 @@ interface Line {
 type MessageFact = Extract<Fact, { kind: 'send' | 'deliver' | 'drop' }>;
 
 /** A message that was sent; `at`: where its line stands. */
-interface Held {
+interface HeldLine {
   readonly at: number;
   readonly link: string;
   readonly text: string;
@@ -79,8 +79,8 @@ export class TraceWriter {
   readonly observe: Observer;
   private readonly model: AnyModel;
   private readonly states = new Map<ReplicaId, string>();
-  private lines: (Line | null)[] = [];
-  private held: Held[] = [];
+  private lines: (TraceLine | null)[] = [];
+  private held: HeldLine[] = [];
   private arrived: string | null = null;
   private acting: Action['kind'] = 'wait';
   private vain = false;

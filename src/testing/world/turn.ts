@@ -4,12 +4,12 @@
  */
 
 import { InvariantViolation } from '../../core/assert.js';
+import type { Mutable } from '../../core/draft.js';
 import type { Milliseconds } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
-import type { Action, Pick } from './actions.js';
+import type { Action, MessagePick } from './actions.js';
 import { booted, newDisk } from './disk.js';
 import { Hosting } from './hosting.js';
-import type { Mutable } from './draft.js';
 import { FIRST_INCARNATION, type Flight, type Slot } from './state.js';
 
 export type { Watcher } from './hosting.js';
@@ -119,12 +119,12 @@ export class Turn extends Hosting {
   private tick(place: number): void {
     const { id, process } = this.slots[place] as Slot;
     const { program, timing } = this.rules;
-    const claim = this.record.claimOf(id);
+    const leadership = this.record.leadershipOf(id);
     const now = this.local(place);
-    const late = claim !== undefined && now > program.deadline(process) + timing.electionMax;
+    const late = leadership !== undefined && now > program.deadline(process) + timing.electionMax;
     this.event(place, { kind: 'tick', now });
-    if (!late || this.record.claimOf(id) !== claim) return;
-    throw new InvariantViolation(`a long pause ends leadership: ${id} woke up and leads on`, { claim });
+    if (!late || this.record.leadershipOf(id) !== leadership) return;
+    throw new InvariantViolation(`a long pause ends leadership: ${id} woke up and leads on`, { claim: leadership });
   }
 
   private setClock(place: number, base: Milliseconds, rate: number): void {
@@ -140,7 +140,7 @@ export class Turn extends Hosting {
 
   // Messages.
 
-  private find(flights: readonly Flight[], pick: Pick): number {
+  private find(flights: readonly Flight[], pick: MessagePick): number {
     if (typeof pick === 'number') {
       let at = flights.length - 1;
       while (at >= 0 && (flights[at] as Flight).ordinal !== pick) at--;
@@ -176,8 +176,8 @@ export class Turn extends Hosting {
     return other === undefined ? null : { ...action, pick: this.pickOf(from, to, other.ordinal) };
   }
 
-  /** The words by which `Pick` means this very message of those under way. */
-  pickOf(from: number, to: number, ordinal: number): Pick {
+  /** The words by which `MessagePick` means this very message of those under way. */
+  pickOf(from: number, to: number, ordinal: number): MessagePick {
     const { flights } = this.link(from, to);
     const at = flights.findIndex((flight) => flight.ordinal === ordinal);
     if (at < 0) return ordinal;
@@ -187,7 +187,7 @@ export class Turn extends Hosting {
     return nth === 1 && !/ #\d+$/.test(text) ? text : `${text} #${nth}`;
   }
 
-  private message(kind: 'deliver' | 'duplicate' | 'drop', from: number, to: number, pick: Pick): void {
+  private message(kind: 'deliver' | 'duplicate' | 'drop', from: number, to: number, pick: MessagePick): void {
     const at = this.find(this.link(from, to).flights, pick);
     const slot = this.slots[to] as Slot;
     if (at < 0 || (kind !== 'drop' && slot.paused)) return;
@@ -225,7 +225,7 @@ export class Turn extends Hosting {
     slot.loads = [];
     slot.applying = null;
     slot.machine = null;
-    slot.handed = 0;
+    slot.delivered = 0;
     slot.effects = 0;
     slot.position = 0;
     slot.waiting = [];

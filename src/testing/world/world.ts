@@ -18,7 +18,7 @@ import { newDisk } from './disk.js';
 import type { Observer } from './facts.js';
 import { Machines, countingMachine, type MachineSpec } from './machine.js';
 import { observed, Watch } from './observed.js';
-import { driverProgram, establishedMarks } from './process.js';
+import { driverProgram, establishedValues } from './process.js';
 import { emptyRecord } from './record.js';
 import { Turn } from './turn.js';
 import { FIRST_INCARNATION, trueTime } from './state.js';
@@ -98,10 +98,10 @@ function newSlot(rules: Rules, at: number, established: boolean): Slot {
   const peers = rules.ids
     .map((id, place) => ({ id, incarnation: FIRST_INCARNATION + place }))
     .filter((_, place) => place !== at);
-  const marks = established && rules.program.kind === 'driver' ? establishedMarks(peers) : [];
+  const values = established && rules.program.kind === 'driver' ? establishedValues(peers) : [];
   return {
     id: rules.ids[at] as ReplicaId,
-    disk: newDisk(FIRST_INCARNATION + at, marks),
+    disk: newDisk(FIRST_INCARNATION + at, values),
     process: null,
     clock: { base: 0, since: 0, rate: 1 },
     paused: false,
@@ -111,7 +111,7 @@ function newSlot(rules: Rules, at: number, established: boolean): Slot {
     loads: [],
     applying: null,
     machine: null,
-    handed: 0,
+    delivered: 0,
     effects: 0,
     position: 0,
     waiting: [],

@@ -84,7 +84,7 @@ function tell(tokens: Tokens, id: string, each: core.Outbound<PaxosMessage>): vo
       tokens.text(each.lane);
       return digestMessage(each.message, id, each.to, tokens);
     case 'persist':
-      number('persist', each.seq);
+      number('persist', each.persistSeq);
       return tokens.text(JSON.stringify(each.ops));
     case 'load':
       number('load', each.id);
@@ -105,7 +105,7 @@ function behaviour(state: PaxosState, inbound: Inbound): string {
   const [after, outbound] = protocol.step(state, inbound);
   const tokens = new Tokens();
   digestState(after, inbound.now, tokens);
-  for (const each of outbound) tell(tokens, after.self.id, each);
+  for (const each of outbound) tell(tokens, after.options.id, each);
   return tokens.ranked();
 }
 
@@ -117,7 +117,7 @@ function shapeOf({ before, inbound }: Fact): string {
   const { role, catchingUp, serving, reads } = before as PaxosState;
   const under = [serving, reads].map((each) => each.length > 0);
   const what = inbound?.kind === 'receive' ? inbound.message.kind : inbound?.kind;
-  const led = role.kind === 'leader' ? `${role.reads.begun.length > 0} ${role.owed.length > 0}` : '';
+  const led = role.kind === 'leader' ? `${role.reads.begun.length > 0} ${role.forwarders.length > 0}` : '';
   return [role.kind, led, what, catchingUp === null, ...under].join();
 }
 
@@ -174,9 +174,10 @@ function othersOf(node: Tree, key: string, value: unknown): readonly unknown[] {
     return [...higher, 7919, value > 1 ? value - 1 : 2].filter((other) => other !== value);
   }
   if (value instanceof Uint8Array) return [Uint8Array.of(...value, 1)];
-  if (key === 'kind') return value === 'noop' ? ['command'] : value === 'command' || value === 'open' ? ['noop'] : [];
+  if (key === 'kind')
+    return value === 'noop' ? ['command'] : value === 'command' || value === 'openSession' ? ['noop'] : [];
   if (key === 'fault') return [value === null ? 'EIO' : null];
-  if (key === 'id' && 'term' in node) return [value === null ? { origin: 1, counter: 1, lowest: 1 } : null];
+  if (key === 'id' && 'term' in node) return [value === null ? { session: 1, sequence: 1, firstIncomplete: 1 } : null];
   if (key === 'id' && typeof value === 'object') return [];
   if (key === 'catchingUp') return [value === null ? { number: 1, peer: 'n1', target: 1, retryAt: 1, asked: 1 } : null];
   if (value === null) return ['n1'];
@@ -333,7 +334,7 @@ const NUMBERED: Readonly<Record<string, keyof typeof SHIFTS>> = {
   heartbeatAt: 'time',
   heardAt: 'time',
   retryAt: 'time',
-  seq: 'persist',
+  persistSeq: 'persist',
   durableSeq: 'persist',
   hardSeq: 'persist',
   lastNumber: 'number',
@@ -407,16 +408,16 @@ describe('the digest of a message', () => {
   it('counts a number by who asked, in the question and in its answer', () => {
     const words = (message: PaxosMessage, from: string, to: string): string => rawMessage({ message, from, to });
     expect(words({ kind: 'catchUp', number: 5, from: 1 }, 'n1', 'n2')).toContain('catchUp of n1 5');
-    const reply = { kind: 'catchUpReply', number: 5, chosen: 0, entries: [] } as const;
+    const reply = { kind: 'catchUpReply', number: 5, commit: 0, entries: [] } as const;
     expect(words(reply, 'n2', 'n1')).toContain('catchUp of n1 5');
     expect(words({ kind: 'readIndex', number: 6 }, 'n1', 'n2')).toContain('forward of n1 6');
     expect(words({ kind: 'forward', number: 6, proposals: [] }, 'n1', 'n2')).toContain('forward of n1 6');
-    const answer = { kind: 'readIndexReply', number: 6, index: 1, ballot: 9, chosen: 0 } as const;
+    const answer = { kind: 'readIndexReply', number: 6, index: 1, ballot: 9, commit: 0 } as const;
     expect(words(answer, 'n2', 'n1')).toContain('forward of n1 6');
     const refused = { kind: 'refused', number: 6, reason: 'busy', leader: null } as const;
     expect(words(refused, 'n2', 'n1')).toContain('forward of n1 6');
-    expect(words({ kind: 'heartbeat', ballot: 9, chosen: 0, round: 3 }, 'n1', 'n2')).toContain('of n1 3');
-    const beat = { kind: 'heartbeatReply', ballot: 9, chosen: 0, durable: 0, round: 3 } as const;
+    expect(words({ kind: 'heartbeat', ballot: 9, commit: 0, readRound: 3 }, 'n1', 'n2')).toContain('of n1 3');
+    const beat = { kind: 'heartbeatReply', ballot: 9, commit: 0, durable: 0, readRound: 3 } as const;
     expect(words(beat, 'n2', 'n1')).toContain('round of 9 of n1 3');
   });
 });

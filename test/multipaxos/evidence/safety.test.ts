@@ -13,7 +13,7 @@ import { runRandom } from '../../support/random.js';
 import { idsOf } from '../../support/values.js';
 import { b, Node, noop, value } from '../support.js';
 
-const { safety, probes } = multipaxosModel;
+const { safety, coveragePoints } = multipaxosModel;
 
 /** What so few random runs need not show; `rules.test.ts` makes each of them happen. */
 const RARE = [
@@ -32,13 +32,13 @@ describe('a cluster in which all is right', () => {
         length: 450,
         constants: { alpha: 1 + (seed % 8) },
         observer: (fact) => {
-          if (fact.kind === 'step') multipaxosModel.probe(fact.fact as never, (probe) => seen.add(probe));
+          if (fact.kind === 'step') multipaxosModel.noteCoverage(fact.fact as never, (point) => seen.add(point));
         },
       });
     }
-    expect(probes.filter((probe) => !seen.has(probe) && !RARE.includes(probe))).toEqual([]);
-    expect([...seen].filter((probe) => !probes.includes(probe))).toEqual([]);
-    expect(new Set(probes).size).toBe(probes.length);
+    expect(coveragePoints.filter((point) => !seen.has(point) && !RARE.includes(point))).toEqual([]);
+    expect([...seen].filter((point) => !coveragePoints.includes(point))).toEqual([]);
+    expect(new Set(coveragePoints).size).toBe(coveragePoints.length);
   }, 60_000);
 });
 
@@ -58,7 +58,7 @@ class Story {
 
   constructor(size = 3) {
     this.#disks = idsOf(size).map(() => ({ hard: null, entries: new Map<core.Index, core.Entry>() }));
-    const { handed } = this;
+    const { handed: delivered } = this;
     const replicas = this.#disks.map((disk, at) => ({
       id: `n${at + 1}`,
       state: null,
@@ -74,9 +74,9 @@ class Story {
     }));
     const committed = {
       get last() {
-        return handed.length;
+        return delivered.length;
       },
-      entry: (index: core.Index) => handed[index - 1],
+      entry: (index: core.Index) => delivered[index - 1],
     };
     this.#view = { replicas, committed };
   }
@@ -108,8 +108,8 @@ class Story {
     return this;
   }
 
-  proposes(owner: number, entry: core.Entry, chosen = 0): this {
-    return this.says(owner, { kind: 'accept', ballot: entry.term, chosen, entries: [entry] });
+  proposes(owner: number, entry: core.Entry, commit = 0): this {
+    return this.says(owner, { kind: 'accept', ballot: entry.term, commit, entries: [entry] });
   }
 
   /** A whole ballot: two promise, and vote for one value. */
@@ -119,7 +119,7 @@ class Story {
   }
 
   step(before: PaxosState | null, after: PaxosState, outbound: readonly core.Outbound<PaxosMessage>[] = []): this {
-    const fact = { replica: after.self.id, before, after, inbound: null, outbound };
+    const fact = { replica: after.options.id, before, after, inbound: null, outbound };
     this.ghost = safety.step(this.ghost, fact, this.#view);
     return this;
   }
@@ -130,14 +130,14 @@ const x = (ballot: Ballot, slot = 1): core.Entry => value(slot, ballot, 'x');
 const y = (ballot: Ballot, slot = 1): core.Entry => value(slot, ballot, 'y');
 
 /** Follower n1, fresh, and after it has promised, voted and heard what is chosen. */
-function told(word: core.Entry, chosen: core.Index): Node {
+function told(word: core.Entry, commit: core.Index): Node {
   const node = new Node('n1');
-  node.get('n2', { kind: 'accept', ballot: word.term, chosen, entries: [word] });
+  node.get('n2', { kind: 'accept', ballot: word.term, commit, entries: [word] });
   return node;
 }
 
-const page = { kind: 'promise', from: 1, chosen: 0, next: 0, votes: [] } as const;
-const beat = { kind: 'heartbeatReply', ballot: b1, round: 0, chosen: 0, durable: 0 } as const;
+const page = { kind: 'promise', from: 1, commit: 0, next: 0, votes: [] } as const;
+const beat = { kind: 'heartbeatReply', ballot: b1, readRound: 0, commit: 0, durable: 0 } as const;
 
 /** What is broken, and by what. Everything before the last word of a story is in order. */
 const stories: readonly (readonly [rule: string, what: string, tell: () => unknown])[] = [
@@ -152,11 +152,11 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
         .says(1, {
           kind: 'heartbeat',
           ballot: b1,
-          chosen: 1,
-          round: 0,
+          commit: 1,
+          readRound: 0,
         }),
   ],
-  ['X1', 'a Nack says too much', () => new Story().says(1, { kind: 'nack', ballot: b1, promised: b2, chosen: 1 })],
+  ['X1', 'a Nack says too much', () => new Story().says(1, { kind: 'nack', ballot: b1, promised: b2, commit: 1 })],
   ['X1', 'a replica takes a vote for chosen', () => new Story().step(new Node('n1').state, told(x(b2), 1).state)],
   [
     'X1',
@@ -173,7 +173,7 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
     'X1',
     'another value is taught',
     () =>
-      new Story().chooses(b1, 1, 2, x(b1)).says(1, { kind: 'catchUpReply', number: 1, chosen: 1, entries: [y(b1)] }),
+      new Story().chooses(b1, 1, 2, x(b1)).says(1, { kind: 'catchUpReply', number: 1, commit: 1, entries: [y(b1)] }),
   ],
   [
     'X1',
@@ -186,7 +186,7 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
         .proposes(2, y(b2))
         .writes(2, b2, [y(b2)])
         .writes(3, b2, [y(b2)])
-        .says(1, { kind: 'commit', ballot: b1, chosen: 1 }),
+        .says(1, { kind: 'commit', ballot: b1, commit: 1 }),
   ],
   [
     'X2',
@@ -206,7 +206,7 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
   [
     'X2',
     'an Accept holds what another ballot proposed',
-    () => new Story().phase1(b2, 2, [1]).says(2, { kind: 'accept', ballot: b2, chosen: 0, entries: [x(b1)] }),
+    () => new Story().phase1(b2, 2, [1]).says(2, { kind: 'accept', ballot: b2, commit: 0, entries: [x(b1)] }),
   ],
   ['X3', 'a promise is lowered on disk', () => new Story().writes(1, b2).writes(1, b1)],
   ['X3', 'a promise is forgotten at a start', () => new Story().writes(1, b2).step(null, new Node('n1').state)],
@@ -215,7 +215,7 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
     'a vote is forgotten at a start',
     () => {
       const node = new Node('n1');
-      node.get('n2', { kind: 'heartbeat', ballot: b2, chosen: 0, round: 0 }); // the promise alone comes back
+      node.get('n2', { kind: 'heartbeat', ballot: b2, commit: 0, readRound: 0 }); // the promise alone comes back
       return new Story()
         .phase1(b1, 1, [2])
         .proposes(1, x(b1))
@@ -269,7 +269,7 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
   [
     'X4',
     'somebody has accepted what nobody proposed',
-    () => new Story().writes(2, b1).says(2, { kind: 'accepted', ballot: b1, from: 1, to: 1, chosen: 0 }),
+    () => new Story().writes(2, b1).says(2, { kind: 'accepted', ballot: b1, from: 1, to: 1, commit: 0 }),
   ],
   ['X5', 'a value is proposed before a majority has promised', () => new Story().phase1(b1, 1, []).proposes(1, x(b1))],
   [
@@ -361,7 +361,7 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
       for (const at of [2, 3]) story.writes(at, b2, entries);
       const before = told(x(b2), 0);
       const after = told(x(b2), 0);
-      after.get('n2', { kind: 'accept', ballot: b2, chosen: 2, entries: [y(b2, 2)] });
+      after.get('n2', { kind: 'accept', ballot: b2, commit: 2, entries: [y(b2, 2)] });
       return story.step(before.state, after.state, [{ kind: 'commit', entries: [y(b2, 2)] }]);
     },
   ],
@@ -395,13 +395,13 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
         ballot: b1,
         from: 1,
         to: 1,
-        chosen: 0,
+        commit: 0,
       }),
   ],
   [
     'X9',
     'a heartbeat leaves before the ballot is durable',
-    () => new Story().says(1, { kind: 'heartbeat', ballot: b1, chosen: 0, round: 0 }),
+    () => new Story().says(1, { kind: 'heartbeat', ballot: b1, commit: 0, readRound: 0 }),
   ],
   [
     'X9',
@@ -410,7 +410,7 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
       new Story()
         .chooses(b1, 1, 2, x(b1))
         .writes(3, b1)
-        .says(3, { ...beat, chosen: 1, durable: 1 }),
+        .says(3, { ...beat, commit: 1, durable: 1 }),
   ],
 ];
 
@@ -474,7 +474,7 @@ describe('a story in which all is right', () => {
           .phase1(b2, 2, [3])
           .proposes(2, y(b2))
           .writes(2, b2, [y(b2)])
-          .says(2, { kind: 'accepted', ballot: b1, from: 1, to: 1, chosen: 0 }),
+          .says(2, { kind: 'accepted', ballot: b1, from: 1, to: 1, commit: 0 }),
     ],
   ])('%s', (_what, tell) => {
     expect(() => tell()).not.toThrow();
@@ -486,17 +486,19 @@ describe('a story in which all is right', () => {
     for (const at of [1, 2, 3]) story.writes(at, b1, [x(b1)], 1);
     expect(story.ghost).toMatchObject({ base: 1, slots: [], chosenTo: 1 });
     const teach = (entry: core.Entry): Story =>
-      story.says(1, { kind: 'catchUpReply', number: 1, chosen: 1, entries: [entry] });
+      story.says(1, { kind: 'catchUpReply', number: 1, commit: 1, entries: [entry] });
     expect(() => teach(x(b1))).not.toThrow();
     expect(() => teach(y(b1))).toThrow(/^X1 /);
   });
 
   it('leaves the ghost as it is when nothing is new', () => {
-    const story = new Story().chooses(b1, 1, 2, x(b1)).says(1, { kind: 'heartbeat', ballot: b1, chosen: 1, round: 0 });
+    const story = new Story()
+      .chooses(b1, 1, 2, x(b1))
+      .says(1, { kind: 'heartbeat', ballot: b1, commit: 1, readRound: 0 });
     const { ghost } = story;
     story.writes(1, b1, [x(b1)]).proposes(1, x(b1), 1);
-    story.says(1, { kind: 'heartbeat', ballot: b1, chosen: 1, round: 4 });
-    story.says(2, { kind: 'accepted', ballot: b1, from: 1, to: 1, chosen: 0 });
+    story.says(1, { kind: 'heartbeat', ballot: b1, commit: 1, readRound: 4 });
+    story.says(2, { kind: 'accepted', ballot: b1, from: 1, to: 1, commit: 0 });
     expect(story.ghost).toBe(ghost);
   });
 });

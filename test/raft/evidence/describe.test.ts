@@ -6,10 +6,23 @@ import { entry, logOf, Node } from '../support.js';
 
 const NO_DATA = new Uint8Array(0);
 const noop = { index: 1, term: 1, kind: 'noop', id: null, data: NO_DATA } as const;
-const append = { kind: 'appendEntries', term: 3, session: 1, prevIndex: 9, prevTerm: 1, commit: 8, round: 0 } as const;
+const append = {
+  kind: 'appendEntries',
+  term: 3,
+  viewId: 1,
+  prevIndex: 9,
+  prevTerm: 1,
+  commit: 8,
+  readRound: 0,
+} as const;
 const several = [entry(10, 2), entry(11, 2), entry(12, 3)];
 const forward = { kind: 'forwardProposals', term: 3, number: 5 } as const;
-const proposal = { kind: 'command', id: { origin: 1, counter: 1, lowest: 1 }, data: NO_DATA, retry: false } as const;
+const proposal = {
+  kind: 'command',
+  id: { session: 1, sequence: 1, firstIncomplete: 1 },
+  data: NO_DATA,
+  retry: false,
+} as const;
 const refused = { kind: 'proposalsRefused', term: 3, number: 5 } as const;
 const answer = { kind: 'readAnswer', term: 3, number: 5, commit: 4 } as const;
 
@@ -22,13 +35,13 @@ describe('a trace says of a message', () => {
     ['AppendEntries t3 prev=9@1 [10@2] commit=8', { ...append, entries: [entry(10, 2)] }],
     ['AppendEntries t3 prev=9@1 [10-11@2 12@3] commit=8', { ...append, entries: several }],
     ['AppendEntries t3 prev=0 [1@1:noop] commit=8', { ...append, prevIndex: 0, prevTerm: 0, entries: [noop] }],
-    ['AppendEntries t3 prev=9@1 commit=8 round=2', { ...append, entries: [], round: 2 }],
-    ['AppendEntries t3 accepted match=7', { kind: 'appendAccepted', term: 3, session: 1, match: 7 }],
+    ['AppendEntries t3 prev=9@1 commit=8 round=2', { ...append, entries: [], readRound: 2 }],
+    ['AppendEntries t3 accepted match=7', { kind: 'appendAccepted', term: 3, viewId: 1, match: 7 }],
     [
       'AppendEntries t3 rejected prev=9 hint=5@2',
-      { kind: 'appendRejected', term: 3, session: 1, prevIndex: 9, hintIndex: 5, hintTerm: 2 },
+      { kind: 'appendRejected', term: 3, viewId: 1, prevIndex: 9, hintIndex: 5, hintTerm: 2 },
     ],
-    ['Round t3 confirmed round=2', { kind: 'roundConfirmed', term: 3, session: 1, round: 2 }],
+    ['Round t3 confirmed round=2', { kind: 'roundConfirmed', term: 3, viewId: 1, readRound: 2 }],
     ['Propose t3 1 command', { ...forward, proposals: [proposal] }],
     ['Propose t3 2 commands', { ...forward, proposals: [proposal, proposal] }],
     ['Propose t3 refused busy', { ...refused, reason: 'busy', leader: null }],

@@ -205,7 +205,9 @@ describe('the digest of a state', () => {
     const { after } = steps.find(({ after: state }) => state.hardSeq > state.durableSeq) as StateStep;
     const digest = (change: Partial<RaftState>): string => ofState({ ...after, ...change }, after.now).exact;
     expect(digest({ durableSeq: after.hardSeq })).not.toBe(digest({}));
-    expect(digest({ durableSeq: after.seq + 5, hardSeq: 1 })).toBe(digest({ durableSeq: after.seq + 5, hardSeq: 2 }));
+    expect(digest({ durableSeq: after.persistSeq + 5, hardSeq: 1 })).toBe(
+      digest({ durableSeq: after.persistSeq + 5, hardSeq: 2 }),
+    );
   });
 
   it('says where chunks begin as soon as the tail can fill up', () => {
@@ -220,7 +222,7 @@ describe('the digest of a state', () => {
 
   it('tells how late a deadline is only up to where it is taken for a pause', () => {
     const { after } = steps.find(({ after: { role, stopped } }) => role.kind === 'follower' && !stopped) as StateStep;
-    const due = after.role.silence.deadline;
+    const due = after.role.electionTimer.deadline;
     const at = (late: number): string => ofState(after, due + late).exact;
     const pause = after.options.timing.electionMin / 2;
     expect(at(1)).not.toBe(at(0));
@@ -259,7 +261,7 @@ const SHIFTS: Readonly<Record<string, number>> = {
   now: LATER,
   deadline: LATER,
   heartbeatAt: LATER,
-  seq: PERSISTS,
+  persistSeq: PERSISTS,
   durableSeq: PERSISTS,
   hardSeq: PERSISTS,
   lastNumber: NUMBERS,
@@ -355,10 +357,10 @@ describe('the digest of a message', () => {
   });
 
   it('tells the kinds and the two ends of a session apart', () => {
-    const plain = { term: 2, session: 5, match: 0 };
+    const plain = { term: 2, viewId: 5, match: 0 };
     const digest = (message: RaftMessage, from = 'n1', to = 'n2'): string => ofMessage({ message, from, to }).exact;
     const accepted: RaftMessage = { kind: 'appendAccepted', ...plain };
-    expect(digest(accepted)).not.toBe(digest({ kind: 'roundConfirmed', term: 2, session: 5, round: 0 }));
+    expect(digest(accepted)).not.toBe(digest({ kind: 'roundConfirmed', term: 2, viewId: 5, readRound: 0 }));
     expect(digest(accepted)).not.toBe(digest(accepted, 'n1', 'n3'));
   });
 });

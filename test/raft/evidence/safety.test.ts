@@ -10,7 +10,7 @@ import { append, emptyLog, truncate } from '../../../src/core/log.js';
 import type { ClusterView, DiskView } from '../../../src/core/model.js';
 import type { Entry, HardState, Inbound } from '../../../src/core/protocol.js';
 import { raftModel, type RaftGhost, type RaftMessage, type RaftState } from '../../../src/raft/index.js';
-import type { Leader, Peer } from '../../../src/raft/state.js';
+import type { RaftLeader, RaftProgress } from '../../../src/raft/state.js';
 import { runRandom } from '../../support/random.js';
 import { entry, logOf, Node } from '../support.js';
 
@@ -72,8 +72,8 @@ function step(before: RaftState | null, after: RaftState, places: Record<string,
   return safety.step(ghost, fact, clusterOf({ [replica]: { state: after }, ...places }));
 }
 
-function withPeer(state: RaftState, change: Partial<Peer>): RaftState {
-  const role = state.role as Leader;
+function withPeer(state: RaftState, change: Partial<RaftProgress>): RaftState {
+  const role = state.role as RaftLeader;
   const peers = role.peers.map((peer) => (peer.id === 'b' ? { ...peer, ...change } : peer));
   return { ...state, role: { ...role, peers } };
 }
@@ -202,14 +202,14 @@ describe('what leaves a replica', () => {
   const heartbeat: RaftMessage = {
     kind: 'appendEntries',
     term: 2,
-    session: 1,
+    viewId: 1,
     prevIndex: 0,
     prevTerm: 0,
     entries: [],
     commit: 0,
-    round: 0,
+    readRound: 0,
   };
-  const accepted = (match: number): RaftMessage => ({ kind: 'appendAccepted', term: 2, session: 1, match });
+  const accepted = (match: number): RaftMessage => ({ kind: 'appendAccepted', term: 2, viewId: 1, match });
   const send = (message: RaftMessage, places: Record<string, Place>, ghost = EMPTY, to = 'c') =>
     safety.send(ghost, { from: 'b', to, message }, clusterOf(places));
 
@@ -258,34 +258,34 @@ describe('what leaves a replica', () => {
 
 describe('one state', () => {
   const leader = leaderOf('a', 1, 1);
-  const role = leader.role as Leader;
+  const role = leader.role as RaftLeader;
   const follower = followerOf('b', 1, 1);
-  const lead = (change: Partial<Leader>): RaftState => ({ ...leader, role: { ...role, ...change } });
+  const lead = (change: Partial<RaftLeader>): RaftState => ({ ...leader, role: { ...role, ...change } });
   const candidate = (): RaftState => {
     const node = new Node('a', 3, hardOf(1), logOf(1));
     node.step({ kind: 'campaign' });
     return node.state;
   };
-  const begun = { round: 1, waiting: [], begun: [{ round: 1, index: 3, reads: [] }] };
+  const begun = { readRound: 1, waiting: [], begun: [{ readRound: 1, index: 3, reads: [] }] };
 
   it.each<readonly [string, RaftState]>([
     ['S4 the commit index lies within the log', { ...follower, commit: 3 }],
-    ['S4 applied ≤ handed ≤ commit', { ...follower, delivery: { ...follower.delivery, handed: 1 } }],
+    ['S4 applied ≤ handed ≤ commit', { ...follower, delivery: { ...follower.delivery, delivered: 1 } }],
     ['R12 terms rise in the log', { ...follower, log: append(follower.log, [entry(3, 2), entry(4, 1)]), term: 2 }],
     ['R12 no entry is of a term to come', { ...follower, term: 0 }],
     ['R17 memory holds what is not durable', { ...follower, log: { ...follower.log, tailFrom: 4 } }],
     ['R17 no persist is waited for that was not issued', { ...follower, hardSeq: 9 }],
     [
       'R17 what is on its way to disk is in the log',
-      { ...follower, seq: 1, unsynced: [{ from: 2, to: 3, term: 1, seq: 1 }] },
+      { ...follower, persistSeq: 1, unsynced: [{ from: 2, to: 3, term: 1, persistSeq: 1 }] },
     ],
     [
       'R17 what is on its way to disk is what is in the log (bug 38)',
-      { ...follower, seq: 1, unsynced: [{ from: 2, to: 2, term: 2, seq: 1 }] },
+      { ...follower, persistSeq: 1, unsynced: [{ from: 2, to: 2, term: 2, persistSeq: 1 }] },
     ],
     [
       'R17 what is durable is on its way no more',
-      { ...follower, seq: 1, durableSeq: 1, unsynced: [{ from: 2, to: 2, term: 1, seq: 1 }] },
+      { ...follower, persistSeq: 1, durableSeq: 1, unsynced: [{ from: 2, to: 2, term: 1, persistSeq: 1 }] },
     ],
     ['R13 match < next ≤ last + 1', withPeer(leader, { match: 3, next: 3 })],
     ['B1 what is under way lies between match and next', withPeer(leader, { inflight: [{ last: 9, bytes: 0 }] })],
@@ -303,7 +303,7 @@ describe('one state', () => {
       }),
     ],
     ['B1 a probe is not pipelined', withPeer(leader, { probing: true, next: 4, inflight: [{ last: 3, bytes: 0 }] })],
-    ['H1 no round is confirmed that was not begun', withPeer(leader, { round: 1 })],
+    ['H1 no round is confirmed that was not begun', withPeer(leader, { readRound: 1 })],
     ['R9 a leader voted for itself', { ...leader, vote: 'b' }],
     ["R7 a leader's log ends in its term", { ...leader, term: 3 }],
     ['R6 a leader has one view of each member', lead({ peers: role.peers.slice(1) })],
@@ -341,13 +341,13 @@ describe('one state', () => {
 describe('one step', () => {
   const follower = followerOf('b', 1, 1);
   const leader = leaderOf('a', 1, 1);
-  const role = leader.role as Leader;
+  const role = leader.role as RaftLeader;
   const tick: Inbound<RaftMessage> = { kind: 'tick', now: 0 };
   const receive = (from: string, message: RaftMessage): Inbound<RaftMessage> => {
     return { kind: 'receive', now: 0, from, message };
   };
   const appendOf = (prevIndex: number, prevTerm: number, entries: readonly Entry[], term = 2): Inbound<RaftMessage> => {
-    const rest = { session: 1, commit: 0, round: 0 };
+    const rest = { viewId: 1, commit: 0, readRound: 0 };
     return receive('a', { kind: 'appendEntries', term, prevIndex, prevTerm, entries, ...rest });
   };
   const logged = (...terms: number[]): RaftState => ({ ...follower, term: 2, log: append(emptyLog, logOf(...terms)) });
@@ -357,16 +357,19 @@ describe('one step', () => {
   const sure = { ...follower, commit: 2 };
   const read: Inbound<RaftMessage> = { kind: 'read', now: 0, request: 1, deadline: 9 };
   const grants: RaftState = { ...follower, term: 2, vote: 'c' };
-  const { session } = role.peers[0] as Peer;
+  const { viewId } = role.peers[0] as RaftProgress;
   const ack = (change: object = {}): Inbound<RaftMessage> =>
-    receive('b', { kind: 'appendAccepted', term: 2, session, match: 2, ...change } as RaftMessage);
+    receive('b', { kind: 'appendAccepted', term: 2, viewId, match: 2, ...change } as RaftMessage);
   const matched = withPeer(leader, { match: 2, next: 4 });
   const one = { request: 1, peer: null, forward: 0, deadline: 9 };
   const reading = (...joined: number[]): RaftState => {
-    const begun = joined.map((count) => ({ round: 1, index: 3, reads: new Array<typeof one>(count).fill(one) }));
-    return { ...leader, commit: 3, role: { ...role, reads: { round: 1, waiting: [], begun } } };
+    const begun = joined.map((count) => ({ readRound: 1, index: 3, reads: new Array<typeof one>(count).fill(one) }));
+    return { ...leader, commit: 3, role: { ...role, reads: { readRound: 1, waiting: [], begun } } };
   };
-  const candidate = { ...leader, role: { kind: 'candidate', votes: ['a'], silence: role.silence } as const };
+  const candidate = {
+    ...leader,
+    role: { kind: 'candidate', votes: ['a'], electionTimer: role.electionTimer } as const,
+  };
 
   it.each<readonly [string, RaftState, RaftState, Inbound<RaftMessage>]>([
     ['R8 terms never fall', follower, { ...follower, term: 0 }, tick],
@@ -405,7 +408,7 @@ describe('one step', () => {
     ['R13 a matchIndex rises by an answer to this view (bug 55)', leader, matched, ack({ session: 0 })],
     ['R13 a matchIndex rises by an answer to this view (bug 55)', leader, matched, ack({ match: 1 })],
     ['R13 a matchIndex rises by an answer to this view (bug 55)', leader, matched, tick],
-    ['H1 a round is confirmed by an answer to this view', leader, withPeer(leader, { round: 1 }), tick],
+    ['H1 a round is confirmed by an answer to this view', leader, withPeer(leader, { readRound: 1 }), tick],
     ['H1 a round of reads is confirmed by a majority', leader, reading(), read],
     ['quiet', reading(1), reading(1), read],
     ['H1 no read joins a round that had begun (bug 24)', reading(1), reading(2), read],
@@ -423,10 +426,10 @@ describe('Raft as it is', () => {
         seed,
         length: 400,
         observer: (fact) => {
-          if (fact.kind === 'step') raftModel.probe(fact.fact as never, (probe) => hits.add(probe));
+          if (fact.kind === 'step') raftModel.noteCoverage(fact.fact as never, (point) => hits.add(point));
         },
       });
     }
-    expect([...hits].sort()).toEqual([...raftModel.probes].sort());
+    expect([...hits].sort()).toEqual([...raftModel.coveragePoints].sort());
   });
 });

@@ -14,7 +14,7 @@ function all(world: World): Process[] {
 function elected(protocol: AnyProtocol, size = 3): World {
   const world = new World(protocol, size);
   world.startAll();
-  const open = (): boolean => world.leader() !== undefined && all(world).every((each) => each.state.origin !== 0);
+  const open = (): boolean => world.leader() !== undefined && all(world).every((each) => each.state.session !== 0);
   expect(world.run(MINUTE, open)).toBe(true);
   return world;
 }
@@ -82,7 +82,7 @@ describe.each(protocols)('driver over %s', (_, anyProtocol) => {
       const world = new World(protocol, 3);
       world.start('a');
       world.start('b');
-      world.start('c', { digest: 'another' });
+      world.start('c', { configurationHash: 'another' });
       expect(world.run(MINUTE, () => world.leader() !== undefined)).toBe(false);
       expect((world.running.get('a') as Process).events).toContainEqual({ kind: 'configurationMismatch', peer: 'c' });
     });
@@ -137,12 +137,12 @@ describe.each(protocols)('driver over %s', (_, anyProtocol) => {
   });
 
   it('opens a new origin when the table dropped its own, and no command takes effect twice', () => {
-    const world = new World(protocol, 3, { originBytes: 1024 });
+    const world = new World(protocol, 3, { sessionBytes: 1024 });
     world.resultBytes = 600;
     world.startAll();
     expect(world.run(MINUTE, () => world.leader() !== undefined)).toBe(true);
     const [process] = all(world) as [Process];
-    const origins = new Set<number>();
+    const sessions = new Set<number>();
     const calls: [number, string][] = [];
     for (let round = 0; round < 40; round++) {
       for (let i = 0; i < 20; i++) {
@@ -150,10 +150,10 @@ describe.each(protocols)('driver over %s', (_, anyProtocol) => {
         calls.push([world.propose(process, name), name]);
       }
       expect(world.run(MINUTE, () => process.ended.has((calls[calls.length - 20] as [number, string])[0]))).toBe(true);
-      origins.add(process.state.origin);
+      sessions.add(process.state.session);
     }
     expect(world.run(10 * MINUTE, () => calls.every(([call]) => process.ended.has(call)))).toBe(true);
-    expect(origins.size).toBeGreaterThan(1);
+    expect(sessions.size).toBeGreaterThan(1);
     for (const [call, name] of calls) expect(process.ended.get(call)?.result, name).toBeDefined();
     expect(new Set(process.applied).size).toBe(process.applied.length);
     expect(process.applied.length).toBe(calls.length);
@@ -193,7 +193,7 @@ describe.each(protocols)('driver over %s', (_, anyProtocol) => {
     let lost = 0;
     for (let seed = 1; seed <= 25; seed++) {
       const dice = new Dice(seed * 104_729);
-      const world = new World(protocol, 3 + 2 * (seed % 2), { requestWindow: 8 });
+      const world = new World(protocol, 3 + 2 * (seed % 2), { sessionWindow: 8 });
       world.startAll();
       world.run(MINUTE, () => world.leader() !== undefined);
       const asked: [Process, number, string][] = [];

@@ -22,7 +22,7 @@ function led(protocol: AnyProtocol): { world: World; leader: Process; follower: 
   const world = new World(protocol, 3);
   world.startAll();
   const all = [...world.running.values()];
-  const isReady = (): boolean => world.leader() !== undefined && all.every((each) => each.state.origin !== 0);
+  const isReady = (): boolean => world.leader() !== undefined && all.every((each) => each.state.session !== 0);
   expect(world.run(MINUTE, isReady)).toBe(true);
   const leader = world.leader() as Process;
   return { world, leader, follower: all.find((each) => each !== leader) as Process };
@@ -60,7 +60,7 @@ describe.each(shipped)('a halted replica over %s', (_, protocol) => {
     const { world, leader, follower } = led(protocol);
     world.crash(follower.id);
     const later = world.start(follower.id);
-    expect(world.run(MINUTE, () => later.state.origin !== 0)).toBe(true);
+    expect(world.run(MINUTE, () => later.state.session !== 0)).toBe(true);
     const call = world.propose(later, 'x');
     expect(world.run(MINUTE, () => later.ended.has(call))).toBe(true);
     world.crash(follower.id);
@@ -93,7 +93,7 @@ const raftTick = broken<RaftState>(raftProtocol as AnyProtocol, (state, { kind }
   kind === 'tick' ? { ...state, commit: state.log.last + 1 } : state,
 );
 const paxosTick = broken<PaxosState>(multipaxosProtocol as AnyProtocol, (state, { kind }) =>
-  kind === 'tick' ? { ...state, durableSeq: state.seq + 1 } : state,
+  kind === 'tick' ? { ...state, durableSeq: state.persistSeq + 1 } : state,
 );
 
 describe('a law that breaks in production', () => {

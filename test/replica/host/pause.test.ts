@@ -3,9 +3,9 @@
 import { describe, expect, it } from 'vitest';
 import { createReplica, multipaxos, raft, type Replica } from 'quorate';
 import { Dice } from '../../../src/testing/random.js';
-import { Process, Schedule } from '../../../src/testing/host-simulation/clock.js';
-import { Network } from '../../../src/testing/host-simulation/network.js';
-import { Disk } from '../../../src/testing/host-simulation/storage.js';
+import { SimulatedProcess, Schedule } from '../../../src/testing/host-simulation/clock.js';
+import { SimulatedNetwork } from '../../../src/testing/host-simulation/network.js';
+import { SimulatedDisk } from '../../../src/testing/host-simulation/storage.js';
 import { Trace } from '../../../src/testing/host-simulation/trace.js';
 
 const IDS = ['a', 'b', 'c'];
@@ -20,9 +20,9 @@ const machine = (): { apply(): number; snapshot(): number; restore(): void } => 
 
 interface Cluster {
   readonly schedule: Schedule;
-  readonly network: Network;
+  readonly network: SimulatedNetwork;
   readonly dice: Dice;
-  readonly processes: ReadonlyMap<string, Process>;
+  readonly processes: ReadonlyMap<string, SimulatedProcess>;
   readonly replicas: readonly Replica[];
   close(): Promise<void>;
 }
@@ -31,11 +31,11 @@ async function started(protocol: typeof raft): Promise<Cluster> {
   const trace = new Trace(1);
   const schedule = new Schedule(trace);
   const dice = new Dice(1);
-  const network = new Network(schedule, trace, dice.fork('network'), WELL);
-  const processes = new Map(IDS.map((id) => [id, new Process(schedule, id, 0, 1)]));
+  const network = new SimulatedNetwork(schedule, trace, dice.fork('network'), WELL);
+  const processes = new Map(IDS.map((id) => [id, new SimulatedProcess(schedule, id, 0, 1)]));
   const replicas: Replica[] = [];
   for (const [id, process] of processes) {
-    const disk = new Disk(id, schedule, trace, dice.fork(id), { min: 0.1, max: 1, lies: false });
+    const disk = new SimulatedDisk(id, schedule, trace, dice.fork(id), { min: 0.1, max: 1, lies: false });
     void createReplica({
       id,
       members: { a: 'a', b: 'b', c: 'c' },
@@ -57,7 +57,7 @@ async function started(protocol: typeof raft): Promise<Cluster> {
   return { schedule, network, dice, processes, replicas, close };
 }
 
-function isolate(network: Network, id: string): void {
+function isolate(network: SimulatedNetwork, id: string): void {
   for (const other of IDS) {
     network.cut(id, other);
     network.cut(other, id);
@@ -79,7 +79,7 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%
     async (order) => {
       const { schedule, dice, processes, replicas, close } = await started(protocol);
       const { term, leader } = replicas[0]?.status() as { term: number; leader: string };
-      const stalled = processes.get(IDS.find((id) => id !== leader) as string) as Process;
+      const stalled = processes.get(IDS.find((id) => id !== leader) as string) as SimulatedProcess;
       for (let round = 0; round < 20; round++) {
         stalled.stall(false);
         await schedule.pass(1.3 * 2000);
@@ -100,7 +100,7 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%
       const { value: before } = await leader.leadership().next();
       expect(before).toMatchObject({ leading: true });
       isolate(network, leader.status().id); // so that nobody tells it: it has to find out by itself
-      const process = processes.get(leader.status().id) as Process;
+      const process = processes.get(leader.status().id) as SimulatedProcess;
       process.stall(false);
       await schedule.pass(1300);
       process.resume(order, dice);

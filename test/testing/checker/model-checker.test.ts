@@ -13,7 +13,7 @@ import { credulous, forgetful, hasty, twofaced } from '../world/broken.js';
 import { quickScopes } from './scopes.js';
 
 describe('the protocols as shipped', () => {
-  const probes = new Set<string>();
+  const coverage = new Set<string>();
 
   test.each(Object.entries(quickScopes))(
     '%s: nothing breaks a rule, and there are as many states as ever',
@@ -21,7 +21,7 @@ describe('the protocols as shipped', () => {
     (_, { scope, distinct, depth }) => {
       const result = checkModel({ scope });
       expect(result.violation).toBeNull();
-      for (const probe of result.probes) probes.add(probe);
+      for (const point of result.coverage) coverage.add(point);
       expect([result.complete, result.limit]).toEqual([true, null]);
       expect({ distinct: result.distinct, depth: result.depth }).toEqual({ distinct, depth });
       expect(result.collisionOdds).toBeLessThan(1e-6);
@@ -29,13 +29,13 @@ describe('the protocols as shipped', () => {
   );
 
   test('what makes a search mean something has happened', () => {
-    for (const probe of [
+    for (const point of [
       'election won',
       'conflict truncated',
       'leader stepped down on a higher term',
       'a leader was elected',
     ]) {
-      expect(probes).toContain(probe);
+      expect(coverage).toContain(point);
     }
   });
 });

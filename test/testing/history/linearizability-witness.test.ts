@@ -4,18 +4,14 @@ import { describe, expect, it } from 'vitest';
 import { parseHistory } from '../../../src/testing/history/history-format.js';
 import type { History, Operation } from '../../../src/testing/history/history.js';
 import { checkLinearizable } from '../../../src/testing/history/linearizability.js';
-import {
-  assertLogWitness,
-  checkLogWitness,
-  type Effect,
-} from '../../../src/testing/history/linearizability-witness.js';
+import { assertLogOrder, checkLogOrder, type LogEffect } from '../../../src/testing/history/linearizability-witness.js';
 import { counterModel, keyValueModel, registerModel } from '../../../src/testing/history/models.js';
 import { randomFrom, things, type AnyModel, type Random, type Thing } from './histories.js';
 
-const check = (text: string, model: AnyModel = registerModel(0)): ReturnType<typeof checkLogWitness> =>
-  checkLogWitness(parseHistory(text), model);
+const check = (text: string, model: AnyModel = registerModel(0)): ReturnType<typeof checkLogOrder> =>
+  checkLogOrder(parseHistory(text), model);
 
-const clients = (found: ReturnType<typeof checkLogWitness>): string =>
+const clients = (found: ReturnType<typeof checkLogOrder>): string =>
   found.kind === 'violation' ? found.operations.map(({ client }) => client).join('') : '';
 
 describe('a history that its log explains', () => {
@@ -68,7 +64,7 @@ describe('a violation names the rule and the operations', () => {
       'H1: a: put "x" 1 @5 (0…1) and b: get "x" → null read@4 (2…3) ' +
       'are in the wrong order: the first came back before the second was called';
     expect(check(text, keyValueModel())).toMatchObject({ explanation });
-    expect(() => assertLogWitness(parseHistory(text), keyValueModel() as AnyModel)).toThrow(explanation);
+    expect(() => assertLogOrder(parseHistory(text), keyValueModel() as AnyModel)).toThrow(explanation);
     const replayed = check('a invoke write 1\na ok @5\nb invoke read\nb ok 0 read@5');
     expect(replayed).toMatchObject({
       explanation:
@@ -82,7 +78,7 @@ describe('what is not known', () => {
   it('proves nothing: an end without a place', () => {
     const found = check('a invoke write 1\na ok @3\nb invoke read\nb ok 1');
     expect(found).toMatchObject({ kind: 'undecided', operation: { client: 'b' } });
-    expect(() => assertLogWitness(parseHistory('b invoke read\nb ok 0'), registerModel(0) as AnyModel)).toThrow(
+    expect(() => assertLogOrder(parseHistory('b invoke read\nb ok 0'), registerModel(0) as AnyModel)).toThrow(
       'not proved: b: read → 0 (0…1) came back, and its place in the log is not known',
     );
   });
@@ -101,11 +97,11 @@ describe('with everything that took effect', () => {
     'a invoke add 1\na ok 1 @2\nb invoke add 2\nb unknown\nc invoke add 4\nc fail\nd invoke read\nd ok 3 read@9\ne invoke add 8\ne unknown @12',
   );
   const [a, b, c, d, e] = history as unknown as [Operation, Operation, Operation, Operation, Operation];
-  const verdict = (...effects: Effect[]): unknown => {
-    const found = checkLogWitness(history, counterModel() as AnyModel, { effects });
+  const verdict = (...effects: LogEffect[]): unknown => {
+    const found = checkLogOrder(history, counterModel() as AnyModel, { effects });
     return found.kind === 'violation' ? found.explanation : found.kind;
   };
-  const at = (index: number, operation: Operation): Effect => ({ index, operation });
+  const at = (index: number, operation: Operation): LogEffect => ({ index, operation });
 
   it('the places of lost operations are known', () => {
     expect(verdict(at(2, a), at(5, b), at(12, e))).toBe('linearizable');
@@ -132,7 +128,7 @@ describe('with everything that took effect', () => {
     expect(verdict(at(2, a), at(5, b))).toBe('H5: e: add 8 → ? @12 (7…) is not in the log');
     const placeless = parseHistory('a invoke add 1\na ok 1');
     const [only] = placeless as [Operation];
-    const check = (effects: Effect[]): unknown => checkLogWitness(placeless, counterModel() as AnyModel, { effects });
+    const check = (effects: LogEffect[]): unknown => checkLogOrder(placeless, counterModel() as AnyModel, { effects });
     expect(check([])).toMatchObject({ kind: 'violation', rule: 'H5' });
     expect(check([at(4, only)])).toEqual({ kind: 'linearizable' });
   });
@@ -142,9 +138,7 @@ describe('with everything that took effect', () => {
       'the effect at 1 is of no operation of the history',
     );
     expect(() => verdict(at(0, a))).toThrow('an effect: the index of an entry is a whole number from 1 on, got 0');
-    expect(() => checkLogWitness([{ ...a, call: 9 }], counterModel() as AnyModel)).toThrow(
-      'operation 0 of the history',
-    );
+    expect(() => checkLogOrder([{ ...a, call: 9 }], counterModel() as AnyModel)).toThrow('operation 0 of the history');
   });
 });
 
@@ -189,7 +183,7 @@ describe.each(things)('of the $model.name model', (thing) => {
     for (let run = 0; run < 3000; run++) {
       const honest = run % 2 === 0;
       const history = logged(thing, random, honest);
-      const found = checkLogWitness(history, model).kind;
+      const found = checkLogOrder(history, model).kind;
       const general = checkLinearizable(history, model).kind;
       seen[found]++;
       if (honest && found !== 'linearizable') wrong.push(history);
@@ -238,7 +232,7 @@ describe('against the definition', () => {
       // Outcomes that are unknown may or may not count for the checker that knows no log, so none here.
       const history = logged(thing, random, run % 2 === 0).filter(({ outcome }) => outcome === 'ok');
       const right = explainedByLog(history, thing.model) ? 'linearizable' : 'violation';
-      if (checkLogWitness(history, thing.model).kind !== right) wrong.push(history);
+      if (checkLogOrder(history, thing.model).kind !== right) wrong.push(history);
       if (right === 'violation') violations++;
     }
     expect(wrong.slice(0, 3)).toEqual([]);
@@ -259,7 +253,7 @@ describe('against the definition', () => {
       } as const;
       return { ...shared, outcome: 'ok', output: at + 1, return: at + 50 };
     });
-    expect(checkLogWitness(history, model)).toEqual({ kind: 'linearizable' });
+    expect(checkLogOrder(history, model)).toEqual({ kind: 'linearizable' });
     expect(steps).toBe(count);
   });
 });

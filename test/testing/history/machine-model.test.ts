@@ -5,7 +5,7 @@ import { CommandRejected } from '../../../src/replica/errors.js';
 import type { StateMachine } from '../../../src/replica/state-machine.js';
 import type { History, Operation } from '../../../src/testing/history/history.js';
 import { checkLinearizable } from '../../../src/testing/history/linearizability.js';
-import { checkLogWitness } from '../../../src/testing/history/linearizability-witness.js';
+import { checkLogOrder } from '../../../src/testing/history/linearizability-witness.js';
 import { machineModel, type Rejected } from '../../../src/testing/history/machine-model.js';
 import { refused, unknown } from '../../../src/testing/history/models.js';
 
@@ -55,7 +55,7 @@ describe('a machine as a model', () => {
       sequence([pay('x', -7), { rejected: { lacking: 6 } }]),
       sequence([pay('x', 5), { rejected: { lacking: 0 } }]),
     ];
-    for (const check of [checkLinearizable, checkLogWitness]) {
+    for (const check of [checkLinearizable, checkLogOrder]) {
       expect(check(good, machineModel(accounts))).toMatchObject({ kind: 'linearizable' });
       for (const history of bad) expect(check(history, machineModel(accounts)).kind).toBe('violation');
     }

@@ -3,8 +3,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { multipaxos, raft, type ProtocolChoice, type Tuning } from 'quorate';
 import type { Outbound } from '../../../src/core/protocol.js';
-import { ShellSimulationFailure } from '../../../src/testing/host-simulation/trace.js';
-import { simulateShell, type ShellSimulationOptions } from '../../../src/testing/host-simulation/host-simulation.js';
+import { HostSimulationFailure } from '../../../src/testing/host-simulation/trace.js';
+import { simulateHost, type HostSimulationOptions } from '../../../src/testing/host-simulation/host-simulation.js';
 
 const PROTOCOLS = [['raft', raft] as const, ['multipaxos', multipaxos] as const];
 const SEEDS = 104;
@@ -60,21 +60,21 @@ describe.each(PROTOCOLS)('seeds of %s', (_, protocol) => {
 
   it.each(Array.from({ length: SEEDS / BATCH }, (_, at) => at * BATCH))('from %i on hold every rule', async (from) => {
     for (let seed = from; seed < from + BATCH; seed++) {
-      const report = await simulateShell({ seed, protocol });
+      const report = await simulateHost({ seed, protocol });
       expect(report.commands).toBeGreaterThan(0);
-      for (const [probe, times] of report.probes) met.set(probe, (met.get(probe) ?? 0) + times);
+      for (const [point, times] of report.coverage) met.set(point, (met.get(point) ?? 0) + times);
     }
   });
 
   afterAll(() => {
-    expect(PROBES.filter((probe) => !met.has(probe))).toEqual([]);
+    expect(PROBES.filter((point) => !met.has(point))).toEqual([]);
   });
 
   it('are the same run each time', async () => {
     const digests = new Set<string>();
     for (let seed = 1000; seed < 1008; seed++) {
-      const { digest, events } = await simulateShell({ seed, protocol });
-      expect(await simulateShell({ seed, protocol })).toMatchObject({ digest, events });
+      const { digest, events } = await simulateHost({ seed, protocol });
+      expect(await simulateHost({ seed, protocol })).toMatchObject({ digest, events });
       digests.add(digest);
     }
     expect(digests.size).toBe(8);
@@ -82,12 +82,12 @@ describe.each(PROTOCOLS)('seeds of %s', (_, protocol) => {
 });
 
 /** The first seed that fails, which one of the first hundred must. */
-async function firstFailure(options: Omit<ShellSimulationOptions, 'seed'>): Promise<ShellSimulationFailure> {
+async function firstFailure(options: Omit<HostSimulationOptions, 'seed'>): Promise<HostSimulationFailure> {
   for (let seed = 0; seed < 100; seed++) {
     try {
-      await simulateShell({ ...options, seed });
+      await simulateHost({ ...options, seed });
     } catch (error) {
-      if (error instanceof ShellSimulationFailure) return error;
+      if (error instanceof HostSimulationFailure) return error;
       throw error;
     }
   }
@@ -158,7 +158,7 @@ describe.each(PROTOCOLS)('what is broken over %s is found', (_, protocol) => {
     expect(failure.message.startsWith(`${failure.rule}: `)).toBe(true);
     expect(failure.trace.length).toBeGreaterThan(10);
     await expect(
-      simulateShell({ seed: failure.seed, protocol: early, faults: ['delay', 'cuts'], size: 3 }),
+      simulateHost({ seed: failure.seed, protocol: early, faults: ['delay', 'cuts'], size: 3 }),
     ).rejects.toMatchObject({ message: failure.message });
   });
 });
@@ -167,7 +167,7 @@ describe('what is no fault', () => {
   it.each(PROTOCOLS)('is reordering, repeating and losing, over %s', async (_, protocol) => {
     const faults = ['delay', 'held messages', 'duplication', 'loss', 'scribbling transport'] as const;
     for (let seed = 0; seed < 10; seed++) {
-      const { faults: had } = await simulateShell({ seed, protocol, faults, size: 3 });
+      const { faults: had } = await simulateHost({ seed, protocol, faults, size: 3 });
       expect(had).toEqual(faults);
     }
   });
@@ -181,7 +181,7 @@ describe('options', () => {
     [{ seed: 1, steps: -1 }, 'steps: expected a whole number from 0 to 100000, got -1'],
     [{ seed: 1, faults: ['gremlins'] as never }, 'faults: no such class of faults: gremlins'],
   ])('%o is refused', async (options, message) => {
-    const refusal = simulateShell({ ...options, protocol: raft });
+    const refusal = simulateHost({ ...options, protocol: raft });
     await expect(refusal).rejects.toThrow(RangeError);
     await expect(refusal).rejects.toThrow(message);
   });

@@ -30,7 +30,7 @@ function probesOfScenarios(model: (typeof MODELS)[number]): Set<string> {
     const scenario = parseScenario(readFileSync(new URL(name, SCENARIOS), 'utf8'));
     if (scenario.header.protocol !== model.protocol.name) continue;
     const turn = new Turn(createWorld(worldOptionsOf(scenario.header, model, undefined)));
-    turn.onStep = (fact) => model.probe(fact as never, (probe) => hit.add(probe));
+    turn.onStep = (fact) => model.noteCoverage(fact as never, (point) => hit.add(point));
     for (const action of runScenario(scenario, model).actions) turn.run(action);
   }
   return hit;
@@ -49,7 +49,7 @@ for (const model of MODELS) {
     const report = simulate({ model, seed: 1, schedules: 1300, prefixes: prefixesOf(name, SCENARIOS) });
     demandAll(report, 1300);
     const designed = probesOfScenarios(model);
-    const missed = model.probes.filter((probe) => report.probes[probe] === 0 && !designed.has(probe));
+    const missed = model.coveragePoints.filter((point) => report.coverage[point] === 0 && !designed.has(point));
     expect(missed).toEqual([]);
   }, 240_000);
 

@@ -21,7 +21,7 @@ import {
   runScenario,
   ScenarioSyntaxError,
   simulate,
-  simulateShell,
+  simulateHost,
   walkModel,
   type Action,
   type Operation,
@@ -152,13 +152,13 @@ describe('a simulation', () => {
   });
 
   test('of the shell refuses what it cannot run', async () => {
-    await expect(simulateShell({ seed: 1 } as Wrong)).rejects.toThrow(/^protocol: expected raft or multipaxos/);
-    await expect(simulateShell({ seed: 1.5, protocol: raft })).rejects.toThrow(/^seed: expected a 32-bit integer/);
-    await expect(simulateShell({ seed: 1, protocol: raft, size: 9 })).rejects.toThrow(/^size: expected/);
-    await expect(simulateShell({ seed: 1, protocol: raft, faults: 'crash' as Wrong })).rejects.toThrow(
+    await expect(simulateHost({ seed: 1 } as Wrong)).rejects.toThrow(/^protocol: expected raft or multipaxos/);
+    await expect(simulateHost({ seed: 1.5, protocol: raft })).rejects.toThrow(/^seed: expected a 32-bit integer/);
+    await expect(simulateHost({ seed: 1, protocol: raft, size: 9 })).rejects.toThrow(/^size: expected/);
+    await expect(simulateHost({ seed: 1, protocol: raft, faults: 'crash' as Wrong })).rejects.toThrow(
       /^faults: expected a list/,
     );
-    await expect(simulateShell({ seed: 1, protocol: raft, faults: ['x' as Wrong] })).rejects.toThrow(
+    await expect(simulateHost({ seed: 1, protocol: raft, faults: ['x' as Wrong] })).rejects.toThrow(
       /^faults: no such class/,
     );
   });

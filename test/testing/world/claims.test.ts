@@ -2,45 +2,50 @@
 
 import { expect, test } from 'vitest';
 import {
-  noClaims,
-  withClaim,
-  withoutClaim,
+  noLeaderships,
+  withLeadership,
+  withoutLeadership,
   withWin,
-  type Claim,
-  type Claims,
+  type RecordedLeadership,
+  type RecordedLeaderships,
 } from '../../../src/testing/world/claims.js';
 
-const led: Claim = { replica: 'n1', term: 2, fence: 5 };
+const led: RecordedLeadership = { replica: 'n1', term: 2, fence: 5 };
 
 /** n1 has won term 2 when everything up to 4 was acknowledged, and says that it leads from 5 on. */
-function begun(): Claims {
-  return withClaim(withWin(noClaims, 'n1', { term: 2, seen: 4 }), led, 5);
+function begun(): RecordedLeaderships {
+  return withLeadership(withWin(noLeaderships, 'n1', { term: 2, seen: 4 }), led, 5);
 }
 
-function next(claim: Claim, seen = 5): () => Claims {
-  return () => withClaim(withWin(begun(), claim.replica, { term: claim.term, seen }), claim, claim.fence);
+function next(leadership: RecordedLeadership, seen = 5): () => RecordedLeaderships {
+  return () =>
+    withLeadership(withWin(begun(), leadership.replica, { term: leadership.term, seen }), leadership, leadership.fence);
 }
 
 test('a claim stands until it is withdrawn, and may come again', () => {
-  const claims = begun();
-  expect(claims.standing.get('n1')).toBe(led);
-  const gone = withoutClaim(claims, 'n1');
+  const leaderships = begun();
+  expect(leaderships.standing.get('n1')).toBe(led);
+  const gone = withoutLeadership(leaderships, 'n1');
   expect(gone.standing.size).toBe(0);
-  expect(withoutClaim(gone, 'n1')).toBe(gone);
-  expect(withClaim(gone, { ...led }, 9).standing.get('n1')).toEqual(led);
-  expect(claims.standing.size).toBe(1);
+  expect(withoutLeadership(gone, 'n1')).toBe(gone);
+  expect(withLeadership(gone, { ...led }, 9).standing.get('n1')).toEqual(led);
+  expect(leaderships.standing.size).toBe(1);
 });
 
 test('who says that it leads has applied its own entry', () => {
-  const won = withWin(noClaims, 'n1', { term: 2, seen: 0 });
-  expect(() => withClaim(won, led, 4)).toThrow(/has applied its own entry: n1 claims 5, and has applied 4/);
-  expect(() => withClaim(won, { ...led, fence: 0 }, 4)).toThrow(/has applied its own entry/);
+  const won = withWin(noLeaderships, 'n1', { term: 2, seen: 0 });
+  expect(() => withLeadership(won, led, 4)).toThrow(/has applied its own entry: n1 claims 5, and has applied 4/);
+  expect(() => withLeadership(won, { ...led, fence: 0 }, 4)).toThrow(/has applied its own entry/);
 });
 
 test('a fence lies behind what was acknowledged before the election was won, which was', () => {
-  expect(() => withClaim(withWin(noClaims, 'n1', { term: 2, seen: 5 }), led, 5)).toThrow(/lies behind everything/);
-  expect(() => withClaim(withWin(noClaims, 'n1', { term: 1, seen: 0 }), led, 5)).toThrow(/lies behind everything/);
-  expect(() => withClaim(noClaims, led, 5)).toThrow(/lies behind everything/);
+  expect(() => withLeadership(withWin(noLeaderships, 'n1', { term: 2, seen: 5 }), led, 5)).toThrow(
+    /lies behind everything/,
+  );
+  expect(() => withLeadership(withWin(noLeaderships, 'n1', { term: 1, seen: 0 }), led, 5)).toThrow(
+    /lies behind everything/,
+  );
+  expect(() => withLeadership(noLeaderships, led, 5)).toThrow(/lies behind everything/);
 });
 
 test('fences rise with terms, and a term has one leader with one fence', () => {

@@ -7,7 +7,7 @@ import { multipaxosModel } from '../../../src/multipaxos/evidence/model.js';
 import { raftModel } from '../../../src/raft/evidence/model.js';
 import type { StorageOp } from '../../../src/replica/storage.js';
 import type { Action, Happening } from '../../../src/testing/world/actions.js';
-import { LiveDiskView, newDisk, read, recovered, written, type Disk } from '../../../src/testing/world/disk.js';
+import { LiveDiskView, newDisk, read, recovered, written, type WorldDisk } from '../../../src/testing/world/disk.js';
 import { deepFreeze, sameDeep } from '../../../src/testing/world/laws.js';
 import { appended, emptyLedger, type Ledger } from '../../../src/testing/world/ledger.js';
 import type { MachineSpec } from '../../../src/testing/world/machine.js';
@@ -35,7 +35,7 @@ function itemsOf<T>({ items, length }: Ledger<T>): readonly T[] {
   return items.slice(0, length);
 }
 
-function diskOf({ incarnation, boot, values, last, cells }: Disk): unknown {
+function diskOf({ incarnation, boot, values, last, cells }: WorldDisk): unknown {
   return { incarnation, boot, values, last, cells: cells.slice(0, last + 1).map((cell) => cell?.stored) };
 }
 
