@@ -329,14 +329,12 @@ describe('a disk', () => {
   const stored = fc.record({ term: fc.integer({ min: 1, max: 3 }), data: fc.uint8Array({ maxLength: 4 }) });
   const index = fc.integer({ min: 1, max: 12 });
   const op: fc.Arbitrary<StorageOp> = fc.oneof(
-    fc
-      .tuple(index, fc.array(stored, { minLength: 1, maxLength: 3 }))
-      .map(
-        ([from, entries]): StorageOp => ({
-          kind: 'put',
-          entries: entries.map((each, at) => ({ ...each, index: from + at })),
-        }),
-      ),
+    fc.tuple(index, fc.array(stored, { minLength: 1, maxLength: 3 })).map(
+      ([from, entries]): StorageOp => ({
+        kind: 'put',
+        entries: entries.map((each, at) => ({ ...each, index: from + at })),
+      }),
+    ),
     index.map((from): StorageOp => ({ kind: 'truncate', from })),
     fc
       .tuple(fc.constantFrom('a', 'b'), fc.uint8Array({ maxLength: 2 }))
