@@ -9,6 +9,7 @@ const BEYOND_UNITS = [
   '**/demo.test.ts',
   '**/simulate-your-machine.test.ts',
   '**/file-storage-kill.test.ts',
+  '**/format.test.ts',
   'test/mutants/**',
   'test/process-rig/**',
 ];
