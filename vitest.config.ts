@@ -10,8 +10,8 @@ const BEYOND_UNITS = [
   '**/simulate-your-machine.test.ts',
   '**/file-storage-kill.test.ts',
   '**/format.test.ts',
-  'test/mutants/**',
-  'test/process-rig/**',
+  '**/mutants/gate.test.ts',
+  '**/process-rig/rig.test.ts',
 ];
 
 export default defineConfig(({ mode }) => ({
