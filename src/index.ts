@@ -4,7 +4,7 @@ export { createReplica } from './replica/replica.js';
 export type { ReadOptions, Replica, RequestOptions, WithIndex } from './replica/replica.js';
 export type { AnyMachine, CommandOf, ReplicaOptions, ResultOf } from './replica/options.js';
 export type { Leadership } from './replica/leadership.js';
-export type { Phase, ReplicaEvent, ReplicaStatus } from './replica/driver-state.js';
+export type { Phase, ReplicaEvent, ReplicaStatus } from './replica/driver/state.js';
 export { CommandRejected, ConsensusError } from './replica/errors.js';
 export type { ErrorCode, ErrorDetails, RequestOutcome } from './replica/errors.js';
 export { jsonCodec } from './replica/state-machine.js';
@@ -19,8 +19,8 @@ export type {
   TransportPeer,
 } from './replica/transport.js';
 export type { Cancellable, Clock } from './replica/clock.js';
-export { raft } from './raft/index.js';
-export { multipaxos } from './multipaxos/index.js';
+export { raft } from './raft/protocol.js';
+export { multipaxos } from './multipaxos/protocol.js';
 export type { ProtocolChoice, Tuning } from './core/tuning.js';
 export type { Constants, Member } from './core/members.js';
 export { memoryNetwork, memoryStorage } from './adapters/memory.js';

@@ -54,40 +54,40 @@ const MIB = 1024 * 1024;
 const COST = 128;
 
 /** The globals used, declared here because this file is checked without the types of any platform. */
-interface Platform {
+interface SchedulingPlatform {
   setImmediate?(callback: () => void): unknown;
   setTimeout(callback: () => void, delay: number): unknown;
 }
 
 function systemSoon(callback: () => void): void {
-  const platform = globalThis as unknown as Platform;
+  const platform = globalThis as unknown as SchedulingPlatform;
   if (platform.setImmediate === undefined) platform.setTimeout(callback, 0);
   else platform.setImmediate(callback);
 }
 
 /** The way from one member to another; a new object each time that they are connected. */
-interface Line {
-  readonly to: Member;
+interface MemoryLine {
+  readonly to: MemoryMember;
   waiting: number;
 }
 
 /** A started transport. */
-interface Member {
+interface MemoryMember {
   readonly identity: TransportIdentity;
   readonly handler: TransportHandler;
   peers: ReadonlySet<string>;
   /** By the id of whom it reaches. */
-  readonly lines: Map<string, Line>;
+  readonly lines: Map<string, MemoryLine>;
   /** Why another member refused this one or was refused, by its id, so that it is told once. */
   readonly refusals: Map<string, string>;
 }
 
-class Network implements MemoryNetwork {
+class MemoryNetworkCore implements MemoryNetwork {
   readonly maxMessageBytes: number;
   private readonly queueBytes: number;
   private readonly fate: MemoryNetworkOptions['deliver'];
   private readonly soon: (callback: () => void) => void;
-  private readonly members = new Map<string, Member>();
+  private readonly members = new Map<string, MemoryMember>();
   /** Pairs that are cut, as `pairOf` writes them. */
   private readonly cut = new Set<string>();
   private due: (() => void)[] = [];
@@ -113,24 +113,24 @@ class Network implements MemoryNetwork {
     this.refresh('connected');
   }
 
-  join(member: Member): void {
+  join(member: MemoryMember): void {
     const { id } = member.identity;
     if (this.members.has(id)) throw failed(`${id} is in this network already`);
     this.members.set(id, member);
     this.refresh('started');
   }
 
-  leave(member: Member): void {
+  leave(member: MemoryMember): void {
     this.members.delete(member.identity.id);
     this.refresh('stopped');
   }
 
-  setPeers(member: Member, peers: ReadonlySet<string>): void {
+  setPeers(member: MemoryMember, peers: ReadonlySet<string>): void {
     member.peers = peers;
     this.refresh('the peers changed');
   }
 
-  send(from: Member, to: string, bytes: Uint8Array, lane: TransportLane): boolean {
+  send(from: MemoryMember, to: string, bytes: Uint8Array, lane: TransportLane): boolean {
     const line = from.lines.get(to);
     if (line === undefined || bytes.length > this.maxMessageBytes) return false;
     const cost = bytes.length + COST;
@@ -141,7 +141,7 @@ class Network implements MemoryNetwork {
     return true;
   }
 
-  private carry(from: Member, line: Line, bytes: Uint8Array, cost: number): void {
+  private carry(from: MemoryMember, line: MemoryLine, bytes: Uint8Array, cost: number): void {
     line.waiting += cost;
     this.later(() => {
       line.waiting -= cost;
@@ -186,14 +186,14 @@ class Network implements MemoryNetwork {
     }
   }
 
-  private reaches(from: Member, to: Member): boolean {
+  private reaches(from: MemoryMember, to: MemoryMember): boolean {
     const [a, b] = [from.identity.id, to.identity.id];
     const areUp = this.members.get(a) === from && this.members.get(b) === to;
     const isWelcome = refusalOf(from, to) === null && refusalOf(to, from) === null;
     return areUp && isWelcome && !this.cut.has(pairOf(a, b));
   }
 
-  private part(from: Member, peer: string, reason: string): void {
+  private part(from: MemoryMember, peer: string, reason: string): void {
     from.lines.delete(peer);
     this.tell(from, { kind: 'disconnected', peer, reason });
     this.later(() => {
@@ -202,7 +202,7 @@ class Network implements MemoryNetwork {
   }
 
   /** `from` dials `to`. */
-  private meet(from: Member, to: Member): void {
+  private meet(from: MemoryMember, to: MemoryMember): void {
     const [a, b] = [from.identity.id, to.identity.id];
     const refusal = refusalOf(from, to);
     if (refusal === null) {
@@ -217,24 +217,24 @@ class Network implements MemoryNetwork {
     }
   }
 
-  private tell(member: Member, event: TransportEvent): void {
+  private tell(member: MemoryMember, event: TransportEvent): void {
     this.later(() => {
       if (this.isUp(member)) member.handler.onEvent(event);
     });
   }
 
-  private isUp(member: Member): boolean {
+  private isUp(member: MemoryMember): boolean {
     return this.members.get(member.identity.id) === member;
   }
 }
 
 class MemoryTransport implements Transport {
   readonly maxMessageBytes: number;
-  private readonly network: Network;
-  private member: Member | null = null;
+  private readonly network: MemoryNetworkCore;
+  private member: MemoryMember | null = null;
   private phase: 'new' | 'running' | 'stopped' = 'new';
 
-  constructor(network: Network) {
+  constructor(network: MemoryNetworkCore) {
     this.network = network;
     this.maxMessageBytes = network.maxMessageBytes;
   }
@@ -247,7 +247,7 @@ class MemoryTransport implements Transport {
   ): Promise<void> {
     if (this.phase !== 'new') throw failed('a transport can be started only once');
     if (self.id !== identity.id) throw invalidArgument('id: expected the same as in self');
-    const member: Member = {
+    const member: MemoryMember = {
       identity: { ...identity },
       handler,
       peers: idsOf(peers),
@@ -278,7 +278,7 @@ class MemoryTransport implements Transport {
 }
 
 /** Why `to` refuses `from`, or null. */
-function refusalOf(from: Member, to: Member): string | null {
+function refusalOf(from: MemoryMember, to: MemoryMember): string | null {
   if (from.identity.cluster !== to.identity.cluster) return 'belongs to another cluster';
   return to.peers.has(from.identity.id) ? null : `is not a member: ${from.identity.id}`;
 }
@@ -304,5 +304,5 @@ function positive(value: unknown, name: string): number {
 
 /** A network inside this process: each `network.transport()` is one replica's way into it. */
 export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork {
-  return new Network(options);
+  return new MemoryNetworkCore(options);
 }

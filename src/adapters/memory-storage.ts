@@ -5,7 +5,7 @@
  */
 import { ConsensusError, invalidArgument } from '../replica/errors.js';
 import type { Opened, Storage, StorageOp, StoredEntry, StoredRun } from '../replica/storage.js';
-import { checkOps, checkRead } from './file-storage/check-ops.js';
+import { checkOps, checkRead } from './storage-checks.js';
 
 class MemoryStorage implements Storage {
   private readonly values = new Map<string, Uint8Array>();

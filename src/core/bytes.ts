@@ -25,6 +25,14 @@ export function part(bytes: Uint8Array, from: number, to: number): Uint8Array {
   return bytes.length <= SMALL ? bytes.slice(from, to) : bytes.subarray(from, to);
 }
 
+/** Whether two arrays hold the same bytes. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
 /** Writes into one growing buffer; `finish` gives exactly what was written. */
 export class Writer {
   private buffer: Uint8Array;

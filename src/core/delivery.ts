@@ -3,14 +3,15 @@
  * `applyBytes` ahead of what it reports as applied. What is no longer in memory is loaded, at a restart the whole
  * log page by page.
  *
- * Invariants: `applied` ≤ `handed` ≤ commit index; `unapplied` covers exactly what lies between the first two.
+ * Invariants: `applied` ≤ `delivered` ≤ commit index; `unapplied` covers exactly what lies between the first two.
  */
 
 import type { Entry, Index, Limits } from './protocol.js';
-import { bytesOf, slice, type Log } from './log.js';
+import { slice, type Log } from './log.js';
+import { bytesOf } from './entries.js';
 
 export interface Delivery {
-  readonly handed: Index;
+  readonly delivered: Index;
   readonly applied: Index;
   /** What was handed over and not applied, oldest first: up to which index, how many bytes. */
   readonly unapplied: readonly { readonly through: Index; readonly bytes: number }[];
@@ -19,7 +20,7 @@ export interface Delivery {
   readonly loading: number;
 }
 
-export const noDelivery: Delivery = { handed: 0, applied: 0, unapplied: [], unappliedBytes: 0, loading: 0 };
+export const noDelivery: Delivery = { delivered: 0, applied: 0, unapplied: [], unappliedBytes: 0, loading: 0 };
 
 /** The next entries to hand over, `'load'` when they must be loaded first, `null` when nothing is due. */
 export function nextDelivery(
@@ -28,20 +29,20 @@ export function nextDelivery(
   commit: Index,
   limits: Limits,
 ): readonly Entry[] | 'load' | null {
-  if (delivery.handed >= commit || delivery.loading !== 0) return null;
+  if (delivery.delivered >= commit || delivery.loading !== 0) return null;
   const room = limits.applyBytes - delivery.unappliedBytes;
   if (room <= 0) return null;
-  return slice(log, delivery.handed + 1, commit, room) ?? 'load';
+  return slice(log, delivery.delivered + 1, commit, room) ?? 'load';
 }
 
 /** With these handed over. */
-export function handOver(delivery: Delivery, entries: readonly Entry[]): Delivery {
+export function noteDelivered(delivery: Delivery, entries: readonly Entry[]): Delivery {
   const bytes = bytesOf(entries);
-  const handed = delivery.handed + entries.length;
+  const delivered = delivery.delivered + entries.length;
   return {
-    handed,
+    delivered,
     applied: delivery.applied,
-    unapplied: [...delivery.unapplied, { through: handed, bytes }],
+    unapplied: [...delivery.unapplied, { through: delivered, bytes }],
     unappliedBytes: delivery.unappliedBytes + bytes,
     loading: 0,
   };
@@ -49,7 +50,7 @@ export function handOver(delivery: Delivery, entries: readonly Entry[]): Deliver
 
 /** With everything up to `index` applied. @throws RangeError when that was never handed over */
 export function noteApplied(delivery: Delivery, index: Index): Delivery {
-  if (index > delivery.handed) throw new RangeError(`applied: ${index} was never handed over`);
+  if (index > delivery.delivered) throw new RangeError(`applied: ${index} was never handed over`);
   if (index <= delivery.applied) return delivery;
   const unapplied = delivery.unapplied.filter((run) => run.through > index);
   let unappliedBytes = 0;

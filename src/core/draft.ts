@@ -14,23 +14,23 @@ import type {
   Outbound,
   Outcome,
   PersistOp,
-  ReplicaId,
   RequestNumber,
-  Seq,
+  PersistSeq,
   Step,
 } from './protocol.js';
-import type { Ending } from './requests.js';
+import type { ReplicaId } from './members.js';
+import type { Ending } from './attempts.js';
 
 /** What every protocol's state has. */
 export interface CommonState {
   /** The `now` of the latest step that changed something. */
   readonly now: Milliseconds;
   /** The newest persist message issued. */
-  readonly seq: Seq;
+  readonly persistSeq: PersistSeq;
   /** The newest persist known to be durable. */
-  readonly durableSeq: Seq;
+  readonly durableSeq: PersistSeq;
   /** The newest persist that holds the term, vote or promise in force. */
-  readonly hardSeq: Seq;
+  readonly hardSeq: PersistSeq;
   /** Counts loads, forwards and whatever else must be told apart within this start. */
   readonly lastNumber: number;
 }
@@ -85,22 +85,22 @@ export abstract class BaseDraft<S extends CommonState, M> {
   }
 
   /** The persist of this step gets one more operation. Gives its number. */
-  protected persist(op: PersistOp): Seq {
+  protected persist(op: PersistOp): PersistSeq {
     if (this.ops === null) {
       this.ops = [];
-      this.edit().seq += 1;
+      this.edit().persistSeq += 1;
       // It comes first; mostly that is now, and moving the others later costs as much as a small step.
       this.placed = this.outbound.length === 0;
-      if (this.placed) this.outbound.push({ kind: 'persist', seq: this.current.seq, ops: this.ops });
+      if (this.placed) this.outbound.push({ kind: 'persist', persistSeq: this.current.persistSeq, ops: this.ops });
     }
     this.ops.push(op);
-    return this.current.seq;
+    return this.current.persistSeq;
   }
 
-  protected persistHard(hard: HardState): Seq {
-    const seq = this.persist({ kind: 'hard', hard });
-    this.edit().hardSeq = seq;
-    return seq;
+  protected persistHard(hard: HardState): PersistSeq {
+    const persistSeq = this.persist({ kind: 'hard', hard });
+    this.edit().hardSeq = persistSeq;
+    return persistSeq;
   }
 
   /** Whether this step makes something durable already, so that a hint can ride along for free. */
@@ -109,7 +109,7 @@ export abstract class BaseDraft<S extends CommonState, M> {
   }
 
   /** @param after the newest persist that the message's truth rests on; what is durable already counts as none */
-  send(to: ReplicaId, message: M, after: Seq, lane: Lane): void {
+  send(to: ReplicaId, message: M, after: PersistSeq, lane: Lane): void {
     const wait = after <= this.current.durableSeq ? 0 : after;
     this.outbound.push({ kind: 'send', to, message, after: wait, lane });
   }
@@ -152,7 +152,7 @@ export abstract class BaseDraft<S extends CommonState, M> {
   /** The step's result; the draft must not be used afterwards. */
   finish(): Step<S, M> {
     const { outbound, ops } = this;
-    if (ops !== null && !this.placed) outbound.unshift({ kind: 'persist', seq: this.current.seq, ops });
+    if (ops !== null && !this.placed) outbound.unshift({ kind: 'persist', persistSeq: this.current.persistSeq, ops });
     if (this.current !== this.before) {
       this.edit().now = this.now;
       Object.freeze(this.current);

@@ -4,9 +4,9 @@
  */
 
 import { Malformed, type Reader, type Writer } from './bytes.js';
-import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryId } from './durable.js';
-import { isReplicaId } from './members.js';
-import type { Index, Proposal, ReplicaId, Term } from './protocol.js';
+import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryId } from './record-codec.js';
+import { isReplicaId, type ReplicaId } from './members.js';
+import type { Index, Proposal, Term } from './protocol.js';
 
 /** A proposal without what only its own host knows. */
 export type ForwardedProposal = Omit<Proposal, 'request'>;
@@ -72,9 +72,9 @@ export function writeForwarding(writer: Writer, message: Forwarding): void {
       for (const { kind, id, data, retry } of message.proposals) {
         writer.u8(kindNumber(kind));
         writer.u8(retry ? 1 : 0);
-        writer.varint(id.origin);
-        writer.varint(id.counter);
-        writer.varint(id.lowest);
+        writer.varint(id.session);
+        writer.varint(id.sequence);
+        writer.varint(id.firstIncomplete);
         writer.bytes(data);
       }
       return;

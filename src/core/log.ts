@@ -9,14 +9,9 @@
  * Raft; the chunks hold exactly `tailFrom`..`last`; `bytes` is the size of those.
  */
 
+import { bytesOf, entryBytes } from './entries.js';
 import { assert } from './assert.js';
-import type { Entry, Index, Limits, Recovered, Term } from './protocol.js';
-
-/** Entries from `from` up to the next run have this term. */
-export interface TermRun {
-  readonly from: Index;
-  readonly term: Term;
-}
+import type { Entry, Index, Limits, Recovered, Term, TermRun } from './protocol.js';
 
 interface Chunk {
   readonly from: Index;
@@ -39,22 +34,8 @@ export interface Log {
 /** Chunks are joined up to this many entries and bytes. */
 const JOIN_ENTRIES = 256;
 const JOIN_BYTES = 64 * 1024;
-/** What an entry costs beside its data, roughly, wherever bytes are bounded. */
-const ENTRY_OVERHEAD = 48;
 
 export const emptyLog: Log = { first: 1, last: 0, runs: [], tailFrom: 1, chunks: [], bytes: 0 };
-
-/** What an entry counts for where bytes are bounded. */
-export function entryBytes(entry: Entry): number {
-  return entry.data.length + ENTRY_OVERHEAD;
-}
-
-/** @see entryBytes */
-export function bytesOf(entries: readonly Entry[]): number {
-  let bytes = 0;
-  for (let i = 0; i < entries.length; i++) bytes += (entries[i] as Entry).data.length;
-  return bytes + entries.length * ENTRY_OVERHEAD;
-}
 
 /**
  * The log that storage held, up to `last`. Of the recovered tail only the consecutive part that ends there is kept.

@@ -6,7 +6,9 @@
 
 import type { Reader, Writer } from './bytes.js';
 import { Malformed } from './bytes.js';
-import type { ReplicaId } from './protocol.js';
+
+/** Name of a replica, unique in its cluster: 1 to 64 of `A-Z a-z 0-9 . _ -`. */
+export type ReplicaId = string;
 
 /** One member of the cluster; all are voters. */
 export interface Member {
@@ -21,12 +23,12 @@ export interface Member {
 export interface Constants {
   /** Multi-Paxos: how many slots above the chosen prefix may be under way. */
   readonly alpha: number;
-  /** How many proposals of one origin may be unanswered: counters stay below `lowest` + window. */
-  readonly requestWindow: number;
+  /** How many proposals of one origin may be unanswered: counters stay below `firstIncomplete` + window. */
+  readonly sessionWindow: number;
   /** How many origins the request table holds. */
-  readonly origins: number;
+  readonly sessions: number;
   /** Bytes of results that one origin may hold in the request table. */
-  readonly originBytes: number;
+  readonly sessionBytes: number;
   /** The largest command, encoded. */
   readonly maxEntryBytes: number;
   /** What an exception of the state machine does: halt the replica, or become the command's result. */
@@ -42,9 +44,9 @@ export interface Configuration {
 
 export const defaultConstants: Constants = {
   alpha: 8192,
-  requestWindow: 4096,
-  origins: 256,
-  originBytes: 16 * 1024 * 1024,
+  sessionWindow: 4096,
+  sessions: 256,
+  sessionBytes: 16 * 1024 * 1024,
   maxEntryBytes: 1024 * 1024,
   onApplyError: 'halt',
 };
@@ -103,10 +105,10 @@ function isAddress(value: unknown): boolean {
 
 const CONSTANT_RANGES = {
   alpha: [1, 65_536],
-  requestWindow: [1, 65_536],
+  sessionWindow: [1, 65_536],
   // Room for every member's newest start and its last one, or openings would push each other out for ever.
-  origins: [2 * MAX_MEMBERS, 65_536],
-  originBytes: [1024, 2 ** 40],
+  sessions: [2 * MAX_MEMBERS, 65_536],
+  sessionBytes: [1024, 2 ** 40],
   maxEntryBytes: [1, 2 ** 30],
 } as const;
 
@@ -136,9 +138,9 @@ export function writeConfiguration(writer: Writer, { members, constants }: Confi
     writer.ascii(member.address);
   }
   writer.varint(constants.alpha);
-  writer.varint(constants.requestWindow);
-  writer.varint(constants.origins);
-  writer.varint(constants.originBytes);
+  writer.varint(constants.sessionWindow);
+  writer.varint(constants.sessions);
+  writer.varint(constants.sessionBytes);
   writer.varint(constants.maxEntryBytes);
   writer.u8(constants.onApplyError === 'reject' ? 1 : 0);
 }
@@ -153,9 +155,9 @@ export function readConfiguration(reader: Reader): Configuration {
     members,
     constants: {
       alpha: reader.varint(),
-      requestWindow: reader.varint(),
-      origins: reader.varint(),
-      originBytes: reader.varint(),
+      sessionWindow: reader.varint(),
+      sessions: reader.varint(),
+      sessionBytes: reader.varint(),
       maxEntryBytes: reader.varint(),
       onApplyError: reader.u8() === 1 ? 'reject' : 'halt',
     },

@@ -1,17 +1,14 @@
 /**
  * What a protocol hands in so that a rig that does not know it can simulate it, check it exhaustively and tell its
- * story. All of it is about evidence. Only `checkState` and `checkStep` run in production too, as parts of `Protocol`.
+ * story. All of it is about evidence: what runs in production too stands in `Protocol`.
  */
 
-import type { Entry, HardState, Inbound, Index, Milliseconds, Protocol, ReplicaId, Step } from './protocol.js';
+import type { Entry, HardState, Inbound, Index, Milliseconds, Protocol, Step } from './protocol.js';
+import type { ReplicaId } from './members.js';
 
-/** A protocol with its invariants, its safety and its words. `Ghost`: what the safety remembers, plain data. */
+/** A protocol with its safety and its words. `Ghost`: what the safety remembers, plain data. */
 export interface Model<State, Message, Ghost> {
   readonly protocol: Protocol<State, Message>;
-  /** @throws InvariantViolation when a state contradicts itself */
-  checkState(state: State): void;
-  /** @throws InvariantViolation when a step broke what must hold between two states */
-  checkStep(before: State, after: State, inbound: Inbound<Message>): void;
   readonly safety: Safety<State, Message, Ghost>;
   /**
    * Feeds a state into a digest. Two states that behave alike from here on should give the same, or a search never
@@ -33,9 +30,9 @@ export interface Model<State, Message, Ghost> {
   /** A replica's role, term and log in a trace, in a few words. */
   describeState(state: State): string;
   /** What must have happened somewhere for a search to mean anything. */
-  readonly probes: readonly string[];
-  /** Which of `probes` a step shows. */
-  probe(fact: StepFact<State, Message>, hit: (probe: string) => void): void;
+  readonly coveragePoints: readonly string[];
+  /** Which of `coveragePoints` a step shows. */
+  noteCoverage(fact: StepFact<State, Message>, hit: (point: string) => void): void;
 }
 
 /** A protocol's model where nothing about the protocol is known. */
@@ -125,24 +122,15 @@ export function digestUnordered<T>(digest: Digest, items: readonly T[], each: (i
   for (let i = 0; i < items.length; i++) each(items[i] as T);
 }
 
-/** Whether two entries carry the same value, whatever term or ballot they stand in. */
-export function sameValue(a: Entry, b: Entry): boolean {
-  if (a === b) return true;
-  if (a.index !== b.index || a.kind !== b.kind || a.data.length !== b.data.length) return false;
-  if (a.id?.origin !== b.id?.origin || a.id?.counter !== b.id?.counter || a.id?.lowest !== b.id?.lowest) return false;
-  for (let i = 0; i < a.data.length; i++) if (a.data[i] !== b.data[i]) return false;
-  return true;
-}
-
 /** Feeds an entry into a digest. */
 export function digestEntry(entry: Entry, digest: Digest): void {
   digest.value(entry.index);
   digest.value(entry.term);
   digest.text(entry.kind);
   if (entry.id !== null) {
-    digest.value(entry.id.origin);
-    digest.value(entry.id.counter);
-    digest.value(entry.id.lowest);
+    digest.value(entry.id.session);
+    digest.value(entry.id.sequence);
+    digest.value(entry.id.firstIncomplete);
   }
   digest.bytes(entry.data);
 }
@@ -170,3 +158,6 @@ export function describeEntries(entries: readonly Entry[]): string {
 function follows(entry: Entry, before: Entry): boolean {
   return entry.index === before.index + 1 && entry.term === before.term && entry.kind === before.kind;
 }
+
+/** Notes that a run met a coverage point. */
+export type Hit = (point: string) => void;

@@ -21,11 +21,8 @@
  */
 
 import type { Reader, Writer } from './bytes.js';
-import type { Configuration, Member } from './members.js';
-import type { TermRun } from './log.js';
+import type { Configuration, Member, ReplicaId } from './members.js';
 
-/** Name of a replica, unique in its cluster: 1 to 64 of `A-Z a-z 0-9 . _ -`. */
-export type ReplicaId = string;
 /** Position in the log, 1-based; a slot in Multi-Paxos. 0 means "before the first entry". */
 export type Index = number;
 /** Raft's term, or Multi-Paxos' ballot as one number (`ballotOf`). 1-based; 0 means "none yet". */
@@ -33,25 +30,25 @@ export type Term = number;
 /** Monotonic time in milliseconds, read by the host; its zero means nothing. */
 export type Milliseconds = number;
 /** Number of a persist message, 1-based and rising by one within a start; 0 means "nothing to wait for". */
-export type Seq = number;
+export type PersistSeq = number;
 /** What the host calls a request, unique within this start of this replica; any nonzero safe integer. */
 export type RequestNumber = number;
 
 /** Names one proposal for the whole cluster, so that it takes effect once however often it arrives. */
 export interface EntryId {
   /** Index of the `open` entry by which this start of a replica opened itself; 0 in an `open` entry. */
-  readonly origin: number;
+  readonly session: number;
   /** Counts the proposals of that origin, 1-based. */
-  readonly counter: number;
+  readonly sequence: number;
   /** The lowest counter that the origin still waits for when it proposes this. */
-  readonly lowest: number;
+  readonly firstIncomplete: number;
 }
 
 /**
  * What an entry is for: `noop` is a leader's own (it takes part in nothing but the log), `command` is for the
  * state machine, `open` makes a start of a replica known to the request table.
  */
-export type EntryKind = 'noop' | 'command' | 'open';
+export type EntryKind = 'noop' | 'command' | 'openSession';
 
 /** One entry of the replicated log. Two entries with the same index and term are the same entry. */
 export interface Entry {
@@ -117,6 +114,12 @@ export interface ProtocolOptions {
   readonly limits: Limits;
 }
 
+/** Entries from `from` up to the next run have this term. */
+export interface TermRun {
+  readonly from: Index;
+  readonly term: Term;
+}
+
 /** What the storage held. All of it was made durable before it was given here. */
 export interface Recovered {
   /** `null` when nothing was ever written. */
@@ -150,13 +153,13 @@ export interface Protocol<State, Message> {
    * step that changed something, before anything which that step wants is done, and halts when it throws.
    * @throws InvariantViolation that names the rule
    */
-  checkStep?(before: State, after: State, inbound: Inbound<Message>): void;
+  checkStep(before: State, after: State, inbound: Inbound<Message>): void;
   /**
    * What must hold of one state, at a cost that follows what waits in it. The host calls it at the start and after
    * ticks.
    * @throws InvariantViolation that names the rule
    */
-  checkState?(state: State): void;
+  checkState(state: State): void;
   /** When the host must deliver the next `tick` at the latest; `Infinity` when nothing is due. */
   deadline(state: State): Milliseconds;
   /** What an operator wants to see. */
@@ -207,7 +210,7 @@ export interface Status {
   readonly leader: ReplicaId | null;
   readonly commit: Index;
   /** Handed to the application, and reported applied. */
-  readonly handed: Index;
+  readonly delivered: Index;
   readonly applied: Index;
   /** The highest index held, and up to where it is durable here. */
   readonly last: Index;
@@ -224,7 +227,7 @@ export type Role = 'follower' | 'candidate' | 'leader';
 /** One proposal, as the host hands it over. */
 export interface Proposal {
   readonly request: RequestNumber;
-  readonly kind: 'command' | 'open';
+  readonly kind: 'command' | 'openSession';
   readonly id: EntryId;
   readonly data: Uint8Array;
   /** It may have been sent before: a leader looks for it in its uncommitted log first. */
@@ -296,11 +299,11 @@ export interface Stop {
   readonly now: Milliseconds;
 }
 
-/** The storage has made every persist up to `seq` durable. */
+/** The storage has made every persist up to `persistSeq` durable. */
 export interface Persisted {
   readonly kind: 'persisted';
   readonly now: Milliseconds;
-  readonly seq: Seq;
+  readonly persistSeq: PersistSeq;
 }
 
 /** The storage will never complete: stop voting, step down, halt. */
@@ -353,18 +356,18 @@ export interface Send<Message> {
   readonly to: ReplicaId;
   readonly message: Message;
   /** The newest persist that the message's truth rests on, whichever step issued it; 0: send now. */
-  readonly after: Seq;
+  readonly after: PersistSeq;
   readonly lane: Lane;
 }
 
 /**
- * Make durable, atomically and in order. Persists form one lossless lane with rising `seq`. The naive host
+ * Make durable, atomically and in order. Persists form one lossless lane with rising `persistSeq`. The naive host
  * waits for each before it handles the next outbound message; the fast one writes in the background, sends at
  * once whatever has `after` ≤ durable, holds back the rest, and reports `persisted`.
  */
 export interface Persist {
   readonly kind: 'persist';
-  readonly seq: Seq;
+  readonly persistSeq: PersistSeq;
   readonly ops: readonly PersistOp[];
 }
 

@@ -7,7 +7,8 @@
  * round only when that round begins after the read arrived.
  */
 
-import type { Index, Milliseconds, ReplicaId, RequestNumber } from './protocol.js';
+import type { Index, Milliseconds, RequestNumber } from './protocol.js';
+import type { ReplicaId } from './members.js';
 
 /** One read at the leader: its own, or a peer's. */
 export interface LeaderRead {
@@ -22,7 +23,7 @@ export interface LeaderRead {
 
 /** The reads of one round. */
 export interface ReadRound {
-  readonly round: number;
+  readonly readRound: number;
   /** Where the leader stood when the round began: what the reads must see. */
   readonly index: Index;
   readonly reads: readonly LeaderRead[];
@@ -31,14 +32,14 @@ export interface ReadRound {
 /** A leader's queue. */
 export interface ReadQueue {
   /** The newest round begun; 0 before the first. */
-  readonly round: number;
+  readonly readRound: number;
   /** Waiting for the next round to begin. */
   readonly waiting: readonly LeaderRead[];
   /** Begun and not yet confirmed, oldest first. */
   readonly begun: readonly ReadRound[];
 }
 
-export const noReads: ReadQueue = { round: 0, waiting: [], begun: [] };
+export const noReads: ReadQueue = { readRound: 0, waiting: [], begun: [] };
 
 /** With one more read waiting. */
 export function queueRead(queue: ReadQueue, read: LeaderRead): ReadQueue {
@@ -46,16 +47,16 @@ export function queueRead(queue: ReadQueue, read: LeaderRead): ReadQueue {
 }
 
 /** With everything that waits in a new round, to be confirmed by answers to messages sent from now on. */
-export function beginRound(queue: ReadQueue, index: Index): ReadQueue {
-  const round = queue.round + 1;
-  return { round, waiting: [], begun: [...queue.begun, { round, index, reads: queue.waiting }] };
+export function beginReadRound(queue: ReadQueue, index: Index): ReadQueue {
+  const readRound = queue.readRound + 1;
+  return { readRound, waiting: [], begun: [...queue.begun, { readRound, index, reads: queue.waiting }] };
 }
 
-/** When a quorum has answered `round` or later ones: the queue without, and the rounds that are served. */
-export function confirmRound(queue: ReadQueue, round: number): readonly [ReadQueue, readonly ReadRound[]] {
-  const served = queue.begun.filter((begun) => begun.round <= round);
+/** When a quorum has answered `readRound` or later ones: the queue without, and the rounds that are served. */
+export function confirmReadRound(queue: ReadQueue, readRound: number): readonly [ReadQueue, readonly ReadRound[]] {
+  const served = queue.begun.filter((begun) => begun.readRound <= readRound);
   if (served.length === 0) return [queue, served];
-  return [{ ...queue, begun: queue.begun.filter((begun) => begun.round > round) }, served];
+  return [{ ...queue, begun: queue.begun.filter((begun) => begun.readRound > readRound) }, served];
 }
 
 /** Every read that is in the queue. */
@@ -74,7 +75,7 @@ export function dropReads(
   const begun = queue.begun
     .map((each) => ({ ...each, reads: each.reads.filter(keep) }))
     .filter((each) => each.reads.length > 0);
-  return [{ round: queue.round, waiting: queue.waiting.filter(keep), begun }, ended];
+  return [{ readRound: queue.readRound, waiting: queue.waiting.filter(keep), begun }, ended];
 }
 
 /** A read that was passed on to the leader. */

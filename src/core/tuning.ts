@@ -63,3 +63,6 @@ export function choose<S, M>(protocol: Protocol<S, M>, tuning: Tuning = {}): Pro
   const limits = merged('limits', defaultLimits, tuning.limits, 2 ** 40);
   return { protocol: protocol as Protocol<unknown, unknown>, timing, limits };
 }
+
+/** A protocol whose state and messages are opaque. */
+export type AnyProtocol = Protocol<unknown, unknown>;

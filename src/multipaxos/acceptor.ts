@@ -3,22 +3,23 @@
  * and answers when that is durable (R1, R2, R15). It does not know what is proposed by whom, or why.
  */
 
-import { durableIndex } from '../core/durability.js';
-import type { Entry, Index, ReplicaId, Seq } from '../core/protocol.js';
+import { durableIndex } from '../core/unsynced.js';
+import type { Entry, Index, PersistSeq } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosDraft } from './draft.js';
 import { checkOneValue, checkProposal } from './invariants.js';
-import { adopt, advanceByWord } from './learner.js';
+import { adopt, advanceToLeaderCommit } from './learner.js';
 import type { Accept, Heartbeat, Prepare } from './messages.js';
 import { follow } from './roles.js';
-import { chosenOf } from './state.js';
+import { commitOf } from './state.js';
 import { lastVote, page, voteAt } from './window.js';
 
 /** Refuses a ballot below the promise, with the promise: evidence at first hand (2.3). */
 export function refuse(draft: PaxosDraft, to: ReplicaId, ballot: Ballot): void {
   const { promised } = draft.state;
   // It may rest on a promise that is not durable: the worst that a lost one does is an election.
-  draft.send(to, { kind: 'nack', ballot, promised, chosen: chosenOf(draft.state) }, 0, 'control');
+  draft.send(to, { kind: 'nack', ballot, promised, commit: commitOf(draft.state) }, 0, 'control');
 }
 
 /** The own promise of a candidate: an acceptor's like any other, durable, by the same rule (R4). */
@@ -36,14 +37,14 @@ export function onPrepare(draft: PaxosDraft, from: ReplicaId, m: Prepare): void 
   if (m.ballot > draft.state.promised) {
     draft.promise(m.ballot); // R1
     follow(draft, null, 0, true);
-    draft.hear();
+    draft.resetElectionTimer();
   }
-  const { window, self } = draft.state;
-  const chosen = chosenOf(draft.state);
-  const [votes, next] = page(window, Math.max(m.from, chosen + 1), self.limits.messageBytes); // R8
+  const { window, options } = draft.state;
+  const commit = commitOf(draft.state);
+  const [votes, next] = page(window, Math.max(m.from, commit + 1), options.limits.messageBytes); // R8
   // 2.9: before this leaves, the promise is on disk, and so is every vote before it, since the lane is in order.
   const after = draft.state.hardSeq;
-  draft.send(from, { kind: 'promise', ballot: m.ballot, from: m.from, chosen, next, votes }, after, 'control');
+  draft.send(from, { kind: 'promise', ballot: m.ballot, from: m.from, commit, next, votes }, after, 'control');
 }
 
 /** A leader is heard in its ballot, which is promised from now on (R2). */
@@ -51,7 +52,7 @@ export function hearLeader(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot)
   const raised = ballot > draft.state.promised;
   if (raised) draft.promise(ballot);
   follow(draft, leader, ballot, raised);
-  draft.hear();
+  draft.resetElectionTimer();
 }
 
 /** Votes for what is not voted for in this ballot yet. */
@@ -77,11 +78,11 @@ function voteFor(draft: PaxosDraft, from: ReplicaId, entries: readonly Entry[]):
 
 /** What of a proposal lies above W, and not so far above that it could not be proposed with our W (R17, 2.6). */
 function votable(draft: PaxosDraft, entries: readonly Entry[]): readonly Entry[] {
-  const w = chosenOf(draft.state);
+  const w = commitOf(draft.state);
   const first = (entries[0] as Entry).index;
   const last = first + entries.length - 1;
   const from = Math.max(first, w + 1);
-  const to = Math.min(last, w + draft.state.self.alpha);
+  const to = Math.min(last, w + draft.state.options.alpha);
   if (from === first && to === last) return entries;
   return from > to ? [] : entries.slice(from - first, to - first + 1);
 }
@@ -89,11 +90,11 @@ function votable(draft: PaxosDraft, entries: readonly Entry[]): readonly Entry[]
 /** Phase 2b. `step` has refused what is below the promise. */
 export function onAccept(draft: PaxosDraft, from: ReplicaId, m: Accept): void {
   hearLeader(draft, from, m.ballot);
-  adopt(draft, from, m.ballot, m.chosen);
+  adopt(draft, from, m.ballot, m.commit);
   const entries = votable(draft, m.entries);
   let first: Index = 0;
   let last: Index = 0;
-  let after: Seq = 0;
+  let after: PersistSeq = 0;
   if (entries.length < m.entries.length) {
     for (const entry of m.entries) checkProposal(draft.state, entry, from);
   }
@@ -102,19 +103,19 @@ export function onAccept(draft: PaxosDraft, from: ReplicaId, m: Accept): void {
     first = (entries[0] as Entry).index;
     last = first + entries.length - 1;
     after = draft.seqOfVotes(first, last); // R15
-    advanceByWord(draft); // the leader may have said before that these are chosen
+    advanceToLeaderCommit(draft); // the leader may have said before that these are chosen
   }
-  const chosen = chosenOf(draft.state);
-  draft.send(from, { kind: 'accepted', ballot: m.ballot, from: first, to: last, chosen }, after, 'control');
+  const commit = commitOf(draft.state);
+  draft.send(from, { kind: 'accepted', ballot: m.ballot, from: first, to: last, commit }, after, 'control');
 }
 
 /** Nothing is proposed, but the leader shows that it leads; the answer shows that nobody else does here. */
 export function onHeartbeat(draft: PaxosDraft, from: ReplicaId, m: Heartbeat): void {
   hearLeader(draft, from, m.ballot);
-  adopt(draft, from, m.ballot, m.chosen);
+  adopt(draft, from, m.ballot, m.commit);
   const { unsynced } = draft.state;
-  const chosen = chosenOf(draft.state);
-  const { ballot, round } = m;
-  const durable = durableIndex(unsynced, chosen);
-  draft.send(from, { kind: 'heartbeatReply', ballot, round, chosen, durable }, 0, 'control');
+  const commit = commitOf(draft.state);
+  const { ballot, readRound } = m;
+  const durable = durableIndex(unsynced, commit);
+  draft.send(from, { kind: 'heartbeatReply', ballot, readRound, commit, durable }, 0, 'control');
 }

@@ -6,30 +6,31 @@
  */
 
 import { slice } from '../core/log.js';
-import type { Entry, Index, ReplicaId } from '../core/protocol.js';
+import type { Entry, Index } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import type { PaxosDraft } from './draft.js';
 import type { CatchUp } from './messages.js';
-import { chosenOf, placeOf, type PaxosState } from './state.js';
+import { commitOf, placeOf, type PaxosState } from './state.js';
 
 /** Unanswered for so many heartbeat intervals, a question goes to the next peer. */
 const PATIENCE = 2;
 
 function ask(draft: PaxosDraft, peer: ReplicaId, target: Index, asked: number): void {
-  const { timing } = draft.state.self;
+  const { timing } = draft.state.options;
   const number = draft.freshNumber();
   const retryAt = draft.now + PATIENCE * timing.heartbeat;
   draft.setCatchingUp({ number, peer, target, retryAt, asked });
-  draft.send(peer, { kind: 'catchUp', number, from: chosenOf(draft.state) + 1 }, 0, 'control');
+  draft.send(peer, { kind: 'catchUp', number, from: commitOf(draft.state) + 1 }, 0, 'control');
 }
 
 /** A peer says that everything up to `chosen` is; if we do not know all that, ask for it. */
 export function noteAhead(draft: PaxosDraft, peer: ReplicaId, chosen: Index): void {
-  if (chosen > chosenOf(draft.state) && draft.state.catchingUp === null) ask(draft, peer, chosen, 1);
+  if (chosen > commitOf(draft.state) && draft.state.catchingUp === null) ask(draft, peer, chosen, 1);
 }
 
 /** The question goes to the peer after this one, unless all were asked in vain. */
 function askNext(draft: PaxosDraft, peer: ReplicaId, target: Index, asked: number): void {
-  const { others } = draft.state.self;
+  const { others } = draft.state.options;
   const next = others[(placeOf(draft.state, peer) + 1) % others.length];
   if (next === undefined || asked >= others.length) draft.setCatchingUp(null);
   else ask(draft, next.id, target, asked + 1);
@@ -40,7 +41,7 @@ export function retryCatchUp(draft: PaxosDraft): void {
   const { catchingUp } = draft.state;
   if (catchingUp === null || catchingUp.retryAt > draft.now) return;
   const { peer, target, asked } = catchingUp;
-  if (chosenOf(draft.state) >= target) draft.setCatchingUp(null);
+  if (commitOf(draft.state) >= target) draft.setCatchingUp(null);
   else askNext(draft, peer, target, asked);
 }
 
@@ -48,7 +49,7 @@ export function retryCatchUp(draft: PaxosDraft): void {
 export function continueCatchUp(draft: PaxosDraft, peer: ReplicaId, before: Index, chosen: Index): void {
   const { catchingUp } = draft.state;
   if (catchingUp === null) return;
-  const w = chosenOf(draft.state);
+  const w = commitOf(draft.state);
   const target = Math.max(catchingUp.target, chosen);
   if (w >= target) draft.setCatchingUp(null);
   else if (w > before && w < chosen) ask(draft, peer, target, 1);
@@ -57,11 +58,11 @@ export function continueCatchUp(draft: PaxosDraft, peer: ReplicaId, before: Inde
 
 /** The entries from `from` to W that one message takes. */
 function inMemory(state: PaxosState, from: Index): readonly Entry[] | undefined {
-  return slice(state.log, from, chosenOf(state), state.self.limits.messageBytes);
+  return slice(state.log, from, commitOf(state), state.options.limits.messageBytes);
 }
 
 function answer(draft: PaxosDraft, peer: ReplicaId, number: number, entries: readonly Entry[]): void {
-  draft.send(peer, { kind: 'catchUpReply', number, chosen: chosenOf(draft.state), entries }, 0, 'bulk');
+  draft.send(peer, { kind: 'catchUpReply', number, commit: commitOf(draft.state), entries }, 0, 'bulk');
 }
 
 /** Anyone asks for chosen entries. What is not in memory is loaded, one load a peer. */
@@ -73,8 +74,8 @@ export function onCatchUp(draft: PaxosDraft, peer: ReplicaId, m: CatchUp): void 
   const under = state.serving.find((each) => each.peer === peer && each.from === m.from);
   const { number, from } = m;
   if (under?.number === number) return;
-  const to = Math.min(chosenOf(state), state.log.tailFrom - 1);
-  const load = under?.load ?? draft.load(from, to, state.self.limits.messageBytes);
+  const to = Math.min(commitOf(state), state.log.tailFrom - 1);
+  const load = under?.load ?? draft.load(from, to, state.options.limits.messageBytes);
   draft.setServing([...others, { load, peer, number, from }]);
 }
 
@@ -84,7 +85,7 @@ export function serveLoaded(draft: PaxosDraft, load: number, entries: readonly E
   const under = serving.find((each) => each.load === load);
   if (under === undefined) return;
   draft.setServing(serving.filter((each) => each !== under));
-  const w = chosenOf(draft.state);
+  const w = commitOf(draft.state);
   const fits = entries.every((entry, at) => entry.index === under.from + at && entry.index <= w);
   if (fits) answer(draft, under.peer, under.number, entries);
 }

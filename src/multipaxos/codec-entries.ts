@@ -5,7 +5,7 @@
  */
 
 import { Malformed, Reader, type Writer } from '../core/bytes.js';
-import { readEntryBody, writeEntryBody } from '../core/durable.js';
+import { readEntryBody, writeEntryBody } from '../core/record-codec.js';
 import type { Entry, Index } from '../core/protocol.js';
 import { numberOf, roundOf, type Ballot } from './ballot.js';
 

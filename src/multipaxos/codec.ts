@@ -7,7 +7,7 @@
 
 import { unreachable } from '../core/assert.js';
 import { Malformed, Reader, VARINT_MAX_BYTES, type Writer } from '../core/bytes.js';
-import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryId, writeEntryBody } from '../core/durable.js';
+import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryId, writeEntryBody } from '../core/record-codec.js';
 import { isReplicaId } from '../core/members.js';
 import type { Codec, Entry } from '../core/protocol.js';
 import { ballotIn, copied, LEAST_ENTRY, markIn, readRun, readRuns, slotIn, writeRuns } from './codec-entries.js';
@@ -83,32 +83,32 @@ function write(writer: Writer, m: PaxosMessage): void {
     case 'promise':
       writer.varint(m.ballot);
       writer.varint(m.from);
-      writer.varint(m.chosen);
+      writer.varint(m.commit);
       writer.varint(m.next);
       return writeRuns(writer, m.votes);
     case 'nack':
       writer.varint(m.ballot);
       writer.varint(m.promised);
-      return writer.varint(m.chosen);
+      return writer.varint(m.commit);
     case 'accept':
       return writeAccept(writer, m);
     case 'accepted':
       writer.varint(m.ballot);
       writer.varint(m.from);
       writer.varint(m.to);
-      return writer.varint(m.chosen);
+      return writer.varint(m.commit);
     case 'heartbeat':
       writer.varint(m.ballot);
-      writer.varint(m.chosen);
-      return writer.varint(m.round);
+      writer.varint(m.commit);
+      return writer.varint(m.readRound);
     case 'heartbeatReply':
       writer.varint(m.ballot);
-      writer.varint(m.round);
-      writer.varint(m.chosen);
+      writer.varint(m.readRound);
+      writer.varint(m.commit);
       return writer.varint(m.durable);
     case 'commit':
       writer.varint(m.ballot);
-      return writer.varint(m.chosen);
+      return writer.varint(m.commit);
     default:
       return writeOther(writer, m);
   }
@@ -122,7 +122,7 @@ function writeOther(writer: Writer, m: Other): void {
     case 'catchUp':
       return writer.varint(m.from);
     case 'catchUpReply':
-      writer.varint(m.chosen);
+      writer.varint(m.commit);
       return writeRuns(writer, m.entries);
     case 'forward':
       writer.varint(m.proposals.length);
@@ -136,15 +136,15 @@ function writeOther(writer: Writer, m: Other): void {
     case 'readIndexReply':
       writer.varint(m.index);
       writer.varint(m.ballot);
-      return writer.varint(m.chosen);
+      return writer.varint(m.commit);
     default:
       unreachable(m);
   }
 }
 
-function writeAccept(writer: Writer, { ballot, chosen, entries }: Accept): void {
+function writeAccept(writer: Writer, { ballot, commit, entries }: Accept): void {
   writer.varint(ballot);
-  writer.varint(chosen);
+  writer.varint(commit);
   writer.varint((entries[0] as Entry).index);
   writer.varint(entries.length);
   for (let i = 0; i < entries.length; i++) writeEntryBody(writer, entries[i] as Entry);
@@ -152,9 +152,9 @@ function writeAccept(writer: Writer, { ballot, chosen, entries }: Accept): void 
 
 function writeProposal(writer: Writer, { kind, id, data, retry }: ForwardedProposal): void {
   writer.u8(kindNumber(kind) + (retry ? RETRY : 0));
-  writer.varint(id.origin);
-  writer.varint(id.counter);
-  writer.varint(id.lowest);
+  writer.varint(id.session);
+  writer.varint(id.sequence);
+  writer.varint(id.firstIncomplete);
   writer.bytes(data);
 }
 
@@ -162,7 +162,7 @@ function writeProposal(writer: Writer, { kind, id, data, retry }: ForwardedPropo
 
 function readAccept(input: Reader): Accept {
   const ballot = ballotIn(input);
-  const chosen = markIn(input);
+  const commit = markIn(input);
   const from = slotIn(input);
   const reader = copied(input);
   const length = reader.count(LEAST_ENTRY);
@@ -170,27 +170,27 @@ function readAccept(input: Reader): Accept {
   const entries: Entry[] = [];
   readRun(reader, entries, from, ballot, length);
   reader.end();
-  return { kind: 'accept', ballot, chosen, entries };
+  return { kind: 'accept', ballot, commit, entries };
 }
 
 function readPromise(reader: Reader): PromisePage {
   const ballot = ballotIn(reader);
   const from = slotIn(reader);
-  const chosen = markIn(reader);
+  const commit = markIn(reader);
   const next = markIn(reader);
-  return { kind: 'promise', ballot, from, chosen, next, votes: readRuns(reader) };
+  return { kind: 'promise', ballot, from, commit, next, votes: readRuns(reader) };
 }
 
 function readCatchUpReply(reader: Reader): CatchUpReply {
   const number = reader.varint();
-  const chosen = markIn(reader);
+  const commit = markIn(reader);
   const entries = readRuns(reader);
   for (let i = 1; i < entries.length; i++) {
     if ((entries[i] as Entry).index !== (entries[i - 1] as Entry).index + 1) throw new Malformed('a page has a gap');
   }
   const last = entries[entries.length - 1];
-  if (last !== undefined && last.index > chosen) throw new Malformed('a page goes beyond what is chosen');
-  return { kind: 'catchUpReply', number, chosen, entries };
+  if (last !== undefined && last.index > commit) throw new Malformed('a page goes beyond what is chosen');
+  return { kind: 'catchUpReply', number, commit, entries };
 }
 
 function readProposal(reader: Reader): ForwardedProposal {
@@ -226,7 +226,7 @@ function readAccepted(reader: Reader): PaxosMessage {
   const from = markIn(reader);
   const to = markIn(reader);
   if (to < from || (from === 0 && to !== 0)) throw new Malformed('a range ends before it begins');
-  return { kind: 'accepted', ballot, from, to, chosen: markIn(reader) };
+  return { kind: 'accepted', ballot, from, to, commit: markIn(reader) };
 }
 
 function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
@@ -236,19 +236,19 @@ function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
     case 'promise':
       return readPromise(reader);
     case 'nack':
-      return { kind, ballot: ballotIn(reader), promised: ballotIn(reader), chosen: markIn(reader) };
+      return { kind, ballot: ballotIn(reader), promised: ballotIn(reader), commit: markIn(reader) };
     case 'accept':
       return readAccept(reader);
     case 'accepted':
       return readAccepted(reader);
     case 'heartbeat':
-      return { kind, ballot: ballotIn(reader), chosen: markIn(reader), round: reader.varint() };
+      return { kind, ballot: ballotIn(reader), commit: markIn(reader), readRound: reader.varint() };
     case 'heartbeatReply': {
-      const [ballot, round] = [ballotIn(reader), reader.varint()];
-      return { kind, ballot, round, chosen: markIn(reader), durable: markIn(reader) };
+      const [ballot, readRound] = [ballotIn(reader), reader.varint()];
+      return { kind, ballot, readRound, commit: markIn(reader), durable: markIn(reader) };
     }
     case 'commit':
-      return { kind, ballot: ballotIn(reader), chosen: markIn(reader) };
+      return { kind, ballot: ballotIn(reader), commit: markIn(reader) };
     case 'catchUp':
       return { kind, number: reader.varint(), from: slotIn(reader) };
     case 'catchUpReply':
@@ -261,7 +261,7 @@ function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
       return { kind, number: reader.varint() };
     case 'readIndexReply': {
       const [number, index] = [reader.varint(), markIn(reader)];
-      return { kind, number, index, ballot: ballotIn(reader), chosen: markIn(reader) };
+      return { kind, number, index, ballot: ballotIn(reader), commit: markIn(reader) };
     }
     default:
       unreachable(kind);

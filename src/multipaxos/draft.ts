@@ -6,51 +6,51 @@
 import { assert } from '../core/assert.js';
 import type { Delivery } from '../core/delivery.js';
 import { BaseDraft, type Mutable } from '../core/draft.js';
-import { durableIndex, noteUnsynced, seqCovering, settleUnsynced } from '../core/durability.js';
+import { durableIndex, noteUnsynced, seqCovering, cutSynced } from '../core/unsynced.js';
 import { append, evict } from '../core/log.js';
-import type { Member } from '../core/members.js';
-import type { Entry, Index, ReplicaId, Seq, Step } from '../core/protocol.js';
+import type { Member, ReplicaId } from '../core/members.js';
+import type { Entry, Index, PersistSeq, Step } from '../core/protocol.js';
 import { nextSeed } from '../core/random.js';
 import type { ForwardedRead } from '../core/reads.js';
-import type { Settled } from '../core/requests.js';
-import { addAttempt } from '../core/requests.js';
-import { beginSilence, heard, type Silence } from '../core/silence.js';
+import type { EndedAttempts } from '../core/attempts.js';
+import { addAttempt } from '../core/attempts.js';
+import { startElectionTimer, resetElectionTimer, type ElectionTimer } from '../core/election-timer.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosMessage } from './messages.js';
-import type { Progress } from './progress.js';
-import type { CatchingUp, Leading, Owed, PaxosRole, PaxosState, Serving } from './state.js';
+import type { PaxosProgress } from './progress.js';
+import type { CatchingUp, PaxosLeader, Forwarder, PaxosRole, PaxosState, Serving } from './state.js';
 import { above, runsThrough, withVotes } from './window.js';
 
 export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
   /** The leader's record that this step works on; its own copy once it was edited. */
-  private led: Mutable<Leading> | null = null;
+  private led: Mutable<PaxosLeader> | null = null;
   private peersCopied = false;
   /** W in the newest hard state of this step; -1 when there is none. */
-  private hardChosen = -1;
+  private hardCommit = -1;
   /** Peers that hear W in this step anyway. */
-  private hearing: ReplicaId[] | null = null;
+  private sentThisStep: ReplicaId[] | null = null;
 
   protected override copy(s: PaxosState): Mutable<PaxosState> {
     return {
       now: s.now,
-      seq: s.seq,
+      persistSeq: s.persistSeq,
       durableSeq: s.durableSeq,
       hardSeq: s.hardSeq,
       lastNumber: s.lastNumber,
-      self: s.self,
+      options: s.options,
       seed: s.seed,
       promised: s.promised,
       window: s.window,
       unsynced: s.unsynced,
       log: s.log,
-      toldBallot: s.toldBallot,
-      told: s.told,
+      leaderCommitBallot: s.leaderCommitBallot,
+      leaderCommit: s.leaderCommit,
       delivery: s.delivery,
       catchingUp: s.catchingUp,
       serving: s.serving,
       role: s.role,
-      seen: s.seen,
-      silence: s.silence,
+      highestBallotSeen: s.highestBallotSeen,
+      electionTimer: s.electionTimer,
       attempts: s.attempts,
       reads: s.reads,
       stopped: s.stopped,
@@ -65,33 +65,33 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
     assert(ballot > this.state.promised, 'a promise is only raised');
     this.edit().promised = ballot;
     this.persistHard({ term: ballot, vote: null, commit: this.state.log.last });
-    this.hardChosen = this.state.log.last;
+    this.hardCommit = this.state.log.last;
   }
 
   /** Votes for consecutive slots above W, in the ballot promised. Gives the persist that makes it durable. */
-  vote(entries: readonly Entry[]): Seq {
+  vote(entries: readonly Entry[]): PersistSeq {
     const { log, promised } = this.state;
     const head = entries[0] as Entry;
     assert(head.index > log.last, 'no vote at or below W (R17)');
     assert(head.term === promised, 'a vote is in the ballot promised (R2)');
-    const seq = this.persist({ kind: 'put', entries });
+    const persistSeq = this.persist({ kind: 'put', entries });
     const next = this.edit();
     next.window = withVotes(next.window, entries);
-    next.unsynced = noteUnsynced(next.unsynced, head.index, head.index + entries.length - 1, promised, seq);
-    return seq;
+    next.unsynced = noteUnsynced(next.unsynced, head.index, head.index + entries.length - 1, promised, persistSeq);
+    return persistSeq;
   }
 
   /** The newest persist that the promise in force and the votes from `from` to `to` wait for. */
-  seqOfVotes(from: Index, to: Index): Seq {
+  seqOfVotes(from: Index, to: Index): PersistSeq {
     const { unsynced, hardSeq } = this.state;
     return Math.max(hardSeq, seqCovering(unsynced, from, to));
   }
 
-  /** Persists up to `seq` are durable. */
-  durableTo(seq: Seq): void {
+  /** Persists up to `persistSeq` are durable. */
+  durableTo(persistSeq: PersistSeq): void {
     const next = this.edit();
-    next.durableSeq = seq;
-    next.unsynced = settleUnsynced(next.unsynced, seq);
+    next.durableSeq = persistSeq;
+    next.unsynced = cutSynced(next.unsynced, persistSeq);
   }
 
   // The learner's verbs.
@@ -116,17 +116,17 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
     next.log = append(next.log, entries);
     next.window = above(next.window, next.log.last);
     if (foreign.length === 0) return;
-    const seq = this.persist({ kind: 'put', entries: foreign });
-    for (const { index } of foreign) next.unsynced = noteUnsynced(next.unsynced, index, index, 0, seq);
+    const persistSeq = this.persist({ kind: 'put', entries: foreign });
+    for (const { index } of foreign) next.unsynced = noteUnsynced(next.unsynced, index, index, 0, persistSeq);
   }
 
   /** The leader of `ballot` says that everything up to `chosen` is. */
-  tell(ballot: Ballot, chosen: Index): void {
-    const { toldBallot, told } = this.state;
-    if (ballot < toldBallot || (ballot === toldBallot && chosen <= told)) return;
+  noteLeaderCommit(ballot: Ballot, chosen: Index): void {
+    const { leaderCommitBallot, leaderCommit } = this.state;
+    if (ballot < leaderCommitBallot || (ballot === leaderCommitBallot && chosen <= leaderCommit)) return;
     const next = this.edit();
-    next.toldBallot = ballot;
-    next.told = chosen;
+    next.leaderCommitBallot = ballot;
+    next.leaderCommit = chosen;
   }
 
   setDelivery(delivery: Delivery): void {
@@ -143,8 +143,8 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
 
   /** Lets go of the oldest entries that are durable, beyond the bounds of the tail. */
   evict(): void {
-    const { log, unsynced, self } = this.state;
-    const kept = evict(log, durableIndex(unsynced, log.last), self.limits);
+    const { log, unsynced, options } = this.state;
+    const kept = evict(log, durableIndex(unsynced, log.last), options.limits);
     if (kept !== log) this.edit().log = kept;
   }
 
@@ -157,58 +157,58 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
   }
 
   /** The leader's record, to be edited. Only while it leads. */
-  leading(): Mutable<Leading> {
+  ownLeader(): Mutable<PaxosLeader> {
     if (this.led !== null) return this.led;
     const { role } = this.state;
     assert(role.kind === 'leader', 'only a leader has a leader’s record');
     this.led = {
       kind: 'leader',
       ballot: role.ballot,
-      floor: role.floor,
-      fence: role.fence,
+      committedAtElection: role.committedAtElection,
+      noopIndex: role.noopIndex,
       next: role.next,
-      carried: role.carried,
+      toRepropose: role.toRepropose,
       peers: role.peers,
       heartbeatAt: role.heartbeatAt,
-      quorum: role.quorum,
+      quorumTimer: role.quorumTimer,
       reads: role.reads,
-      owed: role.owed,
+      forwarders: role.forwarders,
     };
     this.edit().role = this.led;
     return this.led;
   }
 
   /** Replaces what the leader knows of the peer at that place. */
-  setPeer(at: number, peer: Progress): void {
+  setProgress(at: number, peer: PaxosProgress): void {
     const { role } = this.state;
     if (role.kind === 'leader' && role.peers[at] === peer) return;
-    const lead = this.leading();
+    const lead = this.ownLeader();
     if (!this.peersCopied) lead.peers = lead.peers.slice();
     this.peersCopied = true;
-    (lead.peers as Progress[])[at] = peer;
+    (lead.peers as PaxosProgress[])[at] = peer;
   }
 
   /** A ballot that was held against one of ours. */
-  see(ballot: Ballot): void {
-    if (ballot > this.state.seen) this.edit().seen = ballot;
+  noteBallotSeen(ballot: Ballot): void {
+    if (ballot > this.state.highestBallotSeen) this.edit().highestBallotSeen = ballot;
   }
 
   /** The leader hears from us, or a candidate has our promise: the same draw counts from now on. */
-  hear(): void {
-    const { silence } = this.state;
-    if (silence.deadline === this.now + silence.timeout && !silence.forgiven) return;
-    this.edit().silence = heard(silence, this.now);
+  resetElectionTimer(): void {
+    const { electionTimer } = this.state;
+    if (electionTimer.deadline === this.now + electionTimer.timeout && !electionTimer.forgiven) return;
+    this.edit().electionTimer = resetElectionTimer(electionTimer, this.now);
   }
 
-  setSilence(silence: Silence): void {
-    this.edit().silence = silence;
+  setElectionTimer(electionTimer: ElectionTimer): void {
+    this.edit().electionTimer = electionTimer;
   }
 
   /** A fresh draw of how long a silence is borne, from now on. */
-  drawSilence(): void {
+  restartElectionTimer(): void {
     const next = this.edit();
     next.seed = nextSeed(next.seed);
-    next.silence = beginSilence(next.seed, this.now, next.self.timing);
+    next.electionTimer = startElectionTimer(next.seed, this.now, next.options.timing);
   }
 
   setSeed(seed: number): void {
@@ -222,7 +222,7 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
   }
 
   /** Ends what is settled. */
-  settle({ attempts, endings }: Settled): void {
+  end({ attempts, endings }: EndedAttempts): void {
     if (endings.length === 0) return;
     this.edit().attempts = attempts;
     this.resolveAll(endings);
@@ -232,25 +232,25 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
     this.edit().reads = reads;
   }
 
-  owe(peer: ReplicaId, through: Index): void {
-    const lead = this.leading();
-    lead.owed = [...lead.owed, { peer, through }];
+  noteForwarder(peer: ReplicaId, through: Index): void {
+    const lead = this.ownLeader();
+    lead.forwarders = [...lead.forwarders, { peer, through }];
   }
 
-  setOwed(owed: readonly Owed[]): void {
-    this.leading().owed = owed;
+  setForwarders(forwarders: readonly Forwarder[]): void {
+    this.ownLeader().forwarders = forwarders;
   }
 
   /** This peer hears W in this step, with a message that leaves for it anyway. */
-  noteHearing(peer: ReplicaId): void {
+  noteSent(peer: ReplicaId): void {
     const { role } = this.state;
-    if (role.kind === 'leader' && role.owed.length === 0) return; // nobody will ask
-    if (this.hearing === null) this.hearing = [peer];
-    else this.hearing.push(peer);
+    if (role.kind === 'leader' && role.forwarders.length === 0) return; // nobody will ask
+    if (this.sentThisStep === null) this.sentThisStep = [peer];
+    else this.sentThisStep.push(peer);
   }
 
-  isHearing(peer: ReplicaId): boolean {
-    return this.hearing !== null && this.hearing.includes(peer);
+  wasSent(peer: ReplicaId): boolean {
+    return this.sentThisStep !== null && this.sentThisStep.includes(peer);
   }
 
   /** Whom the transport must reach. */
@@ -268,7 +268,7 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
   /** W rides along as a hint with whatever is persisted anyway. */
   override finish(): Step<PaxosState, PaxosMessage> {
     const { log, promised } = this.state;
-    if (this.persists && this.hardChosen !== log.last) {
+    if (this.persists && this.hardCommit !== log.last) {
       this.persist({ kind: 'hard', hard: { term: promised, vote: null, commit: log.last } });
     }
     return super.finish();

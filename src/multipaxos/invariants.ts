@@ -6,32 +6,16 @@
  */
 
 import { assert, InvariantViolation } from '../core/assert.js';
-import { durableIndex } from '../core/durability.js';
+import { sameValue } from '../core/entries.js';
+import { durableIndex } from '../core/unsynced.js';
 import { entryAt, lastTerm, slice, termAt, type Log } from '../core/log.js';
-import type { Member } from '../core/members.js';
-import type { Entry, EntryId, Inbound, ReplicaId } from '../core/protocol.js';
+import type { Member, ReplicaId } from '../core/members.js';
+import type { Entry, Inbound } from '../core/protocol.js';
 import { numberOf, type Ballot } from './ballot.js';
 import type { PaxosMessage } from './messages.js';
-import type { Progress } from './progress.js';
-import { chosenOf, type Leading, type PaxosState, type Preparing, type Promised } from './state.js';
+import type { PaxosProgress } from './progress.js';
+import { commitOf, type PaxosLeader, type PaxosState, type PaxosCandidate, type PromiseProgress } from './state.js';
 import { reach, voteAt } from './window.js';
-
-function sameId(a: EntryId | null, b: EntryId | null): boolean {
-  if (a === b) return true;
-  return a !== null && b !== null && a.origin === b.origin && a.counter === b.counter && a.lowest === b.lowest;
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a === b) return true;
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
-
-/** Whether two entries have the same value: all but the slot and the ballot. */
-export function sameValue(a: Entry, b: Entry): boolean {
-  return a === b || (a.kind === b.kind && sameId(a.id, b.id) && sameBytes(a.data, b.data));
-}
 
 /** @throws InvariantViolation when one slot has two values in one ballot (2.11, 2) */
 export function checkOneValue(ours: Entry, theirs: Entry, from: ReplicaId): void {
@@ -48,7 +32,7 @@ export function checkChosen(ours: Entry, theirs: Entry, from: ReplicaId): void {
 /** What was voted for or chosen at `slot`, as far as it is in memory, must not contradict a proposal of its ballot. */
 export function checkProposal(state: PaxosState, proposal: Entry, from: ReplicaId): void {
   const { index } = proposal;
-  const ours = index <= chosenOf(state) ? entryAt(state.log, index) : voteAt(state.window, index);
+  const ours = index <= commitOf(state) ? entryAt(state.log, index) : voteAt(state.window, index);
   if (ours !== undefined) checkOneValue(ours, proposal, from);
 }
 
@@ -78,55 +62,61 @@ function checkLog({ log, unsynced, delivery }: PaxosState): void {
   const newest = entryAt(log, last);
   assert(newest === undefined || newest.term === lastTerm(log), 'X7 the tail agrees with its ballots');
   assert((runs[runs.length - 1]?.from ?? 0) <= last, 'X7 no ballot lies beyond W');
-  assert(delivery.applied <= delivery.handed && delivery.handed <= last, 'X7 only what is chosen is handed over');
+  assert(delivery.applied <= delivery.delivered && delivery.delivered <= last, 'X7 only what is chosen is handed over');
 }
 
-function checkProgress(peer: Progress, role: Leading): void {
+function checkProgress(peer: PaxosProgress, role: PaxosLeader): void {
   assert(peer.match < role.next && peer.next <= role.next, 'R11 nobody accepts what was not proposed');
-  assert(peer.round <= role.reads.round, 'H1 no round is answered that was not begun');
+  assert(peer.readRound <= role.reads.readRound, 'H1 no round is answered that was not begun');
   let last = peer.match;
   for (const { from, to } of peer.beyond) {
     assert(from > last + 1 && from <= to && to < role.next, 'R11 what is accepted beyond a gap is kept apart');
     last = to;
   }
   let bytes = 0;
-  for (let at = 0; at < peer.sent.length; at++) {
-    const sent = peer.sent[at] as (typeof peer.sent)[0];
+  for (let at = 0; at < peer.inflight.length; at++) {
+    const sent = peer.inflight[at] as (typeof peer.inflight)[0];
     bytes += sent.bytes;
-    const again = at > 0 && peer.sent.findIndex((each) => each.to === sent.to) < at;
-    assert(!again && sent.to < role.next, 'B1 what is under way counts once');
+    const again = at > 0 && peer.inflight.findIndex((each) => each.last === sent.last) < at;
+    assert(!again && sent.last < role.next, 'B1 what is under way counts once');
   }
-  assert(bytes === peer.sentBytes, 'B1 the bytes under way add up');
+  assert(bytes === peer.inflightBytes, 'B1 the bytes under way add up');
 }
 
-function checkLeading(state: PaxosState, role: Leading): void {
-  const { self, promised, window } = state;
-  const chosen = chosenOf(state);
-  const own = role.ballot === promised && numberOf(role.ballot) === self.number;
+function checkLeader(state: PaxosState, role: PaxosLeader): void {
+  const { options, promised, window } = state;
+  const chosen = commitOf(state);
+  const own = role.ballot === promised && numberOf(role.ballot) === options.number;
   assert(own, 'R4 a leader has promised its own ballot');
   assert(state.hardSeq <= state.durableSeq, "R5 a leader's ballot is durable");
-  assert(role.next > role.floor && role.next > chosen && role.fence > role.floor, 'R6 nothing chosen is proposed');
-  const from = Math.max(chosen, role.floor) + 1;
+  assert(
+    role.next > role.committedAtElection && role.next > chosen && role.noopIndex > role.committedAtElection,
+    'R6 nothing chosen is proposed',
+  );
+  const from = Math.max(chosen, role.committedAtElection) + 1;
   const voted = reach(window, from, role.next - 1, role.ballot) === Math.max(role.next, from) - 1;
   assert(voted, 'R4 what a leader proposed, it has voted for');
-  assert(chosen < role.floor || role.next <= chosen + self.alpha + 1, 'R9 nothing is proposed beyond W + α');
-  let carried = role.next - 1;
-  for (const { index } of role.carried) {
-    assert(index > carried && index < role.fence, 'R7 what is carried lies ahead, in order');
-    carried = index;
+  assert(
+    chosen < role.committedAtElection || role.next <= chosen + options.alpha + 1,
+    'R9 nothing is proposed beyond W + α',
+  );
+  let toRepropose = role.next - 1;
+  for (const { index } of role.toRepropose) {
+    assert(index > toRepropose && index < role.noopIndex, 'R7 what is carried lies ahead, in order');
+    toRepropose = index;
   }
-  assert(role.peers.length === self.others.length, 'R11 a leader has one view of each member');
+  assert(role.peers.length === options.others.length, 'R11 a leader has one view of each member');
   for (let at = 0; at < role.peers.length; at++) {
-    const peer = role.peers[at] as Progress;
-    assert(peer.id === self.others[at]?.id, 'R11 a leader has one view of each member');
+    const peer = role.peers[at] as PaxosProgress;
+    assert(peer.id === options.others[at]?.id, 'R11 a leader has one view of each member');
     checkProgress(peer, role);
   }
 }
 
-function checkPreparing({ self, promised }: PaxosState, role: Preparing): void {
-  const own = role.ballot === promised && numberOf(role.ballot) === self.number;
+function checkCandidate({ options, promised }: PaxosState, role: PaxosCandidate): void {
+  const own = role.ballot === promised && numberOf(role.ballot) === options.number;
   assert(own, 'R4 a candidate has promised its own ballot');
-  assert(role.promises.length === self.others.length, 'R3 promises are kept in the order of the others');
+  assert(role.promises.length === options.others.length, 'R3 promises are kept in the order of the others');
   for (const { votes } of role.promises) {
     for (let at = 0; at < votes.length; at++) {
       const vote = votes[at] as Entry;
@@ -138,20 +128,23 @@ function checkPreparing({ self, promised }: PaxosState, role: Preparing): void {
 
 /** @throws InvariantViolation when a state contradicts itself */
 export function checkState(state: PaxosState): void {
-  const { role, unsynced, seq, durableSeq } = state;
-  assert(durableSeq <= seq && state.hardSeq <= seq, 'X9 only what was issued is durable');
+  const { role, unsynced, persistSeq, durableSeq } = state;
+  assert(durableSeq <= persistSeq && state.hardSeq <= persistSeq, 'X9 only what was issued is durable');
   for (const run of unsynced) {
-    assert(run.seq > durableSeq && run.seq <= seq && run.from <= run.to, 'X9 what is unsynced is on its way');
+    assert(
+      run.persistSeq > durableSeq && run.persistSeq <= persistSeq && run.from <= run.to,
+      'X9 what is unsynced is on its way',
+    );
   }
   checkLog(state);
   checkWindow(state);
-  if (role.kind === 'leader') checkLeading(state, role);
-  else if (role.kind === 'candidate') checkPreparing(state, role);
+  if (role.kind === 'leader') checkLeader(state, role);
+  else if (role.kind === 'candidate') checkCandidate(state, role);
 }
 
 /** Same-ballot votes never disappear unless their slot is chosen (2.11, 12). */
 function checkVotesKept(before: PaxosState, after: PaxosState): void {
-  const chosen = chosenOf(after);
+  const chosen = commitOf(after);
   for (const run of before.window.runs) {
     if (after.window.runs.includes(run)) continue;
     for (const entry of run.entries) {
@@ -166,7 +159,7 @@ function checkVotesKept(before: PaxosState, after: PaxosState): void {
 
 /** New votes are in the ballot promised (X6), within α of W (R9), and made by an Accept or by a leader itself. */
 function checkVotesMade(before: PaxosState, after: PaxosState, message: Inbound<PaxosMessage> | undefined): void {
-  const highest = chosenOf(after) + after.self.alpha;
+  const highest = commitOf(after) + after.options.alpha;
   const leads = after.role.kind === 'leader';
   const accepts = message === undefined || (message.kind === 'receive' && message.message.kind === 'accept');
   for (const run of after.window.runs) {
@@ -223,55 +216,63 @@ function checkChosenStep(before: PaxosState, after: PaxosState, message: Inbound
   const learned = message === undefined || (message.kind === 'receive' && message.message.kind === 'catchUpReply');
   for (const entry of newlyChosen(before.log, after.log)) {
     if (role.kind === 'leader') {
-      if (entry.index <= role.floor) continue;
+      if (entry.index <= role.committedAtElection) continue;
       const own = voteAt(before.window, entry.index);
       const fits = own?.term === role.ballot && sameValue(own, entry);
       assert(fits, 'R13 a leader leads on only while what it proposed is what is chosen');
     } else if (!learned) {
-      const told = entry.term === after.toldBallot && entry.index <= after.told;
+      const told = entry.term === after.leaderCommitBallot && entry.index <= after.leaderCommit;
       assert(told, 'R12 the word of a leader is believed of votes in its own ballot only');
     }
   }
 }
 
 /** Whether the message is the last page of a promise in this ballot that waits for a page from there on. */
-function completes({ from }: Promised, peer: ReplicaId, ballot: Ballot, message?: Inbound<PaxosMessage>): boolean {
+function completes(
+  { from }: PromiseProgress,
+  peer: ReplicaId,
+  ballot: Ballot,
+  message?: Inbound<PaxosMessage>,
+): boolean {
   if (message?.kind !== 'receive' || message.from !== peer || message.message.kind !== 'promise') return false;
   return message.message.ballot === ballot && message.message.next === 0 && message.message.from === from;
 }
 
 /** A leader had complete promises of a majority in its own ballot (R3, R8), and proposes above all their W (R6). */
-function checkElected(before: PaxosState, role: Leading, message: Inbound<PaxosMessage> | undefined): void {
+function checkElected(before: PaxosState, role: PaxosLeader, message: Inbound<PaxosMessage> | undefined): void {
   const was = before.role;
-  const { others } = before.self;
+  const { others } = before.options;
   assert(was.kind === 'candidate' && was.ballot === role.ballot, 'R3 only a candidate leads, in its ballot');
   let promises = 1;
   for (let at = 0; at < was.promises.length; at++) {
-    const promise = was.promises[at] as Promised;
+    const promise = was.promises[at] as PromiseProgress;
     if (!promise.complete && !completes(promise, (others[at] as Member).id, role.ballot, message)) continue;
     promises++;
-    assert(promise.chosen <= role.floor, 'R6 the floor is the highest W of all promises');
+    assert(promise.commit <= role.committedAtElection, 'R6 the floor is the highest W of all promises');
   }
   // By its own arithmetic: a check must not lean on what it checks.
   if (message !== undefined) assert(2 * promises > was.promises.length + 1, 'R3 a majority has promised');
-  assert(chosenOf(before) <= role.floor, 'R6 the floor is the highest W of all promises');
+  assert(commitOf(before) <= role.committedAtElection, 'R6 the floor is the highest W of all promises');
 }
 
 /** Whether a message answers another leadership: it says nothing of this one. */
-function isStale(message: Inbound<PaxosMessage> | undefined, { ballot }: Leading): boolean {
+function isStale(message: Inbound<PaxosMessage> | undefined, { ballot }: PaxosLeader): boolean {
   if (message?.kind !== 'receive') return false;
   const { kind } = message.message;
   return (kind === 'accepted' || kind === 'heartbeatReply') && message.message.ballot !== ballot;
 }
 
 /** Within one leadership ballot, floor and fence stand, and nothing that is known of a peer is taken back. */
-function checkLeadStep(was: Leading, role: Leading, message: Inbound<PaxosMessage> | undefined): void {
-  const stands = was.ballot === role.ballot && was.floor === role.floor && was.fence === role.fence;
+function checkLeadStep(was: PaxosLeader, role: PaxosLeader, message: Inbound<PaxosMessage> | undefined): void {
+  const stands =
+    was.ballot === role.ballot &&
+    was.committedAtElection === role.committedAtElection &&
+    was.noopIndex === role.noopIndex;
   assert(stands && was.next <= role.next, 'R3 one leadership has one ballot, floor and fence');
-  assert(was.reads.round <= role.reads.round, 'H1 rounds are counted upwards');
+  assert(was.reads.readRound <= role.reads.readRound, 'H1 rounds are counted upwards');
   assert(was.peers === role.peers || !isStale(message, was), 'R11 only answers to this leadership count');
   for (let at = 0; at < role.peers.length; at++) {
-    const [old, now] = [was.peers[at] as Progress, role.peers[at] as Progress];
+    const [old, now] = [was.peers[at] as PaxosProgress, role.peers[at] as PaxosProgress];
     if (old !== now) assert(old.match <= now.match && old.durable <= now.durable, 'R11 what is acknowledged stays so');
   }
 }
@@ -285,14 +286,17 @@ export function checkStep(before: PaxosState, after: PaxosState, message?: Inbou
   assert(after.promised >= before.promised, 'X3 a promise is never lowered');
   const allowed = after.promised === before.promised || message === undefined || mayPromise(message);
   assert(allowed, 'X3 only Prepare, Accept and Heartbeat promise');
-  assert(after.seq >= before.seq && after.durableSeq >= before.durableSeq, 'X9 the persist lane goes forward');
-  assert(after.delivery.handed >= before.delivery.handed, 'X7 what is handed over is handed over once');
+  assert(
+    after.persistSeq >= before.persistSeq && after.durableSeq >= before.durableSeq,
+    'X9 the persist lane goes forward',
+  );
+  assert(after.delivery.delivered >= before.delivery.delivered, 'X7 what is handed over is handed over once');
   if (before.log !== after.log) {
-    assert(chosenOf(after) >= chosenOf(before), 'X1 W never falls (2.11, 10)');
-    const old = entryAt(before.log, chosenOf(before));
-    const now = entryAt(after.log, chosenOf(before));
+    assert(commitOf(after) >= commitOf(before), 'X1 W never falls (2.11, 10)');
+    const old = entryAt(before.log, commitOf(before));
+    const now = entryAt(after.log, commitOf(before));
     assert(old === undefined || now === undefined || old === now, 'X1 a chosen entry is never changed');
-    if (chosenOf(after) > chosenOf(before)) checkChosenStep(before, after, message);
+    if (commitOf(after) > commitOf(before)) checkChosenStep(before, after, message);
   }
   if (before.window !== after.window) {
     checkVotesKept(before, after);

@@ -4,9 +4,10 @@
  * one place, `proceed`, at the end of every step. Phase 1 and who leads when is in election.ts.
  */
 
-import { isSynced } from '../core/durability.js';
-import { bytesOf } from '../core/log.js';
-import type { Entry, Index, ReplicaId } from '../core/protocol.js';
+import { isSynced } from '../core/unsynced.js';
+import { bytesOf } from '../core/entries.js';
+import type { Entry, Index } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { majority, majorityReached } from '../core/quorum.js';
 import { voteOwn } from './acceptor.js';
 import { noteAhead } from './catch-up.js';
@@ -20,11 +21,11 @@ import {
   withAccepted,
   withAnswer,
   withChosen,
-  withSent,
+  withInflight,
   withWaiting,
-  type Progress,
+  type PaxosProgress,
 } from './progress.js';
-import { chosenOf, type Leading, type PaxosState } from './state.js';
+import { commitOf, type PaxosLeader, type PaxosState } from './state.js';
 import { consecutive } from './window.js';
 
 const NO_DATA = new Uint8Array(0);
@@ -35,27 +36,27 @@ export function noopAt(index: Index, ballot: number): Entry {
 }
 
 /** How many slots may be proposed now (R9). What Phase 1 has left to re-propose lies beyond that, by `proceed`. */
-export function roomOf(state: PaxosState, lead: Leading): number {
-  const { self, window } = state;
-  if (window.bytes >= self.limits.uncommittedBytes) return 0;
-  return Math.max(0, chosenOf(state) + self.alpha + 1 - lead.next);
+export function roomOf(state: PaxosState, lead: PaxosLeader): number {
+  const { options, window } = state;
+  if (window.bytes >= options.limits.uncommittedBytes) return 0;
+  return Math.max(0, commitOf(state) + options.alpha + 1 - lead.next);
 }
 
 /** Proposes these at the next slots; `proceed` sends them. */
 export function propose(draft: PaxosDraft, entries: readonly Entry[]): void {
   voteOwn(draft, entries);
-  draft.leading().next += entries.length;
+  draft.ownLeader().next += entries.length;
 }
 
 /** The next value of Phase 1: what was voted for in the highest ballot, or a no-op in a gap and at the end (R7). */
-function proposeCarried(draft: PaxosDraft, lead: Leading): void {
+function repropose(draft: PaxosDraft, lead: PaxosLeader): void {
   const { state } = draft;
-  const to = Math.min(lead.fence, chosenOf(state) + state.self.alpha); // R9
+  const to = Math.min(lead.noopIndex, commitOf(state) + state.options.alpha); // R9
   if (lead.next > to) return;
   const entries: Entry[] = [];
   let at = 0;
   for (let slot = lead.next; slot <= to; slot++) {
-    const vote = lead.carried[at];
+    const vote = lead.toRepropose[at];
     if (vote?.index !== slot) {
       entries.push(noopAt(slot, lead.ballot));
       continue;
@@ -63,7 +64,7 @@ function proposeCarried(draft: PaxosDraft, lead: Leading): void {
     at++;
     entries.push({ index: slot, term: lead.ballot, kind: vote.kind, id: vote.id, data: vote.data });
   }
-  draft.leading().carried = lead.carried.slice(at);
+  draft.ownLeader().toRepropose = lead.toRepropose.slice(at);
   propose(draft, entries);
 }
 
@@ -77,21 +78,21 @@ function ownDurable({ unsynced, log }: PaxosState, next: Index): Index {
   return upTo;
 }
 
-function isAccepted(state: PaxosState, lead: Leading, slot: Index): boolean {
+function isAccepted(state: PaxosState, lead: PaxosLeader, slot: Index): boolean {
   let votes = isSynced(state.unsynced, slot) ? 1 : 0;
   for (const peer of lead.peers) if (hasAccepted(peer, slot)) votes++;
   return votes >= majority(lead.peers.length + 1);
 }
 
 /** Moves W over whatever a majority has accepted in this ballot, each slot by itself (R11, bug 21). */
-function count(draft: PaxosDraft, lead: Leading): void {
+function count(draft: PaxosDraft, lead: PaxosLeader): void {
   const { state } = draft;
-  const w = chosenOf(state);
-  if (w < lead.floor || w + 1 >= lead.next) return;
+  const w = commitOf(state);
+  if (w < lead.committedAtElection || w + 1 >= lead.next) return;
   const reached = [ownDurable(state, lead.next)];
   let scattered = false;
   for (let i = 0; i < lead.peers.length; i++) {
-    const peer = lead.peers[i] as Progress;
+    const peer = lead.peers[i] as PaxosProgress;
     reached.push(peer.match);
     scattered ||= peer.beyond.length > 0;
   }
@@ -100,35 +101,35 @@ function count(draft: PaxosDraft, lead: Leading): void {
   if (upTo > w) draft.chooseVoted(upTo);
 }
 
-function current(draft: PaxosDraft): Leading {
-  return draft.state.role as Leading;
+function current(draft: PaxosDraft): PaxosLeader {
+  return draft.state.role as PaxosLeader;
 }
 
 function sendAccept(draft: PaxosDraft, at: number, message: Accept, bytes: number): void {
-  const peer = current(draft).peers[at] as Progress;
-  const large = bytes > draft.state.self.limits.messageBytes;
+  const peer = current(draft).peers[at] as PaxosProgress;
+  const large = bytes > draft.state.options.limits.messageBytes;
   draft.send(peer.id, message, 0, large ? 'bulk' : 'control'); // in parallel with its own disk (2.9)
-  draft.noteHearing(peer.id);
+  draft.noteSent(peer.id);
   const last = message.entries[message.entries.length - 1] as Entry;
-  draft.setPeer(at, withSent(peer, last.index, bytes));
+  draft.setProgress(at, withInflight(peer, last.index, bytes));
 }
 
 /** Sends every peer what it has not been sent and its window takes; peers at the same slot share one message. */
 function pump(draft: PaxosDraft): void {
-  const { window, self, log } = draft.state;
+  const { window, options, log } = draft.state;
   const lead = current(draft);
   let shared: Accept | null = null;
   let bytes = 0;
   for (let at = 0; at < lead.peers.length; at++) {
     for (;;) {
-      const peer = current(draft).peers[at] as Progress;
-      const from = Math.max(peer.next, log.last + 1, lead.floor + 1);
-      const { inflightMessages, inflightBytes, messageBytes } = self.limits;
+      const peer = current(draft).peers[at] as PaxosProgress;
+      const from = Math.max(peer.next, log.last + 1, lead.committedAtElection + 1);
+      const { inflightMessages, inflightBytes, messageBytes } = options.limits;
       if (from >= lead.next || peer.probing) break;
-      if (peer.sent.length >= inflightMessages || peer.sentBytes >= inflightBytes) break;
+      if (peer.inflight.length >= inflightMessages || peer.inflightBytes >= inflightBytes) break;
       if (shared === null || (shared.entries[0] as Entry).index !== from) {
         const entries = consecutive(window, from, lead.next - 1, messageBytes);
-        shared = { kind: 'accept', ballot: lead.ballot, chosen: log.last, entries };
+        shared = { kind: 'accept', ballot: lead.ballot, commit: log.last, entries };
         bytes = bytesOf(entries);
       }
       sendAccept(draft, at, shared, bytes);
@@ -137,26 +138,26 @@ function pump(draft: PaxosDraft): void {
 }
 
 /** Tells those who forwarded what is chosen now, unless they hear it in this step anyway (contract, Requests). */
-function payOwed(draft: PaxosDraft): void {
-  const { owed, ballot } = current(draft);
-  if (owed.length === 0) return;
-  const chosen = chosenOf(draft.state);
-  const due = owed.filter((each) => each.through <= chosen);
+function tellForwarders(draft: PaxosDraft): void {
+  const { forwarders, ballot } = current(draft);
+  if (forwarders.length === 0) return;
+  const commit = commitOf(draft.state);
+  const due = forwarders.filter((each) => each.through <= commit);
   if (due.length === 0) return;
-  draft.setOwed(owed.filter((each) => each.through > chosen));
+  draft.setForwarders(forwarders.filter((each) => each.through > commit));
   for (const { peer } of due) {
-    if (draft.isHearing(peer)) continue;
-    draft.noteHearing(peer);
-    draft.send(peer, { kind: 'commit', ballot, chosen }, 0, 'control');
+    if (draft.wasSent(peer)) continue;
+    draft.noteSent(peer);
+    draft.send(peer, { kind: 'commit', ballot, commit }, 0, 'control');
   }
 }
 
 /** Does whatever the state allows a leader by now. */
 export function proceed(draft: PaxosDraft): void {
   count(draft, current(draft));
-  proposeCarried(draft, current(draft));
+  repropose(draft, current(draft));
   pump(draft);
-  payOwed(draft);
+  tellForwarders(draft);
 }
 
 /** The place of a peer whose answer concerns this leadership; -1 otherwise. */
@@ -171,45 +172,45 @@ export function onAccepted(draft: PaxosDraft, from: ReplicaId, m: Accepted): voi
   const at = answering(draft, from, m.ballot);
   if (at < 0) return;
   const lead = current(draft);
-  let peer = lead.peers[at] as Progress;
-  if (m.to >= lead.next || (m.from > 0 && m.from <= lead.floor)) return;
-  const w = chosenOf(draft.state);
+  let peer = lead.peers[at] as PaxosProgress;
+  if (m.to >= lead.next || (m.from > 0 && m.from <= lead.committedAtElection)) return;
+  const w = commitOf(draft.state);
   if (m.from > 0) peer = withAccepted(peer, m.from, m.to);
-  peer = withChosen(peer, Math.min(m.chosen, w)); // never beyond our own W: its value there may be another
-  if (peer.probing && m.chosen >= w) peer = resume(peer, w);
-  draft.setPeer(at, withAnswer(peer, 0, 0, draft.now));
-  noteAhead(draft, from, m.chosen);
+  peer = withChosen(peer, Math.min(m.commit, w)); // never beyond our own W: its value there may be another
+  if (peer.probing && m.commit >= w) peer = resume(peer, w);
+  draft.setProgress(at, withAnswer(peer, 0, 0, draft.now));
+  noteAhead(draft, from, m.commit);
 }
 
 /** Each heartbeat: what has not been answered since the last one is sent again, the lowest gap first. */
 export function resend(draft: PaxosDraft): void {
-  const { window, log, self } = draft.state;
+  const { window, log, options } = draft.state;
   const lead = current(draft);
   const end = lead.next - 1;
   for (let at = 0; at < lead.peers.length; at++) {
-    const peer = lead.peers[at] as Progress;
+    const peer = lead.peers[at] as PaxosProgress;
     const waits = peer.probing || peer.next > peer.match + 1;
-    const lost = peer.waiting === peer.match + 1 || (peer.probing && peer.sent.length === 0);
+    const lost = peer.waiting === peer.match + 1 || (peer.probing && peer.inflight.length === 0);
     if (!waits || !lost) {
-      draft.setPeer(at, withWaiting(peer, waits ? peer.match + 1 : 0));
+      draft.setProgress(at, withWaiting(peer, waits ? peer.match + 1 : 0));
       continue;
     }
     // What is chosen is not sent again: the peer hears W, and catches up by itself.
     const { from, to } = gapAbove(peer, log.last, end);
-    if (to === end) draft.setPeer(at, probe(peer, from));
+    if (to === end) draft.setProgress(at, probe(peer, from));
     if (from > end) continue;
-    const entries = consecutive(window, from, to, self.limits.messageBytes);
-    const message: Accept = { kind: 'accept', ballot: lead.ballot, chosen: log.last, entries };
+    const entries = consecutive(window, from, to, options.limits.messageBytes);
+    const message: Accept = { kind: 'accept', ballot: lead.ballot, commit: log.last, entries };
     sendAccept(draft, at, message, bytesOf(entries));
   }
 }
 
 /** The connection to a peer was lost: what is on its way there counts as lost, too. */
-export function onPeerLost(draft: PaxosDraft, peer: ReplicaId): void {
+export function onUnreachable(draft: PaxosDraft, peer: ReplicaId): void {
   const { role } = draft.state;
   if (role.kind !== 'leader') return;
   const at = role.peers.findIndex((each) => each.id === peer);
   const known = role.peers[at];
-  if (known === undefined || (known.probing && known.sent.length === 0)) return;
-  draft.setPeer(at, probe(known, Math.max(known.match, chosenOf(draft.state)) + 1));
+  if (known === undefined || (known.probing && known.inflight.length === 0)) return;
+  draft.setProgress(at, probe(known, Math.max(known.match, commitOf(draft.state)) + 1));
 }

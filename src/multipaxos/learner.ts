@@ -5,43 +5,45 @@
  */
 
 import { assert } from '../core/assert.js';
-import { handOver, nextDelivery, noteApplied } from '../core/delivery.js';
+import { noteDelivered, nextDelivery, noteApplied } from '../core/delivery.js';
 import { entryAt } from '../core/log.js';
-import type { Applied, Entry, Index, Loaded, ReplicaId } from '../core/protocol.js';
-import { settleCommitted } from '../core/requests.js';
+import type { Applied, Entry, Index, Loaded } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
+import { completeCommitted } from '../core/attempts.js';
 import type { Ballot } from './ballot.js';
 import { continueCatchUp, noteAhead, serveLoaded } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
-import { checkChosen, checkOneValue, sameValue } from './invariants.js';
-import type { CatchUpReply, Commit } from './messages.js';
+import { checkChosen, checkOneValue } from './invariants.js';
+import { sameValue } from '../core/entries.js';
+import type { CatchUpReply, PaxosCommit } from './messages.js';
 import { follow } from './roles.js';
-import { chosenOf, type PaxosState } from './state.js';
+import { commitOf, type PaxosState } from './state.js';
 import { reach, voteAt } from './window.js';
 
 /** Moves W over own votes of the ballot whose leader told so; a vote of another ballot proves nothing (R12). */
-export function advanceByWord(draft: PaxosDraft): void {
-  const { log, told, toldBallot, window } = draft.state;
-  if (told <= log.last) return;
-  const upTo = reach(window, log.last + 1, told, toldBallot);
+export function advanceToLeaderCommit(draft: PaxosDraft): void {
+  const { log, leaderCommit, leaderCommitBallot, window } = draft.state;
+  if (leaderCommit <= log.last) return;
+  const upTo = reach(window, log.last + 1, leaderCommit, leaderCommitBallot);
   if (upTo > log.last) draft.chooseVoted(upTo);
 }
 
 /** The leader of `ballot` says that everything up to `chosen` is: adopt what is ours, ask for the rest (R12). */
 export function adopt(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot, chosen: Index): void {
-  if (chosen <= chosenOf(draft.state)) return;
-  draft.tell(ballot, chosen);
-  advanceByWord(draft);
+  if (chosen <= commitOf(draft.state)) return;
+  draft.noteLeaderCommit(ballot, chosen);
+  advanceToLeaderCommit(draft);
   noteAhead(draft, leader, chosen);
 }
 
 /** W from the leader, beside its other messages. */
-export function onCommit(draft: PaxosDraft, from: ReplicaId, m: Commit): void {
-  adopt(draft, from, m.ballot, m.chosen);
+export function onCommit(draft: PaxosDraft, from: ReplicaId, m: PaxosCommit): void {
+  adopt(draft, from, m.ballot, m.commit);
 }
 
 /** Whether a leader's own proposal says otherwise, or it made none where something is chosen: another one leads. */
 function contradictsLeader({ role, window }: PaxosState, entry: Entry): boolean {
-  if (role.kind !== 'leader' || entry.index <= role.floor) return false;
+  if (role.kind !== 'leader' || entry.index <= role.committedAtElection) return false;
   const vote = voteAt(window, entry.index);
   return vote === undefined || vote.term !== role.ballot || !sameValue(vote, entry);
 }
@@ -49,7 +51,7 @@ function contradictsLeader({ role, window }: PaxosState, entry: Entry): boolean 
 /** These are chosen, from at most W + 1 on. Gives whether anything was new. */
 export function learn(draft: PaxosDraft, from: ReplicaId, entries: readonly Entry[]): boolean {
   const { state } = draft;
-  const w = chosenOf(state);
+  const w = commitOf(state);
   const fresh: Entry[] = [];
   const foreign: Entry[] = [];
   let contradicted = false;
@@ -76,32 +78,32 @@ export function learn(draft: PaxosDraft, from: ReplicaId, entries: readonly Entr
 export function onCatchUpReply(draft: PaxosDraft, from: ReplicaId, m: CatchUpReply): void {
   const { catchingUp } = draft.state;
   if (catchingUp === null || catchingUp.number !== m.number || catchingUp.peer !== from) return;
-  const before = chosenOf(draft.state);
+  const before = commitOf(draft.state);
   learn(draft, from, m.entries);
-  advanceByWord(draft);
-  continueCatchUp(draft, from, before, m.chosen);
+  advanceToLeaderCommit(draft);
+  continueCatchUp(draft, from, before, m.commit);
 }
 
-function handOverEntries(draft: PaxosDraft, entries: readonly Entry[]): void {
+function deliverEntries(draft: PaxosDraft, entries: readonly Entry[]): void {
   draft.commit(entries);
-  draft.setDelivery(handOver(draft.state.delivery, entries));
-  if (draft.state.attempts.length > 0) draft.settle(settleCommitted(draft.state.attempts, entries));
+  draft.setDelivery(noteDelivered(draft.state.delivery, entries));
+  if (draft.state.attempts.length > 0) draft.end(completeCommitted(draft.state.attempts, entries));
 }
 
 /** Hands over whatever is chosen, as far as there is room; loads what is not in memory. */
 export function deliver(draft: PaxosDraft): void {
   for (;;) {
-    const { delivery, log, self } = draft.state;
-    const due = nextDelivery(delivery, log, log.last, self.limits);
+    const { delivery, log, options } = draft.state;
+    const due = nextDelivery(delivery, log, log.last, options.limits);
     if (due === null) return;
     if (due === 'load') {
-      const from = delivery.handed + 1;
-      const room = Math.min(self.limits.loadBytes, self.limits.applyBytes - delivery.unappliedBytes);
+      const from = delivery.delivered + 1;
+      const room = Math.min(options.limits.loadBytes, options.limits.applyBytes - delivery.unappliedBytes);
       const loading = draft.load(from, Math.min(log.last, log.tailFrom - 1), room);
       draft.setDelivery({ ...delivery, loading });
       return;
     }
-    handOverEntries(draft, due);
+    deliverEntries(draft, due);
   }
 }
 
@@ -109,13 +111,13 @@ export function deliver(draft: PaxosDraft): void {
 export function onLoaded(draft: PaxosDraft, m: Loaded): void {
   const { delivery } = draft.state;
   if (delivery.loading !== m.id) return serveLoaded(draft, m.id, m.entries);
-  const w = chosenOf(draft.state);
+  const w = commitOf(draft.state);
   assert(m.entries.length > 0, 'the storage still holds what is chosen');
   m.entries.forEach((entry, at) => {
-    assert(entry.index === delivery.handed + 1 + at, 'what is loaded follows what was handed over');
+    assert(entry.index === delivery.delivered + 1 + at, 'what is loaded follows what was handed over');
     assert(entry.index <= w, 'nothing above W is handed over');
   });
-  handOverEntries(draft, m.entries);
+  deliverEntries(draft, m.entries);
 }
 
 export function onApplied(draft: PaxosDraft, m: Applied): void {

@@ -7,7 +7,8 @@
  * Accept, Heartbeat, Commit, ReadIndexReply and CatchUpReply can make slots known as chosen.
  */
 
-import type { Entry, EntryId, Index, ReplicaId } from '../core/protocol.js';
+import type { Entry, EntryId, Index } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import type { Ballot } from './ballot.js';
 
 /** Phase 1a: a candidate to everyone when it campaigns, and again for each further page of a promise. */
@@ -27,7 +28,7 @@ export interface PromisePage {
   /** The `from` of the Prepare that this answers. */
   readonly from: Index;
   /** The acceptor's chosen prefix, in every page: votes at or below it are not in here (R6, R8). */
-  readonly chosen: Index;
+  readonly commit: Index;
   /** Where the next page begins; 0 when this is the last one. */
   readonly next: Index;
   /** Its votes above both, ascending, with gaps; `term` is the ballot voted in. */
@@ -42,7 +43,7 @@ export interface Nack {
   /** What the acceptor has promised itself, at first hand (2.3). */
   readonly promised: Ballot;
   /** The acceptor's chosen prefix. */
-  readonly chosen: Index;
+  readonly commit: Index;
 }
 
 /** Phase 2a: a leader to every other acceptor, in parallel with its own disk; one run of consecutive slots. */
@@ -50,7 +51,7 @@ export interface Accept {
   readonly kind: 'accept';
   readonly ballot: Ballot;
   /** The leader's chosen prefix, advertised under its ballot (R12, R13). */
-  readonly chosen: Index;
+  readonly commit: Index;
   /** At least one, consecutive, all of that ballot. */
   readonly entries: readonly Entry[];
 }
@@ -63,7 +64,7 @@ export interface Accepted {
   readonly from: Index;
   readonly to: Index;
   /** The acceptor's chosen prefix. */
-  readonly chosen: Index;
+  readonly commit: Index;
 }
 
 /** A leader to every other replica, each heartbeat interval and whenever a read needs confirming (2.5, 2.7). */
@@ -71,9 +72,9 @@ export interface Heartbeat {
   readonly kind: 'heartbeat';
   readonly ballot: Ballot;
   /** The leader's chosen prefix (R12). */
-  readonly chosen: Index;
+  readonly commit: Index;
   /** The newest read round begun; 0 before the first. */
-  readonly round: number;
+  readonly readRound: number;
 }
 
 /** The answer to a Heartbeat: when it left, nothing above that ballot was promised. Rests on nothing durable. */
@@ -81,18 +82,18 @@ export interface HeartbeatReply {
   readonly kind: 'heartbeatReply';
   readonly ballot: Ballot;
   /** The round of the Heartbeat answered. */
-  readonly round: number;
+  readonly readRound: number;
   /** The acceptor's chosen prefix. */
-  readonly chosen: Index;
+  readonly commit: Index;
   /** How much of it is durable there. */
   readonly durable: Index;
 }
 
 /** A leader to a peer that forwarded something, when it is chosen and nothing else would say so soon. */
-export interface Commit {
+export interface PaxosCommit {
   readonly kind: 'commit';
   readonly ballot: Ballot;
-  readonly chosen: Index;
+  readonly commit: Index;
 }
 
 /** Anyone to anyone that knows more to be chosen (2.8). */
@@ -110,14 +111,14 @@ export interface CatchUpReply {
   /** The number of the question. */
   readonly number: number;
   /** The answerer's chosen prefix. */
-  readonly chosen: Index;
+  readonly commit: Index;
   /** From the slot wanted on, consecutive, all chosen; empty when it has none of them. */
   readonly entries: readonly Entry[];
 }
 
 /** One proposal that is passed on. */
 export interface ForwardedProposal {
-  readonly kind: 'command' | 'open';
+  readonly kind: 'command' | 'openSession';
   readonly id: EntryId;
   readonly data: Uint8Array;
   /** It may have been sent before. */
@@ -158,7 +159,7 @@ export interface ReadIndexReply {
   readonly index: Index;
   readonly ballot: Ballot;
   /** The leader's chosen prefix, to be adopted by R12. */
-  readonly chosen: Index;
+  readonly commit: Index;
 }
 
 /** Everything that replicas say. */
@@ -170,7 +171,7 @@ export type PaxosMessage =
   | Accepted
   | Heartbeat
   | HeartbeatReply
-  | Commit
+  | PaxosCommit
   | CatchUp
   | CatchUpReply
   | Forward

@@ -12,15 +12,15 @@ import type {
   Proposal,
   Propose,
   Reason,
-  ReplicaId,
   RequestNumber,
 } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { dropReads, type LeaderRead } from '../core/reads.js';
-import { settleAll, settleCancelled, settleExpired, settleRefused } from '../core/requests.js';
+import { endAllAttempts, endCancelled, endExpired, endRefused } from '../core/attempts.js';
 import type { PaxosDraft } from './draft.js';
 import { propose, roomOf } from './leader.js';
 import type { Forward, ForwardedProposal, Refused } from './messages.js';
-import { leaderOf, ownReads, type Leading, type PaxosState } from './state.js';
+import { leaderOf, ownReads, type PaxosLeader, type PaxosState } from './state.js';
 import { page } from './window.js';
 
 function none(reason: Reason, leader: ReplicaId | null): Outcome {
@@ -34,13 +34,13 @@ function requestsOf(proposals: readonly Proposal[]): readonly RequestNumber[] {
 /** Where a proposal stands above W already, proposed before; 0 if nowhere. */
 function slotOf(state: PaxosState, { id }: ForwardedProposal): Index {
   for (const entry of page(state.window, 0, Infinity)[0]) {
-    if (entry.id !== null && entry.id.origin === id.origin && entry.id.counter === id.counter) return entry.index;
+    if (entry.id !== null && entry.id.session === id.session && entry.id.sequence === id.sequence) return entry.index;
   }
   return 0;
 }
 
 /** Proposes these at the next slots. Gives the first of them. */
-function proposeAll(draft: PaxosDraft, lead: Leading, proposals: readonly ForwardedProposal[]): Index {
+function proposeAll(draft: PaxosDraft, lead: PaxosLeader, proposals: readonly ForwardedProposal[]): Index {
   const { ballot, next: first } = lead;
   const entries = new Array<Entry>(proposals.length);
   for (let i = 0; i < proposals.length; i++) {
@@ -64,12 +64,12 @@ function proposeHere(draft: PaxosDraft, proposals: readonly Proposal[], deadline
     if (standing.length > 0) draft.book(standing, 0, 0, deadline);
     fresh = proposals.filter((each) => !standing.includes(each));
   }
-  const lead = state.role as Leading;
+  const lead = state.role as PaxosLeader;
   const room = roomOf(state, lead);
   const taken = fresh.length <= room ? fresh : fresh.slice(0, room);
   if (taken.length > 0) draft.book(taken, proposeAll(draft, lead, taken), 0, deadline);
   if (taken === fresh) return;
-  draft.resolve(requestsOf(fresh.slice(room)), none('busy', state.self.id));
+  draft.resolve(requestsOf(fresh.slice(room)), none('busy', state.options.id));
 }
 
 /** The host has something to replicate. */
@@ -84,7 +84,7 @@ export function onPropose(draft: PaxosDraft, { proposals, deadline }: Propose): 
   const passed = proposals.map(({ kind, id, data, retry }) => ({ kind, id, data, retry }));
   let bytes = 0;
   for (const { data } of proposals) bytes += data.length;
-  const lane = bytes > draft.state.self.limits.messageBytes ? 'bulk' : 'control';
+  const lane = bytes > draft.state.options.limits.messageBytes ? 'bulk' : 'control';
   draft.send(leader, { kind: 'forward', number, proposals: passed }, 0, lane);
 }
 
@@ -106,17 +106,17 @@ export function onForward(draft: PaxosDraft, from: ReplicaId, m: Forward): void 
   }
   // More than α at once can never fit: then as many as do are taken, and what is said covers the rest.
   const room = roomOf(state, role);
-  const fits = fresh.length <= room || (fresh.length > state.self.alpha && room > 0);
+  const fits = fresh.length <= room || (fresh.length > state.options.alpha && room > 0);
   if (!fits || fresh.length > room) refuse(draft, from, m.number, 'busy');
   if (!fits) return;
   const taken = fresh.slice(0, room);
   if (taken.length > 0) through = proposeAll(draft, role, taken) + taken.length - 1;
-  if (through > 0) draft.owe(from, through);
+  if (through > 0) draft.noteForwarder(from, through);
 }
 
 /** What was passed on is refused: a read ends, a proposal may have left a copy elsewhere. */
 export function onRefused(draft: PaxosDraft, m: Refused): void {
-  draft.settle(settleRefused(draft.state.attempts, m.number, m.reason, m.leader));
+  draft.end(endRefused(draft.state.attempts, m.number, m.reason, m.leader));
   endReads(draft, (read) => read.forward === m.number, none(m.reason, m.leader));
 }
 
@@ -134,14 +134,14 @@ function endQueued(draft: PaxosDraft, ends: (read: LeaderRead) => boolean, outco
   if (role.kind !== 'leader') return;
   const [reads, ended] = dropReads(role.reads, ends);
   if (ended.length === 0) return;
-  draft.leading().reads = reads;
+  draft.ownLeader().reads = reads;
   draft.resolve(ownReads(ended), outcome);
 }
 
 /** Ends whatever has waited until its deadline. */
 export function expire(draft: PaxosDraft): void {
   const { now } = draft;
-  draft.settle(settleExpired(draft.state.attempts, now));
+  draft.end(endExpired(draft.state.attempts, now));
   endReads(draft, (read) => read.deadline <= now, none('deadline', leaderOf(draft.state)));
   endQueued(draft, (read) => read.deadline <= now, none('deadline', leaderOf(draft.state)));
 }
@@ -149,14 +149,14 @@ export function expire(draft: PaxosDraft): void {
 /** Ends what these callers waited for. */
 export function onCancel(draft: PaxosDraft, requests: readonly RequestNumber[]): void {
   const gone = new Set(requests);
-  draft.settle(settleCancelled(draft.state.attempts, requests));
+  draft.end(endCancelled(draft.state.attempts, requests));
   endReads(draft, (read) => gone.has(read.request), none('cancelled', null));
   endQueued(draft, (read) => read.peer === null && gone.has(read.request), none('cancelled', null));
 }
 
 /** Ends everything. */
 export function endAll(draft: PaxosDraft, reason: Reason): void {
-  draft.settle(settleAll(draft.state.attempts, reason));
+  draft.end(endAllAttempts(draft.state.attempts, reason));
   endReads(draft, () => true, none(reason, null));
   endQueued(draft, (read) => read.peer === null, none(reason, null));
 }

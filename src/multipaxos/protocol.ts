@@ -1,26 +1,27 @@
-/** Multi-Paxos behind the contract: its functions, its codecs, and what an operator wants to see. */
+/** Multi-Paxos' core as the contract asks for it, and how it is chosen for a replica. Only evidence stands above it. */
 
-import { durableIndex } from '../core/durability.js';
-import { durableRecords } from '../core/durable.js';
+import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
+import { durableIndex } from '../core/unsynced.js';
+import { durableRecords } from '../core/record-codec.js';
 import type { Protocol, Status } from '../core/protocol.js';
 import { paxosCodec } from './codec.js';
 import { checkState, checkStep } from './invariants.js';
 import type { PaxosMessage } from './messages.js';
-import { chosenOf, leaderOf, type PaxosState } from './state.js';
+import { commitOf, leaderOf, type PaxosState } from './state.js';
 import { deadline, init, step } from './step.js';
 import { lastVote } from './window.js';
 
-function status(state: PaxosState): Status {
+function statusOf(state: PaxosState): Status {
   const { role, delivery } = state;
-  const chosen = chosenOf(state);
+  const chosen = commitOf(state);
   const last = Math.max(chosen, lastVote(state.window));
   return {
-    id: state.self.id,
+    id: state.options.id,
     role: role.kind,
     term: state.promised,
     leader: leaderOf(state),
     commit: chosen,
-    handed: delivery.handed,
+    delivered: delivery.delivered,
     applied: delivery.applied,
     last,
     durable: durableIndex(state.unsynced, last),
@@ -37,7 +38,7 @@ export const multipaxosProtocol: Protocol<PaxosState, PaxosMessage> = {
   checkStep,
   checkState,
   deadline,
-  status,
+  status: statusOf,
   codec: paxosCodec,
   durable: {
     ...durableRecords,
@@ -47,3 +48,11 @@ export const multipaxosProtocol: Protocol<PaxosState, PaxosMessage> = {
     },
   },
 };
+
+/**
+ * Multi-Paxos, with these settings.
+ * @throws RangeError that names the setting and what was expected
+ */
+export function multipaxos(tuning: Tuning = {}): ProtocolChoice {
+  return choose(multipaxosProtocol, tuning);
+}

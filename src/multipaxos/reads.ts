@@ -4,60 +4,61 @@
  * A majority then answers a round begun after the read arrived, with no promise above the leader's ballot.
  */
 
-import type { Index, Read, ReplicaId } from '../core/protocol.js';
+import type { Index, Read } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { majorityReached } from '../core/quorum.js';
-import { beginRound, confirmRound, queueRead, type LeaderRead, type ReadRound } from '../core/reads.js';
+import { beginReadRound, confirmReadRound, queueRead, type LeaderRead, type ReadRound } from '../core/reads.js';
 import type { PaxosDraft } from './draft.js';
 import { onHeartbeatReply, sendHeartbeats } from './election.js';
 import { adopt } from './learner.js';
 import type { HeartbeatReply, ReadIndex, ReadIndexReply } from './messages.js';
-import { chosenOf, leaderOf, type Leading } from './state.js';
+import { commitOf, leaderOf, type PaxosLeader } from './state.js';
 
-/** R, for a read that arrived before now. `fence` - 1 is the highest of the floor and all votes of Phase 1. */
-function readIndex(draft: PaxosDraft, lead: Leading): Index {
-  return Math.max(chosenOf(draft.state), lead.fence - 1);
+/** R, for a read that arrived before now. `noopIndex` - 1 is the highest of the floor and all votes of Phase 1. */
+function readIndex(draft: PaxosDraft, lead: PaxosLeader): Index {
+  return Math.max(commitOf(draft.state), lead.noopIndex - 1);
 }
 
 /** A new round for what waits, unless one is under way. */
-function beginIfIdle(draft: PaxosDraft): void {
-  const lead = draft.leading();
+function tryReadRound(draft: PaxosDraft): void {
+  const lead = draft.ownLeader();
   if (lead.reads.begun.length > 0 || lead.reads.waiting.length === 0) return;
-  lead.reads = beginRound(lead.reads, readIndex(draft, lead));
+  lead.reads = beginReadRound(lead.reads, readIndex(draft, lead));
   sendHeartbeats(draft);
-  if (lead.peers.length === 0) confirm(draft);
+  if (lead.peers.length === 0) serveConfirmed(draft);
 }
 
 function serve(draft: PaxosDraft, { index, reads }: ReadRound): void {
-  const { ballot } = draft.state.role as Leading;
-  const chosen = chosenOf(draft.state);
+  const { ballot } = draft.state.role as PaxosLeader;
+  const commit = commitOf(draft.state);
   for (const { peer, request, forward } of reads) {
     if (peer === null) draft.readReady(request, index);
-    else draft.send(peer, { kind: 'readIndexReply', number: forward, index, ballot, chosen }, 0, 'control');
+    else draft.send(peer, { kind: 'readIndexReply', number: forward, index, ballot, commit }, 0, 'control');
   }
 }
 
 /** Serves the rounds that a majority has answered, the leader's own acceptor included. */
-function confirm(draft: PaxosDraft): void {
-  const { reads, peers } = draft.state.role as Leading;
+function serveConfirmed(draft: PaxosDraft): void {
+  const { reads, peers } = draft.state.role as PaxosLeader;
   if (reads.begun.length === 0) return;
-  const rounds = [reads.round];
-  for (const { round } of peers) rounds.push(round);
-  const [queue, served] = confirmRound(reads, majorityReached(rounds));
+  const rounds = [reads.readRound];
+  for (const { readRound } of peers) rounds.push(readRound);
+  const [queue, served] = confirmReadRound(reads, majorityReached(rounds));
   if (served.length === 0) return;
-  draft.leading().reads = queue;
-  for (const round of served) serve(draft, round);
-  beginIfIdle(draft);
+  draft.ownLeader().reads = queue;
+  for (const readRound of served) serve(draft, readRound);
+  tryReadRound(draft);
 }
 
 /** An answer that may complete a round. */
 export function onHeartbeatAnswer(draft: PaxosDraft, from: ReplicaId, m: HeartbeatReply): void {
-  if (onHeartbeatReply(draft, from, m)) confirm(draft);
+  if (onHeartbeatReply(draft, from, m)) serveConfirmed(draft);
 }
 
 function queue(draft: PaxosDraft, read: LeaderRead): void {
-  const lead = draft.leading();
+  const lead = draft.ownLeader();
   lead.reads = queueRead(lead.reads, read);
-  beginIfIdle(draft);
+  tryReadRound(draft);
 }
 
 /** The host asks for a read: queued at the leader, passed on elsewhere. */
@@ -83,7 +84,7 @@ export function onReadIndex(draft: PaxosDraft, from: ReplicaId, m: ReadIndex): v
 
 /** The leader's answer: the read may be served from there on. W comes along, and is adopted by R12. */
 export function onReadIndexReply(draft: PaxosDraft, from: ReplicaId, m: ReadIndexReply): void {
-  adopt(draft, from, m.ballot, m.chosen);
+  adopt(draft, from, m.ballot, m.commit);
   const { reads } = draft.state;
   const read = reads.find((each) => each.forward === m.number);
   if (read === undefined) return;

@@ -3,9 +3,9 @@
  * Who leads decides nothing about safety; it is for progress, and for those who wait.
  */
 
-import type { ReplicaId } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { allReads } from '../core/reads.js';
-import { settleLeaderChanged } from '../core/requests.js';
+import { endOnLeaderChange } from '../core/attempts.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosDraft } from './draft.js';
 import { leaderOf, ownReads } from './state.js';
@@ -13,14 +13,14 @@ import { leaderOf, ownReads } from './state.js';
 /** Says what this replica is now. */
 export function announce(draft: PaxosDraft): void {
   const { role, promised } = draft.state;
-  const fence = role.kind === 'leader' ? role.fence : null;
+  const fence = role.kind === 'leader' ? role.noopIndex : null;
   draft.event({ kind: 'role', role: role.kind, term: promised, leader: leaderOf(draft.state), fence });
 }
 
 /** Ends what cannot go on when this replica leaves its role, or its leader; `leader` is who leads next, if known. */
 export function leave(draft: PaxosDraft, leader: ReplicaId | null): void {
   const { role, reads, attempts } = draft.state;
-  draft.settle(settleLeaderChanged(attempts, leader));
+  draft.end(endOnLeaderChange(attempts, leader));
   if (reads.length > 0) {
     draft.setReads([]);
     draft.resolve(ownReads(reads), { kind: 'none', reason: 'leaderChanged', leader });
@@ -43,7 +43,7 @@ export function follow(draft: PaxosDraft, leader: ReplicaId | null, ballot: Ball
   const same = role.kind === 'follower' && role.leader === leader && role.ballot === ballot;
   if (!same) {
     leave(draft, leader);
-    if (role.kind !== 'follower') draft.drawSilence();
+    if (role.kind !== 'follower') draft.restartElectionTimer();
     draft.setRole({ kind: 'follower', leader, ballot });
   }
   if (!same || raised) announce(draft);

@@ -9,19 +9,19 @@
 
 import type { Delivery } from '../core/delivery.js';
 import type { CommonState } from '../core/draft.js';
-import type { Unsynced } from '../core/durability.js';
+import type { Unsynced } from '../core/unsynced.js';
 import type { Log } from '../core/log.js';
-import type { Member } from '../core/members.js';
-import type { Entry, Index, Limits, Milliseconds, ReplicaId, RequestNumber, Timing } from '../core/protocol.js';
+import type { Member, ReplicaId } from '../core/members.js';
+import type { Entry, Index, Limits, Milliseconds, RequestNumber, Timing } from '../core/protocol.js';
 import type { ForwardedRead, ReadQueue } from '../core/reads.js';
-import type { Attempts } from '../core/requests.js';
-import type { Silence } from '../core/silence.js';
+import type { Attempts } from '../core/attempts.js';
+import type { ElectionTimer } from '../core/election-timer.js';
 import type { Ballot } from './ballot.js';
-import type { Progress } from './progress.js';
-import type { Window } from './window.js';
+import type { PaxosProgress } from './progress.js';
+import type { VoteWindow } from './window.js';
 
 /** What never changes within a start. */
-export interface Self {
+export interface PaxosOptions {
   readonly id: ReplicaId;
   /** This member's number: the lower part of its ballots. */
   readonly number: number;
@@ -34,7 +34,7 @@ export interface Self {
 }
 
 /** Proposes nothing. */
-export interface Following {
+export interface PaxosFollower {
   readonly kind: 'follower';
   /** Who leads, by its own word; `null` when unknown. */
   readonly leader: ReplicaId | null;
@@ -43,53 +43,53 @@ export interface Following {
 }
 
 /** One acceptor's promise as far as it has come (R8). */
-export interface Promised {
+export interface PromiseProgress {
   /** The first slot of the page that is waited for. */
   readonly from: Index;
   /** The last page is there: only now it counts. */
   readonly complete: boolean;
   /** The largest chosen prefix of any page. */
-  readonly chosen: Index;
+  readonly commit: Index;
   /** The votes of all pages, ascending. */
   readonly votes: readonly Entry[];
 }
 
 /** In Phase 1. */
-export interface Preparing {
+export interface PaxosCandidate {
   readonly kind: 'candidate';
   readonly ballot: Ballot;
-  readonly promises: readonly Promised[];
+  readonly promises: readonly PromiseProgress[];
   /** When to ask again whoever has not answered. */
   readonly resendAt: Milliseconds;
 }
 
 /** Entries up to `through` came from a peer that should hear when they are chosen. */
-export interface Owed {
+export interface Forwarder {
   readonly peer: ReplicaId;
   readonly through: Index;
 }
 
 /** In Phase 2. */
-export interface Leading {
+export interface PaxosLeader {
   readonly kind: 'leader';
   readonly ballot: Ballot;
   /** F: everything up to here was chosen when it was elected; never proposed (R6). */
-  readonly floor: Index;
+  readonly committedAtElection: Index;
   /** The slot of its own first no-op, right above F and every vote reported: what it re-proposes ends before. */
-  readonly fence: Index;
+  readonly noopIndex: Index;
   /** The next slot that it proposes. */
   readonly next: Index;
   /** Votes of Phase 1 still to be re-proposed, from `next` on, ascending; gaps become no-ops (R7). */
-  readonly carried: readonly Entry[];
-  readonly peers: readonly Progress[];
+  readonly toRepropose: readonly Entry[];
+  readonly peers: readonly PaxosProgress[];
   readonly heartbeatAt: Milliseconds;
   /** How long a majority has not been heard (CheckQuorum). */
-  readonly quorum: Silence;
+  readonly quorumTimer: ElectionTimer;
   readonly reads: ReadQueue;
-  readonly owed: readonly Owed[];
+  readonly forwarders: readonly Forwarder[];
 }
 
-export type PaxosRole = Following | Preparing | Leading;
+export type PaxosRole = PaxosFollower | PaxosCandidate | PaxosLeader;
 
 /** A question for chosen entries that is under way. */
 export interface CatchingUp {
@@ -114,22 +114,22 @@ export interface Serving {
 }
 
 export interface PaxosState extends CommonState {
-  readonly self: Self;
+  readonly options: PaxosOptions;
   /** The generator's state; used by `nextSeed` only. */
   readonly seed: number;
 
   /** Acceptor: the highest ballot promised. */
   readonly promised: Ballot;
   /** Acceptor: the votes above W. */
-  readonly window: Window;
+  readonly window: VoteWindow;
   /** Which puts are on their way to disk. */
   readonly unsynced: Unsynced;
 
   /** Learner: the chosen prefix; `log.last` is W. */
   readonly log: Log;
-  /** Learner: the leader of this ballot said that everything up to `told` is chosen (R12). */
-  readonly toldBallot: Ballot;
-  readonly told: Index;
+  /** Learner: the leader of this ballot said that everything up to `leaderCommit` is chosen (R12). */
+  readonly leaderCommitBallot: Ballot;
+  readonly leaderCommit: Index;
   readonly delivery: Delivery;
   readonly catchingUp: CatchingUp | null;
   readonly serving: readonly Serving[];
@@ -137,9 +137,9 @@ export interface PaxosState extends CommonState {
   /** Proposer. */
   readonly role: PaxosRole;
   /** The highest ballot that was held against one of ours. */
-  readonly seen: Ballot;
+  readonly highestBallotSeen: Ballot;
   /** When a follower campaigns, and a candidate again. */
-  readonly silence: Silence;
+  readonly electionTimer: ElectionTimer;
 
   readonly attempts: Attempts;
   /** Reads passed on to the leader. */
@@ -151,19 +151,19 @@ export interface PaxosState extends CommonState {
 }
 
 /** W: everything up to here is known to be chosen. */
-export function chosenOf(state: PaxosState): Index {
+export function commitOf(state: PaxosState): Index {
   return state.log.last;
 }
 
 /** Who leads as far as this replica knows. */
 export function leaderOf(state: PaxosState): ReplicaId | null {
   const { role } = state;
-  return role.kind === 'leader' ? state.self.id : role.kind === 'follower' ? role.leader : null;
+  return role.kind === 'leader' ? state.options.id : role.kind === 'follower' ? role.leader : null;
 }
 
 /** Where a peer stands in everything that is kept per peer; -1 when it is none. */
 export function placeOf(state: PaxosState, id: ReplicaId): number {
-  const { others } = state.self;
+  const { others } = state.options;
   for (let at = 0; at < others.length; at++) if ((others[at] as Member).id === id) return at;
   return -1;
 }

@@ -7,12 +7,12 @@ import { unreachable } from '../core/assert.js';
 import { noDelivery } from '../core/delivery.js';
 import { firstNumberOf } from '../core/draft.js';
 import { emptyLog, recoverLog } from '../core/log.js';
-import { checkConfiguration, type Member } from '../core/members.js';
-import type { Inbound, Milliseconds, ProtocolOptions, Recovered, ReplicaId, Step } from '../core/protocol.js';
+import { checkConfiguration, type Member, type ReplicaId } from '../core/members.js';
+import type { Inbound, Milliseconds, ProtocolOptions, Recovered, Step } from '../core/protocol.js';
 import { nextSeed } from '../core/random.js';
 import { readsDeadline } from '../core/reads.js';
-import { attemptsDeadline } from '../core/requests.js';
-import { beginSilence } from '../core/silence.js';
+import { attemptsDeadline } from '../core/attempts.js';
+import { startElectionTimer } from '../core/election-timer.js';
 import { onAccept, onHeartbeat, onPrepare, refuse } from './acceptor.js';
 import { numberOf } from './ballot.js';
 import { onCatchUp, retryCatchUp } from './catch-up.js';
@@ -26,13 +26,13 @@ import {
   tickElection,
   tryToLead,
 } from './election.js';
-import { onAccepted, onPeerLost, proceed } from './leader.js';
+import { onAccepted, onUnreachable, proceed } from './leader.js';
 import { deliver, onApplied, onCatchUpReply, onCommit, onLoaded } from './learner.js';
 import type { PaxosMessage } from './messages.js';
 import { endAll, expire, onCancel, onForward, onPropose, onRefused } from './proposals.js';
 import { onHeartbeatAnswer, onRead, onReadIndex, onReadIndexReply } from './reads.js';
-import { placeOf, type PaxosState, type Self } from './state.js';
-import { emptyWindow, withVotes, type Window } from './window.js';
+import { placeOf, type PaxosState, type PaxosOptions } from './state.js';
+import { emptyWindow, withVotes, type VoteWindow } from './window.js';
 
 type PaxosStep = Step<PaxosState, PaxosMessage>;
 
@@ -95,14 +95,14 @@ function onMessage(draft: PaxosDraft, from: ReplicaId, m: PaxosMessage): void {
 }
 
 function onReceive(draft: PaxosDraft, from: ReplicaId, m: PaxosMessage): void {
-  const { others } = draft.state.self;
+  const { others } = draft.state.options;
   const sender = others[placeOf(draft.state, from)];
   if (sender !== undefined && admits(draft, sender, m)) onMessage(draft, from, m);
 }
 
-function onPersisted(draft: PaxosDraft, seq: number): void {
-  if (seq > draft.state.seq) throw new RangeError(`persisted: ${seq} was never issued`);
-  if (seq > draft.state.durableSeq) draft.durableTo(seq);
+function onPersisted(draft: PaxosDraft, persistSeq: number): void {
+  if (persistSeq > draft.state.persistSeq) throw new RangeError(`persisted: ${persistSeq} was never issued`);
+  if (persistSeq > draft.state.durableSeq) draft.durableTo(persistSeq);
 }
 
 /** Ends everything and falls silent. */
@@ -140,7 +140,7 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
     case 'stop':
       return onEnd(draft, 'stopped', null);
     case 'persisted':
-      return onPersisted(draft, m.seq);
+      return onPersisted(draft, m.persistSeq);
     case 'storageFailed':
       return onEnd(draft, 'storageFailed', m.reason);
     case 'loaded':
@@ -148,7 +148,7 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
     case 'applied':
       return onApplied(draft, m);
     case 'unreachable':
-      return onPeerLost(draft, m.peer);
+      return onUnreachable(draft, m.peer);
     default:
       unreachable(m);
   }
@@ -183,7 +183,7 @@ export function deadline(state: PaxosState): Milliseconds {
   return due;
 }
 
-function selfOf({ id, configuration, timing, limits }: ProtocolOptions): Self {
+function optionsOf({ id, configuration, timing, limits }: ProtocolOptions): PaxosOptions {
   checkConfiguration(configuration);
   const { members, constants } = configuration;
   const me = members.find((member) => member.id === id);
@@ -193,36 +193,36 @@ function selfOf({ id, configuration, timing, limits }: ProtocolOptions): Self {
 }
 
 /** The two stores as they were on disk: chosen entries up to the recovered W, votes above it. */
-function recoveredStores(recovered: Recovered): Pick<PaxosState, 'log' | 'window' | 'promised'> {
+function recoverStores(recovered: Recovered): Pick<PaxosState, 'log' | 'window' | 'promised'> {
   const w = recovered.hard?.commit ?? 0;
   const votes = recovered.tail.filter((entry) => entry.index > w);
-  let window: Window = emptyWindow;
+  let window: VoteWindow = emptyWindow;
   for (const vote of votes) window = withVotes(window, [vote]);
   const log = w === 0 ? emptyLog : recoverLog(recovered, w);
   return { log, window, promised: recoveredPromise(recovered.hard, votes) };
 }
 
 export function init(options: ProtocolOptions, recovered: Recovered): PaxosStep {
-  const self = selfOf(options);
+  const self = optionsOf(options);
   const seed = nextSeed(options.seed);
   const state: PaxosState = {
     now: options.now,
-    seq: 0,
+    persistSeq: 0,
     durableSeq: 0,
     hardSeq: 0,
     lastNumber: firstNumberOf(options.boot),
-    self,
+    options: self,
     seed,
-    ...recoveredStores(recovered),
+    ...recoverStores(recovered),
     unsynced: [],
-    toldBallot: 0,
-    told: 0,
+    leaderCommitBallot: 0,
+    leaderCommit: 0,
     delivery: noDelivery,
     catchingUp: null,
     serving: [],
     role: { kind: 'follower', leader: null, ballot: 0 },
-    seen: 0,
-    silence: beginSilence(seed, options.now, options.timing),
+    highestBallotSeen: 0,
+    electionTimer: startElectionTimer(seed, options.now, options.timing),
     attempts: [],
     reads: [],
     stopped: false,

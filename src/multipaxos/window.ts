@@ -7,7 +7,7 @@
  */
 
 import { assert } from '../core/assert.js';
-import { bytesOf, entryBytes } from '../core/log.js';
+import { bytesOf, entryBytes } from '../core/entries.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { Ballot } from './ballot.js';
 
@@ -18,13 +18,13 @@ export interface VoteRun {
   readonly entries: readonly Entry[];
 }
 
-export interface Window {
+export interface VoteWindow {
   readonly runs: readonly VoteRun[];
   /** As counted by `entryBytes`. */
   readonly bytes: number;
 }
 
-export const emptyWindow: Window = { runs: [], bytes: 0 };
+export const emptyWindow: VoteWindow = { runs: [], bytes: 0 };
 
 /** Small neighbours are joined up to so many entries: few runs, and little to copy when one is cut. */
 const JOIN_ENTRIES = 64;
@@ -34,7 +34,7 @@ function endOf(run: VoteRun): Index {
 }
 
 /** The highest slot voted for; 0 when there is none. */
-export function lastVote(window: Window): Index {
+export function lastVote(window: VoteWindow): Index {
   const run = window.runs[window.runs.length - 1];
   return run === undefined ? 0 : endOf(run);
 }
@@ -52,13 +52,13 @@ function runAt(runs: readonly VoteRun[], slot: Index): number {
 }
 
 /** The vote for `slot`. */
-export function voteAt(window: Window, slot: Index): Entry | undefined {
+export function voteAt(window: VoteWindow, slot: Index): Entry | undefined {
   const run = window.runs[runAt(window.runs, slot)];
   return run === undefined || run.from > slot ? undefined : run.entries[slot - run.from];
 }
 
 /** The highest slot ≤ `to` up to which every one from `from` on has a vote in `ballot`; `from` - 1 if none has. */
-export function reach(window: Window, from: Index, to: Index, ballot: Ballot): Index {
+export function reach(window: VoteWindow, from: Index, to: Index, ballot: Ballot): Index {
   let upTo = from - 1;
   for (let at = runAt(window.runs, from); at < window.runs.length && upTo < to; at++) {
     const run = window.runs[at] as VoteRun;
@@ -91,7 +91,7 @@ function piece(run: VoteRun, from: Index, to: Index): VoteRun | null {
 }
 
 /** With votes for consecutive slots in one ballot, in place of what was voted there. */
-export function withVotes(window: Window, entries: readonly Entry[]): Window {
+export function withVotes(window: VoteWindow, entries: readonly Entry[]): VoteWindow {
   const head = entries[0];
   if (head === undefined) return window;
   const from = head.index;
@@ -106,7 +106,7 @@ export function withVotes(window: Window, entries: readonly Entry[]): Window {
   return cutInto(window, run, to);
 }
 
-function cutInto(window: Window, run: VoteRun, to: Index): Window {
+function cutInto(window: VoteWindow, run: VoteRun, to: Index): VoteWindow {
   const runs: VoteRun[] = [];
   let placed = false;
   for (const old of window.runs) {
@@ -128,7 +128,7 @@ function cutInto(window: Window, run: VoteRun, to: Index): Window {
 }
 
 /** Without everything at or below `upTo`. */
-export function above(window: Window, upTo: Index): Window {
+export function above(window: VoteWindow, upTo: Index): VoteWindow {
   const { runs } = window;
   const first = runs[0];
   if (first === undefined || first.from > upTo) return window;
@@ -148,7 +148,7 @@ export function above(window: Window, upTo: Index): Window {
  * Votes from `from` to `to`, consecutive and in one ballot, as many as fit into `maxBytes` and at least one; empty
  * when there is no vote at `from`.
  */
-export function consecutive(window: Window, from: Index, to: Index, maxBytes: number): readonly Entry[] {
+export function consecutive(window: VoteWindow, from: Index, to: Index, maxBytes: number): readonly Entry[] {
   const newest = window.runs[window.runs.length - 1];
   if (newest !== undefined && newest.from === from && endOf(newest) === to && bytesOf(newest.entries) <= maxBytes) {
     return newest.entries;
@@ -172,7 +172,11 @@ export function consecutive(window: Window, from: Index, to: Index, maxBytes: nu
 }
 
 /** Votes from `from` on, with gaps, as many as fit into `maxBytes`, at least one; and where the rest begins, or 0. */
-export function page(window: Window, from: Index, maxBytes: number): readonly [votes: readonly Entry[], next: Index] {
+export function page(
+  window: VoteWindow,
+  from: Index,
+  maxBytes: number,
+): readonly [votes: readonly Entry[], next: Index] {
   const votes: Entry[] = [];
   let bytes = 0;
   for (let at = runAt(window.runs, from); at < window.runs.length; at++) {
@@ -188,7 +192,7 @@ export function page(window: Window, from: Index, maxBytes: number): readonly [v
 }
 
 /** The runs at or below `upTo`, the last one cut there. */
-export function runsThrough(window: Window, upTo: Index): readonly VoteRun[] {
+export function runsThrough(window: VoteWindow, upTo: Index): readonly VoteRun[] {
   if (lastVote(window) <= upTo) return window.runs;
   const runs: VoteRun[] = [];
   for (let at = 0; at < window.runs.length; at++) {

@@ -4,7 +4,7 @@
  */
 
 import { Malformed, VARINT_MAX_BYTES, type Reader, type Writer } from '../core/bytes.js';
-import { ENTRY_BODY_OVERHEAD, readEntryBody, writeEntryBody } from '../core/durable.js';
+import { ENTRY_BODY_OVERHEAD, readEntryBody, writeEntryBody } from '../core/record-codec.js';
 import {
   FORWARDING_KINDS,
   readFlag,
@@ -54,27 +54,27 @@ function write(writer: Writer, message: RaftMessage): void {
     case 'appendEntries':
       return writeAppend(writer, message);
     case 'appendAccepted':
-      writer.varint(message.session);
+      writer.varint(message.viewId);
       return writer.varint(message.match);
     case 'appendRejected':
-      writer.varint(message.session);
+      writer.varint(message.viewId);
       writer.varint(message.prevIndex);
       writer.varint(message.hintIndex);
       return writer.varint(message.hintTerm);
     case 'roundConfirmed':
-      writer.varint(message.session);
-      return writer.varint(message.round);
+      writer.varint(message.viewId);
+      return writer.varint(message.readRound);
     default:
       return writeForwarding(writer, message);
   }
 }
 
 function writeAppend(writer: Writer, message: AppendEntries): void {
-  writer.varint(message.session);
+  writer.varint(message.viewId);
   writer.varint(message.prevIndex);
   writer.varint(message.prevTerm);
   writer.varint(message.commit);
-  writer.varint(message.round);
+  writer.varint(message.readRound);
   writer.varint(message.entries.length);
   let term = message.prevTerm;
   for (const entry of message.entries) {
@@ -85,11 +85,11 @@ function writeAppend(writer: Writer, message: AppendEntries): void {
 }
 
 function readAppend(reader: Reader, term: number): AppendEntries {
-  const session = reader.varint();
+  const viewId = reader.varint();
   const prevIndex = reader.varint();
   const prevTerm = reader.varint();
   const commit = reader.varint();
-  const round = reader.varint();
+  const readRound = reader.varint();
   if ((prevIndex === 0) !== (prevTerm === 0)) throw new Malformed('an append begins nowhere');
   const count = reader.count(3);
   if (prevIndex + count > Number.MAX_SAFE_INTEGER) throw new Malformed('an append goes too far');
@@ -102,7 +102,7 @@ function readAppend(reader: Reader, term: number): AppendEntries {
     entries.push(readEntryBody(copy, prevIndex + 1 + i, entryTerm));
   }
   copy.end();
-  return { kind: 'appendEntries', term, session, prevIndex, prevTerm, entries, commit, round };
+  return { kind: 'appendEntries', term, viewId, prevIndex, prevTerm, entries, commit, readRound };
 }
 
 function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number): RaftMessage {
@@ -114,14 +114,14 @@ function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number):
     case 'appendEntries':
       return readAppend(reader, term);
     case 'appendAccepted':
-      return { kind, term, session: reader.varint(), match: reader.varint() };
+      return { kind, term, viewId: reader.varint(), match: reader.varint() };
     case 'appendRejected': {
-      const session = reader.varint();
+      const viewId = reader.varint();
       const prevIndex = reader.varint();
-      return { kind, term, session, prevIndex, hintIndex: reader.varint(), hintTerm: reader.varint() };
+      return { kind, term, viewId, prevIndex, hintIndex: reader.varint(), hintTerm: reader.varint() };
     }
     case 'roundConfirmed':
-      return { kind, term, session: reader.varint(), round: reader.varint() };
+      return { kind, term, viewId: reader.varint(), readRound: reader.varint() };
     default:
       return readForwarding(reader, kind, term);
   }

@@ -4,27 +4,28 @@
  */
 
 import { assert } from '../core/assert.js';
-import { nextDelivery, handOver } from '../core/delivery.js';
+import { nextDelivery, noteDelivered } from '../core/delivery.js';
 import { BaseDraft, type Mutable } from '../core/draft.js';
-import { cutUnsynced, durableIndex, noteUnsynced, seqCovering, settleUnsynced } from '../core/durability.js';
-import { append, bytesOf, evict, lastTerm, truncate } from '../core/log.js';
-import type { Member } from '../core/members.js';
-import type { Entry, Index, Outcome, Reason, ReplicaId, Seq, Step, Term } from '../core/protocol.js';
-import type { Settled } from '../core/requests.js';
-import { settleAll, settleCommitted, settleLeaderChanged } from '../core/requests.js';
+import { cutUnsynced, durableIndex, noteUnsynced, seqCovering, cutSynced } from '../core/unsynced.js';
+import { append, evict, lastTerm, truncate } from '../core/log.js';
+import { bytesOf } from '../core/entries.js';
+import type { Member, ReplicaId } from '../core/members.js';
+import type { Entry, Index, Outcome, Reason, PersistSeq, Step, Term } from '../core/protocol.js';
+import type { EndedAttempts } from '../core/attempts.js';
+import { endAllAttempts, completeCommitted, endOnLeaderChange } from '../core/attempts.js';
 import { allReads } from '../core/reads.js';
 import { nextSeed } from '../core/random.js';
-import { beginSilence, heard } from '../core/silence.js';
+import { startElectionTimer, resetElectionTimer } from '../core/election-timer.js';
 import type { RaftMessage } from './messages.js';
 import {
   copyLeader,
-  copyPeer,
+  copyProgress,
   copyState,
   leaderOf,
-  type Candidate,
-  type Follower,
-  type Leader,
-  type Peer,
+  type RaftCandidate,
+  type RaftFollower,
+  type RaftLeader,
+  type RaftProgress,
   type RaftState,
 } from './state.js';
 
@@ -32,9 +33,9 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   private readonly old: RaftState;
   private hardWritten = false;
   /** The leader's data, once this step has its own copy of it. */
-  private owned: Mutable<Leader> | null = null;
+  private owned: Mutable<RaftLeader> | null = null;
   /** Peers that an append left for in this step: they know the commit index. */
-  private readonly told: ReplicaId[] = [];
+  private readonly sentThisStep: ReplicaId[] = [];
 
   constructor(state: RaftState, now: number) {
     super(state, now);
@@ -65,8 +66,8 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     const { role } = this.state;
     this.leaveLeadership();
     this.enterTerm(term);
-    const silence = role.kind === 'follower' ? role.silence : this.drawSilence();
-    this.edit().role = { kind: 'follower', leader: null, silence, matched: 0, round: 0 };
+    const electionTimer = role.kind === 'follower' ? role.electionTimer : this.freshElectionTimer();
+    this.edit().role = { kind: 'follower', leader: null, electionTimer, matched: 0, readRound: 0 };
     this.leaderChanged();
   }
 
@@ -80,41 +81,41 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   }
 
   /** Draws a new silence from the seed. */
-  drawSilence(): Follower['silence'] {
+  freshElectionTimer(): RaftFollower['electionTimer'] {
     const next = this.edit();
     next.seed = nextSeed(next.seed);
-    return beginSilence(next.seed, this.now, next.options.timing);
+    return startElectionTimer(next.seed, this.now, next.options.timing);
   }
 
   /** Follows `leader`, or nobody yet; whatever a former role was about ends. */
   follow(leader: ReplicaId | null): void {
     this.leaveLeadership();
-    this.edit().role = { kind: 'follower', leader, silence: this.drawSilence(), matched: 0, round: 0 };
+    this.edit().role = { kind: 'follower', leader, electionTimer: this.freshElectionTimer(), matched: 0, readRound: 0 };
     this.leaderChanged();
   }
 
   /** The leader of this term was heard. */
-  hear(leader: ReplicaId): void {
+  hearLeader(leader: ReplicaId): void {
     const { role } = this.state;
     if (role.kind === 'follower' && role.leader === leader) {
-      const silence = heard(role.silence, this.now);
-      if (silence.deadline === role.silence.deadline && !role.silence.forgiven) return;
-      this.edit().role = { kind: 'follower', leader, silence, matched: role.matched, round: role.round };
+      const electionTimer = resetElectionTimer(role.electionTimer, this.now);
+      if (electionTimer.deadline === role.electionTimer.deadline && !role.electionTimer.forgiven) return;
+      this.edit().role = { kind: 'follower', leader, electionTimer, matched: role.matched, readRound: role.readRound };
     } else this.follow(leader);
   }
 
   /** This round of the leader was confirmed. */
-  confirmed(round: number): void {
-    const { leader, silence, matched } = this.state.role as Follower;
-    this.edit().role = { kind: 'follower', leader, silence, matched, round };
+  noteReadRound(readRound: number): void {
+    const { leader, electionTimer, matched } = this.state.role as RaftFollower;
+    this.edit().role = { kind: 'follower', leader, electionTimer, matched, readRound };
   }
 
   /** Our log agrees with the leader's up to here. */
   matchedTo(index: Index): void {
-    const role = this.state.role as Follower;
+    const role = this.state.role as RaftFollower;
     if (index <= role.matched) return;
-    const { leader, silence, round } = role;
-    this.edit().role = { kind: 'follower', leader, silence, matched: index, round };
+    const { leader, electionTimer, readRound } = role;
+    this.edit().role = { kind: 'follower', leader, electionTimer, matched: index, readRound };
   }
 
   /** Whom the transport must reach. */
@@ -126,24 +127,24 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     this.leaveLeadership();
     this.enterTerm(this.state.term + 1);
     this.voteFor(this.state.options.id);
-    this.edit().role = { kind: 'candidate', votes: [], silence: this.drawSilence() };
+    this.edit().role = { kind: 'candidate', votes: [], electionTimer: this.freshElectionTimer() };
     this.leaderChanged();
   }
 
-  becomeLeader(peers: readonly Peer[], role: Omit<Leader, 'kind' | 'peers'>): void {
+  becomeLeader(peers: readonly RaftProgress[], role: Omit<RaftLeader, 'kind' | 'peers'>): void {
     assert(this.state.role.kind === 'candidate', 'a leader was a candidate');
     this.edit().role = { kind: 'leader', peers, ...role };
   }
 
   /** Replaces a candidate's or follower's own data. */
-  setRole(role: Candidate | Follower): void {
+  setRole(role: RaftCandidate | RaftFollower): void {
     assert(role.kind === this.state.role.kind, 'a role is changed by its own verb');
     this.edit().role = role;
   }
 
   /** The leader's data as this step's own copy, to be changed in place: made once, whatever is changed. */
-  ownLeader(): Mutable<Leader> {
-    const role = this.state.role as Leader;
+  ownLeader(): Mutable<RaftLeader> {
+    const role = this.state.role as RaftLeader;
     if (this.owned === role) return this.owned;
     this.owned = copyLeader(role);
     this.edit().role = this.owned;
@@ -151,16 +152,16 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   }
 
   /** Replaces the view of one follower. */
-  setPeer(peer: Peer): void {
+  setProgress(peer: RaftProgress): void {
     const leader = this.ownLeader();
     const peers = leader.peers.slice();
-    for (let i = 0; i < peers.length; i++) if ((peers[i] as Peer).id === peer.id) peers[i] = peer;
+    for (let i = 0; i < peers.length; i++) if ((peers[i] as RaftProgress).id === peer.id) peers[i] = peer;
     leader.peers = peers;
   }
 
   /** Changes some of the view of one follower. */
-  changePeer(peer: Peer, change: Partial<Peer>): void {
-    this.setPeer(Object.assign(copyPeer(peer), change));
+  changeProgress(peer: RaftProgress, change: Partial<RaftProgress>): void {
+    this.setProgress(Object.assign(copyProgress(peer), change));
   }
 
   private leaveLeadership(): void {
@@ -179,13 +180,13 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   /** What was passed on to another leader is out of our sight. */
   private leaderChanged(): void {
     const { attempts, reads } = this.state;
-    if (attempts.length > 0) this.settle(settleLeaderChanged(attempts, leaderOf(this.state)));
+    if (attempts.length > 0) this.end(endOnLeaderChange(attempts, leaderOf(this.state)));
     if (reads.length === 0) return;
     for (const read of reads) this.refuse(read.request, 'leaderChanged');
     this.edit().reads = [];
   }
 
-  settle({ attempts, endings }: Settled): void {
+  end({ attempts, endings }: EndedAttempts): void {
     if (attempts !== this.state.attempts) this.edit().attempts = attempts;
     this.resolveAll(endings);
   }
@@ -205,12 +206,12 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   /** Appends after the last entry (Leader Append-Only; followers truncate first). */
   append(entries: readonly Entry[]): void {
     const next = this.edit();
-    const seq = this.persist({ kind: 'put', entries });
+    const persistSeq = this.persist({ kind: 'put', entries });
     let from = 0;
     for (let i = 1; i <= entries.length; i++) {
       const first = entries[from] as Entry;
       if (i < entries.length && (entries[i] as Entry).term === first.term) continue;
-      next.unsynced = noteUnsynced(next.unsynced, first.index, first.index + i - from - 1, first.term, seq);
+      next.unsynced = noteUnsynced(next.unsynced, first.index, first.index + i - from - 1, first.term, persistSeq);
       from = i;
     }
     next.log = append(next.log, entries);
@@ -227,18 +228,18 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   }
 
   /** The newest persist that an acknowledgement up to `index` rests on. */
-  seqFor(index: Index): Seq {
+  seqFor(index: Index): PersistSeq {
     const { unsynced, hardSeq } = this.state;
     return unsynced.length === 0 ? hardSeq : Math.max(hardSeq, seqCovering(unsynced, 1, index));
   }
 
-  persisted(seq: Seq): void {
+  persisted(persistSeq: PersistSeq): void {
     const { state } = this;
-    if (seq > state.seq) throw new RangeError(`persisted: ${seq} was never issued`);
-    if (seq <= state.durableSeq) return;
+    if (persistSeq > state.persistSeq) throw new RangeError(`persisted: ${persistSeq} was never issued`);
+    if (persistSeq <= state.durableSeq) return;
     const next = this.edit();
-    next.durableSeq = seq;
-    next.unsynced = settleUnsynced(next.unsynced, seq);
+    next.durableSeq = persistSeq;
+    next.unsynced = cutSynced(next.unsynced, persistSeq);
   }
 
   get durable(): Index {
@@ -265,30 +266,30 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
       const due = nextDelivery(delivery, log, committed, options.limits);
       if (due === null) return;
       if (due !== 'load') {
-        this.handOver(due);
+        this.deliverEntries(due);
         continue;
       }
-      const loading = this.load(delivery.handed + 1, committed, options.limits.loadBytes);
+      const loading = this.load(delivery.delivered + 1, committed, options.limits.loadBytes);
       this.setDelivery({ ...this.state.delivery, loading });
       return;
     }
   }
 
-  handOver(entries: readonly Entry[]): void {
+  deliverEntries(entries: readonly Entry[]): void {
     const { delivery, attempts } = this.state;
-    this.edit().delivery = handOver(delivery, entries);
+    this.edit().delivery = noteDelivered(delivery, entries);
     super.commit(entries);
-    if (attempts.length > 0) this.settle(settleCommitted(attempts, entries));
+    if (attempts.length > 0) this.end(completeCommitted(attempts, entries));
   }
 
   /** Sends an append, after our own vote is durable: no message of a leader leaves before. */
-  tell(peer: ReplicaId, message: RaftMessage, lane: 'control' | 'bulk'): void {
-    this.told.push(peer);
+  sendAppend(peer: ReplicaId, message: RaftMessage, lane: 'control' | 'bulk'): void {
+    this.sentThisStep.push(peer);
     this.send(peer, message, this.state.hardSeq, lane);
   }
 
-  wasTold(peer: ReplicaId): boolean {
-    return this.told.includes(peer);
+  wasSent(peer: ReplicaId): boolean {
+    return this.sentThisStep.includes(peer);
   }
 
   /** Resolves everything and takes no part any more. */
@@ -299,11 +300,11 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
       for (const read of allReads(role.reads)) if (read.peer === null) this.refuse(read.request, reason);
     }
     for (const read of reads) this.refuse(read.request, reason);
-    this.settle(settleAll(attempts, reason));
+    this.end(endAllAttempts(attempts, reason));
     const next = this.edit();
     next.reads = [];
-    const silence = { deadline: Infinity, timeout: Infinity, forgiven: false };
-    next.role = { kind: 'follower', leader: null, silence, matched: 0, round: 0 };
+    const electionTimer = { deadline: Infinity, timeout: Infinity, forgiven: false };
+    next.role = { kind: 'follower', leader: null, electionTimer, matched: 0, readRound: 0 };
     next.fault = fault;
     next.stopped = true;
     if (fault !== null) this.event({ kind: 'fault', reason: fault });
@@ -341,7 +342,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     const { old, state } = this;
     const leader = leaderOf(state);
     if (old.role.kind === state.role.kind && old.term === state.term && leaderOf(old) === leader) return;
-    const fence = state.role.kind === 'leader' ? state.role.fence : null;
+    const fence = state.role.kind === 'leader' ? state.role.noopIndex : null;
     this.event({ kind: 'role', role: state.role.kind, term: state.term, leader, fence });
   }
 }

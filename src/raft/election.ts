@@ -1,15 +1,16 @@
 /** Elections: the box "RequestVote RPC" of Figure 2 (§5.2, §5.4.1), and when silence starts one (law 3). */
 
 import { lastTerm } from '../core/log.js';
-import type { Milliseconds, ReplicaId } from '../core/protocol.js';
+import type { Milliseconds } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { majority } from '../core/quorum.js';
 import { noReads } from '../core/reads.js';
-import { judgeSilence } from '../core/silence.js';
+import { checkElectionTimer } from '../core/election-timer.js';
 import type { RaftDraft } from './draft.js';
 import type { RequestVote, RequestVoteReply } from './messages.js';
 import { appendNoop } from './replication.js';
 import { broadcast } from './sending.js';
-import { voters, type Candidate, type Peer, type RaftState } from './state.js';
+import { voters, type RaftCandidate, type RaftProgress, type RaftState } from './state.js';
 
 /** Tries to lead: a new term, the own vote, and a request to everybody once both are durable. */
 export function campaign(draft: RaftDraft): void {
@@ -35,7 +36,7 @@ export function onRequestVote(draft: RaftDraft, from: ReplicaId, message: Reques
   if (granted) {
     draft.voteFor(from);
     const { role } = draft.state;
-    if (role.kind === 'follower') draft.setRole({ ...role, silence: draft.drawSilence() });
+    if (role.kind === 'follower') draft.setRole({ ...role, electionTimer: draft.freshElectionTimer() });
   }
   // A grant rests on the durable vote; a refusal on nothing.
   const reply: RequestVoteReply = { kind: 'requestVoteReply', term: draft.state.term, granted };
@@ -50,10 +51,10 @@ export function onRequestVoteReply(draft: RaftDraft, from: ReplicaId, message: R
 
 /** Votes are a set of names: a duplicate counts for nothing (m12). */
 function countVote(draft: RaftDraft, voter: ReplicaId): void {
-  const role = draft.state.role as Candidate;
+  const role = draft.state.role as RaftCandidate;
   if (role.votes.includes(voter)) return;
-  draft.setRole({ kind: 'candidate', votes: [...role.votes, voter], silence: role.silence });
-  const { votes } = draft.state.role as Candidate;
+  draft.setRole({ kind: 'candidate', votes: [...role.votes, voter], electionTimer: role.electionTimer });
+  const { votes } = draft.state.role as RaftCandidate;
   if (votes.length >= majority(voters(draft.state))) lead(draft);
 }
 
@@ -65,11 +66,11 @@ export function countOwnVote(draft: RaftDraft): void {
 
 function lead(draft: RaftDraft): void {
   const { log, options } = draft.state;
-  const session = draft.freshNumber();
+  const viewId = draft.freshNumber();
   const peers = options.others.map(
-    (id): Peer => ({
+    (id): RaftProgress => ({
       id,
-      session,
+      viewId,
       match: 0,
       next: log.last + 1,
       probing: true,
@@ -78,7 +79,7 @@ function lead(draft: RaftDraft): void {
       inflightBytes: 0,
       progressed: true,
       heard: false,
-      round: 0,
+      readRound: 0,
       loading: 0,
     }),
   );
@@ -86,11 +87,11 @@ function lead(draft: RaftDraft): void {
   const alone = peers.length === 0;
   const timeout = timing.electionMax;
   draft.becomeLeader(peers, {
-    fence: log.last + 1,
+    noopIndex: log.last + 1,
     heartbeatAt: alone ? Infinity : draft.now + timing.heartbeat,
-    silence: { deadline: alone ? Infinity : draft.now + timeout, timeout, forgiven: false },
+    electionTimer: { deadline: alone ? Infinity : draft.now + timeout, timeout, forgiven: false },
     reads: noReads,
-    forwarded: [],
+    forwarders: [],
     uncommitted: [],
     uncommittedBytes: 0,
   });
@@ -102,9 +103,9 @@ function lead(draft: RaftDraft): void {
  * Silence, or a pause of ours? A follower or candidate that met silence campaigns; a leader that met the silence of a
  * majority steps down, and is silent itself from then on.
  */
-export function judgeTick(draft: RaftDraft, due: Milliseconds): void {
+export function tickElection(draft: RaftDraft, due: Milliseconds): void {
   const { role, seed, options } = draft.state;
-  const verdict = judgeSilence(role.silence, seed, due, draft.now, options.timing);
+  const verdict = checkElectionTimer(role.electionTimer, seed, due, draft.now, options.timing);
   if (verdict === 'waiting') return;
   if (verdict === 'silence') {
     if (role.kind === 'leader') draft.follow(null);
@@ -113,9 +114,9 @@ export function judgeTick(draft: RaftDraft, due: Milliseconds): void {
   }
   draft.setSeed(verdict.seed);
   const { deadline, forgiven } = verdict.paused;
-  if (role.kind !== 'leader') draft.setRole({ ...role, silence: verdict.paused });
+  if (role.kind !== 'leader') draft.setRole({ ...role, electionTimer: verdict.paused });
   else if (options.others.length > 0) {
-    const { timeout } = role.silence;
-    draft.ownLeader().silence = { deadline: Math.max(deadline, draft.now + timeout), timeout, forgiven };
+    const { timeout } = role.electionTimer;
+    draft.ownLeader().electionTimer = { deadline: Math.max(deadline, draft.now + timeout), timeout, forgiven };
   }
 }

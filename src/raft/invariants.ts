@@ -6,29 +6,30 @@
  */
 
 import { assert } from '../core/assert.js';
-import { durableIndex, type UnsyncedRun } from '../core/durability.js';
-import { lastTerm, termAt, type TermRun } from '../core/log.js';
-import type { Inbound, Index, ReplicaId } from '../core/protocol.js';
+import { durableIndex, type UnsyncedRun } from '../core/unsynced.js';
+import { lastTerm, termAt } from '../core/log.js';
+import { type TermRun, type Inbound, type Index } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { majority } from '../core/quorum.js';
 import type { AppendEntries, RaftMessage } from './messages.js';
-import type { Candidate, Leader, Peer, RaftState } from './state.js';
+import type { RaftCandidate, RaftLeader, RaftProgress, RaftState } from './state.js';
 
-function checkLog({ log, term, unsynced, seq, durableSeq, hardSeq }: RaftState): void {
+function checkLog({ log, term, unsynced, persistSeq, durableSeq, hardSeq }: RaftState): void {
   for (let at = 1; at < log.runs.length; at++) {
     assert((log.runs[at] as TermRun).term > (log.runs[at - 1] as TermRun).term, 'R12 terms rise in the log');
   }
   assert(lastTerm(log) <= term, 'R12 no entry is of a term to come');
   assert(log.tailFrom <= durableIndex(unsynced, log.last) + 1, 'R17 memory holds what is not durable');
-  assert(hardSeq <= seq && durableSeq <= seq, 'R17 no persist is waited for that was not issued');
+  assert(hardSeq <= persistSeq && durableSeq <= persistSeq, 'R17 no persist is waited for that was not issued');
   for (let at = 0; at < unsynced.length; at++) {
     const run = unsynced[at] as UnsyncedRun;
     assert(run.from <= run.to && run.to <= log.last, 'R17 what is on its way to disk is in the log');
     assert(termAt(log, run.from) === run.term, 'R17 what is on its way to disk is what is in the log (bug 38)');
-    assert(run.seq > durableSeq && run.seq <= seq, 'R17 what is durable is on its way no more');
+    assert(run.persistSeq > durableSeq && run.persistSeq <= persistSeq, 'R17 what is durable is on its way no more');
   }
 }
 
-function checkPeer(peer: Peer, { log, options }: RaftState, round: number): void {
+function checkProgress(peer: RaftProgress, { log, options }: RaftState, readRound: number): void {
   assert(peer.match < peer.next && peer.next <= log.last + 1, 'R13 match < next ≤ last + 1');
   let bytes = 0;
   let last = peer.match;
@@ -43,18 +44,18 @@ function checkPeer(peer: Peer, { log, options }: RaftState, round: number): void
   const bounded = peer.inflight.length <= inflightMessages && bytes - newest <= inflightBytes;
   assert(bounded, 'B1 no more is under way than the window takes, and one message');
   assert(!peer.probing || peer.inflight.length === 0, 'B1 a probe is not pipelined');
-  assert(peer.round <= round, 'H1 no round is confirmed that was not begun');
+  assert(peer.readRound <= readRound, 'H1 no round is confirmed that was not begun');
 }
 
-function checkLeader(state: RaftState, role: Leader): void {
+function checkLeader(state: RaftState, role: RaftLeader): void {
   const { log, term, commit, options, vote } = state;
   assert(vote === options.id, 'R9 a leader voted for itself');
-  assert(lastTerm(log) === term && termAt(log, role.fence) === term, "R7 a leader's log ends in its term");
+  assert(lastTerm(log) === term && termAt(log, role.noopIndex) === term, "R7 a leader's log ends in its term");
   assert(role.peers.length === options.others.length, 'R6 a leader has one view of each member');
   for (let at = 0; at < role.peers.length; at++) {
-    const peer = role.peers[at] as Peer;
+    const peer = role.peers[at] as RaftProgress;
     assert(peer.id === options.others[at], 'R6 a leader has one view of each member');
-    checkPeer(peer, state, role.reads.round);
+    checkProgress(peer, state, role.reads.readRound);
   }
   let bytes = 0;
   for (const each of role.uncommitted) {
@@ -65,10 +66,13 @@ function checkLeader(state: RaftState, role: Leader): void {
   const newest = role.uncommitted[role.uncommitted.length - 1]?.bytes ?? 0;
   const bounded = bytes - newest <= options.limits.uncommittedBytes;
   assert(bounded, 'B2 no more is uncommitted than one batch beyond the bound');
-  assert(role.reads.begun.length === 0 || commit >= role.fence, 'H1 no round begins before an own entry is committed');
+  assert(
+    role.reads.begun.length === 0 || commit >= role.noopIndex,
+    'H1 no round begins before an own entry is committed',
+  );
 }
 
-function checkCandidate({ log, term, vote, options }: RaftState, { votes }: Candidate): void {
+function checkCandidate({ log, term, vote, options }: RaftState, { votes }: RaftCandidate): void {
   assert(vote === options.id, 'R9 a candidate voted for itself');
   assert(lastTerm(log) < term, 'R11 no entry is of the term of a candidate');
   for (let at = 0; at < votes.length; at++) {
@@ -82,7 +86,7 @@ function checkCandidate({ log, term, vote, options }: RaftState, { votes }: Cand
 export function checkState(state: RaftState): void {
   const { log, commit, delivery, role } = state;
   assert(commit <= log.last, 'S4 the commit index lies within the log');
-  assert(delivery.applied <= delivery.handed && delivery.handed <= commit, 'S4 applied ≤ handed ≤ commit');
+  assert(delivery.applied <= delivery.delivered && delivery.delivered <= commit, 'S4 applied ≤ handed ≤ commit');
   checkLog(state);
   if (role.kind === 'leader') checkLeader(state, role);
   else if (role.kind === 'candidate') checkCandidate(state, role);
@@ -143,19 +147,19 @@ function checkVoted(before: RaftState, after: RaftState, inbound: Inbound<RaftMe
 }
 
 /** What a leader knows of a peer, it knows from answers of this term to this view. */
-function checkAnswers(was: Leader, is: Leader, inbound: Inbound<RaftMessage>): void {
+function checkAnswers(was: RaftLeader, is: RaftLeader, inbound: Inbound<RaftMessage>): void {
   for (let at = 0; at < is.peers.length; at++) {
-    const [old, peer] = [was.peers[at] as Peer, is.peers[at] as Peer];
-    if (old === peer || (old.match === peer.match && old.round === peer.round)) continue;
+    const [old, peer] = [was.peers[at] as RaftProgress, is.peers[at] as RaftProgress];
+    if (old === peer || (old.match === peer.match && old.readRound === peer.readRound)) continue;
     const answer = inbound.kind === 'receive' && inbound.from === peer.id ? inbound.message : null;
-    assert(peer.match >= old.match && peer.round >= old.round, 'R13 a matchIndex never falls');
+    assert(peer.match >= old.match && peer.readRound >= old.readRound, 'R13 a matchIndex never falls');
     if (peer.match > old.match) {
-      const match: Index = answer?.kind === 'appendAccepted' && answer.session === peer.session ? answer.match : 0;
+      const match: Index = answer?.kind === 'appendAccepted' && answer.viewId === peer.viewId ? answer.match : 0;
       assert(peer.match <= match, 'R13 a matchIndex rises by an answer to this view (bug 55)');
     }
-    if (peer.round > old.round) {
-      const round = answer?.kind === 'roundConfirmed' && answer.session === peer.session ? answer.round : 0;
-      assert(peer.round <= round, 'H1 a round is confirmed by an answer to this view');
+    if (peer.readRound > old.readRound) {
+      const readRound = answer?.kind === 'roundConfirmed' && answer.viewId === peer.viewId ? answer.readRound : 0;
+      assert(peer.readRound <= readRound, 'H1 a round is confirmed by an answer to this view');
     }
   }
 }
@@ -164,17 +168,17 @@ function checkAnswers(was: Leader, is: Leader, inbound: Inbound<RaftMessage>): v
  * A read joins only a round that begins after it; and a round that has gone was confirmed by a majority, ourselves
  * included, unless its reads had ended.
  */
-function checkRounds(was: Leader, is: Leader, inbound: Inbound<RaftMessage>): void {
+function checkReadRounds(was: RaftLeader, is: RaftLeader, inbound: Inbound<RaftMessage>): void {
   if (was.reads === is.reads || inbound.kind === 'tick' || inbound.kind === 'cancel') return;
-  for (const { round, reads } of is.reads.begun) {
-    const old = was.reads.begun.find((each) => each.round === round);
+  for (const { readRound, reads } of is.reads.begun) {
+    const old = was.reads.begun.find((each) => each.readRound === readRound);
     assert(old === undefined || old.reads.length === reads.length, 'H1 no read joins a round that had begun (bug 24)');
   }
-  const left = is.reads.begun[0]?.round ?? is.reads.round + 1;
-  const first = was.reads.begun[0]?.round ?? was.reads.round + 1;
+  const left = is.reads.begun[0]?.readRound ?? is.reads.readRound + 1;
+  const first = was.reads.begun[0]?.readRound ?? was.reads.readRound + 1;
   if (left === first) return;
   let confirmed = 1;
-  for (const peer of is.peers) if (peer.round >= left - 1) confirmed++;
+  for (const peer of is.peers) if (peer.readRound >= left - 1) confirmed++;
   assert(confirmed >= majority(is.peers.length + 1), 'H1 a round of reads is confirmed by a majority');
 }
 
@@ -201,7 +205,7 @@ export function checkStep(before: RaftState, after: RaftState, inbound: Inbound<
   assert(!isStale(before.term, inbound), 'R8 a message of an earlier term changes nothing');
   assert(after.term >= before.term, 'R8 terms never fall');
   assert(after.commit >= before.commit, 'R10 the commit index never falls');
-  assert(after.delivery.handed >= before.delivery.handed, 'R10 nothing is handed over twice');
+  assert(after.delivery.delivered >= before.delivery.delivered, 'R10 nothing is handed over twice');
   assert(after.delivery.applied >= before.delivery.applied, 'R10 nothing is applied twice');
   assert(after.now >= before.now, 'law 3 time never falls');
   const sameVote = after.term > before.term || before.vote === null || after.vote === before.vote;
@@ -213,6 +217,6 @@ export function checkStep(before: RaftState, after: RaftState, inbound: Inbound<
   if (before.role.kind !== 'leader' || before.term !== after.term) checkWon(before, after);
   else {
     checkAnswers(before.role, after.role, inbound);
-    checkRounds(before.role, after.role, inbound);
+    checkReadRounds(before.role, after.role, inbound);
   }
 }

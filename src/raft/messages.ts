@@ -27,7 +27,7 @@ export interface AppendEntries {
   /** The leader's term. */
   readonly term: Term;
   /** Names the leader's view of this follower; its answers echo it, so that none of an earlier view counts (bug 55). */
-  readonly session: number;
+  readonly viewId: number;
   /** Index and term of the entry before the first one sent; 0 and 0 at the start of the log. */
   readonly prevIndex: Index;
   readonly prevTerm: Term;
@@ -36,14 +36,14 @@ export interface AppendEntries {
   /** The leader's commit index. */
   readonly commit: Index;
   /** The newest round of reads that this message can confirm; 0 for none (thesis 6.4). */
-  readonly round: number;
+  readonly readRound: number;
 }
 
 /** A follower to its leader, in answer to an append that agreed with its log, once that is durable (§5.3). */
 export interface AppendAccepted {
   readonly kind: 'appendAccepted';
   readonly term: Term;
-  readonly session: number;
+  readonly viewId: number;
   /** Everything up to here is durable and agrees with the leader's log; never beyond what the append carried. */
   readonly match: Index;
 }
@@ -53,7 +53,7 @@ export interface AppendRejected {
   readonly kind: 'appendRejected';
   readonly term: Term;
   /** Echoed; 0 towards a stale leader. */
-  readonly session: number;
+  readonly viewId: number;
   /** The `prevIndex` that did not match. */
   readonly prevIndex: Index;
   /** Where the logs may agree at best: the follower's highest index with a term ≤ the refused one, and its term. */
@@ -62,11 +62,11 @@ export interface AppendRejected {
 }
 
 /** A follower to its leader, at once, for every append that names a round: it still follows (thesis 6.4). */
-export interface RoundConfirmed {
+export interface ReadRoundConfirmed {
   readonly kind: 'roundConfirmed';
   readonly term: Term;
-  readonly session: number;
-  readonly round: number;
+  readonly viewId: number;
+  readonly readRound: number;
 }
 
 /** A message of an election or of replication, or one that passes a request on. */
@@ -76,5 +76,5 @@ export type RaftMessage =
   | AppendEntries
   | AppendAccepted
   | AppendRejected
-  | RoundConfirmed
+  | ReadRoundConfirmed
   | Forwarding;

@@ -1,13 +1,14 @@
 /** Proposals: appended here by the leader, passed on by everybody else. */
 
 import type { ForwardProposals, ForwardedProposal, ProposalsRefused } from '../core/forwarding.js';
-import type { Entry, Propose, ReplicaId } from '../core/protocol.js';
+import type { Entry, Propose } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { entryAt } from '../core/log.js';
-import { addAttempt, settleRefused } from '../core/requests.js';
+import { addAttempt, endRefused } from '../core/attempts.js';
 import type { RaftDraft } from './draft.js';
 import { tryCommit } from './replication.js';
 import { broadcast } from './sending.js';
-import type { Leader } from './state.js';
+import type { RaftLeader } from './state.js';
 
 export function onPropose(draft: RaftDraft, message: Propose): void {
   const { role, term } = draft.state;
@@ -26,7 +27,7 @@ export function onPropose(draft: RaftDraft, message: Propose): void {
 }
 
 function isFull(draft: RaftDraft): boolean {
-  return (draft.state.role as Leader).uncommittedBytes >= draft.state.options.limits.uncommittedBytes;
+  return (draft.state.role as RaftLeader).uncommittedBytes >= draft.state.options.limits.uncommittedBytes;
 }
 
 function proposeHere(draft: RaftDraft, { proposals, deadline }: Propose): void {
@@ -58,10 +59,10 @@ function uncommittedIds(draft: RaftDraft): (proposal: ForwardedProposal) => bool
       const { log, commit } = draft.state;
       for (let index = log.last; index > commit; index--) {
         const known = entryAt(log, index)?.id;
-        if (known) ids.add(`${known.origin}:${known.counter}`);
+        if (known) ids.add(`${known.session}:${known.sequence}`);
       }
     }
-    return ids.has(`${id.origin}:${id.counter}`);
+    return ids.has(`${id.session}:${id.sequence}`);
   };
 }
 
@@ -92,11 +93,11 @@ export function onForwardProposals(draft: RaftDraft, from: ReplicaId, message: F
   const fresh = message.proposals.filter((proposal) => !proposal.retry || !isKnown(proposal));
   if (fresh.length === 0) return;
   const through = draft.state.log.last + fresh.length;
-  const known = role.forwarded.filter((each) => each.peer !== from);
-  draft.ownLeader().forwarded = [...known, { peer: from, through }];
+  const known = role.forwarders.filter((each) => each.peer !== from);
+  draft.ownLeader().forwarders = [...known, { peer: from, through }];
   appendAll(draft, fresh);
 }
 
 export function onProposalsRefused(draft: RaftDraft, message: ProposalsRefused): void {
-  draft.settle(settleRefused(draft.state.attempts, message.number, message.reason, message.leader));
+  draft.end(endRefused(draft.state.attempts, message.number, message.reason, message.leader));
 }

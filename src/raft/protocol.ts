@@ -1,7 +1,8 @@
-/** Raft's core as the contract asks for it: what `index.ts` gives out and `model.ts` is a model of. */
+/** Raft's core as the contract asks for it, and how it is chosen for a replica. Only evidence stands above it. */
 
-import { durableIndex } from '../core/durability.js';
-import { durableRecords } from '../core/durable.js';
+import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
+import { durableIndex } from '../core/unsynced.js';
+import { durableRecords } from '../core/record-codec.js';
 import type { Protocol, Status } from '../core/protocol.js';
 import { raftCodec } from './codec.js';
 import { checkState, checkStep } from './invariants.js';
@@ -9,7 +10,7 @@ import type { RaftMessage } from './messages.js';
 import { leaderOf, type RaftState } from './state.js';
 import { deadline, init, step } from './step.js';
 
-function status(state: RaftState): Status {
+function statusOf(state: RaftState): Status {
   const { role, log, delivery } = state;
   const peers = role.kind === 'leader' ? role.peers : [];
   return {
@@ -18,7 +19,7 @@ function status(state: RaftState): Status {
     term: state.term,
     leader: leaderOf(state),
     commit: state.commit,
-    handed: delivery.handed,
+    delivered: delivery.delivered,
     applied: delivery.applied,
     last: log.last,
     durable: durableIndex(state.unsynced, log.last),
@@ -35,7 +36,7 @@ export const raftProtocol: Protocol<RaftState, RaftMessage> = {
   checkStep,
   checkState,
   deadline,
-  status,
+  status: statusOf,
   codec: raftCodec,
   durable: {
     ...durableRecords,
@@ -43,3 +44,11 @@ export const raftProtocol: Protocol<RaftState, RaftMessage> = {
     tailFrom: (_hard, first, last, limits) => Math.max(first, last - limits.tailEntries + 1),
   },
 };
+
+/**
+ * Raft, with these settings.
+ * @throws RangeError that names the setting and what was expected
+ */
+export function raft(tuning: Tuning = {}): ProtocolChoice {
+  return choose(raftProtocol, tuning);
+}

@@ -1,13 +1,14 @@
 /** Linearizable reads: ReadIndex (thesis 6.4), one round for all that wait, and reads passed on by followers. */
 
 import type { ForwardRead, ReadAnswer } from '../core/forwarding.js';
-import type { Index, Read, ReplicaId } from '../core/protocol.js';
+import type { Index, Read } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { majorityReached } from '../core/quorum.js';
-import { beginRound, confirmRound, queueRead, type LeaderRead, type ReadRound } from '../core/reads.js';
+import { beginReadRound, confirmReadRound, queueRead, type LeaderRead, type ReadRound } from '../core/reads.js';
 import type { RaftDraft } from './draft.js';
-import type { RoundConfirmed } from './messages.js';
+import type { ReadRoundConfirmed } from './messages.js';
 import { sendEmpty } from './sending.js';
-import type { Leader, Peer } from './state.js';
+import type { RaftLeader, RaftProgress } from './state.js';
 
 export function onRead(draft: RaftDraft, { request, deadline }: Read): void {
   const { role, term, reads } = draft.state;
@@ -32,41 +33,41 @@ export function onForwardRead(draft: RaftDraft, from: ReplicaId, { number }: For
 }
 
 function enqueue(draft: RaftDraft, read: LeaderRead): void {
-  const role = draft.state.role as Leader;
+  const role = draft.state.role as RaftLeader;
   draft.ownLeader().reads = queueRead(role.reads, read);
-  tryRound(draft);
+  tryReadRound(draft);
 }
 
 /**
  * Begins a round when reads wait and none is under way. Not before an entry of this term is committed: until then
  * the leader does not know what is committed (etcd#7331, bug 23).
  */
-export function tryRound(draft: RaftDraft): void {
-  const role = draft.state.role as Leader;
-  if (role.reads.waiting.length === 0 || role.reads.begun.length > 0 || draft.state.commit < role.fence) return;
-  draft.ownLeader().reads = beginRound(role.reads, draft.state.commit);
+export function tryReadRound(draft: RaftDraft): void {
+  const role = draft.state.role as RaftLeader;
+  if (role.reads.waiting.length === 0 || role.reads.begun.length > 0 || draft.state.commit < role.noopIndex) return;
+  draft.ownLeader().reads = beginReadRound(role.reads, draft.state.commit);
   for (const peer of role.peers) sendEmpty(draft, peer);
-  confirm(draft);
+  serveConfirmed(draft);
 }
 
-export function onRoundConfirmed(draft: RaftDraft, from: ReplicaId, message: RoundConfirmed): void {
+export function onReadRoundConfirmed(draft: RaftDraft, from: ReplicaId, message: ReadRoundConfirmed): void {
   const { role, term } = draft.state;
   if (role.kind !== 'leader' || message.term !== term) return;
   const peer = role.peers.find((each) => each.id === from);
-  if (peer === undefined || message.session !== peer.session || message.round <= peer.round) return;
-  draft.changePeer(peer, { round: message.round });
-  confirm(draft);
+  if (peer === undefined || message.viewId !== peer.viewId || message.readRound <= peer.readRound) return;
+  draft.changeProgress(peer, { readRound: message.readRound });
+  serveConfirmed(draft);
 }
 
 /** Serves the rounds that a majority has confirmed, ourselves included. */
-function confirm(draft: RaftDraft): void {
-  const role = draft.state.role as Leader;
-  const rounds = [role.reads.round, ...role.peers.map((peer: Peer) => peer.round)];
-  const [reads, served] = confirmRound(role.reads, majorityReached(rounds));
+function serveConfirmed(draft: RaftDraft): void {
+  const role = draft.state.role as RaftLeader;
+  const rounds = [role.reads.readRound, ...role.peers.map((peer: RaftProgress) => peer.readRound)];
+  const [reads, served] = confirmReadRound(role.reads, majorityReached(rounds));
   if (served.length === 0) return;
   draft.ownLeader().reads = reads;
-  for (const round of served) serve(draft, round);
-  tryRound(draft);
+  for (const readRound of served) serve(draft, readRound);
+  tryReadRound(draft);
 }
 
 function serve(draft: RaftDraft, { index, reads }: ReadRound): void {

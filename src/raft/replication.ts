@@ -5,14 +5,15 @@
 
 import { InvariantViolation } from '../core/assert.js';
 import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
-import type { Entry, Index, ReplicaId } from '../core/protocol.js';
+import type { Entry, Index } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import { majority, majorityReached } from '../core/quorum.js';
-import { heard } from '../core/silence.js';
+import { resetElectionTimer } from '../core/election-timer.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendAccepted, AppendEntries, AppendRejected } from './messages.js';
-import { tryRound } from './reads.js';
-import { leading, peerOf, sendEmpty, sendTo } from './sending.js';
-import { copyPeer, voters, type Peer } from './state.js';
+import { tryReadRound } from './reads.js';
+import { leading, progressOf, sendEmpty, sendTo } from './sending.js';
+import { copyProgress, voters, type RaftProgress } from './state.js';
 
 const NO_DATA = new Uint8Array(0);
 
@@ -25,30 +26,30 @@ export function appendNoop(draft: RaftDraft): void {
 /** AppendEntries RPC, receiver implementation. Rule 1, the term, is settled by `step`. */
 export function onAppendEntries(draft: RaftDraft, from: ReplicaId, message: AppendEntries): void {
   const { state } = draft;
-  if (message.term < state.term) return reject(draft, from, { ...message, session: 0 });
+  if (message.term < state.term) return reject(draft, from, { ...message, viewId: 0 });
   if (state.role.kind === 'leader') {
     throw new InvariantViolation('one leader a term', { term: state.term, leaders: [state.options.id, from] });
   }
   if (state.role.kind === 'follower' && state.role.leader !== null && state.role.leader !== from) {
     throw new InvariantViolation('one leader a term', { term: state.term, leaders: [state.role.leader, from] });
   }
-  draft.hear(from);
-  confirmRound(draft, from, message);
+  draft.hearLeader(from);
+  answerReadRound(draft, from, message);
   const { prevIndex, prevTerm, entries } = message;
   if (termAt(draft.state.log, prevIndex) !== prevTerm) return reject(draft, from, message); // rule 2
   const match = prevIndex + entries.length;
   adopt(draft, prevIndex, entries); // rules 3 and 4
   draft.matchedTo(match);
   draft.commitTo(Math.min(message.commit, match)); // rule 5
-  const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, session: message.session, match };
+  const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match };
   draft.send(from, accepted, draft.seqFor(match), 'control');
 }
 
-function confirmRound(draft: RaftDraft, from: ReplicaId, { round, entries, term, session }: AppendEntries): void {
+function answerReadRound(draft: RaftDraft, from: ReplicaId, { readRound, entries, term, viewId }: AppendEntries): void {
   const { role } = draft.state;
-  if (role.kind !== 'follower' || round === 0 || (round <= role.round && entries.length > 0)) return;
-  if (round > role.round) draft.confirmed(round);
-  draft.send(from, { kind: 'roundConfirmed', term, session, round }, 0, 'control');
+  if (role.kind !== 'follower' || readRound === 0 || (readRound <= role.readRound && entries.length > 0)) return;
+  if (readRound > role.readRound) draft.noteReadRound(readRound);
+  draft.send(from, { kind: 'roundConfirmed', term, viewId, readRound }, 0, 'control');
 }
 
 /** Rules 3 and 4: what conflicts goes, what is new comes, what agrees stays (bugs 17, 18). */
@@ -74,7 +75,7 @@ function reject(draft: RaftDraft, to: ReplicaId, message: AppendEntries): void {
   const rejected: AppendRejected = {
     kind: 'appendRejected',
     term,
-    session: message.session,
+    viewId: message.viewId,
     prevIndex: message.prevIndex,
     hintIndex,
     hintTerm: termAt(log, hintIndex) ?? 0,
@@ -82,47 +83,47 @@ function reject(draft: RaftDraft, to: ReplicaId, message: AppendEntries): void {
   draft.send(to, rejected, 0, 'control');
 }
 
-function unheard(peer: Peer): Peer {
+function unheard(peer: RaftProgress): RaftProgress {
   if (!peer.heard) return peer;
-  const next = copyPeer(peer);
+  const next = copyProgress(peer);
   next.heard = false;
   return next;
 }
 
 /** A follower answered, so it follows. With a majority of them the quorum timer starts anew. */
-function noteHeard(draft: RaftDraft, peer: Peer): void {
+function noteHeard(draft: RaftDraft, peer: RaftProgress): void {
   const role = leading(draft);
   if (peer.heard) return;
   let count = 2; // this one, and we
   for (const each of role.peers) if (each.heard) count++;
   if (count < majority(voters(draft.state))) {
-    const next = copyPeer(peer);
+    const next = copyProgress(peer);
     next.heard = true;
-    return draft.setPeer(next);
+    return draft.setProgress(next);
   }
-  const silence = heard(role.silence, draft.now);
+  const electionTimer = resetElectionTimer(role.electionTimer, draft.now);
   const flagged = role.peers.some((each) => each.heard);
-  if (!flagged && silence.deadline === role.silence.deadline && !role.silence.forgiven) return;
+  if (!flagged && electionTimer.deadline === role.electionTimer.deadline && !role.electionTimer.forgiven) return;
   const leader = draft.ownLeader();
-  leader.silence = silence;
+  leader.electionTimer = electionTimer;
   if (flagged) leader.peers = role.peers.map(unheard);
 }
 
 export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: AppendAccepted): void {
-  const peer = peerOf(draft, from);
-  if (peer === undefined || message.term !== draft.state.term || message.session !== peer.session) return;
+  const peer = progressOf(draft, from);
+  if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
   const { match } = message;
   if (match > draft.state.log.last) throw new InvariantViolation('an acknowledgement covers what was sent', { match });
   noteHeard(draft, peer);
-  const now = peerOf(draft, from) as Peer;
+  const now = progressOf(draft, from) as RaftProgress;
   if (match > now.match || (now.probing && match === now.next - 1)) {
-    draft.setPeer(acknowledged(now, match));
+    draft.setProgress(acknowledged(now, match));
     if (match > now.match) tryCommit(draft);
   }
   sendTo(draft, from);
 }
 
-function acknowledged(peer: Peer, match: Index): Peer {
+function acknowledged(peer: RaftProgress, match: Index): RaftProgress {
   let done = 0;
   let bytes = peer.inflightBytes;
   while (done < peer.inflight.length && (peer.inflight[done] as { last: Index }).last <= match) {
@@ -131,7 +132,7 @@ function acknowledged(peer: Peer, match: Index): Peer {
   }
   return {
     id: peer.id,
-    session: peer.session,
+    viewId: peer.viewId,
     match: Math.max(peer.match, match),
     next: Math.max(peer.next, match + 1),
     probing: false,
@@ -140,23 +141,23 @@ function acknowledged(peer: Peer, match: Index): Peer {
     inflightBytes: bytes,
     progressed: true,
     heard: peer.heard,
-    round: peer.round,
+    readRound: peer.readRound,
     loading: peer.loading,
   };
 }
 
 /** The logs disagree: go back by the hint, a round trip for each term at most. */
 export function onAppendRejected(draft: RaftDraft, from: ReplicaId, message: AppendRejected): void {
-  const peer = peerOf(draft, from);
-  if (peer === undefined || message.term !== draft.state.term || message.session !== peer.session) return;
+  const peer = progressOf(draft, from);
+  if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
   noteHeard(draft, peer);
-  const now = peerOf(draft, from) as Peer;
+  const now = progressOf(draft, from) as RaftProgress;
   const expected = now.probing ? message.prevIndex === now.next - 1 : message.prevIndex < now.next;
   if (!expected || message.prevIndex <= now.match) return; // stale
   const { log } = draft.state;
   const hint = lastIndexWithTermAtMost(log, message.hintTerm, Math.min(message.hintIndex, message.prevIndex - 1));
   const next = Math.max(now.match, hint) + 1;
-  draft.changePeer(now, { next, probing: true, asked: false, inflight: [], inflightBytes: 0, loading: 0 });
+  draft.changeProgress(now, { next, probing: true, asked: false, inflight: [], inflightBytes: 0, loading: 0 });
   sendTo(draft, from);
 }
 
@@ -165,35 +166,35 @@ export function tryCommit(draft: RaftDraft): void {
   const { role, log, term, commit } = draft.state;
   if (role.kind !== 'leader') return;
   const reached: Index[] = [draft.durable];
-  for (let i = 0; i < role.peers.length; i++) reached.push((role.peers[i] as Peer).match);
+  for (let i = 0; i < role.peers.length; i++) reached.push((role.peers[i] as RaftProgress).match);
   const index = majorityReached(reached);
   if (index <= commit || termAt(log, index) !== term) return;
   draft.commitTo(index);
   forget(draft, index);
-  tryRound(draft);
+  tryReadRound(draft);
 }
 
 /** What is committed no longer counts as uncommitted; who forwarded it is told at once, unless an append is due. */
 function forget(draft: RaftDraft, index: Index): void {
   const role = leading(draft);
-  const { uncommitted, forwarded } = role;
-  if (uncommitted.length === 0 && forwarded.length === 0) return;
+  const { uncommitted, forwarders } = role;
+  if (uncommitted.length === 0 && forwarders.length === 0) return;
   let done = 0;
   let bytes = role.uncommittedBytes;
   while (done < uncommitted.length && (uncommitted[done] as { through: Index }).through <= index) {
     bytes -= (uncommitted[done] as { bytes: number }).bytes;
     done++;
   }
-  const left = forwarded.length === 0 ? forwarded : forwarded.filter((each) => each.through > index);
+  const left = forwarders.length === 0 ? forwarders : forwarders.filter((each) => each.through > index);
   const leader = draft.ownLeader();
   leader.uncommitted = uncommitted.slice(done);
   leader.uncommittedBytes = bytes;
-  leader.forwarded = left;
-  if (left === forwarded) return;
+  leader.forwarders = left;
+  if (left === forwarders) return;
   for (const peer of role.peers) {
-    const due = forwarded.some((each) => each.peer === peer.id && each.through <= index);
+    const due = forwarders.some((each) => each.peer === peer.id && each.through <= index);
     if (!due) continue;
     sendTo(draft, peer.id);
-    if (!draft.wasTold(peer.id)) sendEmpty(draft, peerOf(draft, peer.id) as Peer);
+    if (!draft.wasSent(peer.id)) sendEmpty(draft, progressOf(draft, peer.id) as RaftProgress);
   }
 }

@@ -4,52 +4,54 @@
  * to probing (bug 47).
  */
 
-import { bytesOf, entryBytes, slice, termAt } from '../core/log.js';
-import type { Entry, Index, Lane, ReplicaId, Term } from '../core/protocol.js';
+import { slice, termAt } from '../core/log.js';
+import { bytesOf, entryBytes } from '../core/entries.js';
+import type { Entry, Index, Lane, Term } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendEntries } from './messages.js';
-import { copyPeer, type Leader, type Peer, type RaftState } from './state.js';
+import { copyProgress, type RaftLeader, type RaftProgress, type RaftState } from './state.js';
 
 const NOTHING: readonly Entry[] = [];
 
 /** A leader's own data. */
-export function leading(draft: RaftDraft): Leader {
-  return draft.state.role as Leader;
+export function leading(draft: RaftDraft): RaftLeader {
+  return draft.state.role as RaftLeader;
 }
 
 /** The leader's view of that follower, if we lead. */
-export function peerOf(draft: RaftDraft, id: ReplicaId): Peer | undefined {
+export function progressOf(draft: RaftDraft, id: ReplicaId): RaftProgress | undefined {
   const { role } = draft.state;
   return role.kind === 'leader' ? role.peers.find((peer) => peer.id === id) : undefined;
 }
 
-function sendAppend(draft: RaftDraft, peer: Peer, prev: Index, entries: readonly Entry[], lane: Lane): void {
+function sendAppend(draft: RaftDraft, peer: RaftProgress, prev: Index, entries: readonly Entry[], lane: Lane): void {
   const { term, log, commit } = draft.state;
   const prevTerm = termAt(log, prev) as Term;
-  const { round } = leading(draft).reads;
+  const { readRound } = leading(draft).reads;
   const message: AppendEntries = {
     kind: 'appendEntries',
     term,
-    session: peer.session,
+    viewId: peer.viewId,
     prevIndex: prev,
     prevTerm,
     entries,
     commit,
-    round,
+    readRound,
   };
-  draft.tell(peer.id, message, lane);
+  draft.sendAppend(peer.id, message, lane);
 }
 
 /** Sends what the peer's window has room for. */
 export function sendTo(draft: RaftDraft, id: ReplicaId): void {
   for (;;) {
-    const peer = peerOf(draft, id);
+    const peer = progressOf(draft, id);
     if (peer === undefined || !hasRoom(draft.state, peer)) return;
     const { log, options } = draft.state;
     const entries = slice(log, peer.next, log.last, options.limits.messageBytes);
     if (entries === undefined) {
       const loading = draft.load(peer.next, log.last, options.limits.messageBytes);
-      draft.changePeer(peer, { loading, asked: peer.probing });
+      draft.changeProgress(peer, { loading, asked: peer.probing });
       return;
     }
     if (entries.length === 0 && !peer.probing) return;
@@ -58,27 +60,27 @@ export function sendTo(draft: RaftDraft, id: ReplicaId): void {
   }
 }
 
-function hasRoom(state: RaftState, peer: Peer): boolean {
+function hasRoom(state: RaftState, peer: RaftProgress): boolean {
   const { inflightMessages, inflightBytes } = state.options.limits;
   if (peer.loading !== 0) return false;
   if (peer.probing) return !peer.asked;
   return peer.next <= state.log.last && peer.inflight.length < inflightMessages && peer.inflightBytes < inflightBytes;
 }
 
-function sendEntries(draft: RaftDraft, peer: Peer, entries: readonly Entry[], lane: Lane): void {
+function sendEntries(draft: RaftDraft, peer: RaftProgress, entries: readonly Entry[], lane: Lane): void {
   sendAppend(draft, peer, peer.next - 1, entries, lane);
   if (peer.probing) {
-    draft.changePeer(peer, { asked: true, loading: 0 });
+    draft.changeProgress(peer, { asked: true, loading: 0 });
     return;
   }
   const bytes = bytesOf(entries);
   const last = peer.next + entries.length - 1;
-  const after = copyPeer(peer);
+  const after = copyProgress(peer);
   after.next = last + 1;
   after.inflight = [...peer.inflight, { last, bytes }];
   after.inflightBytes += bytes;
   after.loading = 0;
-  draft.setPeer(after);
+  draft.setProgress(after);
 }
 
 /** New entries for everybody. */
@@ -88,7 +90,7 @@ export function broadcast(draft: RaftDraft): void {
 }
 
 /** An empty append at the matched place: commit index, read round, and a sign of life. Never waits for the window. */
-export function sendEmpty(draft: RaftDraft, peer: Peer): void {
+export function sendEmpty(draft: RaftDraft, peer: RaftProgress): void {
   sendAppend(draft, peer, peer.match, NOTHING, 'control');
 }
 
@@ -98,11 +100,11 @@ export function heartbeat(draft: RaftDraft): void {
   for (const peer of role.peers) {
     const stalled = peer.probing || (peer.inflight.length > 0 && !peer.progressed);
     const stuck = stalled && peer.loading === 0; // a load is always answered
-    if (stuck) draft.setPeer(probed(peer));
+    if (stuck) draft.setProgress(probed(peer));
     else if (peer.progressed) {
-      const next = copyPeer(peer);
+      const next = copyProgress(peer);
       next.progressed = false;
-      draft.setPeer(next);
+      draft.setProgress(next);
     }
     sendEmpty(draft, peer);
     if (stuck) sendTo(draft, peer.id);
@@ -111,27 +113,27 @@ export function heartbeat(draft: RaftDraft): void {
 }
 
 /** Back to one append at a time; from the matched place once that is known. */
-function probed(peer: Peer): Peer {
+function probed(peer: RaftProgress): RaftProgress {
   const next = peer.probing ? peer.next : peer.match + 1;
   const change = { next, probing: true, asked: false, inflight: [], inflightBytes: 0, progressed: false };
-  return Object.assign(copyPeer(peer), change);
+  return Object.assign(copyProgress(peer), change);
 }
 
 /** The transport lost a follower: what is under way to it is lost. */
 export function onUnreachable(draft: RaftDraft, id: ReplicaId): void {
-  const peer = peerOf(draft, id);
-  if (peer !== undefined && !peer.probing) draft.changePeer(probed(peer), { asked: true });
+  const peer = progressOf(draft, id);
+  if (peer !== undefined && !peer.probing) draft.changeProgress(probed(peer), { asked: true });
 }
 
 /** Entries that a lagging follower needs came from storage. */
-export function onPeerLoaded(draft: RaftDraft, id: number, entries: readonly Entry[]): void {
+export function onFollowerLoaded(draft: RaftDraft, id: number, entries: readonly Entry[]): void {
   const { role, log } = draft.state;
   const peer = role.kind === 'leader' ? role.peers.find((each) => each.loading === id) : undefined;
   if (peer === undefined) return;
   const usable = fitting(log, entries, peer.next, log.last);
-  draft.changePeer(peer, { loading: 0, asked: false });
+  draft.changeProgress(peer, { loading: 0, asked: false });
   if (usable.length === 0) return;
-  sendEntries(draft, peerOf(draft, peer.id) as Peer, usable, 'bulk');
+  sendEntries(draft, progressOf(draft, peer.id) as RaftProgress, usable, 'bulk');
   sendTo(draft, peer.id);
 }
 

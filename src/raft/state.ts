@@ -2,12 +2,13 @@
 
 import type { Delivery } from '../core/delivery.js';
 import type { CommonState, Mutable } from '../core/draft.js';
-import type { Unsynced } from '../core/durability.js';
+import type { Unsynced } from '../core/unsynced.js';
 import type { Log } from '../core/log.js';
-import type { Index, Limits, Milliseconds, ReplicaId, Term, Timing } from '../core/protocol.js';
+import type { Index, Limits, Milliseconds, Term, Timing } from '../core/protocol.js';
+import type { ReplicaId } from '../core/members.js';
 import type { ForwardedRead, ReadQueue } from '../core/reads.js';
-import type { Attempts } from '../core/requests.js';
-import type { Silence } from '../core/silence.js';
+import type { Attempts } from '../core/attempts.js';
+import type { ElectionTimer } from '../core/election-timer.js';
 
 /** What never changes during a start. */
 export interface RaftOptions {
@@ -19,16 +20,16 @@ export interface RaftOptions {
 }
 
 /** Entries under way to a peer in one message. */
-export interface Inflight {
+export interface RaftInflight {
   readonly last: Index;
   readonly bytes: number;
 }
 
 /** A leader's view of one follower ("volatile state on leaders"). */
-export interface Peer {
+export interface RaftProgress {
   readonly id: ReplicaId;
   /** Names this view, in every append and its answers. */
-  readonly session: number;
+  readonly viewId: number;
   /** matchIndex: durable there and agreeing with our log. */
   readonly match: Index;
   /** nextIndex: the next entry to send. */
@@ -37,57 +38,57 @@ export interface Peer {
   readonly probing: boolean;
   /** A probe is under way; the next leaves with its answer or the next heartbeat. */
   readonly asked: boolean;
-  readonly inflight: readonly Inflight[];
+  readonly inflight: readonly RaftInflight[];
   readonly inflightBytes: number;
   /** Something was acknowledged since the last heartbeat. */
   readonly progressed: boolean;
   /** It answered since a majority was last known to follow. */
   readonly heard: boolean;
   /** The newest read round that it confirmed. */
-  readonly round: number;
+  readonly readRound: number;
   /** The load under way for it; 0 for none. */
   readonly loading: number;
 }
 
-export interface Follower {
+export interface RaftFollower {
   readonly kind: 'follower';
   readonly leader: ReplicaId | null;
-  readonly silence: Silence;
+  readonly electionTimer: ElectionTimer;
   /** Up to where our log is known to agree with this leader's. */
   readonly matched: Index;
   /** The newest read round of this leader that was confirmed. */
-  readonly round: number;
+  readonly readRound: number;
 }
 
-export interface Candidate {
+export interface RaftCandidate {
   readonly kind: 'candidate';
   /** Who voted for us, ourselves once our vote is durable; each once. */
   readonly votes: readonly ReplicaId[];
-  readonly silence: Silence;
+  readonly electionTimer: ElectionTimer;
 }
 
 /** Entries appended and not yet committed, by batch: what bounds the uncommitted bytes. */
-export interface Uncommitted {
+export interface UncommittedBatch {
   readonly through: Index;
   readonly bytes: number;
 }
 
-export interface Leader {
+export interface RaftLeader {
   readonly kind: 'leader';
-  readonly peers: readonly Peer[];
+  readonly peers: readonly RaftProgress[];
   /** The index of our noop: with it everything before is committed (§5.4.2, §8). */
-  readonly fence: Index;
+  readonly noopIndex: Index;
   readonly heartbeatAt: Milliseconds;
   /** The silence of a majority. */
-  readonly silence: Silence;
+  readonly electionTimer: ElectionTimer;
   readonly reads: ReadQueue;
   /** Whose proposals were appended up to which index: they hear of the commit at once. */
-  readonly forwarded: readonly { readonly peer: ReplicaId; readonly through: Index }[];
-  readonly uncommitted: readonly Uncommitted[];
+  readonly forwarders: readonly { readonly peer: ReplicaId; readonly through: Index }[];
+  readonly uncommitted: readonly UncommittedBatch[];
   readonly uncommittedBytes: number;
 }
 
-export type RaftRole = Follower | Candidate | Leader;
+export type RaftRole = RaftFollower | RaftCandidate | RaftLeader;
 
 export interface RaftState extends CommonState {
   readonly options: RaftOptions;
@@ -126,7 +127,7 @@ export function voters(state: RaftState): number {
 export function copyState(s: RaftState): Mutable<RaftState> {
   return {
     now: s.now,
-    seq: s.seq,
+    persistSeq: s.persistSeq,
     durableSeq: s.durableSeq,
     hardSeq: s.hardSeq,
     lastNumber: s.lastNumber,
@@ -147,25 +148,25 @@ export function copyState(s: RaftState): Mutable<RaftState> {
 }
 
 /** @see copyState */
-export function copyLeader(leader: Leader): Mutable<Leader> {
+export function copyLeader(leader: RaftLeader): Mutable<RaftLeader> {
   return {
     kind: 'leader',
     peers: leader.peers,
-    fence: leader.fence,
+    noopIndex: leader.noopIndex,
     heartbeatAt: leader.heartbeatAt,
-    silence: leader.silence,
+    electionTimer: leader.electionTimer,
     reads: leader.reads,
-    forwarded: leader.forwarded,
+    forwarders: leader.forwarders,
     uncommitted: leader.uncommitted,
     uncommittedBytes: leader.uncommittedBytes,
   };
 }
 
 /** @see copyState */
-export function copyPeer(peer: Peer): Mutable<Peer> {
+export function copyProgress(peer: RaftProgress): Mutable<RaftProgress> {
   return {
     id: peer.id,
-    session: peer.session,
+    viewId: peer.viewId,
     match: peer.match,
     next: peer.next,
     probing: peer.probing,
@@ -174,7 +175,7 @@ export function copyPeer(peer: Peer): Mutable<Peer> {
     inflightBytes: peer.inflightBytes,
     progressed: peer.progressed,
     heard: peer.heard,
-    round: peer.round,
+    readRound: peer.readRound,
     loading: peer.loading,
   };
 }

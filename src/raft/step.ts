@@ -17,15 +17,15 @@ import type {
 } from '../core/protocol.js';
 import { nextSeed } from '../core/random.js';
 import { allReads, dropReads, readsDeadline } from '../core/reads.js';
-import { attemptsDeadline, settleCancelled, settleExpired } from '../core/requests.js';
-import { beginSilence } from '../core/silence.js';
+import { attemptsDeadline, endCancelled, endExpired } from '../core/attempts.js';
+import { startElectionTimer } from '../core/election-timer.js';
 import { RaftDraft } from './draft.js';
-import { campaign, countOwnVote, judgeTick, onRequestVote, onRequestVoteReply } from './election.js';
+import { campaign, countOwnVote, tickElection, onRequestVote, onRequestVoteReply } from './election.js';
 import type { RaftMessage } from './messages.js';
 import { onForwardProposals, onProposalsRefused, onPropose } from './proposals.js';
-import { onForwardRead, onRead, onReadAnswer, onRoundConfirmed } from './reads.js';
+import { onForwardRead, onRead, onReadAnswer, onReadRoundConfirmed } from './reads.js';
 import { onAppendAccepted, onAppendEntries, onAppendRejected, tryCommit } from './replication.js';
-import { fitting, heartbeat, onPeerLoaded, onUnreachable } from './sending.js';
+import { fitting, heartbeat, onFollowerLoaded, onUnreachable } from './sending.js';
 import { leaderOf, type RaftState } from './state.js';
 
 type RaftStep = Step<RaftState, RaftMessage>;
@@ -43,7 +43,7 @@ export function init(options: ProtocolOptions, recovered: Recovered): RaftStep {
   const seed = nextSeed(options.seed);
   const state: RaftState = {
     now,
-    seq: 0,
+    persistSeq: 0,
     durableSeq: 0,
     hardSeq: 0,
     lastNumber: firstNumberOf(options.boot),
@@ -54,7 +54,13 @@ export function init(options: ProtocolOptions, recovered: Recovered): RaftStep {
     log,
     unsynced: [],
     commit: Math.min(hard?.commit ?? 0, log.last),
-    role: { kind: 'follower', leader: null, silence: beginSilence(seed, now, timing), matched: 0, round: 0 },
+    role: {
+      kind: 'follower',
+      leader: null,
+      electionTimer: startElectionTimer(seed, now, timing),
+      matched: 0,
+      readRound: 0,
+    },
     attempts: [],
     reads: [],
     delivery: noDelivery,
@@ -91,7 +97,7 @@ function handle(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMessage
     case 'stop':
       return draft.halt(null);
     case 'persisted':
-      draft.persisted(inbound.seq);
+      draft.persisted(inbound.persistSeq);
       countOwnVote(draft);
       return tryCommit(draft);
     case 'storageFailed':
@@ -124,7 +130,7 @@ function onReceive(draft: RaftDraft, { from, message }: Receive<RaftMessage>): v
     case 'appendRejected':
       return onAppendRejected(draft, from, message);
     case 'roundConfirmed':
-      return onRoundConfirmed(draft, from, message);
+      return onReadRoundConfirmed(draft, from, message);
     case 'forwardProposals':
       return onForwardProposals(draft, from, message);
     case 'proposalsRefused':
@@ -140,7 +146,7 @@ function onReceive(draft: RaftDraft, { from, message }: Receive<RaftMessage>): v
 
 function onTick(draft: RaftDraft, due: Milliseconds): void {
   expire(draft);
-  judgeTick(draft, due);
+  tickElection(draft, due);
   const { role } = draft.state;
   if (role.kind === 'leader' && draft.now >= role.heartbeatAt) heartbeat(draft);
 }
@@ -163,22 +169,22 @@ function endReads(
 
 function expire(draft: RaftDraft): void {
   const { now } = draft;
-  if (draft.state.attempts.length > 0) draft.settle(settleExpired(draft.state.attempts, now));
+  if (draft.state.attempts.length > 0) draft.end(endExpired(draft.state.attempts, now));
   endReads(draft, (_, due) => due <= now, 'deadline');
 }
 
 function onCancel(draft: RaftDraft, requests: readonly number[]): void {
-  draft.settle(settleCancelled(draft.state.attempts, requests));
+  draft.end(endCancelled(draft.state.attempts, requests));
   endReads(draft, (request) => request !== 0 && requests.includes(request), 'cancelled');
 }
 
 function onLoaded(draft: RaftDraft, { id, entries }: Loaded): void {
   const { delivery, log, commit } = draft.state;
-  if (delivery.loading !== id) return onPeerLoaded(draft, id, entries);
+  if (delivery.loading !== id) return onFollowerLoaded(draft, id, entries);
   draft.setDelivery({ ...delivery, loading: 0 });
-  const usable = fitting(log, entries, delivery.handed + 1, commit);
+  const usable = fitting(log, entries, delivery.delivered + 1, commit);
   if (usable.length === 0) return draft.halt('the storage lost committed entries');
-  draft.handOver(usable);
+  draft.deliverEntries(usable);
   draft.deliver();
 }
 
@@ -186,7 +192,7 @@ function onLoaded(draft: RaftDraft, { id, entries }: Loaded): void {
 export function deadline(state: RaftState): Milliseconds {
   if (state.stopped) return Infinity;
   const { role, attempts, reads } = state;
-  let due = role.silence.deadline;
+  let due = role.electionTimer.deadline;
   if (role.kind === 'leader') due = Math.min(due, role.heartbeatAt, readsDeadline(allReads(role.reads)));
   if (attempts.length > 0) due = Math.min(due, attemptsDeadline(attempts));
   return reads.length > 0 ? Math.min(due, readsDeadline(reads)) : due;

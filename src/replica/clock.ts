@@ -15,7 +15,7 @@ export interface Clock {
 }
 
 /** The globals used, declared here because the folder is checked without the types of any platform. */
-interface Platform {
+interface TimerPlatform {
   performance: { now(): number };
   setTimeout(callback: () => void, delay: number): unknown;
   clearTimeout(timer: unknown): void;
@@ -27,7 +27,7 @@ const LONGEST_DELAY = 2 ** 31 - 1;
 
 /** The clock of Node, Deno, Bun and browsers. */
 export function systemClock(): Clock {
-  const platform = globalThis as unknown as Platform;
+  const platform = globalThis as unknown as TimerPlatform;
   const after = (delay: number, callback: () => void): Cancellable => {
     const timer = platform.setTimeout(callback, Math.min(Math.max(0, Math.ceil(delay)), LONGEST_DELAY));
     return { cancel: () => platform.clearTimeout(timer) };

@@ -3,7 +3,7 @@
 import { configurationOf, defaultConstants, isReplicaId, type Configuration, type Constants } from '../core/members.js';
 import type { ProtocolChoice } from '../core/tuning.js';
 import { systemClock, type Clock } from './clock.js';
-import type { ReplicaEvent } from './driver-state.js';
+import type { ReplicaEvent } from './driver/state.js';
 import { invalidArgument } from './errors.js';
 import { copying, jsonCodec, type StateMachine, type ValueCodec } from './state-machine.js';
 import type { Storage } from './storage.js';
@@ -68,12 +68,12 @@ export interface CheckedOptions<M extends AnyMachine> {
   readonly random: () => number;
 }
 
-interface Platform {
+interface RandomPlatform {
   crypto: { getRandomValues(array: Uint32Array): Uint32Array };
 }
 
 function randomWord(): number {
-  return (globalThis as unknown as Platform).crypto.getRandomValues(new Uint32Array(1))[0] as number;
+  return (globalThis as unknown as RandomPlatform).crypto.getRandomValues(new Uint32Array(1))[0] as number;
 }
 
 const KNOWN = new Set([

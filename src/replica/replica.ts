@@ -1,14 +1,14 @@
 /** What users hold: one replica of a cluster. Promises on the outside, the loop of `host.ts` inside. */
 
-import { Callers, abortError, errorOf } from './callers.js';
-import { refusalOf } from './calls.js';
-import type { Call, ReplicaEvent, ReplicaStatus } from './driver-state.js';
-import { Emitter, rethrowApart, type Listener } from './emitter.js';
+import { Callers, abortError, errorOf } from './host/waiters.js';
+import { refusalOf } from './driver/calls.js';
+import type { PendingCall, ReplicaEvent, ReplicaStatus } from './driver/state.js';
+import { Emitter, rethrowApart, type Listener } from './host/emitter.js';
 import { CommandRejected, ConsensusError, invalidArgument } from './errors.js';
-import { Host } from './host.js';
+import { Host } from './host/host.js';
 import { LeadershipView, type Leadership, type PlatformSignal, type Signal } from './leadership.js';
-import { MachineRunner } from './machine-runner.js';
-import { openData } from './opening.js';
+import { MachineRunner } from './host/machine-runner.js';
+import { openData } from './host/recover.js';
 import {
   checkOptions,
   type AnyMachine,
@@ -107,8 +107,8 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
   private readonly emitter = new Emitter();
   private readonly view = new LeadershipView();
   private readonly readyWaiters = new Set<() => void>();
-  private newCommands: (Call & { readonly data: Uint8Array })[] = [];
-  private newReads: Call[] = [];
+  private newCommands: (PendingCall & { readonly data: Uint8Array })[] = [];
+  private newReads: PendingCall[] = [];
   private gone: number[] = [];
   private flushing = false;
   private closing: Promise<void> | null = null;
@@ -183,7 +183,7 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
     const data = this.encode(command);
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) return reject(abortError(signal));
-      const settle: Parameters<Callers['add']>[1]['settle'] = (stored, index) => {
+      const complete: Parameters<Callers['add']>[1]['complete'] = (stored, index) => {
         let value: ResultOf<M>;
         try {
           value = this.runner.give(stored) as ResultOf<M>;
@@ -193,7 +193,7 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
         if (stored.rejected) reject(new CommandRejected(value));
         else resolve(options.meta === true ? { result: value, index } : value);
       };
-      const call = this.callers.add(signal, { settle }, reject, (gone) => this.cancel(gone));
+      const call = this.callers.add(signal, { complete }, reject, (gone) => this.cancel(gone));
       this.newCommands.push({ call, deadline: this.deadline(signal), data });
       this.flushSoon();
     });
@@ -309,7 +309,7 @@ function checkMessageSize(transport: Transport, maxEntryBytes: number, messageBy
   );
 }
 
-async function open<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<Replica<M>> {
+async function openReplica<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<Replica<M>> {
   const { transport, storage, machine, codec, resultCodec, id } = checked;
   let started = false;
   try {
@@ -342,5 +342,5 @@ async function open<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<R
  * ERR_STORAGE_MISMATCH, ERR_TRANSPORT_FAILED, ERR_INVALID_ARGUMENT
  */
 export function createReplica<M extends AnyMachine>(options: ReplicaOptions<M>): Promise<Replica<M>> {
-  return open(checkOptions(options));
+  return openReplica(checkOptions(options));
 }

@@ -23,14 +23,14 @@ export interface ValueCodec<T = unknown> {
   decode(bytes: Uint8Array): T;
 }
 
-interface Platform {
+interface TextPlatform {
   TextEncoder: new () => { encode(text: string): Uint8Array };
   TextDecoder: new (label: string, options: { fatal: boolean }) => { decode(bytes: Uint8Array): string };
 }
 
 /** JSON in UTF-8; `undefined` is carried as no bytes at all. Refuses functions, symbols, BigInts and cycles. */
 export function jsonCodec<T = unknown>(): ValueCodec<T> {
-  const platform = globalThis as unknown as Platform;
+  const platform = globalThis as unknown as TextPlatform;
   const encoder = new platform.TextEncoder();
   const decoder = new platform.TextDecoder('utf-8', { fatal: true });
   return {

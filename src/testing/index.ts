@@ -4,11 +4,11 @@
  */
 
 export { InvariantViolation } from '../core/assert.js';
-export type { Action, Happening, Pick as MessagePick } from './actions.js';
-export type { Fact, Observer } from './facts.js';
-export { tableBytes as fingerprintTableBytes } from './fingerprint-table.js';
-export { formatHistory, HistorySyntaxError, parseHistory } from './history-format.js';
-export { formatHistoryJson, parseHistoryJson } from './history-json.js';
+export type { Action, Happening, MessagePick } from './world/actions.js';
+export type { Fact, Observer } from './world/facts.js';
+export { tableBytes as fingerprintTableBytes } from './checker/fingerprint-table.js';
+export { formatHistory, HistorySyntaxError, parseHistory } from './history/history-format.js';
+export { formatHistoryJson, parseHistoryJson } from './history/history-json.js';
 export {
   historyFromEvents,
   recordHistory,
@@ -20,7 +20,7 @@ export {
   type LogPosition,
   type Operation,
   type UnknownOperation,
-} from './history.js';
+} from './history/history.js';
 export {
   assertLinearizable,
   checkLinearizable,
@@ -29,20 +29,25 @@ export {
   type LinearizabilityOptions,
   type LinearizedPart,
   type NotLinearizable,
-} from './linearizability.js';
+} from './history/linearizability.js';
 export {
-  assertLogWitness,
-  checkLogWitness,
-  type Effect as LogEffect,
+  assertLogOrder,
+  checkLogOrder,
+  type LogEffect,
   type LogRule,
-  type LogWitness,
-  type LogWitnessOptions,
-} from './linearizability-witness.js';
-export { machineModel, type Rejected } from './machine-model.js';
-export { countingMachine, type MachineSpec } from './machine.js';
-export type { Scope } from './model-checker-scope.js';
-export { walkModel, type WalkOptions, type WalkResult } from './model-checker-walk.js';
-export { checkModel, type FoundViolation, type ModelCheckerOptions, type ModelCheckerResult } from './model-checker.js';
+  type LogOrder,
+  type LogOrderOptions,
+} from './history/linearizability-witness.js';
+export { machineModel, type Rejected } from './history/machine-model.js';
+export { countingMachine, type MachineSpec } from './world/machine.js';
+export type { Scope } from './checker/model-checker-scope.js';
+export { walkModel, type WalkOptions, type WalkResult } from './checker/model-checker-walk.js';
+export {
+  checkModel,
+  type FoundViolation,
+  type ModelCheckerOptions,
+  type ModelCheckerResult,
+} from './checker/model-checker.js';
 export {
   counterModel,
   keyedModel,
@@ -57,12 +62,12 @@ export {
   type LogInput,
   type RegisterInput,
   type SequentialModel,
-} from './models.js';
-export { FAULT_KINDS, type FaultKind, type Prefix } from './plan.js';
-export type { Call, CallEnd, Effect, Record as WorldRecord } from './record.js';
-export { formatActions } from './scenario-format.js';
-export { headerOf, type ScenarioHeader } from './scenario-header.js';
-export { ScenarioSyntaxError } from './scenario-text.js';
+} from './history/models.js';
+export { FAULT_KINDS, type FaultKind, type Prefix } from './simulator/plan.js';
+export type { WorldCall, CallEnd, WorldEffect, WorldRecord } from './world/record.js';
+export { formatActions } from './scenario/scenario-format.js';
+export { headerOf, type ScenarioHeader } from './scenario/scenario-header.js';
+export { ScenarioSyntaxError } from './scenario/scenario-text.js';
 export {
   actionsOf,
   parseScenario,
@@ -71,13 +76,23 @@ export {
   type ScenarioFailure,
   type ScenarioOptions,
   type ScenarioRun,
-} from './scenario.js';
-export { SHELL_FAULTS, type ShellFault } from './shell-plan.js';
-export { ShellSimulationFailure } from './shell-trace.js';
-export { simulateShell, type ShellSimulationOptions, type ShellSimulationReport } from './shell-simulation.js';
-export { replay, shrink, type Replayed, type Trial } from './shrink.js';
-export { simulate, SimulationFailure, type Random, type SimulateOptions, type SimulationReport } from './simulator.js';
-export { historyOf } from './world-history.js';
-export { traceOf, TraceWriter } from './trace.js';
-export type { Eager, Flight, Link, Slot, World } from './world-state.js';
-export { actions, apply, createWorld, type WorldOptions } from './world.js';
+} from './scenario/scenario.js';
+export { HOST_FAULTS, type HostFault } from './host-simulation/plan.js';
+export { HostSimulationFailure } from './host-simulation/trace.js';
+export {
+  simulateHost,
+  type HostSimulationOptions,
+  type HostSimulationReport,
+} from './host-simulation/host-simulation.js';
+export { replay, shrink, type Replayed, type Trial } from './simulator/shrink.js';
+export {
+  simulate,
+  SimulationFailure,
+  type Random,
+  type SimulateOptions,
+  type SimulationReport,
+} from './simulator/simulator.js';
+export { historyOf } from './history/world-history.js';
+export { traceOf, TraceWriter } from './world/trace.js';
+export type { Eager, Flight, Link, Slot, World } from './world/state.js';
+export { actions, apply, createWorld, type WorldOptions } from './world/world.js';

@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { crc32c } from '../../src/adapters/crc32c.js';
-import { decodeHeader, finishRecord, LAST_OF_GROUP, viewOf } from '../../src/adapters/file-storage/format.js';
+import { decodeHeader, finishRecord, LAST_OF_WRITE_GROUP, viewOf } from '../../src/adapters/file-storage/format.js';
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { Opened } from '../../src/replica/storage.js';
 import { randomFrom, SimDisk } from './file-storage-disks.js';
@@ -286,7 +286,7 @@ describe('rot', () => {
     const bytes = files.get(FIRST) ?? new Uint8Array(0);
     const header = decodeHeader(bytes);
     if (header === undefined || 'newer' in header) throw new Error('the log has no header');
-    const next = { header, offset: end, boot: 1, group: 4, ordinal: 0, flags: LAST_OF_GROUP };
+    const next = { header, offset: end, boot: 1, writeGroup: 4, ordinal: 0, flags: LAST_OF_WRITE_GROUP };
     const stored = async (place: typeof next): Promise<number> => {
       const disk = withFile(files, FIRST, (copy) => {
         // One `truncate from 1`: a record that counts shows.
@@ -298,10 +298,10 @@ describe('rot', () => {
     };
     expect(await stored(next)).toBe(0);
     expect(await stored({ ...next, boot: 0 })).toBe(2);
-    expect(await stored({ ...next, group: 3 })).toBe(2);
+    expect(await stored({ ...next, writeGroup: 3 })).toBe(2);
     expect(await stored({ ...next, ordinal: 1 })).toBe(2);
     expect(await stored({ ...next, flags: 0 })).toBe(2);
-    await expect(stored({ ...next, group: 5 })).rejects.toMatchObject(corruptAt(FIRST, end));
+    await expect(stored({ ...next, writeGroup: 5 })).rejects.toMatchObject(corruptAt(FIRST, end));
   });
 
   test('found by a read later is refused then (D3)', async () => {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BlockIndex } from '../../src/adapters/file-storage/block-index.js';
 import { RECORD_HEADER_SIZE, RECORD_TARGET } from '../../src/adapters/file-storage/format.js';
-import { Group } from '../../src/adapters/file-storage/group.js';
+import { WriteGroup } from '../../src/adapters/file-storage/group.js';
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { FileStorageOptions } from '../../src/adapters/file-storage/index.js';
 import type { Storage, StoredEntry } from '../../src/replica/storage.js';
@@ -264,11 +264,19 @@ describe('the index', () => {
       const data = new Uint8Array(16);
       let bytes = 0;
       for (let call = 0; call < 5000; call++) {
-        const group = new Group();
+        const writeGroup = new WriteGroup();
         const indexes = Array.from({ length: 20 }, (_, at) => 1 + indexOf(call * 20 + at));
-        group.add([{ kind: 'put', entries: indexes.map((index) => ({ index, term: 1, data })) }]);
-        index.addRecord(1, bytes, bytes + group.length, group.bytes, group.view, RECORD_HEADER_SIZE, group.length);
-        bytes += group.length;
+        writeGroup.add([{ kind: 'put', entries: indexes.map((index) => ({ index, term: 1, data })) }]);
+        index.addRecord(
+          1,
+          bytes,
+          bytes + writeGroup.length,
+          writeGroup.bytes,
+          writeGroup.view,
+          RECORD_HEADER_SIZE,
+          writeGroup.length,
+        );
+        bytes += writeGroup.length;
       }
       expect(index.size).toBeLessThanOrEqual(1 + bytes / RECORD_TARGET);
       expect(Math.max(...index.find(1, Infinity).map(({ ranges }) => ranges.length))).toBeLessThanOrEqual(8);

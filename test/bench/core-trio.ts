@@ -124,7 +124,7 @@ export class Trio {
       if (each.kind === 'send') this.#send(node, each);
       else if (each.kind === 'persist') {
         node.write(each.ops);
-        node.durable = each.seq;
+        node.durable = each.persistSeq;
       } else if (each.kind === 'commit') node.hand(each.entries);
       else if (each.kind === 'load') {
         const entries = node.stored.slice(each.from - node.from, each.to - node.from + 1);
@@ -162,7 +162,7 @@ export class Trio {
         if (node.reported < node.durable) {
           busy = true;
           node.reported = node.durable;
-          this.step(node, { kind: 'persisted', now: this.now, seq: node.durable });
+          this.step(node, { kind: 'persisted', now: this.now, persistSeq: node.durable });
         }
         if (node.applied < node.handed) {
           busy = true;
@@ -191,7 +191,7 @@ export class Trio {
       data[1] = number >>> 8;
       data[2] = number >>> 16;
       data[3] = number >>> 24;
-      const id = { origin: 1, counter: number + 1, lowest: number + 1 };
+      const id = { session: 1, sequence: number + 1, firstIncomplete: number + 1 };
       proposals[i] = { request: number + 1, kind: 'command', id, data, retry: false };
     }
     this.step(node0(this), { kind: 'propose', now: this.now, proposals, deadline: Infinity });

@@ -7,7 +7,7 @@
 import { multipaxosModel } from 'quorate/multipaxos';
 import { raftModel } from 'quorate/raft';
 import { checkModel, fingerprintTableBytes, simulate, type SimulateOptions } from 'quorate/testing';
-import { deepScopes } from '../testing/scopes.js';
+import { deepScopes } from '../testing/checker/scopes.js';
 import { line, rounded } from './output.js';
 
 const seconds = process.argv.includes('--quick') ? 2 : 10;

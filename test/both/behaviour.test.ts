@@ -185,8 +185,8 @@ describe.each(protocols)('%s', (_, protocol) => {
       const stranger = { kind: 'receive', now, from: 'stranger', message: messageOf(cluster) } as const;
       const nothing = [
         { kind: 'tick', now },
-        { kind: 'persisted', now, seq: host.durable },
-        { kind: 'persisted', now, seq: 0 },
+        { kind: 'persisted', now, persistSeq: host.durable },
+        { kind: 'persisted', now, persistSeq: 0 },
         { kind: 'applied', now, index: host.handed },
         { kind: 'applied', now, index: 1 },
         { kind: 'loaded', now, id: 77, entries: [] },
@@ -199,7 +199,7 @@ describe.each(protocols)('%s', (_, protocol) => {
         const [state, outbound] = protocol.step(host.state, inbound);
         expect([inbound.kind, state === host.state, outbound]).toEqual([inbound.kind, true, []]);
       }
-      expect(() => protocol.step(host.state, { kind: 'persisted', now, seq: 1e9 })).toThrow(RangeError);
+      expect(() => protocol.step(host.state, { kind: 'persisted', now, persistSeq: 1e9 })).toThrow(RangeError);
       expect(() => protocol.step(host.state, { kind: 'applied', now, index: 1e9 })).toThrow(RangeError);
     }
   });

@@ -19,7 +19,7 @@ const programs = ['core', 'driver'] as const;
 
 /** The protocol with a part replaced. What single states and steps show is not looked at: others have to see it. */
 function broken(model: AnyModel, edit: (sound: AnyProtocol) => Partial<AnyProtocol>): AnyModel {
-  return { ...model, protocol: { ...model.protocol, ...edit(model.protocol) }, checkState() {}, checkStep() {} };
+  return { ...model, protocol: { ...model.protocol, checkState() {}, checkStep() {}, ...edit(model.protocol) } };
 }
 
 type Change = (
@@ -60,7 +60,7 @@ describe.each(MODELS)('$protocol.name', { timeout: 120_000 }, (model) => {
         let [next, outbound] = step(state, inbound);
         for (const each of outbound) {
           if (each.kind !== 'persist') continue;
-          const [after, more] = step(next, { kind: 'persisted', now: inbound.now, seq: each.seq });
+          const [after, more] = step(next, { kind: 'persisted', now: inbound.now, persistSeq: each.persistSeq });
           [next, outbound] = [after, [...outbound, ...more]];
         }
         return [next, outbound];
@@ -90,13 +90,13 @@ describe.each(MODELS)('$protocol.name', { timeout: 120_000 }, (model) => {
 
   it('an entry that is handed over before it is committed', () => {
     const hasty = changed(model, (outbound, _inbound, state) => {
-      const { handed } = model.protocol.status(state);
+      const { delivered } = model.protocol.status(state);
       for (const each of outbound) {
         if (each.kind === 'commit') return outbound;
         if (each.kind !== 'persist') continue;
         for (const op of each.ops) {
           // Only commands: the host tells the core at once that the others are applied, and the core knows better.
-          const isNext = ({ index, kind }: Entry): boolean => index === handed + 1 && kind === 'command';
+          const isNext = ({ index, kind }: Entry): boolean => index === delivered + 1 && kind === 'command';
           const entries = op.kind === 'put' ? op.entries.filter(isNext) : [];
           if (entries.length > 0) return [...outbound, { kind: 'commit', entries }];
         }

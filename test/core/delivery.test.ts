@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as delivery from '../../src/core/delivery.js';
+import { bytesOf } from '../../src/core/entries.js';
 import * as logs from '../../src/core/log.js';
 import type { Entry } from '../../src/core/protocol.js';
 import { deepFreeze } from '../support/freeze.js';
@@ -25,27 +26,27 @@ describe('delivery', () => {
         let state = deepFreeze(delivery.noDelivery);
         let commit = 0;
         const all: Entry[] = [];
-        const handed: Entry[] = [];
+        const delivered: Entry[] = [];
         const turn = (): boolean => {
           const next = delivery.nextDelivery(state, log, commit, limits);
           if (next === null) return false;
-          const from = state.handed + 1;
+          const from = state.delivered + 1;
           const entries = next === 'load' ? all.slice(from - 1, Math.min(from, commit)) : next;
           if (next === 'load') expect(from).toBeLessThan(log.tailFrom);
-          expect(entries[0]?.index).toBe(handed.length + 1);
+          expect(entries[0]?.index).toBe(delivered.length + 1);
           expect((entries[entries.length - 1] as Entry).index).toBeLessThanOrEqual(commit);
           const before = state.unappliedBytes;
           expect(before).toBeLessThan(limits.applyBytes);
-          handed.push(...entries);
-          state = deepFreeze(delivery.handOver(state, entries));
+          delivered.push(...entries);
+          state = deepFreeze(delivery.noteDelivered(state, entries));
           if (entries.length > 1) expect(state.unappliedBytes).toBeLessThanOrEqual(limits.applyBytes);
-          expect(state.unappliedBytes).toBe(before + logs.bytesOf(entries));
+          expect(state.unappliedBytes).toBe(before + bytesOf(entries));
           return true;
         };
         const applyTo = (index: number): void => {
           state = deepFreeze(delivery.noteApplied(state, index));
-          expect(state.applied).toBeLessThanOrEqual(state.handed);
-          if (state.applied === state.handed) expect([state.unapplied, state.unappliedBytes]).toEqual([[], 0]);
+          expect(state.applied).toBeLessThanOrEqual(state.delivered);
+          if (state.applied === state.delivered) expect([state.unapplied, state.unappliedBytes]).toEqual([[], 0]);
         };
         for (const each of steps) {
           const added = Array.from({ length: each.append }, (_, at) => command(all.length + 1 + at, 1, each.bytes));
@@ -54,13 +55,13 @@ describe('delivery', () => {
           if (each.evict) log = logs.evict(log, log.last, limits);
           commit = Math.min(all.length, commit + each.commit);
           while (turn());
-          applyTo(Math.min(state.handed, state.applied + each.applied));
+          applyTo(Math.min(state.delivered, state.applied + each.applied));
         }
         for (;;) {
-          applyTo(state.handed);
+          applyTo(state.delivered);
           if (!turn()) break;
         }
-        expect(handed).toEqual(all.slice(0, commit));
+        expect(delivered).toEqual(all.slice(0, commit));
       }),
       { numRuns: 200 },
     );
@@ -72,7 +73,7 @@ describe('delivery', () => {
   });
 
   it('refuses to have applied what was never handed over; an old report changes nothing', () => {
-    const state = delivery.handOver(delivery.noDelivery, [command(1, 1)]);
+    const state = delivery.noteDelivered(delivery.noDelivery, [command(1, 1)]);
     expect(() => delivery.noteApplied(state, 2)).toThrow(RangeError);
     const applied = delivery.noteApplied(state, 1);
     expect(delivery.noteApplied(applied, 1)).toBe(applied);

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { InvariantViolation } from '../../src/core/assert.js';
 import { BaseDraft, firstNumberOf, type CommonState, type Mutable } from '../../src/core/draft.js';
-import type { HardState, Seq } from '../../src/core/protocol.js';
+import type { HardState, PersistSeq } from '../../src/core/protocol.js';
 import { command } from '../support/values.js';
 
 interface Tiny extends CommonState {
@@ -12,16 +12,16 @@ interface Tiny extends CommonState {
 
 class TinyDraft extends BaseDraft<Tiny, string> {
   protected override copy(state: Tiny): Mutable<Tiny> {
-    const { now, seq, durableSeq, hardSeq, lastNumber, value } = state;
-    return { now, seq, durableSeq, hardSeq, lastNumber, value };
+    const { now, persistSeq, durableSeq, hardSeq, lastNumber, value } = state;
+    return { now, persistSeq, durableSeq, hardSeq, lastNumber, value };
   }
   set(value: number): void {
     this.edit().value = value;
   }
-  put(): Seq {
+  put(): PersistSeq {
     return this.persist({ kind: 'put', entries: [command(1, 1)] });
   }
-  hard(hard: HardState): Seq {
+  hard(hard: HardState): PersistSeq {
     return this.persistHard(hard);
   }
   get writes(): boolean {
@@ -29,7 +29,7 @@ class TinyDraft extends BaseDraft<Tiny, string> {
   }
 }
 
-const state: Tiny = Object.freeze({ now: 100, seq: 4, durableSeq: 3, hardSeq: 2, lastNumber: 7, value: 1 });
+const state: Tiny = Object.freeze({ now: 100, persistSeq: 4, durableSeq: 3, hardSeq: 2, lastNumber: 7, value: 1 });
 
 describe('a draft', () => {
   it('that changes nothing gives the state that it got, and nothing outbound', () => {
@@ -71,7 +71,7 @@ describe('a draft', () => {
     const [after, outbound] = draft.finish();
     expect(outbound.map((each) => each.kind)).toEqual(['persist', 'send', 'resolve']);
     expect(outbound[0]).toMatchObject({ seq: 5, ops: [{ kind: 'put' }, { kind: 'hard' }] });
-    expect([after.seq, after.hardSeq]).toEqual([5, 5]);
+    expect([after.persistSeq, after.hardSeq]).toEqual([5, 5]);
   });
 
   it('waits only for what is not yet durable', () => {

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { bytesOf } from '../../src/core/entries.js';
 import * as logs from '../../src/core/log.js';
 import { InvariantViolation } from '../../src/core/assert.js';
 import type { Entry, Index, Recovered, Term } from '../../src/core/protocol.js';
@@ -47,7 +48,7 @@ function check(log: logs.Log, { entries, tailFrom }: Model): void {
   expect([log.first, log.last, log.tailFrom]).toEqual([1, last, tailFrom]);
   expect(logs.lastTerm(log)).toBe(term(last));
   expect(logs.termAt(log, last + 1)).toBeUndefined();
-  expect(log.bytes).toBe(logs.bytesOf(entries.slice(tailFrom - 1)));
+  expect(log.bytes).toBe(bytesOf(entries.slice(tailFrom - 1)));
   expect(log.chunks.flatMap((chunk) => chunk.entries)).toEqual(entries.slice(tailFrom - 1));
   const step = Math.max(1, Math.floor(last / 25));
   for (let index = 0; index <= last; index += step) {
@@ -77,7 +78,7 @@ function checkSlice(log: logs.Log, { entries, tailFrom }: Model, from: Index, to
   const expected: Entry[] = [];
   for (let index = from; index <= end; index++) {
     expected.push(entries[index - 1] as Entry);
-    if (logs.bytesOf(expected) > maxBytes && expected.length > 1) {
+    if (bytesOf(expected) > maxBytes && expected.length > 1) {
       expected.pop();
       break;
     }

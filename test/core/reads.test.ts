@@ -27,27 +27,27 @@ describe('reads', () => {
         for (const each of ops) {
           if (each.op === 'queue') {
             request++;
-            cameAfter.set(request, queue.round);
+            cameAfter.set(request, queue.readRound);
             queue = reads.queueRead(queue, { request, peer: null, forward: 0, deadline: each.deadline });
           } else if (each.op === 'begin') {
-            const { round } = queue;
-            queue = reads.beginRound(queue, 100 + round);
-            expect(queue).toMatchObject({ round: round + 1, waiting: [] });
+            const { readRound } = queue;
+            queue = reads.beginReadRound(queue, 100 + readRound);
+            expect(queue).toMatchObject({ round: readRound + 1, waiting: [] });
           } else if (each.op === 'confirm') {
-            const round = queue.round - each.back;
+            const readRound = queue.readRound - each.back;
             const before = queue;
-            const [next, served] = reads.confirmRound(queue, round);
+            const [next, served] = reads.confirmReadRound(queue, readRound);
             if (served.length === 0) expect(next).toBe(before);
             for (const one of served) {
-              expect(one.round).toBeLessThanOrEqual(round);
-              expect(one.index).toBe(99 + one.round);
+              expect(one.readRound).toBeLessThanOrEqual(readRound);
+              expect(one.index).toBe(99 + one.readRound);
               for (const read of one.reads) {
-                expect(one.round).toBeGreaterThan(cameAfter.get(read.request) as number);
+                expect(one.readRound).toBeGreaterThan(cameAfter.get(read.request) as number);
                 end(read);
               }
             }
             queue = next;
-            expect(queue.begun.every((one) => one.round > round)).toBe(true);
+            expect(queue.begun.every((one) => one.readRound > readRound)).toBe(true);
           } else {
             const before = queue;
             const [next, dropped] = reads.dropReads(queue, (read) => read.deadline <= each.now);

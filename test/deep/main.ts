@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { deepScopes } from '../testing/scopes.js';
+import { deepScopes } from '../testing/checker/scopes.js';
 import type { Answer, Job, ProtocolName } from './jobs.js';
 import { Tally, tell } from './summary.js';
 

@@ -43,7 +43,8 @@ function spelledOut(world: World, scripted: readonly Action[], eager: Readonly<R
 /** @param folder of the scenarios, as a URL that ends in a slash */
 export function prefixesOf(protocol: string, folder: URL): readonly Prefix[] {
   const model = MODELS.find((each) => each.protocol.name === protocol);
-  return readdirSync(fileURLToPath(folder)).flatMap((name): readonly Prefix[] => {
+  const names = readdirSync(fileURLToPath(folder), { recursive: true, encoding: 'utf8' });
+  return names.flatMap((name): readonly Prefix[] => {
     if (model === undefined || !name.endsWith('.scenario')) return [];
     const scenario = parseScenario(readFileSync(new URL(name, folder), 'utf8'));
     const { replicas, program, seed, established, eager, timing, limits, constants, maxWaiting } = scenario.header;

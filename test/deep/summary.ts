@@ -19,7 +19,7 @@ export interface SimulatedSummary {
   commands: number;
   repeated: number;
   readonly faults: Record<string, number>;
-  readonly probes: Record<string, number>;
+  readonly coverage: Record<string, number>;
   /** How many views of the cluster from afar were new in each thousand schedules. */
   readonly newAbstractStates: number[];
 }
@@ -52,7 +52,7 @@ function addCounts(sum: Record<string, number>, counts: Readonly<Record<string, 
 
 function newSimulated(): SimulatedSummary {
   const counts = { schedules: 0, actions: 0, delivered: 0, virtualHours: 0, commands: 0, repeated: 0 };
-  return { ...counts, faults: {}, probes: {}, newAbstractStates: [] };
+  return { ...counts, faults: {}, coverage: {}, newAbstractStates: [] };
 }
 
 function newShell(): ShellSummary {
@@ -110,14 +110,14 @@ export class Tally {
     simulated.commands += report.commands;
     simulated.repeated += report.repeated;
     addCounts(simulated.faults, report.faults);
-    addCounts(simulated.probes, report.probes);
+    addCounts(simulated.coverage, report.coverage);
   }
 
   /** No more to come. */
   finish(): Summary {
     const { simulated } = this.summary;
-    for (const [protocol, { probes, faults }] of Object.entries(simulated)) {
-      for (const [name, count] of [...Object.entries(probes), ...Object.entries(faults)]) {
+    for (const [protocol, { coverage, faults }] of Object.entries(simulated)) {
+      for (const [name, count] of [...Object.entries(coverage), ...Object.entries(faults)]) {
         if (count === 0) this.summary.missed.push(`${protocol}: ${name}`);
       }
     }
@@ -142,7 +142,7 @@ export function tell(summary: Summary): string {
       '  faults',
       counts(each.faults),
       '  probes',
-      counts(each.probes),
+      counts(each.coverage),
       `  new abstract states per 1,000 schedules: ${each.newAbstractStates.join(' ')}`,
     );
   }

@@ -10,11 +10,11 @@ import {
   keyValueModel,
   simulate,
   SimulationFailure,
-  simulateShell,
+  simulateHost,
   type ModelCheckerResult,
 } from 'quorate/testing';
-import { keyValue, keyValueCommands } from '../testing/key-value.js';
-import { deepScopes, type DeepScope } from '../testing/scopes.js';
+import { keyValue, keyValueCommands } from '../testing/history/key-value.js';
+import { deepScopes, type DeepScope } from '../testing/checker/scopes.js';
 import type { Answer, Found, Job } from './jobs.js';
 import { prefixesOf } from './prefixes.js';
 
@@ -43,20 +43,20 @@ function simulateJob({ protocol, seed, schedules, scripted }: Extract<Job, { kin
 }
 
 async function shellJob({ protocol, seed, schedules }: Extract<Job, { kind: 'shell' }>): Promise<Answer> {
-  const probes: Record<string, number> = {};
+  const coverage: Record<string, number> = {};
   let [events, milliseconds, done] = [0, 0, 0];
   let found: Found | null = null;
   for (; done < schedules && found === null; done++) {
     try {
-      const report = await simulateShell({ seed: seed + done, protocol: CHOICES[protocol] });
+      const report = await simulateHost({ seed: seed + done, protocol: CHOICES[protocol] });
       events += report.events;
       milliseconds += report.milliseconds;
-      for (const [probe, count] of report.probes) probes[probe] = (probes[probe] ?? 0) + count;
+      for (const [point, count] of report.coverage) coverage[point] = (coverage[point] ?? 0) + count;
     } catch (error) {
       found = { what: `shell of ${protocol}, seed ${seed + done}`, rule: (error as Error).message, scenario: null };
     }
   }
-  return { kind: 'shell', schedules: done, events, milliseconds, probes, found };
+  return { kind: 'shell', schedules: done, events, milliseconds, probes: coverage, found };
 }
 
 /** A scope that was exhausted has as many states as ever, or the behaviour has changed. */

@@ -1,7 +1,7 @@
 /** The bugs of other implementations, by their numbers in paxos-anchors section 4, that could occur here. */
 
 import { describe, expect, it } from 'vitest';
-import type { Leading } from '../../src/multipaxos/state.js';
+import type { PaxosLeader } from '../../src/multipaxos/state.js';
 import { voteAt } from '../../src/multipaxos/window.js';
 import {
   accept,
@@ -58,24 +58,24 @@ describe('2: a decided slot is never proposed anew, however little the candidate
   it('by its chosen prefix', () => {
     const a = new Node('n1');
     a.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
-    a.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 1 });
+    a.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 1 });
     const [reply] = messages(a.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'promise');
-    expect([reply?.chosen, reply?.votes]).toEqual([1, []]);
-    expect(proposed(elected({}, { chosen: 1 }).all, 'n2')).toEqual(['2:-']);
+    expect([reply?.commit, reply?.votes]).toEqual([1, []]);
+    expect(proposed(elected({}, { commit: 1 }).all, 'n2')).toEqual(['2:-']);
   });
 });
 
 it('3: with nothing above W a new leader goes on above W, not at 1', () => {
   const node = new Node('n1');
   node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'a'), value(2, b(1, 2), 'b')]));
-  node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 2 });
+  node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 2 });
   node.sync();
   elect(node);
   expect(proposed(node.all, 'n2')).toEqual(['3:-']);
 });
 
 it('4: a lagging candidate starts above what others know to be chosen, which acceptors do not vote for again', () => {
-  const lagging = elected({}, { chosen: 7 });
+  const lagging = elected({}, { commit: 7 });
   expect(proposed(lagging.all, 'n2')).toEqual(['8:-']);
   expect(resolves(lagging.propose(['x']))[0]).toMatch(/none busy/); // beyond W + α with W still 0
 });
@@ -84,9 +84,9 @@ it('4: when nobody is left who knows what is below the floor, a new Phase 1 find
   const node = new Node('n1');
   node.get('n3', accept(b(1, 3), [value(1, b(1, 3), 'x')]));
   node.sync();
-  elect(node, { chosen: 1, ballot: b(2, 1) }); // n2 knew, and crashes
+  elect(node, { commit: 1, ballot: b(2, 1) }); // n2 knew, and crashes
   expect(node.state.role).toMatchObject({ kind: 'leader', floor: 1 });
-  const alive = { kind: 'heartbeatReply', ballot: b(2, 1), round: 0, chosen: 0, durable: 0 } as const;
+  const alive = { kind: 'heartbeatReply', ballot: b(2, 1), readRound: 0, commit: 0, durable: 0 } as const;
   for (let turn = 0; turn < 6 && node.role === 'leader'; turn++) {
     node.pass(timingHeartbeat);
     node.get('n3', alive);
@@ -113,7 +113,7 @@ it('6: a promise delayed across stepping down and campaigning again is not count
 describe('7: who sees a higher promise takes no higher ballot without a new Phase 1', () => {
   it('a leader that is refused steps down, and prepares before it proposes again', () => {
     const node = settled();
-    const out = node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(4, 3), chosen: 0 });
+    const out = node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(4, 3), commit: 0 });
     expect(node.role).toBe('follower');
     expect(messages(out, 'accept')).toEqual([]);
     const next = node.pass(500);
@@ -124,8 +124,8 @@ describe('7: who sees a higher promise takes no higher ballot without a new Phas
   it('a refusal of an older ballot means nothing', () => {
     const node = elected();
     const { state } = node;
-    node.get('n2', { kind: 'nack', ballot: b(9, 1), promised: b(10, 3), chosen: 0 });
-    node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(1, 1), chosen: 0 });
+    node.get('n2', { kind: 'nack', ballot: b(9, 1), promised: b(10, 3), commit: 0 });
+    node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(1, 1), commit: 0 });
     expect(node.state).toBe(state);
   });
 });
@@ -181,8 +181,8 @@ it('25: promises of acceptors with different prefixes are put together by slot',
   const node = new Node('n1', { size: 5 });
   node.campaign();
   node.sync();
-  node.get('n2', promise(b(1, 1), { chosen: 2, votes: [value(3, 9, 'three'), value(5, 9, 'five')] }));
-  const out = node.get('n3', promise(b(1, 1), { chosen: 0, votes: [value(1, 9, 'one'), value(4, 9, 'four')] }));
+  node.get('n2', promise(b(1, 1), { commit: 2, votes: [value(3, 9, 'three'), value(5, 9, 'five')] }));
+  const out = node.get('n3', promise(b(1, 1), { commit: 0, votes: [value(1, 9, 'one'), value(4, 9, 'four')] }));
   expect(proposed(out, 'n4')).toEqual(['3:three', '4:four', '5:five', '6:-']);
 });
 
@@ -206,7 +206,7 @@ it('28: what a deposed leader proposed ends by the value at its slot', () => {
   const entries = [value(2, b(2, 3), 'other'), value(3, b(2, 3), 'kept')];
   node.get('n3', accept(b(2, 3), entries));
   expect(resolves(node.all)).toEqual([]);
-  const out = node.get('n3', { kind: 'commit', ballot: b(2, 3), chosen: 3 });
+  const out = node.get('n3', { kind: 'commit', ballot: b(2, 3), commit: 3 });
   expect([...resolves(out)].sort()).toEqual(
     [`${requestOf('kept')} committed`, `${requestOf('mine')} none superseded`].sort(),
   );
@@ -215,10 +215,10 @@ it('28: what a deposed leader proposed ends by the value at its slot', () => {
 it('32: a leader that was cut off learns by a reply that it is behind, and gives way', () => {
   const node = settled();
   node.propose(['stale']);
-  const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 3, durable: 3 });
+  const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 3, durable: 3 });
   const [question] = messages(out, 'catchUp', 'n2');
   const entries = [value(2, b(2, 3), 'x'), value(3, b(2, 3), 'y')];
-  node.get('n2', { kind: 'catchUpReply', number: question?.number ?? 0, chosen: 3, entries });
+  node.get('n2', { kind: 'catchUpReply', number: question?.number ?? 0, commit: 3, entries });
   expect([node.role, node.w]).toEqual(['follower', 3]);
 });
 
@@ -226,9 +226,9 @@ it('33: two leaders’ values compete for one slot, and a notice without the rig
   const node = new Node('n2');
   node.get('n1', accept(b(1, 1), [value(1, b(1, 1), 'first')]));
   node.get('n3', accept(b(2, 3), [value(1, b(2, 3), 'second')]));
-  node.get('n1', { kind: 'commit', ballot: b(1, 1), chosen: 1 });
+  node.get('n1', { kind: 'commit', ballot: b(1, 1), commit: 1 });
   expect(node.w).toBe(0);
-  expect(handed(node.get('n3', { kind: 'commit', ballot: b(2, 3), chosen: 1 }))).toEqual(['1:second']);
+  expect(handed(node.get('n3', { kind: 'commit', ballot: b(2, 3), commit: 1 }))).toEqual(['1:second']);
 });
 
 describe('34: what is lost is sent again', () => {
@@ -261,13 +261,13 @@ describe('34: what is lost is sent again', () => {
     for (let beat = 0; beat < 40; beat++) {
       const out = node.pass(timingHeartbeat);
       if (beat > 1) expect(proposed(out, 'n2')).toEqual(['3:b']);
-      const { reads } = node.state.role as Leading;
+      const { reads } = node.state.role as PaxosLeader;
       for (const from of ['n2', 'n3']) {
-        node.get(from, { kind: 'heartbeatReply', ballot: b(1, 1), round: reads.round, chosen: 0, durable: 0 });
+        node.get(from, { kind: 'heartbeatReply', ballot: b(1, 1), readRound: reads.readRound, commit: 0, durable: 0 });
       }
     }
-    const { peers } = node.state.role as Leading;
-    expect(peers.map(({ sent }) => sent.length)).toEqual([3, 1]);
+    const { peers } = node.state.role as PaxosLeader;
+    expect(peers.map(({ inflight }) => inflight.length)).toEqual([3, 1]);
   });
 
   it('nothing while it is answered', () => {
@@ -281,13 +281,13 @@ describe('34: what is lost is sent again', () => {
 
   it('a question for chosen entries goes to the next peer, and is given up after the last', () => {
     const node = new Node('n1');
-    node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), chosen: 3, round: 0 });
+    node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 3, readRound: 0 });
     expect(node.state.catchingUp?.peer).toBe('n2');
     const out = node.pass(2 * timingHeartbeat);
     expect(sends(out, 'catchUp').map(({ to }) => to)).toEqual(['n3']);
     node.pass(2 * timingHeartbeat);
     expect(node.state.catchingUp).toBeNull();
-    node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), chosen: 3, round: 0 });
+    node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 3, readRound: 0 });
     expect(node.state.catchingUp?.peer).toBe('n2');
   });
 
@@ -297,7 +297,7 @@ describe('34: what is lost is sent again', () => {
     node.step({ kind: 'unreachable', now: node.now, peer: 'n2' });
     expect(proposed(node.propose(['a', 'b']), 'n2')).toEqual([]);
     node.sync();
-    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 1, durable: 1 });
+    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 1, durable: 1 });
     expect(proposed(out, 'n2')).toEqual(['2:a', '3:b']);
     node.step({ kind: 'unreachable', now: node.now, peer: 'n2' });
     expect(proposed(node.pass(timingHeartbeat), 'n2')).toEqual(['2:a', '3:b']);
@@ -312,7 +312,7 @@ describe('34: what is lost is sent again', () => {
     node.get('n3', accepted(b(1, 1), 2, 3)); // n2 never answers these two
     expect(node.w).toBe(3);
     expect(proposed(node.propose(['c']), 'n2')).toEqual([]);
-    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 3, durable: 0 });
+    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 3, durable: 0 });
     expect(proposed(out, 'n2')).toEqual(['4:c']);
   });
 });
@@ -324,7 +324,7 @@ describe('proofs of broken safety are recognised on receipt, and nothing else th
     expect(() => node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'y')]))).toThrow(
       'two values for one slot and ballot',
     );
-    node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 1 });
+    node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 1 });
     expect(() => node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'y')]))).toThrow(
       'two values for one slot and ballot',
     );
@@ -341,14 +341,14 @@ describe('proofs of broken safety are recognised on receipt, and nothing else th
 
   it('another value chosen than before', () => {
     const node = new Node('n1');
-    node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), chosen: 4, round: 0 });
+    node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 4, readRound: 0 });
     const { number } = node.state.catchingUp as { number: number };
     const page = [value(1, b(1, 2), 'a'), value(2, b(1, 2), 'b')];
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'a')]));
     expect(node.w).toBe(1);
-    const wrong = { kind: 'catchUpReply', number, chosen: 4, entries: [value(1, b(1, 3), 'z'), page[1]] } as never;
+    const wrong = { kind: 'catchUpReply', number, commit: 4, entries: [value(1, b(1, 3), 'z'), page[1]] } as never;
     expect(() => node.get('n2', wrong)).toThrow('two values chosen for one slot');
-    node.get('n2', { kind: 'catchUpReply', number, chosen: 4, entries: page });
+    node.get('n2', { kind: 'catchUpReply', number, commit: 4, entries: page });
     expect(words(node.state.log.chunks.flatMap((chunk) => chunk.entries))).toEqual(['1:a', '2:b']);
   });
 });

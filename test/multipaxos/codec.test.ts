@@ -35,11 +35,11 @@ const ballot = fc
   )
   .map(([n, number]) => ballotOf(n, number));
 const number = fc.maxSafeNat();
-const id = fc.record({ origin: number, counter: number, lowest: number });
+const id = fc.record({ session: number, sequence: number, firstIncomplete: number });
 const data = fc.uint8Array({ maxLength: 40 });
 const body = fc.oneof(
   fc.constant({ kind: 'noop' as const, id: null, data: new Uint8Array(0) }),
-  fc.record({ kind: fc.constantFrom('command' as const, 'open' as const), id, data }),
+  fc.record({ kind: fc.constantFrom('command' as const, 'openSession' as const), id, data }),
 );
 const bodies = fc.array(body, { minLength: 1, maxLength: 6 });
 const run = fc.tuple(fc.integer({ min: 0, max: 3 }), ballot, bodies);
@@ -60,24 +60,24 @@ const leader = fc.constantFrom(null, 'a', 'n1', 'x'.repeat(64));
 
 const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
   fc.record({ kind: fc.constant('prepare' as const), ballot, from: slot }),
-  fc.record({ kind: fc.constant('promise' as const), ballot, from: slot, chosen: mark, next: mark, votes }),
-  fc.record({ kind: fc.constant('nack' as const), ballot, promised: ballot, chosen: mark }),
-  fc.tuple(ballot, mark, slot, bodies).map(([term, chosen, first, contents]) => {
+  fc.record({ kind: fc.constant('promise' as const), ballot, from: slot, commit: mark, next: mark, votes }),
+  fc.record({ kind: fc.constant('nack' as const), ballot, promised: ballot, commit: mark }),
+  fc.tuple(ballot, mark, slot, bodies).map(([term, commit, first, contents]) => {
     const entries = contents.map((each, at): Entry => ({ ...each, index: first + at, term }));
-    return { kind: 'accept' as const, ballot: term, chosen, entries };
+    return { kind: 'accept' as const, ballot: term, commit, entries };
   }),
-  fc.tuple(ballot, mark, fc.nat(50), mark).map(([term, from, more, chosen]) => {
-    return { kind: 'accepted' as const, ballot: term, from, to: from === 0 ? 0 : from + more, chosen };
+  fc.tuple(ballot, mark, fc.nat(50), mark).map(([term, from, more, commit]) => {
+    return { kind: 'accepted' as const, ballot: term, from, to: from === 0 ? 0 : from + more, commit };
   }),
-  fc.record({ kind: fc.constant('heartbeat' as const), ballot, chosen: mark, round: number }),
-  fc.record({ kind: fc.constant('heartbeatReply' as const), ballot, round: number, chosen: mark, durable: mark }),
-  fc.record({ kind: fc.constant('commit' as const), ballot, chosen: mark }),
+  fc.record({ kind: fc.constant('heartbeat' as const), ballot, commit: mark, readRound: number }),
+  fc.record({ kind: fc.constant('heartbeatReply' as const), ballot, readRound: number, commit: mark, durable: mark }),
+  fc.record({ kind: fc.constant('commit' as const), ballot, commit: mark }),
   fc.record({ kind: fc.constant('catchUp' as const), number, from: slot }),
   fc.tuple(number, page, fc.nat(9)).map(([name, entries, more]) => {
     return {
       kind: 'catchUpReply' as const,
       number: name,
-      chosen: (entries[entries.length - 1]?.index ?? 0) + more,
+      commit: (entries[entries.length - 1]?.index ?? 0) + more,
       entries,
     };
   }),
@@ -85,7 +85,7 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
     kind: fc.constant('forward' as const),
     number,
     proposals: fc.array(
-      fc.record({ kind: fc.constantFrom('command' as const, 'open' as const), id, data, retry: fc.boolean() }),
+      fc.record({ kind: fc.constantFrom('command' as const, 'openSession' as const), id, data, retry: fc.boolean() }),
       { minLength: 1, maxLength: 5 },
     ),
   }),
@@ -96,11 +96,17 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
     leader,
   }),
   fc.record({ kind: fc.constant('readIndex' as const), number }),
-  fc.record({ kind: fc.constant('readIndexReply' as const), number, index: mark, ballot, chosen: mark }),
+  fc.record({ kind: fc.constant('readIndexReply' as const), number, index: mark, ballot, commit: mark }),
 );
 
 const entry = (index: number, term: number, text: string): Entry => {
-  return { index, term, kind: 'command', id: { origin: 3, counter: 300, lowest: 2 }, data: Buffer.from(text) };
+  return {
+    index,
+    term,
+    kind: 'command',
+    id: { session: 3, sequence: 300, firstIncomplete: 2 },
+    data: Buffer.from(text),
+  };
 };
 const empty = (index: number, term: number): Entry => ({
   index,
@@ -118,7 +124,7 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
     kind: 'promise',
     ballot: B,
     from: 7,
-    chosen: 5,
+    commit: 5,
     next: 12,
     votes: [
       entry(7, ballotOf(1, 1), 'a'),
@@ -127,30 +133,35 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
       empty(11, ballotOf(1, 2)),
     ],
   },
-  nack: { kind: 'nack', ballot: ballotOf(1, 1), promised: B, chosen: 4 },
-  accept: { kind: 'accept', ballot: B, chosen: 6, entries: [entry(7, B, 'hello'), empty(8, B)] },
-  accepted: { kind: 'accepted', ballot: B, from: 7, to: 8, chosen: 6 },
-  heartbeat: { kind: 'heartbeat', ballot: B, chosen: 6, round: 2 },
-  heartbeatReply: { kind: 'heartbeatReply', ballot: B, round: 2, chosen: 6, durable: 5 },
-  commit: { kind: 'commit', ballot: B, chosen: 8 },
+  nack: { kind: 'nack', ballot: ballotOf(1, 1), promised: B, commit: 4 },
+  accept: { kind: 'accept', ballot: B, commit: 6, entries: [entry(7, B, 'hello'), empty(8, B)] },
+  accepted: { kind: 'accepted', ballot: B, from: 7, to: 8, commit: 6 },
+  heartbeat: { kind: 'heartbeat', ballot: B, commit: 6, readRound: 2 },
+  heartbeatReply: { kind: 'heartbeatReply', ballot: B, readRound: 2, commit: 6, durable: 5 },
+  commit: { kind: 'commit', ballot: B, commit: 8 },
   catchUp: { kind: 'catchUp', number: 2 ** 32 + 1, from: 3 },
   catchUpReply: {
     kind: 'catchUpReply',
     number: 2 ** 32 + 1,
-    chosen: 8,
+    commit: 8,
     entries: [entry(3, ballotOf(1, 1), 'x'), entry(4, B, 'y')],
   },
   forward: {
     kind: 'forward',
     number: 2 ** 32 + 2,
     proposals: [
-      { kind: 'open', id: { origin: 0, counter: 1, lowest: 1 }, data: Buffer.from('o'), retry: false },
-      { kind: 'command', id: { origin: 3, counter: 9, lowest: 8 }, data: Buffer.from('c'), retry: true },
+      {
+        kind: 'openSession',
+        id: { session: 0, sequence: 1, firstIncomplete: 1 },
+        data: Buffer.from('o'),
+        retry: false,
+      },
+      { kind: 'command', id: { session: 3, sequence: 9, firstIncomplete: 8 }, data: Buffer.from('c'), retry: true },
     ],
   },
   refused: { kind: 'refused', number: 2 ** 32 + 2, reason: 'busy', leader: 'n2' },
   readIndex: { kind: 'readIndex', number: 2 ** 32 + 3 },
-  readIndexReply: { kind: 'readIndexReply', number: 2 ** 32 + 3, index: 9, ballot: B, chosen: 8 },
+  readIndexReply: { kind: 'readIndexReply', number: 2 ** 32 + 3, index: 9, ballot: B, commit: 8 },
 };
 
 /** Bytes as numbers, whichever class holds them. */
@@ -218,7 +229,7 @@ describe('what was written is read', () => {
 
   it('a long run of no-ops takes two bytes each', () => {
     const entries = Array.from({ length: 8192 }, (_, at) => empty(at + 1, B));
-    expect(encode({ kind: 'accept', ballot: B, chosen: 0, entries }).length).toBeLessThan(8192 * 2 + 20);
+    expect(encode({ kind: 'accept', ballot: B, commit: 0, entries }).length).toBeLessThan(8192 * 2 + 20);
   });
 });
 

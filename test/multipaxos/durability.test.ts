@@ -9,7 +9,7 @@ describe('before this leaves, this is durable', () => {
     const out = node.campaign();
     const [persist] = node.persists;
     expect(persist?.ops).toEqual([{ kind: 'hard', hard: { term: b(1, 1), vote: null, commit: 0 } }]);
-    expect(sends(out, 'prepare').every(({ after }) => after === persist?.seq)).toBe(true);
+    expect(sends(out, 'prepare').every(({ after }) => after === persist?.persistSeq)).toBe(true);
   });
 
   it('Promise: the promise, and every vote that it reports or omits', () => {
@@ -80,10 +80,10 @@ describe('and this waits for nothing', () => {
   it('commits, refusals, heartbeats and their answers', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
-    const out = node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), chosen: 1, round: 3 });
+    const out = node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 1, readRound: 3 });
     expect(handed(out)).toEqual(['1:x']); // not durable here, but chosen
     const [reply] = sends(out, 'heartbeatReply');
-    expect([reply?.after, reply?.message.durable, reply?.message.round]).toEqual([0, 0, 3]);
+    expect([reply?.after, reply?.message.durable, reply?.message.readRound]).toEqual([0, 0, 3]);
     const refused = node.get('n3', { kind: 'prepare', ballot: b(1, 2) - 1, from: 1 });
     expect(refused.length === 0 || sends(refused, 'nack')[0]?.after === 0).toBe(true);
   });
@@ -93,7 +93,7 @@ describe('W on disk is a hint that rides along', () => {
   it('with whatever is persisted anyway, and never alone', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
-    expect(node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 1 }).some(({ kind }) => kind === 'persist')).toBe(
+    expect(node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 1 }).some(({ kind }) => kind === 'persist')).toBe(
       false,
     );
     node.get('n2', accept(b(1, 2), [value(2, b(1, 2), 'y')], 1));
@@ -103,7 +103,7 @@ describe('W on disk is a hint that rides along', () => {
 
   it('as it is at the end of the step', () => {
     const node = new Node('n1');
-    node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 2 });
+    node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 2 });
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x'), value(2, b(1, 2), 'y')]));
     expect(node.w).toBe(2);
     node.sync();
@@ -113,10 +113,10 @@ describe('W on disk is a hint that rides along', () => {
   it('in the very persist that puts a chosen value which was not the own vote', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'mine'), value(2, b(1, 2), 'lost')]));
-    node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), chosen: 3, round: 0 });
+    node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), commit: 3, readRound: 0 });
     const { number } = node.state.catchingUp as { number: number };
     const entries = [value(1, b(1, 2), 'mine'), value(2, b(2, 3), 'won'), value(3, b(2, 3), 'more')];
-    node.get('n3', { kind: 'catchUpReply', number, chosen: 3, entries });
+    node.get('n3', { kind: 'catchUpReply', number, commit: 3, entries });
     const last = node.persists[node.persists.length - 1];
     expect(last?.ops).toEqual([
       { kind: 'put', entries: entries.slice(1) },

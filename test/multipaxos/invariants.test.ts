@@ -4,9 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { InvariantViolation } from '../../src/core/assert.js';
 import { append } from '../../src/core/log.js';
 import type { Inbound } from '../../src/core/protocol.js';
-import { checkState, checkStep, type PaxosMessage, type PaxosState } from '../../src/multipaxos/index.js';
+import { multipaxosProtocol, type PaxosMessage, type PaxosState } from '../../src/multipaxos/index.js';
 import { withVotes } from '../../src/multipaxos/window.js';
 import { accept, accepted, b, elected, Node, promise, value } from './support.js';
+
+const { checkState, checkStep } = multipaxosProtocol;
 
 function follower(): PaxosState {
   const node = new Node('n1');
@@ -45,28 +47,28 @@ const { log, window, ...rest } = follower();
 const states: readonly (readonly [rule: string, what: string, state: PaxosState])[] = [
   ['X3', 'a vote above the promise', { ...follower(), promised: b(1, 1) }],
   ['R17', 'a vote at or below W', { ...rest, window, log: append(log, [value(1, b(2, 2), 'x')]) }],
-  ['X7', 'more handed over than chosen', { ...follower(), delivery: { ...rest.delivery, handed: 1 } }],
-  ['X9', 'a promise durable that was never issued', { ...follower(), durableSeq: rest.seq + 1 }],
+  ['X7', 'more handed over than chosen', { ...follower(), delivery: { ...rest.delivery, delivered: 1 } }],
+  ['X9', 'a promise durable that was never issued', { ...follower(), durableSeq: rest.persistSeq + 1 }],
   ['R4', 'a leader of a ballot that it has not promised', leader({ ballot: b(1, 2) })],
   ['R4', 'a leader that has not voted for what it proposed', leader({ next: 4 })],
-  ['R5', 'a leader whose ballot is not durable', { ...leader(), hardSeq: leader().seq, durableSeq: 0 }],
-  ['R6', 'a leader that proposes below its floor', leader({ floor: 9 })],
-  ['R7', 'something carried that is proposed already', leader({ carried: [value(1, b(1, 1), 'y')] })],
+  ['R5', 'a leader whose ballot is not durable', { ...leader(), hardSeq: leader().persistSeq, durableSeq: 0 }],
+  ['R6', 'a leader that proposes below its floor', leader({ committedAtElection: 9 })],
+  ['R7', 'something carried that is proposed already', leader({ toRepropose: [value(1, b(1, 1), 'y')] })],
   ['R11', 'somebody who accepted what was not proposed', firstPeer({ match: 3 })],
   ['R11', 'ranges that touch', firstPeer({ beyond: [{ from: 1, to: 1 }] })],
-  ['B1', 'bytes under way that do not add up', firstPeer({ sentBytes: 1 })],
+  ['B1', 'bytes under way that do not add up', firstPeer({ inflightBytes: 1 })],
   [
     'B1',
     'one Accept under way twice',
     firstPeer({
-      sent: [
-        { to: 2, bytes: 3 },
-        { to: 2, bytes: 3 },
+      inflight: [
+        { last: 2, bytes: 3 },
+        { last: 2, bytes: 3 },
       ],
-      sentBytes: 6,
+      inflightBytes: 6,
     }),
   ],
-  ['H1', 'a round answered that was not begun', firstPeer({ round: 1 })],
+  ['H1', 'a round answered that was not begun', firstPeer({ readRound: 1 })],
 ];
 
 describe('a state that contradicts itself', () => {
@@ -83,7 +85,7 @@ describe('a state that contradicts itself', () => {
 /** A candidate of three that has one promise, which reports W = 3. */
 function promisedMuch(): Node {
   const node = candidate();
-  node.get('n2', promise(node.state.promised, { chosen: 3 }));
+  node.get('n2', promise(node.state.promised, { commit: 3 }));
   return node;
 }
 
@@ -108,7 +110,7 @@ const steps: readonly Case[] = [
     'a Nack raises a promise',
     follower(),
     { ...follower(), promised: b(9, 1) },
-    got({ kind: 'nack', ballot: 1, promised: b(9, 1), chosen: 0 }),
+    got({ kind: 'nack', ballot: 1, promised: b(9, 1), commit: 0 }),
   ],
   ['X1', 'W falls', chosen(follower(), 'x', b(2, 2)), follower(), tick],
   [
@@ -116,7 +118,7 @@ const steps: readonly Case[] = [
     'a Nack makes something chosen',
     follower(),
     chosen(follower(), 'x', b(2, 2)),
-    got({ kind: 'nack', ballot: 1, promised: b(9, 1), chosen: 1 }),
+    got({ kind: 'nack', ballot: 1, promised: b(9, 1), commit: 1 }),
   ],
   ['X6', 'a vote disappears', follower(), { ...follower(), window: { runs: [], bytes: 0 } }, tick],
   ['X4', 'a vote changes', follower(), { ...follower(), window: withVotes(window, [value(1, b(2, 2), 'y')]) }, tick],
@@ -132,7 +134,7 @@ const steps: readonly Case[] = [
     'a Heartbeat makes a vote',
     follower(),
     { ...follower(), window: withVotes(window, [value(2, b(2, 2), 'y')]) },
-    got({ kind: 'heartbeat', ballot: b(2, 2), chosen: 0, round: 0 }),
+    got({ kind: 'heartbeat', ballot: b(2, 2), commit: 0, readRound: 0 }),
   ],
   [
     'R9',
@@ -145,15 +147,15 @@ const steps: readonly Case[] = [
     'R12',
     'a vote in another ballot than the leader’s is taken for chosen',
     follower(),
-    { ...chosen(follower(), 'x', b(2, 2)), toldBallot: b(3, 3), told: 1 },
-    got({ kind: 'commit', ballot: b(3, 3), chosen: 1 }),
+    { ...chosen(follower(), 'x', b(2, 2)), leaderCommitBallot: b(3, 3), leaderCommit: 1 },
+    got({ kind: 'commit', ballot: b(3, 3), commit: 1 }),
   ],
   [
     'R13',
     'a leader leads on after another value than its own was chosen',
     leader(),
     chosen(leader(), 'y', b(3, 3)),
-    got({ kind: 'catchUpReply', number: 1, chosen: 1, entries: [] }),
+    got({ kind: 'catchUpReply', number: 1, commit: 1, entries: [] }),
   ],
   ['R3', 'a follower leads at once', new Node('n1').state, { ...leader(), window: { runs: [], bytes: 0 } }, tick],
   [
@@ -170,7 +172,7 @@ const steps: readonly Case[] = [
     { ...leader(), window: candidate().state.window },
     tick,
   ],
-  ['R3', 'a leader moves its floor', leader(), leader({ floor: 1 }), tick],
+  ['R3', 'a leader moves its floor', leader(), leader({ committedAtElection: 1 }), tick],
   ['R11', 'an acknowledgement is taken back', firstPeer({ match: 1 }), leader(), tick],
   ['R11', 'an answer to another leadership counts', leader(), firstPeer({ match: 1 }), got(accepted(b(9, 1), 1))],
 ];
@@ -179,7 +181,7 @@ const steps: readonly Case[] = [
 function promisedCandidate(): PaxosState {
   const { state } = candidate();
   if (state.role.kind !== 'candidate') throw new Error('it campaigns');
-  const promises = state.role.promises.map((each, at) => (at === 0 ? { ...each, complete: true, chosen: 3 } : each));
+  const promises = state.role.promises.map((each, at) => (at === 0 ? { ...each, complete: true, commit: 3 } : each));
   return { ...state, role: { ...state.role, promises } };
 }
 

@@ -70,30 +70,28 @@ export class ModelRig {
     const replicas: ReplicaView<PaxosState>[] = idsOf(size).map((id, at) => {
       return { id, state: null, disk: disks[at] as Disk };
     });
-    const handed: core.Entry[] = [];
+    const delivered: core.Entry[] = [];
     const committed = {
       get last(): core.Index {
-        return handed.length;
+        return delivered.length;
       },
-      entry: (index: core.Index): core.Entry | undefined => handed[index - 1],
+      entry: (index: core.Index): core.Entry | undefined => delivered[index - 1],
     };
     this.#view = { replicas, committed };
     const observe = (before: PaxosState | null, inbound: Inbound | null, [after, outbound]: Step): void => {
-      const fact = { replica: after.self.id, before, after, inbound, outbound };
+      const fact = { replica: after.options.id, before, after, inbound, outbound };
       this.ghost = multipaxosModel.safety.step(this.ghost, fact, this.#view as ClusterView<PaxosState>);
-      multipaxosModel.probe(fact, (name) => this.probes.set(name, (this.probes.get(name) ?? 0) + 1));
+      multipaxosModel.noteCoverage(fact, (name) => this.probes.set(name, (this.probes.get(name) ?? 0) + 1));
       for (const each of outbound) {
-        if (each.kind === 'commit') for (const entry of each.entries) handed[entry.index - 1] ??= entry;
+        if (each.kind === 'commit') for (const entry of each.entries) delivered[entry.index - 1] ??= entry;
       }
       this.see?.(fact);
     };
     return {
       ...inner,
-      checkState: multipaxosModel.checkState,
-      checkStep: multipaxosModel.checkStep,
       init: (options: core.ProtocolOptions, recovered: core.Recovered) => {
         const result = inner.init(options, recovered);
-        multipaxosModel.checkState(result[0]);
+        inner.checkState(result[0]);
         observe(null, null, result);
         return result;
       },

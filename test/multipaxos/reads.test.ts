@@ -21,8 +21,8 @@ function ready(outbound: readonly Outbound[]): readonly (readonly number[])[] {
   return outbound.flatMap((each) => (each.kind === 'readReady' ? [[each.request, each.index]] : []));
 }
 
-function reply(round: number, ballot = b(1, 1), chosen = 1) {
-  return { kind: 'heartbeatReply', ballot, round, chosen, durable: 0 } as const;
+function reply(readRound: number, ballot = b(1, 1), commit = 1) {
+  return { kind: 'heartbeatReply', ballot, readRound, commit, durable: 0 } as const;
 }
 
 describe('the index', () => {
@@ -43,7 +43,7 @@ describe('the index', () => {
   });
 
   it('covers what is chosen elsewhere and not known here (the floor)', () => {
-    const node = elected({}, { chosen: 6 });
+    const node = elected({}, { commit: 6 });
     node.read(7);
     expect(ready(node.get('n2', reply(1, b(1, 1), 6)))).toEqual([[7, 6]]);
   });
@@ -66,7 +66,7 @@ describe('the confirmation', () => {
     const node = settled({ size: 5 });
     node.get('n3', accepted(b(1, 1), 1));
     const out = node.read(7);
-    expect(sends(out, 'heartbeat').map(({ to, message }) => [to, message.round])).toEqual(
+    expect(sends(out, 'heartbeat').map(({ to, message }) => [to, message.readRound])).toEqual(
       ['n2', 'n3', 'n4', 'n5'].map((id) => [id, 1]),
     );
     expect(ready(node.get('n2', reply(1)))).toEqual([]);
@@ -92,13 +92,13 @@ describe('the confirmation', () => {
   it('is repeated with the next heartbeat when it was lost', () => {
     const node = settled();
     node.read(7);
-    expect(messages(node.pass(timing.heartbeat), 'heartbeat')[0]?.round).toBe(1);
+    expect(messages(node.pass(timing.heartbeat), 'heartbeat')[0]?.readRound).toBe(1);
   });
 
   it('an acceptor that has promised more refuses, and the read ends', () => {
     const node = settled();
     node.read(7);
-    const out = node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(2, 3), chosen: 0 });
+    const out = node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(2, 3), commit: 0 });
     expect(resolves(out)).toEqual(['7 none leaderChanged']);
     expect(ready(node.get('n3', reply(1)))).toEqual([]);
   });
@@ -106,10 +106,10 @@ describe('the confirmation', () => {
   it('an acceptor answers a ballot that is not below its promise, and no other', () => {
     const node = new Node('n2');
     node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
-    const refused = node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), chosen: 0, round: 1 });
+    const refused = node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), commit: 0, readRound: 1 });
     expect(messages(refused, 'heartbeatReply')).toEqual([]);
     expect(messages(refused, 'nack')).toHaveLength(1);
-    const answered = node.get('n1', { kind: 'heartbeat', ballot: b(3, 1), chosen: 0, round: 1 });
+    const answered = node.get('n1', { kind: 'heartbeat', ballot: b(3, 1), commit: 0, readRound: 1 });
     expect(messages(answered, 'heartbeatReply')[0]).toMatchObject({ ballot: b(3, 1), round: 1 });
     expect(node.state.promised).toBe(b(3, 1));
   });
@@ -128,10 +128,10 @@ describe('passed on', () => {
     node.get('n1', accept(b(1, 1), [value(1, b(1, 1), 'x')]));
     const [question] = messages(node.read(7), 'readIndex', 'n1');
     const number = question?.number ?? 0;
-    const out = node.get('n1', { kind: 'readIndexReply', number, index: 1, ballot: b(1, 1), chosen: 1 });
+    const out = node.get('n1', { kind: 'readIndexReply', number, index: 1, ballot: b(1, 1), commit: 1 });
     expect(ready(out)).toEqual([[7, 1]]);
     expect(node.w).toBe(1);
-    expect(ready(node.get('n1', { kind: 'readIndexReply', number, index: 1, ballot: b(1, 1), chosen: 1 }))).toEqual([]);
+    expect(ready(node.get('n1', { kind: 'readIndexReply', number, index: 1, ballot: b(1, 1), commit: 1 }))).toEqual([]);
   });
 
   it('a leader answers with the index of its round', () => {
@@ -139,13 +139,13 @@ describe('passed on', () => {
     expect(messages(node.get('n3', { kind: 'readIndex', number: 55 }), 'heartbeat')).toHaveLength(2);
     const out = node.get('n2', reply(1));
     expect(messages(out, 'readIndexReply', 'n3')).toEqual([
-      { kind: 'readIndexReply', number: 55, index: 1, ballot: b(1, 1), chosen: 1 },
+      { kind: 'readIndexReply', number: 55, index: 1, ballot: b(1, 1), commit: 1 },
     ]);
   });
 
   it('who does not lead refuses and says who does; who stops leading refuses what waits', () => {
     const node = new Node('n2');
-    node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), chosen: 0, round: 0 });
+    node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), commit: 0, readRound: 0 });
     expect(messages(node.get('n3', { kind: 'readIndex', number: 5 }), 'refused')).toEqual([
       { kind: 'refused', number: 5, reason: 'notLeader', leader: 'n1' },
     ]);
@@ -163,7 +163,7 @@ describe('passed on', () => {
     ],
     [
       'another leader',
-      (node: Node) => node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), chosen: 0, round: 0 }),
+      (node: Node) => node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), commit: 0, readRound: 0 }),
       'leaderChanged',
     ],
     ['a candidate', (node: Node) => node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'leaderChanged'],
@@ -177,7 +177,7 @@ describe('passed on', () => {
     ],
   ] as const)('ends without effect: %s', (_, end, reason) => {
     const node = new Node('n2');
-    node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), chosen: 0, round: 0 });
+    node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), commit: 0, readRound: 0 });
     const [question] = messages(node.read(7, 500), 'readIndex');
     expect(resolves(end(node, question?.number ?? 0))).toEqual([`7 none ${reason}`]);
   });

@@ -40,11 +40,11 @@ describe('a restart', () => {
   it('with a hint that lags finds votes where it knew chosen entries, and learns them again', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'a')]));
-    node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 1 });
+    node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 1 });
     node.sync();
     const again = node.restart();
     expect([again.w, voteAt(again.state.window, 1)?.index]).toEqual([0, 1]);
-    expect(handed(again.get('n2', { kind: 'heartbeat', ballot: b(1, 2), chosen: 1, round: 0 }))).toEqual(['1:a']);
+    expect(handed(again.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 1, readRound: 0 }))).toEqual(['1:a']);
   });
 
   it('promises at least what it has voted in, whatever the hard state says', () => {
@@ -124,7 +124,7 @@ describe('a restart', () => {
     expect(ask(2)).toBeUndefined(); // whose answer is for the newest question
     const entries = [2, 3].map((slot) => value(slot, b(1, 2), `v${slot}`));
     const served = again.step({ kind: 'loaded', now: 0, id: load.id, entries });
-    expect(messages(served, 'catchUpReply', 'n3')).toEqual([{ kind: 'catchUpReply', number: 2, chosen: 4, entries }]);
+    expect(messages(served, 'catchUpReply', 'n3')).toEqual([{ kind: 'catchUpReply', number: 2, commit: 4, entries }]);
     const beyond = [2, 3, 4, 5].map((slot) => value(slot, b(1, 2), `v${slot}`));
     expect(again.step({ kind: 'loaded', now: 0, id: ask(3).id, entries: beyond })).toEqual([]);
     expect(messages(again.get('n3', { kind: 'catchUp', number: 4, from: 4 }), 'catchUpReply')[0]?.entries).toHaveLength(
@@ -182,7 +182,12 @@ class Net {
       }
     };
     this.record(node);
-    if (id === this.victim && this.crashes === 0 && node.state.seq >= this.crashAt && node.durable < node.state.seq) {
+    if (
+      id === this.victim &&
+      this.crashes === 0 &&
+      node.state.persistSeq >= this.crashAt &&
+      node.durable < node.state.persistSeq
+    ) {
       // It crashes with this persist lost; what rested on it never left.
       for (const each of node.all.slice(from)) {
         if (each.kind === 'send' && each.after === 0)
@@ -193,7 +198,7 @@ class Net {
       this.record(this.nodes.get(id) as Node);
       return;
     }
-    while (node.durable < node.state.seq) node.sync();
+    while (node.durable < node.state.persistSeq) node.sync();
     this.record(node);
     send();
   }
@@ -242,9 +247,9 @@ function checkDisks(net: Net, node: Node, persists: readonly core.Persist[]): vo
     const { hard, tail } = disk.recover(wideLimits);
     for (const entry of tail) {
       if (entry.index > (hard?.commit ?? 0)) continue;
-      expect([node.id, persist.seq, entry.index, word(entry)]).toEqual([
+      expect([node.id, persist.persistSeq, entry.index, word(entry)]).toEqual([
         node.id,
-        persist.seq,
+        persist.persistSeq,
         entry.index,
         net.committed.get(entry.index),
       ]);
@@ -290,7 +295,9 @@ describe('a crash at any persist', () => {
     for (const node of quiet.nodes.values()) checkDisks(quiet, node, node.persists);
   });
 
-  const boundaries = [...quiet.nodes].flatMap(([id, { persists }]) => persists.map(({ seq }) => [id, seq] as const));
+  const boundaries = [...quiet.nodes].flatMap(([id, { persists }]) =>
+    persists.map(({ persistSeq }) => [id, persistSeq] as const),
+  );
 
   it.each(boundaries)('%s loses persist %i', (victim, seq) => {
     const net = new Net(victim, seq);

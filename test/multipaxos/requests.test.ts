@@ -20,7 +20,7 @@ import {
 
 function follower(options = {}): Node {
   const node = new Node('n2', options);
-  node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), chosen: 0, round: 0 });
+  node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), commit: 0, readRound: 0 });
   return node;
 }
 
@@ -56,7 +56,7 @@ describe('at a leader', () => {
     node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
     expect(resolves(node.all)).toEqual([]);
     node.get('n3', accept(b(2, 3), [value(2, b(2, 3), 'a')]));
-    expect(resolves(node.get('n3', { kind: 'commit', ballot: b(2, 3), chosen: 2 }))).toEqual([`${a} committed`]);
+    expect(resolves(node.get('n3', { kind: 'commit', ballot: b(2, 3), commit: 2 }))).toEqual([`${a} committed`]);
   });
 
   it('busy beyond the bytes that may be under way', () => {
@@ -83,7 +83,7 @@ describe('at a follower', () => {
     expect(forward?.message.proposals.map(({ data }) => Buffer.from(data).toString())).toEqual(['a', 'b']);
     expect(forward?.after).toBe(0);
     node.get('n1', accept(b(1, 1), [value(1, b(1, 1), 'a'), value(2, b(1, 1), 'b')]));
-    const out = node.get('n1', { kind: 'commit', ballot: b(1, 1), chosen: 2 });
+    const out = node.get('n1', { kind: 'commit', ballot: b(1, 1), commit: 2 });
     expect(resolves(out)).toEqual([`${a} committed`, `${requestOf('b')} committed`]);
   });
 
@@ -95,12 +95,12 @@ describe('at a follower', () => {
     ],
     [
       'another leader',
-      (node: Node) => node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), chosen: 0, round: 0 }),
+      (node: Node) => node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), commit: 0, readRound: 0 }),
       'leaderChanged',
     ],
     [
       'the same leader anew',
-      (node: Node) => node.get('n1', { kind: 'heartbeat', ballot: b(2, 1), chosen: 0, round: 0 }),
+      (node: Node) => node.get('n1', { kind: 'heartbeat', ballot: b(2, 1), commit: 0, readRound: 0 }),
       'leaderChanged',
     ],
     ['campaigning itself', (node: Node) => node.campaign(), 'leaderChanged'],
@@ -149,7 +149,7 @@ describe('passed on to a leader', () => {
     expect(messages(out, 'refused')).toEqual([]);
     node.sync();
     const done = node.get('n2', accepted(b(1, 1), 2));
-    expect(sends(done, 'commit').map(({ to, message }) => [to, message.chosen])).toEqual([['n3', 2]]);
+    expect(sends(done, 'commit').map(({ to, message }) => [to, message.commit])).toEqual([['n3', 2]]);
     expect(messages(node.get('n3', accepted(b(1, 1), 2)), 'commit')).toEqual([]); // once
   });
 
@@ -161,7 +161,7 @@ describe('passed on to a leader', () => {
     node.sync();
     node.step({ kind: 'unreachable', now: 0, peer: 'n3' });
     const out = node.get('n3', accepted(b(1, 1), 2, 2, 1)); // chosen, and 3 is sent anew to n3 with it
-    expect(messages(out, 'accept', 'n3')[0]?.chosen).toBe(2);
+    expect(messages(out, 'accept', 'n3')[0]?.commit).toBe(2);
     expect(messages(out, 'commit', 'n3')).toEqual([]);
   });
 

@@ -27,7 +27,7 @@ describe('R1: an acceptor promises what is not below its promise, durably', () =
     const out = node.get('n2', { kind: 'prepare', ballot: b(1, 2), from: 1 });
     const [reply] = sends(out, 'promise', 'n2');
     expect(reply?.message).toEqual(promise(b(1, 2)));
-    expect(reply?.after).toBe(node.state.seq);
+    expect(reply?.after).toBe(node.state.persistSeq);
     expect(node.state.promised).toBe(b(1, 2));
     node.sync();
     expect(node.restart().state.promised).toBe(b(1, 2));
@@ -47,7 +47,7 @@ describe('R1: an acceptor promises what is not below its promise, durably', () =
     const node = new Node('n1');
     node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
     const out = node.get('n2', { kind: 'prepare', ballot: b(2, 2), from: 1 });
-    expect(messages(out, 'nack')).toEqual([{ kind: 'nack', ballot: b(2, 2), promised: b(2, 3), chosen: 0 }]);
+    expect(messages(out, 'nack')).toEqual([{ kind: 'nack', ballot: b(2, 2), promised: b(2, 3), commit: 0 }]);
     expect(messages(out, 'promise')).toEqual([]);
   });
 
@@ -57,8 +57,8 @@ describe('R1: an acceptor promises what is not below its promise, durably', () =
     expect(node.get('n9', { kind: 'prepare', ballot: b(5, 3), from: 1 })).toEqual([]);
     expect(node.state.promised).toBe(0);
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
-    node.get('n3', { kind: 'commit', ballot: b(1, 2), chosen: 1 });
-    node.get('n3', { kind: 'readIndexReply', number: 1, index: 1, ballot: b(1, 2), chosen: 1 });
+    node.get('n3', { kind: 'commit', ballot: b(1, 2), commit: 1 });
+    node.get('n3', { kind: 'readIndexReply', number: 1, index: 1, ballot: b(1, 2), commit: 1 });
     expect(node.w).toBe(0);
   });
 });
@@ -89,7 +89,7 @@ it('R3: a promise of an older own ballot counts for nothing', () => {
   const node = new Node('n1');
   node.campaign();
   node.sync();
-  node.pass(node.state.silence.timeout);
+  node.pass(node.state.electionTimer.timeout);
   node.sync();
   expect(node.state.promised).toBe(b(2, 1));
   node.get('n2', promise(b(1, 1)));
@@ -139,7 +139,7 @@ describe('R5: a ballot is durable before its Prepare leaves, and never used agai
 
 describe('R6: nothing at or below the floor is proposed', () => {
   it('the floor is the largest chosen prefix of any promise', () => {
-    const node = elected({}, { chosen: 5 });
+    const node = elected({}, { commit: 5 });
     expect(node.state.role).toMatchObject({ kind: 'leader', floor: 5, fence: 6 });
     expect(proposed(node.all, 'n2')[0]).toBe('6:-');
   });
@@ -150,7 +150,7 @@ describe('R6: nothing at or below the floor is proposed', () => {
     node.sync();
     node.campaign();
     node.sync();
-    const out = node.get('n1', promise(b(2, 3), { chosen: 2, votes: [value(3, b(1, 2), 'new')] }));
+    const out = node.get('n1', promise(b(2, 3), { commit: 2, votes: [value(3, b(1, 2), 'new')] }));
     expect(proposed(out, 'n1')).toEqual(['3:new', '4:-']);
     expect(messages(out, 'catchUp', 'n1')).toHaveLength(1);
     node.sync();
@@ -158,7 +158,7 @@ describe('R6: nothing at or below the floor is proposed', () => {
     expect(node.w).toBe(0); // nothing is applied before what is below is known
     const question = messages(out, 'catchUp')[0]?.number ?? 0;
     const entries = [value(1, b(1, 1), 'a'), value(2, b(1, 1), 'b')];
-    const rest = node.get('n1', { kind: 'catchUpReply', number: question, chosen: 2, entries });
+    const rest = node.get('n1', { kind: 'catchUpReply', number: question, commit: 2, entries });
     expect(handed(rest)).toEqual(['1:a', '2:b', '3:new', '4:-']);
   });
 });
@@ -182,12 +182,12 @@ describe('R8: a promise covers every slot above W_a, in pages', () => {
   it('an acceptor reports all votes, and its chosen prefix with every page', () => {
     const node = new Node('n1', { limits: { messageBytes: 110 } });
     node.get('n2', accept(b(1, 2), votes));
-    node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 1 });
+    node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 1 });
     node.sync();
     const [one] = messages(node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'promise');
-    expect([one?.chosen, one?.next, words(one?.votes ?? [])]).toEqual([1, 4, ['2:v2', '3:v3']]);
+    expect([one?.commit, one?.next, words(one?.votes ?? [])]).toEqual([1, 4, ['2:v2', '3:v3']]);
     const [two] = messages(node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 4 }), 'promise');
-    expect([two?.chosen, two?.next, words(two?.votes ?? [])]).toEqual([1, 0, ['4:v4', '5:v5']]);
+    expect([two?.commit, two?.next, words(two?.votes ?? [])]).toEqual([1, 0, ['4:v4', '5:v5']]);
   });
 
   it('a candidate counts it when the last page is there, and asks for the next one', () => {
@@ -207,12 +207,12 @@ describe('R8: a promise covers every slot above W_a, in pages', () => {
     const node = new Node('n1');
     node.campaign();
     node.sync();
-    const out = node.get('n2', promise(b(1, 1), { next: 2, chosen: 6, votes: [] }));
+    const out = node.get('n2', promise(b(1, 1), { next: 2, commit: 6, votes: [] }));
     expect(messages(out, 'prepare')).toEqual([]); // a page that ends before it begins is not believed
-    const page = promise(b(1, 1), { chosen: 1, next: 3, votes: [value(2, 9, 'b')] });
+    const page = promise(b(1, 1), { commit: 1, next: 3, votes: [value(2, 9, 'b')] });
     expect(messages(node.get('n2', page), 'prepare')[0]?.from).toBe(3);
     expect(node.role).toBe('candidate');
-    const rest = node.get('n2', promise(b(1, 1), { from: 3, chosen: 4, votes: [value(5, 9, 'e')] }));
+    const rest = node.get('n2', promise(b(1, 1), { from: 3, commit: 4, votes: [value(5, 9, 'e')] }));
     expect(node.state.role).toMatchObject({ floor: 4, fence: 6 });
     expect(proposed(rest, 'n3')).toEqual(['5:e', '6:-']);
   });
@@ -239,7 +239,7 @@ describe('R8: what makes no sense is not counted', () => {
     node.sync();
     const { state } = node;
     node.get('n2', promise(b(1, 1), { votes: [value(1, b(1, 1), 'x')] }));
-    node.get('n2', promise(b(1, 1), { chosen: 2, votes: [value(2, 9, 'x')] }));
+    node.get('n2', promise(b(1, 1), { commit: 2, votes: [value(2, 9, 'x')] }));
     node.get('n2', promise(b(1, 1), { next: 2, votes: [value(2, 9, 'x')] }));
     expect(node.state).toBe(state);
   });
@@ -310,7 +310,7 @@ describe('R11: a slot is chosen when a majority has accepted it', () => {
     node.propose(['a', 'b']);
     node.sync();
     expect(messages(node.get('n2', accepted(b(1, 1), 0, 0, 3)), 'catchUp', 'n2')).toHaveLength(1);
-    node.get('n3', { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 3, durable: 3 });
+    node.get('n3', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 3, durable: 3 });
     expect(node.w).toBe(1);
   });
 
@@ -327,25 +327,25 @@ describe('R12: W from a leader covers a slot only if the own vote there is of th
   it('adopts its own votes of that ballot', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x'), value(2, b(1, 2), 'y')]));
-    expect(handed(node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 1 }))).toEqual(['1:x']);
+    expect(handed(node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 1 }))).toEqual(['1:x']);
     expect(node.w).toBe(1);
   });
 
   it('asks for the rest otherwise', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'lost')]));
-    const out = node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), chosen: 1, round: 0 });
+    const out = node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), commit: 1, readRound: 0 });
     expect(handed(out)).toEqual([]);
     const [question] = messages(out, 'catchUp', 'n3');
     expect(question?.from).toBe(1);
     const entries = [value(1, b(2, 3), 'won')];
     const number = question?.number ?? 0;
-    expect(handed(node.get('n3', { kind: 'catchUpReply', number, chosen: 1, entries }))).toEqual(['1:won']);
+    expect(handed(node.get('n3', { kind: 'catchUpReply', number, commit: 1, entries }))).toEqual(['1:won']);
   });
 
   it('remembers what it was told for votes that come later', () => {
     const node = new Node('n1');
-    node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), chosen: 2, round: 0 });
+    node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 2, readRound: 0 });
     const out = node.get(
       'n2',
       accept(b(1, 2), [value(1, b(1, 2), 'x'), value(2, b(1, 2), 'y'), value(3, b(1, 2), 'z')]),
@@ -358,12 +358,12 @@ describe('R13: a leader that learns of a chosen value not its own steps down at 
   function contradicted(entries: ReturnType<typeof value>[]): Node {
     const node = settled();
     node.propose(['mine']);
-    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 2, durable: 0 });
+    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 2, durable: 0 });
     const [question] = messages(out, 'catchUp', 'n2');
     const number = question?.number ?? 0;
-    const rest = node.get('n2', { kind: 'catchUpReply', number, chosen: 2, entries });
+    const rest = node.get('n2', { kind: 'catchUpReply', number, commit: 2, entries });
     // Whatever leaves from now on, W is not said under the ballot that did not choose it.
-    expect(rest.some((each) => each.kind === 'send' && 'chosen' in each.message && each.message.chosen > 1)).toBe(
+    expect(rest.some((each) => each.kind === 'send' && 'commit' in each.message && each.message.commit > 1)).toBe(
       false,
     );
     return node;
@@ -382,9 +382,9 @@ describe('R13: a leader that learns of a chosen value not its own steps down at 
 
   it('a value where it has proposed nothing yet', () => {
     const node = settled();
-    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 2, durable: 0 });
+    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 2, durable: 0 });
     const number = messages(out, 'catchUp')[0]?.number ?? 0;
-    node.get('n2', { kind: 'catchUpReply', number, chosen: 2, entries: [value(2, b(3, 3), 'other')] });
+    node.get('n2', { kind: 'catchUpReply', number, commit: 2, entries: [value(2, b(3, 3), 'other')] });
     expect(node.role).toBe('follower');
   });
 });
@@ -392,7 +392,7 @@ describe('R13: a leader that learns of a chosen value not its own steps down at 
 it('R15: an acceptor acknowledges what is durable, and a leader counts itself by the same rule', () => {
   const acceptor = new Node('n1');
   const out = acceptor.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
-  expect(sends(out, 'accepted')[0]?.after).toBe(acceptor.state.seq);
+  expect(sends(out, 'accepted')[0]?.after).toBe(acceptor.state.persistSeq);
   const leader = elected();
   leader.get('n2', accepted(b(1, 1), 1));
   expect(leader.w).toBe(0);
@@ -404,7 +404,7 @@ describe('R17: at or below W an Accept changes nothing and is not acknowledged; 
   it('wholly below', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
-    node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 1 });
+    node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 1 });
     node.sync();
     const before = node.state;
     const out = node.get('n3', accept(b(2, 3), [noop(1, b(2, 3))]));
@@ -416,7 +416,7 @@ describe('R17: at or below W an Accept changes nothing and is not acknowledged; 
   it('partly below: only the rest is voted for', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
-    node.get('n2', { kind: 'commit', ballot: b(1, 2), chosen: 1 });
+    node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 1 });
     const out = node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x'), value(2, b(1, 2), 'y')], 1));
     expect(messages(out, 'accepted')).toEqual([accepted(b(1, 2), 2, 2, 1)]);
     expect(voteAt(node.state.window, 1)).toBeUndefined();

@@ -5,13 +5,13 @@
 
 import type * as core from '../../src/core/protocol.js';
 import { ballotOf } from '../../src/multipaxos/ballot.js';
-import { checkState, checkStep, multipaxosProtocol } from '../../src/multipaxos/index.js';
+import { multipaxosProtocol } from '../../src/multipaxos/index.js';
 import type { PaxosMessage, PaxosState } from '../../src/multipaxos/index.js';
 import { checkedStep } from '../support/checks.js';
 import { Disk, type AnyProtocol } from '../support/host.js';
 import { clusterOf, timing, wideLimits } from '../support/values.js';
 
-export const protocol = { ...multipaxosProtocol, checkState, checkStep } as AnyProtocol;
+export const protocol = multipaxosProtocol as AnyProtocol;
 export { timing };
 
 export type Outbound = core.Outbound<PaxosMessage>;
@@ -33,8 +33,8 @@ export const b = (n: number, number: number): core.Term => ballotOf(n, number);
 
 /** A command whose value is one word. */
 export function value(index: core.Index, term: core.Term, word: string): core.Entry {
-  const counter = [...word].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7) % 100_000;
-  return { index, term, kind: 'command', id: { origin: 9, counter, lowest: 1 }, data: Buffer.from(word) };
+  const sequence = [...word].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7) % 100_000;
+  return { index, term, kind: 'command', id: { session: 9, sequence, firstIncomplete: 1 }, data: Buffer.from(word) };
 }
 
 export function noop(index: core.Index, term: core.Term): core.Entry {
@@ -76,7 +76,7 @@ export class Node {
       { id, boot, configuration, seed, now: this.now, timing, limits },
       this.disk.recover(limits),
     );
-    checkState(state);
+    multipaxosProtocol.checkState(state);
     this.state = state;
     this.first = this.take(outbound);
   }
@@ -101,13 +101,14 @@ export class Node {
     return this.step({ kind: 'campaign', now: this.now });
   }
 
-  /** Everything issued becomes durable (or everything up to `seq`), and is reported. */
-  sync(seq = this.state.seq): readonly Outbound[] {
+  /** Everything issued becomes durable (or everything up to `persistSeq`), and is reported. */
+  sync(persistSeq = this.state.persistSeq): readonly Outbound[] {
     for (const persist of this.persists) {
-      if (persist.seq > this.durable && persist.seq <= seq) this.disk.apply(this.disk.encode(persist.ops));
+      if (persist.persistSeq > this.durable && persist.persistSeq <= persistSeq)
+        this.disk.apply(this.disk.encode(persist.ops));
     }
-    this.durable = Math.max(this.durable, seq);
-    return this.step({ kind: 'persisted', now: this.now, seq });
+    this.durable = Math.max(this.durable, persistSeq);
+    return this.step({ kind: 'persisted', now: this.now, persistSeq });
   }
 
   tick(now = multipaxosProtocol.deadline(this.state)): readonly Outbound[] {
@@ -126,7 +127,7 @@ export class Node {
     return out;
   }
 
-  applied(index = this.state.delivery.handed): readonly Outbound[] {
+  applied(index = this.state.delivery.delivered): readonly Outbound[] {
     return this.step({ kind: 'applied', now: this.now, index });
   }
 
@@ -158,7 +159,7 @@ export class Node {
 
 /** The request number that `propose` gives a word. */
 export function requestOf(text: string): number {
-  return value(1, 1, text).id?.counter ?? 0;
+  return value(1, 1, text).id?.sequence ?? 0;
 }
 
 /** Sends of one kind, perhaps to one peer. */
@@ -201,15 +202,15 @@ export function proposed(outbound: readonly Outbound[], to: string): readonly st
 }
 
 export function promise(ballot: core.Term, fields: Partial<Of<'promise'>> = {}): Of<'promise'> {
-  return { kind: 'promise', ballot, from: 1, chosen: 0, next: 0, votes: [], ...fields };
+  return { kind: 'promise', ballot, from: 1, commit: 0, next: 0, votes: [], ...fields };
 }
 
-export function accepted(ballot: core.Term, from: number, to = from, chosen = 0): Of<'accepted'> {
-  return { kind: 'accepted', ballot, from, to, chosen };
+export function accepted(ballot: core.Term, from: number, to = from, commit = 0): Of<'accepted'> {
+  return { kind: 'accepted', ballot, from, to, commit };
 }
 
-export function accept(ballot: core.Term, entries: readonly core.Entry[], chosen = 0): Of<'accept'> {
-  return { kind: 'accept', ballot, chosen, entries };
+export function accept(ballot: core.Term, entries: readonly core.Entry[], commit = 0): Of<'accept'> {
+  return { kind: 'accept', ballot, commit, entries };
 }
 
 /** `n1` leads by the promises of the next members, which report these votes. Its first no-op is proposed. */
@@ -222,7 +223,7 @@ export function elected(options: NodeOptions = {}, fields: Partial<Of<'promise'>
 export function elect(node: Node, fields: Partial<Of<'promise'>> = {}): Node {
   node.campaign();
   node.sync();
-  const others = node.state.self.others.slice(0, Math.ceil(node.state.self.others.length / 2));
+  const others = node.state.options.others.slice(0, Math.ceil(node.state.options.others.length / 2));
   for (const { id } of others) node.get(id, promise(node.state.promised, { from: node.w + 1, ...fields }));
   return node;
 }

@@ -8,7 +8,7 @@ const { heartbeat, electionMin, electionMax } = timing;
 
 function beat(node: Node, at: number): void {
   node.now = at;
-  node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), chosen: 0, round: 0 });
+  node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), commit: 0, readRound: 0 });
 }
 
 describe('a follower', () => {
@@ -39,7 +39,7 @@ describe('a follower', () => {
     beat(node, 0);
     node.tick(1.3 * electionMax + electionMin);
     expect(node.role).toBe('follower');
-    node.tick(node.state.silence.deadline + 10 * electionMax);
+    node.tick(node.state.electionTimer.deadline + 10 * electionMax);
     expect(node.role).toBe('candidate');
   });
 
@@ -65,7 +65,7 @@ describe('a follower', () => {
     const node = new Node('n2');
     node.now = 900;
     node.get('n3', { kind: 'prepare', ballot: b(1, 3), from: 1 });
-    expect(node.state.silence.deadline).toBe(900 + node.state.silence.timeout);
+    expect(node.state.electionTimer.deadline).toBe(900 + node.state.electionTimer.timeout);
   });
 });
 
@@ -82,9 +82,9 @@ describe('a candidate', () => {
     const node = new Node('n2');
     node.campaign();
     node.sync();
-    node.get('n3', { kind: 'nack', ballot: b(1, 2), promised: b(6, 3), chosen: 0 });
+    node.get('n3', { kind: 'nack', ballot: b(1, 2), promised: b(6, 3), commit: 0 });
     expect(node.role).toBe('follower');
-    expect(node.state.silence.deadline).toBeGreaterThanOrEqual(node.now + electionMin);
+    expect(node.state.electionTimer.deadline).toBeGreaterThanOrEqual(node.now + electionMin);
     node.pass(electionMax);
     expect(node.state.promised).toBe(b(7, 2));
   });
@@ -93,7 +93,7 @@ describe('a candidate', () => {
     const node = new Node('n2');
     node.campaign();
     node.sync();
-    node.get('n3', { kind: 'nack', ballot: b(1, 2), promised: b(2 ** 37 - 1, 3), chosen: 0 });
+    node.get('n3', { kind: 'nack', ballot: b(1, 2), promised: b(2 ** 37 - 1, 3), commit: 0 });
     node.pass(5 * electionMax);
     expect([node.role, node.state.promised]).toEqual(['follower', b(1, 2)]);
   });
@@ -120,7 +120,7 @@ describe('a leader', () => {
   it('not while a majority answers, and one peer of five is none', () => {
     const node = settled({ size: 5 });
     const answer = (peer: string) => {
-      node.get(peer, { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 0, durable: 0 });
+      node.get(peer, { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 0, durable: 0 });
     };
     for (let turn = 0; turn < 30; turn++) {
       node.pass(heartbeat);
@@ -139,7 +139,7 @@ describe('a leader', () => {
     const node = settled({ size: 4 });
     for (let turn = 0; turn < 30; turn++) {
       node.pass(heartbeat);
-      node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), round: 0, chosen: 0, durable: 0 });
+      node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 0, durable: 0 });
     }
     expect(node.role).not.toBe('leader');
   });
@@ -163,7 +163,7 @@ describe('a leader', () => {
 
   it('after a refusal tries again soon, but lets whoever it was come first', () => {
     const node = settled();
-    node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(2, 3), chosen: 0 });
+    node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(2, 3), commit: 0 });
     node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
     node.pass(electionMin - 1);
     expect(node.state.promised).toBe(b(2, 3));

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { bytesOf } from '../../src/core/log.js';
+import { bytesOf } from '../../src/core/entries.js';
 import type { Entry } from '../../src/core/protocol.js';
 import * as windows from '../../src/multipaxos/window.js';
 import { deepFreeze } from '../support/freeze.js';
@@ -22,11 +22,11 @@ const op = fc.oneof(
   { weight: 1, arbitrary: fc.record({ above: fc.integer({ min: 0, max: SPAN }) }) },
 );
 
-function entriesOf(window: windows.Window): readonly Entry[] {
+function entriesOf(window: windows.VoteWindow): readonly Entry[] {
   return window.runs.flatMap((run) => run.entries);
 }
 
-function check(window: windows.Window, model: ReadonlyMap<number, Entry>): void {
+function check(window: windows.VoteWindow, model: ReadonlyMap<number, Entry>): void {
   const sorted = [...model.values()].sort((a, c) => a.index - c.index);
   expect(entriesOf(window)).toEqual(sorted);
   expect(window.bytes).toBe(bytesOf(sorted));
@@ -40,7 +40,12 @@ function check(window: windows.Window, model: ReadonlyMap<number, Entry>): void 
   for (let slot = 0; slot <= SPAN + 10; slot++) expect(windows.voteAt(window, slot)).toBe(model.get(slot));
 }
 
-function checkQueries(window: windows.Window, model: ReadonlyMap<number, Entry>, from: number, maxBytes: number): void {
+function checkQueries(
+  window: windows.VoteWindow,
+  model: ReadonlyMap<number, Entry>,
+  from: number,
+  maxBytes: number,
+): void {
   const sorted = [...model.values()].filter((entry) => entry.index >= from).sort((a, c) => a.index - c.index);
   const [votes, next] = windows.page(window, from, maxBytes);
   expect(votes).toEqual(sorted.slice(0, votes.length));

@@ -14,9 +14,9 @@ function problems(fates: readonly Fate[]): readonly string[] {
 describe('the list', () => {
   it('names every mutant once, says what it does, and has a witness or an argument, not both', () => {
     expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length);
-    for (const { name, about, witness, equivalent } of mutants) {
+    for (const { name, about, killedBy, equivalent } of mutants) {
       expect(about, name).toMatch(/^[A-Z].*\.$/);
-      expect([witness === undefined, equivalent === undefined], name).toContain(true);
+      expect([killedBy === undefined, equivalent === undefined], name).toContain(true);
     }
   });
 
@@ -44,9 +44,9 @@ describe('the gate', () => {
   it(
     'sees a survivor, a patch that does not fit, one that fits twice, and a witness that proves nothing',
     async () => {
-      const witness = { kind: 'scenario', file: 'raft-fig8-prev-term-commit' } as const;
+      const killedBy = { kind: 'scenario', file: 'raft/fig8-prev-term-commit' } as const;
       const about = 'Shows that the gate can fail.';
-      const mutant = (name: string, from: string, to: string, rest: Partial<Mutant> = { witness }): Mutant => {
+      const mutant = (name: string, from: string, to: string, rest: Partial<Mutant> = { killedBy }): Mutant => {
         return { name, about, breaks: '', edits: [edit('raft/election.ts', from, to)], ...rest };
       };
       const none = { equivalent: 'It changes a comment.' };

@@ -7,12 +7,12 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Witness } from './kinds.js';
+import type { Killer } from './kinds.js';
 import type { Edit, Mutant } from './mutant.js';
 
 export interface Job {
   readonly edits: readonly Edit[];
-  readonly witness: Witness;
+  readonly witness: Killer;
 }
 
 /** `hung`: it was stopped after the limit. */
@@ -117,15 +117,15 @@ function survival(verdict: Verdict): string {
 
 /** The fate of each mutant, in order. */
 export async function gate(mutants: readonly Mutant[]): Promise<readonly Fate[]> {
-  const keyOf = (witness: Witness): string => JSON.stringify(witness);
-  const witnesses = new Map<string, Witness>();
-  for (const { witness } of mutants) if (witness !== undefined) witnesses.set(keyOf(witness), witness);
+  const keyOf = (killedBy: Killer): string => JSON.stringify(killedBy);
+  const witnesses = new Map<string, Killer>();
+  for (const { killedBy } of mutants) if (killedBy !== undefined) witnesses.set(keyOf(killedBy), killedBy);
   const misfits = mutants.map(misfit);
   const runs = mutants.flatMap((mutant, at) => {
-    return mutant.witness === undefined || misfits[at] !== '' ? [] : [{ mutant, witness: mutant.witness }];
+    return mutant.killedBy === undefined || misfits[at] !== '' ? [] : [{ mutant, witness: mutant.killedBy }];
   });
-  const sound = [...witnesses.values()].map((witness): Job => ({ edits: [], witness }));
-  const mutated = runs.map(({ mutant, witness }): Job => ({ edits: mutant.edits, witness }));
+  const sound = [...witnesses.values()].map((killedBy): Job => ({ edits: [], witness: killedBy }));
+  const mutated = runs.map(({ mutant, witness: killedBy }): Job => ({ edits: mutant.edits, witness: killedBy }));
   const verdicts = await runAll([...sound, ...mutated]);
   const alarms = new Map([...witnesses.keys()].map((key, at) => [key, falseAlarm(verdicts[at] as Verdict)]));
   return mutants.map((mutant, at): Fate => {
@@ -144,8 +144,8 @@ export async function gate(mutants: readonly Mutant[]): Promise<readonly Fate[]>
 /** One line a mutant: its name, its fate, the kind of its witness, how long that took. */
 export function table(fates: readonly Fate[]): readonly string[] {
   return fates.map(({ mutant, problem, died, ms }) => {
-    const { name, witness } = mutant;
-    const by = witness === undefined ? 'argued' : JSON.stringify(witness);
+    const { name, killedBy } = mutant;
+    const by = killedBy === undefined ? 'argued' : JSON.stringify(killedBy);
     const fate = died === '' ? 'equivalent' : `dead: ${died.split(/: [{[]/)[0] ?? ''}`;
     return [name, problem || fate, by, `${Math.round(ms)} ms`].join(' | ');
   });

@@ -8,12 +8,12 @@
 
 import { readdirSync } from 'node:fs';
 import type * as kinds from './kinds.js';
-import type { ProtocolName, ScopeName, SimulateWitness, Witness } from './kinds.js';
+import type { ProtocolName, ScopeName, SimulateKiller, Killer } from './kinds.js';
 import { load } from './load.mjs';
 import type { Mutant } from './mutant.js';
 import { mutants } from './mutants.js';
 
-type Run = (witness: Witness) => Promise<string | null>;
+type Run = (killedBy: Killer) => Promise<string | null>;
 
 const PROTOCOLS: readonly ProtocolName[] = ['raft', 'multipaxos'];
 /** No cluster of the rig has it. */
@@ -35,16 +35,17 @@ function concerns({ edits }: Mutant, protocol: ProtocolName): boolean {
   return edits.every(({ file }) => CORES.every((core) => !file.startsWith(core)) || file.includes(`/${protocol}/`));
 }
 
-function scenarios(): readonly (readonly [ProtocolName, Witness])[] {
-  const names = readdirSync(new URL('../scenarios/', import.meta.url)).filter((name) => name.endsWith('.scenario'));
+function scenarios(): readonly (readonly [ProtocolName, Killer])[] {
+  const folder = new URL('../scenarios/', import.meta.url);
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.scenario'));
   return names.map((name) => {
     const file = name.slice(0, -'.scenario'.length);
     return [file.startsWith('raft') ? 'raft' : 'multipaxos', { kind: 'scenario', file }];
   });
 }
 
-async function scopes(): Promise<readonly (readonly [ProtocolName, Witness])[]> {
-  const { quickScopes } = await import('../testing/scopes.js');
+async function scopes(): Promise<readonly (readonly [ProtocolName, Killer])[]> {
+  const { quickScopes } = await import('../testing/checker/scopes.js');
   const small = Object.entries(quickScopes).filter(([, { distinct }]) => distinct < SMALL_SCOPES);
   return small.map(([name, { scope }]) => {
     return [scope.model.protocol.name as ProtocolName, { kind: 'check', scope: name as ScopeName }];
@@ -56,13 +57,13 @@ async function kills(chosen: readonly Mutant[]): Promise<void> {
   for (const mutant of chosen) {
     const run = runOf(mutant);
     let found = 0;
-    for (const [protocol, witness] of all) {
+    for (const [protocol, killedBy] of all) {
       if (!concerns(mutant, protocol)) continue;
       const begun = performance.now();
-      const rule = await run(witness);
+      const rule = await run(killedBy);
       if (rule === null) continue;
       found++;
-      say(mutant.name, JSON.stringify(witness), Math.round(performance.now() - begun), rule.slice(0, 100));
+      say(mutant.name, JSON.stringify(killedBy), Math.round(performance.now() - begun), rule.slice(0, 100));
     }
     say(mutant.name, found, 'in all');
   }
@@ -75,9 +76,9 @@ async function seedFor(mutant: Mutant, seconds: number): Promise<void> {
   const end = performance.now() + seconds * 1000;
   for (let seed = 1; performance.now() < end; seed++) {
     for (const protocol of protocols) {
-      const witness: SimulateWitness = { kind: 'simulate', protocol, seed };
-      const rule = await run(witness);
-      if (rule !== null) return say(mutant.name, JSON.stringify(witness), rule.slice(0, 100));
+      const killedBy: SimulateKiller = { kind: 'simulate', protocol, seed };
+      const rule = await run(killedBy);
+      if (rule !== null) return say(mutant.name, JSON.stringify(killedBy), rule.slice(0, 100));
     }
   }
   say(mutant.name, `survives for ${seconds} s`);

@@ -5,40 +5,40 @@
  */
 
 import { readFileSync } from 'node:fs';
-import type { quickScopes } from '../testing/scopes.js';
+import type { quickScopes } from '../testing/checker/scopes.js';
 import type { storageScripts } from './storage-scripts.js';
 
 export type ProtocolName = 'raft' | 'multipaxos';
 export type ScopeName = keyof typeof quickScopes;
 
 /** A run written by hand (storage-scripts.ts), for what is no cluster. */
-export interface ScriptWitness {
+export interface ScriptKiller {
   readonly kind: 'script';
   readonly script: keyof typeof storageScripts;
 }
 
 /** A scenario of test/scenarios, by the name of its file without the ending: it must run through. */
-export interface ScenarioWitness {
+export interface ScenarioKiller {
   readonly kind: 'scenario';
   readonly file: string;
 }
 
 /** One schedule of the simulator. */
-export interface SimulateWitness {
+export interface SimulateKiller {
   readonly kind: 'simulate';
   readonly protocol: ProtocolName;
   readonly seed: number;
 }
 
-/** A scope of test/testing/scopes.ts, by its name: the model checker must find nothing in it. */
-export interface CheckWitness {
+/** A scope of test/testing/checker/scopes.ts, by its name: the model checker must find nothing in it. */
+export interface CheckKiller {
   readonly kind: 'check';
   readonly scope: ScopeName;
 }
 
-export type Witness = ScriptWitness | ScenarioWitness | CheckWitness | SimulateWitness;
+export type Killer = ScriptKiller | ScenarioKiller | CheckKiller | SimulateKiller;
 
-type Kinds = { readonly [K in Witness['kind']]: (witness: Extract<Witness, { readonly kind: K }>) => Promise<void> };
+type Kinds = { readonly [K in Killer['kind']]: (killedBy: Extract<Killer, { readonly kind: K }>) => Promise<void> };
 
 async function models() {
   const { multipaxosModel } = await import('../../src/multipaxos/index.js');
@@ -52,7 +52,7 @@ const kinds: Kinds = {
     await storageScripts[script]();
   },
   async scenario({ file }) {
-    const { runScenario } = await import('../../src/testing/scenario.js');
+    const { runScenario } = await import('../../src/testing/scenario/scenario.js');
     const { Violation } = await import('../support/checks.js');
     const text = readFileSync(new URL(`../scenarios/${file}.scenario`, import.meta.url), 'utf8');
     const { failure } = runScenario(text, Object.values(await models()));
@@ -60,14 +60,14 @@ const kinds: Kinds = {
     if (failure !== null) throw new Violation(failure.reason);
   },
   async check({ scope }) {
-    const { checkModel } = await import('../../src/testing/model-checker.js');
+    const { checkModel } = await import('../../src/testing/checker/model-checker.js');
     const { Violation } = await import('../support/checks.js');
-    const { quickScopes } = await import('../testing/scopes.js');
+    const { quickScopes } = await import('../testing/checker/scopes.js');
     const { violation } = checkModel({ scope: quickScopes[scope].scope, outdated: false }); // what a mutant calls outdated may not be
     if (violation !== null) throw new Violation(violation.rule);
   },
   async simulate({ protocol, seed }) {
-    const { simulate } = await import('../../src/testing/simulator.js');
+    const { simulate } = await import('../../src/testing/simulator/simulator.js');
     simulate({ model: (await models())[protocol], seed, shrinkBudget: 0 });
   },
 };
@@ -76,9 +76,9 @@ const kinds: Kinds = {
 const VIOLATIONS: readonly string[] = ['Violation', 'InvariantViolation', 'SimulationFailure'];
 
 /** The rule that a witness finds broken, `null` for none. @throws whatever is no violation */
-export async function run(witness: Witness): Promise<string | null> {
+export async function run(killedBy: Killer): Promise<string | null> {
   try {
-    await (kinds[witness.kind] as (each: Witness) => Promise<void>)(witness);
+    await (kinds[killedBy.kind] as (each: Killer) => Promise<void>)(killedBy);
     return null;
   } catch (error) {
     if (error instanceof Error && VIOLATIONS.includes(error.name)) return error.message;

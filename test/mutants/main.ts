@@ -11,9 +11,9 @@ async function main(json: boolean, names = '.*'): Promise<void> {
   const begun = performance.now();
   const fates = await gate(mutants.filter(({ name }) => pattern.test(name)));
   if (json) {
-    const rows = fates.map(({ mutant: { name, breaks, witness }, problem, died, ms }) => {
+    const rows = fates.map(({ mutant: { name, breaks, killedBy }, problem, died, ms }) => {
       const fate = problem !== '' ? 'problem' : died === '' ? 'equivalent' : 'dead';
-      return { name, breaks, fate, problem, died, witness, ms };
+      return { name, breaks, fate, problem, died, witness: killedBy, ms };
     });
     process.stdout.write(`${JSON.stringify(rows, null, 1)}\n`);
     return;

@@ -14,7 +14,7 @@ const PROGRESS = 'multipaxos/progress.ts';
 const READS = 'multipaxos/reads.ts';
 const STEP = 'multipaxos/step.ts';
 const ADMITS = 'if (m.ballot >= draft.state.promised) return true; // R1, R2';
-const CARRIED = 'const carried = highestVotes(state, promises, floor);';
+const CARRIED = 'const toRepropose = highestVotes(state, promises, committedAtElection);';
 const OWN_LAST = '(page(state.window, 0, Infinity)[0].at(-1)?.index ?? 0)';
 
 export const acceptors: readonly Mutant[] = [
@@ -22,14 +22,14 @@ export const acceptors: readonly Mutant[] = [
     name: 'p1',
     about: 'A promise is told before it is durable (R1).',
     breaks: 'X1, X9',
-    witness: { kind: 'check', scope: 'paxos n3 E1' },
+    killedBy: { kind: 'check', scope: 'paxos n3 E1' },
     edits: [edit(ACCEPTOR, 'const after = draft.state.hardSeq;', 'const after = 0;')],
   },
   {
     name: 'p1b',
     about: 'A restart forgets the promise, and knows of its votes only.',
     breaks: 'X1, X3',
-    witness: { kind: 'scenario', file: 'multipaxos-promise-restart-amnesia' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/promise-restart-amnesia' },
     edits: [edit(ELECTION, 'let promised = hard?.term ?? 0;', 'let promised = 0;')],
   },
   {
@@ -45,14 +45,14 @@ export const acceptors: readonly Mutant[] = [
     name: 'p2, R15',
     about: 'A vote is told before it is durable.',
     breaks: 'X1, X9',
-    witness: { kind: 'check', scope: 'paxos n3 E1' },
+    killedBy: { kind: 'check', scope: 'paxos n3 E1' },
     edits: [edit(ACCEPTOR, 'after = draft.seqOfVotes(first, last); // R15', 'after = 0;')],
   },
   {
     name: 'R15b',
     about: 'A leader counts its own vote before it is durable.',
     breaks: 'X1, X9',
-    witness: { kind: 'scenario', file: 'multipaxos-slow-leader-disk' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/slow-leader-disk' },
     edits: [
       edit(LEADER, 'const reached = [ownDurable(state, lead.next)];', 'const reached = [lead.next - 1];'),
       edit(LEADER, 'let votes = isSynced(state.unsynced, slot) ? 1 : 0;', 'let votes = 1;'),
@@ -62,7 +62,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'R15c',
     about: 'A vote that was cast before is told again at once, though the first copy is still on its way to disk.',
     breaks: 'X1, X9',
-    witness: { kind: 'scenario', file: 'multipaxos-slow-leader-disk' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/slow-leader-disk' },
     edits: [
       edit(
         ACCEPTOR,
@@ -80,7 +80,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'p5, R2',
     about: 'A vote is cast below the promise.',
     breaks: 'X6',
-    witness: { kind: 'scenario', file: 'multipaxos-lower-ballot-after-accept' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/lower-ballot-after-accept' },
     edits: [
       edit(STEP, ADMITS, "if (m.ballot >= draft.state.promised || m.kind === 'accept') return true;"),
       edit(DRAFT, "assert(head.term === promised, 'a vote is in the ballot promised (R2)');", ''),
@@ -90,7 +90,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'p6, R1',
     about: 'Any ballot is promised, and a lower one lowers the promise.',
     breaks: 'X3',
-    witness: { kind: 'scenario', file: 'multipaxos-promise-restart-amnesia' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/promise-restart-amnesia' },
     edits: [
       edit(STEP, ADMITS, "if (m.ballot >= draft.state.promised || m.kind === 'prepare') return true;"),
       edit(
@@ -105,7 +105,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'p7, R2b',
     about: 'Accepting does not raise the promise: nearly invisible to whoever looks at agreement alone.',
     breaks: 'X3',
-    witness: { kind: 'scenario', file: 'multipaxos-crash-in-recovery' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/crash-in-recovery' },
     edits: [
       edit(ACCEPTOR, 'if (raised) draft.promise(ballot);', ''),
       edit(
@@ -120,12 +120,12 @@ export const acceptors: readonly Mutant[] = [
     name: 'R8',
     about: 'A promise reports no slot that lies below its acceptor’s last vote (paxos-rs, bug 2).',
     breaks: 'X5',
-    witness: { kind: 'scenario', file: 'multipaxos-dueling-proposers' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/dueling-proposers' },
     edits: [
       edit(
         ACCEPTOR,
-        'page(window, Math.max(m.from, chosen + 1), self.limits.messageBytes); // R8',
-        'page(window, Math.max(m.from, chosen + 1, lastVote(window)), self.limits.messageBytes);',
+        'page(window, Math.max(m.from, commit + 1), options.limits.messageBytes); // R8',
+        'page(window, Math.max(m.from, commit + 1, lastVote(window)), options.limits.messageBytes);',
       ),
     ],
   },
@@ -133,7 +133,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'R8b',
     about: 'The first page of a promise counts for the whole.',
     breaks: 'X5',
-    witness: { kind: 'scenario', file: 'multipaxos-paged-promise' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/paged-promise' },
     edits: [
       edit(ELECTION, 'complete: m.next === 0, // R8: only now does it say something of every slot', 'complete: true,'),
     ],
@@ -142,12 +142,12 @@ export const acceptors: readonly Mutant[] = [
     name: 'R8c, R6b',
     about: 'A promise does not say how much its acceptor knows to be chosen: what is missing below looks empty.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-inflated-ballot-rejoin' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/inflated-ballot-rejoin' },
     edits: [
       edit(
         ACCEPTOR,
-        "kind: 'promise', ballot: m.ballot, from: m.from, chosen, next, votes }",
-        "kind: 'promise', ballot: m.ballot, from: m.from, chosen: 0, next, votes }",
+        "kind: 'promise', ballot: m.ballot, from: m.from, commit, next, votes }",
+        "kind: 'promise', ballot: m.ballot, from: m.from, commit: 0, next, votes }",
       ),
     ],
   },
@@ -155,7 +155,7 @@ export const acceptors: readonly Mutant[] = [
     name: 'R17',
     about: 'Slots at or below W are voted for and acknowledged: on disk the vote takes the place of what is chosen.',
     breaks: 'X1',
-    witness: { kind: 'scenario', file: 'multipaxos-three-proposers' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/three-proposers' },
     edits: [
       edit(ACCEPTOR, 'const from = Math.max(first, w + 1);', 'const from = first;'),
       edit(DRAFT, "assert(head.index > log.last, 'no vote at or below W (R17)');", ''),
@@ -168,7 +168,7 @@ export const proposers: readonly Mutant[] = [
     name: 'p3',
     about: 'A new leader proposes its own value where a vote was reported.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-own-value' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/own-value' },
     edits: [
       edit(
         LEADER,
@@ -181,7 +181,7 @@ export const proposers: readonly Mutant[] = [
     name: 'p4, R7',
     about: 'Any vote reported is proposed, not that of the highest ballot: three proposers tell.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-three-proposers' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/three-proposers' },
     edits: [
       edit(
         ELECTION,
@@ -194,7 +194,7 @@ export const proposers: readonly Mutant[] = [
     name: 'R7b',
     about: 'The vote of the lowest ballot is proposed.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-three-proposers' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/three-proposers' },
     edits: [
       edit(
         ELECTION,
@@ -207,9 +207,9 @@ export const proposers: readonly Mutant[] = [
     name: 'p8',
     about: 'Ballots are numbered without their owner: two members share one.',
     breaks: 'X2',
-    witness: { kind: 'scenario', file: 'multipaxos-promise-restart-amnesia' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/promise-restart-amnesia' },
     edits: [
-      edit(ELECTION, 'const ballot = ballotOf(round, self.number);', 'const ballot = ballotOf(round, 1);'),
+      edit(ELECTION, 'const ballot = ballotOf(readRound, options.number);', 'const ballot = ballotOf(readRound, 1);'),
       edit(STEP, 'if (numberOf(m.ballot) !== sender.number) return false;', ''),
       edit(STEP, 'return numberOf(m.ballot) === sender.number;', 'return true;'),
     ],
@@ -218,7 +218,7 @@ export const proposers: readonly Mutant[] = [
     name: 'p9, R5',
     about: 'A candidate’s ballot is not written before it is used: a restart uses it again, with another value.',
     breaks: 'X2, X4',
-    witness: { kind: 'scenario', file: 'multipaxos-ballot-reuse-restart' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/ballot-reuse-restart' },
     edits: [
       edit(
         ACCEPTOR,
@@ -231,7 +231,7 @@ export const proposers: readonly Mutant[] = [
     name: 'R5b',
     about: 'A Prepare leaves before its ballot is durable at the candidate.',
     breaks: 'X9',
-    witness: { kind: 'check', scope: 'paxos n3 E1' },
+    killedBy: { kind: 'check', scope: 'paxos n3 E1' },
     edits: [
       edit(
         ELECTION,
@@ -244,7 +244,7 @@ export const proposers: readonly Mutant[] = [
     name: 'R4',
     about: 'A candidate’s own promise counts before it is durable.',
     breaks: 'X9',
-    witness: { kind: 'check', scope: 'paxos n3 E1' },
+    killedBy: { kind: 'check', scope: 'paxos n3 E1' },
     edits: [
       edit(ELECTION, 'if (state.hardSeq > state.durableSeq) return; // R4, R5', ''),
       edit(
@@ -258,22 +258,22 @@ export const proposers: readonly Mutant[] = [
     name: 'R4b',
     about: 'A candidate does not count its own votes among those reported.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-gap-noop' },
-    edits: [edit(ELECTION, 'for (const vote of page(state.window, 0, Infinity)[0]) take(vote, state.self.id);', '')],
+    killedBy: { kind: 'scenario', file: 'multipaxos/gap-noop' },
+    edits: [edit(ELECTION, 'for (const vote of page(state.window, 0, Infinity)[0]) take(vote, state.options.id);', '')],
   },
   {
     name: 'p10',
     about: 'A promise that arrives twice counts for another acceptor: it takes five members to tell.',
     breaks: 'X1',
-    witness: { kind: 'scenario', file: 'multipaxos-dup-promise-n5' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/dup-promise-n5' },
     edits: [
       edit(
         ELECTION,
-        'const at = placeOf(draft.state, from);\n  const known = role.promises[at] as Promised;',
+        'const at = placeOf(draft.state, from);\n  const known = role.promises[at] as PromiseProgress;',
         `let at = placeOf(draft.state, from);
   if (role.promises[at].complete) at = role.promises.findIndex((each) => !each.complete);
   if (at < 0) return;
-  const known = role.promises[at] as Promised;`,
+  const known = role.promises[at] as PromiseProgress;`,
       ),
     ],
   },
@@ -281,7 +281,7 @@ export const proposers: readonly Mutant[] = [
     name: 'p11, R3',
     about: 'A promise of an older ballot of the same candidate counts.',
     breaks: 'X5',
-    witness: { kind: 'scenario', file: 'multipaxos-delayed-promise' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/delayed-promise' },
     edits: [
       edit(
         ELECTION,
@@ -294,28 +294,28 @@ export const proposers: readonly Mutant[] = [
     name: 'p12',
     about: 'Half of the members, rounded down, are a quorum.',
     breaks: 'X1',
-    witness: { kind: 'check', scope: 'paxos n3 E1' },
+    killedBy: { kind: 'check', scope: 'paxos n3 E1' },
     edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.max(1, Math.floor(members / 2))')],
   },
   {
     name: 'p12b',
     about: 'Half of the members are a quorum: only even clusters tell.',
     breaks: 'X1',
-    witness: { kind: 'scenario', file: 'multipaxos-even-split-n4' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/even-split-n4' },
     edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.ceil(members / 2)')],
   },
   {
     name: 'p13',
     about: 'A new leader looks at the promises only up to its own highest vote, and proposes anew above.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-read-above-carried' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/read-above-carried' },
     edits: [edit(ELECTION, CARRIED, `${CARRIED.slice(0, -1)}.filter(({ index }) => index <= ${OWN_LAST});`)],
   },
   {
     name: 'p14',
     about: 'A new leader fills the gaps in its own votes with no-ops, whatever the promises say of them.',
     breaks: 'X1, X8',
-    witness: { kind: 'scenario', file: 'multipaxos-gap-noop' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/gap-noop' },
     edits: [
       edit(
         ELECTION,
@@ -328,12 +328,12 @@ export const proposers: readonly Mutant[] = [
     name: 'R6',
     about: 'The floor is the candidate’s own W: what others know to be chosen is proposed again.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-constrained-election' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/constrained-election' },
     edits: [
       edit(
         ELECTION,
-        'const floor = complete.reduce((most, { chosen }) => Math.max(most, chosen), chosenOf(state)); // R6',
-        'const floor = chosenOf(state);',
+        'const committedAtElection = complete.reduce((most, { commit }) => Math.max(most, commit), commitOf(state)); // R6',
+        'const committedAtElection = commitOf(state);',
       ),
     ],
   },
@@ -341,20 +341,24 @@ export const proposers: readonly Mutant[] = [
     name: 'R7c',
     about: 'After Phase 1 fresh proposals begin at the floor, not above the highest vote reported.',
     breaks: 'X1, X5',
-    witness: { kind: 'scenario', file: 'multipaxos-read-above-carried' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/read-above-carried' },
     edits: [
-      edit(ELECTION, 'const fence = (carried[carried.length - 1]?.index ?? floor) + 1;', 'const fence = floor + 1;'),
+      edit(
+        ELECTION,
+        'const noopIndex = (toRepropose[toRepropose.length - 1]?.index ?? committedAtElection) + 1;',
+        'const noopIndex = committedAtElection + 1;',
+      ),
     ],
   },
   {
     name: 'R9',
     about: 'Slots are proposed beyond W + α.',
     breaks: 'R9',
-    witness: { kind: 'scenario', file: 'multipaxos-window-alpha' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/window-alpha' },
     edits: [
-      edit(LEADER, 'return Math.max(0, chosenOf(state) + self.alpha + 1 - lead.next);', 'return 1_000;'),
-      edit(LEADER, 'Math.min(lead.fence, chosenOf(state) + state.self.alpha); // R9', 'lead.fence;'),
-      edit(ACCEPTOR, 'const to = Math.min(last, w + draft.state.self.alpha);', 'const to = last;'),
+      edit(LEADER, 'return Math.max(0, commitOf(state) + options.alpha + 1 - lead.next);', 'return 1_000;'),
+      edit(LEADER, 'Math.min(lead.noopIndex, commitOf(state) + state.options.alpha); // R9', 'lead.noopIndex;'),
+      edit(ACCEPTOR, 'const to = Math.min(last, w + draft.state.options.alpha);', 'const to = last;'),
     ],
   },
 ];
@@ -364,14 +368,14 @@ export const learners: readonly Mutant[] = [
     name: 'p15, R11',
     about: 'A slot counts as chosen when a single acceptor has accepted it.',
     breaks: 'X1, X7',
-    witness: { kind: 'check', scope: 'paxos n3 E1' },
+    killedBy: { kind: 'check', scope: 'paxos n3 E1' },
     edits: [edit(LEADER, 'let upTo = Math.max(w, majorityReached(reached));', 'let upTo = Math.max(w, ...reached);')],
   },
   {
     name: 'R11b',
     about: 'Acknowledgements of an older ballot of the same leader count.',
     breaks: 'X1',
-    witness: { kind: 'scenario', file: 'multipaxos-stale-accepted' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/stale-accepted' },
     edits: [
       edit(
         LEADER,
@@ -384,7 +388,7 @@ export const learners: readonly Mutant[] = [
     name: 'R11c',
     about: 'An acknowledgement beyond a gap counts for the gap, too.',
     breaks: 'X1',
-    witness: { kind: 'scenario', file: 'multipaxos-ack-beyond-gap' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/ack-beyond-gap' },
     edits: [
       edit(PROGRESS, 'if (from <= p.match + 1) return matched(p, to, durable);', 'return matched(p, to, durable);'),
     ],
@@ -396,8 +400,8 @@ export const learners: readonly Mutant[] = [
     edits: [
       edit(
         LEADER,
-        'peer = withChosen(peer, Math.min(m.chosen, w));',
-        'peer = withChosen(peer, Math.min(m.chosen, lead.next - 1));',
+        'peer = withChosen(peer, Math.min(m.commit, w));',
+        'peer = withChosen(peer, Math.min(m.commit, lead.next - 1));',
       ),
     ],
     equivalent:
@@ -412,7 +416,7 @@ export const learners: readonly Mutant[] = [
     name: 'R12',
     about: 'A learner takes its vote of any ballot for what the leader calls chosen.',
     breaks: 'X1',
-    witness: { kind: 'scenario', file: 'multipaxos-slow-leader-disk' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/slow-leader-disk' },
     edits: [
       edit(
         'multipaxos/window.ts',
@@ -425,7 +429,7 @@ export const learners: readonly Mutant[] = [
     name: 'R13',
     about: 'A leader that learns of a chosen value that is not its own leads on, and says so under its ballot.',
     breaks: '2.11, 11',
-    witness: { kind: 'scenario', file: 'multipaxos-leader-learns-other-value' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/leader-learns-other-value' },
     edits: [edit(LEARNER, 'if (contradicted) follow(draft, null, 0);', '')],
   },
   {
@@ -445,24 +449,26 @@ export const paxosReads: readonly Mutant[] = [
     name: '2.7a',
     about: 'A read is served without asking a majority.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'multipaxos-pause-leader-read-a' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/pause-leader-read-a' },
     edits: [
-      edit(READS, 'if (lead.peers.length === 0) confirm(draft);', 'confirm(draft);'),
-      edit(READS, 'confirmRound(reads, majorityReached(rounds))', 'confirmRound(reads, reads.round)'),
+      edit(READS, 'if (lead.peers.length === 0) serveConfirmed(draft);', 'serveConfirmed(draft);'),
+      edit(READS, 'confirmReadRound(reads, majorityReached(rounds))', 'confirmReadRound(reads, reads.readRound)'),
     ],
   },
   {
     name: '2.7b',
     about: 'A read is served at W alone: what Phase 1 carried over may be chosen already.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'multipaxos-read-above-carried' },
-    edits: [edit(READS, 'return Math.max(chosenOf(draft.state), lead.fence - 1);', 'return chosenOf(draft.state);')],
+    killedBy: { kind: 'scenario', file: 'multipaxos/read-above-carried' },
+    edits: [
+      edit(READS, 'return Math.max(commitOf(draft.state), lead.noopIndex - 1);', 'return commitOf(draft.state);'),
+    ],
   },
   {
     name: '2.7c',
     about: 'A read joins a round that had begun before it arrived.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'multipaxos-pause-leader-read-a' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/pause-leader-read-a' },
     edits: [
       edit(
         'core/reads.ts',
@@ -477,7 +483,7 @@ export const paxosReads: readonly Mutant[] = [
     name: '2.7d',
     about: 'An answer to a heartbeat of an earlier ballot of the same leader confirms a round of this one.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'multipaxos-pause-leader-read-b' },
+    killedBy: { kind: 'scenario', file: 'multipaxos/pause-leader-read-b' },
     edits: [
       edit(
         ELECTION,

@@ -3,7 +3,7 @@
  * while the source is loaded; and the witness, the cheapest run that shows that the rule was needed.
  */
 
-import type { Witness } from './kinds.js';
+import type { Killer } from './kinds.js';
 
 /** One replacement. `from` occurs exactly once in the file, or the mutant no longer applies. */
 export interface Edit {
@@ -22,7 +22,7 @@ export interface Mutant {
   readonly breaks: string;
   readonly edits: readonly Edit[];
   /** What kills it. None only in a mutant that is `equivalent`. */
-  readonly witness?: Witness;
+  readonly killedBy?: Killer;
   /** Why no execution can tell it from the source. */
   readonly equivalent?: string;
 }

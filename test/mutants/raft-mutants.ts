@@ -10,11 +10,11 @@ const CODE = {
   match: `const { match } = message;
   if (match > draft.state.log.last) throw new InvariantViolation('an acknowledgement covers what was sent', { match });`,
   acceptedDoor: `export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: AppendAccepted): void {
-  const peer = peerOf(draft, from);
-  if (peer === undefined || message.term !== draft.state.term || message.session !== peer.session) return;
+  const peer = progressOf(draft, from);
+  if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
   const { match } = message;
   if (match > draft.state.log.last) throw new InvariantViolation('an acknowledgement covers what was sent', { match });`,
-  accepted: `const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, session: message.session, match };
+  accepted: `const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match };
   draft.send(from, accepted, draft.seqFor(match), 'control');`,
 } as const;
 
@@ -28,28 +28,28 @@ export const elections: readonly Mutant[] = [
     name: 'm1',
     about: 'A vote does not ask whether the candidate’s log is up to date (§5.4.1).',
     breaks: 'R3',
-    witness: { kind: 'scenario', file: 'raft-chained-partition' },
+    killedBy: { kind: 'scenario', file: 'raft/chained-partition' },
     edits: [edit(ELECTION, CODE.granted, "const granted = current && free && state.role.kind === 'follower';")],
   },
   {
     name: 'm2',
     about: 'Up to date is judged by the length of the log alone.',
     breaks: 'R3',
-    witness: { kind: 'scenario', file: 'raft-conflict-suffix-n5' },
+    killedBy: { kind: 'scenario', file: 'raft/conflict-suffix-n5' },
     edits: [edit(ELECTION, CODE.upToDate, 'return message.lastIndex >= state.log.last;')],
   },
   {
     name: 'm3',
     about: 'Up to date is judged by the last term alone.',
     breaks: 'R3',
-    witness: { kind: 'scenario', file: 'raft-constrained-election' },
+    killedBy: { kind: 'scenario', file: 'raft/constrained-election' },
     edits: [edit(ELECTION, CODE.upToDate, 'return message.lastTerm >= own;')],
   },
   {
     name: 'm5',
     about: 'The vote is not written with the term: a restart forgets it.',
     breaks: 'R1, R9',
-    witness: { kind: 'scenario', file: 'raft-vote-restart-amnesia' },
+    killedBy: { kind: 'scenario', file: 'raft/vote-restart-amnesia' },
     edits: [
       edit(DRAFT, CODE.persistHard, 'this.persistHard({ term, vote: null, commit });'),
       edit(DRAFT, CODE.hard, 'hard: { term, vote: null, commit } });'),
@@ -59,7 +59,7 @@ export const elections: readonly Mutant[] = [
     name: 'm6',
     about: 'The term is not kept: a restart goes back to that of the last entry.',
     breaks: 'R1, R8',
-    witness: { kind: 'scenario', file: 'raft-vote-restart-amnesia' },
+    killedBy: { kind: 'scenario', file: 'raft/vote-restart-amnesia' },
     edits: [
       edit('raft/step.ts', 'const term = hard?.term ?? 0;', 'const term = log.runs[log.runs.length - 1]?.term ?? 0;'),
     ],
@@ -68,14 +68,14 @@ export const elections: readonly Mutant[] = [
     name: 'm7c',
     about: 'A vote is told before it is durable.',
     breaks: 'R1, R17',
-    witness: { kind: 'check', scope: 'raft n3 T1' },
+    killedBy: { kind: 'check', scope: 'raft n3 T1' },
     edits: [edit(ELECTION, 'granted ? draft.state.hardSeq : 0', '0')],
   },
   {
     name: 'm7d',
     about: 'A candidate asks for votes before its own term and vote are durable.',
     breaks: 'R17',
-    witness: { kind: 'check', scope: 'raft n2 E1 each' },
+    killedBy: { kind: 'check', scope: 'raft n2 E1 each' },
     edits: [
       edit(ELECTION, "draft.send(peer, request, hardSeq, 'control');", "draft.send(peer, request, 0, 'control');"),
     ],
@@ -84,7 +84,7 @@ export const elections: readonly Mutant[] = [
     name: 'm7e',
     about: 'A candidate’s own vote counts before it is durable (bug 16).',
     breaks: 'R1, R17',
-    witness: { kind: 'scenario', file: 'raft-own-vote-first' },
+    killedBy: { kind: 'scenario', file: 'raft/own-vote-first' },
     edits: [
       edit(
         ELECTION,
@@ -112,7 +112,7 @@ export const elections: readonly Mutant[] = [
     name: 'm9',
     about: 'A replica votes more than once in a term.',
     breaks: 'R1, R9',
-    witness: { kind: 'scenario', file: 'raft-vote-restart-amnesia' },
+    killedBy: { kind: 'scenario', file: 'raft/vote-restart-amnesia' },
     edits: [
       edit(ELECTION, 'const free = state.vote === null || state.vote === from;', 'const free = true;'),
       edit(DRAFT, "assert(vote === null || vote === candidate, 'one vote a term');", ''),
@@ -122,13 +122,13 @@ export const elections: readonly Mutant[] = [
     name: 'm10',
     about: 'An append of the current term clears the vote.',
     breaks: 'R1, R9',
-    witness: { kind: 'check', scope: 'raft n3 E1 R1' },
+    killedBy: { kind: 'check', scope: 'raft n3 E1 R1' },
     edits: [
       edit(
         DRAFT,
-        "if (role.kind === 'follower' && role.leader === leader) {\n      const silence = heard(",
+        "if (role.kind === 'follower' && role.leader === leader) {\n      const electionTimer = resetElectionTimer(",
         `if (this.state.vote !== null) this.edit().vote = null;
-    if (role.kind === 'follower' && role.leader === leader) {\n      const silence = heard(`,
+    if (role.kind === 'follower' && role.leader === leader) {\n      const electionTimer = resetElectionTimer(`,
       ),
     ],
   },
@@ -136,14 +136,14 @@ export const elections: readonly Mutant[] = [
     name: 'm11',
     about: 'Votes of an older term count.',
     breaks: 'R1',
-    witness: { kind: 'scenario', file: 'raft-delayed-vote-response' },
+    killedBy: { kind: 'scenario', file: 'raft/delayed-vote-response' },
     edits: [edit(ELECTION, 'if (!message.granted || message.term !== state.term || ', 'if (!message.granted || ')],
   },
   {
     name: 'm12',
     about: 'A peer’s vote that arrives twice counts twice: it takes five members to tell.',
     breaks: 'R1',
-    witness: { kind: 'scenario', file: 'raft-dup-vote-n5' },
+    killedBy: { kind: 'scenario', file: 'raft/dup-vote-n5' },
     edits: [
       edit(
         ELECTION,
@@ -156,21 +156,21 @@ export const elections: readonly Mutant[] = [
     name: 'm13',
     about: 'A majority is one too few.',
     breaks: 'R1, R6',
-    witness: { kind: 'check', scope: 'raft n3 T1' },
+    killedBy: { kind: 'check', scope: 'raft n3 T1' },
     edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.max(1, Math.floor(members / 2))')],
   },
   {
     name: 'm13b',
     about: 'Half of the members are a majority: only even clusters tell.',
     breaks: 'R1, R6',
-    witness: { kind: 'scenario', file: 'raft-even-split-n4' },
+    killedBy: { kind: 'scenario', file: 'raft/even-split-n4' },
     edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.ceil(members / 2)')],
   },
   {
     name: 'm32a',
     about: 'The vote stays when a newer term begins.',
     breaks: 'L1',
-    witness: { kind: 'scenario', file: 'raft-delayed-vote-response' },
+    killedBy: { kind: 'scenario', file: 'raft/delayed-vote-response' },
     edits: [
       edit(DRAFT, 'next.vote = null;\n    this.writeHard();', 'this.writeHard();'),
       edit(DRAFT, "assert(vote === null || vote === candidate, 'one vote a term');", ''),
@@ -180,13 +180,13 @@ export const elections: readonly Mutant[] = [
     name: 'm32b',
     about: 'A leader that no majority answers leads on (no CheckQuorum).',
     breaks: 'L5',
-    witness: { kind: 'scenario', file: 'raft-deaf-leader' },
+    killedBy: { kind: 'scenario', file: 'raft/deaf-leader' },
     edits: [
       edit(
         ELECTION,
         "if (role.kind === 'leader') draft.follow(null);",
-        `const { timeout } = role.silence;
-    if (role.kind === 'leader') draft.ownLeader().silence = { deadline: draft.now + timeout, timeout, forgiven: false };`,
+        `const { timeout } = role.electionTimer;
+    if (role.kind === 'leader') draft.ownLeader().electionTimer = { deadline: draft.now + timeout, timeout, forgiven: false };`,
       ),
     ],
   },
@@ -206,7 +206,7 @@ export const replication: readonly Mutant[] = [
     name: 'm4',
     about: 'Entries of an earlier term are committed by counting (Figure 8).',
     breaks: 'R3, R15',
-    witness: { kind: 'scenario', file: 'raft-fig8-prev-term-commit' },
+    killedBy: { kind: 'scenario', file: 'raft/fig8-prev-term-commit' },
     edits: [
       edit(REPLICATION, 'if (index <= commit || termAt(log, index) !== term) return;', 'if (index <= commit) return;'),
     ],
@@ -215,7 +215,7 @@ export const replication: readonly Mutant[] = [
     name: 'm7',
     about: 'An append is acknowledged before it is durable.',
     breaks: 'R6, R17',
-    witness: { kind: 'check', scope: 'raft n3 E1 R1' },
+    killedBy: { kind: 'check', scope: 'raft n3 E1 R1' },
     edits: [
       edit(
         REPLICATION,
@@ -228,7 +228,7 @@ export const replication: readonly Mutant[] = [
     name: 'm7a',
     about: 'A duplicate append is acknowledged at once, though the first copy is still on its way to disk.',
     breaks: 'R6, R17',
-    witness: { kind: 'scenario', file: 'raft-even-split-n4' },
+    killedBy: { kind: 'scenario', file: 'raft/even-split-n4' },
     edits: [
       edit(
         REPLICATION,
@@ -246,14 +246,14 @@ export const replication: readonly Mutant[] = [
     name: 'm7b',
     about: 'A leader counts its own entries before they are durable.',
     breaks: 'R6',
-    witness: { kind: 'scenario', file: 'raft-slow-leader-disk' },
+    killedBy: { kind: 'scenario', file: 'raft/slow-leader-disk' },
     edits: [edit(REPLICATION, 'const reached: Index[] = [draft.durable];', 'const reached: Index[] = [log.last];')],
   },
   {
     name: 'm14',
     about: 'The term before the entries is not compared.',
     breaks: 'R2',
-    witness: { kind: 'scenario', file: 'raft-conflict-suffix-n5' },
+    killedBy: { kind: 'scenario', file: 'raft/conflict-suffix-n5' },
     edits: [
       edit(
         REPLICATION,
@@ -266,7 +266,7 @@ export const replication: readonly Mutant[] = [
     name: 'm15',
     about: 'What conflicts is overwritten entry by entry, and the suffix behind it stays.',
     breaks: 'R2, R12',
-    witness: { kind: 'scenario', file: 'raft-conflict-suffix-n5' },
+    killedBy: { kind: 'scenario', file: 'raft/conflict-suffix-n5' },
     edits: [
       edit(
         REPLICATION,
@@ -284,7 +284,7 @@ export const replication: readonly Mutant[] = [
     name: 'm16',
     about: 'An append that agrees cuts off what lies behind its entries: a late one erases what was acknowledged.',
     breaks: 'R6',
-    witness: { kind: 'scenario', file: 'raft-reordered-AE-truncation' },
+    killedBy: { kind: 'scenario', file: 'raft/reordered-AE-truncation' },
     edits: [
       edit(
         REPLICATION,
@@ -301,7 +301,7 @@ export const replication: readonly Mutant[] = [
     name: 'm21',
     about: 'A follower commits up to the leader’s commit index as far as its own log reaches, matched or not.',
     breaks: 'R4',
-    witness: { kind: 'scenario', file: 'raft-term-behind-entry-crash' },
+    killedBy: { kind: 'scenario', file: 'raft/term-behind-entry-crash' },
     edits: [
       edit(
         REPLICATION,
@@ -314,20 +314,20 @@ export const replication: readonly Mutant[] = [
     name: 'm21b',
     about: 'So does one that learns the commit index with the answer to a read.',
     breaks: 'R4',
-    witness: { kind: 'scenario', file: 'raft-empty-heartbeat-commit-cap' },
+    killedBy: { kind: 'scenario', file: 'raft/empty-heartbeat-commit-cap' },
     edits: [edit(READS, 'Math.min(commit, role.matched)', 'Math.min(commit, draft.state.log.last)')],
   },
   {
     name: 'm22',
     about: 'An acknowledgement reports the follower’s own last index, not what the append matched.',
     breaks: 'R3',
-    witness: { kind: 'scenario', file: 'raft-empty-heartbeat-commit-cap' },
+    killedBy: { kind: 'scenario', file: 'raft/empty-heartbeat-commit-cap' },
     edits: [
       edit(
         REPLICATION,
         CODE.accepted,
         `const own = draft.state.log.last;
-  const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, session: message.session, match: own };
+  const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match: own };
   draft.send(from, accepted, draft.seqFor(own), 'control');`,
       ),
       edit(REPLICATION, CODE.match, 'const match = Math.min(message.match, draft.state.log.last);'),
@@ -337,13 +337,13 @@ export const replication: readonly Mutant[] = [
     name: 'm23',
     about: 'Acknowledgements of an older term of the same leader count.',
     breaks: 'R6, R13',
-    witness: { kind: 'scenario', file: 'raft-stale-ack-two-terms-n5' },
+    killedBy: { kind: 'scenario', file: 'raft/stale-ack-two-terms-n5' },
     edits: [
       edit(
         REPLICATION,
         CODE.acceptedDoor,
         `export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: AppendAccepted): void {
-  const peer = peerOf(draft, from);
+  const peer = progressOf(draft, from);
   if (peer === undefined) return;
   const { match } = message;
   if (match > draft.state.log.last) return;`,
@@ -354,12 +354,12 @@ export const replication: readonly Mutant[] = [
     name: 'm24',
     about: 'Appends of an older term are adopted.',
     breaks: 'R3',
-    witness: { kind: 'scenario', file: 'raft-cloudflare-switch' },
+    killedBy: { kind: 'scenario', file: 'raft/cloudflare-switch' },
     edits: [
       edit(
         REPLICATION,
-        'draft.hear(from);\n  confirmRound',
-        'if (message.term === state.term) draft.hear(from);\n  confirmRound',
+        'draft.hearLeader(from);\n  answerReadRound',
+        'if (message.term === state.term) draft.hearLeader(from);\n  answerReadRound',
       ),
       edit(
         REPLICATION,
@@ -378,14 +378,14 @@ export const replication: readonly Mutant[] = [
     name: 'm32c',
     about: 'A leader whose append was rejected never goes back: nextIndex stays.',
     breaks: 'L3',
-    witness: { kind: 'scenario', file: 'raft-slow-leader-disk' },
+    killedBy: { kind: 'scenario', file: 'raft/slow-leader-disk' },
     edits: [edit(REPLICATION, 'if (!expected || message.prevIndex <= now.match) return; // stale', 'return;')],
   },
   {
     name: 'm35',
     about: 'Loaded entries are believed whatever their terms: the storage may have read before a truncate on its way.',
     breaks: 'R4',
-    witness: { kind: 'scenario', file: 'raft-load-before-truncate' },
+    killedBy: { kind: 'scenario', file: 'raft/load-before-truncate' },
     edits: [
       edit(
         'raft/sending.ts',
@@ -410,23 +410,27 @@ export const reads: readonly Mutant[] = [
     name: 'm25',
     about: 'A read is served without a round of the quorum.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'raft-pause-leader-read-a' },
+    killedBy: { kind: 'scenario', file: 'raft/pause-leader-read-a' },
     edits: [
-      edit(READS, 'confirmRound(role.reads, majorityReached(rounds))', 'confirmRound(role.reads, role.reads.round)'),
+      edit(
+        READS,
+        'confirmReadRound(role.reads, majorityReached(rounds))',
+        'confirmReadRound(role.reads, role.reads.readRound)',
+      ),
     ],
   },
   {
     name: 'm25b',
     about: 'A read is served before an entry of the leader’s own term is committed.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'raft-readindex-before-own-term' },
-    edits: [edit(READS, ' || draft.state.commit < role.fence) return;', ') return;')],
+    killedBy: { kind: 'scenario', file: 'raft/readindex-before-own-term' },
+    edits: [edit(READS, ' || draft.state.commit < role.noopIndex) return;', ') return;')],
   },
   {
     name: 'm26',
     about: 'A read joins a round that had begun before it arrived (etcd#20418: the id of a round is used again).',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'raft-pause-leader-read-a' },
+    killedBy: { kind: 'scenario', file: 'raft/pause-leader-read-a' },
     edits: [
       edit(
         'core/reads.ts',
@@ -441,7 +445,7 @@ export const reads: readonly Mutant[] = [
     name: 'm26b',
     about: 'Confirmations of an earlier leadership of the same leader complete a round of this one.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'raft-pause-leader-read-b' },
+    killedBy: { kind: 'scenario', file: 'raft/pause-leader-read-b' },
     edits: [
       edit(
         READS,
@@ -450,8 +454,8 @@ export const reads: readonly Mutant[] = [
       ),
       edit(
         READS,
-        'if (peer === undefined || message.session !== peer.session || message.round <= peer.round) return;',
-        'if (peer === undefined || message.round <= peer.round) return;',
+        'if (peer === undefined || message.viewId !== peer.viewId || message.readRound <= peer.readRound) return;',
+        'if (peer === undefined || message.readRound <= peer.readRound) return;',
       ),
     ],
   },
@@ -459,9 +463,13 @@ export const reads: readonly Mutant[] = [
     name: 'm26c',
     about: 'A follower’s confirmation is taken for all rounds to come, not for the one it echoes.',
     breaks: 'H1',
-    witness: { kind: 'scenario', file: 'raft-readindex-before-own-term' },
+    killedBy: { kind: 'scenario', file: 'raft/readindex-before-own-term' },
     edits: [
-      edit(READS, 'draft.changePeer(peer, { round: message.round });', 'draft.changePeer(peer, { round: Infinity });'),
+      edit(
+        READS,
+        'draft.changeProgress(peer, { readRound: message.readRound });',
+        'draft.changeProgress(peer, { readRound: Infinity });',
+      ),
     ],
   },
 ];

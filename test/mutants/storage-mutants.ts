@@ -9,19 +9,19 @@ export const storageMutants: readonly Mutant[] = [
     name: 'm28',
     about: 'A log is cut at the first record that does not verify, though later ones do.',
     breaks: 'W1, R5',
-    witness: { kind: 'script', script: 'storage: rot' },
+    killedBy: { kind: 'script', script: 'storage: rot' },
     edits: [edit('adapters/file-storage/scan.ts', 'await refuseRot(window, segment, position, found);\n', '')],
   },
   {
     name: 'm29',
     about: 'A sync that failed is tried again, and believed.',
     breaks: 'W1',
-    witness: { kind: 'script', script: 'storage: failed sync' },
+    killedBy: { kind: 'script', script: 'storage: failed sync' },
     edits: [
       edit(
         WRITER,
-        '    await file.datasync();\n    this.take(group);',
-        '    await file.datasync().catch(() => file.datasync());\n    this.take(group);',
+        '    await file.datasync();\n    this.take(writeGroup);',
+        '    await file.datasync().catch(() => file.datasync());\n    this.take(writeGroup);',
       ),
     ],
   },
@@ -29,7 +29,7 @@ export const storageMutants: readonly Mutant[] = [
     name: 'w1',
     about: 'A write is acknowledged when it is written, not when it is synced.',
     breaks: 'W1',
-    witness: { kind: 'script', script: 'storage: power cut' },
-    edits: [edit(WRITER, '    await file.datasync();\n    this.take(group);', '    this.take(group);')],
+    killedBy: { kind: 'script', script: 'storage: power cut' },
+    edits: [edit(WRITER, '    await file.datasync();\n    this.take(writeGroup);', '    this.take(writeGroup);')],
   },
 ];

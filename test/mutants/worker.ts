@@ -4,12 +4,12 @@ import type { Job, Verdict } from './gate.js';
 import type * as kinds from './kinds.js';
 import { load } from './load.mjs';
 
-async function judge({ edits, witness }: Job): Promise<Verdict> {
+async function judge({ edits, witness: killedBy }: Job): Promise<Verdict> {
   const begun = performance.now();
   const spent = (): number => performance.now() - begun;
   try {
     const { run } = load('test/mutants/kinds.ts', edits) as typeof kinds;
-    return { kind: 'ran', violation: await run(witness), ms: spent() };
+    return { kind: 'ran', violation: await run(killedBy), ms: spent() };
   } catch (error) {
     return { kind: 'accident', error: (error as Error).stack ?? String(error), ms: spent() };
   }

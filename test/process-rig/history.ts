@@ -5,10 +5,10 @@
  * looks at the same history key by key.
  */
 
-import type { Operation as Checked } from '../../src/testing/history.js';
-import { checkLinearizable } from '../../src/testing/linearizability.js';
-import { checkLogWitness, type Effect } from '../../src/testing/linearizability-witness.js';
-import { refused, unknown, type SequentialModel } from '../../src/testing/models.js';
+import type { Operation as Checked } from '../../src/testing/history/history.js';
+import { checkLinearizable } from '../../src/testing/history/linearizability.js';
+import { checkLogOrder, type LogEffect } from '../../src/testing/history/linearizability-witness.js';
+import { refused, unknown, type SequentialModel } from '../../src/testing/history/models.js';
 import { execute, type Command, type Contents, type Output } from './machine.js';
 
 /** `stale`: whatever is applied at the member asked, once the client's own last write is. */
@@ -75,13 +75,13 @@ function againstLedger(operations: readonly Operation[], ledger: readonly string
     return checked;
   });
   const problems: string[] = [];
-  const effects = ledger.flatMap((op, at): Effect[] => {
+  const effects = ledger.flatMap((op, at): LogEffect[] => {
     const operation = byOp.get(op);
     if (operation !== undefined) return [{ index: at + 1, operation }];
     problems.push(`nobody asked for command ${op}, which took effect at ${at + 1}`);
     return [];
   });
-  const found = checkLogWitness(history, model, { effects });
+  const found = checkLogOrder(history, model, { effects });
   if (found.kind !== 'linearizable') problems.push(found.explanation);
   return problems;
 }

@@ -80,7 +80,14 @@ describe('processes that are tormented lose nothing', () => {
       halts b
       acks 30
     `;
-      const { problems, faults, events, proxied, probes, acknowledged } = await run(protocol, script, {
+      const {
+        problems,
+        faults,
+        events,
+        proxied,
+        probes: coverage,
+        acknowledged,
+      } = await run(protocol, script, {
         disk: await diskFor(syncsCanFail()),
       });
       expect(problems).toEqual([]);
@@ -89,8 +96,8 @@ describe('processes that are tormented lose nothing', () => {
       expect(events.get('fault ERR_STORAGE_FAILED')).toBe(1);
       expect(proxied.flips).toBeGreaterThan(0);
       expect(events.get('transport malformed')).toBeGreaterThan(0);
-      expect(probes.writesMeanwhile).toBeGreaterThan(0);
-      expect(probes.readsAtStopped).toBeGreaterThan(0);
+      expect(coverage.writesMeanwhile).toBeGreaterThan(0);
+      expect(coverage.readsAtStopped).toBeGreaterThan(0);
     },
     LIMIT,
   );

@@ -9,7 +9,7 @@ import { entry } from './support.js';
 
 const GOLDEN = new URL('./golden/messages.json', import.meta.url);
 
-const id = { origin: 3, counter: 300, lowest: 299 };
+const id = { session: 3, sequence: 300, firstIncomplete: 299 };
 const noop = { index: 9, term: 7, kind: 'noop', id: null, data: new Uint8Array(0) } as const;
 const messages: readonly RaftMessage[] = [
   { kind: 'requestVote', term: 7, lastIndex: 300, lastTerm: 6 },
@@ -17,16 +17,16 @@ const messages: readonly RaftMessage[] = [
   {
     kind: 'appendEntries',
     term: 7,
-    session: 2 ** 33,
+    viewId: 2 ** 33,
     prevIndex: 7,
     prevTerm: 5,
     entries: [entry(8, 6), noop],
     commit: 7,
-    round: 2,
+    readRound: 2,
   },
-  { kind: 'appendAccepted', term: 7, session: 2 ** 33, match: 9 },
-  { kind: 'appendRejected', term: 7, session: 1, prevIndex: 9, hintIndex: 8, hintTerm: 4 },
-  { kind: 'roundConfirmed', term: 7, session: 1, round: 2 },
+  { kind: 'appendAccepted', term: 7, viewId: 2 ** 33, match: 9 },
+  { kind: 'appendRejected', term: 7, viewId: 1, prevIndex: 9, hintIndex: 8, hintTerm: 4 },
+  { kind: 'roundConfirmed', term: 7, viewId: 1, readRound: 2 },
   {
     kind: 'forwardProposals',
     term: 7,

@@ -20,12 +20,12 @@ function append(change: Partial<AppendEntries>): AppendEntries {
   return {
     kind: 'appendEntries',
     term: 1,
-    session: 9,
+    viewId: 9,
     prevIndex: 0,
     prevTerm: 0,
     entries: [],
     commit: 0,
-    round: 0,
+    readRound: 0,
     ...change,
   };
 }
@@ -38,8 +38,8 @@ describe('RequestVote', () => {
     node.step({ kind: 'campaign' });
     expect(node.state).toMatchObject({ term: 5, vote: 'a', role: { kind: 'candidate', votes: [] } });
     expect(node.sends.map(({ to, after, message }) => [to, after, message.kind])).toEqual([
-      ['b', node.state.seq, 'requestVote'],
-      ['c', node.state.seq, 'requestVote'],
+      ['b', node.state.persistSeq, 'requestVote'],
+      ['c', node.state.persistSeq, 'requestVote'],
     ]);
     expect(node.persist?.ops).toContainEqual({ kind: 'hard', hard: hard(5, 'a') });
   });
@@ -57,7 +57,7 @@ describe('RequestVote', () => {
   it('§5.2 one vote a term, first come first served; the grant waits for the disk', () => {
     const node = new Node('a');
     node.receive('b', ask);
-    expect(node.sends[0]).toMatchObject({ to: 'b', after: node.state.seq, message: { granted: true, term: 2 } });
+    expect(node.sends[0]).toMatchObject({ to: 'b', after: node.state.persistSeq, message: { granted: true, term: 2 } });
     node.receive('c', ask);
     expect(node.sends[0]).toMatchObject({ to: 'c', after: 0, message: { granted: false } });
     node.receive('b', ask);
@@ -138,10 +138,10 @@ describe('AppendEntries', () => {
     const node = new Node('a');
     const message = append({ entries: [entry(1, 1)] });
     node.receive('b', message);
-    const { seq } = node.state;
-    expect(node.sends[0]).toMatchObject({ after: seq, message: { match: 1 } });
+    const { persistSeq } = node.state;
+    expect(node.sends[0]).toMatchObject({ after: persistSeq, message: { match: 1 } });
     node.receive('b', message);
-    expect(node.sends[0]).toMatchObject({ after: seq, message: { match: 1 } });
+    expect(node.sends[0]).toMatchObject({ after: persistSeq, message: { match: 1 } });
     node.sync();
     node.receive('b', message);
     expect(node.sends[0]).toMatchObject({ after: 0 });
@@ -150,11 +150,11 @@ describe('AppendEntries', () => {
   it('bug 38: a late `persisted` never vouches for an entry that was overwritten', () => {
     const node = new Node('a');
     node.receive('b', append({ term: 1, entries: [entry(1, 1), entry(2, 1)] }));
-    const early = node.state.seq;
+    const early = node.state.persistSeq;
     node.receive('c', append({ term: 2, prevIndex: 1, prevTerm: 1, entries: [entry(2, 2)] }));
-    node.step({ kind: 'persisted', seq: early });
+    node.step({ kind: 'persisted', persistSeq: early });
     node.receive('c', append({ term: 2, prevIndex: 2, prevTerm: 2 }));
-    expect(node.sends[0]).toMatchObject({ after: node.state.seq, message: { match: 2 } });
+    expect(node.sends[0]).toMatchObject({ after: node.state.persistSeq, message: { match: 2 } });
   });
 
   it('two leaders of one term, and a conflict at or below commit, halt the replica', () => {
@@ -192,12 +192,12 @@ describe('the leader', () => {
   it('§5.4.2, Figure 8 (m4): never commits an entry of an earlier term by counting', () => {
     const node = new Node('a', 5, hard(3), logOf(1, 2));
     node.lead('b', 'c');
-    const { session } = node;
+    const { session: viewId } = node;
     const { term } = node.state;
     node.sync();
-    for (const id of ['b', 'c']) node.receive(id, { kind: 'appendAccepted', term, session, match: 2 });
+    for (const id of ['b', 'c']) node.receive(id, { kind: 'appendAccepted', term, viewId, match: 2 });
     expect(node.state.commit).toBe(0);
-    for (const id of ['b', 'c']) node.receive(id, { kind: 'appendAccepted', term, session, match: 3 });
+    for (const id of ['b', 'c']) node.receive(id, { kind: 'appendAccepted', term, viewId, match: 3 });
     expect(node.state.commit).toBe(3);
     expect(termAt(node.state.log, 3)).toBe(term);
   });
@@ -207,8 +207,8 @@ describe('the leader', () => {
     node.lead('b');
     node.sync();
     const { term } = node.state;
-    node.receive('b', { kind: 'appendAccepted', term, session: 1, match: 1 });
-    node.receive('b', { kind: 'appendAccepted', term: term - 1, session: 1, match: 1 });
+    node.receive('b', { kind: 'appendAccepted', term, viewId: 1, match: 1 });
+    node.receive('b', { kind: 'appendAccepted', term: term - 1, viewId: 1, match: 1 });
     expect(node.state.commit).toBe(0);
   });
 
@@ -216,7 +216,7 @@ describe('the leader', () => {
     const node = new Node('a');
     node.lead('b');
     expect(node.sends.every((send) => send.after === 0)).toBe(true);
-    node.receive('b', { kind: 'appendAccepted', term: node.state.term, session: node.session, match: 1 });
+    node.receive('b', { kind: 'appendAccepted', term: node.state.term, viewId: node.session, match: 1 });
     expect(node.state.commit).toBe(0);
     node.sync();
     expect(node.state.commit).toBe(1);
@@ -242,12 +242,12 @@ describe('the leader', () => {
     node.step({ kind: 'read', request: 2, deadline: Infinity });
     expect(node.out).toEqual([]);
     const { term } = node.state;
-    const { session } = node;
-    node.receive('b', { kind: 'appendAccepted', term, session, match: 2 });
-    expect(node.sends.filter((send) => (send.message as AppendEntries).round === 1)).toHaveLength(2);
-    node.receive('c', { kind: 'roundConfirmed', term, session, round: 0 });
+    const { session: viewId } = node;
+    node.receive('b', { kind: 'appendAccepted', term, viewId, match: 2 });
+    expect(node.sends.filter((send) => (send.message as AppendEntries).readRound === 1)).toHaveLength(2);
+    node.receive('c', { kind: 'roundConfirmed', term, viewId, readRound: 0 });
     expect(node.out.filter((each) => each.kind === 'readReady')).toEqual([]);
-    node.receive('b', { kind: 'roundConfirmed', term, session, round: 1 });
+    node.receive('b', { kind: 'roundConfirmed', term, viewId, readRound: 1 });
     expect(node.out.filter((each) => each.kind === 'readReady')).toEqual([
       { kind: 'readReady', request: 1, index: 2 },
       { kind: 'readReady', request: 2, index: 2 },
@@ -259,13 +259,13 @@ describe('the leader', () => {
     node.lead('b');
     node.sync();
     const { term } = node.state;
-    const { session } = node;
-    node.receive('b', { kind: 'appendAccepted', term, session, match: 1 });
+    const { session: viewId } = node;
+    node.receive('b', { kind: 'appendAccepted', term, viewId, match: 1 });
     node.step({ kind: 'read', request: 1, deadline: Infinity });
     node.step({ kind: 'read', request: 2, deadline: Infinity });
-    node.receive('b', { kind: 'roundConfirmed', term, session, round: 1 });
+    node.receive('b', { kind: 'roundConfirmed', term, viewId, readRound: 1 });
     expect(node.out.filter((each) => each.kind === 'readReady')).toEqual([{ kind: 'readReady', request: 1, index: 1 }]);
-    node.receive('b', { kind: 'roundConfirmed', term, session, round: 2 });
+    node.receive('b', { kind: 'roundConfirmed', term, viewId, readRound: 2 });
     expect(node.out.filter((each) => each.kind === 'readReady')).toEqual([{ kind: 'readReady', request: 2, index: 1 }]);
   });
 });

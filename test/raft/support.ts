@@ -3,12 +3,18 @@
 import { configurationOf } from '../../src/core/members.js';
 import type { Entry, HardState, Inbound, Outbound, Persist, Recovered, Send } from '../../src/core/protocol.js';
 import { defaultLimits, defaultTiming } from '../../src/core/tuning.js';
-import { checkState, checkStep, raftProtocol, type RaftMessage, type RaftState } from '../../src/raft/index.js';
+import { raftProtocol, type RaftMessage, type RaftState } from '../../src/raft/index.js';
 
 type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
 
-export function entry(index: number, term: number, counter = index): Entry {
-  return { index, term, kind: 'command', id: { origin: 1, counter, lowest: 1 }, data: new Uint8Array([index]) };
+export function entry(index: number, term: number, sequence = index): Entry {
+  return {
+    index,
+    term,
+    kind: 'command',
+    id: { session: 1, sequence, firstIncomplete: 1 },
+    data: new Uint8Array([index]),
+  };
 }
 
 /** A log with one entry for each term given, in order. */
@@ -37,8 +43,8 @@ export class Node {
     const before = this.state;
     const message = { ...inbound, now: this.now } as Inbound<RaftMessage>;
     const [state, out] = raftProtocol.step(before, message);
-    checkState(state);
-    checkStep(before, state, message);
+    raftProtocol.checkState(state);
+    raftProtocol.checkStep(before, state, message);
     this.state = state;
     this.out = [...out];
     return this.out;
@@ -49,7 +55,7 @@ export class Node {
   }
 
   sync(): Outbound<RaftMessage>[] {
-    return this.step({ kind: 'persisted', seq: this.state.seq });
+    return this.step({ kind: 'persisted', persistSeq: this.state.persistSeq });
   }
 
   get sends(): Send<RaftMessage>[] {
@@ -64,7 +70,7 @@ export class Node {
   get session(): number {
     const { role } = this.state;
     if (role.kind !== 'leader') throw new Error('does not lead');
-    return role.peers[0]?.session ?? 0;
+    return role.peers[0]?.viewId ?? 0;
   }
 
   get terms(): number[] {

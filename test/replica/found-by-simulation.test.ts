@@ -24,13 +24,13 @@ describe.each(protocols)('over %s', (_, anyProtocol) => {
     const world = new World(protocol, 3);
     world.startAll();
     const all = [...world.running.values()];
-    const isOpening = (each: Process): boolean => each.state.opening !== 0 && each.state.origin === 0;
+    const isOpening = (each: Process): boolean => each.state.openingRequest !== 0 && each.state.session === 0;
     const unlucky = (): Process | undefined => all.find((each) => each.state.role === 'follower' && isOpening(each));
     expect(world.run(MINUTE, () => unlucky() !== undefined)).toBe(true);
     const follower = unlucky() as Process;
     expect(all.every((each) => each === follower || each.state.nextRequest <= follower.state.nextRequest)).toBe(true);
     world.flights = world.flights.filter((flight) => flight.from !== follower.id);
-    expect(world.run(MINUTE, () => follower.state.origin !== 0)).toBe(true);
+    expect(world.run(MINUTE, () => follower.state.session !== 0)).toBe(true);
     const call = world.propose(follower, 'x');
     expect(world.run(MINUTE, () => follower.ended.has(call))).toBe(true);
     expect(follower.ended.get(call)?.result).toBeDefined();
@@ -40,7 +40,7 @@ describe.each(protocols)('over %s', (_, anyProtocol) => {
     const world = new World(protocol, 3);
     world.startAll();
     const all = [...world.running.values()];
-    expect(world.run(MINUTE, () => world.leader() !== undefined && all.every((each) => each.state.origin !== 0))).toBe(
+    expect(world.run(MINUTE, () => world.leader() !== undefined && all.every((each) => each.state.session !== 0))).toBe(
       true,
     );
     const follower = all.find((each) => each !== world.leader()) as Process;

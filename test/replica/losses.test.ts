@@ -15,7 +15,7 @@ function led(
   const world = new World(protocol, 3);
   world.startAll();
   const all = [...world.running.values()];
-  const ready = (each: Process): boolean => (opened ? each.state.origin !== 0 : each.state.leader !== null);
+  const ready = (each: Process): boolean => (opened ? each.state.session !== 0 : each.state.leader !== null);
   expect(world.run(MINUTE, () => world.leader() !== undefined && all.every(ready))).toBe(true);
   const leader = world.leader() as Process;
   return { world, leader, follower: all.find((each) => each !== leader) as Process };
@@ -52,7 +52,7 @@ describe.each(protocols)('what is lost on its way, over %s', (_, anyProtocol) =>
     const { world, follower } = led(protocol);
     world.crash(follower.id);
     const again = world.start(follower.id);
-    const opening = (): boolean => again.state.opening !== 0;
+    const opening = (): boolean => again.state.openingRequest !== 0;
     expect(world.run(20_000, opening)).toBe(true);
     lose(world, again);
     const call = world.propose(again, 'x');
@@ -86,26 +86,26 @@ describe.each(protocols)('what is lost on its way, over %s', (_, anyProtocol) =>
   });
 
   it('a second copy of an opening right behind the place where the origin is dropped leaves no command behind', () => {
-    const world = new World(protocol, 3, { originBytes: 1024 });
+    const world = new World(protocol, 3, { sessionBytes: 1024 });
     world.startAll();
     const all = [...world.running.values()];
-    world.run(MINUTE, () => world.leader() !== undefined && all.every((each) => each.state.origin !== 0));
+    world.run(MINUTE, () => world.leader() !== undefined && all.every((each) => each.state.session !== 0));
     const leader = world.leader() as Process;
     world.crash((all.find((each) => each !== leader) as Process).id);
     const id = ['a', 'b', 'c'].find((each) => !world.running.has(each)) as string;
     const follower = world.start(id);
     let copy: Uint8Array | undefined;
     world.run(20_000, () => {
-      if (follower.state.opening !== 0 && follower.state.origin === 0) {
+      if (follower.state.openingRequest !== 0 && follower.state.session === 0) {
         copy ??= world.flights.filter((flight) => flight.from === id && flight.bytes.length > 20).at(-1)?.bytes;
       }
-      return follower.state.origin !== 0 && world.leader() === leader;
+      return follower.state.session !== 0 && world.leader() === leader;
     });
     const last = (): number => world.driver.status(leader.state).last;
     world.resultBytes = 600;
     const calls = Array.from({ length: 20 }, (_, at) => world.propose(follower, `big ${at}`));
     world.run(5000, () => calls.every((call) => follower.ended.has(call)));
-    const dropped = follower.state.origin;
+    const dropped = follower.state.session;
     while (last() < 253) {
       const call = world.propose(leader, `pad ${last()}`);
       world.run(5000, () => leader.ended.has(call) && follower.state.applied === last());
@@ -116,7 +116,7 @@ describe.each(protocols)('what is lost on its way, over %s', (_, anyProtocol) =>
     for (let at = world.flights.length - 1; at >= 0; at--) if (world.flights[at]?.from === id) world.deliver(at);
     expect(world.run(20_000, () => follower.ended.has(call))).toBe(true);
     expect(follower.ended.get(call)?.result).toBeDefined();
-    expect(follower.state.origin).toBeGreaterThan(dropped);
+    expect(follower.state.session).toBeGreaterThan(dropped);
     world.run(5000, () => false);
     expect(leader.applied.filter((name) => name === 'behind')).toHaveLength(1);
   });

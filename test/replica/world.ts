@@ -6,8 +6,8 @@
 import { configurationOf, defaultConstants, type Constants } from '../../src/core/members.js';
 import type { Entry, Protocol, Recovered } from '../../src/core/protocol.js';
 import { choose } from '../../src/core/tuning.js';
-import { configurationDigest, defaultCluster } from '../../src/replica/digest.js';
-import { HARD_KEY } from '../../src/replica/driver-draft.js';
+import { hashOfConfiguration, defaultCluster } from '../../src/replica/driver/hash.js';
+import { HARD_KEY } from '../../src/replica/driver/draft.js';
 import type {
   DriverEffect,
   DriverEvent,
@@ -15,10 +15,10 @@ import type {
   DriverState,
   Failure,
   ReplicaEvent,
-} from '../../src/replica/driver-state.js';
-import { driverOf, type Driver } from '../../src/replica/driver.js';
-import { MARK_KEY, PEERS_KEY, decodePeers } from '../../src/replica/identity.js';
-import type { StoredResult } from '../../src/replica/request-table.js';
+} from '../../src/replica/driver/state.js';
+import { driverOf, type Driver } from '../../src/replica/driver/driver.js';
+import { ESTABLISHED_KEY, PEERS_KEY, decodePeers } from '../../src/replica/driver/identity.js';
+import type { StoredResult } from '../../src/replica/driver/session-table.js';
 import type { StorageOp, StoredEntry } from '../../src/replica/storage.js';
 
 type AnyProtocol = Protocol<unknown, unknown>;
@@ -122,12 +122,12 @@ export class World {
       boot: disk.boot,
       cluster: defaultCluster(configuration),
       configuration,
-      digest: configurationDigest(configuration),
+      configurationHash: hashOfConfiguration(configuration),
       timing,
       limits,
       seed: ++this.seed * 7919,
       now: this.now,
-      established: disk.values.has(MARK_KEY),
+      established: disk.values.has(ESTABLISHED_KEY),
       peers: peers === undefined ? [] : decodePeers(peers),
       maxWaiting: 1000,
       ...overrides,

@@ -49,8 +49,8 @@ export function checkedStep(
   deepFreeze(outbound);
   const idle = next === state || !same(next, state, 'now');
   demand(idle, 'law 2: a step that changes nothing gives the same reference', () => message);
-  protocol.checkState?.(next);
-  protocol.checkStep?.(state, next, message);
+  protocol.checkState(next);
+  protocol.checkStep(state, next, message);
   const due = protocol.deadline(state);
   const after = protocol.deadline(next);
   demand(!Number.isNaN(after), 'the deadline is a number');
@@ -110,10 +110,10 @@ export class Observer {
   private topLeader: core.Term = 0;
   private readonly names = new Map<string, { attempts: number; nones: number; committed: boolean }>();
 
-  constructor(protocol: AnyProtocol, hosts: readonly Host[], counters: Counters) {
+  constructor(protocol: AnyProtocol, hosts: readonly Host[], sequences: Counters) {
     this.protocol = protocol;
     this.hosts = hosts;
-    this.counters = counters;
+    this.counters = sequences;
     this.termed = protocol.name.includes('raft');
   }
 
@@ -209,8 +209,8 @@ export class Observer {
     const evidence = (): unknown => ({ before, after });
     demand(after.term >= before.term, 'R8: the term is monotone', evidence);
     demand(after.commit >= before.commit, 'R10: the commit index is monotone', evidence);
-    demand(after.handed === host.handed && after.handed <= after.commit, 'handed over ≤ commit', evidence);
-    demand(after.applied === host.applied && after.applied <= after.handed, 'applied ≤ handed over', evidence);
+    demand(after.delivered === host.handed && after.delivered <= after.commit, 'handed over ≤ commit', evidence);
+    demand(after.applied === host.applied && after.applied <= after.delivered, 'applied ≤ handed over', evidence);
     demand(after.durable <= after.last, 'durable ≤ last', evidence);
     demand(after.fault === null || host.silent, 'on a sound storage nobody halts', evidence);
     if (after.role !== before.role && !host.silent) {

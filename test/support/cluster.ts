@@ -72,7 +72,7 @@ export class Cluster {
     host.state = state;
     const status = protocol.status(state);
     demand(status.term >= (recovered.hard?.term ?? 0), 'R8: no durable term is forgotten');
-    this.#finish(host, { ...status, handed: 0, applied: 0, role: 'follower' }, outbound);
+    this.#finish(host, { ...status, delivered: 0, applied: 0, role: 'follower' }, outbound);
   }
 
   crash(host: Host, survivors: number): void {
@@ -120,9 +120,9 @@ export class Cluster {
       host.held.push(each);
     } else if (each.kind === 'persist') {
       const newest = host.unsynced[host.unsynced.length - 1]?.seq ?? host.durable;
-      demand(each.seq > newest, 'persists are numbered upwards', () => [newest, each.seq]);
+      demand(each.persistSeq > newest, 'persists are numbered upwards', () => [newest, each.persistSeq]);
       demand(each.ops.length > 0, 'a persist holds something');
-      host.unsynced.push({ seq: each.seq, writes: host.disk.encode(each.ops) });
+      host.unsynced.push({ seq: each.persistSeq, writes: host.disk.encode(each.ops) });
       if (this.#options.naive === true) host.sync(1);
     } else if (each.kind === 'commit') this.observer.handedOver(host, each.entries);
     else if (each.kind === 'readReady') this.observer.readReady(host, each);
@@ -171,7 +171,7 @@ export class Cluster {
   report(host: Host): void {
     if (!host.up || host.reported >= host.durable) return;
     host.reported = host.durable;
-    this.step(host, { kind: 'persisted', now: this.now(host), seq: host.durable });
+    this.step(host, { kind: 'persisted', now: this.now(host), persistSeq: host.durable });
   }
 
   apply(host: Host, upTo: core.Index): void {
@@ -211,15 +211,15 @@ export class Cluster {
   propose(host: Host, count: number, patience: number, retryOf?: number): readonly core.RequestNumber[] {
     if (!host.up || host.silent) return [];
     const deadline = this.now(host) + patience;
-    const origin = this.hosts.indexOf(host) + 1;
+    const session = this.hosts.indexOf(host) + 1;
     const proposals: core.Proposal[] = [];
-    const old = retryOf === undefined ? [] : this.#made.filter((each) => each.id.origin === origin);
+    const old = retryOf === undefined ? [] : this.#made.filter((each) => each.id.session === session);
     const again = old[(retryOf ?? 0) % Math.max(1, old.length)];
     for (let left = again === undefined ? count : 1; left > 0; left--) {
       const request = ++this.#requests;
       if (again === undefined) {
         this.#counter++;
-        proposals.push(proposal(request, this.#counter, this.#counter % 9 === 0 ? 260 : this.#counter % 30, origin));
+        proposals.push(proposal(request, this.#counter, this.#counter % 9 === 0 ? 260 : this.#counter % 30, session));
         this.#made.push(proposals[proposals.length - 1] as core.Proposal);
       } else proposals.push({ ...again, request, retry: true });
       this.observer.asked(host, request, (proposals[proposals.length - 1] as core.Proposal).id, deadline);

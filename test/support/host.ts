@@ -3,13 +3,11 @@
  * through `protocol.durable`, so that its codecs run, and loses any suffix of what was not yet synced.
  */
 
+import type { ReplicaId } from '../../src/core/members.js';
 import type * as core from '../../src/core/protocol.js';
 
-/** A protocol with its own invariants, where it has them: they throw. */
-export interface AnyProtocol extends core.Protocol<unknown, unknown> {
-  checkState?(state: unknown): void;
-  checkStep?(before: unknown, after: unknown, message: core.Inbound<unknown>): void;
-}
+/** A protocol of whatever states and messages. */
+export type AnyProtocol = core.Protocol<unknown, unknown>;
 
 interface Cell {
   readonly term: core.Term;
@@ -24,13 +22,13 @@ type Write =
 
 /** What an entry says, apart from its place and term. */
 export function valueOf(entry: core.Entry): string {
-  const id = entry.id === null ? '' : `${entry.id.origin}.${entry.id.counter}.${entry.id.lowest}`;
+  const id = entry.id === null ? '' : `${entry.id.session}.${entry.id.sequence}.${entry.id.firstIncomplete}`;
   return `${entry.kind}:${id}:${Buffer.from(entry.data).toString('latin1')}`;
 }
 
 /** Name of a proposal, however often it is sent. */
 export function nameOf(id: core.EntryId): string {
-  return `${id.origin}.${id.counter}`;
+  return `${id.session}.${id.sequence}`;
 }
 
 export class Disk {
@@ -124,7 +122,7 @@ export interface Asked {
 
 /** One host with one replica, `state` null while it is down. Everything but the disk ends with a crash. */
 export class Host {
-  readonly id: core.ReplicaId;
+  readonly id: ReplicaId;
   readonly disk: Disk;
   state: unknown = null;
   boot = 0;
@@ -133,9 +131,9 @@ export class Host {
   paused = false;
   /** It was stopped, or its storage failed: it must say nothing any more. */
   silent = false;
-  unsynced: { readonly seq: core.Seq; readonly writes: readonly Write[] }[] = [];
-  durable: core.Seq = 0;
-  reported: core.Seq = 0;
+  unsynced: { readonly seq: core.PersistSeq; readonly writes: readonly Write[] }[] = [];
+  durable: core.PersistSeq = 0;
+  reported: core.PersistSeq = 0;
   held: core.Send<unknown>[] = [];
   loads: { readonly load: core.Load; readonly early: readonly core.Entry[] | null }[] = [];
   asked = new Map<core.RequestNumber, Asked>();
@@ -146,7 +144,7 @@ export class Host {
   fuse = Infinity;
   role: core.Role = 'follower';
 
-  constructor(id: core.ReplicaId, protocol: AnyProtocol) {
+  constructor(id: ReplicaId, protocol: AnyProtocol) {
     this.id = id;
     this.disk = new Disk(protocol);
   }

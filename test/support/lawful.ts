@@ -4,7 +4,15 @@
  */
 
 import type { AnyModel } from '../../src/core/model.js';
-import type { Inbound, Milliseconds, Outbound, RequestNumber, Seq, Status, Step } from '../../src/core/protocol.js';
+import type {
+  Inbound,
+  Milliseconds,
+  Outbound,
+  RequestNumber,
+  PersistSeq,
+  Status,
+  Step,
+} from '../../src/core/protocol.js';
 import { checkedStep, decode, demand, encode } from './checks.js';
 import type { AnyProtocol } from './host.js';
 
@@ -14,7 +22,7 @@ type Open = ReadonlyMap<RequestNumber, Milliseconds>;
 /** What a core has taken upon itself: its requests, and the last persist that it asked for. */
 interface Book {
   readonly open: Open;
-  readonly seq: Seq;
+  readonly seq: PersistSeq;
 }
 
 const emptyBook: Book = { open: new Map(), seq: 0 };
@@ -44,18 +52,23 @@ function openAfter(before: Open, inbound: Inbound<unknown>, outbound: readonly O
 }
 
 /** Persists are numbered upwards and hold something; messages go to others, and have one form in bytes. */
-function checkLane(protocol: AnyProtocol, self: Status['id'], last: Seq, outbound: readonly Outbound<unknown>[]): Seq {
+function checkLane(
+  protocol: AnyProtocol,
+  self: Status['id'],
+  last: PersistSeq,
+  outbound: readonly Outbound<unknown>[],
+): PersistSeq {
   let seq = last;
   for (const each of outbound) {
     if (each.kind === 'send') {
       demand(each.to !== self, 'nobody sends to itself');
       decode(protocol, encode(protocol, each.message));
     } else if (each.kind === 'persist') {
-      demand(each.seq > seq && each.ops.length > 0, 'persists are numbered upwards and hold something', () => [
+      demand(each.persistSeq > seq && each.ops.length > 0, 'persists are numbered upwards and hold something', () => [
         seq,
         each,
       ]);
-      seq = each.seq;
+      seq = each.persistSeq;
     }
   }
   return seq;
@@ -66,8 +79,8 @@ function checkStatus(before: Status, after: Status, outbound: readonly Outbound<
   const evidence = (): unknown => ({ before, after });
   demand(after.term >= before.term, 'R8: the term is monotone', evidence);
   demand(after.commit >= before.commit, 'R10: the commit index is monotone', evidence);
-  demand(after.handed >= before.handed && after.handed <= after.commit, 'handed over ≤ commit', evidence);
-  demand(after.applied <= after.handed, 'applied ≤ handed over', evidence);
+  demand(after.delivered >= before.delivered && after.delivered <= after.commit, 'handed over ≤ commit', evidence);
+  demand(after.applied <= after.delivered, 'applied ≤ handed over', evidence);
   demand(after.durable <= after.last, 'durable ≤ last', evidence);
   demand(after.role !== 'leader' || after.leader === after.id, 'a leader knows that it leads', evidence);
   if (after.role === before.role || after.fault !== null) return;

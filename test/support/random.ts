@@ -5,10 +5,10 @@
 
 import type { Constants } from '../../src/core/members.js';
 import type { AnyModel } from '../../src/core/model.js';
-import type { Action, Happening } from '../../src/testing/actions.js';
-import type { Observer } from '../../src/testing/facts.js';
-import { Turn } from '../../src/testing/turn.js';
-import { actions, createWorld } from '../../src/testing/world.js';
+import type { Action, Happening } from '../../src/testing/world/actions.js';
+import type { Observer } from '../../src/testing/world/facts.js';
+import { Turn } from '../../src/testing/world/turn.js';
+import { actions, createWorld } from '../../src/testing/world/world.js';
 import { Dice } from './dice.js';
 import { smallLimits } from './values.js';
 

@@ -31,16 +31,16 @@ export function clusterOf(size: number, constants: Partial<Constants> = {}): Con
   return configurationOf(addresses, { ...defaultConstants, ...constants });
 }
 
-export function command(index: number, term: number, bytes = 2, counter = index): Entry {
+export function command(index: number, term: number, bytes = 2, sequence = index): Entry {
   const data = new Uint8Array(bytes).fill(index & 0xff);
-  return { index, term, kind: 'command' as EntryKind, id: { origin: 1, counter, lowest: 1 }, data };
+  return { index, term, kind: 'command' as EntryKind, id: { session: 1, sequence, firstIncomplete: 1 }, data };
 }
 
 export function noop(index: number, term: number): Entry {
   return { index, term, kind: 'noop', id: null, data: new Uint8Array(0) };
 }
 
-export function proposal(request: number, counter: number, bytes = 4, origin = 1): Proposal {
-  const data = new Uint8Array(bytes).fill(counter & 0xff);
-  return { request, kind: 'command', id: { origin, counter, lowest: 1 }, data, retry: false };
+export function proposal(request: number, sequence: number, bytes = 4, session = 1): Proposal {
+  const data = new Uint8Array(bytes).fill(sequence & 0xff);
+  return { request, kind: 'command', id: { session, sequence, firstIncomplete: 1 }, data, retry: false };
 }

@@ -13,7 +13,7 @@ import { RECORD_TARGET } from './format.js';
 import { walkOps } from './ops.js';
 
 /** Inclusive. */
-export interface Range {
+export interface IndexRange {
   readonly from: number;
   readonly to: number;
 }
@@ -23,7 +23,7 @@ export interface Block {
   readonly segment: number;
   readonly start: number;
   readonly end: number;
-  readonly ranges: readonly Range[];
+  readonly ranges: readonly IndexRange[];
 }
 
 /**
@@ -32,7 +32,7 @@ export interface Block {
 const MAX_RANGES = 8;
 
 export class BlockIndex {
-  private blocks: { segment: number; start: number; end: number; ranges: readonly Range[] }[] = [];
+  private blocks: { segment: number; start: number; end: number; ranges: readonly IndexRange[] }[] = [];
 
   /** Takes in the payload `bytes[from, to)` of the record at `[start, end)`. Records come in log order. */
   addRecord(
@@ -91,23 +91,23 @@ export class BlockIndex {
   }
 }
 
-export function includes(ranges: readonly Range[], index: number): boolean {
+export function includes(ranges: readonly IndexRange[], index: number): boolean {
   return ranges.some((range) => range.from <= index && index <= range.to);
 }
 
-function below(ranges: readonly Range[], index: number): Range[] {
-  const kept: Range[] = [];
+function below(ranges: readonly IndexRange[], index: number): IndexRange[] {
+  const kept: IndexRange[] = [];
   for (const { from, to } of ranges) if (from < index) kept.push({ from, to: Math.min(to, index - 1) });
   return kept;
 }
 
-function withRange(ranges: readonly Range[], from: number, to: number): readonly Range[] {
+function withRange(ranges: readonly IndexRange[], from: number, to: number): readonly IndexRange[] {
   const last = ranges[ranges.length - 1];
   // The usual case: the log goes on where it ended.
   if (last !== undefined && from >= last.from && from <= last.to + 1) {
     return to <= last.to ? ranges : [...ranges.slice(0, -1), { from: last.from, to }];
   }
-  const merged: Range[] = [];
+  const merged: IndexRange[] = [];
   let [low, high] = [from, to];
   for (const range of ranges) {
     if (range.to + 1 < low) merged.push(range);
@@ -118,10 +118,10 @@ function withRange(ranges: readonly Range[], from: number, to: number): readonly
   return merged;
 }
 
-function mergeClosest(ranges: Range[]): void {
+function mergeClosest(ranges: IndexRange[]): void {
   let closest = 1;
-  const gap = (at: number) => (ranges[at] as Range).from - (ranges[at - 1] as Range).to;
+  const gap = (at: number) => (ranges[at] as IndexRange).from - (ranges[at - 1] as IndexRange).to;
   for (let at = 2; at < ranges.length; at++) if (gap(at) < gap(closest)) closest = at;
-  const [left, right] = [ranges[closest - 1] as Range, ranges[closest] as Range];
+  const [left, right] = [ranges[closest - 1] as IndexRange, ranges[closest] as IndexRange];
   ranges.splice(closest - 1, 2, { from: left.from, to: right.to });
 }

@@ -36,7 +36,7 @@ const MAGIC = [0x51, 0x55, 0x4f, 0x52, 0x57, 0x41, 0x4c, 0x0a]; // "QUORWAL\n"
 const TWO_32 = 2 ** 32;
 
 /** Which flags a record has. */
-export const LAST_OF_GROUP = 1;
+export const LAST_OF_WRITE_GROUP = 1;
 export const SEAL = 2;
 
 export interface SegmentHeader {
@@ -44,7 +44,7 @@ export interface SegmentHeader {
   readonly logLow: number;
   readonly logHigh: number;
   readonly segment: number;
-  readonly firstGroup: number;
+  readonly firstWriteGroup: number;
   /** Where the groups of the segment before end; 0 in the first segment. */
   readonly previousEnd: number;
   /** Segments from here on are needed. */
@@ -57,7 +57,7 @@ export interface RecordPlace {
   /** Where in the segment it begins. */
   readonly offset: number;
   readonly boot: number;
-  readonly group: number;
+  readonly writeGroup: number;
   readonly ordinal: number;
   readonly flags: number;
 }
@@ -66,7 +66,7 @@ export interface RecordPlace {
 export interface RecordHeader {
   readonly payload: number;
   readonly boot: number;
-  readonly group: number;
+  readonly writeGroup: number;
   readonly ordinal: number;
   readonly flags: number;
 }
@@ -109,7 +109,7 @@ export function encodeHeader(header: SegmentHeader): Uint8Array {
   view.setUint32(16, header.logLow, true);
   view.setUint32(20, header.logHigh, true);
   setU64(view, 24, header.segment);
-  setU64(view, 32, header.firstGroup);
+  setU64(view, 32, header.firstWriteGroup);
   setU64(view, 40, header.previousEnd);
   setU64(view, 48, header.oldest);
   view.setUint32(60, crc32c(bytes, 0, 60), true);
@@ -127,7 +127,7 @@ export function decodeHeader(bytes: Uint8Array): SegmentHeader | { readonly newe
     logLow: view.getUint32(16, true),
     logHigh: view.getUint32(20, true),
     segment: getU64(view, 24),
-    firstGroup: getU64(view, 32),
+    firstWriteGroup: getU64(view, 32),
     previousEnd: getU64(view, 40),
     oldest: getU64(view, 48),
   };
@@ -145,7 +145,7 @@ export function finishRecord(view: DataView, bytes: Uint8Array, at: number, size
   view.setUint32(at + 4, place.header.logLow, true);
   view.setUint32(at + 8, size - RECORD_HEADER_SIZE, true);
   view.setUint32(at + 12, place.boot, true);
-  setU64(view, at + 16, place.group);
+  setU64(view, at + 16, place.writeGroup);
   view.setUint16(at + 24, place.ordinal, true);
   view.setUint8(at + 26, place.flags);
   view.setUint8(at + 27, 0);
@@ -158,7 +158,7 @@ export function peekRecord(view: DataView, at: number, header: SegmentHeader): R
   return {
     payload: view.getUint32(at + 8, true),
     boot: view.getUint32(at + 12, true),
-    group: getU64(view, at + 16),
+    writeGroup: getU64(view, at + 16),
     ordinal: view.getUint16(at + 24, true),
     flags: view.getUint8(at + 26),
   };

@@ -4,7 +4,7 @@
  * when the place is known. Consecutive entries of one term become one run, also across calls.
  */
 import type { StorageOp, StoredEntry } from '../../replica/storage.js';
-import { finishRecord, LAST_OF_GROUP, RECORD_HEADER_SIZE, RECORD_TARGET, setU64, viewOf } from './format.js';
+import { finishRecord, LAST_OF_WRITE_GROUP, RECORD_HEADER_SIZE, RECORD_TARGET, setU64, viewOf } from './format.js';
 import type { SegmentHeader } from './format.js';
 import { BOOT, BOOT_SIZE, ITEM_HEAD, RUN, RUN_HEAD, SET, SET_HEAD, TRUNCATE, TRUNCATE_SIZE } from './ops.js';
 
@@ -13,7 +13,7 @@ const FIRST_CAPACITY = 128 * 1024;
 const KEPT_CAPACITY = 8 * 1024 * 1024;
 
 /** A caller whose operations are in the group. */
-export interface Waiter {
+export interface WriteWaiter {
   resolve(): void;
   reject(error: Error): void;
 }
@@ -31,13 +31,13 @@ export function encodedBound(ops: readonly StorageOp[]): number {
   return bound;
 }
 
-export class Group {
+export class WriteGroup {
   bytes = new Uint8Array(FIRST_CAPACITY);
   view = viewOf(this.bytes);
   length = 0;
   /** Where each record begins. */
   readonly records: number[] = [];
-  readonly waiters: Waiter[] = [];
+  readonly waiters: WriteWaiter[] = [];
   /** Where the open run begins; 0 when there is none, for a record's header comes first. */
   private run = 0;
   private runCount = 0;
@@ -153,7 +153,7 @@ export class Group {
   /**
    * Completes all records, to be written at `offset` of the segment. Without an operation: one empty record.
    */
-  finish(header: SegmentHeader, offset: number, boot: number, group: number, flags = 0): void {
+  finish(header: SegmentHeader, offset: number, boot: number, writeGroup: number, flags = 0): void {
     if (this.records.length === 0) this.openRecord();
     const last = this.records.length - 1;
     for (let ordinal = 0; ordinal <= last; ordinal++) {
@@ -163,9 +163,9 @@ export class Group {
         header,
         offset: offset + at,
         boot,
-        group,
+        writeGroup,
         ordinal,
-        flags: ordinal === last ? flags | LAST_OF_GROUP : 0,
+        flags: ordinal === last ? flags | LAST_OF_WRITE_GROUP : 0,
       });
     }
   }

@@ -6,7 +6,7 @@
  */
 import { ConsensusError, invalidArgument } from '../../replica/errors.js';
 import type { Opened, Storage, StorageOp, StoredEntry } from '../../replica/storage.js';
-import { checkOps, checkRead } from './check-ops.js';
+import { checkOps, checkRead } from '../storage-checks.js';
 import { failed } from './disk-io.js';
 import type { Disk, DiskLock } from './disk.js';
 import { BATCH_LIMIT } from './format.js';
@@ -29,13 +29,13 @@ const MIN_SEGMENT_BYTES = 4 * 1024;
 const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
 const OPTIONS: readonly string[] = ['segmentBytes', 'fs'];
 
-type Phase = 'new' | 'opening' | 'open' | 'closed';
+type StoragePhase = 'new' | 'opening' | 'open' | 'closed';
 
 class FileStorage implements Storage {
   private readonly disk: Disk;
   private readonly dir: string;
   private readonly segmentBytes: number;
-  private phase: Phase = 'new';
+  private phase: StoragePhase = 'new';
   private opening: Promise<Opened> | undefined;
   private closing: Promise<void> | undefined;
   private writer: LogWriter | undefined;

@@ -29,7 +29,7 @@ const ASK_AGAIN_MS = 5;
 /** For so long a stopped contender may keep us waiting. */
 const PATIENCE_MS = 2000;
 
-type Answer = 'held' | 'trying' | 'dead';
+type LockAnswer = 'held' | 'trying' | 'dead';
 
 /** Undefined when another holds `dir`. */
 export function lockDirectory(dir: string): Promise<DiskLock | undefined> {
@@ -52,7 +52,7 @@ function listen(server: Server, path: string): Promise<void> {
   });
 }
 
-function closed(server: Server): Promise<void> {
+function closing(server: Server): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
 }
 
@@ -67,7 +67,7 @@ async function lockByPipe(dir: string): Promise<DiskLock | undefined> {
     if (codeOf(error) === 'EADDRINUSE' || codeOf(error) === 'EACCES') return undefined;
     throw error;
   }
-  return { release: () => closed(server) };
+  return { release: () => closing(server) };
 }
 
 async function lockBySocket(dir: string): Promise<DiskLock | undefined> {
@@ -80,12 +80,12 @@ async function lockBySocket(dir: string): Promise<DiskLock | undefined> {
   });
   const release = async () => {
     await unlink(join(dir, SHOWN + id)).catch(() => undefined); // a dead lock's name does no harm
-    await closed(server);
+    await closing(server);
   };
   const short = await shorten(dir);
   try {
     await listen(server, join(short.path, HIDDEN + id));
-    if (await show(dir, id)) held = await settle(dir, short.path, SHOWN + id);
+    if (await show(dir, id)) held = await outbid(dir, short.path, SHOWN + id);
   } catch (error) {
     await release();
     throw error;
@@ -123,7 +123,7 @@ async function shorten(dir: string): Promise<{ path: string; release(): Promise<
 }
 
 /** Asks all others until it is clear who holds the lock. @returns whether it is `own` */
-async function settle(dir: string, short: string, own: string): Promise<boolean> {
+async function outbid(dir: string, short: string, own: string): Promise<boolean> {
   const patience = performance.now() + PATIENCE_MS;
   for (;;) {
     const others = (await readdir(dir)).filter((name) => name.startsWith(SHOWN) && name !== own);
@@ -146,11 +146,11 @@ async function settle(dir: string, short: string, own: string): Promise<boolean>
   }
 }
 
-function ask(path: string): Promise<Answer> {
+function ask(path: string): Promise<LockAnswer> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     const timer = setTimeout(() => end('held'), ANSWER_MS);
-    const end = (answer: Answer) => {
+    const end = (answer: LockAnswer) => {
       clearTimeout(timer);
       socket.destroy();
       resolve(answer);

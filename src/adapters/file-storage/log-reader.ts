@@ -5,7 +5,7 @@
  */
 import type { StoredEntry } from '../../replica/storage.js';
 import { includes } from './block-index.js';
-import type { Block, Range } from './block-index.js';
+import type { Block, IndexRange } from './block-index.js';
 import { corrupt, letGo, readFully } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
 import { peekRecord, RECORD_HEADER_SIZE, segmentName, verifyRecord, viewOf } from './format.js';
@@ -16,7 +16,7 @@ import { walkItems, walkOps } from './ops.js';
 const MAX_BLOCKS = 32;
 
 /** The live entries of a stretch of the log, by index. */
-type Found = Map<number, StoredEntry>;
+type FoundEntries = Map<number, StoredEntry>;
 
 /** One call of `read`. Opens files as it needs them; `close` when done. */
 export class LogRead {
@@ -57,8 +57,8 @@ export class LogRead {
   }
 
   /** All live entries from `from` to `to`. */
-  private async stretch(blocks: readonly Block[], from: number, to: number): Promise<Found> {
-    const found: Found = new Map();
+  private async stretch(blocks: readonly Block[], from: number, to: number): Promise<FoundEntries> {
+    const found: FoundEntries = new Map();
     for (const block of blocks) {
       if (!mayHold(block, from, to)) continue;
       const bytes = this.loaded.get(block) ?? (await this.load(block));
@@ -100,8 +100,8 @@ export class LogRead {
 }
 
 /** The lowest indexes ≥ `from` that a block may hold: what to look at next. */
-function nextStretch(blocks: readonly Block[], from: number, to: number): Range | undefined {
-  let best: Range | undefined;
+function nextStretch(blocks: readonly Block[], from: number, to: number): IndexRange | undefined {
+  let best: IndexRange | undefined;
   for (const block of blocks) {
     for (const range of block.ranges) {
       if (range.to < from) continue;
@@ -129,8 +129,8 @@ function countHolding(blocks: readonly Block[], from: number, to: number): numbe
 }
 
 /** What is left of the entries from `from` to `to` when the block is replayed alone. */
-function replay(bytes: Uint8Array, block: Block, from: number, to: number, path: string): Found {
-  const found: Found = new Map();
+function replay(bytes: Uint8Array, block: Block, from: number, to: number, path: string): FoundEntries {
+  const found: FoundEntries = new Map();
   const view = viewOf(bytes);
   for (let at = 0; at < bytes.length; ) {
     const end = at + RECORD_HEADER_SIZE + view.getUint32(at + 8, true);

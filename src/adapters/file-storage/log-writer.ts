@@ -14,7 +14,7 @@ import { failed, letGo, writeFully } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
 import { encodeHeader, HEADER_SIZE, RECORD_HEADER_SIZE, SEAL, segmentName } from './format.js';
 import type { SegmentHeader } from './format.js';
-import { Group } from './group.js';
+import { WriteGroup } from './group.js';
 import { walkOps } from './ops.js';
 
 /** Calls share a flush until it has this many bytes. */
@@ -24,13 +24,13 @@ const AHEAD = 1024 * 1024;
 const SMALL_FLUSH = 64 * 1024;
 const ZEROS = new Uint8Array(AHEAD);
 
-/** An open log. `end` is where the next group goes, `group` its number. */
+/** An open log. `end` is where the next group goes, `writeGroup` its number. */
 export interface LogState {
   readonly header: SegmentHeader;
   readonly file: DiskFile;
   readonly boot: number;
   readonly end: number;
-  readonly group: number;
+  readonly writeGroup: number;
   readonly index: BlockIndex;
   readonly values: Map<string, Uint8Array>;
 }
@@ -42,8 +42,8 @@ export class LogWriter {
   private state: LogState;
   /** Up to here the file has blocks. */
   private allocated: number;
-  private readonly queue: Group[] = [];
-  private spare: Group | undefined;
+  private readonly queue: WriteGroup[] = [];
+  private spare: WriteGroup | undefined;
   private flushing: Promise<void> | undefined;
   private failure: ConsensusError | undefined;
 
@@ -66,14 +66,14 @@ export class LogWriter {
   /** The operations must have passed `checkOps`. */
   write(ops: readonly StorageOp[]): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.refusal());
-    let group = this.queue[this.queue.length - 1];
-    if (group === undefined || group.length >= FLUSH_TARGET) {
-      group = this.spare ?? new Group();
+    let writeGroup = this.queue[this.queue.length - 1];
+    if (writeGroup === undefined || writeGroup.length >= FLUSH_TARGET) {
+      writeGroup = this.spare ?? new WriteGroup();
       this.spare = undefined;
-      this.queue.push(group);
+      this.queue.push(writeGroup);
     }
-    group.add(ops);
-    const { waiters } = group;
+    writeGroup.add(ops);
+    const { waiters } = writeGroup;
     const written = new Promise<void>((resolve, reject) => waiters.push({ resolve, reject }));
     this.flushing ??= this.flushAll();
     return written;
@@ -81,28 +81,28 @@ export class LogWriter {
 
   private async flushAll(): Promise<void> {
     await null; // calls of the same turn share the first flush
-    for (let group = this.queue.shift(); group !== undefined; group = this.queue.shift()) {
+    for (let writeGroup = this.queue.shift(); writeGroup !== undefined; writeGroup = this.queue.shift()) {
       try {
-        await this.flush(group);
+        await this.flush(writeGroup);
       } catch (error) {
-        this.fail(group, error);
+        this.fail(writeGroup, error);
         break;
       }
-      for (const waiter of group.waiters) waiter.resolve();
-      group.clear();
-      this.spare = group;
+      for (const waiter of writeGroup.waiters) waiter.resolve();
+      writeGroup.clear();
+      this.spare = writeGroup;
     }
     this.flushing = undefined;
   }
 
-  private async flush(group: Group): Promise<void> {
-    if (this.state.end + group.length > this.segmentBytes) await this.rotate();
+  private async flush(writeGroup: WriteGroup): Promise<void> {
+    if (this.state.end + writeGroup.length > this.segmentBytes) await this.rotate();
     const { file, header, boot, end } = this.state;
-    group.finish(header, end, boot, this.state.group);
-    await writeFully(file, group.bytes, 0, group.length, end);
-    await this.getAhead(end + group.length, group.length);
+    writeGroup.finish(header, end, boot, this.state.writeGroup);
+    await writeFully(file, writeGroup.bytes, 0, writeGroup.length, end);
+    await this.getAhead(end + writeGroup.length, writeGroup.length);
     await file.datasync();
-    this.take(group);
+    this.take(writeGroup);
   }
 
   private async getAhead(end: number, size: number): Promise<void> {
@@ -113,18 +113,18 @@ export class LogWriter {
   }
 
   /** The group is durable: what it says holds from now on. */
-  private take(group: Group): void {
+  private take(writeGroup: WriteGroup): void {
     const { header, end, index, values } = this.state;
-    const { bytes, view, records } = group;
+    const { bytes, view, records } = writeGroup;
     for (const [ordinal, at] of records.entries()) {
-      const to = records[ordinal + 1] ?? group.length;
+      const to = records[ordinal + 1] ?? writeGroup.length;
       const from = at + RECORD_HEADER_SIZE;
       index.addRecord(header.segment, end + at, end + to, bytes, view, from, to);
       walkOps(bytes, view, from, to, {
         set: (key, valueFrom, valueTo) => values.set(key, bytes.slice(valueFrom, valueTo)),
       });
     }
-    this.state = { ...this.state, end: end + group.length, group: this.state.group + 1 };
+    this.state = { ...this.state, end: end + writeGroup.length, writeGroup: this.state.writeGroup + 1 };
   }
 
   /**
@@ -133,14 +133,14 @@ export class LogWriter {
    * unseen.
    */
   private async rotate(): Promise<void> {
-    const { header: old, file: oldFile, boot, end, group, values } = this.state;
-    const header: SegmentHeader = { ...old, segment: old.segment + 1, firstGroup: group, previousEnd: end };
-    const first = new Group();
+    const { header: old, file: oldFile, boot, end, writeGroup, values } = this.state;
+    const header: SegmentHeader = { ...old, segment: old.segment + 1, firstWriteGroup: writeGroup, previousEnd: end };
+    const first = new WriteGroup();
     first.addBoot(boot);
     for (const [key, value] of values) first.addSet(key, value);
-    first.finish(header, HEADER_SIZE, boot, group);
-    const seal = new Group();
-    seal.finish(old, end, boot, group, SEAL);
+    first.finish(header, HEADER_SIZE, boot, writeGroup);
+    const seal = new WriteGroup();
+    seal.finish(old, end, boot, writeGroup, SEAL);
 
     const path = this.disk.join(this.dir, segmentName(header.segment));
     const file = await this.disk.create(`${path}.tmp`);
@@ -156,15 +156,15 @@ export class LogWriter {
       await letGo(file);
       throw error;
     }
-    this.state = { ...this.state, header, file, end: HEADER_SIZE + first.length, group: group + 1 };
+    this.state = { ...this.state, header, file, end: HEADER_SIZE + first.length, writeGroup: writeGroup + 1 };
     this.allocated = this.state.end;
     await letGo(oldFile);
   }
 
   /** Poisons the log: of the group under way nothing is known, the queued ones were never written. */
-  private fail(group: Group, cause: unknown): void {
+  private fail(writeGroup: WriteGroup, cause: unknown): void {
     this.failure = failed(`writing to ${this.dir} failed, it takes nothing more`, cause, 'unknown');
-    for (const waiter of group.waiters) waiter.reject(this.failure);
+    for (const waiter of writeGroup.waiters) waiter.reject(this.failure);
     for (const { waiters } of this.queue.splice(0)) {
       for (const waiter of waiters) waiter.reject(this.refusal());
     }
@@ -180,10 +180,10 @@ export class LogWriter {
    */
   async close(): Promise<void> {
     await this.flushing;
-    const { file, header, boot, end, group } = this.state;
+    const { file, header, boot, end, writeGroup } = this.state;
     if (this.failure === undefined) {
-      const mark = new Group();
-      mark.finish(header, end, boot, group);
+      const mark = new WriteGroup();
+      mark.finish(header, end, boot, writeGroup);
       const marked = writeFully(file, mark.bytes, 0, mark.length, end).then(() => file.datasync());
       await marked.catch(() => undefined); // what was acknowledged is safe without
     }

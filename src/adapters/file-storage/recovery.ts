@@ -19,7 +19,7 @@ import {
   segmentOf,
 } from './format.js';
 import type { SegmentHeader } from './format.js';
-import { Group } from './group.js';
+import { WriteGroup } from './group.js';
 import type { LogState } from './log-writer.js';
 import { walkOps } from './ops.js';
 import { scanLast, scanSealed } from './scan.js';
@@ -30,7 +30,7 @@ import { ConsensusError } from '../../replica/errors.js';
 const COPY_PIECE = 1024 * 1024;
 
 /** What the replay of the log gives. */
-interface Replayed {
+interface ReplayedLog {
   readonly values: Map<string, Uint8Array>;
   readonly index: BlockIndex;
   readonly terms: TermRuns;
@@ -38,25 +38,25 @@ interface Replayed {
 }
 
 /** A log that is ready to be written, and what it holds. */
-export interface Recovered {
+export interface RecoveredLog {
   readonly state: LogState;
   readonly terms: TermRuns;
 }
 
-export async function recover(disk: Disk, dir: string): Promise<Recovered> {
+export async function recover(disk: Disk, dir: string): Promise<RecoveredLog> {
   const names = await disk.readdir(dir);
   for (const name of names) if (isTemporary(name)) await disk.unlink(disk.join(dir, name));
   const numbers = names
     .map(segmentOf)
     .filter((number) => number !== undefined)
     .sort((a, b) => a - b);
-  const replayed: Replayed = { values: new Map(), index: new BlockIndex(), terms: new TermRuns(), boot: 0 };
+  const replayed: ReplayedLog = { values: new Map(), index: new BlockIndex(), terms: new TermRuns(), boot: 0 };
   if (numbers.length === 0) {
     const header = await firstHeader(disk, dir);
-    return renew(disk, dir, header, { end: HEADER_SIZE, group: 1, boot: 0 }, undefined, replayed);
+    return renew(disk, dir, header, { end: HEADER_SIZE, writeGroup: 1, boot: 0 }, undefined, replayed);
   }
   const headers = await readHeaders(disk, dir, numbers);
-  let position: Position = { end: HEADER_SIZE, group: headers[0]?.firstGroup ?? 1, boot: 0 };
+  let position: Position = { end: HEADER_SIZE, writeGroup: headers[0]?.firstWriteGroup ?? 1, boot: 0 };
   for (const [at, header] of headers.entries()) {
     const path = disk.join(dir, segmentName(header.segment));
     const next = headers[at + 1];
@@ -69,7 +69,7 @@ export async function recover(disk: Disk, dir: string): Promise<Recovered> {
         position = await scanLast(segment, from, visit);
         return await renew(disk, dir, header, position, file, replayed);
       }
-      position = await scanSealed(segment, from, { end: next.previousEnd, group: next.firstGroup }, visit);
+      position = await scanSealed(segment, from, { end: next.previousEnd, group: next.firstWriteGroup }, visit);
     } finally {
       await letGo(file);
     }
@@ -85,7 +85,7 @@ async function firstHeader(disk: Disk, dir: string): Promise<SegmentHeader> {
   }
   // The mark of a record is not zero, as space got ahead of time is.
   const logLow = (disk.random() | 1) >>> 0;
-  return { logLow, logHigh: disk.random(), segment: 1, firstGroup: 1, previousEnd: 0, oldest: 1 };
+  return { logLow, logHigh: disk.random(), segment: 1, firstWriteGroup: 1, previousEnd: 0, oldest: 1 };
 }
 
 async function syncAncestor(disk: Disk, path: string, own: boolean): Promise<void> {
@@ -135,7 +135,7 @@ async function readHeader(disk: Disk, dir: string, number: number): Promise<Segm
   }
 }
 
-function replayInto(replayed: Replayed, segment: number): RecordVisitor {
+function replayInto(replayed: ReplayedLog, segment: number): RecordVisitor {
   return (start, end, bytes, view, from, to) => {
     const sound = walkOps(bytes, view, from, to, {
       set: (key, valueFrom, valueTo) => replayed.values.set(key, bytes.slice(valueFrom, valueTo)),
@@ -156,18 +156,18 @@ async function renew(
   header: SegmentHeader,
   position: Position,
   old: DiskFile | undefined,
-  replayed: Replayed,
-): Promise<Recovered> {
+  replayed: ReplayedLog,
+): Promise<RecoveredLog> {
   const path = disk.join(dir, segmentName(header.segment));
   const boot = replayed.boot + 1;
-  const group = new Group();
-  group.addBoot(boot);
-  group.finish(header, position.end, boot, position.group);
+  const writeGroup = new WriteGroup();
+  writeGroup.addBoot(boot);
+  writeGroup.finish(header, position.end, boot, position.writeGroup);
   const file = await disk.create(`${path}.tmp`);
   try {
     if (old === undefined) await writeFully(file, encodeHeader(header), 0, HEADER_SIZE, 0);
     else await copy(path, old, file, position.end);
-    await writeFully(file, group.bytes, 0, group.length, position.end);
+    await writeFully(file, writeGroup.bytes, 0, writeGroup.length, position.end);
     await file.datasync();
     await disk.rename(`${path}.tmp`, path);
     await disk.syncDirectory(dir);
@@ -179,8 +179,8 @@ async function renew(
     header,
     file,
     boot,
-    end: position.end + group.length,
-    group: position.group + 1,
+    end: position.end + writeGroup.length,
+    writeGroup: position.writeGroup + 1,
     index: replayed.index,
     values: replayed.values,
   };

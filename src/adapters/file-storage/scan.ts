@@ -5,7 +5,15 @@
  */
 import { corrupt, readFully } from './disk-io.js';
 import type { DiskFile } from './disk.js';
-import { HEADER_SIZE, LAST_OF_GROUP, peekRecord, RECORD_HEADER_SIZE, SEAL, verifyRecord, viewOf } from './format.js';
+import {
+  HEADER_SIZE,
+  LAST_OF_WRITE_GROUP,
+  peekRecord,
+  RECORD_HEADER_SIZE,
+  SEAL,
+  verifyRecord,
+  viewOf,
+} from './format.js';
 import type { RecordHeader, SegmentHeader } from './format.js';
 
 const WINDOW = 1024 * 1024;
@@ -22,7 +30,7 @@ export interface Segment {
 export interface Position {
   readonly end: number;
   /** The number of the next group. */
-  readonly group: number;
+  readonly writeGroup: number;
   /** The boot that wrote last. */
   readonly boot: number;
 }
@@ -38,7 +46,7 @@ export type RecordVisitor = (
 ) => boolean;
 
 /** A piece of the file in memory, moved as needed; a record is always in one piece. */
-class Window {
+class ScanWindow {
   bytes: Uint8Array;
   view: DataView;
   private base = 0;
@@ -71,7 +79,7 @@ class Window {
 }
 
 /** The record at `offset`, when it verifies. */
-async function recordAt(window: Window, segment: Segment, offset: number): Promise<RecordHeader | undefined> {
+async function recordAt(window: ScanWindow, segment: Segment, offset: number): Promise<RecordHeader | undefined> {
   const head = await window.at(offset, RECORD_HEADER_SIZE);
   const record = head < 0 ? undefined : peekRecord(window.view, head, segment.header);
   if (record === undefined) return undefined;
@@ -81,14 +89,14 @@ async function recordAt(window: Window, segment: Segment, offset: number): Promi
   return record;
 }
 
-interface FoundGroup {
+interface FoundWriteGroup {
   readonly ends: readonly number[];
   readonly boot: number;
   readonly seal: boolean;
 }
 
 /** The group expected at `from`, when all of it verifies; else the offset of the record that does not. */
-async function groupAt(window: Window, segment: Segment, from: Position): Promise<FoundGroup | number> {
+async function writeGroupAt(window: ScanWindow, segment: Segment, from: Position): Promise<FoundWriteGroup | number> {
   const ends: number[] = [];
   let offset = from.end;
   let boot = from.boot;
@@ -97,7 +105,7 @@ async function groupAt(window: Window, segment: Segment, from: Position): Promis
     const first = ends.length === 0;
     if (
       record === undefined ||
-      record.group !== from.group ||
+      record.writeGroup !== from.writeGroup ||
       record.ordinal !== ends.length ||
       (first ? record.boot < boot : record.boot !== boot)
     )
@@ -105,16 +113,16 @@ async function groupAt(window: Window, segment: Segment, from: Position): Promis
     boot = record.boot;
     offset += RECORD_HEADER_SIZE + record.payload;
     ends.push(offset);
-    if ((record.flags & LAST_OF_GROUP) !== 0) return { ends, boot, seal: (record.flags & SEAL) !== 0 };
+    if ((record.flags & LAST_OF_WRITE_GROUP) !== 0) return { ends, boot, seal: (record.flags & SEAL) !== 0 };
   }
 }
 
-function after(position: Position, { ends, boot }: FoundGroup): Position {
-  return { end: ends[ends.length - 1] as number, group: position.group + 1, boot };
+function after(position: Position, { ends, boot }: FoundWriteGroup): Position {
+  return { end: ends[ends.length - 1] as number, writeGroup: position.writeGroup + 1, boot };
 }
 
-async function visitGroup(
-  window: Window,
+async function visitWriteGroup(
+  window: ScanWindow,
   segment: Segment,
   from: number,
   ends: readonly number[],
@@ -141,15 +149,15 @@ export async function scanSealed(
   until: { readonly end: number; readonly group: number },
   visit: RecordVisitor,
 ): Promise<Position> {
-  const window = new Window(segment);
+  const window = new ScanWindow(segment);
   let position = from;
-  while (position.group < until.group) {
-    const found = await groupAt(window, segment, position);
+  while (position.writeGroup < until.group) {
+    const found = await writeGroupAt(window, segment, position);
     if (typeof found === 'number') throw corrupt(segment.path, found, 'a record does not verify');
-    await visitGroup(window, segment, position.end, found.ends, visit);
+    await visitWriteGroup(window, segment, position.end, found.ends, visit);
     position = after(position, found);
   }
-  if (position.end !== until.end || position.group !== until.group) {
+  if (position.end !== until.end || position.writeGroup !== until.group) {
     throw corrupt(segment.path, position.end, `the next segment says that this one ends at ${until.end}`);
   }
   return position;
@@ -157,16 +165,16 @@ export async function scanSealed(
 
 /** Visits the groups of the last segment; a torn last group is left out, other damage is refused. */
 export async function scanLast(segment: Segment, from: Position, visit: RecordVisitor): Promise<Position> {
-  const window = new Window(segment);
+  const window = new ScanWindow(segment);
   let position = from;
   for (;;) {
-    const found = await groupAt(window, segment, position);
+    const found = await writeGroupAt(window, segment, position);
     if (typeof found === 'number') {
       await refuseRot(window, segment, position, found);
       return position;
     }
     if (found.seal) throw corrupt(segment.path, position.end, 'sealed, but the next segment is missing');
-    await visitGroup(window, segment, position.end, found.ends, visit);
+    await visitWriteGroup(window, segment, position.end, found.ends, visit);
     position = after(position, found);
   }
 }
@@ -176,7 +184,7 @@ export async function scanLast(segment: Segment, from: Position, visit: RecordVi
  * what a crash leaves behind if nothing was written after it. A valid record of a later group says that this
  * one was durable and acknowledged (D1, D2, D10: neither zeros nor garbage end a log that goes on).
  */
-async function refuseRot(window: Window, segment: Segment, position: Position, bad: number): Promise<void> {
+async function refuseRot(window: ScanWindow, segment: Segment, position: Position, bad: number): Promise<void> {
   // The first group of a segment is durable before the segment gets its name.
   if (position.end === HEADER_SIZE) throw corrupt(segment.path, bad, 'the first record does not verify');
   const mark = new Uint8Array(4);
@@ -194,7 +202,7 @@ async function refuseRot(window: Window, segment: Segment, position: Position, b
     }
     offset += found - 4 - at;
     const record = await recordAt(window, segment, offset);
-    if (record !== undefined && record.group > position.group) {
+    if (record !== undefined && record.writeGroup > position.writeGroup) {
       throw corrupt(segment.path, bad, `a record does not verify, but a later one does (at ${offset})`);
     }
     offset += 1;

@@ -3,7 +3,7 @@
 import { isIPv6 } from 'node:net';
 import { invalidArgument } from '../../replica/errors.js';
 
-export interface Address {
+export interface SocketAddress {
   readonly host: string;
   readonly port: number;
 }
@@ -15,7 +15,7 @@ const LARGEST_PORT = 65535;
  * @param name what the address is of, for the message
  * @throws ERR_INVALID_ARGUMENT. Port 0 is refused too: nobody could be told where to find it.
  */
-export function parseAddress(text: unknown, name: string): Address {
+export function parseAddress(text: unknown, name: string): SocketAddress {
   const [, six, host = six, digits] = (typeof text === 'string' ? PATTERN.exec(text) : null) ?? [];
   const port = Number(digits);
   const isHost = host !== undefined && (six === undefined || isIPv6(six));

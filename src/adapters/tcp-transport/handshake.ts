@@ -54,7 +54,7 @@ export interface Welcome extends TransportIdentity {
   readonly maxMessageBytes: number;
 }
 
-export interface Refused {
+export interface HandshakeRefused {
   readonly kind: 'refused';
   readonly reason: string;
 }
@@ -137,7 +137,7 @@ export function decodeHello(body: Uint8Array): Hello | UnknownVersion {
 }
 
 /** What an acceptor answered. @throws Malformed */
-export function decodeAnswer(body: Uint8Array): Welcome | Refused {
+export function decodeAnswer(body: Uint8Array): Welcome | HandshakeRefused {
   const reader = new Reader(body);
   const kind = reader.u8();
   if (kind === REFUSED) return { kind: 'refused', reason: printable(reader.ascii(MAX_REASON)) };

@@ -3,7 +3,7 @@
  */
 
 import { invalidArgument } from '../../replica/errors.js';
-import type { Address } from './address.js';
+import type { SocketAddress } from './address.js';
 import { parseAddress } from './address.js';
 
 /** All are optional. Times are in milliseconds. */
@@ -34,7 +34,7 @@ export interface TcpTransportOptions {
 
 /** The options, complete and checked. */
 export interface Settings {
-  readonly listen: Address | null;
+  readonly listen: SocketAddress | null;
   readonly maxMessageBytes: number;
   readonly controlQueueBytes: number;
   readonly bulkQueueBytes: number;

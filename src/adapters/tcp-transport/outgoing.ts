@@ -9,7 +9,7 @@
 
 import { Malformed } from '../../core/bytes.js';
 import type { TransportIdentity, TransportLane } from '../../replica/transport.js';
-import type { Address } from './address.js';
+import type { SocketAddress } from './address.js';
 import type { Welcome } from './handshake.js';
 import { decodeAnswer, encodeHello, HandshakeReader, mismatchOf } from './handshake.js';
 import type { Settings } from './options.js';
@@ -40,7 +40,7 @@ const ignore = (): void => {};
 export class Outgoing {
   readonly peer: string;
   readonly lane: TransportLane;
-  private readonly address: Address;
+  private readonly address: SocketAddress;
   private readonly owner: OutgoingOwner;
   private readonly queue: OutgoingQueue;
   /** `idle`: dials on demand, `waiting`: until the timer ends, `dialing`: up to the answer. */
@@ -57,7 +57,7 @@ export class Outgoing {
   private takenBefore = 0;
   private checksWithoutProgress = 0;
 
-  constructor(owner: OutgoingOwner, peer: string, address: Address, lane: TransportLane) {
+  constructor(owner: OutgoingOwner, peer: string, address: SocketAddress, lane: TransportLane) {
     this.owner = owner;
     this.peer = peer;
     this.address = address;

@@ -5,7 +5,7 @@
 
 import type { Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
-import type { Address } from './address.js';
+import type { SocketAddress } from './address.js';
 
 export type { Server, Socket };
 
@@ -15,12 +15,12 @@ const KEEP_ALIVE_AFTER = 10_000;
  * Keep-alive finds a dead machine behind a connection that only receives. A host that is a name is looked up
  * at each dial, as its address may have changed; that takes a thread of the pool, an IP address takes none.
  */
-export function dialSocket({ host, port }: Address): Socket {
+export function dialSocket({ host, port }: SocketAddress): Socket {
   return connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER });
 }
 
 /** Resolves when listening; rejects with the system's error. */
-export function listenOn({ host, port }: Address, accept: (socket: Socket) => void): Promise<Server> {
+export function listenOn({ host, port }: SocketAddress, accept: (socket: Socket) => void): Promise<Server> {
   const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER };
   const server = createServer(options, accept);
   return new Promise((resolve, reject) => {

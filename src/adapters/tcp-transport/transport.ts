@@ -40,7 +40,7 @@ export const MOST_STRANGERS = 64;
 /** The most refusals of incoming connections that are reported between two checks: a flood fills no log. */
 const MOST_REPORTS = 64;
 
-interface Peer {
+interface TcpPeer {
   readonly address: string;
   readonly control: Outgoing;
   readonly bulk: Outgoing;
@@ -56,7 +56,7 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
   private handler: TransportHandler | null = null;
   private listening: Promise<Server> | null = null;
   private stopping: Promise<void> | null = null;
-  private readonly peers = new Map<string, Peer>();
+  private readonly peers = new Map<string, TcpPeer>();
   private readonly incoming = new Set<Incoming>();
   private strangers = 0;
   private reports = 0;
@@ -130,7 +130,7 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     }
   }
 
-  private leave(id: string, { control, bulk }: Peer, isMoving: boolean): void {
+  private leave(id: string, { control, bulk }: TcpPeer, isMoving: boolean): void {
     const wasOpen = control.isOpen;
     void control.close();
     void bulk.close();

@@ -19,7 +19,7 @@ import {
   runScenario,
   simulate,
   SimulationFailure,
-  simulateShell,
+  simulateHost,
   type MachineSpec,
   type SimulateOptions,
 } from 'quorate/testing';
@@ -109,8 +109,8 @@ function pieces(): void {
 async function main(): Promise<void> {
   machines();
   pieces();
-  const { digest } = await simulateShell({ seed: 3, protocol: raft, size: 3, steps: 3 });
-  assert.equal((await simulateShell({ seed: 3, protocol: raft, size: 3, steps: 3 })).digest, digest);
+  const { digest } = await simulateHost({ seed: 3, protocol: raft, size: 3, steps: 3 });
+  assert.equal((await simulateHost({ seed: 3, protocol: raft, size: 3, steps: 3 })).digest, digest);
   console.log('agreed');
 }
 

@@ -1,0 +1,217 @@
+/**
+ * The books of proposals under way: each is one attempt, and ends exactly once (law 5).
+ *
+ * An attempt was either appended here, as leader, at known indexes; or it left this replica (forwarded), or was
+ * found in the log on a retry, and is recognised by its ids when it is committed. Only an attempt that was
+ * appended here and never left can end as `none` when another entry is committed at its index: that is proof.
+ *
+ * Every function gives new books and what to resolve; nothing is changed in place.
+ */
+
+import { sameId } from './entries.js';
+import type { Entry, EntryId, Index, Milliseconds, Outcome, Proposal, Reason, RequestNumber } from './protocol.js';
+import type { ReplicaId } from './members.js';
+
+/** Proposals that came together and share a fate, in the order of their counters. */
+export interface Attempt {
+  readonly requests: readonly RequestNumber[];
+  readonly ids: readonly EntryId[];
+  /** The index of the first, the others following it; 0 when it was not appended here. */
+  readonly first: Index;
+  /** Names it towards the peer that it was forwarded to; 0 when it was not. */
+  readonly forward: number;
+  readonly deadline: Milliseconds;
+}
+
+export type Attempts = readonly Attempt[];
+
+/** Requests that end now, and how. */
+export interface Ending {
+  readonly requests: readonly RequestNumber[];
+  readonly outcome: Outcome;
+}
+
+/** New books, and what ends. */
+export interface EndedAttempts {
+  readonly attempts: Attempts;
+  readonly endings: readonly Ending[];
+}
+
+const COMMITTED: Outcome = { kind: 'committed' };
+
+/** Books with one more attempt. `first` 0 and `forward` 0: found in the log on a retry. */
+export function addAttempt(
+  attempts: Attempts,
+  proposals: readonly Proposal[],
+  first: Index,
+  forward: number,
+  deadline: Milliseconds,
+): Attempts {
+  const requests = proposals.map((proposal) => proposal.request);
+  const ids = proposals.map((proposal) => proposal.id);
+  return [...attempts, { requests, ids, first, forward, deadline }];
+}
+
+/** Finds ids among entries: by counter, since nearly all that are looked for are of one origin. */
+class IdIndex {
+  private readonly sessions = new Map<number, Set<number>>();
+
+  constructor(entries: readonly Entry[]) {
+    for (const { id } of entries) {
+      if (id === null) continue;
+      const sequences = this.sessions.get(id.session);
+      if (sequences === undefined) this.sessions.set(id.session, new Set([id.sequence]));
+      else sequences.add(id.sequence);
+    }
+  }
+
+  has(id: EntryId): boolean {
+    return this.sessions.get(id.session)?.has(id.sequence) === true;
+  }
+}
+
+/** What of `attempt` ends when `entries` (consecutive) are committed: positions, and whether they were met. */
+function completeOne(
+  attempt: Attempt,
+  entries: readonly Entry[],
+  index: () => IdIndex,
+  endings: Ending[],
+): Attempt | null {
+  const from = (entries[0] as Entry).index;
+  const to = from + entries.length - 1;
+  const { first, ids, requests } = attempt;
+  const committed: RequestNumber[] = [];
+  const lost: RequestNumber[] = [];
+  const left: number[] = [];
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] as EntryId;
+    const at = first + i;
+    if (first > 0 && (at < from || at > to)) left.push(i);
+    else if (first > 0) {
+      const met = sameId((entries[at - from] as Entry).id, id);
+      (met ? committed : lost).push(requests[i] as number);
+    } else if (index().has(id)) committed.push(requests[i] as number);
+    else left.push(i);
+  }
+  if (committed.length > 0) endings.push({ requests: committed, outcome: COMMITTED });
+  if (lost.length > 0) {
+    endings.push({ requests: lost, outcome: { kind: 'none', reason: 'superseded', leader: null } });
+  }
+  if (left.length === ids.length) return attempt;
+  if (left.length === 0) return null;
+  const firstLeft = first > 0 ? first + (left[0] as number) : 0;
+  return {
+    ...attempt,
+    first: firstLeft,
+    ids: left.map((at) => ids[at] as EntryId),
+    requests: left.map((at) => requests[at] as number),
+  };
+}
+
+/** Fast path: an attempt appended here whose entries are exactly the log's own objects. */
+function wholly(attempt: Attempt, entries: readonly Entry[]): boolean {
+  const from = (entries[0] as Entry).index;
+  const at = attempt.first - from;
+  if (attempt.first === 0 || at < 0 || at + attempt.ids.length > entries.length) return false;
+  for (let i = 0; i < attempt.ids.length; i++) {
+    if ((entries[at + i] as Entry).id !== attempt.ids[i]) return false;
+  }
+  return true;
+}
+
+/** When `entries` (consecutive, in order) are committed and handed over. */
+export function completeCommitted(attempts: Attempts, entries: readonly Entry[]): EndedAttempts {
+  if (attempts.length === 0 || entries.length === 0) return { attempts, endings: [] };
+  const endings: Ending[] = [];
+  const left: Attempt[] = [];
+  const from = (entries[0] as Entry).index;
+  const to = from + entries.length - 1;
+  let known: IdIndex | undefined;
+  const index = (): IdIndex => (known ??= new IdIndex(entries));
+  for (const attempt of attempts) {
+    if (attempt.first > to || (attempt.first > 0 && attempt.first + attempt.ids.length <= from)) {
+      left.push(attempt); // elsewhere in the log
+      continue;
+    }
+    if (wholly(attempt, entries)) {
+      endings.push({ requests: attempt.requests, outcome: COMMITTED });
+      continue;
+    }
+    const rest = completeOne(attempt, entries, index, endings);
+    if (rest !== null) left.push(rest);
+  }
+  return { attempts: left, endings };
+}
+
+function endWhere(
+  attempts: Attempts,
+  ends: (attempt: Attempt) => boolean,
+  reason: Reason,
+  leader: ReplicaId | null,
+): EndedAttempts {
+  const endings: Ending[] = [];
+  const left = attempts.filter((attempt) => {
+    if (!ends(attempt)) return true;
+    endings.push({ requests: attempt.requests, outcome: { kind: 'unknown', reason, leader } });
+    return false;
+  });
+  return endings.length === 0 ? { attempts, endings } : { attempts: left, endings };
+}
+
+/** When who leads has changed: what was forwarded, or merely found in the log, is out of our sight. */
+export function endOnLeaderChange(attempts: Attempts, leader: ReplicaId | null): EndedAttempts {
+  return endWhere(attempts, (attempt) => attempt.first === 0, 'leaderChanged', leader);
+}
+
+/** When the peer refused the forward of that number. Another copy of it may still be accepted: never `none`. */
+export function endRefused(
+  attempts: Attempts,
+  forward: number,
+  reason: Reason,
+  leader: ReplicaId | null,
+): EndedAttempts {
+  return endWhere(attempts, (attempt) => attempt.forward === forward, reason, leader);
+}
+
+/** When time has passed. */
+export function endExpired(attempts: Attempts, now: Milliseconds): EndedAttempts {
+  return endWhere(attempts, (attempt) => attempt.deadline <= now, 'deadline', null);
+}
+
+/** When nothing is waited for any more: `stopped` or `storageFailed`. */
+export function endAllAttempts(attempts: Attempts, reason: Reason): EndedAttempts {
+  return endWhere(attempts, () => true, reason, null);
+}
+
+/** When these callers have gone. */
+export function endCancelled(attempts: Attempts, requests: readonly RequestNumber[]): EndedAttempts {
+  const gone = new Set(requests);
+  const cancelled: RequestNumber[] = [];
+  const left: Attempt[] = [];
+  for (const attempt of attempts) {
+    if (!attempt.requests.some((request) => gone.has(request))) {
+      left.push(attempt);
+      continue;
+    }
+    attempt.requests.forEach((request, at) => {
+      if (gone.has(request)) cancelled.push(request);
+      else left.push(single(attempt, at));
+    });
+  }
+  if (cancelled.length === 0) return { attempts, endings: [] };
+  const outcome: Outcome = { kind: 'unknown', reason: 'cancelled', leader: null };
+  return { attempts: left, endings: [{ requests: cancelled, outcome }] };
+}
+
+function single(attempt: Attempt, at: number): Attempt {
+  const first = attempt.first > 0 ? attempt.first + at : 0;
+  const request = attempt.requests[at] as RequestNumber;
+  return { ...attempt, first, requests: [request], ids: [attempt.ids[at] as EntryId] };
+}
+
+/** The next deadline among the attempts. */
+export function attemptsDeadline(attempts: Attempts): Milliseconds {
+  let deadline = Infinity;
+  for (const attempt of attempts) deadline = Math.min(deadline, attempt.deadline);
+  return deadline;
+}

@@ -1,0 +1,35 @@
+/** What two entries have in common, and what one weighs: said once for the log, both protocols and the rig. */
+
+import { sameBytes } from './bytes.js';
+import type { Entry, EntryId } from './protocol.js';
+
+/** What an entry costs beside its data, roughly, wherever bytes are bounded. */
+const ENTRY_OVERHEAD = 48;
+
+/** What an entry counts for where bytes are bounded. */
+export function entryBytes(entry: Entry): number {
+  return entry.data.length + ENTRY_OVERHEAD;
+}
+
+/** @see entryBytes */
+export function bytesOf(entries: readonly Entry[]): number {
+  let bytes = 0;
+  for (let i = 0; i < entries.length; i++) bytes += (entries[i] as Entry).data.length;
+  return bytes + entries.length * ENTRY_OVERHEAD;
+}
+
+/** Whether two ids name the same proposal. */
+export function sameId(a: EntryId | null, b: EntryId | null): boolean {
+  return a === b || (a !== null && b !== null && a.session === b.session && a.sequence === b.sequence);
+}
+
+/** Whether two entries have the same value: all but the index, and the term or ballot. */
+export function sameValue(a: Entry, b: Entry): boolean {
+  if (a === b) return true;
+  return (
+    a.kind === b.kind &&
+    sameId(a.id, b.id) &&
+    a.id?.firstIncomplete === b.id?.firstIncomplete &&
+    sameBytes(a.data, b.data)
+  );
+}

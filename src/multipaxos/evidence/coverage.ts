@@ -1,0 +1,189 @@
+/** What must have happened somewhere before a search can claim to have looked: each rule at its point. */
+
+import type { Outbound } from '../../core/protocol.js';
+import { sameValue } from '../../core/entries.js';
+import type { Hit } from '../../core/model.js';
+import type { PaxosMessage } from '../messages.js';
+import { commitOf, type PaxosLeader, type PaxosState } from '../state.js';
+import { voteAt } from '../window.js';
+import type { PaxosStepFact } from './safety.js';
+
+const STARTED = {
+  votes: 'votes were recovered',
+  prefix: 'a chosen prefix was recovered',
+} as const;
+
+const ELECTIONS = {
+  led: 'a leader was elected',
+  overlap: 'two replicas led at once, or a candidate met a leader',
+  own: 'an own vote was given up for a reported one (R7)',
+  again: 'a reported vote was proposed again (R7)',
+  gap: 'a gap was filled with a no-op (R7)',
+  floor: 'a leader was elected below the floor (R6)',
+  stranded: 'a leader below its floor campaigned again',
+  beaten: 'a candidate gave way to a higher ballot',
+  nacked: 'a leader gave way to a Nack',
+  deposed: 'a leader gave way to a higher ballot',
+  contradicted: 'a leader gave way to a chosen value that was not its own (R13)',
+  quorumLost: 'a leader gave way for want of a quorum',
+} as const;
+
+const ACCEPTORS = {
+  overwritten: 'a vote was overwritten by a higher ballot (R2)',
+  changed: 'a vote was overwritten by another value (R2)',
+  pages: 'a promise came in several pages (R8)',
+  old: 'a promise reported votes of two ballots',
+  nack: 'a lower ballot was refused (R1, R2)',
+  none: 'nothing of an Accept was voted for (R17)',
+} as const;
+
+const LEARNERS = {
+  scattered: 'slots were accepted out of order (R11)',
+  withheld: 'a vote of another ballot was not taken for chosen (R12)',
+  caughtUp: 'chosen entries were learned by catching up',
+  replaced: 'an own vote was replaced by the chosen value',
+  loaded: 'catching up was served from storage',
+} as const;
+
+const REQUESTS = {
+  read: 'a read was confirmed',
+  readAhead: 'a read had to wait for a slot that was only reported',
+  refused: 'a forward was refused',
+  busy: 'a proposal was refused for want of room (R9)',
+  lost: 'a proposal was superseded',
+} as const;
+
+export const coveragePoints: readonly string[] = [STARTED, ELECTIONS, ACCEPTORS, LEARNERS, REQUESTS].flatMap((each) =>
+  Object.values(each),
+);
+
+function onStart({ window, log }: PaxosState, hit: Hit): void {
+  if (window.runs.length > 0) hit(STARTED.votes);
+  if (log.last > 0) hit(STARTED.prefix);
+}
+
+function onElected(before: PaxosState, after: PaxosState, role: PaxosLeader, hit: Hit): void {
+  hit(ELECTIONS.led);
+  if (commitOf(after) < role.committedAtElection) hit(ELECTIONS.floor);
+  // What it carried at its election is partly proposed already: those are its votes now.
+  for (let slot = role.committedAtElection + 1; slot < role.noopIndex; slot++) {
+    const value = voteAt(after.window, slot) ?? role.toRepropose.find(({ index }) => index === slot);
+    const own = voteAt(before.window, slot);
+    if (value === undefined || value.kind === 'noop') hit(ELECTIONS.gap);
+    else hit(ELECTIONS.again);
+    if (own !== undefined && value !== undefined && !sameValue(own, value)) hit(ELECTIONS.own);
+  }
+}
+
+function onLedNoMore({ inbound }: PaxosStepFact, after: PaxosState, hit: Hit): void {
+  if (inbound?.kind === 'tick') hit(after.role.kind === 'candidate' ? ELECTIONS.stranded : ELECTIONS.quorumLost);
+  if (inbound?.kind !== 'receive') return;
+  const { kind } = inbound.message;
+  if (kind === 'nack') hit(ELECTIONS.nacked);
+  else if (kind === 'catchUpReply') hit(ELECTIONS.contradicted);
+  else hit(ELECTIONS.deposed);
+}
+
+function onRole(fact: PaxosStepFact, before: PaxosState, after: PaxosState, hit: Hit): void {
+  const was = before.role.kind;
+  const { role } = after;
+  if (role.kind === 'leader' && was !== 'leader') onElected(before, after, role, hit);
+  if (was === 'leader' && role.kind !== 'leader') onLedNoMore(fact, after, hit);
+  if (was === 'candidate' && role.kind === 'follower') hit(ELECTIONS.beaten);
+}
+
+function onVotes(before: PaxosState, after: PaxosState, hit: Hit): void {
+  const chosen = commitOf(after);
+  for (const run of before.window.runs) {
+    if (after.window.runs.includes(run)) continue;
+    for (const old of run.entries) {
+      const now = voteAt(after.window, old.index);
+      if (old.index <= chosen || now === undefined || now.term === old.term) continue;
+      hit(ACCEPTORS.overwritten);
+      if (!sameValue(old, now)) hit(ACCEPTORS.changed);
+    }
+  }
+}
+
+function onReceived(fact: PaxosStepFact, message: PaxosMessage, before: PaxosState, after: PaxosState, hit: Hit): void {
+  const chosen = commitOf(after);
+  switch (message.kind) {
+    case 'catchUpReply': {
+      if (chosen === commitOf(before)) return;
+      hit(LEARNERS.caughtUp);
+      for (const entry of message.entries) {
+        const vote = voteAt(before.window, entry.index);
+        if (vote !== undefined && !sameValue(vote, entry)) hit(LEARNERS.replaced);
+      }
+      return;
+    }
+    case 'prepare':
+    case 'heartbeat':
+    case 'accept':
+      // The rule against two leaders at work: one that leads or campaigns hears of another.
+      if (before.role.kind !== 'follower' && fact.outbound.length > 0) hit(ELECTIONS.overlap);
+      if (message.kind !== 'prepare') onLeaderCommit(before, after, hit);
+      return;
+    case 'commit':
+    case 'readIndexReply':
+      return onLeaderCommit(before, after, hit);
+    case 'accepted':
+      if (after.role.kind === 'leader' && after.role.peers.some(({ beyond }) => beyond.length > 0)) {
+        hit(LEARNERS.scattered);
+      }
+      return;
+    default:
+  }
+}
+
+function onLeaderCommit(before: PaxosState, after: PaxosState, hit: Hit): void {
+  const chosen = commitOf(after);
+  if (after.leaderCommit <= chosen || after.leaderCommit === before.leaderCommit) return;
+  const vote = voteAt(after.window, chosen + 1);
+  if (vote !== undefined && vote.term !== after.leaderCommitBallot) hit(LEARNERS.withheld);
+}
+
+function onSent(message: PaxosMessage, { inbound }: PaxosStepFact, hit: Hit): void {
+  switch (message.kind) {
+    case 'promise':
+      if (message.next !== 0) hit(ACCEPTORS.pages);
+      if (message.votes.some(({ term }) => term !== message.votes[0]?.term)) hit(ACCEPTORS.old);
+      return;
+    case 'nack':
+      return hit(ACCEPTORS.nack);
+    case 'accepted':
+      return message.from === 0 ? hit(ACCEPTORS.none) : undefined;
+    case 'catchUpReply':
+      return inbound?.kind === 'loaded' ? hit(LEARNERS.loaded) : undefined;
+    case 'refused':
+      return hit(REQUESTS.refused);
+    default:
+  }
+}
+
+function onOutbound(each: Outbound<PaxosMessage>, fact: PaxosStepFact, hit: Hit): void {
+  switch (each.kind) {
+    case 'send':
+      return onSent(each.message, fact, hit);
+    case 'readReady':
+      hit(REQUESTS.read);
+      if (each.index > commitOf(fact.after)) hit(REQUESTS.readAhead);
+      return;
+    case 'resolve':
+      if (each.outcome.kind !== 'none') return;
+      if (each.outcome.reason === 'busy') hit(REQUESTS.busy);
+      if (each.outcome.reason === 'superseded') hit(REQUESTS.lost);
+      return;
+    default:
+  }
+}
+
+/** Which probes a step shows. */
+export function noteCoverage(fact: PaxosStepFact, hit: Hit): void {
+  const { before, after, inbound, outbound } = fact;
+  if (before === null) return onStart(after, hit);
+  if (before.role !== after.role) onRole(fact, before, after, hit);
+  if (before.window !== after.window) onVotes(before, after, hit);
+  if (inbound?.kind === 'receive') onReceived(fact, inbound.message, before, after, hit);
+  for (let i = 0; i < outbound.length; i++) onOutbound(outbound[i] as Outbound<PaxosMessage>, fact, hit);
+}

@@ -1,0 +1,115 @@
+/** Messages and states in a few words, for traces. A ballot is `round.member`, as in "Paxos Made Simple" a pair. */
+
+import { lastTerm } from '../../core/log.js';
+import type { Entry, Index } from '../../core/protocol.js';
+import { numberOf, roundOf, type Ballot } from '../ballot.js';
+import type { ForwardedProposal, PaxosMessage } from '../messages.js';
+import { commitOf, type PaxosState } from '../state.js';
+
+/** `2.1` is round 2 of member 1; `-` is none. */
+export function describeBallot(ballot: Ballot): string {
+  return ballot === 0 ? '-' : `${roundOf(ballot)}.${numberOf(ballot)}`;
+}
+
+/** Consecutive slots that are drawn together. */
+interface VotedRun {
+  readonly from: Index;
+  to: Index;
+  readonly ballot: Ballot;
+  readonly kind: Entry['kind'];
+}
+
+/** Votes: `3-4@2.1 5@2.1:noop`. @param ballot the ballot that need not be said */
+function describeVotes(entries: readonly Entry[], ballot: Ballot = 0): string {
+  const runs: VotedRun[] = [];
+  for (const { index, term, kind } of entries) {
+    const last = runs[runs.length - 1];
+    if (last !== undefined && last.to + 1 === index && last.ballot === term && last.kind === kind) last.to = index;
+    else runs.push({ from: index, to: index, ballot: term, kind });
+  }
+  const words = runs.map((run) => {
+    const slots = run.from === run.to ? `${run.from}` : `${run.from}-${run.to}`;
+    const where = run.ballot === ballot ? '' : `@${describeBallot(run.ballot)}`;
+    return `${slots}${where}${run.kind === 'command' ? '' : `:${run.kind}`}`;
+  });
+  return `[${words.join(' ')}]`;
+}
+
+/** Numbers of a start lie far from those of others: what counts is which one of its start it is. */
+function describeNumber(number: number): string {
+  return `#${number % 2 ** 32}`;
+}
+
+function describeProposals(proposals: readonly ForwardedProposal[]): string {
+  const retries = proposals.filter(({ retry }) => retry).length;
+  const kinds = new Set(proposals.map(({ kind }) => kind));
+  const what = kinds.size === 1 && kinds.has('openSession') ? 'openSession' : 'commands';
+  return `${what}=${proposals.length}${retries === 0 ? '' : ` retries=${retries}`}`;
+}
+
+/** A message's name and what it says. */
+export function describeMessage(m: PaxosMessage): string {
+  switch (m.kind) {
+    case 'prepare':
+      return `Prepare ${describeBallot(m.ballot)} from=${m.from}`;
+    case 'promise': {
+      const more = m.next === 0 ? '' : ` next=${m.next}`;
+      return `Promise ${describeBallot(m.ballot)} from=${m.from} ${describeVotes(m.votes)} chosen=${m.commit}${more}`;
+    }
+    case 'nack':
+      return `Nack ${describeBallot(m.ballot)} promised=${describeBallot(m.promised)} chosen=${m.commit}`;
+    case 'accept':
+      return `Accept ${describeBallot(m.ballot)} ${describeVotes(m.entries, m.ballot)} chosen=${m.commit}`;
+    case 'accepted': {
+      const slots = m.from === 0 ? 'none' : m.from === m.to ? `${m.from}` : `${m.from}-${m.to}`;
+      return `Accepted ${describeBallot(m.ballot)} ${slots} chosen=${m.commit}`;
+    }
+    case 'heartbeat':
+      return `Heartbeat ${describeBallot(m.ballot)} chosen=${m.commit}${describeRound(m.readRound)}`;
+    case 'heartbeatReply': {
+      const { ballot, commit, durable, readRound } = m;
+      return `HeartbeatReply ${describeBallot(ballot)} chosen=${commit} durable=${durable}${describeRound(readRound)}`;
+    }
+    case 'commit':
+      return `Commit ${describeBallot(m.ballot)} chosen=${m.commit}`;
+    default:
+      return describeRequest(m);
+  }
+}
+
+function describeRound(round: number): string {
+  return round === 0 ? '' : ` round=${round}`;
+}
+
+type Asking = Extract<PaxosMessage, { readonly number: number }>;
+
+function describeRequest(m: Asking): string {
+  const number = describeNumber(m.number);
+  switch (m.kind) {
+    case 'catchUp':
+      return `CatchUp ${number} from=${m.from}`;
+    case 'catchUpReply':
+      return `CatchUpReply ${number} ${describeVotes(m.entries)} chosen=${m.commit}`;
+    case 'forward':
+      return `Forward ${number} ${describeProposals(m.proposals)}`;
+    case 'refused':
+      return `Refused ${number} ${m.reason}${m.leader === null ? '' : ` leader=${m.leader}`}`;
+    case 'readIndex':
+      return `ReadIndex ${number}`;
+    case 'readIndexReply':
+      return `ReadIndexReply ${number} index=${m.index} ${describeBallot(m.ballot)} chosen=${m.commit}`;
+  }
+}
+
+/** Role, promise, W with the ballot of the last chosen entry, and the votes above it. */
+export function describeState(state: PaxosState): string {
+  const { role, log, window, promised } = state;
+  const words: string[] = [state.stopped ? 'stopped' : role.kind, describeBallot(promised)];
+  if (role.kind === 'follower' && role.leader !== null) words.push(`of ${role.leader}`);
+  const chosen = commitOf(state);
+  words.push(chosen === 0 ? 'chosen=0' : `chosen=${chosen}@${describeBallot(lastTerm(log))}`);
+  if (window.runs.length > 0) words.push(`votes=${describeVotes(window.runs.flatMap(({ entries }) => entries))}`);
+  if (role.kind === 'leader' && chosen < role.committedAtElection) words.push(`floor=${role.committedAtElection}`);
+  if (role.kind === 'leader' && role.next <= role.noopIndex) words.push(`next=${role.next} fence=${role.noopIndex}`);
+  return words.join(' ');
+}

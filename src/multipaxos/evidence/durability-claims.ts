@@ -1,0 +1,196 @@
+/**
+ * What a message claims when it leaves, held against the disk of who sends it (X9; R1, R4, R5, R8, R15; the table of
+ * 2.9) and against what is chosen (2.11, 9 and 11). A claim may have been overtaken by something later on the same
+ * disk, which stands for it: the lane is in order.
+ */
+
+import { type ClusterView, type ReplicaView, type SendFact } from '../../core/model.js';
+import { sameValue } from '../../core/entries.js';
+import type { Entry, Index } from '../../core/protocol.js';
+import type { Ballot } from '../ballot.js';
+import { chosenAt, GhostDraft, highestVote, replicaAt, slotAt, triedIn, violated, type PaxosGhost } from './ghost.js';
+import type { Accept, Accepted, CatchUpReply, PaxosMessage, Prepare, PromisePage } from '../messages.js';
+import type { PaxosState } from '../state.js';
+
+export type PaxosCluster = ClusterView<PaxosState>;
+type PaxosSendFact = SendFact<PaxosMessage>;
+
+/** Everything up to there is chosen, whoever says so. */
+function checkCommitClaim(ghost: PaxosGhost, chosen: Index, fact: PaxosSendFact): void {
+  const really = ghost.chosenTo;
+  if (chosen > really) violated('X1 a slot is said to be chosen that is not', { ...fact, really });
+}
+
+/** A promise that a message rests on is on the sender's disk. */
+function checkPromised(sender: ReplicaView<PaxosState>, ballot: Ballot, fact: PaxosSendFact): void {
+  const promised = sender.disk.hard?.term ?? 0;
+  if (promised < ballot) violated('X9 a message leaves before its promise is durable', { ...fact, promised });
+}
+
+/**
+ * The word of a leader: who voted in its ballot takes that vote for chosen (R12). So what it proposed in that ballot
+ * is what is chosen, up to there (R13; 2.11, 11).
+ */
+function checkLeaderCommit(
+  ghost: PaxosGhost,
+  ballot: Ballot,
+  chosen: Index,
+  fact: PaxosSendFact,
+  cluster: PaxosCluster,
+): PaxosGhost {
+  checkCommitClaim(ghost, chosen, fact);
+  const sameWord = ghost.leaderCommitBallot === ballot;
+  if (chosen <= ghost.base || (sameWord && chosen <= ghost.leaderCommit)) return ghost;
+  for (let slot = Math.max(ghost.base, sameWord ? ghost.leaderCommit : 0) + 1; slot <= chosen; slot++) {
+    const proposed = triedIn(slotAt(ghost, slot), ballot);
+    const truth = chosenAt(ghost, slot, cluster.committed);
+    if (proposed === undefined || truth === undefined || sameValue(proposed.entry, truth)) continue;
+    violated('X1 a leader calls chosen what it proposed itself, and is not (R13)', { ...fact, proposed, truth });
+  }
+  const draft = new GhostDraft(ghost, cluster.replicas.length);
+  draft.setLeaderCommit(ballot, chosen);
+  return draft.now;
+}
+
+/** The vote stands on the sender's disk, or did until something later replaced it. Then it is on record, too. */
+function claimVote(
+  draft: GhostDraft,
+  at: number,
+  vote: Entry,
+  fact: PaxosSendFact,
+  { disk }: ReplicaView<PaxosState>,
+): void {
+  const { index, term } = vote;
+  const tried = triedIn(slotAt(draft.now, index), term);
+  if (index <= draft.now.base || (tried !== undefined && (tried.by >> at) % 2 === 1)) return draft.propose(vote);
+  const later = disk.entry(index);
+  const overtaken = later !== undefined && (later.term > term || index <= (disk.hard?.commit ?? 0));
+  if (!overtaken) violated('X9 a vote is told before it is durable', { ...fact, vote, durable: later });
+  draft.vote(at, vote);
+}
+
+function onPrepare(ghost: PaxosGhost, fact: PaxosSendFact, m: Prepare, at: number, cluster: PaxosCluster): PaxosGhost {
+  const { replicas } = ghost;
+  for (let other = 0; other < replicas.length; other++) {
+    if (other !== at && replicas[other]?.prepared === m.ballot) violated('X2 two replicas share a ballot', fact);
+  }
+  const known = replicaAt(ghost, at);
+  if (m.ballot <= known.prepared) return ghost;
+  const draft = new GhostDraft(ghost, cluster.replicas.length);
+  draft.setReplica(at, { ...known, prepared: m.ballot });
+  return draft.now;
+}
+
+/**
+ * A page tells every vote below the ballot in its range, above W, with the highest ballot of each (R8). One that tells
+ * of votes in the ballot itself answers a late Prepare, and counts for nothing: its leader leads already.
+ */
+function onPromise(
+  ghost: PaxosGhost,
+  fact: PaxosSendFact,
+  m: PromisePage,
+  at: number,
+  cluster: PaxosCluster,
+): PaxosGhost {
+  const sender = cluster.replicas[at] as ReplicaView<PaxosState>;
+  checkPromised(sender, m.ballot, fact);
+  checkCommitClaim(ghost, m.commit, fact);
+  if (m.votes.some(({ term }) => term >= m.ballot)) return ghost;
+  const draft = new GhostDraft(ghost, cluster.replicas.length);
+  for (const vote of m.votes) claimVote(draft, at, vote, fact, sender);
+  const end = m.next === 0 ? ghost.base + ghost.slots.length : m.next - 1;
+  for (let slot = Math.max(m.from, m.commit + 1, ghost.base + 1); slot <= end; slot++) {
+    const highest = highestVote(slotAt(ghost, slot), at, m.ballot);
+    if (highest === 0) continue;
+    const told = m.votes.find(({ index }) => index === slot);
+    if (told?.term !== highest) violated('X5 a promise does not tell the highest vote', { ...fact, slot, highest });
+  }
+  return draft.now;
+}
+
+/** Accepts leave in parallel with the leader's own disk; only its promise must be there. */
+function onAccept(ghost: PaxosGhost, fact: PaxosSendFact, m: Accept, at: number, cluster: PaxosCluster): PaxosGhost {
+  checkPromised(cluster.replicas[at] as ReplicaView<PaxosState>, m.ballot, fact);
+  const draft = new GhostDraft(ghost, cluster.replicas.length);
+  for (const entry of m.entries) {
+    if (entry.term !== m.ballot) violated('X2 a proposal in another ballot than its Accept', fact);
+    draft.propose(entry);
+  }
+  return checkLeaderCommit(draft.now, m.ballot, m.commit, fact, cluster);
+}
+
+/** What is accepted was proposed, and is durable (R15). Where nothing is, nothing durable is claimed. */
+function onAccepted(
+  ghost: PaxosGhost,
+  fact: PaxosSendFact,
+  m: Accepted,
+  at: number,
+  cluster: PaxosCluster,
+): PaxosGhost {
+  const sender = cluster.replicas[at] as ReplicaView<PaxosState>;
+  checkCommitClaim(ghost, m.commit, fact);
+  if (m.from === 0) return ghost;
+  checkPromised(sender, m.ballot, fact);
+  const draft = new GhostDraft(ghost, cluster.replicas.length);
+  for (let slot = Math.max(m.from, ghost.base + 1); slot <= m.to; slot++) {
+    const tried = triedIn(slotAt(draft.now, slot), m.ballot);
+    if (tried === undefined) violated('X4 a vote for what nobody proposed', { ...fact, slot });
+    else claimVote(draft, at, tried.entry, fact, sender);
+  }
+  return draft.now;
+}
+
+/** How much of what is chosen is durable at a peer: what a leader may rely on when it is gone. */
+function checkDurable(ghost: PaxosGhost, fact: PaxosSendFact, durable: Index, at: number, cluster: PaxosCluster): void {
+  const { disk } = cluster.replicas[at] as ReplicaView<PaxosState>;
+  for (let slot = Math.max(ghost.base, replicaAt(ghost, at).chosen) + 1; slot <= durable; slot++) {
+    const ours = disk.entry(slot);
+    const truth = chosenAt(ghost, slot, cluster.committed);
+    if (ours !== undefined && truth !== undefined && sameValue(ours, truth)) continue;
+    violated('X9 a chosen slot is called durable that is not', { ...fact, slot, ours, truth });
+  }
+}
+
+/** What is handed on as chosen is (2.11, 9). */
+function checkTaught(ghost: PaxosGhost, fact: PaxosSendFact, m: CatchUpReply, cluster: PaxosCluster): void {
+  checkCommitClaim(ghost, m.commit, fact);
+  for (const entry of m.entries) {
+    const truth = chosenAt(ghost, entry.index, cluster.committed);
+    if (truth !== undefined && sameValue(entry, truth)) continue;
+    violated('X1 something else is taught than what is chosen', { ...fact, entry, truth });
+  }
+}
+
+/** @param at where the sender stands in the configuration */
+export function checkClaims(ghost: PaxosGhost, fact: PaxosSendFact, at: number, cluster: PaxosCluster): PaxosGhost {
+  const { message: m } = fact;
+  const sender = cluster.replicas[at] as ReplicaView<PaxosState>;
+  switch (m.kind) {
+    case 'prepare':
+      checkPromised(sender, m.ballot, fact);
+      return onPrepare(ghost, fact, m, at, cluster);
+    case 'promise':
+      return onPromise(ghost, fact, m, at, cluster);
+    case 'accept':
+      return onAccept(ghost, fact, m, at, cluster);
+    case 'accepted':
+      return onAccepted(ghost, fact, m, at, cluster);
+    case 'nack':
+      checkCommitClaim(ghost, m.commit, fact);
+      return ghost;
+    case 'heartbeat':
+    case 'commit':
+    case 'readIndexReply':
+      checkPromised(sender, m.ballot, fact);
+      return checkLeaderCommit(ghost, m.ballot, m.commit, fact, cluster);
+    case 'heartbeatReply':
+      checkCommitClaim(ghost, m.commit, fact);
+      checkDurable(ghost, fact, m.durable, at, cluster);
+      return ghost;
+    case 'catchUpReply':
+      checkTaught(ghost, fact, m, cluster);
+      return ghost;
+    default:
+      return ghost;
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * What an observer who sees everything remembers of a Multi-Paxos cluster (2.11): which values were ever proposed in
+ * which ballots, and who has durably voted for them. From that follows what is chosen, whatever any replica believes.
+ * Immutable plain data; `GhostDraft` makes the next one, or throws what the rules X1 to X9 forbid.
+ */
+
+import { InvariantViolation } from '../../core/assert.js';
+import { type CommittedView } from '../../core/model.js';
+import { sameValue } from '../../core/entries.js';
+import type { Entry, Index } from '../../core/protocol.js';
+import type { Ballot } from '../ballot.js';
+
+/** A value that was proposed for a slot in a ballot. */
+export interface Tried {
+  readonly ballot: Ballot;
+  readonly entry: Entry;
+  /** Who has durably voted for it: one bit a replica, in the order of the configuration. */
+  readonly by: number;
+}
+
+/** Everything about one slot. */
+export interface SlotGhost {
+  /** Ascending by ballot. */
+  readonly tried: readonly Tried[];
+  /** What a majority has voted for in one ballot. */
+  readonly chosen: Entry | null;
+}
+
+/** What one replica has durably done, whatever happens to its disk. */
+export interface ReplicaGhost {
+  /** The highest promise that was ever durable. */
+  readonly promised: Ballot;
+  /** The highest ballot in which a Prepare left. */
+  readonly prepared: Ballot;
+  /** W of its hard state, when that became durable. */
+  readonly chosen: Index;
+}
+
+export interface PaxosGhost {
+  /** Everything up to here is durably known chosen everywhere, and forgotten here. */
+  readonly base: Index;
+  /** The slots from `base` + 1 on. */
+  readonly slots: readonly SlotGhost[];
+  /** Every slot up to here is chosen. */
+  readonly chosenTo: Index;
+  /** In the order of the configuration; shorter while the rest has done nothing. */
+  readonly replicas: readonly ReplicaGhost[];
+  /** The newest word of a leader that was found true: in which ballot, up to which slot. */
+  readonly leaderCommitBallot: Ballot;
+  readonly leaderCommit: Index;
+}
+
+export const noGhost: PaxosGhost = {
+  base: 0,
+  slots: [],
+  chosenTo: 0,
+  replicas: [],
+  leaderCommitBallot: 0,
+  leaderCommit: 0,
+};
+
+const NEW_SLOT: SlotGhost = { tried: [], chosen: null };
+const NEW_REPLICA: ReplicaGhost = { promised: 0, prepared: 0, chosen: 0 };
+
+export function violated(rule: string, evidence: unknown): never {
+  throw new InvariantViolation(rule, evidence);
+}
+
+export function replicaAt(ghost: PaxosGhost, at: number): ReplicaGhost {
+  return ghost.replicas[at] ?? NEW_REPLICA;
+}
+
+/** What is known of a slot above `base`. */
+export function slotAt(ghost: PaxosGhost, slot: Index): SlotGhost {
+  return ghost.slots[slot - ghost.base - 1] ?? NEW_SLOT;
+}
+
+/** What is chosen for a slot, if anything is; forgotten slots are all handed over somewhere. */
+export function chosenAt(ghost: PaxosGhost, slot: Index, committed: CommittedView): Entry | undefined {
+  if (slot <= ghost.base) return committed.entry(slot);
+  return slotAt(ghost, slot).chosen ?? undefined;
+}
+
+/** What was tried in exactly this ballot. */
+export function triedIn({ tried }: SlotGhost, ballot: Ballot): Tried | undefined {
+  for (let i = tried.length - 1; i >= 0; i--) if ((tried[i] as Tried).ballot === ballot) return tried[i];
+  return undefined;
+}
+
+/** The highest ballot below `ballot` in which that replica voted; 0 if in none. */
+export function highestVote({ tried }: SlotGhost, at: number, below: Ballot): Ballot {
+  for (let i = tried.length - 1; i >= 0; i--) {
+    const { ballot, by } = tried[i] as Tried;
+    if (ballot < below && (by >> at) % 2 === 1) return ballot;
+  }
+  return 0;
+}
+
+function count(bits: number): number {
+  let n = 0;
+  for (let left = bits; left !== 0; left &= left - 1) n++;
+  return n;
+}
+
+/** Whether these are more than half: by its own arithmetic, since an observer must not lean on what it observes. */
+function isMajority(bits: number, size: number): boolean {
+  return 2 * count(bits) > size;
+}
+
+/** One bit for each replica whose durable promise is at least `ballot`. */
+function promisers(ghost: PaxosGhost, ballot: Ballot): number {
+  let bits = 0;
+  ghost.replicas.forEach(({ promised }, at) => {
+    if (promised >= ballot) bits |= 1 << at;
+  });
+  return bits;
+}
+
+/**
+ * P2c of "Paxos Made Simple": there is a majority, all promised to `ballot`, that has either never voted for the slot
+ * below it, or whose vote in the highest ballot among them is for this value (2.11, 3 and 4). It implies that nothing
+ * else was or will be chosen below, and fails long before that shows.
+ */
+function checkSafeAt(ghost: PaxosGhost, size: number, ballot: Ballot, entry: Entry): void {
+  const { tried } = slotAt(ghost, entry.index);
+  let left = promisers(ghost, ballot);
+  if (!isMajority(left, size)) violated('X5 a value is proposed before a majority has promised', { proposed: entry });
+  for (let i = tried.length - 1; i >= 0; i--) {
+    const below = tried[i] as Tried;
+    if (below.ballot >= ballot) continue;
+    if ((below.by & left) !== 0 && sameValue(below.entry, entry)) return;
+    left &= ~below.by;
+    if (isMajority(left, size)) continue;
+    const rule = entry.kind === 'noop' ? 'X8 a no-op in place of' : 'X5 a value in place of';
+    violated(`${rule} one that may be chosen`, { proposed: entry, voted: tried });
+  }
+}
+
+/** One ghost in the making. */
+export class GhostDraft {
+  private readonly before: PaxosGhost;
+  private readonly size: number;
+  private ghost: PaxosGhost;
+
+  /** @param size how many replicas the cluster has */
+  constructor(ghost: PaxosGhost, size: number) {
+    this.before = ghost;
+    this.ghost = ghost;
+    this.size = size;
+  }
+
+  get now(): PaxosGhost {
+    return this.ghost;
+  }
+
+  private setSlot(slot: Index, value: SlotGhost): void {
+    const { ghost, before } = this;
+    const slots = ghost.slots === before.slots ? ghost.slots.slice() : (ghost.slots as SlotGhost[]);
+    const at = slot - ghost.base - 1;
+    while (slots.length < at) slots.push(NEW_SLOT);
+    slots[at] = value;
+    this.ghost = { ...ghost, slots };
+  }
+
+  setReplica(at: number, replica: ReplicaGhost): void {
+    const replicas = this.ghost.replicas.slice();
+    while (replicas.length < at) replicas.push(NEW_REPLICA);
+    replicas[at] = replica;
+    this.ghost = { ...this.ghost, replicas };
+  }
+
+  setLeaderCommit(leaderCommitBallot: Ballot, leaderCommit: Index): void {
+    this.ghost = { ...this.ghost, leaderCommitBallot, leaderCommit };
+  }
+
+  /** A value is proposed, or somebody has voted for it. */
+  propose(entry: Entry): void {
+    const { index, term } = entry;
+    if (index <= this.ghost.base) return;
+    const known = slotAt(this.ghost, index);
+    const same = triedIn(known, term);
+    if (same !== undefined) {
+      if (!sameValue(same.entry, entry)) violated('X4 two values in one ballot', { first: same.entry, second: entry });
+      return;
+    }
+    checkSafeAt(this.ghost, this.size, term, entry);
+    const tried = [...known.tried, { ballot: term, entry, by: 0 }].sort((a, b) => a.ballot - b.ballot);
+    this.setSlot(index, { ...known, tried });
+  }
+
+  /** That replica has durably voted for it. */
+  vote(at: number, entry: Entry): void {
+    const { index, term } = entry;
+    if (index <= this.ghost.base) return;
+    this.propose(entry);
+    const known = slotAt(this.ghost, index);
+    const { by } = triedIn(known, term) as Tried;
+    const votes = by | (1 << at);
+    if (votes === by) return;
+    const tried = known.tried.map((each) => (each.ballot === term ? { ...each, by: votes } : each));
+    const chosen = isMajority(votes, this.size) ? entry : null;
+    const clash = chosen !== null && known.chosen !== null && !sameValue(chosen, known.chosen);
+    if (clash) violated('X1 two values are chosen for one slot', { first: known.chosen, second: chosen });
+    this.setSlot(index, { tried, chosen: known.chosen ?? chosen });
+    if (chosen !== null) this.extend();
+  }
+
+  private extend(): void {
+    let { chosenTo } = this.ghost;
+    while (slotAt(this.ghost, chosenTo + 1).chosen !== null) chosenTo++;
+    if (chosenTo > this.ghost.chosenTo) this.ghost = { ...this.ghost, chosenTo };
+  }
+
+  /** Everything up to `base` is durably known chosen everywhere: nobody proposes or votes there any more. */
+  forget(base: Index): void {
+    const { ghost } = this;
+    if (base <= ghost.base) return;
+    this.ghost = { ...ghost, base, slots: ghost.slots.slice(base - ghost.base) };
+  }
+}

@@ -1,0 +1,26 @@
+/** Multi-Paxos as evidence needs it: its invariants, its safety, its digests and its words. */
+
+import type { Model } from '../../core/model.js';
+import { describeMessage, describeState } from './describe.js';
+import { digestMessage } from './digest-message.js';
+import { digestState } from './digest.js';
+import type { PaxosMessage } from '../messages.js';
+import { noteCoverage, coveragePoints } from './coverage.js';
+import { isOutdated } from './outdated.js';
+import { multipaxosProtocol } from '../protocol.js';
+import { safety, type PaxosGhost } from './safety.js';
+import type { PaxosState } from '../state.js';
+
+/** For simulations and exhaustive searches of Multi-Paxos. */
+export const multipaxosModel: Model<PaxosState, PaxosMessage, PaxosGhost> = {
+  protocol: multipaxosProtocol,
+  safety,
+  digestState,
+  digestMessage,
+  isOutdated,
+  symmetric: false, // the order of members decides between ballots of one round
+  describeMessage,
+  describeState,
+  coveragePoints,
+  noteCoverage,
+};

@@ -1,0 +1,57 @@
+/**
+ * Messages that have lost their meaning: whatever happens from here on, they change nothing any more where they
+ * arrive, nor does what is answered to them. For searches, which need not keep them.
+ */
+
+import type { ReplicaId } from '../../core/members.js';
+import type { Ballot } from '../ballot.js';
+import type { PaxosMessage } from '../messages.js';
+import { placeOf, type PaxosState } from '../state.js';
+
+/**
+ * Whether a replica has promised this much for good. What is not durable may be lost with a crash, and the ballot
+ * below it with it.
+ */
+function hasPromised({ promised, hardSeq, durableSeq }: PaxosState, ballot: Ballot): boolean {
+  return promised >= ballot && hardSeq <= durableSeq;
+}
+
+/** Whether a replica is neither in Phase 1 nor in Phase 2 of its own `ballot`, and never will be: it goes above. */
+function isOver(owner: PaxosState, ballot: Ballot): boolean {
+  const { role } = owner;
+  return (role.kind === 'follower' || role.ballot !== ballot) && hasPromised(owner, ballot);
+}
+
+/** Whether a promise for `ballot` is of no use to its owner (any more), whatever it says. */
+function isPromiseIdle(owner: PaxosState, ballot: Ballot, acceptor: ReplicaId): boolean {
+  const { role } = owner;
+  if (role.kind === 'follower' || role.ballot !== ballot) return isOver(owner, ballot);
+  // Its Prepare has left, so the own promise is durable (R5) and no crash brings this Phase 1 back. Once it is over it
+  // stays so; and a promise that is complete stays so.
+  return role.kind === 'leader' || role.promises[placeOf(owner, acceptor)]?.complete === true;
+}
+
+/**
+ * Whether a message can never change anything again, neither at `to` nor by way of an answer at `from`. What it does
+ * not know of, it takes for alive.
+ */
+export function isOutdated(m: PaxosMessage, from: PaxosState, to: PaxosState): boolean {
+  switch (m.kind) {
+    case 'prepare':
+      // Answered by a Nack, or by a promise once more. Where the ballot still leads, such a Nack would end it.
+      return hasPromised(to, m.ballot) && isOver(from, m.ballot);
+    case 'accept':
+    case 'heartbeat':
+      return hasPromised(to, m.ballot + 1) && isOver(from, m.ballot);
+    case 'promise':
+      return isPromiseIdle(to, m.ballot, from.options.id);
+    case 'nack':
+    case 'accepted':
+    case 'heartbeatReply':
+      return isOver(to, m.ballot);
+    case 'catchUpReply':
+      return to.catchingUp?.number !== m.number; // numbers are never used again
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,130 @@
+/** What must have happened somewhere for a search over Raft to mean anything, and how a step shows it. */
+
+import { termAt } from '../../core/log.js';
+import type { Hit } from '../../core/model.js';
+import type { Outbound } from '../../core/protocol.js';
+import { majorityReached } from '../../core/quorum.js';
+import { durableIndex } from '../../core/unsynced.js';
+import type { RaftMessage } from '../messages.js';
+import { leaderOf, type RaftLeader, type RaftState } from '../state.js';
+import type { RaftStepFact } from './safety.js';
+
+const ELECTION_WON = 'election won';
+const ELECTION_LOST = 'campaigned again without a majority';
+const STALE_LOG = 'vote refused for a stale log';
+const SECOND_VOTE = 'vote refused since another has it';
+const HIGHER_TERM = 'leader stepped down on a higher term';
+const QUORUM_LOST = 'leader stepped down on the silence of a majority';
+const KEPT = 'new leader took over committed entries it had not committed';
+const CONFLICT = 'conflict truncated';
+const REJECTED = 'append rejected for its previous entry';
+const STALE_APPEND = 'append of an older term refused';
+const AGAIN = 'entries arrived again and changed nothing';
+const NOT_BY_COUNT = 'entry of an earlier term on a majority and not committed';
+const WITH_OWN = 'entries of an earlier term committed with one of its own';
+const BACK = 'leader went back by a hint';
+const LOADED = 'entries loaded for a follower';
+const FORWARDED = 'forwarded proposals appended';
+const REFUSED = 'forward refused';
+const READ_WAITS = 'read waits for an entry of this term';
+const READ_SERVED = 'read served after a round';
+const PAUSED = 'pause forgiven';
+
+/** @see Model.probes */
+export const coveragePoints: readonly string[] = [
+  ELECTION_WON,
+  ELECTION_LOST,
+  STALE_LOG,
+  SECOND_VOTE,
+  HIGHER_TERM,
+  QUORUM_LOST,
+  KEPT,
+  CONFLICT,
+  REJECTED,
+  STALE_APPEND,
+  AGAIN,
+  NOT_BY_COUNT,
+  WITH_OWN,
+  BACK,
+  LOADED,
+  FORWARDED,
+  REFUSED,
+  READ_WAITS,
+  READ_SERVED,
+  PAUSED,
+];
+type ReceivedMessage = RaftMessage & { readonly round?: number };
+
+function sends(outbound: readonly Outbound<RaftMessage>[], is: (message: RaftMessage) => boolean): boolean {
+  return outbound.some((each) => each.kind === 'send' && is(each.message));
+}
+
+/** Wins, losses and ends of leadership. */
+function coverRoles(before: RaftState, after: RaftState, hit: Hit): void {
+  if (before.role === after.role) return;
+  const [was, is] = [before.role.kind, after.role.kind];
+  if (was !== 'leader' && is === 'leader') {
+    hit(ELECTION_WON);
+    if (before.log.last > before.commit) hit(KEPT);
+  }
+  if (was === 'candidate' && is === 'candidate' && after.term > before.term) hit(ELECTION_LOST);
+  const steppedDown = was === 'leader' && is === 'follower' && !after.stopped;
+  if (steppedDown) hit(after.term > before.term ? HIGHER_TERM : QUORUM_LOST);
+  if (after.role.electionTimer.forgiven && !before.role.electionTimer.forgiven) hit(PAUSED);
+}
+
+function coverVote({ after, outbound }: RaftStepFact, before: RaftState, message: RaftMessage, hit: Hit): void {
+  if (message.kind !== 'requestVote' || message.term !== after.term) return;
+  if (!sends(outbound, (reply) => reply.kind === 'requestVoteReply' && !reply.granted)) return;
+  if (after.vote === null) hit(STALE_LOG);
+  else if (before.term === after.term) hit(SECOND_VOTE);
+}
+
+function coverAppend({ after, outbound }: RaftStepFact, before: RaftState, message: RaftMessage, hit: Hit): void {
+  if (message.kind !== 'appendEntries') return;
+  if (message.term < after.term) hit(STALE_APPEND);
+  else if (sends(outbound, (reply) => reply.kind === 'appendRejected')) hit(REJECTED);
+  else if (message.entries.length > 0 && after.log === before.log) hit(AGAIN);
+  const cut = message.entries.some(({ index, term }) => (termAt(before.log, index) ?? term) !== term);
+  if (cut && after.log !== before.log) hit(CONFLICT);
+}
+
+function coverLeader(before: RaftState, after: RaftState, was: RaftLeader, is: RaftLeader, hit: Hit): void {
+  if (after.commit > before.commit && termAt(after.log, before.commit + 1) !== after.term) hit(WITH_OWN);
+  if (after.commit === before.commit && was.peers !== is.peers) {
+    const reached = is.peers.map((peer) => peer.match);
+    const index = majorityReached([durableIndex(after.unsynced, after.log.last), ...reached]);
+    if (index > after.commit && termAt(after.log, index) !== after.term) hit(NOT_BY_COUNT);
+  }
+  if (is.reads.waiting.length > was.reads.waiting.length && after.commit < is.noopIndex) hit(READ_WAITS);
+}
+
+function coverAnswers({ after, outbound, inbound }: RaftStepFact, message: ReceivedMessage | null, hit: Hit): void {
+  const forwarded = message?.kind === 'forwardProposals';
+  if (forwarded && leaderOf(after) === after.options.id && sends(outbound, (each) => each.kind === 'appendEntries')) {
+    hit(FORWARDED);
+  }
+  const refusal = (each: RaftMessage): boolean =>
+    each.kind === 'proposalsRefused' || (each.kind === 'readAnswer' && each.index === null);
+  if (sends(outbound, refusal)) hit(REFUSED);
+  const ready = outbound.some((each) => each.kind === 'readReady');
+  if (ready && message?.kind === 'roundConfirmed') hit(READ_SERVED);
+  const leads = after.role.kind === 'leader' && inbound?.kind === 'loaded';
+  if (leads && sends(outbound, (each) => each.kind === 'appendEntries' && each.entries.length > 0)) hit(LOADED);
+}
+
+/** @see Model.probe */
+export function noteCoverage(fact: RaftStepFact, hit: Hit): void {
+  const { before, after, inbound, outbound } = fact;
+  if (before === null || inbound === null) return;
+  if (before !== after) coverRoles(before, after, hit);
+  const message = inbound.kind === 'receive' ? inbound.message : null;
+  if (outbound.length > 0) coverAnswers(fact, message, hit);
+  if (message !== null) {
+    coverVote(fact, before, message, hit);
+    coverAppend(fact, before, message, hit);
+  }
+  if (before.role.kind !== 'leader' || after.role.kind !== 'leader' || before.role === after.role) return;
+  coverLeader(before, after, before.role, after.role, hit);
+  if (message?.kind === 'appendRejected' && after.role.peers !== before.role.peers) hit(BACK);
+}

@@ -1,0 +1,24 @@
+/** Raft's model: what a rig needs to simulate it, check it and tell its story. */
+
+import type { Model } from '../../core/model.js';
+import { describeMessage, describeState } from './describe.js';
+import { digestMessage, digestState } from './digest.js';
+import type { RaftMessage } from '../messages.js';
+import { noteCoverage, coveragePoints } from './coverage.js';
+import { raftProtocol } from '../protocol.js';
+import { safety, type RaftGhost } from './safety.js';
+import type { RaftState } from '../state.js';
+
+/** For simulators, model checkers and traces. */
+export const raftModel: Model<RaftState, RaftMessage, RaftGhost> = {
+  protocol: raftProtocol,
+  safety,
+  digestState,
+  digestMessage,
+  // Peers are met in the order of their names, but nothing is decided by it.
+  symmetric: true,
+  describeMessage,
+  describeState,
+  coveragePoints,
+  noteCoverage,
+};

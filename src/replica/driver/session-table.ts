@@ -1,0 +1,187 @@
+/**
+ * The request table: which proposals have taken effect, and with what result. It works where entries are applied,
+ * from the log alone, so it is the same on every replica at the same index. By it a proposal that stands in the
+ * log twice takes effect once (contract, Requests).
+ *
+ * An origin is one start of one replica; its number is the index of the `openSession` entry by which it opened itself.
+ * The table is bounded: by the number of origins, by the window of each, and by the bytes of results each may
+ * hold. Bytes are looked at where the index is a multiple of `CHECK_EVERY`, so that a replica may apply the
+ * entries between two such places in one go without knowing their results.
+ */
+
+import { Malformed, Reader, Writer } from '../../core/bytes.js';
+import type { Mutable } from '../../core/draft.js';
+import { isReplicaId, type Constants, type ReplicaId } from '../../core/members.js';
+import type { Entry, EntryId, Index } from '../../core/protocol.js';
+
+export const CHECK_EVERY = 256;
+
+/** What the state machine made of a command. Primitives stand as they are, everything else is encoded. */
+export interface StoredResult {
+  /** The machine threw `CommandRejected` (or, by `onApplyError`, anything): `value` is the reason. */
+  readonly rejected: boolean;
+  readonly value: undefined | null | boolean | number | Uint8Array;
+}
+
+/** What an `openSession` entry says about its origin. */
+export interface SessionOpening {
+  readonly id: ReplicaId;
+  readonly incarnation: number;
+  readonly boot: number;
+}
+
+export interface Session extends SessionOpening {
+  readonly number: Index;
+  /** The origin waits for no counter below this. */
+  readonly firstIncomplete: number;
+  /** By counter, from `firstIncomplete` on: `null` was not met yet, `PENDING` is being applied. */
+  readonly results: readonly (StoredResult | null)[];
+  readonly bytes: number;
+  /** The index of its newest entry. */
+  readonly lastIndex: Index;
+}
+
+export interface SessionTable {
+  readonly sessions: readonly Session[];
+}
+
+export const emptyTable: SessionTable = { sessions: [] };
+
+/** Stands for the result of a command that was handed to the machine and has not come back yet. */
+const PENDING: StoredResult = { rejected: false, value: undefined };
+/** What a result costs beside its encoded bytes. */
+const RESULT_BYTES = 16;
+
+/** What is to be done with a command: apply it, or not: it was applied before, or can never be again. */
+export type Verdict = 'new' | 'known' | 'refused';
+
+export function encodeSessionOpening(opening: SessionOpening): Uint8Array {
+  const writer = new Writer(96);
+  writer.ascii(opening.id);
+  writer.varint(opening.incarnation);
+  writer.varint(opening.boot);
+  return writer.finish();
+}
+
+/** `null` for what `encodeSessionOpening` never wrote: such an entry opens nothing, on every replica. */
+export function decodeSessionOpening(data: Uint8Array): SessionOpening | null {
+  try {
+    const reader = new Reader(data);
+    const opening = { id: reader.ascii(64), incarnation: reader.varint(), boot: reader.varint() };
+    reader.end();
+    return isReplicaId(opening.id) ? opening : null;
+  } catch (error) {
+    if (error instanceof Malformed) return null;
+    throw error;
+  }
+}
+interface WorkingSession extends Omit<Mutable<Session>, 'results'> {
+  results: (StoredResult | null)[];
+}
+
+function sizeOf(result: StoredResult | null): number {
+  if (result === null) return 0;
+  return result.value instanceof Uint8Array ? RESULT_BYTES + result.value.length : RESULT_BYTES;
+}
+
+/** A private copy of the table for a run of entries; `finish` gives the new value. */
+export class SessionTableDraft {
+  private readonly before: SessionTable;
+  private readonly constants: Constants;
+  private sessions: Session[] | null = null;
+  private readonly working = new Map<number, WorkingSession>();
+
+  constructor(table: SessionTable, constants: Constants) {
+    this.before = table;
+    this.constants = constants;
+  }
+
+  private get all(): readonly Session[] {
+    return this.sessions ?? this.before.sessions;
+  }
+
+  private edit(number: number): WorkingSession | undefined {
+    const known = this.working.get(number);
+    if (known !== undefined) return known;
+    const session = this.all.find((each) => each.number === number);
+    if (session === undefined) return undefined;
+    const copy: WorkingSession = { ...session, results: session.results.slice() };
+    this.sessions = this.all.map((each) => (each === session ? copy : each));
+    this.working.set(number, copy);
+    return copy;
+  }
+
+  private remove(ends: (session: Session) => boolean): void {
+    if (!this.all.some(ends)) return;
+    for (const session of this.all) if (ends(session)) this.working.delete(session.number);
+    this.sessions = this.all.filter((session) => !ends(session));
+  }
+
+  has(number: number): boolean {
+    return this.all.some((session) => session.number === number);
+  }
+
+  /**
+   * Applies an `openSession` entry. Gives the number of its origin, which is an earlier one's when it was opened before;
+   * 0 when it opens nothing, since a later start of the same replica has opened already.
+   */
+  openSession(opening: SessionOpening, index: Index): number {
+    const same = this.all.find((session) => session.id === opening.id && session.incarnation === opening.incarnation);
+    if (same !== undefined && same.boot > opening.boot) return 0;
+    if (same !== undefined && same.boot === opening.boot) return same.number;
+    this.remove((session) => session.id === opening.id);
+    const fresh = { ...opening, number: index, firstIncomplete: 1, results: [], bytes: 0, lastIndex: index };
+    this.sessions = [...this.all, fresh];
+    if (this.sessions.length > this.constants.sessions) this.dropOldest(index);
+    return index;
+  }
+
+  private dropOldest(spared: number): void {
+    let oldest: Session | undefined;
+    for (const session of this.all) {
+      if (session.number !== spared && (oldest === undefined || session.lastIndex < oldest.lastIndex)) oldest = session;
+    }
+    this.remove((session) => session === oldest);
+  }
+
+  /** Where `index` is a multiple of `CHECK_EVERY`, before its entry: drops origins that hold too many bytes. */
+  check(index: Index): void {
+    if (index % CHECK_EVERY === 0) this.remove((session) => session.bytes > this.constants.sessionBytes);
+  }
+
+  /** What to do with a command; a new one is noted, and `record` must follow. */
+  admit(entry: Entry): Verdict {
+    const id = entry.id as EntryId;
+    const session = this.edit(id.session);
+    if (session === undefined || id.sequence < session.firstIncomplete || id.firstIncomplete > id.sequence)
+      return 'refused';
+    session.lastIndex = entry.index;
+    if (id.firstIncomplete > session.firstIncomplete) this.raise(session, id.firstIncomplete);
+    const at = id.sequence - session.firstIncomplete;
+    if (at >= this.constants.sessionWindow) return 'refused';
+    if ((session.results[at] ?? null) !== null) return 'known';
+    while (session.results.length <= at) session.results.push(null);
+    session.results[at] = PENDING;
+    session.bytes += sizeOf(PENDING);
+    return 'new';
+  }
+
+  private raise(session: WorkingSession, firstIncomplete: number): void {
+    const gone = session.results.splice(0, firstIncomplete - session.firstIncomplete);
+    for (const result of gone) session.bytes -= sizeOf(result);
+    session.firstIncomplete = firstIncomplete;
+  }
+
+  /** Keeps the result of a command that was `new`; one that nobody waits for any more is not kept. */
+  record(id: EntryId, result: StoredResult): void {
+    const session = this.edit(id.session);
+    if (session === undefined || id.sequence < session.firstIncomplete) return;
+    const at = id.sequence - session.firstIncomplete;
+    session.bytes += sizeOf(result) - sizeOf(session.results[at] ?? null);
+    session.results[at] = result;
+  }
+
+  finish(): SessionTable {
+    return this.sessions === null ? this.before : { sessions: this.sessions };
+  }
+}

@@ -1,0 +1,39 @@
+/** Listeners by kind of event. A listener that throws does not disturb the replica: its error is reported apart. */
+
+import type { ReplicaEvent } from '../driver/state.js';
+
+export type Listener<K extends ReplicaEvent['kind']> = (event: Extract<ReplicaEvent, { kind: K }>) => void;
+
+interface MicrotaskPlatform {
+  queueMicrotask(callback: () => void): void;
+}
+
+/** Throws where nobody of ours is on the stack, as an uncaught error of whoever brought the callback. */
+export function rethrowApart(error: unknown): void {
+  (globalThis as unknown as MicrotaskPlatform).queueMicrotask(() => {
+    throw error;
+  });
+}
+
+export class Emitter {
+  private readonly listeners = new Map<string, Set<(event: ReplicaEvent) => void>>();
+
+  /** Gives the function that takes the listener away again. */
+  on<K extends ReplicaEvent['kind']>(kind: K, listener: Listener<K>): () => void {
+    const set = this.listeners.get(kind) ?? new Set();
+    this.listeners.set(kind, set);
+    const own = (event: ReplicaEvent): void => listener(event as Extract<ReplicaEvent, { kind: K }>);
+    set.add(own);
+    return () => void set.delete(own);
+  }
+
+  emit(event: ReplicaEvent): void {
+    for (const listener of this.listeners.get(event.kind) ?? []) {
+      try {
+        listener(event);
+      } catch (error) {
+        rethrowApart(error);
+      }
+    }
+  }
+}

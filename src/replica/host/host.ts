@@ -1,0 +1,193 @@
+/**
+ * The loop around the driver: timers, sockets, files, the machine. It does what the driver says, in order, and
+ * reports what happened; it decides nothing.
+ *
+ * Events go through one queue, so the driver never runs inside itself. Before every tick queued input is let in:
+ * two turns of the event loop, since timers run before sockets are looked at.
+ */
+
+import type { Cancellable } from '../clock.js';
+import { driverOf, type Driver } from '../driver/driver.js';
+import type { DriverEffect, DriverEvent, DriverState, Failure, ReplicaEvent, ReplicaStatus } from '../driver/state.js';
+import { rethrowApart } from './emitter.js';
+import type { MachineRunner } from './machine-runner.js';
+import type { OpenedData } from './recover.js';
+import type { AnyMachine, CheckedOptions } from '../options.js';
+import type { StoredResult } from '../driver/session-table.js';
+import type { StorageOp, StoredEntry } from '../storage.js';
+import type { TransportHandler } from '../transport.js';
+
+/** Whom the loop tells. */
+export interface Audience {
+  answer(call: number, result: StoredResult, index: number): void;
+  serve(calls: readonly number[], index: number): void;
+  fail(calls: readonly number[], failure: Failure): void;
+  tell(event: ReplicaEvent): void;
+}
+
+/** An event without its time. */
+type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
+
+export class Host {
+  readonly handler: TransportHandler;
+  private readonly checked: CheckedOptions<AnyMachine>;
+  private readonly driver: Driver;
+  private readonly runner: MachineRunner;
+  private readonly audience: Audience;
+  private current: DriverState | null = null;
+  private events: DriverEvent[] = [];
+  /** True while the driver runs, and before it exists. */
+  private working = true;
+  private stopped = false;
+  private timer: Cancellable | null = null;
+  private timerAt = Infinity;
+
+  constructor(checked: CheckedOptions<AnyMachine>, runner: MachineRunner, audience: Audience) {
+    this.checked = checked;
+    this.driver = driverOf(checked.protocol.protocol);
+    this.runner = runner;
+    this.audience = audience;
+    this.handler = {
+      onMessage: (from, bytes) => this.dispatch({ kind: 'message', from, bytes }),
+      onUnreachable: (peer) => this.dispatch({ kind: 'unreachable', peer }),
+      onEvent: ({ kind, peer, reason }) => audience.tell({ kind: 'transport', event: kind, peer, reason }),
+    };
+  }
+
+  get now(): number {
+    return this.checked.clock.now();
+  }
+
+  /** Only once `begin` was called. */
+  get state(): DriverState {
+    return this.current as DriverState;
+  }
+
+  status(): ReplicaStatus {
+    return this.driver.status(this.state);
+  }
+
+  /** The driver starts; what arrived before is handled now. */
+  begin(opening: OpenedData): void {
+    const [state, effects] = this.driver.init(opening.options, opening.recovered);
+    this.current = state;
+    for (const effect of effects) this.perform(effect);
+    this.work();
+  }
+
+  /** Reports what happened, and does what follows. */
+  dispatch(event: Untimed<DriverEvent>): void {
+    this.events.push({ ...event, now: this.now });
+    if (!this.working) this.work();
+  }
+
+  private work(): void {
+    this.working = true;
+    while (this.events.length > 0) {
+      // A batch at a time: taking from the front of a long array costs its length.
+      const batch = this.events;
+      this.events = [];
+      for (let at = 0; at < batch.length; at++) {
+        const [state, effects] = this.driver.step(this.state, batch[at] as DriverEvent);
+        this.current = state;
+        for (let i = 0; i < effects.length; i++) this.perform(effects[i] as DriverEffect);
+      }
+    }
+    this.working = false;
+    this.arm();
+  }
+
+  /** A timer that fires early does no harm, so one is only replaced by an earlier one. */
+  private arm(): void {
+    const due = this.stopped ? Infinity : this.driver.deadline(this.state);
+    if (due === Infinity || (this.timer !== null && this.timerAt <= due)) return;
+    this.timer?.cancel();
+    this.timerAt = due;
+    this.timer = this.checked.clock.after(due - this.now, () => this.letInputIn(2));
+  }
+
+  private letInputIn(turns: number): void {
+    if (turns > 0) {
+      this.timer = this.checked.clock.soon(() => this.letInputIn(turns - 1));
+      return;
+    }
+    this.timer = null;
+    this.timerAt = Infinity;
+    if (this.now >= this.driver.deadline(this.state)) this.dispatch({ kind: 'tick' });
+    else this.arm();
+  }
+
+  private perform(effect: DriverEffect): void {
+    switch (effect.kind) {
+      case 'send':
+        return this.reach(() => void this.checked.transport.send(effect.to, effect.bytes, effect.lane));
+      case 'write':
+        return this.write(effect.ops);
+      case 'load':
+        return this.load(effect.id, effect.from, effect.to, effect.maxBytes);
+      case 'apply': {
+        const results = this.runner.run(effect.entries);
+        return this.dispatch('code' in results ? { kind: 'applyFailed', ...results } : { kind: 'applied', results });
+      }
+      case 'answer':
+        return this.audience.answer(effect.call, effect.result, effect.index);
+      case 'serve':
+        return this.audience.serve(effect.calls, effect.index);
+      case 'fail':
+        return this.audience.fail(effect.calls, effect.failure);
+      case 'peers': {
+        const others = effect.members.filter((member) => member.id !== this.checked.id);
+        return this.reach(() => this.checked.transport.setPeers(others));
+      }
+      case 'event':
+        return this.audience.tell(effect.event);
+    }
+  }
+
+  /** A transport must not throw. One that does has lost a message, and does not stop the loop. */
+  private reach(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      rethrowApart(error);
+    }
+  }
+
+  private write(ops: readonly StorageOp[]): void {
+    const written = (): void => this.dispatch({ kind: 'written' });
+    this.stored(() => this.checked.storage.write(ops), written);
+  }
+
+  private load(id: number, from: number, to: number, maxBytes: number): void {
+    const loaded = (entries: readonly StoredEntry[]): void => this.dispatch({ kind: 'loaded', id, entries });
+    this.stored(() => this.checked.storage.read(from, to, maxBytes), loaded);
+  }
+
+  /** However a storage fails, by a throw too, the driver hears of it. */
+  private stored<T>(work: () => Promise<T>, then: (value: T) => void): void {
+    const failed = (error: unknown): void => {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.dispatch({ kind: 'storageFailed', reason });
+    };
+    let done: Promise<T>;
+    try {
+      done = work();
+    } catch (error) {
+      return failed(error);
+    }
+    done.then(then, failed);
+  }
+
+  /** The driver ends every request; transport and storage are closed. */
+  async stop(): Promise<void> {
+    this.dispatch({ kind: 'stop' });
+    this.stopped = true;
+    this.timer?.cancel();
+    this.timer = null;
+    try {
+      await this.checked.transport.stop();
+    } finally {
+      await this.checked.storage.close();
+    }
+  }
+}

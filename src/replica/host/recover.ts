@@ -1,0 +1,139 @@
+/**
+ * From an opened storage to what a driver starts with: whose data it is, or the format of an empty one, and what
+ * the core recovers. Data of another replica, cluster or protocol is refused; where options merely differ from
+ * what is stored, the stored value rules and an event says so.
+ */
+
+import { Malformed } from '../../core/bytes.js';
+import type { Configuration } from '../../core/members.js';
+import type { Entry, HardState, Recovered } from '../../core/protocol.js';
+import { hashOfConfiguration, defaultCluster } from '../driver/hash.js';
+import { HARD_KEY } from '../driver/draft.js';
+import type { DriverOptions, ReplicaEvent } from '../driver/state.js';
+import { ConsensusError, invalidArgument } from '../errors.js';
+import {
+  IDENTITY_KEY,
+  ESTABLISHED_KEY,
+  PEERS_KEY,
+  decodeIdentity,
+  decodePeers,
+  encodeIdentity,
+  type StoredIdentity,
+} from '../driver/identity.js';
+import type { AnyMachine, CheckedOptions } from '../options.js';
+import type { Opened } from '../storage.js';
+
+/** What a driver is made of, and what is worth telling. */
+export interface OpenedData {
+  readonly options: DriverOptions;
+  readonly recovered: Recovered;
+  readonly events: readonly ReplicaEvent[];
+}
+
+/** 48 random bits, never 0. */
+function freshIncarnation(random: () => number): number {
+  return (random() & 0xffff) * 2 ** 32 + (random() >>> 0) || 1;
+}
+
+/** Decodes what storage verified: what still does not decode was written by something else. */
+function decoded<T>(what: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    throw new ConsensusError(`the stored ${what} cannot be read: ${error.message}`, {
+      code: 'ERR_STORAGE_CORRUPT',
+      cause: error,
+    });
+  }
+}
+
+function mismatch(what: string, stored: string, given: string): ConsensusError {
+  return new ConsensusError(`the data belongs to ${what} ${stored}, not ${given}`, { code: 'ERR_STORAGE_MISMATCH' });
+}
+
+async function format(checked: CheckedOptions<AnyMachine>): Promise<StoredIdentity> {
+  const { id, configuration, protocol, storage } = checked;
+  const alone = configuration.members.length === 1;
+  if (alone && !checked.bootstrap) {
+    throw invalidArgument(
+      'bootstrap: expected true at the first start of a cluster of one, whose empty storage could as well be a lost ' +
+        'disk; remove it after the first start',
+    );
+  }
+  const incarnation = freshIncarnation(checked.random);
+  const own = defaultCluster(configuration) + (alone ? `-${incarnation.toString(16)}` : '');
+  const cluster = checked.cluster ?? own;
+  const identity = { id, incarnation, cluster, protocol: protocol.protocol.name, configuration };
+  await storage.write([{ kind: 'set', key: IDENTITY_KEY, value: encodeIdentity(identity) }]);
+  return identity;
+}
+
+function differences(given: CheckedOptions<AnyMachine>, stored: Configuration): ReplicaEvent[] {
+  const events: ReplicaEvent[] = [];
+  const compare = (option: string, a: unknown, b: unknown): void => {
+    if (JSON.stringify(a) === JSON.stringify(b)) return;
+    events.push({ kind: 'optionIgnored', option, reason: 'the stored configuration differs, and rules' });
+  };
+  compare('members', given.configuration.members, stored.members);
+  compare('constants', given.configuration.constants, stored.constants);
+  return events;
+}
+
+function checkIdentity(given: CheckedOptions<AnyMachine>, stored: StoredIdentity): void {
+  if (stored.id !== given.id) throw mismatch('replica', stored.id, given.id);
+  const protocol = given.protocol.protocol.name;
+  if (stored.protocol !== protocol) throw mismatch('protocol', stored.protocol, protocol);
+  if (given.cluster !== undefined && stored.cluster !== given.cluster) {
+    throw mismatch('cluster', stored.cluster, given.cluster);
+  }
+}
+
+async function recover(checked: CheckedOptions<AnyMachine>, opened: Opened): Promise<Recovered> {
+  const { durable } = checked.protocol.protocol;
+  const { limits } = checked.protocol;
+  const bytes = opened.values.get(HARD_KEY);
+  const hard: HardState | null = bytes === undefined ? null : decoded('hard state', () => durable.decodeHard(bytes));
+  // Nothing is trimmed yet: the log begins at 1, though Multi-Paxos may have stored votes for later slots only.
+  const first = 1;
+  const tail: Entry[] = [];
+  let from = durable.tailFrom(hard, first, opened.last, limits);
+  while (from <= opened.last) {
+    const page = await checked.storage.read(from, opened.last, limits.loadBytes);
+    if (page.length === 0) break;
+    for (const { index, term, data } of page) {
+      tail.push(decoded(`entry ${index}`, () => durable.decodeEntry(index, term, data)));
+    }
+    from = (page[page.length - 1] as { index: number }).index + 1;
+  }
+  return { hard, first, last: opened.last, runs: opened.runs, tail };
+}
+
+/**
+ * @throws ConsensusError: ERR_STORAGE_MISMATCH, ERR_STORAGE_CORRUPT, ERR_INVALID_ARGUMENT (a cluster of one without
+ * `bootstrap`), or what the storage rejects with
+ */
+export async function openData(checked: CheckedOptions<AnyMachine>): Promise<OpenedData> {
+  const opened = await checked.storage.open();
+  const bytes = opened.values.get(IDENTITY_KEY);
+  if (bytes === undefined && opened.last !== 0) throw mismatch('something else than a replica,', '', checked.id);
+  const identity = bytes === undefined ? await format(checked) : decoded('identity', () => decodeIdentity(bytes));
+  checkIdentity(checked, identity);
+  const peers = opened.values.get(PEERS_KEY);
+  const options: DriverOptions = {
+    id: identity.id,
+    incarnation: identity.incarnation,
+    boot: opened.boot,
+    cluster: identity.cluster,
+    configuration: identity.configuration,
+    configurationHash: hashOfConfiguration(identity.configuration),
+    timing: checked.protocol.timing,
+    limits: checked.protocol.limits,
+    seed: (checked.seed ?? checked.random()) | 0,
+    now: checked.clock.now(),
+    established: opened.values.has(ESTABLISHED_KEY),
+    peers: peers === undefined ? [] : decoded('peer records', () => decodePeers(peers)),
+    maxWaiting: checked.maxWaiting,
+  };
+  return { options, recovered: await recover(checked, opened), events: differences(checked, identity.configuration) };
+}

@@ -1,0 +1,110 @@
+/** Promises of callers: each is settled once, by what the driver says about its number. */
+
+import type { Failure } from '../driver/state.js';
+import { ConsensusError } from '../errors.js';
+import type { Signal } from '../leadership.js';
+import type { StoredResult } from '../driver/session-table.js';
+
+/** What becomes of a caller when its wait ends well. */
+export interface Completions {
+  complete?(result: StoredResult, index: number): void;
+  serve?(index: number): void;
+}
+
+interface CallWaiter extends Completions {
+  fail(failure: Failure): void;
+  /** Stops listening to the signal. */
+  release(): void;
+}
+
+/** The caller's signal ended the wait before anything was asked. */
+export function abortError(signal: Signal): ConsensusError {
+  const message = 'the signal was aborted before the request was made';
+  return new ConsensusError(message, { code: 'ERR_TIMEOUT', retryable: true, cause: signal.reason });
+}
+
+const RETRYABLE = new Set(['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_BUSY', 'ERR_OUTCOME_UNKNOWN']);
+
+/** A failure as users catch it. */
+export function errorOf({ code, outcome, message }: Failure, signal: Signal | undefined): ConsensusError {
+  const cause = signal?.aborted === true ? { cause: signal.reason } : {};
+  return new ConsensusError(message, { code, outcome, retryable: RETRYABLE.has(code), ...cause });
+}
+
+/** Who waits with one signal: it is listened to once, since platforms search all listeners when one is added. */
+interface SignalCalls {
+  /** What to do about each when the signal aborts, by number. */
+  readonly waiting: Map<number, (call: number) => void>;
+  readonly listener: () => void;
+}
+
+function newSignalCalls(): SignalCalls {
+  const waiting: SignalCalls['waiting'] = new Map();
+  return {
+    waiting,
+    listener() {
+      for (const [call, onAbort] of [...waiting]) onAbort(call);
+    },
+  };
+}
+
+export class Callers {
+  private readonly waiters = new Map<number, CallWaiter>();
+  private readonly bySignal = new Map<Signal, SignalCalls>();
+  private last = 0;
+
+  /** Books a caller. `onAbort` is called with its number when its signal aborts first. */
+  add(
+    signal: Signal | undefined,
+    completions: Completions,
+    reject: (error: unknown) => void,
+    onAbort: (call: number) => void,
+  ): number {
+    const call = ++this.last;
+    if (signal !== undefined) this.listen(signal, call, onAbort);
+    this.waiters.set(call, {
+      ...completions,
+      fail: (failure) => reject(errorOf(failure, signal)),
+      release: () => {
+        if (signal !== undefined) this.unlisten(signal, call);
+      },
+    });
+    return call;
+  }
+
+  private listen(signal: Signal, call: number, onAbort: (call: number) => void): void {
+    let group = this.bySignal.get(signal);
+    if (group === undefined) {
+      group = newSignalCalls();
+      this.bySignal.set(signal, group);
+      signal.addEventListener('abort', group.listener, { once: true });
+    }
+    group.waiting.set(call, onAbort);
+  }
+
+  private unlisten(signal: Signal, call: number): void {
+    const group = this.bySignal.get(signal);
+    if (group === undefined || !group.waiting.delete(call) || group.waiting.size > 0) return;
+    this.bySignal.delete(signal);
+    signal.removeEventListener('abort', group.listener);
+  }
+
+  private take(call: number): CallWaiter | undefined {
+    const waiter = this.waiters.get(call);
+    this.waiters.delete(call);
+    waiter?.release();
+    return waiter;
+  }
+
+  answer(call: number, result: StoredResult, index: number): void {
+    this.take(call)?.complete?.(result, index);
+  }
+
+  serve(calls: readonly number[], index: number): void {
+    for (const call of calls) this.take(call)?.serve?.(index);
+  }
+
+  fail(calls: readonly number[], failure: Failure): void {
+    for (const call of calls) this.take(call)?.fail(failure);
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * One state of a search, and how the next ones are made of it: the world, what was spent of the scope, and the parts
+ * of its fingerprint.
+ */
+
+import type { Action } from '../world/actions.js';
+import { Names } from './fingerprint.js';
+import { PartTaker, type WorldParts } from './fingerprint-parts.js';
+import { WorldPrinter } from './fingerprint-world.js';
+import { RememberingProgram } from './model-checker-memo.js';
+import { isDelivery, neededOf, SentSet, type Taken } from './model-checker-network.js';
+import { mayElect, movesOf, termOf, type Move, type Scope, type Spent } from './model-checker-scope.js';
+import { Turn } from '../world/turn.js';
+import { createWorld, type WorldOptions } from '../world/world.js';
+import { localTime, type Rules, type Slot, type World } from '../world/state.js';
+
+/** @see the opening comment */
+export interface SearchState {
+  readonly world: World;
+  readonly spent: Spent;
+  readonly parts: WorldParts;
+}
+
+/** What of a search may be switched off, to show that it loses nothing. */
+export interface Reductions {
+  /** The protocol's canonical digests, rather than states as they stand. On unless given. */
+  readonly canonical?: boolean;
+  /** Replicas that differ only by name are one, if the protocol allows it. On unless given. */
+  readonly symmetry?: boolean;
+  /** Where messages are a set, answers that change nothing else are in it at once. On unless given. */
+  readonly answers?: boolean;
+  /**
+   * Messages that the protocol's model calls outdated are dropped. On unless given. To be switched off for a protocol
+   * that is broken: its model speaks of the one that is not.
+   */
+  readonly outdated?: boolean;
+}
+
+/** A timeout as short as it gets: no spread, so that which comes first is nobody's draw. */
+const TIMING = { heartbeat: 50, electionMin: 150, electionMax: 150 } as const;
+
+/** The worlds of a scope, and what leads from one to the other. */
+export class SearchSpace {
+  readonly scope: Scope;
+  readonly initial: SearchState;
+  /** The fingerprint taken last. */
+  readonly printer: WorldPrinter;
+  private readonly taker: PartTaker;
+  private readonly program: RememberingProgram;
+  private readonly rules: Rules;
+  /** One for all: making one costs more than a step. */
+  private readonly turn: Turn;
+  private readonly sent: SentSet;
+  private readonly answers: boolean;
+
+  /** @param hit told of probes that a step shows */
+  constructor(scope: Scope, reductions: Reductions, hit: (point: string) => void) {
+    this.scope = scope;
+    const plain = createWorld(searchWorld(scope));
+    const { ids, model, program, watch } = plain.rules;
+    const names = new Names(ids);
+    this.program = new RememberingProgram(program, watch, names, scope.network === 'set', (facts) => {
+      for (const fact of facts) model.noteCoverage(fact, hit);
+    });
+    this.rules = { ...plain.rules, program: this.program };
+    const world = { ...plain, rules: this.rules };
+    const { canonical = true, symmetry = true, answers = true, outdated = true } = reductions;
+    const alike = scope.candidates === undefined || scope.candidates >= ids.length;
+    this.printer = new WorldPrinter(names, symmetry && canonical && alike && model.symmetric);
+    this.taker = new PartTaker(this.rules, names, canonical);
+    this.turn = new Turn(world);
+    this.sent = new SentSet(this.rules, this.taker, this.program, this.turn, outdated);
+    this.answers = answers && scope.network === 'set';
+    const spent = { elections: ids.map(() => 0), beats: 0, crashes: 0 };
+    this.initial = { world, spent, parts: this.taker.take(world, null, null) };
+  }
+
+  moves({ world, spent }: SearchState): readonly Move[] {
+    return movesOf(this.scope, world, spent);
+  }
+
+  /**
+   * The state after a move; `null` if it is beyond the scope. The same state if the move changes nothing.
+   * @param taken gets what happens, one action after the other, the one that throws included
+   * @throws whatever a check or the code under test throws
+   */
+  after(state: SearchState, move: Move, taken: Taken[] = []): SearchState | null {
+    const { world: before } = state;
+    if (this.isIdle(before, move)) return state;
+    const { turn, sent } = this;
+    turn.rewind(before);
+    for (const action of move.actions) {
+      const flight = isDelivery(action) ? (sent.flightOf(before, action) ?? null) : null;
+      taken.push({ action, flight, made: null });
+      turn.run(action);
+    }
+    let world = turn.finish();
+    if (this.scope.network === 'set') world = sent.reduce(world, before);
+    const spent = this.spend(state, world, move);
+    if (spent === null) return null;
+    if (spent === state.spent && isSame(world, before)) return state;
+    if (this.answers) world = sent.answer(world, before, taken);
+    world = sent.drop(world);
+    return { world, spent, parts: this.taker.take(world, before, state.parts) };
+  }
+
+  /** Leaves the state's fingerprint in `printer`. */
+  print({ parts, spent }: SearchState): void {
+    this.printer.print(parts, spent.elections, [spent.beats, spent.crashes]);
+  }
+
+  /**
+   * The actions of a way from the beginning to where something breaks, without the answers that nothing on it needs;
+   * with all of them, should that not break in the same place.
+   */
+  shortest(way: readonly Taken[]): readonly Action[] {
+    const all = way.map(({ action }) => action);
+    const needed = neededOf(way);
+    return needed.length === way.length ? all : (this.again(needed) ?? all);
+  }
+
+  /** Goes a way again, without answers of its own; `null` unless its last action breaks something. */
+  private again(way: readonly Taken[]): readonly Action[] | null {
+    const { watch } = this.rules;
+    watch.error = null;
+    watch.facts.length = 0;
+    let { world } = this.initial;
+    const turn = new Turn(world);
+    const actions: Action[] = [];
+    for (const [at, { action, flight }] of way.entries()) {
+      const given = flight === null ? action : this.sent.sameAgain(world, action, flight);
+      if (given === null) return null;
+      actions.push(given);
+      turn.rewind(world);
+      try {
+        turn.run(given);
+      } catch {
+        return at === way.length - 1 ? actions : null;
+      }
+      world = this.scope.network === 'set' ? this.sent.reduce(turn.finish(), world) : turn.finish();
+    }
+    return null;
+  }
+
+  /** A message in a set that does nothing leaves nothing changed, not even the set. */
+  private isIdle(world: World, { actions }: Move): boolean {
+    const action = actions[0];
+    if (action?.kind !== 'duplicate') return false;
+    const { process, clock } = world.slots[this.rules.places.get(action.to)!] as Slot;
+    const { payload } = this.sent.flightOf(world, action)!;
+    return process !== null && this.program.isIdle(process, localTime(clock, 0), action.from, payload);
+  }
+
+  private spend({ world: before, spent }: SearchState, world: World, { timeout, crash }: Move): Spent | null {
+    if (crash) return { ...spent, crashes: spent.crashes + 1 };
+    if (timeout < 0) return spent;
+    const { scope } = this;
+    const term = termOf(world, world.slots[timeout]!);
+    if (term <= termOf(before, before.slots[timeout]!)) {
+      return spent.beats < (scope.beats ?? 0) ? { ...spent, beats: spent.beats + 1 } : null;
+    }
+    if (!mayElect(scope, spent, timeout) || term > (scope.maxTerm ?? Infinity)) return null;
+    return { ...spent, elections: spent.elections.map((count, place) => (place === timeout ? count + 1 : count)) };
+  }
+}
+
+/** What the worlds of a scope are made of. */
+export function searchWorld(scope: Scope): WorldOptions {
+  const { model, replicas, splitWrites = false, splitApplies = false, tuning = {} } = scope;
+  const eager = { written: !splitWrites, applied: !splitApplies, loaded: true };
+  const timing = { ...TIMING, ...tuning.timing };
+  return { model, replicas, program: 'core', eager, tuning: { ...tuning, timing } };
+}
+
+function isSame(a: World, b: World): boolean {
+  // What else the record has changes with the slot of whoever changed it.
+  if (a.ghost !== b.ghost || a.record.calls !== b.record.calls) return false;
+  for (let i = 0; i < a.slots.length; i++) if (!sameSlot(a.slots[i] as Slot, b.slots[i] as Slot)) return false;
+  for (let i = 0; i < a.links.length; i++) if (a.links[i]!.flights !== b.links[i]!.flights) return false;
+  return true;
+}
+
+/** A process that did nothing but send has a slot of its own all the same. */
+function sameSlot(a: Slot, b: Slot): boolean {
+  if (a === b) return true;
+  for (const key of Object.keys(a) as (keyof Slot)[]) if (a[key] !== b[key]) return false;
+  return true;
+}

@@ -1,0 +1,169 @@
+/**
+ * Exhaustive search over the shipped `step`: breadth first, so that the first violation found is one of the shortest
+ * (where messages are a set, counted without deliveries that do nothing but make the receiver answer).
+ * What it covers is a scope (`model-checker-scope.ts`); what it proves is that within that scope nothing breaks a
+ * rule, as far as no two states have the same fingerprint (`fingerprint-table.ts` says how likely that is).
+ */
+
+import type { Action } from '../world/actions.js';
+import { checkLimits, checkScope } from '../world/check-input.js';
+import { collisionOdds, FingerprintTable } from './fingerprint-table.js';
+import type { Taken } from './model-checker-network.js';
+import { SearchSpace, searchWorld, type Reductions, type SearchState } from './model-checker-state.js';
+import type { Move, Scope } from './model-checker-scope.js';
+import { Trail } from './model-checker-trail.js';
+import type { WorldOptions } from '../world/world.js';
+
+export interface ModelCheckerOptions extends Reductions {
+  readonly scope: Scope;
+  /** Distinct states after which it gives up; without bound unless given. */
+  readonly maxStates?: number;
+  /** Moves from the beginning beyond which it does not look; without bound unless given. */
+  readonly maxDepth?: number;
+  /** Asked now and then: `true` ends the search. For limits of time and memory. */
+  readonly stop?: (progress: SearchProgress) => boolean;
+  /** How many states are expected: the table does not grow before. */
+  readonly expected?: number;
+  /** Told of every distinct state. */
+  readonly visit?: (state: SearchState) => void;
+}
+
+/** How far a search is. */
+export interface SearchProgress {
+  /** States made, and how many of them were new. */
+  readonly generated: number;
+  readonly distinct: number;
+  /** Moves from the beginning to the farthest state. */
+  readonly depth: number;
+  /** States that are not looked into yet. */
+  readonly waiting: number;
+}
+
+/** What broke, and a shortest way there. */
+export interface FoundViolation {
+  /** The rule with its number; or what the code under test threw. */
+  readonly rule: string;
+  readonly error: Error;
+  /** From `createWorld(world)` on: `apply` them one after the other. `formatActions` makes a scenario of them. */
+  readonly actions: readonly Action[];
+  readonly world: WorldOptions;
+}
+
+export interface ModelCheckerResult extends SearchProgress {
+  /** Everything within the scope was looked at. If not, and nothing was found, nothing is proved. */
+  readonly complete: boolean;
+  /** Which limit ended it, `null` when none did. */
+  readonly limit: 'states' | 'depth' | 'stop' | null;
+  readonly violation: FoundViolation | null;
+  /** The model's probes that were hit. */
+  readonly coverage: ReadonlySet<string>;
+  /** The odds that two states were taken for one. */
+  readonly collisionOdds: number;
+}
+
+/** How many states are made between two questions to `stop`. */
+const ASK_EVERY = 4096;
+
+/** One search. */
+class ModelSearch {
+  private readonly options: ModelCheckerOptions;
+  private readonly space: SearchSpace;
+  private readonly table: FingerprintTable;
+  private readonly trail = new Trail();
+  private readonly coverage = new Set<string>();
+  private level: (SearchState | null)[] = [];
+  private next: SearchState[] = [];
+  private generated = 0;
+  private depth = 0;
+  private limit: ModelCheckerResult['limit'] = null;
+  private violation: FoundViolation | null = null;
+
+  constructor(options: ModelCheckerOptions) {
+    this.options = options;
+    this.space = new SearchSpace(options.scope, options, (point) => this.coverage.add(point));
+    this.table = new FingerprintTable(options.expected);
+  }
+
+  run(): ModelCheckerResult {
+    this.meet(this.space.initial, 0, 0);
+    while (this.next.length > 0 && this.isGoing()) {
+      if (this.depth >= (this.options.maxDepth ?? Infinity)) {
+        this.limit = 'depth';
+        break;
+      }
+      this.level = this.next;
+      this.next = [];
+      const first = this.table.size - this.level.length;
+      for (let i = 0; i < this.level.length && this.isGoing(); i++) {
+        this.expand(this.level[i] as SearchState, first + i);
+        this.level[i] = null; // the worlds of a level are most of the memory
+      }
+      if (this.next.length > 0) this.depth += 1;
+    }
+    const { limit, violation, coverage } = this;
+    const complete = limit === null && violation === null;
+    return { ...this.progress(), complete, limit, violation, coverage, collisionOdds: collisionOdds(this.table.size) };
+  }
+
+  private isGoing(): boolean {
+    return this.limit === null && this.violation === null;
+  }
+
+  private progress(): SearchProgress {
+    return { generated: this.generated, distinct: this.table.size, depth: this.depth, waiting: this.next.length };
+  }
+
+  private expand(state: SearchState, number: number): void {
+    const moves = this.space.moves(state);
+    for (let i = 0; i < moves.length && this.isGoing(); i++) {
+      let after: SearchState | null;
+      try {
+        after = this.space.after(state, moves[i] as Move);
+      } catch (error) {
+        this.violation = this.found(error as Error, number, moves[i] as Move);
+        return;
+      }
+      if (after === null) continue;
+      this.generated += 1;
+      if (after !== state) this.meet(after, number, i);
+      if (this.generated % ASK_EVERY === 0 && this.options.stop?.(this.progress()) === true) this.limit = 'stop';
+    }
+  }
+
+  private meet(state: SearchState, parent: number, move: number): void {
+    const { printer } = this.space;
+    this.space.print(state);
+    if (!this.table.add(printer.a, printer.b)) return;
+    this.trail.add(parent, move);
+    this.next.push(state);
+    this.options.visit?.(state);
+    if (this.table.size >= (this.options.maxStates ?? Infinity)) this.limit = 'states';
+  }
+
+  private found(error: Error, parent: number, last: Move): FoundViolation {
+    const way: Taken[] = [];
+    // Afresh: what broke left its turn half done.
+    const space = new SearchSpace(this.options.scope, this.options, () => {});
+    let state = space.initial;
+    for (const at of this.trail.to(parent)) {
+      state = space.after(state, space.moves(state)[at] as Move, way) as SearchState;
+    }
+    try {
+      space.after(state, last, way);
+    } catch {
+      // As expected: the way ends with what broke.
+    }
+    const actions = space.shortest(way);
+    return { rule: error.message, error, actions, world: searchWorld(this.options.scope) };
+  }
+}
+
+/**
+ * Looks at everything that can happen within a scope.
+ * @throws ConsensusError `ERR_INVALID_ARGUMENT`, RangeError when an option breaks its rule
+ */
+export function checkModel(options: ModelCheckerOptions): ModelCheckerResult {
+  checkScope(options.scope);
+  checkLimits({ maxStates: options.maxStates, maxDepth: options.maxDepth });
+  return new ModelSearch(options).run();
+}

@@ -1,0 +1,59 @@
+/** What the callers of a world saw, as a history that any checker takes. */
+
+import { InvariantViolation } from '../../core/assert.js';
+import { jsonCodec } from '../../replica/state-machine.js';
+import type { History, Operation } from './history.js';
+import { checkLogOrder, type LogEffect } from './linearizability-witness.js';
+import { checkLinearizable } from './linearizability.js';
+import { callOf } from '../world/machine.js';
+import type { SequentialModel } from './models.js';
+import type { WorldCall, WorldRecord } from '../world/record.js';
+
+const results = jsonCodec();
+
+function operationOf({ call, replica, command, invokedAt, endedAt, end }: WorldCall): Operation {
+  const begun = { client: `${replica}/${call}`, input: command, call: invokedAt };
+  if (end?.kind === 'failed' && end.failure.outcome === 'none') {
+    return { ...begun, outcome: 'fail', return: endedAt, at: null };
+  }
+  if (end?.kind !== 'acknowledged') return { ...begun, outcome: 'unknown', return: Infinity, at: null };
+  const { value, rejected } = end.result;
+  const plain = value instanceof Uint8Array ? results.decode(value) : value;
+  const output = rejected ? { rejected: plain } : plain;
+  return { ...begun, outcome: 'ok', output, return: endedAt, at: { kind: 'entry', index: end.index } };
+}
+
+/**
+ * The history of `world.record`: the commands that were proposed, each by a client of its own, with its result; of one
+ * that was rejected `{ rejected: reason }`.
+ * Reads are not among them: what a caller reads from a machine is not the world's.
+ */
+export function historyOf({ calls }: WorldRecord): History {
+  return calls.filter(({ kind }) => kind === 'write').map(operationOf);
+}
+
+/** A history with more operations of unknown outcome than this is left to the log: the search would rarely end. */
+const MOST_UNKNOWN = 10;
+/** How often the model may be applied in one search. */
+const MOST_STEPS = 1_000_000;
+
+/**
+ * H2, H3: the log explains every output, by the model. With `search` also H6: an order is found without the log, by
+ * what callers saw alone.
+ * @throws InvariantViolation also for what cannot be decided: that is no pass
+ */
+export function demandLinearizable(record: WorldRecord, model: SequentialModel<any, any, any>, search: boolean): void {
+  const writes = record.calls.filter(({ kind }) => kind === 'write');
+  const operations = new Map(writes.map((call) => [call.call, operationOf(call)]));
+  const history = [...operations.values()];
+  const effects = record.effects.items.slice(0, record.effects.length).map(({ entry }): LogEffect => {
+    return { index: entry.index, operation: operations.get(callOf(entry.data)) as Operation };
+  });
+  const witness = checkLogOrder(history, model, { effects });
+  if (witness.kind !== 'linearizable') throw new InvariantViolation(witness.explanation);
+  if (!search || history.filter(({ outcome }) => outcome === 'unknown').length > MOST_UNKNOWN) return;
+  const found = checkLinearizable(history, model, { steps: MOST_STEPS });
+  if (found.kind === 'linearizable') return;
+  const problem = found.kind === 'violation' ? found.explanation : `undecided within its ${found.limit}`;
+  throw new InvariantViolation(`H6 the history is linearizable: ${problem}`);
+}

@@ -1,0 +1,240 @@
+/**
+ * The whole of `createReplica`, promises included, in a simulated world: a cluster of real replicas in one process over
+ * a virtual clock, network and disks, with clients and faults, all from one seed. It finds what the simulation of the
+ * driver cannot: promises that never settle, timers left behind, errors without a type, order lost between callbacks.
+ *
+ * A run has four parts: faults and clients together; everything healed, and every caller and member must get well;
+ * power lost everywhere, and everything acknowledged must be there; the end, and nothing may be left.
+ */
+
+import type { ProtocolChoice, Tuning } from '../../core/tuning.js';
+import { Adversary } from './adversary.js';
+import { CallBook } from './calls.js';
+import { Dice } from '../random.js';
+import { SimulatedClient } from './clients.js';
+import { Schedule } from './clock.js';
+import { Reigns } from './leadership.js';
+import { CommandLedger } from './machine.js';
+import { SimulatedMember, type Surroundings } from './member.js';
+import { SimulatedNetwork } from './network.js';
+import { drawPlan, type HostFault, type HostPlan } from './plan.js';
+import { SimulatedDisk } from './storage.js';
+import { Trace } from './trace.js';
+import { judgeCalls } from './verdict.js';
+
+export interface HostSimulationOptions {
+  /** Any 32-bit integer: everything follows from it. */
+  readonly seed: number;
+  /** `raft` or `multipaxos`. */
+  readonly protocol: (tuning: Tuning) => ProtocolChoice;
+  /** Members, 1 to 7; drawn from 1 to 5 by default. */
+  readonly size?: number;
+  /** How often something goes wrong; 20 by default. */
+  readonly steps?: number;
+  /** Only these classes of faults; by default each is there in half of the seeds. */
+  readonly faults?: readonly HostFault[];
+  /** Disks say "durable" before it is true: the run must fail. For tests of the simulation itself. */
+  readonly lyingDisks?: boolean;
+}
+
+/** What a run was. A run that broke a rule has none: it rejects. */
+export interface HostSimulationReport {
+  readonly seed: number;
+  /** Equal for equal runs, and almost surely for no others. */
+  readonly digest: string;
+  /** Events that happened: timers, messages, disk accesses. */
+  readonly events: number;
+  /** Virtual milliseconds. */
+  readonly milliseconds: number;
+  readonly members: number;
+  readonly faults: readonly HostFault[];
+  /** Requests of clients, and commands that took effect. */
+  readonly requests: number;
+  readonly commands: number;
+  /** How often each thing that a search should meet was met. */
+  readonly coverage: ReadonlyMap<string, number>;
+}
+
+/** How many times the longest election timeout the cluster has to get well: several elections may be split. */
+const PATIENCE = 100;
+
+class Simulation {
+  readonly trace: Trace;
+  readonly plan: HostPlan;
+  private readonly dice: Dice;
+  private readonly world: Surroundings;
+  private readonly members: readonly SimulatedMember[];
+  private readonly adversary: Adversary;
+  private readonly steps: number;
+
+  constructor(options: HostSimulationOptions) {
+    const { seed, protocol, size, faults, steps = 20 } = options;
+    this.steps = steps;
+    this.trace = new Trace(seed);
+    this.dice = new Dice(seed);
+    this.plan = drawPlan(this.dice.fork('plan'), { size, faults, lies: options.lyingDisks ?? false });
+    const { timing, limits } = this.plan;
+    const schedule = new Schedule(this.trace);
+    const ledger = new CommandLedger(this.trace);
+    this.world = {
+      plan: this.plan,
+      protocol: protocol({ timing, limits }),
+      schedule,
+      trace: this.trace,
+      network: new SimulatedNetwork(schedule, this.trace, this.dice.fork('network'), this.plan.network),
+      ledger,
+      book: new CallBook(this.trace, ledger, this.plan.requestTimeout),
+      reigns: new Reigns(this.trace),
+    };
+    this.members = this.plan.members.map((id) => this.newMember(id));
+    this.adversary = new Adversary(this.world, this.members, this.dice.fork('adversary'));
+  }
+
+  private newMember(id: string): SimulatedMember {
+    const { schedule, trace, plan } = this.world;
+    const disk = new SimulatedDisk(id, schedule, trace, this.dice.fork(`disk ${id}`), plan.disk);
+    return new SimulatedMember(id, disk, this.world, this.dice.fork(`member ${id}`));
+  }
+
+  private get patience(): number {
+    return PATIENCE * this.plan.timing.electionMax;
+  }
+
+  private async expect(rule: string, what: string, done: () => boolean, limit = this.patience): Promise<void> {
+    if (await this.world.schedule.run(done, limit)) return;
+    const members = this.members.map(({ id, phase, replica }) => `${id} ${phase} ${JSON.stringify(replica?.status())}`);
+    this.trace.violate(rule, `${what} within ${limit} ms; ${members.join('; ')}`);
+    this.trace.check();
+  }
+
+  /** Those that can take part in the end. */
+  private get healthy(): readonly SimulatedMember[] {
+    return this.members.filter((member) => !member.wiped);
+  }
+
+  async run(): Promise<void> {
+    const clients = await this.disturb();
+    for (const client of clients) client.stop();
+    await this.recover();
+    await this.losePower();
+    await this.end();
+    this.world.book.finish();
+    judgeCalls(this.world.book.calls, this.world.ledger, this.trace);
+    this.trace.check();
+  }
+
+  /** Faults and clients together. */
+  private async disturb(): Promise<readonly SimulatedClient[]> {
+    const { schedule, plan } = this.world;
+    for (const member of this.members) schedule.after(this.dice.within(0, 100), () => member.start());
+    const clients = this.members.flatMap((member) =>
+      Array.from({ length: plan.clients }, (_, at) => {
+        const name = `${member.id}${at}`;
+        return new SimulatedClient(name, member, this.world, this.dice.fork(`client ${name}`)).start();
+      }),
+    );
+    await schedule.run(() => this.members.every((member) => member.established), 2000);
+    this.adversary.supervise();
+    for (let step = 0; step < this.steps; step++) {
+      await schedule.pass(this.dice.within(0, plan.timing.electionMax));
+      this.adversary.act();
+    }
+    return clients;
+  }
+
+  /** All is healed: every caller ends, and every member serves. */
+  private async recover(): Promise<void> {
+    const { book, trace } = this.world;
+    trace.tell('healed');
+    this.adversary.heal();
+    await this.expect('L5 callers end', 'every request must have ended', () => book.pending() === 0);
+    await this.serveAll('after healing');
+  }
+
+  /** Each member takes a write and a read, one leads, and all are equal. */
+  private async serveAll(when: string): Promise<void> {
+    const up = (): boolean => this.healthy.every((member) => member.serves);
+    await this.expect('L1 up', `${when}, every member must be up`, up);
+    for (const member of this.healthy) await this.serve(member, when);
+    const leaders = (): number => this.members.filter((member) => member.leads).length;
+    await this.expect('L1 leader', `${when}, one member must lead`, () => leaders() === 1);
+    const { commands } = this.world.ledger;
+    const equal = (): boolean => this.healthy.every((member) => member.run?.machine.applied === commands.length);
+    await this.expect('L3 equal', `${when}, all must have applied all ${commands.length} commands`, equal);
+  }
+
+  /** Its patience may be shorter than an election, so it asks until it is served. */
+  private async serve(member: SimulatedMember, when: string): Promise<void> {
+    const { book, schedule } = this.world;
+    const name = `${when} ${member.id}`;
+    const client = new SimulatedClient(name, member, this.world, this.dice.fork(name));
+    const end = schedule.now + this.patience;
+    for (let served = false; !served; ) {
+      const known = book.calls.length;
+      client.prove();
+      await this.expect('L2 progress', `${when}, ${member.id} must serve`, () => book.pending() === 0);
+      served = book.calls.length > known && book.calls.slice(known).every((call) => call.outcome === 'ok');
+      if (schedule.now > end) this.trace.violate('L2 progress', `${when}, ${member.id} does not serve`);
+      if (!served) await schedule.pass(this.plan.timing.heartbeat);
+    }
+  }
+
+  /** Every process is killed at once: what was acknowledged is on the disks. */
+  private async losePower(): Promise<void> {
+    this.trace.tell('power lost everywhere');
+    for (const member of this.members) member.crash(this.dice.chance(0.5));
+    await this.serveAll('after the loss of power');
+  }
+
+  /** All are closed, while requests are waiting. */
+  private async end(): Promise<void> {
+    const { schedule, book, trace } = this.world;
+    this.adversary.rest();
+    for (const member of this.members) {
+      new SimulatedClient(`last ${member.id}`, member, this.world, this.dice.fork(`last ${member.id}`)).prove();
+    }
+    if (this.dice.chance(0.5)) await schedule.pass(this.dice.pick([0, 1, 10])); // or they are closed in the same turn
+    for (const member of this.members) member.close();
+    const down = (): boolean => this.members.every((member) => member.phase === 'down');
+    await this.expect('L5 closed', 'every member must have closed', down);
+    await schedule.pass(10);
+    if (book.pending() > 0) trace.violate('L5 callers end', `${book.waiting()} never ended`);
+  }
+
+  report(seed: number): HostSimulationReport {
+    const { trace, plan, world } = this;
+    return {
+      seed,
+      digest: trace.hash(),
+      events: trace.step,
+      milliseconds: world.schedule.now,
+      members: plan.members.length,
+      faults: [...plan.faults],
+      requests: world.book.calls.length,
+      commands: world.ledger.commands.length,
+      coverage: trace.coverage,
+    };
+  }
+}
+
+/**
+ * Runs one seed.
+ * @throws RangeError for an option outside its range
+ * @returns rejects with HostSimulationFailure when a rule is broken: it names the rule, the seed and the step, and
+ * shows the last lines of the trace
+ */
+export async function simulateHost(options: HostSimulationOptions): Promise<HostSimulationReport> {
+  const { seed, steps, protocol } = options;
+  if (!Number.isSafeInteger(seed) || seed < -(2 ** 31) || seed >= 2 ** 32) {
+    throw new RangeError(`seed: expected a 32-bit integer, got ${String(seed)}`);
+  }
+  if (typeof protocol !== 'function') {
+    throw new RangeError(`protocol: expected raft or multipaxos of quorate, got ${String(protocol)}`);
+  }
+  if (steps !== undefined && (!Number.isSafeInteger(steps) || steps < 0 || steps > 100_000)) {
+    throw new RangeError(`steps: expected a whole number from 0 to 100000, got ${String(steps)}`);
+  }
+  const simulation = new Simulation(options);
+  await simulation.run();
+  return simulation.report(seed);
+}

@@ -1,0 +1,82 @@
+/**
+ * Leadership as an application follows it, checked against what is promised: states follow each other, the signal of
+ * each has aborted when the next is given, leading means that the entry at the fence is applied, and in the order of
+ * terms each leadership of the cluster has a larger fence than any earlier one. That two members may both believe to
+ * lead for a moment is not a fault: it is what fences are for.
+ */
+
+import type { Leadership } from '../../replica/leadership.js';
+import type { Replica } from '../../replica/replica.js';
+import type { Trace } from './trace.js';
+
+interface Reign {
+  readonly member: string;
+  readonly boot: number;
+  readonly term: number;
+  readonly fence: number;
+}
+
+/** All leaderships of a run. */
+export class Reigns {
+  private readonly byTerm = new Map<number, Reign>();
+  private readonly trace: Trace;
+
+  constructor(trace: Trace) {
+    this.trace = trace;
+  }
+
+  begun(reign: Reign): void {
+    const { member, boot, term, fence } = reign;
+    const same = this.byTerm.get(term);
+    const name = `${member} in term ${term} with fence ${fence}`;
+    if (same !== undefined && (same.member !== member || same.boot !== boot || same.fence !== fence)) {
+      this.trace.violate('R1 one leader a term', `${name}, and ${same.member} with ${same.fence}`);
+    }
+    this.byTerm.set(term, reign);
+    for (const other of this.byTerm.values()) {
+      if (Math.sign(other.term - term) !== Math.sign(other.fence - fence)) {
+        this.trace.violate('fences grow', `${name}, and ${other.member} in term ${other.term} with ${other.fence}`);
+      }
+    }
+  }
+}
+
+/** Follows the leadership of one start, as an application would, until the replica is closed or its process killed. */
+export class LeadershipWatcher {
+  /** The state last given. */
+  last: Leadership | null = null;
+  ended = false;
+  private readonly name: string;
+  private readonly replica: Replica;
+  private readonly trace: Trace;
+  private readonly reigns: Reigns;
+
+  constructor(name: string, replica: Replica, trace: Trace, reigns: Reigns) {
+    this.name = name;
+    this.replica = replica;
+    this.trace = trace;
+    this.reigns = reigns;
+    this.follow().catch((error: unknown) => trace.violate('leadership', `${name}: ${String(error)}`));
+  }
+
+  private async follow(): Promise<void> {
+    for await (const state of this.replica.leadership()) this.see(state);
+    this.ended = true;
+    if (this.last?.signal.aborted === false) this.trace.violate('leadership', `${this.name}: closed without an abort`);
+  }
+
+  private see(state: Leadership): void {
+    const { name, last, trace } = this;
+    const { leading, leader, term, fence, signal } = state;
+    trace.tell(`${name} ${leading ? 'leads' : `follows ${leader ?? 'nobody'}`} in ${term} fence ${fence}`);
+    if (last !== null && !last.signal.aborted) trace.violate('leadership', `${name}: a state ended without an abort`);
+    if (last?.leading === true && !leading) trace.cover('leadership ends');
+    this.last = state;
+    if (!leading || signal.aborted) return;
+    const { id, boot, applied } = this.replica.status();
+    if (leader !== id || fence < 1 || applied < fence) {
+      trace.violate('leadership', `${name} leads by ${fence}, applied ${applied}, under ${String(leader)}`);
+    }
+    this.reigns.begun({ member: id, boot, term, fence });
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * The state machine of the shell simulation, a few keys with unique values, and the ledger of what took effect: what
+ * any member applied at a place is what every member applies there, for ever, each command once, with the same result.
+ */
+
+import { CommandRejected } from '../../replica/errors.js';
+import type { StateMachine } from '../../replica/state-machine.js';
+import type { Trace } from './trace.js';
+
+/** What all commands have; `id` is unique in a run. */
+interface NamedCommand {
+  readonly id: string;
+  readonly key: string;
+}
+
+/** Values are unique in a run. `refuse` is refused by the machine, `boom` makes it throw. */
+export type HostCommand =
+  | (NamedCommand & { readonly op: 'set'; readonly value: string; readonly padding?: string })
+  | (NamedCommand & { readonly op: 'swap'; readonly from: string | null; readonly value: string })
+  | (NamedCommand & { readonly op: 'refuse' | 'boom' });
+
+/** `position`: how many commands were applied, this one included. */
+export interface HostResult {
+  readonly position: number;
+  readonly before: string | null;
+  readonly done: boolean;
+}
+
+/** What was applied, in order, by anybody. */
+export class CommandLedger {
+  readonly commands: HostCommand[] = [];
+  /** By id, 1-based. */
+  readonly positions = new Map<string, number>();
+  private readonly results: string[] = [];
+  private readonly trace: Trace;
+
+  constructor(trace: Trace) {
+    this.trace = trace;
+  }
+
+  /** A member applied a command as its `position`-th. */
+  note(member: string, position: number, command: HostCommand, result: string): void {
+    const known = this.commands[position - 1];
+    const expected = this.results[position - 1];
+    if (known === undefined) {
+      const before = this.positions.get(command.id);
+      if (before !== undefined) {
+        this.trace.violate('E1 exactly once', `${command.id} is at ${before}, and ${member} applied it at ${position}`);
+      }
+      this.commands.push(command);
+      this.results.push(result);
+      this.positions.set(command.id, position);
+    } else if (known.id !== command.id) {
+      this.trace.violate('R4 state machine safety', `${member} applied ${command.id} at ${position}, not ${known.id}`);
+    } else if (expected !== result) {
+      this.trace.violate('E4 same results', `${command.id} gave ${result} on ${member}, not ${expected}`);
+    }
+  }
+
+  /** The value of a key after the first `position` commands. */
+  valueAt(key: string, position: number): string | null {
+    let value: string | null = null;
+    for (const command of this.commands.slice(0, position)) {
+      if (command.key !== key) continue;
+      if (command.op === 'set' || (command.op === 'swap' && command.from === value)) value = command.value;
+    }
+    return value;
+  }
+}
+
+/** One start's machine. */
+export class HostMachine implements StateMachine<HostCommand, HostResult, never> {
+  applied = 0;
+  private readonly values = new Map<string, string>();
+  private readonly member: string;
+  private readonly ledger: CommandLedger;
+
+  constructor(member: string, ledger: CommandLedger) {
+    this.member = member;
+    this.ledger = ledger;
+  }
+
+  get(key: string): string | null {
+    return this.values.get(key) ?? null;
+  }
+
+  apply(command: HostCommand): HostResult {
+    this.applied += 1; // what the machine was asked, refused or not: the simulation's book, not the machine's state
+    const position = this.applied;
+    const before = this.get(command.key);
+    const done = command.op === 'set' || (command.op === 'swap' && command.from === before);
+    this.ledger.note(this.member, position, command, `${command.op} ${String(before)} ${String(done)}`);
+    if (command.op === 'refuse') throw new CommandRejected({ position });
+    if (command.op === 'boom') throw new Error(`boom at ${position}`);
+    if (done) this.values.set(command.key, command.value);
+    return { position, before, done };
+  }
+
+  snapshot(): never {
+    throw new Error('nothing takes snapshots yet');
+  }
+
+  restore(): void {
+    throw new Error('nothing restores snapshots yet');
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * The network of the shell simulation: loses, repeats, delays, reorders and cuts as the seed says, one way or both;
+ * holds messages back for later terms; refuses what is too much. It keeps the duties of a `Transport`, and checks that
+ * the host keeps its own.
+ */
+
+import { ConsensusError } from '../../replica/errors.js';
+import type {
+  Transport,
+  TransportHandler,
+  TransportIdentity,
+  TransportLane,
+  TransportPeer,
+} from '../../replica/transport.js';
+import type { Dice } from '../random.js';
+import type { SimulatedProcess, Schedule } from './clock.js';
+import type { NetworkHabits } from './plan.js';
+import type { Trace } from './trace.js';
+
+/** The way from one member to another. */
+interface SimulatedLink {
+  readonly from: string;
+  readonly to: string;
+  cut: boolean;
+  /** Messages under way. */
+  waiting: number;
+}
+
+export class SimulatedNetwork {
+  readonly maxMessageBytes: number;
+  readonly schedule: Schedule;
+  readonly trace: Trace;
+  readonly dice: Dice;
+  /** The next start of a transport fails. */
+  nextStart = false;
+  /** Everything is well from now on. */
+  healed = false;
+  private readonly habits: NetworkHabits;
+  private readonly links = new Map<string, SimulatedLink>();
+  private readonly transports = new Map<string, SimulatedTransport>();
+
+  constructor(schedule: Schedule, trace: Trace, dice: Dice, habits: NetworkHabits) {
+    this.schedule = schedule;
+    this.trace = trace;
+    this.dice = dice;
+    this.habits = habits;
+    this.maxMessageBytes = habits.maxMessageBytes;
+  }
+
+  transport(process: SimulatedProcess): SimulatedTransport {
+    return new SimulatedTransport(this, process);
+  }
+
+  link(from: string, to: string): SimulatedLink {
+    const name = `${from}>${to}`;
+    const known = this.links.get(name);
+    if (known !== undefined) return known;
+    const link: SimulatedLink = { from, to, cut: false, waiting: 0 };
+    this.links.set(name, link);
+    return link;
+  }
+
+  /** Nothing gets from one to the other any more, this way. Sometimes the sender is told. */
+  cut(from: string, to: string): void {
+    const link = this.link(from, to);
+    if (link.cut) return;
+    link.cut = true;
+    this.trace.tell(`cut ${from} → ${to}`);
+    if (this.habits.reports) this.report(from, to);
+  }
+
+  heal(): void {
+    for (const link of this.links.values()) link.cut = false;
+    this.trace.tell('links healed');
+  }
+
+  /** A hint: `from` hears that it has lost its connection to `to`. */
+  report(from: string, to: string): void {
+    this.transports.get(from)?.lost(to);
+  }
+
+  /** Whether it can neither hear nor be heard. */
+  isIsolated(id: string, others: readonly string[]): boolean {
+    return others.every((other) => other === id || (this.link(id, other).cut && this.link(other, id).cut));
+  }
+
+  join(transport: SimulatedTransport, id: string): void {
+    const other = this.transports.get(id);
+    if (other !== undefined && other.isUp) this.trace.violate('transport calls', `${id} joined twice`);
+    this.transports.set(id, transport);
+  }
+
+  leave(transport: SimulatedTransport, id: string): void {
+    if (this.transports.get(id) === transport) this.transports.delete(id);
+    if (!this.habits.reports) return;
+    for (const other of this.transports.keys()) this.report(other, id);
+  }
+
+  send(from: string, to: string, bytes: Uint8Array, cluster: string): boolean {
+    const { habits, dice, trace } = this;
+    if (bytes.length > this.maxMessageBytes) {
+      trace.violate('message size', `${from} sends ${bytes.length} bytes to ${to}, of at most ${this.maxMessageBytes}`);
+    }
+    const link = this.link(from, to);
+    if (link.cut && habits.reports && dice.chance(0.5)) return false;
+    if (link.waiting >= (this.healed ? Infinity : habits.queue)) {
+      trace.cover('backpressure');
+      return false;
+    }
+    const lost = !this.healed && dice.chance(habits.loss);
+    const copies = lost ? 0 : !this.healed && dice.chance(habits.duplication) ? 2 : 1;
+    if (lost) trace.cover('message lost');
+    for (let copy = 0; copy < copies; copy++) this.carry(link, bytes.slice(), cluster);
+    if (habits.scribbles) bytes.fill(0xa5); // they are the transport's from now on
+    return true;
+  }
+
+  private delay(): number {
+    const { habits, dice } = this;
+    if (this.healed) return dice.within(habits.min, habits.min + 5);
+    if (!dice.chance(habits.holds)) return dice.within(habits.min, habits.max);
+    this.trace.cover('message held back');
+    return dice.within(habits.max, habits.held);
+  }
+
+  private carry(link: SimulatedLink, bytes: Uint8Array, cluster: string): void {
+    link.waiting += 1;
+    this.schedule.after(this.delay(), () => {
+      link.waiting -= 1;
+      if (!link.cut) this.transports.get(link.to)?.arrive(link.from, bytes, cluster);
+    });
+  }
+}
+
+/** One start's way into the network. */
+export class SimulatedTransport implements Transport {
+  readonly maxMessageBytes: number;
+  private readonly network: SimulatedNetwork;
+  private readonly process: SimulatedProcess;
+  private identity: TransportIdentity | null = null;
+  private handler: TransportHandler | null = null;
+  private peers = new Set<string>();
+  private phase: 'new' | 'starting' | 'up' | 'stopped' = 'new';
+
+  constructor(network: SimulatedNetwork, process: SimulatedProcess) {
+    this.network = network;
+    this.process = process;
+    this.maxMessageBytes = network.maxMessageBytes;
+  }
+
+  get isUp(): boolean {
+    return this.phase === 'up' && this.process.alive;
+  }
+
+  start(
+    identity: TransportIdentity,
+    _self: TransportPeer,
+    peers: readonly TransportPeer[],
+    handler: TransportHandler,
+  ): Promise<void> {
+    const { network, process } = this;
+    if (this.phase !== 'new') network.trace.violate('transport calls', `${identity.id}: started twice`);
+    this.phase = 'starting';
+    return new Promise((resolve, reject) => {
+      const fails = network.nextStart;
+      network.nextStart = false;
+      network.schedule.after(network.dice.within(0, 5), () => {
+        process.input(() => {
+          if (fails) {
+            network.trace.cover('transport cannot start');
+            this.phase = 'stopped';
+            return reject(new ConsensusError('simulated: the port is taken', { code: 'ERR_TRANSPORT_FAILED' }));
+          }
+          this.phase = 'up';
+          this.identity = identity;
+          this.handler = handler;
+          this.setPeers(peers);
+          network.join(this, identity.id);
+          resolve();
+        });
+      });
+    });
+  }
+
+  send(to: string, bytes: Uint8Array, _lane: TransportLane): boolean {
+    if (!this.process.alive || this.identity === null) return false;
+    const { id, cluster } = this.identity;
+    if (this.phase !== 'up') {
+      this.network.trace.violate('transport calls', `${id}: send while the transport is ${this.phase}`);
+    }
+    return this.peers.has(to) && this.network.send(id, to, bytes, cluster);
+  }
+
+  setPeers(peers: readonly TransportPeer[]): void {
+    this.peers = new Set(peers.map((peer) => peer.id));
+  }
+
+  stop(): Promise<void> {
+    const was = this.phase;
+    this.phase = 'stopped';
+    if (this.identity !== null && was === 'up') this.network.leave(this, this.identity.id);
+    return new Promise((resolve) => {
+      this.network.schedule.after(this.network.dice.within(0, 5), () => this.process.input(resolve));
+    });
+  }
+
+  /** Whether it holds nothing: stopped, or never started. */
+  get isReleased(): boolean {
+    return this.phase === 'stopped' || this.phase === 'new';
+  }
+
+  arrive(from: string, bytes: Uint8Array, cluster: string): void {
+    if (!this.isUp || cluster !== this.identity?.cluster || !this.peers.has(from)) return;
+    this.process.input(() => {
+      if (this.phase === 'up') this.handler?.onMessage(from, bytes);
+    });
+  }
+
+  lost(peer: string): void {
+    this.process.input(() => {
+      if (this.phase !== 'up' || !this.peers.has(peer)) return;
+      this.network.trace.cover('unreachable');
+      this.handler?.onEvent({ kind: 'disconnected', peer, reason: 'simulated' });
+      this.handler?.onUnreachable(peer);
+    });
+  }
+}

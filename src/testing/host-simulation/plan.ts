@@ -1,0 +1,172 @@
+/**
+ * What one seed of the shell simulation stands for: a cluster, its limits, its habits of network and disk, and the
+ * classes of faults that happen. Each class is absent from half of the seeds, so that no fault hides another.
+ */
+
+import { defaultConstants, type Constants } from '../../core/members.js';
+import type { Limits, Timing } from '../../core/protocol.js';
+import { defaultLimits } from '../../core/tuning.js';
+import type { Dice } from '../random.js';
+
+/** Every class of faults, and of what clients do beside plain writes and reads. */
+export const HOST_FAULTS = [
+  'loss',
+  'duplication',
+  'delay',
+  'held messages',
+  'cuts',
+  'backpressure',
+  'reports',
+  'scribbling transport',
+  'crash',
+  'power loss',
+  'close',
+  'stall',
+  'suspend',
+  'clock rates',
+  'slow disk',
+  'EIO',
+  'ENOSPC',
+  'failing read',
+  'failing open',
+  'wiped disk',
+  'second open',
+  'failing start',
+  'campaign',
+  'abort',
+  'burst',
+  'odd commands',
+] as const;
+
+export type HostFault = (typeof HOST_FAULTS)[number];
+
+/** How a network behaves; times in milliseconds. */
+export interface NetworkHabits {
+  /** Probabilities, of each message. */
+  readonly loss: number;
+  readonly duplication: number;
+  readonly holds: number;
+  /** The shortest and the longest way, and the longest of a message that is held back. */
+  readonly min: number;
+  readonly max: number;
+  readonly held: number;
+  /** How many messages may be under way from one member to another. */
+  readonly queue: number;
+  /** Whether a sender hears that its connection is lost. */
+  readonly reports: boolean;
+  /** Whether the transport writes over what it was given: it may, the bytes are its own. */
+  readonly scribbles: boolean;
+  readonly maxMessageBytes: number;
+}
+
+/** How a disk behaves: what an access takes in milliseconds, and whether it says "durable" too early. */
+export interface DiskHabits {
+  readonly min: number;
+  readonly max: number;
+  readonly lies: boolean;
+}
+
+export interface HostPlan {
+  readonly members: readonly string[];
+  readonly faults: ReadonlySet<HostFault>;
+  readonly timing: Timing;
+  readonly limits: Limits;
+  readonly constants: Constants;
+  readonly requestTimeout: number;
+  readonly maxWaiting: number;
+  /** Of each member. */
+  readonly clients: number;
+  readonly keys: number;
+  /** The longest pause of a client between two requests. */
+  readonly think: number;
+  readonly network: NetworkHabits;
+  readonly disk: DiskHabits;
+}
+
+/** What a caller may fix; everything else is drawn. */
+export interface HostPlanOptions {
+  readonly size: number | undefined;
+  readonly faults: readonly HostFault[] | undefined;
+  readonly lies: boolean;
+}
+
+function drawTiming(dice: Dice): Timing {
+  const heartbeat = 20 + dice.between(0, 39);
+  const electionMin = heartbeat * (4 + dice.between(0, 3));
+  return { heartbeat, electionMin, electionMax: Math.ceil(electionMin * dice.within(1.3, 2)) };
+}
+
+function drawLimits(dice: Dice): Limits {
+  return {
+    ...defaultLimits,
+    tailEntries: dice.pick([1, 4, 16, defaultLimits.tailEntries]),
+    messageBytes: dice.pick([100, 1000, defaultLimits.messageBytes]),
+    inflightMessages: dice.pick([1, 2, 8, defaultLimits.inflightMessages]),
+    inflightBytes: dice.pick([200, defaultLimits.inflightBytes]),
+    uncommittedBytes: dice.pick([400, 4000, defaultLimits.uncommittedBytes]),
+    applyBytes: dice.pick([100, defaultLimits.applyBytes]),
+    loadBytes: dice.pick([100, 1000, defaultLimits.loadBytes]),
+  };
+}
+
+function drawConstants(dice: Dice): Constants {
+  return {
+    ...defaultConstants,
+    alpha: dice.pick([1, 2, 16, defaultConstants.alpha]),
+    sessionWindow: dice.pick([1, 4, defaultConstants.sessionWindow]),
+    sessions: dice.pick([14, defaultConstants.sessions]),
+    sessionBytes: dice.pick([1024, defaultConstants.sessionBytes]),
+    maxEntryBytes: dice.pick([256, 4096]),
+    onApplyError: 'reject',
+  };
+}
+
+function drawNetwork(dice: Dice, timing: Timing, has: (fault: HostFault) => boolean, largest: number): NetworkHabits {
+  return {
+    loss: has('loss') ? dice.within(0.01, 0.3) : 0,
+    duplication: has('duplication') ? dice.within(0.01, 0.4) : 0,
+    holds: has('held messages') ? dice.within(0.005, 0.03) : 0,
+    min: 0.5,
+    max: has('delay') ? dice.within(5, timing.electionMin / 2) : 4,
+    held: 6 * timing.electionMax,
+    queue: has('backpressure') ? 2 + dice.between(0, 9) : 10_000,
+    reports: has('reports'),
+    scribbles: has('scribbling transport'),
+    maxMessageBytes: largest,
+  };
+}
+
+/** @throws RangeError that names the option and what was expected */
+export function drawPlan(dice: Dice, options: HostPlanOptions): HostPlan {
+  const { size, faults, lies } = options;
+  if (size !== undefined && (!Number.isSafeInteger(size) || size < 1 || size > 7)) {
+    throw new RangeError(`size: expected a whole number from 1 to 7, got ${String(size)}`);
+  }
+  if (faults !== undefined && !Array.isArray(faults)) {
+    throw new RangeError(`faults: expected a list, got ${String(faults)}`);
+  }
+  const strange = faults?.find((fault) => !HOST_FAULTS.includes(fault));
+  if (strange !== undefined) throw new RangeError(`faults: no such class of faults: ${String(strange)}`);
+  const drawn = HOST_FAULTS.filter(() => dice.chance(0.5));
+  const all = new Set(faults ?? drawn);
+  const has = (fault: HostFault): boolean => all.has(fault);
+  const timing = drawTiming(dice);
+  const constants = drawConstants(dice);
+  const limits = drawLimits(dice);
+  const largest = Math.max(constants.maxEntryBytes, limits.messageBytes) + 1024;
+  const members = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+  return {
+    members: members.slice(0, size ?? dice.pick([1, 2, 3, 3, 3, 4, 5])),
+    faults: all,
+    timing,
+    limits,
+    constants,
+    requestTimeout: dice.pick([2, 5, 20]) * timing.electionMax,
+    maxWaiting: has('burst') ? dice.pick([3, 10, 16_384]) : 16_384,
+    clients: 1 + dice.between(0, 1),
+    keys: 1 + dice.between(0, 2),
+    think: dice.pick([20, 100, 300]),
+    network: drawNetwork(dice, timing, has, largest),
+    disk: { min: 0.1, max: has('slow disk') ? dice.within(2, 40) : 2, lies },
+  };
+}

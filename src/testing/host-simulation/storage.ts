@@ -1,0 +1,301 @@
+/**
+ * Disks for the shell simulation: what is durable, and what is on its way. Each start of a replica gets a `Storage` of
+ * its own on its disk; writes take virtual time and may fail, a crash keeps or loses what is under way, and the duties
+ * that the host has towards a storage are checked.
+ */
+
+import { ConsensusError } from '../../replica/errors.js';
+import type { Opened, Storage, StorageOp, StoredEntry, StoredRun } from '../../replica/storage.js';
+import type { Dice } from '../random.js';
+import type { SimulatedProcess, Schedule } from './clock.js';
+import type { DiskHabits } from './plan.js';
+import type { Trace } from './trace.js';
+
+/** A batch that was written and is not durable yet. */
+interface WriteBatch {
+  /** As given, and as it was when it was given: the caller must not change it. */
+  readonly given: readonly StorageOp[];
+  readonly ops: readonly StorageOp[];
+  lost: boolean;
+}
+
+/** What a disk holds. */
+class DiskContents {
+  readonly values = new Map<string, Uint8Array>();
+  readonly entries = new Map<number, StoredEntry>();
+  boot = 0;
+
+  copy(): DiskContents {
+    const copy = new DiskContents();
+    for (const [key, value] of this.values) copy.values.set(key, value);
+    for (const [index, entry] of this.entries) copy.entries.set(index, entry);
+    copy.boot = this.boot;
+    return copy;
+  }
+
+  apply(op: StorageOp): void {
+    if (op.kind === 'set') this.values.set(op.key, op.value);
+    else if (op.kind === 'put') for (const entry of op.entries) this.entries.set(entry.index, entry);
+    else for (const index of [...this.entries.keys()]) if (index >= op.from) this.entries.delete(index);
+  }
+
+  sorted(): StoredEntry[] {
+    return [...this.entries.values()].sort((a, b) => a.index - b.index);
+  }
+
+  opened(): Opened {
+    const all = this.sorted();
+    const runs: StoredRun[] = [];
+    for (const { index, term } of all) if (runs[runs.length - 1]?.term !== term) runs.push({ from: index, term });
+    const values = new Map([...this.values].map(([key, value]) => [key, value.slice()]));
+    return { boot: this.boot, values, first: all[0]?.index ?? 0, last: all[all.length - 1]?.index ?? 0, runs };
+  }
+}
+
+export type DiskFault = 'EIO' | 'ENOSPC';
+
+function failure(reason: string): ConsensusError {
+  return new ConsensusError(`simulated: ${reason}`, { code: 'ERR_STORAGE_FAILED', outcome: 'unknown' });
+}
+
+function copyOf(op: StorageOp): StorageOp {
+  if (op.kind === 'truncate') return { ...op };
+  if (op.kind === 'set') return { ...op, value: op.value.slice() };
+  const entries = op.entries.map(({ index, term, data }) => ({ index, term, data: data.slice() }));
+  return { kind: 'put', entries };
+}
+
+function areEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}
+
+function isUnchanged(a: StorageOp, b: StorageOp): boolean {
+  if (a.kind === 'set' && b.kind === 'set') return a.key === b.key && areEqual(a.value, b.value);
+  if (a.kind === 'truncate' && b.kind === 'truncate') return a.from === b.from;
+  if (a.kind !== 'put' || b.kind !== 'put' || a.entries.length !== b.entries.length) return false;
+  return a.entries.every((entry, at) => {
+    const other = b.entries[at] as StoredEntry;
+    return entry.index === other.index && entry.term === other.term && areEqual(entry.data, other.data);
+  });
+}
+
+/** The disk of one member: it outlives crashes. */
+export class SimulatedDisk {
+  readonly name: string;
+  readonly habits: DiskHabits;
+  readonly dice: Dice;
+  /** Armed by the adversary; each hits once, `ENOSPC` until there is room again. */
+  nextWrite: DiskFault | null = null;
+  nextRead: boolean = false;
+  nextOpen: boolean = false;
+  /** Everything takes so many times longer. */
+  slowness = 1;
+  contents = new DiskContents();
+  holder: SimulatedStorage | null = null;
+  readonly schedule: Schedule;
+  readonly trace: Trace;
+  private batches: WriteBatch[] = [];
+  /** Of a disk that lies: what a crash would leave. */
+  private safe: DiskContents | null = null;
+
+  constructor(name: string, schedule: Schedule, trace: Trace, dice: Dice, habits: DiskHabits) {
+    this.name = name;
+    this.schedule = schedule;
+    this.trace = trace;
+    this.dice = dice;
+    this.habits = habits;
+    if (habits.lies) this.keepSafe();
+  }
+
+  /** A lying disk makes things durable now and then, and says at once that they are. */
+  private keepSafe(): void {
+    this.safe = this.contents.copy();
+    this.schedule.after(this.dice.within(200, 1000), () => this.keepSafe());
+  }
+
+  storage(process: SimulatedProcess): SimulatedStorage {
+    return new SimulatedStorage(this, process);
+  }
+
+  get isBusy(): boolean {
+    return this.batches.length > 0;
+  }
+
+  /** How long an access takes, in milliseconds. */
+  delay(): number {
+    const { min, max } = this.habits;
+    return this.dice.within(min, max) * this.slowness;
+  }
+
+  write(given: readonly StorageOp[], report: (fault: DiskFault | null) => void): void {
+    const batch: WriteBatch = { given, ops: given.map(copyOf), lost: false };
+    this.batches.push(batch);
+    this.schedule.after(this.delay(), () => {
+      if (!batch.lost) this.finish(batch, report);
+    });
+  }
+
+  private finish(batch: WriteBatch, report: (fault: DiskFault | null) => void): void {
+    const unchanged = batch.given.every((op, at) => isUnchanged(op, batch.ops[at] as StorageOp));
+    if (!unchanged) this.trace.violate('storage bytes', `${this.name} changed a batch before it was durable`);
+    const fault = this.nextWrite;
+    if (fault === 'EIO') this.nextWrite = null;
+    const kept = fault === null || (fault === 'EIO' && this.dice.chance(0.5));
+    this.batches.splice(this.batches.indexOf(batch), 1);
+    if (kept) for (const op of batch.ops) this.contents.apply(op);
+    this.trace.tell(`${this.name} disk ${fault ?? 'synced'}${fault !== null && kept ? ' after all' : ''}`);
+    if (fault !== null) this.trace.cover(fault);
+    report(fault);
+  }
+
+  /** The process that holds it is gone. Of what is under way, `keep` batches have become durable, in order. */
+  crash(keep: boolean): void {
+    if (this.batches.length > 0) this.trace.cover(`crash ${keep ? 'keeps' : 'loses'} an unsynced write`);
+    for (const batch of this.batches) {
+      batch.lost = true;
+      if (keep) for (const op of batch.ops) this.contents.apply(op);
+    }
+    this.batches = [];
+    this.holder = null;
+    if (this.safe !== null) this.contents = this.safe.copy();
+  }
+
+  /** A new, empty disk under the same name. */
+  wipe(): void {
+    this.crash(false);
+    this.contents = new DiskContents();
+    if (this.safe !== null) this.safe = new DiskContents();
+  }
+
+  /** No fault is armed any more, and there is room again. */
+  heal(): void {
+    this.nextWrite = null;
+    this.nextRead = false;
+    this.nextOpen = false;
+    this.slowness = 1;
+  }
+}
+
+/** A disk as one start of a replica has it. */
+export class SimulatedStorage implements Storage {
+  private readonly disk: SimulatedDisk;
+  private readonly process: SimulatedProcess;
+  private phase: 'new' | 'opening' | 'open' | 'closed' = 'new';
+  private failed = false;
+  private writing = 0;
+  private closing: (() => void)[] = [];
+
+  constructor(disk: SimulatedDisk, process: SimulatedProcess) {
+    this.disk = disk;
+    this.process = process;
+  }
+
+  /** Nothing of it is open or under way. */
+  get isReleased(): boolean {
+    return this.phase === 'closed' && this.disk.holder !== this && this.writing === 0;
+  }
+
+  /** Settles in the process that asked, and never if that is dead by then. */
+  private later<T>(work: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.disk.schedule.after(this.disk.delay(), () => {
+        if (!this.process.alive) return;
+        try {
+          const value = work();
+          this.process.input(() => resolve(value));
+        } catch (error) {
+          this.process.input(() => reject(error));
+        }
+      });
+    });
+  }
+
+  private demand(call: string): void {
+    const { trace, name } = this.disk;
+    if (this.phase !== 'open') trace.violate('storage calls', `${name}: ${call} while the storage is ${this.phase}`);
+    if (this.failed && call === 'write') trace.violate('storage calls', `${name}: ${call} after a write has failed`);
+  }
+
+  open(): Promise<Opened> {
+    const { disk } = this;
+    if (this.phase !== 'new') disk.trace.violate('storage calls', `${disk.name}: opened twice`);
+    this.phase = 'opening';
+    return this.later(() => {
+      if (disk.holder !== null) {
+        this.phase = 'closed'; // what is refused holds nothing
+        throw new ConsensusError('simulated: the disk is in use', { code: 'ERR_STORAGE_LOCKED' });
+      }
+      if (disk.nextOpen || disk.nextWrite === 'ENOSPC') {
+        disk.nextOpen = false;
+        disk.trace.cover('open fails');
+        throw failure('the disk cannot be opened');
+      }
+      disk.holder = this;
+      this.phase = 'open';
+      disk.contents.boot += 1;
+      return disk.contents.opened();
+    });
+  }
+
+  write(ops: readonly StorageOp[]): Promise<void> {
+    this.demand('write');
+    const { trace, name } = this.disk;
+    if (this.writing > 0) trace.violate('storage calls', `${name}: a write before the last was reported`);
+    this.writing += 1;
+    return new Promise((resolve, reject) => {
+      this.disk.write(ops, (fault) => {
+        const settle = (): void => {
+          this.writing -= 1;
+          if (fault === null) resolve();
+          else reject(failure(fault));
+          this.release();
+        };
+        if (fault !== null) this.failed = true;
+        this.process.input(settle);
+      });
+    });
+  }
+
+  read(from: number, to: number, maxBytes: number): Promise<readonly StoredEntry[]> {
+    this.demand('read');
+    const { disk } = this;
+    const seen = disk.dice.chance(0.5) ? disk.contents.copy() : null;
+    disk.trace.cover('read from disk');
+    return this.later(() => {
+      if (disk.nextRead) {
+        disk.nextRead = false;
+        disk.trace.cover('read fails');
+        throw failure('EIO');
+      }
+      return found(seen ?? disk.contents, from, to, maxBytes);
+    });
+  }
+
+  close(): Promise<void> {
+    this.phase = 'closed';
+    return new Promise((resolve) => {
+      this.closing.push(resolve);
+      this.release();
+    });
+  }
+
+  /** Lets go of the disk once it is closed and nothing is under way. */
+  private release(): void {
+    if (this.phase !== 'closed' || this.writing > 0) return;
+    if (this.disk.holder === this) this.disk.holder = null;
+    for (const resolve of this.closing.splice(0)) this.process.input(resolve);
+  }
+}
+
+function found(contents: DiskContents, from: number, to: number, maxBytes: number): StoredEntry[] {
+  const entries: StoredEntry[] = [];
+  let left = maxBytes;
+  for (const { index, term, data } of contents.sorted()) {
+    if (index < from) continue;
+    if (index > to || (entries.length > 0 && data.length > left)) break;
+    left -= data.length;
+    entries.push({ index, term, data: data.slice() });
+    if (left <= 0) break;
+  }
+  return entries;
+}

@@ -1,0 +1,217 @@
+/** The commands of scenarios: how each is written, and what it stands for. */
+
+import type { Milliseconds } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
+import type { Happening, MessagePick } from '../world/actions.js';
+import { parseExpectation, type Expectation } from './scenario-expect.js';
+import { suggestion, type Words } from './scenario-text.js';
+
+/** What one line of a scenario makes happen. */
+export type ScenarioCommand =
+  /** One after the other, at once. */
+  | { readonly kind: 'act'; readonly happenings: readonly Happening[] }
+  /** Every message that is under way now between these and that begins so. */
+  | {
+      readonly kind: 'messages';
+      readonly what: 'deliver' | 'duplicate' | 'drop';
+      readonly from: readonly ReplicaId[];
+      readonly to: readonly ReplicaId[];
+      readonly prefix: string;
+    }
+  /** Messages, disks and machines among these come to rest; no time passes. */
+  | { readonly kind: 'settle'; readonly among: readonly ReplicaId[] }
+  /** Timeouts of one, and all that follows among these, until it leads. */
+  | { readonly kind: 'elect'; readonly replica: ReplicaId; readonly among: readonly ReplicaId[] }
+  /** Time passes and everything works, until something holds if that is given. */
+  | { readonly kind: 'run'; readonly time: Milliseconds; readonly until: Expectation | null }
+  | { readonly kind: 'expect'; readonly expectation: Expectation };
+
+type CommandParser = (words: Words) => ScenarioCommand;
+
+function act(...happenings: readonly Happening[]): ScenarioCommand {
+  return { kind: 'act', happenings };
+}
+
+/** For what one replica does: `verb n1`, or several in order. */
+function each(kind: (Happening & { replica: ReplicaId })['kind']): CommandParser {
+  return (words) => {
+    const ids = [words.replica(), ...words.allReplicas()];
+    return act(...ids.map((replica) => ({ kind, replica }) as Happening));
+  };
+}
+
+/** `#5` is an ordinal, `"…"` a description that needs quotes, everything else a description. */
+function parsePick(words: Words): MessagePick {
+  const text = words.remainder();
+  if (text.startsWith('#')) return words.whole('the ordinal of a message', text.slice(1), 1);
+  if (!text.startsWith('"')) return text;
+  try {
+    return String(JSON.parse(text));
+  } catch {
+    return words.fail(`expected a description in quotes, got ${text}`);
+  }
+}
+
+function message(what: 'deliver' | 'duplicate' | 'drop'): CommandParser {
+  return (words) => {
+    if (words.peek() === 'all') {
+      words.word('all');
+      return { kind: 'messages', what, from: words.replicas, to: words.replicas, prefix: words.remainder() };
+    }
+    const wild = words.peek() === '*';
+    const from = words.some();
+    if (wild || words.peek() === '*') {
+      return { kind: 'messages', what, from, to: words.some(), prefix: words.remainder() };
+    }
+    return act({ kind: what, from: from[0] as ReplicaId, to: words.replica(), pick: parsePick(words) });
+  };
+}
+
+function links(kind: 'cut' | 'heal', from: readonly ReplicaId[], to: readonly ReplicaId[]): Happening[] {
+  return from.flatMap((a) => to.filter((b) => b !== a).map((b): Happening => ({ kind, from: a, to: b })));
+}
+
+function link(kind: 'cut' | 'heal'): CommandParser {
+  return (words) => {
+    if (words.isEmpty && kind === 'heal') return act(...links(kind, words.replicas, words.replicas));
+    const [from, to] = [words.some(), words.some()];
+    words.end();
+    return act(...links(kind, from, to));
+  };
+}
+
+function isolate(words: Words): ScenarioCommand {
+  const ids = [words.replica(), ...words.allReplicas()];
+  const { replicas } = words;
+  return act(...ids.flatMap((id) => [...links('cut', [id], replicas), ...links('cut', replicas, [id])]));
+}
+
+/** `partition n1 n2 | n3`: cut between the groups, healed within; who is not named keeps its links. */
+function partition(words: Words): ScenarioCommand {
+  const groups = words
+    .remainder()
+    .split('|')
+    .map((group) => group.split(/\s+/).filter((word) => word !== ''));
+  if (groups.length < 2 || groups.some((group) => group.length === 0)) words.fail('partition: expected a b | c …');
+  const all = groups.flat();
+  for (const word of all) words.known(word);
+  if (new Set(all).size < all.length) words.fail('partition: a replica stands there twice');
+  const happenings = groups.flatMap((group) => {
+    const others = all.filter((id) => !group.includes(id));
+    return [...links('heal', group, group), ...links('cut', group, others)];
+  });
+  return act(...happenings);
+}
+
+function keepOrLose(kind: 'crash' | 'failStorage'): CommandParser {
+  return (words) => {
+    const replica = words.replica();
+    const keep = !words.isEmpty && words.choice('what is under way to the disk', ['keep', 'lose']) === 'keep';
+    words.end();
+    return act({ kind, replica, keep });
+  };
+}
+
+function propose(words: Words): ScenarioCommand {
+  const replica = words.replica();
+  const timeout = words.option('timeout') ?? Infinity;
+  if (words.isEmpty) words.fail('propose: which command?');
+  return act({ kind: 'propose', replica, command: words.value(words.remainder()), timeout });
+}
+
+function read(words: Words): ScenarioCommand {
+  const replica = words.replica();
+  const timeout = words.option('timeout') ?? Infinity;
+  const minIndex = words.option('min');
+  words.end();
+  return act({ kind: 'read', replica, minIndex, timeout });
+}
+
+function cancel(words: Words): ScenarioCommand {
+  const calls = words.words().map((word) => words.whole('the number of a call', word, 1));
+  return calls.length > 0 ? act({ kind: 'cancel', calls }) : words.fail('cancel: which calls?');
+}
+
+function leap(words: Words): ScenarioCommand {
+  const happening: Happening = { kind: 'leap', replica: words.replica(), by: words.number('by how many milliseconds') };
+  words.end();
+  // A clock never goes back (contract, Time).
+  return happening.by >= 0 ? act(happening) : words.fail(`leap: expected 0 milliseconds or more, got ${happening.by}`);
+}
+
+function rate(words: Words): ScenarioCommand {
+  const happening = { kind: 'rate', replica: words.replica(), rate: words.number('the rate of the clock') } as const;
+  words.end();
+  return happening.rate > 0 ? act(happening) : words.fail(`rate: expected more than 0, got ${happening.rate}`);
+}
+
+function unreachable(words: Words): ScenarioCommand {
+  const happening = { kind: 'unreachable', replica: words.replica(), peer: words.replica() } as const;
+  words.end();
+  return act(happening);
+}
+
+function among(words: Words): readonly ReplicaId[] {
+  return words.isEmpty ? words.replicas : words.allReplicas();
+}
+
+function run(words: Words): ScenarioCommand {
+  const time = words.number('how many milliseconds');
+  if (time <= 0) words.fail(`run: expected more than 0 milliseconds, got ${time}`);
+  if (words.isEmpty) return { kind: 'run', time, until: null };
+  words.choice('run', ['until']);
+  return { kind: 'run', time, until: parseExpectation(words) };
+}
+
+/** By their first word. */
+const COMMANDS: Readonly<Record<string, CommandParser>> = {
+  deliver: message('deliver'),
+  duplicate: message('duplicate'),
+  drop: message('drop'),
+  tick: each('tick'),
+  timeout: each('timeout'),
+  sync: each('sync'),
+  written: each('written'),
+  applied: each('applied'),
+  loaded: each('loaded'),
+  crash: keepOrLose('crash'),
+  restart: each('restart'),
+  wipe: each('wipe'),
+  'fail-storage': keepOrLose('failStorage'),
+  cut: link('cut'),
+  heal: link('heal'),
+  isolate,
+  partition,
+  pause: each('pause'),
+  resume: each('resume'),
+  leap,
+  rate,
+  propose,
+  read,
+  cancel,
+  campaign: each('campaign'),
+  stop: each('stop'),
+  unreachable,
+  wait: (words) => (words.end(), act({ kind: 'wait' })),
+  settle: (words) => ({ kind: 'settle', among: among(words) }),
+  elect(words) {
+    const replica = words.replica();
+    const others = words.isEmpty ? words.replicas : [replica, ...words.allReplicas()];
+    return { kind: 'elect', replica, among: others };
+  },
+  run,
+  expect: (words) => ({ kind: 'expect', expectation: parseExpectation(words) }),
+};
+
+/** The first words of all commands. */
+export const commandNames: readonly string[] = Object.keys(COMMANDS);
+
+/** Reads a line that is a command. @throws ScenarioSyntaxError */
+export function parseCommand(words: Words): { readonly at: Milliseconds | null; readonly command: ScenarioCommand } {
+  const prefix = words.peek();
+  const at = prefix.startsWith('@') ? words.number('the time', words.word('the time').slice(1)) : null;
+  const name = words.word('a command');
+  const parse = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (parse === undefined) return words.fail(`unknown command "${name}"${suggestion(name, commandNames)}`);
+  return { at, command: parse(words) };
+}

@@ -1,0 +1,88 @@
+/** Actions as lines of a scenario, so that a run that was found can be read, kept and replayed. */
+
+import { unreachable } from '../../core/assert.js';
+import { invalidArgument } from '../../replica/errors.js';
+import type { Action, Happening, MessagePick } from '../world/actions.js';
+import { sameData } from '../plain-data.js';
+import { formatHeader, type ScenarioHeader } from './scenario-header.js';
+
+function pickText(pick: MessagePick): string {
+  if (pick === '') return '';
+  if (typeof pick === 'number') return ` #${pick}`;
+  const plain = pick === pick.trim() && !/^[#"*]|[\p{Cc}]/u.test(pick);
+  return ` ${plain ? pick : JSON.stringify(pick)}`;
+}
+
+function commandText(command: unknown): string {
+  const text = JSON.stringify(command) as string | undefined;
+  if (text === undefined || !sameData(JSON.parse(text), command)) {
+    throw invalidArgument(`a command in a scenario is JSON, got ${text ?? String(command)}`);
+  }
+  return text;
+}
+
+function option(name: string, value: number | null): string {
+  return value === null || value === Infinity ? '' : ` ${name}=${value}`;
+}
+
+/** One action as a command, without its time. */
+export function formatHappening(happening: Happening): string {
+  switch (happening.kind) {
+    case 'deliver':
+    case 'duplicate':
+    case 'drop':
+      return `${happening.kind} ${happening.from} ${happening.to}${pickText(happening.pick)}`;
+    case 'cut':
+    case 'heal':
+      return `${happening.kind} ${happening.from} ${happening.to}`;
+    case 'crash':
+      return `crash ${happening.replica} ${happening.keep ? 'keep' : 'lose'}`;
+    case 'failStorage':
+      return `fail-storage ${happening.replica} ${happening.keep ? 'keep' : 'lose'}`;
+    case 'leap':
+      return `leap ${happening.replica} ${happening.by}`;
+    case 'rate':
+      return `rate ${happening.replica} ${happening.rate}`;
+    case 'propose': {
+      const { replica, command, timeout } = happening;
+      return `propose ${replica} ${commandText(command)}${option('timeout', timeout)}`;
+    }
+    case 'read':
+      return `read ${happening.replica}${option('min', happening.minIndex)}${option('timeout', happening.timeout)}`;
+    case 'cancel':
+      return `cancel ${happening.calls.join(' ')}`;
+    case 'unreachable':
+      return `unreachable ${happening.replica} ${happening.peer}`;
+    case 'wait':
+      return 'wait';
+    case 'tick':
+    case 'timeout':
+    case 'sync':
+    case 'written':
+    case 'applied':
+    case 'loaded':
+    case 'restart':
+    case 'wipe':
+    case 'pause':
+    case 'resume':
+    case 'campaign':
+    case 'stop':
+      return `${happening.kind} ${happening.replica}`;
+    default:
+      return unreachable(happening);
+  }
+}
+
+/**
+ * A scenario that does exactly this, from a new world on. `parseScenario` reads it, `actionsOf` gives the actions back.
+ * @throws ConsensusError `ERR_INVALID_ARGUMENT` when a proposed command is no plain JSON
+ */
+export function formatActions(header: ScenarioHeader, actions: readonly Action[]): string {
+  const lines = [...formatHeader(header), ''];
+  let now = 0;
+  for (const action of actions) {
+    lines.push(action.at === now ? formatHappening(action) : `@${action.at} ${formatHappening(action)}`);
+    now = Math.max(now, action.at);
+  }
+  return `${lines.join('\n')}\n`;
+}

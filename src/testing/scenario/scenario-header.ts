@@ -1,0 +1,188 @@
+/** The header of a scenario: which world it runs in. `field: value` lines before the first command. */
+
+import { MAX_MEMBERS, defaultConstants, isReplicaId, type Constants, type ReplicaId } from '../../core/members.js';
+import type { Model } from '../../core/model.js';
+import type { Limits, Milliseconds, Timing } from '../../core/protocol.js';
+import { defaultLimits } from '../../core/tuning.js';
+import type { MachineSpec } from '../world/machine.js';
+import { ScenarioSyntaxError, Words, suggestion } from './scenario-text.js';
+import { testTiming, type WorldOptions } from '../world/world.js';
+import type { Eager } from '../world/state.js';
+
+/** The world of a scenario, but for model and state machine. What is absent has the default of `WorldOptions`. */
+export interface ScenarioHeader {
+  /** The name of the protocol. */
+  readonly protocol: string;
+  /** In ascending order. */
+  readonly replicas: readonly ReplicaId[];
+  readonly program: 'driver' | 'core';
+  readonly seed: number;
+  readonly established: boolean;
+  readonly eager: Eager;
+  readonly timing: Partial<Timing>;
+  readonly limits: Partial<Limits>;
+  readonly constants: Partial<Constants>;
+  readonly maxWaiting: number;
+  /** How long a message takes while time passes by `run`, in milliseconds. */
+  readonly latency: Milliseconds;
+}
+
+const EAGER = ['written', 'applied', 'loaded'] as const;
+
+const DEFAULTS: Omit<ScenarioHeader, 'protocol' | 'replicas'> = {
+  program: 'driver',
+  seed: 1,
+  established: true,
+  eager: { written: false, applied: false, loaded: false },
+  timing: {},
+  limits: {},
+  constants: {},
+  maxWaiting: 1000,
+  latency: 5,
+};
+
+type HeaderFields = { -readonly [K in keyof ScenarioHeader]?: ScenarioHeader[K] };
+type FieldParser = (words: Words) => HeaderFields;
+
+function counted(count: number): readonly ReplicaId[] {
+  return Array.from({ length: count }, (_, at) => `n${at + 1}`);
+}
+
+function replicasOf(words: Words): HeaderFields {
+  const names = words.words();
+  const [first] = names;
+  if (first === undefined) words.fail('replicas: how many, or their names?');
+  if (names.length === 1 && /^\d+$/.test(first)) {
+    const count = words.whole('replicas', first, 1);
+    if (count > MAX_MEMBERS) words.fail(`replicas: expected 1 to ${MAX_MEMBERS}, got ${count}`);
+    return { replicas: counted(count) };
+  }
+  for (const name of names) if (!isReplicaId(name)) words.fail(`replicas: "${name}" cannot be a name`);
+  if (names.length > MAX_MEMBERS) words.fail(`replicas: expected 1 to ${MAX_MEMBERS}, got ${names.length}`);
+  if (new Set(names).size < names.length) words.fail('replicas: a name stands there twice');
+  return { replicas: names.sort() };
+}
+
+/** `name=number …`, with the names of `defaults`. */
+function settings(words: Words, what: string, defaults: object): Record<string, number | string> {
+  const found: Record<string, number | string> = {};
+  for (const word of words.words()) {
+    const [name = '', value = ''] = word.split('=', 2);
+    if (!Object.hasOwn(defaults, name)) {
+      words.fail(`${what}: unknown setting "${name}"${suggestion(name, Object.keys(defaults))}`);
+    }
+    if (name in found) words.fail(`${what}: ${name} stands there twice`);
+    found[name] = name === 'onApplyError' ? value : words.whole(`${what}: ${name}`, value, 1);
+  }
+  return found;
+}
+
+function eagerOf(words: Words): HeaderFields {
+  const named = words.words();
+  for (const word of named) {
+    if (!(EAGER as readonly string[]).includes(word)) words.fail(`eager: unknown "${word}"${suggestion(word, EAGER)}`);
+  }
+  const [written, applied, loaded] = EAGER.map((each) => named.includes(each)) as [boolean, boolean, boolean];
+  return { eager: { written, applied, loaded } };
+}
+
+const FIELDS: Readonly<Record<keyof ScenarioHeader, FieldParser>> = {
+  protocol: (words) => ({ protocol: words.word('the name of a protocol') }),
+  replicas: replicasOf,
+  program: (words) => ({ program: words.choice('program', ['driver', 'core']) }),
+  seed: (words) => ({ seed: words.whole('seed', undefined, Number.MIN_SAFE_INTEGER) }),
+  established: (words) => ({ established: words.choice('established', ['yes', 'no']) === 'yes' }),
+  eager: eagerOf,
+  timing: (words) => ({ timing: settings(words, 'timing', testTiming) }),
+  limits: (words) => ({ limits: settings(words, 'limits', defaultLimits) }),
+  constants: (words) => ({ constants: settings(words, 'constants', defaultConstants) as Partial<Constants> }),
+  maxWaiting: (words) => ({ maxWaiting: words.whole('maxWaiting', undefined, 1) }),
+  latency: (words) => ({ latency: words.whole('latency', undefined, 1) }),
+};
+
+/** Whether a line has the form of a header's. */
+export function isHeaderLine(text: string): boolean {
+  return /^[A-Za-z]+:/.test(text);
+}
+
+/** Takes in the lines of a header. */
+export class HeaderReader {
+  private fields: HeaderFields = {};
+  /** Where it begins; 0 before. */
+  line = 0;
+
+  read(line: number, text: string): void {
+    const at = text.indexOf(':');
+    const name = text.slice(0, at);
+    if (!Object.hasOwn(FIELDS, name)) {
+      throw new ScenarioSyntaxError(line, `unknown field "${name}"${suggestion(name, Object.keys(FIELDS))}`);
+    }
+    const field = name as keyof ScenarioHeader;
+    if (field in this.fields) throw new ScenarioSyntaxError(line, `the field ${field} stands there twice`);
+    const words = new Words(line, text.slice(at + 1), []);
+    this.fields = { ...this.fields, ...FIELDS[field](words) };
+    words.end();
+    if (this.line === 0) this.line = line;
+  }
+
+  /** @param line where the first command stands, or the end */
+  finish(line: number): ScenarioHeader {
+    const { protocol, replicas = counted(3) } = this.fields;
+    if (protocol === undefined) throw new ScenarioSyntaxError(line, 'the header does not say which protocol');
+    return { ...DEFAULTS, ...this.fields, protocol, replicas };
+  }
+}
+
+function settingsText(what: string, given: object): string[] {
+  const words = Object.entries(given).map(([name, value]) => `${name}=${String(value)}`);
+  return words.length === 0 ? [] : [`${what}: ${words.join(' ')}`];
+}
+
+/** The lines of a header; what has its default is left out. */
+export function formatHeader(header: ScenarioHeader): string[] {
+  const { protocol, replicas, program, seed, established, eager, timing, limits, constants, maxWaiting } = header;
+  const plain = replicas.every((id, at) => id === `n${at + 1}`);
+  const now = EAGER.filter((each) => eager[each]);
+  return [
+    `protocol: ${protocol}`,
+    `replicas: ${plain ? replicas.length : replicas.join(' ')}`,
+    ...(program === DEFAULTS.program ? [] : [`program: ${program}`]),
+    ...(seed === DEFAULTS.seed ? [] : [`seed: ${seed}`]),
+    ...(established ? [] : ['established: no']),
+    ...(now.length === 0 ? [] : [`eager: ${now.join(' ')}`]),
+    ...settingsText('timing', timing),
+    ...settingsText('limits', limits),
+    ...settingsText('constants', constants),
+    ...(maxWaiting === DEFAULTS.maxWaiting ? [] : [`maxWaiting: ${maxWaiting}`]),
+    ...(header.latency === DEFAULTS.latency ? [] : [`latency: ${header.latency}`]),
+  ];
+}
+
+/** The header of scenarios that run in such a world. */
+export function headerOf(options: WorldOptions): ScenarioHeader {
+  const { model, replicas = 3, tuning, constants } = options;
+  return {
+    protocol: model.protocol.name,
+    replicas: typeof replicas === 'number' ? counted(replicas) : [...replicas].sort(),
+    program: options.program ?? DEFAULTS.program,
+    seed: options.seed ?? DEFAULTS.seed,
+    established: options.established ?? DEFAULTS.established,
+    eager: { ...DEFAULTS.eager, ...options.eager },
+    timing: { ...tuning?.timing },
+    limits: { ...tuning?.limits },
+    constants: { ...constants },
+    maxWaiting: options.maxWaiting ?? DEFAULTS.maxWaiting,
+    latency: DEFAULTS.latency,
+  };
+}
+
+/** The world of a header. */
+export function worldOptionsOf(
+  header: ScenarioHeader,
+  model: Model<any, any, any>,
+  machine: MachineSpec | undefined,
+): WorldOptions {
+  const { replicas, program, seed, established, eager, timing, limits, constants, maxWaiting } = header;
+  const base = { model, replicas, program, seed, established, eager, constants, maxWaiting };
+  return { ...base, tuning: { timing, limits }, ...(machine === undefined ? {} : { machine }) };
+}

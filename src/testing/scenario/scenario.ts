@@ -1,0 +1,170 @@
+/**
+ * Scenarios: scripts in a small text language whose output is a golden trace. A file is prose (`# …`), a header
+ * (`protocol: raft`), commands, and after each command, indented, what it made happen. So a file is a test, an
+ * explanation and a debugger at once; and a run that a search has found prints as one (`formatActions`).
+ */
+
+import { InvariantViolation } from '../../core/assert.js';
+import type { Model } from '../../core/model.js';
+import type { Milliseconds } from '../../core/protocol.js';
+import { invalidArgument } from '../../replica/errors.js';
+import type { Action } from '../world/actions.js';
+import type { MachineSpec } from '../world/machine.js';
+import { parseCommand, type ScenarioCommand } from './scenario-commands.js';
+import { HeaderReader, isHeaderLine, worldOptionsOf, type ScenarioHeader } from './scenario-header.js';
+import { ScenarioRunner, Unmet } from './scenario-run.js';
+import { ScenarioSyntaxError, Words } from './scenario-text.js';
+import { TraceWriter } from '../world/trace.js';
+import { Turn } from '../world/turn.js';
+import { createWorld } from '../world/world.js';
+import type { World } from '../world/state.js';
+
+/** A line that makes something happen. `at`: true time in milliseconds, `null` for the time it is by then. */
+export interface ScenarioStep {
+  /** From 1 on. */
+  readonly line: number;
+  readonly at: Milliseconds | null;
+  readonly command: ScenarioCommand;
+}
+
+/** A scenario that was read. */
+export interface Scenario {
+  readonly header: ScenarioHeader;
+  /** Where the header begins, from 1 on. */
+  readonly headerLine: number;
+  /** Every line but those of a trace, as it stands; with `step` if it is a command. */
+  readonly lines: readonly { readonly text: string; readonly step: ScenarioStep | null }[];
+}
+
+/** Why a scenario came to an end before its last line. */
+export interface ScenarioFailure {
+  /**
+   * `violation`: a rule was broken. `expectation`: something expected is not so. `error`: the code threw what it
+   * never should.
+   */
+  readonly kind: 'violation' | 'expectation' | 'error';
+  /** The line under way, from 1 on. */
+  readonly line: number;
+  /** The rule, or what is not as expected. */
+  readonly reason: string;
+  readonly error: unknown;
+}
+
+/** How a scenario went. */
+export interface ScenarioRun {
+  /** The file as it should stand: every line, and under each command its part of the trace. */
+  readonly trace: string;
+  /** The world at the end; after a violation, the one before the line that broke it. */
+  readonly world: World;
+  /** Everything that happened, from the new world on. */
+  readonly actions: readonly Action[];
+  /** `null` when it ran through to its end. */
+  readonly failure: ScenarioFailure | null;
+}
+
+/** How to run a scenario. */
+export interface ScenarioOptions {
+  /** The state machine; one that counts its commands unless given. */
+  readonly machine?: MachineSpec;
+}
+
+/**
+ * Reads a scenario. Lines that begin with a blank are of an earlier trace, and are passed over.
+ * @throws ScenarioSyntaxError with line and reason
+ */
+export function parseScenario(text: string): Scenario {
+  const reader = new HeaderReader();
+  let header: ScenarioHeader | null = null;
+  const source = text.split(/\r?\n/);
+  const lines: { text: string; step: ScenarioStep | null }[] = [];
+  source.forEach((each, at) => {
+    const line = at + 1;
+    if (/^\s+\S/.test(each)) return;
+    const bare = each.trim();
+    if (bare === '' || bare.startsWith('#')) lines.push({ text: bare, step: null });
+    else if (header === null && isHeaderLine(bare)) {
+      reader.read(line, bare);
+      lines.push({ text: bare, step: null });
+    } else {
+      header ??= reader.finish(line);
+      const words = new Words(line, bare, header.replicas);
+      lines.push({ text: bare, step: { line, ...parseCommand(words) } });
+    }
+  });
+  return { header: header ?? reader.finish(source.length), headerLine: Math.max(1, reader.line), lines };
+}
+
+/**
+ * What a scenario does, as actions with their times.
+ * @throws ConsensusError `ERR_INVALID_ARGUMENT` when it has commands that depend on the world (settle, run …)
+ */
+export function actionsOf({ lines }: Scenario): readonly Action[] {
+  let now = 0;
+  return lines.flatMap(({ text, step }) => {
+    if (step === null) return [];
+    if (step.command.kind !== 'act') throw invalidArgument(`line ${step.line}: "${text}" is not a plain action`);
+    const at = step.at ?? now;
+    now = Math.max(now, at);
+    return step.command.happenings.map((happening): Action => ({ ...happening, at }));
+  });
+}
+
+function beginWorld(scenario: Scenario, models: readonly Model<any, any, any>[], options: ScenarioOptions) {
+  const { header, headerLine } = scenario;
+  const model = models.find(({ protocol }) => protocol.name === header.protocol);
+  if (model === undefined) {
+    const known = models.map(({ protocol }) => protocol.name).join(', ');
+    throw new ScenarioSyntaxError(headerLine, `unknown protocol "${header.protocol}"; there are ${known}`);
+  }
+  const writer = new TraceWriter(model);
+  try {
+    return { writer, world: createWorld(worldOptionsOf(header, model, options.machine), writer.observe) };
+  } catch (error) {
+    if (error instanceof InvariantViolation) throw error;
+    throw new ScenarioSyntaxError(headerLine, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function failureOf(line: number, error: unknown): ScenarioFailure {
+  const reason = error instanceof Error ? error.message : String(error);
+  if (error instanceof Unmet) return { kind: 'expectation', line, reason, error };
+  return { kind: error instanceof InvariantViolation ? 'violation' : 'error', line, reason, error };
+}
+
+/**
+ * Runs a scenario to its end, or to where it fails: what the protocol does in it never makes this throw.
+ * @param models of which the header names one
+ * @throws ScenarioSyntaxError when it cannot be read, or asks for a world that cannot be; InvariantViolation when its
+ * replicas break a rule by starting
+ */
+export function runScenario(
+  scenario: string | Scenario,
+  models: Model<any, any, any> | readonly Model<any, any, any>[],
+  options: ScenarioOptions = {},
+): ScenarioRun {
+  const read = typeof scenario === 'string' ? parseScenario(scenario) : scenario;
+  const { writer, world: first } = beginWorld(read, [models].flat(), options);
+  const actions: Action[] = [];
+  const turn = new Turn(first, (fact) => {
+    if (fact.kind === 'action') actions.push(fact.action);
+    writer.observe(fact);
+  });
+  const runner = new ScenarioRunner(turn, writer, read.header.latency);
+  writer.take(); // that everybody starts goes without saying
+  const output: string[] = [];
+  let world = first;
+  let failure: ScenarioFailure | null = null;
+  for (const { text, step } of read.lines) {
+    output.push(text);
+    if (step === null || failure !== null) continue;
+    try {
+      runner.run(step.at, step.command);
+      world = turn.finish();
+    } catch (error) {
+      failure = failureOf(step.line, error);
+      writer.add(`${failure.kind}: ${failure.reason}`);
+    }
+    for (const line of writer.take()) output.push(`    ${line}`);
+  }
+  return { trace: output.join('\n'), world, actions, failure };
+}

@@ -1,0 +1,191 @@
+/**
+ * What goes wrong in a run: each class of fault begins now and then by its own clock, and ends. Beyond uniform noise
+ * they look for trouble: at the leader, right after a write, one link after the other. Each says whether anything came
+ * of it, so that no fault is counted that found nobody to meet.
+ */
+
+import type { Milliseconds } from '../../core/protocol.js';
+import type { FaultKind } from './plan.js';
+import type { Run } from './run.js';
+
+/** The faults that begin at their own times; the others are met where messages and writes are scheduled. */
+type Timed = Exclude<FaultKind, 'loss' | 'duplicate' | 'delay' | 'reorder' | 'capsule' | 'crashAtPersist' | 'slowDisk'>;
+
+/** The one who leads if this run looks for it, or any. */
+function victim(run: Run): number {
+  const { dice, plan } = run;
+  if (plan.targeted && dice.chance(0.7)) {
+    const leaders = run.places().filter((place) => run.status(place)?.role === 'leader');
+    if (leaders.length > 0) return dice.pick(leaders);
+  }
+  return dice.between(0, run.size - 1);
+}
+
+/** Cuts or heals links; what comes after the storm leaves the links alone. */
+function cut(run: Run, kind: 'cut' | 'heal', links: readonly (readonly [from: number, to: number])[]): boolean {
+  if (!run.stormy) return false;
+  const others = links.filter(([from, to]) => from !== to);
+  const met = others.some(([from, to]) => run.turn.link(from, to).cut !== (kind === 'cut'));
+  for (const [from, to] of others) run.act({ kind, at: run.now, from: run.id(from), to: run.id(to) });
+  return met;
+}
+
+/** Cuts now, and heals after a while. */
+function cutFor(run: Run, links: readonly (readonly [number, number])[], mean: Milliseconds): boolean {
+  const met = cut(run, 'cut', links);
+  run.later(run.dice.wait(mean), () => cut(run, 'heal', links));
+  return met;
+}
+
+function linksBetween(a: readonly number[], b: readonly number[]): (readonly [number, number])[] {
+  return a.flatMap((from) => b.flatMap((to) => [[from, to] as const, [to, from] as const]));
+}
+
+/** Two sides; now and then one of them still reaches one on the other side (a bridge). */
+function partition(run: Run): boolean {
+  const { dice } = run;
+  const order = dice.shuffle(run.places());
+  const split = dice.between(1, Math.max(1, run.size - 1));
+  const [left, right] = [order.slice(0, split), order.slice(split)];
+  const links = linksBetween(left, dice.chance(0.3) ? right.slice(1) : right);
+  return cutFor(run, dice.chance(0.3) ? links.filter(() => dice.chance(0.7)) : links, 600);
+}
+
+/** Links go one after the other, and come back in another order (FoundationDB's swizzle-clog). */
+function swizzle(run: Run): boolean {
+  const { dice } = run;
+  const all = linksBetween(run.places(), run.places());
+  const some = dice.shuffle(all).slice(0, dice.between(1, Math.max(1, all.length >> 1)));
+  let wait = 0;
+  for (const link of some) run.later((wait += dice.wait(30)), () => cut(run, 'cut', [link]));
+  for (const link of dice.shuffle(some)) run.later((wait += dice.wait(60)), () => cut(run, 'heal', [link]));
+  return some.some(([from, to]) => from !== to);
+}
+
+function pause(run: Run): boolean {
+  const { dice } = run;
+  const place = victim(run);
+  if (!run.isUp(place) || run.turn.slot(place).paused) return false;
+  run.act({ kind: 'pause', at: run.now, replica: run.id(place) });
+  run.later(dice.wait(dice.pick([50, 400, 1500])), () => resume(run, place));
+  return true;
+}
+
+/** Lets a paused replica go on: timers first, or the messages that waited, in a bad order. */
+export function resume(run: Run, place: number): void {
+  if (!run.turn.slot(place).paused) return;
+  const { dice } = run;
+  const order = dice.pick(['sent', 'reversed', 'shuffled'] as const);
+  if (dice.chance(0.5)) run.releaseBacklog(place, order, dice);
+  run.act({ kind: 'resume', at: run.now, replica: run.id(place) });
+  run.releaseBacklog(place, order, dice);
+}
+
+/** At most a minority ever loses its disk, and none before all were introduced to each other (contract, Identity). */
+function wipe(run: Run): boolean {
+  const { dice, turn } = run;
+  if (!run.places().every((place) => run.isKnown(place))) return false;
+  const wiped = run.places().filter((place) => turn.slot(place).wiped !== null);
+  if ((wiped.length + 1) * 2 >= run.size || turn.rules.program.kind === 'core') return false;
+  const place = victim(run);
+  if (turn.slot(place).wiped !== null) return false;
+  run.act({ kind: 'crash', at: run.now, replica: run.id(place), keep: dice.chance(0.5) });
+  run.act({ kind: 'wipe', at: run.now, replica: run.id(place) });
+  return true;
+}
+
+/** Everybody loses power at once. */
+function powerLoss(run: Run): boolean {
+  const up = run.places().filter((place) => run.isUp(place));
+  for (const place of up) run.crash(place, run.dice.chance(0.3));
+  return up.length > 0;
+}
+
+/** Whether a replica would notice: it is up, and not paused. */
+function isAwake(run: Run, place: number): boolean {
+  return run.isUp(place) && !run.turn.slot(place).paused;
+}
+
+const NEMESES: Readonly<Record<Timed, (run: Run) => boolean>> = {
+  oneWay(run) {
+    const from = victim(run);
+    const to = run.dice.between(0, run.size - 1);
+    return cutFor(run, [run.dice.chance(0.5) ? [from, to] : [to, from]], 600);
+  },
+  partition,
+  isolate(run) {
+    const place = victim(run);
+    const others = run.places().filter((other) => other !== place);
+    const links = linksBetween([place], others);
+    return cutFor(run, run.dice.chance(0.5) ? links : links.filter((_, at) => at % 2 === 0), 500);
+  },
+  swizzle,
+  crash(run) {
+    const place = victim(run);
+    const met = run.isUp(place);
+    run.crash(place, run.dice.chance(0.5));
+    return met;
+  },
+  powerLoss,
+  pause,
+  leap(run) {
+    const by = run.dice.pick([5, 60, 200, 1000, 5000]);
+    const place = victim(run);
+    run.act({ kind: 'leap', at: run.now, replica: run.id(place), by });
+    return run.isUp(place);
+  },
+  rate(run) {
+    const rate = run.dice.pick([0.5, 0.9, 1, 1.1, 2]);
+    const place = victim(run);
+    const met = run.turn.slot(place).clock.rate !== rate;
+    run.act({ kind: 'rate', at: run.now, replica: run.id(place), rate });
+    return met;
+  },
+  failStorage(run) {
+    const place = victim(run);
+    const met = run.isUp(place);
+    run.act({ kind: 'failStorage', at: run.now, replica: run.id(place), keep: run.dice.chance(0.5) });
+    run.later(run.dice.wait(300), () => run.revive(place));
+    return met;
+  },
+  wipe,
+  stop(run) {
+    const place = victim(run);
+    const met = isAwake(run, place);
+    run.act({ kind: 'stop', at: run.now, replica: run.id(place) });
+    run.later(run.dice.wait(300), () => run.revive(place));
+    return met;
+  },
+  campaign(run) {
+    const place = run.dice.between(0, run.size - 1);
+    run.act({ kind: 'campaign', at: run.now, replica: run.id(place) });
+    return isAwake(run, place);
+  },
+  unreachable(run) {
+    const place = run.dice.between(0, run.size - 1);
+    const peer = run.dice.between(0, run.size - 1);
+    if (peer !== place) run.act({ kind: 'unreachable', at: run.now, replica: run.id(place), peer: run.id(peer) });
+    return peer !== place && isAwake(run, place);
+  },
+  cancel(run) {
+    const place = run.dice.between(0, run.size - 1);
+    const calls = run.turn.slot(place).waiting.filter(() => run.dice.chance(0.5));
+    const met = calls.length > 0 && isAwake(run, place);
+    if (calls.length > 0) run.act({ kind: 'cancel', at: run.now, calls });
+    return met;
+  },
+};
+
+/** Lets every class of fault of the plan begin by its own clock, as long as the run is stormy. */
+export function unleash(run: Run): void {
+  for (const kind of Object.keys(NEMESES) as Timed[]) {
+    const mean = run.plan.faults[kind];
+    if (mean === undefined) continue;
+    const again = (): void => {
+      if (!run.stormy) return;
+      if (NEMESES[kind](run)) run.fault(kind);
+      run.later(run.dice.wait(mean), again);
+    };
+    run.later(run.dice.wait(mean), again);
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * The phases of a run: a storm in which nothing may ever be wrong; then a healed core, a majority, that must get to
+ * work while everything else stays broken; then everything heals and must become equal; then all lose power at once,
+ * and nothing that was acknowledged may be missing. L and H numbers are those of the reliability anchors.
+ */
+
+import { InvariantViolation } from '../../core/assert.js';
+import { sameValue } from '../../core/entries.js';
+import type { Milliseconds } from '../../core/protocol.js';
+import { sameDeep } from '../world/laws.js';
+import { resume, unleash } from './nemeses.js';
+import type { Weather } from './options.js';
+import type { Run } from './run.js';
+
+const CALM: Weather = { network: { min: 1, max: 4, fifo: false }, disk: { min: 1, max: 2 }, apply: 0 };
+
+function demand(holds: boolean, rule: string, evidence?: () => unknown): void {
+  if (!holds) throw new InvariantViolation(rule, evidence?.());
+}
+
+/** Calls at random times, by the plan, while the run is stormy. */
+function callers(run: Run, commands: (call: number) => unknown): void {
+  const dice = run.dice.fork('callers');
+  const { every, reads, stale, timeout, most } = run.plan.clients;
+  const again = (): void => {
+    if (!run.stormy) return;
+    run.later(dice.wait(every), again);
+    const place = dice.between(0, run.size - 1);
+    const { process, waiting } = run.turn.slot(place);
+    if (process === null || waiting.length >= most) return;
+    const replica = run.id(place);
+    if (!dice.chance(reads)) {
+      const command = commands(run.turn.record.callCount + 1);
+      return run.act({ kind: 'propose', at: run.now, replica, command, timeout });
+    }
+    const minIndex = dice.chance(stale) ? dice.between(0, run.turn.slot(place).delivered + 1) : null;
+    run.act({ kind: 'read', at: run.now, replica, minIndex, timeout: timeout === Infinity ? 1000 : timeout });
+  };
+  run.later(dice.wait(every), again);
+}
+
+/** The first phase: everything that can go wrong, and no check may fail. */
+export function storm(run: Run, commands: (call: number) => unknown): void {
+  const { prefix, loose } = run.plan;
+  for (const given of prefix) {
+    const action = loose ? run.turn.fitting(given) : given;
+    if (action !== null) run.act(action);
+  }
+  if (loose) return run.endStorm();
+  if (run.plan.faults.reorder !== undefined) run.fault('reorder');
+  callers(run, commands);
+  unleash(run);
+  const { length } = run.plan;
+  while (run.tally.actions < length && run.step(Infinity));
+  run.endStorm();
+}
+
+function describe(run: Run): unknown {
+  return run.places().map((place) => {
+    const { id, process, waiting, delivered, position } = run.turn.slot(place);
+    const health = process === null ? 'down' : run.turn.rules.program.health(process);
+    return { id, health, handed: delivered, position, waiting, status: run.status(place) };
+  });
+}
+
+function heal(run: Run, places: readonly number[], apart: readonly number[]): void {
+  for (const from of run.places()) {
+    for (const to of run.places()) {
+      if (from === to) continue;
+      const broken = apart.includes(from) || apart.includes(to);
+      const kind = broken ? 'cut' : 'heal';
+      if (run.turn.link(from, to).cut !== broken) {
+        run.act({ kind, at: run.now, from: run.id(from), to: run.id(to) });
+      }
+    }
+  }
+  for (const place of places) {
+    resume(run, place);
+    // A disk that is about to fail is as good as failed.
+    const replica = run.id(place);
+    if (run.turn.slot(place).failing !== null) run.act({ kind: 'crash', at: run.now, replica, keep: false });
+    run.revive(place);
+    run.act({ kind: 'rate', at: run.now, replica, rate: 1 });
+  }
+}
+
+/** Everybody's clock shows the same leader, and it leads. */
+function agreed(run: Run, places: readonly number[]): boolean {
+  const statuses = places.map((place) => run.status(place));
+  const leader = statuses[0]?.leader ?? null;
+  if (leader === null) return false;
+  return statuses.every((status) => status?.leader === leader && (status.id !== leader || status.role === 'leader'));
+}
+
+/**
+ * L2: everybody gets a new command through. A bare core tries once, and without a deadline may wait for ever for what
+ * no later command decides, so it is given one and asked again.
+ */
+function newCommands(run: Run, places: readonly number[], limit: Milliseconds, command: unknown): void {
+  const end = run.now + limit;
+  const { program, timing } = run.turn.rules;
+  const timeout = program.kind === 'core' ? timing.electionMax : Infinity;
+  let left = places;
+  while (left.length > 0) {
+    const asked = left.map((place) => {
+      run.act({ kind: 'propose', at: run.now, replica: run.id(place), command, timeout });
+      return { place, call: run.turn.record.callCount };
+    });
+    const { record } = run.turn;
+    const ended = run.until(Math.max(0, end - run.now), () => asked.every(({ call }) => !record.isOpen(call)));
+    demand(ended, 'L2 a new command of everybody is committed', () => describe(run));
+    left = asked.filter(({ call }) => record.call(call)?.end?.kind !== 'acknowledged').map(({ place }) => place);
+    if (left.length > 0) run.until(run.turn.rules.timing.electionMin, () => false);
+  }
+}
+
+/** How long things may take that depend on how much there is to catch up with. */
+function patience(run: Run): Milliseconds {
+  return 20 * run.turn.rules.timing.electionMax + 40 * run.turn.record.view.last + 2000;
+}
+
+/** The second phase: a majority heals, the rest stays as broken as it is and apart. */
+export function coreAtWork(run: Run, command: unknown): void {
+  const { dice } = run;
+  // At its first start a replica needs nearly all others (contract, Identity): it is no part of a core that may be one
+  // vote above half.
+  const sound = participants(run).filter((place) => run.isKnown(place));
+  const quorum = (run.size >> 1) + 1;
+  if (sound.length < quorum) return;
+  const order = dice.shuffle(sound);
+  const core = order.slice(0, dice.between(quorum, sound.length)).sort((a, b) => a - b);
+  run.weather = CALM;
+  heal(
+    run,
+    core,
+    run.places().filter((place) => !core.includes(place)),
+  );
+  const limit = patience(run);
+  demand(
+    run.until(limit, () => agreed(run, core)),
+    'L1 a majority that is healed finds a leader',
+    () => describe(run),
+  );
+  newCommands(run, core, limit, command);
+}
+
+/** All who take part have handed over everything there is, and applied it. */
+function level(run: Run, places: readonly number[]): boolean {
+  const { last } = run.turn.record.view;
+  return places.every((place) => {
+    const { delivered, applying } = run.turn.slot(place);
+    return delivered === last && applying === null && run.status(place)?.commit === last;
+  });
+}
+
+function participants(run: Run): number[] {
+  return run.places().filter((place) => run.turn.slot(place).wiped === null);
+}
+
+/** Who lost its disk after the others had come to know it finds out, and has no vote any more (contract, Identity). */
+function demandOutsiders(run: Run): void {
+  // What a script wiped may have been unknown to the others, or a bare core, which cannot tell.
+  if (run.plan.prefix.length > 0) return;
+  const back = run.places().filter((place) => run.turn.slot(place).wiped !== null && run.status(place) !== null);
+  demand(back.length === 0, 'a disk that is lost takes its vote with it', () => describe(run));
+}
+
+/** L3: the machines are equal, as far as their snapshots show. */
+function demandEqualMachines(run: Run, places: readonly number[]): void {
+  const seen = places.map((place) => run.turn.machine(place).snapshot() as unknown);
+  const differs = seen.findIndex((snapshot) => !sameDeep(snapshot, seen[0]));
+  if (differs < 0) return;
+  const id = run.id(places[differs] as number);
+  demand(false, `L3 the machines are equal: ${id} differs from ${run.id(places[0] as number)}`, () => seen);
+}
+
+/** The third phase: everything heals, becomes equal, and comes to rest with every call ended. */
+export function allAtRest(run: Run, command: unknown): void {
+  const places = participants(run);
+  if (places.length * 2 <= run.size) return;
+  run.weather = CALM;
+  heal(run, run.places(), []);
+  const limit = patience(run);
+  demand(
+    run.until(limit, () => agreed(run, places)),
+    'L1 a healed cluster finds a leader',
+    () => describe(run),
+  );
+  newCommands(run, places, limit, command);
+  demand(
+    run.until(limit, () => level(run, places)),
+    'L3 all become equal',
+    () => describe(run),
+  );
+  demandEqualMachines(run, places);
+  // A bare core tries once, and may wait for ever for an attempt that was lost.
+  const waiting = run.places().flatMap((place) => run.turn.slot(place).waiting);
+  const bare = run.turn.rules.program.kind === 'core';
+  if (bare && waiting.length > 0) run.act({ kind: 'cancel', at: run.now, calls: waiting });
+  const idle = (): boolean => run.places().every((place) => run.turn.slot(place).waiting.length === 0);
+  demand(run.until(limit, idle), 'L5 every call ends', () => describe(run));
+  demandOutsiders(run);
+  demand(comesToRest(run, places), 'L4 terms are at rest', () => describe(run));
+}
+
+/** One whose time was nearly out when its links healed may still campaign once; then nobody does. */
+function comesToRest(run: Run, places: readonly number[]): boolean {
+  const highest = (): number => Math.max(...places.map((place) => run.status(place)?.term ?? 0));
+  for (let windows = 0; windows < 3; windows++) {
+    const term = highest();
+    run.until(2 * run.turn.rules.timing.electionMax, () => false);
+    if (highest() === term) return true;
+  }
+  return false;
+}
+
+/** All lose power; all that was acknowledged is there again (H5). */
+export function durabilityScan(run: Run): void {
+  const places = participants(run);
+  if (places.length * 2 <= run.size) return;
+  const { turn } = run;
+  for (const place of run.places()) {
+    run.act({ kind: 'crash', at: run.now, replica: run.id(place), keep: false });
+    run.act({ kind: 'restart', at: run.now, replica: run.id(place) });
+  }
+  const { seen } = turn.finish().record;
+  const whole = (): boolean => agreed(run, places) && level(run, places);
+  demand(run.until(patience(run), whole), 'H5 everything is there after a loss of power', () => describe(run));
+  for (let index = 1; index <= seen; index++) {
+    const entry = turn.record.view.entry(index);
+    const holders = places.filter((place) => {
+      const stored = turn.diskView(place).entry(index);
+      return entry !== undefined && stored !== undefined && sameValue(stored, entry);
+    });
+    demand(holders.length * 2 > run.size, `H5 what was acknowledged is durable: index ${index}`, () => entry);
+  }
+}

@@ -1,0 +1,328 @@
+/**
+ * One simulated run under way: the scheduler that decides when each thing that is under way happens. It keeps its
+ * own agenda beside the world; what it decides becomes actions, and the actions alone make the run.
+ */
+
+import type { StepFact } from '../../core/model.js';
+import type { Milliseconds, Status } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
+import { ESTABLISHED_KEY } from '../../replica/driver/identity.js';
+import { abstractState } from './coverage.js';
+import type { Action } from '../world/actions.js';
+import { Agenda } from './agenda.js';
+import { Dice } from '../random.js';
+import type { FaultKind, Plan } from './plan.js';
+import type { RunOptions, Tally, Weather } from './options.js';
+import { Turn, type Watcher } from '../world/turn.js';
+import type { Flight } from '../world/state.js';
+import { createWorld, dueAt } from '../world/world.js';
+
+/** Each so manieth action the cluster is looked at from afar. */
+const LOOK_EVERY = 16;
+
+/** More than this on one link, and the oldest is lost. */
+const MOST_ON_A_LINK = 100;
+
+export class Run implements Watcher {
+  readonly plan: Plan;
+  readonly turn: Turn;
+  readonly size: number;
+  readonly dice: Dice;
+  readonly tally: Tally = { delivered: 0, actions: 0, faults: new Map(), coverage: new Map() };
+  /** What happened, with messages by description, if it is kept. */
+  readonly actions: Action[] | null;
+  /** Of what happened and when: equal runs have equal ones. */
+  hash = 0;
+  weather: Weather;
+  /** Whether faults happen. */
+  stormy: boolean;
+  private stormLength = 0;
+  private readonly abstractStates: Set<number> | undefined;
+  private readonly agenda = new Agenda<() => void>();
+  private readonly net: Dice;
+  private readonly io: Dice;
+  private readonly tickAt: number[];
+  private readonly busy: { io: boolean; apply: boolean; load: boolean }[];
+  private readonly lastArrival: number[];
+  private readonly backlog: (() => void)[][];
+
+  constructor(plan: Plan, options: RunOptions) {
+    this.plan = plan;
+    this.weather = plan;
+    this.stormy = !plan.loose;
+    this.actions = options.keep ? [] : null;
+    this.abstractStates = options.abstractStates;
+    const world = createWorld(plan.world, options.observer);
+    this.turn = new Turn(world, options.observer);
+    this.size = world.slots.length;
+    const dice = new Dice(plan.seed);
+    this.dice = dice.fork('run');
+    this.net = dice.fork('net');
+    this.io = dice.fork('io');
+    this.tickAt = world.slots.map(() => Infinity);
+    this.busy = world.slots.map(() => ({ io: false, apply: false, load: false }));
+    this.lastArrival = world.links.map(() => 0);
+    this.backlog = world.slots.map(() => []);
+    this.turn.watcher = this;
+    if (options.coverage) this.turn.onStep = (fact) => this.cover(fact);
+    this.adopt();
+  }
+
+  /** Takes over a world as it stands: everything under way gets its time. */
+  private adopt(): void {
+    for (let from = 0; from < this.size; from++) {
+      for (let to = 0; to < this.size; to++) {
+        for (const flight of this.turn.link(from, to).flights) this.sent(from, to, flight);
+      }
+      this.touched(from);
+    }
+  }
+
+  get now(): Milliseconds {
+    return this.turn.now;
+  }
+
+  id(place: number): ReplicaId {
+    return this.turn.rules.ids[place] as ReplicaId;
+  }
+
+  places(): number[] {
+    return this.turn.rules.ids.map((_, place) => place);
+  }
+
+  status(place: number): Status | null {
+    const { model, program } = this.turn.rules;
+    const { process } = this.turn.slot(place);
+    if (process === null || program.health(process) !== 'running') return null;
+    const core = program.core(process);
+    return core === null ? null : model.protocol.status(core);
+  }
+
+  isUp(place: number): boolean {
+    const { process } = this.turn.slot(place);
+    return process !== null && this.turn.rules.program.health(process) === 'running';
+  }
+
+  /** Whether its first start is behind it. */
+  isKnown(place: number): boolean {
+    const { rules } = this.turn;
+    return rules.program.kind === 'core' || this.turn.slot(place).disk.values.has(ESTABLISHED_KEY);
+  }
+
+  private cover(fact: StepFact<unknown, unknown>): void {
+    const { coverage } = this.tally;
+    this.turn.rules.model.noteCoverage(fact, (name) => coverage.set(name, (coverage.get(name) ?? 0) + 1));
+  }
+
+  /** Faults are over. */
+  endStorm(): void {
+    this.stormy = false;
+    this.stormLength = this.actions?.length ?? 0;
+  }
+
+  /** What happened in the storm, if it is kept. */
+  get storm(): readonly Action[] {
+    return this.actions?.slice(0, this.stormLength) ?? [];
+  }
+
+  fault(kind: FaultKind): void {
+    this.tally.faults.set(kind, (this.tally.faults.get(kind) ?? 0) + 1);
+  }
+
+  /** Makes something happen now. */
+  act(action: Action): void {
+    this.tally.actions += 1;
+    this.hash = Math.imul(this.hash ^ action.at ^ (action.kind.length << 24), 0x01000193);
+    if (this.actions !== null) this.actions.push(this.described(action));
+    this.turn.run(action);
+    if (this.tally.actions % LOOK_EVERY === 0) {
+      this.abstractStates?.add(abstractState(this.places().map((place) => this.status(place))));
+    }
+  }
+
+  private described(action: Action): Action {
+    if (action.kind !== 'deliver' && action.kind !== 'duplicate' && action.kind !== 'drop') return action;
+    const { places } = this.turn.rules;
+    const [from, to] = [places.get(action.from) as number, places.get(action.to) as number];
+    return typeof action.pick === 'number' ? { ...action, pick: this.turn.pickOf(from, to, action.pick) } : action;
+  }
+
+  /** In so many milliseconds. */
+  later(ms: Milliseconds, task: () => void): void {
+    this.agenda.add(this.turn.now + ms, task);
+  }
+
+  /** The next thing that is due. Gives whether there was one by `limit`. */
+  step(limit: Milliseconds): boolean {
+    const at = this.agenda.nextAt;
+    if (at > limit) return false;
+    if (at > this.turn.now) this.turn.now = at;
+    this.agenda.take()();
+    return true;
+  }
+
+  /** Goes on until something holds, or so many milliseconds have passed. Gives whether it held. */
+  until(limit: Milliseconds, done: () => boolean): boolean {
+    const end = this.turn.now + limit;
+    for (let count = 0; ; count++) {
+      if (count % 8 === 0 && done()) return true;
+      if (this.step(end)) continue;
+      this.turn.now = end;
+      return done();
+    }
+  }
+
+  // Messages.
+
+  sent(from: number, to: number, flight: Flight): void {
+    const { faults } = this.plan;
+    const { ordinal } = flight;
+    if (this.turn.link(from, to).flights.length > MOST_ON_A_LINK) {
+      const oldest = this.turn.link(from, to).flights[0] as Flight;
+      this.agenda.add(this.turn.now, () => this.message('drop', from, to, oldest.ordinal));
+    }
+    if (this.stormy && this.net.chance(faults.loss ?? 0)) {
+      this.fault('loss');
+      return this.agenda.add(this.turn.now, () => this.message('drop', from, to, ordinal));
+    }
+    this.agenda.add(this.arrival(from, to), () => this.arrive(from, to, ordinal));
+    if (this.stormy && this.net.chance(faults.duplicate ?? 0)) {
+      const early = this.turn.now + this.net.between(0, this.weather.network.max);
+      this.agenda.add(early, () => this.duplicate(from, to, ordinal));
+    }
+  }
+
+  /** It arrives, and will again; unless it is gone by now, or nobody is there. */
+  private duplicate(from: number, to: number, ordinal: number): void {
+    const { process, paused } = this.turn.slot(to);
+    const waits = this.turn.link(from, to).flights.some((flight) => flight.ordinal === ordinal);
+    if (waits && process !== null && !paused) this.fault('duplicate');
+    this.message('duplicate', from, to, ordinal);
+  }
+
+  private arrival(from: number, to: number): Milliseconds {
+    const { network } = this.weather;
+    const { faults } = this.plan;
+    const link = from * this.size + to;
+    let delay = this.net.between(network.min, network.max);
+    if (this.stormy && this.net.chance(faults.delay ?? 0)) {
+      this.fault('delay');
+      delay += this.net.between(10, 400);
+    }
+    if (this.stormy && this.net.chance(faults.capsule ?? 0)) {
+      this.fault('capsule');
+      return this.turn.now + this.net.between(500, 4000);
+    }
+    const at = this.turn.now + delay;
+    if (!network.fifo) return at;
+    return (this.lastArrival[link] = Math.max(at, this.lastArrival[link] as number));
+  }
+
+  private message(kind: 'deliver' | 'duplicate' | 'drop', from: number, to: number, ordinal: number): void {
+    this.hash = Math.imul(this.hash ^ ordinal ^ (from << 8) ^ (to << 16), 0x01000193);
+    this.act({ kind, at: this.turn.now, from: this.id(from), to: this.id(to), pick: ordinal });
+  }
+
+  private arrive(from: number, to: number, ordinal: number): void {
+    const slot = this.turn.slot(to);
+    if (slot.paused) {
+      (this.backlog[to] as (() => void)[]).push(() => this.arrive(from, to, ordinal));
+      return;
+    }
+    if (slot.process !== null) this.tally.delivered += 1;
+    this.message('deliver', from, to, ordinal);
+  }
+
+  /** A pause is over: what waited comes in this order, before or after what is due by the clock. */
+  releaseBacklog(place: number, order: 'sent' | 'reversed' | 'shuffled', dice: Dice): void {
+    const waiting = this.backlog[place] as (() => void)[];
+    this.backlog[place] = [];
+    if (order === 'reversed') waiting.reverse();
+    for (const task of order === 'shuffled' ? dice.shuffle(waiting) : waiting) this.agenda.add(this.turn.now, task);
+  }
+
+  // What a replica has under way.
+
+  touched(place: number): void {
+    const slot = this.turn.slot(place);
+    const due = dueAt(this.turn.rules, slot, this.turn.now);
+    if (due < (this.tickAt[place] as number)) this.scheduleTick(place, due);
+    const busy = this.busy[place] as { io: boolean; apply: boolean; load: boolean };
+    if (slot.writing !== null && !busy.io) {
+      busy.io = true;
+      this.agenda.add(this.turn.now + this.diskTime(), () => this.write(place));
+    }
+    if (slot.applying !== null && !busy.apply) {
+      busy.apply = true;
+      this.agenda.add(this.turn.now + this.weather.apply, () => {
+        busy.apply = false;
+        this.own('applied', place);
+      });
+    }
+    if (slot.loads.length > 0 && !busy.load) {
+      busy.load = true;
+      this.agenda.add(this.turn.now + this.diskTime(), () => {
+        busy.load = false;
+        this.own('loaded', place);
+      });
+    }
+  }
+
+  /** One that is paused and could not take it is looked at again when it resumes. */
+  private own(kind: 'applied' | 'loaded' | 'written' | 'sync' | 'tick', place: number): void {
+    this.act({ kind, at: this.turn.now, replica: this.id(place) });
+  }
+
+  private scheduleTick(place: number, due: Milliseconds): void {
+    this.tickAt[place] = due;
+    if (due === Infinity) return;
+    this.agenda.add(due, () => {
+      if (this.tickAt[place] !== due) return;
+      const actual = dueAt(this.turn.rules, this.turn.slot(place), this.turn.now);
+      if (actual > this.turn.now) return this.scheduleTick(place, actual);
+      this.tickAt[place] = Infinity;
+      this.own('tick', place);
+      this.touched(place);
+    });
+  }
+
+  private diskTime(): Milliseconds {
+    const { disk } = this.weather;
+    const { faults } = this.plan;
+    const time = this.io.between(disk.min, disk.max);
+    if (!this.stormy || !this.io.chance(faults.slowDisk ?? 0)) return time;
+    this.fault('slowDisk');
+    return time + this.io.between(20, 500);
+  }
+
+  private write(place: number): void {
+    const busy = this.busy[place] as { io: boolean };
+    busy.io = false;
+    const slot = this.turn.slot(place);
+    if (slot.writing === null) return;
+    if (this.stormy && !slot.paused && this.io.chance(this.plan.faults.crashAtPersist ?? 0)) {
+      this.fault('crashAtPersist');
+      return this.crash(place, this.io.chance(0.5));
+    }
+    if (!slot.durable && this.io.chance(0.15)) {
+      // On the disk, and not known: a crash now keeps what nobody was told.
+      busy.io = true;
+      this.own('sync', place);
+      return this.agenda.add(this.turn.now + this.io.between(0, 10), () => this.write(place));
+    }
+    if (!slot.paused) return this.own('written', place);
+    if (!slot.durable) this.own('sync', place);
+  }
+
+  /** Ends a process, to be started again some time later. */
+  crash(place: number, keep: boolean): void {
+    this.act({ kind: 'crash', at: this.turn.now, replica: this.id(place), keep });
+    this.backlog[place] = [];
+    this.later(this.dice.wait(200), () => this.revive(place));
+  }
+
+  /** Starts what is down, closed or halted. */
+  revive(place: number): void {
+    if (!this.isUp(place)) this.act({ kind: 'restart', at: this.turn.now, replica: this.id(place) });
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * Makes a failing run shorter (Zeller's ddmin, with the coarse cuts first): all faults go if the calls alone break the
+ * rule, else whole kinds of actions, then runs of them, as long as the same rule still breaks. Replays are counted, not
+ * timed, so that shrinking is deterministic.
+ */
+
+import type { ReplicaId } from '../../core/members.js';
+import type { Action } from '../world/actions.js';
+import { checkAction } from '../world/check-input.js';
+import { callOf } from '../world/machine.js';
+import { Turn } from '../world/turn.js';
+import { createWorld, type WorldOptions } from '../world/world.js';
+
+/** The rule of a violation, without its particulars: what two failures must share to count as one. */
+export function ruleOf(error: Error): string {
+  const [rule = ''] = error.message.split(/[:(]/, 1);
+  return `${error.name}: ${rule.replaceAll(/\d+/g, '#')}`;
+}
+
+/** What a run broke, and the actions up to there, as they happened. */
+export interface Replayed {
+  readonly error: Error;
+  readonly actions: readonly Action[];
+  /** Of the actions those that proposed what was committed by then, in the order of the log. */
+  readonly committed: readonly Action[];
+}
+
+/** The proposals behind the entries that were handed over. */
+function committedOf(turn: Turn, calls: readonly Action[]): readonly Action[] {
+  const { view } = turn.record;
+  const found = new Set<Action>();
+  for (let index = 1; index <= view.last; index++) {
+    const entry = view.entry(index);
+    const call = entry?.kind === 'command' ? calls[callOf(entry.data) - 1] : undefined;
+    if (call !== undefined) found.add(call);
+  }
+  return [...found];
+}
+
+/** Whether a disk or a machine is to be done with something, and has nothing under way. */
+function isVain(turn: Turn, action: Action): boolean {
+  if (action.kind !== 'written' && action.kind !== 'applied' && action.kind !== 'loaded') return false;
+  const slot = turn.slot(turn.rules.places.get(action.replica) as number);
+  if (action.kind === 'written') return slot.writing === null;
+  return action.kind === 'applied' ? slot.applying === null : slot.loads.length === 0;
+}
+
+/**
+ * Runs these actions and nothing else; `null` if nothing breaks.
+ * @param loose a message that is not under way is replaced by another of its kind, or the action left out, as is what
+ *   has nothing to report
+ * @throws ConsensusError `ERR_INVALID_ARGUMENT`, RangeError when such a world cannot be, or for what is no action of it
+ */
+export function replay(world: WorldOptions, actions: readonly Action[], loose = false): Replayed | null {
+  const happened: Action[] = [];
+  const calls: Action[] = [];
+  const turn = new Turn(createWorld(world));
+  // Whoever shrinks replays thousands of lists of which one was checked.
+  if (!loose) actions.forEach((action, at) => checkAction(`action ${at}`, action, turn.rules.ids));
+  for (const given of actions) {
+    const action = loose ? turn.fitting(given) : given;
+    if (action === null || (loose && isVain(turn, action))) continue;
+    happened.push(action);
+    const { callCount } = turn.record;
+    try {
+      turn.run(action);
+    } catch (error) {
+      return { error: error as Error, actions: happened, committed: committedOf(turn, calls) };
+    }
+    if (turn.record.callCount > callCount) calls.push(action);
+  }
+  return null;
+}
+
+/** What a failure is shrunk with: runs a shorter list. */
+export type Trial = (actions: readonly Action[]) => Replayed | null;
+
+/** How often everything comes to rest: after an election (with all openings behind it), and after a call. */
+const ROUNDS = { elected: 16, called: 5 };
+
+/** Everything at disks and machines is done, and the oldest message on each link arrives. */
+function round(ids: readonly ReplicaId[]): Action[] {
+  const work = ids.flatMap((replica) => (['written', 'loaded', 'applied'] as const).map((kind) => ({ kind, replica })));
+  const links = ids.flatMap((from) => ids.filter((to) => to !== from).map((to) => ({ from, to })));
+  return [...work, ...links.map((link) => ({ ...link, kind: 'deliver' as const, pick: '' }))].map((happening) => {
+    return { ...happening, at: 0 };
+  });
+}
+
+/** One replica is told to lead, and whatever these do comes to rest before the next. */
+function calmly(ids: readonly ReplicaId[], leader: ReplicaId, doings: readonly Action[]): Action[] {
+  const rest = round(ids);
+  const rests = (times: number): Action[] => Array.from({ length: times }, () => rest).flat();
+  // A leader whose time is out sends a heartbeat; a replica that does not lead stands for election.
+  const lead: Action = { kind: 'timeout', at: 0, replica: leader };
+  const tell = (doing: Action): Action[] => [{ ...doing, at: 0 }, ...rests(ROUNDS.called), lead, ...rests(2)];
+  return [lead, ...rests(ROUNDS.elected), ...doings.flatMap(tell)];
+}
+
+class Shrinker {
+  private best: readonly Action[];
+  private readonly rule: string;
+  private readonly trial: Trial;
+  private left: number;
+
+  constructor(actions: readonly Action[], rule: string, trial: Trial, budget: number) {
+    this.best = actions;
+    this.rule = rule;
+    this.trial = trial;
+    this.left = budget;
+  }
+
+  /** Gives whether these break the same rule; they are then the best so far. */
+  private try(actions: readonly Action[]): boolean {
+    if (this.left <= 0) return false;
+    this.left -= actions.length + 50;
+    const found = this.trial(actions);
+    if (found === null || ruleOf(found.error) !== this.rule) return false;
+    this.best = found.actions;
+    return true;
+  }
+
+  /** Without true time, what is left out delays nothing: each replica's clock leaps to its own deadlines. */
+  private stopTheClock(): void {
+    this.try(this.best.map((action) => (action.kind === 'tick' ? { ...action, kind: 'timeout' } : action)));
+    this.try(this.best.map((action) => ({ ...action, at: 0 })));
+  }
+
+  /**
+   * What a state machine does wrong seldom needs a fault, only calls in their order: what was committed, one at a time,
+   * at a leader or where it was proposed; at last all calls, with the crashes between them. Calls go first, while they
+   * are few.
+   */
+  private calm(): void {
+    const ids = [...new Set(this.best.flatMap((action) => ('replica' in action ? [action.replica] : [])))].sort();
+    const [leader] = ids;
+    if (leader === undefined) return;
+    const committed = this.trial(this.best)?.committed ?? [];
+    const fates = this.best.filter(({ kind }) => ['propose', 'read', 'crash', 'restart'].includes(kind));
+    for (const doings of [committed.map((call) => ({ ...call, replica: leader })), committed, fates]) {
+      const breaks = (some: readonly Action[]): boolean => this.try(calmly(ids, leader, some));
+      if (doings.length > 0 && breaks(doings)) return this.dropFrom(doings, breaks);
+    }
+  }
+
+  /** Tries to do without every run of these. */
+  private dropFrom(doings: readonly Action[], breaks: (some: readonly Action[]) => boolean): void {
+    let left = doings;
+    for (let size = left.length >> 1; size >= 1; size >>= 1) {
+      for (let end = left.length; end > 0; end -= size) {
+        const some = [...left.slice(0, Math.max(0, end - size)), ...left.slice(end)];
+        if (breaks(some)) left = some;
+      }
+    }
+  }
+
+  private dropKinds(): void {
+    for (const kind of new Set(this.best.map((action) => action.kind))) {
+      this.try(this.best.filter((action) => action.kind !== kind));
+    }
+  }
+
+  private dropReplicas(): void {
+    const replicas = new Set(this.best.flatMap((action) => ('replica' in action ? [action.replica] : [])));
+    for (const id of replicas) {
+      this.try(
+        this.best.filter((action) => {
+          if ('replica' in action) return action.replica !== id;
+          return !('from' in action) || (action.from !== id && action.to !== id);
+        }),
+      );
+    }
+  }
+
+  /** Tries to leave out every run of this many, each overlapping the next by half. Gives whether anything went. */
+  private dropRuns(size: number): boolean {
+    let gone = false;
+    const stride = Math.max(1, size >> 1);
+    for (let end = this.best.length; end > 0; ) {
+      const from = Math.max(0, end - size);
+      const went = this.try([...this.best.slice(0, from), ...this.best.slice(end)]);
+      gone ||= went;
+      end = Math.min(went ? from : end - stride, this.best.length);
+    }
+    return gone;
+  }
+
+  run(): readonly Action[] {
+    this.calm();
+    this.stopTheClock();
+    this.dropKinds();
+    this.dropReplicas();
+    for (let before = Infinity; this.best.length < before && this.left > 0; ) {
+      before = this.best.length;
+      for (let size = this.best.length >> 1; size >= 1; size >>= 1) this.dropRuns(size);
+      this.stopTheClock();
+    }
+    return this.best;
+  }
+}
+
+/**
+ * The shortest list found that breaks the same rule.
+ * @param actions of a run that breaks it, as `replay` gives them with `error`
+ * @param trial runs a shorter list: `(some) => replay(world, some, true)`, or more than that
+ * @param budget how many actions may be replayed in all
+ */
+export function shrink(actions: readonly Action[], error: Error, trial: Trial, budget = 2_000_000): readonly Action[] {
+  return new Shrinker(actions, ruleOf(error), trial, budget).run();
+}

@@ -1,0 +1,297 @@
+/**
+ * A bare core with the simplest host that keeps the contract: one write under way, messages held back until what
+ * they rest on is durable, entries applied in order. It has no request table and no identity, so a proposal is
+ * tried once. For scenarios that show a protocol itself, and for exhaustive search, where every further variable
+ * multiplies the states.
+ */
+
+import { assert, unreachable } from '../../core/assert.js';
+import type { Mutable } from '../../core/draft.js';
+import type {
+  Entry,
+  Inbound,
+  Index,
+  Milliseconds,
+  Outbound,
+  Outcome,
+  Proposal,
+  RequestNumber,
+  Send,
+} from '../../core/protocol.js';
+import type { AnyProtocol } from '../../core/tuning.js';
+import { storageOps } from '../../replica/driver/draft.js';
+import type { Failure } from '../../replica/driver/state.js';
+import type { StoredResult } from '../../replica/driver/session-table.js';
+import { digestProcess, SESSION, type Asked, type CoreProcess } from './core-process.js';
+import { recovered } from './disk.js';
+import type { ProcessEffect, ProcessEvent, Program, ProgramOptions } from './process.js';
+
+/** One step's private copy. */
+class CoreDraft {
+  readonly next: Mutable<CoreProcess>;
+  readonly effects: ProcessEffect[] = [];
+  private readonly protocol: AnyProtocol;
+
+  constructor(state: CoreProcess, protocol: AnyProtocol) {
+    this.next = { ...state };
+    this.protocol = protocol;
+  }
+
+  feed(inbound: Inbound<unknown>): void {
+    const [core, outbound] = this.protocol.step(this.next.core, inbound);
+    this.next.core = core;
+    this.take(outbound);
+  }
+
+  take(outbound: readonly Outbound<unknown>[]): void {
+    for (const message of outbound) this.handle(message);
+  }
+
+  private handle(message: Outbound<unknown>): void {
+    const { next, effects } = this;
+    switch (message.kind) {
+      case 'send':
+        if (message.after > next.durableSeq) next.held = [...next.held, message];
+        else this.send(message);
+        return;
+      case 'persist':
+        next.queue = [...next.queue, ...message.ops];
+        next.queueSeq = message.persistSeq;
+        return;
+      case 'commit':
+        next.backlog = [...next.backlog, ...message.entries];
+        return;
+      case 'resolve':
+        for (const request of message.requests) this.resolve(request, message.outcome);
+        return;
+      case 'readReady':
+        return this.change(message.request, (asked) => ({ ...asked, read: message.index }));
+      case 'load':
+        effects.push(message);
+        return;
+      case 'members':
+        return;
+      case 'event':
+        if (message.event.kind === 'fault') next.fault = message.event.reason;
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  private send({ to, message, lane }: Send<unknown>): void {
+    this.effects.push({ kind: 'send', to, bytes: message as object, lane });
+  }
+
+  private change(request: RequestNumber, edit: (asked: Asked) => Asked): void {
+    this.next.asked = this.next.asked.map((asked) => (asked.request === request ? edit(asked) : asked));
+  }
+
+  private resolve(request: RequestNumber, outcome: Outcome): void {
+    if (outcome.kind === 'committed') return this.change(request, (asked) => ({ ...asked, committed: true }));
+    this.next.asked = this.next.asked.filter((asked) => asked.request !== request);
+    const failure: Failure = { code: 'ERR_NO_LEADER', outcome: outcome.kind, message: outcome.reason };
+    this.effects.push({ kind: 'fail', calls: [request], failure });
+  }
+
+  /** Ends what the core has answered already and what waits for the machine. */
+  endAll(reason: string): void {
+    const { next, effects } = this;
+    const failure: Failure = { code: 'ERR_CLOSED', outcome: 'unknown', message: reason };
+    if (next.asked.length > 0) effects.push({ kind: 'fail', calls: next.asked.map((each) => each.request), failure });
+    next.asked = [];
+  }
+
+  written(now: Milliseconds): void {
+    const { next } = this;
+    assert(next.writingSeq > 0, 'a write is under way when one is reported');
+    next.durableSeq = next.writingSeq;
+    next.writingSeq = 0;
+    const { held } = next;
+    next.held = held.filter((send) => send.after > next.durableSeq);
+    for (const send of held) if (send.after <= next.durableSeq) this.send(send);
+    this.feed({ kind: 'persisted', now, persistSeq: next.durableSeq });
+  }
+
+  /** The commands given to the machine are applied: what their callers waited for. */
+  applied(now: Milliseconds, results: readonly StoredResult[]): void {
+    const { next } = this;
+    const { commands } = next;
+    assert(next.applying > 0 && results.length === commands.length, 'the machine answers for what it was given');
+    for (let at = 0; at < commands.length; at++) {
+      const { id, index } = commands[at] as Entry;
+      const result = results[at] as StoredResult;
+      if (id === null) continue;
+      // Nothing here knows a duplicate: the first counts.
+      this.change(id.sequence, (asked) => (asked.result === null ? { ...asked, index, result } : asked));
+    }
+    next.applied = next.applying;
+    next.applying = 0;
+    next.commands = [];
+    this.feed({ kind: 'applied', now, index: next.applied });
+  }
+
+  private applyNext(now: Milliseconds): void {
+    const { next, effects } = this;
+    while (next.applying === 0 && next.backlog.length > 0) {
+      const { backlog } = next;
+      next.backlog = [];
+      next.applying = (backlog[backlog.length - 1] as Entry).index;
+      next.commands = backlog.filter((entry) => entry.kind === 'command');
+      if (next.commands.length === 0) this.applied(now, []);
+      else effects.push({ kind: 'apply', entries: next.commands });
+    }
+  }
+
+  /** Whatever can go on now. */
+  finish(now: Milliseconds): readonly [CoreProcess, readonly ProcessEffect[]] {
+    const { next, effects } = this;
+    this.applyNext(now);
+    if (next.asked.length > 0) this.answer();
+    if (next.writingSeq === 0 && next.queue.length > 0 && next.fault === null) {
+      effects.push({ kind: 'write', ops: storageOps(next.queue, this.protocol.durable) });
+      next.writingSeq = next.queueSeq;
+      next.queue = [];
+    }
+    return [next, effects];
+  }
+
+  private answer(): void {
+    const { next, effects } = this;
+    const { applied } = next;
+    const done = (asked: Asked): boolean =>
+      asked.read === null ? asked.committed && asked.result !== null : asked.read <= applied;
+    for (const asked of next.asked) {
+      if (!done(asked)) continue;
+      const { request, read, index, result } = asked;
+      if (read !== null) effects.push({ kind: 'serve', calls: [request], index: read });
+      else effects.push({ kind: 'answer', call: request, result: result as StoredResult, index });
+    }
+    if (next.asked.some(done)) next.asked = next.asked.filter((asked) => !done(asked));
+  }
+}
+
+function proposalsOf(
+  process: CoreProcess,
+  commands: readonly { readonly call: number; readonly data: Uint8Array }[],
+): Proposal[] {
+  const firstIncomplete = process.asked[0]?.request ?? (commands[0] as { call: number }).call;
+  return commands.map(({ call, data }) => ({
+    request: call,
+    kind: 'command',
+    id: { session: SESSION, sequence: call, firstIncomplete },
+    data,
+    retry: false,
+  }));
+}
+
+/** @param read of a stale read: what must be applied */
+function ask(draft: CoreDraft, calls: readonly { readonly call: number }[], read: Index | null): void {
+  const asked = calls.map(({ call }): Asked => ({ request: call, index: 0, result: null, committed: false, read }));
+  draft.next.asked = [...draft.next.asked, ...asked];
+}
+
+function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): void {
+  const { now } = event;
+  switch (event.kind) {
+    case 'message':
+      return draft.feed({ kind: 'receive', now, from: event.from, message: event.bytes });
+    case 'propose': {
+      const proposals = proposalsOf(draft.next, event.commands);
+      ask(draft, event.commands, null);
+      return draft.feed({ kind: 'propose', now, proposals, deadline: event.commands[0]?.deadline ?? Infinity });
+    }
+    case 'read':
+      ask(draft, event.calls, event.minIndex);
+      if (event.minIndex !== null) return;
+      for (const { call, deadline } of event.calls) draft.feed({ kind: 'read', now, request: call, deadline });
+      return;
+    case 'cancel':
+      return draft.feed({ kind: 'cancel', now, requests: event.calls });
+    case 'written':
+      return draft.written(now);
+    case 'loaded': {
+      const { durable } = protocol;
+      const entries = event.entries.map(({ index, term, data }) => durable.decodeEntry(index, term, data));
+      return draft.feed({ kind: 'loaded', now, id: event.id, entries });
+    }
+    case 'applied':
+      return draft.applied(now, event.results);
+    case 'applyFailed':
+      draft.next.fault = event.reason;
+      return;
+    case 'stop':
+      draft.feed({ kind: 'stop', now });
+      draft.endAll('stopped');
+      draft.next.stopped = true;
+      return;
+    case 'tick':
+    case 'campaign':
+      return draft.feed({ kind: event.kind, now });
+    case 'storageFailed':
+      draft.feed({ kind: 'storageFailed', now, reason: event.reason });
+      return draft.endAll(event.reason);
+    case 'unreachable':
+      return draft.feed({ kind: 'unreachable', now, peer: event.peer });
+    default:
+      unreachable(event);
+  }
+}
+
+/** What one that runs no more answers. */
+function refusal(event: ProcessEvent): ProcessEffect[] {
+  const asked = event.kind === 'propose' ? event.commands : event.kind === 'read' ? event.calls : [];
+  const failure: Failure = { code: 'ERR_CLOSED', outcome: 'none', message: 'stopped' };
+  return asked.length === 0 ? [] : [{ kind: 'fail', calls: asked.map(({ call }) => call), failure }];
+}
+
+/** A bare core of this protocol as a program. */
+export function coreProgram(protocol: AnyProtocol, options: ProgramOptions): Program {
+  const { configuration, timing, limits } = options;
+  return {
+    kind: 'core',
+    start({ id, disk, seed, now }) {
+      const given = { id, boot: disk.boot, configuration, seed, now, timing, limits };
+      const [core, outbound] = protocol.init(given, recovered(disk, protocol.durable, limits));
+      const blank: CoreProcess = {
+        id,
+        core,
+        queue: [],
+        queueSeq: 0,
+        writingSeq: 0,
+        durableSeq: 0,
+        held: [],
+        backlog: [],
+        applying: 0,
+        commands: [],
+        applied: 0,
+        asked: [],
+        stopped: false,
+        fault: null,
+      };
+      const draft = new CoreDraft(blank, protocol);
+      draft.take(outbound);
+      return draft.finish(now);
+    },
+    step(state, event) {
+      const process = state as CoreProcess;
+      if (process.stopped || process.fault !== null) return [state, refusal(event)];
+      const draft = new CoreDraft(process, protocol);
+      onEvent(draft, event, protocol);
+      return draft.finish(event.now);
+    },
+    deadline(state) {
+      const { core, stopped, fault } = state as CoreProcess;
+      return stopped || fault !== null ? Infinity : protocol.deadline(core);
+    },
+    core: (state) => (state as CoreProcess).core,
+    health(state) {
+      const { stopped, fault } = state as CoreProcess;
+      return fault !== null ? 'halted' : stopped ? 'stopped' : 'running';
+    },
+    fault: (state) => (state as CoreProcess).fault,
+    message: (payload) => payload,
+    describe: () => 'core',
+    digest: (state, _now, digest, message) => digestProcess(state as CoreProcess, digest, message),
+  };
+}

@@ -1,0 +1,164 @@
+/**
+ * A disk as a value: what one replica would find after a loss of power. Writes are atomic, as the duties of a
+ * storage demand; the write under way stands with the replica until it is synced. Versions share what they have in
+ * common, so that keeping old ones costs little.
+ */
+
+import type { DiskView } from '../../core/model.js';
+import type { DurableCodec, Entry, HardState, Index, Limits, Recovered, Term } from '../../core/protocol.js';
+import { HARD_KEY } from '../../replica/driver/draft.js';
+import type { StorageOp, StoredEntry } from '../../replica/storage.js';
+
+/** A stored entry; it is decoded when somebody first looks. */
+class Cell {
+  readonly stored: StoredEntry;
+  private entry: Entry | null = null;
+
+  constructor(stored: StoredEntry) {
+    this.stored = stored;
+  }
+
+  decoded(durable: DurableCodec): Entry {
+    const { index, term, data } = this.stored;
+    this.entry ??= durable.decodeEntry(index, term, data);
+    return this.entry;
+  }
+}
+
+export interface WorldDisk {
+  /** Names this data for all time; a wiped disk gets a new one. */
+  readonly incarnation: number;
+  /** How often a replica started from it. */
+  readonly boot: number;
+  readonly values: ReadonlyMap<string, Uint8Array>;
+  /** The hard state in `values`; `undefined` until somebody looks. */
+  hard?: HardState | null | undefined;
+  /** By index, with gaps; what lies beyond `last` belongs to other versions. */
+  readonly cells: readonly (Cell | undefined)[];
+  readonly last: Index;
+}
+
+/** An empty disk. @param values what is stored from the start, by key */
+export function newDisk(incarnation: number, values: Iterable<readonly [string, Uint8Array]> = []): WorldDisk {
+  return { incarnation, boot: 0, values: new Map(values), hard: undefined, cells: [undefined], last: 0 };
+}
+
+/** The disk after one more start. */
+export function booted(disk: WorldDisk): WorldDisk {
+  return { ...disk, boot: disk.boot + 1 };
+}
+
+/** What a write works on: the disk's own parts until they must be copied. */
+interface Changes {
+  values: ReadonlyMap<string, Uint8Array>;
+  cells: (Cell | undefined)[];
+  last: Index;
+  /** Whether `cells` is ours, so that what stands in it may be replaced. */
+  owned: boolean;
+}
+
+function own(changes: Changes): (Cell | undefined)[] {
+  if (!changes.owned) changes.cells = changes.cells.slice(0, changes.last + 1);
+  changes.owned = true;
+  return changes.cells;
+}
+
+function put(changes: Changes, stored: StoredEntry): void {
+  const { index } = stored;
+  const inPlace = index > changes.last && changes.cells.length === changes.last + 1;
+  const cells = inPlace ? changes.cells : own(changes);
+  while (cells.length < index) cells.push(undefined);
+  cells[index] = new Cell(stored);
+  if (index > changes.last) changes.last = index;
+}
+
+function truncate(changes: Changes, from: Index): void {
+  let last = Math.min(changes.last, from - 1);
+  while (last > 0 && changes.cells[last] === undefined) last--;
+  changes.last = last;
+  if (changes.owned) changes.cells.length = last + 1;
+}
+
+/** The disk with these operations on it. */
+export function written(disk: WorldDisk, ops: readonly StorageOp[]): WorldDisk {
+  const changes: Changes = {
+    values: disk.values,
+    cells: disk.cells as (Cell | undefined)[],
+    last: disk.last,
+    owned: false,
+  };
+  for (const op of ops) {
+    if (op.kind === 'set') changes.values = new Map(changes.values).set(op.key, op.value);
+    else if (op.kind === 'truncate') truncate(changes, op.from);
+    else for (const entry of op.entries) put(changes, entry);
+  }
+  const { values, cells, last } = changes;
+  const { incarnation, boot } = disk;
+  return { incarnation, boot, values, hard: values === disk.values ? disk.hard : undefined, cells, last };
+}
+
+function cellAt(disk: WorldDisk, index: Index): Cell | undefined {
+  return index <= disk.last ? disk.cells[index] : undefined;
+}
+
+/** Stored entries in `[from, to]`, at least one if there is one, within `maxBytes` otherwise; gaps are left out. */
+export function read(disk: WorldDisk, from: Index, to: Index, maxBytes: number): readonly StoredEntry[] {
+  const entries: StoredEntry[] = [];
+  let bytes = 0;
+  for (let index = from; index <= Math.min(to, disk.last); index++) {
+    const stored = disk.cells[index]?.stored;
+    if (stored === undefined) continue;
+    bytes += stored.data.length;
+    if (bytes > maxBytes && entries.length > 0) break;
+    entries.push(stored);
+  }
+  return entries;
+}
+
+function hardOf(disk: WorldDisk, durable: DurableCodec): HardState | null {
+  if (disk.hard === undefined) {
+    const bytes = disk.values.get(HARD_KEY);
+    disk.hard = bytes === undefined ? null : durable.decodeHard(bytes);
+  }
+  return disk.hard;
+}
+
+/** What a core starts from. */
+export function recovered(disk: WorldDisk, durable: DurableCodec, limits: Limits): Recovered {
+  const hard = hardOf(disk, durable);
+  const first = 1;
+  const from = durable.tailFrom(hard, first, disk.last, limits);
+  const runs: { from: Index; term: Term }[] = [];
+  const tail: Entry[] = [];
+  for (let index = first; index <= disk.last; index++) {
+    const cell = disk.cells[index];
+    if (cell === undefined) continue;
+    const { term } = cell.stored;
+    if (runs[runs.length - 1]?.term !== term) runs.push({ from: index, term });
+    if (index >= from) tail.push(cell.decoded(durable));
+  }
+  return { hard, first, last: disk.last, runs, tail };
+}
+
+/** The disk for those who look from outside; reads whatever `disk` gives at the time. */
+export class LiveDiskView implements DiskView {
+  private readonly disk: () => WorldDisk;
+  private readonly durable: DurableCodec;
+
+  constructor(disk: () => WorldDisk, durable: DurableCodec) {
+    this.disk = disk;
+    this.durable = durable;
+  }
+
+  get hard(): HardState | null {
+    return hardOf(this.disk(), this.durable);
+  }
+
+  get last(): Index {
+    return this.disk().last;
+  }
+
+  entry(index: Index): Entry | undefined {
+    return cellAt(this.disk(), index)?.decoded(this.durable);
+  }
+}

@@ -1,0 +1,49 @@
+/** What an observer of a world is told, in order: enough to tell the whole story. */
+
+import type { StepFact } from '../../core/model.js';
+import type { Index, Milliseconds } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
+import type { Failure, ReplicaEvent } from '../../replica/driver/state.js';
+import type { StoredResult } from '../../replica/driver/session-table.js';
+import type { Action } from './actions.js';
+
+/** One thing that happened in a world; `at` is true time in milliseconds. */
+export type Fact = { readonly at: Milliseconds } &
+  /** Something begins to happen; everything up to the next of these follows from it. */
+  (| { readonly kind: 'action'; readonly action: Action }
+    /** A core took a step, or started. */
+    | { readonly kind: 'step'; readonly fact: StepFact<unknown, unknown> }
+    /** `message` is the core's, `null` for one of the driver's own, which `own` names; `lost`: the link is cut. */
+    | {
+        readonly kind: 'send' | 'deliver' | 'drop';
+        readonly from: ReplicaId;
+        readonly to: ReplicaId;
+        readonly message: unknown;
+        readonly own: string;
+        readonly lost: boolean;
+      }
+    /** What was written is on the disk. */
+    | { readonly kind: 'durable'; readonly replica: ReplicaId }
+    | { readonly kind: 'asked'; readonly replica: ReplicaId; readonly call: number; readonly command: unknown }
+    | {
+        readonly kind: 'applied';
+        readonly replica: ReplicaId;
+        readonly index: Index;
+        readonly command: unknown;
+        readonly result: StoredResult;
+      }
+    | {
+        readonly kind: 'answered';
+        readonly replica: ReplicaId;
+        readonly call: number;
+        readonly index: Index;
+        readonly result: StoredResult;
+      }
+    | { readonly kind: 'served'; readonly replica: ReplicaId; readonly call: number; readonly index: Index }
+    | { readonly kind: 'failed'; readonly replica: ReplicaId; readonly call: number; readonly failure: Failure }
+    | { readonly kind: 'event'; readonly replica: ReplicaId; readonly event: ReplicaEvent }
+    | { readonly kind: 'ended'; readonly replica: ReplicaId; readonly why: 'crash' | 'stop' }
+  );
+
+/** Is told every fact as it happens, before anybody knows whether a rule is broken by it. It changes nothing. */
+export type Observer = (fact: Fact) => void;

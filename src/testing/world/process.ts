@@ -1,0 +1,126 @@
+/**
+ * What runs in a simulated process, as a value and a function with the driver's vocabulary. There are two programs:
+ * the shipped driver over a core, and a bare core with the simplest host (`core-program.ts`).
+ */
+
+import type { Configuration, ReplicaId } from '../../core/members.js';
+import type { Digest } from '../../core/model.js';
+import type { Limits, Milliseconds, Protocol, Timing } from '../../core/protocol.js';
+import type { DriverEffect, DriverEvent, DriverOptions, DriverState, PeerRecord } from '../../replica/driver/state.js';
+import { driverOf } from '../../replica/driver/driver.js';
+import { hashOfConfiguration, defaultCluster } from '../../replica/driver/hash.js';
+import { openEnvelope } from '../../replica/driver/envelope.js';
+import { ESTABLISHED_KEY, PEERS_KEY, decodePeers, encodePeers } from '../../replica/driver/identity.js';
+import { recovered, type WorldDisk } from './disk.js';
+
+/** What travels: bytes of the driver, or a bare core's message itself. Opaque to the world. */
+export type Payload = Uint8Array | object;
+
+export type ProcessEvent =
+  | Exclude<DriverEvent, { kind: 'message' }>
+  | { readonly now: Milliseconds; readonly kind: 'message'; readonly from: ReplicaId; readonly bytes: Payload };
+
+export type ProcessEffect =
+  | Exclude<DriverEffect, { kind: 'send' }>
+  | { readonly kind: 'send'; readonly to: ReplicaId; readonly bytes: Payload; readonly lane: 'control' | 'bulk' };
+
+export type ProcessStep = readonly [state: unknown, effects: readonly ProcessEffect[]];
+
+/** What a process is started with. */
+export interface Start {
+  readonly id: ReplicaId;
+  /** This start is counted in it already. */
+  readonly disk: WorldDisk;
+  readonly seed: number;
+  readonly now: Milliseconds;
+}
+
+/** `running` takes part, or will; the others answer nobody any more, though the process is still there. */
+export type Health = 'running' | 'stopped' | 'halted' | 'lostIdentity';
+
+export interface Program {
+  readonly kind: 'driver' | 'core';
+  start(start: Start): ProcessStep;
+  step(state: unknown, event: ProcessEvent): ProcessStep;
+  /** When a `tick` is due at the latest, by the replica's own clock. */
+  deadline(state: unknown): Milliseconds;
+  /** The core's state, `null` before it runs. */
+  core(state: unknown): unknown;
+  health(state: unknown): Health;
+  /** Why it halted. */
+  fault(state: unknown): string | null;
+  /** The core's message in a payload; `null` for what is not the core's. */
+  message(payload: Payload): unknown;
+  /** A payload that is not the core's, in a word. */
+  describe(payload: Payload): string;
+  /** What the program knows beside the core's state and that influences what it will do. */
+  digest(state: unknown, now: Milliseconds, digest: Digest, message: (message: unknown, to: ReplicaId) => void): void;
+}
+
+/** What all replicas of a cluster have in common. */
+export interface ProgramOptions {
+  readonly configuration: Configuration;
+  readonly timing: Timing;
+  readonly limits: Limits;
+  /** The most requests that may wait at one replica. */
+  readonly maxWaiting: number;
+}
+
+/** What a replica whose peers know it has stored, so that a simulation may begin after the first start. */
+export function establishedValues(peers: readonly PeerRecord[]): readonly (readonly [string, Uint8Array])[] {
+  return [
+    [ESTABLISHED_KEY, new Uint8Array([1])],
+    [PEERS_KEY, encodePeers(peers)],
+  ];
+}
+
+function messageIn(protocol: Protocol<unknown, unknown>, payload: Payload): unknown {
+  const opened = openEnvelope(payload as Uint8Array);
+  return opened.kind === 'core' ? protocol.codec.read(opened.reader) : null;
+}
+
+/** The driver that is shipped, over this protocol. */
+export function driverProgram(protocol: Protocol<unknown, unknown>, options: ProgramOptions): Program {
+  const driver = driverOf(protocol);
+  const { configuration, timing, limits, maxWaiting } = options;
+  const cluster = defaultCluster(configuration);
+  const configurationHash = hashOfConfiguration(configuration);
+  return {
+    kind: 'driver',
+    start({ id, disk, seed, now }) {
+      const peers = disk.values.get(PEERS_KEY);
+      const given: DriverOptions = {
+        id,
+        incarnation: disk.incarnation,
+        boot: disk.boot,
+        cluster,
+        configuration,
+        configurationHash,
+        timing,
+        limits,
+        seed,
+        now,
+        established: disk.values.has(ESTABLISHED_KEY),
+        peers: peers === undefined ? [] : decodePeers(peers),
+        maxWaiting,
+      };
+      return driver.init(given, recovered(disk, protocol.durable, limits));
+    },
+    step: (state, event) => driver.step(state as DriverState, event as DriverEvent),
+    deadline: (state) => driver.deadline(state as DriverState),
+    core: (state) => (state as DriverState).core,
+    health(state) {
+      const { phase } = state as DriverState;
+      return phase === 'establishing' ? 'running' : phase;
+    },
+    fault: (state) => (state as DriverState).fault,
+    message: (payload) => messageIn(protocol, payload),
+    describe(payload) {
+      const opened = openEnvelope(payload as Uint8Array);
+      return opened.kind === 'core' ? 'core' : opened.message.kind;
+    },
+    digest() {
+      throw new RangeError('a driver has no canonical form: exhaustive search runs on the bare core');
+    },
+  };
+}

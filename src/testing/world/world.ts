@@ -1,0 +1,187 @@
+/**
+ * A cluster as one immutable value: processes, disks, messages under way, callers and what they were told, clocks,
+ * faults in force. `apply(world, action)` gives the world after; the old one stays valid, so that a search can try
+ * every action from the same place. `Turn` (`turn.ts`) is the draft behind it, for long runs.
+ *
+ * Nothing here knows a protocol: its model is handed in, and tells what must hold.
+ */
+
+import { configurationOf, defaultConstants, type Constants, type ReplicaId } from '../../core/members.js';
+import type { AnyModel, Model } from '../../core/model.js';
+import type { Milliseconds, Timing } from '../../core/protocol.js';
+import { choose, type Tuning } from '../../core/tuning.js';
+import { invalidArgument } from '../../replica/errors.js';
+import type { Action } from './actions.js';
+import { checkAction, checkWorldOptions } from './check-input.js';
+import { coreProgram } from './core-program.js';
+import { newDisk } from './disk.js';
+import type { Observer } from './facts.js';
+import { Machines, countingMachine, type MachineSpec } from './machine.js';
+import { observed, Watch } from './observed.js';
+import { driverProgram, establishedValues } from './process.js';
+import { emptyRecord } from './record.js';
+import { Turn } from './turn.js';
+import { FIRST_INCARNATION, trueTime } from './state.js';
+import type { Eager, Link, Rules, Slot, World } from './state.js';
+
+/** What a world is made of; everything but the model has a default. */
+export interface WorldOptions {
+  /** `raftModel` or `multipaxosModel`. */
+  readonly model: Model<any, any, any>;
+  /** Names of the replicas, or how many (they are then called n1, n2, …). 3 unless given. */
+  readonly replicas?: number | readonly ReplicaId[];
+  /** Timing is small unless given (`testTiming`): heartbeats every 50 ms, elections after 150 to 300 ms. */
+  readonly tuning?: Tuning;
+  /** The cluster constants, as of `createReplica`. */
+  readonly constants?: Partial<Constants>;
+  /** The state machine; one that counts its commands unless given. */
+  readonly machine?: MachineSpec;
+  /** The shipped driver unless given; `core`: a bare core with the simplest host. */
+  readonly program?: 'driver' | 'core';
+  /** Any 32-bit integer: of it, of the replica and of its start the cores' seeds are made. */
+  readonly seed?: number;
+  /** Whether the peers know each other from the start (unless given), or must first introduce themselves. */
+  readonly established?: boolean;
+  /** What happens at once instead of by an action: writes, applying, loads; nothing unless given. */
+  readonly eager?: Partial<Eager>;
+  /** How many calls may wait at one replica; 1000 unless given. */
+  readonly maxWaiting?: number;
+  /** Messages travel by reference rather than as bytes: faster. */
+  readonly byReference?: boolean;
+  /** Also check that every step gives the same twice and edits nothing: slower. */
+  readonly strict?: boolean;
+}
+
+/** Small timeouts, for readable numbers; milliseconds. */
+export const testTiming: Timing = { heartbeat: 50, electionMin: 150, electionMax: 300 };
+
+function namesOf(replicas: number | readonly ReplicaId[]): readonly ReplicaId[] {
+  if (typeof replicas !== 'number') return [...replicas].sort();
+  if (!Number.isSafeInteger(replicas) || replicas < 1 || replicas > 7) {
+    throw invalidArgument(`replicas: expected 1 to 7, got ${replicas}`);
+  }
+  return Array.from({ length: replicas }, (_, at) => `n${at + 1}`);
+}
+
+function rulesOf(options: WorldOptions): Rules {
+  checkWorldOptions(options);
+  const ids = namesOf(options.replicas ?? 3);
+  const constants = { ...defaultConstants, ...options.constants };
+  const addresses = Object.fromEntries(ids.map((id) => [id, id]));
+  const configuration = configurationOf(addresses, constants);
+  const model = options.model as AnyModel;
+  const tuning = { ...options.tuning, timing: { ...testTiming, ...options.tuning?.timing } };
+  const { timing, limits } = choose(model.protocol, tuning);
+  const seed = options.seed ?? 1;
+  if (!Number.isSafeInteger(seed)) throw invalidArgument(`seed: expected a safe integer, got ${String(seed)}`);
+  const watch = new Watch();
+  const { byReference = false, strict = false, maxWaiting = 1000 } = options;
+  const bare = options.program === 'core';
+  const protocol = observed(model, watch, { byReference: byReference && !bare, strict });
+  const programOptions = { configuration, timing, limits, maxWaiting };
+  return {
+    model,
+    program: bare ? coreProgram(protocol, programOptions) : driverProgram(protocol, programOptions),
+    watch,
+    machines: new Machines(options.machine ?? countingMachine, constants.onApplyError),
+    configuration,
+    ids,
+    places: new Map(ids.map((id, at) => [id, at])),
+    timing,
+    limits,
+    seed,
+    eager: { written: false, applied: false, loaded: false, ...options.eager },
+  };
+}
+
+function newSlot(rules: Rules, at: number, established: boolean): Slot {
+  const peers = rules.ids
+    .map((id, place) => ({ id, incarnation: FIRST_INCARNATION + place }))
+    .filter((_, place) => place !== at);
+  const values = established && rules.program.kind === 'driver' ? establishedValues(peers) : [];
+  return {
+    id: rules.ids[at] as ReplicaId,
+    disk: newDisk(FIRST_INCARNATION + at, values),
+    process: null,
+    clock: { base: 0, since: 0, rate: 1 },
+    paused: false,
+    writing: null,
+    durable: false,
+    failing: null,
+    loads: [],
+    applying: null,
+    machine: null,
+    delivered: 0,
+    effects: 0,
+    position: 0,
+    waiting: [],
+    wiped: null,
+  };
+}
+
+const EMPTY_LINK: Link = { sent: 0, cut: false, flights: [] };
+
+/**
+ * A world at time 0 in which every replica has just started.
+ * @throws ConsensusError `ERR_INVALID_ARGUMENT`, RangeError when an option breaks its rule
+ */
+export function createWorld(options: WorldOptions, observer?: Observer): World {
+  const rules = rulesOf(options);
+  const established = options.established ?? true;
+  const size = rules.ids.length;
+  const world: World = {
+    rules,
+    now: 0,
+    slots: rules.ids.map((_, at) => newSlot(rules, at, established)),
+    links: Array.from({ length: size * size }, () => EMPTY_LINK),
+    record: emptyRecord,
+    ghost: rules.model.safety.initial,
+    incarnations: size,
+  };
+  const turn = new Turn(world, observer);
+  for (const replica of rules.ids) turn.run({ kind: 'restart', at: 0, replica });
+  return turn.finish();
+}
+
+/**
+ * The world after an action. One that fits nothing changes nothing but the time.
+ * @throws InvariantViolation when something happened that must not, with the rule's number; ConsensusError
+ *   `ERR_INVALID_ARGUMENT` for what is no action of this world
+ */
+export function apply(world: World, action: Action, observer?: Observer): World {
+  checkAction('action', action, world.rules.ids);
+  const turn = new Turn(world, observer);
+  turn.run(action);
+  return turn.finish();
+}
+
+/** When a tick of this replica is due, in true time; `Infinity` when it is down or paused, or nothing is due. */
+export function dueAt(rules: Rules, slot: Slot, now: Milliseconds): Milliseconds {
+  if (slot.process === null || slot.paused) return Infinity;
+  return trueTime(slot.clock, rules.program.deadline(slot.process), now);
+}
+
+/**
+ * What can happen of itself from here, each at its earliest time: deliveries, what disks and machines have under
+ * way, timeouts. What callers and faults do is the choice of whoever runs the world.
+ */
+export function actions(world: World): readonly Action[] {
+  const { rules, now, slots, links } = world;
+  const found: Action[] = [];
+  slots.forEach((slot) => {
+    if (slot.process === null || slot.paused) return;
+    const replica = slot.id;
+    if (slot.writing !== null) found.push({ kind: 'written', at: now, replica });
+    if (slot.applying !== null) found.push({ kind: 'applied', at: now, replica });
+    if (slot.loads.length > 0) found.push({ kind: 'loaded', at: now, replica });
+    const due = dueAt(rules, slot, now);
+    if (due < Infinity) found.push({ kind: 'tick', at: due, replica });
+  });
+  links.forEach(({ flights }, place) => {
+    const from = rules.ids[Math.floor(place / slots.length)] as ReplicaId;
+    const { id: to, paused } = slots[place % slots.length] as Slot;
+    if (paused) return;
+    for (const { ordinal } of flights) found.push({ kind: 'deliver', at: now, from, to, pick: ordinal });
+  });
+  return found;
+}

@@ -1,0 +1,504 @@
+/**
+ * The safety of Multi-Paxos as an observer sees it: silent while all is right, in random clusters with faults; and for
+ * each of X1 to X9 a story, told by hand, in which it is broken and says so. (The mutation gate breaks the protocol
+ * itself; here it is the witness that is on trial.)
+ */
+
+import { describe, expect, it } from 'vitest';
+import { InvariantViolation } from '../../../src/core/assert.js';
+import type { ClusterView, DiskView } from '../../../src/core/model.js';
+import type * as core from '../../../src/core/protocol.js';
+import { multipaxosModel, type PaxosGhost, type PaxosMessage, type PaxosState } from '../../../src/multipaxos/index.js';
+import { runRandom } from '../../support/random.js';
+import { idsOf } from '../../support/values.js';
+import { b, Node, noop, value } from '../support.js';
+
+const { safety, coveragePoints } = multipaxosModel;
+
+/** What so few random runs need not show; `rules.test.ts` makes each of them happen. */
+const RARE = [
+  'a leader gave way to a chosen value that was not its own (R13)',
+  'an own vote was given up for a reported one (R7)',
+  'a leader below its floor campaigned again',
+];
+
+describe('a cluster in which all is right', () => {
+  it('breaks no rule in random runs, and shows all that a search has to show', () => {
+    const seen = new Set<string>();
+    for (let seed = 1; seed <= 160; seed++) {
+      runRandom({
+        model: multipaxosModel as never,
+        seed,
+        length: 450,
+        constants: { alpha: 1 + (seed % 8) },
+        observer: (fact) => {
+          if (fact.kind === 'step') multipaxosModel.noteCoverage(fact.fact as never, (point) => seen.add(point));
+        },
+      });
+    }
+    expect(coveragePoints.filter((point) => !seen.has(point) && !RARE.includes(point))).toEqual([]);
+    expect([...seen].filter((point) => !coveragePoints.includes(point))).toEqual([]);
+    expect(new Set(coveragePoints).size).toBe(coveragePoints.length);
+  }, 60_000);
+});
+
+type Ballot = core.Term;
+
+interface StoryDisk {
+  hard: core.HardState | null;
+  readonly entries: Map<core.Index, core.Entry>;
+}
+
+/** A cluster of which only the disks and what is said are there: told event by event. */
+class Story {
+  ghost: PaxosGhost = safety.initial;
+  readonly handed: core.Entry[] = [];
+  readonly #disks: StoryDisk[];
+  readonly #view: ClusterView<PaxosState>;
+
+  constructor(size = 3) {
+    this.#disks = idsOf(size).map(() => ({ hard: null, entries: new Map<core.Index, core.Entry>() }));
+    const { handed: delivered } = this;
+    const replicas = this.#disks.map((disk, at) => ({
+      id: `n${at + 1}`,
+      state: null,
+      disk: {
+        get hard() {
+          return disk.hard;
+        },
+        get last() {
+          return Math.max(0, ...disk.entries.keys());
+        },
+        entry: (index) => disk.entries.get(index),
+      } satisfies DiskView,
+    }));
+    const committed = {
+      get last() {
+        return delivered.length;
+      },
+      entry: (index: core.Index) => delivered[index - 1],
+    };
+    this.#view = { replicas, committed };
+  }
+
+  /** Makes a promise and votes durable, at once. */
+  writes(at: number, promised: Ballot, votes: readonly core.Entry[] = [], chosen = 0): this {
+    const disk = this.#disks[at - 1] as StoryDisk;
+    disk.hard = { term: promised, vote: null, commit: chosen };
+    for (const vote of votes) disk.entries.set(vote.index, vote);
+    this.ghost = safety.durable(this.ghost, `n${at}`, this.#view);
+    return this;
+  }
+
+  /** A disk drops a vote, and says nothing of it. */
+  loses(at: number, slot: core.Index): this {
+    (this.#disks[at - 1] as StoryDisk).entries.delete(slot);
+    return this;
+  }
+
+  says(at: number, message: PaxosMessage, to = (at % 3) + 1): this {
+    this.ghost = safety.send(this.ghost, { from: `n${at}`, to: `n${to}`, message }, this.#view);
+    return this;
+  }
+
+  /** Some replicas promise a ballot, and its owner prepares it first. */
+  phase1(ballot: Ballot, owner: number, others: readonly number[]): this {
+    this.writes(owner, ballot).says(owner, { kind: 'prepare', ballot, from: 1 });
+    for (const other of others) this.writes(other, ballot);
+    return this;
+  }
+
+  proposes(owner: number, entry: core.Entry, commit = 0): this {
+    return this.says(owner, { kind: 'accept', ballot: entry.term, commit, entries: [entry] });
+  }
+
+  /** A whole ballot: two promise, and vote for one value. */
+  chooses(ballot: Ballot, owner: number, other: number, entry: core.Entry): this {
+    this.phase1(ballot, owner, [other]).proposes(owner, entry);
+    return this.writes(owner, ballot, [entry]).writes(other, ballot, [entry]);
+  }
+
+  step(before: PaxosState | null, after: PaxosState, outbound: readonly core.Outbound<PaxosMessage>[] = []): this {
+    const fact = { replica: after.options.id, before, after, inbound: null, outbound };
+    this.ghost = safety.step(this.ghost, fact, this.#view);
+    return this;
+  }
+}
+
+const [b1, b2, b3] = [b(1, 1), b(2, 2), b(3, 3)];
+const x = (ballot: Ballot, slot = 1): core.Entry => value(slot, ballot, 'x');
+const y = (ballot: Ballot, slot = 1): core.Entry => value(slot, ballot, 'y');
+
+/** Follower n1, fresh, and after it has promised, voted and heard what is chosen. */
+function told(word: core.Entry, commit: core.Index): Node {
+  const node = new Node('n1');
+  node.get('n2', { kind: 'accept', ballot: word.term, commit, entries: [word] });
+  return node;
+}
+
+const page = { kind: 'promise', from: 1, commit: 0, next: 0, votes: [] } as const;
+const beat = { kind: 'heartbeatReply', ballot: b1, readRound: 0, commit: 0, durable: 0 } as const;
+
+/** What is broken, and by what. Everything before the last word of a story is in order. */
+const stories: readonly (readonly [rule: string, what: string, tell: () => unknown])[] = [
+  [
+    'X1',
+    'a slot is said to be chosen that only one has voted for',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(1, b1, [x(b1)])
+        .says(1, {
+          kind: 'heartbeat',
+          ballot: b1,
+          commit: 1,
+          readRound: 0,
+        }),
+  ],
+  ['X1', 'a Nack says too much', () => new Story().says(1, { kind: 'nack', ballot: b1, promised: b2, commit: 1 })],
+  ['X1', 'a replica takes a vote for chosen', () => new Story().step(new Node('n1').state, told(x(b2), 1).state)],
+  [
+    'X1',
+    'a replica learns another value',
+    () => new Story().chooses(b2, 2, 3, y(b2)).step(new Node('n1').state, told(x(b2), 1).state),
+  ],
+  ['X1', 'a W is on disk above what is chosen', () => new Story().writes(1, b1, [], 1)],
+  [
+    'X1',
+    'a disk holds another value below its W',
+    () => new Story().chooses(b1, 1, 2, x(b1)).writes(3, b1, [y(b1)], 1),
+  ],
+  [
+    'X1',
+    'another value is taught',
+    () =>
+      new Story().chooses(b1, 1, 2, x(b1)).says(1, { kind: 'catchUpReply', number: 1, commit: 1, entries: [y(b1)] }),
+  ],
+  [
+    'X1',
+    'a leader calls chosen what is not what it proposed there (R13)',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1)) // nobody votes for it
+        .phase1(b2, 2, [3])
+        .proposes(2, y(b2))
+        .writes(2, b2, [y(b2)])
+        .writes(3, b2, [y(b2)])
+        .says(1, { kind: 'commit', ballot: b1, commit: 1 }),
+  ],
+  [
+    'X2',
+    'a ballot is prepared by two',
+    () => new Story().phase1(b1, 1, []).writes(2, b1).says(2, { kind: 'prepare', ballot: b1, from: 1 }),
+  ],
+  [
+    'X2',
+    'a ballot is taken up again',
+    () => {
+      const node = new Node('n1');
+      const before = node.state;
+      node.campaign();
+      return new Story().phase1(b1, 1, []).step(before, node.state);
+    },
+  ],
+  [
+    'X2',
+    'an Accept holds what another ballot proposed',
+    () => new Story().phase1(b2, 2, [1]).says(2, { kind: 'accept', ballot: b2, commit: 0, entries: [x(b1)] }),
+  ],
+  ['X3', 'a promise is lowered on disk', () => new Story().writes(1, b2).writes(1, b1)],
+  ['X3', 'a promise is forgotten at a start', () => new Story().writes(1, b2).step(null, new Node('n1').state)],
+  [
+    'X3',
+    'a vote is forgotten at a start',
+    () => {
+      const node = new Node('n1');
+      node.get('n2', { kind: 'heartbeat', ballot: b2, commit: 0, readRound: 0 }); // the promise alone comes back
+      return new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(1, b1, [x(b1)])
+        .step(null, node.state);
+    },
+  ],
+  [
+    'X3',
+    'a vote is gone from a disk',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(1, b1, [x(b1)])
+        .loses(1, 1)
+        .writes(1, b2),
+  ],
+  [
+    'X3',
+    'a vote is on disk above the promise',
+    () =>
+      new Story()
+        .phase1(b2, 2, [3])
+        .proposes(2, x(b2))
+        .writes(1, b1, [x(b2)]),
+  ],
+  [
+    'X3',
+    'a lower ballot is answered than is promised',
+    () => {
+      const { state } = told(x(b2), 0);
+      const send = { kind: 'send', to: 'n3', message: beat, after: 0, lane: 'control' } as const;
+      return new Story().step(state, state, [send]);
+    },
+  ],
+  [
+    'X4',
+    'two values are proposed in one ballot',
+    () => new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).proposes(1, y(b1)),
+  ],
+  [
+    'X4',
+    'somebody votes for another value than was proposed',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(2, b1, [y(b1)]),
+  ],
+  [
+    'X4',
+    'somebody has accepted what nobody proposed',
+    () => new Story().writes(2, b1).says(2, { kind: 'accepted', ballot: b1, from: 1, to: 1, commit: 0 }),
+  ],
+  ['X5', 'a value is proposed before a majority has promised', () => new Story().phase1(b1, 1, []).proposes(1, x(b1))],
+  [
+    'X5',
+    'a chosen value is not proposed again',
+    () => new Story().chooses(b1, 1, 2, x(b1)).phase1(b2, 2, [3]).proposes(2, y(b2)),
+  ],
+  [
+    'X5',
+    'a value that may still be chosen is not proposed again',
+    () =>
+      new Story(5)
+        .phase1(b1, 1, [2, 3])
+        .proposes(1, x(b1))
+        .writes(1, b1, [x(b1)])
+        .writes(2, b1, [x(b1)])
+        .phase1(b2, 2, [1, 4])
+        .proposes(2, y(b2)),
+  ],
+  [
+    'X5',
+    'not the vote of the highest ballot is proposed again',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(1, b1, [x(b1)])
+        .phase1(b2, 2, [3])
+        .proposes(2, y(b2))
+        .writes(2, b2, [y(b2)])
+        .writes(3, b2, [y(b2)])
+        .phase1(b3, 3, [1, 2])
+        .proposes(3, x(b3)),
+  ],
+  [
+    'X5',
+    'a promise leaves a vote out',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(1, b1, [x(b1)])
+        .writes(1, b2)
+        .says(1, {
+          ...page,
+          ballot: b2,
+        }),
+  ],
+  [
+    'X5',
+    'a promise leaves out the votes above its page',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .proposes(1, y(b1, 2))
+        .writes(1, b1, [x(b1), y(b1, 2)])
+        .writes(1, b2)
+        .says(1, { ...page, ballot: b2, votes: [x(b1)] }),
+  ],
+  [
+    'X6',
+    'a vote is durable below a promise that was',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(2, b2)
+        .writes(2, b2, [x(b1)]),
+  ],
+  [
+    'X6',
+    'a vote replaces a later one',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .phase1(b2, 2, [3])
+        .proposes(2, y(b2))
+        .writes(2, b2, [y(b2)])
+        .writes(2, b2, [x(b1)]),
+  ],
+  [
+    'X7',
+    'a slot is left out when handing over',
+    () => {
+      const entries = [x(b2), y(b2, 2)];
+      const story = new Story().phase1(b2, 2, [3]).proposes(2, x(b2)).proposes(2, y(b2, 2));
+      for (const at of [2, 3]) story.writes(at, b2, entries);
+      const before = told(x(b2), 0);
+      const after = told(x(b2), 0);
+      after.get('n2', { kind: 'accept', ballot: b2, commit: 2, entries: [y(b2, 2)] });
+      return story.step(before.state, after.state, [{ kind: 'commit', entries: [y(b2, 2)] }]);
+    },
+  ],
+  [
+    'X8',
+    'a no-op takes the place of a value that may be chosen',
+    () => new Story().chooses(b1, 1, 2, x(b1)).phase1(b2, 2, [3]).proposes(2, noop(1, b2)),
+  ],
+  [
+    'X9',
+    'a Prepare leaves before its own promise is durable',
+    () => new Story().says(1, { kind: 'prepare', ballot: b1, from: 1 }),
+  ],
+  ['X9', 'a promise leaves before it is durable', () => new Story().phase1(b1, 1, []).says(2, { ...page, ballot: b1 })],
+  [
+    'X9',
+    'a vote is reported before it is durable',
+    () =>
+      new Story()
+        .phase1(b1, 1, [2])
+        .proposes(1, x(b1))
+        .writes(2, b2)
+        .says(2, { ...page, ballot: b2, votes: [x(b1)] }),
+  ],
+  [
+    'X9',
+    'a vote is acknowledged before it is durable',
+    () =>
+      new Story().phase1(b1, 1, [2]).proposes(1, x(b1)).says(2, {
+        kind: 'accepted',
+        ballot: b1,
+        from: 1,
+        to: 1,
+        commit: 0,
+      }),
+  ],
+  [
+    'X9',
+    'a heartbeat leaves before the ballot is durable',
+    () => new Story().says(1, { kind: 'heartbeat', ballot: b1, commit: 0, readRound: 0 }),
+  ],
+  [
+    'X9',
+    'a chosen slot is called durable where it is not',
+    () =>
+      new Story()
+        .chooses(b1, 1, 2, x(b1))
+        .writes(3, b1)
+        .says(3, { ...beat, commit: 1, durable: 1 }),
+  ],
+];
+
+describe('a story in which a rule is broken', () => {
+  it.each(stories)('%s: %s', (rule, _what, tell) => {
+    let violation: unknown = null;
+    try {
+      tell();
+    } catch (error) {
+      violation = error;
+    }
+    expect(violation).toBeInstanceOf(InvariantViolation);
+    expect((violation as InvariantViolation).message).toMatch(new RegExp(`^${rule} `));
+    expect((violation as InvariantViolation).evidence).toBeTypeOf('object');
+  });
+
+  it('is told of every rule', () => {
+    expect([...new Set(stories.map(([rule]) => rule))]).toEqual(['X1', 'X2', 'X3', 'X4', 'X5', 'X6', 'X7', 'X8', 'X9']);
+  });
+});
+
+describe('a story in which all is right', () => {
+  it.each([
+    [
+      'a chosen value is proposed again',
+      () => new Story().chooses(b1, 1, 2, x(b1)).phase1(b2, 2, [3]).proposes(2, x(b2)),
+    ],
+    [
+      'another value is proposed where those who promised have no vote',
+      () =>
+        new Story()
+          .phase1(b1, 1, [2])
+          .proposes(1, x(b1))
+          .writes(1, b1, [x(b1)])
+          .phase1(b2, 2, [3])
+          .proposes(2, y(b2)),
+    ],
+    [
+      'the vote of the highest ballot is proposed again',
+      () =>
+        new Story()
+          .phase1(b1, 1, [2])
+          .proposes(1, x(b1))
+          .writes(1, b1, [x(b1)])
+          .phase1(b2, 2, [3])
+          .proposes(2, y(b2))
+          .writes(2, b2, [y(b2)])
+          .phase1(b3, 3, [1, 2])
+          .proposes(3, y(b3)),
+    ],
+    [
+      'an old leader proposes what it may, too late to be chosen',
+      () => new Story().phase1(b1, 1, [2]).phase1(b2, 2, [3]).proposes(2, y(b2)).proposes(1, x(b1)),
+    ],
+    [
+      'a vote is acknowledged that a later ballot has replaced on the same disk',
+      () =>
+        new Story()
+          .phase1(b1, 1, [2])
+          .proposes(1, x(b1))
+          .phase1(b2, 2, [3])
+          .proposes(2, y(b2))
+          .writes(2, b2, [y(b2)])
+          .says(2, { kind: 'accepted', ballot: b1, from: 1, to: 1, commit: 0 }),
+    ],
+  ])('%s', (_what, tell) => {
+    expect(() => tell()).not.toThrow();
+  });
+
+  it('forgets what is durably chosen everywhere and was handed over, and still knows its value', () => {
+    const story = new Story().chooses(b1, 1, 2, x(b1));
+    story.handed.push(x(b1));
+    for (const at of [1, 2, 3]) story.writes(at, b1, [x(b1)], 1);
+    expect(story.ghost).toMatchObject({ base: 1, slots: [], chosenTo: 1 });
+    const teach = (entry: core.Entry): Story =>
+      story.says(1, { kind: 'catchUpReply', number: 1, commit: 1, entries: [entry] });
+    expect(() => teach(x(b1))).not.toThrow();
+    expect(() => teach(y(b1))).toThrow(/^X1 /);
+  });
+
+  it('leaves the ghost as it is when nothing is new', () => {
+    const story = new Story()
+      .chooses(b1, 1, 2, x(b1))
+      .says(1, { kind: 'heartbeat', ballot: b1, commit: 1, readRound: 0 });
+    const { ghost } = story;
+    story.writes(1, b1, [x(b1)]).proposes(1, x(b1), 1);
+    story.says(1, { kind: 'heartbeat', ballot: b1, commit: 1, readRound: 4 });
+    story.says(2, { kind: 'accepted', ballot: b1, from: 1, to: 1, commit: 0 });
+    expect(story.ghost).toBe(ghost);
+  });
+});

@@ -1,0 +1,42 @@
+/** What a replica recovers from its storage. */
+
+import { describe, expect, it } from 'vitest';
+import { memoryNetwork, memoryStorage, multipaxos, raft } from 'quorate';
+import { multipaxosProtocol } from '../../../src/multipaxos/index.js';
+import { openData } from '../../../src/replica/host/recover.js';
+import { checkOptions } from '../../../src/replica/options.js';
+
+const machine = { apply: (): number => 1, snapshot: (): number => 1, restore: (): void => undefined };
+
+function checked(storage: ReturnType<typeof memoryStorage>, protocol = multipaxos()) {
+  const transport = memoryNetwork().transport();
+  return checkOptions({ id: 'a', members: { a: 'x', b: 'y', c: 'z' }, protocol, transport, storage, machine });
+}
+
+describe('opening', () => {
+  it('a log begins at 1, also where votes are stored for later slots only', async () => {
+    const storage = memoryStorage();
+    await openData(checked(storage));
+    const vote = { index: 3, term: 65_537, kind: 'noop', id: null, data: new Uint8Array(0) } as const;
+    const [data] = multipaxosProtocol.durable.encodeEntries([vote]);
+    await storage.write([{ kind: 'put', entries: [{ index: 3, term: vote.term, data: data as Uint8Array }] }]);
+    await storage.close();
+    const { recovered, options } = await openData(checked(storage));
+    expect(recovered).toMatchObject({ first: 1, last: 3, tail: [vote] });
+    expect(options.boot).toBe(2);
+    const [state] = multipaxosProtocol.init({ ...options, now: 0 }, recovered);
+    expect(multipaxosProtocol.status(state)).toMatchObject({ commit: 0 });
+  });
+
+  it('refuses stored bytes that do not decode, naming what', async () => {
+    const storage = memoryStorage();
+    await openData(checked(storage, raft()));
+    await storage.write([{ kind: 'set', key: 'hard', value: new Uint8Array([9, 9]) }]);
+    await storage.close();
+    const opening = openData(checked(storage, raft()));
+    await expect(opening).rejects.toMatchObject({
+      code: 'ERR_STORAGE_CORRUPT',
+      message: expect.stringContaining('hard state'),
+    });
+  });
+});

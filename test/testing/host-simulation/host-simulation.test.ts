@@ -1,0 +1,188 @@
+/** The whole shell in a simulated world: a few hundred seeds, and proof that the checks can fail. */
+
+import { afterAll, describe, expect, it } from 'vitest';
+import { multipaxos, raft, type ProtocolChoice, type Tuning } from 'quorate';
+import type { Outbound } from '../../../src/core/protocol.js';
+import { HostSimulationFailure } from '../../../src/testing/host-simulation/trace.js';
+import { simulateHost, type HostSimulationOptions } from '../../../src/testing/host-simulation/host-simulation.js';
+
+const PROTOCOLS = [['raft', raft] as const, ['multipaxos', multipaxos] as const];
+const SEEDS = 104;
+/** Seeds of one test, so that the test runner gets a turn now and then. */
+const BATCH = 26;
+
+/** What must have happened somewhere, or the seeds prove nothing. */
+const PROBES = [
+  'write',
+  'linearizable read',
+  'stale read',
+  'stale read with an index',
+  'read from disk',
+  'read fails',
+  'open fails',
+  'EIO',
+  'ENOSPC',
+  'crash keeps an unsynced write',
+  'crash loses an unsynced write',
+  'crash with requests waiting',
+  'close with requests waiting',
+  'second open',
+  'transport cannot start',
+  'message lost',
+  'message held back',
+  'backpressure',
+  'unreachable',
+  'lost identity',
+  'leadership ends',
+  'stalled leader',
+  'isolated leader',
+  'long pause of a leader',
+  'too large',
+  'general checker',
+  'fault: cuts',
+  'fault: power loss',
+  'fault: stall',
+  'fault: suspend',
+  'fault: clock rates',
+  'fault: slow disk',
+  'fault: campaign',
+  'ERR_BUSY',
+  'ERR_CLOSED',
+  'ERR_NO_LEADER',
+  'ERR_TIMEOUT',
+  'ERR_OUTCOME_UNKNOWN',
+  'ERR_STORAGE_FAILED',
+  'ERR_LOST_IDENTITY',
+];
+
+describe.each(PROTOCOLS)('seeds of %s', (_, protocol) => {
+  const met = new Map<string, number>();
+
+  it.each(Array.from({ length: SEEDS / BATCH }, (_, at) => at * BATCH))('from %i on hold every rule', async (from) => {
+    for (let seed = from; seed < from + BATCH; seed++) {
+      const report = await simulateHost({ seed, protocol });
+      expect(report.commands).toBeGreaterThan(0);
+      for (const [point, times] of report.coverage) met.set(point, (met.get(point) ?? 0) + times);
+    }
+  });
+
+  afterAll(() => {
+    expect(PROBES.filter((point) => !met.has(point))).toEqual([]);
+  });
+
+  it('are the same run each time', async () => {
+    const digests = new Set<string>();
+    for (let seed = 1000; seed < 1008; seed++) {
+      const { digest, events } = await simulateHost({ seed, protocol });
+      expect(await simulateHost({ seed, protocol })).toMatchObject({ digest, events });
+      digests.add(digest);
+    }
+    expect(digests.size).toBe(8);
+  });
+});
+
+/** The first seed that fails, which one of the first hundred must. */
+async function firstFailure(options: Omit<HostSimulationOptions, 'seed'>): Promise<HostSimulationFailure> {
+  for (let seed = 0; seed < 100; seed++) {
+    try {
+      await simulateHost({ ...options, seed });
+    } catch (error) {
+      if (error instanceof HostSimulationFailure) return error;
+      throw error;
+    }
+  }
+  throw new Error('no seed failed');
+}
+
+type Rewrite = (message: Outbound<unknown>) => Outbound<unknown>;
+
+/** A protocol whose words are changed on their way to the host. */
+function rewritten(protocol: (tuning: Tuning) => ProtocolChoice, rewrite: Rewrite): (tuning: Tuning) => ProtocolChoice {
+  return (tuning) => {
+    const choice = protocol(tuning);
+    const { init, step } = choice.protocol;
+    return {
+      ...choice,
+      protocol: {
+        ...choice.protocol,
+        init: (options, recovered) => {
+          const [state, outbound] = init(options, recovered);
+          return [state, outbound.map(rewrite)];
+        },
+        step: (before, message) => {
+          const [state, outbound] = step(before, message);
+          return [state, outbound.map(rewrite)];
+        },
+      },
+    };
+  };
+}
+
+describe.each(PROTOCOLS)('what is broken over %s is found', (_, protocol) => {
+  it('disks that say "durable" too early lose acknowledged writes', async () => {
+    const { rule } = await firstFailure({ protocol, faults: ['power loss', 'crash'], lyingDisks: true });
+    expect(rule).toMatch(/^(R4|E1|E4|H1|H5|R1|L\d|identity|events|leadership|fences)/);
+  });
+
+  it('reads that are served without asking are stale', async () => {
+    const early = rewritten(protocol, (message) => (message.kind === 'readReady' ? { ...message, index: 0 } : message));
+    const failure = await firstFailure({ protocol: early, faults: ['delay', 'cuts'], size: 3 });
+    expect(failure.rule).toBe('H1 stale read');
+  });
+
+  it('requests that are said to have had no effect, and had one', async () => {
+    const lying = rewritten(protocol, (message) => {
+      if (message.kind !== 'resolve' || message.outcome.kind !== 'unknown') return message;
+      return { ...message, outcome: { ...message.outcome, kind: 'none' } };
+    });
+    const failure = await firstFailure({ protocol: lying, faults: ['cuts', 'delay', 'abort'], size: 3 });
+    expect(failure.rule).toMatch(/^(law 5 none|E1 exactly once)$/);
+  });
+
+  it('entries that are handed over in another order', async () => {
+    let times = 0;
+    const swapped = rewritten(protocol, (message) => {
+      if (message.kind !== 'commit' || message.entries.length < 2 || ++times % 3 !== 0) return message;
+      const [first, second, ...rest] = message.entries;
+      if (first?.kind !== 'command' || second?.kind !== 'command') return message;
+      return { ...message, entries: [{ ...second, index: first.index }, { ...first, index: second.index }, ...rest] };
+    });
+    const failure = await firstFailure({ protocol: swapped, faults: ['burst'], size: 3 });
+    expect(failure.rule).toMatch(/^(R4|E1|H2|H1)/);
+  });
+
+  it('a failure names rule, seed and step, and shows what came before', async () => {
+    const early = rewritten(protocol, (message) => (message.kind === 'readReady' ? { ...message, index: 0 } : message));
+    const failure = await firstFailure({ protocol: early, faults: ['delay', 'cuts'], size: 3 });
+    expect(failure.message).toContain(`(seed ${failure.seed}, step ${failure.step})`);
+    expect(failure.message.startsWith(`${failure.rule}: `)).toBe(true);
+    expect(failure.trace.length).toBeGreaterThan(10);
+    await expect(
+      simulateHost({ seed: failure.seed, protocol: early, faults: ['delay', 'cuts'], size: 3 }),
+    ).rejects.toMatchObject({ message: failure.message });
+  });
+});
+
+describe('what is no fault', () => {
+  it.each(PROTOCOLS)('is reordering, repeating and losing, over %s', async (_, protocol) => {
+    const faults = ['delay', 'held messages', 'duplication', 'loss', 'scribbling transport'] as const;
+    for (let seed = 0; seed < 10; seed++) {
+      const { faults: had } = await simulateHost({ seed, protocol, faults, size: 3 });
+      expect(had).toEqual(faults);
+    }
+  });
+});
+
+describe('options', () => {
+  it.each([
+    [{ seed: 0.5 }, 'seed: expected a 32-bit integer, got 0.5'],
+    [{ seed: 2 ** 32 }, 'seed: expected a 32-bit integer'],
+    [{ seed: 1, size: 8 }, 'size: expected a whole number from 1 to 7, got 8'],
+    [{ seed: 1, steps: -1 }, 'steps: expected a whole number from 0 to 100000, got -1'],
+    [{ seed: 1, faults: ['gremlins'] as never }, 'faults: no such class of faults: gremlins'],
+  ])('%o is refused', async (options, message) => {
+    const refusal = simulateHost({ ...options, protocol: raft });
+    await expect(refusal).rejects.toThrow(RangeError);
+    await expect(refusal).rejects.toThrow(message);
+  });
+});
