@@ -6,7 +6,7 @@
 
 import type { Core, CoreOptions, Happening, Outbound, Persist, Proposal, Send } from './core.js';
 import { OracleDice } from './dice.js';
-import { OracleDisk } from './disk.js';
+import { OracleDisk, type WriteKind } from './disk.js';
 import { Judge, Violation } from './judge.js';
 
 /** How bad the world is at present: probabilities, and longest times in milliseconds. */
@@ -48,8 +48,8 @@ interface OracleHost {
   reported: number;
   tickAt: number;
   leads: boolean;
-  /** It crashes while its next term, vote or promise is under way. */
-  doomed: boolean;
+  /** It crashes while its next persist of that kind is under way, and loses it. */
+  doomed: WriteKind | null;
   requests: number;
 }
 
@@ -78,7 +78,7 @@ export class Cluster {
     this.weather = weather;
     this.hosts = settings.configuration.members.map(({ id }) => {
       const down = { state: null, boot: 0, zero: 0, held: [], syncing: false, reported: 0, tickAt: Infinity };
-      return { id, disk: new OracleDisk(), ...down, leads: false, doomed: false, requests: 0 };
+      return { id, disk: new OracleDisk(), ...down, leads: false, doomed: null, requests: 0 };
     });
     for (const host of this.hosts) this.start(host);
   }
@@ -159,7 +159,7 @@ export class Cluster {
       reported: 0,
       tickAt: Infinity,
       leads: false,
-      doomed: false,
+      doomed: null,
     });
     this.judge.started(host.id); // whoever waited there has gone with it
     this.schedule(this.dice.between(1, this.weather.down), () => {
@@ -231,7 +231,7 @@ export class Cluster {
 
   private persist(host: OracleHost, persist: Persist): void {
     const { crash } = this.weather;
-    const falls = host.disk.write(persist) && host.doomed;
+    const falls = host.disk.write(persist) === host.doomed;
     if (this.dice.chance(crash)) return this.crash(host);
     if (falls || this.dice.chance(crash)) {
       this.later(host, this.dice.between(0, falls ? 1 : this.weather.disk), () =>
@@ -275,7 +275,6 @@ export class Cluster {
     });
   }
 
-  /** Asks for a proposal. */
   propose(host: OracleHost, proposals: readonly Omit<Proposal, 'request'>[], patience: number): void {
     if (host.state === null) return;
     const asked = proposals.map((proposal) => ({ ...proposal, request: ++host.requests }));

@@ -5,24 +5,23 @@
 
 import type { Core, CoreOptions, Entry, Load, Persist, Recovered } from './core.js';
 
+/** Whether a persist holds a new term, vote or promise, or entries alone. */
+export type WriteKind = 'promise' | 'entries';
+
 export class OracleDisk {
   private hard: Recovered['hard'] = null;
   private readonly entries = new Map<number, Entry>();
   private waiting: Persist[] = [];
-  /** What the newest persist with a term, vote or promise says of it. */
+  /** The newest term and vote, or promise, that was written. */
   private promised = '';
   /** The newest persist of the present start that is durable. */
   durable = 0;
 
-  /** Gives whether it holds a new term, vote or promise. */
-  write(persist: Persist): boolean {
-    const promised = persist.ops
-      .flatMap((op) => (op.kind === 'hard' ? [`${op.hard.term} ${op.hard.vote}`] : []))
-      .at(-1);
-    const isNew = promised !== undefined && promised !== this.promised;
-    this.promised = promised ?? this.promised;
+  write(persist: Persist): WriteKind {
     this.waiting.push(persist);
-    return isNew;
+    const before = this.promised;
+    for (const op of persist.ops) if (op.kind === 'hard') this.promised = `${op.hard.term} ${op.hard.vote}`;
+    return this.promised === before ? 'entries' : 'promise';
   }
 
   get pending(): number {

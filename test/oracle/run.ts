@@ -3,9 +3,10 @@
  * in which everything must come to an end within a bound.
  *
  * What is assumed of the healed world: no faults; round trip + write + load < electionMin / 2; and a Multi-Paxos window
- * whose votes fit into a few pages of a promise, for a candidate must have them all within one election timeout. The bound adds up what
- * is left of the faults (messages under way, patience of callers), a number of elections that may fail by a split, and
- * one exchange for each entry of the log, since the limits may be so small that each travels by itself.
+ * whose votes fit into a few pages of a promise, for a candidate begins anew when it has not got all of them within one
+ * election timeout, and keeps nothing of what it got. The bound adds up what is left of the faults (messages under way,
+ * patience of callers), a number of elections that may fail by a split, and two exchanges for each entry of the log,
+ * since the limits may be so small that each travels by itself.
  */
 
 import { Cluster, type Weather } from './cluster.js';
@@ -26,6 +27,8 @@ const CALM: Weather = {
   down: 1,
   late: 0,
 };
+/** The longest that a message takes, that a caller waits, and how long the faults last. */
+const LONGEST_LAG = 400;
 const PATIENCE = 2500;
 const STORM = 6000;
 /** Elections in a row that may come to nothing in the healed world. */
@@ -34,15 +37,20 @@ const ELECTIONS = 20;
 type Host = Cluster['hosts'][number];
 type EntryId = { readonly origin: number; readonly counter: number; readonly lowest: number };
 
-/** The faults of a run, and how often a disturbance of each kind comes up. */
+export const STORMS = ['mixed', 'forgetful', 'divided'] as const;
+export type StormKind = (typeof STORMS)[number];
+
+/** The faults of a run: beside the weather, how often something is done to the cluster. */
 interface Storm extends Weather {
+  /** A link is cut, or all of one replica; all cuts are mended; a replica crashes. */
   readonly cut: number;
   readonly mend: number;
   readonly fall: number;
+  /** @see Run.contest, Run.coup */
   readonly contest: number;
-  /** How often a replica then crashes while its next term, vote or promise is under way. */
-  readonly forget: number;
   readonly coup: number;
+  /** How often a contest makes a replica forget. */
+  readonly forget: number;
 }
 
 /**
@@ -50,12 +58,12 @@ interface Storm extends Weather {
  * `forgetful`: rivals for the lead, and replicas that crash as they write and are soon back. `divided`: links that come
  * and go under ever new leaders.
  */
-function stormOf(dice: OracleDice): Storm {
+function stormOf(kind: StormKind, dice: OracleDice): Storm {
   const mixed: Storm = {
     loss: dice.pick([0, 0.02, 0.15]),
     duplicate: dice.pick([0, 0.05, 0.3]),
     lag: dice.pick([5, 20, 60]),
-    longLag: dice.pick([100, 400]),
+    longLag: dice.pick([100, LONGEST_LAG]),
     lagging: dice.pick([0, 0.05, 0.3]),
     disk: dice.pick([2, 30, 200]),
     load: dice.pick([5, 100]),
@@ -69,19 +77,16 @@ function stormOf(dice: OracleDice): Storm {
     contest: dice.pick([0, 0.02, 0.1]),
     coup: dice.pick([0, 0.03]),
   };
-  const quiet = { loss: 0, lag: 60, longLag: 400, crash: 0, down: 10, cut: 0, fall: 0, contest: 0, coup: 0 };
+  const quiet = { loss: 0, lag: 60, longLag: LONGEST_LAG, crash: 0, down: 10, cut: 0, fall: 0, contest: 0, coup: 0 };
   const forgetful = { ...quiet, lag: 20, lagging: 0.3, disk: 15, contest: 0.1, forget: 1 };
   const divided = { ...quiet, lagging: 0.05, disk: 10, mend: 0.02, coup: 0.2 };
-  return { ...mixed, ...dice.pick([{}, forgetful, divided]) };
+  return { ...mixed, ...{ mixed, forgetful, divided }[kind] };
 }
 
 function settingsOf(dice: OracleDice, size: number): Pick<CoreOptions, 'configuration' | 'timing' | 'limits'> {
   const alpha = dice.pick([1, 3, 64]);
-  const members = Array.from({ length: size }, (_, at) => ({
-    id: `n${at + 1}`,
-    number: at + 1,
-    address: `n${at + 1}:1`,
-  }));
+  const numbers = Array.from({ length: size }, (_, at) => at + 1);
+  const members = numbers.map((number) => ({ id: `n${number}`, number, address: `n${number}:1` }));
   const constants = {
     alpha,
     requestWindow: 4096,
@@ -109,11 +114,11 @@ class Run {
   private readonly ids: EntryId[] = [];
   private readonly rates: Storm;
 
-  constructor(core: Core, seed: number) {
+  constructor(core: Core, seed: number, kind: StormKind) {
     const dice = new OracleDice(seed);
     this.dice = dice;
     const size = dice.pick([1, 2, 3, 3, 3, 3, 3, 3, 4, 5]);
-    this.rates = stormOf(dice);
+    this.rates = stormOf(kind, dice);
     this.cluster = new Cluster(core, settingsOf(dice, size), dice.next(), this.rates);
   }
 
@@ -149,19 +154,26 @@ class Run {
     if (dice.chance(0.002)) this.stop(host);
   }
 
-  /** One or two try to lead at about the same time, and another one may forget what it promised them. */
+  /**
+   * Two that do not hear each other, one of them a leader if there is one, contend for the lead under load; a third,
+   * which hears both, may crash before what it tells them is on its disk, and is soon back.
+   */
   private contest(): void {
     const { cluster, dice } = this;
     const [first, second, third] = this.shuffled();
-    for (const rival of dice.chance(0.3) ? [first] : [first, second]) {
-      if (rival !== undefined) cluster.schedule(dice.between(0, 40), () => cluster.give(rival, { kind: 'campaign' }));
+    cluster.cuts.clear();
+    if (first === undefined || second === undefined || third === undefined) return;
+    this.cut(first.id, second.id, true);
+    for (const rival of dice.chance(0.5) ? [second] : [first, second]) {
+      cluster.schedule(dice.between(0, 40), () => cluster.give(rival, { kind: 'campaign' }));
     }
-    if (third !== undefined) third.doomed = dice.chance(this.rates.forget);
+    if (dice.chance(this.rates.forget)) third.doomed = dice.pick(['promise', 'entries']);
     for (let delay = 0; delay < 300; delay += 20) cluster.schedule(delay, () => this.ask());
   }
 
+  /** In any order, but leaders first. */
   private shuffled(): Host[] {
-    const hosts = this.cluster.hosts.map((host) => ({ host, at: this.dice.next() }));
+    const hosts = this.cluster.hosts.map((host) => ({ host, at: this.dice.next() - (host.leads ? 2 ** 32 : 0) }));
     return hosts.sort((a, b) => a.at - b.at).map(({ host }) => host);
   }
 
@@ -193,16 +205,10 @@ class Run {
     const leaders = cluster.hosts.filter(({ leads }) => leads);
     const host = dice.pick(leaders.length > 0 && dice.chance(0.7) ? leaders : cluster.hosts);
     const patience = dice.between(1, PATIENCE);
+    const isRetry = dice.chance(0.2) && this.ids.length > 0;
+    const fresh = (): EntryId[] => Array.from({ length: dice.pick([1, 1, 3]) }, () => this.freshId());
     if (dice.chance(0.3)) cluster.read(host, patience);
-    else if (dice.chance(0.2) && this.ids.length > 0)
-      this.propose(host, [dice.pick(this.ids.slice(-10))], true, patience);
-    else
-      this.propose(
-        host,
-        Array.from({ length: dice.pick([1, 1, 3]) }, () => this.freshId()),
-        false,
-        patience,
-      );
+    else this.propose(host, isRetry ? [dice.pick(this.ids.slice(-10))] : fresh(), isRetry, patience);
     const [request] = cluster.judge.openAt(host.id).keys();
     if (request !== undefined && dice.chance(0.05)) cluster.give(host, { kind: 'cancel', requests: [request] });
   }
@@ -225,15 +231,18 @@ class Run {
     const { cluster } = this;
     cluster.weather = CALM;
     cluster.cuts.clear();
-    for (const host of cluster.hosts) if (host.state === null) cluster.start(host);
+    for (const host of cluster.hosts) {
+      host.doomed = null;
+      if (host.state === null) cluster.start(host);
+    }
   }
 
-  /** A client at each replica tries until its proposal is committed and its read served; then all logs must end alike. */
+  /** A client at each replica tries until its proposal is committed and its read served; then all are handed one log. */
   private settle(): void {
     const { cluster } = this;
     const { judge, hosts } = cluster;
     const exchange = 2 * CALM.lag + CALM.disk + CALM.load;
-    const bound = 400 + PATIENCE + ELECTIONS * TIMING.electionMax + (judge.length + 50) * 2 * exchange;
+    const bound = LONGEST_LAG + PATIENCE + ELECTIONS * TIMING.electionMax + (judge.length + 50) * 2 * exchange;
     const wishes = hosts.map((host) => ({ host, id: this.freshId(), asked: false, read: judge.readsAt(host.id) }));
     const isServed = ({ host, id, read }: (typeof wishes)[number]): boolean =>
       judge.hasCommitted(nameOf(id)) && judge.readsAt(host.id) > read;
@@ -262,12 +271,17 @@ class Run {
   }
 }
 
-/** What the oracle found wrong in the run of that seed, `null` if nothing. */
-export function findViolation(core: Core, seed: number): string | null {
+/**
+ * What is wrong in the run of that seed, `null` if nothing: found by the judge, or by a core that met a proof that
+ * safety is broken and threw it.
+ */
+export function findViolation(core: Core, seed: number, storm: StormKind): string | null {
   try {
-    new Run(core, seed).go();
+    new Run(core, seed, storm).go();
     return null;
   } catch (error) {
-    return error instanceof Violation ? error.message : String((error as Error).stack);
+    const { name, message } = error as Error;
+    if (error instanceof Violation || name === 'InvariantViolation') return message;
+    throw error;
   }
 }
