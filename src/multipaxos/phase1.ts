@@ -33,11 +33,11 @@ function prepare(draft: PaxosDraft, at: number): void {
 /** Takes up a ballot above all that it knows, promises it like any acceptor, and asks everyone (Phase 1a). */
 export function campaign(draft: PaxosDraft): void {
   const { options, promised, highestBallotSeen } = draft.state;
-  const readRound = Math.max(roundOf(promised), roundOf(highestBallotSeen)) + 1;
+  const round = Math.max(roundOf(promised), roundOf(highestBallotSeen)) + 1;
   drawElectionTimer(draft);
-  if (readRound > MAX_ROUND) return;
+  if (round > MAX_ROUND) return;
   endForLeaderChange(draft, null);
-  const ballot = ballotOf(readRound, options.number);
+  const ballot = ballotOf(round, options.number);
   promiseOwn(draft, ballot); // R4, R5
   const from = commitOf(draft.state) + 1;
   const promises = options.others.map(() => ({ from, complete: false, commit: 0, votes: [] }));

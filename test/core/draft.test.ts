@@ -2,34 +2,81 @@
 
 import { describe, expect, it } from 'vitest';
 import { InvariantViolation } from '../../src/core/assert.js';
-import { BaseDraft, firstNumberOf, type CommonState, type Mutable } from '../../src/core/draft.js';
+import { BaseDraft, type Mutable } from '../../src/core/draft.js';
+import { emptyLog } from '../../src/core/log.js';
+import { configurationOf } from '../../src/core/members.js';
 import type { HardState, PersistSeq } from '../../src/core/protocol.js';
+import {
+  coreOptionsOf,
+  firstNumberOf,
+  startOf,
+  type CoreFollower,
+  type CoreLeader,
+  type CoreRole,
+  type CoreState,
+} from '../../src/core/state.js';
+import { defaultLimits, defaultTiming } from '../../src/core/tuning.js';
 import { command } from '../support/values.js';
 
-interface Tiny extends CommonState {
+/** A protocol that votes by nothing: its term is a number that a verb sets. */
+interface Tiny extends CoreState {
   readonly value: number;
 }
 
+const NOBODY: CoreFollower = { kind: 'follower', leader: null };
+
 class TinyDraft extends BaseDraft<Tiny, string> {
   protected override copy(state: Tiny): Mutable<Tiny> {
-    const { now, persistSeq, durableSeq, hardSeq, lastNumber, value } = state;
-    return { now, persistSeq, durableSeq, hardSeq, lastNumber, value };
+    return { ...state };
+  }
+  protected override copyLeader(leader: CoreLeader): Mutable<CoreLeader> {
+    return { ...leader };
+  }
+  protected override hardState(): HardState {
+    return { term: this.state.value, vote: null, commit: 0 };
+  }
+  protected override idleRole(): CoreRole {
+    return NOBODY;
+  }
+  override get commitIndex(): number {
+    return 0;
+  }
+  override termOf(state: Tiny): number {
+    return state.value;
   }
   set(value: number): void {
     this.edit().value = value;
   }
+  touch(): void {
+    this.edit();
+  }
   put(): PersistSeq {
     return this.persist({ kind: 'put', entries: [command(1, 1)] });
   }
-  hard(hard: HardState): PersistSeq {
-    return this.persistHard(hard);
-  }
-  get writes(): boolean {
-    return this.persists;
+  hard(): PersistSeq {
+    return this.persistHard();
   }
 }
 
-const state: Tiny = Object.freeze({ now: 100, persistSeq: 4, durableSeq: 3, hardSeq: 2, lastNumber: 7, value: 1 });
+const start = {
+  id: 'n1',
+  boot: 1,
+  configuration: configurationOf({ n1: 'a', n2: 'b', n3: 'c' }),
+  seed: 1,
+  now: 100,
+  timing: defaultTiming,
+  limits: defaultLimits,
+};
+const state: Tiny = Object.freeze({
+  options: coreOptionsOf(start),
+  ...startOf(start, emptyLog),
+  role: NOBODY,
+  lastNumber: 7,
+  persistSeq: 4,
+  durableSeq: 3,
+  hardSeq: 2,
+  value: 1,
+});
 
 describe('a draft', () => {
   it('that changes nothing gives the state that it got, and nothing outbound', () => {
@@ -56,22 +103,42 @@ describe('a draft', () => {
 
   it('counts a smaller now as the stored one (law 3)', () => {
     const draft = new TinyDraft(state, 50);
-    draft.set(2);
+    draft.touch();
     expect([draft.now, draft.finish()[0].now]).toEqual([100, 100]);
   });
 
-  it('puts the persist first, one a step, whatever came before it', () => {
+  it('puts the persist first, one a step, which ends with the hard state as it is then', () => {
     const draft = new TinyDraft(state, 100);
     draft.send('n2', 'early', 4, 'control');
-    expect(draft.writes).toBe(false);
     expect(draft.put()).toBe(5);
-    expect(draft.hard({ term: 1, vote: null, commit: 0 })).toBe(5);
-    expect(draft.writes).toBe(true);
+    expect(draft.hard()).toBe(5);
+    draft.set(6);
     draft.resolve([9], { kind: 'committed' });
     const [after, outbound] = draft.finish();
-    expect(outbound.map((each) => each.kind)).toEqual(['persist', 'send', 'resolve']);
-    expect(outbound[0]).toMatchObject({ seq: 5, ops: [{ kind: 'put' }, { kind: 'hard' }] });
+    expect(outbound.map((each) => each.kind)).toEqual(['persist', 'send', 'resolve', 'event']);
+    const hard = { term: 6, vote: null, commit: 0 };
+    expect(outbound[0]).toMatchObject({ persistSeq: 5, ops: [{ kind: 'put' }, { kind: 'hard', hard }] });
     expect([after.persistSeq, after.hardSeq]).toEqual([5, 5]);
+  });
+
+  it('tells a change of role, term or leader once, at the end', () => {
+    const draft = new TinyDraft(state, 100);
+    draft.set(2);
+    draft.set(3);
+    const told = { kind: 'role', role: 'follower', term: 3, leader: null, fence: null };
+    expect(draft.finish()[1]).toEqual([{ kind: 'event', event: told }]);
+  });
+
+  it('that halts ends every request, and takes no part any more', () => {
+    const waiting: Tiny = { ...state, reads: [{ request: 3, forward: 9, deadline: 500 }] };
+    const draft = new TinyDraft(waiting, 100);
+    draft.halt('EIO');
+    const [after, outbound] = draft.finish();
+    expect(after).toMatchObject({ stopped: true, fault: 'EIO', reads: [], electionTimer: { deadline: Infinity } });
+    expect(outbound).toEqual([
+      { kind: 'resolve', requests: [3], outcome: { kind: 'none', reason: 'storageFailed', leader: null } },
+      { kind: 'event', event: { kind: 'fault', reason: 'EIO' } },
+    ]);
   });
 
   it('waits only for what is not yet durable', () => {
@@ -84,10 +151,10 @@ describe('a draft', () => {
     ]);
   });
 
-  it('says nothing of no request, and hands nothing over as nothing', () => {
+  it('says nothing of no request, and delivers nothing as nothing', () => {
     const draft = new TinyDraft(state, 100);
     draft.resolve([], { kind: 'committed' });
-    draft.resolveAll([]);
+    draft.endAttempts({ attempts: state.attempts, endings: [] });
     expect(() => draft.commit([])).toThrow(InvariantViolation);
     expect(draft.finish()[1]).toEqual([]);
   });

@@ -2,6 +2,8 @@
 
 import { edit, type Mutant } from './mutant.js';
 
+const RETRY = 'const index = proposal.retry ? ids.indexOf(proposal.id) : 0;';
+
 const DRAFT = 'replica/driver/draft.ts';
 const DRIVER = 'replica/driver/driver.ts';
 const CALLS = 'replica/driver/calls.ts';
@@ -178,7 +180,7 @@ export const requests: readonly Mutant[] = [
     name: 'd14',
     about: 'Leading is claimed before the leader’s own entry is applied.',
     breaks: 'leadership',
-    killedBy: { kind: 'scenario', file: 'raft/leadership-leadership' },
+    killedBy: { kind: 'scenario', file: 'raft/leadership-claim' },
     edits: [
       edit(DRIVER, "next.role === 'leader' && next.fence > 0 && next.applied >= next.fence", "next.role === 'leader'"),
     ],
@@ -187,7 +189,7 @@ export const requests: readonly Mutant[] = [
     name: 'd17',
     about: 'A leader that wakes up late goes on leading without asking.',
     breaks: 'leadership',
-    killedBy: { kind: 'scenario', file: 'raft/leadership-leadership' },
+    killedBy: { kind: 'scenario', file: 'raft/leadership-claim' },
     edits: [
       edit(
         DRIVER,
@@ -208,20 +210,14 @@ export const requests: readonly Mutant[] = [
     about: 'A command that was proposed before is not looked for in the leader’s uncommitted log (Raft).',
     breaks: 'Requests: nothing is appended that is there',
     killedBy: { kind: 'scenario', file: 'raft/retry-in-flight' },
-    edits: [
-      edit('raft/proposals.ts', 'proposals.filter((proposal) => proposal.retry && isKnown(proposal))', '[]'),
-      edit('raft/proposals.ts', 'filter((proposal) => !proposal.retry || !isKnown(proposal))', 'slice()'),
-    ],
+    edits: [edit('core/proposals.ts', RETRY, 'const index = 0;')],
   },
   {
     name: 'd16b',
     about: 'A command that was proposed before is not looked for among the leader’s votes (Multi-Paxos).',
     breaks: 'Requests: nothing is appended that is there',
     killedBy: { kind: 'scenario', file: 'multipaxos/retry-in-flight' },
-    edits: [
-      edit('multipaxos/proposals.ts', 'proposals.filter((each) => each.retry && slotOf(state, each) > 0)', '[]'),
-      edit('multipaxos/proposals.ts', 'const slot = proposal.retry ? slotOf(state, proposal) : 0;', 'const slot = 0;'),
-    ],
+    edits: [edit('core/proposals.ts', RETRY, 'const index = 0;')],
   },
 ];
 

@@ -7,10 +7,11 @@ import { edit, type Mutant } from './mutant.js';
 
 const ACCEPTOR = 'multipaxos/acceptor.ts';
 const DRAFT = 'multipaxos/draft.ts';
-const ELECTION = 'multipaxos/election.ts';
+const HEARTBEAT = 'multipaxos/heartbeat.ts';
 const LEADER = 'multipaxos/leader.ts';
 const LEARNER = 'multipaxos/learner.ts';
 const PROGRESS = 'multipaxos/progress.ts';
+const PHASE1 = 'multipaxos/phase1.ts';
 const READS = 'multipaxos/reads.ts';
 const STEP = 'multipaxos/step.ts';
 const ADMITS = 'if (m.ballot >= draft.state.promised) return true; // R1, R2';
@@ -30,13 +31,13 @@ export const acceptors: readonly Mutant[] = [
     about: 'A restart forgets the promise, and knows of its votes only.',
     breaks: 'X1, X3',
     killedBy: { kind: 'scenario', file: 'multipaxos/promise-restart-amnesia' },
-    edits: [edit(ELECTION, 'let promised = hard?.term ?? 0;', 'let promised = 0;')],
+    edits: [edit(PHASE1, 'let promised = hard?.term ?? 0;', 'let promised = 0;')],
   },
   {
     name: 'p1c',
     about: 'A restart is bound by the promise on disk alone, not by its votes (2.2).',
     breaks: 'nothing',
-    edits: [edit(ELECTION, 'for (const { term } of votes) promised = Math.max(promised, term);', '')],
+    edits: [edit(PHASE1, 'for (const { term } of votes) promised = Math.max(promised, term);', '')],
     equivalent:
       'A vote is cast in the ballot promised (`vote` asserts it), and the promise is persisted in the same step or an ' +
       'earlier one; the lane is in order and each persist atomic, so a disk with the vote has a promise not below it.',
@@ -46,7 +47,7 @@ export const acceptors: readonly Mutant[] = [
     about: 'A vote is told before it is durable.',
     breaks: 'X1, X9',
     killedBy: { kind: 'check', scope: 'paxos n3 E1' },
-    edits: [edit(ACCEPTOR, 'after = draft.seqOfVotes(first, last); // R15', 'after = 0;')],
+    edits: [edit(ACCEPTOR, 'after = draft.seqFor(first, last); // R15', 'after = 0;')],
   },
   {
     name: 'R15b',
@@ -71,8 +72,8 @@ export const acceptors: readonly Mutant[] = [
       ),
       edit(
         ACCEPTOR,
-        'after = draft.seqOfVotes(first, last); // R15',
-        'after = draft.state.window === old ? 0 : draft.seqOfVotes(first, last);',
+        'after = draft.seqFor(first, last); // R15',
+        'after = draft.state.window === old ? 0 : draft.seqFor(first, last);',
       ),
     ],
   },
@@ -107,7 +108,7 @@ export const acceptors: readonly Mutant[] = [
     breaks: 'X3',
     killedBy: { kind: 'scenario', file: 'multipaxos/crash-in-recovery' },
     edits: [
-      edit(ACCEPTOR, 'if (raised) draft.promise(ballot);', ''),
+      edit(ACCEPTOR, 'if (ballot > draft.state.promised) draft.promise(ballot);', ''),
       edit(
         ACCEPTOR,
         'if (vote === undefined || vote.term !== promised) {',
@@ -135,7 +136,7 @@ export const acceptors: readonly Mutant[] = [
     breaks: 'X5',
     killedBy: { kind: 'scenario', file: 'multipaxos/paged-promise' },
     edits: [
-      edit(ELECTION, 'complete: m.next === 0, // R8: only now does it say something of every slot', 'complete: true,'),
+      edit(PHASE1, 'complete: m.next === 0, // R8: only now does it say something of every slot', 'complete: true,'),
     ],
   },
   {
@@ -184,7 +185,7 @@ export const proposers: readonly Mutant[] = [
     killedBy: { kind: 'scenario', file: 'multipaxos/three-proposers' },
     edits: [
       edit(
-        ELECTION,
+        PHASE1,
         'if (known === undefined || known.term < vote.term) highest.set',
         'if (known === undefined) highest.set',
       ),
@@ -197,7 +198,7 @@ export const proposers: readonly Mutant[] = [
     killedBy: { kind: 'scenario', file: 'multipaxos/three-proposers' },
     edits: [
       edit(
-        ELECTION,
+        PHASE1,
         'if (known === undefined || known.term < vote.term) highest.set',
         'if (known === undefined || known.term > vote.term) highest.set',
       ),
@@ -209,7 +210,7 @@ export const proposers: readonly Mutant[] = [
     breaks: 'X2',
     killedBy: { kind: 'scenario', file: 'multipaxos/promise-restart-amnesia' },
     edits: [
-      edit(ELECTION, 'const ballot = ballotOf(readRound, options.number);', 'const ballot = ballotOf(readRound, 1);'),
+      edit(PHASE1, 'const ballot = ballotOf(round, options.number);', 'const ballot = ballotOf(round, 1);'),
       edit(STEP, 'if (numberOf(m.ballot) !== sender.number) return false;', ''),
       edit(STEP, 'return numberOf(m.ballot) === sender.number;', 'return true;'),
     ],
@@ -234,7 +235,7 @@ export const proposers: readonly Mutant[] = [
     killedBy: { kind: 'check', scope: 'paxos n3 E1' },
     edits: [
       edit(
-        ELECTION,
+        PHASE1,
         "draft.send(id, { kind: 'prepare', ballot, from }, hardSeq, 'control');",
         "draft.send(id, { kind: 'prepare', ballot, from }, 0, 'control');",
       ),
@@ -246,9 +247,9 @@ export const proposers: readonly Mutant[] = [
     breaks: 'X9',
     killedBy: { kind: 'check', scope: 'paxos n3 E1' },
     edits: [
-      edit(ELECTION, 'if (state.hardSeq > state.durableSeq) return; // R4, R5', ''),
+      edit(PHASE1, 'if (state.hardSeq > state.durableSeq) return; // R4, R5', ''),
       edit(
-        ELECTION,
+        PHASE1,
         "draft.send(id, { kind: 'prepare', ballot, from }, hardSeq, 'control');",
         "draft.send(id, { kind: 'prepare', ballot, from }, 0, 'control');",
       ),
@@ -259,7 +260,7 @@ export const proposers: readonly Mutant[] = [
     about: 'A candidate does not count its own votes among those reported.',
     breaks: 'X1, X5',
     killedBy: { kind: 'scenario', file: 'multipaxos/gap-noop' },
-    edits: [edit(ELECTION, 'for (const vote of page(state.window, 0, Infinity)[0]) take(vote, state.options.id);', '')],
+    edits: [edit(PHASE1, 'for (const vote of page(state.window, 0, Infinity)[0]) take(vote, state.options.id);', '')],
   },
   {
     name: 'p10',
@@ -268,9 +269,9 @@ export const proposers: readonly Mutant[] = [
     killedBy: { kind: 'scenario', file: 'multipaxos/dup-promise-n5' },
     edits: [
       edit(
-        ELECTION,
-        'const at = placeOf(draft.state, from);\n  const known = role.promises[at] as PromiseProgress;',
-        `let at = placeOf(draft.state, from);
+        PHASE1,
+        'const at = placeOf(draft.state.options, from);\n  const known = role.promises[at] as PromiseProgress;',
+        `let at = placeOf(draft.state.options, from);
   if (role.promises[at].complete) at = role.promises.findIndex((each) => !each.complete);
   if (at < 0) return;
   const known = role.promises[at] as PromiseProgress;`,
@@ -284,7 +285,7 @@ export const proposers: readonly Mutant[] = [
     killedBy: { kind: 'scenario', file: 'multipaxos/delayed-promise' },
     edits: [
       edit(
-        ELECTION,
+        PHASE1,
         "if (role.kind !== 'candidate' || role.ballot !== m.ballot) return;",
         "if (role.kind !== 'candidate') return;",
       ),
@@ -309,7 +310,7 @@ export const proposers: readonly Mutant[] = [
     about: 'A new leader looks at the promises only up to its own highest vote, and proposes anew above.',
     breaks: 'X1, X5',
     killedBy: { kind: 'scenario', file: 'multipaxos/read-above-carried' },
-    edits: [edit(ELECTION, CARRIED, `${CARRIED.slice(0, -1)}.filter(({ index }) => index <= ${OWN_LAST});`)],
+    edits: [edit(PHASE1, CARRIED, `${CARRIED.slice(0, -1)}.filter(({ index }) => index <= ${OWN_LAST});`)],
   },
   {
     name: 'p14',
@@ -318,7 +319,7 @@ export const proposers: readonly Mutant[] = [
     killedBy: { kind: 'scenario', file: 'multipaxos/gap-noop' },
     edits: [
       edit(
-        ELECTION,
+        PHASE1,
         CARRIED,
         `${CARRIED.slice(0, -1)}.filter(({ index }) => index > ${OWN_LAST} || page(state.window, index, 1)[0][0]?.index === index);`,
       ),
@@ -331,7 +332,7 @@ export const proposers: readonly Mutant[] = [
     killedBy: { kind: 'scenario', file: 'multipaxos/constrained-election' },
     edits: [
       edit(
-        ELECTION,
+        PHASE1,
         'const committedAtElection = complete.reduce((most, { commit }) => Math.max(most, commit), commitOf(state)); // R6',
         'const committedAtElection = commitOf(state);',
       ),
@@ -344,7 +345,7 @@ export const proposers: readonly Mutant[] = [
     killedBy: { kind: 'scenario', file: 'multipaxos/read-above-carried' },
     edits: [
       edit(
-        ELECTION,
+        PHASE1,
         'const noopIndex = (toRepropose[toRepropose.length - 1]?.index ?? committedAtElection) + 1;',
         'const noopIndex = committedAtElection + 1;',
       ),
@@ -356,7 +357,11 @@ export const proposers: readonly Mutant[] = [
     breaks: 'R9',
     killedBy: { kind: 'scenario', file: 'multipaxos/window-alpha' },
     edits: [
-      edit(LEADER, 'return Math.max(0, commitOf(state) + options.alpha + 1 - lead.next);', 'return 1_000;'),
+      edit(
+        LEADER,
+        'return Math.max(0, commitOf(state) + state.options.alpha + 1 - (state.role as PaxosLeader).next);',
+        'return 1_000;',
+      ),
       edit(LEADER, 'Math.min(lead.noopIndex, commitOf(state) + state.options.alpha); // R9', 'lead.noopIndex;'),
       edit(ACCEPTOR, 'const to = Math.min(last, w + draft.state.options.alpha);', 'const to = last;'),
     ],
@@ -451,8 +456,11 @@ export const paxosReads: readonly Mutant[] = [
     breaks: 'H1',
     killedBy: { kind: 'scenario', file: 'multipaxos/pause-leader-read-a' },
     edits: [
-      edit(READS, 'if (lead.peers.length === 0) serveConfirmed(draft);', 'serveConfirmed(draft);'),
-      edit(READS, 'confirmReadRound(reads, majorityReached(rounds))', 'confirmReadRound(reads, reads.readRound)'),
+      edit(
+        'core/reads.ts',
+        'confirmReadRound(queue, majorityReached([queue.readRound, ...rules.confirmed(draft)]))',
+        'confirmReadRound(queue, queue.readRound)',
+      ),
     ],
   },
   {
@@ -461,7 +469,11 @@ export const paxosReads: readonly Mutant[] = [
     breaks: 'H1',
     killedBy: { kind: 'scenario', file: 'multipaxos/read-above-carried' },
     edits: [
-      edit(READS, 'return Math.max(commitOf(draft.state), lead.noopIndex - 1);', 'return commitOf(draft.state);'),
+      edit(
+        READS,
+        'return Math.max(commitOf(draft.state), leading(draft).noopIndex - 1);',
+        'return commitOf(draft.state);',
+      ),
     ],
   },
   {
@@ -486,7 +498,7 @@ export const paxosReads: readonly Mutant[] = [
     killedBy: { kind: 'scenario', file: 'multipaxos/pause-leader-read-b' },
     edits: [
       edit(
-        ELECTION,
+        HEARTBEAT,
         'const at = answering(draft, from, m.ballot);',
         "const at = answering(draft, from, draft.state.role.kind === 'leader' ? draft.state.role.ballot : 0);",
       ),

@@ -5,8 +5,7 @@ import { edit, type Mutant } from './mutant.js';
 const CODE = {
   granted: "const granted = current && free && state.role.kind === 'follower' && isUpToDate(state, message);",
   upToDate: 'return message.lastTerm > own || (message.lastTerm === own && message.lastIndex >= state.log.last);',
-  hard: 'hard: { term, vote, commit } });',
-  persistHard: 'this.persistHard({ term, vote, commit });',
+  hard: 'return { term, vote, commit };',
   match: `const { match } = message;
   if (match > draft.state.log.last) throw new InvariantViolation('an acknowledgement covers what was sent', { match });`,
   acceptedDoor: `export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: AppendAccepted): void {
@@ -15,7 +14,8 @@ const CODE = {
   const { match } = message;
   if (match > draft.state.log.last) throw new InvariantViolation('an acknowledgement covers what was sent', { match });`,
   accepted: `const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match };
-  draft.send(from, accepted, draft.seqFor(match), 'control');`,
+  draft.send(from, accepted, draft.seqFor(1, match), 'control');`,
+  confirmed: 'confirmReadRound(queue, majorityReached([queue.readRound, ...rules.confirmed(draft)]))',
 } as const;
 
 const ELECTION = 'raft/election.ts';
@@ -50,19 +50,14 @@ export const elections: readonly Mutant[] = [
     about: 'The vote is not written with the term: a restart forgets it.',
     breaks: 'R1, R9',
     killedBy: { kind: 'scenario', file: 'raft/vote-restart-amnesia' },
-    edits: [
-      edit(DRAFT, CODE.persistHard, 'this.persistHard({ term, vote: null, commit });'),
-      edit(DRAFT, CODE.hard, 'hard: { term, vote: null, commit } });'),
-    ],
+    edits: [edit(DRAFT, CODE.hard, 'return { term, vote: null, commit };')],
   },
   {
     name: 'm6',
     about: 'The term is not kept: a restart goes back to that of the last entry.',
     breaks: 'R1, R8',
     killedBy: { kind: 'scenario', file: 'raft/vote-restart-amnesia' },
-    edits: [
-      edit('raft/step.ts', 'const term = hard?.term ?? 0;', 'const term = log.runs[log.runs.length - 1]?.term ?? 0;'),
-    ],
+    edits: [edit('raft/step.ts', 'const term = hard?.term ?? 0;', 'const term = lastTerm(log);')],
   },
   {
     name: 'm7c',
@@ -76,9 +71,7 @@ export const elections: readonly Mutant[] = [
     about: 'A candidate asks for votes before its own term and vote are durable.',
     breaks: 'R17',
     killedBy: { kind: 'check', scope: 'raft n2 E1 each' },
-    edits: [
-      edit(ELECTION, "draft.send(peer, request, hardSeq, 'control');", "draft.send(peer, request, 0, 'control');"),
-    ],
+    edits: [edit(ELECTION, "draft.send(id, request, hardSeq, 'control');", "draft.send(id, request, 0, 'control');")],
   },
   {
     name: 'm7e',
@@ -93,8 +86,8 @@ export const elections: readonly Mutant[] = [
       ),
       edit(
         ELECTION,
-        "for (const peer of options.others) draft.send(peer, request, hardSeq, 'control');",
-        "for (const peer of options.others) draft.send(peer, request, hardSeq, 'control');\n  countOwnVote(draft);",
+        "for (const { id } of options.others) draft.send(id, request, hardSeq, 'control');",
+        "for (const { id } of options.others) draft.send(id, request, hardSeq, 'control');\n  countOwnVote(draft);",
       ),
     ],
   },
@@ -126,9 +119,9 @@ export const elections: readonly Mutant[] = [
     edits: [
       edit(
         DRAFT,
-        "if (role.kind === 'follower' && role.leader === leader) {\n      const electionTimer = resetElectionTimer(",
+        "if (role.kind === 'follower' && role.leader === leader) hear(this);",
         `if (this.state.vote !== null) this.edit().vote = null;
-    if (role.kind === 'follower' && role.leader === leader) {\n      const electionTimer = resetElectionTimer(`,
+    if (role.kind === 'follower' && role.leader === leader) hear(this);`,
       ),
     ],
   },
@@ -147,8 +140,8 @@ export const elections: readonly Mutant[] = [
     edits: [
       edit(
         ELECTION,
-        'if (role.votes.includes(voter)) return;',
-        'if (voter === draft.state.options.id && role.votes.includes(voter)) return;',
+        'if (votes.includes(voter)) return;',
+        'if (voter === draft.state.options.id && votes.includes(voter)) return;',
       ),
     ],
   },
@@ -172,7 +165,7 @@ export const elections: readonly Mutant[] = [
     breaks: 'L1',
     killedBy: { kind: 'scenario', file: 'raft/delayed-vote-response' },
     edits: [
-      edit(DRAFT, 'next.vote = null;\n    this.writeHard();', 'this.writeHard();'),
+      edit(DRAFT, 'next.vote = null;\n    this.persistHard();', 'this.persistHard();'),
       edit(DRAFT, "assert(vote === null || vote === candidate, 'one vote a term');", ''),
     ],
   },
@@ -184,9 +177,9 @@ export const elections: readonly Mutant[] = [
     edits: [
       edit(
         ELECTION,
-        "if (role.kind === 'leader') draft.follow(null);",
-        `const { timeout } = role.electionTimer;
-    if (role.kind === 'leader') draft.ownLeader().electionTimer = { deadline: draft.now + timeout, timeout, forgiven: false };`,
+        "if (draft.state.role.kind === 'leader') draft.follow(null);",
+        `const { timeout } = draft.state.electionTimer;
+  if (draft.state.role.kind === 'leader') draft.setElectionTimer({ deadline: draft.now + timeout, timeout, forgiven: false });`,
       ),
     ],
   },
@@ -219,7 +212,7 @@ export const replication: readonly Mutant[] = [
     edits: [
       edit(
         REPLICATION,
-        "draft.send(from, accepted, draft.seqFor(match), 'control');",
+        "draft.send(from, accepted, draft.seqFor(1, match), 'control');",
         "draft.send(from, accepted, 0, 'control');",
       ),
     ],
@@ -237,8 +230,8 @@ export const replication: readonly Mutant[] = [
       ),
       edit(
         REPLICATION,
-        "accepted, draft.seqFor(match), 'control'",
-        "accepted, draft.state.log === old ? 0 : draft.seqFor(match), 'control'",
+        "accepted, draft.seqFor(1, match), 'control'",
+        "accepted, draft.state.log === old ? 0 : draft.seqFor(1, match), 'control'",
       ),
     ],
   },
@@ -315,7 +308,7 @@ export const replication: readonly Mutant[] = [
     about: 'So does one that learns the commit index with the answer to a read.',
     breaks: 'R4',
     killedBy: { kind: 'scenario', file: 'raft/empty-heartbeat-commit-cap' },
-    edits: [edit(READS, 'Math.min(commit, role.matched)', 'Math.min(commit, draft.state.log.last)')],
+    edits: [edit(READS, 'Math.min(message.commit, role.matched)', 'Math.min(message.commit, draft.state.log.last)')],
   },
   {
     name: 'm22',
@@ -328,7 +321,7 @@ export const replication: readonly Mutant[] = [
         CODE.accepted,
         `const own = draft.state.log.last;
   const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match: own };
-  draft.send(from, accepted, draft.seqFor(own), 'control');`,
+  draft.send(from, accepted, draft.seqFor(1, own), 'control');`,
       ),
       edit(REPLICATION, CODE.match, 'const match = Math.min(message.match, draft.state.log.last);'),
     ],
@@ -388,7 +381,7 @@ export const replication: readonly Mutant[] = [
     killedBy: { kind: 'scenario', file: 'raft/load-before-truncate' },
     edits: [
       edit(
-        'raft/sending.ts',
+        'core/log.ts',
         'if (index !== first + count || termAt(log, index) !== term) break;',
         'if (index !== first + count) break;',
       ),
@@ -411,20 +404,14 @@ export const reads: readonly Mutant[] = [
     about: 'A read is served without a round of the quorum.',
     breaks: 'H1',
     killedBy: { kind: 'scenario', file: 'raft/pause-leader-read-a' },
-    edits: [
-      edit(
-        READS,
-        'confirmReadRound(role.reads, majorityReached(rounds))',
-        'confirmReadRound(role.reads, role.reads.readRound)',
-      ),
-    ],
+    edits: [edit('core/reads.ts', CODE.confirmed, 'confirmReadRound(queue, queue.readRound)')],
   },
   {
     name: 'm25b',
     about: 'A read is served before an entry of the leader’s own term is committed.',
     breaks: 'H1',
     killedBy: { kind: 'scenario', file: 'raft/readindex-before-own-term' },
-    edits: [edit(READS, ' || draft.state.commit < role.noopIndex) return;', ') return;')],
+    edits: [edit(READS, 'return commit >= leading(draft).noopIndex ? commit : null;', 'return commit;')],
   },
   {
     name: 'm26',
@@ -449,13 +436,8 @@ export const reads: readonly Mutant[] = [
     edits: [
       edit(
         READS,
-        "if (role.kind !== 'leader' || message.term !== term) return;",
-        "if (role.kind !== 'leader') return;",
-      ),
-      edit(
-        READS,
-        'if (peer === undefined || message.viewId !== peer.viewId || message.readRound <= peer.readRound) return;',
-        'if (peer === undefined || message.readRound <= peer.readRound) return;',
+        'if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;',
+        'if (peer === undefined) return;',
       ),
     ],
   },
