@@ -1,5 +1,5 @@
 /**
- * The books of proposals under way: each is one attempt, and ends exactly once (law 5).
+ * The books of proposals under way: each is one attempt, and ends exactly once.
  *
  * An attempt was either appended here, as leader, at known indexes; or it left this replica (forwarded), or was
  * found in the log on a retry, and is recognised by its ids when it is committed. Only an attempt that was

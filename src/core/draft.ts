@@ -115,7 +115,7 @@ export abstract class BaseDraft<S extends CommonState, M> {
   }
 
   commit(entries: readonly Entry[]): void {
-    assert(entries.length > 0, 'a commit hands something over');
+    assert(entries.length > 0, 'log/delivered-in-order: a commit delivers something');
     this.outbound.push({ kind: 'commit', entries });
   }
 

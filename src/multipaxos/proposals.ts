@@ -1,7 +1,7 @@
 /**
  * Proposals from the host and from peers: proposed at once by a leader, passed on by a follower in one message, and
  * refused without effect where neither is possible. And the ends of waiting: refusals, deadlines, callers that have
- * gone. The identity of an entry is its id at its slot, since a re-vote changes its ballot (bug 28).
+ * gone. The identity of an entry is its id at its slot, since a re-vote changes its ballot.
  */
 
 import type {

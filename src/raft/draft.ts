@@ -54,7 +54,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
 
   /** Enters a newer term, without a vote in it. */
   enterTerm(term: Term): void {
-    assert(term > this.state.term, 'terms only grow');
+    assert(term > this.state.term, 'raft/term-never-falls: terms only grow');
     const next = this.edit();
     next.term = term;
     next.vote = null;
@@ -74,7 +74,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   /** Votes, at most once in a term (§5.2). */
   voteFor(candidate: ReplicaId): void {
     const { vote } = this.state;
-    assert(vote === null || vote === candidate, 'one vote a term');
+    assert(vote === null || vote === candidate, 'raft/one-vote-per-term: one vote a term');
     if (vote === candidate) return;
     this.edit().vote = candidate;
     this.writeHard();
@@ -132,13 +132,13 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   }
 
   becomeLeader(peers: readonly RaftProgress[], role: Omit<RaftLeader, 'kind' | 'peers'>): void {
-    assert(this.state.role.kind === 'candidate', 'a leader was a candidate');
+    assert(this.state.role.kind === 'candidate', 'raft/leader-by-majority: a leader was a candidate');
     this.edit().role = { kind: 'leader', peers, ...role };
   }
 
   /** Replaces a candidate's or follower's own data. */
   setRole(role: RaftCandidate | RaftFollower): void {
-    assert(role.kind === this.state.role.kind, 'a role is changed by its own verb');
+    assert(role.kind === this.state.role.kind, 'core/role-by-its-verb: a role is changed by its own verb');
     this.edit().role = role;
   }
 
@@ -215,12 +215,12 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
       from = i;
     }
     next.log = append(next.log, entries);
-    assert(lastTerm(next.log) <= next.term, 'no entry is of a term to come');
+    assert(lastTerm(next.log) <= next.term, 'raft/terms-rise-in-log: no entry is of a later term than the replica');
   }
 
   /** Drops `from` and above, which conflicts (§5.3); never a committed entry. */
   truncate(from: Index): void {
-    assert(from > this.state.commit, 'a committed entry is never dropped');
+    assert(from > this.state.commit, 'raft/committed-stays: a committed entry is never dropped');
     const next = this.edit();
     next.log = truncate(next.log, from);
     next.unsynced = cutUnsynced(next.unsynced, from);
@@ -250,7 +250,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   commitTo(index: Index): void {
     const { commit, log } = this.state;
     if (index <= commit) return;
-    assert(index <= log.last, 'only what is in the log is committed');
+    assert(index <= log.last, 'log/delivery-in-bounds: only what is in the log is committed');
     this.edit().commit = index;
     this.deliver();
   }

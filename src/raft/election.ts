@@ -1,4 +1,4 @@
-/** Elections: the box "RequestVote RPC" of Figure 2 (§5.2, §5.4.1), and when silence starts one (law 3). */
+/** Elections: the box "RequestVote RPC" of Figure 2 (§5.2, §5.4.1), and when silence starts one. */
 
 import { lastTerm } from '../core/log.js';
 import type { Milliseconds } from '../core/protocol.js';
@@ -27,7 +27,7 @@ function isUpToDate(state: RaftState, message: RequestVote): boolean {
   return message.lastTerm > own || (message.lastTerm === own && message.lastIndex >= state.log.last);
 }
 
-/** RequestVote RPC, receiver implementation. Our own view of the membership plays no part (bug 65). */
+/** RequestVote RPC, receiver implementation. Our own view of the membership plays no part: raft/vote-by-log-alone. */
 export function onRequestVote(draft: RaftDraft, from: ReplicaId, message: RequestVote): void {
   const { state } = draft;
   const current = message.term === state.term;
@@ -49,7 +49,7 @@ export function onRequestVoteReply(draft: RaftDraft, from: ReplicaId, message: R
   countVote(draft, from);
 }
 
-/** Votes are a set of names: a duplicate counts for nothing (m12). */
+/** Votes are a set of names, so a duplicate counts for nothing: raft/votes-are-a-set. */
 function countVote(draft: RaftDraft, voter: ReplicaId): void {
   const role = draft.state.role as RaftCandidate;
   if (role.votes.includes(voter)) return;
@@ -58,7 +58,7 @@ function countVote(draft: RaftDraft, voter: ReplicaId): void {
   if (votes.length >= majority(voters(draft.state))) lead(draft);
 }
 
-/** Our own vote counts once it is durable, in a cluster of one too (bug 16). */
+/** Our own vote counts once it is durable, in a cluster of one too: durability/own-vote-after-sync. */
 export function countOwnVote(draft: RaftDraft): void {
   const { state } = draft;
   if (state.role.kind === 'candidate' && state.hardSeq <= state.durableSeq) countVote(draft, state.options.id);

@@ -40,7 +40,7 @@ function enqueue(draft: RaftDraft, read: LeaderRead): void {
 
 /**
  * Begins a round when reads wait and none is under way. Not before an entry of this term is committed: until then
- * the leader does not know what is committed (etcd#7331, bug 23).
+ * the leader does not know what is committed (reads/own-term-first).
  */
 export function tryReadRound(draft: RaftDraft): void {
   const role = draft.state.role as RaftLeader;

@@ -39,7 +39,10 @@ export function init(options: ProtocolOptions, recovered: Recovered): RaftStep {
   const { hard } = recovered;
   const log = recoverLog(recovered);
   const term = hard?.term ?? 0;
-  assert((log.runs[log.runs.length - 1]?.term ?? 0) <= term, 'no recovered entry is of a term to come');
+  assert(
+    (log.runs[log.runs.length - 1]?.term ?? 0) <= term,
+    'raft/terms-rise-in-log: no recovered entry is of a later term than the replica',
+  );
   const seed = nextSeed(options.seed);
   const state: RaftState = {
     now,
