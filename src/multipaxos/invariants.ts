@@ -45,10 +45,7 @@ function checkWindow({ window, promised, log }: PaxosState): void {
   for (const { from, ballot, entries } of window.runs) {
     const head = entries[0];
     const tail = entries[entries.length - 1];
-    assert(
-      head !== undefined && from > last,
-      'paxos/votes-above-commit: votes lie above the commit index, and runs never overlap',
-    );
+    assert(head !== undefined && from > last, 'paxos/votes-above-commit: in runs that never overlap');
     last = from + entries.length - 1;
     const stands = head.index === from && tail?.index === last && head.term === ballot && tail.term === ballot;
     assert(stands, 'paxos/votes-by-slot: a vote stands under its slot and ballot');
@@ -59,10 +56,7 @@ function checkWindow({ window, promised, log }: PaxosState): void {
 function checkLog({ log, unsynced, delivery }: PaxosState): void {
   const { chunks, first, last, runs, tailFrom } = log;
   assert(tailFrom <= last + 1 && tailFrom >= first, 'log/tail-is-whole: the tail is a part of the log');
-  assert(
-    tailFrom - 1 <= durableIndex(unsynced, last),
-    'durability/kept-until-durable: nothing leaves memory before it is durable',
-  );
+  assert(tailFrom - 1 <= durableIndex(unsynced, last), 'durability/kept-until-durable: memory holds the rest');
   let next = tailFrom;
   for (const { from, entries } of chunks) {
     assert(from === next, 'log/tail-is-whole: the tail has no gap');
@@ -83,10 +77,7 @@ function checkProgress(peer: PaxosProgress, role: PaxosLeader): void {
   assert(peer.readRound <= role.reads.readRound, 'reads/rounds-in-order: no round is answered that was not begun');
   let last = peer.match;
   for (const { from, to } of peer.beyond) {
-    assert(
-      from > last + 1 && from <= to && to < role.next,
-      'paxos/acks-by-slot: what is accepted beyond a gap is kept apart',
-    );
+    assert(from > last + 1 && from <= to && to < role.next, 'paxos/acks-by-slot: beyond a gap they stay apart');
     last = to;
   }
   let bytes = 0;
@@ -118,19 +109,13 @@ function checkLeader(state: PaxosState, role: PaxosLeader): void {
   );
   let toRepropose = role.next - 1;
   for (const { index } of role.toRepropose) {
-    assert(
-      index > toRepropose && index < role.noopIndex,
-      'paxos/highest-ballot-value: what is to be re-proposed lies ahead, in order',
-    );
+    assert(index > toRepropose && index < role.noopIndex, 'paxos/highest-ballot-value: they lie ahead, in order');
     toRepropose = index;
   }
-  assert(
-    role.peers.length === options.others.length,
-    'paxos/answers-to-this-ballot: a leader has one view of each member',
-  );
+  assert(role.peers.length === options.others.length, 'paxos/answers-to-this-ballot: one view a member');
   for (let at = 0; at < role.peers.length; at++) {
     const peer = role.peers[at] as PaxosProgress;
-    assert(peer.id === options.others[at]?.id, 'paxos/answers-to-this-ballot: a leader has one view of each member');
+    assert(peer.id === options.others[at]?.id, 'paxos/answers-to-this-ballot: one view a member');
     checkProgress(peer, role);
   }
 }
@@ -288,18 +273,12 @@ function checkElected(before: PaxosState, role: PaxosLeader, message: Inbound<Pa
     const promise = was.promises[at] as PromiseProgress;
     if (!promise.complete && !completes(promise, (others[at] as Member).id, role.ballot, message)) continue;
     promises++;
-    assert(
-      promise.commit <= role.committedAtElection,
-      'paxos/propose-above-reported-commit: committedAtElection is the highest commit index of all promises',
-    );
+    assert(promise.commit <= role.committedAtElection, 'paxos/propose-above-reported-commit: of all promises');
   }
   // By its own arithmetic: a check must not lean on what it checks.
   if (message !== undefined)
     assert(2 * promises > was.promises.length + 1, 'paxos/phase1-majority: a majority has promised');
-  assert(
-    commitOf(before) <= role.committedAtElection,
-    'paxos/propose-above-reported-commit: committedAtElection is the highest commit index of all promises',
-  );
+  assert(commitOf(before) <= role.committedAtElection, 'paxos/propose-above-reported-commit: of all promises');
 }
 
 /** Whether a message answers another leadership: it says nothing of this one. */
@@ -315,15 +294,9 @@ function checkLeadStep(was: PaxosLeader, role: PaxosLeader, message: Inbound<Pax
     was.ballot === role.ballot &&
     was.committedAtElection === role.committedAtElection &&
     was.noopIndex === role.noopIndex;
-  assert(
-    stands && was.next <= role.next,
-    'paxos/one-leadership-per-ballot: one leadership has one ballot, one start and one no-op',
-  );
+  assert(stands && was.next <= role.next, 'paxos/one-leadership-per-ballot: with one start and one no-op');
   assert(was.reads.readRound <= role.reads.readRound, 'reads/rounds-in-order: rounds are counted upwards');
-  assert(
-    was.peers === role.peers || !isStale(message, was),
-    'paxos/answers-to-this-ballot: only answers to this leadership count',
-  );
+  assert(was.peers === role.peers || !isStale(message, was), 'paxos/answers-to-this-ballot: no others count');
   for (let at = 0; at < role.peers.length; at++) {
     const [old, now] = [was.peers[at] as PaxosProgress, role.peers[at] as PaxosProgress];
     if (old !== now)
@@ -352,10 +325,7 @@ export function checkStep(before: PaxosState, after: PaxosState, message?: Inbou
     assert(commitOf(after) >= commitOf(before), 'log/commit-never-falls: the commit index never falls');
     const old = entryAt(before.log, commitOf(before));
     const now = entryAt(after.log, commitOf(before));
-    assert(
-      old === undefined || now === undefined || old === now,
-      'paxos/one-value-per-slot: a chosen entry is never changed',
-    );
+    assert(old === undefined || now === undefined || old === now, 'paxos/one-value-per-slot: a chosen one stays');
     if (commitOf(after) > commitOf(before)) checkChosenStep(before, after, message);
   }
   if (before.window !== after.window) {

@@ -178,7 +178,7 @@ export const requests: readonly Mutant[] = [
     name: 'driver-leads-before-own-entry',
     about: 'Leading is claimed before the leader’s own entry is applied.',
     breaks: ['leadership/after-own-entry'],
-    killedBy: { kind: 'scenario', file: 'raft/leadership-leadership' },
+    killedBy: { kind: 'scenario', file: 'raft/leadership-claim' },
     edits: [
       edit(DRIVER, "next.role === 'leader' && next.fence > 0 && next.applied >= next.fence", "next.role === 'leader'"),
     ],
@@ -187,7 +187,7 @@ export const requests: readonly Mutant[] = [
     name: 'driver-leads-on-after-pause',
     about: 'A leader that wakes up late goes on leading without asking.',
     breaks: ['leadership/ended-by-a-pause'],
-    killedBy: { kind: 'scenario', file: 'raft/leadership-leadership' },
+    killedBy: { kind: 'scenario', file: 'raft/leadership-claim' },
     edits: [
       edit(
         DRIVER,

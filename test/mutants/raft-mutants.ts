@@ -8,12 +8,14 @@ const CODE = {
   hard: 'hard: { term, vote, commit } });',
   persistHard: 'this.persistHard({ term, vote, commit });',
   match: `const { match } = message;
-  if (match > draft.state.log.last) throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });`,
+  if (match > draft.state.log.last)
+    throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });`,
   acceptedDoor: `export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: AppendAccepted): void {
   const peer = progressOf(draft, from);
   if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
   const { match } = message;
-  if (match > draft.state.log.last) throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });`,
+  if (match > draft.state.log.last)
+    throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });`,
   accepted: `const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match };
   draft.send(from, accepted, draft.seqFor(match), 'control');`,
 } as const;
