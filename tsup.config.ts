@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { defineConfig } from 'tsup';
+import { defineConfig, type Options } from 'tsup';
 
 /** `prefix + path below folder` → source file, for every source file below `folder`, if there is one. */
 function programsIn(folder: string, prefix: string): Record<string, string> {
@@ -16,17 +16,22 @@ function programsIn(folder: string, prefix: string): Record<string, string> {
 }
 
 /**
- * What is run from the repository: `.build/<example>/…`, `.build/bench/…`, `.build/deep/…`, and `.build/programs/…` for tests that
- * need a process of their own. The package stays outside, so that they run against what is shipped.
+ * What tests and users run from the repository after `npm run build`: `.build/<example>/…`, and `.build/programs/…` for
+ * tests that need a process of their own. The package stays outside, so that they run against what is shipped.
  */
-const programs = {
-  ...programsIn('examples', ''),
-  ...programsIn('test/bench', 'bench/'),
-  ...programsIn('test/programs', 'programs/'),
-  ...programsIn('test/deep', 'deep/'),
+const programs = { ...programsIn('examples', ''), ...programsIn('test/programs', 'programs/') };
+
+const program: Options = {
+  format: 'esm',
+  // A program finds its siblings by `import.meta.url`: each is one file where its source would be.
+  splitting: false,
+  target: 'node20',
+  removeNodeProtocol: false,
+  sourcemap: 'inline',
+  clean: true,
 };
 
-export default defineConfig([
+const everything: Options[] = [
   {
     name: 'package',
     entry: {
@@ -48,21 +53,17 @@ export default defineConfig([
     removeNodeProtocol: false,
     clean: true,
   },
-  ...(Object.keys(programs).length === 0
-    ? []
-    : [
-        {
-          name: 'programs',
-          entry: programs,
-          outDir: '.build',
-          format: 'esm' as const,
-          // A program finds its siblings by `import.meta.url`: each is one file where its source would be.
-          splitting: false,
-          target: 'node20',
-          external: [/^quorate($|\/)/],
-          removeNodeProtocol: false,
-          sourcemap: 'inline' as const,
-          clean: true,
-        },
-      ]),
-]);
+  { name: 'programs', entry: programs, outDir: '.build', ...program, external: [/^quorate($|\/)/] },
+];
+
+/**
+ * `tsup` builds everything. `tsup <programs> --out-dir <folder>` builds these programs alone, quickly: the package's
+ * sources are bundled into them, by the paths of tsconfig.json, so that `dist` is neither needed nor touched.
+ */
+export default defineConfig(({ entry, outDir }) => {
+  if (entry === undefined) return everything;
+  const sources = Array.isArray(entry) ? entry : Object.values(entry);
+  // Not on standard output, which belongs to the program that is run next.
+  console.error(`building ${outDir} from ${sources.join(', ')}`);
+  return { ...program, noExternal: [/^quorate($|\/)/] };
+});

@@ -97,9 +97,10 @@ async function freePorts(count: number): Promise<number[]> {
 export async function prepare(
   protocol: MemberSettings['protocol'],
 ): Promise<{ readonly members: readonly MemberProcess[]; readonly directory: string; cleanUp(): void }> {
-  const directory = mkdtempSync(join(tmpdir(), 'quorate-demo-'));
   const ids = ['a', 'b', 'c'];
   const ports = await freePorts(ids.length);
+  // Only now: whoever waits for this can clean up as soon as there is something to clean up.
+  const directory = mkdtempSync(join(tmpdir(), 'quorate-demo-'));
   const addresses = Object.fromEntries(ids.map((id, at) => [id, `127.0.0.1:${ports[at]}`]));
   const members = ids.map(
     (id) => new MemberProcess({ id, members: addresses, directory: join(directory, id), protocol }),

@@ -26,6 +26,14 @@ export function headline(text: string): void {
   console.log(`\n${bold(cyan(text))}`);
 }
 
+/** Calls back when what is printed goes nowhere any more, as after `| head -1`. */
+export function whenNobodyReads(callback: () => void): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    callback();
+  });
+}
+
 /** One line: when, what, and the story. */
 export function fact(what: string, story: string): void {
   const seconds = ((performance.now() - began) / 1000).toFixed(1).padStart(5);

@@ -1,5 +1,6 @@
 /**
- * The books of proposals under way: each is one attempt, and ends exactly once.
+ * The book of proposals under way, for the question: which attempts of this replica's own host have not ended yet? Each
+ * is one sending of a proposal to a leader, and ends exactly once.
  *
  * An attempt was either appended here, as leader, at known indexes; or it left this replica (forwarded), or was
  * found in the log on a retry, and is recognised by its ids when it is committed. Only an attempt that was
@@ -8,7 +9,7 @@
  * Every function gives new books and what to resolve; nothing is changed in place.
  */
 
-import { sameId } from './entries.js';
+import { IdIndex, sameId } from './entries.js';
 import type { Entry, EntryId, Index, Milliseconds, Outcome, Proposal, Reason, RequestNumber } from './protocol.js';
 import type { ReplicaId } from './members.js';
 
@@ -52,24 +53,6 @@ export function addAttempt(
   return [...attempts, { requests, ids, first, forward, deadline }];
 }
 
-/** Finds ids among entries: by counter, since nearly all that are looked for are of one origin. */
-class IdIndex {
-  private readonly sessions = new Map<number, Set<number>>();
-
-  constructor(entries: readonly Entry[]) {
-    for (const { id } of entries) {
-      if (id === null) continue;
-      const sequences = this.sessions.get(id.session);
-      if (sequences === undefined) this.sessions.set(id.session, new Set([id.sequence]));
-      else sequences.add(id.sequence);
-    }
-  }
-
-  has(id: EntryId): boolean {
-    return this.sessions.get(id.session)?.has(id.sequence) === true;
-  }
-}
-
 /** What of `attempt` ends when `entries` (consecutive) are committed: positions, and whether they were met. */
 function completeOne(
   attempt: Attempt,
@@ -90,7 +73,7 @@ function completeOne(
     else if (first > 0) {
       const met = sameId((entries[at - from] as Entry).id, id);
       (met ? committed : lost).push(requests[i] as number);
-    } else if (index().has(id)) committed.push(requests[i] as number);
+    } else if (index().indexOf(id) > 0) committed.push(requests[i] as number);
     else left.push(i);
   }
   if (committed.length > 0) endings.push({ requests: committed, outcome: COMMITTED });

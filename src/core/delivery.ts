@@ -6,9 +6,11 @@
  * Invariants: `applied` ≤ `delivered` ≤ commit index; `unapplied` covers exactly what lies between the first two.
  */
 
-import type { Entry, Index, Limits } from './protocol.js';
-import { slice, type Log } from './log.js';
+import { completeCommitted } from './attempts.js';
+import type { AnyDraft } from './draft.js';
 import { bytesOf } from './entries.js';
+import { agreeing, slice, type Log } from './log.js';
+import type { Entry, Index, Limits, Loaded } from './protocol.js';
 
 export interface Delivery {
   readonly delivered: Index;
@@ -56,4 +58,49 @@ export function noteApplied(delivery: Delivery, index: Index): Delivery {
   let unappliedBytes = 0;
   for (const run of unapplied) unappliedBytes += run.bytes;
   return { ...delivery, applied: index, unapplied, unappliedBytes };
+}
+
+/** Delivers what is committed and in memory, and asks for what is not, never beyond the room for applying. */
+export function deliver(draft: AnyDraft): void {
+  while (!draft.state.stopped) {
+    const { delivery, log, options } = draft.state;
+    const { limits } = options;
+    const commit = draft.commitIndex;
+    const due = nextDelivery(delivery, log, commit, limits);
+    if (due === null) return;
+    if (due !== 'load') {
+      deliverEntries(draft, due);
+      continue;
+    }
+    const room = Math.min(limits.loadBytes, limits.applyBytes - delivery.unappliedBytes);
+    const loading = draft.load(delivery.delivered + 1, Math.min(commit, log.tailFrom - 1), room);
+    draft.setDelivery({ ...delivery, loading });
+    return;
+  }
+}
+
+function deliverEntries(draft: AnyDraft, entries: readonly Entry[]): void {
+  const { delivery, attempts } = draft.state;
+  draft.setDelivery(noteDelivered(delivery, entries));
+  draft.commit(entries);
+  if (attempts.length > 0) draft.endAttempts(completeCommitted(attempts, entries));
+}
+
+/**
+ * Entries came from storage. Gives whether it was for delivery that they were asked for. What the storage lacks of
+ * what is committed it has lost: the replica halts.
+ */
+export function onDeliveryLoaded(draft: AnyDraft, { id, entries }: Loaded): boolean {
+  const { delivery, log } = draft.state;
+  if (delivery.loading !== id) return false;
+  draft.setDelivery({ ...delivery, loading: 0 });
+  const usable = agreeing(log, entries, delivery.delivered + 1, draft.commitIndex);
+  if (usable.length === 0) draft.halt('the storage lost committed entries');
+  else deliverEntries(draft, usable);
+  return true;
+}
+
+/** The application has applied everything up to `index`. @throws RangeError when that was never delivered */
+export function onApplied(draft: AnyDraft, index: Index): void {
+  draft.setDelivery(noteApplied(draft.state.delivery, index));
 }

@@ -1,61 +1,62 @@
 /**
- * What both protocols' drafts share: the private copy that one step works on, and what it wants done. A draft
- * copies the state when the first verb changes it, collects outbound messages, and gives both at `finish`, the
- * persist message first; a step that changed nothing gives the state that it got. It never outlives its step.
+ * What both protocols' drafts share: the private copy that one step works on, and what it wants done. A draft copies
+ * the state when the first verb changes it, collects outbound messages, and gives both at `finish`; a step that changed
+ * nothing gives the state that it got. It never outlives its step.
+ *
+ * At `finish`, whatever the step did: all that it persists is one message, which stands first and ends with the hard
+ * state in force, commit index included; entries that memory need not hold are let go of; a change of role, term or
+ * leader is told once.
  */
 
 import { assert } from './assert.js';
+import type { EndedAttempts } from './attempts.js';
+import { noElectionTimer } from './election-timer.js';
+import type { Forwarding, ForwardRefused } from './forwarding.js';
+import { evict } from './log.js';
+import type { Member, ReplicaId } from './members.js';
 import type {
   CoreEvent,
   Entry,
   HardState,
+  Index,
   Lane,
   Milliseconds,
   Outbound,
   Outcome,
   PersistOp,
-  RequestNumber,
   PersistSeq,
+  Reason,
+  RequestNumber,
   Step,
+  Term,
 } from './protocol.js';
-import type { ReplicaId } from './members.js';
-import type { Ending } from './attempts.js';
-
-/** What every protocol's state has. */
-export interface CommonState {
-  /** The `now` of the latest step that changed something. */
-  readonly now: Milliseconds;
-  /** The newest persist message issued. */
-  readonly persistSeq: PersistSeq;
-  /** The newest persist known to be durable. */
-  readonly durableSeq: PersistSeq;
-  /** The newest persist that holds the term, vote or promise in force. */
-  readonly hardSeq: PersistSeq;
-  /** Counts loads, forwards and whatever else must be told apart within this start. */
-  readonly lastNumber: number;
-}
+import type { ForwardedRead } from './reads.js';
+import { endAllRequests } from './requests.js';
+import { leaderOf, type CoreLeader, type CoreState } from './state.js';
+import { cutSynced, durableIndex, seqCovering } from './unsynced.js';
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+/** The leader's data in a state. */
+export type LeaderOf<S extends CoreState> = Extract<S['role'], CoreLeader>;
+/** A draft of either protocol, for what they share. */
+export type AnyDraft = BaseDraft<CoreState, unknown>;
 
 const NOTHING: readonly never[] = [];
-/** Numbers of one start lie in a range of their own, so that no answer of an earlier start can match (Identity). */
-const NUMBERS_PER_BOOT = 2 ** 32;
 
-/** The number before the first of this start, for `lastNumber`. @throws RangeError beyond 2^20 starts */
-export function firstNumberOf(boot: number): number {
-  if (!Number.isSafeInteger(boot) || boot < 1 || boot >= 2 ** 20) throw new RangeError(`boot: out of range: ${boot}`);
-  return boot * NUMBERS_PER_BOOT;
-}
-
-export abstract class BaseDraft<S extends CommonState, M> {
+export abstract class BaseDraft<S extends CoreState, M> {
   /** What the host says the time is; never before the stored one. */
   readonly now: Milliseconds;
   private readonly before: S;
   private current: S;
-  private readonly outbound: Outbound<M>[] = [];
+  private readonly outbound: Outbound<M | Forwarding>[] = [];
   private ops: PersistOp[] | null = null;
   /** The persist message stands first in `outbound` already. */
   private placed = false;
+  /** The leader's data, and the list of its peers, once this step has its own copy of them. */
+  private owned: Mutable<LeaderOf<S>> | null = null;
+  private ownedPeers: CoreLeader['peers'] | null = null;
+  /** Peers that a message of this step tells the commit index. */
+  private sentThisStep: ReplicaId[] | null = null;
 
   constructor(state: S, now: Milliseconds) {
     this.before = state;
@@ -65,6 +66,14 @@ export abstract class BaseDraft<S extends CommonState, M> {
 
   /** A copy of all fields by a literal: ten times faster than a spread, whose fields must be guessed. */
   protected abstract copy(state: S): Mutable<S>;
+  /** @see copy */
+  protected abstract copyLeader(leader: LeaderOf<S>): Mutable<LeaderOf<S>>;
+  /** What must survive a crash, as it is now; the commit index in it is a hint. */
+  protected abstract hardState(): HardState;
+  /** Everything up to here is known to be committed. */
+  abstract get commitIndex(): Index;
+  /** The term in force; in Multi-Paxos the ballot promised. */
+  abstract termOf(state: S): Term;
 
   /** What handlers may read. They change it only through verbs. */
   get state(): S {
@@ -84,8 +93,16 @@ export abstract class BaseDraft<S extends CommonState, M> {
     return next.lastNumber;
   }
 
+  // Persisting.
+
   /** The persist of this step gets one more operation. Gives its number. */
   protected persist(op: PersistOp): PersistSeq {
+    const seq = this.beginPersist();
+    (this.ops as PersistOp[]).push(op);
+    return seq;
+  }
+
+  private beginPersist(): PersistSeq {
     if (this.ops === null) {
       this.ops = [];
       this.edit().persistSeq += 1;
@@ -93,25 +110,109 @@ export abstract class BaseDraft<S extends CommonState, M> {
       this.placed = this.outbound.length === 0;
       if (this.placed) this.outbound.push({ kind: 'persist', persistSeq: this.current.persistSeq, ops: this.ops });
     }
-    this.ops.push(op);
     return this.current.persistSeq;
   }
 
-  protected persistHard(hard: HardState): PersistSeq {
-    const persistSeq = this.persist({ kind: 'hard', hard });
-    this.edit().hardSeq = persistSeq;
-    return persistSeq;
+  /** The term, vote or promise changed: the persist of this step makes it durable. */
+  protected persistHard(): PersistSeq {
+    const seq = this.beginPersist();
+    this.edit().hardSeq = seq;
+    return seq;
   }
 
-  /** Whether this step makes something durable already, so that a hint can ride along for free. */
-  protected get persists(): boolean {
-    return this.ops !== null;
+  /** Everything up to `persistSeq` is durable. @throws RangeError when that was never issued */
+  persisted(persistSeq: PersistSeq): void {
+    const { current } = this;
+    if (persistSeq > current.persistSeq) throw new RangeError(`persisted: ${persistSeq} was never issued`);
+    if (persistSeq <= current.durableSeq) return;
+    const next = this.edit();
+    next.durableSeq = persistSeq;
+    next.unsynced = cutSynced(next.unsynced, persistSeq);
   }
+
+  /** Up to where the log is durable here. */
+  get durable(): Index {
+    return durableIndex(this.current.unsynced, this.current.log.last);
+  }
+
+  /** The newest persist that the hard state in force and the entries from `from` to `to` wait for. */
+  seqFor(from: Index, to: Index): PersistSeq {
+    const { unsynced, hardSeq } = this.current;
+    return unsynced.length === 0 ? hardSeq : Math.max(hardSeq, seqCovering(unsynced, from, to));
+  }
+
+  // Sending.
 
   /** @param after the newest persist that the message's truth rests on; what is durable already counts as none */
-  send(to: ReplicaId, message: M, after: PersistSeq, lane: Lane): void {
+  send(to: ReplicaId, message: M | Forwarding, after: PersistSeq, lane: Lane): void {
     const wait = after <= this.current.durableSeq ? 0 : after;
     this.outbound.push({ kind: 'send', to, message, after: wait, lane });
+  }
+
+  /** A message of this step tells this peer the commit index. */
+  noteSent(peer: ReplicaId): void {
+    if (this.sentThisStep === null) this.sentThisStep = [peer];
+    else this.sentThisStep.push(peer);
+  }
+
+  wasSent(peer: ReplicaId): boolean {
+    return this.sentThisStep !== null && this.sentThisStep.includes(peer);
+  }
+
+  /** Whom the transport must reach. */
+  members(members: readonly Member[]): void {
+    this.outbound.push({ kind: 'members', members });
+  }
+
+  // Roles.
+
+  /** Replaces the role's data, whichever role it is. */
+  protected putRole(role: S['role']): void {
+    this.edit().role = role;
+  }
+
+  /** The leader's data as this step's own copy, to be changed in place: made once, whatever is changed. */
+  ownLeader(): Mutable<LeaderOf<S>> {
+    const role = this.current.role as LeaderOf<S>;
+    if (this.owned === role) return this.owned as Mutable<LeaderOf<S>>;
+    assert(role.kind === 'leader', 'core/role-by-its-verb: only a leader has the data of one');
+    this.owned = this.copyLeader(role);
+    this.edit().role = this.owned;
+    return this.owned;
+  }
+
+  /** Replaces what the leader knows of that peer. */
+  setProgress(progress: LeaderOf<S>['peers'][number]): void {
+    const { peers } = this.current.role as LeaderOf<S>;
+    let at = 0;
+    while (at < peers.length && peers[at]?.id !== progress.id) at++;
+    if (peers[at] === progress) return;
+    const leader = this.ownLeader();
+    if (leader.peers !== this.ownedPeers) leader.peers = this.ownedPeers = peers.slice();
+    (leader.peers as { readonly id: ReplicaId }[])[at] = progress;
+  }
+
+  private tellRole(): void {
+    const { before, current } = this;
+    const leader = leaderOf(current);
+    const term = this.termOf(current);
+    const { role } = current;
+    if (before.role.kind === role.kind && this.termOf(before) === term && leaderOf(before) === leader) return;
+    this.event({ kind: 'role', role: role.kind, term, leader, fence: role.kind === 'leader' ? role.noopIndex : null });
+  }
+
+  /** Only `election-timer.ts` draws one. */
+  setElectionTimer(electionTimer: S['electionTimer'], seed: number = this.current.seed): void {
+    const next = this.edit();
+    next.electionTimer = electionTimer;
+    next.seed = seed;
+  }
+
+  // Delivery.
+
+  /** Only `delivery.ts` counts it. */
+  setDelivery(delivery: S['delivery']): void {
+    if (delivery !== this.current.delivery) this.edit().delivery = delivery;
   }
 
   commit(entries: readonly Entry[]): void {
@@ -119,44 +220,95 @@ export abstract class BaseDraft<S extends CommonState, M> {
     this.outbound.push({ kind: 'commit', entries });
   }
 
-  resolve(requests: readonly RequestNumber[], outcome: Outcome): void {
-    if (requests.length > 0) this.outbound.push({ kind: 'resolve', requests, outcome });
-  }
-
-  resolveAll(endings: readonly Ending[]): void {
-    for (let i = 0; i < endings.length; i++) {
-      const ending = endings[i] as Ending;
-      this.resolve(ending.requests, ending.outcome);
-    }
-  }
-
-  readReady(request: RequestNumber, index: number): void {
-    this.outbound.push({ kind: 'readReady', request, index });
-  }
-
   /** Asks the storage for entries. Gives the number that the answer will carry. */
-  load(from: number, to: number, maxBytes: number): number {
+  load(from: Index, to: Index, maxBytes: number): number {
     const id = this.freshNumber();
     this.outbound.push({ kind: 'load', id, from, to, maxBytes });
     return id;
   }
 
+  // Requests.
+
+  resolve(requests: readonly RequestNumber[], outcome: Outcome): void {
+    if (requests.length > 0) this.outbound.push({ kind: 'resolve', requests, outcome });
+  }
+
+  /** Ends requests of which nothing remains anywhere. */
+  refuse(requests: readonly RequestNumber[], reason: Reason, leader: ReplicaId | null): void {
+    this.resolve(requests, { kind: 'none', reason, leader });
+  }
+
+  /** Tells a peer that what it forwarded is not served, or not all of it. */
+  refuseForward(
+    to: ReplicaId,
+    number: number,
+    reason: ForwardRefused['reason'],
+    leader: ReplicaId | null = leaderOf(this.current),
+  ): void {
+    const term = this.termOf(this.current);
+    this.send(to, { kind: 'forwardRefused', term, number, reason, leader }, 0, 'control');
+  }
+
+  readReady(request: RequestNumber, index: Index): void {
+    this.outbound.push({ kind: 'readReady', request, index });
+  }
+
+  setAttempts(attempts: S['attempts']): void {
+    this.edit().attempts = attempts;
+  }
+
+  endAttempts({ attempts, endings }: EndedAttempts): void {
+    if (attempts !== this.current.attempts) this.edit().attempts = attempts;
+    for (let i = 0; i < endings.length; i++) {
+      const { requests, outcome } = endings[i] as EndedAttempts['endings'][0];
+      this.resolve(requests, outcome);
+    }
+  }
+
+  setReads(reads: readonly ForwardedRead[]): void {
+    this.edit().reads = reads;
+  }
+
+  // Ends.
+
   event(event: CoreEvent): void {
     this.outbound.push({ kind: 'event', event });
   }
 
-  protected emit(message: Outbound<M>): void {
-    this.outbound.push(message);
+  /** A follower of nobody: the role of a replica that takes no part. */
+  protected abstract idleRole(): S['role'];
+
+  /** Ends every request and takes no part any more, for good. `fault`: why, if the storage failed. */
+  halt(fault: string | null): void {
+    endAllRequests(this as unknown as AnyDraft, fault === null ? 'stopped' : 'storageFailed');
+    const next = this.edit();
+    next.role = this.idleRole();
+    next.electionTimer = noElectionTimer;
+    next.stopped = true;
+    next.fault = fault;
+    if (fault !== null) this.event({ kind: 'fault', reason: fault });
+  }
+
+  private evict(): void {
+    const { log, options } = this.current;
+    const { tailEntries, tailBytes } = options.limits;
+    if (log.last - log.tailFrom < tailEntries && log.bytes < tailBytes) return;
+    const kept = evict(log, this.durable, options.limits);
+    if (kept !== log) this.edit().log = kept;
   }
 
   /** The step's result; the draft must not be used afterwards. */
-  finish(): Step<S, M> {
+  finish(): Step<S, M | Forwarding> {
     const { outbound, ops } = this;
-    if (ops !== null && !this.placed) outbound.unshift({ kind: 'persist', persistSeq: this.current.persistSeq, ops });
-    if (this.current !== this.before) {
-      this.edit().now = this.now;
-      Object.freeze(this.current);
+    if (this.current === this.before) return [this.current, outbound.length === 0 ? NOTHING : outbound];
+    this.evict();
+    if (ops !== null) {
+      ops.push({ kind: 'hard', hard: this.hardState() });
+      if (!this.placed) outbound.unshift({ kind: 'persist', persistSeq: this.current.persistSeq, ops });
     }
-    return [this.current, outbound.length === 0 ? NOTHING : outbound];
+    this.tellRole();
+    this.edit().now = this.now;
+    Object.freeze(this.current);
+    return [this.current, outbound];
   }
 }

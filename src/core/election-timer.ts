@@ -5,6 +5,7 @@
  */
 
 import { nextSeed, sampleBetween } from './random.js';
+import type { AnyDraft } from './draft.js';
 import type { Milliseconds, Timing } from './protocol.js';
 
 export interface ElectionTimer {
@@ -21,6 +22,14 @@ export function startElectionTimer(seed: number, now: Milliseconds, timing: Timi
   const timeout = sampleBetween(seed, timing.electionMin, timing.electionMax);
   return { deadline: now + timeout, timeout, forgiven: false };
 }
+
+/** Of a leader: it bears the silence of a quorum as long as any follower may bear its own. */
+export function startQuorumTimer(now: Milliseconds, { electionMax }: Timing): ElectionTimer {
+  return { deadline: now + electionMax, timeout: electionMax, forgiven: false };
+}
+
+/** Of a single member, which waits for nobody, and of a replica that has stopped. */
+export const noElectionTimer: ElectionTimer = { deadline: Infinity, timeout: Infinity, forgiven: false };
 
 /** Something was heard: the same draw counts from now on. */
 export function resetElectionTimer(electionTimer: ElectionTimer, now: Milliseconds): ElectionTimer {
@@ -43,4 +52,37 @@ export function checkElectionTimer(
   if (!late || electionTimer.forgiven) return now < electionTimer.deadline ? 'waiting' : 'silence';
   const next = nextSeed(seed);
   return { paused: { ...startElectionTimer(next, now, timing), forgiven: true }, seed: next };
+}
+
+/** A fresh draw of how long a silence is borne, from now on. */
+export function drawElectionTimer(draft: AnyDraft): void {
+  const { seed, options } = draft.state;
+  const next = nextSeed(seed);
+  const isAlone = options.others.length === 0;
+  draft.setElectionTimer(isAlone ? noElectionTimer : startElectionTimer(next, draft.now, options.timing), next);
+}
+
+/** A leader begins: the silence of a quorum counts from now on. */
+export function beginQuorumTimer(draft: AnyDraft): void {
+  const { others, timing } = draft.state.options;
+  draft.setElectionTimer(others.length === 0 ? noElectionTimer : startQuorumTimer(draft.now, timing));
+}
+
+/** Something was heard at `at`: the same draw counts from then on. */
+export function hear(draft: AnyDraft, at: Milliseconds = draft.now): void {
+  const { electionTimer } = draft.state;
+  if (electionTimer.deadline === at + electionTimer.timeout && !electionTimer.forgiven) return;
+  draft.setElectionTimer(resetElectionTimer(electionTimer, at));
+}
+
+/** Whether a tick that was due at `due` finds silence. A pause of ours starts the timer anew instead. */
+export function meetsSilence(draft: AnyDraft, due: Milliseconds): boolean {
+  const { electionTimer, seed, options, role } = draft.state;
+  if (options.others.length === 0) return false;
+  const verdict = checkElectionTimer(electionTimer, seed, due, draft.now, options.timing);
+  if (typeof verdict === 'string') return verdict === 'silence';
+  const isLeader = role.kind === 'leader';
+  const paused = isLeader ? { ...startQuorumTimer(draft.now, options.timing), forgiven: true } : verdict.paused;
+  draft.setElectionTimer(paused, verdict.seed);
+  return false;
 }

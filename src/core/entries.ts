@@ -1,20 +1,20 @@
 /** What two entries have in common, and what one weighs: said once for the log, both protocols and the rig. */
 
 import { sameBytes } from './bytes.js';
-import type { Entry, EntryId } from './protocol.js';
+import type { Entry, EntryId, Index } from './protocol.js';
 
 /** What an entry costs beside its data, roughly, wherever bytes are bounded. */
 const ENTRY_OVERHEAD = 48;
 
 /** What an entry counts for where bytes are bounded. */
-export function entryBytes(entry: Entry): number {
+export function entryBytes(entry: Pick<Entry, 'data'>): number {
   return entry.data.length + ENTRY_OVERHEAD;
 }
 
 /** @see entryBytes */
-export function bytesOf(entries: readonly Entry[]): number {
+export function bytesOf(entries: readonly Pick<Entry, 'data'>[]): number {
   let bytes = 0;
-  for (let i = 0; i < entries.length; i++) bytes += (entries[i] as Entry).data.length;
+  for (let i = 0; i < entries.length; i++) bytes += (entries[i] as Pick<Entry, 'data'>).data.length;
   return bytes + entries.length * ENTRY_OVERHEAD;
 }
 
@@ -32,4 +32,24 @@ export function sameValue(a: Entry, b: Entry): boolean {
     a.id?.firstIncomplete === b.id?.firstIncomplete &&
     sameBytes(a.data, b.data)
   );
+}
+
+/** Finds ids among entries that are gone through once: by sequence, since nearly all looked for are of one session. */
+export class IdIndex {
+  private readonly sessions = new Map<number, Map<number, Index>>();
+
+  constructor(entries: readonly Entry[]) {
+    for (let i = 0; i < entries.length; i++) {
+      const { id, index } = entries[i] as Entry;
+      if (id === null) continue;
+      const sequences = this.sessions.get(id.session);
+      if (sequences === undefined) this.sessions.set(id.session, new Map([[id.sequence, index]]));
+      else sequences.set(id.sequence, index);
+    }
+  }
+
+  /** Where the proposal of that id stands; 0 if nowhere. */
+  indexOf(id: EntryId): Index {
+    return this.sessions.get(id.session)?.get(id.sequence) ?? 0;
+  }
 }

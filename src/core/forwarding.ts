@@ -1,6 +1,6 @@
 /**
- * Passing proposals and reads on to the leader: the same four messages in both protocols, and their bytes. A forward of
- * proposals is answered only when refused; success shows in the log.
+ * Passing proposals and reads on to the leader: the same four messages in both protocols, and their bytes. What they
+ * mean is in `proposals.ts` and `reads.ts`.
  */
 
 import { Malformed, type Reader, type Writer } from './bytes.js';
@@ -11,23 +11,15 @@ import type { Index, Proposal, Term } from './protocol.js';
 /** A proposal without what only its own host knows. */
 export type ForwardedProposal = Omit<Proposal, 'request'>;
 
-/** A follower to its leader: proposals of its own host. */
+/** A follower to its leader: proposals of its own host. Answered only when refused. */
 export interface ForwardProposals {
   readonly kind: 'forwardProposals';
+  /** The sender's term; in Multi-Paxos the ballot that it has promised. */
   readonly term: Term;
   /** Names this forward; starts with the sender's boot. */
   readonly number: number;
+  /** At least one. */
   readonly proposals: readonly ForwardedProposal[];
-}
-
-/** Whoever was asked to the sender of a forward: nothing was appended. */
-export interface ProposalsRefused {
-  readonly kind: 'proposalsRefused';
-  readonly term: Term;
-  readonly number: number;
-  readonly reason: 'notLeader' | 'busy';
-  /** Who leads instead, `null` when unknown. */
-  readonly leader: ReplicaId | null;
 }
 
 /** A follower to its leader: from which index on may a read of mine be served? */
@@ -37,23 +29,37 @@ export interface ForwardRead {
   readonly number: number;
 }
 
-/** A leader to who forwarded a read, once a round confirmed it; or whoever was asked, to say that it cannot. */
+/** Whoever was asked to the sender of a forward: it is not served, or not all of it. */
+export interface ForwardRefused {
+  readonly kind: 'forwardRefused';
+  readonly term: Term;
+  /** The number of the forward. */
+  readonly number: number;
+  readonly reason: 'notLeader' | 'busy';
+  /** Who leads instead, `null` when unknown. */
+  readonly leader: ReplicaId | null;
+}
+
+/** A leader to who forwarded a read, once a round that began after it was confirmed (thesis 6.4). */
 export interface ReadAnswer {
   readonly kind: 'readAnswer';
+  /** The leader's term, or the ballot in which it leads. */
   readonly term: Term;
   readonly number: number;
-  /** What the read must see; `null` when refused. */
-  readonly index: Index | null;
+  /** What the read must see. */
+  readonly index: Index;
   /** The leader's commit index. */
   readonly commit: Index;
 }
 
-export type Forwarding = ForwardProposals | ProposalsRefused | ForwardRead | ReadAnswer;
+export type Forwarding = ForwardProposals | ForwardRead | ForwardRefused | ReadAnswer;
 
 /** In the order of their numbers on the wire, after the protocol's own kinds. */
-export const FORWARDING_KINDS = ['forwardProposals', 'proposalsRefused', 'forwardRead', 'readAnswer'] as const;
+export const FORWARDING_KINDS = ['forwardProposals', 'forwardRefused', 'forwardRead', 'readAnswer'] as const;
 
 const MAX_ID = 64;
+/** A kind, a flag, three numbers and a length. */
+const LEAST_PROPOSAL = 6;
 
 /** At most so many bytes, beside the fields of every message. */
 export function sizeOfForwarding(message: Forwarding): number {
@@ -78,13 +84,13 @@ export function writeForwarding(writer: Writer, message: Forwarding): void {
         writer.bytes(data);
       }
       return;
-    case 'proposalsRefused':
+    case 'forwardRefused':
       writer.u8(message.reason === 'busy' ? 1 : 0);
       return writer.ascii(message.leader ?? '');
     case 'forwardRead':
       return;
     case 'readAnswer':
-      writer.varint(message.index === null ? 0 : message.index + 1);
+      writer.varint(message.index);
       return writer.varint(message.commit);
   }
 }
@@ -99,7 +105,9 @@ export function readFlag(reader: Reader): boolean {
 function readProposals(reader: Reader): readonly ForwardedProposal[] {
   const copy = reader.copied();
   const proposals: ForwardedProposal[] = [];
-  for (let left = copy.count(6); left > 0; left--) {
+  let left = copy.count(LEAST_PROPOSAL);
+  if (left === 0) throw new Malformed('a forward proposes something');
+  for (; left > 0; left--) {
     const kind = kindOf(copy.u8());
     if (kind === 'noop') throw new Malformed('nobody proposes a noop');
     const retry = readFlag(copy);
@@ -123,15 +131,13 @@ export function readForwarding(reader: Reader, kind: Forwarding['kind'], term: T
   switch (kind) {
     case 'forwardProposals':
       return { kind, term, number, proposals: readProposals(reader) };
-    case 'proposalsRefused': {
+    case 'forwardRefused': {
       const reason = readFlag(reader) ? 'busy' : 'notLeader';
       return { kind, term, number, reason, leader: readLeader(reader) };
     }
     case 'forwardRead':
       return { kind, term, number };
-    case 'readAnswer': {
-      const index = reader.varint();
-      return { kind, term, number, index: index === 0 ? null : index - 1, commit: reader.varint() };
-    }
+    case 'readAnswer':
+      return { kind, term, number, index: reader.varint(), commit: reader.varint() };
   }
 }

@@ -225,3 +225,16 @@ export function slice(log: Log, from: Index, to: Index, maxBytes: number): reado
   }
   return entries;
 }
+
+/**
+ * Of loaded entries those that are the log's own, from `first` to `last`: a prefix. The storage may have read before a
+ * truncate that was already on its way to it, so what follows may be of a past that is gone.
+ */
+export function agreeing(log: Log, entries: readonly Entry[], first: Index, last: Index): readonly Entry[] {
+  let count = 0;
+  for (; count < entries.length && first + count <= last; count++) {
+    const { index, term } = entries[count] as Entry;
+    if (index !== first + count || termAt(log, index) !== term) break;
+  }
+  return count === entries.length ? entries : entries.slice(0, count);
+}

@@ -3,6 +3,7 @@
  * story. All of it is about evidence: what runs in production too stands in `Protocol`.
  */
 
+import type { ForwardedProposal, Forwarding } from './forwarding.js';
 import type { Entry, HardState, Inbound, Index, Milliseconds, Protocol, Step } from './protocol.js';
 import type { ReplicaId } from './members.js';
 
@@ -161,3 +162,29 @@ function follows(entry: Entry, before: Entry): boolean {
 
 /** Notes that a run met a coverage point. */
 export type Hit = (point: string) => void;
+
+/** Numbers of a start lie far from those of others: what counts is which one of its start it is. */
+export function describeNumber(number: number): string {
+  return `#${number % 2 ** 32}`;
+}
+
+function describeProposals(proposals: readonly ForwardedProposal[]): string {
+  const retries = proposals.filter(({ retry }) => retry).length;
+  const opens = proposals.every(({ kind }) => kind === 'openSession');
+  return `${opens ? 'openSession' : 'commands'}=${proposals.length}${retries === 0 ? '' : ` retries=${retries}`}`;
+}
+
+/** What is passed on, in a trace; `term` in the protocol's own words. */
+export function describeForwarding(message: Forwarding, term: string): string {
+  const number = describeNumber(message.number);
+  switch (message.kind) {
+    case 'forwardProposals':
+      return `Forward ${number} ${term} ${describeProposals(message.proposals)}`;
+    case 'forwardRead':
+      return `ForwardRead ${number} ${term}`;
+    case 'forwardRefused':
+      return `ForwardRefused ${number} ${message.reason}${message.leader === null ? '' : ` leader=${message.leader}`}`;
+    case 'readAnswer':
+      return `ReadAnswer ${number} ${term} index=${message.index} commit=${message.commit}`;
+  }
+}

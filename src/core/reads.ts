@@ -7,8 +7,12 @@
  * round only when that round begins after the read arrived.
  */
 
-import type { Index, Milliseconds, RequestNumber } from './protocol.js';
+import type { AnyDraft } from './draft.js';
+import type { ForwardRead, ReadAnswer } from './forwarding.js';
 import type { ReplicaId } from './members.js';
+import type { Index, Milliseconds, Read, RequestNumber } from './protocol.js';
+import { majorityReached } from './quorum.js';
+import { leaderOf, type CoreLeader } from './state.js';
 
 /** One read at the leader: its own, or a peer's. */
 export interface LeaderRead {
@@ -18,6 +22,7 @@ export interface LeaderRead {
   readonly peer: ReplicaId | null;
   /** The number by which the peer knows it; 0 for its own. */
   readonly forward: number;
+  /** `Infinity` for a peer's: it ends with its round or with the leadership, and its own replica gives up by itself. */
   readonly deadline: Milliseconds;
 }
 
@@ -91,4 +96,85 @@ export function readsDeadline(reads: readonly { readonly deadline: Milliseconds 
   let deadline = Infinity;
   for (const read of reads) deadline = Math.min(deadline, read.deadline);
   return deadline;
+}
+
+/** What a round of confirmation asks of a protocol. */
+export interface ReadRules<D> {
+  /** What a read must see that arrived before now; `null` while the leader does not know it yet. */
+  index(draft: D): Index | null;
+  /** Asks every peer to confirm the newest round. */
+  ask(draft: D): void;
+  /** The newest round that each peer has confirmed. */
+  confirmed(draft: D): readonly number[];
+}
+
+function queueOf(draft: AnyDraft): ReadQueue {
+  return (draft.state.role as CoreLeader).reads;
+}
+
+/** The host asks for a read: it waits for a round at the leader, and is passed on elsewhere. */
+export function onRead<D extends AnyDraft>(draft: D, rules: ReadRules<D>, { request, deadline }: Read): void {
+  const leader = leaderOf(draft.state);
+  if (deadline <= draft.now) return draft.refuse([request], 'deadline', leader);
+  if (leader === null) return draft.refuse([request], 'noLeader', null);
+  if (draft.state.role.kind === 'leader') return wait(draft, rules, { request, peer: null, forward: 0, deadline });
+  const number = draft.freshNumber();
+  draft.setReads([...draft.state.reads, { request, forward: number, deadline }]);
+  draft.send(leader, { kind: 'forwardRead', term: draft.termOf(draft.state), number }, 0, 'control');
+}
+
+/** A follower passes a read on. */
+export function onForwardRead<D extends AnyDraft>(
+  draft: D,
+  rules: ReadRules<D>,
+  from: ReplicaId,
+  { number }: ForwardRead,
+): void {
+  if (draft.state.role.kind !== 'leader') return draft.refuseForward(from, number, 'notLeader');
+  wait(draft, rules, { request: 0, peer: from, forward: number, deadline: Infinity });
+}
+
+function wait<D extends AnyDraft>(draft: D, rules: ReadRules<D>, read: LeaderRead): void {
+  draft.ownLeader().reads = queueRead(queueOf(draft), read);
+  tryReadRound(draft, rules);
+}
+
+/** Begins a round when reads wait, none is under way, and the leader knows what they must see. */
+export function tryReadRound<D extends AnyDraft>(draft: D, rules: ReadRules<D>): void {
+  const queue = queueOf(draft);
+  if (queue.waiting.length === 0 || queue.begun.length > 0) return;
+  const index = rules.index(draft);
+  if (index === null) return;
+  draft.ownLeader().reads = beginReadRound(queue, index);
+  rules.ask(draft);
+  serveConfirmed(draft, rules);
+}
+
+/** Serves the rounds that a majority has confirmed, this replica included. */
+export function serveConfirmed<D extends AnyDraft>(draft: D, rules: ReadRules<D>): void {
+  const queue = queueOf(draft);
+  if (queue.begun.length === 0) return;
+  const [left, served] = confirmReadRound(queue, majorityReached([queue.readRound, ...rules.confirmed(draft)]));
+  if (served.length === 0) return;
+  draft.ownLeader().reads = left;
+  for (const round of served) serve(draft, round);
+  tryReadRound(draft, rules);
+}
+
+function serve(draft: AnyDraft, { index, reads }: ReadRound): void {
+  const term = draft.termOf(draft.state);
+  const commit = draft.commitIndex;
+  for (const { peer, request, forward } of reads) {
+    if (peer === null) draft.readReady(request, index);
+    else draft.send(peer, { kind: 'readAnswer', term, number: forward, index, commit }, 0, 'control');
+  }
+}
+
+/** The leader's answer to a read that was passed on; unless it has ended. */
+export function answerRead(draft: AnyDraft, { number, index }: ReadAnswer): void {
+  const { reads } = draft.state;
+  const read = reads.find((each) => each.forward === number);
+  if (read === undefined) return;
+  draft.setReads(reads.filter((each) => each !== read));
+  draft.readReady(read.request, index);
 }

@@ -3,14 +3,14 @@
  * and answers when that is durable. It does not know what is proposed by whom, or why.
  */
 
-import { durableIndex } from '../core/unsynced.js';
+import { hear } from '../core/election-timer.js';
 import type { Entry, Index, PersistSeq } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosDraft } from './draft.js';
 import { checkOneValue, checkProposal } from './invariants.js';
 import { adopt, advanceToLeaderCommit } from './learner.js';
-import type { Accept, Heartbeat, Prepare } from './messages.js';
+import type { Accept, Prepare } from './messages.js';
 import { follow } from './roles.js';
 import { commitOf } from './state.js';
 import { lastVote, page, voteAt } from './window.js';
@@ -36,8 +36,8 @@ export function voteOwn(draft: PaxosDraft, entries: readonly Entry[]): void {
 export function onPrepare(draft: PaxosDraft, from: ReplicaId, m: Prepare): void {
   if (m.ballot > draft.state.promised) {
     draft.promise(m.ballot); // paxos/promise-binds
-    follow(draft, null, 0, true);
-    draft.resetElectionTimer();
+    follow(draft, null, 0);
+    hear(draft);
   }
   const { window, options } = draft.state;
   const commit = commitOf(draft.state);
@@ -50,10 +50,9 @@ export function onPrepare(draft: PaxosDraft, from: ReplicaId, m: Prepare): void 
 
 /** A leader is heard in its ballot, which is promised from now on. */
 export function hearLeader(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot): void {
-  const raised = ballot > draft.state.promised;
-  if (raised) draft.promise(ballot);
-  follow(draft, leader, ballot, raised);
-  draft.resetElectionTimer();
+  if (ballot > draft.state.promised) draft.promise(ballot);
+  follow(draft, leader, ballot);
+  hear(draft);
 }
 
 /** Votes for what is not voted for in this ballot yet. */
@@ -103,20 +102,9 @@ export function onAccept(draft: PaxosDraft, from: ReplicaId, m: Accept): void {
     voteFor(draft, from, entries);
     first = (entries[0] as Entry).index;
     last = first + entries.length - 1;
-    after = draft.seqOfVotes(first, last); // durability/send-after-sync
+    after = draft.seqFor(first, last); // durability/send-after-sync
     advanceToLeaderCommit(draft); // the leader may have said before that these are chosen
   }
   const commit = commitOf(draft.state);
   draft.send(from, { kind: 'accepted', ballot: m.ballot, from: first, to: last, commit }, after, 'control');
-}
-
-/** Nothing is proposed, but the leader shows that it leads; the answer shows that nobody else does here. */
-export function onHeartbeat(draft: PaxosDraft, from: ReplicaId, m: Heartbeat): void {
-  hearLeader(draft, from, m.ballot);
-  adopt(draft, from, m.ballot, m.commit);
-  const { unsynced } = draft.state;
-  const commit = commitOf(draft.state);
-  const { ballot, readRound } = m;
-  const durable = durableIndex(unsynced, commit);
-  draft.send(from, { kind: 'heartbeatReply', ballot, readRound, commit, durable }, 0, 'control');
 }

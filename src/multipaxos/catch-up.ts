@@ -8,9 +8,10 @@
 import { slice } from '../core/log.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
+import { placeOf } from '../core/state.js';
 import type { PaxosDraft } from './draft.js';
 import type { CatchUp } from './messages.js';
-import { commitOf, placeOf, type PaxosState } from './state.js';
+import { commitOf, type PaxosState } from './state.js';
 
 /** Unanswered for so many heartbeat intervals, a question goes to the next peer. */
 const PATIENCE = 2;
@@ -31,7 +32,7 @@ export function noteAhead(draft: PaxosDraft, peer: ReplicaId, chosen: Index): vo
 /** The question goes to the peer after this one, unless all were asked in vain. */
 function askNext(draft: PaxosDraft, peer: ReplicaId, target: Index, asked: number): void {
   const { others } = draft.state.options;
-  const next = others[(placeOf(draft.state, peer) + 1) % others.length];
+  const next = others[(placeOf(draft.state.options, peer) + 1) % others.length];
   if (next === undefined || asked >= others.length) draft.setCatchingUp(null);
   else ask(draft, next.id, target, asked + 1);
 }

@@ -5,21 +5,12 @@
  * that copy, so that no frame of the transport is kept alive.
  */
 
-import { unreachable } from '../core/assert.js';
 import { Malformed, Reader, VARINT_MAX_BYTES, type Writer } from '../core/bytes.js';
-import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryId, writeEntryBody } from '../core/record-codec.js';
-import { isReplicaId } from '../core/members.js';
+import { FORWARDING_KINDS, readForwarding, sizeOfForwarding, writeForwarding } from '../core/forwarding.js';
+import { ENTRY_BODY_OVERHEAD, writeEntryBody } from '../core/record-codec.js';
 import type { Codec, Entry } from '../core/protocol.js';
 import { ballotIn, copied, LEAST_ENTRY, markIn, readRun, readRuns, slotIn, writeRuns } from './codec-entries.js';
-import type {
-  Accept,
-  CatchUpReply,
-  Forward,
-  ForwardedProposal,
-  PaxosMessage,
-  PromisePage,
-  Refused,
-} from './messages.js';
+import type { Accept, CatchUpReply, PaxosMessage, PromisePage } from './messages.js';
 
 const VERSION = 1;
 const MAX_ID = 64;
@@ -36,20 +27,13 @@ const KINDS: readonly (PaxosMessage['kind'] | null)[] = [
   'commit',
   'catchUp',
   'catchUpReply',
-  'forward',
-  'refused',
-  'readIndex',
-  'readIndexReply',
+  ...FORWARDING_KINDS,
 ];
 const NUMBERS = Object.freeze(
   Object.fromEntries(KINDS.flatMap((kind, at) => (kind === null ? [] : [[kind, at]]))),
 ) as Readonly<Record<PaxosMessage['kind'], number>>;
 /** Version, kind, and up to five integers. */
 const HEAD_BYTES = 2 + 5 * VARINT_MAX_BYTES + MAX_ID;
-const REASONS: readonly Refused['reason'][] = ['notLeader', 'busy'];
-const RETRY = 4;
-/** A proposal takes at least a kind, an id and a length. */
-const LEAST_PROPOSAL = 5;
 
 function entriesBytes(entries: readonly { readonly data: Uint8Array }[], each: number): number {
   let bytes = VARINT_MAX_BYTES;
@@ -66,8 +50,8 @@ function sizeOf(m: PaxosMessage): number {
       return HEAD_BYTES + entriesBytes(m.votes, ENTRY_BODY_OVERHEAD + 3 * VARINT_MAX_BYTES);
     case 'catchUpReply':
       return HEAD_BYTES + entriesBytes(m.entries, ENTRY_BODY_OVERHEAD + 3 * VARINT_MAX_BYTES);
-    case 'forward':
-      return HEAD_BYTES + entriesBytes(m.proposals, ENTRY_BODY_OVERHEAD);
+    case 'forwardProposals':
+      return HEAD_BYTES + sizeOfForwarding(m);
     default:
       return HEAD_BYTES;
   }
@@ -109,36 +93,16 @@ function write(writer: Writer, m: PaxosMessage): void {
     case 'commit':
       writer.varint(m.ballot);
       return writer.varint(m.commit);
-    default:
-      return writeOther(writer, m);
-  }
-}
-
-type Other = Extract<PaxosMessage, { number: number }>;
-
-function writeOther(writer: Writer, m: Other): void {
-  writer.varint(m.number);
-  switch (m.kind) {
     case 'catchUp':
+      writer.varint(m.number);
       return writer.varint(m.from);
     case 'catchUpReply':
+      writer.varint(m.number);
       writer.varint(m.commit);
       return writeRuns(writer, m.entries);
-    case 'forward':
-      writer.varint(m.proposals.length);
-      for (const proposal of m.proposals) writeProposal(writer, proposal);
-      return;
-    case 'refused':
-      writer.u8(REASONS.indexOf(m.reason));
-      return writer.ascii(m.leader ?? '');
-    case 'readIndex':
-      return;
-    case 'readIndexReply':
-      writer.varint(m.index);
-      writer.varint(m.ballot);
-      return writer.varint(m.commit);
     default:
-      unreachable(m);
+      writer.varint(m.term);
+      return writeForwarding(writer, m);
   }
 }
 
@@ -148,14 +112,6 @@ function writeAccept(writer: Writer, { ballot, commit, entries }: Accept): void 
   writer.varint((entries[0] as Entry).index);
   writer.varint(entries.length);
   for (let i = 0; i < entries.length; i++) writeEntryBody(writer, entries[i] as Entry);
-}
-
-function writeProposal(writer: Writer, { kind, id, data, retry }: ForwardedProposal): void {
-  writer.u8(kindNumber(kind) + (retry ? RETRY : 0));
-  writer.varint(id.session);
-  writer.varint(id.sequence);
-  writer.varint(id.firstIncomplete);
-  writer.bytes(data);
 }
 
 // Reading.
@@ -193,34 +149,6 @@ function readCatchUpReply(reader: Reader): CatchUpReply {
   return { kind: 'catchUpReply', number, commit, entries };
 }
 
-function readProposal(reader: Reader): ForwardedProposal {
-  const head = reader.u8();
-  const retry = head >= RETRY;
-  const kind = kindOf(retry ? head - RETRY : head);
-  if (kind === 'noop') throw new Malformed('nobody proposes a noop');
-  return { kind, id: readEntryId(reader), data: reader.bytes(), retry };
-}
-
-function readForward(input: Reader): Forward {
-  const number = input.varint();
-  const reader = copied(input);
-  const proposals: ForwardedProposal[] = [];
-  let left = reader.count(LEAST_PROPOSAL);
-  if (left === 0) throw new Malformed('a Forward proposes something');
-  for (; left > 0; left--) proposals.push(readProposal(reader));
-  reader.end();
-  return { kind: 'forward', number, proposals };
-}
-
-function readRefused(reader: Reader): Refused {
-  const number = reader.varint();
-  const reason = REASONS[reader.u8()];
-  if (reason === undefined) throw new Malformed('no such reason');
-  const leader = reader.ascii(MAX_ID);
-  if (leader !== '' && !isReplicaId(leader)) throw new Malformed('a leader is a replica');
-  return { kind: 'refused', number, reason, leader: leader === '' ? null : leader };
-}
-
 function readAccepted(reader: Reader): PaxosMessage {
   const ballot = ballotIn(reader);
   const from = markIn(reader);
@@ -253,18 +181,8 @@ function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
       return { kind, number: reader.varint(), from: slotIn(reader) };
     case 'catchUpReply':
       return readCatchUpReply(reader);
-    case 'forward':
-      return readForward(reader);
-    case 'refused':
-      return readRefused(reader);
-    case 'readIndex':
-      return { kind, number: reader.varint() };
-    case 'readIndexReply': {
-      const [number, index] = [reader.varint(), markIn(reader)];
-      return { kind, number, index, ballot: ballotIn(reader), commit: markIn(reader) };
-    }
     default:
-      unreachable(kind);
+      return readForwarding(reader, kind, reader.varint());
   }
 }
 

@@ -210,7 +210,7 @@ function mayChoose(message: Inbound<PaxosMessage>): boolean {
     case 'accept':
     case 'heartbeat':
     case 'commit':
-    case 'readIndexReply':
+    case 'readAnswer':
     case 'catchUpReply':
       return true;
     default:

@@ -8,6 +8,7 @@ import { isSynced } from '../core/unsynced.js';
 import { bytesOf } from '../core/entries.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
+import { tellForwarders } from '../core/proposals.js';
 import { majority, majorityReached } from '../core/quorum.js';
 import { voteOwn } from './acceptor.js';
 import { noteAhead } from './catch-up.js';
@@ -36,10 +37,8 @@ export function noopAt(index: Index, ballot: number): Entry {
 }
 
 /** How many slots may be proposed now. What Phase 1 has left to re-propose lies beyond that, by `proceed`. */
-export function roomOf(state: PaxosState, lead: PaxosLeader): number {
-  const { options, window } = state;
-  if (window.bytes >= options.limits.uncommittedBytes) return 0;
-  return Math.max(0, commitOf(state) + options.alpha + 1 - lead.next);
+export function roomOf(state: PaxosState): number {
+  return Math.max(0, commitOf(state) + state.options.alpha + 1 - (state.role as PaxosLeader).next);
 }
 
 /** Proposes these at the next slots; `proceed` sends them. */
@@ -111,7 +110,7 @@ function sendAccept(draft: PaxosDraft, at: number, message: Accept, bytes: numbe
   draft.send(peer.id, message, 0, large ? 'bulk' : 'control'); // in parallel with its own disk
   draft.noteSent(peer.id);
   const last = message.entries[message.entries.length - 1] as Entry;
-  draft.setProgress(at, withInflight(peer, last.index, bytes));
+  draft.setProgress(withInflight(peer, last.index, bytes));
 }
 
 /** Sends every peer what it has not been sent and its window takes; peers at the same slot share one message. */
@@ -137,27 +136,16 @@ function pump(draft: PaxosDraft): void {
   }
 }
 
-/** Tells those who forwarded what is chosen now, unless they hear it in this step anyway. */
-function tellForwarders(draft: PaxosDraft): void {
-  const { forwarders, ballot } = current(draft);
-  if (forwarders.length === 0) return;
-  const commit = commitOf(draft.state);
-  const due = forwarders.filter((each) => each.through <= commit);
-  if (due.length === 0) return;
-  draft.setForwarders(forwarders.filter((each) => each.through > commit));
-  for (const { peer } of due) {
-    if (draft.wasSent(peer)) continue;
-    draft.noteSent(peer);
-    draft.send(peer, { kind: 'commit', ballot, commit }, 0, 'control');
-  }
-}
-
 /** Does whatever the state allows a leader by now. */
 export function proceed(draft: PaxosDraft): void {
   count(draft, current(draft));
   repropose(draft, current(draft));
   pump(draft);
-  tellForwarders(draft);
+  tellForwarders(draft, (peer) => {
+    draft.noteSent(peer);
+    const { ballot } = current(draft);
+    draft.send(peer, { kind: 'commit', ballot, commit: commitOf(draft.state) }, 0, 'control');
+  });
 }
 
 /** The place of a peer whose answer concerns this leadership; -1 otherwise. */
@@ -178,7 +166,7 @@ export function onAccepted(draft: PaxosDraft, from: ReplicaId, m: Accepted): voi
   if (m.from > 0) peer = withAccepted(peer, m.from, m.to);
   peer = withChosen(peer, Math.min(m.commit, w)); // never beyond our own W: its value there may be another
   if (peer.probing && m.commit >= w) peer = resume(peer, w);
-  draft.setProgress(at, withAnswer(peer, 0, 0, draft.now));
+  draft.setProgress(withAnswer(peer, 0, 0, draft.now));
   noteAhead(draft, from, m.commit);
 }
 
@@ -192,12 +180,12 @@ export function resend(draft: PaxosDraft): void {
     const waits = peer.probing || peer.next > peer.match + 1;
     const lost = peer.waiting === peer.match + 1 || (peer.probing && peer.inflight.length === 0);
     if (!waits || !lost) {
-      draft.setProgress(at, withWaiting(peer, waits ? peer.match + 1 : 0));
+      draft.setProgress(withWaiting(peer, waits ? peer.match + 1 : 0));
       continue;
     }
     // What is chosen is not sent again: the peer hears W, and catches up by itself.
     const { from, to } = gapAbove(peer, log.last, end);
-    if (to === end) draft.setProgress(at, probe(peer, from));
+    if (to === end) draft.setProgress(probe(peer, from));
     if (from > end) continue;
     const entries = consecutive(window, from, to, options.limits.messageBytes);
     const message: Accept = { kind: 'accept', ballot: lead.ballot, commit: log.last, entries };
@@ -212,5 +200,5 @@ export function onUnreachable(draft: PaxosDraft, peer: ReplicaId): void {
   const at = role.peers.findIndex((each) => each.id === peer);
   const known = role.peers[at];
   if (known === undefined || (known.probing && known.inflight.length === 0)) return;
-  draft.setProgress(at, probe(known, Math.max(known.match, commitOf(draft.state)) + 1));
+  draft.setProgress(probe(known, Math.max(known.match, commitOf(draft.state)) + 1));
 }

@@ -4,14 +4,11 @@
  * (catch-up). Also where a leader that learns of a value not its own gives way (paxos/yield-to-chosen).
  */
 
-import { assert } from '../core/assert.js';
-import { noteDelivered, nextDelivery, noteApplied } from '../core/delivery.js';
 import { entryAt } from '../core/log.js';
-import type { Applied, Entry, Index, Loaded } from '../core/protocol.js';
+import type { Entry, Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
-import { completeCommitted } from '../core/attempts.js';
 import type { Ballot } from './ballot.js';
-import { continueCatchUp, noteAhead, serveLoaded } from './catch-up.js';
+import { continueCatchUp, noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
 import { checkChosen, checkOneValue } from './invariants.js';
 import { sameValue } from '../core/entries.js';
@@ -82,47 +79,4 @@ export function onCatchUpReply(draft: PaxosDraft, from: ReplicaId, m: CatchUpRep
   learn(draft, from, m.entries);
   advanceToLeaderCommit(draft);
   continueCatchUp(draft, from, before, m.commit);
-}
-
-function deliverEntries(draft: PaxosDraft, entries: readonly Entry[]): void {
-  draft.commit(entries);
-  draft.setDelivery(noteDelivered(draft.state.delivery, entries));
-  if (draft.state.attempts.length > 0) draft.end(completeCommitted(draft.state.attempts, entries));
-}
-
-/** Hands over whatever is chosen, as far as there is room; loads what is not in memory. */
-export function deliver(draft: PaxosDraft): void {
-  for (;;) {
-    const { delivery, log, options } = draft.state;
-    const due = nextDelivery(delivery, log, log.last, options.limits);
-    if (due === null) return;
-    if (due === 'load') {
-      const from = delivery.delivered + 1;
-      const room = Math.min(options.limits.loadBytes, options.limits.applyBytes - delivery.unappliedBytes);
-      const loading = draft.load(from, Math.min(log.last, log.tailFrom - 1), room);
-      draft.setDelivery({ ...delivery, loading });
-      return;
-    }
-    deliverEntries(draft, due);
-  }
-}
-
-/** Entries from storage, for ourselves or for a peer that asked. Answers to other questions are ignored. */
-export function onLoaded(draft: PaxosDraft, m: Loaded): void {
-  const { delivery } = draft.state;
-  if (delivery.loading !== m.id) return serveLoaded(draft, m.id, m.entries);
-  const w = commitOf(draft.state);
-  assert(m.entries.length > 0, 'durability/committed-can-be-loaded: the storage still holds what is chosen');
-  m.entries.forEach((entry, at) => {
-    assert(
-      entry.index === delivery.delivered + 1 + at,
-      'log/delivered-in-order: what is loaded follows what was delivered',
-    );
-    assert(entry.index <= w, 'log/delivery-in-bounds: nothing above the commit index is delivered');
-  });
-  deliverEntries(draft, m.entries);
-}
-
-export function onApplied(draft: PaxosDraft, m: Applied): void {
-  draft.setDelivery(noteApplied(draft.state.delivery, m.index));
 }

@@ -4,11 +4,11 @@
  * reordered. No message carries its sender: the transport says who it was.
  *
  * Which kind may change what: only Prepare, Accept and Heartbeat raise a promise; only Accept makes a vote; Accepted,
- * Accept, Heartbeat, Commit, ReadIndexReply and CatchUpReply can make slots known as chosen.
+ * Accept, Heartbeat, Commit, ReadAnswer and CatchUpReply can make slots known as chosen.
  */
 
-import type { Entry, EntryId, Index } from '../core/protocol.js';
-import type { ReplicaId } from '../core/members.js';
+import type { Forwarding } from '../core/forwarding.js';
+import type { Entry, Index } from '../core/protocol.js';
 import type { Ballot } from './ballot.js';
 
 /** Phase 1a: a candidate to everyone when it campaigns, and again for each further page of a promise. */
@@ -116,52 +116,6 @@ export interface CatchUpReply {
   readonly entries: readonly Entry[];
 }
 
-/** One proposal that is passed on. */
-export interface ForwardedProposal {
-  readonly kind: 'command' | 'openSession';
-  readonly id: EntryId;
-  readonly data: Uint8Array;
-  /** It may have been sent before. */
-  readonly retry: boolean;
-}
-
-/** A follower to its leader: propose these. No answer means that they were proposed, or that this was lost. */
-export interface Forward {
-  readonly kind: 'forward';
-  /** Names it within a start of the follower. */
-  readonly number: number;
-  /** At least one. */
-  readonly proposals: readonly ForwardedProposal[];
-}
-
-/** Who was asked to propose or to serve a read, and will not. */
-export interface Refused {
-  readonly kind: 'refused';
-  /** The number of the Forward or ReadIndex. */
-  readonly number: number;
-  readonly reason: 'notLeader' | 'busy';
-  /** Who leads as far as it knows; `null` when unknown. */
-  readonly leader: ReplicaId | null;
-}
-
-/** A follower to its leader: at which index is a read linearizable? */
-export interface ReadIndex {
-  readonly kind: 'readIndex';
-  /** Names it within a start of the follower. */
-  readonly number: number;
-}
-
-/** The leader's answer to ReadIndex, once a majority has confirmed that it led after the question. */
-export interface ReadIndexReply {
-  readonly kind: 'readIndexReply';
-  readonly number: number;
-  /** Serve the read when everything up to here is applied. */
-  readonly index: Index;
-  readonly ballot: Ballot;
-  /** The leader's chosen prefix, to be adopted for votes in its ballot. */
-  readonly commit: Index;
-}
-
 /** Everything that replicas say. */
 export type PaxosMessage =
   | Prepare
@@ -174,7 +128,4 @@ export type PaxosMessage =
   | PaxosCommit
   | CatchUp
   | CatchUpReply
-  | Forward
-  | Refused
-  | ReadIndex
-  | ReadIndexReply;
+  | Forwarding;

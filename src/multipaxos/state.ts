@@ -7,37 +7,25 @@
  * state, and chosen entries only at or below it.
  */
 
-import type { Delivery } from '../core/delivery.js';
-import type { CommonState } from '../core/draft.js';
-import type { Unsynced } from '../core/unsynced.js';
-import type { Log } from '../core/log.js';
-import type { Member, ReplicaId } from '../core/members.js';
-import type { Entry, Index, Limits, Milliseconds, RequestNumber, Timing } from '../core/protocol.js';
-import type { ForwardedRead, ReadQueue } from '../core/reads.js';
-import type { Attempts } from '../core/attempts.js';
-import type { ElectionTimer } from '../core/election-timer.js';
+import type { Mutable } from '../core/draft.js';
+import type { ReplicaId } from '../core/members.js';
+import type { Entry, Index, Milliseconds } from '../core/protocol.js';
+import type { ReadQueue } from '../core/reads.js';
+import type { CoreFollower, CoreLeader, CoreOptions, CoreState, Forwarder } from '../core/state.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosProgress } from './progress.js';
 import type { VoteWindow } from './window.js';
 
 /** What never changes within a start. */
-export interface PaxosOptions {
-  readonly id: ReplicaId;
+export interface PaxosOptions extends CoreOptions {
   /** This member's number: the lower part of its ballots. */
   readonly number: number;
-  /** The other members, in the order of the configuration; everything kept per peer is in this order. */
-  readonly others: readonly Member[];
-  /** How many slots above W may be under way. */
+  /** How many slots above the commit index may be under way. */
   readonly alpha: number;
-  readonly timing: Timing;
-  readonly limits: Limits;
 }
 
 /** Proposes nothing. */
-export interface PaxosFollower {
-  readonly kind: 'follower';
-  /** Who leads, by its own word; `null` when unknown. */
-  readonly leader: ReplicaId | null;
+export interface PaxosFollower extends CoreFollower {
   /** The ballot in which it leads; 0 when unknown. */
   readonly ballot: Ballot;
 }
@@ -63,15 +51,8 @@ export interface PaxosCandidate {
   readonly resendAt: Milliseconds;
 }
 
-/** Entries up to `through` came from a peer that should hear when they are chosen. */
-export interface Forwarder {
-  readonly peer: ReplicaId;
-  readonly through: Index;
-}
-
 /** In Phase 2. */
-export interface PaxosLeader {
-  readonly kind: 'leader';
+export interface PaxosLeader extends CoreLeader {
   readonly ballot: Ballot;
   /** F: everything up to here was chosen when it was elected; never proposed. */
   readonly committedAtElection: Index;
@@ -83,8 +64,6 @@ export interface PaxosLeader {
   readonly toRepropose: readonly Entry[];
   readonly peers: readonly PaxosProgress[];
   readonly heartbeatAt: Milliseconds;
-  /** How long a majority has not been heard (CheckQuorum). */
-  readonly quorumTimer: ElectionTimer;
   readonly reads: ReadQueue;
   readonly forwarders: readonly Forwarder[];
 }
@@ -113,24 +92,18 @@ export interface Serving {
   readonly from: Index;
 }
 
-export interface PaxosState extends CommonState {
+export interface PaxosState extends CoreState {
   readonly options: PaxosOptions;
-  /** The generator's state; used by `nextSeed` only. */
-  readonly seed: number;
 
   /** Acceptor: the highest ballot promised. */
   readonly promised: Ballot;
-  /** Acceptor: the votes above W. */
+  /** Acceptor: the votes above the commit index. */
   readonly window: VoteWindow;
-  /** Which puts are on their way to disk. */
-  readonly unsynced: Unsynced;
 
-  /** Learner: the chosen prefix; `log.last` is W. */
-  readonly log: Log;
+  // Learner: the chosen prefix is `log`; its last index is the commit index.
   /** Learner: the leader of this ballot said that everything up to `leaderCommit` is chosen. */
   readonly leaderCommitBallot: Ballot;
   readonly leaderCommit: Index;
-  readonly delivery: Delivery;
   readonly catchingUp: CatchingUp | null;
   readonly serving: readonly Serving[];
 
@@ -138,37 +111,54 @@ export interface PaxosState extends CommonState {
   readonly role: PaxosRole;
   /** The highest ballot that was held against one of ours. */
   readonly highestBallotSeen: Ballot;
-  /** When a follower campaigns, and a candidate again. */
-  readonly electionTimer: ElectionTimer;
-
-  readonly attempts: Attempts;
-  /** Reads passed on to the leader. */
-  readonly reads: readonly ForwardedRead[];
-  /** Over: nothing changes any more. */
-  readonly stopped: boolean;
-  /** Why, if its storage failed. */
-  readonly fault: string | null;
 }
 
-/** W: everything up to here is known to be chosen. */
+/** The commit index: everything up to here is known to be chosen. */
 export function commitOf(state: PaxosState): Index {
   return state.log.last;
 }
 
-/** Who leads as far as this replica knows. */
-export function leaderOf(state: PaxosState): ReplicaId | null {
-  const { role } = state;
-  return role.kind === 'leader' ? state.options.id : role.kind === 'follower' ? role.leader : null;
+/** A copy to change, by a literal: several times faster than a spread. */
+export function copyState(s: PaxosState): Mutable<PaxosState> {
+  return {
+    options: s.options,
+    now: s.now,
+    seed: s.seed,
+    lastNumber: s.lastNumber,
+    persistSeq: s.persistSeq,
+    durableSeq: s.durableSeq,
+    hardSeq: s.hardSeq,
+    unsynced: s.unsynced,
+    log: s.log,
+    delivery: s.delivery,
+    role: s.role,
+    electionTimer: s.electionTimer,
+    attempts: s.attempts,
+    reads: s.reads,
+    stopped: s.stopped,
+    fault: s.fault,
+    promised: s.promised,
+    window: s.window,
+    leaderCommitBallot: s.leaderCommitBallot,
+    leaderCommit: s.leaderCommit,
+    catchingUp: s.catchingUp,
+    serving: s.serving,
+    highestBallotSeen: s.highestBallotSeen,
+  };
 }
 
-/** Where a peer stands in everything that is kept per peer; -1 when it is none. */
-export function placeOf(state: PaxosState, id: ReplicaId): number {
-  const { others } = state.options;
-  for (let at = 0; at < others.length; at++) if ((others[at] as Member).id === id) return at;
-  return -1;
-}
-
-/** Numbers of the requests in a list of reads that are this replica's own. */
-export function ownReads(reads: readonly { readonly request: RequestNumber }[]): readonly RequestNumber[] {
-  return reads.filter((read) => read.request !== 0).map((read) => read.request);
+/** @see copyState */
+export function copyLeader(leader: PaxosLeader): Mutable<PaxosLeader> {
+  return {
+    kind: 'leader',
+    ballot: leader.ballot,
+    committedAtElection: leader.committedAtElection,
+    noopIndex: leader.noopIndex,
+    next: leader.next,
+    toRepropose: leader.toRepropose,
+    peers: leader.peers,
+    heartbeatAt: leader.heartbeatAt,
+    reads: leader.reads,
+    forwarders: leader.forwarders,
+  };
 }

@@ -4,34 +4,27 @@
  */
 
 import { unreachable } from '../core/assert.js';
-import { noDelivery } from '../core/delivery.js';
-import { firstNumberOf } from '../core/draft.js';
+import { deliver, onApplied, onDeliveryLoaded } from '../core/delivery.js';
 import { emptyLog, recoverLog } from '../core/log.js';
-import { checkConfiguration, type Member, type ReplicaId } from '../core/members.js';
+import type { Member, ReplicaId } from '../core/members.js';
 import type { Inbound, Milliseconds, ProtocolOptions, Recovered, Step } from '../core/protocol.js';
-import { nextSeed } from '../core/random.js';
-import { readsDeadline } from '../core/reads.js';
-import { attemptsDeadline } from '../core/attempts.js';
-import { startElectionTimer } from '../core/election-timer.js';
-import { onAccept, onHeartbeat, onPrepare, refuse } from './acceptor.js';
+import { onForwardProposals, onForwardRefused, onPropose } from '../core/proposals.js';
+import { onForwardRead, onRead } from '../core/reads.js';
+import { expireRequests, onCancel, requestsDeadline } from '../core/requests.js';
+import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
+import { onAccept, onPrepare, refuse } from './acceptor.js';
 import { numberOf } from './ballot.js';
-import { onCatchUp, retryCatchUp } from './catch-up.js';
+import { onCatchUp, retryCatchUp, serveLoaded } from './catch-up.js';
 import { PaxosDraft } from './draft.js';
-import {
-  campaign,
-  electionDeadline,
-  onNack,
-  onPromise,
-  recoveredPromise,
-  tickElection,
-  tryToLead,
-} from './election.js';
+import { electionDeadline, onNack, tickElection } from './election.js';
+import { onHeartbeat } from './heartbeat.js';
 import { onAccepted, onUnreachable, proceed } from './leader.js';
-import { deliver, onApplied, onCatchUpReply, onCommit, onLoaded } from './learner.js';
+import { onCatchUpReply, onCommit } from './learner.js';
 import type { PaxosMessage } from './messages.js';
-import { endAll, expire, onCancel, onForward, onPropose, onRefused } from './proposals.js';
-import { onHeartbeatAnswer, onRead, onReadIndex, onReadIndexReply } from './reads.js';
-import { placeOf, type PaxosState, type PaxosOptions } from './state.js';
+import { campaign, onPromise, recoveredPromise, tryToLead } from './phase1.js';
+import { proposalRules } from './proposals.js';
+import { onHeartbeatReply, onReadAnswer, readRules } from './reads.js';
+import type { PaxosOptions, PaxosState } from './state.js';
 import { emptyWindow, withVotes, type VoteWindow } from './window.js';
 
 type PaxosStep = Step<PaxosState, PaxosMessage>;
@@ -52,8 +45,9 @@ function admits(draft: PaxosDraft, sender: Member, m: PaxosMessage): boolean {
       refuse(draft, sender.id, m.ballot);
       return false;
     case 'commit':
-    case 'readIndexReply':
       return numberOf(m.ballot) === sender.number;
+    case 'readAnswer':
+      return numberOf(m.term) === sender.number;
     default:
       return true;
   }
@@ -74,21 +68,21 @@ function onMessage(draft: PaxosDraft, from: ReplicaId, m: PaxosMessage): void {
     case 'heartbeat':
       return onHeartbeat(draft, from, m);
     case 'heartbeatReply':
-      return onHeartbeatAnswer(draft, from, m);
+      return onHeartbeatReply(draft, from, m);
     case 'commit':
       return onCommit(draft, from, m);
     case 'catchUp':
       return onCatchUp(draft, from, m);
     case 'catchUpReply':
       return onCatchUpReply(draft, from, m);
-    case 'forward':
-      return onForward(draft, from, m);
-    case 'refused':
-      return onRefused(draft, m);
-    case 'readIndex':
-      return onReadIndex(draft, from, m);
-    case 'readIndexReply':
-      return onReadIndexReply(draft, from, m);
+    case 'forwardProposals':
+      return onForwardProposals(draft, proposalRules, from, m);
+    case 'forwardRefused':
+      return onForwardRefused(draft, m);
+    case 'forwardRead':
+      return onForwardRead(draft, readRules, from, m);
+    case 'readAnswer':
+      return onReadAnswer(draft, from, m);
     default:
       unreachable(m);
   }
@@ -96,29 +90,14 @@ function onMessage(draft: PaxosDraft, from: ReplicaId, m: PaxosMessage): void {
 
 function onReceive(draft: PaxosDraft, from: ReplicaId, m: PaxosMessage): void {
   const { others } = draft.state.options;
-  const sender = others[placeOf(draft.state, from)];
+  const sender = others[placeOf(draft.state.options, from)];
   if (sender !== undefined && admits(draft, sender, m)) onMessage(draft, from, m);
-}
-
-function onPersisted(draft: PaxosDraft, persistSeq: number): void {
-  if (persistSeq > draft.state.persistSeq) throw new RangeError(`persisted: ${persistSeq} was never issued`);
-  if (persistSeq > draft.state.durableSeq) draft.durableTo(persistSeq);
-}
-
-/** Ends everything and falls silent. */
-function onEnd(draft: PaxosDraft, reason: 'stopped' | 'storageFailed', fault: string | null): void {
-  endAll(draft, reason);
-  if (draft.state.role.kind !== 'follower') draft.setRole({ kind: 'follower', leader: null, ballot: 0 });
-  draft.halt(fault);
-  const { promised } = draft.state;
-  draft.event({ kind: 'role', role: 'follower', term: promised, leader: null, fence: null });
-  if (fault !== null) draft.event({ kind: 'fault', reason: fault });
 }
 
 function onTick(draft: PaxosDraft): void {
   const due = deadline(draft.state);
   if (draft.now < due) return;
-  expire(draft);
+  expireRequests(draft);
   tickElection(draft, due);
   retryCatchUp(draft);
 }
@@ -130,23 +109,24 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
     case 'tick':
       return onTick(draft);
     case 'propose':
-      return onPropose(draft, m);
+      return onPropose(draft, proposalRules, m);
     case 'read':
-      return onRead(draft, m);
+      return onRead(draft, readRules, m);
     case 'campaign':
       return draft.state.role.kind === 'follower' ? campaign(draft) : undefined;
     case 'cancel':
       return onCancel(draft, m.requests);
     case 'stop':
-      return onEnd(draft, 'stopped', null);
+      return draft.halt(null);
     case 'persisted':
-      return onPersisted(draft, m.persistSeq);
+      return draft.persisted(m.persistSeq);
     case 'storageFailed':
-      return onEnd(draft, 'storageFailed', m.reason);
+      return draft.halt(m.reason);
     case 'loaded':
-      return onLoaded(draft, m);
+      // For delivery, or for a peer that asked.
+      return onDeliveryLoaded(draft, m) ? undefined : serveLoaded(draft, m.id, m.entries);
     case 'applied':
-      return onApplied(draft, m);
+      return onApplied(draft, m.index);
     case 'unreachable':
       return onUnreachable(draft, m.peer);
     default:
@@ -159,7 +139,6 @@ function conclude(draft: PaxosDraft): void {
   if (draft.state.role.kind === 'candidate') tryToLead(draft);
   if (draft.state.role.kind === 'leader') proceed(draft);
   deliver(draft);
-  draft.evict();
 }
 
 export function step(state: PaxosState, m: Inbound<PaxosMessage>): PaxosStep {
@@ -173,23 +152,14 @@ export function step(state: PaxosState, m: Inbound<PaxosMessage>): PaxosStep {
 /** When the next tick is due. */
 export function deadline(state: PaxosState): Milliseconds {
   if (state.stopped) return Infinity;
-  const { role, catchingUp } = state;
-  let due = Math.min(electionDeadline(state), catchingUp?.retryAt ?? Infinity);
-  if (state.attempts.length > 0) due = Math.min(due, attemptsDeadline(state.attempts));
-  if (state.reads.length > 0) due = Math.min(due, readsDeadline(state.reads));
-  if (role.kind !== 'leader') return due;
-  due = Math.min(due, readsDeadline(role.reads.waiting));
-  for (const { reads } of role.reads.begun) due = Math.min(due, readsDeadline(reads));
-  return due;
+  return Math.min(electionDeadline(state), requestsDeadline(state), state.catchingUp?.retryAt ?? Infinity);
 }
 
-function optionsOf({ id, configuration, timing, limits }: ProtocolOptions): PaxosOptions {
-  checkConfiguration(configuration);
-  const { members, constants } = configuration;
-  const me = members.find((member) => member.id === id);
-  if (me === undefined) throw new RangeError(`id: ${id} is no member of the configuration`);
-  const others = members.filter((member) => member.id !== id);
-  return { id, number: me.number, others, alpha: constants.alpha, timing, limits };
+function optionsOf(start: ProtocolOptions): PaxosOptions {
+  const options = coreOptionsOf(start);
+  const { members, constants } = start.configuration;
+  const { number } = members.find((member) => member.id === start.id) as Member;
+  return { ...options, number, alpha: constants.alpha };
 }
 
 /** The two stores as they were on disk: chosen entries up to the recovered W, votes above it. */
@@ -202,35 +172,24 @@ function recoverStores(recovered: Recovered): Pick<PaxosState, 'log' | 'window' 
   return { log, window, promised: recoveredPromise(recovered.hard, votes) };
 }
 
-export function init(options: ProtocolOptions, recovered: Recovered): PaxosStep {
-  const self = optionsOf(options);
-  const seed = nextSeed(options.seed);
+export function init(start: ProtocolOptions, recovered: Recovered): PaxosStep {
+  const options = optionsOf(start);
+  const { log, window, promised } = recoverStores(recovered);
   const state: PaxosState = {
-    now: options.now,
-    persistSeq: 0,
-    durableSeq: 0,
-    hardSeq: 0,
-    lastNumber: firstNumberOf(options.boot),
-    options: self,
-    seed,
-    ...recoverStores(recovered),
-    unsynced: [],
+    options,
+    ...startOf(start, log),
+    role: { kind: 'follower', leader: null, ballot: 0 },
+    promised,
+    window,
     leaderCommitBallot: 0,
     leaderCommit: 0,
-    delivery: noDelivery,
     catchingUp: null,
     serving: [],
-    role: { kind: 'follower', leader: null, ballot: 0 },
     highestBallotSeen: 0,
-    electionTimer: startElectionTimer(seed, options.now, options.timing),
-    attempts: [],
-    reads: [],
-    stopped: false,
-    fault: null,
   };
-  const draft = new PaxosDraft(Object.freeze(state), options.now);
-  draft.members(options.configuration.members);
-  if (self.others.length === 0) campaign(draft); // nobody to wait for
+  const draft = new PaxosDraft(state, start.now);
+  draft.members(start.configuration.members);
+  if (options.others.length === 0) campaign(draft); // nobody to wait for
   conclude(draft);
   return draft.finish();
 }

@@ -11,6 +11,7 @@ import { lastTerm, termAt } from '../core/log.js';
 import { type TermRun, type Inbound, type Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import { majority } from '../core/quorum.js';
+import { placeOf } from '../core/state.js';
 import type { AppendEntries, RaftMessage } from './messages.js';
 import type { RaftCandidate, RaftLeader, RaftProgress, RaftState } from './state.js';
 
@@ -72,7 +73,7 @@ function checkLeader(state: RaftState, role: RaftLeader): void {
   assert(role.peers.length === options.others.length, 'raft/members-only: a leader has one view of each member');
   for (let at = 0; at < role.peers.length; at++) {
     const peer = role.peers[at] as RaftProgress;
-    assert(peer.id === options.others[at], 'raft/members-only: a leader has one view of each member');
+    assert(peer.id === options.others[at]?.id, 'raft/members-only: a leader has one view of each member');
     checkProgress(peer, state, role.reads.readRound);
   }
   let bytes = 0;
@@ -96,7 +97,7 @@ function checkCandidate({ log, term, vote, options }: RaftState, { votes }: Raft
   for (let at = 0; at < votes.length; at++) {
     const voter = votes[at] as ReplicaId;
     assert(votes.indexOf(voter) === at, 'raft/votes-are-a-set: a vote counts once');
-    assert(voter === options.id || options.others.includes(voter), 'raft/members-only: only members vote');
+    assert(voter === options.id || placeOf(options, voter) >= 0, 'raft/members-only: only members vote');
   }
 }
 
@@ -247,7 +248,7 @@ function checkCommitStep(after: RaftState): void {
 function isStale(term: number, inbound: Inbound<RaftMessage>): boolean {
   if (inbound.kind !== 'receive' || inbound.message.term >= term) return false;
   const { kind } = inbound.message;
-  return !kind.startsWith('forward') && kind !== 'proposalsRefused' && kind !== 'readAnswer';
+  return !kind.startsWith('forward') && kind !== 'readAnswer';
 }
 
 /** @throws InvariantViolation naming what does not hold */

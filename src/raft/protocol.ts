@@ -1,31 +1,19 @@
 /** Raft's core as the contract asks for it, and how it is chosen for a replica. Only evidence stands above it. */
 
 import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
-import { durableIndex } from '../core/unsynced.js';
+import { coreStatus } from '../core/state.js';
 import { durableRecords } from '../core/record-codec.js';
 import type { Protocol, Status } from '../core/protocol.js';
 import { raftCodec } from './codec.js';
 import { checkState, checkStep } from './invariants.js';
 import type { RaftMessage } from './messages.js';
-import { leaderOf, type RaftState } from './state.js';
+import type { RaftState } from './state.js';
 import { deadline, init, step } from './step.js';
 
-function statusOf(state: RaftState): Status {
-  const { role, log, delivery } = state;
-  const peers = role.kind === 'leader' ? role.peers : [];
-  return {
-    id: state.options.id,
-    role: role.kind,
-    term: state.term,
-    leader: leaderOf(state),
-    commit: state.commit,
-    delivered: delivery.delivered,
-    applied: delivery.applied,
-    last: log.last,
-    durable: durableIndex(state.unsynced, log.last),
-    peers: peers.map(({ id, match, next }) => ({ id, match, next })),
-    fault: state.fault,
-  };
+function status(state: RaftState): Status {
+  const { role, term, commit, log } = state;
+  const peers = role.kind === 'leader' ? role.peers.map(({ id, match, next }) => ({ id, match, next })) : [];
+  return coreStatus(state, { term, commit, last: log.last, peers });
 }
 
 /** The pure core, for those who drive it themselves. */
@@ -36,7 +24,7 @@ export const raftProtocol: Protocol<RaftState, RaftMessage> = {
   checkStep,
   checkState,
   deadline,
-  status: statusOf,
+  status,
   codec: raftCodec,
   durable: {
     ...durableRecords,

@@ -8,12 +8,15 @@ import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import { majority, majorityReached } from '../core/quorum.js';
-import { resetElectionTimer } from '../core/election-timer.js';
+import { hear } from '../core/election-timer.js';
+import { tellForwarders } from '../core/proposals.js';
+import { tryReadRound } from '../core/reads.js';
+import { sizeOf } from '../core/state.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendAccepted, AppendEntries, AppendRejected } from './messages.js';
-import { tryReadRound } from './reads.js';
+import { readRules } from './reads.js';
 import { leading, progressOf, sendEmpty, sendTo } from './sending.js';
-import { copyProgress, voters, type RaftProgress } from './state.js';
+import { copyProgress, type RaftProgress } from './state.js';
 
 const NO_DATA = new Uint8Array(0);
 
@@ -48,7 +51,7 @@ export function onAppendEntries(draft: RaftDraft, from: ReplicaId, message: Appe
   draft.matchedTo(match);
   draft.commitTo(Math.min(message.commit, match)); // rule 5
   const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match };
-  draft.send(from, accepted, draft.seqFor(match), 'control');
+  draft.send(from, accepted, draft.seqFor(1, match), 'control');
 }
 
 function answerReadRound(draft: RaftDraft, from: ReplicaId, { readRound, entries, term, viewId }: AppendEntries): void {
@@ -102,17 +105,13 @@ function noteHeard(draft: RaftDraft, peer: RaftProgress): void {
   if (peer.heard) return;
   let count = 2; // this one, and we
   for (const each of role.peers) if (each.heard) count++;
-  if (count < majority(voters(draft.state))) {
+  if (count < majority(sizeOf(draft.state.options))) {
     const next = copyProgress(peer);
     next.heard = true;
     return draft.setProgress(next);
   }
-  const electionTimer = resetElectionTimer(role.electionTimer, draft.now);
-  const flagged = role.peers.some((each) => each.heard);
-  if (!flagged && electionTimer.deadline === role.electionTimer.deadline && !role.electionTimer.forgiven) return;
-  const leader = draft.ownLeader();
-  leader.electionTimer = electionTimer;
-  if (flagged) leader.peers = role.peers.map(unheard);
+  hear(draft);
+  if (role.peers.some((each) => each.heard)) draft.ownLeader().peers = role.peers.map(unheard);
 }
 
 export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: AppendAccepted): void {
@@ -178,30 +177,24 @@ export function tryCommit(draft: RaftDraft): void {
   if (index <= commit || termAt(log, index) !== term) return;
   draft.commitTo(index);
   forget(draft, index);
-  tryReadRound(draft);
+  tellForwarders(draft, (peer) => {
+    sendTo(draft, peer);
+    if (!draft.wasSent(peer)) sendEmpty(draft, progressOf(draft, peer) as RaftProgress);
+  });
+  tryReadRound(draft, readRules);
 }
 
-/** What is committed no longer counts as uncommitted; who forwarded it is told at once, unless an append is due. */
+/** What is committed no longer counts as uncommitted. */
 function forget(draft: RaftDraft, index: Index): void {
-  const role = leading(draft);
-  const { uncommitted, forwarders } = role;
-  if (uncommitted.length === 0 && forwarders.length === 0) return;
+  const { uncommitted, uncommittedBytes } = leading(draft);
   let done = 0;
-  let bytes = role.uncommittedBytes;
+  let bytes = uncommittedBytes;
   while (done < uncommitted.length && (uncommitted[done] as { through: Index }).through <= index) {
     bytes -= (uncommitted[done] as { bytes: number }).bytes;
     done++;
   }
-  const left = forwarders.length === 0 ? forwarders : forwarders.filter((each) => each.through > index);
+  if (done === 0) return;
   const leader = draft.ownLeader();
   leader.uncommitted = uncommitted.slice(done);
   leader.uncommittedBytes = bytes;
-  leader.forwarders = left;
-  if (left === forwarders) return;
-  for (const peer of role.peers) {
-    const due = forwarders.some((each) => each.peer === peer.id && each.through <= index);
-    if (!due) continue;
-    sendTo(draft, peer.id);
-    if (!draft.wasSent(peer.id)) sendEmpty(draft, progressOf(draft, peer.id) as RaftProgress);
-  }
 }

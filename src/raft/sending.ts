@@ -4,10 +4,10 @@
  * to probing.
  */
 
-import { slice, termAt } from '../core/log.js';
+import { agreeing, slice, termAt } from '../core/log.js';
 import { bytesOf, entryBytes } from '../core/entries.js';
 import type { Entry, Index, Lane, Term } from '../core/protocol.js';
-import type { ReplicaId } from '../core/members.js';
+import type { Member, ReplicaId } from '../core/members.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendEntries } from './messages.js';
 import { copyProgress, type RaftLeader, type RaftProgress, type RaftState } from './state.js';
@@ -86,7 +86,7 @@ function sendEntries(draft: RaftDraft, peer: RaftProgress, entries: readonly Ent
 /** New entries for everybody. */
 export function broadcast(draft: RaftDraft): void {
   const { others } = draft.state.options;
-  for (let i = 0; i < others.length; i++) sendTo(draft, others[i] as ReplicaId);
+  for (let i = 0; i < others.length; i++) sendTo(draft, (others[i] as Member).id);
 }
 
 /** An empty append at the matched place: commit index, read round, and a sign of life. Never waits for the window. */
@@ -130,22 +130,9 @@ export function onFollowerLoaded(draft: RaftDraft, id: number, entries: readonly
   const { role, log } = draft.state;
   const peer = role.kind === 'leader' ? role.peers.find((each) => each.loading === id) : undefined;
   if (peer === undefined) return;
-  const usable = fitting(log, entries, peer.next, log.last);
+  const usable = agreeing(log, entries, peer.next, log.last);
   draft.changeProgress(peer, { loading: 0, asked: false });
   if (usable.length === 0) return;
   sendEntries(draft, progressOf(draft, peer.id) as RaftProgress, usable, 'bulk');
   sendTo(draft, peer.id);
-}
-
-/**
- * Of loaded entries those that are the log's own, from `first` to `last`: a prefix. The storage may have read before a
- * truncate that was already on its way to it, so what follows may be of a past that is gone.
- */
-export function fitting(log: RaftState['log'], entries: readonly Entry[], first: Index, last: Index): readonly Entry[] {
-  let count = 0;
-  for (; count < entries.length && first + count <= last; count++) {
-    const { index, term } = entries[count] as Entry;
-    if (index !== first + count || termAt(log, index) !== term) break;
-  }
-  return count === entries.length ? entries : entries.slice(0, count);
 }

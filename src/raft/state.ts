@@ -1,23 +1,10 @@
 /** The state of a Raft replica: the box "State" of Figure 2, and what a host's promises and bounds add to it. */
 
-import type { Delivery } from '../core/delivery.js';
-import type { CommonState, Mutable } from '../core/draft.js';
-import type { Unsynced } from '../core/unsynced.js';
-import type { Log } from '../core/log.js';
-import type { Index, Limits, Milliseconds, Term, Timing } from '../core/protocol.js';
+import type { Mutable } from '../core/draft.js';
 import type { ReplicaId } from '../core/members.js';
-import type { ForwardedRead, ReadQueue } from '../core/reads.js';
-import type { Attempts } from '../core/attempts.js';
-import type { ElectionTimer } from '../core/election-timer.js';
-
-/** What never changes during a start. */
-export interface RaftOptions {
-  readonly id: ReplicaId;
-  /** The other voters, ascending by number. */
-  readonly others: readonly ReplicaId[];
-  readonly timing: Timing;
-  readonly limits: Limits;
-}
+import type { Index, Milliseconds, Term } from '../core/protocol.js';
+import type { ReadQueue } from '../core/reads.js';
+import type { CoreFollower, CoreLeader, CoreState, Forwarder } from '../core/state.js';
 
 /** Entries under way to a peer in one message. */
 export interface RaftInflight {
@@ -50,10 +37,7 @@ export interface RaftProgress {
   readonly loading: number;
 }
 
-export interface RaftFollower {
-  readonly kind: 'follower';
-  readonly leader: ReplicaId | null;
-  readonly electionTimer: ElectionTimer;
+export interface RaftFollower extends CoreFollower {
   /** Up to where our log is known to agree with this leader's. */
   readonly matched: Index;
   /** The newest read round of this leader that was confirmed. */
@@ -64,7 +48,6 @@ export interface RaftCandidate {
   readonly kind: 'candidate';
   /** Who voted for us, ourselves once our vote is durable; each once. */
   readonly votes: readonly ReplicaId[];
-  readonly electionTimer: ElectionTimer;
 }
 
 /** Entries appended and not yet committed, by batch: what bounds the uncommitted bytes. */
@@ -73,77 +56,51 @@ export interface UncommittedBatch {
   readonly bytes: number;
 }
 
-export interface RaftLeader {
-  readonly kind: 'leader';
+export interface RaftLeader extends CoreLeader {
   readonly peers: readonly RaftProgress[];
   /** The index of our noop: with it everything before is committed (§5.4.2, §8). */
   readonly noopIndex: Index;
   readonly heartbeatAt: Milliseconds;
-  /** The silence of a majority. */
-  readonly electionTimer: ElectionTimer;
   readonly reads: ReadQueue;
-  /** Whose proposals were appended up to which index: they hear of the commit at once. */
-  readonly forwarders: readonly { readonly peer: ReplicaId; readonly through: Index }[];
+  readonly forwarders: readonly Forwarder[];
   readonly uncommitted: readonly UncommittedBatch[];
   readonly uncommittedBytes: number;
 }
 
 export type RaftRole = RaftFollower | RaftCandidate | RaftLeader;
 
-export interface RaftState extends CommonState {
-  readonly options: RaftOptions;
-  readonly seed: number;
+export interface RaftState extends CoreState {
   /** currentTerm and votedFor: durable, one atomic record. */
   readonly term: Term;
   readonly vote: ReplicaId | null;
-  /** log[]: durable as far as `unsynced` says. */
-  readonly log: Log;
-  readonly unsynced: Unsynced;
+  // log[] is `log`: durable as far as `unsynced` says.
   /** commitIndex. */
   readonly commit: Index;
   readonly role: RaftRole;
-  readonly attempts: Attempts;
-  /** Reads that were passed on to the leader. */
-  readonly reads: readonly ForwardedRead[];
-  readonly delivery: Delivery;
-  /** Why it takes no part any more. */
-  readonly fault: string | null;
-  readonly stopped: boolean;
-}
-
-/** Who leads, as far as is known. */
-export function leaderOf(state: RaftState): ReplicaId | null {
-  const { role } = state;
-  if (role.kind === 'leader') return state.options.id;
-  return role.kind === 'follower' ? role.leader : null;
-}
-
-/** The size of the cluster. */
-export function voters(state: RaftState): number {
-  return state.options.others.length + 1;
 }
 
 /** A copy to change, by a literal: several times faster than a spread. */
 export function copyState(s: RaftState): Mutable<RaftState> {
   return {
+    options: s.options,
     now: s.now,
+    seed: s.seed,
+    lastNumber: s.lastNumber,
     persistSeq: s.persistSeq,
     durableSeq: s.durableSeq,
     hardSeq: s.hardSeq,
-    lastNumber: s.lastNumber,
-    options: s.options,
-    seed: s.seed,
-    term: s.term,
-    vote: s.vote,
-    log: s.log,
     unsynced: s.unsynced,
-    commit: s.commit,
+    log: s.log,
+    delivery: s.delivery,
     role: s.role,
+    electionTimer: s.electionTimer,
     attempts: s.attempts,
     reads: s.reads,
-    delivery: s.delivery,
-    fault: s.fault,
     stopped: s.stopped,
+    fault: s.fault,
+    term: s.term,
+    vote: s.vote,
+    commit: s.commit,
   };
 }
 
@@ -154,7 +111,6 @@ export function copyLeader(leader: RaftLeader): Mutable<RaftLeader> {
     peers: leader.peers,
     noopIndex: leader.noopIndex,
     heartbeatAt: leader.heartbeatAt,
-    electionTimer: leader.electionTimer,
     reads: leader.reads,
     forwarders: leader.forwarders,
     uncommitted: leader.uncommitted,

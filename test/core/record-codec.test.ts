@@ -1,11 +1,11 @@
 /** Durable records: what is stored comes back, the format is pinned, and damage is refused. */
 
-import { readFileSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Malformed } from '../../src/core/bytes.js';
 import { durableRecords as durable } from '../../src/core/record-codec.js';
 import type { Entry, HardState } from '../../src/core/protocol.js';
+import { expectGolden, goldenJson } from '../golden.js';
 import { command, noop } from '../support/values.js';
 
 const id = fc.record({ session: fc.maxSafeNat(), sequence: fc.maxSafeNat(), firstIncomplete: fc.maxSafeNat() });
@@ -73,7 +73,7 @@ describe('durable records', () => {
     expect(() => durable.decodeHard(Uint8Array.of(2, 0, 0, 0))).toThrow(Malformed);
   });
 
-  it('have the format of the golden file (UPDATE_GOLDEN=1 rewrites it)', () => {
+  it('have the format of the golden file', () => {
     const entries: Entry[] = [
       noop(1, 1),
       {
@@ -103,8 +103,6 @@ describe('durable records', () => {
         return { entry: { index, term, kind, id: of, data: hex(data) }, bytes: hex(bytes) };
       }),
     };
-    const file = new URL('./golden/durable-records.json', import.meta.url);
-    if (process.env['UPDATE_GOLDEN'] !== undefined) writeFileSync(file, `${JSON.stringify(golden, null, 2)}\n`);
-    expect(golden).toEqual(JSON.parse(readFileSync(file, 'utf8')));
+    expectGolden(new URL('./golden/durable-records.json', import.meta.url), goldenJson(golden));
   });
 });

@@ -92,7 +92,7 @@ function work(queue: Generator<Job>, tally: Tally): Promise<void> {
 async function processes(tally: Tally): Promise<void> {
   const rest = Math.max(0.1, (budget - (performance.now() - started)) / 60_000);
   const file = join(out, 'processes.json');
-  const program = fileURLToPath(new URL('../programs/process-rig.js', import.meta.url));
+  const program = fileURLToPath(new URL('./process-rig.js', import.meta.url));
   const args = [program, '--seed', String(seed), '--minutes', rest.toFixed(2), '--json', file, '--keep', out];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   await new Promise((resolve, reject) => child.on('exit', resolve).on('error', reject));

@@ -1,45 +1,99 @@
 /**
- * The demo is a test too: three real processes over files and TCP, killed with SIGKILL while clients write. It is run as
- * a user runs it, from what `npm run build` made.
+ * The demo is a test too: three real processes over files and TCP, killed with SIGKILL while clients write. Here it runs
+ * against the package that `npm run build` made; `npm run demo` has the package's sources in it.
  */
 
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { exec, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ROOT } from '../tidy/files.js';
 
 const DEMO = fileURLToPath(new URL('../../.build/demo/main.js', import.meta.url));
 
-function run(args: readonly string[]): Promise<{ code: number | null; output: string }> {
-  return new Promise((resolve) => {
-    const child = execFile(
-      process.execPath,
-      [DEMO, ...args],
-      { env: { ...process.env, NO_COLOR: '1' } },
-      (_, out, errors) => {
-        resolve({ code: child.exitCode, output: out + errors });
-      },
-    );
+let scratch = '';
+beforeAll(() => void (scratch = mkdtempSync(join(tmpdir(), 'quorate-demo-test-'))));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+interface Run {
+  readonly code: number | null;
+  readonly output: string;
+  readonly errors: string;
+}
+
+/** Runs it to its end. `last`: reads until this was printed, then closes the pipe. */
+async function run(args: readonly string[], last?: string): Promise<Run> {
+  const env = { ...process.env, NO_COLOR: '1', TMPDIR: scratch };
+  const child = spawn(process.execPath, [DEMO, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (printed: string) => {
+    output += printed;
+    if (last !== undefined && output.includes(last)) child.stdout.destroy();
   });
+  // Its members hold the same standard error, so `close` means that they have ended as well.
+  const [errors, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+  return { code: code as number | null, output, errors };
 }
 
 describe('the demo', () => {
   it('is built', () => expect(existsSync(DEMO), 'run `npm run build` first').toBe(true));
 
-  it.each(['raft', 'multipaxos'])(
+  it.each([
+    ['raft', 'Raft', []],
+    ['multipaxos', 'Multi-Paxos', ['--protocol=multipaxos']],
+  ])(
     'loses nothing and applies nothing twice with %s',
-    async (protocol) => {
-      const { code, output } = await run(['--protocol', protocol]);
+    async (_, name, args) => {
+      const { code, output, errors } = await run(args);
+      expect(output).toContain(`Three processes, one state: ${name}`);
       expect(output).toMatch(/writes acknowledged +\| +[1-9]\d\d/);
       expect(output).toMatch(/lost +\| +0 /);
       expect(output).toMatch(/duplicates +\| +0 /);
       expect(output.match(/SIGKILL/g)).toHaveLength(3);
-      expect(code).toBe(0);
+      expect({ code, errors, left: readdirSync(scratch) }).toEqual({ code: 0, errors: '', left: [] });
     },
     120_000,
   );
 
-  it('refuses what it does not know', async () => {
-    expect((await run(['--protocol', 'zab'])).code).toBe(2);
+  it('says how it is called', async () => {
+    const { code, output, errors } = await run(['--help']);
+    expect(output).toContain('usage: npm run demo');
+    expect({ code, errors }).toEqual({ code: 0, errors: '' });
+  });
+
+  it.each([
+    ['a protocol', ['--protocol=zab'], '--protocol: expected raft or multipaxos, got "zab"'],
+    ['no protocol', ['--protocol'], '--protocol'],
+    ['an option', ['--fast'], '--fast'],
+    ['a word', ['raft'], 'raft'],
+  ])('refuses %s that it does not know, in a sentence', async (_, args, told) => {
+    const { code, output, errors } = await run(args);
+    expect(errors.split('\n')[0]).toContain(told);
+    expect(errors).toContain('usage: npm run demo');
+    expect(errors).not.toMatch(/^ +at /m);
+    expect({ code, output, left: readdirSync(scratch) }).toEqual({ code: 2, output: '', left: [] });
+  });
+
+  it.each([
+    ['at once', 'Three'],
+    ['while clients write', 'SIGKILL'],
+  ])('ends quietly when nobody reads any more, %s', async (_, last) => {
+    const { code, output, errors } = await run([], last);
+    expect(output).not.toContain('Kill everything');
+    expect({ code, errors, left: readdirSync(scratch) }).toEqual({ code: 0, errors: '', left: [] });
+  });
+
+  it('is run by `npm run demo`, which builds it', async () => {
+    const printed = await new Promise<string>((resolve, reject) => {
+      exec('npm run --silent demo -- --help', { cwd: ROOT }, (error, out) => {
+        if (error === null) resolve(out);
+        else reject(error);
+      });
+    });
+    expect(printed).toMatch(/^usage: npm run demo/);
   });
 });

@@ -9,6 +9,7 @@ import type { Entry } from '../../src/core/protocol.js';
 import { MAX_BALLOT, MAX_ROUND, ballotOf, numberOf, roundOf } from '../../src/multipaxos/ballot.js';
 import type { PaxosMessage } from '../../src/multipaxos/index.js';
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
+import { expectGolden } from '../golden.js';
 
 const { codec } = multipaxosProtocol;
 const GOLDEN = fileURLToPath(new URL('./golden/', import.meta.url));
@@ -172,9 +173,9 @@ function plain(value: unknown): unknown {
 }
 
 describe('golden bytes', () => {
-  it.each(Object.keys(samples))('%s', async (kind) => {
+  it.each(Object.keys(samples))('%s', (kind) => {
     const sample = samples[kind] as PaxosMessage;
-    await expect(`${Buffer.from(encode(sample)).toString('hex')}\n`).toMatchFileSnapshot(`${GOLDEN}${kind}.hex`);
+    expectGolden(`${GOLDEN}${kind}.hex`, `${Buffer.from(encode(sample)).toString('hex')}\n`);
     const bytes = Buffer.from(readFileSync(`${GOLDEN}${kind}.hex`, 'latin1').trim(), 'hex');
     expect(plain(decode(bytes))).toEqual(plain({ ...sample }));
   });

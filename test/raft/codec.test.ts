@@ -1,14 +1,13 @@
-/** Raft's bytes on the wire: pinned by a golden file, and strict. `UPDATE_GOLDEN=1` rewrites the file. */
+/** Raft's bytes on the wire: pinned by a golden file, and strict. */
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { Malformed, Reader, Writer } from '../../src/core/bytes.js';
 import { raftCodec } from '../../src/raft/codec.js';
 import type { RaftMessage } from '../../src/raft/messages.js';
+import { expectGolden, goldenJson } from '../golden.js';
 import { entry } from './support.js';
 
-const GOLDEN = fileURLToPath(new URL('./golden/messages.json', import.meta.url));
+const GOLDEN = new URL('./golden/messages.json', import.meta.url);
 
 const id = { session: 3, sequence: 300, firstIncomplete: 299 };
 const noop = { index: 9, term: 7, kind: 'noop', id: null, data: new Uint8Array(0) } as const;
@@ -52,9 +51,7 @@ const read = (bytes: Uint8Array): RaftMessage => raftCodec.read(new Reader(bytes
 describe('codec', () => {
   it('the bytes of every kind are those of the golden file', () => {
     const actual = Object.fromEntries(messages.map((message) => [message.kind, hex(bytesOf(message))]));
-    if (process.env['UPDATE_GOLDEN'] !== undefined) writeFileSync(GOLDEN, `${JSON.stringify(actual, null, 2)}\n`);
-    expect(existsSync(GOLDEN)).toBe(true);
-    expect(actual).toEqual(JSON.parse(readFileSync(GOLDEN, 'utf8')));
+    expectGolden(GOLDEN, goldenJson(actual));
   });
 
   it.each(messages)('$kind comes back as it was', (message) => {

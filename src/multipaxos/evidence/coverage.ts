@@ -125,7 +125,7 @@ function onReceived(fact: PaxosStepFact, message: PaxosMessage, before: PaxosSta
       if (message.kind !== 'prepare') onLeaderCommit(before, after, hit);
       return;
     case 'commit':
-    case 'readIndexReply':
+    case 'readAnswer':
       return onLeaderCommit(before, after, hit);
     case 'accepted':
       if (after.role.kind === 'leader' && after.role.peers.some(({ beyond }) => beyond.length > 0)) {
@@ -155,7 +155,7 @@ function onSent(message: PaxosMessage, { inbound }: PaxosStepFact, hit: Hit): vo
       return message.from === 0 ? hit(ACCEPTORS.none) : undefined;
     case 'catchUpReply':
       return inbound?.kind === 'loaded' ? hit(LEARNERS.loaded) : undefined;
-    case 'refused':
+    case 'forwardRefused':
       return hit(REQUESTS.refused);
     default:
   }

@@ -3,7 +3,8 @@
 import { lastTerm } from '../../core/log.js';
 import type { Entry, Index } from '../../core/protocol.js';
 import { numberOf, roundOf, type Ballot } from '../ballot.js';
-import type { ForwardedProposal, PaxosMessage } from '../messages.js';
+import { describeForwarding, describeNumber } from '../../core/model.js';
+import type { PaxosMessage } from '../messages.js';
 import { commitOf, type PaxosState } from '../state.js';
 
 /** `2.1` is round 2 of member 1; `-` is none. */
@@ -35,18 +36,6 @@ function describeVotes(entries: readonly Entry[], ballot: Ballot = 0): string {
   return `[${words.join(' ')}]`;
 }
 
-/** Numbers of a start lie far from those of others: what counts is which one of its start it is. */
-function describeNumber(number: number): string {
-  return `#${number % 2 ** 32}`;
-}
-
-function describeProposals(proposals: readonly ForwardedProposal[]): string {
-  const retries = proposals.filter(({ retry }) => retry).length;
-  const kinds = new Set(proposals.map(({ kind }) => kind));
-  const what = kinds.size === 1 && kinds.has('openSession') ? 'openSession' : 'commands';
-  return `${what}=${proposals.length}${retries === 0 ? '' : ` retries=${retries}`}`;
-}
-
 /** A message's name and what it says. */
 export function describeMessage(m: PaxosMessage): string {
   switch (m.kind) {
@@ -72,33 +61,17 @@ export function describeMessage(m: PaxosMessage): string {
     }
     case 'commit':
       return `Commit ${describeBallot(m.ballot)} chosen=${m.commit}`;
+    case 'catchUp':
+      return `CatchUp ${describeNumber(m.number)} from=${m.from}`;
+    case 'catchUpReply':
+      return `CatchUpReply ${describeNumber(m.number)} ${describeVotes(m.entries)} chosen=${m.commit}`;
     default:
-      return describeRequest(m);
+      return describeForwarding(m, describeBallot(m.term));
   }
 }
 
 function describeRound(round: number): string {
   return round === 0 ? '' : ` round=${round}`;
-}
-
-type Asking = Extract<PaxosMessage, { readonly number: number }>;
-
-function describeRequest(m: Asking): string {
-  const number = describeNumber(m.number);
-  switch (m.kind) {
-    case 'catchUp':
-      return `CatchUp ${number} from=${m.from}`;
-    case 'catchUpReply':
-      return `CatchUpReply ${number} ${describeVotes(m.entries)} chosen=${m.commit}`;
-    case 'forward':
-      return `Forward ${number} ${describeProposals(m.proposals)}`;
-    case 'refused':
-      return `Refused ${number} ${m.reason}${m.leader === null ? '' : ` leader=${m.leader}`}`;
-    case 'readIndex':
-      return `ReadIndex ${number}`;
-    case 'readIndexReply':
-      return `ReadIndexReply ${number} index=${m.index} ${describeBallot(m.ballot)} chosen=${m.commit}`;
-  }
 }
 
 /** Role, promise, W with the ballot of the last chosen entry, and the votes above it. */

@@ -2,17 +2,9 @@
 
 import type { Digest } from '../../core/model.js';
 import type { ReplicaId } from '../../core/members.js';
-import { digestEntries, digestReadRound } from './digest.js';
-import type { ForwardedProposal, Heartbeat, HeartbeatReply, PaxosMessage, PromisePage } from '../messages.js';
-
-function proposal({ kind, id, data, retry }: ForwardedProposal, digest: Digest): void {
-  digest.text(kind);
-  digest.value(id.session);
-  digest.value(id.sequence);
-  digest.value(id.firstIncomplete);
-  digest.bytes(data);
-  digest.value(retry);
-}
+import { digestEntries, digestForwarding, digestNumber } from '../../core/digest-parts.js';
+import { digestReadRound } from './digest.js';
+import type { Heartbeat, HeartbeatReply, PaxosMessage, PromisePage } from '../messages.js';
 
 function promise({ from, commit, next, votes }: PromisePage, digest: Digest): void {
   digest.value(from);
@@ -27,38 +19,6 @@ function heartbeat(m: Heartbeat | HeartbeatReply, leader: ReplicaId, digest: Dig
   digest.value(m.commit);
   digestReadRound(digest, leader, m.ballot, m.readRound);
   if (m.kind === 'heartbeatReply') digest.value(m.durable);
-}
-
-/** Each number belongs to the side that asked. */
-function request(
-  m: Extract<PaxosMessage, { readonly number: number }>,
-  from: ReplicaId,
-  to: ReplicaId,
-  digest: Digest,
-): void {
-  const catchUp = m.kind === 'catchUp' || m.kind === 'catchUpReply';
-  const asks = m.kind === 'catchUp' || m.kind === 'forward' || m.kind === 'readIndex';
-  digest.reference(catchUp ? 'catchUp' : 'forward', asks ? from : to, m.number);
-  switch (m.kind) {
-    case 'catchUp':
-      return digest.value(m.from);
-    case 'catchUpReply':
-      digest.value(m.commit);
-      return digestEntries(digest, m.entries);
-    case 'forward':
-      digest.value(m.proposals.length);
-      for (const each of m.proposals) proposal(each, digest);
-      return;
-    case 'refused':
-      digest.text(m.reason);
-      return digest.id(m.leader);
-    case 'readIndex':
-      return;
-    case 'readIndexReply':
-      digest.value(m.index);
-      digest.value(m.ballot);
-      return digest.value(m.commit);
-  }
 }
 
 export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, digest: Digest): void {
@@ -90,7 +50,15 @@ export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, d
     case 'commit':
       digest.value(m.ballot);
       return digest.value(m.commit);
+    case 'catchUp':
+      digestNumber(digest, 'catchUp', from, m.number);
+      return digest.value(m.from);
+    case 'catchUpReply':
+      digestNumber(digest, 'catchUp', to, m.number);
+      digest.value(m.commit);
+      return digestEntries(digest, m.entries);
     default:
-      return request(m, from, to, digest);
+      digest.value(m.term);
+      return digestForwarding(m, from, to, digest);
   }
 }

@@ -4,59 +4,37 @@
  * references, so that the same situation at another time, or after another history, is the same.
  */
 
-import type { Delivery } from '../../core/delivery.js';
-import type { UnsyncedRun } from '../../core/unsynced.js';
-import type { Log } from '../../core/log.js';
-import { digestEntry, type Digest } from '../../core/model.js';
-import type { Entry, Milliseconds } from '../../core/protocol.js';
-import type { ReplicaId } from '../../core/members.js';
-import type { ForwardedRead, LeaderRead, ReadQueue } from '../../core/reads.js';
-import type { Attempt } from '../../core/attempts.js';
+import {
+  digestAttempts,
+  digestDeadline,
+  digestDelivery,
+  digestElectionTimer,
+  digestEntries,
+  digestForwardedReads,
+  digestLeaderReads,
+  digestNumber,
+  type DigestScribe,
+} from '../../core/digest-parts.js';
 import type { ElectionTimer } from '../../core/election-timer.js';
+import type { Log } from '../../core/log.js';
+import type { ReplicaId } from '../../core/members.js';
+import type { Digest } from '../../core/model.js';
+import type { Milliseconds } from '../../core/protocol.js';
+import type { ReadQueue } from '../../core/reads.js';
+import type { UnsyncedRun } from '../../core/unsynced.js';
 import { roundOf, type Ballot } from '../ballot.js';
 import type { PaxosProgress } from '../progress.js';
-import type { CatchingUp, PaxosLeader, PaxosState, PaxosCandidate, PromiseProgress, Serving } from '../state.js';
+import type { CatchingUp, PaxosCandidate, PaxosLeader, PaxosState, PromiseProgress, Serving } from '../state.js';
 import type { VoteWindow } from '../window.js';
-
-/** One state being taken in: where it goes, whose it is, and what its times count from. */
-interface DigestScribe {
-  readonly digest: Digest;
-  readonly me: ReplicaId;
-  readonly now: Milliseconds;
-  /** Later than this, all deadlines are alike: `checkElectionTimer` asks only whether a tick is late by more. */
-  readonly late: Milliseconds;
-}
-
-/** A number that names something; 0 for nothing. */
-export function digestNumber(digest: Digest, kind: string, owner: ReplicaId, number: number): void {
-  if (number === 0) digest.value(0);
-  else digest.reference(kind, owner, number);
-}
 
 /** Rounds of reads are counted anew in each leadership; 0, the one before the first, is a round like any other. */
 export function digestReadRound(digest: Digest, leader: ReplicaId, ballot: Ballot, readRound: number): void {
   digest.reference(`round of ${ballot}`, leader, readRound);
 }
 
-export function digestEntries(digest: Digest, entries: readonly Entry[]): void {
-  digest.value(entries.length);
-  for (let i = 0; i < entries.length; i++) digestEntry(entries[i] as Entry, digest);
-}
-
 function list<T>(s: DigestScribe, items: readonly T[], each: (s: DigestScribe, item: T) => void): void {
   s.digest.value(items.length);
   for (let i = 0; i < items.length; i++) each(s, items[i] as T);
-}
-
-/** When something is due; how late it is counts only as far as somebody asks. */
-function due({ digest, now, late }: DigestScribe, deadline: Milliseconds): void {
-  digest.value(Math.max(deadline - now, late));
-}
-
-function digestElectionTimer(s: DigestScribe, { deadline, timeout, forgiven }: ElectionTimer): void {
-  due(s, deadline);
-  s.digest.value(timeout);
-  s.digest.value(forgiven);
 }
 
 // The acceptor.
@@ -97,23 +75,12 @@ function chosen({ digest }: DigestScribe, { first, last, tailFrom, runs, chunks 
   }
 }
 
-function delivered({ digest, me }: DigestScribe, { delivered: handed, applied, unapplied, loading }: Delivery): void {
-  digest.value(handed);
-  digest.value(applied);
-  digest.value(unapplied.length);
-  for (const { through, bytes } of unapplied) {
-    digest.value(through);
-    digest.value(bytes);
-  }
-  digestNumber(digest, 'load', me, loading);
-}
-
 function question(s: DigestScribe, { number, peer, target, retryAt, asked }: CatchingUp): void {
   const { digest } = s;
   digest.reference('catchUp', s.me, number);
   digest.id(peer);
   digest.value(target);
-  due(s, retryAt);
+  digestDeadline(s, retryAt);
   digest.value(asked);
 }
 
@@ -137,7 +104,7 @@ function promised({ digest }: DigestScribe, promise: PromiseProgress): void {
 function preparing(s: DigestScribe, { ballot, promises, resendAt }: PaxosCandidate): void {
   s.digest.value(ballot);
   list(s, promises, promised);
-  due(s, resendAt);
+  digestDeadline(s, resendAt);
 }
 
 /**
@@ -167,37 +134,29 @@ function progress(s: DigestScribe, peer: PaxosProgress, since: Milliseconds, rea
   digest.value(Math.max(peer.heardAt - s.now, since));
 }
 
-function read(s: DigestScribe, { request, peer, forward, deadline }: LeaderRead): void {
-  digestNumber(s.digest, 'request', s.me, request);
-  s.digest.id(peer);
-  digestNumber(s.digest, 'forward', peer ?? s.me, forward);
-  due(s, deadline);
-}
-
 /** The number of the newest round counts only while that one is under way: all later ones are higher. */
 function readQueue(s: DigestScribe, { readRound, waiting, begun }: ReadQueue, ballot: Ballot): void {
   const { digest, me } = s;
-  list(s, waiting, read);
+  digestLeaderReads(s, waiting);
   digest.value(begun.length);
   if (begun.length > 0) digestReadRound(digest, me, ballot, readRound);
   for (const each of begun) {
     digestReadRound(digest, me, ballot, each.readRound);
     digest.value(each.index);
-    list(s, each.reads, read);
+    digestLeaderReads(s, each.reads);
   }
 }
 
-function leading(s: DigestScribe, role: PaxosLeader): void {
+function leading(s: DigestScribe, role: PaxosLeader, electionTimer: ElectionTimer): void {
   const { digest } = s;
   digest.value(role.ballot);
   digest.value(role.committedAtElection);
   digest.value(role.noopIndex);
   digest.value(role.next);
   digestEntries(digest, role.toRepropose);
-  due(s, role.heartbeatAt);
-  digestElectionTimer(s, role.quorumTimer);
+  digestDeadline(s, role.heartbeatAt);
   readQueue(s, role.reads, role.ballot);
-  const { deadline, timeout } = role.quorumTimer;
+  const { deadline, timeout } = electionTimer;
   const since = Math.max(deadline - s.now, s.late) - timeout;
   const readRound = role.reads.begun[0]?.readRound ?? 0;
   for (const peer of role.peers) progress(s, peer, since, readRound);
@@ -212,33 +171,11 @@ function role(s: DigestScribe, state: PaxosState): void {
   const { role } = state;
   const { digest } = s;
   digest.text(role.kind);
-  if (role.kind === 'leader') return leading(s, role); // whose own silence is drawn anew when it stops leading
   digestElectionTimer(s, state.electionTimer);
+  if (role.kind === 'leader') return leading(s, role, state.electionTimer);
   if (role.kind === 'candidate') return preparing(s, role);
   digest.id(role.leader);
   digest.value(role.ballot);
-}
-
-// Requests.
-
-function attempt(s: DigestScribe, { requests, ids, first, forward, deadline }: Attempt): void {
-  const { digest, me } = s;
-  digest.value(requests.length);
-  for (const request of requests) digest.reference('request', me, request);
-  for (const { session, sequence, firstIncomplete } of ids) {
-    digest.value(session);
-    digest.value(sequence);
-    digest.value(firstIncomplete);
-  }
-  digest.value(first);
-  digestNumber(digest, 'forward', me, forward);
-  due(s, deadline);
-}
-
-function forwardedRead(s: DigestScribe, { request, forward, deadline }: ForwardedRead): void {
-  s.digest.reference('request', s.me, request);
-  s.digest.reference('forward', s.me, forward);
-  due(s, deadline);
 }
 
 /**
@@ -260,12 +197,12 @@ export function digestState(state: PaxosState, now: Milliseconds, digest: Digest
   // What was told of slots at or below W is known; of a lower ballot nothing is believed any more.
   digest.value(state.leaderCommitBallot);
   digest.value(Math.max(state.leaderCommit - log.last, 0));
-  delivered(s, state.delivery);
+  digestDelivery(s, state.delivery);
   list(s, state.catchingUp === null ? [] : [state.catchingUp], question);
   list(s, state.serving, serving);
   role(s, state);
   // Only a campaign asks for it, and takes the higher round of both.
   digest.value(Math.max(roundOf(state.highestBallotSeen) - roundOf(state.promised), 0));
-  list(s, state.attempts, attempt);
-  list(s, state.reads, forwardedRead);
+  digestAttempts(s, state.attempts);
+  digestForwardedReads(s, state.reads);
 }

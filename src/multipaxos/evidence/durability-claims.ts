@@ -189,9 +189,11 @@ export function checkClaims(ghost: PaxosGhost, fact: PaxosSendFact, at: number, 
       return ghost;
     case 'heartbeat':
     case 'commit':
-    case 'readIndexReply':
       checkPromised(sender, m.ballot, fact);
       return checkLeaderCommit(ghost, m.ballot, m.commit, fact, cluster);
+    case 'readAnswer':
+      checkPromised(sender, m.term, fact);
+      return checkLeaderCommit(ghost, m.term, m.commit, fact, cluster);
     case 'heartbeatReply':
       checkCommitClaim(ghost, m.commit, fact);
       checkDurable(ghost, fact, m.durable, at, cluster);

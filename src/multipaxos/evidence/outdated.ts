@@ -6,7 +6,8 @@
 import type { ReplicaId } from '../../core/members.js';
 import type { Ballot } from '../ballot.js';
 import type { PaxosMessage } from '../messages.js';
-import { placeOf, type PaxosState } from '../state.js';
+import { placeOf } from '../../core/state.js';
+import type { PaxosState } from '../state.js';
 
 /**
  * Whether a replica has promised this much for good. What is not durable may be lost with a crash, and the ballot
@@ -28,7 +29,7 @@ function isPromiseIdle(owner: PaxosState, ballot: Ballot, acceptor: ReplicaId): 
   if (role.kind === 'follower' || role.ballot !== ballot) return isOver(owner, ballot);
   // Its Prepare has left, so the own promise is durable and no crash brings this Phase 1 back. Once it is over it
   // stays so; and a promise that is complete stays so.
-  return role.kind === 'leader' || role.promises[placeOf(owner, acceptor)]?.complete === true;
+  return role.kind === 'leader' || role.promises[placeOf(owner.options, acceptor)]?.complete === true;
 }
 
 /**

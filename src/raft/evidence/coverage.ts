@@ -6,7 +6,8 @@ import type { Outbound } from '../../core/protocol.js';
 import { majorityReached } from '../../core/quorum.js';
 import { durableIndex } from '../../core/unsynced.js';
 import type { RaftMessage } from '../messages.js';
-import { leaderOf, type RaftLeader, type RaftState } from '../state.js';
+import { leaderOf } from '../../core/state.js';
+import { type RaftLeader, type RaftState } from '../state.js';
 import type { RaftStepFact } from './safety.js';
 
 const ELECTION_WON = 'election won';
@@ -70,7 +71,7 @@ function coverRoles(before: RaftState, after: RaftState, hit: Hit): void {
   if (was === 'candidate' && is === 'candidate' && after.term > before.term) hit(ELECTION_LOST);
   const steppedDown = was === 'leader' && is === 'follower' && !after.stopped;
   if (steppedDown) hit(after.term > before.term ? HIGHER_TERM : QUORUM_LOST);
-  if (after.role.electionTimer.forgiven && !before.role.electionTimer.forgiven) hit(PAUSED);
+  if (after.electionTimer.forgiven && !before.electionTimer.forgiven) hit(PAUSED);
 }
 
 function coverVote({ after, outbound }: RaftStepFact, before: RaftState, message: RaftMessage, hit: Hit): void {
@@ -104,9 +105,7 @@ function coverAnswers({ after, outbound, inbound }: RaftStepFact, message: Recei
   if (forwarded && leaderOf(after) === after.options.id && sends(outbound, (each) => each.kind === 'appendEntries')) {
     hit(FORWARDED);
   }
-  const refusal = (each: RaftMessage): boolean =>
-    each.kind === 'proposalsRefused' || (each.kind === 'readAnswer' && each.index === null);
-  if (sends(outbound, refusal)) hit(REFUSED);
+  if (sends(outbound, (each) => each.kind === 'forwardRefused')) hit(REFUSED);
   const ready = outbound.some((each) => each.kind === 'readReady');
   if (ready && message?.kind === 'roundConfirmed') hit(READ_SERVED);
   const leads = after.role.kind === 'leader' && inbound?.kind === 'loaded';

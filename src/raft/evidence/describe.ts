@@ -1,7 +1,7 @@
 /** Raft in the words of traces: messages by the paper's names, short; states as role, term and log. */
 
 import type { Index, Term, TermRun } from '../../core/protocol.js';
-import { describeEntries } from '../../core/model.js';
+import { describeEntries, describeForwarding } from '../../core/model.js';
 import type { AppendEntries, RaftMessage } from '../messages.js';
 import type { RaftState } from '../state.js';
 
@@ -33,18 +33,8 @@ export function describeMessage(message: RaftMessage): string {
     }
     case 'roundConfirmed':
       return `Round t${term} confirmed round=${message.readRound}`;
-    case 'forwardProposals': {
-      const count = message.proposals.length;
-      return `Propose t${term} ${count === 1 ? '1 command' : `${count} commands`}`;
-    }
-    case 'proposalsRefused': {
-      const leader = message.leader === null ? '' : ` leader=${message.leader}`;
-      return `Propose t${term} refused ${message.reason}${leader}`;
-    }
-    case 'forwardRead':
-      return `Read t${term}`;
-    case 'readAnswer':
-      return message.index === null ? `Read t${term} refused` : `Read t${term} index=${message.index}`;
+    default:
+      return describeForwarding(message, `t${term}`);
   }
 }
 

@@ -149,8 +149,8 @@ function worldOf(dice: Dice, options: PlanOptions): WorldOptions {
   const limits = limitsOf(dice);
   const constants = {
     alpha: dice.chance(0.5) ? dice.between(1, 8) : 8192,
-    requestWindow: dice.chance(0.5) ? dice.between(1, 8) : 4096,
-    origins: dice.chance(0.5) ? 14 + dice.between(0, 10) : 256,
+    sessionWindow: dice.chance(0.5) ? dice.between(1, 8) : 4096,
+    sessions: dice.chance(0.5) ? 14 + dice.between(0, 10) : 256,
   };
   const wide = dice.chance(0.2);
   const timing = wide ? { heartbeat: 50, electionMin: 150, electionMax: 900 } : {};

@@ -1,0 +1,151 @@
+/**
+ * Proposals on their way into the log: appended here by the leader, passed on by a follower in one message, refused
+ * without effect where neither is possible.
+ *
+ * One rule for overload, whoever proposes: entries are taken one after the other while the protocol has room for them,
+ * and the rest is refused as `busy`. One rule for retries: what may have been sent before is looked for among the
+ * entries that are not committed yet, which are gone through once for all of a message; what is found there is waited
+ * for and not appended again.
+ */
+
+import { addAttempt, endRefused } from './attempts.js';
+import type { AnyDraft } from './draft.js';
+import { bytesOf, entryBytes, IdIndex } from './entries.js';
+import type { ForwardedProposal, ForwardProposals, ForwardRefused } from './forwarding.js';
+import type { ReplicaId } from './members.js';
+import type { Entry, Index, Proposal, Propose, RequestNumber } from './protocol.js';
+import { endReads } from './requests.js';
+import { leaderOf, type CoreLeader } from './state.js';
+
+/** What may be appended ahead of the commit: so many entries, and entries until so many bytes are reached. */
+export interface Room {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** What proposals ask of a protocol. */
+export interface ProposalRules<D> {
+  room(draft: D): Room;
+  /** Appends these at the next indexes, and sends them. Gives the first index. */
+  append(draft: D, proposals: readonly ForwardedProposal[]): Index;
+  /** The entries of this replica's that are not committed yet. */
+  uncommitted(draft: D): readonly Entry[];
+}
+
+/** Proposals by what becomes of them. */
+interface Sorted<P> {
+  /** Those that are in the log already, and the highest of their indexes; 0 for none. */
+  readonly standing: readonly P[];
+  readonly through: Index;
+  /** To be appended now. */
+  readonly taken: readonly P[];
+  /** No room. */
+  readonly left: readonly P[];
+}
+
+function isRetry(proposal: ForwardedProposal): boolean {
+  return proposal.retry;
+}
+
+function sort<D, P extends ForwardedProposal>(draft: D, rules: ProposalRules<D>, proposals: readonly P[]): Sorted<P> {
+  const standing: P[] = [];
+  let through = 0;
+  let fresh = proposals;
+  if (proposals.some(isRetry)) {
+    const ids = new IdIndex(rules.uncommitted(draft));
+    fresh = proposals.filter((proposal) => {
+      const index = proposal.retry ? ids.indexOf(proposal.id) : 0;
+      if (index > 0) standing.push(proposal);
+      through = Math.max(through, index);
+      return index === 0;
+    });
+  }
+  const count = countTaken(rules.room(draft), fresh);
+  if (count === fresh.length) return { standing, through, taken: fresh, left: [] };
+  return { standing, through, taken: fresh.slice(0, count), left: fresh.slice(count) };
+}
+
+/** The last one taken may go beyond the bytes, or one that is larger than they are would never be. */
+function countTaken({ entries, bytes }: Room, proposals: readonly ForwardedProposal[]): number {
+  let count = 0;
+  for (let left = bytes; count < proposals.length && count < entries && left > 0; count++) {
+    left -= entryBytes(proposals[count] as ForwardedProposal);
+  }
+  return count;
+}
+
+function requestsOf(proposals: readonly Proposal[]): readonly RequestNumber[] {
+  return proposals.map((proposal) => proposal.request);
+}
+
+/** The host has something to replicate. */
+export function onPropose<D extends AnyDraft>(draft: D, rules: ProposalRules<D>, message: Propose): void {
+  const { proposals, deadline } = message;
+  if (proposals.length === 0) return;
+  const leader = leaderOf(draft.state);
+  if (deadline <= draft.now) return draft.refuse(requestsOf(proposals), 'deadline', leader);
+  if (leader === null) return draft.refuse(requestsOf(proposals), 'noLeader', null);
+  if (draft.state.role.kind === 'leader') return proposeHere(draft, rules, message);
+  const number = draft.freshNumber();
+  draft.setAttempts(addAttempt(draft.state.attempts, proposals, 0, number, deadline));
+  const bare = proposals.map(({ kind, id, data, retry }) => ({ kind, id, data, retry }));
+  const lane = bytesOf(bare) > draft.state.options.limits.messageBytes ? 'bulk' : 'control';
+  const term = draft.termOf(draft.state);
+  draft.send(leader, { kind: 'forwardProposals', term, number, proposals: bare }, 0, lane);
+}
+
+function proposeHere<D extends AnyDraft>(draft: D, rules: ProposalRules<D>, { proposals, deadline }: Propose): void {
+  const { standing, taken, left } = sort(draft, rules, proposals);
+  const first = taken.length > 0 ? rules.append(draft, taken) : 0;
+  let { attempts } = draft.state;
+  if (standing.length > 0) attempts = addAttempt(attempts, standing, 0, 0, deadline);
+  if (taken.length > 0) attempts = addAttempt(attempts, taken, first, 0, deadline);
+  draft.setAttempts(attempts);
+  if (left.length > 0) draft.refuse(requestsOf(left), 'busy', draft.state.options.id);
+}
+
+/** A follower's proposals. What is taken is not answered: it shows in the log. */
+export function onForwardProposals<D extends AnyDraft>(
+  draft: D,
+  rules: ProposalRules<D>,
+  from: ReplicaId,
+  { number, proposals }: ForwardProposals,
+): void {
+  if (draft.state.role.kind !== 'leader') return draft.refuseForward(from, number, 'notLeader');
+  const { through: standing, taken, left } = sort(draft, rules, proposals);
+  const through = taken.length > 0 ? rules.append(draft, taken) + taken.length - 1 : standing;
+  if (left.length > 0) draft.refuseForward(from, number, 'busy');
+  if (through > 0) noteForwarder(draft, from, through);
+}
+
+function noteForwarder(draft: AnyDraft, peer: ReplicaId, through: Index): void {
+  const leader = draft.ownLeader();
+  leader.forwarders = [...leader.forwarders, { peer, through }];
+}
+
+/** What was passed on is refused. A read ends; of proposals another copy may still be taken, so they end unknown. */
+export function onForwardRefused(draft: AnyDraft, { number, reason, leader }: ForwardRefused): void {
+  draft.endAttempts(endRefused(draft.state.attempts, number, reason, leader));
+  endReads(draft, (read) => read.forward === number, reason, leader);
+}
+
+/** Tells those who forwarded what is committed now, unless a message of this step tells them anyway. */
+export function tellForwarders(draft: AnyDraft, tell: (peer: ReplicaId) => void): void {
+  const { forwarders } = draft.state.role as CoreLeader;
+  if (forwarders.length === 0) return;
+  const commit = draft.commitIndex;
+  const due = forwarders.filter((each) => each.through <= commit);
+  if (due.length === 0) return;
+  draft.ownLeader().forwarders = forwarders.filter((each) => each.through > commit);
+  for (const { peer } of due) if (!draft.wasSent(peer)) tell(peer);
+}
+
+/** The entries that these proposals become. */
+export function entriesOf(proposals: readonly ForwardedProposal[], first: Index, term: number): readonly Entry[] {
+  const entries = new Array<Entry>(proposals.length);
+  for (let i = 0; i < proposals.length; i++) {
+    const { kind, id, data } = proposals[i] as ForwardedProposal;
+    entries[i] = { index: first + i, term, kind, id, data };
+  }
+  return entries;
+}

@@ -1,0 +1,96 @@
+/**
+ * How requests end when nobody serves them: their time is over, their callers have gone, who leads has changed, or the
+ * replica stops. The same for proposals, for reads that wait at the leader, and for reads that were passed on.
+ */
+
+import { attemptsDeadline, endAllAttempts, endCancelled, endExpired, endOnLeaderChange } from './attempts.js';
+import type { AnyDraft } from './draft.js';
+import type { ReplicaId } from './members.js';
+import type { Milliseconds, Reason, RequestNumber } from './protocol.js';
+import { allReads, dropReads, readsDeadline, type ForwardedRead, type LeaderRead } from './reads.js';
+import { leaderOf, type CoreState } from './state.js';
+
+function requestsOf(reads: readonly { readonly request: RequestNumber }[]): readonly RequestNumber[] {
+  return reads.map((read) => read.request);
+}
+
+/** Ends the reads that were passed on and for which `ends` holds. A read never has an effect. */
+export function endReads(
+  draft: AnyDraft,
+  ends: (read: ForwardedRead) => boolean,
+  reason: Reason,
+  leader: ReplicaId | null,
+): void {
+  const { reads } = draft.state;
+  if (reads.length === 0) return;
+  const ended = reads.filter(ends);
+  if (ended.length === 0) return;
+  draft.setReads(reads.filter((read) => !ends(read)));
+  draft.refuse(requestsOf(ended), reason, leader);
+}
+
+/** Ends a leader's own reads for which `ends` holds. */
+function endWaitingReads(
+  draft: AnyDraft,
+  ends: (read: LeaderRead) => boolean,
+  reason: Reason,
+  leader: ReplicaId | null,
+): void {
+  const { role } = draft.state;
+  if (role.kind !== 'leader') return;
+  const [reads, ended] = dropReads(role.reads, (read) => read.peer === null && ends(read));
+  if (ended.length === 0) return;
+  draft.ownLeader().reads = reads;
+  draft.refuse(requestsOf(ended), reason, leader);
+}
+
+/** Ends what has waited until its deadline. */
+export function expireRequests(draft: AnyDraft): void {
+  const { now } = draft;
+  const { attempts } = draft.state;
+  if (attempts.length > 0) draft.endAttempts(endExpired(attempts, now));
+  const leader = leaderOf(draft.state);
+  endReads(draft, (read) => read.deadline <= now, 'deadline', leader);
+  endWaitingReads(draft, (read) => read.deadline <= now, 'deadline', leader);
+}
+
+/** The callers of these have gone. */
+export function onCancel(draft: AnyDraft, requests: readonly RequestNumber[]): void {
+  const gone = new Set(requests);
+  draft.endAttempts(endCancelled(draft.state.attempts, requests));
+  endReads(draft, (read) => gone.has(read.request), 'cancelled', null);
+  endWaitingReads(draft, (read) => gone.has(read.request), 'cancelled', null);
+}
+
+/** Ends every request of the own host. */
+export function endAllRequests(draft: AnyDraft, reason: Reason): void {
+  draft.endAttempts(endAllAttempts(draft.state.attempts, reason));
+  endReads(draft, () => true, reason, null);
+  endWaitingReads(draft, () => true, reason, null);
+}
+
+/**
+ * Ends what cannot go on when this replica changes its role or its leader: what was passed on is out of sight, and the
+ * reads that waited here are asked elsewhere. Called before the role changes.
+ * @param leader who leads next, `null` while unknown
+ */
+export function endForLeaderChange(draft: AnyDraft, leader: ReplicaId | null): void {
+  const { role, attempts } = draft.state;
+  if (attempts.length > 0) draft.endAttempts(endOnLeaderChange(attempts, leader));
+  endReads(draft, () => true, 'leaderChanged', leader);
+  if (role.kind !== 'leader') return;
+  for (const { peer, request, forward } of allReads(role.reads)) {
+    if (peer === null) draft.refuse([request], 'leaderChanged', leader);
+    else draft.refuseForward(peer, forward, 'notLeader', leader);
+  }
+}
+
+/** When the next request's time is over. */
+export function requestsDeadline({ role, attempts, reads }: CoreState): Milliseconds {
+  let due = attempts.length === 0 ? Infinity : attemptsDeadline(attempts);
+  if (reads.length > 0) due = Math.min(due, readsDeadline(reads));
+  if (role.kind !== 'leader') return due;
+  due = Math.min(due, readsDeadline(role.reads.waiting));
+  for (const { reads: begun } of role.reads.begun) due = Math.min(due, readsDeadline(begun));
+  return due;
+}

@@ -1,0 +1,58 @@
+/**
+ * Heartbeats: a leader shows that it leads and what is chosen; the answer shows that nobody else leads there, how far
+ * the peer is, and confirms a round of reads.
+ */
+
+import type { ReplicaId } from '../core/members.js';
+import { durableIndex } from '../core/unsynced.js';
+import { hearLeader } from './acceptor.js';
+import { noteAhead } from './catch-up.js';
+import type { PaxosDraft } from './draft.js';
+import { answering, resend } from './leader.js';
+import { adopt } from './learner.js';
+import type { Heartbeat, HeartbeatReply } from './messages.js';
+import { resume, withAnswer, withChosen, type PaxosProgress } from './progress.js';
+import { commitOf, type PaxosLeader } from './state.js';
+
+/** A heartbeat to everyone: the leader is there, and where it stands. */
+export function sendHeartbeats(draft: PaxosDraft): void {
+  const { ballot, reads, peers } = draft.state.role as PaxosLeader;
+  const message: Heartbeat = { kind: 'heartbeat', ballot, commit: commitOf(draft.state), readRound: reads.readRound };
+  for (const { id } of peers) {
+    draft.send(id, message, 0, 'control');
+    draft.noteSent(id);
+  }
+}
+
+/** Every heartbeat interval, and at once when a leadership begins. */
+export function beat(draft: PaxosDraft): void {
+  draft.ownLeader().heartbeatAt = draft.now + draft.state.options.timing.heartbeat;
+  sendHeartbeats(draft);
+  resend(draft);
+}
+
+/** A peer heard the leader's heartbeat. Gives whether it answers this leader. */
+export function noteHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: HeartbeatReply): boolean {
+  const at = answering(draft, from, m.ballot);
+  if (at < 0) return false;
+  const lead = draft.state.role as PaxosLeader;
+  if (m.readRound > lead.reads.readRound) return false;
+  let peer = lead.peers[at] as PaxosProgress;
+  const w = commitOf(draft.state);
+  peer = withChosen(peer, Math.min(m.commit, w));
+  if (peer.probing && peer.inflight.length === 0 && m.commit >= w) peer = resume(peer, w);
+  draft.setProgress(withAnswer(peer, m.durable, m.readRound, draft.now));
+  noteAhead(draft, from, m.commit);
+  return true;
+}
+
+/** Nothing is proposed, but the leader shows that it leads; the answer shows that nobody else does here. */
+export function onHeartbeat(draft: PaxosDraft, from: ReplicaId, m: Heartbeat): void {
+  hearLeader(draft, from, m.ballot);
+  adopt(draft, from, m.ballot, m.commit);
+  const { unsynced } = draft.state;
+  const commit = commitOf(draft.state);
+  const { ballot, readRound } = m;
+  const durable = durableIndex(unsynced, commit);
+  draft.send(from, { kind: 'heartbeatReply', ballot, readRound, commit, durable }, 0, 'control');
+}

@@ -1,0 +1,156 @@
+/**
+ * What the oracle holds against a run, by what replicas hand over and answer, and by nothing that a core says about
+ * itself: agreement, the outcome of each request, linearizable reads, and one end for each request.
+ */
+
+import type { Entry, Outcome } from './core.js';
+
+/** A promise of the contract was broken. */
+export class Violation extends Error {}
+
+/** A request that a replica was asked in its present start and has not answered. */
+interface OpenRequest {
+  /** Of a proposal: its name. Of a read: `null`. */
+  readonly proposal: string | null;
+  /** Of a read: the highest index that was handed over anywhere when it was asked. */
+  readonly floor: number;
+  readonly deadline: number;
+}
+
+/** All attempts at one proposal so far. */
+interface Fate {
+  readonly value: string;
+  /** Attempts that ended `none`, and all. While these differ, the proposal may take effect. */
+  none: number;
+  attempts: number;
+  committed: boolean;
+}
+
+function require(holds: boolean, promise: string): void {
+  if (!holds) throw new Violation(promise);
+}
+
+/** What an entry means, wherever and in whichever term it stands. */
+function valueOf({ kind, id, data }: Pick<Entry, 'kind' | 'id' | 'data'>): string {
+  return `${kind} ${id === null ? '' : nameOf(id)} ${Buffer.from(data).toString('latin1')}`;
+}
+
+export function nameOf({ origin, counter }: { readonly origin: number; readonly counter: number }): string {
+  return `${origin}.${counter}`;
+}
+
+export class Judge {
+  /** The committed log: what was first handed over at each index. */
+  private readonly log: string[] = [];
+  /** Names of the proposals in it. */
+  private readonly logged = new Set<string>();
+  private readonly fates = new Map<string, Fate>();
+  /** Up to where each replica was handed entries in its present start. */
+  private readonly handed = new Map<string, number>();
+  private readonly open = new Map<string, Map<number, OpenRequest>>();
+  /** How many reads each replica was allowed to serve, over all its starts. */
+  private readonly reads = new Map<string, number>();
+
+  started(replica: string): void {
+    this.handed.set(replica, 0);
+    this.open.set(replica, new Map());
+  }
+
+  /** Agreement: one value for each index, handed over from 1 on without a gap, and nothing that nobody proposed. */
+  handedOver(replica: string, entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const index = this.handedTo(replica) + 1;
+      require(entry.index === index, `${replica} is handed index ${entry.index} in place of ${index}`);
+      const value = valueOf(entry);
+      if (index > this.log.length) this.commit(entry, value);
+      const known = this.log[index - 1];
+      require(known === value, `${replica} is handed "${value}" at ${index}, another one "${known}"`);
+      this.handed.set(replica, index);
+    }
+  }
+
+  private commit({ id, kind }: Entry, value: string): void {
+    if (id === null) require(kind === 'noop', 'an entry without an id is a no-op');
+    else require(this.fates.get(nameOf(id))?.value === value, `"${value}" was never proposed`);
+    if (id !== null) this.logged.add(nameOf(id));
+    this.log.push(value);
+  }
+
+  proposed(
+    replica: string,
+    request: number,
+    entry: Pick<Entry, 'kind' | 'data'> & { id: Entry['id'] & {} },
+    deadline: number,
+  ): void {
+    const proposal = nameOf(entry.id);
+    const fate = this.fates.get(proposal) ?? { value: valueOf(entry), none: 0, attempts: 0, committed: false };
+    fate.attempts++;
+    this.fates.set(proposal, fate);
+    this.openAt(replica).set(request, { proposal, floor: 0, deadline });
+  }
+
+  readAsked(replica: string, request: number, deadline: number): void {
+    this.openAt(replica).set(request, { proposal: null, floor: this.log.length, deadline });
+  }
+
+  /** One end for each request: the second one finds nothing open. */
+  private close(replica: string, request: number): OpenRequest {
+    const found = this.openAt(replica).get(request);
+    if (found === undefined) throw new Violation(`${replica} ends request ${request}, which is not open`);
+    this.openAt(replica).delete(request);
+    return found;
+  }
+
+  resolved(replica: string, requests: readonly number[], { kind }: Outcome): void {
+    for (const request of requests) {
+      const { proposal } = this.close(replica, request);
+      if (proposal === null) require(kind === 'none', `a read ends ${kind}`);
+      else if (kind === 'none') (this.fates.get(proposal) as Fate).none++;
+      else if (kind === 'committed') (this.fates.get(proposal) as Fate).committed = true;
+    }
+  }
+
+  /** Linearizable: a read sees whatever had been handed over anywhere before it was asked. */
+  readReady(replica: string, request: number, index: number): void {
+    const { proposal, floor } = this.close(replica, request);
+    require(proposal === null, `the proposal ${proposal} ends as a read`);
+    require(index >= floor, `a read at ${replica} is served at ${index}, but ${floor} was committed before it`);
+    this.reads.set(replica, this.readsAt(replica) + 1);
+  }
+
+  /** Deadlines fire by the tick that follows them. */
+  ticked(replica: string, now: number): void {
+    for (const [request, { deadline }] of this.openAt(replica)) {
+      require(deadline > now, `request ${request} of ${replica} is open after its deadline`);
+    }
+  }
+
+  /** The outcomes against the whole log. Call it when every replica was handed all of it. */
+  settled(): void {
+    for (const [proposal, { none, attempts, committed }] of this.fates) {
+      const logged = this.logged.has(proposal);
+      require(logged || !committed, `${proposal} was said to be committed, and is not in the log`);
+      require(!logged || none < attempts, `every attempt at ${proposal} ended none, and it is in the log`);
+    }
+  }
+
+  openAt(replica: string): Map<number, OpenRequest> {
+    return this.open.get(replica) as Map<number, OpenRequest>;
+  }
+
+  handedTo(replica: string): number {
+    return this.handed.get(replica) as number;
+  }
+
+  readsAt(replica: string): number {
+    return this.reads.get(replica) ?? 0;
+  }
+
+  hasCommitted(proposal: string): boolean {
+    return this.fates.get(proposal)?.committed === true;
+  }
+
+  get length(): number {
+    return this.log.length;
+  }
+}

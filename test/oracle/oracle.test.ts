@@ -1,0 +1,119 @@
+/**
+ * Both cores are quiet under the oracle, and it speaks up for each thing that it is there to find: a rule of a protocol
+ * taken out, by patches of the source or by what a core sends, and answers that are wrong.
+ */
+
+import { describe, expect, it } from 'vitest';
+import { multipaxosProtocol } from 'quorate/multipaxos';
+import { raftProtocol } from 'quorate/raft';
+import { load } from '../mutants/load.mjs';
+import type { Core, Outbound } from './core.js';
+import { findViolation, STORMS, type StormKind } from './run.js';
+
+/** What cannot be done from outside: texts in `src`, each found once in its file, and what takes their place. */
+const PATCHES = {
+  'any reported value is proposed, not the one of the highest ballot': {
+    entry: 'multipaxos',
+    storm: 'forgetful',
+    edits: [{ file: 'multipaxos/election.ts', from: ' || known.term < vote.term', to: '' }],
+  },
+  'Multi-Paxos serves a read without asking a majority': {
+    entry: 'multipaxos',
+    storm: 'divided',
+    edits: [
+      { file: 'multipaxos/reads.ts', from: 'if (lead.peers.length === 0) confirm(', to: 'confirm(' },
+      { file: 'multipaxos/reads.ts', from: 'majorityReached(rounds)', to: 'reads.round' },
+    ],
+  },
+  'Raft commits entries of an earlier term by counting': {
+    entry: 'raft',
+    storm: 'forgetful',
+    edits: [{ file: 'raft/replication.ts', from: ' || termAt(log, index) !== term) return;', to: ') return;' }],
+  },
+  'Raft serves a read without asking a majority': {
+    entry: 'raft',
+    storm: 'divided',
+    edits: [{ file: 'raft/reads.ts', from: 'majorityReached(rounds)', to: 'role.reads.round' }],
+  },
+} as const;
+
+/** Messages that must not leave before what they say is durable. */
+const GATED = [
+  ['raft', 'requestVoteReply'],
+  ['raft', 'appendAccepted'],
+  ['multipaxos', 'promise'],
+  ['multipaxos', 'accepted'],
+] as const;
+
+const CORES: Readonly<Record<string, Core>> = { raft: raftProtocol, multipaxos: multipaxosProtocol };
+
+/** What a core that answers wrongly makes of one thing that a sound one wants done. */
+const ANSWERS: Readonly<Record<string, (outbound: Outbound) => readonly Outbound[]>> = {
+  'says none of what may take effect': (each) =>
+    each.kind === 'resolve' && each.outcome.kind === 'unknown'
+      ? [{ ...each, outcome: { ...each.outcome, kind: 'none' } }]
+      : [each],
+  'says committed of what may be lost': (each) =>
+    each.kind === 'resolve' && each.outcome.kind === 'unknown' ? [{ ...each, outcome: { kind: 'committed' } }] : [each],
+  'answers twice': (each) => (each.kind === 'resolve' ? [each, each] : [each]),
+  'lets a deadline pass': (each) =>
+    each.kind === 'resolve' && each.outcome.kind !== 'committed' && each.outcome.reason === 'deadline' ? [] : [each],
+  'hands over entries twice': (each) => (each.kind === 'commit' ? [each, each] : [each]),
+  'sends no answer to a heartbeat or an append': (each) =>
+    each.kind === 'send' && /appendAccepted|heartbeatReply|accepted/.test(kindOf(each.message)) ? [] : [each],
+};
+
+function kindOf(message: unknown): string {
+  return (message as { readonly kind: string }).kind;
+}
+
+function changed(core: Core, change: (outbound: Outbound) => readonly Outbound[]): Core {
+  const step: Core['step'] = (state, message) => {
+    const [next, outbound] = core.step(state, message);
+    return [next, outbound.flatMap(change)];
+  };
+  return { ...core, step };
+}
+
+/** The first violation. What is shown least is shown by one run in thirty, so the bound leaves no room for luck. */
+function search(core: Core, storm: StormKind): string | null {
+  for (let seed = 1; seed <= 300; seed++) {
+    const violation = findViolation(core, seed, storm);
+    if (violation !== null) return violation;
+  }
+  return null;
+}
+
+describe('the oracle', () => {
+  const quiet = Object.keys(CORES).flatMap((name) => STORMS.map((storm) => [name, storm] as const));
+  it.each(quiet)('finds nothing wrong with %s in %s storms', (name, storm) => {
+    const found: string[] = [];
+    for (let seed = 1; seed <= 70; seed++) {
+      const violation = findViolation(CORES[name] as Core, seed, storm);
+      if (violation !== null) found.push(`seed ${seed}: ${violation}`);
+    }
+    expect(found).toEqual([]);
+  });
+
+  it.each(GATED)('tells when %s sends %s before it is durable', (name, kind) => {
+    const ungated = changed(CORES[name] as Core, (each) =>
+      each.kind === 'send' && kindOf(each.message) === kind ? [{ ...each, after: 0 }] : [each],
+    );
+    expect(search(ungated, 'forgetful')).not.toBeNull();
+  });
+
+  it.each(Object.entries(PATCHES))('tells when %s', (_, { entry, storm, edits }) => {
+    const patched = load(
+      `src/${entry}/index.ts`,
+      edits.map((edit) => ({ ...edit, file: `src/${edit.file}` })),
+    );
+    const core = (patched as Readonly<Record<string, Core>>)[`${entry}Protocol`] as Core;
+    expect(search(core, storm)).not.toBeNull();
+  });
+
+  const wrong = Object.keys(CORES).flatMap((name) => Object.keys(ANSWERS).map((how) => [name, how] as const));
+  it.each(wrong)('tells when %s %s', (name, how) => {
+    const core = changed(CORES[name] as Core, ANSWERS[how] as (typeof ANSWERS)[string]);
+    expect(search(core, 'mixed')).not.toBeNull();
+  });
+});
