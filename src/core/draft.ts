@@ -175,7 +175,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
   ownLeader(): Mutable<LeaderOf<S>> {
     const role = this.current.role as LeaderOf<S>;
     if (this.owned === role) return this.owned as Mutable<LeaderOf<S>>;
-    assert(role.kind === 'leader', 'only a leader has the data of one');
+    assert(role.kind === 'leader', 'core/role-by-its-verb: only a leader has the data of one');
     this.owned = this.copyLeader(role);
     this.edit().role = this.owned;
     return this.owned;
@@ -216,7 +216,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
   }
 
   commit(entries: readonly Entry[]): void {
-    assert(entries.length > 0, 'a commit delivers something');
+    assert(entries.length > 0, 'log/delivered-in-order: a commit delivers something');
     this.outbound.push({ kind: 'commit', entries });
   }
 

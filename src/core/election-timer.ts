@@ -1,5 +1,5 @@
 /**
- * Telling the silence of others from a pause of our own (law 3). A deadline that is met late by more than half
+ * Telling the silence of others from a pause of our own. A deadline that is met late by more than half
  * the smallest election timeout is first taken for a pause: the timer starts anew with a fresh draw, but not
  * twice in a row. If the next deadline passes, however late its tick, it is silence; so a slow host still elects.
  */

@@ -43,12 +43,15 @@ export const emptyLog: Log = { first: 1, last: 0, runs: [], tailFrom: 1, chunks:
  */
 export function recoverLog(recovered: Recovered, last: Index = recovered.last): Log {
   const runs = recovered.runs.filter((run) => run.from <= last);
-  assert(last === 0 || (runs[0]?.from ?? 0) === recovered.first, 'the recovered terms cover the recovered log');
+  assert(
+    last === 0 || (runs[0]?.from ?? 0) === recovered.first,
+    'log/recovered-whole: the recovered terms cover the recovered log',
+  );
   const tail = recovered.tail.filter((entry) => entry.index <= last);
   const from = tail[0]?.index ?? last + 1;
   const bare: Log = { ...emptyLog, first: recovered.first, last: from - 1, tailFrom: from, runs: [] };
   const log = append(bare, tail);
-  assert(log.last === last, 'the recovered tail reaches the end of the log');
+  assert(log.last === last, 'log/recovered-whole: the recovered tail reaches the end of the log');
   return { ...log, runs };
 }
 
@@ -126,12 +129,12 @@ function joined(parts: readonly (readonly Entry[])[], last: readonly Entry[], le
 export function append(log: Log, entries: readonly Entry[]): Log {
   const head = entries[0];
   if (head === undefined) return log;
-  assert(head.index === log.last + 1, 'entries are appended after the last one');
+  assert(head.index === log.last + 1, 'log/no-gap: entries are appended after the last one');
   let runs = log.runs;
   let term = lastTerm(log);
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i] as Entry;
-    assert(entry.index === head.index + i, 'appended entries are consecutive');
+    assert(entry.index === head.index + i, 'log/no-gap: appended entries are consecutive');
     if (entry.term !== term) {
       term = entry.term;
       runs = [...runs, { from: entry.index, term }];

@@ -1,9 +1,9 @@
 /**
- * Linearizable reads (ReadIndex, thesis 6.4; paxos-anchors 2.7): at the leader a queue in which one confirmation
+ * Linearizable reads (ReadIndex, Raft thesis 6.4): at the leader a queue in which one confirmation
  * round serves everything that waited when it began; elsewhere the books of reads that were passed on.
  *
  * A round is a number that leader messages carry and their answers echo. Numbers only grow within one leadership,
- * so an answer can confirm nothing that was asked after it left (raft bugs 24, 27; etcd#20418). A read joins a
+ * so an answer can confirm nothing that was asked after it left (etcd#20418). A read joins a
  * round only when that round begins after the read arrived.
  */
 

@@ -1,7 +1,7 @@
 /**
  * What was written and is not yet known to be durable, as runs of indexes. A truncate or a new vote cuts them, and
  * `persisted` removes what it covers, so a late acknowledgement can never vouch for an entry that was overwritten
- * (raft bug 38). The durable index is what lies below the lowest run, never a stored maximum.
+ * (durability/unsynced-runs). The durable index is what lies below the lowest run, never a stored maximum.
  */
 
 import type { Index, PersistSeq, Term } from './protocol.js';

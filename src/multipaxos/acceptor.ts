@@ -1,6 +1,6 @@
 /**
  * The acceptor: the only writer of `promised` and of votes. It promises and votes by the ballot alone, whoever asks,
- * and answers when that is durable (R1, R2, R15). It does not know what is proposed by whom, or why.
+ * and answers when that is durable. It does not know what is proposed by whom, or why.
  */
 
 import { hear } from '../core/election-timer.js';
@@ -15,14 +15,14 @@ import { follow } from './roles.js';
 import { commitOf } from './state.js';
 import { lastVote, page, voteAt } from './window.js';
 
-/** Refuses a ballot below the promise, with the promise: evidence at first hand (2.3). */
+/** Refuses a ballot below the promise, with the promise: evidence at first hand. */
 export function refuse(draft: PaxosDraft, to: ReplicaId, ballot: Ballot): void {
   const { promised } = draft.state;
   // It may rest on a promise that is not durable: the worst that a lost one does is an election.
   draft.send(to, { kind: 'nack', ballot, promised, commit: commitOf(draft.state) }, 0, 'control');
 }
 
-/** The own promise of a candidate: an acceptor's like any other, durable, by the same rule (R4). */
+/** The own promise of a candidate: an acceptor's like any other, durable, by the same rule: paxos/own-acceptor. */
 export function promiseOwn(draft: PaxosDraft, ballot: Ballot): void {
   draft.promise(ballot);
 }
@@ -35,19 +35,20 @@ export function voteOwn(draft: PaxosDraft, entries: readonly Entry[]): void {
 /** Phase 1b. `step` has refused what is below the promise. */
 export function onPrepare(draft: PaxosDraft, from: ReplicaId, m: Prepare): void {
   if (m.ballot > draft.state.promised) {
-    draft.promise(m.ballot); // R1
+    draft.promise(m.ballot); // paxos/promise-binds
     follow(draft, null, 0);
     hear(draft);
   }
   const { window, options } = draft.state;
   const commit = commitOf(draft.state);
-  const [votes, next] = page(window, Math.max(m.from, commit + 1), options.limits.messageBytes); // R8
-  // 2.9: before this leaves, the promise is on disk, and so is every vote before it, since the lane is in order.
+  // paxos/promise-reports-votes
+  const [votes, next] = page(window, Math.max(m.from, commit + 1), options.limits.messageBytes);
+  // Before this leaves, the promise is on disk, and so is every vote before it, since the lane is in order.
   const after = draft.state.hardSeq;
   draft.send(from, { kind: 'promise', ballot: m.ballot, from: m.from, commit, next, votes }, after, 'control');
 }
 
-/** A leader is heard in its ballot, which is promised from now on (R2). */
+/** A leader is heard in its ballot, which is promised from now on. */
 export function hearLeader(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot): void {
   if (ballot > draft.state.promised) draft.promise(ballot);
   follow(draft, leader, ballot);
@@ -75,7 +76,7 @@ function voteFor(draft: PaxosDraft, from: ReplicaId, entries: readonly Entry[]):
   if (fresh.length > 0) draft.vote(fresh);
 }
 
-/** What of a proposal lies above W, and not so far above that it could not be proposed with our W (R17, 2.6). */
+/** What of a proposal lies above W, and not so far above that it could not be proposed with our W. */
 function votable(draft: PaxosDraft, entries: readonly Entry[]): readonly Entry[] {
   const w = commitOf(draft.state);
   const first = (entries[0] as Entry).index;
@@ -101,7 +102,7 @@ export function onAccept(draft: PaxosDraft, from: ReplicaId, m: Accept): void {
     voteFor(draft, from, entries);
     first = (entries[0] as Entry).index;
     last = first + entries.length - 1;
-    after = draft.seqFor(first, last); // R15
+    after = draft.seqFor(first, last); // durability/send-after-sync
     advanceToLeaderCommit(draft); // the leader may have said before that these are chosen
   }
   const commit = commitOf(draft.state);

@@ -1,7 +1,7 @@
 /**
  * Ballots: round `n` and the number of the member that owns it, as ONE safe integer `n * 65536 + number`, so that
  * the total order of "Paxos Made Simple" is the order of numbers. No two members share a ballot, and priority is
- * never part of it (2.1). To the contract a ballot is a `Term`.
+ * never part of it. To the contract a ballot is a `Term`.
  */
 
 import { assert } from '../core/assert.js';
@@ -18,8 +18,14 @@ export const MAX_BALLOT: Ballot = MAX_ROUND * NUMBERS + NUMBERS - 1;
 
 /** The ballot of round `n` (1-based) that belongs to the member of that number (1 to 65,535). */
 export function ballotOf(n: number, number: number): Ballot {
-  assert(Number.isSafeInteger(n) && n >= 1 && n <= MAX_ROUND, 'a round is a whole number from 1 to 2^37 - 1');
-  assert(Number.isInteger(number) && number >= 1 && number < NUMBERS, 'a member has a number from 1 to 65535');
+  assert(
+    Number.isSafeInteger(n) && n >= 1 && n <= MAX_ROUND,
+    'paxos/ballots-are-ordered: a round is a whole number from 1 to 2^37 - 1',
+  );
+  assert(
+    Number.isInteger(number) && number >= 1 && number < NUMBERS,
+    'paxos/ballots-are-ordered: a member has a number from 1 to 65535',
+  );
   return n * NUMBERS + number;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Catch-up (2.8): a learner that hears of chosen slots which it cannot tell from its own votes asks for them, a page
+ * Catch-up: a learner that hears of chosen slots which it cannot tell from its own votes asks for them, a page
  * at a time, from anyone who has them; and answers the same question of others, from memory or from storage. One
  * question is under way at a time; unanswered it goes to the next peer, and is given up when all were asked in vain.
  * The next message of a leader begins anew.

@@ -50,9 +50,9 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
 
   // The acceptor's verbs.
 
-  /** Promises to take part in nothing below `ballot` (R1, R2, R4). */
+  /** Promises to take part in nothing below `ballot`. */
   promise(ballot: Ballot): void {
-    assert(ballot > this.state.promised, 'a promise is only raised');
+    assert(ballot > this.state.promised, 'paxos/promise-never-falls: a promise is only raised');
     this.edit().promised = ballot;
     this.persistHard();
   }
@@ -61,8 +61,8 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
   vote(entries: readonly Entry[]): PersistSeq {
     const { log, promised } = this.state;
     const head = entries[0] as Entry;
-    assert(head.index > log.last, 'no vote at or below W (R17)');
-    assert(head.term === promised, 'a vote is in the ballot promised (R2)');
+    assert(head.index > log.last, 'paxos/votes-above-commit: no vote at or below the commit index');
+    assert(head.term === promised, 'paxos/vote-at-promise: a vote is in the ballot promised');
     const seq = this.persist({ kind: 'put', entries });
     const next = this.edit();
     next.window = withVotes(next.window, entries);
@@ -78,7 +78,7 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
     let { log } = next;
     const runs = runsThrough(next.window, upTo);
     for (let i = 0; i < runs.length; i++) log = append(log, (runs[i] as (typeof runs)[0]).entries);
-    assert(log.last === upTo, 'W advances over votes without a gap');
+    assert(log.last === upTo, 'log/no-gap: the commit index advances over votes without a gap');
     next.log = log;
     next.window = above(next.window, upTo);
   }

@@ -1,6 +1,6 @@
 /**
- * Who tries to lead, and when: a follower or candidate after a silence drawn at random, a leader until it has not heard
- * a majority for as long. Nothing here is needed for safety.
+ * Which replica tries to lead, and when: a follower or candidate after a silence drawn at random, a leader until it has
+ * not heard a majority for as long. Nothing here is needed for safety.
  */
 
 import { hear, meetsSilence } from '../core/election-timer.js';
@@ -23,7 +23,7 @@ export function onNack(draft: PaxosDraft, from: ReplicaId, m: Nack): void {
   draft.noteBallotSeen(m.promised);
   follow(draft, null, 0);
   if (role.kind === 'leader') {
-    // One stray promise must not cost an election timeout (2.5); whoever made it campaign may come first.
+    // One stray promise must not cost an election timeout; the candidate that made it may come first.
     const { heartbeat } = options.timing;
     const soon = sampleBetween(draft.state.seed, heartbeat, 2 * heartbeat);
     const { timeout } = draft.state.electionTimer;

@@ -1,7 +1,7 @@
 /**
- * What always holds of one replica. The proofs that safety is already broken, recognised on receipt and thrown (law 4);
- * and checks of a state and of a step: rules X1 to X9 as far as one replica can see them, R1 to R17 and 2.11 where they
- * are local. They run in production too (`Protocol.checkStep`), so they look at what a step changed and no further.
+ * What always holds of one replica. The proofs that safety is already broken, recognised on receipt and thrown; and
+ * checks of a state and of a step, by the rules of docs/rules.md as far as one replica can see them. They run in
+ * production too (`Protocol.checkStep`), so they look at what a step changed and no further.
  * What needs the whole cluster is in safety.ts.
  */
 
@@ -17,16 +17,20 @@ import type { PaxosProgress } from './progress.js';
 import { commitOf, type PaxosLeader, type PaxosState, type PaxosCandidate, type PromiseProgress } from './state.js';
 import { reach, voteAt } from './window.js';
 
-/** @throws InvariantViolation when one slot has two values in one ballot (2.11, 2) */
+/** @throws InvariantViolation when one slot has two values in one ballot */
 export function checkOneValue(ours: Entry, theirs: Entry, from: ReplicaId): void {
   if (ours.term !== theirs.term || sameValue(ours, theirs)) return;
-  throw new InvariantViolation('X4 two values for one slot and ballot', { from, ours, theirs });
+  throw new InvariantViolation('paxos/one-value-per-ballot: two values for one slot and ballot', {
+    from,
+    ours,
+    theirs,
+  });
 }
 
-/** @throws InvariantViolation when a chosen value is not the one that was chosen before (2.11, 1) */
+/** @throws InvariantViolation when a chosen value is not the one that was chosen before */
 export function checkChosen(ours: Entry, theirs: Entry, from: ReplicaId): void {
   if (sameValue(ours, theirs)) return;
-  throw new InvariantViolation('X1 two values chosen for one slot', { from, ours, theirs });
+  throw new InvariantViolation('paxos/one-value-per-slot: two values chosen for one slot', { from, ours, theirs });
 }
 
 /** What was voted for or chosen at `slot`, as far as it is in memory, must not contradict a proposal of its ballot. */
@@ -41,36 +45,39 @@ function checkWindow({ window, promised, log }: PaxosState): void {
   for (const { from, ballot, entries } of window.runs) {
     const head = entries[0];
     const tail = entries[entries.length - 1];
-    assert(head !== undefined && from > last, 'R17 votes lie above W, and runs never overlap');
+    assert(head !== undefined && from > last, 'paxos/votes-above-commit: in runs that never overlap');
     last = from + entries.length - 1;
     const stands = head.index === from && tail?.index === last && head.term === ballot && tail.term === ballot;
-    assert(stands, 'X4 a vote stands under its slot and ballot');
-    assert(ballot <= promised, 'X3 no vote is above the promise');
+    assert(stands, 'paxos/votes-by-slot: a vote stands under its slot and ballot');
+    assert(ballot <= promised, 'paxos/vote-at-promise: no vote is above the promise');
   }
 }
 
 function checkLog({ log, unsynced, delivery }: PaxosState): void {
   const { chunks, first, last, runs, tailFrom } = log;
-  assert(tailFrom <= last + 1 && tailFrom >= first, 'X7 the tail is a part of the log');
-  assert(tailFrom - 1 <= durableIndex(unsynced, last), 'X9 nothing leaves memory before it is durable');
+  assert(tailFrom <= last + 1 && tailFrom >= first, 'log/tail-is-whole: the tail is a part of the log');
+  assert(tailFrom - 1 <= durableIndex(unsynced, last), 'durability/kept-until-durable: memory holds the rest');
   let next = tailFrom;
   for (const { from, entries } of chunks) {
-    assert(from === next, 'X7 the tail has no gap');
+    assert(from === next, 'log/tail-is-whole: the tail has no gap');
     next += entries.length;
   }
-  assert(next === last + 1, 'X7 the tail reaches W');
+  assert(next === last + 1, 'log/tail-is-whole: the tail reaches the commit index');
   const newest = entryAt(log, last);
-  assert(newest === undefined || newest.term === lastTerm(log), 'X7 the tail agrees with its ballots');
-  assert((runs[runs.length - 1]?.from ?? 0) <= last, 'X7 no ballot lies beyond W');
-  assert(delivery.applied <= delivery.delivered && delivery.delivered <= last, 'X7 only what is chosen is handed over');
+  assert(newest === undefined || newest.term === lastTerm(log), 'log/tail-is-whole: the tail agrees with its ballots');
+  assert((runs[runs.length - 1]?.from ?? 0) <= last, 'log/tail-is-whole: no ballot lies beyond the commit index');
+  assert(
+    delivery.applied <= delivery.delivered && delivery.delivered <= last,
+    'log/delivery-in-bounds: only what is chosen is delivered',
+  );
 }
 
 function checkProgress(peer: PaxosProgress, role: PaxosLeader): void {
-  assert(peer.match < role.next && peer.next <= role.next, 'R11 nobody accepts what was not proposed');
-  assert(peer.readRound <= role.reads.readRound, 'H1 no round is answered that was not begun');
+  assert(peer.match < role.next && peer.next <= role.next, 'paxos/acks-by-slot: nobody accepts what was not proposed');
+  assert(peer.readRound <= role.reads.readRound, 'reads/rounds-in-order: no round is answered that was not begun');
   let last = peer.match;
   for (const { from, to } of peer.beyond) {
-    assert(from > last + 1 && from <= to && to < role.next, 'R11 what is accepted beyond a gap is kept apart');
+    assert(from > last + 1 && from <= to && to < role.next, 'paxos/acks-by-slot: beyond a gap they stay apart');
     last = to;
   }
   let bytes = 0;
@@ -78,50 +85,56 @@ function checkProgress(peer: PaxosProgress, role: PaxosLeader): void {
     const sent = peer.inflight[at] as (typeof peer.inflight)[0];
     bytes += sent.bytes;
     const again = at > 0 && peer.inflight.findIndex((each) => each.last === sent.last) < at;
-    assert(!again && sent.last < role.next, 'B1 what is under way counts once');
+    assert(!again && sent.last < role.next, 'limits/in-flight-adds-up: what is under way counts once');
   }
-  assert(bytes === peer.inflightBytes, 'B1 the bytes under way add up');
+  assert(bytes === peer.inflightBytes, 'limits/in-flight-adds-up: the bytes under way add up');
 }
 
 function checkLeader(state: PaxosState, role: PaxosLeader): void {
   const { options, promised, window } = state;
   const chosen = commitOf(state);
   const own = role.ballot === promised && numberOf(role.ballot) === options.number;
-  assert(own, 'R4 a leader has promised its own ballot');
-  assert(state.hardSeq <= state.durableSeq, "R5 a leader's ballot is durable");
+  assert(own, 'paxos/own-acceptor: a leader has promised its own ballot');
+  assert(state.hardSeq <= state.durableSeq, "paxos/ballot-used-once: a leader's ballot is durable");
   assert(
     role.next > role.committedAtElection && role.next > chosen && role.noopIndex > role.committedAtElection,
-    'R6 nothing chosen is proposed',
+    'paxos/propose-above-reported-commit: nothing chosen is proposed',
   );
   const from = Math.max(chosen, role.committedAtElection) + 1;
   const voted = reach(window, from, role.next - 1, role.ballot) === Math.max(role.next, from) - 1;
-  assert(voted, 'R4 what a leader proposed, it has voted for');
+  assert(voted, 'paxos/own-acceptor: what a leader proposed, it has voted for');
   assert(
     chosen < role.committedAtElection || role.next <= chosen + options.alpha + 1,
-    'R9 nothing is proposed beyond W + α',
+    'paxos/alpha-window: nothing is proposed beyond the commit index + α',
   );
   let toRepropose = role.next - 1;
   for (const { index } of role.toRepropose) {
-    assert(index > toRepropose && index < role.noopIndex, 'R7 what is carried lies ahead, in order');
+    assert(index > toRepropose && index < role.noopIndex, 'paxos/highest-ballot-value: they lie ahead, in order');
     toRepropose = index;
   }
-  assert(role.peers.length === options.others.length, 'R11 a leader has one view of each member');
+  assert(role.peers.length === options.others.length, 'paxos/answers-to-this-ballot: one view a member');
   for (let at = 0; at < role.peers.length; at++) {
     const peer = role.peers[at] as PaxosProgress;
-    assert(peer.id === options.others[at]?.id, 'R11 a leader has one view of each member');
+    assert(peer.id === options.others[at]?.id, 'paxos/answers-to-this-ballot: one view a member');
     checkProgress(peer, role);
   }
 }
 
 function checkCandidate({ options, promised }: PaxosState, role: PaxosCandidate): void {
   const own = role.ballot === promised && numberOf(role.ballot) === options.number;
-  assert(own, 'R4 a candidate has promised its own ballot');
-  assert(role.promises.length === options.others.length, 'R3 promises are kept in the order of the others');
+  assert(own, 'paxos/own-acceptor: a candidate has promised its own ballot');
+  assert(
+    role.promises.length === options.others.length,
+    'paxos/phase1-majority: promises are kept in the order of the others',
+  );
   for (const { votes } of role.promises) {
     for (let at = 0; at < votes.length; at++) {
       const vote = votes[at] as Entry;
-      assert(vote.term < role.ballot, 'R3 no vote of a promise is in the ballot promised');
-      assert(at === 0 || vote.index > (votes[at - 1] as Entry).index, 'R8 a promise tells each slot once, in order');
+      assert(vote.term < role.ballot, 'paxos/phase1-majority: no vote of a promise is in the ballot promised');
+      assert(
+        at === 0 || vote.index > (votes[at - 1] as Entry).index,
+        'paxos/promise-reports-votes: a promise tells each slot once, in order',
+      );
     }
   }
 }
@@ -129,11 +142,14 @@ function checkCandidate({ options, promised }: PaxosState, role: PaxosCandidate)
 /** @throws InvariantViolation when a state contradicts itself */
 export function checkState(state: PaxosState): void {
   const { role, unsynced, persistSeq, durableSeq } = state;
-  assert(durableSeq <= persistSeq && state.hardSeq <= persistSeq, 'X9 only what was issued is durable');
+  assert(
+    durableSeq <= persistSeq && state.hardSeq <= persistSeq,
+    'durability/persists-in-order: only what was issued is durable',
+  );
   for (const run of unsynced) {
     assert(
       run.persistSeq > durableSeq && run.persistSeq <= persistSeq && run.from <= run.to,
-      'X9 what is unsynced is on its way',
+      'durability/unsynced-runs: what is unsynced is on its way',
     );
   }
   checkLog(state);
@@ -142,7 +158,7 @@ export function checkState(state: PaxosState): void {
   else if (role.kind === 'candidate') checkCandidate(state, role);
 }
 
-/** Same-ballot votes never disappear unless their slot is chosen (2.11, 12). */
+/** Same-ballot votes never disappear unless their slot is chosen. */
 function checkVotesKept(before: PaxosState, after: PaxosState): void {
   const chosen = commitOf(after);
   for (const run of before.window.runs) {
@@ -151,13 +167,19 @@ function checkVotesKept(before: PaxosState, after: PaxosState): void {
       if (entry.index <= chosen) continue;
       const now = voteAt(after.window, entry.index);
       if (now === entry) continue;
-      assert(now !== undefined && now.term >= entry.term, "X6 a vote is replaced by a later ballot's only");
-      assert(now.term > entry.term || sameValue(now, entry), 'X4 a vote is never changed within its ballot');
+      assert(
+        now !== undefined && now.term >= entry.term,
+        "paxos/votes-stay: a vote is replaced by a later ballot's only",
+      );
+      assert(
+        now.term > entry.term || sameValue(now, entry),
+        'paxos/one-value-per-ballot: a vote is never changed within its ballot',
+      );
     }
   }
 }
 
-/** New votes are in the ballot promised (X6), within α of W (R9), and made by an Accept or by a leader itself. */
+/** New votes are in the ballot promised, within α of W, and made by an Accept or by a leader itself. */
 function checkVotesMade(before: PaxosState, after: PaxosState, message: Inbound<PaxosMessage> | undefined): void {
   const highest = commitOf(after) + after.options.alpha;
   const leads = after.role.kind === 'leader';
@@ -166,9 +188,9 @@ function checkVotesMade(before: PaxosState, after: PaxosState, message: Inbound<
     if (before.window.runs.includes(run)) continue;
     for (const entry of run.entries) {
       if (voteAt(before.window, entry.index) === entry) continue;
-      assert(entry.term === after.promised, 'X6 a new vote is in the ballot promised');
-      assert(entry.index <= highest, 'R9 no vote lies beyond W + α');
-      assert(leads || accepts, 'X6 only an Accept makes a vote');
+      assert(entry.term === after.promised, 'paxos/vote-at-promise: a new vote is in the ballot promised');
+      assert(entry.index <= highest, 'paxos/alpha-window: no vote lies beyond the commit index + α');
+      assert(leads || accepts, 'paxos/vote-by-accept: only an Accept makes a vote');
     }
   }
 }
@@ -204,14 +226,14 @@ function newlyChosen(before: Log, after: Log): readonly Entry[] {
     const { index, term } = entries[at] as Entry;
     const within = at > 0 && at < entries.length - 1 && term === (entries[at - 1] as Entry).term;
     const agrees = index === from + at && (within || term === termAt(after, index));
-    assert(agrees, 'X7 the tail agrees with its ballots');
+    assert(agrees, 'log/tail-is-whole: the tail agrees with its ballots');
   }
   return entries;
 }
 
-/** W is raised by own votes of the leader's own ballot (R12), or by catching up: never against a leader's own (R13). */
+/** W is raised by own votes of the leader's own ballot, or by catching up: never against a leader's own. */
 function checkChosenStep(before: PaxosState, after: PaxosState, message: Inbound<PaxosMessage> | undefined): void {
-  assert(message === undefined || mayChoose(message), 'X1 this message makes nothing chosen');
+  assert(message === undefined || mayChoose(message), 'paxos/learned-is-chosen: this message makes nothing chosen');
   const { role } = after;
   const learned = message === undefined || (message.kind === 'receive' && message.message.kind === 'catchUpReply');
   for (const entry of newlyChosen(before.log, after.log)) {
@@ -219,10 +241,10 @@ function checkChosenStep(before: PaxosState, after: PaxosState, message: Inbound
       if (entry.index <= role.committedAtElection) continue;
       const own = voteAt(before.window, entry.index);
       const fits = own?.term === role.ballot && sameValue(own, entry);
-      assert(fits, 'R13 a leader leads on only while what it proposed is what is chosen');
+      assert(fits, 'paxos/yield-to-chosen: a leader leads on only while what it proposed is what is chosen');
     } else if (!learned) {
       const told = entry.term === after.leaderCommitBallot && entry.index <= after.leaderCommit;
-      assert(told, 'R12 the word of a leader is believed of votes in its own ballot only');
+      assert(told, 'paxos/commit-by-own-ballot: the commit index of a leader holds for votes in its own ballot only');
     }
   }
 }
@@ -238,21 +260,25 @@ function completes(
   return message.message.ballot === ballot && message.message.next === 0 && message.message.from === from;
 }
 
-/** A leader had complete promises of a majority in its own ballot (R3, R8), and proposes above all their W (R6). */
+/** A leader had complete promises of a majority in its own ballot, and proposes above all their W. */
 function checkElected(before: PaxosState, role: PaxosLeader, message: Inbound<PaxosMessage> | undefined): void {
   const was = before.role;
   const { others } = before.options;
-  assert(was.kind === 'candidate' && was.ballot === role.ballot, 'R3 only a candidate leads, in its ballot');
+  assert(
+    was.kind === 'candidate' && was.ballot === role.ballot,
+    'paxos/phase1-majority: only a candidate leads, in its ballot',
+  );
   let promises = 1;
   for (let at = 0; at < was.promises.length; at++) {
     const promise = was.promises[at] as PromiseProgress;
     if (!promise.complete && !completes(promise, (others[at] as Member).id, role.ballot, message)) continue;
     promises++;
-    assert(promise.commit <= role.committedAtElection, 'R6 the floor is the highest W of all promises');
+    assert(promise.commit <= role.committedAtElection, 'paxos/propose-above-reported-commit: of all promises');
   }
   // By its own arithmetic: a check must not lean on what it checks.
-  if (message !== undefined) assert(2 * promises > was.promises.length + 1, 'R3 a majority has promised');
-  assert(commitOf(before) <= role.committedAtElection, 'R6 the floor is the highest W of all promises');
+  if (message !== undefined)
+    assert(2 * promises > was.promises.length + 1, 'paxos/phase1-majority: a majority has promised');
+  assert(commitOf(before) <= role.committedAtElection, 'paxos/propose-above-reported-commit: of all promises');
 }
 
 /** Whether a message answers another leadership: it says nothing of this one. */
@@ -268,12 +294,13 @@ function checkLeadStep(was: PaxosLeader, role: PaxosLeader, message: Inbound<Pax
     was.ballot === role.ballot &&
     was.committedAtElection === role.committedAtElection &&
     was.noopIndex === role.noopIndex;
-  assert(stands && was.next <= role.next, 'R3 one leadership has one ballot, floor and fence');
-  assert(was.reads.readRound <= role.reads.readRound, 'H1 rounds are counted upwards');
-  assert(was.peers === role.peers || !isStale(message, was), 'R11 only answers to this leadership count');
+  assert(stands && was.next <= role.next, 'paxos/one-leadership-per-ballot: with one start and one no-op');
+  assert(was.reads.readRound <= role.reads.readRound, 'reads/rounds-in-order: rounds are counted upwards');
+  assert(was.peers === role.peers || !isStale(message, was), 'paxos/answers-to-this-ballot: no others count');
   for (let at = 0; at < role.peers.length; at++) {
     const [old, now] = [was.peers[at] as PaxosProgress, role.peers[at] as PaxosProgress];
-    if (old !== now) assert(old.match <= now.match && old.durable <= now.durable, 'R11 what is acknowledged stays so');
+    if (old !== now)
+      assert(old.match <= now.match && old.durable <= now.durable, 'paxos/acks-by-slot: what is acknowledged stays so');
   }
 }
 
@@ -283,19 +310,22 @@ function checkLeadStep(was: PaxosLeader, role: PaxosLeader, message: Inbound<Pax
  */
 export function checkStep(before: PaxosState, after: PaxosState, message?: Inbound<PaxosMessage>): void {
   if (before === after) return;
-  assert(after.promised >= before.promised, 'X3 a promise is never lowered');
+  assert(after.promised >= before.promised, 'paxos/promise-never-falls: a promise is never lowered');
   const allowed = after.promised === before.promised || message === undefined || mayPromise(message);
-  assert(allowed, 'X3 only Prepare, Accept and Heartbeat promise');
+  assert(allowed, 'paxos/promise-never-falls: only Prepare, Accept and Heartbeat promise');
   assert(
     after.persistSeq >= before.persistSeq && after.durableSeq >= before.durableSeq,
-    'X9 the persist lane goes forward',
+    'durability/persists-in-order: the persist lane goes forward',
   );
-  assert(after.delivery.delivered >= before.delivery.delivered, 'X7 what is handed over is handed over once');
+  assert(
+    after.delivery.delivered >= before.delivery.delivered,
+    'log/delivered-in-order: what is delivered is delivered once',
+  );
   if (before.log !== after.log) {
-    assert(commitOf(after) >= commitOf(before), 'X1 W never falls (2.11, 10)');
+    assert(commitOf(after) >= commitOf(before), 'log/commit-never-falls: the commit index never falls');
     const old = entryAt(before.log, commitOf(before));
     const now = entryAt(after.log, commitOf(before));
-    assert(old === undefined || now === undefined || old === now, 'X1 a chosen entry is never changed');
+    assert(old === undefined || now === undefined || old === now, 'paxos/one-value-per-slot: a chosen one stays');
     if (commitOf(after) > commitOf(before)) checkChosenStep(before, after, message);
   }
   if (before.window !== after.window) {

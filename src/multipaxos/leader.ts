@@ -1,5 +1,5 @@
 /**
- * The leader: Phase 2 for many slots at once (2.3, 2.4). It proposes, sends in parallel with its own disk, counts
+ * The leader: Phase 2 for many slots at once. It proposes, sends in parallel with its own disk, counts
  * acknowledgements slot by slot, and moves W over what a majority has accepted. What follows from a state is done in
  * one place, `proceed`, at the end of every step. Phase 1 and who leads when is in election.ts.
  */
@@ -36,7 +36,7 @@ export function noopAt(index: Index, ballot: number): Entry {
   return { index, term: ballot, kind: 'noop', id: null, data: NO_DATA };
 }
 
-/** How many slots may be proposed now (R9). What Phase 1 has left to re-propose lies beyond that, by `proceed`. */
+/** How many slots may be proposed now. What Phase 1 has left to re-propose lies beyond that, by `proceed`. */
 export function roomOf(state: PaxosState): number {
   return Math.max(0, commitOf(state) + state.options.alpha + 1 - (state.role as PaxosLeader).next);
 }
@@ -47,10 +47,10 @@ export function propose(draft: PaxosDraft, entries: readonly Entry[]): void {
   draft.ownLeader().next += entries.length;
 }
 
-/** The next value of Phase 1: what was voted for in the highest ballot, or a no-op in a gap and at the end (R7). */
+/** The next value of Phase 1: what was voted for in the highest ballot, or a no-op in a gap and at the end. */
 function repropose(draft: PaxosDraft, lead: PaxosLeader): void {
   const { state } = draft;
-  const to = Math.min(lead.noopIndex, commitOf(state) + state.options.alpha); // R9
+  const to = Math.min(lead.noopIndex, commitOf(state) + state.options.alpha); // paxos/alpha-window
   if (lead.next > to) return;
   const entries: Entry[] = [];
   let at = 0;
@@ -83,7 +83,7 @@ function isAccepted(state: PaxosState, lead: PaxosLeader, slot: Index): boolean 
   return votes >= majority(lead.peers.length + 1);
 }
 
-/** Moves W over whatever a majority has accepted in this ballot, each slot by itself (R11, bug 21). */
+/** Moves W over whatever a majority has accepted in this ballot, each slot by itself: paxos/chosen-by-majority. */
 function count(draft: PaxosDraft, lead: PaxosLeader): void {
   const { state } = draft;
   const w = commitOf(state);
@@ -107,7 +107,7 @@ function current(draft: PaxosDraft): PaxosLeader {
 function sendAccept(draft: PaxosDraft, at: number, message: Accept, bytes: number): void {
   const peer = current(draft).peers[at] as PaxosProgress;
   const large = bytes > draft.state.options.limits.messageBytes;
-  draft.send(peer.id, message, 0, large ? 'bulk' : 'control'); // in parallel with its own disk (2.9)
+  draft.send(peer.id, message, 0, large ? 'bulk' : 'control'); // in parallel with its own disk
   draft.noteSent(peer.id);
   const last = message.entries[message.entries.length - 1] as Entry;
   draft.setProgress(withInflight(peer, last.index, bytes));

@@ -1,7 +1,7 @@
 /**
  * The learner: what is chosen, W, and handing it over. A slot is learned by one's own vote when the leader of that
- * very ballot says that it is chosen (R12), or as an entry from someone who knows (catch-up). Also where a leader that
- * learns of a value not its own gives way (R13).
+ * very ballot says that it is chosen (paxos/commit-by-own-ballot), or as an entry from a replica that knows
+ * (catch-up). Also where a leader that learns of a value not its own gives way (paxos/yield-to-chosen).
  */
 
 import { entryAt } from '../core/log.js';
@@ -17,7 +17,7 @@ import { follow } from './roles.js';
 import { commitOf, type PaxosState } from './state.js';
 import { reach, voteAt } from './window.js';
 
-/** Moves W over own votes of the ballot whose leader told so; a vote of another ballot proves nothing (R12). */
+/** Moves W over own votes of the ballot whose leader told so; a vote of another ballot proves nothing. */
 export function advanceToLeaderCommit(draft: PaxosDraft): void {
   const { log, leaderCommit, leaderCommitBallot, window } = draft.state;
   if (leaderCommit <= log.last) return;
@@ -25,7 +25,7 @@ export function advanceToLeaderCommit(draft: PaxosDraft): void {
   if (upTo > log.last) draft.chooseVoted(upTo);
 }
 
-/** The leader of `ballot` says that everything up to `chosen` is: adopt what is ours, ask for the rest (R12). */
+/** The leader of `ballot` says that everything up to `chosen` is: adopt what is ours, ask for the rest. */
 export function adopt(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot, chosen: Index): void {
   if (chosen <= commitOf(draft.state)) return;
   draft.noteLeaderCommit(ballot, chosen);
@@ -66,7 +66,7 @@ export function learn(draft: PaxosDraft, from: ReplicaId, entries: readonly Entr
   }
   if (fresh.length === 0) return false;
   if ((fresh[0] as Entry).index !== w + 1) return false;
-  if (contradicted) follow(draft, null, 0); // R13, bug 35: at once, before W is said to anyone
+  if (contradicted) follow(draft, null, 0); // paxos/yield-to-chosen: at once, before W is said to anyone
   draft.chooseLearned(fresh, foreign);
   return true;
 }

@@ -1,5 +1,5 @@
 /**
- * What replicas say to each other (2.3). Phase 1: Prepare, PromisePage. Phase 2: Accept, Accepted. Both: Nack. Beside
+ * What replicas say to each other. Phase 1: Prepare, PromisePage. Phase 2: Accept, Accepted. Both: Nack. Beside
  * them heartbeats, catch-up, and what is passed on to the leader. Any of them may be lost, repeated, delayed or
  * reordered. No message carries its sender: the transport says who it was.
  *
@@ -14,20 +14,20 @@ import type { Ballot } from './ballot.js';
 /** Phase 1a: a candidate to everyone when it campaigns, and again for each further page of a promise. */
 export interface Prepare {
   readonly kind: 'prepare';
-  /** The candidate's own; durable with it before this leaves (R5). */
+  /** The candidate's own; durable with it before this leaves. */
   readonly ballot: Ballot;
   /** Votes are asked for from this slot on, 1-based: first the one after the candidate's chosen prefix. */
   readonly from: Index;
 }
 
-/** Phase 1b: an acceptor to the candidate that it promises; one page of what it has voted for (R1, R8). */
+/** Phase 1b: an acceptor to the candidate that it promises; one page of what it has voted for. */
 export interface PromisePage {
   readonly kind: 'promise';
   /** The ballot promised, durable before this leaves. */
   readonly ballot: Ballot;
   /** The `from` of the Prepare that this answers. */
   readonly from: Index;
-  /** The acceptor's chosen prefix, in every page: votes at or below it are not in here (R6, R8). */
+  /** The acceptor's chosen prefix, in every page: votes at or below it are not in here. */
   readonly commit: Index;
   /** Where the next page begins; 0 when this is the last one. */
   readonly next: Index;
@@ -40,7 +40,7 @@ export interface Nack {
   readonly kind: 'nack';
   /** The ballot refused. */
   readonly ballot: Ballot;
-  /** What the acceptor has promised itself, at first hand (2.3). */
+  /** What the acceptor has promised itself, at first hand. */
   readonly promised: Ballot;
   /** The acceptor's chosen prefix. */
   readonly commit: Index;
@@ -50,28 +50,28 @@ export interface Nack {
 export interface Accept {
   readonly kind: 'accept';
   readonly ballot: Ballot;
-  /** The leader's chosen prefix, advertised under its ballot (R12, R13). */
+  /** The leader's chosen prefix, advertised under its ballot. */
   readonly commit: Index;
   /** At least one, consecutive, all of that ballot. */
   readonly entries: readonly Entry[];
 }
 
-/** Phase 2b: an acceptor to the leader, once its votes are durable (R15). */
+/** Phase 2b: an acceptor to the leader, once its votes are durable. */
 export interface Accepted {
   readonly kind: 'accepted';
   readonly ballot: Ballot;
-  /** The first and last slot voted for; 0 when none was, since all are chosen or too far ahead (R17). */
+  /** The first and last slot voted for; 0 when none was, since all are chosen or too far ahead. */
   readonly from: Index;
   readonly to: Index;
   /** The acceptor's chosen prefix. */
   readonly commit: Index;
 }
 
-/** A leader to every other replica, each heartbeat interval and whenever a read needs confirming (2.5, 2.7). */
+/** A leader to every other replica, each heartbeat interval and whenever a read needs confirming. */
 export interface Heartbeat {
   readonly kind: 'heartbeat';
   readonly ballot: Ballot;
-  /** The leader's chosen prefix (R12). */
+  /** The leader's chosen prefix. */
   readonly commit: Index;
   /** The newest read round begun; 0 before the first. */
   readonly readRound: number;
@@ -96,7 +96,7 @@ export interface PaxosCommit {
   readonly commit: Index;
 }
 
-/** Anyone to anyone that knows more to be chosen (2.8). */
+/** Anyone to anyone that knows more to be chosen. */
 export interface CatchUp {
   readonly kind: 'catchUp';
   /** Names this question within a start of the asker. */

@@ -27,7 +27,7 @@ function prepare(draft: PaxosDraft, at: number): void {
   const { ballot, promises } = role as PaxosCandidate;
   const { from } = promises[at] as PromiseProgress;
   const { id } = options.others[at] as Member;
-  draft.send(id, { kind: 'prepare', ballot, from }, hardSeq, 'control'); // R5: after its own promise is durable
+  draft.send(id, { kind: 'prepare', ballot, from }, hardSeq, 'control'); // after its own promise is durable
 }
 
 /** Takes up a ballot above all that it knows, promises it like any acceptor, and asks everyone (Phase 1a). */
@@ -38,14 +38,14 @@ export function campaign(draft: PaxosDraft): void {
   if (round > MAX_ROUND) return;
   endForLeaderChange(draft, null);
   const ballot = ballotOf(round, options.number);
-  promiseOwn(draft, ballot); // R4, R5
+  promiseOwn(draft, ballot); // paxos/own-acceptor
   const from = commitOf(draft.state) + 1;
   const promises = options.others.map(() => ({ from, complete: false, commit: 0, votes: [] }));
   draft.setRole({ kind: 'candidate', ballot, promises, resendAt: draft.now + options.timing.heartbeat });
   for (let at = 0; at < promises.length; at++) prepare(draft, at);
 }
 
-/** A page of a promise. Of another ballot, or another page than the one waited for, it counts for nothing (R3). */
+/** A page of a promise. Of another ballot, or another page than the one waited for, it counts for nothing. */
 export function onPromise(draft: PaxosDraft, from: ReplicaId, m: PromisePage): void {
   const { role } = draft.state;
   if (role.kind !== 'candidate' || role.ballot !== m.ballot) return;
@@ -54,7 +54,7 @@ export function onPromise(draft: PaxosDraft, from: ReplicaId, m: PromisePage): v
   if (known.complete || known.from !== m.from || !isPage(m)) return;
   const promise: PromiseProgress = {
     from: m.next === 0 ? known.from : m.next, // above W_a, as `isPage` sees to
-    complete: m.next === 0, // R8: only now does it say something of every slot
+    complete: m.next === 0, // only now does it say something of every slot
     commit: Math.max(known.commit, m.commit),
     votes: [...known.votes, ...m.votes],
   };
@@ -82,7 +82,7 @@ export function resendPrepares(draft: PaxosDraft): void {
   });
 }
 
-/** The highest-ballot vote of each slot above the floor (R7), ascending. */
+/** The highest-ballot vote of each slot above the floor, ascending: paxos/highest-ballot-value. */
 function highestVotes(
   state: PaxosState,
   promises: readonly PromiseProgress[],
@@ -90,7 +90,7 @@ function highestVotes(
 ): readonly Entry[] {
   const highest = new Map<Index, Entry>();
   const take = (vote: Entry, from: ReplicaId): void => {
-    if (vote.index <= committedAtElection) return; // R6
+    if (vote.index <= committedAtElection) return;
     const known = highest.get(vote.index);
     if (known !== undefined) checkOneValue(known, vote, from);
     if (known === undefined || known.term < vote.term) highest.set(vote.index, vote);
@@ -106,12 +106,13 @@ function highestVotes(
 export function tryToLead(draft: PaxosDraft): void {
   const { state } = draft;
   const { ballot, promises } = state.role as PaxosCandidate;
-  if (state.hardSeq > state.durableSeq) return; // R4, R5
+  if (state.hardSeq > state.durableSeq) return; // durability/own-vote-after-sync
   const complete = promises.filter((promise) => promise.complete);
   if (complete.length + 1 < majority(promises.length + 1)) return;
-  const committedAtElection = complete.reduce((most, { commit }) => Math.max(most, commit), commitOf(state)); // R6
+  const committedAtElection = complete.reduce((most, { commit }) => Math.max(most, commit), commitOf(state));
   const toRepropose = highestVotes(state, promises, committedAtElection);
-  const noopIndex = (toRepropose[toRepropose.length - 1]?.index ?? committedAtElection) + 1; // R7, bug 3: never below the floor
+  // paxos/propose-above-reported-commit: never below committedAtElection.
+  const noopIndex = (toRepropose[toRepropose.length - 1]?.index ?? committedAtElection) + 1;
   lead(draft, ballot, committedAtElection, noopIndex, toRepropose);
   promises.forEach((promise, at) => {
     if (promise.complete && promise.commit === committedAtElection)
@@ -145,10 +146,10 @@ function lead(
   if (!alone) beat(draft);
 }
 
-/** The promise that a recovered replica is bound by: never below any vote that it cast (2.2). */
+/** The promise that a recovered replica is bound by: never below any vote that it cast. */
 export function recoveredPromise(hard: HardState | null, votes: readonly Entry[]): Ballot {
   let promised = hard?.term ?? 0;
   for (const { term } of votes) promised = Math.max(promised, term);
-  assert(Number.isSafeInteger(promised), 'a promise is a ballot');
+  assert(Number.isSafeInteger(promised), 'paxos/ballots-are-ordered: a promise is a ballot');
   return promised;
 }

@@ -1,6 +1,6 @@
 /**
  * What a leader knows of one peer: which slots it has accepted in the leader's ballot, and what is on its way there.
- * Acknowledgements are kept per slot, as ranges, since they may come in any order (R11). Plain records, replaced and
+ * Acknowledgements are kept per slot, as ranges, since they may come in any order. Plain records, replaced and
  * never edited.
  */
 
@@ -169,7 +169,7 @@ function matched(p: PaxosProgress, to: Index, durable: Index): PaxosProgress {
 
 /**
  * With slots `from` to `to` accepted; the same if that is no news. A set of slots: what arrives twice counts once
- * (bug 24), and what arrives out of order counts too (bug 21).
+ * (paxos/acks-by-slot), and what arrives out of order counts too.
  */
 export function withAccepted(p: PaxosProgress, from: Index, to: Index): PaxosProgress {
   if (!isNews(p, from, to)) return p;
@@ -178,7 +178,7 @@ export function withAccepted(p: PaxosProgress, from: Index, to: Index): PaxosPro
   return { ...p, beyond: insert(p.beyond, from, to), durable };
 }
 
-/** With everything up to `chosen` known to be chosen there and here: it will never be acknowledged (R17). */
+/** With everything up to `chosen` known to be chosen there and here: it will never be acknowledged. */
 export function withChosen(p: PaxosProgress, chosen: Index): PaxosProgress {
   return chosen <= p.match ? p : matched(p, chosen, p.durable);
 }

@@ -2,7 +2,7 @@
  * How the leader of Multi-Paxos confirms reads: a round of heartbeats, answered by a majority that has promised nothing
  * above the leader's ballot. A read must see the highest of the commit index, `committedAtElection`, and every vote
  * that Phase 1 reported: what another leader may have had chosen, and nobody may miss. (The commit index alone is not
- * enough: it may lag behind all that was chosen before this leadership.)
+ * enough (reads/above-all-reported): it may lag behind all that was chosen before this leadership.)
  */
 
 import type { ReadAnswer } from '../core/forwarding.js';
@@ -34,7 +34,7 @@ export function onHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: Heartbea
   if (noteHeartbeatReply(draft, from, m)) serveConfirmed(draft, readRules);
 }
 
-/** The leader's answer to a read of ours. Its commit index comes along (R12). */
+/** The leader's answer to a read of ours. Its commit index comes along. */
 export function onReadAnswer(draft: PaxosDraft, from: ReplicaId, m: ReadAnswer): void {
   adopt(draft, from, m.term, m.commit);
   answerRead(draft, m);

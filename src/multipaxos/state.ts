@@ -1,5 +1,5 @@
 /**
- * What a replica remembers (2.2). It is proposer (`role`), acceptor (`promised`, `window`) and learner (`log`) side
+ * What a replica remembers. It is proposer (`role`), acceptor (`promised`, `window`) and learner (`log`) side
  * by side.
  *
  * Two stores, never mixed: `log` is the chosen prefix, whose last index is W; `window` holds the votes above W. What
@@ -30,7 +30,7 @@ export interface PaxosFollower extends CoreFollower {
   readonly ballot: Ballot;
 }
 
-/** One acceptor's promise as far as it has come (R8). */
+/** One acceptor's promise as far as it has come. */
 export interface PromiseProgress {
   /** The first slot of the page that is waited for. */
   readonly from: Index;
@@ -54,13 +54,13 @@ export interface PaxosCandidate {
 /** In Phase 2. */
 export interface PaxosLeader extends CoreLeader {
   readonly ballot: Ballot;
-  /** F: everything up to here was chosen when it was elected; never proposed (R6). */
+  /** F: everything up to here was chosen when it was elected; never proposed. */
   readonly committedAtElection: Index;
   /** The slot of its own first no-op, right above F and every vote reported: what it re-proposes ends before. */
   readonly noopIndex: Index;
   /** The next slot that it proposes. */
   readonly next: Index;
-  /** Votes of Phase 1 still to be re-proposed, from `next` on, ascending; gaps become no-ops (R7). */
+  /** Votes of Phase 1 still to be re-proposed, from `next` on, ascending; gaps become no-ops. */
   readonly toRepropose: readonly Entry[];
   readonly peers: readonly PaxosProgress[];
   readonly heartbeatAt: Milliseconds;
@@ -101,7 +101,7 @@ export interface PaxosState extends CoreState {
   readonly window: VoteWindow;
 
   // Learner: the chosen prefix is `log`; its last index is the commit index.
-  /** Learner: the leader of this ballot said that everything up to `leaderCommit` is chosen (R12). */
+  /** Learner: the leader of this ballot said that everything up to `leaderCommit` is chosen. */
   readonly leaderCommitBallot: Ballot;
   readonly leaderCommit: Index;
   readonly catchingUp: CatchingUp | null;

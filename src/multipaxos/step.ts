@@ -33,7 +33,7 @@ const NOTHING: readonly never[] = [];
 
 /**
  * The rule about ballots: whoever leads or campaigns does so in a ballot of its own, and what is below the promise is
- * refused. Only the owner's own word counts (2.3). Gives whether the message may go on.
+ * refused. Only the owner's own word counts. Gives whether the message may go on.
  */
 function admits(draft: PaxosDraft, sender: Member, m: PaxosMessage): boolean {
   switch (m.kind) {
@@ -41,7 +41,7 @@ function admits(draft: PaxosDraft, sender: Member, m: PaxosMessage): boolean {
     case 'accept':
     case 'heartbeat':
       if (numberOf(m.ballot) !== sender.number) return false;
-      if (m.ballot >= draft.state.promised) return true; // R1, R2
+      if (m.ballot >= draft.state.promised) return true; // paxos/promise-binds, paxos/vote-at-promise
       refuse(draft, sender.id, m.ballot);
       return false;
     case 'commit':

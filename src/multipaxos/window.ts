@@ -1,5 +1,5 @@
 /**
- * The acceptor's votes above W (2.1, 2.2), as immutable runs of consecutive slots with one ballot: in a steady state
+ * The acceptor's votes above W, as immutable runs of consecutive slots with one ballot: in a steady state
  * a handful, however many slots are under way. An overwriting vote cuts the runs that it meets. Gaps are allowed.
  *
  * Invariants: runs ascend and never overlap; every entry's index and term are its slot and its run's ballot; `bytes`
@@ -121,7 +121,7 @@ function cutInto(window: VoteWindow, run: VoteRun, to: Index): VoteWindow {
     placed = true;
     if (above !== null) runs.push(above);
   }
-  assert(placed, 'a vote that overwrites stands before the last one');
+  assert(placed, 'paxos/votes-by-slot: a vote that overwrites stands before the last one');
   let bytes = 0;
   for (const each of runs) bytes += bytesOf(each.entries);
   return { runs, bytes };

@@ -59,7 +59,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
 
   /** Enters a newer term, without a vote in it. */
   private enterTerm(term: Term): void {
-    assert(term > this.state.term, 'terms only grow');
+    assert(term > this.state.term, 'raft/term-never-falls: terms only grow');
     const next = this.edit();
     next.term = term;
     next.vote = null;
@@ -77,7 +77,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   /** Votes, at most once in a term (§5.2). */
   voteFor(candidate: ReplicaId): void {
     const { vote } = this.state;
-    assert(vote === null || vote === candidate, 'one vote a term');
+    assert(vote === null || vote === candidate, 'raft/one-vote-per-term: one vote a term');
     if (vote === candidate) return;
     this.edit().vote = candidate;
     this.persistHard();
@@ -118,12 +118,12 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   }
 
   countVotes(votes: RaftCandidate['votes']): void {
-    assert(this.state.role.kind === 'candidate', 'only a candidate counts votes');
+    assert(this.state.role.kind === 'candidate', 'raft/votes-are-a-set: only a candidate counts votes');
     this.putRole({ kind: 'candidate', votes });
   }
 
   becomeLeader(role: RaftLeader): void {
-    assert(this.state.role.kind === 'candidate', 'a leader was a candidate');
+    assert(this.state.role.kind === 'candidate', 'raft/leader-by-majority: a leader was a candidate');
     beginQuorumTimer(this);
     this.putRole(role);
   }
@@ -164,12 +164,12 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
       from = i;
     }
     next.log = append(next.log, entries);
-    assert(lastTerm(next.log) <= next.term, 'no entry is of a term to come');
+    assert(lastTerm(next.log) <= next.term, 'raft/terms-rise-in-log: no entry is of a later term than the replica');
   }
 
   /** Drops `from` and above, which conflicts (§5.3); never a committed entry. */
   truncate(from: Index): void {
-    assert(from > this.state.commit, 'a committed entry is never dropped');
+    assert(from > this.state.commit, 'raft/committed-stays: a committed entry is never dropped');
     const next = this.edit();
     next.log = truncate(next.log, from);
     next.unsynced = cutUnsynced(next.unsynced, from);
@@ -180,7 +180,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   commitTo(index: Index): void {
     const { commit, log } = this.state;
     if (index <= commit) return;
-    assert(index <= log.last, 'only what is in the log is committed');
+    assert(index <= log.last, 'log/delivery-in-bounds: only what is in the log is committed');
     this.edit().commit = index;
     deliver(this);
   }

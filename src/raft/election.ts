@@ -1,4 +1,4 @@
-/** Elections: the box "RequestVote RPC" of Figure 2 (§5.2, §5.4.1), and when silence starts one (law 3). */
+/** Elections: the box "RequestVote RPC" of Figure 2 (§5.2, §5.4.1), and when silence starts one. */
 
 import { lastTerm } from '../core/log.js';
 import type { Index, Milliseconds } from '../core/protocol.js';
@@ -49,7 +49,7 @@ export function onRequestVoteReply(draft: RaftDraft, from: ReplicaId, message: R
   countVote(draft, from);
 }
 
-/** Votes are a set of names: a duplicate counts for nothing. */
+/** Votes are a set of names, so a duplicate counts for nothing. */
 function countVote(draft: RaftDraft, voter: ReplicaId): void {
   const { votes } = draft.state.role as RaftCandidate;
   if (votes.includes(voter)) return;

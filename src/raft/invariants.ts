@@ -1,6 +1,6 @@
 /**
  * What always holds of one state, and between a state and the one after it; what needs the whole cluster is in
- * `safety.ts`. Numbers are those of reliability-anchors, section 2. They run in production too (see `Protocol`), so
+ * `evidence/safety.ts`. docs/rules.md says where each rule comes from. They run in production too (see `Protocol`), so
  * they look at what a step changed. The proofs that safety is already broken stand where their evidence arrives, in
  * `replication.ts`: two leaders in a term, a conflict at or below the commit index. The verbs in `draft.ts` hold laws.
  */
@@ -17,122 +17,161 @@ import type { RaftCandidate, RaftLeader, RaftProgress, RaftState } from './state
 
 function checkLog({ log, term, unsynced, persistSeq, durableSeq, hardSeq }: RaftState): void {
   for (let at = 1; at < log.runs.length; at++) {
-    assert((log.runs[at] as TermRun).term > (log.runs[at - 1] as TermRun).term, 'R12 terms rise in the log');
+    assert(
+      (log.runs[at] as TermRun).term > (log.runs[at - 1] as TermRun).term,
+      'raft/terms-rise-in-log: terms rise in the log',
+    );
   }
-  assert(lastTerm(log) <= term, 'R12 no entry is of a term to come');
-  assert(log.tailFrom <= durableIndex(unsynced, log.last) + 1, 'R17 memory holds what is not durable');
-  assert(hardSeq <= persistSeq && durableSeq <= persistSeq, 'R17 no persist is waited for that was not issued');
+  assert(lastTerm(log) <= term, 'raft/terms-rise-in-log: no entry is of a later term than the replica');
+  assert(
+    log.tailFrom <= durableIndex(unsynced, log.last) + 1,
+    'durability/kept-until-durable: memory holds what is not durable',
+  );
+  assert(
+    hardSeq <= persistSeq && durableSeq <= persistSeq,
+    'durability/persists-in-order: no persist is waited for that was not issued',
+  );
   for (let at = 0; at < unsynced.length; at++) {
     const run = unsynced[at] as UnsyncedRun;
-    assert(run.from <= run.to && run.to <= log.last, 'R17 what is on its way to disk is in the log');
-    assert(termAt(log, run.from) === run.term, 'R17 what is on its way to disk is what is in the log (bug 38)');
-    assert(run.persistSeq > durableSeq && run.persistSeq <= persistSeq, 'R17 what is durable is on its way no more');
+    assert(run.from <= run.to && run.to <= log.last, 'durability/unsynced-runs: what is unsynced is in the log');
+    assert(termAt(log, run.from) === run.term, 'durability/unsynced-runs: what is unsynced is what is in the log now');
+    assert(
+      run.persistSeq > durableSeq && run.persistSeq <= persistSeq,
+      'durability/unsynced-runs: what is durable is not unsynced',
+    );
   }
 }
 
 function checkProgress(peer: RaftProgress, { log, options }: RaftState, readRound: number): void {
-  assert(peer.match < peer.next && peer.next <= log.last + 1, 'R13 match < next ≤ last + 1');
+  assert(peer.match < peer.next && peer.next <= log.last + 1, 'raft/match-below-next: match < next ≤ last + 1');
   let bytes = 0;
   let last = peer.match;
   for (const each of peer.inflight) {
-    assert(each.last > last && each.last < peer.next, 'B1 what is under way lies between match and next');
+    assert(
+      each.last > last && each.last < peer.next,
+      'limits/in-flight-adds-up: what is under way lies between match and next',
+    );
     last = each.last;
     bytes += each.bytes;
   }
-  assert(bytes === peer.inflightBytes, 'B1 the bytes under way add up (bug 48)');
+  assert(bytes === peer.inflightBytes, 'limits/in-flight-adds-up: the bytes under way add up');
   const { inflightMessages, inflightBytes } = options.limits;
   const newest = peer.inflight[peer.inflight.length - 1]?.bytes ?? 0;
   const bounded = peer.inflight.length <= inflightMessages && bytes - newest <= inflightBytes;
-  assert(bounded, 'B1 no more is under way than the window takes, and one message');
-  assert(!peer.probing || peer.inflight.length === 0, 'B1 a probe is not pipelined');
-  assert(peer.readRound <= readRound, 'H1 no round is confirmed that was not begun');
+  assert(bounded, 'limits/in-flight-window: no more is under way than the window takes, and one message');
+  assert(!peer.probing || peer.inflight.length === 0, 'raft/probe-one-at-a-time: a probe is not pipelined');
+  assert(peer.readRound <= readRound, 'reads/rounds-in-order: no round is confirmed that was not begun');
 }
 
 function checkLeader(state: RaftState, role: RaftLeader): void {
   const { log, term, commit, options, vote } = state;
-  assert(vote === options.id, 'R9 a leader voted for itself');
-  assert(lastTerm(log) === term && termAt(log, role.noopIndex) === term, "R7 a leader's log ends in its term");
-  assert(role.peers.length === options.others.length, 'R6 a leader has one view of each member');
+  assert(vote === options.id, 'raft/candidate-votes-for-itself: a leader voted for itself');
+  assert(
+    lastTerm(log) === term && termAt(log, role.noopIndex) === term,
+    "raft/leader-append-only: a leader's log ends in its term",
+  );
+  assert(role.peers.length === options.others.length, 'raft/members-only: a leader has one view of each member');
   for (let at = 0; at < role.peers.length; at++) {
     const peer = role.peers[at] as RaftProgress;
-    assert(peer.id === options.others[at]?.id, 'R6 a leader has one view of each member');
+    assert(peer.id === options.others[at]?.id, 'raft/members-only: a leader has one view of each member');
     checkProgress(peer, state, role.reads.readRound);
   }
   let bytes = 0;
   for (const each of role.uncommitted) {
-    assert(each.through > commit, 'B2 what is committed is not counted as uncommitted');
+    assert(each.through > commit, 'limits/uncommitted-adds-up: what is committed is not counted as uncommitted');
     bytes += each.bytes;
   }
-  assert(bytes === role.uncommittedBytes, 'B2 the uncommitted bytes add up');
+  assert(bytes === role.uncommittedBytes, 'limits/uncommitted-adds-up: the uncommitted bytes add up');
   const newest = role.uncommitted[role.uncommitted.length - 1]?.bytes ?? 0;
   const bounded = bytes - newest <= options.limits.uncommittedBytes;
-  assert(bounded, 'B2 no more is uncommitted than one batch beyond the bound');
+  assert(bounded, 'limits/uncommitted-bound: no more is uncommitted than one batch beyond the bound');
   assert(
     role.reads.begun.length === 0 || commit >= role.noopIndex,
-    'H1 no round begins before an own entry is committed',
+    'reads/own-term-first: no round begins before an own entry is committed',
   );
 }
 
 function checkCandidate({ log, term, vote, options }: RaftState, { votes }: RaftCandidate): void {
-  assert(vote === options.id, 'R9 a candidate voted for itself');
-  assert(lastTerm(log) < term, 'R11 no entry is of the term of a candidate');
+  assert(vote === options.id, 'raft/candidate-votes-for-itself: a candidate voted for itself');
+  assert(lastTerm(log) < term, 'raft/candidate-term-is-new: no entry is of the term of a candidate');
   for (let at = 0; at < votes.length; at++) {
     const voter = votes[at] as ReplicaId;
-    assert(votes.indexOf(voter) === at, 'R1 a vote counts once');
-    assert(voter === options.id || placeOf(options, voter) >= 0, 'R1 only members vote');
+    assert(votes.indexOf(voter) === at, 'raft/votes-are-a-set: a vote counts once');
+    assert(voter === options.id || placeOf(options, voter) >= 0, 'raft/members-only: only members vote');
   }
 }
 
 /** @throws InvariantViolation naming what does not hold */
 export function checkState(state: RaftState): void {
   const { log, commit, delivery, role } = state;
-  assert(commit <= log.last, 'S4 the commit index lies within the log');
-  assert(delivery.applied <= delivery.delivered && delivery.delivered <= commit, 'S4 applied ≤ handed ≤ commit');
+  assert(commit <= log.last, 'log/delivery-in-bounds: the commit index lies within the log');
+  assert(
+    delivery.applied <= delivery.delivered && delivery.delivered <= commit,
+    'log/delivery-in-bounds: applied ≤ delivered ≤ commit',
+  );
   checkLog(state);
   if (role.kind === 'leader') checkLeader(state, role);
   else if (role.kind === 'candidate') checkCandidate(state, role);
   else {
-    assert(role.leader !== state.options.id, 'R1 a follower does not follow itself');
-    assert(role.matched <= log.last, 'R2 what matched the leader is in the log');
+    assert(role.leader !== state.options.id, 'raft/members-only: a follower does not follow itself');
+    assert(role.matched <= log.last, 'raft/append-after-match: what matched the leader is in the log');
   }
   if (!state.stopped) return;
-  assert(role.kind === 'follower' && role.leader === null, 'R8 who has stopped takes no part');
-  assert(state.attempts.length === 0 && state.reads.length === 0, 'L5 who has stopped waits for nothing');
+  assert(role.kind === 'follower' && role.leader === null, 'core/stop-is-final: a stopped replica takes no part');
+  assert(
+    state.attempts.length === 0 && state.reads.length === 0,
+    'core/stop-is-final: a stopped replica waits for nothing',
+  );
 }
 
 /** What a follower's log may become by an append: Figure 2, AppendEntries RPC, rules 2 to 4. */
 function checkAdopted(before: RaftState, after: RaftState, { prevIndex, prevTerm, entries }: AppendEntries): void {
-  assert(termAt(before.log, prevIndex) === prevTerm, 'R2 entries are adopted behind one that agrees');
+  assert(
+    termAt(before.log, prevIndex) === prevTerm,
+    'raft/append-after-match: entries are adopted behind one that agrees',
+  );
   const end = prevIndex + entries.length;
   let conflict = false;
   for (const { index, term } of entries) {
     const known = termAt(before.log, index);
     if (known !== undefined && known !== term) conflict = true;
-    assert(termAt(after.log, index) === term, 'R2 what is adopted is what was sent');
+    assert(termAt(after.log, index) === term, 'raft/append-after-match: what is adopted is what was sent');
   }
   const last = conflict ? end : Math.max(before.log.last, end);
-  assert(after.log.last === last, 'R16 a log is cut at a conflict, and only there');
-  assert(termAt(after.log, prevIndex) === prevTerm, 'R16 nothing before what is adopted changes');
+  assert(after.log.last === last, 'raft/cut-at-conflict-only: a log is cut at a conflict, and only there');
+  assert(termAt(after.log, prevIndex) === prevTerm, 'raft/append-after-match: nothing before what is adopted changes');
 }
 
 /** Entries of which the log was freed in memory are still of it: only terms and bounds are looked at. */
 function checkLogStep(before: RaftState, after: RaftState, inbound: Inbound<RaftMessage>): void {
   const [was, is] = [before.log, after.log];
   if (was.last === is.last && lastTerm(was) === lastTerm(is) && was.runs === is.runs) return;
-  assert(termAt(is, before.commit) === termAt(was, before.commit), 'R16 committed entries are never dropped');
+  assert(
+    termAt(is, before.commit) === termAt(was, before.commit),
+    'raft/committed-stays: committed entries are never dropped',
+  );
   if (inbound.kind === 'receive' && inbound.message.kind === 'appendEntries') {
     return checkAdopted(before, after, inbound.message);
   }
-  assert(after.role.kind === 'leader', 'R16 only a leader appends what nobody sent');
-  assert(is.last > was.last && termAt(is, was.last) === lastTerm(was), 'R7 a leader only appends');
-  assert(termAt(is, was.last + 1) === after.term, 'R7 a leader appends in its term');
+  assert(after.role.kind === 'leader', 'raft/leader-append-only: only a leader appends what nobody sent');
+  assert(
+    is.last > was.last && termAt(is, was.last) === lastTerm(was),
+    'raft/leader-append-only: a leader only appends',
+  );
+  assert(termAt(is, was.last + 1) === after.term, 'raft/leader-append-only: a leader appends in its term');
 }
 
 function checkWon(before: RaftState, after: RaftState): void {
   const { role, term, options } = before;
-  assert(role.kind === 'candidate' && term === after.term, 'R1 a leader was a candidate of that term');
+  assert(
+    role.kind === 'candidate' && term === after.term,
+    'raft/leader-by-majority: a leader was a candidate of that term',
+  );
   // The vote that decided it is no longer written down; it was the only one of its step.
-  assert(role.votes.length + 1 >= majority(options.others.length + 1), 'R1 a leader has votes of a majority');
+  assert(
+    role.votes.length + 1 >= majority(options.others.length + 1),
+    'raft/leader-by-majority: a leader has votes of a majority',
+  );
 }
 
 /** Whom it voted for has a log that is no worse: its last entry decides, and then its length (§5.4.1). */
@@ -140,11 +179,14 @@ function checkVoted(before: RaftState, after: RaftState, inbound: Inbound<RaftMe
   const { vote, options, log } = after;
   if (vote === null || vote === options.id || (vote === before.vote && after.term === before.term)) return;
   const asked = inbound.kind === 'receive' && inbound.message.kind === 'requestVote' && inbound.from === vote;
-  assert(asked, 'R9 a vote goes to who asks for it');
+  assert(asked, 'raft/vote-for-the-asker: a vote goes to the candidate that asks for it');
   const { term, lastTerm: theirs, lastIndex } = inbound.message;
-  assert(term === after.term, 'R9 a vote is of the term that it was asked for in');
+  assert(term === after.term, 'raft/vote-for-the-asker: a vote is of the term of its request');
   const own = lastTerm(log);
-  assert(theirs > own || (theirs === own && lastIndex >= log.last), 'R3 a vote goes to a log that is no worse');
+  assert(
+    theirs > own || (theirs === own && lastIndex >= log.last),
+    'raft/up-to-date-log: a vote goes to a log that is no worse',
+  );
 }
 
 /** What a leader knows of a peer, it knows from answers of this term to this view. */
@@ -153,14 +195,17 @@ function checkAnswers(was: RaftLeader, is: RaftLeader, inbound: Inbound<RaftMess
     const [old, peer] = [was.peers[at] as RaftProgress, is.peers[at] as RaftProgress];
     if (old === peer || (old.match === peer.match && old.readRound === peer.readRound)) continue;
     const answer = inbound.kind === 'receive' && inbound.from === peer.id ? inbound.message : null;
-    assert(peer.match >= old.match && peer.readRound >= old.readRound, 'R13 a matchIndex never falls');
+    assert(
+      peer.match >= old.match && peer.readRound >= old.readRound,
+      'raft/match-never-falls: a matchIndex never falls',
+    );
     if (peer.match > old.match) {
       const match: Index = answer?.kind === 'appendAccepted' && answer.viewId === peer.viewId ? answer.match : 0;
-      assert(peer.match <= match, 'R13 a matchIndex rises by an answer to this view (bug 55)');
+      assert(peer.match <= match, 'raft/answers-name-the-view: a matchIndex rises by an answer to this view');
     }
     if (peer.readRound > old.readRound) {
       const readRound = answer?.kind === 'roundConfirmed' && answer.viewId === peer.viewId ? answer.readRound : 0;
-      assert(peer.readRound <= readRound, 'H1 a round is confirmed by an answer to this view');
+      assert(peer.readRound <= readRound, 'raft/answers-name-the-view: a round is confirmed by an answer to this view');
     }
   }
 }
@@ -173,22 +218,29 @@ function checkReadRounds(was: RaftLeader, is: RaftLeader, inbound: Inbound<RaftM
   if (was.reads === is.reads || inbound.kind === 'tick' || inbound.kind === 'cancel') return;
   for (const { readRound, reads } of is.reads.begun) {
     const old = was.reads.begun.find((each) => each.readRound === readRound);
-    assert(old === undefined || old.reads.length === reads.length, 'H1 no read joins a round that had begun (bug 24)');
+    assert(
+      old === undefined || old.reads.length === reads.length,
+      'reads/no-late-joiner: no read joins a round that had begun',
+    );
   }
   const left = is.reads.begun[0]?.readRound ?? is.reads.readRound + 1;
   const first = was.reads.begun[0]?.readRound ?? was.reads.readRound + 1;
   if (left === first) return;
   let confirmed = 1;
   for (const peer of is.peers) if (peer.readRound >= left - 1) confirmed++;
-  assert(confirmed >= majority(is.peers.length + 1), 'H1 a round of reads is confirmed by a majority');
+  assert(
+    confirmed >= majority(is.peers.length + 1),
+    'reads/confirmed-by-majority: a round of reads is confirmed by a majority',
+  );
 }
 
 function checkCommitStep(after: RaftState): void {
   const { role, log, commit, term } = after;
-  if (role.kind === 'leader') assert(termAt(log, commit) === term, 'R15 a leader commits by an entry of its own term');
+  if (role.kind === 'leader')
+    assert(termAt(log, commit) === term, 'raft/commit-own-term: a leader commits by an entry of its own term');
   else {
-    assert(role.kind === 'follower', 'R6 a candidate learns of no commit');
-    assert(commit <= role.matched, 'R6 a follower commits only what agrees with its leader (m21)');
+    assert(role.kind === 'follower', 'raft/only-leader-commits: a candidate learns of no commit');
+    assert(commit <= role.matched, 'raft/commit-what-matched: a follower commits only what agrees with its leader');
   }
 }
 
@@ -202,15 +254,15 @@ function isStale(term: number, inbound: Inbound<RaftMessage>): boolean {
 /** @throws InvariantViolation naming what does not hold */
 export function checkStep(before: RaftState, after: RaftState, inbound: Inbound<RaftMessage>): void {
   if (before === after) return;
-  assert(!before.stopped, 'R8 who has stopped takes no part');
-  assert(!isStale(before.term, inbound), 'R8 a message of an earlier term changes nothing');
-  assert(after.term >= before.term, 'R8 terms never fall');
-  assert(after.commit >= before.commit, 'R10 the commit index never falls');
-  assert(after.delivery.delivered >= before.delivery.delivered, 'R10 nothing is handed over twice');
-  assert(after.delivery.applied >= before.delivery.applied, 'R10 nothing is applied twice');
-  assert(after.now >= before.now, 'law 3 time never falls');
+  assert(!before.stopped, 'core/stop-is-final: a stopped replica takes no part');
+  assert(!isStale(before.term, inbound), 'raft/stale-term-is-ignored: a message of an earlier term changes nothing');
+  assert(after.term >= before.term, 'raft/term-never-falls: terms never fall');
+  assert(after.commit >= before.commit, 'log/commit-never-falls: the commit index never falls');
+  assert(after.delivery.delivered >= before.delivery.delivered, 'log/delivered-in-order: nothing is delivered twice');
+  assert(after.delivery.applied >= before.delivery.applied, 'log/delivered-in-order: nothing is applied twice');
+  assert(after.now >= before.now, 'law/time-is-data: time never falls');
   const sameVote = after.term > before.term || before.vote === null || after.vote === before.vote;
-  assert(sameVote, 'R9 one vote a term');
+  assert(sameVote, 'raft/one-vote-per-term: one vote a term');
   if (before.vote !== after.vote || before.term !== after.term) checkVoted(before, after, inbound);
   if (before.log !== after.log) checkLogStep(before, after, inbound);
   if (before.commit !== after.commit) checkCommitStep(after);

@@ -26,7 +26,7 @@ export interface AppendEntries {
   readonly kind: 'appendEntries';
   /** The leader's term. */
   readonly term: Term;
-  /** Names the leader's view of this follower; its answers echo it, so that none of an earlier view counts (bug 55). */
+  /** Names the leader's view of this follower; its answers echo it, so that none of an earlier view counts. */
   readonly viewId: number;
   /** Index and term of the entry before the first one sent; 0 and 0 at the start of the log. */
   readonly prevIndex: Index;

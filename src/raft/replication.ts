@@ -31,10 +31,16 @@ export function onAppendEntries(draft: RaftDraft, from: ReplicaId, message: Appe
   const { state } = draft;
   if (message.term < state.term) return reject(draft, from, { ...message, viewId: 0 });
   if (state.role.kind === 'leader') {
-    throw new InvariantViolation('one leader a term', { term: state.term, leaders: [state.options.id, from] });
+    throw new InvariantViolation('raft/one-leader-per-term: one leader a term', {
+      term: state.term,
+      leaders: [state.options.id, from],
+    });
   }
   if (state.role.kind === 'follower' && state.role.leader !== null && state.role.leader !== from) {
-    throw new InvariantViolation('one leader a term', { term: state.term, leaders: [state.role.leader, from] });
+    throw new InvariantViolation('raft/one-leader-per-term: one leader a term', {
+      term: state.term,
+      leaders: [state.role.leader, from],
+    });
   }
   draft.hearLeader(from);
   answerReadRound(draft, from, message);
@@ -55,7 +61,7 @@ function answerReadRound(draft: RaftDraft, from: ReplicaId, { readRound, entries
   draft.send(from, { kind: 'roundConfirmed', term, viewId, readRound }, 0, 'control');
 }
 
-/** Rules 3 and 4: what conflicts goes, what is new comes, what agrees stays (bugs 17, 18). */
+/** Rules 3 and 4: what conflicts goes, what is new comes, what agrees stays: raft/cut-at-conflict-only. */
 function adopt(draft: RaftDraft, prev: Index, entries: readonly Entry[]): void {
   const { log, commit } = draft.state;
   let known = 0;
@@ -65,7 +71,7 @@ function adopt(draft: RaftDraft, prev: Index, entries: readonly Entry[]): void {
   if (index <= log.last) {
     if (index <= commit) {
       const evidence = { index, commit, own: termAt(log, index), theirs: (entries[known] as Entry).term };
-      throw new InvariantViolation('a committed entry never conflicts', evidence);
+      throw new InvariantViolation('raft/committed-stays: a committed entry never conflicts', evidence);
     }
     draft.truncate(index);
   }
@@ -112,7 +118,8 @@ export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: App
   const peer = progressOf(draft, from);
   if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
   const { match } = message;
-  if (match > draft.state.log.last) throw new InvariantViolation('an acknowledgement covers what was sent', { match });
+  if (match > draft.state.log.last)
+    throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });
   noteHeard(draft, peer);
   const now = progressOf(draft, from) as RaftProgress;
   if (match > now.match || (now.probing && match === now.next - 1)) {

@@ -1,7 +1,7 @@
 /**
  * The leader's half of AppendEntries that sends (§5.3): a follower is probed until its log is known to agree somewhere,
  * then entries stream in a window of messages and bytes. A heartbeat without progress before it takes the follower back
- * to probing (bug 47).
+ * to probing.
  */
 
 import { agreeing, slice, termAt } from '../core/log.js';

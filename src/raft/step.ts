@@ -25,7 +25,7 @@ export function init(start: ProtocolOptions, recovered: Recovered): RaftStep {
   const log = recoverLog(recovered);
   const { hard } = recovered;
   const term = hard?.term ?? 0;
-  assert(lastTerm(log) <= term, 'no recovered entry is of a term to come');
+  assert(lastTerm(log) <= term, 'raft/terms-rise-in-log: no recovered entry is of a later term than the replica');
   const state: RaftState = {
     options,
     ...startOf(start, log),

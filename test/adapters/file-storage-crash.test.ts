@@ -1,6 +1,6 @@
 /**
  * The power goes at a random call, with everything, some sectors and names, or nothing of what was not synced
- * lost (D1, D12, D16; with 'none' it is the process that dies). Afterwards, and after crashes while
+ * lost (with 'none' it is the process that dies). Afterwards, and after crashes while
  * recovering: all that was acknowledged is there, what else is there is a prefix of the later calls, whole
  * and in order.
  */

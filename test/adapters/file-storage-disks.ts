@@ -218,7 +218,7 @@ function fileOf(inode: Inode): DiskFile {
 
 /**
  * What comes before a call: undefined lets it through, a promise holds it up or breaks it. For a write, a number is
- * how many bytes are taken (D8).
+ * how many bytes are taken (storage/short-io).
  */
 export type Fault = (call: string, count: number) => Promise<void> | number | undefined;
 

@@ -1,6 +1,6 @@
 /**
  * Every call to the file system fails once, for every kind of failure (the k-th call for each k, until a run
- * passes untouched): D5, D6, D7, D8, D19. A failed write or sync is never tried again, nothing acknowledged
+ * passes untouched). A failed write or sync is never tried again, nothing acknowledged
  * is lost.
  */
 import { describe, expect, test } from 'vitest';
@@ -143,7 +143,7 @@ describe('fileStorage when the k-th call fails', () => {
     expect(tried).toBeGreaterThan(10);
   });
 
-  test('a failed sync is not tried again, and nothing is written after it (D5)', async () => {
+  test('a failed sync is not tried again, and nothing is written after it (storage/no-retry)', async () => {
     let syncs = 0;
     const { faulty, errors, acknowledged } = await run((call) =>
       call === 'datasync' && ++syncs === 8 ? platformError('EIO') : undefined,
@@ -154,7 +154,7 @@ describe('fileStorage when the k-th call fails', () => {
     expect(errors).toHaveLength(30 - acknowledged);
   });
 
-  test('short writes are completed, for every write (D8)', async () => {
+  test('short writes are completed, for every write (storage/short-io)', async () => {
     for (const take of [1, 7, 512]) {
       const result = await run((call) => (call === 'write' ? take : undefined), new SimDisk(take));
       expect(result.errors).toEqual([]);
@@ -191,7 +191,7 @@ describe('fileStorage when the k-th call fails', () => {
     await storage.close();
   });
 
-  test('a read that fails is told, and poisons nothing (D7)', async () => {
+  test('a read that fails is told, and poisons nothing (storage/read-failure-is-told)', async () => {
     let broken = false;
     const faulty = new FaultyDisk(new SimDisk(), (call) =>
       broken && call === 'read' ? platformError('EIO') : undefined,

@@ -1,6 +1,6 @@
 /**
  * What the bytes are and what damage does: the format is pinned, the last record is cut and flipped at every
- * byte, rot anywhere else is refused with file and offset (D1–D3, D9–D11, D18, D20), and crashes while
+ * byte, rot anywhere else is refused with file and offset, and crashes while
  * creating are mended.
  */
 import { describe, expect, test } from 'vitest';
@@ -163,7 +163,7 @@ describe('the format', () => {
     ]);
   });
 
-  test('a newer version is refused, by name and not as damage (D20)', async () => {
+  test('a newer version is refused, by name and not as damage (storage/newer-format)', async () => {
     const { files } = await logOf(1, 'x');
     const disk = withFile(files, FIRST, (bytes) => {
       const view = new DataView(bytes.buffer, bytes.byteOffset);
@@ -179,7 +179,7 @@ describe('the format', () => {
 });
 
 describe('the last record', () => {
-  test('cut at every byte, it is dropped and all before it is kept (D1)', async () => {
+  test('cut at every byte, it is dropped and all before it is kept (storage/torn-tail)', async () => {
     const { files, marks } = await logOf(5, 'data');
     const [last = 0, end = 0] = marks.slice(-2);
     for (let cut = last; cut < end; cut++) {
@@ -198,7 +198,7 @@ describe('the last record', () => {
     }
   });
 
-  test('with any byte flipped, it is dropped or refused, and never read wrong (D2)', async () => {
+  test('with any byte flipped, it is dropped or refused, and never read wrong (storage/damage-is-refused)', async () => {
     const { files, marks } = await logOf(5, 'data');
     const [last = 0, end = 0] = marks.slice(-2);
     for (let at = last; at < end; at++) {
@@ -213,7 +213,7 @@ describe('the last record', () => {
     }
   });
 
-  test('after an orderly close, its rot is told from a torn write (D2)', async () => {
+  test('after an orderly close, its rot is told from a torn write (storage/damage-is-refused)', async () => {
     const disk = new SimDisk();
     const storage = fileStorage('data', { fs: disk });
     await storage.open();
@@ -224,7 +224,7 @@ describe('the last record', () => {
     await expect(open(rotten)).rejects.toMatchObject(CORRUPT);
   });
 
-  test('of several records, it is dropped as a whole, whichever of its sectors got lost (D1)', async () => {
+  test('of several records, it is dropped as a whole, whichever of its sectors got lost (storage/torn-tail)', async () => {
     const disk = new SimDisk();
     const storage = fileStorage('data', { fs: disk });
     await storage.open();
@@ -242,7 +242,7 @@ describe('the last record', () => {
 });
 
 describe('rot', () => {
-  test('of any byte before the last record is refused, with file and offset (D3)', async () => {
+  test('of any byte before the last record is refused, with file and offset (storage/damage-is-refused)', async () => {
     const { files, marks } = await logOf(4, 'data');
     const last = marks[3] ?? 0;
     for (let at = 0; at < last; at++) {
@@ -253,7 +253,7 @@ describe('rot', () => {
     }
   });
 
-  test('as zeros in the middle is no end of the log (D10)', async () => {
+  test('as zeros in the middle is no end of the log (storage/zeros-only-at-the-end)', async () => {
     const { files, marks } = await logOf(4, 'data');
     const [second = 0, third = 0] = marks.slice(1);
     await expect(open(withFile(files, FIRST, (bytes) => bytes.fill(0, second, third)))).rejects.toMatchObject(
@@ -261,7 +261,7 @@ describe('rot', () => {
     );
   });
 
-  test('as a record in another place does not pass: swapped, repeated, or from another log (D9, D11)', async () => {
+  test('as a record in another place does not pass: swapped, repeated, or from another log (storage/bytes-in-their-place)', async () => {
     const { files, marks } = await logOf(4, 'data');
     const [one = 0, two = 0, three = 0, four = 0] = marks;
     expect(two - one).toBe(three - two);
@@ -280,7 +280,7 @@ describe('rot', () => {
     expect((await open(repeated)).entries).toHaveLength(4);
   });
 
-  test('as bytes of an earlier life does not pass where it fits: boot, group and order count too (D11)', async () => {
+  test('as bytes of an earlier life does not pass where it fits: boot, group and order count too (storage/bytes-in-their-place)', async () => {
     const { files, marks } = await logOf(2, 'data');
     const end = marks.at(-1) ?? 0;
     const bytes = files.get(FIRST) ?? new Uint8Array(0);
@@ -304,7 +304,7 @@ describe('rot', () => {
     await expect(stored({ ...next, writeGroup: 5 })).rejects.toMatchObject(corruptAt(FIRST, end));
   });
 
-  test('found by a read later is refused then (D3)', async () => {
+  test('found by a read later is refused then (storage/damage-is-refused)', async () => {
     const { files } = await logOf(4, 'data');
     const disk = SimDisk.of(files);
     const storage = fileStorage('data', { fs: disk });
@@ -359,7 +359,7 @@ describe('segments', () => {
     return { files, names: [...files.keys()] };
   }
 
-  test('a missing one is refused and named, be it the first, a middle or the last (D18)', async () => {
+  test('a missing one is refused and named, be it the first, a middle or the last (storage/no-hole)', async () => {
     const { files, names } = await threeSegments();
     for (const [at, name] of names.entries()) {
       const disk = withFile(files, name, () => undefined);
@@ -372,7 +372,7 @@ describe('segments', () => {
     }
   });
 
-  test('one that is cut short is refused, be it at a whole record (D18)', async () => {
+  test('one that is cut short is refused, be it at a whole record (storage/no-hole)', async () => {
     const { files, names } = await threeSegments();
     const [first = ''] = names;
     const bytes = files.get(first) ?? new Uint8Array(0);
@@ -382,7 +382,7 @@ describe('segments', () => {
     }
   });
 
-  test('two that changed places are refused (D9)', async () => {
+  test('two that changed places are refused (storage/bytes-in-their-place)', async () => {
     const { files, names } = await threeSegments();
     const [first = '', second = ''] = names;
     const disk = SimDisk.of(
@@ -395,7 +395,7 @@ describe('segments', () => {
     await expect(open(disk)).rejects.toMatchObject(CORRUPT);
   });
 
-  test('one of another log is refused (D9)', async () => {
+  test('one of another log is refused (storage/bytes-in-their-place)', async () => {
     const { files, names } = await threeSegments();
     const stranger = new SimDisk(99);
     const storage = fileStorage('data', { fs: stranger });

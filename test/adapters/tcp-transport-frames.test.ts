@@ -77,7 +77,7 @@ describe('frames', () => {
     { weight: 1, arbitrary: fc.integer({ min: 10_000, max: LIMIT }).map(bytesOf) },
   );
 
-  test('come out as they went in, however the stream is cut and joined (N13)', () => {
+  test('come out as they went in, however the stream is cut and joined (transport/whole-frames)', () => {
     fc.assert(
       fc.property(fc.array(message, { maxLength: 30 }), fc.infiniteStream(fc.nat(3000)), (sent, sizes) => {
         const stream = streamOf(sent);
@@ -94,7 +94,7 @@ describe('frames', () => {
   });
 
   const three = [bytesOf(5), new Uint8Array(0), bytesOf(40)];
-  test('come out whole or not at all at every cut, and byte by byte (N13)', () => {
+  test('come out whole or not at all at every cut, and byte by byte (transport/whole-frames)', () => {
     const stream = streamOf(three);
     for (let cut = 0; cut <= stream.length; cut++) {
       const begin = parse([stream.subarray(0, cut)]);
@@ -105,7 +105,7 @@ describe('frames', () => {
     expect(parse([...stream].map((byte) => Uint8Array.of(byte))).messages).toEqual(three);
   });
 
-  test('with any one bit wrong are never delivered wrong (N12)', () => {
+  test('with any one bit wrong are never delivered wrong (transport/damage-is-refused)', () => {
     const stream = streamOf(three);
     for (let bit = 0; bit < stream.length * 8; bit++) {
       const damaged = stream.slice();
@@ -126,7 +126,7 @@ describe('frames', () => {
   });
 
   test.each([0, LIMIT + 2, 2 ** 31, 2 ** 32 - 1])(
-    'of a length of %i are refused by their header, before memory is taken for them (N14)',
+    'of a length of %i are refused by their header, before memory is taken for them (transport/length-before-memory)',
     (length) => {
       const header = new DataView(new ArrayBuffer(HEADER_BYTES));
       header.setUint32(0, length, true);
@@ -157,7 +157,7 @@ describe('frames', () => {
 });
 
 describe('the queue', () => {
-  test('keeps to its budget, also with empty messages, and takes one that is larger (N23)', () => {
+  test('keeps to its budget, also with empty messages, and takes one that is larger (transport/bounded-queue)', () => {
     const queue = new OutgoingQueue(10_000);
     expect(queue.push(bytesOf(50_000))).toBe(true);
     expect(queue.push(new Uint8Array(0))).toBe(false);
@@ -245,7 +245,7 @@ describe('the handshake', () => {
     expect(answer).toMatchObject({ kind: 'refused', reason });
   });
 
-  test('of noise, and of a damaged one, is malformed or something else, and nothing worse (N12, N14)', () => {
+  test('of noise, and of a damaged one, is malformed or something else, and nothing worse (transport/damage-is-refused, transport/length-before-memory)', () => {
     const hello = encodeHello({ cluster: 'c', id: 'a', incarnation: 1, lane: 'bulk', expected: 'b' });
     const damaged = fc
       .tuple(fc.nat(hello.length - 1), fc.nat(255))
@@ -278,7 +278,7 @@ describe('the handshake', () => {
     expect(() => new HandshakeReader().push(bytes)).toThrow(Malformed);
   });
 
-  test('is refused for the first reason there is (N19, N20, N24)', () => {
+  test('is refused for the first reason there is (transport/right-peer)', () => {
     const self = { cluster: 'one', id: 'a', incarnation: 1 };
     const isPeer = (peer: string): boolean => peer === 'b';
     const named = { cluster: 'one', id: 'b', expected: 'a' };

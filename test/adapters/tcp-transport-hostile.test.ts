@@ -103,10 +103,10 @@ const welcome = (id: string, hello: Hello): Uint8Array =>
 
 describe('who dials is refused, with an answer and an event', () => {
   test.each<[string, Partial<Hello>, RegExp]>([
-    ['of another cluster (N19)', { cluster: 'other' }, /another cluster/],
-    ['a stranger (N17)', { id: 'x' }, /not a member: x/],
-    ['with our own id (N18)', { id: 'a' }, /this very replica/],
-    ['at the wrong door (N24)', { expected: 'c' }, /wants to reach c, but this is a/],
+    ['of another cluster (transport/right-peer)', { cluster: 'other' }, /another cluster/],
+    ['a stranger (transport/right-peer)', { id: 'x' }, /not a member: x/],
+    ['with our own id (transport/right-peer)', { id: 'a' }, /this very replica/],
+    ['at the wrong door (transport/right-peer)', { expected: 'c' }, /wants to reach c, but this is a/],
   ])('when %s', async (_, different, reason) => {
     const a = await members.start('a');
     const raw = new Raw('a');
@@ -129,10 +129,13 @@ describe('who dials is refused, with an answer and an event', () => {
   test.each<[string, Uint8Array]>([
     ['HTTP', new TextEncoder().encode('GET / HTTP/1.1\r\n\r\n')],
     ['zeros', new Uint8Array(5000)],
-    ['a handshake with an endless body (N14)', Uint8Array.of(0x51, 0x55, 0x4f, 0x52, 0xff, 0xff)],
+    [
+      'a handshake with an endless body (transport/length-before-memory)',
+      Uint8Array.of(0x51, 0x55, 0x4f, 0x52, 0xff, 0xff),
+    ],
     ['a frame before the answer', Uint8Array.from([...encodeHello(helloOf()), ...frame(Uint8Array.of(1))])],
     ['a welcome', encodeWelcome({ ...helloOf(), dialer: 'a', maxMessageBytes: 1 })],
-  ])('when it says %s (N12)', async (_, noise) => {
+  ])('when it says %s (transport/damage-is-refused)', async (_, noise) => {
     const a = await members.start('a');
     const raw = new Raw('a');
     raw.socket.write(noise);
@@ -142,7 +145,7 @@ describe('who dials is refused, with an answer and an event', () => {
     expect(raw.received).toHaveLength(0);
   });
 
-  test('when it does not finish its handshake in time, whatever it trickles (N15)', async () => {
+  test('when it does not finish its handshake in time, whatever it trickles (transport/handshake-deadline)', async () => {
     const a = await start('a', { handshakeTimeout: 60 });
     const silent = new Raw('a');
     const trickling = new Raw('a');
@@ -158,7 +161,7 @@ describe('who dials is refused, with an answer and an event', () => {
     expect(a.told.events.every(({ reason }) => /in time/.test(reason))).toBe(true);
   });
 
-  test('when too many are at it; members come through once those are cut (N15, N16)', async () => {
+  test('when too many are at it; members come through once those are cut (transport/handshake-deadline, transport/bounded-sockets)', async () => {
     const a = await start('a', { handshakeTimeout: 300 });
     const crowd = Array.from({ length: 80 }, () => new Raw('a'));
     await a.told.event('refused', /more than 64 connections/);
@@ -198,8 +201,8 @@ describe('a peer that turns bad is cut off', () => {
   damaged[14] = 99;
 
   test.each<[string, Uint8Array, RegExp]>([
-    ['an oversized frame (N14)', oversize, /exceeds the limit/],
-    ['a damaged frame (N12)', damaged, /checksum/],
+    ['an oversized frame (transport/length-before-memory)', oversize, /exceeds the limit/],
+    ['a damaged frame (transport/damage-is-refused)', damaged, /checksum/],
     ['noise', new Uint8Array(100), /length of a frame is damaged/],
   ])('for %s; what came before is delivered, and it may come back', async (_, bad, reason) => {
     const a = await members.start('a');
@@ -215,7 +218,7 @@ describe('a peer that turns bad is cut off', () => {
     await a.told.event('malformed', reason);
   });
 
-  test('in the middle of a frame: nothing of it is delivered (N13)', async () => {
+  test('in the middle of a frame: nothing of it is delivered (transport/whole-frames)', async () => {
     const a = await members.start('a');
     const raw = new Raw('a');
     await raw.ask(encodeHello(helloOf()));
@@ -225,7 +228,7 @@ describe('a peer that turns bad is cut off', () => {
     expect(a.told.messages).toHaveLength(1);
   });
 
-  test('and the newest connection of a peer and lane replaces the one before (N16)', async () => {
+  test('and the newest connection of a peer and lane replaces the one before (transport/bounded-sockets)', async () => {
     const a = await members.start('a');
     const lanes: TransportLane[] = ['control', 'bulk'];
     const old = lanes.map(() => new Raw('a'));
@@ -243,7 +246,7 @@ describe('who is dialled', () => {
   test.each<[string, 'refused' | 'malformed', (hello: Hello) => Uint8Array, RegExp]>([
     ['refuses', 'refused', () => encodeRefused('has a bad day'), /b at .* refused us: .*bad day/],
     ['is of another cluster', 'refused', (h) => welcome('b', { ...h, cluster: 'x' }), /another cluster/],
-    ['is somebody else (N24)', 'refused', (h) => welcome('c', h), /is c, expected b/],
+    ['is somebody else (transport/right-peer)', 'refused', (h) => welcome('c', h), /is c, expected b/],
     ['takes us for another', 'refused', (h) => welcome('b', { ...h, id: 'z' }), /takes us for z/],
     ['speaks something else', 'malformed', () => Buffer.from('SSH-2.0-OpenSSH_9'), /not the protocol/],
     ['talks on', 'malformed', (h) => Buffer.concat([welcome('b', h), Buffer.from([1])]), /bytes follow/],
@@ -264,7 +267,7 @@ describe('who is dialled', () => {
     expect(a.told.unreachable).toEqual([]);
   });
 
-  test('and does not answer is given up in time (N15)', async () => {
+  test('and does not answer is given up in time (transport/handshake-deadline)', async () => {
     await impostor('b', () => {});
     const a = await start('a', { handshakeTimeout: 50 }, ['b']);
     await a.told.event('refused', /did not answer the handshake in time/);
@@ -356,7 +359,7 @@ describe('a peer that does not read', () => {
     return { heard };
   }
 
-  test('in bulk gets its heartbeats, costs bounded memory, and delays nobody (N22, N23)', async () => {
+  test('in bulk gets its heartbeats, costs bounded memory, and delays nobody (transport/lanes-apart, transport/bounded-queue)', async () => {
     const { heard } = await deafInBulk();
     const a = await start('a', {}, ['b', 'c']);
     const c = await start('c', {}, ['a']);
@@ -417,7 +420,7 @@ describe('a peer that does not read', () => {
     expect(numbers.every((number, at) => number === at)).toBe(true);
   });
 
-  test('and breaks loses what waited: the next connection begins with a whole new frame (N13)', async () => {
+  test('and breaks loses what waited: the next connection begins with a whole new frame (transport/whole-frames)', async () => {
     const heard = new Recorder();
     const sockets: Socket[] = [];
     await impostor('b', (socket, hello) => {

@@ -249,18 +249,21 @@ export function transportLaws(setup: () => Promise<Members>): void {
   });
 
   describe('limits', () => {
-    test.each([0, 1000, 100_000])('of what waits delay nobody: messages of %i bytes (N23)', async (size) => {
-      const [a, b, c] = (await members.startAll('a', 'b', 'c')) as [Member, Member, Member];
-      // All in one turn, in which nothing can leave.
-      const taken = fill(a, 'b', 'bulk', new Uint8Array(size));
-      expect(taken).toBeGreaterThan(0);
-      expect(taken * (size + 64)).toBeLessThan(64 * 1024 * 1024);
-      expect(a.transport.send('c', bytesOf(9), 'bulk')).toBe(true);
-      await c.told.until(() => c.told.messages.length === 1);
-      await b.told.until(() => b.told.messages.length === taken);
-      // What has left makes room again.
-      expect(fill(a, 'b', 'bulk', new Uint8Array(size), taken)).toBe(taken);
-    });
+    test.each([0, 1000, 100_000])(
+      'of what waits delay nobody: messages of %i bytes (transport/bounded-queue)',
+      async (size) => {
+        const [a, b, c] = (await members.startAll('a', 'b', 'c')) as [Member, Member, Member];
+        // All in one turn, in which nothing can leave.
+        const taken = fill(a, 'b', 'bulk', new Uint8Array(size));
+        expect(taken).toBeGreaterThan(0);
+        expect(taken * (size + 64)).toBeLessThan(64 * 1024 * 1024);
+        expect(a.transport.send('c', bytesOf(9), 'bulk')).toBe(true);
+        await c.told.until(() => c.told.messages.length === 1);
+        await b.told.until(() => b.told.messages.length === taken);
+        // What has left makes room again.
+        expect(fill(a, 'b', 'bulk', new Uint8Array(size), taken)).toBe(taken);
+      },
+    );
   });
 
   describe('peers', () => {
@@ -327,7 +330,7 @@ export function transportLaws(setup: () => Promise<Members>): void {
       expect(a.told.unreachable).toEqual([]);
     });
 
-    test('of another cluster are refused, and both are told (N19, N24)', async () => {
+    test('of another cluster are refused, and both are told (transport/right-peer)', async () => {
       const a = await members.start('a', { cluster: 'one' });
       const b = await members.start('b', { cluster: 'two' });
       await a.told.event('refused', /another cluster/);

@@ -176,7 +176,7 @@ describe.each(protocols)('%s', (_, protocol) => {
     expect(cluster.calm(400, () => leader.asked.size === 0)).toBe(true);
   });
 
-  it('what changes nothing gives the same state (law 2): repeated, stale or unknown input', () => {
+  it('what changes nothing gives the same state (law/values): repeated, stale or unknown input', () => {
     const cluster = clusterOf(3);
     commits(cluster, led(cluster), 3);
     led(cluster);
@@ -219,7 +219,7 @@ describe.each(protocols)('%s', (_, protocol) => {
     expect(cluster.status(leader).term).toBe(term);
   });
 
-  describe('law 3: a stall of 1.3 × the largest election timeout, twenty times, elects nobody', () => {
+  describe('law/time-is-data: a stall of 1.3 × the largest election timeout, twenty times, elects nobody', () => {
     const stall = 1.3 * electionMax;
 
     function stalls(which: (cluster: Cluster, leader: Host) => readonly Host[], tickFirst: boolean): void {

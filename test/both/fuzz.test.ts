@@ -1,5 +1,5 @@
 /**
- * Law 4: peers cannot crash us. Bytes that no replica wrote are refused as `Malformed` and nothing else, or are read
+ * Peers cannot crash us (law/peers-cannot-crash-us). Bytes that no replica wrote are refused as `Malformed` and nothing else, or are read
  * as something that writes back to the same bytes; and whatever can be read may be stepped, from any peer, in any
  * state, and throws nothing but the proofs of broken safety.
  */

@@ -1,4 +1,4 @@
-/** Law 5: each request ends exactly once, `none` only by proof, whatever order things happen in. */
+/** law/one-end-per-request: each request ends exactly once, `none` only by proof, whatever order things happen in. */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -83,7 +83,7 @@ describe('a draft', () => {
     const first = new TinyDraft(state, 500).finish();
     expect(first[0]).toBe(state);
     expect(first[1]).toEqual([]);
-    // Emitting alone changes no state: `now` is stored only by a step that stores something else (law 3).
+    // Emitting alone changes no state: `now` is stored only by a step that stores something else (law/time-is-data).
     const draft = new TinyDraft(state, 500);
     draft.send('n2', 'hello', 0, 'control');
     const [after, outbound] = draft.finish();
@@ -101,7 +101,7 @@ describe('a draft', () => {
     expect(Object.isFrozen(after)).toBe(true);
   });
 
-  it('counts a smaller now as the stored one (law 3)', () => {
+  it('counts a smaller now as the stored one (law/time-is-data)', () => {
     const draft = new TinyDraft(state, 50);
     draft.touch();
     expect([draft.now, draft.finish()[0].now]).toEqual([100, 100]);

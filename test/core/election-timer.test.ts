@@ -1,4 +1,4 @@
-/** Law 3: a pause of ours is forgiven once, and then silence is silence, however late the tick. */
+/** law/time-is-data: a pause of ours is forgiven once, and then silence is silence, however late the tick. */
 
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';

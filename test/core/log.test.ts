@@ -1,4 +1,4 @@
-/** The log against a plain array, and every older version of it unchanged (law 2). */
+/** The log against a plain array, and every older version of it unchanged (law/values). */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

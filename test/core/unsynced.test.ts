@@ -1,4 +1,4 @@
-/** Which indexes are durable, against a plain map of what is on its way (raft bug 38: a late acknowledgement). */
+/** Which indexes are durable, against a plain map of what is on its way (durability/unsynced-runs). */
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
@@ -77,7 +77,7 @@ it('joins what one persist writes in one term, and nothing else', () => {
   expect(durability.noteUnsynced(one, 5, 5, 1, 1)).toHaveLength(2);
 });
 
-it('a late acknowledgement vouches for nothing that was overwritten (raft bug 38)', () => {
+it('a late acknowledgement vouches for nothing that was overwritten (durability/unsynced-runs)', () => {
   const first = durability.noteUnsynced([], 1, 5, 1, 1);
   const second = durability.noteUnsynced(durability.cutUnsynced(first, 3), 3, 4, 2, 2);
   const acknowledged = durability.cutSynced(second, 1);

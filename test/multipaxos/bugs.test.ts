@@ -1,4 +1,4 @@
-/** The bugs of other implementations, by their numbers in paxos-anchors section 4, that could occur here. */
+/** Bugs of other implementations of Paxos that could occur here, by what goes wrong in them. */
 
 import { describe, expect, it } from 'vitest';
 import type { PaxosLeader } from '../../src/multipaxos/state.js';
@@ -26,7 +26,7 @@ import {
 
 const timingHeartbeat = timing.heartbeat;
 
-it('1: a stale or repeated Accept of the same ballot takes no vote away', () => {
+it('a stale or repeated Accept of the same ballot takes no vote away', () => {
   const node = new Node('n1');
   const early = accept(b(1, 2), [value(1, b(1, 2), 'a'), value(2, b(1, 2), 'b')]);
   node.get('n2', early);
@@ -41,7 +41,7 @@ it('1: a stale or repeated Accept of the same ballot takes no vote away', () => 
   expect(messages(out, 'accepted')).toEqual([accepted(b(1, 2), 2, 2, 1)]);
 });
 
-describe('2: a decided slot is never proposed anew, however little the candidate knows', () => {
+describe('a decided slot is never proposed anew, however little the candidate knows', () => {
   it('by a vote of the promising acceptor', () => {
     const a = new Node('n1');
     a.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
@@ -65,7 +65,7 @@ describe('2: a decided slot is never proposed anew, however little the candidate
   });
 });
 
-it('3: with nothing above W a new leader goes on above W, not at 1', () => {
+it('with nothing above W a new leader goes on above W, not at 1', () => {
   const node = new Node('n1');
   node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'a'), value(2, b(1, 2), 'b')]));
   node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 2 });
@@ -74,13 +74,13 @@ it('3: with nothing above W a new leader goes on above W, not at 1', () => {
   expect(proposed(node.all, 'n2')).toEqual(['3:-']);
 });
 
-it('4: a lagging candidate starts above what others know to be chosen, which acceptors do not vote for again', () => {
+it('a lagging candidate starts above what others know to be chosen, which acceptors do not vote for again', () => {
   const lagging = elected({}, { commit: 7 });
   expect(proposed(lagging.all, 'n2')).toEqual(['8:-']);
   expect(resolves(lagging.propose(['x']))[0]).toMatch(/none busy/); // beyond W + α with W still 0
 });
 
-it('4: when nobody is left who knows what is below the floor, a new Phase 1 finds it among the votes', () => {
+it('when nobody is left who knows what is below the floor, a new Phase 1 finds it among the votes', () => {
   const node = new Node('n1');
   node.get('n3', accept(b(1, 3), [value(1, b(1, 3), 'x')]));
   node.sync();
@@ -97,7 +97,7 @@ it('4: when nobody is left who knows what is below the floor, a new Phase 1 find
   expect(proposed(out, 'n3')).toEqual(['1:x', '2:-', '3:-']); // 2 is its own of the ballot before
 });
 
-it('6: a promise delayed across stepping down and campaigning again is not counted', () => {
+it('a promise delayed across stepping down and campaigning again is not counted', () => {
   const node = new Node('n1');
   node.campaign();
   node.sync();
@@ -110,7 +110,7 @@ it('6: a promise delayed across stepping down and campaigning again is not count
   expect(node.role).toBe('candidate');
 });
 
-describe('7: who sees a higher promise takes no higher ballot without a new Phase 1', () => {
+describe('a replica that sees a higher promise takes no higher ballot without a new Phase 1', () => {
   it('a leader that is refused steps down, and prepares before it proposes again', () => {
     const node = settled();
     const out = node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(4, 3), commit: 0 });
@@ -130,7 +130,7 @@ describe('7: who sees a higher promise takes no higher ballot without a new Phas
   });
 });
 
-it('8: no two members ever use one ballot, and gaps are filled only by a leader in its own', () => {
+it('no two members ever use one ballot, and gaps are filled only by a leader in its own', () => {
   const ballots = new Set<number>();
   for (const id of ['n1', 'n2', 'n3']) {
     const node = new Node(id);
@@ -144,7 +144,7 @@ it('8: no two members ever use one ballot, and gaps are filled only by a leader 
   expect([...ballots].every((ballot) => ballot % 65536 >= 1 && ballot % 65536 <= 3)).toBe(true);
 });
 
-it('13: what is acknowledged survives a crash that drops every unsynced write (R15)', () => {
+it('what is acknowledged survives a crash that drops every unsynced write', () => {
   const node = new Node('n1');
   const out = node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
   const [ack] = sends(out, 'accepted');
@@ -154,7 +154,7 @@ it('13: what is acknowledged survives a crash that drops every unsynced write (R
   expect(voteAt(node.restart().state.window, 1)).toMatchObject({ term: b(1, 2) });
 });
 
-it('21: acknowledgements of later slots do not hide earlier ones, nor the other way round', () => {
+it('acknowledgements of later slots do not hide earlier ones, nor the other way round', () => {
   const node = settled({ size: 5 });
   node.get('n3', accepted(b(1, 1), 1));
   node.propose(['s2', 's3', 's4']);
@@ -168,7 +168,7 @@ it('21: acknowledgements of later slots do not hide earlier ones, nor the other 
   expect(handed(node.get('n5', accepted(b(1, 1), 3)))).toEqual(['3:s3', '4:s4']);
 });
 
-it('24: a duplicate vote counts once', () => {
+it('a duplicate vote counts once', () => {
   const node = elected({ size: 5 });
   node.sync();
   for (let copy = 0; copy < 3; copy++) node.get('n2', accepted(b(1, 1), 1));
@@ -177,7 +177,7 @@ it('24: a duplicate vote counts once', () => {
   expect(node.w).toBe(1);
 });
 
-it('25: promises of acceptors with different prefixes are put together by slot', () => {
+it('promises of acceptors with different prefixes are put together by slot', () => {
   const node = new Node('n1', { size: 5 });
   node.campaign();
   node.sync();
@@ -186,7 +186,7 @@ it('25: promises of acceptors with different prefixes are put together by slot',
   expect(proposed(out, 'n4')).toEqual(['3:three', '4:four', '5:five', '6:-']);
 });
 
-it('28: an old value that is proposed again ends nobody’s request but its own', () => {
+it('an old value that is proposed again ends nobody’s request but its own', () => {
   const node = new Node('n1');
   node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'old')]));
   node.sync();
@@ -200,7 +200,7 @@ it('28: an old value that is proposed again ends nobody’s request but its own'
   expect(handed(out)).toEqual(['3:new']);
 });
 
-it('28: what a deposed leader proposed ends by the value at its slot', () => {
+it('what a deposed leader proposed ends by the value at its slot', () => {
   const node = settled();
   node.propose(['mine', 'kept']);
   const entries = [value(2, b(2, 3), 'other'), value(3, b(2, 3), 'kept')];
@@ -212,7 +212,7 @@ it('28: what a deposed leader proposed ends by the value at its slot', () => {
   );
 });
 
-it('32: a leader that was cut off learns by a reply that it is behind, and gives way', () => {
+it('a leader that was cut off learns by a reply that it is behind, and gives way', () => {
   const node = settled();
   node.propose(['stale']);
   const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 3, durable: 3 });
@@ -222,7 +222,7 @@ it('32: a leader that was cut off learns by a reply that it is behind, and gives
   expect([node.role, node.w]).toEqual(['follower', 3]);
 });
 
-it('33: two leaders’ values compete for one slot, and a notice without the right ballot settles nothing', () => {
+it('two leaders’ values compete for one slot, and a notice without the right ballot settles nothing', () => {
   const node = new Node('n2');
   node.get('n1', accept(b(1, 1), [value(1, b(1, 1), 'first')]));
   node.get('n3', accept(b(2, 3), [value(1, b(2, 3), 'second')]));
@@ -231,7 +231,7 @@ it('33: two leaders’ values compete for one slot, and a notice without the rig
   expect(handed(node.get('n3', { kind: 'commit', ballot: b(2, 3), commit: 1 }))).toEqual(['1:second']);
 });
 
-describe('34: what is lost is sent again', () => {
+describe('what is lost is sent again', () => {
   it('a Prepare, to those who have not answered', () => {
     const node = new Node('n1', { size: 5 });
     node.campaign();
@@ -252,7 +252,7 @@ describe('34: what is lost is sent again', () => {
     expect(proposed(out, 'n3')).toEqual(['3:b', '4:c', '5:d']); // 2 is chosen: it is caught up
   });
 
-  it('counts as under way once, however often that is (B1)', () => {
+  it('counts as under way once, however often that is', () => {
     const node = settled();
     for (const text of ['a', 'b', 'c', 'd']) node.propose([text]);
     node.sync();

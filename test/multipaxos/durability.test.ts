@@ -1,4 +1,4 @@
-/** Each row of paxos-anchors 2.9 that applies: what is on disk before something leaves. */
+/** What is on disk before something leaves: one test for each kind of message (durability/send-after-sync). */
 
 import { describe, expect, it } from 'vitest';
 import { accept, accepted, b, elected, handed, messages, Node, resolves, sends, settled, value } from './support.js';

@@ -45,20 +45,36 @@ const tick = { kind: 'tick', now: 0 } as const;
 const { log, window, ...rest } = follower();
 
 const states: readonly (readonly [rule: string, what: string, state: PaxosState])[] = [
-  ['X3', 'a vote above the promise', { ...follower(), promised: b(1, 1) }],
-  ['R17', 'a vote at or below W', { ...rest, window, log: append(log, [value(1, b(2, 2), 'x')]) }],
-  ['X7', 'more handed over than chosen', { ...follower(), delivery: { ...rest.delivery, delivered: 1 } }],
-  ['X9', 'a promise durable that was never issued', { ...follower(), durableSeq: rest.persistSeq + 1 }],
-  ['R4', 'a leader of a ballot that it has not promised', leader({ ballot: b(1, 2) })],
-  ['R4', 'a leader that has not voted for what it proposed', leader({ next: 4 })],
-  ['R5', 'a leader whose ballot is not durable', { ...leader(), hardSeq: leader().persistSeq, durableSeq: 0 }],
-  ['R6', 'a leader that proposes below its floor', leader({ committedAtElection: 9 })],
-  ['R7', 'something carried that is proposed already', leader({ toRepropose: [value(1, b(1, 1), 'y')] })],
-  ['R11', 'somebody who accepted what was not proposed', firstPeer({ match: 3 })],
-  ['R11', 'ranges that touch', firstPeer({ beyond: [{ from: 1, to: 1 }] })],
-  ['B1', 'bytes under way that do not add up', firstPeer({ inflightBytes: 1 })],
+  ['paxos/vote-at-promise', 'a vote above the promise', { ...follower(), promised: b(1, 1) }],
+  ['paxos/votes-above-commit', 'a vote at or below W', { ...rest, window, log: append(log, [value(1, b(2, 2), 'x')]) }],
   [
-    'B1',
+    'log/delivery-in-bounds',
+    'more handed over than chosen',
+    { ...follower(), delivery: { ...rest.delivery, delivered: 1 } },
+  ],
+  [
+    'durability/persists-in-order',
+    'a promise durable that was never issued',
+    { ...follower(), durableSeq: rest.persistSeq + 1 },
+  ],
+  ['paxos/own-acceptor', 'a leader of a ballot that it has not promised', leader({ ballot: b(1, 2) })],
+  ['paxos/own-acceptor', 'a leader that has not voted for what it proposed', leader({ next: 4 })],
+  [
+    'paxos/ballot-used-once',
+    'a leader whose ballot is not durable',
+    { ...leader(), hardSeq: leader().persistSeq, durableSeq: 0 },
+  ],
+  ['paxos/propose-above-reported-commit', 'a leader that proposes below its floor', leader({ committedAtElection: 9 })],
+  [
+    'paxos/highest-ballot-value',
+    'something carried that is proposed already',
+    leader({ toRepropose: [value(1, b(1, 1), 'y')] }),
+  ],
+  ['paxos/acks-by-slot', 'somebody who accepted what was not proposed', firstPeer({ match: 3 })],
+  ['paxos/acks-by-slot', 'ranges that touch', firstPeer({ beyond: [{ from: 1, to: 1 }] })],
+  ['limits/in-flight-adds-up', 'bytes under way that do not add up', firstPeer({ inflightBytes: 1 })],
+  [
+    'limits/in-flight-adds-up',
     'one Accept under way twice',
     firstPeer({
       inflight: [
@@ -68,13 +84,13 @@ const states: readonly (readonly [rule: string, what: string, state: PaxosState]
       inflightBytes: 6,
     }),
   ],
-  ['H1', 'a round answered that was not begun', firstPeer({ readRound: 1 })],
+  ['reads/rounds-in-order', 'a round answered that was not begun', firstPeer({ readRound: 1 })],
 ];
 
 describe('a state that contradicts itself', () => {
   it.each(states)('%s: %s', (rule, _what, state) => {
     expect(() => checkState(state)).toThrow(InvariantViolation);
-    expect(() => checkState(state)).toThrow(new RegExp(`^${rule} `));
+    expect(() => checkState(state)).toThrow(new RegExp(`^${rule}: `));
   });
 
   it('stands beside others that do not', () => {
@@ -104,77 +120,95 @@ type Case = readonly [
 ];
 
 const steps: readonly Case[] = [
-  ['X3', 'a promise is lowered', follower(), { ...follower(), promised: 0 }, tick],
+  ['paxos/promise-never-falls', 'a promise is lowered', follower(), { ...follower(), promised: 0 }, tick],
   [
-    'X3',
+    'paxos/promise-never-falls',
     'a Nack raises a promise',
     follower(),
     { ...follower(), promised: b(9, 1) },
     got({ kind: 'nack', ballot: 1, promised: b(9, 1), commit: 0 }),
   ],
-  ['X1', 'W falls', chosen(follower(), 'x', b(2, 2)), follower(), tick],
+  ['log/commit-never-falls', 'W falls', chosen(follower(), 'x', b(2, 2)), follower(), tick],
   [
-    'X1',
+    'paxos/learned-is-chosen',
     'a Nack makes something chosen',
     follower(),
     chosen(follower(), 'x', b(2, 2)),
     got({ kind: 'nack', ballot: 1, promised: b(9, 1), commit: 1 }),
   ],
-  ['X6', 'a vote disappears', follower(), { ...follower(), window: { runs: [], bytes: 0 } }, tick],
-  ['X4', 'a vote changes', follower(), { ...follower(), window: withVotes(window, [value(1, b(2, 2), 'y')]) }, tick],
+  ['paxos/votes-stay', 'a vote disappears', follower(), { ...follower(), window: { runs: [], bytes: 0 } }, tick],
   [
-    'X6',
+    'paxos/one-value-per-ballot',
+    'a vote changes',
+    follower(),
+    { ...follower(), window: withVotes(window, [value(1, b(2, 2), 'y')]) },
+    tick,
+  ],
+  [
+    'paxos/vote-at-promise',
     'a vote is made below the promise',
     follower(),
     { ...follower(), window: withVotes(window, [value(2, b(1, 1), 'y')]) },
     got(accept(b(2, 2), [])),
   ],
   [
-    'X6',
+    'paxos/vote-by-accept',
     'a Heartbeat makes a vote',
     follower(),
     { ...follower(), window: withVotes(window, [value(2, b(2, 2), 'y')]) },
     got({ kind: 'heartbeat', ballot: b(2, 2), commit: 0, readRound: 0 }),
   ],
   [
-    'R9',
+    'paxos/alpha-window',
     'a vote is made too far ahead',
     follower(),
     { ...follower(), window: withVotes(window, [value(99, b(2, 2), 'y')]) },
     got(accept(b(2, 2), [])),
   ],
   [
-    'R12',
+    'paxos/commit-by-own-ballot',
     'a vote in another ballot than the leader’s is taken for chosen',
     follower(),
     { ...chosen(follower(), 'x', b(2, 2)), leaderCommitBallot: b(3, 3), leaderCommit: 1 },
     got({ kind: 'commit', ballot: b(3, 3), commit: 1 }),
   ],
   [
-    'R13',
+    'paxos/yield-to-chosen',
     'a leader leads on after another value than its own was chosen',
     leader(),
     chosen(leader(), 'y', b(3, 3)),
     got({ kind: 'catchUpReply', number: 1, commit: 1, entries: [] }),
   ],
-  ['R3', 'a follower leads at once', new Node('n1').state, { ...leader(), window: { runs: [], bytes: 0 } }, tick],
   [
-    'R3',
+    'paxos/phase1-majority',
+    'a follower leads at once',
+    new Node('n1').state,
+    { ...leader(), window: { runs: [], bytes: 0 } },
+    tick,
+  ],
+  [
+    'paxos/phase1-majority',
     'a candidate leads without a majority',
     candidate().state,
     { ...leader(), window: candidate().state.window },
     got(promise(b(7, 1))),
   ],
   [
-    'R6',
+    'paxos/propose-above-reported-commit',
     'a candidate leads below what it was told is chosen',
     promisedCandidate(),
     { ...leader(), window: candidate().state.window },
     tick,
   ],
-  ['R3', 'a leader moves its floor', leader(), leader({ committedAtElection: 1 }), tick],
-  ['R11', 'an acknowledgement is taken back', firstPeer({ match: 1 }), leader(), tick],
-  ['R11', 'an answer to another leadership counts', leader(), firstPeer({ match: 1 }), got(accepted(b(9, 1), 1))],
+  ['paxos/one-leadership-per-ballot', 'a leader moves its floor', leader(), leader({ committedAtElection: 1 }), tick],
+  ['paxos/acks-by-slot', 'an acknowledgement is taken back', firstPeer({ match: 1 }), leader(), tick],
+  [
+    'paxos/answers-to-this-ballot',
+    'an answer to another leadership counts',
+    leader(),
+    firstPeer({ match: 1 }),
+    got(accepted(b(9, 1), 1)),
+  ],
 ];
 
 /** Its promise stands, though two of three would make it lead: as if the majority were not counted yet. */
@@ -188,7 +222,7 @@ function promisedCandidate(): PaxosState {
 describe('a step that breaks a rule', () => {
   it.each(steps)('%s: %s', (rule, _what, before, after, inbound) => {
     expect(() => checkStep(before, after, inbound)).toThrow(InvariantViolation);
-    expect(() => checkStep(before, after, inbound)).toThrow(new RegExp(`^${rule} `));
+    expect(() => checkStep(before, after, inbound)).toThrow(new RegExp(`^${rule}: `));
   });
 
   it('leads above what a promise reports as chosen when all is right', () => {

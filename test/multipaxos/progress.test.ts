@@ -1,4 +1,4 @@
-/** A leader's books of one peer (R11), where only a rare order of answers shows a difference. */
+/** A leader's books of one peer (paxos/acks-by-slot), where only a rare order of answers shows a difference. */
 
 import { describe, expect, it } from 'vitest';
 import {

@@ -1,4 +1,4 @@
-/** Each proposal ends exactly once, on every path (law 5). */
+/** Each proposal ends exactly once, on every path (law/one-end-per-request). */
 
 import { describe, expect, it } from 'vitest';
 import type * as core from '../../src/core/protocol.js';

@@ -1,4 +1,4 @@
-/** One directed trace for each rule of paxos-anchors 2.4 that is in force without reconfiguration and snapshots. */
+/** One directed trace for each rule of docs/rules.md by which Multi-Paxos is safe. */
 
 import { describe, expect, it } from 'vitest';
 import { lastVote, voteAt } from '../../src/multipaxos/window.js';
@@ -21,7 +21,7 @@ import {
   words,
 } from './support.js';
 
-describe('R1: an acceptor promises what is not below its promise, durably', () => {
+describe('paxos/promise-binds: an acceptor promises what is not below its promise, durably', () => {
   it('promises, and the reply waits for its disk', () => {
     const node = new Node('n1');
     const out = node.get('n2', { kind: 'prepare', ballot: b(1, 2), from: 1 });
@@ -63,7 +63,7 @@ describe('R1: an acceptor promises what is not below its promise, durably', () =
   });
 });
 
-describe('R2: an Accept at or above the promise is voted for, and raises the promise (bug 10)', () => {
+describe('paxos/vote-at-promise: an Accept at or above the promise is voted for, and raises the promise', () => {
   it('raises it', () => {
     const node = new Node('n1');
     node.get('n2', { kind: 'prepare', ballot: b(1, 2), from: 1 });
@@ -85,7 +85,7 @@ describe('R2: an Accept at or above the promise is voted for, and raises the pro
   });
 });
 
-it('R3: a promise of an older own ballot counts for nothing', () => {
+it('paxos/phase1-majority: a promise of an older own ballot counts for nothing', () => {
   const node = new Node('n1');
   node.campaign();
   node.sync();
@@ -99,7 +99,7 @@ it('R3: a promise of an older own ballot counts for nothing', () => {
   expect(node.role).toBe('leader');
 });
 
-it('R4: a candidate’s own promise counts when it is durable, like anyone’s', () => {
+it('paxos/own-acceptor: a candidate’s own promise counts when it is durable, like anyone’s', () => {
   const node = new Node('n1');
   node.campaign();
   node.get('n2', promise(b(1, 1)));
@@ -109,7 +109,7 @@ it('R4: a candidate’s own promise counts when it is durable, like anyone’s',
   expect(node.role).toBe('leader');
 });
 
-it('R4: its own votes are reported to itself, too', () => {
+it('paxos/own-acceptor: its own votes are reported to itself, too', () => {
   const node = new Node('n1');
   node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'mine'), value(2, b(1, 2), 'own')]));
   node.sync();
@@ -117,7 +117,7 @@ it('R4: its own votes are reported to itself, too', () => {
   expect(proposed(node.all, 'n2')).toEqual(['1:mine', '2:own', '3:-']);
 });
 
-describe('R5: a ballot is durable before its Prepare leaves, and never used again', () => {
+describe('paxos/ballot-used-once: a ballot is durable before its Prepare leaves, and never used again', () => {
   it('waits for the disk', () => {
     const node = new Node('n1');
     const prepares = sends(node.campaign(), 'prepare');
@@ -137,7 +137,7 @@ describe('R5: a ballot is durable before its Prepare leaves, and never used agai
   });
 });
 
-describe('R6: nothing at or below the floor is proposed', () => {
+describe('paxos/propose-above-reported-commit: nothing at or below the floor is proposed', () => {
   it('the floor is the largest chosen prefix of any promise', () => {
     const node = elected({}, { commit: 5 });
     expect(node.state.role).toMatchObject({ kind: 'leader', floor: 5, fence: 6 });
@@ -163,7 +163,7 @@ describe('R6: nothing at or below the floor is proposed', () => {
   });
 });
 
-it('R7: the highest ballot’s value for each slot, no-ops in the gaps, and on above', () => {
+it('paxos/highest-ballot-value: the highest ballot’s value for each slot, no-ops in the gaps, and on above', () => {
   const node = new Node('n1', { size: 5 });
   node.campaign();
   node.sync();
@@ -176,7 +176,7 @@ it('R7: the highest ballot’s value for each slot, no-ops in the gaps, and on a
   expect(event).toMatchObject({ event: { kind: 'role', role: 'leader', term: b(1, 1), fence: 5 } });
 });
 
-describe('R8: a promise covers every slot above W_a, in pages', () => {
+describe('paxos/promise-reports-votes: a promise covers every slot above the chosen prefix, in pages', () => {
   const votes = [1, 2, 3, 4, 5].map((slot) => value(slot, b(1, 2), `v${slot}`));
 
   it('an acceptor reports all votes, and its chosen prefix with every page', () => {
@@ -218,7 +218,7 @@ describe('R8: a promise covers every slot above W_a, in pages', () => {
   });
 });
 
-describe('R8: what makes no sense is not counted', () => {
+describe('paxos/promise-reports-votes: what makes no sense is not counted', () => {
   it('a page once more, when the promise is complete', () => {
     const node = new Node('n1', { size: 5 });
     node.campaign();
@@ -245,7 +245,7 @@ describe('R8: what makes no sense is not counted', () => {
   });
 });
 
-describe('R9: nothing is proposed beyond W + α', () => {
+describe('paxos/alpha-window: nothing is proposed beyond W + α', () => {
   it('the rest of a batch is busy, without effect', () => {
     const node = settled({ alpha: 3 });
     const out = node.propose(['a', 'b', 'c', 'd', 'e']);
@@ -281,7 +281,7 @@ describe('R9: nothing is proposed beyond W + α', () => {
   });
 });
 
-describe('R11: a slot is chosen when a majority has accepted it', () => {
+describe('paxos/chosen-by-majority: a slot is chosen when a majority has accepted it', () => {
   it('each slot by itself', () => {
     const node = settled({ size: 5 });
     node.get('n3', accepted(b(1, 1), 1));
@@ -323,7 +323,7 @@ describe('R11: a slot is chosen when a majority has accepted it', () => {
   });
 });
 
-describe('R12: W from a leader covers a slot only if the own vote there is of that leader’s ballot', () => {
+describe('paxos/commit-by-own-ballot: W from a leader covers a slot only if the own vote there is of that leader’s ballot', () => {
   it('adopts its own votes of that ballot', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x'), value(2, b(1, 2), 'y')]));
@@ -354,7 +354,7 @@ describe('R12: W from a leader covers a slot only if the own vote there is of th
   });
 });
 
-describe('R13: a leader that learns of a chosen value not its own steps down at once (bug 35)', () => {
+describe('paxos/yield-to-chosen: a leader that learns of a chosen value not its own steps down at once', () => {
   function contradicted(entries: ReturnType<typeof value>[]): Node {
     const node = settled();
     node.propose(['mine']);
@@ -389,7 +389,7 @@ describe('R13: a leader that learns of a chosen value not its own steps down at 
   });
 });
 
-it('R15: an acceptor acknowledges what is durable, and a leader counts itself by the same rule', () => {
+it('durability/send-after-sync: an acceptor acknowledges what is durable, and a leader counts itself by the same rule', () => {
   const acceptor = new Node('n1');
   const out = acceptor.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
   expect(sends(out, 'accepted')[0]?.after).toBe(acceptor.state.persistSeq);
@@ -400,7 +400,7 @@ it('R15: an acceptor acknowledges what is durable, and a leader counts itself by
   expect(leader.w).toBe(1);
 });
 
-describe('R17: at or below W an Accept changes nothing and is not acknowledged; the answer carries W', () => {
+describe('paxos/votes-above-commit: at or below W an Accept changes nothing and is not acknowledged; the answer carries W', () => {
   it('wholly below', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));

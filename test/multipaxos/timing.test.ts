@@ -1,4 +1,4 @@
-/** Law 3 and the timers: silence, pauses of ours, CheckQuorum, heartbeats. */
+/** The timers (law/time-is-data): silence, pauses of ours, CheckQuorum, heartbeats. */
 
 import { describe, expect, it } from 'vitest';
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';

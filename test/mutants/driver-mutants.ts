@@ -12,16 +12,16 @@ const IDENTITY = 'replica/driver/identity.ts';
 
 export const lane: readonly Mutant[] = [
   {
-    name: 'd1',
+    name: 'driver-send-before-durable',
     about: 'Messages leave before what they rest on is durable.',
-    breaks: 'R6, R17',
+    breaks: ['durability/send-after-sync', 'log/committed-on-majority'],
     killedBy: { kind: 'scenario', file: 'raft/restart-new-origin' },
     edits: [edit(DRAFT, 'if (after <= this.next.durableSeq) this.effects', 'if (after >= 0) this.effects')],
   },
   {
-    name: 'd2',
+    name: 'driver-held-back-leaves-early',
     about: 'What is held back leaves with the next write, though it rests on a later one.',
-    breaks: 'R6, R17',
+    breaks: ['durability/send-after-sync', 'log/committed-on-majority'],
     killedBy: { kind: 'scenario', file: 'multipaxos/enospc-promise' },
     edits: [
       edit(
@@ -32,9 +32,9 @@ export const lane: readonly Mutant[] = [
     ],
   },
   {
-    name: 'd3',
+    name: 'driver-queued-counts-as-written',
     about: 'The end of a write is taken for the end of what was queued behind it, too.',
-    breaks: 'R6, R17',
+    breaks: ['durability/send-after-sync', 'log/committed-on-majority'],
     killedBy: { kind: 'scenario', file: 'multipaxos/enospc-promise' },
     edits: [
       edit(
@@ -45,16 +45,16 @@ export const lane: readonly Mutant[] = [
     ],
   },
   {
-    name: 'd4',
+    name: 'driver-hard-state-left-out',
     about: 'The hard state is left out of a write that has entries.',
-    breaks: 'R1, R8',
+    breaks: ['raft/one-leader-per-term', 'raft/term-never-falls'],
     killedBy: { kind: 'scenario', file: 'raft/term-behind-entry-crash' },
     edits: [edit(DRAFT, 'if (hard !== null) result.push', 'if (hard !== null && result.length === 0) result.push')],
   },
   {
-    name: 'd5',
+    name: 'driver-write-replaced',
     about: 'A write under way is replaced by what comes behind it.',
-    breaks: 'law 6',
+    breaks: ['law/durable-first', 'durability/one-write-at-a-time'],
     killedBy: { kind: 'scenario', file: 'raft/inflated-term-rejoin' },
     edits: [
       edit(
@@ -68,9 +68,9 @@ export const lane: readonly Mutant[] = [
 
 export const identity: readonly Mutant[] = [
   {
-    name: 'm8, R16',
+    name: 'driver-lost-disk-takes-part',
     about: 'A replica that lost its disk is recorded under its old name, and takes part again.',
-    breaks: 'R3, R16',
+    breaks: ['identity/lost-disk-has-no-vote', 'raft/leader-completeness'],
     killedBy: { kind: 'scenario', file: 'multipaxos/vrr-amnesia' },
     edits: [
       edit(
@@ -82,16 +82,16 @@ export const identity: readonly Mutant[] = [
     ],
   },
   {
-    name: 'R16b',
+    name: 'driver-takes-part-unknown',
     about: 'A replica takes part before enough others have recorded it.',
-    breaks: 'R16',
+    breaks: ['identity/known-before-it-votes'],
     killedBy: { kind: 'scenario', file: 'raft/first-start' },
     edits: [edit(IDENTITY, 'return members === 1 ? 0 : Math.floor((members - 1) / 2) + 1;', 'return 0;')],
   },
   {
-    name: 'R16c',
+    name: 'driver-note-before-durable',
     about: 'A witness says that it has recorded a replica before the record is durable.',
-    breaks: 'R16',
+    breaks: ['identity/known-before-it-votes'],
     killedBy: { kind: 'scenario', file: 'raft/first-start' },
     edits: [
       edit(
@@ -105,16 +105,16 @@ export const identity: readonly Mutant[] = [
 
 export const requests: readonly Mutant[] = [
   {
-    name: 'd6',
+    name: 'driver-repetition-takes-effect',
     about: 'The request table does not know what it has admitted: what stands in the log twice takes effect twice.',
-    breaks: 'E1',
+    breaks: ['requests/at-most-once'],
     killedBy: { kind: 'scenario', file: 'raft/session-late-retry' },
     edits: [edit(TABLE, "if ((session.results[at] ?? null) !== null) return 'known';", '')],
   },
   {
-    name: 'd7',
+    name: 'driver-session-goes-on',
     about: 'A later start of a replica goes on under the number of the one before, counting from 1 again.',
-    breaks: 'E1, E2',
+    breaks: ['requests/at-most-once', 'requests/told-its-result'],
     killedBy: { kind: 'scenario', file: 'raft/restart-new-origin' },
     edits: [
       edit(
@@ -125,9 +125,9 @@ export const requests: readonly Mutant[] = [
     ],
   },
   {
-    name: 'd8',
+    name: 'driver-retry-gets-new-id',
     about: 'A command that is sent again gets a new id.',
-    breaks: 'E1',
+    breaks: ['requests/at-most-once'],
     killedBy: { kind: 'scenario', file: 'raft/session-late-retry' },
     edits: [
       edit(
@@ -142,53 +142,53 @@ export const requests: readonly Mutant[] = [
     ],
   },
   {
-    name: 'd9',
+    name: 'driver-first-incomplete-too-high',
     about: 'The lowest counter waited for passes over commands that are to be sent again.',
-    breaks: 'L5',
+    breaks: ['liveness/every-call-ends'],
     killedBy: { kind: 'scenario', file: 'raft/leader-isolated-then-back' },
     edits: [edit(CALLS, 'const queued = state.queued[0]?.sequence ?? 0;', 'const queued = 0;')],
   },
   {
-    name: 'd10',
+    name: 'driver-beyond-session-window',
     about: 'An origin proposes beyond its window.',
-    breaks: 'L5',
+    breaks: ['liveness/every-call-ends'],
     killedBy: { kind: 'scenario', file: 'raft/request-window' },
     edits: [edit(CALLS, 'if (sequence >= end) break;', '')],
   },
   {
-    name: 'd11',
+    name: 'driver-late-is-none',
     about: 'What was sent ends as without effect when its time is over.',
-    breaks: 'law 5',
+    breaks: ['requests/none-is-kept'],
     killedBy: { kind: 'scenario', file: 'raft/outcome-unknown' },
     edits: [edit(CALLS, 'if (sent || command.mayHaveTakenEffect) {', 'if (command.mayHaveTakenEffect && !sent) {')],
   },
   {
-    name: 'd12',
+    name: 'driver-unknown-forgotten',
     about: 'That an attempt may still take effect is forgotten when the next one ends without.',
-    breaks: 'law 5',
+    breaks: ['requests/none-is-kept'],
     killedBy: { kind: 'scenario', file: 'raft/unknown-stays-unknown' },
     edits: [edit(CALLS, 'mayHaveTakenEffect: mayHaveTakenEffect || command.mayHaveTakenEffect', 'mayHaveTakenEffect')],
   },
   {
-    name: 'd13',
+    name: 'driver-read-before-apply',
     about: 'A linearizable read is served before its index is applied.',
-    breaks: 'H1',
+    breaks: ['reads/served-after-apply', 'reads/no-stale-read'],
     killedBy: { kind: 'scenario', file: 'raft/read-waits-for-apply' },
     edits: [edit(CALLS, 'group.request === 0 && group.index <= next.applied', 'group.request === 0')],
   },
   {
-    name: 'd14',
+    name: 'driver-leads-before-own-entry',
     about: 'Leading is claimed before the leader’s own entry is applied.',
-    breaks: 'leadership',
+    breaks: ['leadership/after-own-entry'],
     killedBy: { kind: 'scenario', file: 'raft/leadership-claim' },
     edits: [
       edit(DRIVER, "next.role === 'leader' && next.fence > 0 && next.applied >= next.fence", "next.role === 'leader'"),
     ],
   },
   {
-    name: 'd17',
+    name: 'driver-leads-on-after-pause',
     about: 'A leader that wakes up late goes on leading without asking.',
-    breaks: 'leadership',
+    breaks: ['leadership/ended-by-a-pause'],
     killedBy: { kind: 'scenario', file: 'raft/leadership-claim' },
     edits: [
       edit(
@@ -199,23 +199,23 @@ export const requests: readonly Mutant[] = [
     ],
   },
   {
-    name: 'd15',
+    name: 'driver-lost-answer-waits',
     about: 'A lost answer of the leader leaves its call waiting: nothing is asked again.',
-    breaks: 'L5',
+    breaks: ['liveness/every-call-ends'],
     killedBy: { kind: 'scenario', file: 'raft/lost-forward' },
     edits: [edit(CALLS, 'const ATTEMPT_TIMEOUTS = 2;', 'const ATTEMPT_TIMEOUTS = Infinity;')],
   },
   {
-    name: 'd16',
+    name: 'raft-retry-appended-again',
     about: 'A command that was proposed before is not looked for in the leader’s uncommitted log (Raft).',
-    breaks: 'Requests: nothing is appended that is there',
+    breaks: ['requests/no-second-copy'],
     killedBy: { kind: 'scenario', file: 'raft/retry-in-flight' },
     edits: [edit('core/proposals.ts', RETRY, 'const index = 0;')],
   },
   {
-    name: 'd16b',
+    name: 'paxos-retry-proposed-again',
     about: 'A command that was proposed before is not looked for among the leader’s votes (Multi-Paxos).',
-    breaks: 'Requests: nothing is appended that is there',
+    breaks: ['requests/no-second-copy'],
     killedBy: { kind: 'scenario', file: 'multipaxos/retry-in-flight' },
     edits: [edit('core/proposals.ts', RETRY, 'const index = 0;')],
   },

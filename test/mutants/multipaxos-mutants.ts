@@ -1,6 +1,6 @@
 /**
- * Multi-Paxos’ mutants: p1 to p15 of reliability-anchors 4.5, and one for every rule R1 to R17 of paxos-anchors 2.4
- * that is in force. Not yet in force: R10 (changes of members) and R14 (snapshots). R16 is the driver's.
+ * Multi-Paxos’ mutants: each takes out one rule of docs/rules.md, or one of the ways to get it wrong. Those that changes
+ * of members and snapshots bring come with them; the rule of lost disks is the driver's.
  */
 
 import { edit, type Mutant } from './mutant.js';
@@ -14,45 +14,45 @@ const PROGRESS = 'multipaxos/progress.ts';
 const PHASE1 = 'multipaxos/phase1.ts';
 const READS = 'multipaxos/reads.ts';
 const STEP = 'multipaxos/step.ts';
-const ADMITS = 'if (m.ballot >= draft.state.promised) return true; // R1, R2';
+const ADMITS = 'if (m.ballot >= draft.state.promised) return true; // paxos/promise-binds, paxos/vote-at-promise';
 const CARRIED = 'const toRepropose = highestVotes(state, promises, committedAtElection);';
 const OWN_LAST = '(page(state.window, 0, Infinity)[0].at(-1)?.index ?? 0)';
 
 export const acceptors: readonly Mutant[] = [
   {
-    name: 'p1',
-    about: 'A promise is told before it is durable (R1).',
-    breaks: 'X1, X9',
+    name: 'paxos-promise-before-durable',
+    about: 'A promise is told before it is durable.',
+    breaks: ['durability/send-after-sync', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'check', scope: 'paxos n3 E1' },
     edits: [edit(ACCEPTOR, 'const after = draft.state.hardSeq;', 'const after = 0;')],
   },
   {
-    name: 'p1b',
+    name: 'paxos-promise-forgotten',
     about: 'A restart forgets the promise, and knows of its votes only.',
-    breaks: 'X1, X3',
+    breaks: ['paxos/promise-never-falls', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/promise-restart-amnesia' },
     edits: [edit(PHASE1, 'let promised = hard?.term ?? 0;', 'let promised = 0;')],
   },
   {
-    name: 'p1c',
-    about: 'A restart is bound by the promise on disk alone, not by its votes (2.2).',
-    breaks: 'nothing',
+    name: 'paxos-votes-do-not-bind',
+    about: 'A restart is bound by the promise on disk alone, not by its votes.',
+    breaks: [],
     edits: [edit(PHASE1, 'for (const { term } of votes) promised = Math.max(promised, term);', '')],
     equivalent:
       'A vote is cast in the ballot promised (`vote` asserts it), and the promise is persisted in the same step or an ' +
       'earlier one; the lane is in order and each persist atomic, so a disk with the vote has a promise not below it.',
   },
   {
-    name: 'p2, R15',
+    name: 'paxos-vote-before-durable',
     about: 'A vote is told before it is durable.',
-    breaks: 'X1, X9',
+    breaks: ['durability/send-after-sync', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'check', scope: 'paxos n3 E1' },
-    edits: [edit(ACCEPTOR, 'after = draft.seqFor(first, last); // R15', 'after = 0;')],
+    edits: [edit(ACCEPTOR, 'after = draft.seqFor(first, last); // durability/send-after-sync', 'after = 0;')],
   },
   {
-    name: 'R15b',
+    name: 'paxos-own-vote-before-durable',
     about: 'A leader counts its own vote before it is durable.',
-    breaks: 'X1, X9',
+    breaks: ['durability/own-vote-after-sync', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/slow-leader-disk' },
     edits: [
       edit(LEADER, 'const reached = [ownDurable(state, lead.next)];', 'const reached = [lead.next - 1];'),
@@ -60,9 +60,9 @@ export const acceptors: readonly Mutant[] = [
     ],
   },
   {
-    name: 'R15c',
+    name: 'paxos-repeated-vote-before-durable',
     about: 'A vote that was cast before is told again at once, though the first copy is still on its way to disk.',
-    breaks: 'X1, X9',
+    breaks: ['durability/send-after-sync', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/slow-leader-disk' },
     edits: [
       edit(
@@ -72,40 +72,40 @@ export const acceptors: readonly Mutant[] = [
       ),
       edit(
         ACCEPTOR,
-        'after = draft.seqFor(first, last); // R15',
+        'after = draft.seqFor(first, last); // durability/send-after-sync',
         'after = draft.state.window === old ? 0 : draft.seqFor(first, last);',
       ),
     ],
   },
   {
-    name: 'p5, R2',
+    name: 'paxos-vote-below-promise',
     about: 'A vote is cast below the promise.',
-    breaks: 'X6',
+    breaks: ['paxos/vote-at-promise'],
     killedBy: { kind: 'scenario', file: 'multipaxos/lower-ballot-after-accept' },
     edits: [
       edit(STEP, ADMITS, "if (m.ballot >= draft.state.promised || m.kind === 'accept') return true;"),
-      edit(DRAFT, "assert(head.term === promised, 'a vote is in the ballot promised (R2)');", ''),
+      edit(DRAFT, "assert(head.term === promised, 'paxos/vote-at-promise: a vote is in the ballot promised');", ''),
     ],
   },
   {
-    name: 'p6, R1',
+    name: 'paxos-promise-any-ballot',
     about: 'Any ballot is promised, and a lower one lowers the promise.',
-    breaks: 'X3',
+    breaks: ['paxos/promise-binds', 'paxos/promise-never-falls'],
     killedBy: { kind: 'scenario', file: 'multipaxos/promise-restart-amnesia' },
     edits: [
       edit(STEP, ADMITS, "if (m.ballot >= draft.state.promised || m.kind === 'prepare') return true;"),
       edit(
         ACCEPTOR,
-        'if (m.ballot > draft.state.promised) {\n    draft.promise(m.ballot); // R1',
+        'if (m.ballot > draft.state.promised) {\n    draft.promise(m.ballot); // paxos/promise-binds',
         'if (m.ballot !== draft.state.promised) {\n    draft.promise(m.ballot);',
       ),
-      edit(DRAFT, "assert(ballot > this.state.promised, 'a promise is only raised');", ''),
+      edit(DRAFT, "assert(ballot > this.state.promised, 'paxos/promise-never-falls: a promise is only raised');", ''),
     ],
   },
   {
-    name: 'p7, R2b',
+    name: 'paxos-vote-keeps-promise',
     about: 'Accepting does not raise the promise: nearly invisible to whoever looks at agreement alone.',
-    breaks: 'X3',
+    breaks: ['paxos/vote-at-promise', 'paxos/promise-binds'],
     killedBy: { kind: 'scenario', file: 'multipaxos/crash-in-recovery' },
     edits: [
       edit(ACCEPTOR, 'if (ballot > draft.state.promised) draft.promise(ballot);', ''),
@@ -114,35 +114,33 @@ export const acceptors: readonly Mutant[] = [
         'if (vote === undefined || vote.term !== promised) {',
         'if (vote === undefined || vote.term !== entry.term) {',
       ),
-      edit(DRAFT, "assert(head.term === promised, 'a vote is in the ballot promised (R2)');", ''),
+      edit(DRAFT, "assert(head.term === promised, 'paxos/vote-at-promise: a vote is in the ballot promised');", ''),
     ],
   },
   {
-    name: 'R8',
-    about: 'A promise reports no slot that lies below its acceptor’s last vote (paxos-rs, bug 2).',
-    breaks: 'X5',
+    name: 'paxos-promise-hides-slots',
+    about: 'A promise reports no slot that lies below its acceptor’s last vote (a bug of paxos-rs).',
+    breaks: ['paxos/promise-reports-votes'],
     killedBy: { kind: 'scenario', file: 'multipaxos/dueling-proposers' },
     edits: [
       edit(
         ACCEPTOR,
-        'page(window, Math.max(m.from, commit + 1), options.limits.messageBytes); // R8',
+        'page(window, Math.max(m.from, commit + 1), options.limits.messageBytes);',
         'page(window, Math.max(m.from, commit + 1, lastVote(window)), options.limits.messageBytes);',
       ),
     ],
   },
   {
-    name: 'R8b',
+    name: 'paxos-first-page-is-all',
     about: 'The first page of a promise counts for the whole.',
-    breaks: 'X5',
+    breaks: ['paxos/promise-reports-votes', 'paxos/phase1-majority'],
     killedBy: { kind: 'scenario', file: 'multipaxos/paged-promise' },
-    edits: [
-      edit(PHASE1, 'complete: m.next === 0, // R8: only now does it say something of every slot', 'complete: true,'),
-    ],
+    edits: [edit(PHASE1, 'complete: m.next === 0, // only now does it say something of every slot', 'complete: true,')],
   },
   {
-    name: 'R8c, R6b',
+    name: 'paxos-promise-without-commit',
     about: 'A promise does not say how much its acceptor knows to be chosen: what is missing below looks empty.',
-    breaks: 'X1, X5',
+    breaks: ['paxos/promise-reports-votes', 'paxos/propose-above-reported-commit', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/inflated-ballot-rejoin' },
     edits: [
       edit(
@@ -153,22 +151,26 @@ export const acceptors: readonly Mutant[] = [
     ],
   },
   {
-    name: 'R17',
+    name: 'paxos-vote-below-commit',
     about: 'Slots at or below W are voted for and acknowledged: on disk the vote takes the place of what is chosen.',
-    breaks: 'X1',
+    breaks: ['paxos/votes-above-commit', 'paxos/learned-is-chosen'],
     killedBy: { kind: 'scenario', file: 'multipaxos/three-proposers' },
     edits: [
       edit(ACCEPTOR, 'const from = Math.max(first, w + 1);', 'const from = first;'),
-      edit(DRAFT, "assert(head.index > log.last, 'no vote at or below W (R17)');", ''),
+      edit(
+        DRAFT,
+        "assert(head.index > log.last, 'paxos/votes-above-commit: no vote at or below the commit index');",
+        '',
+      ),
     ],
   },
 ];
 
 export const proposers: readonly Mutant[] = [
   {
-    name: 'p3',
+    name: 'paxos-own-value',
     about: 'A new leader proposes its own value where a vote was reported.',
-    breaks: 'X1, X5',
+    breaks: ['paxos/highest-ballot-value', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/own-value' },
     edits: [
       edit(
@@ -179,9 +181,9 @@ export const proposers: readonly Mutant[] = [
     ],
   },
   {
-    name: 'p4, R7',
+    name: 'paxos-any-reported-value',
     about: 'Any vote reported is proposed, not that of the highest ballot: three proposers tell.',
-    breaks: 'X1, X5',
+    breaks: ['paxos/highest-ballot-value', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/three-proposers' },
     edits: [
       edit(
@@ -192,9 +194,9 @@ export const proposers: readonly Mutant[] = [
     ],
   },
   {
-    name: 'R7b',
+    name: 'paxos-lowest-ballot-value',
     about: 'The vote of the lowest ballot is proposed.',
-    breaks: 'X1, X5',
+    breaks: ['paxos/highest-ballot-value', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/three-proposers' },
     edits: [
       edit(
@@ -205,9 +207,9 @@ export const proposers: readonly Mutant[] = [
     ],
   },
   {
-    name: 'p8',
+    name: 'paxos-shared-ballots',
     about: 'Ballots are numbered without their owner: two members share one.',
-    breaks: 'X2',
+    breaks: ['paxos/ballot-used-once'],
     killedBy: { kind: 'scenario', file: 'multipaxos/promise-restart-amnesia' },
     edits: [
       edit(PHASE1, 'const ballot = ballotOf(round, options.number);', 'const ballot = ballotOf(round, 1);'),
@@ -216,9 +218,9 @@ export const proposers: readonly Mutant[] = [
     ],
   },
   {
-    name: 'p9, R5',
+    name: 'paxos-ballot-reused',
     about: 'A candidate’s ballot is not written before it is used: a restart uses it again, with another value.',
-    breaks: 'X2, X4',
+    breaks: ['paxos/ballot-used-once', 'paxos/one-value-per-ballot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/ballot-reuse-restart' },
     edits: [
       edit(
@@ -229,9 +231,9 @@ export const proposers: readonly Mutant[] = [
     ],
   },
   {
-    name: 'R5b',
+    name: 'paxos-prepare-before-durable',
     about: 'A Prepare leaves before its ballot is durable at the candidate.',
-    breaks: 'X9',
+    breaks: ['durability/send-after-sync', 'paxos/ballot-used-once'],
     killedBy: { kind: 'check', scope: 'paxos n3 E1' },
     edits: [
       edit(
@@ -242,12 +244,12 @@ export const proposers: readonly Mutant[] = [
     ],
   },
   {
-    name: 'R4',
+    name: 'paxos-own-promise-before-durable',
     about: 'A candidate’s own promise counts before it is durable.',
-    breaks: 'X9',
+    breaks: ['durability/own-vote-after-sync', 'paxos/own-acceptor'],
     killedBy: { kind: 'check', scope: 'paxos n3 E1' },
     edits: [
-      edit(PHASE1, 'if (state.hardSeq > state.durableSeq) return; // R4, R5', ''),
+      edit(PHASE1, 'if (state.hardSeq > state.durableSeq) return; // durability/own-vote-after-sync', ''),
       edit(
         PHASE1,
         "draft.send(id, { kind: 'prepare', ballot, from }, hardSeq, 'control');",
@@ -256,16 +258,16 @@ export const proposers: readonly Mutant[] = [
     ],
   },
   {
-    name: 'R4b',
+    name: 'paxos-own-votes-ignored',
     about: 'A candidate does not count its own votes among those reported.',
-    breaks: 'X1, X5',
+    breaks: ['paxos/own-acceptor', 'paxos/highest-ballot-value', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/gap-noop' },
     edits: [edit(PHASE1, 'for (const vote of page(state.window, 0, Infinity)[0]) take(vote, state.options.id);', '')],
   },
   {
-    name: 'p10',
+    name: 'paxos-promise-counts-twice',
     about: 'A promise that arrives twice counts for another acceptor: it takes five members to tell.',
-    breaks: 'X1',
+    breaks: ['paxos/phase1-majority', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/dup-promise-n5' },
     edits: [
       edit(
@@ -279,9 +281,9 @@ export const proposers: readonly Mutant[] = [
     ],
   },
   {
-    name: 'p11, R3',
+    name: 'paxos-old-promise-counts',
     about: 'A promise of an older ballot of the same candidate counts.',
-    breaks: 'X5',
+    breaks: ['paxos/phase1-majority'],
     killedBy: { kind: 'scenario', file: 'multipaxos/delayed-promise' },
     edits: [
       edit(
@@ -292,30 +294,30 @@ export const proposers: readonly Mutant[] = [
     ],
   },
   {
-    name: 'p12',
+    name: 'paxos-majority-less-one',
     about: 'Half of the members, rounded down, are a quorum.',
-    breaks: 'X1',
+    breaks: ['paxos/phase1-majority', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'check', scope: 'paxos n3 E1' },
     edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.max(1, Math.floor(members / 2))')],
   },
   {
-    name: 'p12b',
+    name: 'paxos-half-is-majority',
     about: 'Half of the members are a quorum: only even clusters tell.',
-    breaks: 'X1',
+    breaks: ['paxos/phase1-majority', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/even-split-n4' },
     edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.ceil(members / 2)')],
   },
   {
-    name: 'p13',
+    name: 'paxos-own-slots-only',
     about: 'A new leader looks at the promises only up to its own highest vote, and proposes anew above.',
-    breaks: 'X1, X5',
+    breaks: ['paxos/highest-ballot-value', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/read-above-carried' },
     edits: [edit(PHASE1, CARRIED, `${CARRIED.slice(0, -1)}.filter(({ index }) => index <= ${OWN_LAST});`)],
   },
   {
-    name: 'p14',
+    name: 'paxos-gaps-without-phase1',
     about: 'A new leader fills the gaps in its own votes with no-ops, whatever the promises say of them.',
-    breaks: 'X1, X8',
+    breaks: ['paxos/noop-only-in-free-slot', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/gap-noop' },
     edits: [
       edit(
@@ -326,22 +328,22 @@ export const proposers: readonly Mutant[] = [
     ],
   },
   {
-    name: 'R6',
+    name: 'paxos-start-at-own-commit',
     about: 'The floor is the candidate’s own W: what others know to be chosen is proposed again.',
-    breaks: 'X1, X5',
+    breaks: ['paxos/propose-above-reported-commit', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/constrained-election' },
     edits: [
       edit(
         PHASE1,
-        'const committedAtElection = complete.reduce((most, { commit }) => Math.max(most, commit), commitOf(state)); // R6',
+        'const committedAtElection = complete.reduce((most, { commit }) => Math.max(most, commit), commitOf(state));',
         'const committedAtElection = commitOf(state);',
       ),
     ],
   },
   {
-    name: 'R7c',
+    name: 'paxos-fresh-from-commit',
     about: 'After Phase 1 fresh proposals begin at the floor, not above the highest vote reported.',
-    breaks: 'X1, X5',
+    breaks: ['paxos/highest-ballot-value', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/read-above-carried' },
     edits: [
       edit(
@@ -352,9 +354,9 @@ export const proposers: readonly Mutant[] = [
     ],
   },
   {
-    name: 'R9',
+    name: 'paxos-beyond-window',
     about: 'Slots are proposed beyond W + α.',
-    breaks: 'R9',
+    breaks: ['paxos/alpha-window'],
     killedBy: { kind: 'scenario', file: 'multipaxos/window-alpha' },
     edits: [
       edit(
@@ -362,7 +364,11 @@ export const proposers: readonly Mutant[] = [
         'return Math.max(0, commitOf(state) + state.options.alpha + 1 - (state.role as PaxosLeader).next);',
         'return 1_000;',
       ),
-      edit(LEADER, 'Math.min(lead.noopIndex, commitOf(state) + state.options.alpha); // R9', 'lead.noopIndex;'),
+      edit(
+        LEADER,
+        'Math.min(lead.noopIndex, commitOf(state) + state.options.alpha); // paxos/alpha-window',
+        'lead.noopIndex;',
+      ),
       edit(ACCEPTOR, 'const to = Math.min(last, w + draft.state.options.alpha);', 'const to = last;'),
     ],
   },
@@ -370,16 +376,16 @@ export const proposers: readonly Mutant[] = [
 
 export const learners: readonly Mutant[] = [
   {
-    name: 'p15, R11',
+    name: 'paxos-single-vote-chooses',
     about: 'A slot counts as chosen when a single acceptor has accepted it.',
-    breaks: 'X1, X7',
+    breaks: ['paxos/chosen-by-majority', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'check', scope: 'paxos n3 E1' },
     edits: [edit(LEADER, 'let upTo = Math.max(w, majorityReached(reached));', 'let upTo = Math.max(w, ...reached);')],
   },
   {
-    name: 'R11b',
+    name: 'paxos-old-ack-counts',
     about: 'Acknowledgements of an older ballot of the same leader count.',
-    breaks: 'X1',
+    breaks: ['paxos/answers-to-this-ballot', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/stale-accepted' },
     edits: [
       edit(
@@ -390,18 +396,18 @@ export const learners: readonly Mutant[] = [
     ],
   },
   {
-    name: 'R11c',
+    name: 'paxos-ack-fills-gap',
     about: 'An acknowledgement beyond a gap counts for the gap, too.',
-    breaks: 'X1',
+    breaks: ['paxos/acks-by-slot', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/ack-beyond-gap' },
     edits: [
       edit(PROGRESS, 'if (from <= p.match + 1) return matched(p, to, durable);', 'return matched(p, to, durable);'),
     ],
   },
   {
-    name: 'R11d',
+    name: 'paxos-known-counts-as-accepted',
     about: 'What a peer knows to be chosen counts as accepted in this ballot, beyond the leader’s own W.',
-    breaks: 'X1',
+    breaks: [],
     edits: [
       edit(
         LEADER,
@@ -418,9 +424,9 @@ export const learners: readonly Mutant[] = [
       'easier to see.',
   },
   {
-    name: 'R12',
+    name: 'paxos-vote-of-any-ballot',
     about: 'A learner takes its vote of any ballot for what the leader calls chosen.',
-    breaks: 'X1',
+    breaks: ['paxos/commit-by-own-ballot', 'paxos/one-value-per-slot'],
     killedBy: { kind: 'scenario', file: 'multipaxos/slow-leader-disk' },
     edits: [
       edit(
@@ -431,16 +437,16 @@ export const learners: readonly Mutant[] = [
     ],
   },
   {
-    name: 'R13',
+    name: 'paxos-leads-on-contradicted',
     about: 'A leader that learns of a chosen value that is not its own leads on, and says so under its ballot.',
-    breaks: '2.11, 11',
+    breaks: ['paxos/yield-to-chosen'],
     killedBy: { kind: 'scenario', file: 'multipaxos/leader-learns-other-value' },
     edits: [edit(LEARNER, 'if (contradicted) follow(draft, null, 0);', '')],
   },
   {
-    name: 'X7',
+    name: 'paxos-catch-up-unordered',
     about: 'What is learned by catch-up is appended without asking whether it follows W.',
-    breaks: 'X7',
+    breaks: [],
     edits: [edit(LEARNER, 'if ((fresh[0] as Entry).index !== w + 1) return false;', '')],
     equivalent:
       'An answer to catch-up begins at the slot asked for, W + 1 at that time, and W only grows: entries at or below W ' +
@@ -451,9 +457,9 @@ export const learners: readonly Mutant[] = [
 
 export const paxosReads: readonly Mutant[] = [
   {
-    name: '2.7a',
+    name: 'paxos-read-without-majority',
     about: 'A read is served without asking a majority.',
-    breaks: 'H1',
+    breaks: ['reads/confirmed-by-majority', 'reads/no-stale-read'],
     killedBy: { kind: 'scenario', file: 'multipaxos/pause-leader-read-a' },
     edits: [
       edit(
@@ -464,9 +470,9 @@ export const paxosReads: readonly Mutant[] = [
     ],
   },
   {
-    name: '2.7b',
+    name: 'paxos-read-at-commit',
     about: 'A read is served at W alone: what Phase 1 carried over may be chosen already.',
-    breaks: 'H1',
+    breaks: ['reads/above-all-reported', 'reads/no-stale-read'],
     killedBy: { kind: 'scenario', file: 'multipaxos/read-above-carried' },
     edits: [
       edit(
@@ -477,9 +483,9 @@ export const paxosReads: readonly Mutant[] = [
     ],
   },
   {
-    name: '2.7c',
+    name: 'paxos-read-joins-begun-round',
     about: 'A read joins a round that had begun before it arrived.',
-    breaks: 'H1',
+    breaks: ['reads/no-late-joiner', 'reads/no-stale-read'],
     killedBy: { kind: 'scenario', file: 'multipaxos/pause-leader-read-a' },
     edits: [
       edit(
@@ -492,9 +498,9 @@ export const paxosReads: readonly Mutant[] = [
     ],
   },
   {
-    name: '2.7d',
+    name: 'paxos-old-confirmation-counts',
     about: 'An answer to a heartbeat of an earlier ballot of the same leader confirms a round of this one.',
-    breaks: 'H1',
+    breaks: ['paxos/answers-to-this-ballot', 'reads/no-stale-read'],
     killedBy: { kind: 'scenario', file: 'multipaxos/pause-leader-read-b' },
     edits: [
       edit(

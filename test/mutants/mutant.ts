@@ -14,12 +14,12 @@ export interface Edit {
 }
 
 export interface Mutant {
-  /** `m1`, `p3`, `R7` … as in reliability-anchors 4.5 and paxos-anchors 2.4, with a letter where there are several. */
+  /** In words: `raft-vote-before-durable`. */
   readonly name: string;
   /** What it does wrong, in one sentence. */
   readonly about: string;
-  /** Which rules it breaks, by their numbers. */
-  readonly breaks: string;
+  /** Which rules of docs/rules.md it breaks. */
+  readonly breaks: readonly string[];
   readonly edits: readonly Edit[];
   /** What kills it. None only in a mutant that is `equivalent`. */
   readonly killedBy?: Killer;

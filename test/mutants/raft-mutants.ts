@@ -1,4 +1,4 @@
-/** Raft's mutants: m1 to m16 and m21 to m26 of reliability-anchors 4.5, and what their neighbourhood suggests. */
+/** Raft's mutants: each takes out one rule of docs/rules.md, or one of the ways to get it wrong. */
 
 import { edit, type Mutant } from './mutant.js';
 
@@ -7,12 +7,14 @@ const CODE = {
   upToDate: 'return message.lastTerm > own || (message.lastTerm === own && message.lastIndex >= state.log.last);',
   hard: 'return { term, vote, commit };',
   match: `const { match } = message;
-  if (match > draft.state.log.last) throw new InvariantViolation('an acknowledgement covers what was sent', { match });`,
+  if (match > draft.state.log.last)
+    throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });`,
   acceptedDoor: `export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: AppendAccepted): void {
   const peer = progressOf(draft, from);
   if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
   const { match } = message;
-  if (match > draft.state.log.last) throw new InvariantViolation('an acknowledgement covers what was sent', { match });`,
+  if (match > draft.state.log.last)
+    throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });`,
   accepted: `const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match };
   draft.send(from, accepted, draft.seqFor(1, match), 'control');`,
   confirmed: 'confirmReadRound(queue, majorityReached([queue.readRound, ...rules.confirmed(draft)]))',
@@ -25,58 +27,58 @@ const READS = 'raft/reads.ts';
 
 export const elections: readonly Mutant[] = [
   {
-    name: 'm1',
+    name: 'raft-vote-ignores-log',
     about: 'A vote does not ask whether the candidate’s log is up to date (§5.4.1).',
-    breaks: 'R3',
+    breaks: ['raft/up-to-date-log', 'raft/leader-completeness'],
     killedBy: { kind: 'scenario', file: 'raft/chained-partition' },
     edits: [edit(ELECTION, CODE.granted, "const granted = current && free && state.role.kind === 'follower';")],
   },
   {
-    name: 'm2',
+    name: 'raft-up-to-date-by-length',
     about: 'Up to date is judged by the length of the log alone.',
-    breaks: 'R3',
+    breaks: ['raft/up-to-date-log', 'raft/leader-completeness'],
     killedBy: { kind: 'scenario', file: 'raft/conflict-suffix-n5' },
     edits: [edit(ELECTION, CODE.upToDate, 'return message.lastIndex >= state.log.last;')],
   },
   {
-    name: 'm3',
+    name: 'raft-up-to-date-by-term',
     about: 'Up to date is judged by the last term alone.',
-    breaks: 'R3',
+    breaks: ['raft/up-to-date-log', 'raft/leader-completeness'],
     killedBy: { kind: 'scenario', file: 'raft/constrained-election' },
     edits: [edit(ELECTION, CODE.upToDate, 'return message.lastTerm >= own;')],
   },
   {
-    name: 'm5',
+    name: 'raft-vote-not-stored',
     about: 'The vote is not written with the term: a restart forgets it.',
-    breaks: 'R1, R9',
+    breaks: ['raft/one-vote-per-term', 'raft/one-leader-per-term'],
     killedBy: { kind: 'scenario', file: 'raft/vote-restart-amnesia' },
     edits: [edit(DRAFT, CODE.hard, 'return { term, vote: null, commit };')],
   },
   {
-    name: 'm6',
+    name: 'raft-term-not-stored',
     about: 'The term is not kept: a restart goes back to that of the last entry.',
-    breaks: 'R1, R8',
+    breaks: ['raft/term-never-falls', 'raft/one-leader-per-term'],
     killedBy: { kind: 'scenario', file: 'raft/vote-restart-amnesia' },
     edits: [edit('raft/step.ts', 'const term = hard?.term ?? 0;', 'const term = lastTerm(log);')],
   },
   {
-    name: 'm7c',
+    name: 'raft-vote-before-durable',
     about: 'A vote is told before it is durable.',
-    breaks: 'R1, R17',
+    breaks: ['durability/send-after-sync', 'raft/one-leader-per-term'],
     killedBy: { kind: 'check', scope: 'raft n3 T1' },
     edits: [edit(ELECTION, 'granted ? draft.state.hardSeq : 0', '0')],
   },
   {
-    name: 'm7d',
+    name: 'raft-request-before-durable',
     about: 'A candidate asks for votes before its own term and vote are durable.',
-    breaks: 'R17',
+    breaks: ['durability/send-after-sync'],
     killedBy: { kind: 'check', scope: 'raft n2 E1 each' },
     edits: [edit(ELECTION, "draft.send(id, request, hardSeq, 'control');", "draft.send(id, request, 0, 'control');")],
   },
   {
-    name: 'm7e',
-    about: 'A candidate’s own vote counts before it is durable (bug 16).',
-    breaks: 'R1, R17',
+    name: 'raft-own-vote-before-durable',
+    about: 'A candidate’s own vote counts before it is durable.',
+    breaks: ['durability/own-vote-after-sync', 'raft/one-leader-per-term'],
     killedBy: { kind: 'scenario', file: 'raft/own-vote-first' },
     edits: [
       edit(
@@ -92,29 +94,29 @@ export const elections: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm7f',
+    name: 'raft-first-append-before-durable',
     about: 'A leader elected by the votes of others sends appends before its own vote is durable.',
-    breaks: 'nothing',
+    breaks: [],
     edits: [edit(DRAFT, 'this.send(peer, message, this.state.hardSeq, lane);', 'this.send(peer, message, 0, lane);')],
     equivalent:
-      'Alone, that is: requests for votes leave when term and vote are durable (m7d takes that away), and a candidate ' +
+      'Alone, that is: requests for votes leave when term and vote are durable (`raft-request-before-durable` takes that away), and a candidate ' +
       'of two or more leads only by answers to them, so whatever it sends as leader leaves later than that. What is ' +
       'left to see is the order of two reports of one disk.',
   },
   {
-    name: 'm9',
+    name: 'raft-two-votes',
     about: 'A replica votes more than once in a term.',
-    breaks: 'R1, R9',
+    breaks: ['raft/one-vote-per-term', 'raft/one-leader-per-term'],
     killedBy: { kind: 'scenario', file: 'raft/vote-restart-amnesia' },
     edits: [
       edit(ELECTION, 'const free = state.vote === null || state.vote === from;', 'const free = true;'),
-      edit(DRAFT, "assert(vote === null || vote === candidate, 'one vote a term');", ''),
+      edit(DRAFT, "assert(vote === null || vote === candidate, 'raft/one-vote-per-term: one vote a term');", ''),
     ],
   },
   {
-    name: 'm10',
+    name: 'raft-append-clears-vote',
     about: 'An append of the current term clears the vote.',
-    breaks: 'R1, R9',
+    breaks: ['raft/one-vote-per-term', 'raft/one-leader-per-term'],
     killedBy: { kind: 'check', scope: 'raft n3 E1 R1' },
     edits: [
       edit(
@@ -126,16 +128,16 @@ export const elections: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm11',
+    name: 'raft-old-vote-counts',
     about: 'Votes of an older term count.',
-    breaks: 'R1',
+    breaks: ['raft/one-leader-per-term', 'raft/stale-term-is-ignored'],
     killedBy: { kind: 'scenario', file: 'raft/delayed-vote-response' },
     edits: [edit(ELECTION, 'if (!message.granted || message.term !== state.term || ', 'if (!message.granted || ')],
   },
   {
-    name: 'm12',
+    name: 'raft-vote-counts-twice',
     about: 'A peer’s vote that arrives twice counts twice: it takes five members to tell.',
-    breaks: 'R1',
+    breaks: ['raft/votes-are-a-set', 'raft/one-leader-per-term'],
     killedBy: { kind: 'scenario', file: 'raft/dup-vote-n5' },
     edits: [
       edit(
@@ -146,33 +148,33 @@ export const elections: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm13',
+    name: 'raft-majority-less-one',
     about: 'A majority is one too few.',
-    breaks: 'R1, R6',
+    breaks: ['raft/leader-by-majority', 'log/committed-on-majority', 'raft/one-leader-per-term'],
     killedBy: { kind: 'check', scope: 'raft n3 T1' },
     edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.max(1, Math.floor(members / 2))')],
   },
   {
-    name: 'm13b',
+    name: 'raft-half-is-majority',
     about: 'Half of the members are a majority: only even clusters tell.',
-    breaks: 'R1, R6',
+    breaks: ['raft/leader-by-majority', 'log/committed-on-majority', 'raft/one-leader-per-term'],
     killedBy: { kind: 'scenario', file: 'raft/even-split-n4' },
     edits: [edit('core/quorum.ts', 'Math.floor(members / 2) + 1', 'Math.ceil(members / 2)')],
   },
   {
-    name: 'm32a',
+    name: 'raft-vote-outlives-term',
     about: 'The vote stays when a newer term begins.',
-    breaks: 'L1',
+    breaks: ['liveness/leader-found'],
     killedBy: { kind: 'scenario', file: 'raft/delayed-vote-response' },
     edits: [
       edit(DRAFT, 'next.vote = null;\n    this.persistHard();', 'this.persistHard();'),
-      edit(DRAFT, "assert(vote === null || vote === candidate, 'one vote a term');", ''),
+      edit(DRAFT, "assert(vote === null || vote === candidate, 'raft/one-vote-per-term: one vote a term');", ''),
     ],
   },
   {
-    name: 'm32b',
+    name: 'raft-no-check-quorum',
     about: 'A leader that no majority answers leads on (no CheckQuorum).',
-    breaks: 'L5',
+    breaks: ['leadership/ends-without-quorum', 'liveness/every-call-ends'],
     killedBy: { kind: 'scenario', file: 'raft/deaf-leader' },
     edits: [
       edit(
@@ -184,9 +186,9 @@ export const elections: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm33',
+    name: 'raft-candidate-votes-for-another',
     about: 'A candidate or leader votes for another that asks in its own term.',
-    breaks: 'nothing',
+    breaks: [],
     edits: [edit(ELECTION, CODE.granted, 'const granted = current && free && isUpToDate(state, message);')],
     equivalent:
       'A candidate or leader of the current term has voted for itself in that term (`becomeCandidate` votes, a leader ' +
@@ -196,18 +198,18 @@ export const elections: readonly Mutant[] = [
 
 export const replication: readonly Mutant[] = [
   {
-    name: 'm4',
+    name: 'raft-commit-old-term',
     about: 'Entries of an earlier term are committed by counting (Figure 8).',
-    breaks: 'R3, R15',
+    breaks: ['raft/commit-own-term', 'raft/leader-completeness'],
     killedBy: { kind: 'scenario', file: 'raft/fig8-prev-term-commit' },
     edits: [
       edit(REPLICATION, 'if (index <= commit || termAt(log, index) !== term) return;', 'if (index <= commit) return;'),
     ],
   },
   {
-    name: 'm7',
+    name: 'raft-ack-before-durable',
     about: 'An append is acknowledged before it is durable.',
-    breaks: 'R6, R17',
+    breaks: ['durability/send-after-sync', 'log/committed-on-majority'],
     killedBy: { kind: 'check', scope: 'raft n3 E1 R1' },
     edits: [
       edit(
@@ -218,9 +220,9 @@ export const replication: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm7a',
+    name: 'raft-repeated-ack-before-durable',
     about: 'A duplicate append is acknowledged at once, though the first copy is still on its way to disk.',
-    breaks: 'R6, R17',
+    breaks: ['durability/send-after-sync', 'log/committed-on-majority'],
     killedBy: { kind: 'scenario', file: 'raft/even-split-n4' },
     edits: [
       edit(
@@ -236,16 +238,16 @@ export const replication: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm7b',
+    name: 'raft-leader-counts-before-durable',
     about: 'A leader counts its own entries before they are durable.',
-    breaks: 'R6',
+    breaks: ['durability/own-vote-after-sync', 'log/committed-on-majority'],
     killedBy: { kind: 'scenario', file: 'raft/slow-leader-disk' },
     edits: [edit(REPLICATION, 'const reached: Index[] = [draft.durable];', 'const reached: Index[] = [log.last];')],
   },
   {
-    name: 'm14',
+    name: 'raft-prev-term-ignored',
     about: 'The term before the entries is not compared.',
-    breaks: 'R2',
+    breaks: ['raft/append-after-match', 'raft/log-matching'],
     killedBy: { kind: 'scenario', file: 'raft/conflict-suffix-n5' },
     edits: [
       edit(
@@ -256,9 +258,9 @@ export const replication: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm15',
+    name: 'raft-suffix-stays',
     about: 'What conflicts is overwritten entry by entry, and the suffix behind it stays.',
-    breaks: 'R2, R12',
+    breaks: ['raft/cut-at-conflict-only', 'raft/log-matching', 'raft/terms-rise-in-log'],
     killedBy: { kind: 'scenario', file: 'raft/conflict-suffix-n5' },
     edits: [
       edit(
@@ -274,9 +276,9 @@ export const replication: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm16',
+    name: 'raft-late-append-cuts',
     about: 'An append that agrees cuts off what lies behind its entries: a late one erases what was acknowledged.',
-    breaks: 'R6',
+    breaks: ['raft/cut-at-conflict-only', 'log/committed-on-majority'],
     killedBy: { kind: 'scenario', file: 'raft/reordered-AE-truncation' },
     edits: [
       edit(
@@ -291,9 +293,9 @@ export const replication: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm21',
+    name: 'raft-commit-beyond-match',
     about: 'A follower commits up to the leader’s commit index as far as its own log reaches, matched or not.',
-    breaks: 'R4',
+    breaks: ['raft/commit-what-matched', 'log/one-value-per-index'],
     killedBy: { kind: 'scenario', file: 'raft/term-behind-entry-crash' },
     edits: [
       edit(
@@ -304,16 +306,16 @@ export const replication: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm21b',
+    name: 'raft-read-commits-beyond-match',
     about: 'So does one that learns the commit index with the answer to a read.',
-    breaks: 'R4',
+    breaks: ['raft/commit-what-matched', 'log/one-value-per-index'],
     killedBy: { kind: 'scenario', file: 'raft/empty-heartbeat-commit-cap' },
     edits: [edit(READS, 'Math.min(message.commit, role.matched)', 'Math.min(message.commit, draft.state.log.last)')],
   },
   {
-    name: 'm22',
+    name: 'raft-ack-own-length',
     about: 'An acknowledgement reports the follower’s own last index, not what the append matched.',
-    breaks: 'R3',
+    breaks: ['raft/ack-covers-what-was-sent', 'raft/match-is-durable', 'raft/leader-completeness'],
     killedBy: { kind: 'scenario', file: 'raft/empty-heartbeat-commit-cap' },
     edits: [
       edit(
@@ -327,9 +329,9 @@ export const replication: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm23',
+    name: 'raft-old-ack-counts',
     about: 'Acknowledgements of an older term of the same leader count.',
-    breaks: 'R6, R13',
+    breaks: ['raft/answers-name-the-view', 'raft/match-is-durable', 'log/committed-on-majority'],
     killedBy: { kind: 'scenario', file: 'raft/stale-ack-two-terms-n5' },
     edits: [
       edit(
@@ -344,9 +346,9 @@ export const replication: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm24',
+    name: 'raft-old-append-adopted',
     about: 'Appends of an older term are adopted.',
-    breaks: 'R3',
+    breaks: ['raft/stale-term-is-ignored', 'raft/leader-completeness'],
     killedBy: { kind: 'scenario', file: 'raft/cloudflare-switch' },
     edits: [
       edit(
@@ -368,16 +370,16 @@ export const replication: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm32c',
+    name: 'raft-next-never-backs-up',
     about: 'A leader whose append was rejected never goes back: nextIndex stays.',
-    breaks: 'L3',
+    breaks: ['liveness/all-become-equal'],
     killedBy: { kind: 'scenario', file: 'raft/slow-leader-disk' },
     edits: [edit(REPLICATION, 'if (!expected || message.prevIndex <= now.match) return; // stale', 'return;')],
   },
   {
-    name: 'm35',
+    name: 'raft-loaded-terms-unchecked',
     about: 'Loaded entries are believed whatever their terms: the storage may have read before a truncate on its way.',
-    breaks: 'R4',
+    breaks: ['log/one-value-per-index'],
     killedBy: { kind: 'scenario', file: 'raft/load-before-truncate' },
     edits: [
       edit(
@@ -388,9 +390,9 @@ export const replication: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm34',
+    name: 'raft-match-may-fall',
     about: 'An acknowledgement may lower what is known to match.',
-    breaks: 'nothing',
+    breaks: [],
     edits: [edit(REPLICATION, 'match: Math.max(peer.match, match),', 'match,')],
     equivalent:
       '`acknowledged` is called with a match above the known one, or while probing with `next - 1`, which is never ' +
@@ -400,23 +402,23 @@ export const replication: readonly Mutant[] = [
 
 export const reads: readonly Mutant[] = [
   {
-    name: 'm25',
+    name: 'raft-read-without-round',
     about: 'A read is served without a round of the quorum.',
-    breaks: 'H1',
+    breaks: ['reads/confirmed-by-majority', 'reads/no-stale-read'],
     killedBy: { kind: 'scenario', file: 'raft/pause-leader-read-a' },
     edits: [edit('core/reads.ts', CODE.confirmed, 'confirmReadRound(queue, queue.readRound)')],
   },
   {
-    name: 'm25b',
+    name: 'raft-read-before-own-term',
     about: 'A read is served before an entry of the leader’s own term is committed.',
-    breaks: 'H1',
+    breaks: ['reads/own-term-first', 'reads/no-stale-read'],
     killedBy: { kind: 'scenario', file: 'raft/readindex-before-own-term' },
     edits: [edit(READS, 'return commit >= leading(draft).noopIndex ? commit : null;', 'return commit;')],
   },
   {
-    name: 'm26',
+    name: 'raft-read-joins-begun-round',
     about: 'A read joins a round that had begun before it arrived (etcd#20418: the id of a round is used again).',
-    breaks: 'H1',
+    breaks: ['reads/no-late-joiner', 'reads/no-stale-read'],
     killedBy: { kind: 'scenario', file: 'raft/pause-leader-read-a' },
     edits: [
       edit(
@@ -429,9 +431,9 @@ export const reads: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm26b',
+    name: 'raft-old-confirmation-counts',
     about: 'Confirmations of an earlier leadership of the same leader complete a round of this one.',
-    breaks: 'H1',
+    breaks: ['raft/answers-name-the-view', 'reads/no-stale-read'],
     killedBy: { kind: 'scenario', file: 'raft/pause-leader-read-b' },
     edits: [
       edit(
@@ -442,9 +444,9 @@ export const reads: readonly Mutant[] = [
     ],
   },
   {
-    name: 'm26c',
+    name: 'raft-confirms-rounds-to-come',
     about: 'A follower’s confirmation is taken for all rounds to come, not for the one it echoes.',
-    breaks: 'H1',
+    breaks: ['reads/rounds-in-order', 'reads/no-stale-read'],
     killedBy: { kind: 'scenario', file: 'raft/readindex-before-own-term' },
     edits: [
       edit(

@@ -1,4 +1,4 @@
-/** The file storage's mutants: m28 and m29 of reliability-anchors 4.5, and the plainest one. */
+/** The file storage's mutants: the ways to lose what was acknowledged. */
 
 import { edit, type Mutant } from './mutant.js';
 
@@ -6,16 +6,16 @@ const WRITER = 'adapters/file-storage/log-writer.ts';
 
 export const storageMutants: readonly Mutant[] = [
   {
-    name: 'm28',
+    name: 'storage-cut-at-damage',
     about: 'A log is cut at the first record that does not verify, though later ones do.',
-    breaks: 'W1, R5',
+    breaks: ['storage/damage-is-refused', 'storage/acknowledged-survives'],
     killedBy: { kind: 'script', script: 'storage: rot' },
     edits: [edit('adapters/file-storage/scan.ts', 'await refuseRot(window, segment, position, found);\n', '')],
   },
   {
-    name: 'm29',
+    name: 'storage-sync-tried-again',
     about: 'A sync that failed is tried again, and believed.',
-    breaks: 'W1',
+    breaks: ['storage/no-retry', 'storage/acknowledged-survives'],
     killedBy: { kind: 'script', script: 'storage: failed sync' },
     edits: [
       edit(
@@ -26,9 +26,9 @@ export const storageMutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'w1',
+    name: 'storage-ack-before-sync',
     about: 'A write is acknowledged when it is written, not when it is synced.',
-    breaks: 'W1',
+    breaks: ['storage/acknowledged-survives'],
     killedBy: { kind: 'script', script: 'storage: power cut' },
     edits: [edit(WRITER, '    await file.datasync();\n    this.take(writeGroup);', '    this.take(writeGroup);')],
   },

@@ -28,14 +28,18 @@ async function written(): Promise<SimDisk> {
   return disk;
 }
 
-/** The power goes, with all that was not synced: what was acknowledged is there (W1). */
+/** The power goes, with all that was not synced: what was acknowledged is there. */
 async function powerCut(): Promise<void> {
   const disk = (await written()).crash('all', () => 0);
   const { last } = await fileStorage('data', { fs: disk }).open();
-  demand(last === WORDS.length, 'W1: what was acknowledged survives a power cut', () => last);
+  demand(
+    last === WORDS.length,
+    'storage/acknowledged-survives: what was acknowledged survives a power cut',
+    () => last,
+  );
 }
 
-/** A sync fails: nothing of it is acknowledged, then or later, since the system may have dropped the pages (D5, m29). */
+/** A sync fails: nothing of it is acknowledged, then or later, since the system may have dropped the pages. */
 async function failedSync(): Promise<void> {
   let failing = false;
   const disk = new FaultyDisk(new SimDisk(), (call) => {
@@ -47,11 +51,17 @@ async function failedSync(): Promise<void> {
   await storage.open();
   await storage.write(put(0));
   failing = true;
-  demand(!(await succeeds(storage.write(put(1)))), 'W1: what was not synced is not acknowledged');
-  demand(!(await succeeds(storage.write(put(2)))), 'W1: nothing is written behind a failed sync');
+  demand(
+    !(await succeeds(storage.write(put(1)))),
+    'storage/acknowledged-survives: what was not synced is not acknowledged',
+  );
+  demand(
+    !(await succeeds(storage.write(put(2)))),
+    'storage/acknowledged-survives: nothing is written behind a failed sync',
+  );
 }
 
-/** A byte of an entry changes that was followed by others: it was durable, so this is no torn end (D10, m28). */
+/** A byte of an entry changes that was followed by others: it was durable, so this is no torn end. */
 async function rot(): Promise<void> {
   const files = (await written()).files();
   for (const bytes of files.values()) {
@@ -59,7 +69,7 @@ async function rot(): Promise<void> {
     if (at >= 0) bytes[at] = (bytes[at] as number) ^ 1;
   }
   const opened = succeeds(fileStorage('data', { fs: SimDisk.of(files) }).open());
-  demand(!(await opened), 'W1: a log with damage below what was acknowledged is refused');
+  demand(!(await opened), 'storage/acknowledged-survives: a log with damage below what was acknowledged is refused');
 }
 
 /** By name, for the tables. */

@@ -1,7 +1,7 @@
 /**
  * What clients did and saw, and whether a linearizable machine can have done so. The replicas' ledger gives the order
- * of all commands, and every answer its place in it: the log-witness check decides the whole history exactly (H1 to
- * H5), and knows the fate of every command that nobody answered. The general checker, which knows nothing of a ledger,
+ * of all commands, and every answer its place in it: the log-witness check decides the whole history exactly,
+ * and knows the fate of every command that nobody answered. The general checker, which knows nothing of a ledger,
  * looks at the same history key by key.
  */
 
@@ -64,7 +64,7 @@ export function problemsOf(operations: readonly Operation[], finals: ReadonlyMap
   return [...problems, ...againstLedger(operations, ledger), ...besides(operations), ...inGeneral(operations, ledger)];
 }
 
-/** H1 to H5, exactly: the ledger is the order. */
+/** Exactly: the ledger is the order. */
 function againstLedger(operations: readonly Operation[], ledger: readonly string[]): string[] {
   const ends = operations.map(({ call, return: end }) => end ?? call);
   const end = ends.reduce((a, b) => Math.max(a, b), 0) + 1;

@@ -1,6 +1,6 @@
 /**
  * What the machine offers to break a disk: strace fails system calls of a running process, and a name space of our own
- * holds file systems that are small (section 3.1 of the reliability anchors). Where it offers neither, the member's own
+ * holds file systems that are small. Where it offers neither, the member's own
  * facade does the same one layer higher (`faulty-disk.ts`).
  */
 

@@ -25,7 +25,7 @@ export function randomScript(random: Random, size: number, steps: number, disk: 
 }
 
 /**
- * Leaders that are stopped again and again, for 0.1 to 5 s, while others read and write (P3; etcd #20418). Before,
+ * Leaders that are stopped again and again, for 0.1 to 5 s, while others read and write (etcd#20418). Before,
  * their links are made slow, so that answers wait in their sockets for the moment they wake up; some are cut off too.
  */
 export function pausingScript(random: Random, _size: number, steps: number): string {

@@ -69,7 +69,7 @@ describe('processes that are tormented lose nothing', () => {
       acks 20
       stop leader
       acks 50             # by the others
-      cont all            # P3: who wakes up as a leader of the past serves no stale read
+      cont all            # a replica that wakes up as a leader of the past serves no stale read
       isolate leader
       acks 30
       heal
@@ -150,7 +150,9 @@ describe('the rig notices', () => {
       const { problems } = await run('raft', 'acks 50\nfreeze leader<->*\nrun 700ms\nheal\nacks 50', {
         readsLie: true,
       });
-      expect(problems.join('\n')).toMatch(/^H1: .*the first came back before the second was called/);
+      expect(problems.join('\n')).toMatch(
+        /^history\/real-time-order: .*the first came back before the second was called/,
+      );
     },
     LIMIT,
   );
@@ -160,7 +162,7 @@ describe('the rig notices', () => {
     async () => {
       const script = 'acks 300\nkill all\nstart all\nacks 20';
       const { problems } = await run('multipaxos', script, { disk: 'lying', segmentBytes: 1024 * 1024 });
-      expect(problems.join('\n')).toMatch(/H5: .* is not in the log/);
+      expect(problems.join('\n')).toMatch(/history\/acknowledged-is-kept: .* is not in the log/);
     },
     LIMIT,
   );

@@ -44,7 +44,7 @@ describe('RequestVote', () => {
     expect(node.persist?.ops).toContainEqual({ kind: 'hard', hard: hard(5, 'a') });
   });
 
-  it('bug 16: the own vote counts only once it is durable, in a cluster of one too', () => {
+  it('durability/own-vote-after-sync: the own vote counts only once it is durable, in a cluster of one too', () => {
     const alone = new Node('a', 1);
     expect(alone.state.role.kind).toBe('candidate');
     alone.sync();
@@ -64,7 +64,7 @@ describe('RequestVote', () => {
     expect(node.sends[0]).toMatchObject({ to: 'b', after: node.state.hardSeq, message: { granted: true } });
   });
 
-  it('m5: the vote survives a restart', () => {
+  it('the vote survives a restart', () => {
     const node = new Node('a', 3, hard(2, 'b'));
     node.receive('c', ask);
     expect(node.sends[0]).toMatchObject({ message: { granted: false } });
@@ -75,13 +75,13 @@ describe('RequestVote', () => {
     ['of equal last terms the longer wins', [1, 2], { lastIndex: 1, lastTerm: 2 }, false],
     ['equal logs are as good', [1, 2], { lastIndex: 2, lastTerm: 2 }, true],
     ['an earlier last term loses, however long', [2], { lastIndex: 9, lastTerm: 1 }, false],
-  ] as const)('§5.4.1 %s (m1–m3)', (_, terms, last, granted) => {
+  ] as const)('§5.4.1 %s', (_, terms, last, granted) => {
     const node = new Node('a', 3, hard(2), logOf(...terms));
     node.receive('b', { kind: 'requestVote', term: 3, ...last });
     expect(node.sends[0]).toMatchObject({ message: { granted } });
   });
 
-  it('m11, m12: votes of an older term and repeated ones count for nothing', () => {
+  it('votes of an older term and repeated ones count for nothing', () => {
     const node = new Node('a', 5);
     node.step({ kind: 'campaign' });
     node.sync();
@@ -121,13 +121,13 @@ describe('AppendEntries', () => {
     expect(node.persist?.ops.map((op) => op.kind)).toEqual(['hard', 'truncate', 'put']);
   });
 
-  it('bugs 17, 18, m16: a late append that matches never shortens the log', () => {
+  it('raft/cut-at-conflict-only: a late append that matches never shortens the log', () => {
     const node = new Node('a', 3, hard(1), logOf(1, 1, 1));
     node.receive('b', append({ prevIndex: 0, entries: [entry(1, 1)] }));
     expect(node.terms).toEqual([1, 1, 1]);
   });
 
-  it('rule 5, bug 22, m21: neither commit index nor acknowledgement exceed what the message matched', () => {
+  it('rule 5: neither commit index nor acknowledgement exceed what the message matched', () => {
     const node = new Node('a', 3, hard(1), logOf(1, 1, 1));
     node.receive('b', append({ prevIndex: 1, prevTerm: 1, commit: 3 }));
     expect(node.state.commit).toBe(1);
@@ -147,7 +147,7 @@ describe('AppendEntries', () => {
     expect(node.sends[0]).toMatchObject({ after: 0 });
   });
 
-  it('bug 38: a late `persisted` never vouches for an entry that was overwritten', () => {
+  it('durability/unsynced-runs: a late `persisted` never vouches for an entry that was overwritten', () => {
     const node = new Node('a');
     node.receive('b', append({ term: 1, entries: [entry(1, 1), entry(2, 1)] }));
     const early = node.state.persistSeq;
@@ -189,7 +189,7 @@ describe('the leader', () => {
     }
   });
 
-  it('§5.4.2, Figure 8 (m4): never commits an entry of an earlier term by counting', () => {
+  it('§5.4.2, Figure 8: never commits an entry of an earlier term by counting', () => {
     const node = new Node('a', 5, hard(3), logOf(1, 2));
     node.lead('b', 'c');
     const { session: viewId } = node;
@@ -202,7 +202,7 @@ describe('the leader', () => {
     expect(termAt(node.state.log, 3)).toBe(term);
   });
 
-  it('bugs 21, 55, m23: acknowledgements of another session or term count for nothing', () => {
+  it('raft/answers-name-the-view: acknowledgements of another session or term count for nothing', () => {
     const node = new Node('a');
     node.lead('b');
     node.sync();
@@ -222,7 +222,7 @@ describe('the leader', () => {
     expect(node.state.commit).toBe(1);
   });
 
-  it('bug 45: steps down and is silent when no majority has answered for the longest election timeout', () => {
+  it('leadership/ends-without-quorum: steps down and is silent when no majority has answered for the longest election timeout', () => {
     const node = new Node('a');
     node.lead('b');
     node.sync();
@@ -234,7 +234,7 @@ describe('the leader', () => {
     expect(node.sends).toEqual([]);
   });
 
-  it('bug 23: no read before an entry of its own term is committed, and then by one round for all that wait', () => {
+  it('reads/own-term-first: no read before an entry of its own term is committed, and then by one round for all that wait', () => {
     const node = new Node('a', 3, hard(1), logOf(1));
     node.lead('b');
     node.sync();
@@ -254,7 +254,7 @@ describe('the leader', () => {
     ]);
   });
 
-  it('bugs 24, m26: a round confirms only what was waiting when it began', () => {
+  it('reads/no-late-joiner: a round confirms only what was waiting when it began', () => {
     const node = new Node('a');
     node.lead('b');
     node.sync();

@@ -1,6 +1,6 @@
 /**
  * What must always hold, whatever the protocol: the laws of the contract at every step, and across the cluster
- * what reliability-anchors section 2 calls R1, R4 to R6, R8, R10, R13, R17 and H1. A `Violation` says which.
+ * the rules of docs/rules.md that need no look at a protocol. A `Violation` says which.
  */
 
 import { Reader, Writer } from '../../src/core/bytes.js';
@@ -34,7 +34,7 @@ export function same(a: unknown, b: unknown, but?: string): boolean {
   return true;
 }
 
-/** One step, taken twice: pure, the old state unchanged, and the same reference when nothing changed (laws 1, 2). */
+/** One step, taken twice: pure, the old state unchanged, and the same reference when nothing changed (law/pure, law/values). */
 export function checkedStep(
   protocol: AnyProtocol,
   state: unknown,
@@ -44,18 +44,19 @@ export function checkedStep(
   deepFreeze(message);
   const [next, outbound] = protocol.step(state, message);
   const again = protocol.step(state, message);
-  demand(same(next, again[0]) && same(outbound, again[1]), 'law 1: the same input gives the same result');
+  demand(same(next, again[0]) && same(outbound, again[1]), 'law/pure: the same input gives the same result');
   deepFreeze(next);
   deepFreeze(outbound);
   const idle = next === state || !same(next, state, 'now');
-  demand(idle, 'law 2: a step that changes nothing gives the same reference', () => message);
+  demand(idle, 'law/values: a step that changes nothing gives the same reference', () => message);
   protocol.checkState(next);
   protocol.checkStep(state, next, message);
   const due = protocol.deadline(state);
   const after = protocol.deadline(next);
   demand(!Number.isNaN(after), 'the deadline is a number');
   if (message.kind === 'tick' && message.now >= due) demand(after > message.now, 'a tick leaves nothing due');
-  if (message.kind === 'tick' && message.now < due) demand(next === state, 'law 3: an early tick changes nothing');
+  if (message.kind === 'tick' && message.now < due)
+    demand(next === state, 'law/time-is-data: an early tick changes nothing');
   return [next, outbound];
 }
 
@@ -130,12 +131,15 @@ export class Observer {
 
   private answer(host: Host, request: core.RequestNumber): NonNullable<ReturnType<Host['asked']['get']>> {
     const asked = host.asked.get(request);
-    demand(asked !== undefined, 'law 5: a request ends exactly once', () => ({ host: host.id, request }));
+    demand(asked !== undefined, 'law/one-end-per-request: a request ends exactly once', () => ({
+      host: host.id,
+      request,
+    }));
     host.asked.delete(request);
     return asked;
   }
 
-  /** Law 5: `none` only without effect, `committed` only when it was handed over here. */
+  /** `none` only without effect, `committed` only when it was handed over here. */
   resolved(host: Host, { requests, outcome }: core.Resolve): void {
     demand(requests.length > 0, 'a resolve names a request');
     for (const request of requests) {
@@ -153,20 +157,24 @@ export class Observer {
       const known = this.names.get(asked.name);
       if (outcome.kind !== 'none' || known === undefined) continue;
       known.nones++;
-      demand(!known.committed || known.nones < known.attempts, 'law 5: none means without effect', () => asked);
+      demand(
+        !known.committed || known.nones < known.attempts,
+        'law/one-end-per-request: none means without effect',
+        () => asked,
+      );
     }
   }
 
-  /** H1: a read sees whatever anybody may have seen when it was asked. */
+  /** A read sees whatever anybody may have seen when it was asked. */
   readReady(host: Host, { request, index }: core.ReadReady): void {
     const asked = this.answer(host, request);
     demand(asked.kind === 'read', 'only a read is ready');
-    demand(index >= asked.floor, 'H1: a read is linearizable', () => ({ index, asked }));
+    demand(index >= asked.floor, 'reads/no-stale-read: a read is linearizable', () => ({ index, asked }));
     this.acknowledged.add(request);
     this.counters.reads++;
   }
 
-  /** R4, R5, R10: in order, once a start, the same everywhere and for ever; R6: durable on a majority by then. */
+  /** In order, once a start, the same everywhere and for ever; durable on a majority by then. */
   handedOver(host: Host, entries: readonly core.Entry[]): void {
     for (const entry of entries) {
       demand(entry.index === host.handed + 1, 'handed over in order, without a gap', () => [host.handed, entry.index]);
@@ -176,7 +184,12 @@ export class Observer {
       const known = this.committed[entry.index - 1];
       if (known !== undefined) {
         const equal = known.value === value && (!this.termed || known.term === entry.term);
-        demand(equal, 'R4: state machine safety', () => ({ host: host.id, index: entry.index, known, value }));
+        demand(equal, 'log/one-value-per-index: state machine safety', () => ({
+          host: host.id,
+          index: entry.index,
+          known,
+          value,
+        }));
         continue;
       }
       this.committed.push({ value, term: entry.term });
@@ -185,7 +198,9 @@ export class Observer {
       const name = entry.id === null ? undefined : this.names.get(nameOf(entry.id));
       if (name === undefined) continue;
       name.committed = true;
-      demand(name.nones < name.attempts, 'law 5: none means without effect', () => nameOf(entry.id as core.EntryId));
+      demand(name.nones < name.attempts, 'law/one-end-per-request: none means without effect', () =>
+        nameOf(entry.id as core.EntryId),
+      );
     }
   }
 
@@ -196,10 +211,14 @@ export class Observer {
       return cell !== undefined && cell.value === known.value && (!this.termed || cell.term === known.term);
     });
     const evidence = (): unknown => ({ index, holders: holders.map((host) => host.id), known });
-    demand(holders.length >= majority(this.hosts.length), 'R6: what is committed is durable on a majority', evidence);
+    demand(
+      holders.length >= majority(this.hosts.length),
+      'log/committed-on-majority: what is committed is durable on a majority',
+      evidence,
+    );
   }
 
-  /** R5, R6, after a crash: nothing that was committed has gone. */
+  /** After a crash: nothing that was committed has gone. */
   checkAllDurable(): void {
     for (let index = 1; index <= this.committed.length; index++) this.checkDurable(index);
   }
@@ -207,8 +226,8 @@ export class Observer {
   /** After every step of a host: what its status says, against what it said before and what the disks hold. */
   checkStatus(host: Host, before: core.Status, after: core.Status, events: readonly core.CoreEvent[]): void {
     const evidence = (): unknown => ({ before, after });
-    demand(after.term >= before.term, 'R8: the term is monotone', evidence);
-    demand(after.commit >= before.commit, 'R10: the commit index is monotone', evidence);
+    demand(after.term >= before.term, 'raft/term-never-falls: the term is monotone', evidence);
+    demand(after.commit >= before.commit, 'log/commit-never-falls: the commit index is monotone', evidence);
     demand(after.delivered === host.handed && after.delivered <= after.commit, 'handed over ≤ commit', evidence);
     demand(after.applied === host.applied && after.applied <= after.delivered, 'applied ≤ handed over', evidence);
     demand(after.durable <= after.last, 'durable ≤ last', evidence);
@@ -222,14 +241,22 @@ export class Observer {
     const who = `${host.id}@${host.boot}`;
     const known = this.leaders.get(after.term);
     if (known === undefined) this.counters.elections++;
-    demand(known === undefined || known === who, 'R1: election safety', () => ({ known, who, term: after.term }));
+    demand(known === undefined || known === who, 'raft/one-leader-per-term: election safety', () => ({
+      known,
+      who,
+      term: after.term,
+    }));
     this.leaders.set(after.term, who);
     this.topLeader = Math.max(this.topLeader, after.term);
     demand(after.leader === host.id, 'a leader knows that it leads', evidence);
     if (after.term < this.topLeader) return;
     for (const peer of after.peers) {
       const { disk } = this.hosts.find((each) => each.id === peer.id) as Host;
-      demand(peer.match === 0 || disk.cells.has(peer.match), 'R13: what a peer acknowledged is on its disk', evidence);
+      demand(
+        peer.match === 0 || disk.cells.has(peer.match),
+        'raft/match-is-durable: what a peer acknowledged is on its disk',
+        evidence,
+      );
     }
   }
 
@@ -237,7 +264,10 @@ export class Observer {
   checkWaiting(host: Host): void {
     const deadline = this.protocol.deadline(host.state);
     for (const [request, asked] of host.asked) {
-      demand(deadline <= asked.deadline, 'law 5: a request with a deadline is woken for', () => ({ request, asked }));
+      demand(deadline <= asked.deadline, 'law/one-end-per-request: a request with a deadline is woken for', () => ({
+        request,
+        asked,
+      }));
     }
   }
 }

@@ -71,7 +71,7 @@ export class Cluster {
     const [state, outbound] = protocol.init(given, recovered);
     host.state = state;
     const status = protocol.status(state);
-    demand(status.term >= (recovered.hard?.term ?? 0), 'R8: no durable term is forgotten');
+    demand(status.term >= (recovered.hard?.term ?? 0), 'raft/term-never-falls: no durable term is forgotten');
     this.#finish(host, { ...status, delivered: 0, applied: 0, role: 'follower' }, outbound);
   }
 
@@ -92,7 +92,7 @@ export class Cluster {
     host.state = state;
     this.#finish(host, this.protocol.status(before), outbound);
     if (!host.up || !host.silent) return;
-    demand(host.asked.size === 0, 'law 5: everything ends when a replica stops');
+    demand(host.asked.size === 0, 'law/one-end-per-request: everything ends when a replica stops');
     demand(this.protocol.deadline(host.state) === Infinity, 'a stopped replica has no timer');
     demand((this.protocol.status(host.state).fault === null) === (message.kind === 'stop'), 'a fault shows');
   }
@@ -240,7 +240,8 @@ export class Cluster {
   cancel(host: Host, requests: readonly core.RequestNumber[]): void {
     if (!host.up || host.silent) return;
     this.step(host, { kind: 'cancel', now: this.now(host), requests });
-    for (const request of requests) demand(!host.asked.has(request), 'law 5: what is cancelled ends at once');
+    for (const request of requests)
+      demand(!host.asked.has(request), 'law/one-end-per-request: what is cancelled ends at once');
   }
 
   /** Everything under way arrives and is done, in order, once. Whether there was anything. */

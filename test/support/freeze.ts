@@ -1,4 +1,4 @@
-/** Deep freezing, so that whoever edits a value that it gave away throws at once (law 2). */
+/** Deep freezing, so that whoever edits a value that it gave away throws at once (law/values). */
 
 const done = new WeakSet<object>();
 

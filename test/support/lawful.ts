@@ -37,17 +37,18 @@ function endedIn(outbound: Outbound<unknown>): readonly RequestNumber[] {
   return outbound.kind === 'readReady' ? [outbound.request] : [];
 }
 
-/** Law 5: every request ends exactly once, in time. */
+/** law/one-end-per-request: every request ends exactly once, in time. */
 function openAfter(before: Open, inbound: Inbound<unknown>, outbound: readonly Outbound<unknown>[]): Open {
   const open = new Map(before);
   for (const request of askedIn(inbound)) open.set(request, (inbound as { readonly deadline: Milliseconds }).deadline);
   for (const each of outbound) {
     if (each.kind === 'resolve') demand(each.requests.length > 0, 'a resolve names a request');
     for (const request of endedIn(each)) {
-      demand(open.delete(request), 'law 5: a request ends exactly once', () => ({ request, each }));
+      demand(open.delete(request), 'law/one-end-per-request: a request ends exactly once', () => ({ request, each }));
     }
   }
-  if (inbound.kind === 'stop') demand(open.size === 0, 'law 5: a stop ends every request', () => [...open.keys()]);
+  if (inbound.kind === 'stop')
+    demand(open.size === 0, 'law/one-end-per-request: a stop ends every request', () => [...open.keys()]);
   return open;
 }
 
@@ -77,8 +78,8 @@ function checkLane(
 /** What a status says, against what it said before. */
 function checkStatus(before: Status, after: Status, outbound: readonly Outbound<unknown>[]): void {
   const evidence = (): unknown => ({ before, after });
-  demand(after.term >= before.term, 'R8: the term is monotone', evidence);
-  demand(after.commit >= before.commit, 'R10: the commit index is monotone', evidence);
+  demand(after.term >= before.term, 'raft/term-never-falls: the term is monotone', evidence);
+  demand(after.commit >= before.commit, 'log/commit-never-falls: the commit index is monotone', evidence);
   demand(after.delivered >= before.delivered && after.delivered <= after.commit, 'handed over ≤ commit', evidence);
   demand(after.applied <= after.delivered, 'applied ≤ handed over', evidence);
   demand(after.durable <= after.last, 'durable ≤ last', evidence);
@@ -105,13 +106,17 @@ export function lawful(model: AnyModel): AnyModel {
     const before = books.get(state as object) ?? emptyBook;
     const open = openAfter(before.open, inbound, outbound);
     const kept = next !== state || [...open.keys()].every((each) => before.open.has(each));
-    demand(kept, 'law 5: what is asked is kept');
+    demand(kept, 'law/one-end-per-request: what is asked is kept');
     const status = plain.status(next);
     books.set(next as object, { open, seq: checkLane(plain, status.id, before.seq, outbound) });
     checkStatus(plain.status(state), status, outbound);
     const due = plain.deadline(next);
     for (const [request, deadline] of status.fault === null && inbound.kind !== 'stop' ? open : []) {
-      demand(due <= deadline, 'law 5: a request with a deadline is woken for', () => ({ request, due, deadline }));
+      demand(due <= deadline, 'law/one-end-per-request: a request with a deadline is woken for', () => ({
+        request,
+        due,
+        deadline,
+      }));
     }
     return result;
   }

@@ -165,42 +165,42 @@ export function comeToRest(cluster: Cluster): void {
   healAll(cluster);
   demand(
     cluster.calm(10 * timing.electionMax, () => cluster.leader() !== null),
-    'L1: a leader is found',
+    'liveness/leader-found: a leader is found',
   );
   const waiting = new Set(hosts);
   for (let turn = 0; turn < 8 && waiting.size > 0; turn++) {
     const asked = [...waiting].map((host) => [host, cluster.propose(host, 1, timing.electionMax)] as const);
     const ended = (): boolean => asked.every(([host, requests]) => requests.every((one) => !host.asked.has(one)));
-    demand(cluster.calm(2 * timing.electionMax, ended), 'L5: a request ends');
+    demand(cluster.calm(2 * timing.electionMax, ended), 'liveness/every-call-ends: a request ends');
     for (const [host, requests] of asked) {
       if (requests.every((one) => cluster.observer.acknowledged.has(one))) waiting.delete(host);
     }
     // A leader that was busy, or forwards to one that no longer leads: what is under way comes first.
     if (waiting.size > 0) cluster.calm(timing.electionMin, () => false);
   }
-  demand(waiting.size === 0, 'L2: a new command of everybody is committed');
+  demand(waiting.size === 0, 'liveness/new-command-commits: a new command of everybody is committed');
   demand(
     cluster.calm(10 * timing.electionMax, () => level(cluster)),
-    'L3: all are equal',
+    'liveness/all-become-equal: all are equal',
   );
   const terms = hosts.map((host) => cluster.status(host).term);
   cluster.calm(2 * timing.electionMax, () => false);
   demand(
     hosts.every((host, at) => cluster.status(host).term === terms[at]),
-    'L4: terms are at rest',
+    'liveness/terms-at-rest: terms are at rest',
   );
   const reads = hosts.map((host) => cluster.read(host, timing.electionMax));
   const served = (): boolean => reads.every((read) => cluster.observer.acknowledged.has(read));
-  demand(cluster.calm(timing.electionMax, served), 'L5: reads at rest are served');
+  demand(cluster.calm(timing.electionMax, served), 'liveness/every-call-ends: reads at rest are served');
   for (const host of hosts) cluster.cancel(host, [...host.asked.keys()]);
 }
 
-/** All lose power at once, with whatever was not synced: nothing that was committed is lost (H5). */
+/** All lose power at once, with whatever was not synced: nothing that was committed is lost. */
 export function losePower(cluster: Cluster): void {
   for (const host of cluster.hosts) cluster.crash(host, 0);
   healAll(cluster);
   const whole = (): boolean => cluster.leader() !== null && level(cluster);
-  demand(cluster.calm(20 * timing.electionMax, whole), 'H5: all is there again');
+  demand(cluster.calm(20 * timing.electionMax, whole), 'history/acknowledged-is-kept: all is there again');
 }
 
 export interface Schedule {

@@ -1,4 +1,4 @@
-/** Reads and writes that are complete or fail (D8), and the errors that the file storage throws. */
+/** Reads and writes that are complete or fail, and the errors that the file storage throws. */
 import { ConsensusError } from '../../replica/errors.js';
 import type { DiskFile } from './disk.js';
 

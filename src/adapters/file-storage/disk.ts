@@ -1,6 +1,6 @@
 /**
  * What the file storage asks of the world: the dozen calls below and nothing else, so that tests can put a
- * disk in its place that fails, tears and forgets (issue 3, section 7). Rejections carry the platform's error
+ * disk in its place that fails, tears and forgets. Rejections carry the platform's error
  * as it is.
  */
 
@@ -8,7 +8,7 @@
 export interface DiskFile {
   /** Reads into `target[at, at + length)`; resolves with how many bytes it got, 0 at the end of the file. */
   read(target: Uint8Array, at: number, length: number, position: number): Promise<number>;
-  /** Writes `source[at, at + length)`; resolves with how many bytes it took, which may be fewer (D8). */
+  /** Writes `source[at, at + length)`; resolves with how many bytes it took, which may be fewer. */
   write(source: Uint8Array, at: number, length: number, position: number): Promise<number>;
   /** What was written, and the size if it grew, are durable when this resolves. */
   datasync(): Promise<void>;
@@ -39,7 +39,7 @@ export interface Disk {
   create(path: string): Promise<DiskFile>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
-  /** Creations, renames and removals in `dir` are durable when this resolves (D12). */
+  /** Creations, renames and removals in `dir` are durable when this resolves. */
   syncDirectory(dir: string): Promise<void>;
   /** Undefined when another holds `dir`. Dies with its holder. */
   lock(dir: string): Promise<DiskLock | undefined>;

@@ -2,7 +2,7 @@
  * The bytes of a segment, format version 1. Integers are little-endian.
  *
  * ```
- * segment = header, group*, zeros (space got ahead of time, only after the last group: D10)
+ * segment = header, group*, zeros (space got ahead of time, only after the last group: storage/zeros-only-at-the-end)
  * header  = magic 8, version u32, header size u32, log u64 (random, its low half not 0), segment u64,
  *           first group u64, where the groups of the segment before end u64, oldest segment in need u64,
  *           0 u32, CRC u32
@@ -13,10 +13,10 @@
  * ```
  *
  * A record's CRC covers all that follows it, and is mixed with segment and offset, so that a record in a
- * wrong place does not verify (D9); log and boot tell bytes of an earlier life of the same place (D11).
+ * wrong place does not verify, and log and boot tell bytes of an earlier life: storage/bytes-in-their-place.
  * Groups are numbered through all segments, and each is written when the one before is durable: a valid
  * record of a later group proves that the earlier one was durable once, so that its damage is rot and not a
- * torn write (D1, D2). A sealed segment ends with a record flagged `seal`, written when the next segment is
+ * torn write (storage/torn-tail). A sealed segment ends with a record flagged `seal`, written when the next segment is
  * durable: without that next one, it is lost. In every version the first 16 bytes mean the same and the last
  * four of the first 64 are a CRC.
  */
@@ -116,7 +116,7 @@ export function encodeHeader(header: SegmentHeader): Uint8Array {
   return bytes;
 }
 
-/** A header, the version of a newer format (D20), or undefined for what does not verify. */
+/** A header, the version of a newer format, or undefined for what does not verify. */
 export function decodeHeader(bytes: Uint8Array): SegmentHeader | { readonly newer: number } | undefined {
   if (bytes.length < HEADER_SIZE || MAGIC.some((byte, at) => bytes[at] !== byte)) return undefined;
   const view = viewOf(bytes);

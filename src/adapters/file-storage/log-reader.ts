@@ -1,7 +1,7 @@
 /**
  * Ranged reads. A read takes the blocks that may hold its entries, as they are at the time of the call, and
  * replays them from the files: what is written later goes behind them and changes nothing. Each record is
- * verified again, so what is handed out was good at that very moment (D3).
+ * verified again, so what is handed out was good at that very moment.
  */
 import type { StoredEntry } from '../../replica/storage.js';
 import { includes } from './block-index.js';

@@ -1,11 +1,11 @@
 /**
- * The one ordered lane by which everything gets to disk (D16), and group commit: one write and one fdatasync
- * are under way, whatever is queued meanwhile goes out as the next. Space is got ahead in steps, as zeros,
+ * The one ordered lane by which everything gets to disk (storage/one-lane), and group commit: one write and one
+ * fdatasync are under way, what is queued meanwhile goes out as the next. Space is got ahead in steps, as zeros,
  * since a sync that need not record new blocks is about a quarter faster (measured: 9.0 k against 7.3 k a
  * second on ext4).
  *
  * Invariants: nothing is written behind a group that is not durable; index and values hold what is durable
- * and no more; after the first failure nothing is written ever again, and no sync is tried twice (D5, D6).
+ * and no more; after the first failure nothing is written ever again, and no sync is tried twice (storage/no-retry).
  */
 import type { ConsensusError } from '../../replica/errors.js';
 import type { StorageOp } from '../../replica/storage.js';
@@ -176,7 +176,7 @@ export class LogWriter {
 
   /**
    * Waits for what is under way. An empty group at the end tells rot of the one before from a torn write
-   * (D2).
+   * (storage/damage-is-refused).
    */
   async close(): Promise<void> {
     await this.flushing;

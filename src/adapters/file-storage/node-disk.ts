@@ -67,7 +67,7 @@ function openFile(path: string, flags: string): Promise<NodeFile> {
 }
 
 async function syncDirectory(dir: string): Promise<void> {
-  // Windows has no sync for directories; NTFS journals its names (D21).
+  // Windows has no sync for directories; NTFS journals its names.
   if (process.platform === 'win32') return;
   const fd = await new Promise<number>((fulfil, reject) => {
     fs.open(dir, 'r', (error, opened) => (error === null ? fulfil(opened) : reject(error)));

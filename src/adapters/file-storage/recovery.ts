@@ -1,9 +1,9 @@
 /**
  * `open`: finds the segments, verifies every record, decides what a crash tore, and leaves a last segment of
  * which every byte is known to be on disk: what a killed process wrote may sit in the page cache only, and
- * after a failed sync the cache even claims to be clean (D5, rule iii), so the last segment is copied into a
+ * after a failed sync the cache even claims to be clean (storage/no-retry), so the last segment is copied into a
  * fresh file, with the new boot behind it, and takes its name. A crash at any point leaves the old file or
- * the new one, and maybe a temporary one that the next `open` removes (D12). Earlier segments were synced
+ * the new one, and maybe a temporary one that the next `open` removes. Earlier segments were synced
  * before their successor came.
  */
 import { BlockIndex } from './block-index.js';
@@ -98,7 +98,7 @@ async function syncAncestor(disk: Disk, path: string, own: boolean): Promise<voi
   }
 }
 
-/** The headers of all segments in need, ascending; refuses a hole among them (D18) and strangers (D9). */
+/** The headers of all segments in need, ascending; refuses a hole among them and strangers. */
 async function readHeaders(disk: Disk, dir: string, numbers: readonly number[]): Promise<SegmentHeader[]> {
   const headers: SegmentHeader[] = [];
   for (const number of numbers) headers.push(await readHeader(disk, dir, number));
@@ -126,7 +126,7 @@ async function readHeader(disk: Disk, dir: string, number: number): Promise<Segm
     if (header === undefined) throw corrupt(path, 0, "the segment's header does not verify");
     if ('newer' in header) {
       const message = `${path} has format version ${header.newer}, this release reads up to`;
-      throw new ConsensusError(`${message} ${FORMAT_VERSION}`, { code: 'ERR_STORAGE_MISMATCH' }); // D20
+      throw new ConsensusError(`${message} ${FORMAT_VERSION}`, { code: 'ERR_STORAGE_MISMATCH' });
     }
     if (header.segment !== number) throw corrupt(path, 24, `the file holds segment ${header.segment}`);
     return header;

@@ -109,7 +109,7 @@ async function writeGroupAt(window: ScanWindow, segment: Segment, from: Position
       record.ordinal !== ends.length ||
       (first ? record.boot < boot : record.boot !== boot)
     )
-      return offset; // D11: of an earlier life
+      return offset; // of an earlier life of this place
     boot = record.boot;
     offset += RECORD_HEADER_SIZE + record.payload;
     ends.push(offset);
@@ -140,8 +140,8 @@ async function visitWriteGroup(
 
 /**
  * Visits the groups of a segment that has a successor: `until` is where they end and what group comes then,
- * by the successor's header. All of it was durable before the successor came to be, so any damage is rot (D3,
- * D10).
+ * by the successor's header. All of it was durable before the successor came to be, so any damage is rot
+ * (storage/damage-is-refused).
  */
 export async function scanSealed(
   segment: Segment,
@@ -182,7 +182,7 @@ export async function scanLast(segment: Segment, from: Position, visit: RecordVi
 /**
  * The group at `position` is not there or not whole: `bad` is its first record that does not verify. That is
  * what a crash leaves behind if nothing was written after it. A valid record of a later group says that this
- * one was durable and acknowledged (D1, D2, D10: neither zeros nor garbage end a log that goes on).
+ * one was durable and acknowledged (storage/torn-tail: neither zeros nor garbage end a log that goes on).
  */
 async function refuseRot(window: ScanWindow, segment: Segment, position: Position, bad: number): Promise<void> {
   // The first group of a segment is durable before the segment gets its name.

@@ -6,10 +6,10 @@
  *
  * Integers are little-endian. The group is 0 until many groups share a connection. The complement stands
  * guard over the length (as in the stored blocks of deflate): with a wrong length the checksum would only be
- * looked at after all those bytes had come, which a trickle of heartbeats may take hours to bring (N12).
+ * looked at after all those bytes had come, which a trickle of heartbeats may take hours to bring.
  * TCP's own 16-bit sum misses about one damaged segment in 65536; the checksum costs about 1 ns a byte.
  *
- * Invariants of the parser: a length is checked before anything is allocated for it (N14); a byte is copied
+ * Invariants of the parser: a length is checked before anything is allocated for it; a byte is copied
  * at most once; after it has thrown it is not used again.
  */
 

@@ -10,7 +10,7 @@
  *
  * Invariants: nobody makes us hold more than `HANDSHAKE_BYTES` before it is known; the head, the kinds, the
  * versions and `refused` keep their form in every version, so that strangers of any age understand a refusal.
- * Identities are compared in both directions (N19, N20, N24). None of this proves who somebody is: TLS will.
+ * Identities are compared in both directions (transport/right-peer). None of this proves who somebody is: TLS will.
  */
 
 import { Malformed, Reader, Writer } from '../../core/bytes.js';
@@ -186,7 +186,7 @@ export class HandshakeReader {
 
   /**
    * The body, once it is complete; null before.
-   * @throws Malformed as soon as it cannot become one (N12, N14), and when bytes follow it: nobody speaks
+   * @throws Malformed as soon as it cannot become one, and when bytes follow it: nobody speaks
    * before it is answered
    */
   push(chunk: Uint8Array): Uint8Array | null {

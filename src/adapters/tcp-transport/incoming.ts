@@ -4,7 +4,7 @@
  *
  * Invariants: no frame is looked at before the handshake is accepted, so `from` is the peer's proven id, as
  * far as plain TCP can prove one; a socket that is not through the handshake by the deadline is cut, however
- * busily it trickles (N15); after `close` nothing is delivered, not even the rest of a chunk.
+ * busily it trickles (transport/handshake-deadline); after `close` nothing is delivered, not even the rest of a chunk.
  */
 
 import { Malformed } from '../../core/bytes.js';

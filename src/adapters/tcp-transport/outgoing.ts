@@ -2,9 +2,9 @@
  * The connection by which this replica sends to one peer on one lane: dials, proves itself, writes what the
  * queue holds, and after a loss dials again after a growing, jittered wait.
  *
- * Invariants: at most one socket at a time (N16); frames are written in state `open` only; what waited when a
+ * Invariants: at most one socket at a time; frames are written in state `open` only; what waited when a
  * connection was lost is dropped, as a datagram may be; the stream holds less than 128 KiB, the rest waits in
- * the bounded queue (N23); nothing is reported after `close`.
+ * the bounded queue (transport/bounded-queue); nothing is reported after `close`.
  */
 
 import { Malformed } from '../../core/bytes.js';
@@ -153,7 +153,7 @@ export class Outgoing {
   private down(reason: string): void {
     const wasOpen = this.state === 'open';
     const { longestDelay, shortestDelay } = this.owner.settings;
-    // A connection that keeps breaking soon after it opened is dialled less and less often (N16).
+    // A connection that keeps breaking soon after it opened is dialled less and less often.
     if (wasOpen && performance.now() - this.openedAt > longestDelay) this.attempts = 0;
     this.abandon();
     this.state = 'waiting';

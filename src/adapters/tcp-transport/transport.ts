@@ -9,7 +9,7 @@
  * at the end of the turn (setImmediate: a flush per incoming chunk, by microtask, was a tenth slower under
  * load and no faster idle).
  *
- * Invariants: at most one connection per peer, lane and direction, the newest (N16); a peer is reachable
+ * Invariants: at most one connection per peer, lane and direction, the newest; a peer is reachable
  * while its outgoing control connection is open, and `onUnreachable` is called once each time that ends; no
  * handler is called before `start` or after `stop`.
  */
@@ -35,7 +35,7 @@ import { CHECKS_PER_STALL, Outgoing } from './outgoing.js';
 import type { Server, Socket } from './sockets.js';
 import { listenOn } from './sockets.js';
 
-/** The most sockets that may be in their handshake at a time (N15). */
+/** The most sockets that may be in their handshake at a time. */
 export const MOST_STRANGERS = 64;
 /** The most refusals of incoming connections that are reported between two checks: a flood fills no log. */
 const MOST_REPORTS = 64;

@@ -16,30 +16,30 @@ const STARTED = {
 const ELECTIONS = {
   led: 'a leader was elected',
   overlap: 'two replicas led at once, or a candidate met a leader',
-  own: 'an own vote was given up for a reported one (R7)',
-  again: 'a reported vote was proposed again (R7)',
-  gap: 'a gap was filled with a no-op (R7)',
-  floor: 'a leader was elected below the floor (R6)',
+  own: 'an own vote was given up for a reported one',
+  again: 'a reported vote was proposed again',
+  gap: 'a gap was filled with a no-op',
+  floor: 'a leader was elected below the floor',
   stranded: 'a leader below its floor campaigned again',
   beaten: 'a candidate gave way to a higher ballot',
   nacked: 'a leader gave way to a Nack',
   deposed: 'a leader gave way to a higher ballot',
-  contradicted: 'a leader gave way to a chosen value that was not its own (R13)',
+  contradicted: 'a leader gave way to a chosen value that was not its own',
   quorumLost: 'a leader gave way for want of a quorum',
 } as const;
 
 const ACCEPTORS = {
-  overwritten: 'a vote was overwritten by a higher ballot (R2)',
-  changed: 'a vote was overwritten by another value (R2)',
-  pages: 'a promise came in several pages (R8)',
+  overwritten: 'a vote was overwritten by a higher ballot',
+  changed: 'a vote was overwritten by another value',
+  pages: 'a promise came in several pages',
   old: 'a promise reported votes of two ballots',
-  nack: 'a lower ballot was refused (R1, R2)',
-  none: 'nothing of an Accept was voted for (R17)',
+  nack: 'a lower ballot was refused',
+  none: 'nothing of an Accept was voted for',
 } as const;
 
 const LEARNERS = {
-  scattered: 'slots were accepted out of order (R11)',
-  withheld: 'a vote of another ballot was not taken for chosen (R12)',
+  scattered: 'slots were accepted out of order',
+  withheld: 'a vote of another ballot was not taken for chosen',
   caughtUp: 'chosen entries were learned by catching up',
   replaced: 'an own vote was replaced by the chosen value',
   loaded: 'catching up was served from storage',
@@ -49,7 +49,7 @@ const REQUESTS = {
   read: 'a read was confirmed',
   readAhead: 'a read had to wait for a slot that was only reported',
   refused: 'a forward was refused',
-  busy: 'a proposal was refused for want of room (R9)',
+  busy: 'a proposal was refused for want of room',
   lost: 'a proposal was superseded',
 } as const;
 

@@ -187,7 +187,7 @@ export function digestState(state: PaxosState, now: Milliseconds, digest: Digest
   const { options, log } = state;
   digest.value(state.stopped);
   if (state.stopped) return;
-  const clock = now > state.now ? now : state.now; // as a step sees it (law 3)
+  const clock = now > state.now ? now : state.now; // as a step sees it
   const s: DigestScribe = { digest, me: options.id, now: clock, late: -options.timing.electionMin / 2 - 1 };
   digest.value(state.promised);
   digestNumber(digest, 'persist', options.id, state.hardSeq > state.durableSeq ? state.hardSeq : 0);

@@ -1,7 +1,7 @@
 /**
- * What a message claims when it leaves, held against the disk of who sends it (X9; R1, R4, R5, R8, R15; the table of
- * 2.9) and against what is chosen (2.11, 9 and 11). A claim may have been overtaken by something later on the same
- * disk, which stands for it: the lane is in order.
+ * What a message claims when it leaves, held against the disk of its sender (durability/send-after-sync) and against
+ * what is chosen (paxos/learned-is-chosen, paxos/yield-to-chosen). A claim may have been overtaken by something later
+ * on the same disk, which stands for it: the lane is in order.
  */
 
 import { type ClusterView, type ReplicaView, type SendFact } from '../../core/model.js';
@@ -18,18 +18,20 @@ type PaxosSendFact = SendFact<PaxosMessage>;
 /** Everything up to there is chosen, whoever says so. */
 function checkCommitClaim(ghost: PaxosGhost, chosen: Index, fact: PaxosSendFact): void {
   const really = ghost.chosenTo;
-  if (chosen > really) violated('X1 a slot is said to be chosen that is not', { ...fact, really });
+  if (chosen > really)
+    violated('paxos/learned-is-chosen: a slot is said to be chosen that is not', { ...fact, really });
 }
 
 /** A promise that a message rests on is on the sender's disk. */
 function checkPromised(sender: ReplicaView<PaxosState>, ballot: Ballot, fact: PaxosSendFact): void {
   const promised = sender.disk.hard?.term ?? 0;
-  if (promised < ballot) violated('X9 a message leaves before its promise is durable', { ...fact, promised });
+  if (promised < ballot)
+    violated('durability/send-after-sync: a message leaves before its promise is durable', { ...fact, promised });
 }
 
 /**
- * The word of a leader: who voted in its ballot takes that vote for chosen (R12). So what it proposed in that ballot
- * is what is chosen, up to there (R13; 2.11, 11).
+ * The commit index of a leader: an acceptor that voted in its ballot takes that vote for chosen. So what it proposed
+ * in that ballot is what is chosen, up to there (paxos/yield-to-chosen).
  */
 function checkLeaderCommit(
   ghost: PaxosGhost,
@@ -45,7 +47,11 @@ function checkLeaderCommit(
     const proposed = triedIn(slotAt(ghost, slot), ballot);
     const truth = chosenAt(ghost, slot, cluster.committed);
     if (proposed === undefined || truth === undefined || sameValue(proposed.entry, truth)) continue;
-    violated('X1 a leader calls chosen what it proposed itself, and is not (R13)', { ...fact, proposed, truth });
+    violated('paxos/yield-to-chosen: a leader calls chosen what it proposed itself, and is not', {
+      ...fact,
+      proposed,
+      truth,
+    });
   }
   const draft = new GhostDraft(ghost, cluster.replicas.length);
   draft.setLeaderCommit(ballot, chosen);
@@ -65,14 +71,16 @@ function claimVote(
   if (index <= draft.now.base || (tried !== undefined && (tried.by >> at) % 2 === 1)) return draft.propose(vote);
   const later = disk.entry(index);
   const overtaken = later !== undefined && (later.term > term || index <= (disk.hard?.commit ?? 0));
-  if (!overtaken) violated('X9 a vote is told before it is durable', { ...fact, vote, durable: later });
+  if (!overtaken)
+    violated('durability/send-after-sync: a vote is told before it is durable', { ...fact, vote, durable: later });
   draft.vote(at, vote);
 }
 
 function onPrepare(ghost: PaxosGhost, fact: PaxosSendFact, m: Prepare, at: number, cluster: PaxosCluster): PaxosGhost {
   const { replicas } = ghost;
   for (let other = 0; other < replicas.length; other++) {
-    if (other !== at && replicas[other]?.prepared === m.ballot) violated('X2 two replicas share a ballot', fact);
+    if (other !== at && replicas[other]?.prepared === m.ballot)
+      violated('paxos/ballot-used-once: two replicas share a ballot', fact);
   }
   const known = replicaAt(ghost, at);
   if (m.ballot <= known.prepared) return ghost;
@@ -82,7 +90,7 @@ function onPrepare(ghost: PaxosGhost, fact: PaxosSendFact, m: Prepare, at: numbe
 }
 
 /**
- * A page tells every vote below the ballot in its range, above W, with the highest ballot of each (R8). One that tells
+ * A page tells every vote below the ballot in its range, above W, with the highest ballot of each. One that tells
  * of votes in the ballot itself answers a late Prepare, and counts for nothing: its leader leads already.
  */
 function onPromise(
@@ -103,7 +111,8 @@ function onPromise(
     const highest = highestVote(slotAt(ghost, slot), at, m.ballot);
     if (highest === 0) continue;
     const told = m.votes.find(({ index }) => index === slot);
-    if (told?.term !== highest) violated('X5 a promise does not tell the highest vote', { ...fact, slot, highest });
+    if (told?.term !== highest)
+      violated('paxos/promise-reports-votes: a promise does not tell the highest vote', { ...fact, slot, highest });
   }
   return draft.now;
 }
@@ -113,13 +122,13 @@ function onAccept(ghost: PaxosGhost, fact: PaxosSendFact, m: Accept, at: number,
   checkPromised(cluster.replicas[at] as ReplicaView<PaxosState>, m.ballot, fact);
   const draft = new GhostDraft(ghost, cluster.replicas.length);
   for (const entry of m.entries) {
-    if (entry.term !== m.ballot) violated('X2 a proposal in another ballot than its Accept', fact);
+    if (entry.term !== m.ballot) violated('paxos/ballot-used-once: a proposal in another ballot than its Accept', fact);
     draft.propose(entry);
   }
   return checkLeaderCommit(draft.now, m.ballot, m.commit, fact, cluster);
 }
 
-/** What is accepted was proposed, and is durable (R15). Where nothing is, nothing durable is claimed. */
+/** What is accepted was proposed, and is durable. Where nothing is, nothing durable is claimed. */
 function onAccepted(
   ghost: PaxosGhost,
   fact: PaxosSendFact,
@@ -134,7 +143,7 @@ function onAccepted(
   const draft = new GhostDraft(ghost, cluster.replicas.length);
   for (let slot = Math.max(m.from, ghost.base + 1); slot <= m.to; slot++) {
     const tried = triedIn(slotAt(draft.now, slot), m.ballot);
-    if (tried === undefined) violated('X4 a vote for what nobody proposed', { ...fact, slot });
+    if (tried === undefined) violated('paxos/one-value-per-ballot: a vote for what nobody proposed', { ...fact, slot });
     else claimVote(draft, at, tried.entry, fact, sender);
   }
   return draft.now;
@@ -147,17 +156,17 @@ function checkDurable(ghost: PaxosGhost, fact: PaxosSendFact, durable: Index, at
     const ours = disk.entry(slot);
     const truth = chosenAt(ghost, slot, cluster.committed);
     if (ours !== undefined && truth !== undefined && sameValue(ours, truth)) continue;
-    violated('X9 a chosen slot is called durable that is not', { ...fact, slot, ours, truth });
+    violated('durability/send-after-sync: a chosen slot is called durable that is not', { ...fact, slot, ours, truth });
   }
 }
 
-/** What is handed on as chosen is (2.11, 9). */
+/** What is taught as chosen is chosen. */
 function checkTaught(ghost: PaxosGhost, fact: PaxosSendFact, m: CatchUpReply, cluster: PaxosCluster): void {
   checkCommitClaim(ghost, m.commit, fact);
   for (const entry of m.entries) {
     const truth = chosenAt(ghost, entry.index, cluster.committed);
     if (truth !== undefined && sameValue(entry, truth)) continue;
-    violated('X1 something else is taught than what is chosen', { ...fact, entry, truth });
+    violated('paxos/learned-is-chosen: something else is taught than what is chosen', { ...fact, entry, truth });
   }
 }
 

@@ -1,10 +1,10 @@
 /**
- * What an observer who sees everything remembers of a Multi-Paxos cluster (2.11): which values were ever proposed in
+ * What an observer who sees everything remembers of a Multi-Paxos cluster: which values were ever proposed in
  * which ballots, and who has durably voted for them. From that follows what is chosen, whatever any replica believes.
- * Immutable plain data; `GhostDraft` makes the next one, or throws what the rules X1 to X9 forbid.
+ * Immutable plain data; `GhostDraft` makes the next one, or throws what a rule forbids.
  */
 
-import { InvariantViolation } from '../../core/assert.js';
+import { InvariantViolation, type RuleText } from '../../core/assert.js';
 import { type CommittedView } from '../../core/model.js';
 import { sameValue } from '../../core/entries.js';
 import type { Entry, Index } from '../../core/protocol.js';
@@ -62,8 +62,8 @@ export const noGhost: PaxosGhost = {
 const NEW_SLOT: SlotGhost = { tried: [], chosen: null };
 const NEW_REPLICA: ReplicaGhost = { promised: 0, prepared: 0, chosen: 0 };
 
-export function violated(rule: string, evidence: unknown): never {
-  throw new InvariantViolation(rule, evidence);
+export function violated(text: RuleText, evidence: unknown): never {
+  throw new InvariantViolation(text, evidence);
 }
 
 export function replicaAt(ghost: PaxosGhost, at: number): ReplicaGhost {
@@ -117,21 +117,25 @@ function promisers(ghost: PaxosGhost, ballot: Ballot): number {
 }
 
 /**
- * P2c of "Paxos Made Simple": there is a majority, all promised to `ballot`, that has either never voted for the slot
- * below it, or whose vote in the highest ballot among them is for this value (2.11, 3 and 4). It implies that nothing
+ * P2c of "Paxos Made Simple" (2.2): there is a majority, all promised to `ballot`, that has either never voted for the
+ * slot below it, or whose vote in the highest ballot among them is for this value. It implies that nothing
  * else was or will be chosen below, and fails long before that shows.
  */
 function checkSafeAt(ghost: PaxosGhost, size: number, ballot: Ballot, entry: Entry): void {
   const { tried } = slotAt(ghost, entry.index);
   let left = promisers(ghost, ballot);
-  if (!isMajority(left, size)) violated('X5 a value is proposed before a majority has promised', { proposed: entry });
+  if (!isMajority(left, size))
+    violated('paxos/phase1-majority: a value is proposed before a majority has promised', { proposed: entry });
   for (let i = tried.length - 1; i >= 0; i--) {
     const below = tried[i] as Tried;
     if (below.ballot >= ballot) continue;
     if ((below.by & left) !== 0 && sameValue(below.entry, entry)) return;
     left &= ~below.by;
     if (isMajority(left, size)) continue;
-    const rule = entry.kind === 'noop' ? 'X8 a no-op in place of' : 'X5 a value in place of';
+    const rule =
+      entry.kind === 'noop'
+        ? 'paxos/noop-only-in-free-slot: a no-op in place of'
+        : 'paxos/highest-ballot-value: a value in place of';
     violated(`${rule} one that may be chosen`, { proposed: entry, voted: tried });
   }
 }
@@ -180,7 +184,8 @@ export class GhostDraft {
     const known = slotAt(this.ghost, index);
     const same = triedIn(known, term);
     if (same !== undefined) {
-      if (!sameValue(same.entry, entry)) violated('X4 two values in one ballot', { first: same.entry, second: entry });
+      if (!sameValue(same.entry, entry))
+        violated('paxos/one-value-per-ballot: two values in one ballot', { first: same.entry, second: entry });
       return;
     }
     checkSafeAt(this.ghost, this.size, term, entry);
@@ -200,7 +205,8 @@ export class GhostDraft {
     const tried = known.tried.map((each) => (each.ballot === term ? { ...each, by: votes } : each));
     const chosen = isMajority(votes, this.size) ? entry : null;
     const clash = chosen !== null && known.chosen !== null && !sameValue(chosen, known.chosen);
-    if (clash) violated('X1 two values are chosen for one slot', { first: known.chosen, second: chosen });
+    if (clash)
+      violated('paxos/one-value-per-slot: two values are chosen for one slot', { first: known.chosen, second: chosen });
     this.setSlot(index, { tried, chosen: known.chosen ?? chosen });
     if (chosen !== null) this.extend();
   }

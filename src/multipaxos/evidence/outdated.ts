@@ -27,7 +27,7 @@ function isOver(owner: PaxosState, ballot: Ballot): boolean {
 function isPromiseIdle(owner: PaxosState, ballot: Ballot, acceptor: ReplicaId): boolean {
   const { role } = owner;
   if (role.kind === 'follower' || role.ballot !== ballot) return isOver(owner, ballot);
-  // Its Prepare has left, so the own promise is durable (R5) and no crash brings this Phase 1 back. Once it is over it
+  // Its Prepare has left, so the own promise is durable and no crash brings this Phase 1 back. Once it is over it
   // stays so; and a promise that is complete stays so.
   return role.kind === 'leader' || role.promises[placeOf(owner.options, acceptor)]?.complete === true;
 }

@@ -1,5 +1,5 @@
 /**
- * The safety of a Multi-Paxos cluster: rules X1 to X9, and 2.11 as far as features exist. Steps are compared with what
+ * The safety of a Multi-Paxos cluster, by the rules of docs/rules.md. Steps are compared with what
  * the ghost knows to be chosen; messages, when they leave, with the disk of who sends them (claims.ts). Where a rule
  * needs no look at others it stands in invariants.ts.
  */
@@ -25,7 +25,7 @@ function placeIn({ replicas }: PaxosCluster, id: ReplicaId): number {
   throw new RangeError(`${id} is no replica of this cluster`);
 }
 
-/** What a replica takes for chosen is chosen (X1; 2.11, 9). */
+/** What a replica takes for chosen is chosen. */
 function checkLearned(
   ghost: PaxosGhost,
   { replica, after }: PaxosStepFact,
@@ -34,17 +34,25 @@ function checkLearned(
 ): void {
   const chosen = commitOf(after);
   if (chosen > ghost.chosenTo) {
-    violated('X1 a slot is taken for chosen that is not', { replica, chosen, really: ghost.chosenTo });
+    violated('paxos/learned-is-chosen: a slot is taken for chosen that is not', {
+      replica,
+      chosen,
+      really: ghost.chosenTo,
+    });
   }
   for (let slot = Math.max(from, after.log.tailFrom - 1) + 1; slot <= chosen; slot++) {
     const ours = entryAt(after.log, slot);
     const truth = chosenAt(ghost, slot, committed);
     if (ours === undefined || truth === undefined || sameValue(ours, truth)) continue;
-    violated('X1 another value is taken for chosen than the one that is', { replica, ours, truth });
+    violated('paxos/learned-is-chosen: another value is taken for chosen than the one that is', {
+      replica,
+      ours,
+      truth,
+    });
   }
 }
 
-/** Slots are handed over in order, without a gap, and only when they are chosen (X7). */
+/** Slots are handed over in order, without a gap, and only when they are chosen. */
 function checkDelivered(
   ghost: PaxosGhost,
   fact: PaxosStepFact,
@@ -59,39 +67,45 @@ function checkDelivered(
       const truth = chosenAt(ghost, entry.index, cluster.committed);
       if (truth === undefined || sameValue(entry, truth)) continue;
     }
-    violated('X7 something else is handed over than the next chosen slot', { replica: fact.replica, expected, entry });
+    violated('log/delivered-in-order: something else is delivered than the next chosen slot', {
+      replica: fact.replica,
+      expected,
+      entry,
+    });
   }
   return expected;
 }
 
-/** A ballot that was ever prepared is not taken up again, by nobody (X2; 2.11, 7). */
+/** A ballot that was ever prepared is not taken up again, by nobody. */
 function checkBallot(ghost: PaxosGhost, { replica, before, after }: PaxosStepFact, cluster: PaxosCluster): void {
   const { role } = after;
   if (role.kind !== 'candidate') return;
   if (before?.role.kind === 'candidate' && before.role.ballot === role.ballot) return;
   const { prepared } = replicaAt(ghost, placeIn(cluster, replica));
-  if (role.ballot <= prepared) violated('X2 a ballot is used again', { replica, ballot: role.ballot, prepared });
+  if (role.ballot <= prepared)
+    violated('paxos/ballot-used-once: a ballot is used again', { replica, ballot: role.ballot, prepared });
 }
 
-/** A start forgets nothing that was durable: neither the promise (X3) nor a vote (2.11, 12). */
+/** A start forgets nothing that was durable: neither the promise nor a vote. */
 function checkStart(ghost: PaxosGhost, fact: PaxosStepFact, cluster: PaxosCluster): void {
   const { replica, after } = fact;
   const at = placeIn(cluster, replica);
   const { promised } = replicaAt(ghost, at);
-  if (after.promised < promised) violated('X3 a promise is forgotten', { replica, promised, now: after.promised });
+  if (after.promised < promised)
+    violated('paxos/promise-never-falls: a promise is forgotten', { replica, promised, now: after.promised });
   for (let slot = Math.max(commitOf(after), ghost.base) + 1; slot <= ghost.base + ghost.slots.length; slot++) {
     const ballot = highestVote(slotAt(ghost, slot), at, Infinity);
     const vote = voteAt(after.window, slot);
-    if ((vote?.term ?? 0) < ballot) violated('X3 a vote is forgotten', { replica, slot, ballot, vote });
+    if ((vote?.term ?? 0) < ballot) violated('paxos/votes-stay: a vote is forgotten', { replica, slot, ballot, vote });
   }
 }
 
-/** An acceptor promises, accepts and answers a leader in the ballot that it has promised, no lower one (R1, R2). */
+/** An acceptor promises, accepts and answers a leader in the ballot that it has promised, no lower one. */
 function checkReply({ replica, after }: PaxosStepFact, message: PaxosMessage): void {
   const { kind } = message;
   if (kind !== 'promise' && kind !== 'accepted' && kind !== 'heartbeatReply') return;
   if (message.ballot === after.promised) return;
-  violated('X3 an answer is given below the promise', { replica, promised: after.promised, message });
+  violated('paxos/promise-binds: an answer is given below the promise', { replica, promised: after.promised, message });
 }
 
 function step(ghost: PaxosGhost, fact: PaxosStepFact, cluster: PaxosCluster): PaxosGhost {
@@ -116,21 +130,22 @@ function committedEverywhere({ replicas, committed }: PaxosCluster): Index {
   return base;
 }
 
-/** On a disk everything up to its W is chosen: that is what a start takes for W (X1). */
+/** On a disk everything up to its W is chosen: that is what a start takes for W. */
 function checkPrefix(ghost: PaxosGhost, replica: ReplicaId, from: Index, to: Index, cluster: PaxosCluster): void {
   const { disk } = cluster.replicas[placeIn(cluster, replica)] as PaxosCluster['replicas'][0];
-  if (to > ghost.chosenTo) violated('X1 a slot is durably taken for chosen that is not', { replica, chosen: to });
+  if (to > ghost.chosenTo)
+    violated('paxos/learned-is-chosen: a slot is durably taken for chosen that is not', { replica, chosen: to });
   for (let slot = from + 1; slot <= to; slot++) {
     const ours = disk.entry(slot);
     const truth = chosenAt(ghost, slot, cluster.committed);
     if (ours !== undefined && truth !== undefined && sameValue(ours, truth)) continue;
-    violated('X1 a disk holds another value than the chosen one', { replica, slot, ours, truth });
+    violated('paxos/learned-is-chosen: a disk holds another value than the chosen one', { replica, slot, ours, truth });
   }
 }
 
 /**
- * Votes above W on a disk: never below a promise that was durable before (X6), nor above the one that is (X3); and none
- * that was there is gone, or a chosen value could be (2.11, 12 and 15).
+ * Votes above W on a disk: never below a promise that was durable before, nor above the one that is; and none
+ * that was there is gone, or a chosen value could be.
  */
 function recordVotes(draft: GhostDraft, at: number, promised: Ballot, cluster: PaxosCluster): void {
   const { id, disk } = cluster.replicas[at] as PaxosCluster['replicas'][0];
@@ -141,13 +156,19 @@ function recordVotes(draft: GhostDraft, at: number, promised: Ballot, cluster: P
     const vote = disk.entry(slot);
     const known = highestVote(slotAt(draft.now, slot), at, Infinity);
     if (vote === undefined) {
-      if (known > 0) violated('X3 a vote is gone from a disk', { replica: id, slot, ballot: known });
+      if (known > 0) violated('paxos/votes-stay: a vote is gone from a disk', { replica: id, slot, ballot: known });
       continue;
     }
-    if (vote.term > term) violated('X3 a vote above the promise', { replica: id, promised: term, vote });
+    if (vote.term > term)
+      violated('paxos/vote-at-promise: a vote above the promise', { replica: id, promised: term, vote });
     if (known === vote.term) continue;
     if (vote.term < promised || vote.term < known) {
-      violated('X6 a vote below a promise, or below a later vote', { replica: id, promised, known, vote });
+      violated('paxos/vote-at-promise: a vote below a promise, or below a later vote', {
+        replica: id,
+        promised,
+        known,
+        vote,
+      });
     }
     draft.vote(at, vote);
   }
@@ -158,7 +179,8 @@ function durable(ghost: PaxosGhost, replica: ReplicaId, cluster: PaxosCluster): 
   const { hard } = (cluster.replicas[at] as PaxosCluster['replicas'][0]).disk;
   if (hard === null) return ghost;
   const known = replicaAt(ghost, at);
-  if (hard.term < known.promised) violated('X3 a promise is lowered', { replica, promised: known.promised, hard });
+  if (hard.term < known.promised)
+    violated('paxos/promise-never-falls: a promise is lowered', { replica, promised: known.promised, hard });
   const draft = new GhostDraft(ghost, cluster.replicas.length);
   if (hard.term > known.promised || hard.commit > known.chosen) {
     draft.setReplica(at, { ...known, promised: hard.term, chosen: Math.max(known.chosen, hard.commit) });

@@ -1,9 +1,9 @@
 /**
  * The rules of a Raft cluster, one function each: Figure 3's five properties, and what makes them hold, inductively.
- * The smaller the claim, the sooner a search finds it broken. Numbers are those of reliability-anchors, section 2.
+ * The smaller the claim, the sooner a search finds it broken. docs/rules.md says where each comes from.
  */
 
-import { InvariantViolation } from '../../core/assert.js';
+import { InvariantViolation, type RuleText } from '../../core/assert.js';
 import { entryAt, lastTerm, termAt, type Log } from '../../core/log.js';
 import { type ClusterView, type DiskView, type ReplicaView, type SendFact } from '../../core/model.js';
 import { sameValue } from '../../core/entries.js';
@@ -20,8 +20,8 @@ type RaftSendFact = SendFact<RaftMessage>;
 /** Of what an acknowledgement covers, so much is compared, from its end: what lies below was compared before. */
 const COMPARED = 8;
 
-function violated(rule: string, evidence: Readonly<Record<string, unknown>>): never {
-  throw new InvariantViolation(`${rule}: ${JSON.stringify(evidence)}`, evidence);
+function violated(text: RuleText, evidence: Readonly<Record<string, unknown>>): never {
+  throw new InvariantViolation(`${text}: ${JSON.stringify(evidence)}`, evidence);
 }
 
 export function viewOf(cluster: RaftCluster, id: ReplicaId): ReplicaView<RaftState> {
@@ -30,7 +30,7 @@ export function viewOf(cluster: RaftCluster, id: ReplicaId): ReplicaView<RaftSta
     const view = replicas[at] as ReplicaView<RaftState>;
     if (view.id === id) return view;
   }
-  return violated('R6 only members take part', { id });
+  return violated('raft/members-only: only members take part', { id });
 }
 
 /** Up to where anything is committed. */
@@ -48,12 +48,13 @@ function committedTerm({ committed }: RaftGhost, index: Index): Term | undefined
   return term;
 }
 
-/** R1 Election Safety, R3 Leader Completeness (by `checkComplete`, for the log has its noop), and what they rest on. */
+/** Election Safety, Leader Completeness (by `checkComplete`, for the log has its noop), and what they rest on. */
 export function checkWin(ghost: RaftGhost, after: RaftState, cluster: RaftCluster): void {
   const { term, options } = after;
   const { id } = options;
   const known = ghost.wins.find((win) => win.term === term);
-  if (known !== undefined) violated('R1 a term is won once', { term, leaders: [known.leader, id] });
+  if (known !== undefined)
+    violated('raft/one-leader-per-term: a term is won once', { term, leaders: [known.leader, id] });
   let votes = 0;
   for (const { disk } of cluster.replicas) {
     const hard = disk.hard;
@@ -61,33 +62,38 @@ export function checkWin(ghost: RaftGhost, after: RaftState, cluster: RaftCluste
     if (hard !== null && (hard.term > term || (hard.term === term && hard.vote === id))) votes++;
   }
   if (votes < majority(cluster.replicas.length)) {
-    violated('R1 a leader has durable votes of a majority', { term, id, votes });
+    violated('raft/leader-by-majority: a leader has durable votes of a majority', { term, id, votes });
   }
   for (const { id: other, state } of cluster.replicas) {
     if (other === id || state === null) continue;
     if (state.log.runs.some((run) => run.term === term)) {
-      violated('R11 no log has an entry of a term that is yet to be won', { term, id, other });
+      violated('raft/candidate-term-is-new: no log has an entry of a term that is yet to be won', { term, id, other });
     }
   }
 }
 
-/** R3 Leader Completeness, R14: a log that ends in a term has all that was committed under leaders of earlier terms. */
+/** Leader Completeness for all logs: one that ends in a term has all that was committed in the terms before it. */
 export function checkComplete(ghost: RaftGhost, { log, options, role, term }: RaftState): void {
   const last = lastTerm(log);
   for (const { through, term: entryTerm, by } of ghost.committed) {
     if (by >= last || termAt(log, through) === entryTerm) continue;
     const found = termAt(log, through) ?? null;
     const evidence = { id: options.id, term, last, index: through, committed: entryTerm, found };
-    if (role.kind === 'leader') violated('R3 a leader has every entry committed before its term', evidence);
-    violated('R14 a log has every entry committed before the term that it ends in', evidence);
+    if (role.kind === 'leader')
+      violated('raft/leader-completeness: a leader has every entry committed before its term', evidence);
+    violated('raft/later-logs-are-complete: a log has every entry committed before the term that it ends in', evidence);
   }
 }
 
-/** R14, the other way round: at a commit, logs that end in a later term have it already. */
+/** The same the other way round: at a commit, logs that end in a later term have it already. */
 export function checkLogsAbove({ log, commit, term }: RaftState, cluster: RaftCluster): void {
   for (const { id, state } of cluster.replicas) {
     if (state === null || lastTerm(state.log) <= term || termAt(state.log, commit) === termAt(log, commit)) continue;
-    violated('R14 what is committed is in every log that ends in a later term', { id, index: commit, term });
+    violated('raft/later-logs-are-complete: what is committed is in every log that ends in a later term', {
+      id,
+      index: commit,
+      term,
+    });
   }
 }
 
@@ -95,14 +101,14 @@ function checkEntry(log: Log, entry: Entry, other: Log, replicas: readonly Repli
   const { index, term } = entry;
   const theirs = entryAt(other, index);
   if (theirs !== undefined && !sameValue(entry, theirs)) {
-    violated('R2 one entry for an index and term', { index, term, replicas });
+    violated('raft/log-matching: one entry for an index and term', { index, term, replicas });
   }
   if (termAt(log, index - 1) !== termAt(other, index - 1)) {
-    violated('R2 logs agree before a common entry', { index, term, replicas });
+    violated('raft/log-matching: logs agree before a common entry', { index, term, replicas });
   }
 }
 
-/** R2 Log Matching: the same index and term mean the same entry, and the same before it. What is new is compared. */
+/** Log Matching: the same index and term mean the same entry, and the same before it. What is new is compared. */
 export function checkLogMatching(before: Log | null, { log, options }: RaftState, cluster: RaftCluster): void {
   const { replicas } = cluster;
   for (let index = log.last; index >= log.tailFrom; index--) {
@@ -116,31 +122,37 @@ export function checkLogMatching(before: Log | null, { log, options }: RaftState
   }
 }
 
-/** R6: what a leader commits is durable, as the entry of that term, on a majority of disks. */
+/** What a leader commits is durable, as the entry of that term, on a majority of disks. */
 export function checkDurable({ log, commit, term, options }: RaftState, known: Index, cluster: RaftCluster): void {
   for (let index = commit; index > known; index--) {
     const expected = termAt(log, index);
     let holders = 0;
     for (const { disk } of cluster.replicas) if (disk.entry(index)?.term === expected) holders++;
     if (holders >= majority(cluster.replicas.length)) continue;
-    violated('R6 what is committed is durable on a majority', { id: options.id, term, index, of: expected, holders });
+    violated('log/committed-on-majority: what is committed is durable on a majority', {
+      id: options.id,
+      term,
+      index,
+      of: expected,
+      holders,
+    });
   }
 }
 
-/** R4 State Machine Safety before anything is handed over: the log has there what was committed there. */
+/** State Machine Safety before anything is handed over: the log has there what was committed there. */
 export function checkCommittedAt(ghost: RaftGhost, { log, options, term }: RaftState, index: Index): void {
   const expected = committedTerm(ghost, index);
   const found = termAt(log, index);
   if (found === expected) return;
   const evidence = { id: options.id, term, index, committed: expected, found: found ?? null };
-  violated('R4 one entry is committed at an index', evidence);
+  violated('log/one-value-per-index: one entry is committed at an index', evidence);
 }
 
-/** R4, R6: a commit index that was learned is one that a leader has reached, over the same log. */
+/** A commit index that was learned is one that a leader has reached, over the same log. */
 export function checkLearned(ghost: RaftGhost, state: RaftState): void {
   const { commit, options } = state;
   const known = lastCommitted(ghost);
-  if (commit > known) violated('R6 only a leader commits', { id: options.id, commit, known });
+  if (commit > known) violated('raft/only-leader-commits: only a leader commits', { id: options.id, commit, known });
   checkCommittedAt(ghost, state, commit);
 }
 
@@ -152,10 +164,10 @@ function unequal(disk: DiskView, log: Log, index: Index): boolean {
 function checkMatch(leader: RaftState, { id, match }: RaftProgress, { disk }: ReplicaView<RaftState>): void {
   if (match === 0 || (disk.hard?.term ?? 0) > leader.term || !unequal(disk, leader.log, match)) return;
   const evidence = { leader: leader.options.id, term: leader.term, peer: id, match, durable: disk.last };
-  violated('R13 a matchIndex is durable at the peer and agrees', evidence);
+  violated('raft/match-is-durable: a matchIndex is durable at the peer and agrees', evidence);
 }
 
-/** R13, when the leader learns it. */
+/** raft/match-is-durable, when the leader learns it. */
 export function checkMatches(before: RaftState | null, after: RaftState, role: RaftLeader, cluster: RaftCluster): void {
   const was = before !== null && before.role.kind === 'leader' && before.term === after.term ? before.role : null;
   if (was !== null && was.peers === role.peers) return;
@@ -166,7 +178,7 @@ export function checkMatches(before: RaftState | null, after: RaftState, role: R
   }
 }
 
-/** R13, when the peer's disk changes: what it acknowledged stays. */
+/** raft/match-is-durable, when the peer's disk changes: what it acknowledged stays. */
 export function checkStillMatched(replica: ReplicaId, cluster: RaftCluster): void {
   for (const { state } of cluster.replicas) {
     if (state === null || state.role.kind !== 'leader') continue;
@@ -176,28 +188,35 @@ export function checkStillMatched(replica: ReplicaId, cluster: RaftCluster): voi
   }
 }
 
-/** R8, R9 for good: no disk falls back behind what was promised, and no start does. */
+/** No disk falls back behind the term and vote that were promised, and no start does. */
 export function checkKept(ghost: RaftGhost, replica: ReplicaId, term: Term, vote: ReplicaId | null): void {
   const promise = ghost.promises.find((each) => each.replica === replica);
   if (promise === undefined || term > promise.term) return;
   const evidence = { promise, held: { term, vote } };
-  if (term < promise.term) violated('R8 a term that was promised is never forgotten', evidence);
-  if (promise.vote !== null && vote !== promise.vote) violated('R9 a vote is never forgotten', evidence);
+  if (term < promise.term) violated('raft/term-never-falls: a term that was promised is never forgotten', evidence);
+  if (promise.vote !== null && vote !== promise.vote)
+    violated('raft/one-vote-per-term: a vote is never forgotten', evidence);
 }
 
-/** R9: one vote a term, whatever happened in between. */
+/** One vote a term, whatever happened in between. */
 export function checkVote(known: RaftPromise, term: Term, vote: ReplicaId | null): void {
   if (known.term !== term || known.vote === null || vote === null || known.vote === vote) return;
-  violated('R9 one vote a term', { replica: known.replica, term, votes: [known.vote, vote] });
+  violated('raft/one-vote-per-term: one vote a term', { replica: known.replica, term, votes: [known.vote, vote] });
 }
 
-/** R17: term and vote that a message rests on are durable when it leaves. */
+/** Term and vote that a message rests on are durable when it leaves. */
 export function checkClaim({ from, message }: RaftSendFact, vote: ReplicaId | null, cluster: RaftCluster): void {
   const { hard } = viewOf(cluster, from).disk;
   const { term, kind } = message;
   const held = hard?.term ?? 0;
   if (held > term || (held === term && (vote === null || hard?.vote === vote))) return;
-  violated('R17 term and vote are durable before they are sent', { from, message: kind, term, vote, durable: hard });
+  violated('durability/send-after-sync: term and vote are durable before they are sent', {
+    from,
+    message: kind,
+    term,
+    vote,
+    durable: hard,
+  });
 }
 
 /** The log of a leader of that term while it leads. */
@@ -207,7 +226,7 @@ function leadersLog(ghost: RaftGhost, term: Term, cluster: RaftCluster): Log | n
   return state !== null && state.role.kind === 'leader' && state.term === term ? state.log : null;
 }
 
-/** R17: what is acknowledged is durable; and at its source what R13 says: it agrees with that leader's log. */
+/** What is acknowledged is durable and, at its source, agrees with that leader's log. */
 export function checkAccepted(ghost: RaftGhost, from: ReplicaId, accepted: AppendAccepted, cluster: RaftCluster): void {
   const { term, match } = accepted;
   const { disk, state } = viewOf(cluster, from);
@@ -219,11 +238,11 @@ export function checkAccepted(ghost: RaftGhost, from: ReplicaId, accepted: Appen
     const found = disk.entry(index)?.term;
     const broken =
       found === undefined
-        ? 'R17 what is acknowledged is durable'
+        ? 'durability/send-after-sync: what is acknowledged is durable'
         : own !== null && termAt(own, index) !== found
-          ? 'R17 what is acknowledged is durable as it stands'
+          ? 'durability/send-after-sync: what is acknowledged is durable as it stands'
           : leaders !== null && termAt(leaders, index) !== found
-            ? "R13 what is acknowledged is the leader's"
+            ? "raft/match-is-durable: what is acknowledged is the leader's"
             : null;
     if (broken !== null) violated(broken, { from, term, match, index, durable: found ?? null });
   }

@@ -19,9 +19,9 @@ export function onCommit(draft: DriverDraft, entries: readonly Entry[]): void {
 /** The next run: up to the next multiple of `CHECK_EVERY`. */
 function takeRun(draft: DriverDraft): readonly Entry[] {
   const [first, ...rest] = draft.next.backlog;
-  assert(first !== undefined && first.length > 0, 'the backlog holds something');
+  assert(first !== undefined && first.length > 0, 'log/delivered-in-order: the backlog holds something');
   const from = (first[0] as Entry).index;
-  assert(from === draft.next.applied + 1, 'entries are applied in order, without a gap');
+  assert(from === draft.next.applied + 1, 'log/delivered-in-order: entries are applied in order, without a gap');
   const room = CHECK_EVERY - (from % CHECK_EVERY);
   draft.next.backlog = room < first.length ? [first.slice(room), ...rest] : rest;
   return room < first.length ? first.slice(0, room) : first;
@@ -73,7 +73,10 @@ export function applyNext(draft: DriverDraft): void {
 /** The machine is done with its run: one result a command. */
 export function onApplied(draft: DriverDraft, results: readonly StoredResult[]): void {
   const { applying, options } = draft.next;
-  assert(applying !== null && applying.commands.length === results.length, 'one result comes back for each command');
+  assert(
+    applying !== null && applying.commands.length === results.length,
+    'machine/one-result-per-command: one result comes back for each command',
+  );
   const table = new SessionTableDraft(draft.next.table, options.configuration.constants);
   for (let i = 0; i < results.length; i++) {
     table.record((applying.commands[i] as Entry).id as EntryId, results[i] as StoredResult);

@@ -4,7 +4,7 @@
  * proposed again under the same id until its caller's time is over, which is safe because the request table lets
  * it take effect once. Reads that wait together are asked for together.
  *
- * Who fails gets `none` only if no attempt ever left the books as unknown (law 5).
+ * Who fails gets `none` only if no attempt ever left the books as unknown.
  */
 
 import type { Entry, Milliseconds, Outcome, Proposal, RequestNumber } from '../../core/protocol.js';
@@ -278,7 +278,7 @@ function endedBy(command: PendingCommand, sent: boolean, cancelled: boolean): Fa
   return { code: 'ERR_NO_LEADER', outcome: 'none', message: 'no leader was known in time; the command was never sent' };
 }
 
-/** Ends every call for which `ends` holds, as `failure` says or by law 5. */
+/** Ends every call for which `ends` holds, as `failure` says or by what its attempts may have done. */
 function endCalls(
   draft: DriverDraft,
   ends: (call: PendingCall) => boolean,

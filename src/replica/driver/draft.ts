@@ -147,7 +147,10 @@ export class DriverDraft {
 
   /** Queues what the core wants durable. */
   persist(persistSeq: PersistSeq, ops: readonly PersistOp[]): void {
-    assert(persistSeq > this.next.queueSeq && persistSeq > this.next.writingSeq, 'persists come in order');
+    assert(
+      persistSeq > this.next.queueSeq && persistSeq > this.next.writingSeq,
+      'durability/persists-in-order: persists come in order',
+    );
     this.next.queue = this.next.queue.length === 0 ? ops : [...this.next.queue, ...ops];
     this.next.queueSeq = persistSeq;
   }
@@ -173,7 +176,7 @@ export class DriverDraft {
   /** The write under way is durable: what it held back may leave. */
   finishWrite(): void {
     const { next } = this;
-    assert(next.writingWriteId !== 0, 'a write is under way when one is reported');
+    assert(next.writingWriteId !== 0, 'durability/one-write-at-a-time: a write is under way when one is reported');
     next.durableWriteId = next.writingWriteId;
     if (next.writingSeq > 0) next.durableSeq = next.writingSeq;
     const persistSeq = next.writingSeq;

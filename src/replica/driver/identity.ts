@@ -1,5 +1,5 @@
 /**
- * Telling a first start from a lost disk (contract, Identity): they look the same from inside. A replica without
+ * Telling a first start from a lost disk (identity/lost-disk-has-no-vote): they look the same from inside. One without
  * the durable mark asks the other members to record its incarnation, and takes part only once ⌊(n−1)/2⌋+1 of them
  * have done so durably and its own mark is durable. Any two such sets share a member, so a replica that lost its
  * disk meets one that knows better, and stops.

@@ -1,7 +1,7 @@
 /**
  * The request table: which proposals have taken effect, and with what result. It works where entries are applied,
  * from the log alone, so it is the same on every replica at the same index. By it a proposal that stands in the
- * log twice takes effect once (contract, Requests).
+ * log twice takes effect once (requests/at-most-once).
  *
  * An origin is one start of one replica; its number is the index of the `openSession` entry by which it opened itself.
  * The table is bounded: by the number of origins, by the window of each, and by the bytes of results each may

@@ -3,7 +3,7 @@
  * JavaScript ends at 2^24 members and takes several times the memory.
  *
  * Two states with the same 64 bits are taken for one. Among n states the odds that this happened at all are about
- * n² / 2^65: 3 in 10,000 for 100 million (reliability-anchors 4.1).
+ * n² / 2^65: 3 in 10,000 for 100 million.
  */
 
 import { invalidArgument } from '../../replica/errors.js';

@@ -1,6 +1,6 @@
 /**
  * A program that remembers its steps. In a search the same replica in the same state is met in very many worlds; what
- * it does with a message is the same in all of them (law 1), so it is worked out once. States and messages that are
+ * it does with a message is the same in all of them (law/pure), so it is worked out once. States and messages that are
  * equal become the same object, so that they can be told by identity.
  */
 

@@ -41,7 +41,7 @@ export interface SearchProgress {
 
 /** What broke, and a shortest way there. */
 export interface FoundViolation {
-  /** The rule with its number; or what the code under test threw. */
+  /** The rule with its name; or what the code under test threw. */
   readonly rule: string;
   readonly error: Error;
   /** From `createWorld(world)` on: `apply` them one after the other. `formatActions` makes a scenario of them. */

@@ -1,6 +1,6 @@
 /**
  * Linearizability of a replicated log, where the order of the log is the order that explains what clients saw: there
- * is nothing to search, so it takes O(n log n) and suits every run. The rules are H1–H4 of the rig.
+ * is nothing to search, so it takes O(n log n) and suits every run.
  */
 
 import { invalidArgument } from '../../replica/errors.js';
@@ -9,13 +9,18 @@ import { HistoryRefuted, tellOperation } from './linearizability.js';
 import { describeState, encodeState, refused, unknown, type SequentialModel } from './models.js';
 
 /**
- * - `H1`: an operation came back before the other was called, yet the log has them the other way round; or a read was
- *   answered from a state older than what had come back before it was called (per client that is H4).
- * - `H2`: an output that its place in the log does not explain.
- * - `H3`: two operations at one index, one operation at two, or one that failed and stands in the log all the same.
- * - `H5`: what came back as done does not stand in the log.
+ * - `history/real-time-order`: an operation came back before the other was called, yet the log has them the other way
+ *   round; or a read was answered from a state older than what had come back before it was called.
+ * - `history/explained-by-log`: an output that its place in the log does not explain.
+ * - `history/one-index-per-operation`: two operations at one index, one operation at two, or one that failed and
+ *   stands in the log all the same.
+ * - `history/acknowledged-is-kept`: what came back as done does not stand in the log.
  */
-export type LogRule = 'H1' | 'H2' | 'H3' | 'H5';
+export type LogRule =
+  | 'history/real-time-order'
+  | 'history/explained-by-log'
+  | 'history/one-index-per-operation'
+  | 'history/acknowledged-is-kept';
 
 /** `undecided`: an operation's place is not known, so nothing is proved. That is no pass. */
 export type LogOrder =
@@ -25,7 +30,8 @@ export type LogOrder =
       readonly rule: LogRule;
       /** What contradicts each other: two operations, or one and the log. The later one of the two comes last. */
       readonly operations: readonly Operation[];
-      readonly explanation: string;
+      /** Begins with the name of the rule. */
+      readonly explanation: `${LogRule}: ${string}`;
     }
   | { readonly kind: 'undecided'; readonly operation: Operation; readonly explanation: string };
 
@@ -38,8 +44,8 @@ export interface LogEffect {
 
 export interface LogOrderOptions {
   /**
-   * Everything of this history that took effect, as the state machines saw it. With it the log is known whole: H3
-   * and H5 are checked against it, and an operation of unknown outcome that is not in it had no effect. Without it
+   * Everything of this history that took effect, as the state machines saw it. With it the log is known whole:
+   * what came back is looked for in it, and an operation of unknown outcome that is not in it had no effect. Without it
    * the positions in the history are all there is, and one of unknown outcome without a position leaves the
    * outputs unproved, should any not fit.
    */
@@ -96,13 +102,15 @@ class LogOrderCheck<State> {
       const problem = positionProblem({ kind: 'entry', index });
       if (problem !== null) throw invalidArgument(`an effect: ${problem}`);
       const other = places.get(operation);
-      if (other !== undefined) this.refute('H3', operation, `took effect at ${other} and ${index}`);
+      if (other !== undefined)
+        this.refute('history/one-index-per-operation', operation, `took effect at ${other} and ${index}`);
       places.set(operation, index);
     }
     return history.map((operation) => {
       const index = places.get(operation);
       if (operation.outcome === 'fail') {
-        if (index !== undefined) this.refute('H3', operation, `took effect at ${index} all the same`);
+        if (index !== undefined)
+          this.refute('history/one-index-per-operation', operation, `took effect at ${index} all the same`);
         return operation;
       }
       if (operation.at?.kind === 'read' && index === undefined) return operation;
@@ -113,11 +121,12 @@ class LogOrderCheck<State> {
   private placeEntry(operation: Exclude<Operation, { outcome: 'fail' }>, index: number | undefined): Operation {
     if (index === undefined) {
       const lost = operation.outcome === 'ok' || operation.at !== null;
-      if (lost) this.refute('H5', operation, 'is not in the log');
+      if (lost) this.refute('history/acknowledged-is-kept', operation, 'is not in the log');
       return operation;
     }
     if (operation.at?.kind === 'entry' && operation.at.index === index) return operation;
-    if (operation.at !== null) this.refute('H3', operation, `took effect at ${index}, not where it says`);
+    if (operation.at !== null)
+      this.refute('history/one-index-per-operation', operation, `took effect at ${index}, not where it says`);
     return { ...operation, at: { kind: 'entry', index } };
   }
 
@@ -139,20 +148,21 @@ class LogOrderCheck<State> {
     return tellOperation(operation, this.model);
   }
 
-  /** H3: an index belongs to one operation. */
+  /** An index belongs to one operation. */
   checkIndexes(history: History): LogOrder | null {
     const owners = new Map<number, Operation>();
     for (const operation of history) {
       if (operation.at?.kind !== 'entry') continue;
       const other = owners.get(operation.at.index);
-      if (other !== undefined) return this.violation('H3', [other, operation], 'are at one index');
+      if (other !== undefined)
+        return this.violation('history/one-index-per-operation', [other, operation], 'are at one index');
       owners.set(operation.at.index, operation);
     }
     return null;
   }
 
   /**
-   * H1, H4: at each call, the highest index that had come back is known by walking both orders at once. An entry
+   * At each call, the highest index that had come back is known by walking both orders at once. An entry
    * stands above it. A read may stand at it, since it sees that entry.
    */
   checkOrder(history: History): LogOrder | null {
@@ -168,12 +178,12 @@ class LogOrderCheck<State> {
       }
       if (highest === null || mayFollow(operation, indexOf(highest))) continue;
       const why = `are in the wrong order: the first came back before the second was called`;
-      return this.violation('H1', [highest, operation], why);
+      return this.violation('history/real-time-order', [highest, operation], why);
     }
     return null;
   }
 
-  /** H2: in the order of the log, reads after the entry they saw last, the operations give what came back. */
+  /** In the order of the log, reads after the entry they saw last, the operations give what came back. */
   replay(history: History, whole: boolean): LogOrder {
     const states = new Map<string, { state: State; last: Operation | null }>();
     for (const operation of history.filter(({ at }) => at !== null).sort(byPosition)) {
@@ -183,7 +193,7 @@ class LogOrderCheck<State> {
       const after = this.model.step(part.state, operation.input, output);
       if (after === refused) return this.unexplained(operation, part, history, whole);
       if (operation.at?.kind === 'read' && !this.same(after, part.state)) {
-        return this.violation('H2', [operation], 'is said to be a read, and changes the state');
+        return this.violation('history/explained-by-log', [operation], 'is said to be a read, and changes the state');
       }
       states.set(key, { state: after, last: operation.at?.kind === 'entry' ? operation : part.last });
     }
@@ -205,7 +215,11 @@ class LogOrderCheck<State> {
     if (!whole && homeless !== undefined) {
       return this.undecided(homeless, `may stand in the log, and without it ${this.tell(operation)} ${found}`);
     }
-    return this.violation('H2', last === null ? [operation] : [last, operation], `: the latter ${found}`);
+    return this.violation(
+      'history/explained-by-log',
+      last === null ? [operation] : [last, operation],
+      `: the latter ${found}`,
+    );
   }
 }
 

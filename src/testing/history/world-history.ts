@@ -38,7 +38,7 @@ const MOST_UNKNOWN = 10;
 const MOST_STEPS = 1_000_000;
 
 /**
- * H2, H3: the log explains every output, by the model. With `search` also H6: an order is found without the log, by
+ * The log explains every output, by the model. With `search` also: an order is found without the log, by
  * what callers saw alone.
  * @throws InvariantViolation also for what cannot be decided: that is no pass
  */
@@ -50,10 +50,11 @@ export function demandLinearizable(record: WorldRecord, model: SequentialModel<a
     return { index: entry.index, operation: operations.get(callOf(entry.data)) as Operation };
   });
   const witness = checkLogOrder(history, model, { effects });
-  if (witness.kind !== 'linearizable') throw new InvariantViolation(witness.explanation);
+  if (witness.kind === 'violation') throw new InvariantViolation(witness.explanation);
+  if (witness.kind === 'undecided') throw new InvariantViolation(`history/explained-by-log: ${witness.explanation}`);
   if (!search || history.filter(({ outcome }) => outcome === 'unknown').length > MOST_UNKNOWN) return;
   const found = checkLinearizable(history, model, { steps: MOST_STEPS });
   if (found.kind === 'linearizable') return;
   const problem = found.kind === 'violation' ? found.explanation : `undecided within its ${found.limit}`;
-  throw new InvariantViolation(`H6 the history is linearizable: ${problem}`);
+  throw new InvariantViolation(`history/linearizable: the history is linearizable: ${problem}`);
 }

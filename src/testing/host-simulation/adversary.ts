@@ -89,7 +89,7 @@ export class Adversary {
     if (process === null || !isAlone || !member.leads || process.stalled) this.isolated.delete(member.id);
     else if (since?.stalls !== process.stalls) this.isolated.set(member.id, { at: now, stalls: process.stalls });
     else if (now - since.at > 3 * plan.timing.electionMax) {
-      trace.violate('L1 quorum lost', `${member.id} is cut off from everybody, and leads on`);
+      trace.violate('leadership/ends-without-quorum', `${member.id} is cut off from everybody, and leads on`);
     } else trace.cover('isolated leader');
   }
 
@@ -195,7 +195,10 @@ export class Adversary {
       if (process?.alive !== true || process.stalled || signal === undefined) return;
       this.world.trace.cover('long pause of a leader');
       if (signal.aborted) return;
-      this.world.trace.violate('pause', `${member.id} was stalled and the signal of its leadership goes on`);
+      this.world.trace.violate(
+        'leadership/ended-by-a-pause',
+        `${member.id} was stalled and the signal of its leadership goes on`,
+      );
     });
   }
 

@@ -1,6 +1,6 @@
 /**
  * The books of what clients asked of the shell: each request ends once and in time, with a result that fits the ledger
- * or an error that keeps what it says. Order is checked as it happens, by the place in the log (H1): who asks after
+ * or an error that keeps what it says. Order is checked as it happens, by the place in the log: who asks after
  * another was answered comes after it, and sees it.
  */
 
@@ -124,7 +124,10 @@ export class CallBook {
 
   private end(call: SimulatedCall, outcome: CallOutcome): void {
     if (call.outcome !== 'pending') {
-      this.trace.violate('law 5', `${call.name} ended as ${outcome} after it had ended as ${call.outcome}`);
+      this.trace.violate(
+        'law/one-end-per-request',
+        `${call.name} ended as ${outcome} after it had ended as ${call.outcome}`,
+      );
     }
     call.outcome = outcome;
     this.open.delete(call);
@@ -133,7 +136,7 @@ export class CallBook {
     this.checkTime(call);
     this.trace.tell(`${call.name} ${outcome} at ${call.position}`);
     if (call.signal !== null && call.signal.listeners > 0) {
-      this.trace.violate('B4 leak', `${call.name} ended and still listens to its signal`);
+      this.trace.violate('limits/nothing-leaks', `${call.name} ended and still listens to its signal`);
     }
   }
 
@@ -148,10 +151,13 @@ export class CallBook {
     const { name, command, floor } = call;
     const there = this.ledger.positions.get(command?.id ?? '');
     if (there !== position) {
-      this.trace.violate('H2 phantom', `${name} heard of ${position}, the ledger of ${String(there)}`);
+      this.trace.violate('history/nothing-unasked', `${name} heard of ${position}, the ledger of ${String(there)}`);
     }
     if (position <= floor) {
-      this.trace.violate('H1 order', `${name} took effect at ${position}, and ${floor} was known before it was called`);
+      this.trace.violate(
+        'history/real-time-order',
+        `${name} took effect at ${position}, and ${floor} was known before it was called`,
+      );
     }
     call.value = result?.before ?? null;
     if (result !== null) this.checkResult(call, result);
@@ -162,7 +168,10 @@ export class CallBook {
   private checkResult({ name, key, position }: SimulatedCall, { before }: HostResult): void {
     const expected = this.ledger.valueAt(key, position - 1);
     if (before !== expected) {
-      this.trace.violate('H4 result', `${name} found ${String(before)} at ${position}, not ${String(expected)}`);
+      this.trace.violate(
+        'history/explained-by-log',
+        `${name} found ${String(before)} at ${position}, not ${String(expected)}`,
+      );
     }
   }
 
@@ -170,7 +179,10 @@ export class CallBook {
     this.indexes.set(position, index);
     for (const [place, other] of this.indexes) {
       if (Math.sign(place - position) === Math.sign(other - index)) continue;
-      this.trace.violate('H3 index', `${name} was told ${index} for ${position}, and ${place} is at ${other}`);
+      this.trace.violate(
+        'history/one-index-per-operation',
+        `${name} was told ${index} for ${position}, and ${place} is at ${other}`,
+      );
     }
   }
 
@@ -182,11 +194,14 @@ export class CallBook {
     const { name, key, kind, floor } = call;
     const bound = kind === 'read' ? floor : least;
     if (seen.position < bound) {
-      this.trace.violate('H1 stale read', `${name} read at ${seen.position}, and ${bound} was asked for`);
+      this.trace.violate('reads/no-stale-read', `${name} read at ${seen.position}, and ${bound} was asked for`);
     }
     const expected = this.ledger.valueAt(key, seen.position);
     if (seen.value !== expected) {
-      this.trace.violate('H4 value', `${name} read ${String(seen.value)}, and ${String(expected)} stood there`);
+      this.trace.violate(
+        'history/explained-by-log',
+        `${name} read ${String(seen.value)}, and ${String(expected)} stood there`,
+      );
     }
     if (kind === 'read') this.furthest = Math.max(this.furthest, seen.position);
   }
@@ -195,7 +210,7 @@ export class CallBook {
   failed(call: SimulatedCall, error: unknown): void {
     if (error instanceof CommandRejected) return this.refused(call, error.reason);
     if (!(error instanceof ConsensusError)) {
-      return this.trace.violate('typed errors', `${call.name} failed with ${String(error)}`);
+      return this.trace.violate('host/typed-errors', `${call.name} failed with ${String(error)}`);
     }
     this.trace.tell(`${call.name} ${error.code} ${error.outcome}`);
     this.trace.cover(error.code);
@@ -209,7 +224,7 @@ export class CallBook {
     const text = typeof reason === 'string' ? /^boom at (\d+)$/.exec(reason)?.[1] : undefined;
     const position = text === undefined ? (reason as { position?: unknown }).position : Number(text);
     if (call.command?.op !== 'refuse' && call.command?.op !== 'boom') {
-      this.trace.violate('typed errors', `${call.name} was refused: ${JSON.stringify(reason)}`);
+      this.trace.violate('host/typed-errors', `${call.name} was refused: ${JSON.stringify(reason)}`);
     }
     this.wrote(call, Number(position), null, null);
   }
@@ -217,10 +232,10 @@ export class CallBook {
   private checkError({ name, kind }: SimulatedCall, { code, outcome, retryable, message }: ConsensusError): void {
     const allowed = kind === 'write' ? OUTCOMES[code] : OUTCOMES[code] && ['none'];
     if (allowed === undefined || !allowed.includes(outcome) || (kind !== 'write' && code === 'ERR_OUTCOME_UNKNOWN')) {
-      this.trace.violate('typed errors', `${name} failed with ${code} ${outcome}: ${message}`);
+      this.trace.violate('host/typed-errors', `${name} failed with ${code} ${outcome}: ${message}`);
     }
     if (retryable !== RETRYABLE.includes(code)) {
-      this.trace.violate('typed errors', `${name} failed with ${code}, retryable ${String(retryable)}`);
+      this.trace.violate('host/typed-errors', `${name} failed with ${code}, retryable ${String(retryable)}`);
     }
   }
 
@@ -229,11 +244,14 @@ export class CallBook {
     const { name, signal, process } = call;
     if (!LATE.includes(code)) return;
     if (signal !== null && (!signal.aborted || cause !== signal.reason)) {
-      this.trace.violate('cause', `${name} ended with ${code} and its signal is not the cause`);
+      this.trace.violate('host/abort-is-the-cause', `${name} ended with ${code} and its signal is not the cause`);
     }
     const due = this.due(call);
     if (process.now < due - SLACK) {
-      this.trace.violate('L5 in time', `${name} ended at ${process.now.toFixed(3)}, due at ${due.toFixed(3)}`);
+      this.trace.violate(
+        'liveness/ends-by-deadline',
+        `${name} ended at ${process.now.toFixed(3)}, due at ${due.toFixed(3)}`,
+      );
     }
   }
 
@@ -248,14 +266,17 @@ export class CallBook {
     const { name, process, stalls } = call;
     const due = this.due(call);
     if (process.stalls !== stalls || process.now <= due + SLACK) return;
-    this.trace.violate('L5 in time', `${name} ended at ${process.now.toFixed(3)}, due at ${due.toFixed(3)}`);
+    this.trace.violate(
+      'liveness/ends-by-deadline',
+      `${name} ended at ${process.now.toFixed(3)}, due at ${due.toFixed(3)}`,
+    );
   }
 
   /** `none` is a promise: neither before nor ever after. */
   private checkNone({ name, command }: SimulatedCall): void {
     const position = this.ledger.positions.get(command?.id ?? '');
     if (position === undefined) return;
-    this.trace.violate('law 5 none', `${name} had no effect, and took effect at ${position}`);
+    this.trace.violate('requests/none-is-kept', `${name} had no effect, and took effect at ${position}`);
   }
 
   /** At the end: what took effect and what did not, over the whole run. */
@@ -265,10 +286,10 @@ export class CallBook {
       if (call.outcome === 'none') this.checkNone(call);
       const position = this.ledger.positions.get(call.command.id);
       if (position !== undefined && position <= call.floor) {
-        this.trace.violate('H1 order', `${call.name} took effect at ${position}, before it was called`);
+        this.trace.violate('history/real-time-order', `${call.name} took effect at ${position}, before it was called`);
       }
       if ((call.outcome === 'ok' || call.outcome === 'refused') && position !== call.position) {
-        this.trace.violate('H5 lost write', `${call.name} was acknowledged at ${call.position}`);
+        this.trace.violate('history/acknowledged-is-kept', `${call.name} was acknowledged at ${call.position}`);
       }
     }
   }

@@ -190,7 +190,8 @@ export class SimulatedClient {
     let readings = 0;
     const reader = (machine: HostMachine): SeenValue => {
       readings += 1;
-      if (readings > 1 || call.outcome !== 'pending') trace.violate('law 5', `${call.name} was served twice or late`);
+      if (readings > 1 || call.outcome !== 'pending')
+        trace.violate('law/one-end-per-request', `${call.name} was served twice or late`);
       return { position: machine.applied, value: machine.get(key) };
     };
     const ask = (options: RequestOptions): Promise<SeenValue> =>
@@ -222,10 +223,10 @@ export class SimulatedClient {
     trace.cover('too large');
     try {
       void target.replica.propose(command);
-      trace.violate('typed errors', `${id} was taken, and is too large`);
+      trace.violate('host/typed-errors', `${id} was taken, and is too large`);
     } catch (error) {
       const fits = error instanceof ConsensusError && error.code === 'ERR_TOO_LARGE';
-      if (!fits) trace.violate('typed errors', `${id} is too large, and failed with ${String(error)}`);
+      if (!fits) trace.violate('host/typed-errors', `${id} is too large, and failed with ${String(error)}`);
     }
   }
 

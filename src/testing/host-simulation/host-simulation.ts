@@ -147,20 +147,24 @@ class Simulation {
     const { book, trace } = this.world;
     trace.tell('healed');
     this.adversary.heal();
-    await this.expect('L5 callers end', 'every request must have ended', () => book.pending() === 0);
+    await this.expect('liveness/every-call-ends', 'every request must have ended', () => book.pending() === 0);
     await this.serveAll('after healing');
   }
 
   /** Each member takes a write and a read, one leads, and all are equal. */
   private async serveAll(when: string): Promise<void> {
     const up = (): boolean => this.healthy.every((member) => member.serves);
-    await this.expect('L1 up', `${when}, every member must be up`, up);
+    await this.expect('liveness/all-come-up', `${when}, every member must be up`, up);
     for (const member of this.healthy) await this.serve(member, when);
     const leaders = (): number => this.members.filter((member) => member.leads).length;
-    await this.expect('L1 leader', `${when}, one member must lead`, () => leaders() === 1);
+    await this.expect('liveness/leader-found', `${when}, one member must lead`, () => leaders() === 1);
     const { commands } = this.world.ledger;
     const equal = (): boolean => this.healthy.every((member) => member.run?.machine.applied === commands.length);
-    await this.expect('L3 equal', `${when}, all must have applied all ${commands.length} commands`, equal);
+    await this.expect(
+      'liveness/all-become-equal',
+      `${when}, all must have applied all ${commands.length} commands`,
+      equal,
+    );
   }
 
   /** Its patience may be shorter than an election, so it asks until it is served. */
@@ -172,9 +176,10 @@ class Simulation {
     for (let served = false; !served; ) {
       const known = book.calls.length;
       client.prove();
-      await this.expect('L2 progress', `${when}, ${member.id} must serve`, () => book.pending() === 0);
+      await this.expect('liveness/new-command-commits', `${when}, ${member.id} must serve`, () => book.pending() === 0);
       served = book.calls.length > known && book.calls.slice(known).every((call) => call.outcome === 'ok');
-      if (schedule.now > end) this.trace.violate('L2 progress', `${when}, ${member.id} does not serve`);
+      if (schedule.now > end)
+        this.trace.violate('liveness/new-command-commits', `${when}, ${member.id} does not serve`);
       if (!served) await schedule.pass(this.plan.timing.heartbeat);
     }
   }
@@ -196,9 +201,9 @@ class Simulation {
     if (this.dice.chance(0.5)) await schedule.pass(this.dice.pick([0, 1, 10])); // or they are closed in the same turn
     for (const member of this.members) member.close();
     const down = (): boolean => this.members.every((member) => member.phase === 'down');
-    await this.expect('L5 closed', 'every member must have closed', down);
+    await this.expect('liveness/close-ends', 'every member must have closed', down);
     await schedule.pass(10);
-    if (book.pending() > 0) trace.violate('L5 callers end', `${book.waiting()} never ended`);
+    if (book.pending() > 0) trace.violate('liveness/every-call-ends', `${book.waiting()} never ended`);
   }
 
   report(seed: number): HostSimulationReport {

@@ -30,12 +30,15 @@ export class Reigns {
     const same = this.byTerm.get(term);
     const name = `${member} in term ${term} with fence ${fence}`;
     if (same !== undefined && (same.member !== member || same.boot !== boot || same.fence !== fence)) {
-      this.trace.violate('R1 one leader a term', `${name}, and ${same.member} with ${same.fence}`);
+      this.trace.violate('leadership/one-leader-per-term', `${name}, and ${same.member} with ${same.fence}`);
     }
     this.byTerm.set(term, reign);
     for (const other of this.byTerm.values()) {
       if (Math.sign(other.term - term) !== Math.sign(other.fence - fence)) {
-        this.trace.violate('fences grow', `${name}, and ${other.member} in term ${other.term} with ${other.fence}`);
+        this.trace.violate(
+          'leadership/fences-rise',
+          `${name}, and ${other.member} in term ${other.term} with ${other.fence}`,
+        );
       }
     }
   }
@@ -56,26 +59,28 @@ export class LeadershipWatcher {
     this.replica = replica;
     this.trace = trace;
     this.reigns = reigns;
-    this.follow().catch((error: unknown) => trace.violate('leadership', `${name}: ${String(error)}`));
+    this.follow().catch((error: unknown) => trace.violate('leadership/told-truly', `${name}: ${String(error)}`));
   }
 
   private async follow(): Promise<void> {
     for await (const state of this.replica.leadership()) this.see(state);
     this.ended = true;
-    if (this.last?.signal.aborted === false) this.trace.violate('leadership', `${this.name}: closed without an abort`);
+    if (this.last?.signal.aborted === false)
+      this.trace.violate('leadership/told-truly', `${this.name}: closed without an abort`);
   }
 
   private see(state: Leadership): void {
     const { name, last, trace } = this;
     const { leading, leader, term, fence, signal } = state;
     trace.tell(`${name} ${leading ? 'leads' : `follows ${leader ?? 'nobody'}`} in ${term} fence ${fence}`);
-    if (last !== null && !last.signal.aborted) trace.violate('leadership', `${name}: a state ended without an abort`);
+    if (last !== null && !last.signal.aborted)
+      trace.violate('leadership/told-truly', `${name}: a state ended without an abort`);
     if (last?.leading === true && !leading) trace.cover('leadership ends');
     this.last = state;
     if (!leading || signal.aborted) return;
     const { id, boot, applied } = this.replica.status();
     if (leader !== id || fence < 1 || applied < fence) {
-      trace.violate('leadership', `${name} leads by ${fence}, applied ${applied}, under ${String(leader)}`);
+      trace.violate('leadership/told-truly', `${name} leads by ${fence}, applied ${applied}, under ${String(leader)}`);
     }
     this.reigns.begun({ member: id, boot, term, fence });
   }

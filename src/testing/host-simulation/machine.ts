@@ -45,15 +45,18 @@ export class CommandLedger {
     if (known === undefined) {
       const before = this.positions.get(command.id);
       if (before !== undefined) {
-        this.trace.violate('E1 exactly once', `${command.id} is at ${before}, and ${member} applied it at ${position}`);
+        this.trace.violate(
+          'requests/at-most-once',
+          `${command.id} is at ${before}, and ${member} applied it at ${position}`,
+        );
       }
       this.commands.push(command);
       this.results.push(result);
       this.positions.set(command.id, position);
     } else if (known.id !== command.id) {
-      this.trace.violate('R4 state machine safety', `${member} applied ${command.id} at ${position}, not ${known.id}`);
+      this.trace.violate('log/one-value-per-index', `${member} applied ${command.id} at ${position}, not ${known.id}`);
     } else if (expected !== result) {
-      this.trace.violate('E4 same results', `${command.id} gave ${result} on ${member}, not ${expected}`);
+      this.trace.violate('requests/same-everywhere', `${command.id} gave ${result} on ${member}, not ${expected}`);
     }
   }
 

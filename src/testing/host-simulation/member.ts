@@ -160,7 +160,7 @@ export class SimulatedMember {
 
   private checkOpenError(error: unknown): void {
     const known = error instanceof ConsensusError && OPEN_ERRORS.includes(error.code);
-    if (!known) this.world.trace.violate('typed errors', `${this.id} could not start: ${String(error)}`);
+    if (!known) this.world.trace.violate('host/typed-errors', `${this.id} could not start: ${String(error)}`);
   }
 
   /** Another replica on the data of one that is open: refused, and the first does not notice. */
@@ -172,7 +172,7 @@ export class SimulatedMember {
     createReplica(this.optionsOf(run)).then(
       (replica) => {
         const isOpen = first?.process.alive === true && this.run === first && this.phase === 'up';
-        if (isOpen) trace.violate('storage lock', `${this.id} was opened twice`);
+        if (isOpen) trace.violate('storage/one-writer', `${this.id} was opened twice`);
         return replica.close(); // the first ended just in time
       },
       (error: unknown) => {
@@ -188,9 +188,10 @@ export class SimulatedMember {
     if (run === this.run) this.note(event);
     if (event.kind === 'lostIdentity') {
       trace.cover('lost identity');
-      if (!this.wiped) trace.violate('identity', `${this.id} lost its identity, and its disk was never wiped`);
+      if (!this.wiped)
+        trace.violate('identity/kept-with-its-disk', `${this.id} lost its identity, and its disk was never wiped`);
     }
-    if (!isExpected(event)) trace.violate('events', `${this.id}: ${JSON.stringify(event)}`);
+    if (!isExpected(event)) trace.violate('host/expected-events', `${this.id}: ${JSON.stringify(event)}`);
   }
 
   private note(event: ReplicaEvent): void {
@@ -236,24 +237,27 @@ export class SimulatedMember {
     closed.then(
       () => {
         if (!run.process.alive) return;
-        if (book.pending(run.process) > 0) trace.violate('L5 closed', `${this.id}: ${book.waiting()} never ended`);
-        if (follower?.ended === false) trace.violate('leadership', `${this.id} closed, and its leadership goes on`);
+        if (book.pending(run.process) > 0)
+          trace.violate('liveness/close-ends', `${this.id}: ${book.waiting()} never ended`);
+        if (follower?.ended === false)
+          trace.violate('leadership/told-truly', `${this.id} closed, and its leadership goes on`);
         this.ended(run);
       },
-      (error: unknown) => trace.violate('close', `${this.id}: ${String(error)}`),
+      (error: unknown) => trace.violate('host/close-is-final', `${this.id}: ${String(error)}`),
     );
   }
 
   /** A closed replica refuses at once, and can be closed again. */
   private checkClosed(replica: Replica<HostMachine>): void {
     const { trace } = this.world;
-    if (replica.close() !== replica.close()) trace.violate('close', `${this.id} closed twice in two ways`);
+    if (replica.close() !== replica.close())
+      trace.violate('host/close-is-final', `${this.id} closed twice in two ways`);
     try {
       void replica.propose({ op: 'refuse', id: 'never', key: '' });
-      trace.violate('close', `${this.id} took a command after close`);
+      trace.violate('host/close-is-final', `${this.id} took a command after close`);
     } catch (error) {
       const fits = error instanceof ConsensusError && error.code === 'ERR_CLOSED' && error.outcome === 'none';
-      if (!fits) trace.violate('close', `${this.id} refused a command after close with ${String(error)}`);
+      if (!fits) trace.violate('host/close-is-final', `${this.id} refused a command after close with ${String(error)}`);
     }
   }
 
@@ -272,7 +276,7 @@ export class SimulatedMember {
       transport.isReleased ? '' : 'its transport',
     ].filter((what) => what !== '');
     if (left.length > 0 && !process.stalled) {
-      this.world.trace.violate('B4 leak', `${this.id} has ended and left ${left.join(', ')}`);
+      this.world.trace.violate('limits/nothing-leaks', `${this.id} has ended and left ${left.join(', ')}`);
     }
   }
 }

@@ -86,7 +86,7 @@ export class SimulatedNetwork {
 
   join(transport: SimulatedTransport, id: string): void {
     const other = this.transports.get(id);
-    if (other !== undefined && other.isUp) this.trace.violate('transport calls', `${id} joined twice`);
+    if (other !== undefined && other.isUp) this.trace.violate('transport/calls-in-order', `${id} joined twice`);
     this.transports.set(id, transport);
   }
 
@@ -99,7 +99,10 @@ export class SimulatedNetwork {
   send(from: string, to: string, bytes: Uint8Array, cluster: string): boolean {
     const { habits, dice, trace } = this;
     if (bytes.length > this.maxMessageBytes) {
-      trace.violate('message size', `${from} sends ${bytes.length} bytes to ${to}, of at most ${this.maxMessageBytes}`);
+      trace.violate(
+        'transport/message-size',
+        `${from} sends ${bytes.length} bytes to ${to}, of at most ${this.maxMessageBytes}`,
+      );
     }
     const link = this.link(from, to);
     if (link.cut && habits.reports && dice.chance(0.5)) return false;
@@ -159,7 +162,7 @@ export class SimulatedTransport implements Transport {
     handler: TransportHandler,
   ): Promise<void> {
     const { network, process } = this;
-    if (this.phase !== 'new') network.trace.violate('transport calls', `${identity.id}: started twice`);
+    if (this.phase !== 'new') network.trace.violate('transport/calls-in-order', `${identity.id}: started twice`);
     this.phase = 'starting';
     return new Promise((resolve, reject) => {
       const fails = network.nextStart;
@@ -186,7 +189,7 @@ export class SimulatedTransport implements Transport {
     if (!this.process.alive || this.identity === null) return false;
     const { id, cluster } = this.identity;
     if (this.phase !== 'up') {
-      this.network.trace.violate('transport calls', `${id}: send while the transport is ${this.phase}`);
+      this.network.trace.violate('transport/calls-in-order', `${id}: send while the transport is ${this.phase}`);
     }
     return this.peers.has(to) && this.network.send(id, to, bytes, cluster);
   }

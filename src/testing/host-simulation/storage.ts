@@ -137,7 +137,7 @@ export class SimulatedDisk {
 
   private finish(batch: WriteBatch, report: (fault: DiskFault | null) => void): void {
     const unchanged = batch.given.every((op, at) => isUnchanged(op, batch.ops[at] as StorageOp));
-    if (!unchanged) this.trace.violate('storage bytes', `${this.name} changed a batch before it was durable`);
+    if (!unchanged) this.trace.violate('storage/bytes-unchanged', `${this.name} changed a batch before it was durable`);
     const fault = this.nextWrite;
     if (fault === 'EIO') this.nextWrite = null;
     const kept = fault === null || (fault === 'EIO' && this.dice.chance(0.5));
@@ -212,13 +212,15 @@ export class SimulatedStorage implements Storage {
 
   private demand(call: string): void {
     const { trace, name } = this.disk;
-    if (this.phase !== 'open') trace.violate('storage calls', `${name}: ${call} while the storage is ${this.phase}`);
-    if (this.failed && call === 'write') trace.violate('storage calls', `${name}: ${call} after a write has failed`);
+    if (this.phase !== 'open')
+      trace.violate('storage/calls-in-order', `${name}: ${call} while the storage is ${this.phase}`);
+    if (this.failed && call === 'write')
+      trace.violate('storage/calls-in-order', `${name}: ${call} after a write has failed`);
   }
 
   open(): Promise<Opened> {
     const { disk } = this;
-    if (this.phase !== 'new') disk.trace.violate('storage calls', `${disk.name}: opened twice`);
+    if (this.phase !== 'new') disk.trace.violate('storage/calls-in-order', `${disk.name}: opened twice`);
     this.phase = 'opening';
     return this.later(() => {
       if (disk.holder !== null) {
@@ -240,7 +242,7 @@ export class SimulatedStorage implements Storage {
   write(ops: readonly StorageOp[]): Promise<void> {
     this.demand('write');
     const { trace, name } = this.disk;
-    if (this.writing > 0) trace.violate('storage calls', `${name}: a write before the last was reported`);
+    if (this.writing > 0) trace.violate('storage/calls-in-order', `${name}: a write before the last was reported`);
     this.writing += 1;
     return new Promise((resolve, reject) => {
       this.disk.write(ops, (fault) => {

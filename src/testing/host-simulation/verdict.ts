@@ -60,10 +60,10 @@ export function judgeCalls(calls: readonly SimulatedCall[], ledger: CommandLedge
   });
   const options: LogOrderOptions = { effects };
   const witness = checkLogOrder(history, registers, options);
-  if (witness.kind !== 'linearizable') trace.violate('H1–H5 log witness', witness.explanation);
+  if (witness.kind !== 'linearizable') trace.violate('history/explained-by-log', witness.explanation);
   if (history.filter((operation) => operation.outcome === 'unknown').length > MANY_UNKNOWN) return;
   const found = checkLinearizable(history, registers, { steps: STEPS, timeout: Infinity, now: () => 0 });
-  if (found.kind === 'violation') trace.violate('H6 linearizable', found.explanation);
-  if (found.kind === 'undecided') trace.violate('H6 linearizable', `undecided after ${found.steps} steps`);
+  if (found.kind === 'violation') trace.violate('history/linearizable', found.explanation);
+  if (found.kind === 'undecided') trace.violate('history/linearizable', `undecided after ${found.steps} steps`);
   trace.cover('general checker');
 }

@@ -135,7 +135,7 @@ function cancel(words: Words): ScenarioCommand {
 function leap(words: Words): ScenarioCommand {
   const happening: Happening = { kind: 'leap', replica: words.replica(), by: words.number('by how many milliseconds') };
   words.end();
-  // A clock never goes back (contract, Time).
+  // A clock never goes back (law/time-is-data).
   return happening.by >= 0 ? act(happening) : words.fail(`leap: expected 0 milliseconds or more, got ${happening.by}`);
 }
 

@@ -81,7 +81,7 @@ export function resume(run: Run, place: number): void {
   run.releaseBacklog(place, order, dice);
 }
 
-/** At most a minority ever loses its disk, and none before all were introduced to each other (contract, Identity). */
+/** At most a minority ever loses its disk, and none before all were introduced to each other. */
 function wipe(run: Run): boolean {
   const { dice, turn } = run;
   if (!run.places().every((place) => run.isKnown(place))) return false;

@@ -1,10 +1,10 @@
 /**
  * The phases of a run: a storm in which nothing may ever be wrong; then a healed core, a majority, that must get to
  * work while everything else stays broken; then everything heals and must become equal; then all lose power at once,
- * and nothing that was acknowledged may be missing. L and H numbers are those of the reliability anchors.
+ * and nothing that was acknowledged may be missing.
  */
 
-import { InvariantViolation } from '../../core/assert.js';
+import { InvariantViolation, type RuleText } from '../../core/assert.js';
 import { sameValue } from '../../core/entries.js';
 import type { Milliseconds } from '../../core/protocol.js';
 import { sameDeep } from '../world/laws.js';
@@ -14,8 +14,8 @@ import type { Run } from './run.js';
 
 const CALM: Weather = { network: { min: 1, max: 4, fifo: false }, disk: { min: 1, max: 2 }, apply: 0 };
 
-function demand(holds: boolean, rule: string, evidence?: () => unknown): void {
-  if (!holds) throw new InvariantViolation(rule, evidence?.());
+function demand(holds: boolean, text: RuleText, evidence?: () => unknown): void {
+  if (!holds) throw new InvariantViolation(text, evidence?.());
 }
 
 /** Calls at random times, by the plan, while the run is stormy. */
@@ -93,7 +93,7 @@ function agreed(run: Run, places: readonly number[]): boolean {
 }
 
 /**
- * L2: everybody gets a new command through. A bare core tries once, and without a deadline may wait for ever for what
+ * Everybody gets a new command through. A bare core tries once, and without a deadline may wait for ever for what
  * no later command decides, so it is given one and asked again.
  */
 function newCommands(run: Run, places: readonly number[], limit: Milliseconds, command: unknown): void {
@@ -108,7 +108,7 @@ function newCommands(run: Run, places: readonly number[], limit: Milliseconds, c
     });
     const { record } = run.turn;
     const ended = run.until(Math.max(0, end - run.now), () => asked.every(({ call }) => !record.isOpen(call)));
-    demand(ended, 'L2 a new command of everybody is committed', () => describe(run));
+    demand(ended, 'liveness/new-command-commits: a new command of everybody is committed', () => describe(run));
     left = asked.filter(({ call }) => record.call(call)?.end?.kind !== 'acknowledged').map(({ place }) => place);
     if (left.length > 0) run.until(run.turn.rules.timing.electionMin, () => false);
   }
@@ -122,8 +122,8 @@ function patience(run: Run): Milliseconds {
 /** The second phase: a majority heals, the rest stays as broken as it is and apart. */
 export function coreAtWork(run: Run, command: unknown): void {
   const { dice } = run;
-  // At its first start a replica needs nearly all others (contract, Identity): it is no part of a core that may be one
-  // vote above half.
+  // At its first start a replica needs nearly all others (identity/known-before-it-votes): it is no part of a core
+  // that may be one vote above half.
   const sound = participants(run).filter((place) => run.isKnown(place));
   const quorum = (run.size >> 1) + 1;
   if (sound.length < quorum) return;
@@ -138,7 +138,7 @@ export function coreAtWork(run: Run, command: unknown): void {
   const limit = patience(run);
   demand(
     run.until(limit, () => agreed(run, core)),
-    'L1 a majority that is healed finds a leader',
+    'liveness/leader-found: a majority that is healed finds a leader',
     () => describe(run),
   );
   newCommands(run, core, limit, command);
@@ -157,21 +157,24 @@ function participants(run: Run): number[] {
   return run.places().filter((place) => run.turn.slot(place).wiped === null);
 }
 
-/** Who lost its disk after the others had come to know it finds out, and has no vote any more (contract, Identity). */
+/** Who lost its disk after the others had come to know it finds out, and has no vote any more. */
 function demandOutsiders(run: Run): void {
   // What a script wiped may have been unknown to the others, or a bare core, which cannot tell.
   if (run.plan.prefix.length > 0) return;
   const back = run.places().filter((place) => run.turn.slot(place).wiped !== null && run.status(place) !== null);
-  demand(back.length === 0, 'a disk that is lost takes its vote with it', () => describe(run));
+  demand(back.length === 0, 'identity/lost-disk-has-no-vote: a disk that is lost takes its vote with it', () =>
+    describe(run),
+  );
 }
 
-/** L3: the machines are equal, as far as their snapshots show. */
+/** The machines are equal, as far as their snapshots show. */
 function demandEqualMachines(run: Run, places: readonly number[]): void {
   const seen = places.map((place) => run.turn.machine(place).snapshot() as unknown);
   const differs = seen.findIndex((snapshot) => !sameDeep(snapshot, seen[0]));
   if (differs < 0) return;
   const id = run.id(places[differs] as number);
-  demand(false, `L3 the machines are equal: ${id} differs from ${run.id(places[0] as number)}`, () => seen);
+  const rule = 'liveness/all-become-equal: the machines are equal';
+  demand(false, `${rule}: ${id} differs from ${run.id(places[0] as number)}`, () => seen);
 }
 
 /** The third phase: everything heals, becomes equal, and comes to rest with every call ended. */
@@ -183,13 +186,13 @@ export function allAtRest(run: Run, command: unknown): void {
   const limit = patience(run);
   demand(
     run.until(limit, () => agreed(run, places)),
-    'L1 a healed cluster finds a leader',
+    'liveness/leader-found: a healed cluster finds a leader',
     () => describe(run),
   );
   newCommands(run, places, limit, command);
   demand(
     run.until(limit, () => level(run, places)),
-    'L3 all become equal',
+    'liveness/all-become-equal: all become equal',
     () => describe(run),
   );
   demandEqualMachines(run, places);
@@ -198,9 +201,9 @@ export function allAtRest(run: Run, command: unknown): void {
   const bare = run.turn.rules.program.kind === 'core';
   if (bare && waiting.length > 0) run.act({ kind: 'cancel', at: run.now, calls: waiting });
   const idle = (): boolean => run.places().every((place) => run.turn.slot(place).waiting.length === 0);
-  demand(run.until(limit, idle), 'L5 every call ends', () => describe(run));
+  demand(run.until(limit, idle), 'liveness/every-call-ends: every call ends', () => describe(run));
   demandOutsiders(run);
-  demand(comesToRest(run, places), 'L4 terms are at rest', () => describe(run));
+  demand(comesToRest(run, places), 'liveness/terms-at-rest: terms are at rest', () => describe(run));
 }
 
 /** One whose time was nearly out when its links healed may still campaign once; then nobody does. */
@@ -214,7 +217,7 @@ function comesToRest(run: Run, places: readonly number[]): boolean {
   return false;
 }
 
-/** All lose power; all that was acknowledged is there again (H5). */
+/** All lose power; all that was acknowledged is there again. */
 export function durabilityScan(run: Run): void {
   const places = participants(run);
   if (places.length * 2 <= run.size) return;
@@ -225,13 +228,21 @@ export function durabilityScan(run: Run): void {
   }
   const { seen } = turn.finish().record;
   const whole = (): boolean => agreed(run, places) && level(run, places);
-  demand(run.until(patience(run), whole), 'H5 everything is there after a loss of power', () => describe(run));
+  demand(
+    run.until(patience(run), whole),
+    'history/acknowledged-is-kept: everything is there after a loss of power',
+    () => describe(run),
+  );
   for (let index = 1; index <= seen; index++) {
     const entry = turn.record.view.entry(index);
     const holders = places.filter((place) => {
       const stored = turn.diskView(place).entry(index);
       return entry !== undefined && stored !== undefined && sameValue(stored, entry);
     });
-    demand(holders.length * 2 > run.size, `H5 what was acknowledged is durable: index ${index}`, () => entry);
+    demand(
+      holders.length * 2 > run.size,
+      `history/acknowledged-is-kept: what was acknowledged is durable: index ${index}`,
+      () => entry,
+    );
   }
 }

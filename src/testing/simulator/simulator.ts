@@ -54,8 +54,9 @@ export interface SimulateOptions<Command = any> {
   readonly without?: readonly FaultKind[];
   readonly calm?: boolean;
   /**
-   * What the machine is: then the log must explain every result (H2), and every tenth history, unless it has too many
-   * unknown outcomes, is searched for an order by what callers saw alone (H6). Commands must be the model's inputs.
+   * What the machine is: then the log must explain every result (history/explained-by-log), and every tenth history,
+   * unless it has too many unknown outcomes, is searched for an order by what callers saw alone
+   * (history/linearizable). Commands must be the model's inputs.
    */
   readonly sequential?: SequentialModel<any, any, any>;
   /** Beginnings that chance would hardly find: a tenth of the schedules goes on from one of them. */
@@ -99,7 +100,7 @@ export class SimulationFailure extends Error {
   readonly world: WorldOptions;
   /**
    * Actions that break the rule when they are applied to such a world, shrunk. What only the end of a schedule can
-   * tell (L1 to L5, H2, H5, H6) no action breaks: the actions lead there, and a replay of them throws nothing.
+   * tell (liveness and histories) no action breaks: the actions lead there, and a replay of them throws nothing.
    */
   readonly actions: readonly Action[];
 

@@ -40,7 +40,8 @@ function checkOrder(leadership: RecordedLeadership, other: RecordedLeadership): 
   const [early, late] = leadership.term < other.term ? [leadership, other] : [other, leadership];
   const ordered = early.term < late.term ? early.fence < late.fence : early.fence === late.fence;
   if (ordered && (early.term < late.term || early.replica === late.replica)) return;
-  throw new InvariantViolation(`fences rise with terms: ${leadership.replica} claims ${leadership.fence}`, {
+  const rule = 'leadership/fences-rise: fences rise with terms';
+  throw new InvariantViolation(`${rule}: ${leadership.replica} claims ${leadership.fence}`, {
     claim: leadership,
     other,
   });
@@ -57,12 +58,13 @@ export function withLeadership(
 ): RecordedLeaderships {
   const { replica, term, fence } = leadership;
   if (fence < 1 || position < fence) {
-    const rule = 'who says that it leads has applied its own entry';
+    const rule = 'leadership/after-own-entry: a replica that says it leads has applied its own entry';
     throw new InvariantViolation(`${rule}: ${replica} claims ${fence}, and has applied ${position}`, leadership);
   }
   const win = leaderships.wins.get(replica);
   if (win?.term !== term || fence <= win.seen) {
-    const rule = 'a fence lies behind everything that was acknowledged before the election was won';
+    const rule =
+      'leadership/fence-above-acknowledged: a fence lies above all that was acknowledged before the election';
     throw new InvariantViolation(`${rule}: ${replica} claims ${fence}`, { claim: leadership, win });
   }
   const { highest } = leaderships;

@@ -104,7 +104,7 @@ class CoreDraft {
 
   written(now: Milliseconds): void {
     const { next } = this;
-    assert(next.writingSeq > 0, 'a write is under way when one is reported');
+    assert(next.writingSeq > 0, 'durability/one-write-at-a-time: a write is under way when one is reported');
     next.durableSeq = next.writingSeq;
     next.writingSeq = 0;
     const { held } = next;
@@ -117,7 +117,10 @@ class CoreDraft {
   applied(now: Milliseconds, results: readonly StoredResult[]): void {
     const { next } = this;
     const { commands } = next;
-    assert(next.applying > 0 && results.length === commands.length, 'the machine answers for what it was given');
+    assert(
+      next.applying > 0 && results.length === commands.length,
+      'machine/one-result-per-command: the machine answers for what it was given',
+    );
     for (let at = 0; at < commands.length; at++) {
       const { id, index } = commands[at] as Entry;
       const result = results[at] as StoredResult;

@@ -62,10 +62,12 @@ export class Hosting extends WorldDraft {
     const health = program.health(process);
     const fault = program.fault(process) ?? '';
     if (health === 'halted' && !(failing !== null && fault.includes(EIO))) {
-      throw new InvariantViolation(`${id} halted: ${fault}`);
+      throw new InvariantViolation(`host/halts-for-a-cause: ${id} halted: ${fault}`);
     }
     if (health !== 'lostIdentity' || wiped !== null) return;
-    throw new InvariantViolation(`who has its disk keeps its identity: ${id} gave it up`);
+    throw new InvariantViolation(
+      `identity/kept-with-its-disk: a replica that has its disk keeps its identity: ${id} gave it up`,
+    );
   }
 
   private observe(place: number, fact: StepFact<unknown, unknown>): void {
@@ -85,7 +87,7 @@ export class Hosting extends WorldDraft {
     if (first) this.demandDurable(entry);
   }
 
-  /** R6: what is handed over anywhere is on the disks of a majority by then. */
+  /** What is handed over anywhere is on the disks of a majority by then. */
   private demandDurable(entry: Entry): void {
     let disks = 0;
     for (const { disk } of this.view.replicas) {
@@ -93,8 +95,8 @@ export class Hosting extends WorldDraft {
       if (stored !== undefined && sameValue(stored, entry)) disks += 1;
     }
     if (disks * 2 > this.size) return;
-    const rule = `R6 what is committed is durable on a majority: index ${entry.index} is on ${disks} of ${this.size}`;
-    throw new InvariantViolation(rule, { entry });
+    const rule = 'log/committed-on-majority: what is committed is durable on a majority';
+    throw new InvariantViolation(`${rule}: index ${entry.index} is on ${disks} of ${this.size}`, { entry });
   }
 
   private perform(place: number, effect: ProcessEffect): void {
@@ -143,7 +145,8 @@ export class Hosting extends WorldDraft {
 
   private write(place: number, ops: Slot['writing']): void {
     const slot = this.ownSlot(place);
-    if (slot.writing !== null) throw new InvariantViolation(`${slot.id} has two writes under way`);
+    if (slot.writing !== null)
+      throw new InvariantViolation(`durability/one-write-at-a-time: ${slot.id} has two writes under way`);
     slot.writing = ops;
     slot.durable = false;
     if (slot.failing !== null) return this.failStorage(place, slot.failing.keep);
@@ -226,11 +229,13 @@ export class Hosting extends WorldDraft {
       results = work();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      throw new InvariantViolation(`the state machine's own check failed at ${slot.id}: ${reason}`, commands());
+      const rule = `machine/own-check: the state machine's own check failed at ${slot.id}` as const;
+      throw new InvariantViolation(`${rule}: ${reason}`, commands());
     }
     const failed = results as { readonly code?: unknown; readonly reason?: unknown };
     if (failed.code !== undefined) {
-      throw new InvariantViolation(`the state machine failed at ${slot.id}: ${String(failed.reason)}`, commands());
+      const rule = `machine/never-fails: the state machine failed at ${slot.id}` as const;
+      throw new InvariantViolation(`${rule}: ${String(failed.reason)}`, commands());
     }
     return results as Exclude<T, { code: unknown }>;
   }
@@ -287,7 +292,8 @@ export class Hosting extends WorldDraft {
 
   protected demandAnswered(place: number): void {
     const { id, waiting } = this.slots[place] as Slot;
-    if (waiting.length > 0) throw new InvariantViolation(`L5 a stop ends every call: ${id} left ${waiting.join(' ')}`);
+    if (waiting.length > 0)
+      throw new InvariantViolation(`law/one-end-per-request: a stop ends every call: ${id} left ${waiting.join(' ')}`);
   }
 
   // Messages.

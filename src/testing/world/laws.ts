@@ -1,4 +1,4 @@
-/** Two laws of a core by brute force: equal results (law 1), and values that nobody can edit (law 2). */
+/** Two laws of a core by brute force: equal results (law/pure), and values that nobody can edit (law/values). */
 
 /**
  * Whether two values of plain data and byte arrays are equal all the way down. Maps and sets, which a user's snapshot

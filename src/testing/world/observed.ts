@@ -29,7 +29,7 @@ export class Watch {
 export interface ObserveOptions {
   /** Messages travel by reference, not as bytes. */
   readonly byReference: boolean;
-  /** Laws 1 and 2 too: every step is taken twice and must give the same, and what it gives is frozen. */
+  /** Purity and values too: every step is taken twice and must give the same, and what it gives is frozen. */
   readonly strict: boolean;
 }
 
@@ -62,7 +62,7 @@ export function observed(model: AnyModel, watch: Watch, options: ObserveOptions)
   }
 
   function twice(first: Step<unknown, unknown>, again: () => Step<unknown, unknown>): void {
-    if (!sameDeep(first, again())) throw new RangeError('law 1: the same state and message gave two results');
+    if (!sameDeep(first, again())) throw new RangeError('law/pure: the same state and message gave two results');
     deepFreeze(first);
   }
 

@@ -1,9 +1,9 @@
 /**
  * What a world remembers of a run and checks whatever the protocol: what was committed, what took effect with which
- * result, what callers asked and were told. Numbers are those of the reliability anchors, section 2.
+ * result, what callers asked and were told. docs/rules.md lists the rules.
  */
 
-import { InvariantViolation } from '../../core/assert.js';
+import { InvariantViolation, type RuleText } from '../../core/assert.js';
 import { sameBytes } from '../../core/bytes.js';
 import { sameValue } from '../../core/entries.js';
 import type { CommittedView } from '../../core/model.js';
@@ -73,8 +73,8 @@ export const emptyRecord: WorldRecord = {
   leaderships: noLeaderships,
 };
 
-function violation(rule: string, evidence: unknown): InvariantViolation {
-  return new InvariantViolation(rule, evidence);
+function violation(text: RuleText, evidence: unknown): InvariantViolation {
+  return new InvariantViolation(text, evidence);
 }
 
 export function sameResult(a: StoredResult, b: StoredResult): boolean {
@@ -159,26 +159,32 @@ export class RecordDraft {
 
   /**
    * A replica hands an entry over to its machine; gives whether it is the first to do so.
-   * R4, R5, X1: nobody ever hands over another value at that index. `delivered`: what it handed over before.
+   * Nobody ever hands over another value at that index. `delivered`: what it handed over before.
    */
   deliver(replica: ReplicaId, delivered: Index, entry: Entry): boolean {
     const { index } = entry;
     if (index !== delivered + 1) {
-      throw violation(`X7 entries are handed over in order: ${replica} hands over ${index} after ${delivered}`, {
-        entry,
-      });
+      throw violation(
+        `log/delivered-in-order: entries are delivered in order: ${replica} hands over ${index} after ${delivered}`,
+        {
+          entry,
+        },
+      );
     }
     const first = this.committed.items[index - 1];
     if (index <= this.committed.length && first !== undefined) {
       if (sameValue(first, entry)) return false;
-      throw violation(`R4 one value at each index: ${replica} hands over another at ${index}`, { first, entry });
+      throw violation(`log/one-value-per-index: one value at each index: ${replica} hands over another at ${index}`, {
+        first,
+        entry,
+      });
     }
     this.committed = appended(this.committed, entry);
     return true;
   }
 
   /**
-   * A command took effect at a replica, as its `ordinal`-th (0-based). R4, E1, E4: the same at every replica, with
+   * A command took effect at a replica, as its `ordinal`-th (0-based). It is the same at every replica, with
    * the same result, each call at most once, and never a call that was told that it would not.
    */
   takeEffect(replica: ReplicaId, ordinal: number, entry: Entry, result: StoredResult): void {
@@ -186,12 +192,12 @@ export class RecordDraft {
     if (ordinal < this.effects.length) {
       const first = this.effects.items[ordinal] as WorldEffect;
       if (first.entry.index !== index) {
-        const rule = 'E4 the same commands take effect everywhere';
+        const rule = 'requests/same-everywhere: the same commands take effect everywhere';
         throw violation(`${rule}: ${replica} applies ${index}, others ${first.entry.index}`, { ordinal });
       }
       if (sameResult(first.result, result)) return;
       const evidence = { index, call: callOf(entry.data), first: readable(first.result), now: readable(result) };
-      const rule = 'P11 the state machine is deterministic';
+      const rule = 'machine/deterministic: the state machine is deterministic';
       throw violation(`${rule}: ${replica} has another result at ${index}`, evidence);
     }
     this.effects = appended(this.effects, { entry, result });
@@ -200,15 +206,16 @@ export class RecordDraft {
 
   private firstEffect({ index, data }: Entry): void {
     const call = this.calls[callOf(data) - 1];
-    if (call === undefined) throw violation(`H2 nothing takes effect that nobody proposed: index ${index}`, { index });
+    if (call === undefined)
+      throw violation(`history/nothing-unasked: nothing takes effect that nobody proposed: index ${index}`, { index });
     if (call.effect !== 0) {
       if (!this.once) return;
       const evidence = { call: call.call, first: call.effect, again: index };
-      throw violation(`E1 a command takes effect at most once: call ${call.call}`, evidence);
+      throw violation(`requests/at-most-once: a command takes effect at most once: call ${call.call}`, evidence);
     }
     if (call.end?.kind === 'failed' && call.end.failure.outcome === 'none') {
-      const rule = `C2 a call that was told it had no effect has none: call ${call.call} at ${index}`;
-      throw violation(rule, call.end.failure);
+      const told = 'requests/none-is-kept: a call that was told it had no effect has none';
+      throw violation(`${told}: call ${call.call} at ${index}`, call.end.failure);
     }
     this.edit({ ...call, effect: index });
   }
@@ -230,21 +237,28 @@ export class RecordDraft {
   private open(number: number, replica: ReplicaId): WorldCall {
     const call = this.calls[number - 1];
     if (call === undefined || call.replica !== replica) {
-      throw violation(`L5 an answer has a call: ${replica} answers call ${number}`, {});
+      throw violation(`law/one-end-per-request: an answer has a call: ${replica} answers call ${number}`, {});
     }
-    if (call.end !== null) throw violation(`L5 a call ends once: call ${number}`, call);
+    if (call.end !== null) throw violation(`law/one-end-per-request: a call ends once: call ${number}`, call);
     return call;
   }
 
-  /** H1, H3, E2: a write is told where it took effect, after everything acknowledged before it was made. */
+  /** A write is told where it took effect, after everything acknowledged before it was made. */
   acknowledge(replica: ReplicaId, number: number, index: Index, result: StoredResult, at: Milliseconds): void {
     const call = this.open(number, replica);
-    if (call.kind !== 'write') throw violation(`H1 a read is not answered as a write: call ${number}`, call);
+    if (call.kind !== 'write')
+      throw violation(`requests/answered-in-kind: a read is not answered as a write: call ${number}`, call);
     if (call.effect !== index) {
-      throw violation(`H3 a call is told where it took effect: call ${number}, told ${index}`, call);
+      throw violation(
+        `history/one-index-per-operation: a call is told where it took effect: call ${number}, told ${index}`,
+        call,
+      );
     }
     if (index <= call.floor) {
-      throw violation(`H1 later calls take effect later: call ${number} at ${index}, made after ${call.floor}`, call);
+      throw violation(
+        `history/real-time-order: later calls take effect later: call ${number} at ${index}, made after ${call.floor}`,
+        call,
+      );
     }
     this.checkResult(call, result);
     this.seen = Math.max(this.seen, index);
@@ -258,30 +272,40 @@ export class RecordDraft {
       if (effect.entry.index !== call.effect) continue;
       if (sameResult(effect.result, result)) return;
       const evidence = { applied: readable(effect.result), told: readable(result) };
-      throw violation(`E2 a call is told the result of its command: call ${call.call}`, evidence);
+      throw violation(
+        `requests/told-its-result: a call is told the result of its command: call ${call.call}`,
+        evidence,
+      );
     }
   }
 
-  /** H1, H4, C3: a read sees everything acknowledged or seen before it was made. */
+  /** A read sees everything acknowledged or seen before it was made. */
   serve(replica: ReplicaId, number: number, index: Index, position: Index, at: Milliseconds): void {
     const call = this.open(number, replica);
-    if (call.kind === 'write') throw violation(`H1 a write is not answered as a read: call ${number}`, call);
+    if (call.kind === 'write')
+      throw violation(`requests/answered-in-kind: a write is not answered as a read: call ${number}`, call);
     if (position < index) {
-      throw violation(`H1 a read is served once all up to its index is applied: call ${number}`, { index, position });
+      throw violation(
+        `reads/served-after-apply: a read is served once all up to its index is applied: call ${number}`,
+        { index, position },
+      );
     }
     if (position < call.floor) {
-      const rule = `H1 a read sees all acknowledged before it: call ${number} sees ${position}, not ${call.floor}`;
-      throw violation(rule, call);
+      const rule = 'reads/no-stale-read: a read sees all acknowledged before it';
+      throw violation(`${rule}: call ${number} sees ${position}, not ${call.floor}`, call);
     }
     if (call.kind === 'read') this.seen = Math.max(this.seen, position);
     this.edit({ ...call, end: { kind: 'served', index, position }, endedAt: at });
   }
 
-  /** C2: `none` is a promise. */
+  /** `none` is a promise. */
   fail(replica: ReplicaId, number: number, failure: Failure, at: Milliseconds): void {
     const call = this.open(number, replica);
     if (failure.outcome === 'none' && call.effect !== 0) {
-      throw violation(`C2 a call that took effect is not told that it had none: call ${number}`, { call, failure });
+      throw violation(`requests/none-is-kept: a call that took effect is not told that it had none: call ${number}`, {
+        call,
+        failure,
+      });
     }
     this.edit({ ...call, end: { kind: 'failed', failure }, endedAt: at });
   }

@@ -124,7 +124,8 @@ export class Turn extends Hosting {
     const late = leadership !== undefined && now > program.deadline(process) + timing.electionMax;
     this.event(place, { kind: 'tick', now });
     if (!late || this.record.leadershipOf(id) !== leadership) return;
-    throw new InvariantViolation(`a long pause ends leadership: ${id} woke up and leads on`, { claim: leadership });
+    const rule = 'leadership/ended-by-a-pause: a long pause ends leadership';
+    throw new InvariantViolation(`${rule}: ${id} woke up and leads on`, { claim: leadership });
   }
 
   private setClock(place: number, base: Milliseconds, rate: number): void {

@@ -145,7 +145,7 @@ export function createWorld(options: WorldOptions, observer?: Observer): World {
 
 /**
  * The world after an action. One that fits nothing changes nothing but the time.
- * @throws InvariantViolation when something happened that must not, with the rule's number; ConsensusError
+ * @throws InvariantViolation when something happened that must not, with the rule's name; ConsensusError
  *   `ERR_INVALID_ARGUMENT` for what is no action of this world
  */
 export function apply(world: World, action: Action, observer?: Observer): World {

@@ -1,6 +1,6 @@
 /**
  * Raft's invariants: each rule finds what breaks it, and is content just before; on Raft as it is, over random runs,
- * all of them are quiet and every probe fires. Numbers are those of reliability-anchors, section 2. That they kill
+ * all of them are quiet and every probe fires. That they kill
  * mutants of the source is the business of the mutation gate.
  */
 
@@ -88,30 +88,36 @@ describe('a win', () => {
   const win = (places: Record<string, Place>, ghost?: RaftGhost): string =>
     ruleOf(() => step(candidate, leader, { ...places, a: { state: leader, ...places['a'] } }, ghost));
 
-  it('R1 comes once a term', () => {
+  it('comes once a term', () => {
     expect(win(twoVotes, ghostOf({ wins: [{ term: 1, leader: 'b' }] }))).toBe('quiet');
-    expect(win(twoVotes, ghostOf({ wins: [{ term: 2, leader: 'b' }] }))).toBe('R1 a term is won once');
+    expect(win(twoVotes, ghostOf({ wins: [{ term: 2, leader: 'b' }] }))).toBe(
+      'raft/one-leader-per-term: a term is won once',
+    );
     expect(step(candidate, leader, twoVotes).wins).toEqual([{ term: 2, leader: 'a' }]);
   });
 
-  it('R1 rests on durable votes of a majority', () => {
+  it('rests on durable votes of a majority', () => {
     expect(win({ a: voted, c: { hard: hardOf(3, 'b') } })).toBe('quiet'); // its vote of term 2 is not known any more
     for (const other of [hardOf(2, 'b'), hardOf(2), hardOf(1, 'a')]) {
-      expect(win({ a: voted, b: { hard: other } })).toBe('R1 a leader has durable votes of a majority');
+      expect(win({ a: voted, b: { hard: other } })).toBe(
+        'raft/leader-by-majority: a leader has durable votes of a majority',
+      );
     }
   });
 
-  it('R11 is of a term of which no log has an entry', () => {
+  it('is of a term of which no log has an entry', () => {
     expect(win({ ...twoVotes, c: { state: followerOf('c', 1, 3) } })).toBe('quiet');
-    const rule = 'R11 no log has an entry of a term that is yet to be won';
+    const rule = 'raft/candidate-term-is-new: no log has an entry of a term that is yet to be won';
     expect(win({ ...twoVotes, c: { state: followerOf('c', 1, 2) } })).toBe(rule);
   });
 
-  it('R3 is of a log that has everything committed in earlier terms', () => {
+  it('is of a log that has everything committed in earlier terms', () => {
     const committed = (through: number, by: number) => ghostOf({ committed: [{ through, term: 1, by }] });
     expect(win(twoVotes, committed(2, 1))).toBe('quiet');
-    expect(win(twoVotes, committed(3, 1))).toBe('R3 a leader has every entry committed before its term');
-    // Late votes may make a leader of a term that others have long left (etcd's R14, taken at its word, forbids it).
+    expect(win(twoVotes, committed(3, 1))).toBe(
+      'raft/leader-completeness: a leader has every entry committed before its term',
+    );
+    // Late votes may make a leader of a term that others have long left (etcd's MoreUpToDateCorrect, taken at its word, forbids it).
     expect(win(twoVotes, committed(3, 5))).toBe('quiet');
   });
 });
@@ -121,19 +127,21 @@ describe('logs', () => {
   const after = followerOf('b', 1, 2);
   const beside = (other: RaftState): string => ruleOf(() => step(before, after, { c: { state: other } }));
 
-  it('R2 have one entry for an index and term, and the same before it', () => {
+  it('have one entry for an index and term, and the same before it', () => {
     expect(beside(followerOf('c', 1, 2))).toBe('quiet');
     expect(beside(followerOf('c', 1, 3))).toBe('quiet');
-    expect(beside(followerOf('c', 2, 2))).toBe('R2 logs agree before a common entry');
+    expect(beside(followerOf('c', 2, 2))).toBe('raft/log-matching: logs agree before a common entry');
     const other = new Node('c', 3, hardOf(2), [entry(1, 1), entry(2, 2, 77)]).state;
-    expect(beside(other)).toBe('R2 one entry for an index and term');
-    expect(ruleOf(() => step(null, after, { c: { state: other } }))).toBe('R2 one entry for an index and term');
+    expect(beside(other)).toBe('raft/log-matching: one entry for an index and term');
+    expect(ruleOf(() => step(null, after, { c: { state: other } }))).toBe(
+      'raft/log-matching: one entry for an index and term',
+    );
   });
 
-  it('R14 that end in a term have all that was committed in earlier ones', () => {
+  it('that end in a term have all that was committed in earlier ones', () => {
     const rise = (ghost: RaftGhost): string => ruleOf(() => step(before, after, {}, ghost));
     expect(rise(ghostOf({ committed: [{ through: 1, term: 1, by: 1 }] }))).toBe('quiet');
-    const rule = 'R14 a log has every entry committed before the term that it ends in';
+    const rule = 'raft/later-logs-are-complete: a log has every entry committed before the term that it ends in';
     expect(rise(ghostOf({ committed: [{ through: 2, term: 1, by: 1 }] }))).toBe(rule);
   });
 });
@@ -145,11 +153,11 @@ describe('a commit', () => {
   const commit = (after: RaftState, places: Record<string, Place>, ghost = EMPTY): string =>
     ruleOf(() => step({ ...after, commit: 0 }, after, places, ghost));
 
-  it('R6 of a leader is of what a majority has on disk, in that term', () => {
+  it('of a leader is of what a majority has on disk, in that term', () => {
     expect(commit(to(3), holders)).toBe('quiet');
     expect(commit(to(3), { a: { disk: [1, 1] }, b: { disk: [1, 1, 2] }, c: { disk: [1, 1, 2] } })).toBe('quiet');
     for (const disk of [[1, 1], [1, 1, 1], [1, 2, 2], []]) {
-      const rule = 'R6 what is committed is durable on a majority';
+      const rule = 'log/committed-on-majority: what is committed is durable on a majority';
       expect(commit(to(3), { ...holders, b: { disk } })).toBe(rule);
     }
     expect(step({ ...leader, commit: 0 }, to(3), holders).committed).toEqual([
@@ -158,26 +166,26 @@ describe('a commit', () => {
     ]);
   });
 
-  it('R6 is of a leader, and R4 the others learn of the same', () => {
+  it('is of a leader, and the others learn of the same', () => {
     const follower = { ...followerOf('b', 1, 1), commit: 2 };
     const known = (term: number): RaftGhost => ghostOf({ committed: [{ through: 2, term, by: 4 }] });
     expect(commit(follower, {}, known(1))).toBe('quiet');
-    expect(commit(follower, {})).toBe('R6 only a leader commits');
-    expect(commit(follower, {}, known(2))).toBe('R4 one entry is committed at an index');
-    expect(commit(to(2), holders, known(3))).toBe('R4 one entry is committed at an index');
-    expect(commit(to(3), holders, known(3))).toBe('R4 one entry is committed at an index');
+    expect(commit(follower, {})).toBe('raft/only-leader-commits: only a leader commits');
+    expect(commit(follower, {}, known(2))).toBe('log/one-value-per-index: one entry is committed at an index');
+    expect(commit(to(2), holders, known(3))).toBe('log/one-value-per-index: one entry is committed at an index');
+    expect(commit(to(3), holders, known(3))).toBe('log/one-value-per-index: one entry is committed at an index');
   });
 
-  it('R14 is in every log that ends in a later term', () => {
+  it('is in every log that ends in a later term', () => {
     expect(commit(to(3), { ...holders, c: { state: followerOf('c', 1, 1, 2, 3) } })).toBe('quiet');
-    const rule = 'R14 what is committed is in every log that ends in a later term';
+    const rule = 'raft/later-logs-are-complete: what is committed is in every log that ends in a later term';
     expect(commit(to(3), { ...holders, c: { state: followerOf('c', 1, 1, 3) } })).toBe(rule);
   });
 });
 
-describe('R13 a matchIndex', () => {
+describe('a matchIndex', () => {
   const leader = leaderOf('a', 1, 1);
-  const RULE = 'R13 a matchIndex is durable at the peer and agrees';
+  const RULE = 'raft/match-is-durable: a matchIndex is durable at the peer and agrees';
   const cases: readonly (readonly [Place, string])[] = [
     [{ disk: [1, 1, 2], hard: hardOf(2) }, 'quiet'],
     [{ disk: [1, 1], hard: hardOf(2) }, RULE],
@@ -213,9 +221,9 @@ describe('what leaves a replica', () => {
   const send = (message: RaftMessage, places: Record<string, Place>, ghost = EMPTY, to = 'c') =>
     safety.send(ghost, { from: 'b', to, message }, clusterOf(places));
 
-  it('R17 rests on a durable term and vote', () => {
+  it('rests on a durable term and vote', () => {
     const at = (message: RaftMessage, hard: HardState): string => ruleOf(() => send(message, { b: { hard } }));
-    const rule = 'R17 term and vote are durable before they are sent';
+    const rule = 'durability/send-after-sync: term and vote are durable before they are sent';
     for (const message of [request, heartbeat]) {
       expect(at(message, hardOf(2, 'b'))).toBe('quiet');
       for (const hard of [hardOf(1, 'b'), hardOf(2), hardOf(2, 'c')]) expect(at(message, hard)).toBe(rule);
@@ -227,31 +235,35 @@ describe('what leaves a replica', () => {
     expect(at(accepted(0), hardOf(1))).toBe(rule);
   });
 
-  it('R17 acknowledges what is durable as it stands in the log, and R13 as the leader has it', () => {
+  it('acknowledges what is durable as it stands in the log, and as the leader has it', () => {
     const at = (disk: number[], own: number[], leader: number[]): string => {
       const a = { state: leaderOf('a', ...leader) };
       const b = { state: followerOf('b', ...own), hard: hardOf(2, 'a'), disk };
       return ruleOf(() => send(accepted(3), { a, b }, ghostOf({ wins: [{ term: 2, leader: 'a' }] }), 'a'));
     };
     expect(at([1, 1, 2], [1, 1, 2], [1, 1])).toBe('quiet');
-    expect(at([1, 1], [1, 1, 2], [1, 1])).toBe('R17 what is acknowledged is durable');
-    expect(at([1, 1, 1], [1, 1, 2], [1, 1])).toBe('R17 what is acknowledged is durable as it stands');
-    expect(at([1, 1, 2], [1, 1, 2], [1, 1, 1])).toBe("R13 what is acknowledged is the leader's");
+    expect(at([1, 1], [1, 1, 2], [1, 1])).toBe('durability/send-after-sync: what is acknowledged is durable');
+    expect(at([1, 1, 1], [1, 1, 2], [1, 1])).toBe(
+      'durability/send-after-sync: what is acknowledged is durable as it stands',
+    );
+    expect(at([1, 1, 2], [1, 1, 2], [1, 1, 1])).toBe("raft/match-is-durable: what is acknowledged is the leader's");
   });
 
-  it('R9 is one vote a term, R8 and R9 for good', () => {
+  it('is one vote a term, for good', () => {
     const b = { hard: hardOf(2, 'c') };
     const ghost = send(grant, { b });
     expect(ghost.promises).toEqual([{ replica: 'b', term: 2, vote: 'c' }]);
     expect(send(grant, { b }, ghost)).toBe(ghost);
-    expect(ruleOf(() => send(grant, { b: { hard: hardOf(2, 'a') } }, ghost, 'a'))).toBe('R9 one vote a term');
+    expect(ruleOf(() => send(grant, { b: { hard: hardOf(2, 'a') } }, ghost, 'a'))).toBe(
+      'raft/one-vote-per-term: one vote a term',
+    );
     const start = (hard: HardState) => step(null, new Node('b', 3, hard).state, {}, ghost);
     const write = (hard: HardState) => safety.durable(ghost, 'b', clusterOf({ b: { hard } }));
     for (const keep of [start, write]) {
       expect(ruleOf(() => keep(hardOf(2, 'c')))).toBe('quiet');
       expect(ruleOf(() => keep(hardOf(3)))).toBe('quiet');
-      expect(ruleOf(() => keep(hardOf(1)))).toBe('R8 a term that was promised is never forgotten');
-      expect(ruleOf(() => keep(hardOf(2)))).toBe('R9 a vote is never forgotten');
+      expect(ruleOf(() => keep(hardOf(1)))).toBe('raft/term-never-falls: a term that was promised is never forgotten');
+      expect(ruleOf(() => keep(hardOf(2)))).toBe('raft/one-vote-per-term: a vote is never forgotten');
     }
   });
 });
@@ -269,29 +281,41 @@ describe('one state', () => {
   const begun = { readRound: 1, waiting: [], begun: [{ readRound: 1, index: 3, reads: [] }] };
 
   it.each<readonly [string, RaftState]>([
-    ['S4 the commit index lies within the log', { ...follower, commit: 3 }],
-    ['S4 applied ≤ handed ≤ commit', { ...follower, delivery: { ...follower.delivery, delivered: 1 } }],
-    ['R12 terms rise in the log', { ...follower, log: append(follower.log, [entry(3, 2), entry(4, 1)]), term: 2 }],
-    ['R12 no entry is of a term to come', { ...follower, term: 0 }],
-    ['R17 memory holds what is not durable', { ...follower, log: { ...follower.log, tailFrom: 4 } }],
-    ['R17 no persist is waited for that was not issued', { ...follower, hardSeq: 9 }],
+    ['log/delivery-in-bounds: the commit index lies within the log', { ...follower, commit: 3 }],
     [
-      'R17 what is on its way to disk is in the log',
+      'log/delivery-in-bounds: applied ≤ delivered ≤ commit',
+      { ...follower, delivery: { ...follower.delivery, delivered: 1 } },
+    ],
+    [
+      'raft/terms-rise-in-log: terms rise in the log',
+      { ...follower, log: append(follower.log, [entry(3, 2), entry(4, 1)]), term: 2 },
+    ],
+    ['raft/terms-rise-in-log: no entry is of a later term than the replica', { ...follower, term: 0 }],
+    [
+      'durability/kept-until-durable: memory holds what is not durable',
+      { ...follower, log: { ...follower.log, tailFrom: 4 } },
+    ],
+    ['durability/persists-in-order: no persist is waited for that was not issued', { ...follower, hardSeq: 9 }],
+    [
+      'durability/unsynced-runs: what is unsynced is in the log',
       { ...follower, persistSeq: 1, unsynced: [{ from: 2, to: 3, term: 1, persistSeq: 1 }] },
     ],
     [
-      'R17 what is on its way to disk is what is in the log (bug 38)',
+      'durability/unsynced-runs: what is unsynced is what is in the log now',
       { ...follower, persistSeq: 1, unsynced: [{ from: 2, to: 2, term: 2, persistSeq: 1 }] },
     ],
     [
-      'R17 what is durable is on its way no more',
+      'durability/unsynced-runs: what is durable is not unsynced',
       { ...follower, persistSeq: 1, durableSeq: 1, unsynced: [{ from: 2, to: 2, term: 1, persistSeq: 1 }] },
     ],
-    ['R13 match < next ≤ last + 1', withPeer(leader, { match: 3, next: 3 })],
-    ['B1 what is under way lies between match and next', withPeer(leader, { inflight: [{ last: 9, bytes: 0 }] })],
-    ['B1 the bytes under way add up (bug 48)', withPeer(leader, { inflightBytes: 5 })],
+    ['raft/match-below-next: match < next ≤ last + 1', withPeer(leader, { match: 3, next: 3 })],
     [
-      'B1 no more is under way than the window takes, and one message',
+      'limits/in-flight-adds-up: what is under way lies between match and next',
+      withPeer(leader, { inflight: [{ last: 9, bytes: 0 }] }),
+    ],
+    ['limits/in-flight-adds-up: the bytes under way add up', withPeer(leader, { inflightBytes: 5 })],
+    [
+      'limits/in-flight-window: no more is under way than the window takes, and one message',
       withPeer(leader, {
         probing: false,
         next: 4,
@@ -302,15 +326,21 @@ describe('one state', () => {
         inflightBytes: far + 1,
       }),
     ],
-    ['B1 a probe is not pipelined', withPeer(leader, { probing: true, next: 4, inflight: [{ last: 3, bytes: 0 }] })],
-    ['H1 no round is confirmed that was not begun', withPeer(leader, { readRound: 1 })],
-    ['R9 a leader voted for itself', { ...leader, vote: 'b' }],
-    ["R7 a leader's log ends in its term", { ...leader, term: 3 }],
-    ['R6 a leader has one view of each member', lead({ peers: role.peers.slice(1) })],
-    ['R6 a leader has one view of each member', lead({ peers: [...role.peers].reverse() })],
-    ['B2 what is committed is not counted as uncommitted', lead({ uncommitted: [{ through: 0, bytes: 0 }] })],
     [
-      'B2 no more is uncommitted than one batch beyond the bound',
+      'raft/probe-one-at-a-time: a probe is not pipelined',
+      withPeer(leader, { probing: true, next: 4, inflight: [{ last: 3, bytes: 0 }] }),
+    ],
+    ['reads/rounds-in-order: no round is confirmed that was not begun', withPeer(leader, { readRound: 1 })],
+    ['raft/candidate-votes-for-itself: a leader voted for itself', { ...leader, vote: 'b' }],
+    ["raft/leader-append-only: a leader's log ends in its term", { ...leader, term: 3 }],
+    ['raft/members-only: a leader has one view of each member', lead({ peers: role.peers.slice(1) })],
+    ['raft/members-only: a leader has one view of each member', lead({ peers: [...role.peers].reverse() })],
+    [
+      'limits/uncommitted-adds-up: what is committed is not counted as uncommitted',
+      lead({ uncommitted: [{ through: 0, bytes: 0 }] }),
+    ],
+    [
+      'limits/uncommitted-bound: no more is uncommitted than one batch beyond the bound',
       lead({
         uncommitted: [
           { through: 2, bytes: far },
@@ -319,17 +349,26 @@ describe('one state', () => {
         uncommittedBytes: far + 1,
       }),
     ],
-    ['B2 the uncommitted bytes add up', lead({ uncommittedBytes: 1 })],
-    ['H1 no round begins before an own entry is committed', lead({ reads: begun })],
-    ['R9 a candidate voted for itself', { ...candidate(), vote: 'c' }],
-    ['R11 no entry is of the term of a candidate', { ...candidate(), term: 1 }],
-    ['R1 a vote counts once', { ...candidate(), role: { ...candidate().role, votes: ['b', 'b'] } as never }],
-    ['R1 only members vote', { ...candidate(), role: { ...candidate().role, votes: ['z'] } as never }],
-    ['R1 a follower does not follow itself', { ...follower, role: { ...follower.role, leader: 'b' } as never }],
-    ['R2 what matched the leader is in the log', { ...follower, role: { ...follower.role, matched: 3 } as never }],
-    ['R8 who has stopped takes no part', { ...leader, stopped: true }],
+    ['limits/uncommitted-adds-up: the uncommitted bytes add up', lead({ uncommittedBytes: 1 })],
+    ['reads/own-term-first: no round begins before an own entry is committed', lead({ reads: begun })],
+    ['raft/candidate-votes-for-itself: a candidate voted for itself', { ...candidate(), vote: 'c' }],
+    ['raft/candidate-term-is-new: no entry is of the term of a candidate', { ...candidate(), term: 1 }],
     [
-      'L5 who has stopped waits for nothing',
+      'raft/votes-are-a-set: a vote counts once',
+      { ...candidate(), role: { ...candidate().role, votes: ['b', 'b'] } as never },
+    ],
+    ['raft/members-only: only members vote', { ...candidate(), role: { ...candidate().role, votes: ['z'] } as never }],
+    [
+      'raft/members-only: a follower does not follow itself',
+      { ...follower, role: { ...follower.role, leader: 'b' } as never },
+    ],
+    [
+      'raft/append-after-match: what matched the leader is in the log',
+      { ...follower, role: { ...follower.role, matched: 3 } as never },
+    ],
+    ['core/stop-is-final: a stopped replica takes no part', { ...leader, stopped: true }],
+    [
+      'core/stop-is-final: a stopped replica waits for nothing',
       { ...follower, stopped: true, reads: [{ request: 1, forward: 1, deadline: 1 }] },
     ],
   ])('%s', (rule, state) => {
@@ -372,46 +411,101 @@ describe('one step', () => {
   };
 
   it.each<readonly [string, RaftState, RaftState, Inbound<RaftMessage>]>([
-    ['R8 terms never fall', follower, { ...follower, term: 0 }, tick],
-    ['R8 who has stopped takes no part', { ...follower, stopped: true }, follower, tick],
-    ['R8 a message of an earlier term changes nothing', leader, matched, ack({ term: 1 })],
-    ['R8 a message of an earlier term changes nothing', { ...follower, term: 3 }, logged(1, 1, 2), appendOf(2, 1, [])],
-    ['R10 the commit index never falls', { ...follower, commit: 1 }, follower, tick],
-    ['law 3 time never falls', { ...follower, now: 9 }, follower, tick],
-    ['R9 one vote a term', { ...follower, vote: 'a' }, { ...follower, vote: 'c' }, tick],
-    ['R9 one vote a term', { ...follower, vote: 'a' }, follower, tick],
-    ['R9 a vote goes to who asks for it', follower, grants, tick],
-    ['R9 a vote is of the term that it was asked for in', { ...follower, term: 2 }, grants, asked(2, 1, 3)],
-    ['R3 a vote goes to a log that is no worse', follower, grants, asked(1, 1)],
-    ['R3 a vote goes to a log that is no worse', later, { ...later, vote: 'c' }, asked(9, 1)],
+    ['raft/term-never-falls: terms never fall', follower, { ...follower, term: 0 }, tick],
+    ['core/stop-is-final: a stopped replica takes no part', { ...follower, stopped: true }, follower, tick],
+    ['raft/stale-term-is-ignored: a message of an earlier term changes nothing', leader, matched, ack({ term: 1 })],
+    [
+      'raft/stale-term-is-ignored: a message of an earlier term changes nothing',
+      { ...follower, term: 3 },
+      logged(1, 1, 2),
+      appendOf(2, 1, []),
+    ],
+    ['log/commit-never-falls: the commit index never falls', { ...follower, commit: 1 }, follower, tick],
+    ['law/time-is-data: time never falls', { ...follower, now: 9 }, follower, tick],
+    ['raft/one-vote-per-term: one vote a term', { ...follower, vote: 'a' }, { ...follower, vote: 'c' }, tick],
+    ['raft/one-vote-per-term: one vote a term', { ...follower, vote: 'a' }, follower, tick],
+    ['raft/vote-for-the-asker: a vote goes to the candidate that asks for it', follower, grants, tick],
+    ['raft/vote-for-the-asker: a vote is of the term of its request', { ...follower, term: 2 }, grants, asked(2, 1, 3)],
+    ['raft/up-to-date-log: a vote goes to a log that is no worse', follower, grants, asked(1, 1)],
+    ['raft/up-to-date-log: a vote goes to a log that is no worse', later, { ...later, vote: 'c' }, asked(9, 1)],
     ['quiet', follower, grants, asked(2, 1)],
     ['quiet', follower, logged(1, 1, 2), appendOf(2, 1, [entry(3, 2)])],
     ['quiet', follower, logged(1, 2), appendOf(1, 1, [entry(2, 2)])],
-    ['R2 entries are adopted behind one that agrees', follower, logged(1, 1, 2), appendOf(2, 2, [entry(3, 2)])],
-    ['R2 what is adopted is what was sent', follower, logged(1, 1, 1), appendOf(2, 1, [entry(3, 2)])],
-    ['R16 a log is cut at a conflict, and only there', follower, logged(1), appendOf(0, 0, [entry(1, 1)])],
-    ['R16 a log is cut at a conflict, and only there', logged(1, 1, 1), logged(1, 2, 2), appendOf(1, 1, [entry(2, 2)])],
-    ['R16 nothing before what is adopted changes', logged(1, 1), logged(2, 2), appendOf(1, 1, [entry(2, 2)])],
-    ['R16 committed entries are never dropped', sure, { ...logged(1), commit: 2 }, appendOf(1, 1, [])],
-    ['R16 only a leader appends what nobody sent', follower, logged(1, 1, 2), tick],
-    ['R7 a leader only appends', leader, { ...leader, log: truncate(leader.log, 3) }, tick],
-    ['R7 a leader appends in its term', leader, { ...leader, log: append(leader.log, [entry(4, 3)]) }, tick],
+    [
+      'raft/append-after-match: entries are adopted behind one that agrees',
+      follower,
+      logged(1, 1, 2),
+      appendOf(2, 2, [entry(3, 2)]),
+    ],
+    [
+      'raft/append-after-match: what is adopted is what was sent',
+      follower,
+      logged(1, 1, 1),
+      appendOf(2, 1, [entry(3, 2)]),
+    ],
+    [
+      'raft/cut-at-conflict-only: a log is cut at a conflict, and only there',
+      follower,
+      logged(1),
+      appendOf(0, 0, [entry(1, 1)]),
+    ],
+    [
+      'raft/cut-at-conflict-only: a log is cut at a conflict, and only there',
+      logged(1, 1, 1),
+      logged(1, 2, 2),
+      appendOf(1, 1, [entry(2, 2)]),
+    ],
+    [
+      'raft/append-after-match: nothing before what is adopted changes',
+      logged(1, 1),
+      logged(2, 2),
+      appendOf(1, 1, [entry(2, 2)]),
+    ],
+    [
+      'raft/committed-stays: committed entries are never dropped',
+      sure,
+      { ...logged(1), commit: 2 },
+      appendOf(1, 1, []),
+    ],
+    ['raft/leader-append-only: only a leader appends what nobody sent', follower, logged(1, 1, 2), tick],
+    ['raft/leader-append-only: a leader only appends', leader, { ...leader, log: truncate(leader.log, 3) }, tick],
+    [
+      'raft/leader-append-only: a leader appends in its term',
+      leader,
+      { ...leader, log: append(leader.log, [entry(4, 3)]) },
+      tick,
+    ],
     ['quiet', leader, { ...leader, log: append(leader.log, [entry(4, 2)]) }, tick],
-    ['R15 a leader commits by an entry of its own term', leader, { ...leader, commit: 2 }, ack()],
-    ['R6 a follower commits only what agrees with its leader (m21)', follower, { ...follower, commit: 1 }, tick],
-    ['R6 a candidate learns of no commit', candidate, { ...candidate, commit: 1 }, tick],
-    ['R1 a leader was a candidate of that term', follower, leader, tick],
+    ['raft/commit-own-term: a leader commits by an entry of its own term', leader, { ...leader, commit: 2 }, ack()],
+    [
+      'raft/commit-what-matched: a follower commits only what agrees with its leader',
+      follower,
+      { ...follower, commit: 1 },
+      tick,
+    ],
+    ['raft/only-leader-commits: a candidate learns of no commit', candidate, { ...candidate, commit: 1 }, tick],
+    ['raft/leader-by-majority: a leader was a candidate of that term', follower, leader, tick],
     ['quiet', candidate, leader, tick],
-    ['R1 a leader has votes of a majority', { ...candidate, role: { ...candidate.role, votes: [] } }, leader, tick],
+    [
+      'raft/leader-by-majority: a leader has votes of a majority',
+      { ...candidate, role: { ...candidate.role, votes: [] } },
+      leader,
+      tick,
+    ],
     ['quiet', leader, matched, ack()],
-    ['R13 a matchIndex never falls', matched, leader, ack()],
-    ['R13 a matchIndex rises by an answer to this view (bug 55)', leader, matched, ack({ session: 0 })],
-    ['R13 a matchIndex rises by an answer to this view (bug 55)', leader, matched, ack({ match: 1 })],
-    ['R13 a matchIndex rises by an answer to this view (bug 55)', leader, matched, tick],
-    ['H1 a round is confirmed by an answer to this view', leader, withPeer(leader, { readRound: 1 }), tick],
-    ['H1 a round of reads is confirmed by a majority', leader, reading(), read],
+    ['raft/match-never-falls: a matchIndex never falls', matched, leader, ack()],
+    ['raft/answers-name-the-view: a matchIndex rises by an answer to this view', leader, matched, ack({ session: 0 })],
+    ['raft/answers-name-the-view: a matchIndex rises by an answer to this view', leader, matched, ack({ match: 1 })],
+    ['raft/answers-name-the-view: a matchIndex rises by an answer to this view', leader, matched, tick],
+    [
+      'raft/answers-name-the-view: a round is confirmed by an answer to this view',
+      leader,
+      withPeer(leader, { readRound: 1 }),
+      tick,
+    ],
+    ['reads/confirmed-by-majority: a round of reads is confirmed by a majority', leader, reading(), read],
     ['quiet', reading(1), reading(1), read],
-    ['H1 no read joins a round that had begun (bug 24)', reading(1), reading(2), read],
+    ['reads/no-late-joiner: no read joins a round that had begun', reading(1), reading(2), read],
   ])('%s', (rule, before, after, inbound) => {
     expect(ruleOf(() => checkStep(before, after, inbound))).toBe(rule);
   });

@@ -61,7 +61,7 @@ describe.each(protocols)('driver over %s', (_, anyProtocol) => {
       expect(world.run(MINUTE, () => world.leader() !== undefined)).toBe(true);
     });
 
-    it('a replica that lost its disk says so and never takes part under its old name (R16, P6)', () => {
+    it('a replica that lost its disk says so and never takes part under its old name', () => {
       const world = elected(protocol);
       const victim = all(world).find((each) => each !== world.leader()) as Process;
       const call = world.propose(world.leader() as Process, 'kept');
@@ -173,7 +173,7 @@ describe.each(protocols)('driver over %s', (_, anyProtocol) => {
     expect(world.flights).toEqual([]);
   });
 
-  it('what a peer sends cannot stop it (law 4)', () => {
+  it('what a peer sends cannot stop it', () => {
     const world = elected(protocol);
     const leader = world.leader() as Process;
     const dice = new Dice(5);

@@ -98,10 +98,22 @@ const paxosTick = broken<PaxosState>(multipaxosProtocol as AnyProtocol, (state, 
 
 describe('a law that breaks in production', () => {
   it.each([
-    ['R8, at the next step of Raft', raftCase, 'R8 terms never fall'],
-    ['X3, at the next step of Multi-Paxos', paxosCase, 'X3 a promise is never lowered'],
-    ['S4, at the next tick of Raft', raftTick, /^(R15|S4)/],
-    ['X9, at the next tick of Multi-Paxos', paxosTick, 'X9 only what was issued is durable'],
+    ['a term that falls, at the next step of Raft', raftCase, 'raft/term-never-falls: terms never fall'],
+    [
+      'a promise that falls, at the next step of Multi-Paxos',
+      paxosCase,
+      'paxos/promise-never-falls: a promise is never lowered',
+    ],
+    [
+      'a commit beyond the log, at the next tick of Raft',
+      raftTick,
+      /^(raft\/commit-own-term|log\/delivery-in-bounds):/,
+    ],
+    [
+      'a persist that was never issued, at the next tick of Multi-Paxos',
+      paxosTick,
+      'durability/persists-in-order: only what was issued is durable',
+    ],
   ] as const)('halts the replica before anything is done of what the step wants: %s', (_, { protocol, arm }, rule) => {
     const { world, leader } = led(protocol);
     world.run(1000, () => false);
@@ -124,11 +136,11 @@ describe('a law that breaks in production', () => {
   it('halts it at its start, if what was recovered contradicts itself', () => {
     for (const [name, protocol] of shipped) {
       const checkState = (): never => {
-        throw new InvariantViolation('R0 nothing is right', { data: new Uint8Array(4096) });
+        throw new InvariantViolation('law/pure: nothing is right', { data: new Uint8Array(4096) });
       };
       const world = new World({ ...protocol, checkState }, 1);
       const process = world.start('a', { established: true });
-      const reason = 'R0 nothing is right {"data":"4096 bytes"}';
+      const reason = 'law/pure: nothing is right {"data":"4096 bytes"}';
       expect(process.events, name).toEqual([{ kind: 'fault', code: 'ERR_INVARIANT', reason }]);
       expect(process.pendingWrite).toBeNull();
       refuses(world, process, 'ERR_INVARIANT');

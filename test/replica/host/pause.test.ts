@@ -1,4 +1,4 @@
-/** Law 3, through the whole host: a stalled event loop is not silence of the peers (js-anchors 5). */
+/** law/time-is-data, through the whole host: a stalled event loop is not silence of the peers. */
 
 import { describe, expect, it } from 'vitest';
 import { createReplica, multipaxos, raft, type Replica } from 'quorate';

@@ -77,8 +77,8 @@ const answered: readonly (readonly [string, Scope])[] = [
 /** Broken in one rule each, and how it shows. */
 const bad: readonly (readonly [string, Scope])[] = [
   ['a refusal taken for a vote', { model: credulous, replicas: 3, network: 'set', maxTerm: 1, electionsEach: 1 }],
-  ['m9', { model: twofaced, replicas: 3, network: 'set', maxTerm: 1, electionsEach: 1 }],
-  ['m5', { model: forgetful, replicas: 2, network: 'set', maxTerm: 1, electionsEach: 1, crashes: 1 }],
+  ['two votes in a term', { model: twofaced, replicas: 3, network: 'set', maxTerm: 1, electionsEach: 1 }],
+  ['a vote forgotten', { model: forgetful, replicas: 2, network: 'set', maxTerm: 1, electionsEach: 1, crashes: 1 }],
 ];
 
 /** Without it, the same situations are met, and the same rule is found broken in as many moves. */

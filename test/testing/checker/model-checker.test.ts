@@ -56,10 +56,15 @@ describe('broken protocols', () => {
   // candidate whose request leaves while its own vote is still under way; two candidates, one refuses the other. That
   // refusal is an answer that is there at once: it is on the way all the same, and no other answer is.
   test.each([
-    ['a refusal taken for a vote', { ...twoVotes, model: credulous }, /^R1 /, 4],
-    ['m9, two votes in a term', twoVotes, /^R9 /, 4],
-    ['m5, a vote forgotten', { ...twoVotes, model: forgetful, replicas: 2, crashes: 1 }, /^R9 /, 3],
-    ['m7, sent before it is durable', { model: hasty, replicas: 2, network: 'consume', ...split }, /^R17 /, 1],
+    ['a refusal taken for a vote', { ...twoVotes, model: credulous }, /^raft\/leader-by-majority: /, 4],
+    ['two votes in a term', twoVotes, /^raft\/one-vote-per-term: /, 4],
+    ['a vote forgotten', { ...twoVotes, model: forgetful, replicas: 2, crashes: 1 }, /^raft\/one-vote-per-term: /, 3],
+    [
+      'sent before it is durable',
+      { model: hasty, replicas: 2, network: 'consume', ...split },
+      /^durability\/send-after-sync: /,
+      1,
+    ],
   ] as const)('%s: found on the shortest way, which can be gone again', (_, scope, rule, moves) => {
     const { violation, complete } = checkModel({ scope });
     expect(complete).toBe(false);
@@ -68,10 +73,10 @@ describe('broken protocols', () => {
     breaksAgain(violation as FoundViolation);
   });
 
-  test('m9: found by chance, too', () => {
+  test('two votes in a term: found by chance, too', () => {
     const { violation, moves } = walkModel({ scope: twoVotes, seed: 7, walks: 1000, length: 30 });
     expect(moves).toBeGreaterThan(0);
-    expect(violation?.rule).toMatch(/^R9 /);
+    expect(violation?.rule).toMatch(/^raft\/one-vote-per-term: /);
     breaksAgain(violation as FoundViolation);
   });
 

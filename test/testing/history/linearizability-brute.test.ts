@@ -1,4 +1,4 @@
-/** The checker against the definition, on more small histories than anybody can think of (Knossos' advice; H6). */
+/** The checker against the definition, on more small histories than anybody can think of (Knossos' advice). */
 
 import { describe, expect, it } from 'vitest';
 import { checkLinearizable } from '../../../src/testing/history/linearizability.js';

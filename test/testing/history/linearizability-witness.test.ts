@@ -1,4 +1,4 @@
-/** The order of the log as the order that explains all (H1–H5), against the checker that needs no log. */
+/** The order of the log as the order that explains all, against the checker that needs no log. */
 
 import { describe, expect, it } from 'vitest';
 import { parseHistory } from '../../../src/testing/history/history-format.js';
@@ -36,22 +36,52 @@ describe('a history that its log explains', () => {
 
 describe('a violation names the rule and the operations', () => {
   it.each([
-    ['H1', 'ab', 'a write before one that had come back', 'a invoke write 1\na ok @5\nb invoke write 2\nb ok @4'],
-    ['H1', 'ab', 'a stale read', 'a invoke write 1\na ok @5\nb invoke read\nb ok 0 read@4'],
-    ['H1', 'ab', 'reads of one client that go back (H4)', 'a invoke read\na ok 0 read@4\nb invoke read\nb ok 0 read@3'],
-    ['H1', 'ab', 'a write seen before it was called', 'a invoke read\na ok 0 read@4\nb invoke write 0\nb ok @4'],
-    ['H1', 'ab', 'a lost write too', 'a invoke write 1\na ok @5\nb invoke write 2\nb unknown @4'],
     [
-      'H1',
+      'history/real-time-order',
+      'ab',
+      'a write before one that had come back',
+      'a invoke write 1\na ok @5\nb invoke write 2\nb ok @4',
+    ],
+    ['history/real-time-order', 'ab', 'a stale read', 'a invoke write 1\na ok @5\nb invoke read\nb ok 0 read@4'],
+    [
+      'history/real-time-order',
+      'ab',
+      'reads of one client that go back',
+      'a invoke read\na ok 0 read@4\nb invoke read\nb ok 0 read@3',
+    ],
+    [
+      'history/real-time-order',
+      'ab',
+      'a write seen before it was called',
+      'a invoke read\na ok 0 read@4\nb invoke write 0\nb ok @4',
+    ],
+    ['history/real-time-order', 'ab', 'a lost write too', 'a invoke write 1\na ok @5\nb invoke write 2\nb unknown @4'],
+    [
+      'history/real-time-order',
       'bd',
       'not the last that came back but the highest',
       'a invoke write 1\nb invoke write 2\nb ok @5\na ok @4\nd invoke read\nd ok 1 read@4',
     ],
-    ['H2', 'a', 'a phantom', 'a invoke read\na ok 7 read@4'],
-    ['H2', 'ab', 'a value that was overwritten', 'a invoke write 1\nb invoke read\nb ok 0 read@5\na ok @5'],
-    ['H2', 'c', 'a read that writes', 'c invoke write 5\nc ok read@5'],
-    ['H3', 'ab', 'two at one place', 'a invoke write 1\na ok @5\nb invoke write 2\nb ok @5'],
-    ['H3', 'ab', 'a lost one at the place of another', 'a invoke write 1\na ok @5\nb invoke write 2\nb unknown @5'],
+    ['history/explained-by-log', 'a', 'a phantom', 'a invoke read\na ok 7 read@4'],
+    [
+      'history/explained-by-log',
+      'ab',
+      'a value that was overwritten',
+      'a invoke write 1\nb invoke read\nb ok 0 read@5\na ok @5',
+    ],
+    ['history/explained-by-log', 'c', 'a read that writes', 'c invoke write 5\nc ok read@5'],
+    [
+      'history/one-index-per-operation',
+      'ab',
+      'two at one place',
+      'a invoke write 1\na ok @5\nb invoke write 2\nb ok @5',
+    ],
+    [
+      'history/one-index-per-operation',
+      'ab',
+      'a lost one at the place of another',
+      'a invoke write 1\na ok @5\nb invoke write 2\nb unknown @5',
+    ],
   ])('%s of %s: %s', (rule, names, _, text) => {
     const found = check(text);
     expect(found).toMatchObject({ kind: 'violation', rule });
@@ -61,14 +91,14 @@ describe('a violation names the rule and the operations', () => {
   it('in words', () => {
     const text = 'a invoke put x 1\na ok @5\nb invoke get x\nb ok null read@4';
     const explanation =
-      'H1: a: put "x" 1 @5 (0…1) and b: get "x" → null read@4 (2…3) ' +
+      'history/real-time-order: a: put "x" 1 @5 (0…1) and b: get "x" → null read@4 (2…3) ' +
       'are in the wrong order: the first came back before the second was called';
     expect(check(text, keyValueModel())).toMatchObject({ explanation });
     expect(() => assertLogOrder(parseHistory(text), keyValueModel() as AnyModel)).toThrow(explanation);
     const replayed = check('a invoke write 1\na ok @5\nb invoke read\nb ok 0 read@5');
     expect(replayed).toMatchObject({
       explanation:
-        'H2: a: write 1 @5 (0…1) and b: read → 0 read@5 (2…3) ' +
+        'history/explained-by-log: a: write 1 @5 (0…1) and b: read → 0 read@5 (2…3) ' +
         ': the latter cannot have ended so: the log leads to the state 1',
     });
   });
@@ -88,7 +118,7 @@ describe('what is not known', () => {
     expect(check(text)).toMatchObject({ kind: 'undecided', operation: { client: 'a' } });
     // It explains nothing that went wrong with the order.
     const order = `${text}\nb invoke read\nb ok 1 read@6`;
-    expect(check(order)).toMatchObject({ kind: 'violation', rule: 'H1' });
+    expect(check(order)).toMatchObject({ kind: 'violation', rule: 'history/real-time-order' });
   });
 });
 
@@ -108,28 +138,34 @@ describe('with everything that took effect', () => {
   });
 
   it('what is not among them had no effect', () => {
-    expect(verdict(at(2, a), at(12, e))).toContain('H2: a: add 1 → 1 @2 (0…1) and d: read → 3 read@9');
+    expect(verdict(at(2, a), at(12, e))).toContain(
+      'history/explained-by-log: a: add 1 → 1 @2 (0…1) and d: read → 3 read@9',
+    );
   });
 
-  it('H3: nothing takes effect twice, nor elsewhere than it says, nor after it failed', () => {
-    expect(verdict(at(2, a), at(5, b), at(7, b), at(12, e))).toBe('H3: b: add 2 → ? (2…) took effect at 5 and 7');
+  it('nothing takes effect twice, nor elsewhere than it says, nor after it failed', () => {
+    expect(verdict(at(2, a), at(5, b), at(7, b), at(12, e))).toBe(
+      'history/one-index-per-operation: b: add 2 → ? (2…) took effect at 5 and 7',
+    );
     expect(verdict(at(3, a), at(5, b), at(12, e))).toBe(
-      'H3: a: add 1 → 1 @2 (0…1) took effect at 3, not where it says',
+      'history/one-index-per-operation: a: add 1 → 1 @2 (0…1) took effect at 3, not where it says',
     );
     expect(verdict(at(2, a), at(5, b), at(7, c), at(12, e))).toBe(
-      'H3: c: add 4 → ?, failed (3…4) took effect at 7 all the same',
+      'history/one-index-per-operation: c: add 4 → ?, failed (3…4) took effect at 7 all the same',
     );
     expect(verdict(at(2, a), at(5, b), at(9, d), at(12, e))).toContain('took effect at 9, not where it says');
-    expect(verdict(at(2, a), at(2, b), at(12, e))).toContain('H3: a: add 1 → 1 @2 (0…1) and b: add 2 → ? @2 (2…)');
+    expect(verdict(at(2, a), at(2, b), at(12, e))).toContain(
+      'history/one-index-per-operation: a: add 1 → 1 @2 (0…1) and b: add 2 → ? @2 (2…)',
+    );
   });
 
-  it('H5: what came back is there', () => {
-    expect(verdict(at(5, b), at(12, e))).toBe('H5: a: add 1 → 1 @2 (0…1) is not in the log');
-    expect(verdict(at(2, a), at(5, b))).toBe('H5: e: add 8 → ? @12 (7…) is not in the log');
+  it('what came back is there', () => {
+    expect(verdict(at(5, b), at(12, e))).toBe('history/acknowledged-is-kept: a: add 1 → 1 @2 (0…1) is not in the log');
+    expect(verdict(at(2, a), at(5, b))).toBe('history/acknowledged-is-kept: e: add 8 → ? @12 (7…) is not in the log');
     const placeless = parseHistory('a invoke add 1\na ok 1');
     const [only] = placeless as [Operation];
     const check = (effects: LogEffect[]): unknown => checkLogOrder(placeless, counterModel() as AnyModel, { effects });
-    expect(check([])).toMatchObject({ kind: 'violation', rule: 'H5' });
+    expect(check([])).toMatchObject({ kind: 'violation', rule: 'history/acknowledged-is-kept' });
     expect(check([at(4, only)])).toEqual({ kind: 'linearizable' });
   });
 

@@ -1,4 +1,4 @@
-/** Verdicts on histories that people know, what is said of a violation, and the limits (H6). */
+/** Verdicts on histories that people know, what is said of a violation, and the limits. */
 
 import { describe, expect, it } from 'vitest';
 import { parseHistory } from '../../../src/testing/history/history-format.js';

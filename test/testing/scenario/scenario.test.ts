@@ -363,13 +363,13 @@ describe('what is not as expected ends a scenario with its line', () => {
       protocol: {
         ...raftModel.protocol,
         checkStep() {
-          throw new InvariantViolation('R0 nothing ever happens');
+          throw new InvariantViolation('law/pure: nothing ever happens');
         },
       },
     };
     const run = runScenario('protocol: raft\ntimeout n1\nexpect leaders one', broken);
-    expect(run.failure).toMatchObject({ kind: 'violation', line: 2, reason: 'R0 nothing ever happens' });
-    expect(run.trace).toContain('    violation: R0 nothing ever happens');
+    expect(run.failure).toMatchObject({ kind: 'violation', line: 2, reason: 'law/pure: nothing ever happens' });
+    expect(run.trace).toContain('    violation: law/pure: nothing ever happens');
   });
 });
 

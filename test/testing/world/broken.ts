@@ -12,7 +12,7 @@ function broken(edit: (sound: RaftProtocol) => Partial<RaftProtocol>): AnyModel 
   return { ...raftModel, protocol } as unknown as AnyModel;
 }
 
-/** m5: whom it voted for is not there after a restart. */
+/** Whom it voted for is not there after a restart. */
 export const forgetful = broken(({ init }) => ({
   init: (options, recovered) => {
     const { hard } = recovered;
@@ -20,7 +20,7 @@ export const forgetful = broken(({ init }) => ({
   },
 }));
 
-/** m9: a vote was given, and another is. */
+/** A vote was given, and another is. */
 export const twofaced = broken(({ step }) => ({
   step: (state, inbound) => {
     const asked = inbound.kind === 'receive' && inbound.message.kind === 'requestVote';
@@ -30,7 +30,7 @@ export const twofaced = broken(({ step }) => ({
   },
 }));
 
-/** m7: messages leave before what they rest on is durable. */
+/** Messages leave before what they rest on is durable. */
 export const hasty = broken(({ step }) => ({
   step: (state, inbound) => {
     const [after, outbound] = step(state, inbound);

@@ -32,7 +32,7 @@ test('a claim stands until it is withdrawn, and may come again', () => {
   expect(leaderships.standing.size).toBe(1);
 });
 
-test('who says that it leads has applied its own entry', () => {
+test('leadership/after-own-entry: a replica that says it leads has applied its own entry', () => {
   const won = withWin(noLeaderships, 'n1', { term: 2, seen: 0 });
   expect(() => withLeadership(won, led, 4)).toThrow(/has applied its own entry: n1 claims 5, and has applied 4/);
   expect(() => withLeadership(won, { ...led, fence: 0 }, 4)).toThrow(/has applied its own entry/);
@@ -40,12 +40,12 @@ test('who says that it leads has applied its own entry', () => {
 
 test('a fence lies behind what was acknowledged before the election was won, which was', () => {
   expect(() => withLeadership(withWin(noLeaderships, 'n1', { term: 2, seen: 5 }), led, 5)).toThrow(
-    /lies behind everything/,
+    /^leadership\/fence-above-acknowledged: /,
   );
   expect(() => withLeadership(withWin(noLeaderships, 'n1', { term: 1, seen: 0 }), led, 5)).toThrow(
-    /lies behind everything/,
+    /^leadership\/fence-above-acknowledged: /,
   );
-  expect(() => withLeadership(noLeaderships, led, 5)).toThrow(/lies behind everything/);
+  expect(() => withLeadership(noLeaderships, led, 5)).toThrow(/^leadership\/fence-above-acknowledged: /);
 });
 
 test('fences rise with terms, and a term has one leader with one fence', () => {

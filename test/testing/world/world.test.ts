@@ -302,7 +302,7 @@ describe('after a violation', () => {
     happen({ kind: 'applied', at: 0, replica: 'n1' });
     expect(world.slots[0]?.applying).toHaveLength(2);
     const applied: Action = { kind: 'applied', at: 0, replica: 'n1' };
-    expect(() => apply(world, applied)).toThrow(/^the state machine failed at n1/);
+    expect(() => apply(world, applied)).toThrow(/^machine\/never-fails: the state machine failed at n1/);
     healthy = true;
     expect(new Turn(world).machine(0).snapshot()).toEqual(['first']);
     expect(new Turn(apply(world, applied)).machine(0).snapshot()).toEqual(['first', 'good', 'bad']);
@@ -321,7 +321,7 @@ describe('after a violation', () => {
         if (next !== undefined) world = apply(world, next);
       }
     };
-    expect(run).toThrow(/^who has its disk keeps its identity: n1 gave it up$/);
+    expect(run).toThrow(/^identity\/kept-with-its-disk: .*: n1 gave it up$/);
   });
 });
 
