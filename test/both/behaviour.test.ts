@@ -1,253 +1,294 @@
-/** What a user relies on, in one body for both protocols. */
+/** What a user relies on, in one body for both protocols: bare cores in the rig's world. */
 
 import { describe, expect, it } from 'vitest';
-import { decode } from '../support/checks.js';
-import { Cluster, type ClusterOptions } from '../support/cluster.js';
-import type { Host } from '../support/host.js';
-import { protocols } from '../support/protocols.js';
-import { level, losePower } from '../support/schedule.js';
-import { timing } from '../support/values.js';
+import type { ScenarioRun, World } from 'quorate/testing';
+import type { Inbound } from '../../src/core/protocol.js';
+import type { CoreProcess } from '../../src/testing/world/core-process.js';
+import { calls, committedIn, coreOf, each, leaderOf, models, play, statusOf } from '../play.js';
+import { proposal, smallLimits, timing } from '../values.js';
 
 const { electionMax } = timing;
+const settings = (of: object): string =>
+  Object.entries(of)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+const HEADER = [
+  'program: core',
+  `timing: ${settings(timing)}`,
+  `limits: ${settings(smallLimits)}`,
+  'constants: alpha=64',
+];
 
-describe.each(protocols)('%s', (_, protocol) => {
-  function clusterOf(size: number, options: Partial<ClusterOptions> = {}): Cluster {
-    return new Cluster({ protocol, size, ...options });
-  }
+/** Somebody leads, and all know it. */
+const LED = `run ${10 * electionMax} until leaders one\nrun ${4 * timing.heartbeat}`;
+const PATIENCE = 5 * electionMax;
 
-  /** The cluster at rest with a leader, and that leader. */
-  function led(cluster: Cluster): Host {
-    expect(cluster.calm(10 * electionMax, () => cluster.leader() !== null)).toBe(true);
-    cluster.calm(4 * timing.heartbeat, () => false);
-    expect(level(cluster)).toBe(true);
-    return cluster.leader() as Host;
-  }
+const acknowledged = (from: number, to: number): string =>
+  each(calls(from, to), (n) => `expect call ${n} acknowledged`);
 
-  /** Proposed at a host, and committed everywhere. */
-  function commits(cluster: Cluster, host: Host, count: number): void {
-    const requests = cluster.propose(host, count, 5 * electionMax);
-    expect(requests).toHaveLength(count);
-    const done = (): boolean => requests.every((one) => cluster.observer.acknowledged.has(one));
-    expect(cluster.calm(5 * electionMax, done)).toBe(true);
-  }
+function callOf({ record }: World, call: number) {
+  const found = record.calls[call - 1];
+  if (found === undefined) throw new Error(`nobody made call ${call}`);
+  return found;
+}
 
-  function others(cluster: Cluster, host: Host): readonly Host[] {
-    return cluster.hosts.filter((each) => each !== host);
-  }
+/** How a call that failed ended, and why. */
+function failureOf(world: World, call: number): string {
+  const { end } = callOf(world, call);
+  return end?.kind === 'failed' ? `${end.failure.outcome} ${end.failure.message}` : String(end?.kind);
+}
+
+function appliedAt({ slots }: World): readonly number[] {
+  return slots.map(({ effects }) => effects);
+}
+
+describe.each(models)('$protocol.name', (model) => {
+  const { protocol } = model;
+  const run = (script: string, size = 3): ScenarioRun =>
+    play(model, script, { header: [`replicas: ${size}`, ...HEADER] });
 
   it('a single member elects itself, once its own vote is durable, and commits', () => {
-    const cluster = clusterOf(1);
-    const [host] = cluster.hosts as [Host];
-    for (let turn = 0; turn < 5; turn++) cluster.nextTick();
-    expect(cluster.status(host).role).not.toBe('leader');
-    expect(led(cluster)).toBe(host);
-    commits(cluster, host, 3);
-    cluster.read(host, 1000);
-    expect(cluster.counters.reads).toBe(1);
-    losePower(cluster);
-    commits(cluster, host, 1);
+    const { world } = run(
+      `
+      ${each(calls(1, 5), () => 'timeout n1')}
+      expect leaders none
+      settle
+      expect leaders n1
+      ${each(['a', 'b', 'c'], (word) => `propose n1 ${word}`)}
+      settle
+      ${acknowledged(1, 3)}
+      read n1
+      settle
+      expect call 4 served
+      crash n1 lose
+      restart n1
+      ${LED}
+      propose n1 d
+      settle
+      expect call 5 acknowledged
+      expect n1 applied a b c d`,
+      1,
+    );
+    expect(statusOf(world, 'n1').role).toBe('leader');
   });
 
   it('asked to campaign, a single member leads without waiting for its timeout', () => {
-    const cluster = clusterOf(1);
-    const [host] = cluster.hosts as [Host];
-    cluster.step(host, { kind: 'campaign', now: 0 });
-    for (let turn = 0; turn < 4; turn++) cluster.pump();
-    expect([cluster.status(host).role, cluster.time]).toEqual(['leader', 0]);
+    const { world } = run('campaign n1\nsettle\nexpect leaders n1', 1);
+    expect(world.now).toBe(0);
   });
 
   it('three elect one and commit what any of them is asked', () => {
-    const cluster = clusterOf(3);
-    led(cluster);
-    for (const host of cluster.hosts) commits(cluster, host, 2);
-    for (const host of cluster.hosts) cluster.read(host, electionMax);
-    expect(cluster.calm(electionMax, () => cluster.counters.reads === 3)).toBe(true);
+    run(`
+      ${LED}
+      ${each(['n1', 'n2', 'n3'], (id) => `propose ${id} a\npropose ${id} b`)}
+      run ${PATIENCE}
+      ${acknowledged(1, 6)}
+      ${each(['n1', 'n2', 'n3'], (id) => `read ${id}`)}
+      run ${electionMax}
+      ${each(calls(7, 9), (n) => `expect call ${n} served`)}`);
   });
 
   it('without a leader a proposal ends at once, without effect', () => {
-    const cluster = clusterOf(3);
-    const [host] = cluster.hosts as [Host];
-    cluster.propose(host, 2, 1000);
-    expect(host.asked.size).toBe(0);
-    expect(cluster.counters.unknown).toBe(0);
+    run('propose n1 a\npropose n1 b\nexpect call 1 failed none\nexpect call 2 failed none');
   });
 
   it('a crashed leader is replaced, and comes back as a follower that catches up', () => {
-    const cluster = clusterOf(3);
-    const leader = led(cluster);
-    commits(cluster, leader, 2);
-    cluster.crash(leader, 0);
-    const replaced = (): boolean => others(cluster, leader).some((host) => cluster.status(host).role === 'leader');
-    expect(cluster.calm(5 * electionMax, replaced)).toBe(true);
-    const next = others(cluster, leader).find((host) => cluster.status(host).role === 'leader') as Host;
-    commits(cluster, next, 3);
-    cluster.restart(leader);
-    expect(led(cluster)).toBe(next);
+    const script = `
+      elect n1
+      propose n1 a
+      propose n1 b
+      settle
+      ${acknowledged(1, 2)}
+      crash n1 lose
+      run ${PATIENCE} until leaders one`;
+    const next = leaderOf(run(script).world);
+    const { world } = run(`
+      ${script}
+      ${each(['c', 'd', 'e'], (word) => `propose ${next.id} ${word}`)}
+      settle
+      ${acknowledged(3, 5)}
+      restart n1
+      run ${PATIENCE}
+      expect n1 follower
+      expect n1 applied a b c d e`);
+    expect([leaderOf(world).id, leaderOf(world).term]).toEqual([next.id, next.term]);
+    expect(statusOf(world, 'n1').leader).toBe(next.id);
   });
 
   it('all crash at once and nothing acknowledged is lost', () => {
-    const cluster = clusterOf(5);
-    commits(cluster, led(cluster), 12);
-    const acknowledged = cluster.observer.committed.length;
-    losePower(cluster);
-    commits(cluster, led(cluster), 1);
-    expect(cluster.observer.committed.length).toBeGreaterThan(acknowledged);
+    const everybody = 'n1 n2 n3 n4 n5'.split(' ');
+    const { world } = run(
+      `
+      elect n1
+      ${each(calls(1, 12), (n) => `propose n1 ${n}`)}
+      settle
+      ${acknowledged(1, 12)}
+      ${each(everybody, (id) => `crash ${id} lose`)}
+      ${each(everybody, (id) => `restart ${id}`)}
+      ${LED}
+      ${each(everybody, (id) => `propose ${id} after`)}
+      run ${PATIENCE}
+      ${acknowledged(13, 17)}`,
+      5,
+    );
+    expect(appliedAt(world)).toEqual(everybody.map(() => 17));
   });
 
   it('a follower that was away for long catches up through `load`', () => {
-    const cluster = clusterOf(3);
-    const leader = led(cluster);
-    const [away] = others(cluster, leader) as [Host];
-    cluster.crash(away, 0);
-    for (let turn = 0; turn < 12; turn++) commits(cluster, leader, 4);
-    const { catchUps } = cluster.counters;
-    cluster.restart(away);
-    expect(led(cluster)).toBe(leader);
-    if (leader.role === 'leader') expect(cluster.counters.loads).toBeGreaterThan(catchUps);
-    expect(away.handed).toBe(cluster.observer.committed.length);
+    const { actions, world } = run(`
+      elect n1
+      settle
+      crash n2 lose
+      ${each(calls(1, 48), (n) => `propose n1 ${n}\nrun 10`)}
+      settle
+      ${acknowledged(1, 48)}
+      restart n2
+      run ${PATIENCE}
+      expect n1 leader`);
+    const back = actions.findIndex(({ kind }) => kind === 'restart');
+    const loads = actions.slice(back).filter((action) => action.kind === 'loaded' && action.replica === 'n1');
+    expect(loads.length).toBeGreaterThan(0);
+    expect(appliedAt(world)).toEqual([48, 48, 48]);
   });
 
-  it('a forward that arrives twice is appended twice, and harms nothing (the request table is the host’s)', () => {
-    const cluster = clusterOf(3);
-    const leader = led(cluster);
-    const [follower] = others(cluster, leader) as [Host];
-    const before = cluster.observer.committed.length;
-    cluster.propose(follower, 1, electionMax);
-    const forward = cluster.flights.length - 1;
-    expect(cluster.flights[forward]).toMatchObject({ from: cluster.hosts.indexOf(follower) });
-    cluster.deliver(forward, true);
-    expect(cluster.calm(electionMax, () => level(cluster) && follower.asked.size === 0)).toBe(true);
-    const added = cluster.observer.committed.slice(before).map((entry) => entry.value);
-    expect(added).toHaveLength(2);
-    expect(added[0]).toBe(added[1]);
+  it('a forward that arrives twice is appended twice, and harms nothing (a bare core has no session table)', () => {
+    const { world } = run(`
+      elect n1
+      settle
+      propose n2 a
+      expect message n2 n1
+      duplicate n2 n1
+      run ${electionMax}
+      expect call 1 acknowledged`);
+    const [noop, ...added] = committedIn(world);
+    expect([noop?.kind, added.length]).toEqual(['noop', 2]);
+    expect(added[1]).toEqual({ ...added[0], index: 3 });
+    expect(appliedAt(world)).toEqual([2, 2, 2]);
   });
 
   it('a retry that is still in the leader’s log is not appended again', () => {
-    const cluster = clusterOf(3);
-    const leader = led(cluster);
-    const before = cluster.observer.committed.length;
-    cluster.propose(leader, 1, electionMax);
-    cluster.propose(leader, 1, electionMax, 0);
-    expect(cluster.calm(electionMax, () => level(cluster) && leader.asked.size === 0)).toBe(true);
-    expect(cluster.observer.committed.length).toBe(before + 1);
+    const { world } = run('elect n1\nsettle');
+    const now = world.now + 1;
+    const ask = (request: number, retry: boolean): Inbound<unknown> => {
+      return { kind: 'propose', now, proposals: [{ ...proposal(request, 1), retry }], deadline: Infinity };
+    };
+    const [once] = protocol.step(coreOf(world, 'n1'), ask(1, false));
+    const [twice] = protocol.step(once, ask(2, true));
+    const [both] = protocol.step(once, ask(2, false));
+    const last = (state: unknown): number => protocol.status(state).last;
+    expect([once, twice, both].map(last)).toEqual([2, 2, 3]);
   });
 
   it('over its limit of uncommitted bytes a leader is busy, and then not any more', () => {
-    const cluster = clusterOf(3);
-    const leader = led(cluster);
-    for (let turn = 0; turn < 40; turn++) cluster.propose(leader, 4, electionMax);
-    expect(cluster.counters.busy).toBeGreaterThan(0);
-    expect(cluster.calm(electionMax, () => leader.asked.size === 0)).toBe(true);
-    commits(cluster, leader, 1);
+    const { world } = run(`
+      elect n1
+      settle
+      ${each(calls(1, 160), (n) => `propose n1 ${'x'.repeat(30)}${n}`)}
+      settle
+      propose n1 after
+      settle
+      expect call 161 acknowledged`);
+    const ends = calls(1, 160).map((call) => failureOf(world, call));
+    expect(new Set(ends)).toEqual(new Set(['acknowledged', 'none busy']));
   });
 
   it.each([
-    ['stop', { kind: 'stop', now: 0 }, null],
-    ['a storage that failed', { kind: 'storageFailed', now: 0, reason: 'EIO' }, 'EIO'],
-  ] as const)('%s silences a replica; the others go on', (_name, message, fault) => {
-    const cluster = clusterOf(3);
-    const leader = led(cluster);
-    cluster.propose(leader, 2, electionMax);
-    cluster.read(leader, electionMax);
-    cluster.step(leader, { ...message, now: cluster.now(leader) });
-    expect(leader.asked.size).toBe(0);
-    if (fault === null) expect(cluster.status(leader).fault).toBeNull();
-    else expect(cluster.status(leader).fault).toContain(fault);
-    const rest = others(cluster, leader);
-    const replaced = (): boolean => rest.some((host) => cluster.status(host).role === 'leader');
-    expect(cluster.calm(5 * electionMax, replaced)).toBe(true);
-    commits(cluster, rest.find((host) => cluster.status(host).role === 'leader') as Host, 1);
+    ['stop', 'stop n1', null],
+    ['a storage that failed', 'fail-storage n1 lose', 'EIO'],
+  ] as const)('%s silences a replica; the others go on', (_name, line, fault) => {
+    const script = `
+      elect n1
+      settle
+      propose n1 a
+      propose n1 b
+      read n1
+      ${line}
+      ${each(calls(1, 3), (n) => `expect call ${n} failed`)}`;
+    const ended = run(script).world;
+    expect(statusOf(ended, 'n1').fault ?? 'none').toContain(fault ?? 'none');
+    expect(protocol.deadline(coreOf(ended, 'n1'))).toBe(Infinity);
+    const replaced = `${script}\nrun ${PATIENCE} until leaders one`;
+    run(`${replaced}\npropose ${leaderOf(run(replaced).world).id} c\nrun ${PATIENCE}\nexpect call 4 acknowledged`);
   });
 
   it('cancelled requests end at once', () => {
-    const cluster = clusterOf(3);
-    const leader = led(cluster);
-    const proposals = cluster.propose(leader, 3, Infinity);
-    cluster.cancel(leader, [...proposals, cluster.read(leader, Infinity), 12_345]);
-    expect(leader.asked.size).toBe(0);
+    run(`
+      elect n1
+      settle
+      ${each(['a', 'b', 'c'], (word) => `propose n1 ${word}`)}
+      read n1
+      cancel 1 2 3 4 12345
+      ${each(calls(1, 4), (n) => `expect call ${n} failed`)}`);
   });
 
   it('a request with a deadline ends by then when nobody answers', () => {
-    const cluster = clusterOf(3);
-    const leader = led(cluster);
-    for (const host of others(cluster, leader)) cluster.crash(host, 0);
-    cluster.propose(leader, 1, 300);
-    cluster.read(leader, 300);
-    expect(cluster.calm(400, () => leader.asked.size === 0)).toBe(true);
+    run(`
+      elect n1
+      settle
+      crash n2 lose
+      crash n3 lose
+      propose n1 a timeout=300
+      read n1 timeout=300
+      run 300
+      expect call 1 failed unknown
+      expect call 2 failed`);
   });
 
   it('what changes nothing gives the same state (law/values): repeated, stale or unknown input', () => {
-    const cluster = clusterOf(3);
-    commits(cluster, led(cluster), 3);
-    led(cluster);
-    for (const host of cluster.hosts) {
-      const now = cluster.now(host) + 1;
-      const stranger = { kind: 'receive', now, from: 'stranger', message: messageOf(cluster) } as const;
-      const nothing = [
+    const { world } = run(`elect n1\n${each(['a', 'b', 'c'], (word) => `propose n1 ${word}`)}\nsettle\n${LED}`);
+    const beat = play(model, 'elect n1\nsettle\ntimeout n1', { header: HEADER }).world.links[1]?.flights[0];
+    const message = world.rules.program.message(beat?.payload ?? new Uint8Array(0));
+    for (const { id, process, delivered } of world.slots) {
+      const state = coreOf(world, id);
+      const { durableSeq } = process as CoreProcess;
+      const now = world.now + 1;
+      const nothing: readonly Inbound<unknown>[] = [
         { kind: 'tick', now },
-        { kind: 'persisted', now, persistSeq: host.durable },
+        { kind: 'persisted', now, persistSeq: durableSeq },
         { kind: 'persisted', now, persistSeq: 0 },
-        { kind: 'applied', now, index: host.handed },
+        { kind: 'applied', now, index: delivered },
         { kind: 'applied', now, index: 1 },
         { kind: 'loaded', now, id: 77, entries: [] },
         { kind: 'cancel', now, requests: [4711] },
         { kind: 'propose', now, proposals: [], deadline: Infinity },
         { kind: 'unreachable', now, peer: 'stranger' },
-        stranger,
-      ] as const;
+        { kind: 'receive', now, from: 'stranger', message },
+      ];
       for (const inbound of nothing) {
-        const [state, outbound] = protocol.step(host.state, inbound);
-        expect([inbound.kind, state === host.state, outbound]).toEqual([inbound.kind, true, []]);
+        const [next, outbound] = protocol.step(state, inbound);
+        expect([inbound.kind, next === state, outbound]).toEqual([inbound.kind, true, []]);
       }
-      expect(() => protocol.step(host.state, { kind: 'persisted', now, persistSeq: 1e9 })).toThrow(RangeError);
-      expect(() => protocol.step(host.state, { kind: 'applied', now, index: 1e9 })).toThrow(RangeError);
+      expect(() => protocol.step(state, { kind: 'persisted', now, persistSeq: 1e9 })).toThrow(RangeError);
+      expect(() => protocol.step(state, { kind: 'applied', now, index: 1e9 })).toThrow(RangeError);
     }
   });
 
-  /** Some message of the leader's. */
-  function messageOf(cluster: Cluster): unknown {
-    while (cluster.flights.length === 0) cluster.nextTick();
-    return decode(protocol, (cluster.flights[0] as Cluster['flights'][0]).bytes);
-  }
-
   it('an idle cluster keeps its leader and its term', () => {
-    const cluster = clusterOf(5);
-    const leader = led(cluster);
-    const { term } = cluster.status(leader);
-    cluster.calm(20 * electionMax, () => false);
-    expect(cluster.leader()).toBe(leader);
-    expect(cluster.status(leader).term).toBe(term);
+    const first = leaderOf(run(LED, 5).world);
+    const last = leaderOf(run(`${LED}\nrun ${20 * electionMax}`, 5).world);
+    expect([last.id, last.term]).toEqual([first.id, first.term]);
   });
 
   describe('law/time-is-data: a stall of 1.3 × the largest election timeout, twenty times, elects nobody', () => {
     const stall = 1.3 * electionMax;
 
-    function stalls(which: (cluster: Cluster, leader: Host) => readonly Host[], tickFirst: boolean): void {
-      const cluster = clusterOf(3, { seed: 99 });
-      const leader = led(cluster);
-      const { term } = cluster.status(leader);
-      for (let turn = 0; turn < 20; turn++) {
-        const stalled = which(cluster, leader);
-        for (const host of stalled) host.paused = true;
-        const end = cluster.time + stall;
-        cluster.calm(stall, () => cluster.time >= end);
-        cluster.time = Math.max(cluster.time, end);
-        for (const host of stalled) {
-          host.paused = false;
-          if (tickFirst) cluster.tick(host);
-        }
-        cluster.calm(2 * electionMax, () => false);
-        expect([turn, cluster.leader()?.id, cluster.status(leader).term]).toEqual([turn, leader.id, term]);
-      }
-      expect(cluster.counters.elections).toBe(1);
+    function stalls(stalled: readonly string[], tickFirst: boolean): void {
+      const { term } = leaderOf(run('elect n1\nsettle').world);
+      const round = `
+        ${each(stalled, (id) => `pause ${id}`)}
+        run ${stall}
+        ${each(stalled, (id) => `resume ${id}`)}
+        ${each(tickFirst ? stalled : [], (id) => `tick ${id}`)}
+        run ${2 * electionMax}
+        expect leaders n1`;
+      const { world, trace } = run(`elect n1\nsettle\n${each(calls(1, 20), () => round)}`);
+      for (const id of ['n1', 'n2', 'n3']) expect(statusOf(world, id)).toMatchObject({ leader: 'n1', term });
+      expect(trace.slice(trace.indexOf('pause'))).not.toContain('candidate');
     }
 
-    it('of a follower that lets queued input in first', () => {
-      stalls((cluster, leader) => others(cluster, leader).slice(0, 1), false);
-    });
-    it('of a follower whose tick comes first', () => {
-      stalls((cluster, leader) => others(cluster, leader).slice(0, 1), true);
-    });
-    it('of all at once, as when the machine slept', () => stalls((cluster) => cluster.hosts, true));
+    it('of a follower that lets queued input in first', () => stalls(['n2'], false));
+    it('of a follower whose tick comes first', () => stalls(['n2'], true));
+    it('of all at once, as when the machine slept', () => stalls(['n1', 'n2', 'n3'], false));
+    it('of all at once, ticks first', () => stalls(['n1', 'n2', 'n3'], true));
   });
 });

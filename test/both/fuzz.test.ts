@@ -8,23 +8,42 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InvariantViolation } from '../../src/core/assert.js';
 import { Malformed, Reader } from '../../src/core/bytes.js';
-import { encode } from '../support/checks.js';
-import { Cluster } from '../support/cluster.js';
-import { protocols } from '../support/protocols.js';
-import { act, decisionsOf } from '../support/schedule.js';
+import { simulate } from 'quorate/testing';
+import { encode } from '../laws.js';
+import { models } from '../play.js';
+import { smallLimits } from '../values.js';
 
-describe.each(protocols)('%s', (_, protocol) => {
+/** So many messages of a kind, and every so manieth state, are enough to start from. */
+const MESSAGES = 100;
+const STATES = 100;
+
+describe.each(models)('$protocol.name', (model) => {
+  const { protocol } = model;
   /** Messages of every kind that some schedules sent, and states that they met. */
   const messages = new Map<string, Uint8Array>();
   const states: unknown[] = [];
-  for (let seed = 1; seed <= 12; seed++) {
-    const cluster = new Cluster({ protocol, size: 3, seed });
-    decisionsOf(seed, 250).forEach((decision, at) => {
-      act(cluster, decision);
-      for (const { bytes } of cluster.flights.slice(-3)) messages.set(Buffer.from(bytes).toString('hex'), bytes);
-      if (at % 40 === 0) for (const host of cluster.hosts) if (host.up) states.push(host.state);
-    });
-  }
+  const kinds = new Map<string, number>();
+  const keep = (message: unknown): void => {
+    const { kind } = message as { readonly kind: string };
+    const count = (kinds.get(kind) ?? 0) + 1;
+    kinds.set(kind, count);
+    if (count > MESSAGES) return;
+    const bytes = encode(protocol, message);
+    messages.set(Buffer.from(bytes).toString('hex'), bytes);
+  };
+  let steps = 0;
+  simulate({
+    model,
+    program: 'core',
+    replicas: 3,
+    schedules: 12,
+    length: 250,
+    tuning: { limits: smallLimits },
+    observer(fact) {
+      if (fact.kind === 'send') keep(fact.message);
+      if (fact.kind === 'step' && ++steps % STATES === 0) states.push(fact.fact.after);
+    },
+  });
   const samples = [...messages.values()].filter((bytes) => bytes.length < 2000);
 
   /** A sample with a byte set, inserted, or everything from there on cut off, some times over. */

@@ -10,7 +10,7 @@ import type { Entry, Inbound, Outbound, Step } from '../../src/core/protocol.js'
 import { multipaxosModel } from '../../src/multipaxos/index.js';
 import { raftModel } from '../../src/raft/index.js';
 import { simulate, SimulationFailure, type SimulateOptions } from '../../src/testing/index.js';
-import { lawful } from '../support/lawful.js';
+import { lawful } from './lawful.js';
 
 type AnyProtocol = AnyModel['protocol'];
 

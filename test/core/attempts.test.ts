@@ -4,8 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as requests from '../../src/core/attempts.js';
 import type { Entry, EntryId, Outcome, Proposal, RequestNumber } from '../../src/core/protocol.js';
-import { deepFreeze } from '../support/freeze.js';
-import { command, noop, proposal } from '../support/values.js';
+import { command, frozen, noop, proposal } from '../values.js';
 
 /** What the test knows of a request, and how it ended. */
 interface Asked {
@@ -47,7 +46,7 @@ class Books {
   private forwards = 0;
 
   settle(settled: requests.EndedAttempts): void {
-    this.attempts = deepFreeze(settled.attempts);
+    this.attempts = frozen(settled.attempts);
     for (const { requests: ended, outcome } of settled.endings) {
       expect(ended.length).toBeGreaterThan(0);
       for (const request of ended) this.end(request, outcome);
@@ -79,7 +78,7 @@ class Books {
       this.asked.set(request, { id: next.id, first: first > 0 ? first + at : 0, ending: null });
       if (first > 0) this.appended.push(next.id);
     }
-    this.attempts = deepFreeze(requests.addAttempt(this.attempts, proposals, first, forward, deadline));
+    this.attempts = frozen(requests.addAttempt(this.attempts, proposals, first, forward, deadline));
   }
 
   /** Commits what stands here, unless another leader's entries came in its place; those may be what left here. */
@@ -93,7 +92,7 @@ class Books {
       entries.push(id === undefined ? noop(index, 1) : { ...command(index, 1), id });
     }
     this.committed.push(...entries);
-    this.settle(requests.completeCommitted(this.attempts, deepFreeze(entries)));
+    this.settle(requests.completeCommitted(this.attempts, frozen(entries)));
   }
 
   cancel(picks: readonly number[]): void {

@@ -6,8 +6,7 @@ import * as delivery from '../../src/core/delivery.js';
 import { bytesOf } from '../../src/core/entries.js';
 import * as logs from '../../src/core/log.js';
 import type { Entry } from '../../src/core/protocol.js';
-import { deepFreeze } from '../support/freeze.js';
-import { command, smallLimits } from '../support/values.js';
+import { command, frozen, smallLimits } from '../values.js';
 
 const limits = smallLimits;
 
@@ -23,7 +22,7 @@ describe('delivery', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
         let log = logs.emptyLog;
-        let state = deepFreeze(delivery.noDelivery);
+        let state = frozen(delivery.noDelivery);
         let commit = 0;
         const all: Entry[] = [];
         const delivered: Entry[] = [];
@@ -38,13 +37,13 @@ describe('delivery', () => {
           const before = state.unappliedBytes;
           expect(before).toBeLessThan(limits.applyBytes);
           delivered.push(...entries);
-          state = deepFreeze(delivery.noteDelivered(state, entries));
+          state = frozen(delivery.noteDelivered(state, entries));
           if (entries.length > 1) expect(state.unappliedBytes).toBeLessThanOrEqual(limits.applyBytes);
           expect(state.unappliedBytes).toBe(before + bytesOf(entries));
           return true;
         };
         const applyTo = (index: number): void => {
-          state = deepFreeze(delivery.noteApplied(state, index));
+          state = frozen(delivery.noteApplied(state, index));
           expect(state.applied).toBeLessThanOrEqual(state.delivered);
           if (state.applied === state.delivered) expect([state.unapplied, state.unappliedBytes]).toEqual([[], 0]);
         };

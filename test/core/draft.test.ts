@@ -16,7 +16,7 @@ import {
   type CoreState,
 } from '../../src/core/state.js';
 import { defaultLimits, defaultTiming } from '../../src/core/tuning.js';
-import { command } from '../support/values.js';
+import { command } from '../values.js';
 
 /** A protocol that votes by nothing: its term is a number that a verb sets. */
 interface Tiny extends CoreState {

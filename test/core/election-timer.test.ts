@@ -9,11 +9,10 @@ import {
   type ElectionTimer,
 } from '../../src/core/election-timer.js';
 import { nextSeed } from '../../src/core/random.js';
-import { deepFreeze } from '../support/freeze.js';
-import { timing } from '../support/values.js';
+import { frozen, timing } from '../values.js';
 
-const fresh: ElectionTimer = deepFreeze({ deadline: 1500, timeout: 1500, forgiven: false });
-const forgiven: ElectionTimer = deepFreeze({ ...fresh, forgiven: true });
+const fresh: ElectionTimer = frozen({ deadline: 1500, timeout: 1500, forgiven: false });
+const forgiven: ElectionTimer = frozen({ ...fresh, forgiven: true });
 const seed = 42;
 
 describe('a tick that was due', () => {

@@ -6,8 +6,7 @@ import { bytesOf } from '../../src/core/entries.js';
 import * as logs from '../../src/core/log.js';
 import { InvariantViolation } from '../../src/core/assert.js';
 import type { Entry, Index, Recovered, Term } from '../../src/core/protocol.js';
-import { deepFreeze } from '../support/freeze.js';
-import { command, wideLimits } from '../support/values.js';
+import { command, frozen, wideLimits } from '../values.js';
 
 /** What the log should be: all entries, and from where on they are in memory. */
 interface Model {
@@ -92,7 +91,7 @@ function apply(log: logs.Log, model: Model, each: Op): readonly [logs.Log, Model
     const term = Math.max(1, logs.lastTerm(log) + each.step);
     const count = each.bytes > 1000 ? Math.min(each.count, 3) : each.count;
     const added = Array.from({ length: count }, (_, at) => command(last + 1 + at, term, each.bytes));
-    return [logs.append(log, deepFreeze(added)), { ...model, entries: [...model.entries, ...added] }];
+    return [logs.append(log, frozen(added)), { ...model, entries: [...model.entries, ...added] }];
   }
   if (each.op === 'truncate') {
     const from = Math.max(1, last + 1 - each.back);
@@ -117,12 +116,12 @@ describe('log', () => {
     const ranges = fc.array(fc.tuple(fc.nat(400), fc.nat(40), fc.nat(3000)), { maxLength: 6 });
     fc.assert(
       fc.property(fc.array(op, { maxLength: 24 }), ranges, (ops, slices) => {
-        let log = deepFreeze(logs.emptyLog);
+        let log = frozen(logs.emptyLog);
         let model: Model = { entries: [], tailFrom: 1 };
         const versions: (readonly [logs.Log, Model])[] = [];
         for (const each of ops) {
           [log, model] = apply(log, model, each);
-          versions.push([deepFreeze(log), model]);
+          versions.push([frozen(log), model]);
         }
         for (const [version, was] of versions) check(version, was);
         checkHints(log, model.entries);
@@ -165,7 +164,7 @@ describe('log', () => {
       ],
       tail: entries.slice(3),
     };
-    const log = logs.recoverLog(deepFreeze(recovered));
+    const log = logs.recoverLog(frozen(recovered));
     expect([log.last, log.tailFrom]).toEqual([6, 4]);
     expect(entries.map((entry) => logs.termAt(log, entry.index))).toEqual([1, 1, 2, 2, 2, 5]);
     const shorter = logs.recoverLog(recovered, 4);

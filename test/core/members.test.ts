@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Malformed, Reader, Writer } from '../../src/core/bytes.js';
 import * as members from '../../src/core/members.js';
-import { clusterOf } from '../support/values.js';
+import { clusterOf } from '../values.js';
 
 const { defaultConstants } = members;
 

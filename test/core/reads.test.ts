@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as reads from '../../src/core/reads.js';
-import { deepFreeze } from '../support/freeze.js';
+import { frozen } from '../values.js';
 
 const op = fc.oneof(
   { weight: 3, arbitrary: fc.record({ op: fc.constant('queue' as const), deadline: fc.nat(50) }) },
@@ -16,7 +16,7 @@ describe('reads', () => {
   it('are served or dropped once, never by a round older than they are', () => {
     fc.assert(
       fc.property(fc.array(op, { maxLength: 40 }), (ops) => {
-        let queue = deepFreeze(reads.noReads);
+        let queue = frozen(reads.noReads);
         let request = 0;
         const cameAfter = new Map<number, number>();
         const ended = new Set<number>();
@@ -56,7 +56,7 @@ describe('reads', () => {
             queue = next;
             expect(reads.readsDeadline(reads.allReads(queue))).toBeGreaterThan(each.now);
           }
-          deepFreeze(queue);
+          frozen(queue);
           const open = reads
             .allReads(queue)
             .map((read) => read.request)

@@ -6,7 +6,7 @@ import { Malformed } from '../../src/core/bytes.js';
 import { durableRecords as durable } from '../../src/core/record-codec.js';
 import type { Entry, HardState } from '../../src/core/protocol.js';
 import { expectGolden, goldenJson } from '../golden.js';
-import { command, noop } from '../support/values.js';
+import { command, noop } from '../values.js';
 
 const id = fc.record({ session: fc.maxSafeNat(), sequence: fc.maxSafeNat(), firstIncomplete: fc.maxSafeNat() });
 const entry: fc.Arbitrary<Entry> = fc.oneof(

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import * as durability from '../../src/core/unsynced.js';
-import { deepFreeze } from '../support/freeze.js';
+import { frozen } from '../values.js';
 
 const SPAN = 12;
 
@@ -54,7 +54,7 @@ it('keeps exactly what was written last and is not yet durable', () => {
             for (let index = from; index <= to; index++) model.set(index, { seq, term: each.term });
           }
         }
-        deepFreeze(runs);
+        frozen(runs);
         check(runs, model);
       }
     }),

@@ -1,15 +1,14 @@
-/** Restart at every persist boundary; the recovered W; and that the two stores are never mixed on disk. */
+/** What a restart finds on its disk, and what it does with it. (A crash at every write: test/both/crashes.test.ts.) */
 
 import { describe, expect, it } from 'vitest';
 import type * as core from '../../src/core/protocol.js';
-import { majority } from '../../src/core/quorum.js';
 import { voteAt } from '../../src/multipaxos/window.js';
-import { Disk } from '../support/host.js';
-import { wideLimits } from '../support/values.js';
+import { wideLimits } from '../values.js';
 import {
   accept,
   accepted,
   b,
+  diskOf,
   elect,
   handed,
   messages,
@@ -48,9 +47,10 @@ describe('a restart', () => {
   });
 
   it('promises at least what it has voted in, whatever the hard state says', () => {
-    const disk = new Disk(protocol);
-    disk.apply(disk.encode([{ kind: 'put', entries: [value(1, b(3, 2), 'x')] }]));
-    disk.apply(disk.encode([{ kind: 'hard', hard: { term: b(1, 2), vote: null, commit: 0 } }]));
+    const disk = diskOf(
+      { kind: 'put', entries: [value(1, b(3, 2), 'x')] },
+      { kind: 'hard', hard: { term: b(1, 2), vote: null, commit: 0 } },
+    );
     const node = new Node('n1', { disk });
     expect(node.state.promised).toBe(b(3, 2));
     expect(messages(node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'nack')).toHaveLength(1);
@@ -76,8 +76,7 @@ describe('a restart', () => {
     for (let turn = 0; turn < 20 && all.length < 8; turn++) {
       const load = again.all.filter((each): each is core.Load => each.kind === 'load').pop();
       expect(load?.to).toBeLessThanOrEqual(8);
-      const page = again.disk.read(load?.from ?? 0, load?.to ?? 0, load?.maxBytes ?? 0);
-      all.push(...handed(again.step({ kind: 'loaded', now: 0, id: load?.id ?? 0, entries: page })));
+      all.push(...handed(again.answer(load as core.Load)));
       all.push(...handed(again.applied()));
     }
     expect(all).toEqual(words(entries));
@@ -134,184 +133,9 @@ describe('a restart', () => {
   });
 
   it('refuses stores that contradict each other, and a replica that is no member', () => {
-    const disk = new Disk(protocol);
-    disk.apply(disk.encode([{ kind: 'hard', hard: { term: b(1, 2), vote: null, commit: 3 } }]));
+    const disk = diskOf({ kind: 'hard', hard: { term: b(1, 2), vote: null, commit: 3 } });
     expect(() => new Node('n1', { disk })).toThrow();
     expect(() => new Node('n8')).toThrow(RangeError);
-  });
-});
-
-/** Everyone's messages, delivered in order, each host syncing as it goes; one may crash at a persist of its own. */
-class Net {
-  readonly nodes = new Map<string, Node>();
-  readonly queue: { readonly from: string; readonly to: string; readonly message: never }[] = [];
-  readonly committed = new Map<number, string>();
-  /** How often each replica is down for the next messages. */
-  readonly down = new Map<string, number>();
-  readonly crashAt: number;
-  readonly victim: string;
-  crashes = 0;
-
-  constructor(victim: string, crashAt: number) {
-    this.victim = victim;
-    this.crashAt = crashAt;
-    for (const id of ['n1', 'n2', 'n3']) this.nodes.set(id, new Node(id, { alpha: 4, limits: { messageBytes: 120 } }));
-  }
-
-  private record(node: Node): void {
-    for (const each of node.all) {
-      if (each.kind !== 'commit') continue;
-      for (const entry of each.entries) {
-        const known = this.committed.get(entry.index);
-        if (known !== undefined) expect([entry.index, word(entry)]).toEqual([entry.index, known]);
-        this.committed.set(entry.index, word(entry));
-      }
-    }
-  }
-
-  /** Carries out what a node wants: syncs unless it crashes, then sends. */
-  run(id: string, work: (node: Node) => void): void {
-    const node = this.nodes.get(id) as Node;
-    const from = node.all.length;
-    work(node);
-    let sent = from;
-    const send = (): void => {
-      for (; sent < node.all.length; sent++) {
-        const each = node.all[sent];
-        if (each?.kind === 'send') this.queue.push({ from: id, to: each.to, message: each.message as never });
-      }
-    };
-    this.record(node);
-    if (
-      id === this.victim &&
-      this.crashes === 0 &&
-      node.state.persistSeq >= this.crashAt &&
-      node.durable < node.state.persistSeq
-    ) {
-      // It crashes with this persist lost; what rested on it never left.
-      for (const each of node.all.slice(from)) {
-        if (each.kind === 'send' && each.after === 0)
-          this.queue.push({ from: id, to: each.to, message: each.message as never });
-      }
-      this.crashes++;
-      this.nodes.set(id, node.restart());
-      this.record(this.nodes.get(id) as Node);
-      return;
-    }
-    while (node.durable < node.state.persistSeq) node.sync();
-    this.record(node);
-    send();
-  }
-
-  settle(): void {
-    for (let left = 3000; left > 0; left--) {
-      const next = this.queue.shift();
-      if (next === undefined) return;
-      this.run(next.to, (node) => node.get(next.from, next.message));
-    }
-    throw new Error('it never settles');
-  }
-
-  /** Time passes for everyone, on time. */
-  pass(ms: number): void {
-    for (let turn = 0; turn < ms / 50; turn++) {
-      for (const id of ['n1', 'n2', 'n3']) this.run(id, (node) => node.pass(50));
-      this.settle();
-    }
-  }
-
-  /** Two elections, values proposed by each leader, one member cut off from some of them. */
-  script(): void {
-    this.run('n1', (node) => node.campaign());
-    this.settle();
-    for (const text of ['a', 'b', 'c']) this.run('n1', (node) => node.propose([text]));
-    this.settle();
-    this.run('n1', (node) => node.propose(['only-here', 'and-this']));
-    this.queue.length = 0; // nobody hears of these two
-    this.run('n2', (node) => node.campaign());
-    this.queue.splice(0, this.queue.length, ...this.queue.filter(({ to }) => to !== 'n1'));
-    this.settle();
-    this.run('n2', (node) => node.propose(['d', 'e', 'f']));
-    this.settle();
-    this.run('n3', (node) => node.propose(['g']));
-    this.settle();
-    this.pass(6000);
-  }
-}
-
-/** After every persist of a replica: what would be recovered if it crashed right there. */
-function checkDisks(net: Net, node: Node, persists: readonly core.Persist[]): void {
-  const disk = new Disk(protocol);
-  for (const persist of persists) {
-    disk.apply(disk.encode(persist.ops));
-    const { hard, tail } = disk.recover(wideLimits);
-    for (const entry of tail) {
-      if (entry.index > (hard?.commit ?? 0)) continue;
-      expect([node.id, persist.persistSeq, entry.index, word(entry)]).toEqual([
-        node.id,
-        persist.persistSeq,
-        entry.index,
-        net.committed.get(entry.index),
-      ]);
-    }
-    for (const entry of tail) expect(entry.term).toBeLessThanOrEqual(Math.max(hard?.term ?? 0, entry.term));
-    const held = new Set(tail.map(({ index }) => index));
-    for (let index = 1; index <= (hard?.commit ?? 0); index++) expect(held.has(index)).toBe(true);
-  }
-}
-
-describe('a crash at any persist', () => {
-  const quiet = new Net('nobody', 0);
-  quiet.script();
-
-  it('has a script worth its name: everything chosen, a foreign value put, two leaders', () => {
-    expect([...quiet.committed.values()].filter((text) => text !== '-').sort()).toEqual([
-      'a',
-      'b',
-      'c',
-      'd',
-      'e',
-      'f',
-      'g',
-    ]);
-    const overwritten = [...quiet.nodes.values()].some(({ persists }) => {
-      const seen = new Map<number, string>();
-      return persists.some(({ ops }) =>
-        ops.some(
-          (op) =>
-            op.kind === 'put' &&
-            op.entries.some((entry) => {
-              const known = seen.get(entry.index);
-              seen.set(entry.index, word(entry));
-              return known !== undefined && known !== word(entry);
-            }),
-        ),
-      );
-    });
-    expect(overwritten).toBe(true);
-  });
-
-  it('leaves chosen entries up to the recovered W, and only votes above it', () => {
-    for (const node of quiet.nodes.values()) checkDisks(quiet, node, node.persists);
-  });
-
-  const boundaries = [...quiet.nodes].flatMap(([id, { persists }]) =>
-    persists.map(({ persistSeq }) => [id, persistSeq] as const),
-  );
-
-  it.each(boundaries)('%s loses persist %i', (victim, seq) => {
-    const net = new Net(victim, seq);
-    net.script();
-    expect(net.crashes).toBe(1);
-    net.pass(8000);
-    const prefixes = [...net.nodes.values()].map(({ w }) => w);
-    expect(new Set(prefixes).size).toBe(1);
-    expect(prefixes[0]).toBeGreaterThanOrEqual(net.committed.size);
-    expect(net.committed.size).toBe(prefixes[0]);
-    for (const [index] of net.committed) {
-      const holders = [...net.nodes.values()].filter(({ disk }) => disk.cells.has(index));
-      expect(holders.length).toBeGreaterThanOrEqual(majority(3));
-    }
   });
 });
 

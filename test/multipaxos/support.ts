@@ -7,11 +7,12 @@ import type * as core from '../../src/core/protocol.js';
 import { ballotOf } from '../../src/multipaxos/ballot.js';
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
 import type { PaxosMessage, PaxosState } from '../../src/multipaxos/index.js';
-import { checkedStep } from '../support/checks.js';
-import { Disk, type AnyProtocol } from '../support/host.js';
-import { clusterOf, timing, wideLimits } from '../support/values.js';
+import { storageOps } from '../../src/replica/driver/draft.js';
+import { newDisk, read, recovered, written, type WorldDisk } from '../../src/testing/world/disk.js';
+import { checkedStep } from '../laws.js';
+import { clusterOf, timing, wideLimits } from '../values.js';
 
-export const protocol = multipaxosProtocol as AnyProtocol;
+export const protocol = multipaxosProtocol as core.Protocol<unknown, unknown>;
 export { timing };
 
 export type Outbound = core.Outbound<PaxosMessage>;
@@ -22,7 +23,7 @@ export interface NodeOptions {
   readonly size?: number;
   readonly alpha?: number;
   readonly limits?: Partial<core.Limits>;
-  readonly disk?: Disk;
+  readonly disk?: WorldDisk;
   readonly boot?: number;
   readonly now?: number;
   readonly seed?: number;
@@ -51,10 +52,20 @@ export function words(entries: readonly core.Entry[]): readonly string[] {
   return entries.map((entry) => `${entry.index}:${word(entry)}`);
 }
 
+/** The disk after these writes of a core. */
+export function persisted(disk: WorldDisk, ops: readonly core.PersistOp[]): WorldDisk {
+  return written(disk, storageOps(ops, multipaxosProtocol.durable));
+}
+
+/** A disk on which nothing but this was ever written. */
+export function diskOf(...ops: readonly core.PersistOp[]): WorldDisk {
+  return persisted(newDisk(1), ops);
+}
+
 export class Node {
   readonly id: string;
   readonly options: NodeOptions;
-  readonly disk: Disk;
+  disk: WorldDisk;
   state: PaxosState;
   now: number;
   /** Everything that was ever sent, persisted, committed and resolved, in order. */
@@ -67,14 +78,14 @@ export class Node {
   constructor(id: string, options: NodeOptions = {}) {
     this.id = id;
     this.options = options;
-    this.disk = options.disk ?? new Disk(protocol);
+    this.disk = options.disk ?? newDisk(1);
     this.now = options.now ?? 0;
     const limits = { ...wideLimits, ...options.limits };
     const configuration = clusterOf(options.size ?? 3, { alpha: options.alpha ?? 8 });
     const { boot = 1, seed = 7 } = options;
     const [state, outbound] = multipaxosProtocol.init(
       { id, boot, configuration, seed, now: this.now, timing, limits },
-      this.disk.recover(limits),
+      recovered(this.disk, multipaxosProtocol.durable, limits),
     );
     multipaxosProtocol.checkState(state);
     this.state = state;
@@ -105,7 +116,7 @@ export class Node {
   sync(persistSeq = this.state.persistSeq): readonly Outbound[] {
     for (const persist of this.persists) {
       if (persist.persistSeq > this.durable && persist.persistSeq <= persistSeq)
-        this.disk.apply(this.disk.encode(persist.ops));
+        this.disk = persisted(this.disk, persist.ops);
     }
     this.durable = Math.max(this.durable, persistSeq);
     return this.step({ kind: 'persisted', now: this.now, persistSeq });
@@ -129,6 +140,14 @@ export class Node {
 
   applied(index = this.state.delivery.delivered): readonly Outbound[] {
     return this.step({ kind: 'applied', now: this.now, index });
+  }
+
+  /** Answers a load from the disk. */
+  answer({ id, from, to, maxBytes }: core.Load): readonly Outbound[] {
+    const stored = read(this.disk, from, to, maxBytes);
+    const { durable } = multipaxosProtocol;
+    const entries = stored.map(({ index, term, data }) => durable.decodeEntry(index, term, data));
+    return this.step({ kind: 'loaded', now: this.now, id, entries });
   }
 
   propose(texts: readonly string[], deadline = Infinity, retry = false): readonly Outbound[] {

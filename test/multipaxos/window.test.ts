@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { bytesOf } from '../../src/core/entries.js';
 import type { Entry } from '../../src/core/protocol.js';
 import * as windows from '../../src/multipaxos/window.js';
-import { deepFreeze } from '../support/freeze.js';
+import { frozen } from '../values.js';
 import { value } from './support.js';
 
 const SPAN = 40;
@@ -90,7 +90,7 @@ it('holds the latest vote of every slot above W, whatever is overwritten', () =>
             window = windows.withVotes(window, entries);
             for (const entry of entries) model.set(entry.index, entry);
           }
-          deepFreeze(window);
+          frozen(window);
           expect(JSON.stringify(older)).toBe(contents);
           check(window, model);
         }

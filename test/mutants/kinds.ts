@@ -53,7 +53,7 @@ const kinds: Kinds = {
   },
   async scenario({ file }) {
     const { runScenario } = await import('../../src/testing/scenario/scenario.js');
-    const { Violation } = await import('../support/checks.js');
+    const { Violation } = await import('../violation.js');
     const text = readFileSync(new URL(`../scenarios/${file}.scenario`, import.meta.url), 'utf8');
     const { failure } = runScenario(text, Object.values(await models()));
     if (failure?.kind === 'error') throw failure.error;
@@ -61,7 +61,7 @@ const kinds: Kinds = {
   },
   async check({ scope }) {
     const { checkModel } = await import('../../src/testing/checker/model-checker.js');
-    const { Violation } = await import('../support/checks.js');
+    const { Violation } = await import('../violation.js');
     const { quickScopes } = await import('../testing/checker/scopes.js');
     const { violation } = checkModel({ scope: quickScopes[scope].scope, outdated: false }); // what a mutant calls outdated may not be
     if (violation !== null) throw new Violation(violation.rule);

@@ -3,7 +3,7 @@
  * while the source is loaded; and the witness, the cheapest run that shows that the rule was needed.
  */
 
-import type { Killer } from './kinds.js';
+import type { ProtocolName, ScopeName, ScriptKiller, Killer } from './kinds.js';
 
 /** One replacement. `from` occurs exactly once in the file, or the mutant no longer applies. */
 export interface Edit {
@@ -30,4 +30,44 @@ export interface Mutant {
 /** An edit of a file below `src`. */
 export function edit(file: string, from: string, to: string): Edit {
   return { file: `src/${file}`, from, to };
+}
+
+/** Why no execution can tell a mutant from the source. */
+export interface Equivalent {
+  readonly equivalent: string;
+}
+
+export function equivalent(argument: string): Equivalent {
+  return { equivalent: argument };
+}
+
+/** A scenario of test/scenarios, by its name. */
+export function scenario(file: string): Killer {
+  return { kind: 'scenario', file };
+}
+
+/** A scope of test/testing/checker/scopes.ts, by its name. */
+export function scope(name: ScopeName): Killer {
+  return { kind: 'check', scope: name };
+}
+
+/** A schedule of the simulator. */
+export function schedule(protocol: ProtocolName, seed: number): Killer {
+  return { kind: 'simulate', protocol, seed };
+}
+
+/** A run of storage-scripts.ts. */
+export function script(name: ScriptKiller['script']): Killer {
+  return { kind: 'script', script: name };
+}
+
+/** An entry of the tables. @param by what kills it, or why nothing can */
+export function mutant(
+  name: string,
+  about: string,
+  breaks: readonly string[],
+  by: Killer | Equivalent,
+  ...edits: readonly Edit[]
+): Mutant {
+  return { name, about, breaks, edits, ...('kind' in by ? { killedBy: by } : by) };
 }

@@ -3,7 +3,7 @@
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { StorageOp } from '../../src/replica/storage.js';
 import { FaultyDisk, platformError, SimDisk } from '../adapters/file-storage-disks.js';
-import { demand } from '../support/checks.js';
+import { demand } from '../violation.js';
 
 const WORDS = ['first', 'second', 'third'] as const;
 

@@ -86,18 +86,3 @@ export class Node {
     if (this.state.role.kind !== 'leader') throw new Error('not elected');
   }
 }
-
-/** Delivers everything between the nodes, disks at once, until nothing is left. */
-export function settle(nodes: Record<string, Node>, first: readonly (readonly [string, Send<RaftMessage>])[]): void {
-  const queue = [...first];
-  for (let turn = 0; queue.length > 0; turn++) {
-    if (turn > 10_000) throw new Error('no end');
-    const [from, send] = queue.shift() as readonly [string, Send<RaftMessage>];
-    const node = nodes[send.to];
-    if (node === undefined) continue;
-    node.receive(from, send.message);
-    queue.push(...node.sends.map((each) => [send.to, each] as const));
-    node.sync();
-    queue.push(...node.sends.map((each) => [send.to, each] as const));
-  }
-}

@@ -1,4 +1,4 @@
-/** What the simulation of the whole shell found, each in its smallest form. */
+/** What the simulation of the whole host found, each in its smallest form. */
 
 import { describe, expect, it } from 'vitest';
 import {
@@ -10,53 +10,37 @@ import {
   type ReplicaOptions,
   type Transport,
 } from 'quorate';
-import type { Protocol } from '../../src/core/protocol.js';
 import { defaultLimits } from '../../src/core/tuning.js';
-import { protocols } from '../support/protocols.js';
-import { World, type Process } from './world.js';
+import { calls, each, models, play } from '../play.js';
+import { BareDriver, driverIn } from './bare-driver.js';
 
-const MINUTE = 60_000;
-
-describe.each(protocols)('over %s', (_, anyProtocol) => {
-  const protocol = anyProtocol as Protocol<unknown, unknown>;
-
-  it('a lost opening is not taken for that of another replica which goes by the same id', () => {
-    const world = new World(protocol, 3);
-    world.startAll();
-    const all = [...world.running.values()];
-    const isOpening = (each: Process): boolean => each.state.openingRequest !== 0 && each.state.session === 0;
-    const unlucky = (): Process | undefined => all.find((each) => each.state.role === 'follower' && isOpening(each));
-    expect(world.run(MINUTE, () => unlucky() !== undefined)).toBe(true);
-    const follower = unlucky() as Process;
-    expect(all.every((each) => each === follower || each.state.nextRequest <= follower.state.nextRequest)).toBe(true);
-    world.flights = world.flights.filter((flight) => flight.from !== follower.id);
-    expect(world.run(MINUTE, () => follower.state.session !== 0)).toBe(true);
-    const call = world.propose(follower, 'x');
-    expect(world.run(MINUTE, () => follower.ended.has(call))).toBe(true);
-    expect(follower.ended.get(call)?.result).toBeDefined();
-  });
+describe.each(models)('over $protocol.name', (model) => {
+  const commands = calls(1, 100);
 
   it('a burst travels to the leader in parts that fit into a message', () => {
-    const world = new World(protocol, 3);
-    world.startAll();
-    const all = [...world.running.values()];
-    expect(world.run(MINUTE, () => world.leader() !== undefined && all.every((each) => each.state.session !== 0))).toBe(
-      true,
-    );
-    const follower = all.find((each) => each !== world.leader()) as Process;
-    const commands = Array.from({ length: 100 }, (_, at) => ({
-      call: 1e6 + at,
-      deadline: Infinity,
-      data: new Uint8Array(4000).fill(at),
-    }));
-    world.flights = [];
-    world.step(follower, { kind: 'propose', commands });
-    const sent = world.flights.filter((flight) => flight.from === follower.id).map((flight) => flight.bytes.length);
+    const { world } = play(model, 'elect n1\nrun 500');
+    const bare = new BareDriver(model.protocol, driverIn(world, 'n2'), world.now);
+    const data = new Uint8Array(4000);
+    bare.step({ kind: 'propose', commands: commands.map((call) => ({ call, deadline: Infinity, data })) });
+    const sent = bare.wants('send');
+    expect(new Set(sent.map(({ to }) => to))).toEqual(new Set(['n1']));
     expect(sent.length).toBeGreaterThan(1);
-    expect(Math.max(...sent)).toBeLessThan(defaultLimits.messageBytes + 1024);
-    expect(world.run(MINUTE, () => commands.every(({ call }) => follower.ended.has(call)))).toBe(true);
-    expect(commands.every(({ call }) => follower.ended.get(call)?.result !== undefined)).toBe(true);
-    expect(follower.applied).toHaveLength(100);
+    expect(Math.max(...sent.map(({ bytes }) => bytes.length))).toBeLessThan(defaultLimits.messageBytes + 1024);
+  });
+
+  it('and arrives whole', () => {
+    const word = 'x'.repeat(4000);
+    play(
+      model,
+      `elect n1
+       run 500
+       isolate n2
+       run 2000 until n2 candidate
+       ${each(commands, () => `propose n2 ${word}`)}
+       heal
+       run 20000 until call 100 acknowledged
+       ${each(commands, (call) => `expect call ${call} acknowledged`)}`,
+    );
   });
 });
 

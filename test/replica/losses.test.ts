@@ -1,123 +1,122 @@
-/** What the review of the host found: messages that were lost must not leave a request, a read or an opening waiting. */
+/** What is lost on its way leaves no request, no read and no opening of a session waiting. */
 
 import { describe, expect, it } from 'vitest';
-import type { Protocol } from '../../src/core/protocol.js';
-import { protocols } from '../support/protocols.js';
-import { World, type Process } from './world.js';
+import { apply, type Action, type Happening, type World } from 'quorate/testing';
+import { calls, models, pass, play, statusOf } from '../play.js';
 
-const MINUTE = 60_000;
+const LED = 'elect n1\nrun 500';
 
-/** A world with a leader, and one of its followers. */
-function led(
-  protocol: Protocol<unknown, unknown>,
-  opened = true,
-): { world: World; leader: Process; follower: Process } {
-  const world = new World(protocol, 3);
-  world.startAll();
-  const all = [...world.running.values()];
-  const ready = (each: Process): boolean => (opened ? each.state.session !== 0 : each.state.leader !== null);
-  expect(world.run(MINUTE, () => world.leader() !== undefined && all.every(ready))).toBe(true);
-  const leader = world.leader() as Process;
-  return { world, leader, follower: all.find((each) => each !== leader) as Process };
-}
-
-/** Nothing that `from` sends now arrives. */
-function lose(world: World, from: Process): void {
-  world.flights = world.flights.filter((flight) => flight.from !== from.id);
-}
-
-describe.each(protocols)('what is lost on its way, over %s', (_, anyProtocol) => {
-  const protocol = anyProtocol as Protocol<unknown, unknown>;
+describe.each(models)('what is lost on its way, over $protocol.name', (model) => {
+  const forward = { raft: 'Propose', multipaxos: 'Forward' }[model.protocol.name] as string;
+  /** `n2` has just asked the leader to open its session. */
+  const OPENING = `${LED}\ncrash n2 lose\nrestart n2\nrun 5000 until message n2 n1 ${forward}`;
 
   it('a command whose forward was lost is sent again, while the same leader leads', () => {
-    const { world, leader, follower } = led(protocol);
-    const call = world.propose(follower, 'x');
-    lose(world, follower);
-    expect(world.run(20_000, () => follower.ended.has(call))).toBe(true);
-    expect(follower.ended.get(call)?.result).toBeDefined();
-    expect(leader.state.leading).toBe(true);
-    world.run(10_000, () => false);
-    expect(leader.applied).toEqual(['x']);
+    play(
+      model,
+      `${LED}
+       propose n2 x
+       drop n2 *
+       run 20000 until call 1 acknowledged
+       expect n1 leader leading
+       run 10000
+       expect n1 applied x`,
+    );
   });
 
   it('a read whose forward was lost is asked again', () => {
-    const { world, follower } = led(protocol);
-    const call = world.read(follower);
-    lose(world, follower);
-    expect(world.run(20_000, () => follower.ended.has(call))).toBe(true);
-    expect(follower.ended.get(call)?.served).toBeGreaterThan(0);
+    play(model, `${LED}\nread n2\ndrop n2 *\nrun 20000 until call 1 served`);
   });
 
   it('an opening that was lost does not keep a replica from proposing for ever', () => {
-    const { world, follower } = led(protocol);
-    world.crash(follower.id);
-    const again = world.start(follower.id);
-    const opening = (): boolean => again.state.openingRequest !== 0;
-    expect(world.run(20_000, opening)).toBe(true);
-    lose(world, again);
-    const call = world.propose(again, 'x');
-    expect(world.run(20_000, () => again.ended.has(call))).toBe(true);
-    expect(again.ended.get(call)?.result).toBeDefined();
+    play(model, `${OPENING}\ndrop n2 *\npropose n2 x\nrun 20000 until call 1 acknowledged`);
+  });
+
+  it('a lost opening is not taken for that of another replica, which has the same number', () => {
+    play(
+      model,
+      `elect n1 n1 n3
+       run 100 until message n2 n1 ${forward}
+       drop n2 *
+       propose n2 x
+       run 20000 until call 1 acknowledged`,
+    );
   });
 
   it('what waits when the identity turns out to be lost ends at once, without effect', () => {
-    const { world, follower } = led(protocol);
-    world.run(5000, () => false);
-    world.crash(follower.id);
-    world.wipe(follower.id);
-    const again = world.start(follower.id);
-    const command = world.propose(again, 'x');
-    const read = world.read(again);
-    expect(world.run(5000, () => again.state.phase === 'lostIdentity')).toBe(true);
-    const failure = expect.objectContaining({ code: 'ERR_LOST_IDENTITY', outcome: 'none' });
-    expect(again.ended.get(command)?.failure).toEqual(failure);
-    expect(again.ended.get(read)?.failure).toEqual(failure);
+    play(
+      model,
+      `${LED}
+       wipe n2
+       propose n2 x
+       read n2
+       run 5000 until n2 lostIdentity
+       expect call 1 failed none ERR_LOST_IDENTITY
+       expect call 2 failed none ERR_LOST_IDENTITY`,
+    );
   });
 
   it('a read that the end of the replica ends had no effect', () => {
-    const { world, leader, follower } = led(protocol);
-    const read = world.read(follower);
-    world.step(follower, { kind: 'stop' });
-    expect(follower.ended.get(read)?.failure).toMatchObject({ code: 'ERR_CLOSED', outcome: 'none' });
-    for (const each of world.running.values()) if (each !== leader) world.crash(each.id);
-    const other = world.read(leader);
-    world.step(leader, { kind: 'storageFailed', reason: 'disk on fire' });
-    expect(leader.ended.get(other)?.failure).toMatchObject({ code: 'ERR_STORAGE_FAILED', outcome: 'none' });
+    play(
+      model,
+      `${LED}
+       read n2
+       stop n2
+       expect call 1 failed none ERR_CLOSED
+       crash n3 lose
+       read n1
+       propose n1 x
+       fail-storage n1 lose
+       expect call 2 failed none ERR_STORAGE_FAILED`,
+    );
   });
 
-  it('a second copy of an opening right behind the place where the origin is dropped leaves no command behind', () => {
-    const world = new World(protocol, 3, { sessionBytes: 1024 });
-    world.startAll();
-    const all = [...world.running.values()];
-    world.run(MINUTE, () => world.leader() !== undefined && all.every((each) => each.state.session !== 0));
-    const leader = world.leader() as Process;
-    world.crash((all.find((each) => each !== leader) as Process).id);
-    const id = ['a', 'b', 'c'].find((each) => !world.running.has(each)) as string;
-    const follower = world.start(id);
-    let copy: Uint8Array | undefined;
-    world.run(20_000, () => {
-      if (follower.state.openingRequest !== 0 && follower.state.session === 0) {
-        copy ??= world.flights.filter((flight) => flight.from === id && flight.bytes.length > 20).at(-1)?.bytes;
-      }
-      return follower.state.session !== 0 && world.leader() === leader;
-    });
-    const last = (): number => world.driver.status(leader.state).last;
-    world.resultBytes = 600;
-    const calls = Array.from({ length: 20 }, (_, at) => world.propose(follower, `big ${at}`));
-    world.run(5000, () => calls.every((call) => follower.ended.has(call)));
-    const dropped = follower.state.session;
+  it('a second copy of an opening right behind the place where the session is dropped leaves no command behind', () => {
+    let world = play(model, OPENING, { header: ['constants: originBytes=1024'], machine: longForBig }).world;
+    const act = (happening: Happening): void => {
+      world = apply(world, { ...happening, at: world.now } as Action);
+    };
+    const propose = (replica: string, command: string): number => {
+      act({ kind: 'propose', replica, command, timeout: 20_000 });
+      return world.record.calls.length;
+    };
+    const endOf = (call: number) => world.record.calls[call - 1]?.end;
+    const sessionOf = (call: number): number => {
+      const { items, length } = world.record.effects;
+      const index = world.record.calls[call - 1]?.effect;
+      return items.slice(0, length).find(({ entry }) => entry.index === index)?.entry.id?.session ?? 0;
+    };
+    const last = (): number => statusOf(world, 'n1').last;
+    const link = 1 * world.slots.length;
+    const copy = world.links[link]?.flights.at(-1);
+    world = pass(world, 500);
+    const big = calls(1, 20).map((at) => propose('n2', `big ${at}`));
+    world = pass(world, 500);
+    for (const call of big) expect(endOf(call)?.kind).toBe('acknowledged');
     while (last() < 253) {
-      const call = world.propose(leader, `pad ${last()}`);
-      world.run(5000, () => leader.ended.has(call) && follower.state.applied === last());
+      propose('n1', `pad ${last()}`);
+      world = pass(world, 20);
     }
-    for (let i = 0; last() < 257; i++) world.propose(leader, `over ${i}`);
-    const call = world.propose(follower, 'behind');
-    world.step(leader, { kind: 'message', from: id, bytes: copy as Uint8Array });
-    for (let at = world.flights.length - 1; at >= 0; at--) if (world.flights[at]?.from === id) world.deliver(at);
-    expect(world.run(20_000, () => follower.ended.has(call))).toBe(true);
-    expect(follower.ended.get(call)?.result).toBeDefined();
-    expect(follower.state.session).toBeGreaterThan(dropped);
-    world.run(5000, () => false);
-    expect(leader.applied.filter((name) => name === 'behind')).toHaveLength(1);
+    for (let at = 0; last() < 257; at++) propose('n1', `over ${at}`);
+    const behind = propose('n2', 'behind');
+    // The copy has been on its way all the time, and overtakes what was sent just now.
+    const links = world.links.map((each, at) => {
+      return at === link && copy !== undefined ? { ...each, flights: [copy, ...each.flights] } : each;
+    });
+    world = { ...world, links } satisfies World;
+    act({ kind: 'deliver', from: 'n2', to: 'n1', pick: copy?.ordinal ?? 0 });
+    world = pass(world, 5000);
+    expect(endOf(behind)?.kind).toBe('acknowledged');
+    expect(sessionOf(behind)).toBeGreaterThan(sessionOf(big[0] as number));
+    for (const { id, effects } of world.slots) expect([id, effects]).toEqual([id, world.record.effects.length]);
   });
 });
+
+/** Long results of commands that say so, and short ones of the others. */
+const longForBig = {
+  create: () => ({
+    apply: (command: string) => (command.startsWith('big') ? 'x'.repeat(600) : 1),
+    snapshot: () => 0,
+    restore: () => undefined,
+  }),
+};

@@ -9,8 +9,9 @@ import { entryBytes } from '../../../src/core/entries.js';
 import type { Digest, SendFact, StepFact } from '../../../src/core/model.js';
 import type { Entry } from '../../../src/core/protocol.js';
 import type { ReplicaId } from '../../../src/core/members.js';
+import { simulate } from 'quorate/testing';
+import { defaultLimits } from '../../../src/core/tuning.js';
 import { raftModel, type RaftMessage, type RaftState } from '../../../src/raft/index.js';
-import { runRandom } from '../../support/random.js';
 
 type StateStep = StepFact<RaftState, RaftMessage>;
 type Leaf = readonly [path: string, change: (root: unknown) => unknown];
@@ -83,22 +84,35 @@ function ofMessage({ message, from, to }: SendFact<RaftMessage>): Tokens {
   return tokens;
 }
 
-/** Steps and messages of random runs. */
-function collect(seeds: number, from: number): { steps: StateStep[]; sends: SendFact<RaftMessage>[] } {
+/** The same replica where timeouts have no spread, as in a search. */
+function steady<T extends RaftState | null>(state: T): T {
+  if (state === null) return state;
+  const { options } = state;
+  const timing = { ...options.timing, electionMin: options.timing.electionMax };
+  return { ...state, options: { ...options, timing } };
+}
+
+/** Longer logs show nothing more, and have more fields to change. */
+const LONGEST = 12;
+const MESSAGES = 3000;
+
+/** Steps and messages of random runs, with room for everything. */
+function collect(schedules: number): { steps: StateStep[]; sends: SendFact<RaftMessage>[] } {
   const steps: StateStep[] = [];
   const sends: SendFact<RaftMessage>[] = [];
-  for (let seed = from; seed < from + seeds; seed++) {
-    runRandom({
-      model: raftModel as never,
-      seed,
-      length: 500,
-      scope: true,
-      observer: (fact) => {
-        if (fact.kind === 'step') steps.push(fact.fact as StateStep);
-        if (fact.kind === 'send' && fact.message !== null) sends.push(fact as never);
-      },
-    });
-  }
+  simulate({
+    model: raftModel,
+    replicas: 3,
+    schedules,
+    length: 60,
+    tuning: { limits: defaultLimits },
+    observer(fact) {
+      if (fact.kind === 'send' && fact.message !== null && sends.length < MESSAGES) sends.push(fact as never);
+      if (fact.kind !== 'step') return;
+      const { before, after, ...rest } = fact.fact as StateStep;
+      if (after.log.last <= LONGEST) steps.push({ ...rest, before: steady(before), after: steady(after) });
+    },
+  });
   return { steps, sends };
 }
 
@@ -169,7 +183,7 @@ const COMMON = [
   'proposalsRefused',
 ];
 
-const { steps, sends } = collect(24, 1);
+const { steps, sends } = collect(16);
 
 describe('the digest of a state', () => {
   it('names the role', () => {

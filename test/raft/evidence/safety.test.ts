@@ -11,7 +11,6 @@ import type { ClusterView, DiskView } from '../../../src/core/model.js';
 import type { Entry, HardState, Inbound } from '../../../src/core/protocol.js';
 import { raftModel, type RaftGhost, type RaftMessage, type RaftState } from '../../../src/raft/index.js';
 import type { RaftLeader, RaftProgress } from '../../../src/raft/state.js';
-import { runRandom } from '../../support/random.js';
 import { entry, logOf, Node } from '../support.js';
 
 const { safety, protocol } = raftModel;
@@ -508,22 +507,5 @@ describe('one step', () => {
     ['reads/no-late-joiner: no read joins a round that had begun', reading(1), reading(2), read],
   ])('%s', (rule, before, after, inbound) => {
     expect(ruleOf(() => checkStep(before, after, inbound))).toBe(rule);
-  });
-});
-
-describe('Raft as it is', () => {
-  it('breaks no rule in random runs, in which everything happens that must', () => {
-    const hits = new Set<string>();
-    for (let seed = 1000; seed < 1080; seed++) {
-      runRandom({
-        model: raftModel as never,
-        seed,
-        length: 400,
-        observer: (fact) => {
-          if (fact.kind === 'step') raftModel.noteCoverage(fact.fact as never, (point) => hits.add(point));
-        },
-      });
-    }
-    expect([...hits].sort()).toEqual([...raftModel.coveragePoints].sort());
   });
 });

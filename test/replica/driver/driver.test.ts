@@ -1,255 +1,238 @@
+/**
+ * The driver over either protocol: what callers and operators see of it, in the rig's world. Loss, repetition and
+ * crashes by chance are the simulator's (test/testing/simulator/schedules.test.ts).
+ */
+
 import { describe, expect, it } from 'vitest';
-import type { Protocol } from '../../../src/core/protocol.js';
-import { Dice } from '../../support/dice.js';
-import { protocols } from '../../support/protocols.js';
-import { World, type Process } from '../world.js';
+import { apply, type MachineSpec } from 'quorate/testing';
+import { openEnvelope, sealCore, sealIdentity } from '../../../src/replica/driver/envelope.js';
+import { Dice } from '../../../src/testing/random.js';
+import { calls, each, models, pass, play } from '../../play.js';
+import { BareDriver, driverIn, withDriver } from '../bare-driver.js';
 
-const MINUTE = 60_000;
-type AnyProtocol = Protocol<unknown, unknown>;
+const IDS = ['n1', 'n2', 'n3'];
+/** `n1` leads, and all have opened a session. */
+const LED = 'elect n1\nrun 500';
 
-function all(world: World): Process[] {
-  return [...world.running.values()];
-}
+const acknowledged = (from: number, to: number): string =>
+  each(calls(from, to), (n) => `expect call ${n} acknowledged`);
 
-function elected(protocol: AnyProtocol, size = 3): World {
-  const world = new World(protocol, size);
-  world.startAll();
-  const open = (): boolean => world.leader() !== undefined && all(world).every((each) => each.state.session !== 0);
-  expect(world.run(MINUTE, open)).toBe(true);
-  return world;
-}
+/** Its results are so long that the session table soon drops them. */
+const verbose: MachineSpec = {
+  create: () => ({ apply: () => 'x'.repeat(600), snapshot: () => 0, restore: () => undefined }),
+};
 
-describe.each(protocols)('driver over %s', (_, anyProtocol) => {
-  const protocol = anyProtocol as AnyProtocol;
+describe.each(models)('driver over $protocol.name', (model) => {
+  const { protocol } = model;
 
   it('answers a proposal of any member with the result of applying it there', () => {
-    const world = elected(protocol);
-    for (const process of all(world)) {
-      const call = world.propose(process, `of ${process.id}`);
-      expect(world.run(MINUTE, () => process.ended.has(call))).toBe(true);
-      expect(process.applied).toContain(`of ${process.id}`);
-      expect(process.ended.get(call)?.result?.value).toBe(process.applied.length);
-    }
+    play(
+      model,
+      `run 20000 until leaders one
+       run 500
+       propose n1 a
+       run 2000 until call 1 acknowledged result=1
+       expect n1 applied a
+       propose n2 b
+       run 2000 until call 2 acknowledged result=2
+       expect n2 applied a b
+       propose n3 c
+       run 2000 until call 3 acknowledged result=3
+       expect n3 applied a b c`,
+    );
   });
 
   it('serves linearizable reads on every member, after everything acknowledged before', () => {
-    const world = elected(protocol);
-    const leader = world.leader() as Process;
-    const write = world.propose(leader, 'x');
-    world.run(MINUTE, () => leader.ended.has(write));
-    for (const process of all(world)) {
-      const read = world.read(process);
-      expect(world.run(MINUTE, () => process.ended.has(read))).toBe(true);
-      expect(process.ended.get(read)?.served).toBeGreaterThanOrEqual(leader.ended.get(write)?.index as number);
-      expect(process.applied).toContain('x');
-    }
+    const { world } = play(
+      model,
+      `${LED}
+       propose n1 x
+       run 2000 until call 1 acknowledged
+       ${each(IDS, (id) => `read ${id}`)}
+       ${each(IDS, (id) => `run 2000 until call ${IDS.indexOf(id) + 2} served\nexpect ${id} applied x`)}`,
+    );
+    const [write, ...reads] = world.record.calls.map(({ end }) => (end !== null && 'index' in end ? end.index : 0));
+    expect(write).toBeGreaterThan(0);
+    expect(reads.map((index) => index >= (write as number))).toEqual([true, true, true]);
   });
 
   describe('identity', () => {
     it('takes no part at the first start of three before both others have recorded it, and needs nobody later', () => {
-      const world = new World(protocol, 3);
-      world.start('a');
-      world.start('b');
-      expect(world.run(MINUTE, () => world.leader() !== undefined)).toBe(false);
-      expect(all(world).map((each) => each.state.phase)).toEqual(['establishing', 'establishing']);
-      world.start('c');
-      expect(world.run(MINUTE, () => all(world).every((each) => each.state.phase === 'running'))).toBe(true);
-      for (const id of ['a', 'b', 'c']) world.crash(id);
-      world.flights = [];
-      world.start('a');
-      world.start('b');
-      expect(world.run(MINUTE, () => world.leader() !== undefined)).toBe(true);
-    });
-
-    it('a replica that lost its disk says so and never takes part under its old name', () => {
-      const world = elected(protocol);
-      const victim = all(world).find((each) => each !== world.leader()) as Process;
-      const call = world.propose(world.leader() as Process, 'kept');
-      world.run(MINUTE, () => (world.leader() as Process).ended.has(call));
-      world.crash(victim.id);
-      world.wipe(victim.id);
-      const again = world.start(victim.id);
-      expect(world.run(MINUTE, () => again.state.phase === 'lostIdentity')).toBe(true);
-      expect(again.events).toContainEqual(expect.objectContaining({ kind: 'lostIdentity' }));
-      const refused = world.propose(again, 'never');
-      expect(again.ended.get(refused)?.failure).toMatchObject({ code: 'ERR_LOST_IDENTITY', outcome: 'none' });
-      // Two of three are left: one more lost, and nothing is decided any more, whatever the wiped one could vote.
-      world.crash((world.leader() as Process).id);
-      expect(world.run(MINUTE, () => all(world).some((each) => each.state.leading))).toBe(false);
-    });
-
-    it('a member that was given another configuration is not recorded', () => {
-      const world = new World(protocol, 3);
-      world.start('a');
-      world.start('b');
-      world.start('c', { configurationHash: 'another' });
-      expect(world.run(MINUTE, () => world.leader() !== undefined)).toBe(false);
-      expect((world.running.get('a') as Process).events).toContainEqual({ kind: 'configurationMismatch', peer: 'c' });
-    });
-
-    it('drops what another incarnation says in the name of a member', () => {
-      const world = elected(protocol);
-      const [a, b] = [world.running.get('a') as Process, world.running.get('b') as Process];
-      world.run(10_000, () => false);
-      const sent = world.flights.length;
-      expect(sent).toBe(0);
-      const forged = { ...b.state, options: { ...b.state.options, incarnation: 999 } };
-      const before = a.state.core;
-      b.state = forged;
-      world.propose(b, 'forged');
-      world.deliver(0);
-      expect(a.state.core === before || all(world).length === 3).toBe(true);
-      expect(all(world).flatMap((each) => each.events)).toContainEqual(
-        expect.objectContaining({ kind: 'dropped', peer: 'b' }),
+      play(
+        model,
+        `crash n3 lose
+         drop n3 *
+         run 60000
+         expect leaders none
+         expect n1 establishing
+         expect n2 establishing
+         restart n3
+         run 5000
+         ${each(IDS, (id) => `expect ${id} not establishing`)}
+         ${each(IDS, (id) => `crash ${id} lose`)}
+         drop all
+         restart n1 n2
+         run 20000 until leaders one`,
+        { header: ['established: no'] },
       );
     });
 
+    it('a replica that lost its disk says so and never takes part under its old name', () => {
+      const { trace } = play(
+        model,
+        `${LED}
+         propose n1 kept
+         run 2000 until call 1 acknowledged
+         wipe n2
+         run 5000 until n2 lostIdentity
+         propose n2 never
+         expect call 2 failed none ERR_LOST_IDENTITY
+         # One more lost, and nothing is decided any more, whatever the wiped one could vote.
+         crash n1 lose
+         run 60000
+         expect leaders none`,
+      );
+      expect(trace).toMatch(/n2 has lost its identity, says n[13]/);
+    });
+
+    it('a member that was given another configuration is not recorded', () => {
+      const { world } = play(model, 'wait', { header: ['established: no'] });
+      const bare = new BareDriver(protocol, driverIn(world, 'n1'), 0);
+      bare.step({
+        kind: 'message',
+        from: 'n3',
+        bytes: sealIdentity({ kind: 'introduce', configurationHash: 'another' }, { from: 77, to: 0 }),
+      });
+      expect(bare.events).toEqual([{ kind: 'configurationMismatch', peer: 'n3' }]);
+      expect(bare.wants('write')).toEqual([]);
+      const [refusal] = bare.wants('send').map(({ to, bytes }) => ({ to, ...openEnvelope(bytes) }));
+      expect(refusal).toMatchObject({ to: 'n3', message: { kind: 'refused', reason: 'configuration' } });
+      // And whoever hears that from one of the two others waits for ever.
+      const { options } = bare.state;
+      bare.step({
+        kind: 'message',
+        from: 'n3',
+        bytes: sealIdentity({ kind: 'refused', reason: 'configuration' }, { from: 77, to: options.incarnation }),
+      });
+      bare.step({
+        kind: 'message',
+        from: 'n2',
+        bytes: sealIdentity({ kind: 'recorded' }, { from: 78, to: options.incarnation }),
+      });
+      bare.step({ kind: 'written' });
+      expect(bare.driver.status(bare.state).phase).toBe('establishing');
+      expect(bare.events).toHaveLength(2);
+    });
+
+    it('drops what another incarnation says in the name of a member', () => {
+      const forward = { raft: 'Propose', multipaxos: 'Forward' }[protocol.name] as string;
+      const { world } = play(model, `${LED}\npropose n2 x\nexpect message n2 n1 ${forward}`);
+      const flight = world.links[1 * IDS.length]?.flights[0];
+      const opened = openEnvelope(flight?.payload as Uint8Array);
+      if (opened.kind !== 'core') throw new Error('no message of the core');
+      const message = protocol.codec.read(opened.reader);
+      const bare = new BareDriver(protocol, driverIn(world, 'n1'), world.now);
+      const before = bare.state.core;
+      const hear = (from: number): void => {
+        const bytes = sealCore(protocol.codec, message, { ...opened.address, from });
+        bare.step({ kind: 'message', from: 'n2', bytes });
+      };
+      hear(opened.address.from + 1);
+      expect(bare.events).toMatchObject([{ kind: 'dropped', peer: 'n2' }]);
+      expect(bare.state.core).toBe(before);
+      hear(opened.address.from);
+      expect(bare.state.core).not.toBe(before);
+    });
+
     it('a cluster of one needs nobody', () => {
-      const world = elected(protocol, 1);
-      const [only] = all(world) as [Process];
-      const call = world.propose(only, 'x');
-      expect(world.run(MINUTE, () => only.ended.has(call))).toBe(true);
+      const header = ['replicas: 1', 'established: no'];
+      play(model, 'run 5000 until leaders n1\npropose n1 x\nrun 1000 until call 1 acknowledged', { header });
     });
   });
 
   it('fails what never left with none, and what was sent with unknown, when its time is over', () => {
-    const world = elected(protocol);
-    const leader = world.leader() as Process;
-    for (const process of all(world)) if (process !== leader) world.crash(process.id);
-    const sent = world.propose(leader, 'sent', world.now + 500);
-    expect(world.run(MINUTE, () => leader.ended.has(sent))).toBe(true);
-    expect(leader.ended.get(sent)?.failure).toMatchObject({ code: 'ERR_OUTCOME_UNKNOWN', outcome: 'unknown' });
-    world.run(10_000, () => leader.state.leader === null);
-    const never = world.propose(leader, 'never', world.now + 500);
-    expect(world.run(MINUTE, () => leader.ended.has(never))).toBe(true);
-    expect(leader.ended.get(never)?.failure).toMatchObject({ code: 'ERR_NO_LEADER', outcome: 'none' });
+    play(
+      model,
+      `${LED}
+       crash n2 lose
+       crash n3 lose
+       propose n1 sent timeout=200
+       run 250
+       expect call 1 failed unknown ERR_OUTCOME_UNKNOWN
+       run 10000
+       expect leaders none
+       propose n1 never timeout=200
+       run 250
+       expect call 2 failed none ERR_NO_LEADER`,
+    );
   });
 
   it('refuses what is more than may wait, and nothing is lost of the rest', () => {
-    const world = new World(protocol, 3);
-    const process = world.start('a', { maxWaiting: 2 });
-    const calls = [1, 2, 3].map((number) => world.propose(process, String(number)));
-    expect(process.ended.get(calls[2] as number)?.failure).toMatchObject({ code: 'ERR_BUSY', outcome: 'none' });
-    world.start('b');
-    world.start('c');
-    expect(world.run(MINUTE, () => process.ended.has(calls[1] as number))).toBe(true);
-    expect(process.applied).toEqual(['1', '2']);
+    play(
+      model,
+      `${each(['a', 'b', 'c'], (word) => `propose n1 ${word}`)}
+       expect call 3 failed none ERR_BUSY
+       run 20000 until call 2 acknowledged
+       expect call 1 acknowledged
+       expect n1 applied a b`,
+      { header: ['maxWaiting: 2', 'established: no'] },
+    );
   });
 
-  it('opens a new origin when the table dropped its own, and no command takes effect twice', () => {
-    const world = new World(protocol, 3, { sessionBytes: 1024 });
-    world.resultBytes = 600;
-    world.startAll();
-    expect(world.run(MINUTE, () => world.leader() !== undefined)).toBe(true);
-    const [process] = all(world) as [Process];
-    const sessions = new Set<number>();
-    const calls: [number, string][] = [];
-    for (let round = 0; round < 40; round++) {
-      for (let i = 0; i < 20; i++) {
-        const name = `${round}.${i}`;
-        calls.push([world.propose(process, name), name]);
-      }
-      expect(world.run(MINUTE, () => process.ended.has((calls[calls.length - 20] as [number, string])[0]))).toBe(true);
-      sessions.add(process.state.session);
-    }
-    expect(world.run(10 * MINUTE, () => calls.every(([call]) => process.ended.has(call)))).toBe(true);
+  it('opens a new session when the table dropped its own, and no command takes effect twice', () => {
+    const rounds = calls(0, 39);
+    const { world } = play(
+      model,
+      `run 20000 until leaders one
+       ${each(rounds, (round) => {
+         const burst = each(calls(1, 20), (at) => `propose n1 ${20 * round + at}`);
+         return `${burst}\nrun 20000 until call ${20 * round + 1} acknowledged`;
+       })}
+       run 20000
+       ${acknowledged(1, 800)}`,
+      { header: ['constants: originBytes=1024'], machine: verbose },
+    );
+    const { effects } = world.record;
+    const sessions = new Set(effects.items.slice(0, effects.length).map(({ entry }) => entry.id?.session));
+    expect(effects.length).toBe(800);
     expect(sessions.size).toBeGreaterThan(1);
-    for (const [call, name] of calls) expect(process.ended.get(call)?.result, name).toBeDefined();
-    expect(new Set(process.applied).size).toBe(process.applied.length);
-    expect(process.applied.length).toBe(calls.length);
   });
 
   it('a failed storage halts the replica and ends every request', () => {
-    const world = elected(protocol);
-    const leader = world.leader() as Process;
-    const call = world.propose(leader, 'x');
-    world.step(leader, { kind: 'storageFailed', reason: 'disk on fire' });
-    expect(leader.ended.get(call)?.failure).toMatchObject({ code: 'ERR_STORAGE_FAILED', outcome: 'unknown' });
-    expect(leader.state.phase).toBe('halted');
-    expect(leader.state.leading).toBe(false);
-    world.flights = [];
-    const after = world.propose(leader, 'y');
-    expect(leader.ended.get(after)?.failure?.outcome).toBe('none');
-    expect(world.flights).toEqual([]);
+    const { trace } = play(
+      model,
+      `${LED}
+       propose n1 x
+       fail-storage n1 lose
+       expect call 1 failed unknown ERR_STORAGE_FAILED
+       expect n1 halted
+       drop all
+       propose n1 y
+       expect call 2 failed none
+       expect no message n1 n2
+       expect no message n1 n3`,
+    );
+    expect(trace).toContain('n1 leads no more');
   });
 
   it('what a peer sends cannot stop it', () => {
-    const world = elected(protocol);
-    const leader = world.leader() as Process;
+    const { world } = play(model, LED);
+    const bare = new BareDriver(protocol, driverIn(world, 'n1'), world.now);
     const dice = new Dice(5);
     for (let i = 0; i < 2000; i++) {
-      const bytes = Uint8Array.from({ length: dice.roll(40) }, (_, at) =>
-        at === 0 ? 1 : at === 1 ? dice.roll(5) : dice.roll(256),
-      );
-      world.step(leader, { kind: 'message', from: ['a', 'b', 'c', 'stranger'][dice.roll(4)] as string, bytes });
+      const bytes = Uint8Array.from({ length: dice.between(0, 40) }, (_, at) => dice.between(0, at === 1 ? 4 : 255));
+      if (bytes.length > 0) bytes[0] = 1;
+      bare.step({ kind: 'message', from: dice.pick(['n1', ...IDS, 'stranger']), bytes });
     }
-    expect(leader.state.phase).toBe('running');
-    const call = world.propose(leader, 'still here');
-    expect(world.run(MINUTE, () => leader.ended.has(call))).toBe(true);
-  });
-
-  it('loses no acknowledged write and applies none twice, through loss, repetition and crashes', () => {
-    let acknowledged = 0;
-    let lost = 0;
-    for (let seed = 1; seed <= 25; seed++) {
-      const dice = new Dice(seed * 104_729);
-      const world = new World(protocol, 3 + 2 * (seed % 2), { sessionWindow: 8 });
-      world.startAll();
-      world.run(MINUTE, () => world.leader() !== undefined);
-      const asked: [Process, number, string][] = [];
-      for (let turn = 0; turn < 400; turn++) {
-        const processes = all(world);
-        const process = processes[dice.roll(processes.length)];
-        switch (dice.roll(10)) {
-          case 0:
-          case 1:
-            if (process === undefined) break;
-            asked.push([process, world.propose(process, `${seed}.${turn}`, world.now + 20_000), `${seed}.${turn}`]);
-            break;
-          case 2:
-            if (world.flights.length > 0 && dice.roll(3) === 0)
-              (world.flights.splice(dice.roll(world.flights.length), 1), lost++);
-            break;
-          case 3:
-            if (world.flights.length > 0) world.deliver(dice.roll(world.flights.length), true);
-            break;
-          case 4:
-            if (process !== undefined && dice.roll(6) === 0) world.crash(process.id);
-            break;
-          case 5:
-            for (const id of world.disks.keys()) if (!world.running.has(id) && dice.roll(2) === 0) world.start(id);
-            break;
-          case 6:
-            world.run(dice.roll(400), () => dice.roll(8) === 0);
-            break;
-          default:
-            if (process !== undefined && dice.roll(2) === 0) world.sync(process);
-            if (world.flights.length > 0) world.deliver(dice.roll(world.flights.length));
-        }
-      }
-      for (const id of world.disks.keys()) if (!world.running.has(id)) world.start(id);
-      const level = (): boolean =>
-        new Set(all(world).map((each) => each.state.applied)).size === 1 && world.leader() !== undefined;
-      const ended = (): boolean =>
-        asked.every(([process, call]) => world.running.get(process.id) !== process || process.ended.has(call));
-      expect(
-        world.run(5 * MINUTE, () => level() && ended()),
-        `seed ${seed}`,
-      ).toBe(true);
-      for (const each of all(world)) {
-        expect(new Set(each.applied).size, `seed ${seed}: none twice on ${each.id}`).toBe(each.applied.length);
-        expect(each.applied).toEqual(all(world)[0]?.applied);
-      }
-      const there = new Set(all(world)[0]?.applied);
-      for (const [process, call, name] of asked) {
-        const end = process.ended.get(call);
-        if (end?.result !== undefined) acknowledged++;
-        if (end?.result !== undefined) expect(there.has(name), `seed ${seed}: ${name} is kept`).toBe(true);
-        if (end?.failure?.outcome === 'none')
-          expect(there.has(name), `seed ${seed}: ${name} had no effect`).toBe(false);
-      }
-    }
-    expect(acknowledged).toBeGreaterThan(100);
-    expect(lost).toBeGreaterThan(20);
+    expect(bare.driver.status(bare.state).phase).toBe('running');
+    expect(bare.events.some(({ kind }) => kind === 'dropped')).toBe(true);
+    const after = apply(withDriver(world, 'n1', bare.state), {
+      kind: 'propose',
+      at: world.now,
+      replica: 'n1',
+      command: 'still here',
+      timeout: 2000,
+    });
+    expect(pass(after, 1000).record.calls[0]?.end?.kind).toBe('acknowledged');
   });
 });

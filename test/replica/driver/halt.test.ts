@@ -1,42 +1,40 @@
 /** How a replica halts, and what it says to whoever asks later: with the code of its fault, and that nothing was done. */
 
 import { describe, expect, it } from 'vitest';
+import { apply, type Action, type World } from 'quorate/testing';
 import { InvariantViolation } from '../../../src/core/assert.js';
-import type { Inbound, Protocol, Step } from '../../../src/core/protocol.js';
-import { multipaxosProtocol, type PaxosState } from '../../../src/multipaxos/index.js';
-import { raftProtocol, type RaftState } from '../../../src/raft/index.js';
+import type { AnyModel } from '../../../src/core/model.js';
+import type { Inbound, Step } from '../../../src/core/protocol.js';
+import type { PaxosState } from '../../../src/multipaxos/index.js';
+import type { RaftState } from '../../../src/raft/index.js';
 import type { DriverEvent } from '../../../src/replica/driver/state.js';
-import { World, type Process } from '../world.js';
+import { driverOf } from '../../../src/replica/driver/driver.js';
+import { models, nextAction, play, statusOf } from '../../play.js';
+import { BareDriver, driverIn } from '../bare-driver.js';
 
-type AnyProtocol = Protocol<unknown, unknown>;
+type AnyProtocol = AnyModel['protocol'];
 type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
 
-const MINUTE = 60_000;
-const shipped: readonly (readonly [name: string, protocol: AnyProtocol])[] = [
-  ['raft', raftProtocol as AnyProtocol],
-  ['multipaxos', multipaxosProtocol as AnyProtocol],
-];
+const [raftModel, multipaxosModel] = models as [AnyModel, AnyModel];
+const LED = 'elect n1\nrun 1000';
 
-/** All have opened, and one leads. */
-function led(protocol: AnyProtocol): { world: World; leader: Process; follower: Process } {
-  const world = new World(protocol, 3);
-  world.startAll();
-  const all = [...world.running.values()];
-  const isReady = (): boolean => world.leader() !== undefined && all.every((each) => each.state.session !== 0);
-  expect(world.run(MINUTE, isReady)).toBe(true);
-  const leader = world.leader() as Process;
-  return { world, leader, follower: all.find((each) => each !== leader) as Process };
+/** The driver of a leader, out of its world. @param protocol which it runs from now on */
+function leader(model: AnyModel, protocol: AnyProtocol = model.protocol): BareDriver {
+  const { world } = play(model, LED);
+  return new BareDriver(protocol, driverIn(world, 'n1'), world.now);
 }
 
 /** What is asked of a replica that has halted fails at once, with this code and without effect. */
-function refuses(world: World, process: Process, code: string): void {
-  expect(process.state).toMatchObject({ phase: 'halted', faultCode: code });
-  const asked = [world.propose(process, 'late'), world.read(process)];
-  for (const call of asked) expect(process.ended.get(call)?.failure).toMatchObject({ code, outcome: 'none' });
-  expect(world.driver.deadline(process.state)).toBe(Infinity);
+function refuses(bare: BareDriver, code: string): void {
+  expect(bare.driver.status(bare.state)).toMatchObject({ phase: 'halted', leading: false });
+  bare.propose(101);
+  expect(bare.failure(101)).toMatchObject({ code, outcome: 'none' });
+  bare.read(102);
+  expect(bare.failure(102)).toMatchObject({ code, outcome: 'none' });
+  expect(bare.driver.deadline(bare.state)).toBe(Infinity);
 }
 
-describe.each(shipped)('a halted replica over %s', (_, protocol) => {
+describe.each(models)('a halted replica over $protocol.name', (model) => {
   const faults: readonly (readonly [code: string, event: Untimed<DriverEvent>])[] = [
     ['ERR_STORAGE_FAILED', { kind: 'storageFailed', reason: 'EIO' }],
     ['ERR_APPLY_FAILED', { kind: 'applyFailed', code: 'ERR_APPLY_FAILED', reason: 'it threw' }],
@@ -46,55 +44,73 @@ describe.each(shipped)('a halted replica over %s', (_, protocol) => {
     ['ERR_INVARIANT', { kind: 'applied', results: [] }],
   ];
   it.each(faults)('answers with %s, the code of its fault', (code, event) => {
-    const { world, leader } = led(protocol);
-    world.step(leader, event);
-    expect(leader.events.at(-1)).toMatchObject({ kind: 'leadership', leading: false });
-    expect(leader.events.filter(({ kind }) => kind === 'fault')).toMatchObject([{ code }]);
-    refuses(world, leader, code);
-    world.step(leader, { kind: 'stop' });
-    const call = world.read(leader);
-    expect(leader.ended.get(call)?.failure).toMatchObject({ code: 'ERR_CLOSED', outcome: 'none' });
+    const bare = leader(model);
+    expect(bare.driver.status(bare.state).leading).toBe(true);
+    bare.step(event);
+    expect(bare.events.at(-1)).toMatchObject({ kind: 'leadership', leading: false });
+    expect(bare.events.filter(({ kind }) => kind === 'fault')).toMatchObject([{ code }]);
+    refuses(bare, code);
+    bare.step({ kind: 'stop' });
+    bare.read(103);
+    expect(bare.failure(103)).toMatchObject({ code: 'ERR_CLOSED', outcome: 'none' });
   });
 
   it('is what a replica becomes whose storage was set back behind its own later start', () => {
-    const { world, leader, follower } = led(protocol);
-    world.crash(follower.id);
-    const later = world.start(follower.id);
-    expect(world.run(MINUTE, () => later.state.session !== 0)).toBe(true);
-    const call = world.propose(later, 'x');
-    expect(world.run(MINUTE, () => later.ended.has(call))).toBe(true);
-    world.crash(follower.id);
-    const { last } = world.driver.status(leader.state);
-    const earlier = world.start(follower.id, { boot: 1 });
+    const { world } = play(
+      model,
+      `${LED}
+       crash n2 lose
+       restart n2
+       run 500
+       propose n2 x
+       run 2000 until call 1 acknowledged
+       crash n2 lose`,
+    );
+    const { last } = statusOf(world, 'n1');
+    const slots = world.slots.map((slot) => (slot.id === 'n2' ? { ...slot, disk: { ...slot.disk, boot: 0 } } : slot));
+    let after = apply({ ...world, slots }, { kind: 'restart', at: world.now, replica: 'n2' });
+    const wait = (): void => {
+      for (let left = 20_000; left > 0; left--) after = apply(after, nextAction(after));
+    };
+    // To the rig no replica may halt that has its own disk.
+    expect(wait).toThrow('n2 halted: a later start of this replica is known to the cluster');
+    const bare = new BareDriver(model.protocol, driverIn(after, 'n2'), after.now);
+    bare.step(messageOf(after, nextAction(after)));
+    refuses(bare, 'ERR_LOST_IDENTITY');
     // It must not ask for ever to be let in: each time would be an entry.
-    const isOver = (): boolean =>
-      earlier.state.phase === 'halted' || world.driver.status(leader.state).last > last + 50;
-    expect(world.run(MINUTE, isOver)).toBe(true);
-    refuses(world, earlier, 'ERR_LOST_IDENTITY');
+    expect(statusOf(after, 'n1').last).toBeLessThan(last + 50);
   });
 });
 
-/** The protocol, whose steps are changed behind its back from some moment on. */
-function broken<State>(
-  protocol: AnyProtocol,
-  change: (state: State, inbound: Inbound<unknown>) => State,
-): { protocol: AnyProtocol; arm(): void } {
-  let armed = false;
-  const step = (state: unknown, inbound: Inbound<unknown>): Step<unknown, unknown> => {
-    const [next, outbound] = protocol.step(state, inbound);
-    return [armed && next !== state ? change(next as State, inbound) : next, outbound];
-  };
-  return { protocol: { ...protocol, step }, arm: () => void (armed = true) };
+/** What arrives by a delivery. */
+function messageOf({ links, rules }: World, action: Action): Untimed<DriverEvent> {
+  if (action.kind !== 'deliver') throw new Error('no delivery');
+  const { from, to, pick } = action;
+  const [sender, receiver] = [rules.ids.indexOf(from), rules.ids.indexOf(to)];
+  const flight = links[sender * rules.ids.length + receiver]?.flights.find(({ ordinal }) => ordinal === pick);
+  return { kind: 'message', from, bytes: flight?.payload as Uint8Array };
 }
 
-const raftCase = broken<RaftState>(raftProtocol as AnyProtocol, (state) => ({ ...state, term: state.term - 1 }));
-const paxosCase = broken<PaxosState>(multipaxosProtocol as AnyProtocol, (state) => ({ ...state, promised: 0 }));
-const raftTick = broken<RaftState>(raftProtocol as AnyProtocol, (state, { kind }) =>
-  kind === 'tick' ? { ...state, commit: state.log.last + 1 } : state,
-);
-const paxosTick = broken<PaxosState>(multipaxosProtocol as AnyProtocol, (state, { kind }) =>
-  kind === 'tick' ? { ...state, durableSeq: state.persistSeq + 1 } : state,
-);
+/** The protocol, whose steps are changed behind its back. */
+function broken<State>(model: AnyModel, change: (state: State, inbound: Inbound<unknown>) => State): BareDriver {
+  const { protocol } = model;
+  const step = (state: unknown, inbound: Inbound<unknown>): Step<unknown, unknown> => {
+    const [next, outbound] = protocol.step(state, inbound);
+    return [next === state ? next : change(next as State, inbound), outbound];
+  };
+  return leader(model, { ...protocol, step });
+}
+
+const raftCase = (): BareDriver => broken<RaftState>(raftModel, (state) => ({ ...state, term: state.term - 1 }));
+const paxosCase = (): BareDriver => broken<PaxosState>(multipaxosModel, (state) => ({ ...state, promised: 0 }));
+const raftTick = (): BareDriver =>
+  broken<RaftState>(raftModel, (state, { kind }) =>
+    kind === 'tick' ? { ...state, commit: state.log.last + 1 } : state,
+  );
+const paxosTick = (): BareDriver =>
+  broken<PaxosState>(multipaxosModel, (state, { kind }) =>
+    kind === 'tick' ? { ...state, durableSeq: state.persistSeq + 1 } : state,
+  );
 
 describe('a law that breaks in production', () => {
   it.each([
@@ -114,36 +130,30 @@ describe('a law that breaks in production', () => {
       paxosTick,
       'durability/persists-in-order: only what was issued is durable',
     ],
-  ] as const)('halts the replica before anything is done of what the step wants: %s', (_, { protocol, arm }, rule) => {
-    const { world, leader } = led(protocol);
-    world.run(1000, () => false);
-    world.flights = [];
-    const before = leader.state.core;
-    arm();
-    world.now = world.driver.deadline(leader.state);
-    world.step(leader, { kind: 'tick' });
+  ] as const)('halts the replica before anything is done of what the step wants: %s', (_, make, rule) => {
+    const bare = make();
+    const before = bare.state.core;
+    bare.now = bare.driver.deadline(bare.state);
+    bare.step({ kind: 'tick' });
     const fault: unknown = expect.objectContaining({
       code: 'ERR_INVARIANT',
       reason: expect.stringMatching(rule) as string,
     });
-    expect(leader.events).toContainEqual(fault);
-    expect(leader.state.core).toBe(before);
-    expect(world.flights).toEqual([]);
-    expect(leader.pendingWrite).toBeNull();
-    refuses(world, leader, 'ERR_INVARIANT');
+    expect(bare.events).toContainEqual(fault);
+    expect(bare.state.core).toBe(before);
+    expect([...bare.wants('send'), ...bare.wants('write')]).toEqual([]);
+    refuses(bare, 'ERR_INVARIANT');
   });
 
-  it('halts it at its start, if what was recovered contradicts itself', () => {
-    for (const [name, protocol] of shipped) {
-      const checkState = (): never => {
-        throw new InvariantViolation('law/pure: nothing is right', { data: new Uint8Array(4096) });
-      };
-      const world = new World({ ...protocol, checkState }, 1);
-      const process = world.start('a', { established: true });
-      const reason = 'law/pure: nothing is right {"data":"4096 bytes"}';
-      expect(process.events, name).toEqual([{ kind: 'fault', code: 'ERR_INVARIANT', reason }]);
-      expect(process.pendingWrite).toBeNull();
-      refuses(world, process, 'ERR_INVARIANT');
-    }
+  it.each(models)('halts it at its start, if what was recovered contradicts itself: $protocol.name', (model) => {
+    const checkState = (): never => {
+      throw new InvariantViolation('law/pure: nothing is right', { data: new Uint8Array(4096) });
+    };
+    const protocol = { ...model.protocol, checkState };
+    const { options } = driverIn(play(model, 'wait', { header: ['replicas: 1'] }).world, 'n1');
+    const [state, effects] = driverOf(protocol).init(options, { hard: null, first: 1, last: 0, runs: [], tail: [] });
+    const reason = 'law/pure: nothing is right {"data":"4096 bytes"}';
+    expect(effects).toEqual([{ kind: 'event', event: { kind: 'fault', code: 'ERR_INVARIANT', reason } }]);
+    refuses(new BareDriver(protocol, state, 0), 'ERR_INVARIANT');
   });
 });

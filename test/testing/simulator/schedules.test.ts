@@ -51,6 +51,9 @@ for (const model of MODELS) {
     const designed = probesOfScenarios(model);
     const missed = model.coveragePoints.filter((point) => report.coverage[point] === 0 && !designed.has(point));
     expect(missed).toEqual([]);
+    // Each has a name of its own, and none is hit that the model does not name.
+    expect(new Set(model.coveragePoints).size).toBe(model.coveragePoints.length);
+    expect(Object.keys(report.coverage).sort()).toEqual([...model.coveragePoints].sort());
   }, 240_000);
 
   test(`1,300 schedules of a key-value store over ${name}, each tenth history searched for an order`, () => {

@@ -1,8 +1,9 @@
 /** Small values for tests: entries, limits, configurations. */
 
-import type { Entry, EntryKind, Limits, Proposal, Timing } from '../../src/core/protocol.js';
-import { configurationOf, defaultConstants, type Configuration, type Constants } from '../../src/core/members.js';
-import { defaultLimits } from '../../src/core/tuning.js';
+import type { Entry, EntryKind, Limits, Proposal, Timing } from '../src/core/protocol.js';
+import { configurationOf, defaultConstants, type Configuration, type Constants } from '../src/core/members.js';
+import { defaultLimits } from '../src/core/tuning.js';
+import { deepFreeze } from '../src/testing/world/laws.js';
 
 export const timing: Timing = { heartbeat: 150, electionMin: 1000, electionMax: 2000 };
 
@@ -43,4 +44,10 @@ export function noop(index: number, term: number): Entry {
 export function proposal(request: number, sequence: number, bytes = 4, session = 1): Proposal {
   const data = new Uint8Array(bytes).fill(sequence & 0xff);
   return { request, kind: 'command', id: { session, sequence, firstIncomplete: 1 }, data, retry: false };
+}
+
+/** The same value, which nobody can edit any more. */
+export function frozen<T>(value: T): T {
+  deepFreeze(value);
+  return value;
 }

@@ -13,8 +13,10 @@ import type {
   Status,
   Step,
 } from '../../src/core/protocol.js';
-import { checkedStep, decode, demand, encode } from './checks.js';
-import type { AnyProtocol } from './host.js';
+import { checkedStep, decode, encode } from '../laws.js';
+import { demand } from '../violation.js';
+
+type AnyProtocol = AnyModel['protocol'];
 
 /** The requests of a core that have not ended, each with its deadline. */
 type Open = ReadonlyMap<RequestNumber, Milliseconds>;
@@ -92,7 +94,7 @@ function checkStatus(before: Status, after: Status, outbound: readonly Outbound<
 
 /** The model with every step of its protocol checked. @throws Violation from within a step, which names the law */
 export function lawful(model: AnyModel): AnyModel {
-  const plain: AnyProtocol = model.protocol;
+  const plain = model.protocol;
   const books = new WeakMap<object, Book>();
   function init(...given: Parameters<AnyProtocol['init']>): Step<unknown, unknown> {
     const result = plain.init(...given);
