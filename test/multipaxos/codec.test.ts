@@ -82,7 +82,8 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
     };
   }),
   fc.record({
-    kind: fc.constant('forward' as const),
+    kind: fc.constant('forwardProposals' as const),
+    term: ballot,
     number,
     proposals: fc.array(
       fc.record({ kind: fc.constantFrom('command' as const, 'openSession' as const), id, data, retry: fc.boolean() }),
@@ -90,13 +91,14 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
     ),
   }),
   fc.record({
-    kind: fc.constant('refused' as const),
+    kind: fc.constant('forwardRefused' as const),
+    term: ballot,
     number,
     reason: fc.constantFrom('notLeader' as const, 'busy' as const),
     leader,
   }),
-  fc.record({ kind: fc.constant('readIndex' as const), number }),
-  fc.record({ kind: fc.constant('readIndexReply' as const), number, index: mark, ballot, commit: mark }),
+  fc.record({ kind: fc.constant('forwardRead' as const), term: ballot, number }),
+  fc.record({ kind: fc.constant('readAnswer' as const), term: ballot, number, index: mark, commit: mark }),
 );
 
 const entry = (index: number, term: number, text: string): Entry => {
@@ -146,8 +148,9 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
     commit: 8,
     entries: [entry(3, ballotOf(1, 1), 'x'), entry(4, B, 'y')],
   },
-  forward: {
-    kind: 'forward',
+  forwardProposals: {
+    kind: 'forwardProposals',
+    term: B,
     number: 2 ** 32 + 2,
     proposals: [
       {
@@ -159,9 +162,9 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
       { kind: 'command', id: { session: 3, sequence: 9, firstIncomplete: 8 }, data: Buffer.from('c'), retry: true },
     ],
   },
-  refused: { kind: 'refused', number: 2 ** 32 + 2, reason: 'busy', leader: 'n2' },
-  readIndex: { kind: 'readIndex', number: 2 ** 32 + 3 },
-  readIndexReply: { kind: 'readIndexReply', number: 2 ** 32 + 3, index: 9, ballot: B, commit: 8 },
+  forwardRefused: { kind: 'forwardRefused', term: B, number: 2 ** 32 + 2, reason: 'busy', leader: 'n2' },
+  forwardRead: { kind: 'forwardRead', term: B, number: 2 ** 32 + 3 },
+  readAnswer: { kind: 'readAnswer', term: B, number: 2 ** 32 + 3, index: 9, commit: 8 },
 };
 
 /** Bytes as numbers, whichever class holds them. */

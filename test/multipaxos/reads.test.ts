@@ -126,39 +126,42 @@ describe('passed on', () => {
   it('a follower asks its leader by a number, and adopts W from the answer', () => {
     const node = new Node('n2');
     node.get('n1', accept(b(1, 1), [value(1, b(1, 1), 'x')]));
-    const [question] = messages(node.read(7), 'readIndex', 'n1');
+    const [question] = messages(node.read(7), 'forwardRead', 'n1');
     const number = question?.number ?? 0;
-    const out = node.get('n1', { kind: 'readIndexReply', number, index: 1, ballot: b(1, 1), commit: 1 });
+    const out = node.get('n1', { kind: 'readAnswer', term: b(1, 1), number, index: 1, commit: 1 });
     expect(ready(out)).toEqual([[7, 1]]);
     expect(node.w).toBe(1);
-    expect(ready(node.get('n1', { kind: 'readIndexReply', number, index: 1, ballot: b(1, 1), commit: 1 }))).toEqual([]);
+    expect(ready(node.get('n1', { kind: 'readAnswer', term: b(1, 1), number, index: 1, commit: 1 }))).toEqual([]);
   });
 
   it('a leader answers with the index of its round', () => {
     const node = settled();
-    expect(messages(node.get('n3', { kind: 'readIndex', number: 55 }), 'heartbeat')).toHaveLength(2);
+    expect(messages(node.get('n3', { kind: 'forwardRead', term: b(1, 1), number: 55 }), 'heartbeat')).toHaveLength(2);
     const out = node.get('n2', reply(1));
-    expect(messages(out, 'readIndexReply', 'n3')).toEqual([
-      { kind: 'readIndexReply', number: 55, index: 1, ballot: b(1, 1), commit: 1 },
+    expect(messages(out, 'readAnswer', 'n3')).toEqual([
+      { kind: 'readAnswer', term: b(1, 1), number: 55, index: 1, commit: 1 },
     ]);
   });
 
   it('who does not lead refuses and says who does; who stops leading refuses what waits', () => {
     const node = new Node('n2');
     node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), commit: 0, readRound: 0 });
-    expect(messages(node.get('n3', { kind: 'readIndex', number: 5 }), 'refused')).toEqual([
-      { kind: 'refused', number: 5, reason: 'notLeader', leader: 'n1' },
+    expect(messages(node.get('n3', { kind: 'forwardRead', term: b(1, 1), number: 5 }), 'forwardRefused')).toEqual([
+      { kind: 'forwardRefused', term: b(1, 1), number: 5, reason: 'notLeader', leader: 'n1' },
     ]);
     const leader = settled();
-    leader.get('n3', { kind: 'readIndex', number: 6 });
+    leader.get('n3', { kind: 'forwardRead', term: b(1, 1), number: 6 });
     const out = leader.get('n2', { kind: 'prepare', ballot: b(2, 2), from: 1 });
-    expect(messages(out, 'refused', 'n3')).toEqual([{ kind: 'refused', number: 6, reason: 'notLeader', leader: null }]);
+    expect(messages(out, 'forwardRefused', 'n3')).toEqual([
+      { kind: 'forwardRefused', term: b(2, 2), number: 6, reason: 'notLeader', leader: null },
+    ]);
   });
 
   it.each([
     [
       'refused',
-      (node: Node, number: number) => node.get('n1', { kind: 'refused', number, reason: 'notLeader', leader: null }),
+      (node: Node, number: number) =>
+        node.get('n1', { kind: 'forwardRefused', term: b(1, 1), number, reason: 'notLeader', leader: null }),
       'notLeader',
     ],
     [
@@ -178,7 +181,7 @@ describe('passed on', () => {
   ] as const)('ends without effect: %s', (_, end, reason) => {
     const node = new Node('n2');
     node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), commit: 0, readRound: 0 });
-    const [question] = messages(node.read(7, 500), 'readIndex');
+    const [question] = messages(node.read(7, 500), 'forwardRead');
     expect(resolves(end(node, question?.number ?? 0))).toEqual([`7 none ${reason}`]);
   });
 });

@@ -25,7 +25,7 @@ function follower(options = {}): Node {
 }
 
 function forwardOf(out: readonly Outbound[]): number {
-  return messages(out, 'forward', 'n1')[0]?.number ?? 0;
+  return messages(out, 'forwardProposals', 'n1')[0]?.number ?? 0;
 }
 
 const a = requestOf('a');
@@ -79,7 +79,7 @@ describe('at a leader', () => {
 describe('at a follower', () => {
   it('is passed on in one message, and committed when it is handed over here', () => {
     const node = follower();
-    const [forward] = sends(node.propose(['a', 'b']), 'forward', 'n1');
+    const [forward] = sends(node.propose(['a', 'b']), 'forwardProposals', 'n1');
     expect(forward?.message.proposals.map(({ data }) => Buffer.from(data).toString())).toEqual(['a', 'b']);
     expect(forward?.after).toBe(0);
     node.get('n1', accept(b(1, 1), [value(1, b(1, 1), 'a'), value(2, b(1, 1), 'b')]));
@@ -90,7 +90,8 @@ describe('at a follower', () => {
   it.each([
     [
       'refused',
-      (node: Node, number: number) => node.get('n1', { kind: 'refused', number, reason: 'busy', leader: 'n1' }),
+      (node: Node, number: number) =>
+        node.get('n1', { kind: 'forwardRefused', term: b(1, 1), number, reason: 'busy', leader: 'n1' }),
       'busy',
     ],
     [
@@ -117,7 +118,8 @@ describe('at a follower', () => {
     const number = forwardOf(node.propose(['a'], 500));
     expect(resolves(end(node, number))).toEqual([`${a} unknown ${reason}`]);
     expect(node.state.attempts).toEqual([]);
-    if (!node.state.stopped) node.get('n1', { kind: 'refused', number, reason: 'busy', leader: null });
+    if (!node.state.stopped)
+      node.get('n1', { kind: 'forwardRefused', term: b(1, 1), number, reason: 'busy', leader: null });
     expect(resolves(node.all)).toHaveLength(1);
   });
 
@@ -144,9 +146,9 @@ describe('passed on to a leader', () => {
 
   it('is proposed without an answer, and its origin hears at once when it is chosen', () => {
     const node = settled();
-    const out = node.get('n3', { kind: 'forward', number: 5, proposals });
+    const out = node.get('n3', { kind: 'forwardProposals', term: b(1, 1), number: 5, proposals });
     expect(proposed(out, 'n3')).toEqual(['2:a']);
-    expect(messages(out, 'refused')).toEqual([]);
+    expect(messages(out, 'forwardRefused')).toEqual([]);
     node.sync();
     const done = node.get('n2', accepted(b(1, 1), 2));
     expect(sends(done, 'commit').map(({ to, message }) => [to, message.commit])).toEqual([['n3', 2]]);
@@ -156,7 +158,7 @@ describe('passed on to a leader', () => {
   it('not by a message of its own, when an Accept says it', () => {
     const node = settled({ alpha: 2 });
     node.get('n3', accepted(b(1, 1), 1));
-    node.get('n3', { kind: 'forward', number: 5, proposals });
+    node.get('n3', { kind: 'forwardProposals', term: b(1, 1), number: 5, proposals });
     node.propose(['b']);
     node.sync();
     node.step({ kind: 'unreachable', now: 0, peer: 'n3' });
@@ -167,22 +169,26 @@ describe('passed on to a leader', () => {
 
   it('is refused by its number where nobody leads, or there is no room', () => {
     const node = new Node('n2');
-    expect(messages(node.get('n3', { kind: 'forward', number: 5, proposals }), 'refused')).toEqual([
-      { kind: 'refused', number: 5, reason: 'notLeader', leader: null },
-    ]);
+    expect(
+      messages(node.get('n3', { kind: 'forwardProposals', term: b(1, 1), number: 5, proposals }), 'forwardRefused'),
+    ).toEqual([{ kind: 'forwardRefused', term: 0, number: 5, reason: 'notLeader', leader: null }]);
     const full = settled({ alpha: 1 });
     full.propose(['x']);
-    expect(messages(full.get('n3', { kind: 'forward', number: 6, proposals }), 'refused')).toEqual([
-      { kind: 'refused', number: 6, reason: 'busy', leader: 'n1' },
-    ]);
+    expect(
+      messages(full.get('n3', { kind: 'forwardProposals', term: b(1, 1), number: 6, proposals }), 'forwardRefused'),
+    ).toEqual([{ kind: 'forwardRefused', term: b(1, 1), number: 6, reason: 'busy', leader: 'n1' }]);
   });
 
   it('a retry that stands already is not proposed again; one that does not is', () => {
     const node = settled();
     node.propose(['a']);
     const retry = proposals.map((each) => ({ ...each, retry: true }));
-    expect(proposed(node.get('n3', { kind: 'forward', number: 5, proposals: retry }), 'n3')).toEqual([]);
-    expect(proposed(node.get('n3', { kind: 'forward', number: 6, proposals }), 'n3')).toEqual(['3:a']);
+    expect(
+      proposed(node.get('n3', { kind: 'forwardProposals', term: b(1, 1), number: 5, proposals: retry }), 'n3'),
+    ).toEqual([]);
+    expect(proposed(node.get('n3', { kind: 'forwardProposals', term: b(1, 1), number: 6, proposals }), 'n3')).toEqual([
+      '3:a',
+    ]);
   });
 });
 

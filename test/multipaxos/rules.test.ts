@@ -58,7 +58,7 @@ describe('paxos/promise-binds: an acceptor promises what is not below its promis
     expect(node.state.promised).toBe(0);
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
     node.get('n3', { kind: 'commit', ballot: b(1, 2), commit: 1 });
-    node.get('n3', { kind: 'readIndexReply', number: 1, index: 1, ballot: b(1, 2), commit: 1 });
+    node.get('n3', { kind: 'readAnswer', term: b(1, 2), number: 1, index: 1, commit: 1 });
     expect(node.w).toBe(0);
   });
 });

@@ -255,9 +255,9 @@ export class Cluster {
       const free = host.held.filter(({ after }) => after <= disk.durable);
       host.held = host.held.filter(({ after }) => after > disk.durable);
       for (const send of free) this.transmit(host, send);
-      const seq = disk.durable;
+      const persistSeq = disk.durable;
       host.reported = Math.max(host.reported, this.now + dice.between(0, weather.disk >> 2));
-      this.later(host, host.reported - this.now, () => this.give(host, { kind: 'persisted', seq }));
+      this.later(host, host.reported - this.now, () => this.give(host, { kind: 'persisted', persistSeq }));
       this.sync(host);
     });
   }

@@ -30,13 +30,13 @@ export class OracleDisk {
 
   /** The first `count` of what waits becomes durable. */
   sync(count: number): void {
-    for (const { seq, ops } of this.waiting.splice(0, count)) {
+    for (const { persistSeq, ops } of this.waiting.splice(0, count)) {
       for (const op of ops) {
         if (op.kind === 'hard') this.hard = op.hard;
         else if (op.kind === 'put') for (const entry of op.entries) this.entries.set(entry.index, entry);
         else for (const index of [...this.entries.keys()]) if (index >= op.from) this.entries.delete(index);
       }
-      this.durable = seq;
+      this.durable = persistSeq;
     }
   }
 

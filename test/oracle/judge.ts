@@ -35,8 +35,8 @@ function valueOf({ kind, id, data }: Pick<Entry, 'kind' | 'id' | 'data'>): strin
   return `${kind} ${id === null ? '' : nameOf(id)} ${Buffer.from(data).toString('latin1')}`;
 }
 
-export function nameOf({ origin, counter }: { readonly origin: number; readonly counter: number }): string {
-  return `${origin}.${counter}`;
+export function nameOf({ session, sequence }: { readonly session: number; readonly sequence: number }): string {
+  return `${session}.${sequence}`;
 }
 
 export class Judge {

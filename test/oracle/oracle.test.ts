@@ -10,20 +10,24 @@ import { load } from '../mutants/load.mjs';
 import type { Core, Outbound } from './core.js';
 import { findViolation, STORMS, type StormKind } from './run.js';
 
+/** A round that nobody has to confirm. */
+const ROUND = {
+  file: 'core/reads.ts',
+  from: 'majorityReached([queue.readRound, ...rules.confirmed(draft)])',
+  to: 'queue.readRound',
+};
+
 /** What cannot be done from outside: texts in `src`, each found once in its file, and what takes their place. */
 const PATCHES = {
   'any reported value is proposed, not the one of the highest ballot': {
     entry: 'multipaxos',
     storm: 'forgetful',
-    edits: [{ file: 'multipaxos/election.ts', from: ' || known.term < vote.term', to: '' }],
+    edits: [{ file: 'multipaxos/phase1.ts', from: ' || known.term < vote.term', to: '' }],
   },
   'Multi-Paxos serves a read without asking a majority': {
     entry: 'multipaxos',
     storm: 'divided',
-    edits: [
-      { file: 'multipaxos/reads.ts', from: 'if (lead.peers.length === 0) confirm(', to: 'confirm(' },
-      { file: 'multipaxos/reads.ts', from: 'majorityReached(rounds)', to: 'reads.round' },
-    ],
+    edits: [ROUND],
   },
   'Raft commits entries of an earlier term by counting': {
     entry: 'raft',
@@ -33,7 +37,7 @@ const PATCHES = {
   'Raft serves a read without asking a majority': {
     entry: 'raft',
     storm: 'divided',
-    edits: [{ file: 'raft/reads.ts', from: 'majorityReached(rounds)', to: 'role.reads.round' }],
+    edits: [ROUND],
   },
 } as const;
 

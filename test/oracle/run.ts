@@ -35,7 +35,7 @@ const STORM = 6000;
 const ELECTIONS = 20;
 
 type Host = Cluster['hosts'][number];
-type EntryId = { readonly origin: number; readonly counter: number; readonly lowest: number };
+type EntryId = { readonly session: number; readonly sequence: number; readonly firstIncomplete: number };
 
 export const STORMS = ['mixed', 'forgetful', 'divided'] as const;
 export type StormKind = (typeof STORMS)[number];
@@ -89,9 +89,9 @@ function settingsOf(dice: OracleDice, size: number): Pick<CoreOptions, 'configur
   const members = numbers.map((number) => ({ id: `n${number}`, number, address: `n${number}:1` }));
   const constants = {
     alpha,
-    requestWindow: 4096,
-    origins: 256,
-    originBytes: 1 << 20,
+    sessionWindow: 4096,
+    sessions: 256,
+    sessionBytes: 1 << 20,
     maxEntryBytes: 1 << 20,
     onApplyError: 'halt' as const,
   };
@@ -214,14 +214,14 @@ class Run {
   }
 
   private freshId(): EntryId {
-    const id = { origin: 1, counter: this.ids.length + 1, lowest: 1 };
+    const id = { session: 1, sequence: this.ids.length + 1, firstIncomplete: 1 };
     this.ids.push(id);
     return id;
   }
 
   private propose(host: Host, ids: readonly EntryId[], retry: boolean, patience: number): void {
     const proposals = ids.map((id) => {
-      const data = Buffer.from(`${nameOf(id)}${'.'.repeat((id.counter * 7) % 90)}`);
+      const data = Buffer.from(`${nameOf(id)}${'.'.repeat((id.sequence * 7) % 90)}`);
       return { kind: 'command' as const, id, data, retry };
     });
     this.cluster.propose(host, proposals, patience);

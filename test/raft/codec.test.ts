@@ -33,7 +33,7 @@ const messages: readonly RaftMessage[] = [
     number: 2 ** 32 + 1,
     proposals: [{ kind: 'command', id, data: new Uint8Array([1, 2]), retry: true }],
   },
-  { kind: 'proposalsRefused', term: 7, number: 5, reason: 'busy', leader: 'b' },
+  { kind: 'forwardRefused', term: 7, number: 5, reason: 'busy', leader: 'b' },
   { kind: 'forwardRead', term: 7, number: 6 },
   { kind: 'readAnswer', term: 7, number: 6, index: 8, commit: 9 },
 ];

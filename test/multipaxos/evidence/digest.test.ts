@@ -414,11 +414,13 @@ describe('the digest of a message', () => {
     expect(words({ kind: 'catchUp', number: 5, from: 1 }, 'n1', 'n2')).toContain('catchUp of n1 5');
     const reply = { kind: 'catchUpReply', number: 5, commit: 0, entries: [] } as const;
     expect(words(reply, 'n2', 'n1')).toContain('catchUp of n1 5');
-    expect(words({ kind: 'readIndex', number: 6 }, 'n1', 'n2')).toContain('forward of n1 6');
-    expect(words({ kind: 'forward', number: 6, proposals: [] }, 'n1', 'n2')).toContain('forward of n1 6');
-    const answer = { kind: 'readIndexReply', number: 6, index: 1, ballot: 9, commit: 0 } as const;
+    expect(words({ kind: 'forwardRead', term: 9, number: 6 }, 'n1', 'n2')).toContain('forward of n1 6');
+    expect(words({ kind: 'forwardProposals', term: 9, number: 6, proposals: [] }, 'n1', 'n2')).toContain(
+      'forward of n1 6',
+    );
+    const answer = { kind: 'readAnswer', term: 9, number: 6, index: 1, commit: 0 } as const;
     expect(words(answer, 'n2', 'n1')).toContain('forward of n1 6');
-    const refused = { kind: 'refused', number: 6, reason: 'busy', leader: null } as const;
+    const refused = { kind: 'forwardRefused', term: 9, number: 6, reason: 'busy', leader: null } as const;
     expect(words(refused, 'n2', 'n1')).toContain('forward of n1 6');
     expect(words({ kind: 'heartbeat', ballot: 9, commit: 0, readRound: 3 }, 'n1', 'n2')).toContain('of n1 3');
     const beat = { kind: 'heartbeatReply', ballot: 9, commit: 0, durable: 0, readRound: 3 } as const;

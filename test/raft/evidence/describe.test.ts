@@ -23,7 +23,7 @@ const proposal = {
   data: NO_DATA,
   retry: false,
 } as const;
-const refused = { kind: 'proposalsRefused', term: 3, number: 5 } as const;
+const refused = { kind: 'forwardRefused', term: 3, number: 5 } as const;
 const answer = { kind: 'readAnswer', term: 3, number: 5, commit: 4 } as const;
 
 describe('a trace says of a message', () => {
@@ -42,13 +42,12 @@ describe('a trace says of a message', () => {
       { kind: 'appendRejected', term: 3, viewId: 1, prevIndex: 9, hintIndex: 5, hintTerm: 2 },
     ],
     ['Round t3 confirmed round=2', { kind: 'roundConfirmed', term: 3, viewId: 1, readRound: 2 }],
-    ['Propose t3 1 command', { ...forward, proposals: [proposal] }],
-    ['Propose t3 2 commands', { ...forward, proposals: [proposal, proposal] }],
-    ['Propose t3 refused busy', { ...refused, reason: 'busy', leader: null }],
-    ['Propose t3 refused notLeader leader=n2', { ...refused, reason: 'notLeader', leader: 'n2' }],
-    ['Read t3', { kind: 'forwardRead', term: 3, number: 5 }],
-    ['Read t3 index=4', { ...answer, index: 4 }],
-    ['Read t3 refused', { ...answer, index: null }],
+    ['Forward #5 t3 commands=1', { ...forward, proposals: [proposal] }],
+    ['Forward #5 t3 commands=2', { ...forward, proposals: [proposal, proposal] }],
+    ['ForwardRefused #5 busy', { ...refused, reason: 'busy', leader: null }],
+    ['ForwardRefused #5 notLeader leader=n2', { ...refused, reason: 'notLeader', leader: 'n2' }],
+    ['ForwardRead #5 t3', { kind: 'forwardRead', term: 3, number: 5 }],
+    ['ReadAnswer #5 t3 index=4 commit=4', { ...answer, index: 4 }],
   ])('%s', (words, message) => {
     expect(raftModel.describeMessage(message)).toBe(words);
   });

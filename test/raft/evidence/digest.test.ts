@@ -236,7 +236,7 @@ describe('the digest of a state', () => {
 
   it('tells how late a deadline is only up to where it is taken for a pause', () => {
     const { after } = steps.find(({ after: { role, stopped } }) => role.kind === 'follower' && !stopped) as StateStep;
-    const due = after.role.electionTimer.deadline;
+    const due = after.electionTimer.deadline;
     const at = (late: number): string => ofState(after, due + late).exact;
     const pause = after.options.timing.electionMin / 2;
     expect(at(1)).not.toBe(at(0));

@@ -406,7 +406,7 @@ describe('one step', () => {
   };
   const candidate = {
     ...leader,
-    role: { kind: 'candidate', votes: ['a'], electionTimer: role.electionTimer } as const,
+    role: { kind: 'candidate', votes: ['a'] } as const,
   };
 
   it.each<readonly [string, RaftState, RaftState, Inbound<RaftMessage>]>([
