@@ -19,13 +19,13 @@ export function checkedStep(
   deepFreeze(message);
   const [next, outbound] = protocol.step(state, message);
   const again = protocol.step(state, message);
-  demand(sameDeep([next, outbound], again), 'law 1: the same input gives the same result');
+  demand(sameDeep([next, outbound], again), 'law/pure: the same input gives the same result');
   deepFreeze(next);
   deepFreeze(outbound);
   const idle = next === state || !sameDeep(timeless(next), timeless(state));
   demand(idle, 'law/values: a step that changes nothing gives the same reference', () => message);
-  protocol.checkState?.(next);
-  protocol.checkStep?.(state, next, message);
+  protocol.checkState(next);
+  protocol.checkStep(state, next, message);
   const due = protocol.deadline(state);
   const after = protocol.deadline(next);
   demand(!Number.isNaN(after), 'the deadline is a number');

@@ -254,11 +254,11 @@ export abstract class BaseDraft<S extends CoreState, M> {
   }
 
   setAttempts(attempts: S['attempts']): void {
-    this.edit().attempts = attempts;
+    if (attempts !== this.current.attempts) this.edit().attempts = attempts;
   }
 
   endAttempts({ attempts, endings }: EndedAttempts): void {
-    if (attempts !== this.current.attempts) this.edit().attempts = attempts;
+    this.setAttempts(attempts);
     for (let i = 0; i < endings.length; i++) {
       const { requests, outcome } = endings[i] as EndedAttempts['endings'][0];
       this.resolve(requests, outcome);

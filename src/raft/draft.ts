@@ -1,6 +1,6 @@
 /**
  * One step of Raft in the making: the verbs by which handlers change what Raft adds to every protocol's state, each
- * holding its own law. The roles' own data is replaced whole, by `follow` and its like, or changed in the leader's copy.
+ * holding its own law. A role's data is replaced whole, by `follow` and its like, or changed in the leader's copy.
  */
 
 import { assert } from '../core/assert.js';

@@ -103,7 +103,8 @@ describe.each(MODELS)('$protocol.name', { timeout: 120_000 }, (model) => {
       }
       return outbound;
     });
-    expect(caught(hasty)).toMatch(/^log\/committed-on-majority: /);
+    // Another law may be the first to break: this seed's is the one that is meant.
+    expect(caught(hasty, { seed: 4 })).toMatch(/^log\/committed-on-majority: /);
   });
 
   it('reads that ask nobody', () => {

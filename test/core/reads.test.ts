@@ -32,7 +32,7 @@ describe('reads', () => {
           } else if (each.op === 'begin') {
             const { readRound } = queue;
             queue = reads.beginReadRound(queue, 100 + readRound);
-            expect(queue).toMatchObject({ round: readRound + 1, waiting: [] });
+            expect(queue).toMatchObject({ readRound: readRound + 1, waiting: [] });
           } else if (each.op === 'confirm') {
             const readRound = queue.readRound - each.back;
             const before = queue;

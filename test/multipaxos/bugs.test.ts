@@ -85,7 +85,7 @@ it('when nobody is left who knows what is below the floor, a new Phase 1 finds i
   node.get('n3', accept(b(1, 3), [value(1, b(1, 3), 'x')]));
   node.sync();
   elect(node, { commit: 1, ballot: b(2, 1) }); // n2 knew, and crashes
-  expect(node.state.role).toMatchObject({ kind: 'leader', floor: 1 });
+  expect(node.state.role).toMatchObject({ kind: 'leader', committedAtElection: 1 });
   const alive = { kind: 'heartbeatReply', ballot: b(2, 1), readRound: 0, commit: 0, durable: 0 } as const;
   for (let turn = 0; turn < 6 && node.role === 'leader'; turn++) {
     node.pass(timingHeartbeat);

@@ -226,6 +226,6 @@ describe('a step that breaks a rule', () => {
   });
 
   it('leads above what a promise reports as chosen when all is right', () => {
-    expect(promisedMuch().state.role).toMatchObject({ kind: 'leader', floor: 3, fence: 4 });
+    expect(promisedMuch().state.role).toMatchObject({ kind: 'leader', committedAtElection: 3, noopIndex: 4 });
   });
 });

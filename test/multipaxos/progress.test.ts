@@ -21,11 +21,11 @@ describe('a peer that was probed', () => {
     ['it knows to be chosen', (p: PaxosProgress) => withChosen(p, 3)],
   ])('has nothing on its way once it answers with what %s, and is sent what follows', (_, answer) => {
     const after = answer(probed());
-    expect(after).toMatchObject({ match: 3, next: 4, probing: false, sent: [], sentBytes: 0 });
+    expect(after).toMatchObject({ match: 3, next: 4, probing: false, inflight: [], inflightBytes: 0 });
   });
 
   it('has on its way what was sent since it answered', () => {
     const after = withAccepted(withInflight(withAccepted(probed(), 1, 3), 8, 50), 4, 5);
-    expect(after).toMatchObject({ match: 5, next: 9, sent: [{ last: 8, bytes: 50 }], sentBytes: 50 });
+    expect(after).toMatchObject({ match: 5, next: 9, inflight: [{ last: 8, bytes: 50 }], inflightBytes: 50 });
   });
 });

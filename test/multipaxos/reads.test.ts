@@ -110,7 +110,7 @@ describe('the confirmation', () => {
     expect(messages(refused, 'heartbeatReply')).toEqual([]);
     expect(messages(refused, 'nack')).toHaveLength(1);
     const answered = node.get('n1', { kind: 'heartbeat', ballot: b(3, 1), commit: 0, readRound: 1 });
-    expect(messages(answered, 'heartbeatReply')[0]).toMatchObject({ ballot: b(3, 1), round: 1 });
+    expect(messages(answered, 'heartbeatReply')[0]).toMatchObject({ ballot: b(3, 1), readRound: 1 });
     expect(node.state.promised).toBe(b(3, 1));
   });
 

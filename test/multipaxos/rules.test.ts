@@ -140,7 +140,7 @@ describe('paxos/ballot-used-once: a ballot is durable before its Prepare leaves,
 describe('paxos/propose-above-reported-commit: nothing at or below the floor is proposed', () => {
   it('the floor is the largest chosen prefix of any promise', () => {
     const node = elected({}, { commit: 5 });
-    expect(node.state.role).toMatchObject({ kind: 'leader', floor: 5, fence: 6 });
+    expect(node.state.role).toMatchObject({ kind: 'leader', committedAtElection: 5, noopIndex: 6 });
     expect(proposed(node.all, 'n2')[0]).toBe('6:-');
   });
 
@@ -171,7 +171,7 @@ it('paxos/highest-ballot-value: the highest ballot’s value for each slot, no-o
   expect(node.role).toBe('candidate');
   const out = node.get('n3', promise(b(1, 1), { votes: [value(2, 20, 'high')] }));
   expect(proposed(out, 'n4')).toEqual(['1:-', '2:high', '3:-', '4:four', '5:-']);
-  expect(node.state.role).toMatchObject({ fence: 5, next: 6 });
+  expect(node.state.role).toMatchObject({ noopIndex: 5, next: 6 });
   const event = out.find((each) => each.kind === 'event');
   expect(event).toMatchObject({ event: { kind: 'role', role: 'leader', term: b(1, 1), fence: 5 } });
 });
@@ -213,7 +213,7 @@ describe('paxos/promise-reports-votes: a promise covers every slot above the cho
     expect(messages(node.get('n2', page), 'prepare')[0]?.from).toBe(3);
     expect(node.role).toBe('candidate');
     const rest = node.get('n2', promise(b(1, 1), { from: 3, commit: 4, votes: [value(5, 9, 'e')] }));
-    expect(node.state.role).toMatchObject({ floor: 4, fence: 6 });
+    expect(node.state.role).toMatchObject({ committedAtElection: 4, noopIndex: 6 });
     expect(proposed(rest, 'n3')).toEqual(['5:e', '6:-']);
   });
 });

@@ -108,7 +108,7 @@ describe('RequestVote', () => {
     node.receive('c', { kind: 'requestVote', term: 9, lastIndex: 0, lastTerm: 0 });
     expect(node.state).toMatchObject({ term: 9, role: { kind: 'follower' } });
     node.receive('b', append({ term: 1 }));
-    expect(node.sends[0]).toMatchObject({ to: 'b', message: { kind: 'appendRejected', term: 9, session: 0 } });
+    expect(node.sends[0]).toMatchObject({ to: 'b', message: { kind: 'appendRejected', term: 9, viewId: 0 } });
   });
 });
 
@@ -126,7 +126,7 @@ describe('AppendEntries', () => {
     const node = new Node('a', 3, hard(3), logOf(1, 2, 2, 3));
     node.receive('b', append({ term: 4, prevIndex: 1, prevTerm: 1, entries: [entry(2, 2), entry(3, 4)] }));
     expect(node.terms).toEqual([1, 2, 4]);
-    expect(node.persist?.ops.map((op) => op.kind)).toEqual(['hard', 'truncate', 'put']);
+    expect(node.persist?.ops.map((op) => op.kind)).toEqual(['truncate', 'put', 'hard']);
   });
 
   it('raft/cut-at-conflict-only: a late append that matches never shortens the log', () => {

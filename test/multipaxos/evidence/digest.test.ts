@@ -173,7 +173,7 @@ function othersOf(node: Tree, key: string, value: unknown): readonly unknown[] {
     if (key === 'now' || key === 'durableSeq') return [value - 1];
     const higher = [value + 1, value + 7919, value + 2 ** 40];
     // Fresh numbers and rounds are above all that are known.
-    if (key === 'lastNumber' || key === 'round') return higher;
+    if (key === 'lastNumber' || key === 'readRound') return higher;
     return [...higher, 7919, value > 1 ? value - 1 : 2].filter((other) => other !== value);
   }
   if (value instanceof Uint8Array) return [Uint8Array.of(...value, 1)];
@@ -196,7 +196,7 @@ function* changesOf(node: Tree, path = '', place = ''): Generator<Change> {
     const value = node[key];
     const where = `${place}${key}`;
     const here = `${path}${Array.isArray(node) ? '*' : key}`;
-    if (here === 'self' || here === 'role.kind') continue;
+    if (here === 'options' || here === 'role.kind') continue;
     for (const other of othersOf(node, key, value)) {
       yield {
         path: here,
@@ -215,25 +215,22 @@ function* changesOf(node: Tree, path = '', place = ''): Generator<Change> {
 const LEFT_OUT: Readonly<Record<string, string>> = {
   now: 'times count from the clock',
   seed: 'scopes run with timeouts without spread',
-  seq: 'makes fresh numbers only',
+  persistSeq: 'makes fresh numbers only',
   lastNumber: 'makes fresh numbers only',
   fault: 'of a replica that is over',
   'window.bytes': 'follows from the entries',
   'log.bytes': 'follows from the entries',
   'log.chunks.*.bytes': 'follows from the entries',
   'delivery.unappliedBytes': 'follows from what is not applied',
-  'role.peers.*.sentBytes': 'follows from what is on its way',
+  'role.peers.*.inflightBytes': 'follows from what is on its way',
 };
 
 /** Looked at only where it matters, and where that is. */
 const SOMETIMES: Readonly<Record<string, string>> = {
   durableSeq: 'while the promise waits for it',
-  'silence.deadline': 'of a follower or candidate',
-  'silence.timeout': 'of a follower or candidate',
-  'silence.forgiven': 'of a follower or candidate',
   'role.promises.*.from': 'until it is complete',
-  'role.reads.round': 'while a round is under way',
-  'role.peers.*.round': 'while a round is under way',
+  'role.reads.readRound': 'while a round is under way',
+  'role.peers.*.readRound': 'while a round is under way',
 };
 
 function clockOf(fact: Fact): number {
@@ -346,7 +343,7 @@ const NUMBERED: Readonly<Record<string, keyof typeof SHIFTS>> = {
   number: 'number',
   load: 'number',
   forward: 'number',
-  round: 'round',
+  readRound: 'round',
   request: 'request',
 };
 
@@ -364,7 +361,7 @@ function shifted<T>(tree: T, key = ''): T {
   if (typeof tree !== 'object' || tree === null || tree instanceof Uint8Array) return tree;
   const { kind } = tree as Tree;
   const entries = Object.entries(tree).map(([name, value]) => {
-    if (name === 'self') return [name, value];
+    if (name === 'options') return [name, value];
     return [name, shifted(value, kind === 'loaded' && name === 'id' ? 'number' : name)];
   });
   return Object.fromEntries(entries) as T;
@@ -377,15 +374,15 @@ describe('the digest of a message', () => {
     'catchUp',
     'catchUpReply',
     'commit',
-    'forward',
+    'forwardProposals',
+    'forwardRead',
+    'forwardRefused',
     'heartbeat',
     'heartbeatReply',
     'nack',
     'prepare',
     'promise',
-    'readIndex',
-    'readIndexReply',
-    'refused',
+    'readAnswer',
   ];
 
   function rawMessage({ message, from, to }: SendFact<PaxosMessage>): string {

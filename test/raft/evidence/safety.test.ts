@@ -493,7 +493,7 @@ describe('one step', () => {
     ],
     ['quiet', leader, matched, ack()],
     ['raft/match-never-falls: a matchIndex never falls', matched, leader, ack()],
-    ['raft/answers-name-the-view: a matchIndex rises by an answer to this view', leader, matched, ack({ session: 0 })],
+    ['raft/answers-name-the-view: a matchIndex rises by an answer to this view', leader, matched, ack({ viewId: 0 })],
     ['raft/answers-name-the-view: a matchIndex rises by an answer to this view', leader, matched, ack({ match: 1 })],
     ['raft/answers-name-the-view: a matchIndex rises by an answer to this view', leader, matched, tick],
     [
