@@ -2,11 +2,12 @@
 
 import { Callers, abortError, errorOf } from './host/waiters.js';
 import { refusalOf } from './driver/calls.js';
-import type { PendingCall, ReplicaEvent, ReplicaStatus } from './driver/state.js';
+import type { PendingCall, PendingCommand, ReplicaEvent, ReplicaStatus } from './driver/state.js';
 import { Emitter, rethrowApart, type Listener } from './host/emitter.js';
 import { CommandRejected, ConsensusError, invalidArgument } from './errors.js';
 import { Host } from './host/host.js';
-import { LeadershipView, type Leadership, type PlatformSignal, type Signal } from './leadership.js';
+import { LeadershipView } from './host/leadership-view.js';
+import type { Leadership, PlatformSignal, Signal } from './leadership.js';
 import { MachineRunner } from './host/machine-runner.js';
 import { openData } from './host/recover.js';
 import {
@@ -107,7 +108,7 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
   private readonly emitter = new Emitter();
   private readonly view = new LeadershipView();
   private readonly readyWaiters = new Set<() => void>();
-  private newCommands: (PendingCall & { readonly data: Uint8Array })[] = [];
+  private newCommands: PendingCommand[] = [];
   private newReads: PendingCall[] = [];
   private gone: number[] = [];
   private flushing = false;
@@ -247,9 +248,9 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
       const onAbort = (): void => end(() => reject(abortError(signal as Signal)));
       const look = (): void => {
         const { state } = this.host;
-        const refusal = refusalOf(state);
+        const refusal = refusalOf(state.phase);
         if (refusal !== null) end(() => reject(errorOf(refusal, signal)));
-        else if (state.phase === 'running' && state.leader !== null) end(resolve);
+        else if (state.phase.kind === 'running' && state.leadership.leader !== null) end(resolve);
       };
       if (signal?.aborted === true) return onAbort();
       signal?.addEventListener('abort', onAbort, { once: true });
@@ -309,7 +310,7 @@ function checkMessageSize(transport: Transport, maxEntryBytes: number, messageBy
   );
 }
 
-async function openReplica<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<Replica<M>> {
+async function openSession<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<Replica<M>> {
   const { transport, storage, machine, codec, resultCodec, id } = checked;
   let started = false;
   try {
@@ -342,5 +343,5 @@ async function openReplica<M extends AnyMachine>(checked: CheckedOptions<M>): Pr
  * ERR_STORAGE_MISMATCH, ERR_TRANSPORT_FAILED, ERR_INVALID_ARGUMENT
  */
 export function createReplica<M extends AnyMachine>(options: ReplicaOptions<M>): Promise<Replica<M>> {
-  return openReplica(checkOptions(options));
+  return openSession(checkOptions(options));
 }

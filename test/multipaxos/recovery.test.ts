@@ -98,7 +98,11 @@ describe('a restart', () => {
     expect(again.step({ kind: 'loaded', now: 0, id: loading + 1, entries: [value(1, 7, 'x')] })).toEqual([]);
     const beyond = [1, 2, 3, 4].map((slot) => value(slot, b(1, 2), `v${slot}`));
     const halted = node.restart();
-    expect(handed(again.step({ kind: 'loaded', now: 0, id: loading, entries: beyond }))).toEqual(['1:v1', '2:v2', '3:v3']);
+    expect(handed(again.step({ kind: 'loaded', now: 0, id: loading, entries: beyond }))).toEqual([
+      '1:v1',
+      '2:v2',
+      '3:v3',
+    ]);
     const strange = { kind: 'loaded', now: 0, id: halted.state.delivery.loading, entries: beyond.slice(1, 2) } as const;
     expect(handed(halted.step(strange))).toEqual([]);
     expect(halted.state).toMatchObject({ stopped: true, fault: 'the storage lost committed entries' });

@@ -1,12 +1,14 @@
-/** The driver's mutants: the persist lane, identity, the request table and the callers' books (contract). */
+/** The driver's mutants: the persist lane, identity, the session table and the callers' books (contract). */
 
 import { edit, mutant, scenario, type Mutant } from './mutant.js';
 
 const RETRY = 'const index = proposal.retry ? ids.indexOf(proposal.id) : 0;';
 
-const DRAFT = 'replica/driver/draft.ts';
-const DRIVER = 'replica/driver/driver.ts';
+const LANE = 'replica/driver/lane.ts';
+const LEADERSHIP = 'replica/driver/leadership.ts';
 const CALLS = 'replica/driver/calls.ts';
+const PROPOSALS = 'replica/driver/proposals.ts';
+const READS = 'replica/driver/reads.ts';
 const TABLE = 'replica/driver/session-table.ts';
 const IDENTITY = 'replica/driver/identity.ts';
 
@@ -16,7 +18,7 @@ export const lane: readonly Mutant[] = [
     'Messages leave before what they rest on is durable.',
     ['durability/send-after-sync', 'log/committed-on-majority'],
     scenario('raft/restart-new-origin'),
-    edit(DRAFT, 'if (after <= this.next.durableSeq) this.effects', 'if (after >= 0) this.effects'),
+    edit(LANE, 'if (after <= this.state.durableSeq) this.draft', 'if (after >= 0) this.draft'),
   ),
   mutant(
     'driver-held-back-leaves-early',
@@ -24,9 +26,9 @@ export const lane: readonly Mutant[] = [
     ['durability/send-after-sync', 'log/committed-on-majority'],
     scenario('multipaxos/enospc-promise'),
     edit(
-      DRAFT,
-      'if (each.after > durableSeq || each.writeId > durableWriteId) return true;',
-      'if (each.writeId > durableWriteId) return true;',
+      LANE,
+      "each.kind === 'persist' ? each.persistSeq > durableSeq : each",
+      "each.kind === 'persist' ? false : each",
     ),
   ),
   mutant(
@@ -35,9 +37,9 @@ export const lane: readonly Mutant[] = [
     ['durability/send-after-sync', 'log/committed-on-majority'],
     scenario('multipaxos/enospc-promise'),
     edit(
-      DRAFT,
-      'if (next.writingSeq > 0) next.durableSeq = next.writingSeq;\n    const persistSeq = next.writingSeq;',
-      'const persistSeq = Math.max(next.writingSeq, next.queueSeq);\n    if (persistSeq > 0) next.durableSeq = persistSeq;',
+      LANE,
+      'const { writeId, persistSeq } = writing;',
+      'const { writeId } = writing;\n    const persistSeq = this.state.queuedSeq;',
     ),
   ),
   mutant(
@@ -45,18 +47,14 @@ export const lane: readonly Mutant[] = [
     'The hard state is left out of a write that has entries.',
     ['raft/one-leader-per-term', 'raft/term-never-falls'],
     scenario('raft/term-behind-entry-crash'),
-    edit(DRAFT, 'if (hard !== null) result.push', 'if (hard !== null && result.length === 0) result.push'),
+    edit(LANE, 'if (hard !== null) result.push', 'if (hard !== null && result.length === 0) result.push'),
   ),
   mutant(
     'driver-write-replaced',
     'A write under way is replaced by what comes behind it.',
     ['law/durable-first', 'durability/one-write-at-a-time'],
     scenario('raft/inflated-term-rejoin'),
-    edit(
-      DRAFT,
-      'this.next.queue = this.next.queue.length === 0 ? ops : [...this.next.queue, ...ops];',
-      'this.next.queue = ops;',
-    ),
+    edit(LANE, 'next.queued = next.queued.length === 0 ? ops : [...next.queued, ...ops];', 'next.queued = ops;'),
   ),
 ];
 
@@ -68,10 +66,14 @@ export const identity: readonly Mutant[] = [
     scenario('multipaxos/vrr-amnesia'),
     edit(
       IDENTITY,
-      'if (known !== 0 && known !== incarnation) {',
-      'if (known !== 0 && known !== incarnation && incarnation === 0) {',
+      'if (known !== null && known.incarnation !== incarnation) {',
+      'if (known !== null && known.incarnation !== incarnation && incarnation === 0) {',
     ),
-    edit(IDENTITY, 'const writeId = known === 0 ? record', 'const writeId = known !== incarnation ? record'),
+    edit(
+      IDENTITY,
+      'known === null ? this.record(',
+      'known === null || known.incarnation !== incarnation ? this.record(',
+    ),
   ),
   mutant(
     'driver-takes-part-unknown',
@@ -82,13 +84,13 @@ export const identity: readonly Mutant[] = [
   ),
   mutant(
     'driver-note-before-durable',
-    'A witness says that it has recorded a replica before the record is durable.',
+    'A member says that it has recorded a replica before the record is durable.',
     ['identity/known-before-it-votes'],
     scenario('raft/first-start'),
     edit(
       IDENTITY,
-      "reply(draft, introduction, { kind: 'recorded' }, incarnation, writeId);",
-      "reply(draft, introduction, { kind: 'recorded' }, incarnation, 0);",
+      "this.reply(id, { kind: 'recorded' }, incarnation, writeId);",
+      "this.reply(id, { kind: 'recorded' }, incarnation, 0);",
     ),
   ),
 ];
@@ -96,20 +98,20 @@ export const identity: readonly Mutant[] = [
 export const requests: readonly Mutant[] = [
   mutant(
     'driver-repetition-takes-effect',
-    'The request table does not know what it has admitted: what stands in the log twice takes effect twice.',
+    'The session table does not know what it has admitted: what stands in the log twice takes effect twice.',
     ['requests/at-most-once'],
     scenario('raft/session-late-retry'),
     edit(TABLE, "if ((session.results[at] ?? null) !== null) return 'known';", ''),
   ),
   mutant(
     'driver-session-goes-on',
-    'A later start of a replica goes on under the number of the one before, counting from 1 again.',
+    'A later start of a replica goes on in the session of the one before, counting from 1 again.',
     ['requests/at-most-once', 'requests/told-its-result'],
     scenario('raft/restart-new-origin'),
     edit(
       TABLE,
-      'if (same !== undefined && same.boot === opening.boot) return same.number;',
-      'if (same !== undefined) return same.number;',
+      'if (same !== undefined && same.boot === boot) return same.id;',
+      'if (same !== undefined) return same.id;',
     ),
   ),
   mutant(
@@ -118,56 +120,54 @@ export const requests: readonly Mutant[] = [
     ['requests/at-most-once'],
     scenario('raft/session-late-retry'),
     edit(
-      CALLS,
-      `({
-      ...command,
-      request: 0,
-      mayHaveTakenEffect: mayHaveTakenEffect || command.mayHaveTakenEffect,
-    })`,
-      '({ ...command, sequence: 0, request: 0, mayHaveTakenEffect: mayHaveTakenEffect || command.mayHaveTakenEffect })',
+      PROPOSALS,
+      'send(command, command.sequence, command.mayHaveTakenEffect)',
+      'send(command, nextSequence++, command.mayHaveTakenEffect)',
     ),
+    edit(PROPOSALS, 'draft.session.advance(fresh);', 'draft.session.advance(sent.length);'),
   ),
   mutant(
     'driver-first-incomplete-too-high',
-    'The lowest counter waited for passes over commands that are to be sent again.',
+    'The lowest sequence waited for passes over commands that are to be sent again.',
     ['liveness/every-call-ends'],
     scenario('raft/leader-isolated-then-back'),
-    edit(CALLS, 'const queued = state.queued[0]?.sequence ?? 0;', 'const queued = 0;'),
+    edit(PROPOSALS, 'const retried = retrying[0]?.sequence ?? Infinity;', 'const retried = Infinity;'),
   ),
   mutant(
     'driver-beyond-session-window',
-    'An origin proposes beyond its window.',
+    'A session proposes beyond its window.',
     ['liveness/every-call-ends'],
     scenario('raft/request-window'),
-    edit(CALLS, 'if (sequence >= end) break;', ''),
+    edit(PROPOSALS, 'Math.min(queued.length, end - nextSequence)', 'queued.length'),
   ),
   mutant(
     'driver-late-is-none',
     'What was sent ends as without effect when its time is over.',
     ['requests/none-is-kept'],
     scenario('raft/outcome-unknown'),
-    edit(CALLS, 'if (sent || command.mayHaveTakenEffect) {', 'if (command.mayHaveTakenEffect && !sent) {'),
+    edit(PROPOSALS, 'if (sent || mayHaveTakenEffect) {', 'if (mayHaveTakenEffect && !sent) {'),
   ),
   mutant(
     'driver-unknown-forgotten',
     'That an attempt may still take effect is forgotten when the next one ends without.',
     ['requests/none-is-kept'],
     scenario('raft/unknown-stays-unknown'),
-    edit(CALLS, 'mayHaveTakenEffect: mayHaveTakenEffect || command.mayHaveTakenEffect', 'mayHaveTakenEffect'),
+    edit(PROPOSALS, 'mayHaveTakenEffect: unknown || command.mayHaveTakenEffect', 'mayHaveTakenEffect: unknown'),
   ),
   mutant(
     'driver-read-before-apply',
     'A linearizable read is served before its index is applied.',
     ['reads/served-after-apply', 'reads/no-stale-read'],
     scenario('raft/read-waits-for-apply'),
-    edit(CALLS, 'group.request === 0 && group.index <= next.applied', 'group.request === 0'),
+    edit(READS, 'if (first === undefined || first.index > applied) return;', 'if (first === undefined) return;'),
+    edit(READS, 'firstAbove(waiting, indexOf, applied)', 'waiting.length'),
   ),
   mutant(
     'driver-leads-before-own-entry',
     'Leading is claimed before the leader’s own entry is applied.',
     ['leadership/after-own-entry'],
     scenario('raft/leadership-claim'),
-    edit(DRIVER, "next.role === 'leader' && next.fence > 0 && next.applied >= next.fence", "next.role === 'leader'"),
+    edit(LEADERSHIP, "role === 'leader' && fence !== null && applying.state.applied >= fence", "role === 'leader'"),
   ),
   mutant(
     'driver-leads-on-after-pause',
@@ -175,9 +175,9 @@ export const requests: readonly Mutant[] = [
     ['leadership/ended-by-a-pause'],
     scenario('raft/leadership-claim'),
     edit(
-      DRIVER,
-      'if (!paused && next.confirming !== CONFIRMING_FAILED) return;',
-      'if (next.confirming !== CONFIRMING_FAILED) return;',
+      LEADERSHIP,
+      "if (!paused && this.state.confirming.kind !== 'due') return;",
+      "if (this.state.confirming.kind !== 'due') return;",
     ),
   ),
   mutant(

@@ -274,7 +274,7 @@ export const replication: readonly Mutant[] = [
     'raft-commit-beyond-match',
     'A follower commits up to the leader’s commit index as far as its own log reaches, matched or not.',
     ['raft/commit-what-matched', 'log/one-value-per-index'],
-    scenario('raft/term-behind-entry-crash'),
+    scenario('raft/empty-heartbeat-commit-cap'),
     edit(
       REPLICATION,
       'draft.commitTo(Math.min(message.commit, match));',
@@ -348,9 +348,10 @@ export const replication: readonly Mutant[] = [
   ),
   mutant(
     'raft-loaded-terms-unchecked',
-    'Loaded entries are believed whatever their terms: the storage may have read before a truncate on its way.',
+    'A load goes on above what is durable, and is believed whatever its terms: a truncate may be on its way to the disk.',
     ['log/one-value-per-index'],
     scenario('raft/load-before-truncate'),
+    edit('core/delivery.ts', 'Math.min(commit, log.tailFrom - 1), room', 'commit, limits.loadBytes'),
     edit(
       'core/log.ts',
       'if (index !== first + count || termAt(log, index) !== term) break;',

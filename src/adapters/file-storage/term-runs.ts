@@ -66,7 +66,7 @@ export class TermRuns {
     return this.intervals[this.intervals.length - 1]?.to ?? 0;
   }
 
-  /** Runs as `Opened` has them: a run goes on over a gap. */
+  /** Runs as `OpenedEnvelope` has them: a run goes on over a gap. */
   runs(): StoredRun[] {
     const runs: StoredRun[] = [];
     for (const { from, term } of this.intervals) {

@@ -1,112 +1,117 @@
 /**
- * The private copy that one event works on, and the verbs that every part of the driver uses: sending, the persist
- * lane, feeding the core, ending calls. The lane's law: one write under way, what queues meanwhile goes into the
- * next, and no message leaves before what it rests on is durable.
+ * The private copy that one event works on: the parts of the driver's state, each with its own verbs, what the event
+ * wants done, in order, and what the core is told before the event ends. It never outlives its event.
+ *
+ * Its own are the phase and the numbers of requests. Invariant: nothing is told to a core that does not run.
  */
 
 import { assert } from '../../core/assert.js';
-import type { Mutable } from '../../core/draft.js';
-import type {
-  DurableCodec,
-  Entry,
-  Inbound,
-  Index,
-  Lane,
-  Milliseconds,
-  PersistOp,
-  PersistSeq,
-} from '../../core/protocol.js';
+import type { DurableCodec, Inbound, Index, Milliseconds, RequestNumber } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
-import type { PendingCall, DriverEffect, DriverState, Failure, LaneOp, ReplicaEvent } from './state.js';
+import { ApplyingDraft } from './apply.js';
+import { CallsDraft, refusalOf } from './calls.js';
+import { IdentityDraft } from './identity.js';
+import { LaneDraft } from './lane.js';
+import { LeadershipDraft } from './leadership.js';
+import { ProposalsDraft } from './proposals.js';
+import { ReadsDraft } from './reads.js';
+import { SessionDraft } from './session.js';
 import type { StoredResult } from './session-table.js';
-import type { StorageOp, StoredEntry } from '../storage.js';
+import type {
+  DriverEffect,
+  DriverOptions,
+  DriverPhase,
+  DriverState,
+  Failure,
+  Fault,
+  PendingCall,
+  ReplicaEvent,
+} from './state.js';
 
-/** All fields by a literal: many times faster than a spread. */
-function copy(s: DriverState): Mutable<DriverState> {
-  return {
-    options: s.options,
-    now: s.now,
-    phase: s.phase,
-    fault: s.fault,
-    faultCode: s.faultCode,
-    core: s.core,
-    recovered: s.recovered,
-    queue: s.queue,
-    queueSeq: s.queueSeq,
-    writingSeq: s.writingSeq,
-    queueWriteId: s.queueWriteId,
-    writingWriteId: s.writingWriteId,
-    durableWriteId: s.durableWriteId,
-    durableSeq: s.durableSeq,
-    held: s.held,
-    introducedTo: s.introducedTo,
-    askAt: s.askAt,
-    establishedWriteId: s.establishedWriteId,
-    role: s.role,
-    term: s.term,
-    leader: s.leader,
-    fence: s.fence,
-    leading: s.leading,
-    confirming: s.confirming,
-    table: s.table,
-    backlog: s.backlog,
-    applying: s.applying,
-    applied: s.applied,
-    session: s.session,
-    openingRequest: s.openingRequest,
-    nextSequence: s.nextSequence,
-    nextRequest: s.nextRequest,
-    queued: s.queued,
-    underway: s.underway,
-    queuedReads: s.queuedReads,
-    readBatches: s.readBatches,
-    pausedUntil: s.pausedUntil,
-    nextExpiry: s.nextExpiry,
-  };
+/** The newest state of the core; `null` if it never ran. */
+export function coreOf(phase: DriverPhase): unknown {
+  return 'core' in phase ? phase.core : null;
 }
 
-/** `set` and `hard` become values by key, entries become records; only the last hard state counts. */
-export const HARD_KEY = 'hard';
-
-/** Operations as a storage takes them: bytes, and the newest hard state alone, last. */
-export function storageOps(ops: readonly LaneOp[], durable: DurableCodec): StorageOp[] {
-  const result: StorageOp[] = [];
-  let hard: Uint8Array | null = null;
-  for (const op of ops) {
-    if (op.kind === 'hard') hard = durable.encodeHard(op.hard);
-    else if (op.kind === 'put') result.push({ kind: 'put', entries: storedEntries(op.entries, durable) });
-    else result.push(op);
-  }
-  if (hard !== null) result.push({ kind: 'set', key: HARD_KEY, value: hard });
-  return result;
-}
-
-function storedEntries(entries: readonly Entry[], durable: DurableCodec): StoredEntry[] {
-  const records = durable.encodeEntries(entries);
-  return entries.map(({ index, term }, at) => ({ index, term, data: records[at] as Uint8Array }));
+/** Why a replica halted; `null` if it did not. */
+export function faultOf(phase: DriverPhase): Fault | null {
+  return 'fault' in phase ? phase.fault : null;
 }
 
 export class DriverDraft {
-  /** The copy itself: the parts of the driver change it, each its own fields. */
-  readonly next: Mutable<DriverState>;
+  readonly options: DriverOptions;
+  /** What the host says the time is; never before the stored one. */
+  readonly now: Milliseconds;
   readonly durable: DurableCodec;
+  readonly lane: LaneDraft;
+  readonly identity: IdentityDraft;
+  readonly leadership: LeadershipDraft;
+  readonly applying: ApplyingDraft;
+  readonly session: SessionDraft;
+  readonly calls: CallsDraft;
+  readonly proposals: ProposalsDraft;
+  readonly reads: ReadsDraft;
+  private currentPhase: DriverPhase;
+  private lastRequest: RequestNumber;
   private readonly effects: DriverEffect[] = [];
   private readonly inbox: Inbound<unknown>[] = [];
   private taken = 0;
 
   constructor(state: DriverState, now: Milliseconds, durable: DurableCodec) {
-    this.next = copy(state);
+    this.options = state.options;
+    this.now = now > state.now ? now : state.now;
     this.durable = durable;
-    if (now > state.now) this.next.now = now;
+    this.lane = new LaneDraft(this, state.lane);
+    this.identity = new IdentityDraft(this, state.identity);
+    this.leadership = new LeadershipDraft(this, state.leadership);
+    this.applying = new ApplyingDraft(this, state.applying);
+    this.session = new SessionDraft(this, state.session);
+    this.calls = new CallsDraft(this, state.calls);
+    this.proposals = new ProposalsDraft(this, state.proposals);
+    this.reads = new ReadsDraft(this, state.reads);
+    this.currentPhase = state.phase;
+    this.lastRequest = state.lastRequest;
   }
 
-  get now(): Milliseconds {
-    return this.next.now;
+  get phase(): DriverPhase {
+    return this.currentPhase;
+  }
+
+  /** The core's new state. */
+  runCore(core: unknown): void {
+    assert(
+      this.currentPhase.kind === 'establishing' || this.currentPhase.kind === 'running',
+      'core/stop-is-final: only a core that may run takes a step',
+    );
+    this.currentPhase = { kind: 'running', core };
+  }
+
+  /** A peer knows our name by other data: we take no part. */
+  loseIdentity(peer: ReplicaId): void {
+    const phase: DriverPhase = { kind: 'lostIdentity' };
+    this.currentPhase = phase;
+    this.calls.endAll(refusalOf(phase) as Failure);
+    this.event({ kind: 'lostIdentity', peer });
+  }
+
+  /** Stops for good: nothing is voted, written or answered any more. */
+  halt(fault: Fault): void {
+    if (this.currentPhase.kind === 'halted' || this.currentPhase.kind === 'stopped') return;
+    const { code, reason } = fault;
+    this.calls.endAll({ code, outcome: 'unknown', message: `the replica has halted: ${reason}` });
+    this.currentPhase = { kind: 'halted', fault, core: coreOf(this.currentPhase) };
+    this.lane.abandon();
+    this.event({ kind: 'fault', code, reason });
+  }
+
+  /** Closed. */
+  stop(): void {
+    this.currentPhase = { kind: 'stopped', fault: faultOf(this.currentPhase), core: coreOf(this.currentPhase) };
   }
 
   /** For the core, once it runs; handled before the event ends. */
   toCore(message: Inbound<unknown>): void {
-    if (this.next.phase === 'running') this.inbox.push(message);
+    if (this.currentPhase.kind === 'running') this.inbox.push(message);
   }
 
   /** The next message for the core. */
@@ -120,8 +125,9 @@ export class DriverDraft {
   }
 
   /** A number for a request of ours to the core. */
-  freshRequest(): number {
-    return this.next.nextRequest++;
+  freshRequest(): RequestNumber {
+    this.lastRequest += 1;
+    return this.lastRequest;
   }
 
   effect(effect: DriverEffect): void {
@@ -130,70 +136,6 @@ export class DriverDraft {
 
   event(event: ReplicaEvent): void {
     this.effects.push({ kind: 'event', event });
-  }
-
-  /** Sends when persist `after` of the core is durable. */
-  sendAfter(to: ReplicaId, bytes: Uint8Array, lane: Lane, after: PersistSeq): void {
-    if (after <= this.next.durableSeq) this.effects.push({ kind: 'send', to, bytes, lane });
-    else this.next.held = [...this.next.held, { after, writeId: 0, to, bytes, lane }];
-  }
-
-  /** Sends when the write of that number is durable. */
-  sendAfterWrite(to: ReplicaId, bytes: Uint8Array, writeId: number): void {
-    const lane = 'control';
-    if (writeId <= this.next.durableWriteId) this.effects.push({ kind: 'send', to, bytes, lane });
-    else this.next.held = [...this.next.held, { after: 0, writeId, to, bytes, lane }];
-  }
-
-  /** Queues what the core wants durable. */
-  persist(persistSeq: PersistSeq, ops: readonly PersistOp[]): void {
-    assert(
-      persistSeq > this.next.queueSeq && persistSeq > this.next.writingSeq,
-      'durability/persists-in-order: persists come in order',
-    );
-    this.next.queue = this.next.queue.length === 0 ? ops : [...this.next.queue, ...ops];
-    this.next.queueSeq = persistSeq;
-  }
-
-  /** Queues a value of the driver's own. Gives the number of the write that will carry it. */
-  set(key: string, value: Uint8Array): number {
-    this.next.queue = [...this.next.queue, { kind: 'set', key, value }];
-    return this.next.queueWriteId;
-  }
-
-  /** Starts the next write, if none is under way and something is queued. */
-  startWrite(): void {
-    const { next } = this;
-    if (next.writingWriteId !== 0 || next.queue.length === 0) return;
-    this.effects.push({ kind: 'write', ops: storageOps(next.queue, this.durable) });
-    next.writingWriteId = next.queueWriteId;
-    next.writingSeq = next.queueSeq;
-    next.queue = [];
-    next.queueSeq = 0;
-    next.queueWriteId += 1;
-  }
-
-  /** The write under way is durable: what it held back may leave. */
-  finishWrite(): void {
-    const { next } = this;
-    assert(next.writingWriteId !== 0, 'durability/one-write-at-a-time: a write is under way when one is reported');
-    next.durableWriteId = next.writingWriteId;
-    if (next.writingSeq > 0) next.durableSeq = next.writingSeq;
-    const persistSeq = next.writingSeq;
-    next.writingWriteId = 0;
-    next.writingSeq = 0;
-    if (next.held.length > 0) this.release();
-    if (persistSeq > 0) this.toCore({ kind: 'persisted', now: this.now, persistSeq });
-  }
-
-  private release(): void {
-    const { durableSeq, durableWriteId, held } = this.next;
-    const kept = held.filter((each) => {
-      if (each.after > durableSeq || each.writeId > durableWriteId) return true;
-      this.effects.push({ kind: 'send', to: each.to, bytes: each.bytes, lane: each.lane });
-      return false;
-    });
-    this.next.held = kept;
   }
 
   answer(call: PendingCall, result: StoredResult, index: Index): void {
@@ -208,7 +150,22 @@ export class DriverDraft {
     if (calls.length > 0) this.effects.push({ kind: 'fail', calls: calls.map((each) => each.call), failure });
   }
 
+  /** The event's result; the draft must not be used afterwards. */
   finish(): readonly [DriverState, readonly DriverEffect[]] {
-    return [Object.freeze(this.next), this.effects];
+    const state: DriverState = {
+      options: this.options,
+      now: this.now,
+      phase: this.currentPhase,
+      lastRequest: this.lastRequest,
+      lane: this.lane.state,
+      identity: this.identity.state,
+      leadership: this.leadership.state,
+      applying: this.applying.state,
+      session: this.session.state,
+      calls: this.calls.state,
+      proposals: this.proposals.state,
+      reads: this.reads.state,
+    };
+    return [Object.freeze(state), this.effects];
   }
 }

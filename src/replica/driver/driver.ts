@@ -1,7 +1,7 @@
 /**
- * The driver: everything of the host that decides order, and nothing that waits. It feeds the core, runs the
- * persist lane, keeps the request table and the callers' books, and establishes the replica's identity. It is a
- * function of values like the core itself; the shell does what it says and reports what happened.
+ * The driver: everything of a replica that decides order, and nothing that waits. It feeds the core, runs the persist
+ * lane, keeps the session table and the callers' books, and establishes the replica's identity. It is a function of
+ * values like the core itself; the host does what it says and reports what happened.
  */
 
 import { unreachable } from '../../core/assert.js';
@@ -9,25 +9,18 @@ import { Malformed } from '../../core/bytes.js';
 import type { CoreEvent, Inbound, Milliseconds, Outbound, Recovered, Send } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { AnyProtocol } from '../../core/tuning.js';
-import { applyNext, onApplied, onCommit } from './apply.js';
-import {
-  CONFIRMING_FAILED,
-  endAll,
-  expireCalls,
-  feedCalls,
-  onCancel,
-  onPropose,
-  onRead,
-  onReadReady,
-  onResolve,
-  serveReads,
-} from './calls.js';
-import { DriverDraft } from './draft.js';
-import type { DriverEffect, DriverEvent, DriverOptions, DriverState, ReplicaStatus } from './state.js';
+import { nothingApplied } from './apply.js';
+import { noCalls, waitingCount } from './calls.js';
+import { DriverDraft, coreOf, faultOf } from './draft.js';
 import { openEnvelope, sealCore } from './envelope.js';
-import { guarded, halt } from './halt.js';
-import { admits, introduce, coreAddress, isEstablished, onIdentity } from './identity.js';
-import { emptyTable } from './session-table.js';
+import { guarded } from './halt.js';
+import { initialIdentity } from './identity.js';
+import { emptyLane } from './lane.js';
+import { noLeadership } from './leadership.js';
+import { noProposals } from './proposals.js';
+import { noReads } from './reads.js';
+import { closedSession } from './session.js';
+import type { DriverEffect, DriverEvent, DriverOptions, DriverState, ReplicaStatus } from './state.js';
 
 /** A new state, and what it wants done, in order. */
 export type DriverStep = readonly [state: DriverState, effects: readonly DriverEffect[]];
@@ -42,67 +35,42 @@ export interface Driver {
 }
 
 function initial(options: DriverOptions, recovered: Recovered): DriverState {
-  const others = options.configuration.members.filter((member) => member.id !== options.id);
-  const known = new Map(options.peers.map((peer) => [peer.id, peer.incarnation]));
   return {
     options,
     now: options.now,
-    phase: 'establishing',
-    fault: null,
-    faultCode: 'ERR_INVARIANT',
-    core: null,
-    recovered,
-    queue: [],
-    queueSeq: 0,
-    writingSeq: 0,
-    queueWriteId: 1,
-    writingWriteId: 0,
-    durableWriteId: 0,
-    durableSeq: 0,
-    held: [],
-    introducedTo: others.map(({ id }) => ({ id, incarnation: known.get(id) ?? 0, writeId: 0, recorded: false })),
-    askAt: options.now,
-    establishedWriteId: 0,
-    role: 'follower',
-    term: 0,
-    leader: null,
-    fence: 0,
-    leading: false,
-    confirming: 0,
-    table: emptyTable,
-    backlog: [],
-    applying: null,
-    applied: 0,
-    session: 0,
-    openingRequest: 0,
-    nextSequence: 1,
-    nextRequest: 1,
-    queued: [],
-    underway: [],
-    queuedReads: [],
-    readBatches: [],
-    pausedUntil: -Infinity,
-    nextExpiry: Infinity,
+    phase: { kind: 'establishing', recovered },
+    lastRequest: 0,
+    lane: emptyLane,
+    identity: initialIdentity(options),
+    leadership: noLeadership,
+    applying: nothingApplied,
+    session: closedSession,
+    calls: noCalls,
+    proposals: noProposals,
+    reads: noReads,
   };
 }
 
-function startCore(draft: DriverDraft, protocol: AnyProtocol): void {
-  const { next } = draft;
-  const { id, boot, configuration, seed, timing, limits } = next.options;
-  const options = { id, boot, configuration, seed, now: next.now, timing, limits };
-  next.phase = 'running';
+function startCore(draft: DriverDraft, protocol: AnyProtocol, recovered: Recovered): void {
+  const { id, boot, configuration, seed, timing, limits } = draft.options;
+  const options = { id, boot, configuration, seed, now: draft.now, timing, limits };
   guarded(draft, () => {
-    const [core, outbound] = protocol.init(options, next.recovered as Recovered);
+    const [core, outbound] = protocol.init(options, recovered);
     protocol.checkState(core);
-    next.core = core;
-    next.recovered = null;
-    for (const message of outbound) onOutbound(draft, protocol, message);
+    draft.runCore(core);
+    doAll(draft, protocol, outbound);
   });
 }
 
+/** Does what a step of the core wants done. */
+function doAll(draft: DriverDraft, protocol: AnyProtocol, outbound: readonly Outbound<unknown>[]): void {
+  for (let i = 0; i < outbound.length; i++) onOutbound(draft, protocol, outbound[i] as Outbound<unknown>);
+  draft.calls.takeBack();
+}
+
 function onSend(draft: DriverDraft, protocol: AnyProtocol, send: Send<unknown>): void {
-  const bytes = sealCore(protocol.codec, send.message, coreAddress(draft, send.to));
-  draft.sendAfter(send.to, bytes, send.lane, send.after);
+  const bytes = sealCore(protocol.codec, send.message, draft.identity.addressOf(send.to));
+  draft.lane.sendAfter(send.to, bytes, send.lane, send.after);
 }
 
 function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound<unknown>): void {
@@ -110,13 +78,14 @@ function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound
     case 'send':
       return onSend(draft, protocol, message);
     case 'persist':
-      return draft.persist(message.persistSeq, message.ops);
+      return draft.lane.persist(message.persistSeq, message.ops);
     case 'commit':
-      return onCommit(draft, message.entries);
+      return draft.applying.deliver(message.entries);
     case 'resolve':
-      return onResolve(draft, message.requests, message.outcome);
+      return draft.calls.attemptsEnded(message.requests, message.outcome);
     case 'readReady':
-      return onReadReady(draft, message.request, message.index);
+      draft.leadership.confirmed(message.request);
+      return draft.reads.ready(message.request, message.index);
     case 'load':
       return draft.effect(message);
     case 'members':
@@ -129,43 +98,15 @@ function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound
 }
 
 function onCoreEvent(draft: DriverDraft, event: CoreEvent): void {
-  if (event.kind === 'fault') return halt(draft, 'ERR_STORAGE_FAILED', event.reason);
-  const { next } = draft;
-  const changed = next.role !== event.role || next.term !== event.term || next.leader !== event.leader;
-  next.role = event.role;
-  next.term = event.term;
-  next.leader = event.leader;
-  next.fence = event.fence ?? 0;
-  if (event.role !== 'leader') next.confirming = 0;
-  const { role, term, leader } = event;
-  if (changed) draft.event({ kind: 'role', role, term, leader });
-}
-
-/** Tells the application when this replica's leading begins or ends. */
-function tellLeadership(draft: DriverDraft): void {
-  const { next } = draft;
-  const leads = next.phase === 'running' && next.role === 'leader' && next.fence > 0 && next.applied >= next.fence;
-  const leading = leads && next.confirming === 0;
-  if (leading === next.leading) return;
-  next.leading = leading;
-  draft.event({ kind: 'leadership', leading, term: next.term, fence: next.fence });
-}
-
-/** A tick so late that others may have elected someone: leading is not claimed before a quorum has answered a read. */
-function noticePause(draft: DriverDraft, due: Milliseconds): void {
-  const { next } = draft;
-  const paused = next.leading && next.now > due + next.options.timing.electionMin;
-  if (!paused && next.confirming !== CONFIRMING_FAILED) return;
-  next.confirming = draft.freshRequest();
-  tellLeadership(draft);
-  draft.toCore({ kind: 'read', now: draft.now, request: next.confirming, deadline: Infinity });
+  if (event.kind === 'fault') draft.halt({ code: 'ERR_STORAGE_FAILED', reason: event.reason });
+  else draft.leadership.follow(event);
 }
 
 function onMessage(draft: DriverDraft, protocol: AnyProtocol, from: ReplicaId, bytes: Uint8Array): void {
   try {
     const opened = openEnvelope(bytes);
-    if (opened.kind === 'identity') return onIdentity(draft, from, opened.address, opened.message);
-    if (draft.next.phase !== 'running' || !admits(draft, from, opened.address)) return;
+    if (opened.kind === 'identity') return draft.identity.receive(from, opened.address, opened.message);
+    if (draft.phase.kind !== 'running' || !draft.identity.admits(from, opened.address)) return;
     const message = protocol.codec.read(opened.reader);
     draft.toCore({ kind: 'receive', now: draft.now, from, message });
   } catch (error) {
@@ -174,8 +115,13 @@ function onMessage(draft: DriverDraft, protocol: AnyProtocol, from: ReplicaId, b
   }
 }
 
+function onLoaded(draft: DriverDraft, { id, entries: stored }: Extract<DriverEvent, { kind: 'loaded' }>): void {
+  const entries = stored.map(({ index, term, data }) => draft.durable.decodeEntry(index, term, data));
+  draft.toCore({ kind: 'loaded', now: draft.now, id, entries });
+}
+
 function onStop(draft: DriverDraft): void {
-  endAll(draft, { code: 'ERR_CLOSED', outcome: 'unknown', message: 'the replica was closed' });
+  draft.calls.endAll({ code: 'ERR_CLOSED', outcome: 'unknown', message: 'the replica was closed' });
   draft.toCore({ kind: 'stop', now: draft.now });
 }
 
@@ -185,28 +131,25 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
     case 'message':
       return onMessage(draft, protocol, event.from, event.bytes);
     case 'tick':
-      if (now >= draft.next.askAt) introduce(draft);
+      draft.identity.introduce();
       return draft.toCore({ kind: 'tick', now });
     case 'propose':
-      return onPropose(draft, event.commands);
+      return draft.calls.propose(event.commands);
     case 'read':
-      return onRead(draft, event.calls, event.minIndex);
+      return draft.calls.read(event.calls, event.minIndex);
     case 'cancel':
-      return onCancel(draft, event.calls);
+      return draft.calls.cancel(event.calls);
     case 'written':
-      return draft.finishWrite();
+      return draft.lane.finishWrite();
     case 'storageFailed':
-      if (draft.next.phase !== 'running') return halt(draft, 'ERR_STORAGE_FAILED', event.reason);
+      if (draft.phase.kind !== 'running') return draft.halt({ code: 'ERR_STORAGE_FAILED', reason: event.reason });
       return draft.toCore({ kind: 'storageFailed', now, reason: event.reason });
-    case 'loaded': {
-      const { durable } = draft;
-      const entries = event.entries.map(({ index, term, data }) => durable.decodeEntry(index, term, data));
-      return draft.toCore({ kind: 'loaded', now, id: event.id, entries });
-    }
+    case 'loaded':
+      return onLoaded(draft, event);
     case 'applied':
-      return onApplied(draft, event.results);
+      return draft.applying.finishRun(event.results);
     case 'applyFailed':
-      return halt(draft, event.code, event.reason);
+      return draft.halt({ code: event.code, reason: event.reason });
     case 'unreachable':
       return draft.toCore({ kind: 'unreachable', now, peer: event.peer });
     case 'campaign':
@@ -220,12 +163,14 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
 
 /** A step that breaks a law is not taken: nothing of what it wants is done. */
 function stepCore(draft: DriverDraft, protocol: AnyProtocol, inbound: Inbound<unknown>): readonly Outbound<unknown>[] {
-  const before = draft.next.core;
+  const { phase } = draft;
+  if (phase.kind !== 'running') return [];
+  const before = phase.core;
   const [core, outbound] = protocol.step(before, inbound);
   if (core !== before) {
     protocol.checkStep(before, core, inbound);
     if (inbound.kind === 'tick') protocol.checkState(core);
-    draft.next.core = core;
+    draft.runCore(core);
   }
   return outbound;
 }
@@ -235,59 +180,75 @@ function runToQuiescence(draft: DriverDraft, protocol: AnyProtocol): void {
   guarded(draft, () => {
     for (;;) {
       let inbound: Inbound<unknown> | undefined;
-      while ((inbound = draft.take()) !== undefined) {
-        const outbound = stepCore(draft, protocol, inbound);
-        for (let i = 0; i < outbound.length; i++) onOutbound(draft, protocol, outbound[i] as Outbound<unknown>);
-      }
-      applyNext(draft);
-      feedCalls(draft);
+      while ((inbound = draft.take()) !== undefined) doAll(draft, protocol, stepCore(draft, protocol, inbound));
+      if (draft.phase.kind !== 'running') return;
+      draft.applying.applyNext();
+      draft.calls.feed();
       if (!draft.hasInbox) return;
     }
   });
 }
 
-function finish(draft: DriverDraft, protocol: AnyProtocol): DriverStep {
-  if (isEstablished(draft.next)) {
+/** What every event ends with. */
+function complete(draft: DriverDraft, protocol: AnyProtocol): void {
+  const { phase } = draft;
+  if (phase.kind === 'establishing' && draft.identity.establish()) {
     draft.event({ kind: 'established' });
-    startCore(draft, protocol);
+    startCore(draft, protocol, phase.recovered);
   }
-  if (draft.next.phase === 'running') runToQuiescence(draft, protocol);
-  serveReads(draft);
-  tellLeadership(draft);
-  if (draft.next.phase !== 'halted') draft.startWrite();
-  return draft.finish();
+  if (draft.phase.kind === 'running') runToQuiescence(draft, protocol);
+  draft.reads.serve();
+  draft.leadership.tell();
+  if (draft.phase.kind !== 'halted') draft.lane.startWrite();
+}
+
+/** When something is due that waits for a leader, or for the end of a pause. */
+function feedingDeadline({ session, calls, proposals, reads, leadership, now }: DriverState): Milliseconds {
+  if (leadership.leader === null) return Infinity;
+  const { pausedUntil } = calls;
+  const waits =
+    session.kind !== 'open' || proposals.queued.length + proposals.retrying.length + reads.queued.length > 0;
+  const resumed = waits && pausedUntil > now ? pausedUntil : Infinity;
+  return session.kind === 'opening' ? Math.min(resumed, Math.max(session.deadline, pausedUntil)) : resumed;
 }
 
 function deadlineOf(state: DriverState, protocol: AnyProtocol): Milliseconds {
-  const { phase } = state;
-  if (phase !== 'running' && phase !== 'establishing') return Infinity;
-  let due = state.nextExpiry;
-  if (phase === 'establishing') return state.establishedWriteId === 0 ? Math.min(due, state.askAt) : due;
-  due = Math.min(due, protocol.deadline(state.core));
-  const feeds = state.leader !== null && (state.session === 0 || state.queued.length + state.queuedReads.length > 0);
-  return feeds && state.pausedUntil > state.now ? Math.min(due, state.pausedUntil) : due;
+  const { phase, identity, calls } = state;
+  if (phase.kind === 'running') {
+    return Math.min(calls.nextExpiry, protocol.deadline(phase.core), feedingDeadline(state));
+  }
+  if (phase.kind !== 'establishing') return Infinity;
+  const { standing } = identity;
+  return standing.kind === 'introducing' ? Math.min(calls.nextExpiry, standing.askAt) : calls.nextExpiry;
 }
 
+const NO_CORE = { term: 0, leader: null, commit: 0, delivered: 0, applied: 0, last: 0, durable: 0, peers: [] };
+
 function statusOf(state: DriverState, protocol: AnyProtocol): ReplicaStatus {
-  const { options } = state;
-  const core =
-    state.core === null
-      ? { role: state.role, term: 0, leader: null, commit: 0, delivered: 0, applied: 0, last: 0, durable: 0, peers: [] }
-      : protocol.status(state.core);
+  const { options, phase, leadership, applying, proposals, reads } = state;
+  const core = coreOf(phase);
+  const status = core === null ? { ...NO_CORE, role: leadership.role } : protocol.status(core);
   return {
-    ...core,
+    ...status,
     id: options.id,
-    applied: state.applied,
-    fault: state.fault,
+    applied: applying.applied,
+    fault: faultOf(phase)?.reason ?? null,
     cluster: options.cluster,
     protocol: protocol.name,
     incarnation: options.incarnation,
     boot: options.boot,
-    phase: state.phase,
-    leading: state.leading,
+    phase: phase.kind,
+    leading: leadership.leading,
     members: options.configuration.members,
-    waiting: state.queued.length + state.underway.length + state.queuedReads.length + state.readBatches.length,
+    waiting: waitingCount(proposals, reads),
   };
+}
+
+/** A replica that has halted or was closed refuses what it is asked, and does nothing else. */
+function stepAfterEnd(draft: DriverDraft, event: DriverEvent): void {
+  if (event.kind === 'propose') draft.calls.propose(event.commands);
+  if (event.kind === 'read') draft.calls.read(event.calls, event.minIndex);
+  if (event.kind === 'stop') draft.stop();
 }
 
 /** The driver for a protocol. */
@@ -295,23 +256,23 @@ export function driverOf(protocol: AnyProtocol): Driver {
   return {
     init(options, recovered) {
       const draft = new DriverDraft(initial(options, recovered), options.now, protocol.durable);
-      if (options.established) startCore(draft, protocol);
-      else introduce(draft);
-      return finish(draft, protocol);
+      if (options.established) startCore(draft, protocol, recovered);
+      else draft.identity.introduce();
+      complete(draft, protocol);
+      return draft.finish();
     },
     step(state, event) {
       const draft = new DriverDraft(state, event.now, protocol.durable);
-      if (state.phase === 'halted' || state.phase === 'stopped') {
-        if (event.kind === 'propose') onPropose(draft, event.commands);
-        if (event.kind === 'read') onRead(draft, event.calls, event.minIndex);
-        if (event.kind === 'stop') draft.next.phase = 'stopped';
+      if (state.phase.kind === 'halted' || state.phase.kind === 'stopped') {
+        stepAfterEnd(draft, event);
         return draft.finish();
       }
-      if (event.kind === 'tick') noticePause(draft, deadlineOf(state, protocol));
+      if (event.kind === 'tick') draft.leadership.noticePause(deadlineOf(state, protocol));
       guarded(draft, () => onEvent(draft, protocol, event));
-      expireCalls(draft);
-      const step = finish(draft, protocol);
-      return event.kind === 'stop' ? [{ ...step[0], phase: 'stopped' }, step[1]] : step;
+      draft.calls.expire();
+      complete(draft, protocol);
+      if (event.kind === 'stop') draft.stop();
+      return draft.finish();
     },
     deadline: (state) => deadlineOf(state, protocol),
     status: (state) => statusOf(state, protocol),

@@ -9,10 +9,10 @@ import type { Codec } from '../../core/protocol.js';
 
 const VERSION = 1;
 
-/** From whose data to whose; `to` is 0 while the receiver's incarnation is not known. */
+/** From whose data to whose, by incarnations; `to` is `null` while the receiver's is not known. */
 export interface EnvelopeAddress {
   readonly from: number;
-  readonly to: number;
+  readonly to: number | null;
 }
 
 /** Asks a member to record durably whose data goes by this name; sent until enough have answered. */
@@ -22,7 +22,7 @@ export interface Introduce {
   readonly configurationHash: string;
 }
 
-/** Answers `introduce`: recorded, durably. Echoes the incarnation that asked, in its address. */
+/** Answers `introduce`: recorded, durably. Its address echoes the incarnation that asked. */
 export interface IdentityRecorded {
   readonly kind: 'recorded';
 }
@@ -39,6 +39,8 @@ const CORE = 0;
 const INTRODUCE = 1;
 const RECORDED = 2;
 const REFUSED = 3;
+/** On the wire, in place of an incarnation: those are never 0. */
+const UNKNOWN = 0;
 const HEADER = 2 + 2 * VARINT_MAX_BYTES;
 
 function begin(capacity: number, kind: number, address: EnvelopeAddress): Writer {
@@ -46,7 +48,7 @@ function begin(capacity: number, kind: number, address: EnvelopeAddress): Writer
   writer.u8(VERSION);
   writer.u8(kind);
   writer.varint(address.from);
-  writer.varint(address.to);
+  writer.varint(address.to ?? UNKNOWN);
   return writer;
 }
 
@@ -96,12 +98,19 @@ function readIdentity(kind: number, reader: Reader): IdentityMessage {
   }
 }
 
+function readAddress(reader: Reader): EnvelopeAddress {
+  const from = reader.varint();
+  const to = reader.varint();
+  if (from === UNKNOWN) throw new Malformed('an envelope does not say from whose data it comes');
+  return { from, to: to === UNKNOWN ? null : to };
+}
+
 /** @throws Malformed */
 export function openEnvelope(bytes: Uint8Array): OpenedEnvelope {
   const reader = new Reader(bytes);
   if (reader.u8() !== VERSION) throw new Malformed('an envelope is of an unknown version');
   const kind = reader.u8();
-  const address = { from: reader.varint(), to: reader.varint() };
+  const address = readAddress(reader);
   if (kind === CORE) return { kind: 'core', address, reader };
   const message = readIdentity(kind, reader);
   reader.end();

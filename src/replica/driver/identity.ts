@@ -1,26 +1,28 @@
 /**
- * Telling a first start from a lost disk (identity/lost-disk-has-no-vote): they look the same from inside. One without
- * the durable mark asks the other members to record its incarnation, and takes part only once ⌊(n−1)/2⌋+1 of them
- * have done so durably and its own mark is durable. Any two such sets share a member, so a replica that lost its
- * disk meets one that knows better, and stops.
+ * Telling a first start from a lost disk: they look the same from inside. A replica that is not established asks the
+ * other members to record its incarnation, and takes part only once ⌊(n−1)/2⌋+1 of them have done so durably and its
+ * own flag `established` is durable. Any two such sets share a member, so a replica that lost its disk meets one that
+ * knows better, and stops.
  *
- * Also the books of the peers' incarnations: what is said under another one is dropped.
+ * Also the peers' incarnations: what is said under another one than the recorded is dropped.
+ *
+ * Invariants: a recorded incarnation never changes; nobody is told that it is recorded before that is durable.
  */
 
 import { Malformed, Reader, Writer } from '../../core/bytes.js';
 import { readConfiguration, writeConfiguration, type Configuration, type ReplicaId } from '../../core/members.js';
+import type { Mutable } from '../../core/draft.js';
 import type { Milliseconds } from '../../core/protocol.js';
-import { endAll, refusalOf } from './calls.js';
-import type { DriverDraft } from './draft.js';
-import type { DriverState, Failure, PeerRecord, PeerIntroduction } from './state.js';
 import { sealIdentity, type EnvelopeAddress, type IdentityMessage } from './envelope.js';
+import { PartDraft } from './part.js';
+import type { DriverOptions, PeerRecord } from './state.js';
 
 /** How often those who have not answered are asked again. */
-export const INTRODUCE_EVERY: Milliseconds = 250;
+const INTRODUCE_EVERY: Milliseconds = 250;
 
 export const IDENTITY_KEY = 'identity';
 export const PEERS_KEY = 'peers';
-/** The durable mark: stored once enough peers have recorded this incarnation. */
+/** Stored once enough peers have recorded this incarnation. */
 export const ESTABLISHED_KEY = 'established';
 const VERSION = 1;
 
@@ -85,123 +87,155 @@ export function recordersNeeded(members: number): number {
   return members === 1 ? 0 : Math.floor((members - 1) / 2) + 1;
 }
 
-function introductionOf(state: DriverState, peer: ReplicaId): PeerIntroduction | undefined {
-  return state.introducedTo.find((introduction) => introduction.id === peer);
+/** Whose data goes by a peer's name, and the write that makes the record durable; 0 of what was recovered. */
+export interface PeerIncarnation {
+  readonly incarnation: number;
+  readonly writeId: number;
 }
 
-function addressTo(draft: DriverDraft, introduction: PeerIntroduction): EnvelopeAddress {
-  return { from: draft.next.options.incarnation, to: introduction.incarnation };
+/** Another member: what is recorded of it here, and whether it has recorded us. */
+export interface PeerIntroduction {
+  readonly id: ReplicaId;
+  /** `null` before anything was heard of it. */
+  readonly known: PeerIncarnation | null;
+  /** It has recorded our incarnation, durably. */
+  readonly recorded: boolean;
 }
 
-function change(draft: DriverDraft, id: ReplicaId, by: Partial<PeerIntroduction>): void {
-  draft.next.introducedTo = draft.next.introducedTo.map((each) => (each.id === id ? { ...each, ...by } : each));
+/** How far a first start is: asking the peers, then making `established` durable, then done for good. */
+export type Standing =
+  | { readonly kind: 'introducing'; readonly askAt: Milliseconds }
+  | { readonly kind: 'recorded'; readonly writeId: number }
+  | { readonly kind: 'established' };
+
+/** @see IdentityDraft */
+export interface IdentityState {
+  readonly standing: Standing;
+  readonly introducedTo: readonly PeerIntroduction[];
 }
 
-/** Records whose data goes by a peer's name. Gives the write that makes it durable. */
-function record(draft: DriverDraft, id: ReplicaId, incarnation: number): number {
-  const known = draft.next.introducedTo.filter((each) => each.incarnation !== 0 && each.id !== id);
-  const writeId = draft.set(PEERS_KEY, encodePeers([...known, { id, incarnation }]));
-  change(draft, id, { incarnation, writeId });
-  return writeId;
+export function initialIdentity(options: DriverOptions): IdentityState {
+  const recovered = new Map(options.peers.map(({ id, incarnation }) => [id, { incarnation, writeId: 0 }]));
+  const others = options.configuration.members.filter(({ id }) => id !== options.id);
+  return {
+    standing: options.established ? { kind: 'established' } : { kind: 'introducing', askAt: options.now },
+    introducedTo: others.map(({ id }) => ({ id, known: recovered.get(id) ?? null, recorded: false })),
+  };
 }
 
-/** Asks those who have not answered, and goes on when nobody needs to be asked. */
-export function introduce(draft: DriverDraft): void {
-  const { next } = draft;
-  if (next.phase !== 'establishing' || next.establishedWriteId !== 0) return;
-  const { configurationHash } = next.options;
-  for (const introduction of next.introducedTo) {
-    if (introduction.recorded) continue;
-    const bytes = sealIdentity({ kind: 'introduce', configurationHash }, { from: next.options.incarnation, to: 0 });
-    draft.effect({ kind: 'send', to: introduction.id, bytes, lane: 'control' });
+export class IdentityDraft extends PartDraft<IdentityState> {
+  protected override copy(state: IdentityState): Mutable<IdentityState> {
+    return { standing: state.standing, introducedTo: state.introducedTo };
   }
-  next.askAt = next.now + INTRODUCE_EVERY;
-  establishIfRecorded(draft);
-}
 
-/** Enough have recorded us: the durable mark is written, and once it is durable the core starts. */
-function establishIfRecorded(draft: DriverDraft): void {
-  const { options, introducedTo, establishedWriteId } = draft.next;
-  const answered = introducedTo.filter((introduction) => introduction.recorded).length;
-  if (establishedWriteId !== 0 || answered < recordersNeeded(options.configuration.members.length)) return;
-  draft.next.establishedWriteId = draft.set(ESTABLISHED_KEY, new Uint8Array([VERSION]));
-}
-
-/** Whether the mark has become durable and the core is to start. */
-export function isEstablished(state: DriverState): boolean {
-  return (
-    state.phase === 'establishing' && state.establishedWriteId !== 0 && state.establishedWriteId <= state.durableWriteId
-  );
-}
-
-function onIntroduce(draft: DriverDraft, introduction: PeerIntroduction, incarnation: number, digest: string): void {
-  const { options } = draft.next;
-  const known = introduction.incarnation;
-  if (known !== 0 && known !== incarnation) {
-    reply(draft, introduction, { kind: 'refused', reason: 'incarnation' }, incarnation, 0);
-  } else if (digest !== options.configurationHash) {
-    draft.event({ kind: 'configurationMismatch', peer: introduction.id });
-    reply(draft, introduction, { kind: 'refused', reason: 'configuration' }, incarnation, 0);
-  } else {
-    const writeId = known === 0 ? record(draft, introduction.id, incarnation) : introduction.writeId;
-    reply(draft, introduction, { kind: 'recorded' }, incarnation, writeId);
+  private peer(id: ReplicaId): PeerIntroduction | undefined {
+    return this.state.introducedTo.find((peer) => peer.id === id);
   }
-}
 
-function reply(
-  draft: DriverDraft,
-  to: PeerIntroduction,
-  message: IdentityMessage,
-  incarnation: number,
-  writeId: number,
-): void {
-  const bytes = sealIdentity(message, { from: draft.next.options.incarnation, to: incarnation });
-  draft.sendAfterWrite(to.id, bytes, writeId);
-}
-
-/** A message about identity arrived; `address.to` of an answer echoes the incarnation that asked. */
-export function onIdentity(
-  draft: DriverDraft,
-  from: ReplicaId,
-  address: EnvelopeAddress,
-  message: IdentityMessage,
-): void {
-  const introduction = introductionOf(draft.next, from);
-  const { phase, options } = draft.next;
-  if (introduction === undefined || address.from === 0 || (phase !== 'establishing' && phase !== 'running')) return;
-  if (message.kind === 'introduce') return onIntroduce(draft, introduction, address.from, message.configurationHash);
-  if (phase !== 'establishing' || address.to !== options.incarnation) return;
-  if (message.kind === 'recorded') {
-    if (introduction.incarnation === 0) record(draft, from, address.from);
-    change(draft, from, { recorded: true });
-    establishIfRecorded(draft);
-  } else if (message.reason === 'configuration') {
-    draft.event({ kind: 'configurationMismatch', peer: from });
-  } else {
-    draft.next.phase = 'lostIdentity';
-    endAll(draft, refusalOf(draft.next) as Failure);
-    draft.event({ kind: 'lostIdentity', peer: from });
+  private change(id: ReplicaId, by: Partial<PeerIntroduction>): void {
+    const next = this.edit();
+    next.introducedTo = next.introducedTo.map((peer) => (peer.id === id ? { ...peer, ...by } : peer));
   }
-}
 
-/**
- * Whether a core message may be let in: meant for this incarnation, and from the one recorded for its sender. The
- * first word of a peer that nothing is recorded for is recorded.
- */
-export function admits(draft: DriverDraft, from: ReplicaId, address: EnvelopeAddress): boolean {
-  const introduction = introductionOf(draft.next, from);
-  if (introduction === undefined || address.from === 0) return false;
-  if (address.to !== 0 && address.to !== draft.next.options.incarnation) return false;
-  if (introduction.incarnation === 0) record(draft, from, address.from);
-  else if (introduction.incarnation !== address.from) {
-    draft.event({ kind: 'dropped', peer: from, reason: 'another incarnation speaks in its name' });
-    return false;
+  /** Records whose data goes by a peer's name. Gives the write that makes it durable. */
+  private record(id: ReplicaId, incarnation: number): number {
+    const records: PeerRecord[] = [];
+    for (const { id: peer, known } of this.state.introducedTo) {
+      if (known !== null && peer !== id) records.push({ id: peer, incarnation: known.incarnation });
+    }
+    const writeId = this.draft.lane.set(PEERS_KEY, encodePeers([...records, { id, incarnation }]));
+    this.change(id, { known: { incarnation, writeId } });
+    return writeId;
   }
-  return true;
-}
 
-/** The address of a core message to `to`. */
-export function coreAddress(draft: DriverDraft, to: ReplicaId): EnvelopeAddress {
-  const introduction = introductionOf(draft.next, to);
-  return introduction === undefined ? { from: draft.next.options.incarnation, to: 0 } : addressTo(draft, introduction);
+  /** Asks those who have not answered, if it is time, and goes on when nobody needs to be asked. */
+  introduce(): void {
+    const { draft } = this;
+    const { standing, introducedTo } = this.state;
+    if (draft.phase.kind !== 'establishing' || standing.kind !== 'introducing' || draft.now < standing.askAt) return;
+    const { configurationHash, incarnation } = draft.options;
+    for (const { id, recorded } of introducedTo) {
+      if (recorded) continue;
+      const bytes = sealIdentity({ kind: 'introduce', configurationHash }, { from: incarnation, to: null });
+      draft.effect({ kind: 'send', to: id, bytes, lane: 'control' });
+    }
+    this.edit().standing = { kind: 'introducing', askAt: draft.now + INTRODUCE_EVERY };
+    this.establishIfRecorded();
+  }
+
+  /** Enough have recorded us: the flag is written, and once it is durable the core starts. */
+  private establishIfRecorded(): void {
+    const { standing, introducedTo } = this.state;
+    const recorders = introducedTo.filter(({ recorded }) => recorded).length;
+    const needed = recordersNeeded(this.draft.options.configuration.members.length);
+    if (standing.kind !== 'introducing' || recorders < needed) return;
+    const writeId = this.draft.lane.set(ESTABLISHED_KEY, new Uint8Array([VERSION]));
+    this.edit().standing = { kind: 'recorded', writeId };
+  }
+
+  /** Whether the flag has become durable just now, so that the core is to start. */
+  establish(): boolean {
+    const { standing } = this.state;
+    if (standing.kind !== 'recorded' || standing.writeId > this.draft.lane.state.durableWriteId) return false;
+    this.edit().standing = { kind: 'established' };
+    return true;
+  }
+
+  /** A message about identity arrived; the address of an answer echoes the incarnation that asked. */
+  receive(from: ReplicaId, address: EnvelopeAddress, message: IdentityMessage): void {
+    const peer = this.peer(from);
+    const { phase, options } = this.draft;
+    if (peer === undefined || (phase.kind !== 'establishing' && phase.kind !== 'running')) return;
+    if (message.kind === 'introduce') return this.answer(peer, address.from, message.configurationHash);
+    if (phase.kind !== 'establishing' || address.to !== options.incarnation) return;
+    if (message.kind === 'recorded') {
+      if (peer.known === null) this.record(from, address.from);
+      this.change(from, { recorded: true });
+      this.establishIfRecorded();
+    } else if (message.reason === 'configuration') {
+      this.draft.event({ kind: 'configurationMismatch', peer: from });
+    } else {
+      this.draft.loseIdentity(from);
+    }
+  }
+
+  /** A peer asks to be recorded under this incarnation. */
+  private answer({ id, known }: PeerIntroduction, incarnation: number, configurationHash: string): void {
+    if (known !== null && known.incarnation !== incarnation) {
+      this.reply(id, { kind: 'refused', reason: 'incarnation' }, incarnation, 0);
+    } else if (configurationHash !== this.draft.options.configurationHash) {
+      this.draft.event({ kind: 'configurationMismatch', peer: id });
+      this.reply(id, { kind: 'refused', reason: 'configuration' }, incarnation, 0);
+    } else {
+      const writeId = known === null ? this.record(id, incarnation) : known.writeId;
+      this.reply(id, { kind: 'recorded' }, incarnation, writeId);
+    }
+  }
+
+  /** @param after the write that the answer rests on; 0 for none */
+  private reply(to: ReplicaId, message: IdentityMessage, incarnation: number, after: number): void {
+    const bytes = sealIdentity(message, { from: this.draft.options.incarnation, to: incarnation });
+    this.draft.lane.sendAfterWrite(to, bytes, after);
+  }
+
+  /**
+   * Whether a core message may be let in: meant for this incarnation, and from the one recorded for its sender. The
+   * first word of a peer that nothing is recorded for is recorded.
+   */
+  admits(from: ReplicaId, { from: incarnation, to }: EnvelopeAddress): boolean {
+    const peer = this.peer(from);
+    if (peer === undefined || (to !== null && to !== this.draft.options.incarnation)) return false;
+    if (peer.known === null) this.record(from, incarnation);
+    else if (peer.known.incarnation !== incarnation) {
+      this.draft.event({ kind: 'dropped', peer: from, reason: 'another incarnation speaks in its name' });
+      return false;
+    }
+    return true;
+  }
+
+  /** The address of a core message to `to`. */
+  addressOf(to: ReplicaId): EnvelopeAddress {
+    const incarnation = this.peer(to)?.known?.incarnation ?? null;
+    return { from: this.draft.options.incarnation, to: incarnation };
+  }
 }

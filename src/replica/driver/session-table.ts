@@ -1,12 +1,12 @@
 /**
- * The request table: which proposals have taken effect, and with what result. It works where entries are applied,
- * from the log alone, so it is the same on every replica at the same index. By it a proposal that stands in the
- * log twice takes effect once (requests/at-most-once).
+ * The session table: which proposals have taken effect, and with what result (thesis 6.3; RIFL). It works where
+ * entries are applied, from the log alone, so it is the same on every replica at the same index. By it a proposal that
+ * stands in the log twice takes effect once.
  *
- * An origin is one start of one replica; its number is the index of the `openSession` entry by which it opened itself.
- * The table is bounded: by the number of origins, by the window of each, and by the bytes of results each may
- * hold. Bytes are looked at where the index is a multiple of `CHECK_EVERY`, so that a replica may apply the
- * entries between two such places in one go without knowing their results.
+ * A session is one start of one replica; its id is the index of the entry by which it was opened. The table is bounded:
+ * by the number of sessions, by the window of each, and by the bytes of results that each may hold. Bytes are looked at
+ * where the index is a multiple of `CHECK_EVERY`, so that a replica may apply the entries between two such places in
+ * one go without knowing their results.
  */
 
 import { Malformed, Reader, Writer } from '../../core/bytes.js';
@@ -23,24 +23,27 @@ export interface StoredResult {
   readonly value: undefined | null | boolean | number | Uint8Array;
 }
 
-/** What an `openSession` entry says about its origin. */
+/** What an entry that opens a session says: which start of which replica. */
 export interface SessionOpening {
-  readonly id: ReplicaId;
+  readonly replica: ReplicaId;
   readonly incarnation: number;
   readonly boot: number;
 }
 
+/** What the table knows of one session. */
 export interface Session extends SessionOpening {
-  readonly number: Index;
-  /** The origin waits for no counter below this. */
+  /** The index of the entry that opened it. */
+  readonly id: Index;
+  /** The session waits for no sequence below this. */
   readonly firstIncomplete: number;
-  /** By counter, from `firstIncomplete` on: `null` was not met yet, `PENDING` is being applied. */
+  /** By sequence, from `firstIncomplete` on: `null` was not met yet, `PENDING` is being applied. */
   readonly results: readonly (StoredResult | null)[];
   readonly bytes: number;
   /** The index of its newest entry. */
   readonly lastIndex: Index;
 }
 
+/** Answers of a proposal whether it has taken effect, on whatever replica and however often it was sent. */
 export interface SessionTable {
   readonly sessions: readonly Session[];
 }
@@ -57,7 +60,7 @@ export type Verdict = 'new' | 'known' | 'refused';
 
 export function encodeSessionOpening(opening: SessionOpening): Uint8Array {
   const writer = new Writer(96);
-  writer.ascii(opening.id);
+  writer.ascii(opening.replica);
   writer.varint(opening.incarnation);
   writer.varint(opening.boot);
   return writer.finish();
@@ -67,14 +70,15 @@ export function encodeSessionOpening(opening: SessionOpening): Uint8Array {
 export function decodeSessionOpening(data: Uint8Array): SessionOpening | null {
   try {
     const reader = new Reader(data);
-    const opening = { id: reader.ascii(64), incarnation: reader.varint(), boot: reader.varint() };
+    const opening = { replica: reader.ascii(64), incarnation: reader.varint(), boot: reader.varint() };
     reader.end();
-    return isReplicaId(opening.id) ? opening : null;
+    return isReplicaId(opening.replica) ? opening : null;
   } catch (error) {
     if (error instanceof Malformed) return null;
     throw error;
   }
 }
+
 interface WorkingSession extends Omit<Mutable<Session>, 'results'> {
   results: (StoredResult | null)[];
 }
@@ -100,51 +104,61 @@ export class SessionTableDraft {
     return this.sessions ?? this.before.sessions;
   }
 
-  private edit(number: number): WorkingSession | undefined {
-    const known = this.working.get(number);
+  private edit(id: Index): WorkingSession | undefined {
+    const known = this.working.get(id);
     if (known !== undefined) return known;
-    const session = this.all.find((each) => each.number === number);
+    const session = this.all.find((each) => each.id === id);
     if (session === undefined) return undefined;
     const copy: WorkingSession = { ...session, results: session.results.slice() };
     this.sessions = this.all.map((each) => (each === session ? copy : each));
-    this.working.set(number, copy);
+    this.working.set(id, copy);
     return copy;
   }
 
   private remove(ends: (session: Session) => boolean): void {
     if (!this.all.some(ends)) return;
-    for (const session of this.all) if (ends(session)) this.working.delete(session.number);
+    for (const session of this.all) if (ends(session)) this.working.delete(session.id);
     this.sessions = this.all.filter((session) => !ends(session));
   }
 
-  has(number: number): boolean {
-    return this.all.some((session) => session.number === number);
+  has(id: Index): boolean {
+    return this.all.some((session) => session.id === id);
   }
 
   /**
-   * Applies an `openSession` entry. Gives the number of its origin, which is an earlier one's when it was opened before;
-   * 0 when it opens nothing, since a later start of the same replica has opened already.
+   * Applies an entry that opens a session. Gives the session's id, which is an earlier index when it was opened before;
+   * `null` when it opens nothing, since a later start of the same replica has opened already.
    */
-  openSession(opening: SessionOpening, index: Index): number {
-    const same = this.all.find((session) => session.id === opening.id && session.incarnation === opening.incarnation);
-    if (same !== undefined && same.boot > opening.boot) return 0;
-    if (same !== undefined && same.boot === opening.boot) return same.number;
-    this.remove((session) => session.id === opening.id);
-    const fresh = { ...opening, number: index, firstIncomplete: 1, results: [], bytes: 0, lastIndex: index };
+  openSession(opening: SessionOpening, index: Index): Index | null {
+    const { replica, incarnation, boot } = opening;
+    const same = this.all.find((session) => session.replica === replica && session.incarnation === incarnation);
+    if (same !== undefined && same.boot > boot) return null;
+    if (same !== undefined && same.boot === boot) return same.id;
+    this.remove((session) => session.replica === replica);
+    const fresh = {
+      replica,
+      incarnation,
+      boot,
+      id: index,
+      firstIncomplete: 1,
+      results: [],
+      bytes: 0,
+      lastIndex: index,
+    };
     this.sessions = [...this.all, fresh];
     if (this.sessions.length > this.constants.sessions) this.dropOldest(index);
     return index;
   }
 
-  private dropOldest(spared: number): void {
+  private dropOldest(spared: Index): void {
     let oldest: Session | undefined;
     for (const session of this.all) {
-      if (session.number !== spared && (oldest === undefined || session.lastIndex < oldest.lastIndex)) oldest = session;
+      if (session.id !== spared && (oldest === undefined || session.lastIndex < oldest.lastIndex)) oldest = session;
     }
     this.remove((session) => session === oldest);
   }
 
-  /** Where `index` is a multiple of `CHECK_EVERY`, before its entry: drops origins that hold too many bytes. */
+  /** Where `index` is a multiple of `CHECK_EVERY`, before its entry: drops sessions that hold too many bytes. */
   check(index: Index): void {
     if (index % CHECK_EVERY === 0) this.remove((session) => session.bytes > this.constants.sessionBytes);
   }

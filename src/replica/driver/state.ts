@@ -10,22 +10,28 @@ import type {
   Lane,
   Limits,
   Milliseconds,
-  PersistOp,
   Recovered,
+  RequestNumber,
   Role,
-  PersistSeq,
   Status,
   Term,
   Timing,
 } from '../../core/protocol.js';
 import type { ErrorCode, RequestOutcome } from '../errors.js';
-import type { SessionTable, StoredResult } from './session-table.js';
 import type { StorageOp, StoredEntry } from '../storage.js';
+import type { ApplyingState } from './apply.js';
+import type { CallsState } from './calls.js';
+import type { IdentityState } from './identity.js';
+import type { PersistLane } from './lane.js';
+import type { LeadershipState } from './leadership.js';
+import type { ProposalsState } from './proposals.js';
+import type { ReadsState } from './reads.js';
+import type { OwnSession } from './session.js';
+import type { StoredResult } from './session-table.js';
 
 /** Whose data goes by a name, as durably recorded here. */
 export interface PeerRecord {
   readonly id: ReplicaId;
-  /** 0 while unknown. */
   readonly incarnation: number;
 }
 
@@ -36,14 +42,14 @@ export interface DriverOptions {
   readonly boot: number;
   readonly cluster: string;
   readonly configuration: Configuration;
-  /** Of the configuration, compared before a first start. */
+  /** Compared before a first start. */
   readonly configurationHash: string;
   readonly timing: Timing;
   readonly limits: Limits;
   /** Fresh at each start. */
   readonly seed: number;
   readonly now: Milliseconds;
-  /** The durable mark: this incarnation is known to its peers, and never asks again. */
+  /** Durable: this incarnation is known to its peers, and never asks again. */
   readonly established: boolean;
   /** The incarnations recorded so far. */
   readonly peers: readonly PeerRecord[];
@@ -51,137 +57,61 @@ export interface DriverOptions {
   readonly maxWaiting: number;
 }
 
-/** What a caller waits for. Objects are replaced when their fate changes, never edited. */
+/** What a caller waits for. */
 export interface PendingCall {
-  /** The shell's name for the caller. */
+  /** The host's name for the caller; later ones have higher numbers. */
   readonly call: number;
   readonly deadline: Milliseconds;
 }
 
 export interface PendingCommand extends PendingCall {
   readonly data: Uint8Array;
-  /** Its counter within the origin, 0 before it was first proposed. */
-  readonly sequence: number;
-  /** The core's name for the attempt under way. */
-  readonly request: number;
-  /** An earlier attempt may still take effect. */
-  readonly mayHaveTakenEffect: boolean;
 }
 
-/** Reads that are served together, once everything up to `index` is applied. */
-export interface ReadBatch {
-  /** The core's name for it; 0 when the core has answered, or was not asked. */
-  readonly request: number;
-  /** 0 while the core has not answered. */
-  readonly index: Index;
-  readonly calls: readonly PendingCall[];
-}
-
-/** A peer that is asked to record our incarnation. */
-export interface PeerIntroduction extends PeerRecord {
-  /** The write that makes `incarnation` durable; 0 for one long done. */
-  readonly writeId: number;
-  /** It has recorded ours. */
-  readonly recorded: boolean;
-}
-
-/** A message that waits for the disk: for a persist of the core, or for a write of the driver's own. */
-export interface HeldMessage {
-  readonly after: PersistSeq;
-  readonly writeId: number;
-  readonly to: ReplicaId;
-  readonly bytes: Uint8Array;
-  readonly lane: Lane;
-}
-
-/** An operation on its way to storage: the core's, or a value of the driver's own. */
-export type LaneOp = PersistOp | { readonly kind: 'set'; readonly key: string; readonly value: Uint8Array };
-
-/** A run of committed entries that the machine is busy with. */
-export interface Applying {
-  readonly through: Index;
-  readonly commands: readonly Entry[];
+/** Why a replica halted. */
+export interface Fault {
+  readonly code: ErrorCode;
+  readonly reason: string;
 }
 
 /**
- * `establishing`: first start, the peers are asked to record us; the core does not exist yet. `running`: the core
- * runs. `lostIdentity`: our name belongs to data that is gone, so we take no part. `halted`: storage, machine or a
- * law of the protocol failed. `stopped`: closed.
+ * `establishing`: first start, the peers are asked to record us; the core does not exist yet, and starts from
+ * `recovered`. `running`: the core runs. `lostIdentity`: our name belongs to data that is gone, so we take no part.
+ * `halted`: storage, machine or a law of the protocol failed. `stopped`: closed. A core's state is opaque here; of one
+ * that runs no more it is kept for `status`, `null` if it never ran.
  */
-export type Phase = 'establishing' | 'running' | 'lostIdentity' | 'halted' | 'stopped';
+export type DriverPhase =
+  | { readonly kind: 'establishing'; readonly recovered: Recovered }
+  | { readonly kind: 'running'; readonly core: unknown }
+  | { readonly kind: 'lostIdentity' }
+  | { readonly kind: 'halted'; readonly fault: Fault; readonly core: unknown }
+  | { readonly kind: 'stopped'; readonly fault: Fault | null; readonly core: unknown };
 
+/** @see DriverPhase */
+export type Phase = DriverPhase['kind'];
+
+/** Each part is changed by the verbs of the file that describes it, and by nothing else. */
 export interface DriverState {
   readonly options: DriverOptions;
   readonly now: Milliseconds;
-  readonly phase: Phase;
-  /** Why it halted, and with which code; the code means nothing before. */
-  readonly fault: string | null;
-  readonly faultCode: ErrorCode;
-  /** The core's state; opaque here. `null` before it exists. */
-  readonly core: unknown;
-  /** What the core starts from; let go of once it has started. */
-  readonly recovered: Recovered | null;
-
-  // The persist lane: one write under way, everything queued meanwhile goes into the next.
-  readonly queue: readonly LaneOp[];
-  /** The newest persist of the core in `queue`, and in the write under way; 0 for none. */
-  readonly queueSeq: PersistSeq;
-  readonly writingSeq: PersistSeq;
-  /** Counts writes: of the one that `queue` will become, of the one under way (0 for none), of the last durable. */
-  readonly queueWriteId: number;
-  readonly writingWriteId: number;
-  readonly durableWriteId: number;
-  readonly durableSeq: PersistSeq;
-  readonly held: readonly HeldMessage[];
-
-  // Identity.
-  readonly introducedTo: readonly PeerIntroduction[];
-  /** When to ask again those who have not answered. */
-  readonly askAt: Milliseconds;
-  /** The write that carries the durable mark; 0 before it was issued. */
-  readonly establishedWriteId: number;
-
-  // What the core last said about leadership.
-  readonly role: Role;
-  readonly term: Term;
-  readonly leader: ReplicaId | null;
-  readonly fence: Index;
-  /** What the application was last told. */
-  readonly leading: boolean;
-  /** After a pause: leading is not claimed before this read of the core is answered; 0 for none, see `CONFIRMING_FAILED`. */
-  readonly confirming: number;
-
-  // Applying.
-  readonly table: SessionTable;
-  /** Committed, in order, not yet looked at. */
-  readonly backlog: readonly (readonly Entry[])[];
-  readonly applying: Applying | null;
-  readonly applied: Index;
-
-  // Requests.
-  /** Our number in the request table; 0 until our `open` is applied. */
-  readonly session: Index;
-  /** The core's name for the `open` under way; 0 for none, see `OPENING_COMMITTED`. */
-  readonly openingRequest: number;
-  readonly nextSequence: number;
-  readonly nextRequest: number;
-  /** To be proposed, in the order of their counters; those without one come last. */
-  readonly queued: readonly PendingCommand[];
-  /** Proposed, in the order of their counters. */
-  readonly underway: readonly PendingCommand[];
-  readonly queuedReads: readonly PendingCall[];
-  readonly readBatches: readonly ReadBatch[];
-  /** Nothing is fed to the core before: a refusal is a pause. */
-  readonly pausedUntil: Milliseconds;
-  /** No caller's deadline lies before; may be too early. */
-  readonly nextExpiry: Milliseconds;
+  readonly phase: DriverPhase;
+  /** The newest number given to a request of ours to the core. */
+  readonly lastRequest: RequestNumber;
+  readonly lane: PersistLane;
+  readonly identity: IdentityState;
+  readonly leadership: LeadershipState;
+  readonly applying: ApplyingState;
+  readonly session: OwnSession;
+  readonly calls: CallsState;
+  readonly proposals: ProposalsState;
+  readonly reads: ReadsState;
 }
 
 /** What can happen to a driver. All carry `now`, monotonic milliseconds. */
 export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'message'; readonly from: ReplicaId; readonly bytes: Uint8Array }
   | { readonly kind: 'tick' }
-  | { readonly kind: 'propose'; readonly commands: readonly (PendingCall & { readonly data: Uint8Array })[] }
+  | { readonly kind: 'propose'; readonly commands: readonly PendingCommand[] }
   /** Linearizable, or with `minIndex` as stale as that index allows. */
   | { readonly kind: 'read'; readonly calls: readonly PendingCall[]; readonly minIndex: Index | null }
   | { readonly kind: 'cancel'; readonly calls: readonly number[] }

@@ -68,8 +68,8 @@ export class Host {
   }
 
   /** The driver starts; what arrived before is handled now. */
-  begin(opening: OpenedData): void {
-    const [state, effects] = this.driver.init(opening.options, opening.recovered);
+  begin({ options, recovered }: OpenedData): void {
+    const [state, effects] = this.driver.init(options, recovered);
     this.current = state;
     for (const effect of effects) this.perform(effect);
     this.work();

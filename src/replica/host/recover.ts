@@ -8,7 +8,7 @@ import { Malformed } from '../../core/bytes.js';
 import type { Configuration } from '../../core/members.js';
 import type { Entry, HardState, Recovered } from '../../core/protocol.js';
 import { hashOfConfiguration, defaultCluster } from '../driver/hash.js';
-import { HARD_KEY } from '../driver/draft.js';
+import { HARD_KEY } from '../driver/lane.js';
 import type { DriverOptions, ReplicaEvent } from '../driver/state.js';
 import { ConsensusError, invalidArgument } from '../errors.js';
 import {
@@ -21,7 +21,7 @@ import {
   type StoredIdentity,
 } from '../driver/identity.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
-import type { Opened } from '../storage.js';
+import type { OpenedEnvelope } from '../storage.js';
 
 /** What a driver is made of, and what is worth telling. */
 export interface OpenedData {
@@ -89,7 +89,7 @@ function checkIdentity(given: CheckedOptions<AnyMachine>, stored: StoredIdentity
   }
 }
 
-async function recover(checked: CheckedOptions<AnyMachine>, opened: Opened): Promise<Recovered> {
+async function recover(checked: CheckedOptions<AnyMachine>, opened: OpenedEnvelope): Promise<Recovered> {
   const { durable } = checked.protocol.protocol;
   const { limits } = checked.protocol;
   const bytes = opened.values.get(HARD_KEY);

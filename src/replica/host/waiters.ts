@@ -1,4 +1,4 @@
-/** Promises of callers: each is settled once, by what the driver says about its number. */
+/** Which promise waits for which call: each is completed once, by what the driver says about its number. */
 
 import type { Failure } from '../driver/state.js';
 import { ConsensusError } from '../errors.js';
@@ -73,20 +73,20 @@ export class Callers {
   }
 
   private listen(signal: Signal, call: number, onAbort: (call: number) => void): void {
-    let group = this.bySignal.get(signal);
-    if (group === undefined) {
-      group = newSignalCalls();
-      this.bySignal.set(signal, group);
-      signal.addEventListener('abort', group.listener, { once: true });
+    let calls = this.bySignal.get(signal);
+    if (calls === undefined) {
+      calls = newSignalCalls();
+      this.bySignal.set(signal, calls);
+      signal.addEventListener('abort', calls.listener, { once: true });
     }
-    group.waiting.set(call, onAbort);
+    calls.waiting.set(call, onAbort);
   }
 
   private unlisten(signal: Signal, call: number): void {
-    const group = this.bySignal.get(signal);
-    if (group === undefined || !group.waiting.delete(call) || group.waiting.size > 0) return;
+    const calls = this.bySignal.get(signal);
+    if (calls === undefined || !calls.waiting.delete(call) || calls.waiting.size > 0) return;
     this.bySignal.delete(signal);
-    signal.removeEventListener('abort', group.listener);
+    signal.removeEventListener('abort', calls.listener);
   }
 
   private take(call: number): CallWaiter | undefined {

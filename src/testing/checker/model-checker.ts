@@ -62,7 +62,7 @@ export interface ModelCheckerResult extends SearchProgress {
 }
 
 /** How many states are made between two questions to `stop`. */
-const ASK_EVERY = 4096;
+const INTRODUCE_EVERY = 4096;
 
 /** One search. */
 class ModelSearch {
@@ -126,7 +126,7 @@ class ModelSearch {
       if (after === null) continue;
       this.generated += 1;
       if (after !== state) this.meet(after, number, i);
-      if (this.generated % ASK_EVERY === 0 && this.options.stop?.(this.progress()) === true) this.limit = 'stop';
+      if (this.generated % INTRODUCE_EVERY === 0 && this.options.stop?.(this.progress()) === true) this.limit = 'stop';
     }
   }
 

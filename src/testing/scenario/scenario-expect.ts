@@ -93,7 +93,7 @@ export function describeReplica(turn: Turn, slot: Slot): string {
   if (health !== 'running') return health;
   const core = program.core(slot.process);
   const words = [core === null ? 'establishing' : model.describeState(core)];
-  if (program.kind === 'driver' && (slot.process as DriverState).leading) words.push('leading');
+  if (program.kind === 'driver' && (slot.process as DriverState).leadership.leading) words.push('leading');
   if (slot.paused) words.push('paused');
   return words.join(' ');
 }

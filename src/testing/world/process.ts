@@ -6,6 +6,7 @@
 import type { Configuration, ReplicaId } from '../../core/members.js';
 import type { Digest } from '../../core/model.js';
 import type { Limits, Milliseconds, Protocol, Timing } from '../../core/protocol.js';
+import { coreOf, faultOf } from '../../replica/driver/draft.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState, PeerRecord } from '../../replica/driver/state.js';
 import { driverOf } from '../../replica/driver/driver.js';
 import { hashOfConfiguration, defaultCluster } from '../../replica/driver/hash.js';
@@ -108,12 +109,12 @@ export function driverProgram(protocol: Protocol<unknown, unknown>, options: Pro
     },
     step: (state, event) => driver.step(state as DriverState, event as DriverEvent),
     deadline: (state) => driver.deadline(state as DriverState),
-    core: (state) => (state as DriverState).core,
+    core: (state) => coreOf((state as DriverState).phase),
     health(state) {
-      const { phase } = state as DriverState;
-      return phase === 'establishing' ? 'running' : phase;
+      const { kind } = (state as DriverState).phase;
+      return kind === 'establishing' ? 'running' : kind;
     },
-    fault: (state) => (state as DriverState).fault,
+    fault: (state) => faultOf((state as DriverState).phase)?.reason ?? null,
     message: (payload) => messageIn(protocol, payload),
     describe(payload) {
       const opened = openEnvelope(payload as Uint8Array);

@@ -1,5 +1,6 @@
 /** How a replica halts, and what it says to whoever asks later: with the code of its fault, and that nothing was done. */
 
+import { coreOf } from '../../../src/replica/driver/draft.js';
 import { describe, expect, it } from 'vitest';
 import { apply, type Action, type World } from 'quorate/testing';
 import { InvariantViolation } from '../../../src/core/assert.js';
@@ -132,7 +133,7 @@ describe('a law that breaks in production', () => {
     ],
   ] as const)('halts the replica before anything is done of what the step wants: %s', (_, make, rule) => {
     const bare = make();
-    const before = bare.state.core;
+    const before = coreOf(bare.state.phase);
     bare.now = bare.driver.deadline(bare.state);
     bare.step({ kind: 'tick' });
     const fault: unknown = expect.objectContaining({
@@ -140,7 +141,7 @@ describe('a law that breaks in production', () => {
       reason: expect.stringMatching(rule) as string,
     });
     expect(bare.events).toContainEqual(fault);
-    expect(bare.state.core).toBe(before);
+    expect(coreOf(bare.state.phase)).toBe(before);
     expect([...bare.wants('send'), ...bare.wants('write')]).toEqual([]);
     refuses(bare, 'ERR_INVARIANT');
   });

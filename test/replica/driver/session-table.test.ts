@@ -26,10 +26,10 @@ function change<T>(
   return [draft.finish(), result];
 }
 
-const a1 = { id: 'a', incarnation: 11, boot: 1 };
+const a1 = { replica: 'a', incarnation: 11, boot: 1 };
 const done: StoredResult = { rejected: false, value: 1 };
 
-describe('request table', () => {
+describe('session table', () => {
   it('applies a command once, however often it stands in the log', () => {
     let [table, number] = change(emptyTable, (draft) => draft.openSession(a1, 5));
     expect(number).toBe(5);
@@ -66,25 +66,25 @@ describe('request table', () => {
     [table, number] = change(table, (draft) => draft.openSession({ ...a1, boot: 2 }, 9));
     expect(number).toBe(5);
     [table, number] = change(table, (draft) => draft.openSession(a1, 10));
-    expect(number).toBe(0);
+    expect(number).toBeNull();
     [table, number] = change(table, (draft) => draft.openSession({ ...a1, boot: 3 }, 11));
     expect(number).toBe(11);
-    expect(table.sessions.map((session) => session.number)).toEqual([11]);
+    expect(table.sessions.map((session) => session.id)).toEqual([11]);
   });
 
   it('drops the origins of another incarnation of the same id', () => {
     let [table] = change(emptyTable, (draft) => draft.openSession(a1, 5));
-    [table] = change(table, (draft) => draft.openSession({ id: 'a', incarnation: 12, boot: 1 }, 6));
+    [table] = change(table, (draft) => draft.openSession({ replica: 'a', incarnation: 12, boot: 1 }, 6));
     expect(table.sessions.map((session) => session.incarnation)).toEqual([12]);
   });
 
   it('with too many origins drops the one with the oldest last entry, never the one that opens', () => {
     const limit = { sessions: 2 };
     let [table] = change(emptyTable, (draft) => draft.openSession(a1, 1), limit);
-    [table] = change(table, (draft) => draft.openSession({ id: 'b', incarnation: 1, boot: 1 }, 2), limit);
+    [table] = change(table, (draft) => draft.openSession({ replica: 'b', incarnation: 1, boot: 1 }, 2), limit);
     [table] = change(table, (draft) => draft.admit(command(3, 1, 1)), limit);
-    [table] = change(table, (draft) => draft.openSession({ id: 'c', incarnation: 1, boot: 1 }, 4), limit);
-    expect(table.sessions.map((session) => session.id)).toEqual(['a', 'c']);
+    [table] = change(table, (draft) => draft.openSession({ replica: 'c', incarnation: 1, boot: 1 }, 4), limit);
+    expect(table.sessions.map((session) => session.replica)).toEqual(['a', 'c']);
   });
 
   it('drops an origin whose results exceed its share, but only where the index is a multiple of CHECK_EVERY', () => {
@@ -126,7 +126,7 @@ const anyEntries = fc.array(
   { maxLength: 120 },
 );
 
-describe('request table, any log', () => {
+describe('session table, any log', () => {
   const limits = { sessions: 2, sessionWindow: 6, sessionBytes: 1024 };
 
   function replay(entries: readonly unknown[], groups: readonly number[]): { table: SessionTable; applied: string[] } {
@@ -153,7 +153,7 @@ describe('request table, any log', () => {
           for (let i = 0; i < size; i++) {
             const each = list[at + i] as (typeof list)[number];
             if (each.kind === 'openSession')
-              draft.openSession({ id: each.id, incarnation: 1, boot: each.boot }, index + i);
+              draft.openSession({ replica: each.id, incarnation: 1, boot: each.boot }, index + i);
             else {
               const entry = command(index + i, each.origin, each.counter, Math.max(1, each.counter - each.back));
               if (draft.admit(entry) === 'new') judged.push([entry, each.bytes]);
@@ -187,7 +187,7 @@ describe('request table, any log', () => {
           const many = replay(entries, groups);
           expect(many).toEqual(one);
           for (const session of one.table.sessions) {
-            const own = one.applied.filter((name) => name.startsWith(`${session.number}.`));
+            const own = one.applied.filter((name) => name.startsWith(`${session.id}.`));
             expect(new Set(own).size).toBe(own.length);
             expect(session.results.length).toBeLessThanOrEqual(limits.sessionWindow);
           }

@@ -1,0 +1,167 @@
+/**
+ * The persist lane: everything that is to survive a crash goes to the storage in one order, the core's persists and
+ * the driver's own values alike. One write is under way at a time; what queues up meanwhile goes into the next.
+ *
+ * Invariant: no message leaves before the persist or the write that its truth rests on is durable.
+ */
+
+import { assert } from '../../core/assert.js';
+import type { Mutable } from '../../core/draft.js';
+import type { DurableCodec, Entry, Lane, PersistOp, PersistSeq } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
+import type { StorageOp, StoredEntry } from '../storage.js';
+import { PartDraft } from './part.js';
+
+/** An operation on its way to storage: the core's, or a value of the driver's own. */
+export type LaneOp = PersistOp | { readonly kind: 'set'; readonly key: string; readonly value: Uint8Array };
+
+/** A write that the storage is busy with. */
+export interface LaneWrite {
+  /** Counts the writes of this start, 1-based. */
+  readonly writeId: number;
+  /** The newest persist of the core that it, or a write before it, carries. */
+  readonly persistSeq: PersistSeq;
+}
+
+/** A message that waits for a persist of the core, or for a write that carries a value of the driver's own. */
+export type HeldMessage = (
+  | { readonly kind: 'persist'; readonly persistSeq: PersistSeq }
+  | { readonly kind: 'write'; readonly writeId: number }
+) & {
+  readonly to: ReplicaId;
+  readonly bytes: Uint8Array;
+  readonly lane: Lane;
+};
+
+/** @see LaneDraft */
+export interface PersistLane {
+  /** What the next write carries, in order. */
+  readonly queued: readonly LaneOp[];
+  /** The newest persist that the core has issued. */
+  readonly queuedSeq: PersistSeq;
+  readonly writing: LaneWrite | null;
+  /** The newest write that is durable, and the newest persist of the core; 0 before the first. */
+  readonly durableWriteId: number;
+  readonly durableSeq: PersistSeq;
+  readonly held: readonly HeldMessage[];
+}
+
+export const emptyLane: PersistLane = {
+  queued: [],
+  queuedSeq: 0,
+  writing: null,
+  durableWriteId: 0,
+  durableSeq: 0,
+  held: [],
+};
+
+/** The key under which a storage keeps the newest hard state. */
+export const HARD_KEY = 'hard';
+
+/** Operations as a storage takes them: bytes, and the newest hard state alone, last. */
+export function storageOps(ops: readonly LaneOp[], durable: DurableCodec): StorageOp[] {
+  const result: StorageOp[] = [];
+  let hard: Uint8Array | null = null;
+  for (const op of ops) {
+    if (op.kind === 'hard') hard = durable.encodeHard(op.hard);
+    else if (op.kind === 'put') result.push({ kind: 'put', entries: storedEntries(op.entries, durable) });
+    else result.push(op);
+  }
+  if (hard !== null) result.push({ kind: 'set', key: HARD_KEY, value: hard });
+  return result;
+}
+
+function storedEntries(entries: readonly Entry[], durable: DurableCodec): StoredEntry[] {
+  const records = durable.encodeEntries(entries);
+  return entries.map(({ index, term }, at) => ({ index, term, data: records[at] as Uint8Array }));
+}
+
+export class LaneDraft extends PartDraft<PersistLane> {
+  protected override copy(lane: PersistLane): Mutable<PersistLane> {
+    return {
+      queued: lane.queued,
+      queuedSeq: lane.queuedSeq,
+      writing: lane.writing,
+      durableWriteId: lane.durableWriteId,
+      durableSeq: lane.durableSeq,
+      held: lane.held,
+    };
+  }
+
+  /** Sends when persist `after` of the core is durable. */
+  sendAfter(to: ReplicaId, bytes: Uint8Array, lane: Lane, after: PersistSeq): void {
+    if (after <= this.state.durableSeq) this.draft.effect({ kind: 'send', to, bytes, lane });
+    else this.hold({ kind: 'persist', persistSeq: after, to, bytes, lane });
+  }
+
+  /** Sends when the write of that number is durable. */
+  sendAfterWrite(to: ReplicaId, bytes: Uint8Array, writeId: number): void {
+    const lane = 'control';
+    if (writeId <= this.state.durableWriteId) this.draft.effect({ kind: 'send', to, bytes, lane });
+    else this.hold({ kind: 'write', writeId, to, bytes, lane });
+  }
+
+  private hold(message: HeldMessage): void {
+    const next = this.edit();
+    next.held = [...next.held, message];
+  }
+
+  /** Queues what the core wants durable. */
+  persist(persistSeq: PersistSeq, ops: readonly PersistOp[]): void {
+    assert(persistSeq > this.state.queuedSeq, 'durability/persists-in-order: persists come in order');
+    const next = this.edit();
+    next.queued = next.queued.length === 0 ? ops : [...next.queued, ...ops];
+    next.queuedSeq = persistSeq;
+  }
+
+  /** Queues a value of the driver's own. Gives the number of the write that will carry it. */
+  set(key: string, value: Uint8Array): number {
+    const next = this.edit();
+    next.queued = [...next.queued, { kind: 'set', key, value }];
+    return this.nextWriteId;
+  }
+
+  private get nextWriteId(): number {
+    const { writing, durableWriteId } = this.state;
+    return (writing === null ? durableWriteId : writing.writeId) + 1;
+  }
+
+  /** Starts the next write, if none is under way and something is queued. */
+  startWrite(): void {
+    const { writing, queued, queuedSeq } = this.state;
+    if (writing !== null || queued.length === 0) return;
+    this.draft.effect({ kind: 'write', ops: storageOps(queued, this.draft.durable) });
+    const next = this.edit();
+    next.writing = { writeId: this.nextWriteId, persistSeq: queuedSeq };
+    next.queued = [];
+  }
+
+  /** The write under way is durable: what it held back may leave, and the core hears of its persists. */
+  finishWrite(): void {
+    const { writing, durableSeq } = this.state;
+    assert(writing !== null, 'durability/one-write-at-a-time: a write is under way when one is reported');
+    const { writeId, persistSeq } = writing;
+    const next = this.edit();
+    next.writing = null;
+    next.durableWriteId = writeId;
+    next.durableSeq = persistSeq;
+    if (next.held.length > 0) this.release();
+    if (persistSeq > durableSeq) this.draft.toCore({ kind: 'persisted', now: this.draft.now, persistSeq });
+  }
+
+  private release(): void {
+    const { durableSeq, durableWriteId, held } = this.state;
+    this.edit().held = held.filter((each) => {
+      if (each.kind === 'persist' ? each.persistSeq > durableSeq : each.writeId > durableWriteId) return true;
+      this.draft.effect({ kind: 'send', to: each.to, bytes: each.bytes, lane: each.lane });
+      return false;
+    });
+  }
+
+  /** The replica has halted: nothing is written or sent any more. */
+  abandon(): void {
+    const next = this.edit();
+    next.queued = [];
+    next.held = [];
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Leadership as the driver knows it: what the core last said, and what the application was last told of it.
+ *
+ * Invariant: leading is claimed only while the core leads, its no-op is applied here, and no pause of this host is in
+ * question: a leader that woke up late asks a quorum first.
+ */
+
+import type { Mutable } from '../../core/draft.js';
+import type { CoreEvent, Index, Milliseconds, RequestNumber, Role, Term } from '../../core/protocol.js';
+import type { ReplicaId } from '../../core/members.js';
+import type { EndedAttempts } from './calls.js';
+import { PartDraft } from './part.js';
+
+/**
+ * Whether a quorum has to confirm this leader first: `asked` waits for that read of the core, and `due` asks again at
+ * the next tick, since the read before it failed.
+ */
+export type Confirming =
+  | { readonly kind: 'no' }
+  | { readonly kind: 'asked'; readonly request: RequestNumber }
+  | { readonly kind: 'due' };
+
+/** @see LeadershipDraft */
+export interface LeadershipState {
+  readonly role: Role;
+  readonly term: Term;
+  readonly leader: ReplicaId | null;
+  /** Of a leader, the index of its no-op. */
+  readonly fence: Index | null;
+  readonly confirming: Confirming;
+  /** What the application was last told. */
+  readonly leading: boolean;
+}
+
+const NOT_CONFIRMING: Confirming = { kind: 'no' };
+
+export const noLeadership: LeadershipState = {
+  role: 'follower',
+  term: 0,
+  leader: null,
+  fence: null,
+  confirming: NOT_CONFIRMING,
+  leading: false,
+};
+
+export class LeadershipDraft extends PartDraft<LeadershipState> {
+  protected override copy(state: LeadershipState): Mutable<LeadershipState> {
+    return {
+      role: state.role,
+      term: state.term,
+      leader: state.leader,
+      fence: state.fence,
+      confirming: state.confirming,
+      leading: state.leading,
+    };
+  }
+
+  /** The core's role, its term or the leader that it knows has changed. */
+  follow({ role, term, leader, fence }: Extract<CoreEvent, { kind: 'role' }>): void {
+    const { state } = this;
+    const changed = state.role !== role || state.term !== term || state.leader !== leader;
+    const next = this.edit();
+    next.role = role;
+    next.term = term;
+    next.leader = leader;
+    next.fence = fence;
+    if (role !== 'leader') next.confirming = NOT_CONFIRMING;
+    if (changed) this.draft.event({ kind: 'role', role, term, leader });
+  }
+
+  /** Tells the application when this replica's leading begins or ends. */
+  tell(): void {
+    const { role, fence, confirming, leading, term } = this.state;
+    const { phase, applying } = this.draft;
+    const takesEffect = role === 'leader' && fence !== null && applying.state.applied >= fence;
+    const leads = phase.kind === 'running' && takesEffect && confirming.kind === 'no';
+    if (leads === leading) return;
+    this.edit().leading = leads;
+    this.draft.event({ kind: 'leadership', leading: leads, term, fence: fence ?? 0 });
+  }
+
+  /** A tick came: if it was due so long ago that others may have elected someone, a quorum is asked. */
+  noticePause(due: Milliseconds): void {
+    const { draft } = this;
+    const paused = this.state.leading && draft.now > due + draft.options.timing.electionMin;
+    if (!paused && this.state.confirming.kind !== 'due') return;
+    const request = draft.freshRequest();
+    this.edit().confirming = { kind: 'asked', request };
+    this.tell();
+    draft.toCore({ kind: 'read', now: draft.now, request, deadline: Infinity });
+  }
+
+  /** The core answered a read. */
+  confirmed(request: RequestNumber): void {
+    const { confirming } = this.state;
+    if (confirming.kind === 'asked' && confirming.request === request) this.edit().confirming = NOT_CONFIRMING;
+  }
+
+  /** These attempts ended without an answer. */
+  ended(attempts: EndedAttempts): void {
+    const { confirming } = this.state;
+    if (confirming.kind === 'asked' && attempts.has(confirming.request)) this.edit().confirming = { kind: 'due' };
+  }
+}
