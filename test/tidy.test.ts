@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import * as checks from './tidy/checks.js';
 import { sourcesBelow } from './tidy/files.js';
-import { importCycles, importProblems } from './tidy/imports.js';
+import { evidenceLoads, importCycles, importProblems, roomCycles } from './tidy/imports.js';
 
 const src = sourcesBelow('src');
 const examples = sourcesBelow('examples');
@@ -28,8 +28,19 @@ describe('the house', () => {
     expect([...src, ...examples].flatMap(importProblems)).toEqual([]);
   });
 
-  it('has no rings of files that load each other', () => {
+  it('has no rings of files that load each other, nor of rooms', () => {
     expect(importCycles(src)).toEqual([]);
+    expect(roomCycles()).toEqual([]);
+  });
+
+  it.each(['src/index.ts', 'src/node.ts'])('loads no evidence from %s', (entry) => {
+    expect(evidenceLoads(src, entry)).toEqual([]);
+  });
+
+  it('loads evidence where it is handed on', () => {
+    for (const protocol of ['raft', 'multipaxos']) {
+      expect(evidenceLoads(src, `src/${protocol}/index.ts`)).not.toEqual([]);
+    }
   });
 
   it('keeps time, chance, waiting and the world out of the pure folders', () => {

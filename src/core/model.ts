@@ -32,8 +32,8 @@ export interface Model<State, Message, Ghost> {
   describeState(state: State): string;
   /** What must have happened somewhere for a search to mean anything. */
   readonly coveragePoints: readonly string[];
-  /** Which of `coveragePoints` a step shows. */
-  noteCoverage(fact: StepFact<State, Message>, hit: (point: string) => void): void;
+  /** Notes which of `coveragePoints` a step meets. */
+  cover(fact: StepFact<State, Message>, hit: (point: string) => void): void;
 }
 
 /** A protocol's model where nothing about the protocol is known. */

@@ -1,4 +1,4 @@
-/** Time as the shell sees it; replaced by a fake in tests. */
+/** Time as the host sees it; replaced by a fake in tests. */
 
 /** A pending timer or deferred call. */
 export interface Cancellable {

@@ -37,7 +37,7 @@ export {
   type LogRule,
   type LogOrder,
   type LogOrderOptions,
-} from './history/linearizability-witness.js';
+} from './history/linearizability-log-order.js';
 export { machineModel, type Rejected } from './history/machine-model.js';
 export { countingMachine, type MachineSpec } from './world/machine.js';
 export type { Scope } from './checker/model-checker-scope.js';
@@ -64,7 +64,7 @@ export {
   type SequentialModel,
 } from './history/models.js';
 export { FAULT_KINDS, type FaultKind, type Prefix } from './simulator/plan.js';
-export type { WorldCall, CallEnd, WorldEffect, WorldRecord } from './world/record.js';
+export type { SimulatedCall, CallEnd, LogEffect, WorldRecord } from './world/record.js';
 export { formatActions } from './scenario/scenario-format.js';
 export { headerOf, type ScenarioHeader } from './scenario/scenario-header.js';
 export { ScenarioSyntaxError } from './scenario/scenario-text.js';
@@ -85,14 +85,10 @@ export {
   type HostSimulationReport,
 } from './host-simulation/host-simulation.js';
 export { replay, shrink, type Replayed, type Trial } from './simulator/shrink.js';
-export {
-  simulate,
-  SimulationFailure,
-  type Random,
-  type SimulateOptions,
-  type SimulationReport,
-} from './simulator/simulator.js';
-export { historyOf } from './history/world-history.js';
+export type { Random, SimulateOptions } from './simulator/simulate-options.js';
+export { simulate, SimulationFailure, type SimulationReport } from './simulator/simulator.js';
+export { historyOf } from './simulator/world-history.js';
 export { traceOf, TraceWriter } from './world/trace.js';
-export type { Eager, Flight, Link, Slot, World } from './world/state.js';
-export { actions, apply, createWorld, type WorldOptions } from './world/world.js';
+export type { Eager, Flight, SimulatedLink, Slot, World } from './world/state.js';
+export type { WorldOptions } from './world/options.js';
+export { actions, apply, createWorld } from './world/world.js';

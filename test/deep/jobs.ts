@@ -13,7 +13,7 @@ export type Job =
       /** A tenth of the schedules go on from a scenario. */
       readonly scripted: boolean;
     }
-  | { readonly kind: 'shell'; readonly protocol: ProtocolName; readonly seed: number; readonly schedules: number }
+  | { readonly kind: 'host'; readonly protocol: ProtocolName; readonly seed: number; readonly schedules: number }
   /** Searches a scope for so many seconds at most. */
   | { readonly kind: 'check'; readonly scope: string; readonly seconds: number };
 
@@ -33,11 +33,11 @@ export type Answer =
       readonly found: Found | null;
     }
   | {
-      readonly kind: 'shell';
+      readonly kind: 'host';
       readonly schedules: number;
       readonly events: number;
       readonly milliseconds: number;
-      readonly probes: Readonly<Record<string, number>>;
+      readonly coverage: Readonly<Record<string, number>>;
       readonly found: Found | null;
     }
   | {

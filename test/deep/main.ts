@@ -1,8 +1,8 @@
 /**
  * `npm run test:deep -- [--minutes N] [--seed S] [--workers W] [--out folder]`: spends a time budget over the
- * simulator, the shell, the model checker and real processes, and writes `summary.txt`, `summary.json` and a scenario
- * for each violation to the folder (`.build/deep-run` unless given). Exits with 1 when a rule was broken, or when a probe
- * or a fault was never met: no pass is vacuous.
+ * simulator, the host, the model checker and real processes, and writes `summary.txt`, `summary.json` and a scenario
+ * for each violation to the folder (`.build/deep-run` unless given). Exits with 1 when a rule was broken, or when a
+ * coverage point or a fault was never met: no pass is vacuous.
  */
 
 import { spawn } from 'node:child_process';
@@ -42,11 +42,11 @@ const budget = minutes * 60_000;
 
 /** Of the budget: until when workers get new jobs; real processes have the rest. */
 const PROCESSES = 0.12;
-/** Of the workers' time: so much each scope may take at most, and so many slices of the simulator go with one of a shell. */
+/** Of the workers' time each scope may take so much at most; so many slices of the simulator go with one of the host. */
 const SCOPE_SHARE = 0.06;
-const SHELL_EVERY = 6;
+const HOST_EVERY = 6;
 const SLICE = 100;
-const SHELL_SLICE = 10;
+const HOST_SLICE = 10;
 
 function left(): number {
   return budget * (1 - PROCESSES) - (performance.now() - started);
@@ -60,8 +60,8 @@ function* jobs(): Generator<Job> {
     for (const protocol of protocols) {
       const first = seed * 1_000_000 + slice * SLICE;
       yield { kind: 'simulate', protocol, seed: first, schedules: SLICE, scripted: slice % 2 === 1 };
-      if (slice % SHELL_EVERY === 0) {
-        yield { kind: 'shell', protocol, seed: seed * 100_000 + slice * SHELL_SLICE, schedules: SHELL_SLICE };
+      if (slice % HOST_EVERY === 0) {
+        yield { kind: 'host', protocol, seed: seed * 100_000 + slice * HOST_SLICE, schedules: HOST_SLICE };
       }
     }
     const scope = slice % 4 === 0 ? scopes.shift() : undefined;

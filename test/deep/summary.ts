@@ -24,11 +24,11 @@ export interface SimulatedSummary {
   readonly newAbstractStates: number[];
 }
 
-export interface ShellSummary {
+export interface HostSummary {
   schedules: number;
   events: number;
   virtualHours: number;
-  readonly probes: Record<string, number>;
+  readonly coverage: Record<string, number>;
 }
 
 export interface Summary {
@@ -36,10 +36,10 @@ export interface Summary {
   readonly minutes: number;
   readonly workers: number;
   readonly simulated: Record<ProtocolName, SimulatedSummary>;
-  readonly shell: Record<ProtocolName, ShellSummary>;
+  readonly host: Record<ProtocolName, HostSummary>;
   readonly scopes: ScopeSummary[];
   processes: unknown;
-  /** Probes that were never hit and faults that never happened: a search that misses them means less. */
+  /** Coverage points that were never met and faults that never happened: a search that misses them means less. */
   missed: string[];
   readonly violations: Found[];
 }
@@ -55,8 +55,8 @@ function newSimulated(): SimulatedSummary {
   return { ...counts, faults: {}, coverage: {}, newAbstractStates: [] };
 }
 
-function newShell(): ShellSummary {
-  return { schedules: 0, events: 0, virtualHours: 0, probes: {} };
+function newHost(): HostSummary {
+  return { schedules: 0, events: 0, virtualHours: 0, coverage: {} };
 }
 
 export class Tally {
@@ -69,7 +69,7 @@ export class Tally {
       minutes,
       workers,
       simulated: { raft: newSimulated(), multipaxos: newSimulated() },
-      shell: { raft: newShell(), multipaxos: newShell() },
+      host: { raft: newHost(), multipaxos: newHost() },
       scopes: [],
       processes: null,
       missed: [],
@@ -82,16 +82,16 @@ export class Tally {
     if (answer.kind === 'check') {
       const { scope, generated, distinct, depth, complete } = answer;
       this.summary.scopes.push({ scope, generated, distinct, depth, complete });
-    } else if (answer.kind === 'shell') this.addShell(protocol as ProtocolName, answer);
+    } else if (answer.kind === 'host') this.addHost(protocol as ProtocolName, answer);
     else this.addSimulated(protocol as ProtocolName, answer);
   }
 
-  private addShell(protocol: ProtocolName, answer: Extract<Answer, { kind: 'shell' }>): void {
-    const shell = this.summary.shell[protocol];
-    shell.schedules += answer.schedules;
-    shell.events += answer.events;
-    shell.virtualHours += answer.milliseconds / HOUR;
-    addCounts(shell.probes, answer.probes);
+  private addHost(protocol: ProtocolName, answer: Extract<Answer, { kind: 'host' }>): void {
+    const host = this.summary.host[protocol];
+    host.schedules += answer.schedules;
+    host.events += answer.events;
+    host.virtualHours += answer.milliseconds / HOUR;
+    addCounts(host.coverage, answer.coverage);
   }
 
   private addSimulated(protocol: ProtocolName, { report, states }: Extract<Answer, { kind: 'simulate' }>): void {
@@ -141,14 +141,14 @@ export function tell(summary: Summary): string {
         `${virtualHours.toFixed(1)} virtual hours, ${commands} commands, ${repeated} repeated with the same result`,
       '  faults',
       counts(each.faults),
-      '  probes',
+      '  coverage',
       counts(each.coverage),
       `  new abstract states per 1,000 schedules: ${each.newAbstractStates.join(' ')}`,
     );
   }
-  for (const [protocol, { schedules, events, virtualHours }] of Object.entries(summary.shell)) {
+  for (const [protocol, { schedules, events, virtualHours }] of Object.entries(summary.host)) {
     lines.push(
-      `shell of ${protocol}: ${schedules} schedules, ${events} events, ${virtualHours.toFixed(1)} virtual hours`,
+      `host of ${protocol}: ${schedules} schedules, ${events} events, ${virtualHours.toFixed(1)} virtual hours`,
     );
   }
   for (const { scope, generated, distinct, depth, complete } of summary.scopes) {
@@ -156,7 +156,9 @@ export function tell(summary: Summary): string {
     lines.push(`scope ${scope}: ${distinct} distinct of ${generated} states, depth ${depth}, ${end}`);
   }
   if (summary.processes !== null) lines.push(`processes: ${JSON.stringify(summary.processes)}`);
-  lines.push(`probes and faults never met: ${summary.missed.length === 0 ? 'none' : summary.missed.join('; ')}`);
+  lines.push(
+    `coverage points and faults never met: ${summary.missed.length === 0 ? 'none' : summary.missed.join('; ')}`,
+  );
   lines.push(`violations: ${summary.violations.length}`);
   for (const { what, rule } of summary.violations) lines.push(`  ${what}: ${rule}`);
   return `${lines.join('\n')}\n`;

@@ -42,7 +42,7 @@ function simulateJob({ protocol, seed, schedules, scripted }: Extract<Job, { kin
   }
 }
 
-async function shellJob({ protocol, seed, schedules }: Extract<Job, { kind: 'shell' }>): Promise<Answer> {
+async function hostJob({ protocol, seed, schedules }: Extract<Job, { kind: 'host' }>): Promise<Answer> {
   const coverage: Record<string, number> = {};
   let [events, milliseconds, done] = [0, 0, 0];
   let found: Found | null = null;
@@ -53,10 +53,10 @@ async function shellJob({ protocol, seed, schedules }: Extract<Job, { kind: 'she
       milliseconds += report.milliseconds;
       for (const [point, count] of report.coverage) coverage[point] = (coverage[point] ?? 0) + count;
     } catch (error) {
-      found = { what: `shell of ${protocol}, seed ${seed + done}`, rule: (error as Error).message, scenario: null };
+      found = { what: `host of ${protocol}, seed ${seed + done}`, rule: (error as Error).message, scenario: null };
     }
   }
-  return { kind: 'shell', schedules: done, events, milliseconds, probes: coverage, found };
+  return { kind: 'host', schedules: done, events, milliseconds, coverage, found };
 }
 
 /** A scope that was exhausted has as many states as ever, or the behaviour has changed. */
@@ -80,6 +80,6 @@ function checkJob({ scope, seconds }: Extract<Job, { kind: 'check' }>): Answer {
 }
 
 parentPort?.on('message', (job: Job) => {
-  const answer = job.kind === 'simulate' ? simulateJob(job) : job.kind === 'check' ? checkJob(job) : shellJob(job);
+  const answer = job.kind === 'simulate' ? simulateJob(job) : job.kind === 'check' ? checkJob(job) : hostJob(job);
   void Promise.resolve(answer).then((given) => parentPort?.postMessage(given));
 });

@@ -35,7 +35,7 @@ function problems(fates: readonly Fate[]): readonly string[] {
 }
 
 describe('the list', () => {
-  it('names every mutant once, says what it does, and has a witness or an argument, not both', () => {
+  it('names every mutant once, says what it does, and has a killer or an argument, not both', () => {
     expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length);
     for (const { name, about, killedBy, equivalent } of mutants) {
       expect(about, name).toMatch(/^[A-Z].*\.$/);
@@ -56,7 +56,7 @@ describe('the list', () => {
 
 describe('the gate', () => {
   it(
-    'every mutant dies by its witness, which finds nothing on the source as it stands',
+    'every mutant dies by its killer, which finds nothing on the source as it stands',
     async () => {
       expect(problems(await gate(mutants))).toEqual([]);
     },
@@ -64,7 +64,7 @@ describe('the gate', () => {
   );
 
   it(
-    'sees a survivor, a patch that does not fit, one that fits twice, and a witness that proves nothing',
+    'sees a survivor, a patch that does not fit, one that fits twice, and a killer that proves nothing',
     async () => {
       const killedBy = { kind: 'scenario', file: 'raft/fig8-prev-term-commit' } as const;
       const about = 'Shows that the gate can fail.';
@@ -82,12 +82,12 @@ describe('the gate', () => {
         mutant('argued', '§5.4.1: whether a log', '§5.4.1: if a log', none),
       ];
       expect(problems(await gate(planted)).map((line) => line.slice(0, 40))).toEqual([
-        'survivor: it survives its witness',
+        'survivor: it survives its killer',
         'gone: its patch of src/raft/election.ts ',
         'twice: its patch of src/raft/election.ts',
         'broken: its patch of src/raft/election.t',
-        'accident: its witness ends by an acciden',
-        'unargued: it has neither a witness nor a',
+        'accident: its killer ends by an accident',
+        'unargued: it has neither a killer nor an',
       ]);
       expect(misfit(planted[2] as Mutant)).toMatch(/fits \d\d? times/);
     },

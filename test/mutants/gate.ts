@@ -1,6 +1,6 @@
 /**
- * The gate: every mutant must die by its witness, and the witness must find nothing on the source as it stands. A
- * patch that does not fit exactly once fails, as does a witness that ends in anything but a violation. (`main.ts` runs
+ * The gate: every mutant must die by its killer, and the killer must find nothing on the source as it stands. A
+ * patch that does not fit exactly once fails, as does a killer that ends in anything but a violation. (`main.ts` runs
  * it by hand, and prints who died of what.)
  */
 
@@ -12,7 +12,7 @@ import type { Edit, Mutant } from './mutant.js';
 
 export interface Job {
   readonly edits: readonly Edit[];
-  readonly witness: Killer;
+  readonly killedBy: Killer;
 }
 
 /** `hung`: it was stopped after the limit. */
@@ -26,14 +26,14 @@ export interface Fate {
   readonly mutant: Mutant;
   /** What is wrong, empty if nothing is. */
   readonly problem: string;
-  /** The rule that its witness found broken. */
+  /** The rule that its killer found broken. */
   readonly died: string;
   readonly ms: number;
 }
 
 const ROOT = new URL('../../', import.meta.url);
 const PROCESSES = 2;
-/** Far more than any witness takes, on a slow machine too. */
+/** Far more than any killer takes, on a slow machine too. */
 const LIMIT_MS = 60_000;
 
 /** Why a mutant cannot be applied; empty if it can. */
@@ -102,46 +102,46 @@ async function runAll(jobs: readonly Job[]): Promise<readonly Verdict[]> {
   return verdicts;
 }
 
-/** What is wrong with a witness on the source as it stands; empty if nothing is. */
+/** What is wrong with a killer on the source as it stands; empty if nothing is. */
 function falseAlarm(verdict: Verdict): string {
-  if (verdict.kind === 'hung') return 'its witness does not end on the source';
-  if (verdict.kind === 'accident') return `its witness cannot run: ${verdict.error}`;
-  return verdict.violation === null ? '' : `its witness fails on the source, too: ${verdict.violation}`;
+  if (verdict.kind === 'hung') return 'its killer does not end on the source';
+  if (verdict.kind === 'accident') return `its killer cannot run: ${verdict.error}`;
+  return verdict.violation === null ? '' : `its killer fails on the source, too: ${verdict.violation}`;
 }
 
 function survival(verdict: Verdict): string {
-  if (verdict.kind === 'hung') return 'its witness does not end';
-  if (verdict.kind === 'accident') return `its witness ends by an accident: ${verdict.error}`;
-  return verdict.violation === null ? 'it survives its witness' : '';
+  if (verdict.kind === 'hung') return 'its killer does not end';
+  if (verdict.kind === 'accident') return `its killer ends by an accident: ${verdict.error}`;
+  return verdict.violation === null ? 'it survives its killer' : '';
 }
 
 /** The fate of each mutant, in order. */
 export async function gate(mutants: readonly Mutant[]): Promise<readonly Fate[]> {
   const keyOf = (killedBy: Killer): string => JSON.stringify(killedBy);
-  const witnesses = new Map<string, Killer>();
-  for (const { killedBy } of mutants) if (killedBy !== undefined) witnesses.set(keyOf(killedBy), killedBy);
+  const killers = new Map<string, Killer>();
+  for (const { killedBy } of mutants) if (killedBy !== undefined) killers.set(keyOf(killedBy), killedBy);
   const misfits = mutants.map(misfit);
   const runs = mutants.flatMap((mutant, at) => {
-    return mutant.killedBy === undefined || misfits[at] !== '' ? [] : [{ mutant, witness: mutant.killedBy }];
+    return mutant.killedBy === undefined || misfits[at] !== '' ? [] : [{ mutant, killedBy: mutant.killedBy }];
   });
-  const sound = [...witnesses.values()].map((killedBy): Job => ({ edits: [], witness: killedBy }));
-  const mutated = runs.map(({ mutant, witness: killedBy }): Job => ({ edits: mutant.edits, witness: killedBy }));
+  const sound = [...killers.values()].map((killedBy): Job => ({ edits: [], killedBy }));
+  const mutated = runs.map(({ mutant, killedBy }): Job => ({ edits: mutant.edits, killedBy }));
   const verdicts = await runAll([...sound, ...mutated]);
-  const alarms = new Map([...witnesses.keys()].map((key, at) => [key, falseAlarm(verdicts[at] as Verdict)]));
+  const alarms = new Map([...killers.keys()].map((key, at) => [key, falseAlarm(verdicts[at] as Verdict)]));
   return mutants.map((mutant, at): Fate => {
     const run = runs.findIndex((each) => each.mutant === mutant);
     if (run === -1) {
-      const unwitnessed = mutant.equivalent === undefined ? 'it has neither a witness nor an argument' : '';
-      return { mutant, problem: (misfits[at] as string) || unwitnessed, died: '', ms: 0 };
+      const unargued = mutant.equivalent === undefined ? 'it has neither a killer nor an argument' : '';
+      return { mutant, problem: (misfits[at] as string) || unargued, died: '', ms: 0 };
     }
     const verdict = verdicts[sound.length + run] as Verdict;
-    const problem = (alarms.get(keyOf((runs[run] as (typeof runs)[0]).witness)) as string) || survival(verdict);
+    const problem = (alarms.get(keyOf((runs[run] as (typeof runs)[0]).killedBy)) as string) || survival(verdict);
     const died = verdict.kind === 'ran' ? (verdict.violation ?? '') : '';
     return { mutant, problem, died, ms: verdict.ms };
   });
 }
 
-/** One line a mutant: its name, its fate, the kind of its witness, how long that took. */
+/** One line a mutant: its name, its fate, the kind of its killer, how long that took. */
 export function table(fates: readonly Fate[]): readonly string[] {
   return fates.map(({ mutant, problem, died, ms }) => {
     const { name, killedBy } = mutant;

@@ -1,14 +1,14 @@
 /**
- * Looks for witnesses, one process, each mutant that is named (by a pattern; all unless given):
+ * Looks for killers, one process, each mutant that is named (by a pattern; all unless given):
  *
- * - `node test/mutants/load.mjs test/mutants/hunt.ts kills [names]`: every scenario and every small scope that kills it.
- * - `… hunt.ts seeds [names] [seconds]`: the first seed of the simulator that kills it, as a witness for the table, at
+ * - `node test/mutants/load.mjs test/mutants/hunt.ts kills [names]`: each scenario and each small scope that kills it.
+ * - `… hunt.ts seeds [names] [seconds]`: the first seed of the simulator that kills it, as a killer for the table, at
  *   most so many seconds for each. It is found anew after a change of what the simulator draws.
  */
 
 import { readdirSync } from 'node:fs';
 import type * as kinds from './kinds.js';
-import type { ProtocolName, ScopeName, SimulateKiller, Killer } from './kinds.js';
+import type { Killer, ProtocolName, ScopeName, SimulateKiller } from './kinds.js';
 import { load } from './load.mjs';
 import type { Mutant } from './mutant.js';
 import { mutants } from './mutants.js';

@@ -1,5 +1,5 @@
 /**
- * The kinds of witnesses: what is run on a mutant, and on the source as it stands, to tell the two apart. A kind is a
+ * The kinds of killers: what is run on a mutant, and on the source as it stands, to tell the two apart. A kind is a
  * function that throws a violation, and nothing else, when it finds one. This module is loaded anew for each mutant, so
  * a kind imports its tool only when it is run.
  */
@@ -63,7 +63,8 @@ const kinds: Kinds = {
     const { checkModel } = await import('../../src/testing/checker/model-checker.js');
     const { Violation } = await import('../violation.js');
     const { quickScopes } = await import('../testing/checker/scopes.js');
-    const { violation } = checkModel({ scope: quickScopes[scope].scope, outdated: false }); // what a mutant calls outdated may not be
+    // What a mutant calls outdated may not be.
+    const { violation } = checkModel({ scope: quickScopes[scope].scope, outdated: false });
     if (violation !== null) throw new Violation(violation.rule);
   },
   async simulate({ protocol, seed }) {
@@ -75,7 +76,7 @@ const kinds: Kinds = {
 /** What counts as found: a rule of ours was broken. Any other error is an accident. */
 const VIOLATIONS: readonly string[] = ['Violation', 'InvariantViolation', 'SimulationFailure'];
 
-/** The rule that a witness finds broken, `null` for none. @throws whatever is no violation */
+/** The rule that a killer finds broken, `null` for none. @throws whatever is no violation */
 export async function run(killedBy: Killer): Promise<string | null> {
   try {
     await (kinds[killedBy.kind] as (each: Killer) => Promise<void>)(killedBy);

@@ -13,7 +13,7 @@ async function main(json: boolean, names = '.*'): Promise<void> {
   if (json) {
     const rows = fates.map(({ mutant: { name, breaks, killedBy }, problem, died, ms }) => {
       const fate = problem !== '' ? 'problem' : died === '' ? 'equivalent' : 'dead';
-      return { name, breaks, fate, problem, died, witness: killedBy, ms };
+      return { name, breaks, fate, problem, died, killedBy, ms };
     });
     process.stdout.write(`${JSON.stringify(rows, null, 1)}\n`);
     return;

@@ -1,6 +1,6 @@
 /**
  * What a mutant is: a rule of a protocol or of the driver, taken out of the shipped source by a patch that is applied
- * while the source is loaded; and the witness, the cheapest run that shows that the rule was needed.
+ * while the source is loaded; and the killer, the cheapest run that shows that the rule was needed.
  */
 
 import type { ProtocolName, ScopeName, ScriptKiller, Killer } from './kinds.js';

@@ -1,4 +1,4 @@
-/** All mutants, each with its witness. */
+/** All mutants, each with its killer. */
 
 import { driverMutants } from './driver-mutants.js';
 import type { Mutant } from './mutant.js';

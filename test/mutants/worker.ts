@@ -1,10 +1,10 @@
-/** A process of the gate: runs one witness after another, each on a fresh copy of the library with a mutant's patch. */
+/** A process of the gate: runs one killer after another, each on a fresh copy of the library with a mutant's patch. */
 
 import type { Job, Verdict } from './gate.js';
 import type * as kinds from './kinds.js';
 import { load } from './load.mjs';
 
-async function judge({ edits, witness: killedBy }: Job): Promise<Verdict> {
+async function judge({ edits, killedBy }: Job): Promise<Verdict> {
   const begun = performance.now();
   const spent = (): number => performance.now() - begun;
   try {

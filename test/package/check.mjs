@@ -9,7 +9,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 // It comes with tsup.
 import { build } from 'esbuild';
@@ -113,6 +113,38 @@ async function bundle(contents) {
   if (found !== undefined) throw new Error(`the bundle still names ${found}`);
 }
 
+/** A file of the package and every file of it that it loads, whatever the kind of module. */
+function loadedBy(entry, found = new Map()) {
+  const path = join(folder, 'node_modules/quorate/dist', entry);
+  if (found.has(path)) return found;
+  const text = readFileSync(path, 'utf8');
+  found.set(path, text);
+  for (const [, next] of text.matchAll(/(?:\bfrom|\bimport|\brequire\()\s*["'](\.[^"']+)["']/g)) {
+    loadedBy(join(dirname(entry), next), found);
+  }
+  return found;
+}
+
+/** The source files of evidence in what an entry loads: the bundler names each above its code. */
+function evidenceIn(entry) {
+  const texts = [...loadedBy(entry).values()];
+  return texts.flatMap((text) => [...text.matchAll(/^\/\/ src\/\w+\/evidence\/.*$/gm)].map(([line]) => line.slice(3)));
+}
+
+/** What only the rig runs does not weigh on those who run a cluster. */
+function checkEvidence() {
+  for (const kind of ['js', 'cjs']) {
+    for (const entry of [`index.${kind}`, `node.${kind}`]) {
+      const found = evidenceIn(entry);
+      if (found.length > 0) throw new Error(`${entry} loads ${found.join(', ')}`);
+    }
+    // Where evidence is handed on it must be seen, or nothing was looked for above.
+    for (const entry of [`raft/index.${kind}`, `multipaxos/index.${kind}`]) {
+      if (evidenceIn(entry).length === 0) throw new Error(`${entry} seems to load no evidence`);
+    }
+  }
+}
+
 function expectAgreement(file) {
   const said = node(file);
   if (said.trim() !== 'agreed') throw new Error(`${file} said ${JSON.stringify(said)}`);
@@ -124,6 +156,7 @@ try {
   await check('packs, and installs in an empty folder', () => void (paths = installTarball()));
   if (paths !== null) {
     await check('holds what users need and nothing else', () => checkContents(paths));
+    await check('loads no evidence with the library itself', checkEvidence);
     await check('depends on nothing and runs nothing when installed', checkManifest);
     await check('has every name, by require', () => node('names.cjs'));
     await check('has the same names by import, and one identity', () => node('names.mjs'));

@@ -1,13 +1,13 @@
 /**
  * What clients did and saw, and whether a linearizable machine can have done so. The replicas' ledger gives the order
- * of all commands, and every answer its place in it: the log-witness check decides the whole history exactly,
+ * of all commands, and every answer its place in it: the check by log order decides the whole history exactly,
  * and knows the fate of every command that nobody answered. The general checker, which knows nothing of a ledger,
  * looks at the same history key by key.
  */
 
 import type { Operation as Checked } from '../../src/testing/history/history.js';
 import { checkLinearizable } from '../../src/testing/history/linearizability.js';
-import { checkLogOrder, type LogEffect } from '../../src/testing/history/linearizability-witness.js';
+import { checkLogOrder, type LogEffect } from '../../src/testing/history/linearizability-log-order.js';
 import { refused, unknown, type SequentialModel } from '../../src/testing/history/models.js';
 import { execute, type Command, type Contents, type Output } from './machine.js';
 

@@ -80,14 +80,7 @@ describe('processes that are tormented lose nothing', () => {
       halts b
       acks 30
     `;
-      const {
-        problems,
-        faults,
-        events,
-        proxied,
-        probes: coverage,
-        acknowledged,
-      } = await run(protocol, script, {
+      const { problems, faults, events, proxied, coverage, acknowledged } = await run(protocol, script, {
         disk: await diskFor(syncsCanFail()),
       });
       expect(problems).toEqual([]);

@@ -51,7 +51,7 @@ export interface RigSummary {
   /** Errors that clients were given, by code. */
   readonly errors: Record<string, number>;
   readonly proxied: Record<string, number>;
-  readonly probes: Record<string, number>;
+  readonly coverage: Record<string, number>;
   readonly violations: Failure[];
 }
 
@@ -103,7 +103,7 @@ export async function runProcessRig(options: RigOptions): Promise<RigSummary> {
     events: {},
     errors: {},
     proxied: {},
-    probes: {},
+    coverage: {},
     violations: [],
   };
   const protocols: readonly ProtocolName[] = protocol === 'both' ? ['raft', 'multipaxos'] : [protocol];
@@ -138,7 +138,7 @@ function add(summary: RigSummary, schedule: Omit<RunOptions, 'programs'>, run: R
     [summary.events, run.events],
     [summary.errors, run.failures],
     [summary.proxied, Object.entries(run.proxied)],
-    [summary.probes, Object.entries(run.probes)],
+    [summary.coverage, Object.entries(run.coverage)],
   ];
   for (const [sum, counts] of sums) for (const [name, count] of counts) sum[name] = (sum[name] ?? 0) + count;
   if (run.problems.length > 0) summary.violations.push({ seed, protocol, disk, size, script, problems: run.problems });
@@ -165,7 +165,7 @@ export function describeSummary(summary: RigSummary): string {
     `requests: ${summary.operations}, answered ${summary.acknowledged}, unknown ${summary.unknown}`,
     `faults: ${list(summary.faults)}`,
     `links: ${list(summary.proxied)}`,
-    `probes: ${list(summary.probes)}`,
+    `coverage: ${list(summary.coverage)}`,
     `events: ${list(summary.events)}`,
     `errors: ${list(summary.errors)}`,
     `violations: ${summary.violations.length}`,

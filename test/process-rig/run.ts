@@ -32,11 +32,11 @@ export interface Run {
   readonly failures: ReadonlyMap<string, number>;
   readonly proxied: ProxyCounts;
   /** What must have happened for a run to mean something. */
-  readonly probes: Probes;
+  readonly coverage: Coverage;
   readonly problems: readonly string[];
 }
 
-export interface Probes {
+export interface Coverage {
   /** Linearizable reads that a member was asked while it stood still (SIGSTOP), and answered afterwards. */
   readonly readsAtStopped: number;
   /** Writes that others acknowledged meanwhile. */
@@ -236,12 +236,12 @@ export async function runScript(options: RunOptions): Promise<Run> {
     events: cluster.events,
     failures: load.failures,
     proxied: cluster.proxies.counts,
-    probes: probesOf(cluster, load.operations),
+    coverage: coverageOf(cluster, load.operations),
     problems: [...problems, ...load.problems, ...cluster.problems],
   };
 }
 
-function probesOf(cluster: Cluster, operations: readonly Operation[]): Probes {
+function coverageOf(cluster: Cluster, operations: readonly Operation[]): Coverage {
   let [readsAtStopped, writesMeanwhile] = [0, 0];
   for (const { id, pauses } of cluster.members) {
     for (const { from, to } of pauses) {

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import * as checks from './checks.js';
-import { importCycles, importProblems } from './imports.js';
+import { evidenceLoads, importCycles, importProblems, roomCycles, type Room } from './imports.js';
 import { codeOf, source } from './source.js';
 
 describe('imports', () => {
@@ -35,7 +35,23 @@ describe('imports', () => {
     ['src/index.ts', `export { b } from './adapters/file-storage/index.js';`],
     ['src/index.ts', `export { b } from './testing/index.js';`],
     ['src/node.ts', `export { b } from './replica/b.js';`],
-    ['src/testing/a.ts', `import { b } from '../raft/b.js';`],
+    ['src/testing/a.ts', `import { b } from './random.js';`],
+    ['src/testing/index.ts', `export { b } from '../raft/b.js';`],
+    ['src/testing/random.ts', `import { b } from './world/b.js';`],
+    ['src/testing/world/a.ts', `import { b } from '../../raft/b.js';`],
+    ['src/testing/world/a.ts', `import { b } from '../../adapters/memory.js';`],
+    ['src/testing/world/a.ts', `import type { B } from '../checker/b.js';`],
+    ['src/testing/world/a.ts', `import type { B } from '../index.js';`],
+    ['src/testing/history/a.ts', `import type { B } from '../world/b.js';`],
+    ['src/testing/scenario/a.ts', `import { b } from '../simulator/b.js';`],
+    ['src/testing/checker/a.ts', `import { b } from '../scenario/b.js';`],
+    ['src/testing/simulator/a.ts', `import { b } from '../checker/b.js';`],
+    ['src/testing/host-simulation/a.ts', `import type { B } from '../world/b.js';`],
+    ['src/testing/host-simulation/a.ts', `import { b } from '../simulator/b.js';`],
+    ['src/raft/a.ts', `import { b } from './evidence/b.js';`],
+    ['src/raft/a.ts', `import type { B } from './evidence/b.js';`],
+    ['src/multipaxos/step.ts', `import { b } from './evidence/b.js';`],
+    ['src/index.ts', `export type { B } from './raft/evidence/b.js';`],
     ['src/elsewhere/a.ts', `import { b } from './b.js';`],
     ['examples/a/a.ts', `import { b } from '../../src/core/b.js';`],
     ['examples/a/a.ts', `import { b } from 'somewhere';`],
@@ -56,6 +72,12 @@ describe('imports', () => {
     ['src/adapters/tcp/a.ts', `import { createServer } from 'node:net';`],
     ['src/index.ts', `export { b } from './adapters/memory.js';`],
     ['src/node.ts', `export { b } from './adapters/tcp/index.js';`],
+    ['src/raft/index.ts', `export { b } from './evidence/b.js';`],
+    ['src/raft/evidence/a.ts', `import { b } from './b.js'; import { c } from '../c.js';`],
+    ['src/testing/index.ts', `export { b } from './world/b.js';`],
+    ['src/testing/world/a.ts', `import { b } from '../check-input.js'; import { c } from '../../replica/driver/c.js';`],
+    ['src/testing/simulator/a.ts', `import { b } from '../scenario/b.js'; import { c } from '../history/c.js';`],
+    ['src/testing/host-simulation/a.ts', `import { b } from '../history/b.js'; import { c } from '../random.js';`],
     ['examples/a/a.ts', `import { b } from 'quorate/node'; import { c } from './c.js'; import 'node:fs';`],
   ];
   it.each(permitted)('permits in %s: %s', (path, text) => {
@@ -70,6 +92,30 @@ describe('imports', () => {
     const ring = 'src/core/a.ts → src/core/b.ts → src/core/c.ts → src/core/a.ts';
     expect(importCycles([a, b, c])).toEqual([ring]);
     expect(importCycles([a, b, types])).toEqual([]);
+  });
+
+  it('finds a ring of rooms in the table', () => {
+    const room = (files: string, values: string[], types: string[] = []): Room => ({
+      files,
+      values,
+      types,
+      node: false,
+    });
+    const [a, b] = [room('a/', []), room('b/', ['a/'])];
+    expect(roomCycles([a, b, room('c/', ['b/'])])).toEqual([]);
+    expect(roomCycles([room('a/', [], ['c/x']), b, room('c/', ['b/'])])).toEqual(['a/ → c/ → b/ → a/']);
+  });
+
+  it('finds the chain by which evidence is loaded, and takes types alone for none', () => {
+    const entry = source('src/index.ts', `export { b } from './raft/b.js'; export type { I } from './raft/index.js';`);
+    const index = source('src/raft/index.ts', `export { m } from './evidence/m.js';`);
+    const model = source('src/raft/evidence/m.ts', '');
+    const innocent = source('src/raft/b.ts', `import type { I } from './index.js';`);
+    const guilty = source('src/raft/b.ts', `import { i } from './index.js';`);
+    expect(evidenceLoads([entry, index, model, innocent], 'src/index.ts')).toEqual([]);
+    expect(evidenceLoads([entry, index, model, guilty], 'src/index.ts')).toEqual([
+      'src/index.ts → src/raft/b.ts → src/raft/index.ts → src/raft/evidence/m.ts',
+    ]);
   });
 });
 

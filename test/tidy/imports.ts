@@ -12,12 +12,20 @@ export interface Import {
 }
 
 /** What one room of the house may use beside itself. Entries are prefixes of paths below `src/`. */
-interface Room {
+export interface Room {
   /** Files that belong to it: a prefix of the path below `src/`. */
   readonly files: string;
   readonly values: readonly string[];
   readonly types: readonly string[];
   readonly node: boolean;
+}
+
+/** The tools at the root of testing: each stands alone. */
+const RIG_TOOLS = ['testing/check-input', 'testing/plain-data', 'testing/random'];
+
+/** A room of the rig, and what it may use beside the library itself: of the rig, and of nothing else. */
+function rigRoom(files: string, ...rig: readonly string[]): Room {
+  return { files, values: ['core/', 'replica/', ...rig], types: [], node: false };
 }
 
 /** The first room that a file fits decides. What is in none of them may import nothing. */
@@ -38,7 +46,15 @@ const ROOMS: readonly Room[] = [
     node: false,
   },
   { files: 'adapters/', values: ['core/', 'replica/errors'], types: ['replica/'], node: true },
-  { files: 'testing/', values: ['core/', 'replica/', 'adapters/memory'], types: [], node: false },
+  ...RIG_TOOLS.map((files) => rigRoom(files)),
+  rigRoom('testing/world/', ...RIG_TOOLS),
+  rigRoom('testing/history/', ...RIG_TOOLS),
+  rigRoom('testing/scenario/', ...RIG_TOOLS, 'testing/world/'),
+  rigRoom('testing/checker/', ...RIG_TOOLS, 'testing/world/'),
+  rigRoom('testing/simulator/', ...RIG_TOOLS, 'testing/world/', 'testing/history/', 'testing/scenario/'),
+  // The whole host runs over a world of its own: what one of the two believes, the other does not.
+  rigRoom('testing/host-simulation/', ...RIG_TOOLS, 'testing/history/'),
+  rigRoom('testing/index.ts', 'testing/'),
   {
     files: 'index.ts',
     values: ['core/', 'raft/', 'multipaxos/', 'replica/', 'adapters/memory'],
@@ -85,6 +101,14 @@ export function resolve(from: string, specifier: string): string {
   return posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts');
 }
 
+const EVIDENCE = /^(src\/[^/]+\/)evidence\//;
+
+/** A protocol's evidence is for the rig: of the protocol its index hands it on, and nothing else knows it. */
+function looksAtEvidence(from: string, target: string): boolean {
+  const protocol = EVIDENCE.exec(target)?.[1];
+  return protocol !== undefined && from !== `${protocol}index.ts` && !from.startsWith(`${protocol}evidence/`);
+}
+
 function isForbidden(file: Source, { specifier, typeOnly }: Import): boolean {
   const path = file.path.slice('src/'.length);
   const room = ROOMS.find(({ files }) => path.startsWith(files));
@@ -93,7 +117,7 @@ function isForbidden(file: Source, { specifier, typeOnly }: Import): boolean {
   // A package: there are no runtime dependencies, and the platform's modules are written with `node:`.
   if (!specifier.startsWith('.')) return true;
   const target = resolve(file.path, specifier);
-  if (!target.startsWith('src/')) return true;
+  if (!target.startsWith('src/') || looksAtEvidence(file.path, target)) return true;
   const allowed = typeOnly ? [room.files, ...room.values, ...room.types] : [room.files, ...room.values];
   return !allowed.some((prefix) => target.slice('src/'.length).startsWith(prefix));
 }
@@ -114,20 +138,17 @@ export function importProblems(file: Source): string[] {
     });
 }
 
-/**
- * Rings of files that load each other. Imports of types alone are left out: they load nothing, and within a
- * folder they are wanted, since the contract names the types of the mechanisms and those the contract's.
- * Between folders they cannot form a ring either way, the table above has none.
- */
-export function importCycles(files: readonly Source[]): string[] {
-  const edges = new Map<string, string[]>();
-  for (const file of files) {
-    const loaded = importsOf(file).filter((found) => !found.typeOnly && found.specifier.startsWith('.'));
-    edges.set(
-      file.path,
-      loaded.map((found) => resolve(file.path, found.specifier)),
-    );
-  }
+/** The files that each file loads. Imports of types alone load nothing. */
+function loadsOf(files: readonly Source[]): Map<string, readonly string[]> {
+  return new Map(
+    files.map((file) => {
+      const loaded = importsOf(file).filter((found) => !found.typeOnly && found.specifier.startsWith('.'));
+      return [file.path, loaded.map((found) => resolve(file.path, found.specifier))] as const;
+    }),
+  );
+}
+
+function ringsIn(edges: ReadonlyMap<string, readonly string[]>): string[] {
   const problems: string[] = [];
   const done = new Set<string>();
   const visit = (path: string, trail: readonly string[]): void => {
@@ -138,5 +159,45 @@ export function importCycles(files: readonly Source[]): string[] {
     done.add(path);
   };
   for (const path of edges.keys()) visit(path, []);
+  return problems;
+}
+
+/**
+ * Rings of files that load each other. Imports of types alone are left out: within a folder they are wanted, since the
+ * contract names the types of the mechanisms and those the contract's. Between folders they cannot form a ring either
+ * way, since the table above has none.
+ */
+export function importCycles(files: readonly Source[]): string[] {
+  return ringsIn(loadsOf(files));
+}
+
+/** Rings in the table itself, of rooms that may import each other. */
+export function roomCycles(rooms: readonly Room[] = ROOMS): string[] {
+  const isIn = (part: string, whole: string): boolean => part.startsWith(whole);
+  return ringsIn(
+    new Map(
+      rooms.map(({ files, values, types }) => {
+        const allowed = [...values, ...types];
+        const others = rooms.filter((other) => other.files !== files && !isIn(other.files, files));
+        const reached = others.filter((other) => allowed.some((it) => isIn(other.files, it) || isIn(it, other.files)));
+        return [files, reached.map((other) => other.files)] as const;
+      }),
+    ),
+  );
+}
+
+/** The chains of imports by which a file loads some protocol's evidence: production must not. */
+export function evidenceLoads(files: readonly Source[], from: string): string[] {
+  const edges = loadsOf(files);
+  const problems: string[] = [];
+  const seen = new Set<string>();
+  const visit = (path: string, trail: readonly string[]): void => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    const chain = [...trail, path];
+    if (EVIDENCE.test(path)) problems.push(chain.join(' → '));
+    else for (const next of edges.get(path) ?? []) visit(next, chain);
+  };
+  visit(from, []);
   return problems;
 }

@@ -1,8 +1,8 @@
 /** What must have happened somewhere before a search can claim to have looked: each rule at its point. */
 
+import type { Hit } from '../../core/model.js';
 import type { Outbound } from '../../core/protocol.js';
 import { sameValue } from '../../core/entries.js';
-import type { Hit } from '../../core/model.js';
 import type { PaxosMessage } from '../messages.js';
 import { commitOf, type PaxosLeader, type PaxosState } from '../state.js';
 import { voteAt } from '../window.js';
@@ -178,8 +178,8 @@ function onOutbound(each: Outbound<PaxosMessage>, fact: PaxosStepFact, hit: Hit)
   }
 }
 
-/** Which probes a step shows. */
-export function noteCoverage(fact: PaxosStepFact, hit: Hit): void {
+/** Which coverage points a step meets. */
+export function cover(fact: PaxosStepFact, hit: Hit): void {
   const { before, after, inbound, outbound } = fact;
   if (before === null) return onStart(after, hit);
   if (before.role !== after.role) onRole(fact, before, after, hit);

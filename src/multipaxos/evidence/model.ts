@@ -5,7 +5,7 @@ import { describeMessage, describeState } from './describe.js';
 import { digestMessage } from './digest-message.js';
 import { digestState } from './digest.js';
 import type { PaxosMessage } from '../messages.js';
-import { noteCoverage, coveragePoints } from './coverage.js';
+import { cover, coveragePoints } from './coverage.js';
 import { isOutdated } from './outdated.js';
 import { multipaxosProtocol } from '../protocol.js';
 import { safety, type PaxosGhost } from './safety.js';
@@ -22,5 +22,5 @@ export const multipaxosModel: Model<PaxosState, PaxosMessage, PaxosGhost> = {
   describeMessage,
   describeState,
   coveragePoints,
-  noteCoverage,
+  cover,
 };

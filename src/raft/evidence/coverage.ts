@@ -31,7 +31,7 @@ const READ_WAITS = 'read waits for an entry of this term';
 const READ_SERVED = 'read served after a round';
 const PAUSED = 'pause forgiven';
 
-/** @see Model.probes */
+/** @see Model.coveragePoints */
 export const coveragePoints: readonly string[] = [
   ELECTION_WON,
   ELECTION_LOST,
@@ -112,8 +112,8 @@ function coverAnswers({ after, outbound, inbound }: RaftStepFact, message: Recei
   if (leads && sends(outbound, (each) => each.kind === 'appendEntries' && each.entries.length > 0)) hit(LOADED);
 }
 
-/** @see Model.probe */
-export function noteCoverage(fact: RaftStepFact, hit: Hit): void {
+/** @see Model.cover */
+export function cover(fact: RaftStepFact, hit: Hit): void {
   const { before, after, inbound, outbound } = fact;
   if (before === null || inbound === null) return;
   if (before !== after) coverRoles(before, after, hit);

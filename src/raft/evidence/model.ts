@@ -4,7 +4,7 @@ import type { Model } from '../../core/model.js';
 import { describeMessage, describeState } from './describe.js';
 import { digestMessage, digestState } from './digest.js';
 import type { RaftMessage } from '../messages.js';
-import { noteCoverage, coveragePoints } from './coverage.js';
+import { cover, coveragePoints } from './coverage.js';
 import { raftProtocol } from '../protocol.js';
 import { safety, type RaftGhost } from './safety.js';
 import type { RaftState } from '../state.js';
@@ -20,5 +20,5 @@ export const raftModel: Model<RaftState, RaftMessage, RaftGhost> = {
   describeMessage,
   describeState,
   coveragePoints,
-  noteCoverage,
+  cover,
 };

@@ -11,7 +11,8 @@ import { RememberingProgram } from './model-checker-memo.js';
 import { isDelivery, neededOf, SentSet, type Taken } from './model-checker-network.js';
 import { mayElect, movesOf, termOf, type Move, type Scope, type Spent } from './model-checker-scope.js';
 import { Turn } from '../world/turn.js';
-import { createWorld, type WorldOptions } from '../world/world.js';
+import type { WorldOptions } from '../world/options.js';
+import { createWorld } from '../world/world.js';
 import { localTime, type Rules, type Slot, type World } from '../world/state.js';
 
 /** @see the opening comment */
@@ -53,14 +54,14 @@ export class SearchSpace {
   private readonly sent: SentSet;
   private readonly answers: boolean;
 
-  /** @param hit told of probes that a step shows */
+  /** @param hit told of the coverage points that a step meets */
   constructor(scope: Scope, reductions: Reductions, hit: (point: string) => void) {
     this.scope = scope;
     const plain = createWorld(searchWorld(scope));
     const { ids, model, program, watch } = plain.rules;
     const names = new Names(ids);
     this.program = new RememberingProgram(program, watch, names, scope.network === 'set', (facts) => {
-      for (const fact of facts) model.noteCoverage(fact, hit);
+      for (const fact of facts) model.cover(fact, hit);
     });
     this.rules = { ...plain.rules, program: this.program };
     const world = { ...plain, rules: this.rules };

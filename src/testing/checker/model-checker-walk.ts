@@ -6,7 +6,7 @@
 import { nextSeed, sample } from '../../core/random.js';
 import { invalidArgument } from '../../replica/errors.js';
 import type { Action } from '../world/actions.js';
-import { checkLimits, checkScope } from '../world/check-input.js';
+import { checkLimits, checkScope } from './check-scope.js';
 import type { FoundViolation } from './model-checker.js';
 import type { Move, Scope } from './model-checker-scope.js';
 import { SearchSpace, searchWorld } from './model-checker-state.js';
@@ -27,7 +27,7 @@ export interface WalkResult {
   readonly walks: number;
   readonly moves: number;
   readonly violation: FoundViolation | null;
-  /** The model's probes that were hit. */
+  /** The model's coverage points that were met. */
   readonly coverage: ReadonlySet<string>;
 }
 

@@ -6,13 +6,13 @@
  */
 
 import type { Action } from '../world/actions.js';
-import { checkLimits, checkScope } from '../world/check-input.js';
+import { checkLimits, checkScope } from './check-scope.js';
 import { collisionOdds, FingerprintTable } from './fingerprint-table.js';
 import type { Taken } from './model-checker-network.js';
 import { SearchSpace, searchWorld, type Reductions, type SearchState } from './model-checker-state.js';
 import type { Move, Scope } from './model-checker-scope.js';
 import { Trail } from './model-checker-trail.js';
-import type { WorldOptions } from '../world/world.js';
+import type { WorldOptions } from '../world/options.js';
 
 export interface ModelCheckerOptions extends Reductions {
   readonly scope: Scope;
@@ -55,7 +55,7 @@ export interface ModelCheckerResult extends SearchProgress {
   /** Which limit ended it, `null` when none did. */
   readonly limit: 'states' | 'depth' | 'stop' | null;
   readonly violation: FoundViolation | null;
-  /** The model's probes that were hit. */
+  /** The model's coverage points that were met. */
   readonly coverage: ReadonlySet<string>;
   /** The odds that two states were taken for one. */
   readonly collisionOdds: number;

@@ -1,5 +1,5 @@
 /**
- * What goes wrong in a run of the shell simulation, drawn from the classes of faults that its plan allows, and the
+ * What goes wrong in a run of the host simulation, drawn from the classes of faults that its plan allows, and the
  * supervisor that starts again what has ended. It prefers the leader half of the time: uniform noise misses much.
  */
 

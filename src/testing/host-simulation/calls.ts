@@ -1,5 +1,5 @@
 /**
- * The books of what clients asked of the shell: each request ends once and in time, with a result that fits the ledger
+ * The books of what clients asked of the host: each request ends once and in time, with a result that fits the ledger
  * or an error that keeps what it says. Order is checked as it happens, by the place in the log: who asks after
  * another was answered comes after it, and sees it.
  */

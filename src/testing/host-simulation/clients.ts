@@ -5,7 +5,7 @@
 
 import { ConsensusError } from '../../replica/errors.js';
 import type { Replica, RequestOptions, WithIndex } from '../../replica/replica.js';
-import type { SimulatedCall, SeenValue } from './calls.js';
+import type { SeenValue, SimulatedCall } from './calls.js';
 import type { Dice } from '../random.js';
 import type { SimulatedProcess } from './clock.js';
 import type { HostCommand, HostMachine, HostResult } from './machine.js';

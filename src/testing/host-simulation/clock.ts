@@ -11,7 +11,7 @@ import type { Cancellable, Clock } from '../../replica/clock.js';
 import type { Dice } from '../random.js';
 import type { Trace } from './trace.js';
 
-/** How many promises may follow from each other before the next event: more than the longest chain of the shell. */
+/** How many promises may follow from each other before the next event: more than the longest chain of the host. */
 const TURNS = 12;
 /** A timer that is due in less is due: clocks are sums of fractions. */
 const EARLY = 1e-6;

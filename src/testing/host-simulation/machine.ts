@@ -1,5 +1,5 @@
 /**
- * The state machine of the shell simulation, a few keys with unique values, and the ledger of what took effect: what
+ * The state machine of the host simulation, a few keys with unique values, and the ledger of what took effect: what
  * any member applied at a place is what every member applies there, for ever, each command once, with the same result.
  */
 

@@ -11,7 +11,7 @@ import { createReplica, type Replica } from '../../replica/replica.js';
 import type { ProtocolChoice } from '../../core/tuning.js';
 import type { CallBook } from './calls.js';
 import type { Dice } from '../random.js';
-import { SimulatedProcess, type Schedule } from './clock.js';
+import { type Schedule, SimulatedProcess } from './clock.js';
 import { LeadershipWatcher, type Reigns } from './leadership.js';
 import { HostMachine, type CommandLedger } from './machine.js';
 import type { SimulatedNetwork, SimulatedTransport } from './network.js';

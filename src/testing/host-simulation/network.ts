@@ -1,5 +1,5 @@
 /**
- * The network of the shell simulation: loses, repeats, delays, reorders and cuts as the seed says, one way or both;
+ * The network of the host simulation: loses, repeats, delays, reorders and cuts as the seed says, one way or both;
  * holds messages back for later terms; refuses what is too much. It keeps the duties of a `Transport`, and checks that
  * the host keeps its own.
  */
@@ -13,7 +13,7 @@ import type {
   TransportPeer,
 } from '../../replica/transport.js';
 import type { Dice } from '../random.js';
-import type { SimulatedProcess, Schedule } from './clock.js';
+import type { Schedule, SimulatedProcess } from './clock.js';
 import type { NetworkHabits } from './plan.js';
 import type { Trace } from './trace.js';
 

@@ -1,5 +1,5 @@
 /**
- * What one seed of the shell simulation stands for: a cluster, its limits, its habits of network and disk, and the
+ * What one seed of the host simulation stands for: a cluster, its limits, its habits of network and disk, and the
  * classes of faults that happen. Each class is absent from half of the seeds, so that no fault hides another.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Disks for the shell simulation: what is durable, and what is on its way. Each start of a replica gets a `Storage` of
+ * Disks for the host simulation: what is durable, and what is on its way. Each start of a replica gets a `Storage` of
  * its own on its disk; writes take virtual time and may fail, a crash keeps or loses what is under way, and the duties
  * that the host has towards a storage are checked.
  */
@@ -7,7 +7,7 @@
 import { ConsensusError } from '../../replica/errors.js';
 import type { OpenedEnvelope, Storage, StorageOp, StoredEntry, StoredRun } from '../../replica/storage.js';
 import type { Dice } from '../random.js';
-import type { SimulatedProcess, Schedule } from './clock.js';
+import type { Schedule, SimulatedProcess } from './clock.js';
 import type { DiskHabits } from './plan.js';
 import type { Trace } from './trace.js';
 
@@ -104,13 +104,13 @@ export class SimulatedDisk {
     this.trace = trace;
     this.dice = dice;
     this.habits = habits;
-    if (habits.lies) this.keepSafe();
+    if (habits.lies) this.settle();
   }
 
   /** A lying disk makes things durable now and then, and says at once that they are. */
-  private keepSafe(): void {
+  private settle(): void {
     this.safe = this.contents.copy();
-    this.schedule.after(this.dice.within(200, 1000), () => this.keepSafe());
+    this.schedule.after(this.dice.within(200, 1000), () => this.settle());
   }
 
   storage(process: SimulatedProcess): SimulatedStorage {

@@ -1,14 +1,14 @@
 /**
- * What a run of the shell simulation leaves behind: a digest of every fact in order, by which two runs are compared,
- * the last lines for whoever reads a failure, probes, and the first broken rule. The shell swallows what its plug-ins
- * throw, so a broken rule is noted here, and the run stops at the next event.
+ * What a run of the host simulation leaves behind: a digest of every fact in order, by which two runs are compared,
+ * the last lines for whoever reads a failure, the coverage, and the first broken rule. The host swallows what its
+ * plug-ins throw, so a broken rule is noted here, and the run stops at the next event.
  */
 
 const LINES_KEPT = 60;
 
 /** A rule did not hold. The message names rule, seed, step and the last lines of the trace. */
 export class HostSimulationFailure extends Error {
-  override readonly name = 'ShellSimulationFailure';
+  override readonly name = 'HostSimulationFailure';
   /** The first words of the message: the rule that was broken. */
   readonly rule: string;
   readonly seed: number;

@@ -1,11 +1,11 @@
 /**
- * The verdict on what the clients of a shell simulation saw, by the checkers that any history can be given to: the
+ * The verdict on what the clients of a host simulation saw, by the checkers that any history can be given to: the
  * log's own order explains it, and so does some order found without looking at the log.
  */
 
 import type { History, Operation } from '../history/history.js';
 import { checkLinearizable } from '../history/linearizability.js';
-import { checkLogOrder, type LogOrderOptions } from '../history/linearizability-witness.js';
+import { checkLogOrder, type LogOrderOptions } from '../history/linearizability-log-order.js';
 import { refused, unknown, type SequentialModel } from '../history/models.js';
 import type { SimulatedCall } from './calls.js';
 import type { CommandLedger, HostCommand } from './machine.js';
@@ -17,7 +17,7 @@ type HostOutput = { readonly value: string | null } | 'refused';
 
 /** How often the general search may apply the model; what is harder counts as undecided, and fails. */
 const STEPS = 2_000_000;
-/** With more of unknown outcome a history is given to the log witness only. */
+/** With more of unknown outcome a history is given to the log order only. */
 const MANY_UNKNOWN = 10;
 
 /** Registers by key: what `HostMachine` is meant to do. */
@@ -59,8 +59,8 @@ export function judgeCalls(calls: readonly SimulatedCall[], ledger: CommandLedge
     if (index !== undefined) effects.push({ index, operation });
   });
   const options: LogOrderOptions = { effects };
-  const witness = checkLogOrder(history, registers, options);
-  if (witness.kind !== 'linearizable') trace.violate('history/explained-by-log', witness.explanation);
+  const ordered = checkLogOrder(history, registers, options);
+  if (ordered.kind !== 'linearizable') trace.violate('H1–H5 log order', ordered.explanation);
   if (history.filter((operation) => operation.outcome === 'unknown').length > MANY_UNKNOWN) return;
   const found = checkLinearizable(history, registers, { steps: STEPS, timeout: Infinity, now: () => 0 });
   if (found.kind === 'violation') trace.violate('history/linearizable', found.explanation);

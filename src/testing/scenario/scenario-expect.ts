@@ -6,7 +6,7 @@ import type { DriverState } from '../../replica/driver/state.js';
 import type { Words } from './scenario-text.js';
 import { describeCommand, describeResult } from '../world/trace.js';
 import { sameData } from '../plain-data.js';
-import type { WorldCall } from '../world/record.js';
+import type { SimulatedCall } from '../world/record.js';
 import type { Turn } from '../world/turn.js';
 import type { Slot } from '../world/state.js';
 
@@ -99,7 +99,7 @@ export function describeReplica(turn: Turn, slot: Slot): string {
 }
 
 /** How a call ended. */
-export function describeEnd({ end }: WorldCall): string {
+export function describeEnd({ end }: SimulatedCall): string {
   if (end === null) return 'open';
   switch (end.kind) {
     case 'acknowledged':
@@ -160,7 +160,7 @@ function unmetLeaders(turn: Turn, { ids }: Extract<Expectation, { kind: 'leaders
 function unmetMessage(turn: Turn, wanted: Extract<Expectation, { kind: 'message' }>): string | null {
   const { from, to, prefix, not } = wanted;
   const places = [from, to].map((id) => turn.rules.places.get(id) as number) as [number, number];
-  const there = turn.link(...places).flights.map((flight) => turn.describe(flight));
+  const there = turn.link(...places).flights.map((flight) => turn.network.describe(flight));
   if (there.some((text) => text.startsWith(prefix)) !== not) return null;
   const what = `${not ? 'no ' : ''}message from ${from} to ${to} that begins "${prefix}"`;
   return `expected ${what}; under way: ${there.join(', ') || 'nothing'}`;

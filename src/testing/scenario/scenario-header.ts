@@ -6,7 +6,7 @@ import type { Limits, Milliseconds, Timing } from '../../core/protocol.js';
 import { defaultLimits } from '../../core/tuning.js';
 import type { MachineSpec } from '../world/machine.js';
 import { ScenarioSyntaxError, Words, suggestion } from './scenario-text.js';
-import { testTiming, type WorldOptions } from '../world/world.js';
+import { testTiming, type WorldOptions } from '../world/options.js';
 import type { Eager } from '../world/state.js';
 
 /** The world of a scenario, but for model and state machine. What is absent has the default of `WorldOptions`. */

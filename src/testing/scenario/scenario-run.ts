@@ -100,7 +100,7 @@ export class ScenarioRunner {
 
   private messages({ what, from, to, prefix }: Extract<ScenarioCommand, { kind: 'messages' }>): void {
     for (const sighting of this.sightings(this.placesOf(from), this.placesOf(to))) {
-      if (this.turn.describe(sighting.flight).startsWith(prefix)) this.move(what, sighting);
+      if (this.turn.network.describe(sighting.flight).startsWith(prefix)) this.move(what, sighting);
     }
   }
 

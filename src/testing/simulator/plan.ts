@@ -7,7 +7,7 @@
 import type { Limits, Milliseconds } from '../../core/protocol.js';
 import type { Action } from '../world/actions.js';
 import { Dice } from '../random.js';
-import type { WorldOptions } from '../world/world.js';
+import type { WorldOptions } from '../world/options.js';
 
 /** The classes of faults, in the words of a summary (docs/testing.md says what each does). */
 export const FAULT_KINDS = [
@@ -76,7 +76,7 @@ export interface Prefix {
 }
 
 /** What a caller may fix of every plan. */
-export interface PlanOptions {
+export interface HostPlanOptions {
   readonly world: WorldOptions;
   readonly seed: number;
   /** The mean of how many things happen in the first phase. */
@@ -117,7 +117,7 @@ const TYPICAL: Readonly<Record<FaultKind, readonly [min: number, max: number]>> 
   cancel: [50, 1000],
 };
 
-function faultsOf(dice: Dice, options: PlanOptions): FaultMix {
+function faultsOf(dice: Dice, options: HostPlanOptions): FaultMix {
   const mix: Partial<Record<FaultKind, number>> = {};
   for (const kind of FAULT_KINDS) {
     const [min, max] = TYPICAL[kind];
@@ -143,7 +143,7 @@ function limitsOf(dice: Dice): Partial<Limits> {
   };
 }
 
-function worldOf(dice: Dice, options: PlanOptions): WorldOptions {
+function worldOf(dice: Dice, options: HostPlanOptions): WorldOptions {
   const { world, seed } = options;
   const replicas = dice.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 6, 7]);
   const limits = limitsOf(dice);
@@ -164,7 +164,7 @@ function worldOf(dice: Dice, options: PlanOptions): WorldOptions {
 }
 
 /** What this seed stands for. */
-export function planOf(options: PlanOptions): Plan {
+export function planOf(options: HostPlanOptions): Plan {
   const dice = new Dice(options.seed).fork('plan');
   const prefix = options.prefixes.length > 0 && dice.chance(PREFIXED) ? dice.pick(options.prefixes) : null;
   const drawn = worldOf(dice.fork('world'), options);

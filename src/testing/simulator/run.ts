@@ -13,7 +13,8 @@ import { Agenda } from './agenda.js';
 import { Dice } from '../random.js';
 import type { FaultKind, Plan } from './plan.js';
 import type { RunOptions, Tally, Weather } from './options.js';
-import { Turn, type Watcher } from '../world/turn.js';
+import type { Watcher } from '../world/draft.js';
+import { Turn } from '../world/turn.js';
 import type { Flight } from '../world/state.js';
 import { createWorld, dueAt } from '../world/world.js';
 
@@ -23,7 +24,7 @@ const LOOK_EVERY = 16;
 /** More than this on one link, and the oldest is lost. */
 const MOST_ON_A_LINK = 100;
 
-export class Run implements Watcher {
+export class MemberRun implements Watcher {
   readonly plan: Plan;
   readonly turn: Turn;
   readonly size: number;
@@ -37,6 +38,7 @@ export class Run implements Watcher {
   /** Whether faults happen. */
   stormy: boolean;
   private stormLength = 0;
+  private readonly countsCoverage: boolean;
   private readonly abstractStates: Set<number> | undefined;
   private readonly agenda = new Agenda<() => void>();
   private readonly net: Dice;
@@ -51,6 +53,7 @@ export class Run implements Watcher {
     this.weather = plan;
     this.stormy = !plan.loose;
     this.actions = options.keep ? [] : null;
+    this.countsCoverage = options.coverage;
     this.abstractStates = options.abstractStates;
     const world = createWorld(plan.world, options.observer);
     this.turn = new Turn(world, options.observer);
@@ -64,7 +67,6 @@ export class Run implements Watcher {
     this.lastArrival = world.links.map(() => 0);
     this.backlog = world.slots.map(() => []);
     this.turn.watcher = this;
-    if (options.coverage) this.turn.onStep = (fact) => this.cover(fact);
     this.adopt();
   }
 
@@ -109,9 +111,10 @@ export class Run implements Watcher {
     return rules.program.kind === 'core' || this.turn.slot(place).disk.values.has(ESTABLISHED_KEY);
   }
 
-  private cover(fact: StepFact<unknown, unknown>): void {
+  stepped(fact: StepFact<unknown, unknown>): void {
+    if (!this.countsCoverage) return;
     const { coverage } = this.tally;
-    this.turn.rules.model.noteCoverage(fact, (name) => coverage.set(name, (coverage.get(name) ?? 0) + 1));
+    this.turn.rules.model.cover(fact, (name) => coverage.set(name, (coverage.get(name) ?? 0) + 1));
   }
 
   /** Faults are over. */
@@ -144,7 +147,9 @@ export class Run implements Watcher {
     if (action.kind !== 'deliver' && action.kind !== 'duplicate' && action.kind !== 'drop') return action;
     const { places } = this.turn.rules;
     const [from, to] = [places.get(action.from) as number, places.get(action.to) as number];
-    return typeof action.pick === 'number' ? { ...action, pick: this.turn.pickOf(from, to, action.pick) } : action;
+    return typeof action.pick === 'number'
+      ? { ...action, pick: this.turn.network.pickOf(from, to, action.pick) }
+      : action;
   }
 
   /** In so many milliseconds. */

@@ -6,10 +6,11 @@
 
 import type { ReplicaId } from '../../core/members.js';
 import type { Action } from '../world/actions.js';
-import { checkAction } from '../world/check-input.js';
+import { checkAction } from '../world/check-action.js';
 import { callOf } from '../world/machine.js';
 import { Turn } from '../world/turn.js';
-import { createWorld, type WorldOptions } from '../world/world.js';
+import type { WorldOptions } from '../world/options.js';
+import { createWorld } from '../world/world.js';
 
 /** The rule of a violation, without its particulars: what two failures must share to count as one. */
 export function ruleOf(error: Error): string {
@@ -58,7 +59,7 @@ export function replay(world: WorldOptions, actions: readonly Action[], loose = 
   // Whoever shrinks replays thousands of lists of which one was checked.
   if (!loose) actions.forEach((action, at) => checkAction(`action ${at}`, action, turn.rules.ids));
   for (const given of actions) {
-    const action = loose ? turn.fitting(given) : given;
+    const action = loose ? turn.network.fitting(given) : given;
     if (action === null || (loose && isVain(turn, action))) continue;
     happened.push(action);
     const { callCount } = turn.record;

@@ -5,69 +5,17 @@
  */
 
 import { InvariantViolation } from '../../core/assert.js';
-import type { Model } from '../../core/model.js';
-import type { Constants, ReplicaId } from '../../core/members.js';
 import type { Milliseconds } from '../../core/protocol.js';
-import type { Tuning } from '../../core/tuning.js';
-import { invalidArgument } from '../../replica/errors.js';
 import type { Action } from '../world/actions.js';
-import type { Dice } from '../random.js';
-import type { Observer } from '../world/facts.js';
-import { checkObject, checkWorldOptions } from '../world/check-input.js';
 import { runSchedule, endOf, type ScheduleRun } from './schedule.js';
 import { sameDeep } from '../world/laws.js';
-import type { MachineSpec } from '../world/machine.js';
-import type { SequentialModel } from '../history/models.js';
-import { FAULT_KINDS, planOf, type FaultKind, type Plan, type Prefix } from './plan.js';
-import type { Run } from './run.js';
+import { FAULT_KINDS, planOf, type FaultKind, type Plan } from './plan.js';
+import type { MemberRun } from './run.js';
 import { formatActions } from '../scenario/scenario-format.js';
 import { headerOf } from '../scenario/scenario-header.js';
+import { checkSimulateOptions, worldOptionsOf, type SimulateOptions } from './simulate-options.js';
 import { replay, ruleOf, shrink, type Replayed } from './shrink.js';
-import type { WorldOptions } from '../world/world.js';
-
-/** What a workload draws with. */
-export type Random = Pick<Dice, 'unit' | 'between' | 'pick' | 'chance'>;
-
-export interface SimulateOptions<Command = any> {
-  /** `raftModel` of `quorate/raft`, or `multipaxosModel` of `quorate/multipaxos`. */
-  readonly model: Model<any, any, any>;
-  /** The state machine under test; one that counts its commands unless given. */
-  readonly machine?: MachineSpec<Command>;
-  /**
-   * A command for a caller; `call` is its number, and 0 for the ones that test whether a healed cluster works. Needed
-   * with `machine`. All chance must come from `random`, or the run is not deterministic.
-   */
-  commands?(random: Random, call: number): Command;
-  /** The first seed, a safe integer; 1 unless given. */
-  readonly seed?: number;
-  /** How many schedules; 1 unless given. */
-  readonly schedules?: number;
-  /** How many things happen in the stormy phase, on average; 400 unless given. */
-  readonly length?: number;
-  /** Drawn by the seed unless given, as are the settings and constants of which nothing is said. */
-  readonly replicas?: number | readonly ReplicaId[];
-  readonly tuning?: Tuning;
-  readonly constants?: Partial<Constants>;
-  /** The shipped driver unless given; `core`: a bare core with the simplest host. */
-  readonly program?: 'driver' | 'core';
-  /** Faults that never happen; `calm`: none does. */
-  readonly without?: readonly FaultKind[];
-  readonly calm?: boolean;
-  /**
-   * What the machine is: then the log must explain every result (history/explained-by-log), and every tenth history,
-   * unless it has too many unknown outcomes, is searched for an order by what callers saw alone
-   * (history/linearizable). Commands must be the model's inputs.
-   */
-  readonly sequential?: SequentialModel<any, any, any>;
-  /** Beginnings that chance would hardly find: a tenth of the schedules goes on from one of them. */
-  readonly prefixes?: readonly Prefix[];
-  /** Told about everything, of every schedule. */
-  readonly observer?: Observer;
-  /** Takes in what the cluster looks like from afar, now and then: how much that is new does a run still show? */
-  readonly abstractStates?: Set<number>;
-  /** A failure is shrunk by replaying at most so many actions; 0: not at all. 2,000,000 unless given. */
-  readonly shrinkBudget?: number;
-}
+import type { WorldOptions } from '../world/options.js';
 
 /** What was run and found. Counts are sums over all schedules. */
 export interface SimulationReport {
@@ -82,7 +30,7 @@ export interface SimulationReport {
   commands: number;
   answered: number;
   readonly faults: Record<FaultKind, number>;
-  /** How often each of the model's probes was hit. */
+  /** How often each of the model's coverage points was met. */
   readonly coverage: Record<string, number>;
   /** Schedules that were run twice, to the same end. */
   repeated: number;
@@ -123,23 +71,6 @@ export class SimulationFailure extends Error {
 /** Each so manieth schedule is run twice. */
 const REPEAT_EVERY = 20;
 
-function checkNumber(name: string, value: number, min: number, max: number): void {
-  if (Number.isSafeInteger(value) && value >= min && value <= max) return;
-  throw invalidArgument(`${name}: expected a whole number from ${min} to ${max}, got ${String(value)}`);
-}
-
-function worldOptionsOf(options: SimulateOptions): WorldOptions {
-  const { model, machine, replicas, tuning, constants, program } = options;
-  return {
-    model,
-    ...(machine === undefined ? {} : { machine }),
-    ...(replicas === undefined ? {} : { replicas }),
-    ...(tuning === undefined ? {} : { tuning }),
-    ...(constants === undefined ? {} : { constants }),
-    ...(program === undefined ? {} : { program }),
-  };
-}
-
 function planFor(options: SimulateOptions, seed: number): Plan {
   const { length = 400, without = [], calm = false, prefixes = [] } = options;
   return planOf({ world: worldOptionsOf(options), seed, length, without, calm, prefixes });
@@ -154,7 +85,7 @@ function tail(options: SimulateOptions, plan: Plan, actions: readonly Action[]):
  * What only the end of a schedule can tell is shrunk by playing the phases after ever shorter storms. That takes far
  * longer than a replay, so it is tried less often.
  */
-function shrinkStorm(options: SimulateOptions, plan: Plan, run: Run, budget: number): SimulationFailure | null {
+function shrinkStorm(options: SimulateOptions, plan: Plan, run: MemberRun, budget: number): SimulationFailure | null {
   const trial = (shorter: readonly Action[]): Replayed | null => {
     const { run: again, error } = tail(options, plan, shorter);
     return error === null ? null : { error, actions: again.storm, committed: [] };
@@ -203,7 +134,7 @@ function emptyReport(options: SimulateOptions, firstSeed: number): SimulationRep
   };
 }
 
-function add(report: SimulationReport, run: Run): void {
+function add(report: SimulationReport, run: MemberRun): void {
   const { tally, turn } = run;
   report.schedules += 1;
   report.actions += tally.actions;
@@ -222,19 +153,8 @@ function add(report: SimulationReport, run: Run): void {
  *   RangeError for options out of range
  */
 export function simulate<Command>(options: SimulateOptions<Command>): SimulationReport {
-  checkObject('options', options);
-  const { seed = 1, schedules = 1, length = 400, observer, abstractStates } = options;
-  checkNumber('seed', seed, -(2 ** 52), 2 ** 52);
-  checkNumber('schedules', schedules, 1, 1e9);
-  checkNumber('length', length, 1, 1e6);
-  checkNumber('shrinkBudget', options.shrinkBudget ?? 0, 0, 2 ** 40);
-  checkWorldOptions(worldOptionsOf(options));
-  for (const kind of options.without ?? []) {
-    if (!FAULT_KINDS.includes(kind)) throw invalidArgument(`without: no fault is called ${String(kind)}`);
-  }
-  if (options.machine !== undefined && options.commands === undefined) {
-    throw invalidArgument('commands: expected a function, since a machine is given');
-  }
+  checkSimulateOptions(options);
+  const { seed = 1, schedules = 1, observer, abstractStates } = options;
   const report = emptyReport(options, seed);
   for (let at = seed; at < seed + schedules; at++) {
     const plan = planFor(options, at);

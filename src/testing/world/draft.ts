@@ -1,41 +1,74 @@
 /**
  * The draft of a world: copies what it changes once, however many actions it goes through, and gives a world back at
- * the end. Who changes what stands in `hosting.ts` (processes) and `turn.ts` (actions).
+ * the end. Who changes what: the network (`network.ts`), the disks, the applications, the callers and the processes
+ * (`hosting.ts`), each by the verbs below.
  */
 
 import type { Mutable } from '../../core/draft.js';
-import type { ClusterView, DiskView, ReplicaView } from '../../core/model.js';
-import type { Milliseconds } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
+import type { ClusterView, DiskView, ReplicaView, SendFact, StepFact } from '../../core/model.js';
+import type { Milliseconds } from '../../core/protocol.js';
 import type { StateMachine } from '../../replica/state-machine.js';
-import { LiveDiskView, type WorldDisk } from './disk.js';
+import { LiveDiskView, type SimulatedDisk } from './disk.js';
 import type { Fact, Observer } from './facts.js';
+import type { ProcessEvent } from './process.js';
 import { RecordDraft } from './record.js';
-import { localTime, type Link, type Rules, type Slot, type World } from './state.js';
+import {
+  FIRST_INCARNATION,
+  localTime,
+  type Flight,
+  type SimulatedLink,
+  type Rules,
+  type Slot,
+  type World,
+} from './state.js';
+
 type UntimedFact = Fact extends infer F ? (F extends unknown ? Omit<F, 'at'> : never) : never;
+
+/** Told about what came under way, so that a scheduler need not search for it. */
+export interface Watcher {
+  sent(from: number, to: number, flight: Flight): void;
+  /** A replica took part in something: its deadline, write, loads and machine may want attention. */
+  touched(place: number): void;
+  /** A core took a step, or started. */
+  stepped(fact: StepFact<unknown, unknown>): void;
+}
+
+/** What happens to a replica before the action under way is over. */
+export interface Consequence {
+  readonly place: number;
+  readonly event: ProcessEvent;
+}
 
 export class WorldDraft {
   readonly rules: Rules;
   now: Milliseconds;
   readonly record: RecordDraft;
-  protected readonly observer: Observer | undefined;
-  protected readonly slots: Mutable<Slot>[];
-  protected readonly size: number;
-  protected readonly view: ClusterView<unknown>;
-  protected ghost: unknown;
-  protected incarnations: number;
+  readonly size: number;
+  watcher: Watcher | null = null;
+  /** What follows from the action under way and is still to come, in order. */
+  readonly pending: Consequence[] = [];
+  /** Whether anybody is told facts: who must first put one together asks. */
+  readonly observed: boolean;
+  /** What safety sees of the world. */
+  readonly view: ClusterView<unknown>;
+  private readonly observer: Observer | undefined;
+  private readonly slots: Mutable<Slot>[];
   private readonly ownedSlots: boolean[];
-  private readonly links: Mutable<Link>[];
+  private readonly links: Mutable<SimulatedLink>[];
   private readonly ownedLinks: boolean[];
+  private ghost: unknown;
+  private incarnations: number;
 
   constructor(world: World, observer?: Observer) {
     this.rules = world.rules;
     this.now = world.now;
     this.observer = observer;
+    this.observed = observer !== undefined;
     this.slots = world.slots.slice() as Mutable<Slot>[];
     this.size = this.slots.length;
     this.ownedSlots = this.slots.map(() => false);
-    this.links = world.links.slice() as Mutable<Link>[];
+    this.links = world.links.slice() as Mutable<SimulatedLink>[];
     this.ownedLinks = this.links.map(() => false);
     this.record = new RecordDraft(world.record, world.rules.program.kind === 'driver');
     this.ghost = world.ghost;
@@ -46,8 +79,9 @@ export class WorldDraft {
   /** Takes up another world of the same rules, as if made for it: much cheaper than another draft. */
   rewind({ now, slots, links, record, ghost, incarnations }: World): void {
     this.now = now;
+    this.pending.length = 0;
     for (let place = 0; place < slots.length; place++) this.slots[place] = slots[place] as Slot;
-    for (let at = 0; at < links.length; at++) this.links[at] = links[at] as Link;
+    for (let at = 0; at < links.length; at++) this.links[at] = links[at] as SimulatedLink;
     this.ownedSlots.fill(false);
     this.ownedLinks.fill(false);
     this.record.rewind(record);
@@ -55,7 +89,7 @@ export class WorldDraft {
     this.incarnations = incarnations;
   }
 
-  /** The world as it is now. The turn may go on. */
+  /** The world as it is now. The draft may go on. */
   finish(): World {
     this.ownedSlots.fill(false);
     this.ownedLinks.fill(false);
@@ -64,8 +98,25 @@ export class WorldDraft {
     return { rules, now, slots, links, record: this.record.finish(), ghost, incarnations };
   }
 
+  // What there is.
+
   slot(place: number): Slot {
     return this.slots[place] as Slot;
+  }
+
+  link(from: number, to: number): SimulatedLink {
+    return this.links[from * this.size + to] as SimulatedLink;
+  }
+
+  placeOf(replica: ReplicaId): number {
+    const place = this.rules.places.get(replica);
+    if (place === undefined) throw new RangeError(`no replica is called ${replica}`);
+    return place;
+  }
+
+  /** The replica's own time. */
+  local(place: number): Milliseconds {
+    return localTime(this.slot(place).clock, this.now);
   }
 
   /** What a loss of power would leave. */
@@ -75,18 +126,14 @@ export class WorldDraft {
 
   /** The state machine of a replica, as far as it has come. */
   machine(place: number): StateMachine {
-    const { machine, effects } = this.slots[place] as Slot;
+    const { machine, effects } = this.slot(place);
     return this.rules.machines.at(machine, effects, this.record.commands()).machine;
-  }
-
-  link(from: number, to: number): Link {
-    return this.links[from * this.size + to] as Link;
   }
 
   private viewOf(place: number): ReplicaView<unknown> {
     const slots = this.slots;
     const { program, model } = this.rules;
-    const seen = (): WorldDisk => {
+    const seen = (): SimulatedDisk => {
       const { disk, wiped, process } = slots[place] as Slot;
       // What a lost disk held was promised all the same: its replica is out for good, and the others count on that.
       return wiped !== null && (process === null || program.core(process) === null) ? wiped : disk;
@@ -102,7 +149,10 @@ export class WorldDraft {
     };
   }
 
-  protected ownSlot(place: number): Mutable<Slot> {
+  // What changes.
+
+  /** A replica's slot, to be changed. */
+  ownSlot(place: number): Mutable<Slot> {
     if (!this.ownedSlots[place]) {
       this.slots[place] = { ...(this.slots[place] as Slot) };
       this.ownedSlots[place] = true;
@@ -110,28 +160,42 @@ export class WorldDraft {
     return this.slots[place] as Mutable<Slot>;
   }
 
-  protected ownLink(from: number, to: number): Mutable<Link> {
+  /** A link, to be changed; its list of flights too. */
+  ownLink(from: number, to: number): Mutable<SimulatedLink> {
     const at = from * this.size + to;
     if (!this.ownedLinks[at]) {
-      const link = this.links[at] as Link;
+      const link = this.links[at] as SimulatedLink;
       this.links[at] = { ...link, flights: link.flights.slice() };
       this.ownedLinks[at] = true;
     }
-    return this.links[at] as Mutable<Link>;
+    return this.links[at] as Mutable<SimulatedLink>;
   }
 
-  protected tell(fact: UntimedFact): void {
+  setClock(place: number, base: Milliseconds, rate: number): void {
+    this.ownSlot(place).clock = { base, since: this.now, rate };
+    this.watcher?.touched(place);
+  }
+
+  /** A name for the data of a new disk. */
+  takeIncarnation(): number {
+    return FIRST_INCARNATION + this.incarnations++;
+  }
+
+  // What the model's safety sees; it throws when something must not be.
+
+  stepped(fact: StepFact<unknown, unknown>): void {
+    this.ghost = this.rules.model.safety.step(this.ghost, fact, this.view);
+  }
+
+  sending(fact: SendFact<unknown>): void {
+    this.ghost = this.rules.model.safety.send(this.ghost, fact, this.view);
+  }
+
+  durable(replica: ReplicaId): void {
+    this.ghost = this.rules.model.safety.durable(this.ghost, replica, this.view);
+  }
+
+  tell(fact: UntimedFact): void {
     this.observer?.({ ...fact, at: this.now } as Fact);
-  }
-
-  protected placeOf(replica: ReplicaId): number {
-    const place = this.rules.places.get(replica);
-    if (place === undefined) throw new RangeError(`no replica is called ${replica}`);
-    return place;
-  }
-
-  /** The replica's own time. */
-  local(place: number): Milliseconds {
-    return localTime((this.slots[place] as Slot).clock, this.now);
   }
 }

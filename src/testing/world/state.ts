@@ -1,12 +1,13 @@
 /**
- * The values that a world is made of. What they mean together stands in `world.ts`; how they change, in `turn.ts`.
+ * The values that a world is made of. What they mean together stands in `world.ts`; how they change, in `turn.ts` and
+ * what it is composed of.
  */
 
 import type { Configuration, ReplicaId } from '../../core/members.js';
 import type { AnyModel } from '../../core/model.js';
 import type { Entry, Index, Limits, Milliseconds, Timing } from '../../core/protocol.js';
 import type { StorageOp } from '../../replica/storage.js';
-import type { WorldDisk } from './disk.js';
+import type { SimulatedDisk } from './disk.js';
 import type { Holder, Machines } from './machine.js';
 import type { Watch } from './observed.js';
 import type { Payload, Program } from './process.js';
@@ -52,7 +53,7 @@ export interface PendingLoad {
 /** One replica: its process if it is up, its disk, and what is under way between them. */
 export interface Slot {
   readonly id: ReplicaId;
-  readonly disk: WorldDisk;
+  readonly disk: SimulatedDisk;
   /** The program's state, `null` while it is down. */
   readonly process: unknown;
   readonly clock: WorldClock;
@@ -73,8 +74,24 @@ export interface Slot {
   /** Calls that wait here. */
   readonly waiting: readonly number[];
   /** The disk that it lost: it takes no part any more, if the driver is right. `null` while it has its first one. */
-  readonly wiped: WorldDisk | null;
+  readonly wiped: SimulatedDisk | null;
 }
+
+/** What stands in a slot while no process runs there. */
+export const NO_PROCESS = {
+  process: null,
+  paused: false,
+  writing: null,
+  durable: false,
+  failing: null,
+  loads: [],
+  applying: null,
+  machine: null,
+  delivered: 0,
+  effects: 0,
+  position: 0,
+  waiting: [],
+} satisfies Partial<Slot>;
 
 /** A message under way. */
 export interface Flight {
@@ -85,7 +102,7 @@ export interface Flight {
 }
 
 /** Everything from one replica to another. */
-export interface Link {
+export interface SimulatedLink {
   readonly sent: number;
   readonly cut: boolean;
   /** Oldest first. */
@@ -100,7 +117,7 @@ export interface World {
   /** In the order of `rules.ids`. */
   readonly slots: readonly Slot[];
   /** At `from * size + to`. */
-  readonly links: readonly Link[];
+  readonly links: readonly SimulatedLink[];
   readonly record: WorldRecord;
   /** What the model's safety remembers. */
   readonly ghost: unknown;

@@ -6,54 +6,24 @@
  * Nothing here knows a protocol: its model is handed in, and tells what must hold.
  */
 
-import { configurationOf, defaultConstants, type Constants, type ReplicaId } from '../../core/members.js';
-import type { AnyModel, Model } from '../../core/model.js';
-import type { Milliseconds, Timing } from '../../core/protocol.js';
-import { choose, type Tuning } from '../../core/tuning.js';
+import { configurationOf, defaultConstants, type ReplicaId } from '../../core/members.js';
+import type { AnyModel } from '../../core/model.js';
+import type { Milliseconds } from '../../core/protocol.js';
+import { choose } from '../../core/tuning.js';
 import { invalidArgument } from '../../replica/errors.js';
 import type { Action } from './actions.js';
-import { checkAction, checkWorldOptions } from './check-input.js';
+import { checkAction } from './check-action.js';
 import { coreProgram } from './core-program.js';
 import { newDisk } from './disk.js';
 import type { Observer } from './facts.js';
-import { Machines, countingMachine, type MachineSpec } from './machine.js';
+import { Machines, countingMachine } from './machine.js';
 import { observed, Watch } from './observed.js';
+import { checkWorldOptions, testTiming, type WorldOptions } from './options.js';
 import { driverProgram, establishedValues } from './process.js';
 import { emptyRecord } from './record.js';
 import { Turn } from './turn.js';
-import { FIRST_INCARNATION, trueTime } from './state.js';
-import type { Eager, Link, Rules, Slot, World } from './state.js';
-
-/** What a world is made of; everything but the model has a default. */
-export interface WorldOptions {
-  /** `raftModel` or `multipaxosModel`. */
-  readonly model: Model<any, any, any>;
-  /** Names of the replicas, or how many (they are then called n1, n2, …). 3 unless given. */
-  readonly replicas?: number | readonly ReplicaId[];
-  /** Timing is small unless given (`testTiming`): heartbeats every 50 ms, elections after 150 to 300 ms. */
-  readonly tuning?: Tuning;
-  /** The cluster constants, as of `createReplica`. */
-  readonly constants?: Partial<Constants>;
-  /** The state machine; one that counts its commands unless given. */
-  readonly machine?: MachineSpec;
-  /** The shipped driver unless given; `core`: a bare core with the simplest host. */
-  readonly program?: 'driver' | 'core';
-  /** Any 32-bit integer: of it, of the replica and of its start the cores' seeds are made. */
-  readonly seed?: number;
-  /** Whether the peers know each other from the start (unless given), or must first introduce themselves. */
-  readonly established?: boolean;
-  /** What happens at once instead of by an action: writes, applying, loads; nothing unless given. */
-  readonly eager?: Partial<Eager>;
-  /** How many calls may wait at one replica; 1000 unless given. */
-  readonly maxWaiting?: number;
-  /** Messages travel by reference rather than as bytes: faster. */
-  readonly byReference?: boolean;
-  /** Also check that every step gives the same twice and edits nothing: slower. */
-  readonly strict?: boolean;
-}
-
-/** Small timeouts, for readable numbers; milliseconds. */
-export const testTiming: Timing = { heartbeat: 50, electionMin: 150, electionMax: 300 };
+import { FIRST_INCARNATION, NO_PROCESS, trueTime } from './state.js';
+import type { SimulatedLink, Rules, Slot, World } from './state.js';
 
 function namesOf(replicas: number | readonly ReplicaId[]): readonly ReplicaId[] {
   if (typeof replicas !== 'number') return [...replicas].sort();
@@ -102,24 +72,13 @@ function newSlot(rules: Rules, at: number, established: boolean): Slot {
   return {
     id: rules.ids[at] as ReplicaId,
     disk: newDisk(FIRST_INCARNATION + at, values),
-    process: null,
     clock: { base: 0, since: 0, rate: 1 },
-    paused: false,
-    writing: null,
-    durable: false,
-    failing: null,
-    loads: [],
-    applying: null,
-    machine: null,
-    delivered: 0,
-    effects: 0,
-    position: 0,
-    waiting: [],
+    ...NO_PROCESS,
     wiped: null,
   };
 }
 
-const EMPTY_LINK: Link = { sent: 0, cut: false, flights: [] };
+const EMPTY_LINK: SimulatedLink = { sent: 0, cut: false, flights: [] };
 
 /**
  * A world at time 0 in which every replica has just started.

@@ -23,7 +23,7 @@ const names = {
     'checkModel',
     'checkLinearizable',
     'parseHistory',
-    'simulateShell',
+    'simulateHost',
     'createWorld',
   ],
 };

@@ -41,7 +41,7 @@ async function alone(change: Partial<ReplicaOptions<Keeper>> = {}): Promise<Repl
   });
 }
 
-describe('the shell around the driver', () => {
+describe('the host around the driver', () => {
   it('a result that cannot be decoded fails its caller alone', async () => {
     let broken = true;
     const resultCodec = {

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { createReplica, multipaxos, raft, type Replica } from 'quorate';
 import { Dice } from '../../../src/testing/random.js';
-import { SimulatedProcess, Schedule } from '../../../src/testing/host-simulation/clock.js';
+import { Schedule, SimulatedProcess } from '../../../src/testing/host-simulation/clock.js';
 import { SimulatedNetwork } from '../../../src/testing/host-simulation/network.js';
 import { SimulatedDisk } from '../../../src/testing/host-simulation/storage.js';
 import { Trace } from '../../../src/testing/host-simulation/trace.js';

@@ -35,7 +35,7 @@ function pinned(scope: Scope, distinct: number, depth: number): PinnedScope {
   return { scope, distinct, depth };
 }
 
-/** Exhausted on every change: scopes of a few thousand states, and small witnesses. */
+/** Exhausted on every change: scopes of a few thousand states, and small killers of mutants. */
 export const quickScopes = {
   'raft n2 E1 each': pinned(raft(2, { electionsEach: 1 }), 27, 10),
   'raft n3 T1': pinned(raft(3, { maxTerm: 1, electionsEach: 1 }), 31, 8),

@@ -5,7 +5,7 @@ import { CommandRejected } from '../../../src/replica/errors.js';
 import type { StateMachine } from '../../../src/replica/state-machine.js';
 import type { History, Operation } from '../../../src/testing/history/history.js';
 import { checkLinearizable } from '../../../src/testing/history/linearizability.js';
-import { checkLogOrder } from '../../../src/testing/history/linearizability-witness.js';
+import { checkLogOrder } from '../../../src/testing/history/linearizability-log-order.js';
 import { machineModel, type Rejected } from '../../../src/testing/history/machine-model.js';
 import { refused, unknown } from '../../../src/testing/history/models.js';
 

@@ -1,4 +1,4 @@
-/** The whole shell in a simulated world: a few hundred seeds, and proof that the checks can fail. */
+/** The whole host in a simulated world: a few hundred seeds, and proof that the checks can fail. */
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { multipaxos, raft, type ProtocolChoice, type Tuning } from 'quorate';

@@ -14,7 +14,8 @@ import { actionsOf, parseScenario, runScenario } from '../../../src/testing/scen
 import { traceOf } from '../../../src/testing/world/trace.js';
 import type { Fact } from '../../../src/testing/world/facts.js';
 import { Turn } from '../../../src/testing/world/turn.js';
-import { actions, createWorld, type WorldOptions } from '../../../src/testing/world/world.js';
+import type { WorldOptions } from '../../../src/testing/world/options.js';
+import { actions, createWorld } from '../../../src/testing/world/world.js';
 
 const MODELS = [raftModel, multipaxosModel];
 const IDS = ['n1', 'n2', 'n3'];
@@ -88,7 +89,7 @@ function randomRun(options: WorldOptions, choices: readonly number[]): { done: A
     if (next.kind === 'deliver' && choice % 2 === 0) {
       const [from, to] = [next.from, next.to].map((each) => IDS.indexOf(each)) as [number, number];
       const flight = turn.link(from, to).flights.find(({ ordinal }) => ordinal === (next as { pick: unknown }).pick);
-      if (flight !== undefined) next = { ...next, pick: turn.describe(flight) };
+      if (flight !== undefined) next = { ...next, pick: turn.network.describe(flight) };
     }
     turn.run(next);
     done.push(next);

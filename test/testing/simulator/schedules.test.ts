@@ -1,4 +1,4 @@
-/** Some thousands of schedules of both protocols for every change; `npm run test:deep` runs as many as there is time. */
+/** Thousands of schedules of both protocols for every change; `npm run test:deep` runs as many as there is time for. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -23,14 +23,15 @@ const SCENARIOS = new URL('../../scenarios/', import.meta.url);
 const MODELS = [raftModel, multipaxosModel] as const;
 
 /** Of the scenarios: what is rare by chance is there by design. */
-function probesOfScenarios(model: (typeof MODELS)[number]): Set<string> {
+function coverageOfScenarios(model: (typeof MODELS)[number]): Set<string> {
   const hit = new Set<string>();
   for (const name of readdirSync(fileURLToPath(SCENARIOS), { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.scenario')) continue;
     const scenario = parseScenario(readFileSync(new URL(name, SCENARIOS), 'utf8'));
     if (scenario.header.protocol !== model.protocol.name) continue;
-    const turn = new Turn(createWorld(worldOptionsOf(scenario.header, model, undefined)));
-    turn.onStep = (fact) => model.noteCoverage(fact as never, (point) => hit.add(point));
+    const turn = new Turn(createWorld(worldOptionsOf(scenario.header, model, undefined)), (fact) => {
+      if (fact.kind === 'step') model.cover(fact.fact as never, (point) => hit.add(point));
+    });
     for (const action of runScenario(scenario, model).actions) turn.run(action);
   }
   return hit;
@@ -45,10 +46,10 @@ function demandAll(report: SimulationReport, schedules: number): void {
 for (const model of MODELS) {
   const { name } = model.protocol;
 
-  test(`1,300 schedules of ${name}, a tenth from scripted beginnings, meet every probe and every fault`, () => {
+  test(`1,300 schedules of ${name}, a tenth from scripted beginnings, meet every point and every fault`, () => {
     const report = simulate({ model, seed: 1, schedules: 1300, prefixes: prefixesOf(name, SCENARIOS) });
     demandAll(report, 1300);
-    const designed = probesOfScenarios(model);
+    const designed = coverageOfScenarios(model);
     const missed = model.coveragePoints.filter((point) => report.coverage[point] === 0 && !designed.has(point));
     expect(missed).toEqual([]);
     // Each has a name of its own, and none is hit that the model does not name.

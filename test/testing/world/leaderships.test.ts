@@ -1,4 +1,4 @@
-/** What replicas say of their leading: each rule of it, broken by hand. (Mutants d14 and d17 break the driver itself.) */
+/** What replicas say of their leading: each rule of it, broken by hand. (Mutants d14 and d17 break the driver.) */
 
 import { expect, test } from 'vitest';
 import {
@@ -8,7 +8,7 @@ import {
   withWin,
   type RecordedLeadership,
   type RecordedLeaderships,
-} from '../../../src/testing/world/claims.js';
+} from '../../../src/testing/world/leaderships.js';
 
 const led: RecordedLeadership = { replica: 'n1', term: 2, fence: 5 };
 
@@ -22,7 +22,7 @@ function next(leadership: RecordedLeadership, seen = 5): () => RecordedLeadershi
     withLeadership(withWin(begun(), leadership.replica, { term: leadership.term, seen }), leadership, leadership.fence);
 }
 
-test('a claim stands until it is withdrawn, and may come again', () => {
+test('a leadership stands until it is withdrawn, and may come again', () => {
   const leaderships = begun();
   expect(leaderships.standing.get('n1')).toBe(led);
   const gone = withoutLeadership(leaderships, 'n1');
@@ -34,7 +34,7 @@ test('a claim stands until it is withdrawn, and may come again', () => {
 
 test('leadership/after-own-entry: a replica that says it leads has applied its own entry', () => {
   const won = withWin(noLeaderships, 'n1', { term: 2, seen: 0 });
-  expect(() => withLeadership(won, led, 4)).toThrow(/has applied its own entry: n1 claims 5, and has applied 4/);
+  expect(() => withLeadership(won, led, 4)).toThrow(/has applied its own entry: n1 leads from 5, and has applied 4/);
   expect(() => withLeadership(won, { ...led, fence: 0 }, 4)).toThrow(/has applied its own entry/);
 });
 
@@ -50,12 +50,12 @@ test('a fence lies behind what was acknowledged before the election was won, whi
 
 test('fences rise with terms, and a term has one leader with one fence', () => {
   expect(next({ replica: 'n2', term: 3, fence: 6 })().highest?.term).toBe(3);
-  expect(next({ replica: 'n2', term: 3, fence: 5 }, 0)).toThrow(/fences rise with terms: n2 claims 5/);
+  expect(next({ replica: 'n2', term: 3, fence: 5 }, 0)).toThrow(/fences rise with terms: n2 leads from 5/);
   expect(next({ replica: 'n2', term: 2, fence: 5 }, 0)).toThrow(/fences rise/);
   expect(next({ replica: 'n1', term: 2, fence: 6 })).toThrow(/fences rise/);
 });
 
-test('a late claim of an earlier term is held to the same', () => {
+test('a leadership that is told late, of an earlier term, is held to the same', () => {
   expect(next({ replica: 'n2', term: 1, fence: 4 }, 0)().highest).toBe(led);
-  expect(next({ replica: 'n2', term: 1, fence: 5 }, 0)).toThrow(/fences rise with terms: n2 claims 5/);
+  expect(next({ replica: 'n2', term: 1, fence: 5 }, 0)).toThrow(/fences rise with terms: n2 leads from 5/);
 });

@@ -35,20 +35,20 @@ export function withWin(leaderships: RecordedLeaderships, replica: ReplicaId, wi
   return { ...leaderships, wins: new Map(leaderships.wins).set(replica, win) };
 }
 
-/** Of two claims the one of the later term has the larger fence; a term has one leader, with one fence. */
+/** Of two leaderships the one of the later term has the larger fence; a term has one leader, with one fence. */
 function checkOrder(leadership: RecordedLeadership, other: RecordedLeadership): void {
   const [early, late] = leadership.term < other.term ? [leadership, other] : [other, leadership];
   const ordered = early.term < late.term ? early.fence < late.fence : early.fence === late.fence;
   if (ordered && (early.term < late.term || early.replica === late.replica)) return;
   const rule = 'leadership/fences-rise: fences rise with terms';
-  throw new InvariantViolation(`${rule}: ${leadership.replica} claims ${leadership.fence}`, {
-    claim: leadership,
+  throw new InvariantViolation(`${rule}: ${leadership.replica} leads from ${leadership.fence}`, {
+    leadership,
     other,
   });
 }
 
 /**
- * @param position up to where the claimant's machine has come
+ * @param position up to where its machine has come
  * @throws InvariantViolation when it cannot be so
  */
 export function withLeadership(
@@ -59,13 +59,13 @@ export function withLeadership(
   const { replica, term, fence } = leadership;
   if (fence < 1 || position < fence) {
     const rule = 'leadership/after-own-entry: a replica that says it leads has applied its own entry';
-    throw new InvariantViolation(`${rule}: ${replica} claims ${fence}, and has applied ${position}`, leadership);
+    throw new InvariantViolation(`${rule}: ${replica} leads from ${fence}, and has applied ${position}`, leadership);
   }
   const win = leaderships.wins.get(replica);
   if (win?.term !== term || fence <= win.seen) {
     const rule =
       'leadership/fence-above-acknowledged: a fence lies above all that was acknowledged before the election';
-    throw new InvariantViolation(`${rule}: ${replica} claims ${fence}`, { claim: leadership, win });
+    throw new InvariantViolation(`${rule}: ${replica} leads from ${fence}`, { leadership, win });
   }
   const { highest } = leaderships;
   if (highest !== null) checkOrder(leadership, highest);

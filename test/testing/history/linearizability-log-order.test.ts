@@ -4,7 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { parseHistory } from '../../../src/testing/history/history-format.js';
 import type { History, Operation } from '../../../src/testing/history/history.js';
 import { checkLinearizable } from '../../../src/testing/history/linearizability.js';
-import { assertLogOrder, checkLogOrder, type LogEffect } from '../../../src/testing/history/linearizability-witness.js';
+import {
+  assertLogOrder,
+  checkLogOrder,
+  type LogEffect,
+} from '../../../src/testing/history/linearizability-log-order.js';
 import { counterModel, keyValueModel, registerModel } from '../../../src/testing/history/models.js';
 import { randomFrom, things, type AnyModel, type Random, type Thing } from './histories.js';
 

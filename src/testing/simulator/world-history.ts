@@ -2,16 +2,16 @@
 
 import { InvariantViolation } from '../../core/assert.js';
 import { jsonCodec } from '../../replica/state-machine.js';
-import type { History, Operation } from './history.js';
-import { checkLogOrder, type LogEffect } from './linearizability-witness.js';
-import { checkLinearizable } from './linearizability.js';
+import type { History, Operation } from '../history/history.js';
+import { checkLogOrder, type LogEffect } from '../history/linearizability-log-order.js';
+import { checkLinearizable } from '../history/linearizability.js';
 import { callOf } from '../world/machine.js';
-import type { SequentialModel } from './models.js';
-import type { WorldCall, WorldRecord } from '../world/record.js';
+import type { SequentialModel } from '../history/models.js';
+import type { SimulatedCall, WorldRecord } from '../world/record.js';
 
 const results = jsonCodec();
 
-function operationOf({ call, replica, command, invokedAt, endedAt, end }: WorldCall): Operation {
+function operationOf({ call, replica, command, invokedAt, endedAt, end }: SimulatedCall): Operation {
   const begun = { client: `${replica}/${call}`, input: command, call: invokedAt };
   if (end?.kind === 'failed' && end.failure.outcome === 'none') {
     return { ...begun, outcome: 'fail', return: endedAt, at: null };
@@ -49,9 +49,8 @@ export function demandLinearizable(record: WorldRecord, model: SequentialModel<a
   const effects = record.effects.items.slice(0, record.effects.length).map(({ entry }): LogEffect => {
     return { index: entry.index, operation: operations.get(callOf(entry.data)) as Operation };
   });
-  const witness = checkLogOrder(history, model, { effects });
-  if (witness.kind === 'violation') throw new InvariantViolation(witness.explanation);
-  if (witness.kind === 'undecided') throw new InvariantViolation(`history/explained-by-log: ${witness.explanation}`);
+  const ordered = checkLogOrder(history, model, { effects });
+  if (ordered.kind === 'violation') throw new InvariantViolation(ordered.explanation);
   if (!search || history.filter(({ outcome }) => outcome === 'unknown').length > MOST_UNKNOWN) return;
   const found = checkLinearizable(history, model, { steps: MOST_STEPS });
   if (found.kind === 'linearizable') return;

@@ -1,0 +1,99 @@
+/**
+ * The applications of a world: what a core commits is delivered to the replica's state machine, which applies it when
+ * an action says so, or at once if the rules are eager.
+ */
+
+import { InvariantViolation, type RuleText } from '../../core/assert.js';
+import { sameValue } from '../../core/entries.js';
+import type { Entry, Index } from '../../core/protocol.js';
+import type { StoredResult } from '../../replica/driver/session-table.js';
+import type { WorldDraft } from './draft.js';
+import type { Holder } from './machine.js';
+import type { Slot } from './state.js';
+
+export class Applications {
+  private readonly draft: WorldDraft;
+
+  constructor(draft: WorldDraft) {
+    this.draft = draft;
+  }
+
+  /** A core delivers a committed entry. */
+  deliver(place: number, entry: Entry): void {
+    const { record } = this.draft;
+    const slot = this.draft.ownSlot(place);
+    const first = record.deliver(slot.id, slot.delivered, entry);
+    slot.delivered = entry.index;
+    if (first) this.demandDurable(entry);
+  }
+
+  /** What is handed over anywhere is on the disks of a majority by then. */
+  private demandDurable(entry: Entry): void {
+    const { view, size } = this.draft;
+    let disks = 0;
+    for (const { disk } of view.replicas) {
+      const stored = disk.entry(entry.index);
+      if (stored !== undefined && sameValue(stored, entry)) disks += 1;
+    }
+    if (disks * 2 > size) return;
+    const rule = 'log/committed-on-majority: what is committed is durable on a majority';
+    throw new InvariantViolation(`${rule}: index ${entry.index} is on ${disks} of ${size}`, { entry });
+  }
+
+  /** The machine is given commands. */
+  begin(place: number, entries: readonly Entry[]): void {
+    this.draft.ownSlot(place).applying = entries;
+    if (this.draft.rules.eager.applied) this.apply(place);
+  }
+
+  /** The machine applies what it was given. */
+  apply(place: number): void {
+    const { draft } = this;
+    const { record } = draft;
+    const { machines } = draft.rules;
+    const slot = draft.ownSlot(place);
+    const { applying } = slot;
+    if (applying === null) return;
+    slot.applying = null;
+    const holder =
+      slot.machine?.at === slot.effects ? slot.machine : machines.at(slot.machine, slot.effects, record.commands());
+    slot.machine = holder;
+    const results = this.run(slot, holder, applying);
+    for (let i = 0; i < applying.length; i++) {
+      const entry = applying[i] as Entry;
+      const result = results[i] as StoredResult;
+      record.takeEffect(slot.id, slot.effects, entry, result);
+      slot.effects += 1;
+      slot.position = entry.index;
+      if (!draft.observed) continue;
+      const command = machines.decode(entry.data);
+      draft.tell({ kind: 'applied', replica: slot.id, index: entry.index, command, result });
+    }
+    draft.pending.push({ place, event: { kind: 'applied', now: draft.local(place), results } });
+  }
+
+  /** What a user's machine or check throws is a finding, with the commands that showed it. */
+  private run({ id }: Slot, holder: Holder, entries: readonly Entry[]): readonly StoredResult[] {
+    const { machines } = this.draft.rules;
+    const violation = (rule: RuleText): InvariantViolation => {
+      const commands = entries.map(({ index, data }) => [index, machines.decode(data)]);
+      return new InvariantViolation(rule, commands);
+    };
+    let results: ReturnType<typeof machines.apply>;
+    try {
+      results = machines.apply(holder, entries);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw violation(`machine/own-check: the state machine's own check failed at ${id}: ${reason}`);
+    }
+    if ('code' in results) throw violation(`machine/never-fails: the state machine failed at ${id}: ${results.reason}`);
+    return results;
+  }
+
+  /** Up to where the machine has seen everything: entries that are no commands count once those before are in. */
+  position(place: number): Index {
+    const { effects, delivered, applying } = this.draft.slot(place);
+    const next = applying?.[0]?.index ?? this.draft.record.effectIndex(effects);
+    return next === 0 ? delivered : Math.min(delivered, next - 1);
+  }
+}

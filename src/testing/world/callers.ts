@@ -1,0 +1,93 @@
+/** The callers of a world: they ask a replica, wait there, and are told how it ended, or nothing when it crashes. */
+
+import { InvariantViolation } from '../../core/assert.js';
+import type { ReplicaId } from '../../core/members.js';
+import type { Index, Milliseconds } from '../../core/protocol.js';
+import type { WorldDraft } from './draft.js';
+import type { ProcessEffect } from './process.js';
+
+export class Callers {
+  private readonly draft: WorldDraft;
+
+  constructor(draft: WorldDraft) {
+    this.draft = draft;
+  }
+
+  propose(place: number, command: unknown, timeout: Milliseconds): void {
+    const { draft } = this;
+    const data = draft.rules.machines.encode(draft.record.callCount + 1, command);
+    const call = this.invoke(place, 'write', command, null);
+    const now = draft.local(place);
+    draft.pending.push({ place, event: { kind: 'propose', now, commands: [{ call, deadline: now + timeout, data }] } });
+  }
+
+  read(place: number, minIndex: Index | null, timeout: Milliseconds): void {
+    const { draft } = this;
+    const call = this.invoke(place, minIndex === null ? 'read' : 'staleRead', undefined, minIndex);
+    const now = draft.local(place);
+    draft.pending.push({ place, event: { kind: 'read', now, calls: [{ call, deadline: now + timeout }], minIndex } });
+  }
+
+  private invoke(
+    place: number,
+    kind: 'write' | 'read' | 'staleRead',
+    command: unknown,
+    minIndex: Index | null,
+  ): number {
+    const { draft } = this;
+    const slot = draft.ownSlot(place);
+    const call = draft.record.invoke(slot.id, kind, command, draft.now, minIndex);
+    slot.waiting = [...slot.waiting, call];
+    draft.tell({ kind: 'asked', replica: slot.id, call, command });
+    return call;
+  }
+
+  cancel(calls: readonly number[]): void {
+    const { draft } = this;
+    for (let place = 0; place < draft.size; place++) {
+      const { waiting, process, paused } = draft.slot(place);
+      const here = calls.filter((call) => waiting.includes(call));
+      if (here.length === 0 || process === null || paused) continue;
+      draft.pending.push({ place, event: { kind: 'cancel', now: draft.local(place), calls: here } });
+    }
+  }
+
+  answer(place: number, { call, index, result }: Extract<ProcessEffect, { kind: 'answer' }>): void {
+    const { draft } = this;
+    const replica = this.end(place, call);
+    draft.record.acknowledge(replica, call, index, result, draft.now);
+    draft.tell({ kind: 'answered', replica, call, index, result });
+  }
+
+  /** @param position up to where the replica's machine has come: what the caller sees */
+  serve(place: number, { calls, index }: Extract<ProcessEffect, { kind: 'serve' }>, position: Index): void {
+    const { draft } = this;
+    for (const call of calls) {
+      const replica = this.end(place, call);
+      draft.record.serve(replica, call, index, position, draft.now);
+      draft.tell({ kind: 'served', replica, call, index });
+    }
+  }
+
+  fail(place: number, { calls, failure }: Extract<ProcessEffect, { kind: 'fail' }>): void {
+    const { draft } = this;
+    for (const call of calls) {
+      const replica = this.end(place, call);
+      draft.record.fail(replica, call, failure, draft.now);
+      draft.tell({ kind: 'failed', replica, call, failure });
+    }
+  }
+
+  private end(place: number, call: number): ReplicaId {
+    const slot = this.draft.ownSlot(place);
+    slot.waiting = slot.waiting.filter((each) => each !== call);
+    return slot.id;
+  }
+
+  /** After a stop. */
+  demandAnswered(place: number): void {
+    const { id, waiting } = this.draft.slot(place);
+    if (waiting.length > 0)
+      throw new InvariantViolation(`law/one-end-per-request: a stop ends every call: ${id} left ${waiting.join(' ')}`);
+  }
+}

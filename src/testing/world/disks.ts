@@ -1,0 +1,86 @@
+/**
+ * The disks of a world at work: writes, loads and failures. A write or a load stands in the slot until an action
+ * finishes it, unless the rules say that it is eager.
+ */
+
+import { InvariantViolation } from '../../core/assert.js';
+import { read, written } from './disk.js';
+import type { WorldDraft } from './draft.js';
+import type { ProcessEffect } from './process.js';
+import type { PendingLoad, Slot } from './state.js';
+
+/** What a storage that fails says. */
+const EIO = 'EIO';
+
+/** Whether a replica may halt for this reason: its storage failed, and it was meant to. */
+export function isStorageFault({ failing }: Slot, fault: string): boolean {
+  return failing !== null && fault.includes(EIO);
+}
+
+export class Disks {
+  private readonly draft: WorldDraft;
+
+  constructor(draft: WorldDraft) {
+    this.draft = draft;
+  }
+
+  write(place: number, ops: Slot['writing']): void {
+    const slot = this.draft.ownSlot(place);
+    if (slot.writing !== null)
+      throw new InvariantViolation(`durability/one-write-at-a-time: ${slot.id} has two writes under way`);
+    slot.writing = ops;
+    slot.durable = false;
+    if (slot.failing !== null) return this.fail(place, slot.failing.keep);
+    if (this.draft.rules.eager.written) this.reportWritten(place);
+  }
+
+  /** The write under way is on the disk; the process does not know yet. */
+  sync(place: number): void {
+    const { draft } = this;
+    const { writing, durable } = draft.slot(place);
+    if (writing === null || durable) return;
+    const slot = draft.ownSlot(place);
+    slot.disk = written(slot.disk, writing);
+    slot.durable = true;
+    draft.durable(slot.id);
+    draft.tell({ kind: 'durable', replica: slot.id });
+    draft.watcher?.touched(place);
+  }
+
+  reportWritten(place: number): void {
+    const { draft } = this;
+    if (draft.slot(place).writing === null) return;
+    this.sync(place);
+    draft.ownSlot(place).writing = null;
+    draft.pending.push({ place, event: { kind: 'written', now: draft.local(place) } });
+  }
+
+  /** The write under way fails, or else the next one. @param keep whether it is on the disk all the same */
+  fail(place: number, keep: boolean): void {
+    const { draft } = this;
+    const slot = draft.ownSlot(place);
+    if (slot.process === null) return;
+    slot.failing = { keep };
+    if (slot.writing === null) return;
+    if (keep) this.sync(place);
+    slot.writing = null;
+    draft.pending.push({ place, event: { kind: 'storageFailed', now: draft.local(place), reason: EIO } });
+  }
+
+  load(place: number, { id, from, to, maxBytes }: Extract<ProcessEffect, { kind: 'load' }>): void {
+    const slot = this.draft.ownSlot(place);
+    slot.loads = [...slot.loads, { id, from, to, maxBytes }];
+    if (this.draft.rules.eager.loaded) this.answerLoad(place);
+  }
+
+  /** The oldest load is answered. */
+  answerLoad(place: number): void {
+    const { draft } = this;
+    if (draft.slot(place).loads.length === 0) return;
+    const slot = draft.ownSlot(place);
+    const [load, ...rest] = slot.loads as readonly [PendingLoad, ...PendingLoad[]];
+    slot.loads = rest;
+    const entries = read(slot.disk, load.from, load.to, load.maxBytes);
+    draft.pending.push({ place, event: { kind: 'loaded', now: draft.local(place), id: load.id, entries } });
+  }
+}

@@ -1,0 +1,116 @@
+/** The network of a world: messages leave, wait on their link, and arrive, arrive twice or never. */
+
+import type { ReplicaId } from '../../core/members.js';
+import type { Action, MessagePick } from './actions.js';
+import type { WorldDraft } from './draft.js';
+import type { ProcessEffect, ProcessEvent } from './process.js';
+import type { Flight } from './state.js';
+
+type MessageAction = Extract<Action, { readonly kind: 'deliver' | 'duplicate' | 'drop' }>;
+
+/** Takes one out; without the array that `splice` makes for it. */
+function remove(flights: Flight[], at: number): void {
+  for (let i = at + 1; i < flights.length; i++) flights[i - 1] = flights[i] as Flight;
+  flights.pop();
+}
+
+export class SimulatedNetwork {
+  private readonly draft: WorldDraft;
+
+  constructor(draft: WorldDraft) {
+    this.draft = draft;
+  }
+
+  cut(from: ReplicaId, to: ReplicaId, cut: boolean): void {
+    const { draft } = this;
+    draft.ownLink(draft.placeOf(from), draft.placeOf(to)).cut = cut;
+  }
+
+  send(from: number, effect: Extract<ProcessEffect, { kind: 'send' }>): void {
+    const { draft } = this;
+    const { ids, program } = draft.rules;
+    const message = program.message(effect.bytes);
+    const sender = ids[from] as ReplicaId;
+    if (message !== null) draft.sending({ from: sender, to: effect.to, message });
+    const to = draft.placeOf(effect.to);
+    const link = draft.ownLink(from, to);
+    link.sent += 1;
+    if (draft.observed) {
+      const own = message === null ? program.describe(effect.bytes) : '';
+      draft.tell({ kind: 'send', from: sender, to: effect.to, message, own, lost: link.cut });
+    }
+    if (link.cut) return;
+    const flight = { ordinal: link.sent, sentAt: draft.now, payload: effect.bytes };
+    (link.flights as Flight[]).push(flight);
+    draft.watcher?.sent(from, to, flight);
+  }
+
+  /** Moves a message that is under way. Gives what it is to its receiver; `null` if it reaches nobody. */
+  move({ kind, from, to, pick }: MessageAction): ProcessEvent | null {
+    const { draft } = this;
+    const [source, target] = [draft.placeOf(from), draft.placeOf(to)];
+    const at = this.find(draft.link(source, target).flights, pick);
+    const { process, paused } = draft.slot(target);
+    if (at < 0 || (kind !== 'drop' && paused)) return null;
+    const flights = draft.ownLink(source, target).flights as Flight[];
+    const flight = flights[at] as Flight;
+    if (kind !== 'duplicate') remove(flights, at);
+    const lost = kind === 'drop' || process === null;
+    if (draft.observed) {
+      const { program } = draft.rules;
+      const message = program.message(flight.payload);
+      const own = message === null ? program.describe(flight.payload) : '';
+      draft.tell({ kind: lost ? 'drop' : 'deliver', from, to, message, own, lost });
+    }
+    return lost ? null : { kind: 'message', now: draft.local(target), from, bytes: flight.payload };
+  }
+
+  // Which message is meant.
+
+  private find(flights: readonly Flight[], pick: MessagePick): number {
+    if (typeof pick === 'number') {
+      let at = flights.length - 1;
+      while (at >= 0 && (flights[at] as Flight).ordinal !== pick) at--;
+      return at;
+    }
+    const [, text = pick, nth = '1'] = /^(.*) #(\d+)$/s.exec(pick) ?? [];
+    const described = flights.map((flight) => this.describe(flight));
+    const fits = described.includes(text)
+      ? (each: string): boolean => each === text
+      : (each: string): boolean => each.startsWith(text);
+    let left = Number(nth);
+    return described.findIndex((each) => fits(each) && --left === 0);
+  }
+
+  /** A message in words. */
+  describe({ payload }: Flight): string {
+    const { program, model } = this.draft.rules;
+    const message = program.message(payload);
+    return message === null ? program.describe(payload) : model.describeMessage(message);
+  }
+
+  /**
+   * An action as it can happen here: a message that is not under way is replaced by the oldest of its kind (the first
+   * word of the description) on that link. `null` when there is none.
+   */
+  fitting(action: Action): Action | null {
+    if (action.kind !== 'deliver' && action.kind !== 'duplicate' && action.kind !== 'drop') return action;
+    const [from, to] = [this.draft.placeOf(action.from), this.draft.placeOf(action.to)];
+    const { flights } = this.draft.link(from, to);
+    if (this.find(flights, action.pick) >= 0) return action;
+    const [kind = ''] = String(action.pick).split(' ', 1);
+    const other = flights[this.find(flights, kind)];
+    return other === undefined ? null : { ...action, pick: this.pickOf(from, to, other.ordinal) };
+  }
+
+  /** The words by which `MessagePick` means this very message of those under way. */
+  pickOf(from: number, to: number, ordinal: number): MessagePick {
+    const { flights } = this.draft.link(from, to);
+    const at = flights.findIndex((flight) => flight.ordinal === ordinal);
+    if (at < 0) return ordinal;
+    const described = flights.slice(0, at + 1).map((flight) => this.describe(flight));
+    const text = described[at] as string;
+    const nth = described.filter((each) => each === text).length;
+    return nth === 1 && !/ #\d+$/.test(text) ? text : `${text} #${nth}`;
+  }
+}

@@ -1,0 +1,75 @@
+/** What a world is made with, and that it can be meant. */
+
+import { defaultConstants, type Constants, type ReplicaId } from '../../core/members.js';
+import type { Model } from '../../core/model.js';
+import type { Timing } from '../../core/protocol.js';
+import type { Tuning } from '../../core/tuning.js';
+import { invalidArgument } from '../../replica/errors.js';
+import { anything, checkNames, checkObject, checkShape, expecting, oneOf, whole, type Check } from '../check-input.js';
+import type { MachineSpec } from './machine.js';
+import type { Eager } from './state.js';
+
+/** What a world is made of; everything but the model has a default. */
+export interface WorldOptions {
+  /** `raftModel` or `multipaxosModel`. */
+  readonly model: Model<any, any, any>;
+  /** Names of the replicas, or how many (they are then called n1, n2, …). 3 unless given. */
+  readonly replicas?: number | readonly ReplicaId[];
+  /** Timing is small unless given (`testTiming`): heartbeats every 50 ms, elections after 150 to 300 ms. */
+  readonly tuning?: Tuning;
+  /** The cluster constants, as of `createReplica`. */
+  readonly constants?: Partial<Constants>;
+  /** The state machine; one that counts its commands unless given. */
+  readonly machine?: MachineSpec;
+  /** The shipped driver unless given; `core`: a bare core with the simplest host. */
+  readonly program?: 'driver' | 'core';
+  /** Any 32-bit integer: of it, of the replica and of its start the cores' seeds are made. */
+  readonly seed?: number;
+  /** Whether the peers know each other from the start (unless given), or must first introduce themselves. */
+  readonly established?: boolean;
+  /** What happens at once instead of by an action: writes, applying, loads; nothing unless given. */
+  readonly eager?: Partial<Eager>;
+  /** How many calls may wait at one replica; 1000 unless given. */
+  readonly maxWaiting?: number;
+  /** Messages travel by reference rather than as bytes: faster. */
+  readonly byReference?: boolean;
+  /** Also check that every step gives the same twice and edits nothing: slower. */
+  readonly strict?: boolean;
+}
+
+/** Small timeouts, for readable numbers; milliseconds. */
+export const testTiming: Timing = { heartbeat: 50, electionMin: 150, electionMax: 300 };
+
+export const isModel = expecting('raftModel or multipaxosModel', (model) => {
+  return typeof model === 'object' && model !== null && 'protocol' in model;
+});
+
+const WORLD: Readonly<Record<keyof WorldOptions, Check>> = {
+  model: isModel,
+  replicas: anything,
+  tuning: anything,
+  constants: anything,
+  machine: expecting('an object with a method create', (machine) => {
+    return machine === undefined || typeof (machine as { create?: unknown } | null)?.create === 'function';
+  }),
+  program: oneOf(undefined, 'driver', 'core'),
+  seed: anything,
+  established: oneOf(undefined, true, false),
+  eager: anything,
+  maxWaiting: expecting('a whole number from 1', (value) => value === undefined || whole(1)(value, []) === null),
+  byReference: oneOf(undefined, true, false),
+  strict: oneOf(undefined, true, false),
+};
+
+/** @throws ConsensusError `ERR_INVALID_ARGUMENT` naming the option and what was expected */
+export function checkWorldOptions(options: WorldOptions): void {
+  checkObject('options', options);
+  checkNames('', options, Object.keys(WORLD));
+  checkShape('', options, WORLD);
+  const { replicas, constants = {}, eager = {} } = options;
+  checkNames('constants.', constants, Object.keys(defaultConstants));
+  checkNames('eager.', eager, ['written', 'applied', 'loaded']);
+  if (Array.isArray(replicas) && new Set(replicas).size < replicas.length) {
+    throw invalidArgument(`replicas: a name stands there twice, got ${replicas.join(', ')}`);
+  }
+}

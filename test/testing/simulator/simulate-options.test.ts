@@ -1,0 +1,21 @@
+/** Options of a simulation that cannot be meant are refused. */
+
+import { describe, expect, test } from 'vitest';
+import { raftModel as model } from 'quorate/raft';
+import { simulate } from 'quorate/testing';
+import { refused, type Wrong } from '../refusals.js';
+
+describe('a simulation', () => {
+  test('takes no world that cannot be', () => {
+    refused(() => simulate({ model, replicas: ['a', 'a'] }), /^replicas: a name stands there twice/);
+    refused(() => simulate({ model, program: 'x' as Wrong }), /^program: expected/);
+    refused(() => simulate({ model, machine: {} as Wrong, commands: () => 1 }), /^machine: expected/);
+  });
+
+  test('says of a machine without its methods which one is missing', () => {
+    const machine = { create: () => ({ apply: () => 1 }) as Wrong };
+    expect(() => simulate({ model, machine, commands: () => 1 })).toThrow(
+      /expected a state machine, got one without snapshot/,
+    );
+  });
+});
