@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import * as checks from './tidy/checks.js';
 import { sourcesBelow } from './tidy/files.js';
 import { evidenceLoads, importCycles, importProblems, roomCycles } from './tidy/imports.js';
+import { duplicateTypeNames, globalNames } from './tidy/names.js';
 
 const src = sourcesBelow('src');
 const examples = sourcesBelow('examples');
@@ -45,6 +46,16 @@ describe('the house', () => {
 
   it('keeps time, chance, waiting and the world out of the pure folders', () => {
     expect(pure.flatMap(checks.impureWords)).toEqual([]);
+  });
+});
+
+describe('names', () => {
+  it('of types are used once', () => {
+    expect(duplicateTypeNames(src)).toEqual([]);
+  });
+
+  it('hide nothing that is global', () => {
+    expect(globalNames(src)).toEqual([]);
   });
 });
 

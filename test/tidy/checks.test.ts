@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import * as checks from './checks.js';
 import { evidenceLoads, importCycles, importProblems, roomCycles, type Room } from './imports.js';
+import { duplicateTypeNames, globalNames } from './names.js';
 import { codeOf, source } from './source.js';
 
 describe('imports', () => {
@@ -241,5 +242,43 @@ describe('style', () => {
       'src/raft/messages.ts:6: Silent has no doc comment',
       'src/raft/messages.ts:7: Inline has no doc comment',
     ]);
+  });
+});
+
+describe('names', () => {
+  it('of types mean one thing, exported or not', () => {
+    const a = source('src/a.ts', 'export interface Peer {}\ntype Own = 1;\nclass Log {}\nfunction step() {}');
+    const b = source('src/b.ts', 'type Peer = string;\nexport class Log {}\nfunction step() {}');
+    const c = source('src/c.ts', 'interface Peer {}\nimport type { Own } from "./a.js";\nexport type { Own };');
+    expect(duplicateTypeNames([a, b, c])).toEqual(['Peer: src/a.ts, src/b.ts, src/c.ts', 'Log: src/a.ts, src/b.ts']);
+  });
+
+  it('of types may be declared in parts within a file', () => {
+    expect(duplicateTypeNames([source('src/a.ts', 'interface A { b: 1 }\ninterface A { c: 1 }')])).toEqual([]);
+  });
+
+  it.each([
+    'export interface Range {}',
+    'class Window {}',
+    'export type Record = 1;',
+    'type Pick<T> = T;',
+    'interface Promise {}',
+    'export function open() {}',
+    'function status() {}',
+  ])('are not global ones: %s', (text) => {
+    expect(globalNames([source('src/a.ts', `\n${text}`)])).toEqual([
+      expect.stringMatching(/^src\/a\.ts:2: \w+ is a global$/),
+    ]);
+  });
+
+  it.each([
+    'export interface SlotRange {}',
+    'export interface Storage {}',
+    'export type History = 1;',
+    'class A { open() {} status = 1; }',
+    'const open = 1;',
+    'function a() { interface Range {} }',
+  ])('are free: %s', (text) => {
+    expect(globalNames([source('src/a.ts', text)])).toEqual([]);
   });
 });

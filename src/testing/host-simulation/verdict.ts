@@ -60,7 +60,7 @@ export function judgeCalls(calls: readonly SimulatedCall[], ledger: CommandLedge
   });
   const options: LogOrderOptions = { effects };
   const ordered = checkLogOrder(history, registers, options);
-  if (ordered.kind !== 'linearizable') trace.violate('H1–H5 log order', ordered.explanation);
+  if (ordered.kind !== 'linearizable') trace.violate('history/real-time-order', ordered.explanation);
   if (history.filter((operation) => operation.outcome === 'unknown').length > MANY_UNKNOWN) return;
   const found = checkLinearizable(history, registers, { steps: STEPS, timeout: Infinity, now: () => 0 });
   if (found.kind === 'violation') trace.violate('history/linearizable', found.explanation);
