@@ -9,7 +9,7 @@ export { CommandRejected, ConsensusError } from './replica/errors.js';
 export type { ErrorCode, ErrorDetails, RequestOutcome } from './replica/errors.js';
 export { jsonCodec } from './replica/state-machine.js';
 export type { StateMachine, ValueCodec } from './replica/state-machine.js';
-export type { OpenedEnvelope, Storage, StorageOp, StoredEntry, StoredRun } from './replica/storage.js';
+export type { Opened, Storage, StorageOp, StoredEntry, StoredRun } from './replica/storage.js';
 export type {
   Transport,
   TransportEvent,

@@ -4,7 +4,7 @@
  * bytes are copied on the way in and on the way out. Runs on every platform.
  */
 import { ConsensusError, invalidArgument } from '../replica/errors.js';
-import type { OpenedEnvelope, Storage, StorageOp, StoredEntry, StoredRun } from '../replica/storage.js';
+import type { Opened, Storage, StorageOp, StoredEntry, StoredRun } from '../replica/storage.js';
 import { checkOps, checkRead } from './storage-checks.js';
 
 class MemoryStorage implements Storage {
@@ -14,7 +14,7 @@ class MemoryStorage implements Storage {
   private boot = 0;
   private isOpen = false;
 
-  async open(): Promise<OpenedEnvelope> {
+  async open(): Promise<Opened> {
     if (this.isOpen) throw new ConsensusError('the memory storage is open', { code: 'ERR_STORAGE_LOCKED' });
     this.isOpen = true;
     this.boot++;
@@ -82,7 +82,7 @@ class MemoryStorage implements Storage {
   }
 }
 
-/** Runs as `OpenedEnvelope` has them: a run goes on over a gap. */
+/** Runs as `Opened` has them: a run goes on over a gap. */
 function runsOf(entries: readonly StoredEntry[]): StoredRun[] {
   const runs: StoredRun[] = [];
   for (const { index, term } of entries) {

@@ -11,7 +11,7 @@ import { commitOf, type PaxosState } from './state.js';
 import { deadline, init, step } from './step.js';
 import { lastVote } from './window.js';
 
-function status(state: PaxosState): Status {
+function statusOf(state: PaxosState): Status {
   const { role, promised, window } = state;
   const commit = commitOf(state);
   const peers = role.kind === 'leader' ? role.peers.map(({ id, durable, next }) => ({ id, match: durable, next })) : [];
@@ -26,7 +26,7 @@ export const multipaxosProtocol: Protocol<PaxosState, PaxosMessage> = {
   checkStep,
   checkState,
   deadline,
-  status,
+  status: statusOf,
   codec: paxosCodec,
   durable: {
     ...durableRecords,

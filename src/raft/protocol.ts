@@ -10,7 +10,7 @@ import type { RaftMessage } from './messages.js';
 import type { RaftState } from './state.js';
 import { deadline, init, step } from './step.js';
 
-function status(state: RaftState): Status {
+function statusOf(state: RaftState): Status {
   const { role, term, commit, log } = state;
   const peers = role.kind === 'leader' ? role.peers.map(({ id, match, next }) => ({ id, match, next })) : [];
   return coreStatus(state, { term, commit, last: log.last, peers });
@@ -24,7 +24,7 @@ export const raftProtocol: Protocol<RaftState, RaftMessage> = {
   checkStep,
   checkState,
   deadline,
-  status,
+  status: statusOf,
   codec: raftCodec,
   durable: {
     ...durableRecords,

@@ -1,6 +1,6 @@
 /** What users hold: one replica of a cluster. Promises on the outside, the loop of `host.ts` inside. */
 
-import { Callers, abortError, errorOf } from './host/waiters.js';
+import { Waiters, abortError, errorOf } from './host/waiters.js';
 import { refusalOf } from './driver/calls.js';
 import type { PendingCall, PendingCommand, ReplicaEvent, ReplicaStatus } from './driver/state.js';
 import { Emitter, rethrowApart, type Listener } from './host/emitter.js';
@@ -104,7 +104,7 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
   readonly host: Host;
   private readonly checked: CheckedOptions<M>;
   private readonly runner: MachineRunner;
-  private readonly callers = new Callers();
+  private readonly callers = new Waiters();
   private readonly emitter = new Emitter();
   private readonly view = new LeadershipView();
   private readonly readyWaiters = new Set<() => void>();
@@ -184,7 +184,7 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
     const data = this.encode(command);
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) return reject(abortError(signal));
-      const complete: Parameters<Callers['add']>[1]['complete'] = (stored, index) => {
+      const complete: Parameters<Waiters['add']>[1]['complete'] = (stored, index) => {
         let value: ResultOf<M>;
         try {
           value = this.runner.give(stored) as ResultOf<M>;

@@ -19,7 +19,7 @@ export interface StoredRun {
 }
 
 /** What `open` found, all of it durable by now. */
-export interface OpenedEnvelope {
+export interface Opened {
   /** How often this data was opened, this time included; durable before `open` resolves. */
   readonly boot: number;
   /** What `set` last wrote, by key. */
@@ -57,7 +57,7 @@ export type StorageOp =
  * - All errors are `ConsensusError`s.
  */
 export interface Storage {
-  open(): Promise<OpenedEnvelope>;
+  open(): Promise<Opened>;
   write(ops: readonly StorageOp[]): Promise<void>;
   /** Entries with `from` ≤ index ≤ `to`. */
   read(from: number, to: number, maxBytes: number): Promise<readonly StoredEntry[]>;

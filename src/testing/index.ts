@@ -64,7 +64,7 @@ export {
   type SequentialModel,
 } from './history/models.js';
 export { FAULT_KINDS, type FaultKind, type Prefix } from './simulator/plan.js';
-export type { SimulatedCall, CallEnd, LogEffect, WorldRecord } from './world/record.js';
+export type { WorldCall, CallEnd, WorldEffect, WorldRecord } from './world/record.js';
 export { formatActions } from './scenario/scenario-format.js';
 export { headerOf, type ScenarioHeader } from './scenario/scenario-header.js';
 export { ScenarioSyntaxError } from './scenario/scenario-text.js';
@@ -89,6 +89,6 @@ export type { Random, SimulateOptions } from './simulator/simulate-options.js';
 export { simulate, SimulationFailure, type SimulationReport } from './simulator/simulator.js';
 export { historyOf } from './simulator/world-history.js';
 export { traceOf, TraceWriter } from './world/trace.js';
-export type { Eager, Flight, SimulatedLink, Slot, World } from './world/state.js';
+export type { Eager, Flight, Link, Slot, World } from './world/state.js';
 export type { WorldOptions } from './world/options.js';
 export { actions, apply, createWorld } from './world/world.js';

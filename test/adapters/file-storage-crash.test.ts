@@ -6,7 +6,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
-import type { OpenedEnvelope, Storage, StorageOp } from '../../src/replica/storage.js';
+import type { Opened, Storage, StorageOp } from '../../src/replica/storage.js';
 import { FaultyDisk, randomFrom, SimDisk } from './file-storage-disks.js';
 import type { Loss } from './file-storage-disks.js';
 import { bytesOf, expectSame, Model, set, text } from './storage-laws.js';
@@ -52,7 +52,7 @@ function mortal(disk: SimDisk, lifetime: number): { disk: FaultyDisk; dead: Prom
 }
 
 /** The state is that of the first so many calls, where all acknowledged ones are among them. */
-async function checkAfter(storage: Storage, opened: OpenedEnvelope, history: History): Promise<void> {
+async function checkAfter(storage: Storage, opened: Opened, history: History): Promise<void> {
   const count = Number(text(opened.values.get('calls') ?? bytesOf('0')));
   expect(count).toBeGreaterThanOrEqual(history.acknowledged);
   expect(count).toBeLessThanOrEqual(history.calls.length);

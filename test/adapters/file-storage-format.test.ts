@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { crc32c } from '../../src/adapters/crc32c.js';
 import { decodeHeader, finishRecord, LAST_OF_WRITE_GROUP, viewOf } from '../../src/adapters/file-storage/format.js';
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
-import type { OpenedEnvelope } from '../../src/replica/storage.js';
+import type { Opened } from '../../src/replica/storage.js';
 import { randomFrom, SimDisk } from './file-storage-disks.js';
 import { plain, put, set, text } from './storage-laws.js';
 
@@ -80,7 +80,7 @@ const GOLDEN = [
   '0100', // closed in order
 ].join('');
 
-async function open(disk: SimDisk): Promise<{ opened: OpenedEnvelope; entries: ReturnType<typeof plain> }> {
+async function open(disk: SimDisk): Promise<{ opened: Opened; entries: ReturnType<typeof plain> }> {
   const storage = fileStorage('data', { fs: disk, segmentBytes: 4096 });
   const opened = await storage.open();
   const entries = plain(await storage.read(1, Infinity, Infinity));

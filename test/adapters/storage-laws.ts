@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { OpenedEnvelope, Storage, StorageOp, StoredEntry, StoredRun } from '../../src/replica/storage.js';
+import type { Opened, Storage, StorageOp, StoredEntry, StoredRun } from '../../src/replica/storage.js';
 
 /** Something that keeps what storages write. */
 export interface Medium {
@@ -63,7 +63,7 @@ export function plain(entries: readonly StoredEntry[]): { index: number; term: n
 }
 
 /** The storage holds what the model holds, no more and no less. */
-export async function expectSame(storage: Storage, opened: OpenedEnvelope, model: Model): Promise<void> {
+export async function expectSame(storage: Storage, opened: Opened, model: Model): Promise<void> {
   const { values, first, last, runs } = opened;
   const found = { values: [...values].map(([key, value]) => [key, text(value)]).sort(), first, last, runs };
   expect(found).toEqual(model.opened());

@@ -5,7 +5,7 @@
  * scan.ts and recovery.ts open, and disk.ts is all that any of them sees of the platform.
  */
 import { ConsensusError, invalidArgument } from '../../replica/errors.js';
-import type { OpenedEnvelope, Storage, StorageOp, StoredEntry } from '../../replica/storage.js';
+import type { Opened, Storage, StorageOp, StoredEntry } from '../../replica/storage.js';
 import { checkOps, checkRead } from '../storage-checks.js';
 import { failed } from './disk-io.js';
 import type { Disk, DiskLock } from './disk.js';
@@ -36,7 +36,7 @@ class FileStorage implements Storage {
   private readonly dir: string;
   private readonly segmentBytes: number;
   private phase: StoragePhase = 'new';
-  private opening: Promise<OpenedEnvelope> | undefined;
+  private opening: Promise<Opened> | undefined;
   private closing: Promise<void> | undefined;
   private writer: LogWriter | undefined;
   private lock: DiskLock | undefined;
@@ -48,7 +48,7 @@ class FileStorage implements Storage {
     this.segmentBytes = segmentBytes;
   }
 
-  open(): Promise<OpenedEnvelope> {
+  open(): Promise<Opened> {
     if (this.phase === 'closed') return Promise.reject(this.closedError());
     if (this.phase !== 'new') return Promise.reject(this.lockedError());
     this.phase = 'opening';
@@ -56,7 +56,7 @@ class FileStorage implements Storage {
     return this.opening;
   }
 
-  private async openNow(): Promise<OpenedEnvelope> {
+  private async openNow(): Promise<Opened> {
     try {
       await this.disk.mkdir(this.dir);
       this.lock = await this.disk.lock(this.dir);

@@ -180,8 +180,9 @@ function role(s: DigestScribe, state: PaxosState): void {
 
 /**
  * Left out: `now`, since times count from the clock; `seed`, since scopes run with timeouts without spread;
- * `persistSeq` and `lastNumber`, which only make fresh numbers; `durableSeq`, since whatever is compared with it stands here by its own
- * number, or is known to be below; `options`, which never changes; and everything about a replica that is over.
+ * `persistSeq` and `lastNumber`, which only make fresh numbers; `durableSeq`, since whatever is compared with it stands
+ * here by its own number, or is known to be below; `options`, which never changes; and everything about a replica that
+ * has stopped.
  */
 export function digestState(state: PaxosState, now: Milliseconds, digest: Digest): void {
   const { options, log } = state;

@@ -26,10 +26,10 @@ const ATTEMPT_TIMEOUTS = 2;
 const BUSY: Failure = { code: 'ERR_BUSY', outcome: 'none', message: 'too many requests are waiting on this replica' };
 
 /** Which calls of a list are meant: their positions, ascending. */
-export type Choice = (calls: readonly PendingCall[]) => readonly number[];
+export type CallChoice = (calls: readonly PendingCall[]) => readonly number[];
 
 /** Attempts that the core has ended without success: by request, whether they may still take effect. */
-export type EndedAttempts = ReadonlyMap<RequestNumber, boolean>;
+export type EndedCalls = ReadonlyMap<RequestNumber, boolean>;
 
 /** @see CallsDraft */
 export interface CallsState {
@@ -52,7 +52,7 @@ export const noCalls: CallsState = {
 const callOf = (call: PendingCall): number => call.call;
 const deadlineOf = (call: PendingCall): number => call.deadline;
 
-const everyone: Choice = (calls) => calls.map((_, at) => at);
+const everyone: CallChoice = (calls) => calls.map((_, at) => at);
 
 /** Why nothing can be asked of a replica any more; `null` while it can. */
 export function refusalOf(phase: DriverPhase): Failure | null {
@@ -174,7 +174,7 @@ export class CallsDraft extends PartDraft<CallsState> {
   }
 
   /** Ends the calls that are chosen, as `failure` says, or by what became of each. */
-  private end(choice: Choice, failure: Failure | null, cancelled: boolean): void {
+  private end(choice: CallChoice, failure: Failure | null, cancelled: boolean): void {
     const { draft } = this;
     const ended = draft.proposals.end(choice, failure, cancelled);
     // A read never has an effect, whatever ends it.
@@ -185,7 +185,7 @@ export class CallsDraft extends PartDraft<CallsState> {
 
   /** The callers have gone. */
   cancel(gone: readonly number[]): void {
-    const choice: Choice = (calls) => {
+    const choice: CallChoice = (calls) => {
       const positions = gone.map((call) => positionOf(calls, callOf, call)).filter((at) => at >= 0);
       return positions.sort(ascending);
     };
@@ -203,7 +203,7 @@ export class CallsDraft extends PartDraft<CallsState> {
     const { now } = this.draft;
     if (now < this.state.nextExpiry) return;
     const { inOrder } = this.state;
-    const expired: Choice = (calls) => {
+    const expired: CallChoice = (calls) => {
       if (inOrder) return everyone(calls.slice(0, firstAbove(calls, deadlineOf, now)));
       const positions: number[] = [];
       for (let i = 0; i < calls.length; i++) if ((calls[i] as PendingCall).deadline <= now) positions.push(i);

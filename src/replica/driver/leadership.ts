@@ -8,7 +8,7 @@
 import type { Mutable } from '../../core/draft.js';
 import type { CoreEvent, Index, Milliseconds, RequestNumber, Role, Term } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
-import type { EndedAttempts } from './calls.js';
+import type { EndedCalls } from './calls.js';
 import { PartDraft } from './part.js';
 
 /**
@@ -97,7 +97,7 @@ export class LeadershipDraft extends PartDraft<LeadershipState> {
   }
 
   /** These attempts ended without an answer. */
-  ended(attempts: EndedAttempts): void {
+  ended(attempts: EndedCalls): void {
     const { confirming } = this.state;
     if (confirming.kind === 'asked' && attempts.has(confirming.request)) this.edit().confirming = { kind: 'due' };
   }

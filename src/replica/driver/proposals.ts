@@ -12,7 +12,7 @@
 import { assert } from '../../core/assert.js';
 import type { Mutable } from '../../core/draft.js';
 import type { Entry, Proposal, RequestNumber } from '../../core/protocol.js';
-import type { Choice, EndedAttempts } from './calls.js';
+import type { CallChoice, EndedCalls } from './calls.js';
 import { ascending, merged, positionOf, without } from './ordered.js';
 import { PartDraft } from './part.js';
 import type { StoredResult } from './session-table.js';
@@ -128,7 +128,7 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
   }
 
   /** These attempts ended without an answer: their commands are proposed again. */
-  ended(attempts: EndedAttempts): void {
+  ended(attempts: EndedCalls): void {
     const left: ProposedCommand[] = [];
     const back: NumberedCommand[] = [];
     for (const command of this.state.underway) {
@@ -196,7 +196,7 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
   }
 
   /** Ends the commands that are chosen. Gives the attempts that nobody waits for any more. */
-  end(choice: Choice, failure: Failure | null, cancelled: boolean): RequestNumber[] {
+  end(choice: CallChoice, failure: Failure | null, cancelled: boolean): RequestNumber[] {
     const { queued, retrying, underway } = this.state;
     const chosen = { queued: choice(queued), retrying: choice(retrying), underway: choice(underway) };
     if (chosen.queued.length + chosen.retrying.length + chosen.underway.length === 0) return [];

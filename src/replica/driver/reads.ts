@@ -9,7 +9,7 @@
 
 import type { Mutable } from '../../core/draft.js';
 import type { Index, RequestNumber } from '../../core/protocol.js';
-import type { Choice, EndedAttempts } from './calls.js';
+import type { CallChoice, EndedCalls } from './calls.js';
 import { firstAbove, merged, positionOf, without } from './ordered.js';
 import { PartDraft } from './part.js';
 import type { Failure, PendingCall } from './state.js';
@@ -82,7 +82,7 @@ export class ReadsDraft extends PartDraft<ReadsState> {
   }
 
   /** The core could not answer these: they are asked for again, before those that came later. */
-  ended(attempts: EndedAttempts): void {
+  ended(attempts: EndedCalls): void {
     const { asked } = this.state;
     const back = asked.filter(({ request }) => attempts.has(request));
     if (back.length === 0) return;
@@ -103,7 +103,7 @@ export class ReadsDraft extends PartDraft<ReadsState> {
   }
 
   /** Ends the reads that are chosen. Gives the requests that nobody waits for any more. */
-  end(choice: Choice, failure: Failure): RequestNumber[] {
+  end(choice: CallChoice, failure: Failure): RequestNumber[] {
     const { queued, asked, waiting } = this.state;
     const shorten = <B extends ReadBatch>(batch: B): B => {
       const calls = this.failChosen(batch.calls, choice, failure);
@@ -119,7 +119,7 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     return leftAsked.filter(({ calls }) => calls.length === 0).map(requestOf);
   }
 
-  private failChosen(calls: readonly PendingCall[], choice: Choice, failure: Failure): readonly PendingCall[] {
+  private failChosen(calls: readonly PendingCall[], choice: CallChoice, failure: Failure): readonly PendingCall[] {
     const chosen = choice(calls);
     this.draft.fail(
       chosen.map((at) => calls[at] as PendingCall),

@@ -9,7 +9,7 @@
 
 import type { Index, Milliseconds, Proposal, RequestNumber } from '../../core/protocol.js';
 import { ConsensusError } from '../errors.js';
-import type { EndedAttempts } from './calls.js';
+import type { EndedCalls } from './calls.js';
 import type { DriverDraft } from './draft.js';
 import { encodeSessionOpening, type SessionOpening } from './session-table.js';
 
@@ -50,7 +50,7 @@ export class SessionDraft {
   }
 
   /** These attempts ended: if the opening is among them, there will be another. */
-  ended(attempts: EndedAttempts): void {
+  ended(attempts: EndedCalls): void {
     if (this.current.kind === 'opening' && attempts.has(this.current.request)) this.current = closedSession;
   }
 

@@ -21,7 +21,7 @@ import {
   type StoredIdentity,
 } from '../driver/identity.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
-import type { OpenedEnvelope } from '../storage.js';
+import type { Opened } from '../storage.js';
 
 /** What a driver is made of, and what is worth telling. */
 export interface OpenedData {
@@ -89,7 +89,7 @@ function checkIdentity(given: CheckedOptions<AnyMachine>, stored: StoredIdentity
   }
 }
 
-async function recover(checked: CheckedOptions<AnyMachine>, opened: OpenedEnvelope): Promise<Recovered> {
+async function recover(checked: CheckedOptions<AnyMachine>, opened: Opened): Promise<Recovered> {
   const { durable } = checked.protocol.protocol;
   const { limits } = checked.protocol;
   const bytes = opened.values.get(HARD_KEY);

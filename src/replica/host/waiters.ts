@@ -48,7 +48,7 @@ function newSignalCalls(): SignalCalls {
   };
 }
 
-export class Callers {
+export class Waiters {
   private readonly waiters = new Map<number, CallWaiter>();
   private readonly bySignal = new Map<Signal, SignalCalls>();
   private last = 0;

@@ -8,10 +8,10 @@
 
 import { digestEntry, type AnyModel, type DiskView } from '../../core/model.js';
 import type { ReplicaId } from '../../core/members.js';
-import { LiveDiskView, written, type SimulatedDisk } from '../world/disk.js';
+import { LiveDiskView, written, type WorldDisk } from '../world/disk.js';
 import { PartDigest, type Names, type Part } from './fingerprint.js';
 import type { WorldRecord } from '../world/record.js';
-import { localTime, type Flight, type SimulatedLink, type Rules, type Slot, type World } from '../world/state.js';
+import { localTime, type Flight, type Link, type Rules, type Slot, type World } from '../world/state.js';
 
 /** Of one replica. */
 export interface SlotParts {
@@ -128,12 +128,12 @@ export class PartTaker {
     return digest.take();
   }
 
-  private disk(disk: SimulatedDisk): Part {
+  private disk(disk: WorldDisk): Part {
     this.takeDisk(disk);
     return this.digest.take();
   }
 
-  private takeDisk(disk: SimulatedDisk): void {
+  private takeDisk(disk: WorldDisk): void {
     const { digest } = this;
     const view: DiskView = new LiveDiskView(() => disk, this.model.protocol.durable);
     const { hard, last } = view;
@@ -171,7 +171,7 @@ export class PartTaker {
     return digest.take();
   }
 
-  private link(link: SimulatedLink, at: number, before: World | null, known: WorldParts | null): readonly Part[] {
+  private link(link: Link, at: number, before: World | null, known: WorldParts | null): readonly Part[] {
     const old = before?.links[at];
     if (old?.flights === link.flights) return known!.links[at]!;
     if (link.flights.length === 0) return NO_FLIGHTS;

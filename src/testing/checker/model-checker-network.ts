@@ -10,7 +10,7 @@ import type { PartTaker } from './fingerprint-parts.js';
 import type { AnswerEffect, RememberingProgram } from './model-checker-memo.js';
 import type { Payload } from '../world/process.js';
 import type { Turn } from '../world/turn.js';
-import { localTime, type Flight, type SimulatedLink, type Rules, type Slot, type World } from '../world/state.js';
+import { localTime, type Flight, type Link, type Rules, type Slot, type World } from '../world/state.js';
 
 /** One action of a way through a search. */
 export interface Taken {
@@ -79,10 +79,10 @@ export class SentSet {
    * asked anew whenever something arrives again would make the set grow for ever.
    */
   reduce(world: World, before: World): World {
-    let links: SimulatedLink[] | null = null;
+    let links: Link[] | null = null;
     for (let at = 0; at < world.links.length; at++) {
-      const link = world.links[at] as SimulatedLink;
-      const old = before.links[at] as SimulatedLink;
+      const link = world.links[at] as Link;
+      const old = before.links[at] as Link;
       if (link === old) continue;
       let kept: Flight[] | null = null;
       for (let i = old.flights.length; i < link.flights.length; i++) {
@@ -127,7 +127,7 @@ export class SentSet {
   }
 
   /** The world after the first answer on a link that is not there yet; the same if there is none. */
-  private answerOn(world: World, at: number, old: SimulatedLink | null, taken: Taken[]): World {
+  private answerOn(world: World, at: number, old: Link | null, taken: Taken[]): World {
     const { flights } = world.links[at]!;
     if (old?.flights === flights) return world;
     const size = world.slots.length;
@@ -181,7 +181,7 @@ export class SentSet {
   drop(world: World): World {
     if (!this.drops) return world;
     const { slots } = world;
-    let links: SimulatedLink[] | null = null;
+    let links: Link[] | null = null;
     for (let at = 0; at < world.links.length; at++) {
       const { flights } = world.links[at]!;
       if (flights.length === 0) continue;
@@ -208,7 +208,7 @@ function holds(flights: readonly Flight[], payload: unknown): boolean {
 }
 
 /** What is there beside what was; `null` if something is missing. */
-function addedTo(before: readonly SimulatedLink[], after: readonly SimulatedLink[]): Flight[] | null {
+function addedTo(before: readonly Link[], after: readonly Link[]): Flight[] | null {
   const added: Flight[] = [];
   for (let at = 0; at < after.length; at++) {
     const [old, now] = [before[at]!.flights, after[at]!.flights];

@@ -5,7 +5,7 @@
  */
 
 import { ConsensusError } from '../../replica/errors.js';
-import type { OpenedEnvelope, Storage, StorageOp, StoredEntry, StoredRun } from '../../replica/storage.js';
+import type { Opened, Storage, StorageOp, StoredEntry, StoredRun } from '../../replica/storage.js';
 import type { Dice } from '../random.js';
 import type { Schedule, SimulatedProcess } from './clock.js';
 import type { DiskHabits } from './plan.js';
@@ -43,7 +43,7 @@ class DiskContents {
     return [...this.entries.values()].sort((a, b) => a.index - b.index);
   }
 
-  opened(): OpenedEnvelope {
+  opened(): Opened {
     const all = this.sorted();
     const runs: StoredRun[] = [];
     for (const { index, term } of all) if (runs[runs.length - 1]?.term !== term) runs.push({ from: index, term });
@@ -218,7 +218,7 @@ export class SimulatedStorage implements Storage {
       trace.violate('storage/calls-in-order', `${name}: ${call} after a write has failed`);
   }
 
-  open(): Promise<OpenedEnvelope> {
+  open(): Promise<Opened> {
     const { disk } = this;
     if (this.phase !== 'new') disk.trace.violate('storage/calls-in-order', `${disk.name}: opened twice`);
     this.phase = 'opening';

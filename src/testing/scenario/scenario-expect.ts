@@ -6,7 +6,7 @@ import type { DriverState } from '../../replica/driver/state.js';
 import type { Words } from './scenario-text.js';
 import { describeCommand, describeResult } from '../world/trace.js';
 import { sameData } from '../plain-data.js';
-import type { SimulatedCall } from '../world/record.js';
+import type { WorldCall } from '../world/record.js';
 import type { Turn } from '../world/turn.js';
 import type { Slot } from '../world/state.js';
 
@@ -99,7 +99,7 @@ export function describeReplica(turn: Turn, slot: Slot): string {
 }
 
 /** How a call ended. */
-export function describeEnd({ end }: SimulatedCall): string {
+export function describeEnd({ end }: WorldCall): string {
   if (end === null) return 'open';
   switch (end.kind) {
     case 'acknowledged':

@@ -6,13 +6,13 @@
 
 import type { Milliseconds } from '../../core/protocol.js';
 import type { FaultKind } from './plan.js';
-import type { MemberRun } from './run.js';
+import type { SimulatedRun } from './run.js';
 
 /** The faults that begin at their own times; the others are met where messages and writes are scheduled. */
 type Timed = Exclude<FaultKind, 'loss' | 'duplicate' | 'delay' | 'reorder' | 'capsule' | 'crashAtPersist' | 'slowDisk'>;
 
 /** The one who leads if this run looks for it, or any. */
-function victim(run: MemberRun): number {
+function victim(run: SimulatedRun): number {
   const { dice, plan } = run;
   if (plan.targeted && dice.chance(0.7)) {
     const leaders = run.places().filter((place) => run.status(place)?.role === 'leader');
@@ -22,7 +22,11 @@ function victim(run: MemberRun): number {
 }
 
 /** Cuts or heals links; what comes after the storm leaves the links alone. */
-function cut(run: MemberRun, kind: 'cut' | 'heal', links: readonly (readonly [from: number, to: number])[]): boolean {
+function cut(
+  run: SimulatedRun,
+  kind: 'cut' | 'heal',
+  links: readonly (readonly [from: number, to: number])[],
+): boolean {
   if (!run.stormy) return false;
   const others = links.filter(([from, to]) => from !== to);
   const met = others.some(([from, to]) => run.turn.link(from, to).cut !== (kind === 'cut'));
@@ -31,7 +35,7 @@ function cut(run: MemberRun, kind: 'cut' | 'heal', links: readonly (readonly [fr
 }
 
 /** Cuts now, and heals after a while. */
-function cutFor(run: MemberRun, links: readonly (readonly [number, number])[], mean: Milliseconds): boolean {
+function cutFor(run: SimulatedRun, links: readonly (readonly [number, number])[], mean: Milliseconds): boolean {
   const met = cut(run, 'cut', links);
   run.later(run.dice.wait(mean), () => cut(run, 'heal', links));
   return met;
@@ -42,7 +46,7 @@ function linksBetween(a: readonly number[], b: readonly number[]): (readonly [nu
 }
 
 /** Two sides; now and then one of them still reaches one on the other side (a bridge). */
-function partition(run: MemberRun): boolean {
+function partition(run: SimulatedRun): boolean {
   const { dice } = run;
   const order = dice.shuffle(run.places());
   const split = dice.between(1, Math.max(1, run.size - 1));
@@ -52,7 +56,7 @@ function partition(run: MemberRun): boolean {
 }
 
 /** Links go one after the other, and come back in another order (FoundationDB's swizzle-clog). */
-function swizzle(run: MemberRun): boolean {
+function swizzle(run: SimulatedRun): boolean {
   const { dice } = run;
   const all = linksBetween(run.places(), run.places());
   const some = dice.shuffle(all).slice(0, dice.between(1, Math.max(1, all.length >> 1)));
@@ -62,7 +66,7 @@ function swizzle(run: MemberRun): boolean {
   return some.some(([from, to]) => from !== to);
 }
 
-function pause(run: MemberRun): boolean {
+function pause(run: SimulatedRun): boolean {
   const { dice } = run;
   const place = victim(run);
   if (!run.isUp(place) || run.turn.slot(place).paused) return false;
@@ -72,7 +76,7 @@ function pause(run: MemberRun): boolean {
 }
 
 /** Lets a paused replica go on: timers first, or the messages that waited, in a bad order. */
-export function resume(run: MemberRun, place: number): void {
+export function resume(run: SimulatedRun, place: number): void {
   if (!run.turn.slot(place).paused) return;
   const { dice } = run;
   const order = dice.pick(['sent', 'reversed', 'shuffled'] as const);
@@ -82,7 +86,7 @@ export function resume(run: MemberRun, place: number): void {
 }
 
 /** At most a minority ever loses its disk, and none before all were introduced to each other. */
-function wipe(run: MemberRun): boolean {
+function wipe(run: SimulatedRun): boolean {
   const { dice, turn } = run;
   if (!run.places().every((place) => run.isKnown(place))) return false;
   const wiped = run.places().filter((place) => turn.slot(place).wiped !== null);
@@ -95,18 +99,18 @@ function wipe(run: MemberRun): boolean {
 }
 
 /** Everybody loses power at once. */
-function powerLoss(run: MemberRun): boolean {
+function powerLoss(run: SimulatedRun): boolean {
   const up = run.places().filter((place) => run.isUp(place));
   for (const place of up) run.crash(place, run.dice.chance(0.3));
   return up.length > 0;
 }
 
 /** Whether a replica would notice: it is up, and not paused. */
-function isAwake(run: MemberRun, place: number): boolean {
+function isAwake(run: SimulatedRun, place: number): boolean {
   return run.isUp(place) && !run.turn.slot(place).paused;
 }
 
-const NEMESES: Readonly<Record<Timed, (run: MemberRun) => boolean>> = {
+const NEMESES: Readonly<Record<Timed, (run: SimulatedRun) => boolean>> = {
   oneWay(run) {
     const from = victim(run);
     const to = run.dice.between(0, run.size - 1);
@@ -177,7 +181,7 @@ const NEMESES: Readonly<Record<Timed, (run: MemberRun) => boolean>> = {
 };
 
 /** Lets every class of fault of the plan begin by its own clock, as long as the run is stormy. */
-export function unleash(run: MemberRun): void {
+export function unleash(run: SimulatedRun): void {
   for (const kind of Object.keys(NEMESES) as Timed[]) {
     const mean = run.plan.faults[kind];
     if (mean === undefined) continue;

@@ -10,7 +10,7 @@ import type { Milliseconds } from '../../core/protocol.js';
 import { sameDeep } from '../world/laws.js';
 import { resume, unleash } from './nemeses.js';
 import type { Weather } from './options.js';
-import type { MemberRun } from './run.js';
+import type { SimulatedRun } from './run.js';
 
 const CALM: Weather = { network: { min: 1, max: 4, fifo: false }, disk: { min: 1, max: 2 }, apply: 0 };
 
@@ -19,7 +19,7 @@ function demand(holds: boolean, text: RuleText, evidence?: () => unknown): void 
 }
 
 /** Calls at random times, by the plan, while the run is stormy. */
-function callers(run: MemberRun, commands: (call: number) => unknown): void {
+function callers(run: SimulatedRun, commands: (call: number) => unknown): void {
   const dice = run.dice.fork('callers');
   const { every, reads, stale, timeout, most } = run.plan.clients;
   const again = (): void => {
@@ -40,7 +40,7 @@ function callers(run: MemberRun, commands: (call: number) => unknown): void {
 }
 
 /** The first phase: everything that can go wrong, and no check may fail. */
-export function storm(run: MemberRun, commands: (call: number) => unknown): void {
+export function storm(run: SimulatedRun, commands: (call: number) => unknown): void {
   const { prefix, loose } = run.plan;
   for (const given of prefix) {
     const action = loose ? run.turn.network.fitting(given) : given;
@@ -55,7 +55,7 @@ export function storm(run: MemberRun, commands: (call: number) => unknown): void
   run.endStorm();
 }
 
-function describe(run: MemberRun): unknown {
+function describe(run: SimulatedRun): unknown {
   return run.places().map((place) => {
     const { id, process, waiting, delivered, position } = run.turn.slot(place);
     const health = process === null ? 'down' : run.turn.rules.program.health(process);
@@ -63,7 +63,7 @@ function describe(run: MemberRun): unknown {
   });
 }
 
-function heal(run: MemberRun, places: readonly number[], apart: readonly number[]): void {
+function heal(run: SimulatedRun, places: readonly number[], apart: readonly number[]): void {
   for (const from of run.places()) {
     for (const to of run.places()) {
       if (from === to) continue;
@@ -85,7 +85,7 @@ function heal(run: MemberRun, places: readonly number[], apart: readonly number[
 }
 
 /** Everybody's clock shows the same leader, and it leads. */
-function agreed(run: MemberRun, places: readonly number[]): boolean {
+function agreed(run: SimulatedRun, places: readonly number[]): boolean {
   const statuses = places.map((place) => run.status(place));
   const leader = statuses[0]?.leader ?? null;
   if (leader === null) return false;
@@ -96,7 +96,7 @@ function agreed(run: MemberRun, places: readonly number[]): boolean {
  * Everybody gets a new command through. A bare core tries once, and without a deadline may wait for ever for what
  * no later command decides, so it is given one and asked again.
  */
-function newCommands(run: MemberRun, places: readonly number[], limit: Milliseconds, command: unknown): void {
+function newCommands(run: SimulatedRun, places: readonly number[], limit: Milliseconds, command: unknown): void {
   const end = run.now + limit;
   const { program, timing } = run.turn.rules;
   const timeout = program.kind === 'core' ? timing.electionMax : Infinity;
@@ -115,12 +115,12 @@ function newCommands(run: MemberRun, places: readonly number[], limit: Milliseco
 }
 
 /** How long things may take that depend on how much there is to catch up with. */
-function patience(run: MemberRun): Milliseconds {
+function patience(run: SimulatedRun): Milliseconds {
   return 20 * run.turn.rules.timing.electionMax + 40 * run.turn.record.view.last + 2000;
 }
 
 /** The second phase: a majority heals, the rest stays as broken as it is and apart. */
-export function coreAtWork(run: MemberRun, command: unknown): void {
+export function coreAtWork(run: SimulatedRun, command: unknown): void {
   const { dice } = run;
   // At its first start a replica needs nearly all others (identity/known-before-it-votes): it is no part of a core
   // that may be one vote above half.
@@ -145,7 +145,7 @@ export function coreAtWork(run: MemberRun, command: unknown): void {
 }
 
 /** All who take part have handed over everything there is, and applied it. */
-function level(run: MemberRun, places: readonly number[]): boolean {
+function level(run: SimulatedRun, places: readonly number[]): boolean {
   const { last } = run.turn.record.view;
   return places.every((place) => {
     const { delivered, applying } = run.turn.slot(place);
@@ -153,12 +153,12 @@ function level(run: MemberRun, places: readonly number[]): boolean {
   });
 }
 
-function participants(run: MemberRun): number[] {
+function participants(run: SimulatedRun): number[] {
   return run.places().filter((place) => run.turn.slot(place).wiped === null);
 }
 
 /** Who lost its disk after the others had come to know it finds out, and has no vote any more. */
-function demandOutsiders(run: MemberRun): void {
+function demandOutsiders(run: SimulatedRun): void {
   // What a script wiped may have been unknown to the others, or a bare core, which cannot tell.
   if (run.plan.prefix.length > 0) return;
   const back = run.places().filter((place) => run.turn.slot(place).wiped !== null && run.status(place) !== null);
@@ -168,7 +168,7 @@ function demandOutsiders(run: MemberRun): void {
 }
 
 /** The machines are equal, as far as their snapshots show. */
-function demandEqualMachines(run: MemberRun, places: readonly number[]): void {
+function demandEqualMachines(run: SimulatedRun, places: readonly number[]): void {
   const seen = places.map((place) => run.turn.machine(place).snapshot() as unknown);
   const differs = seen.findIndex((snapshot) => !sameDeep(snapshot, seen[0]));
   if (differs < 0) return;
@@ -178,7 +178,7 @@ function demandEqualMachines(run: MemberRun, places: readonly number[]): void {
 }
 
 /** The third phase: everything heals, becomes equal, and comes to rest with every call ended. */
-export function allAtRest(run: MemberRun, command: unknown): void {
+export function allAtRest(run: SimulatedRun, command: unknown): void {
   const places = participants(run);
   if (places.length * 2 <= run.size) return;
   run.weather = CALM;
@@ -207,7 +207,7 @@ export function allAtRest(run: MemberRun, command: unknown): void {
 }
 
 /** One whose time was nearly out when its links healed may still campaign once; then nobody does. */
-function comesToRest(run: MemberRun, places: readonly number[]): boolean {
+function comesToRest(run: SimulatedRun, places: readonly number[]): boolean {
   const highest = (): number => Math.max(...places.map((place) => run.status(place)?.term ?? 0));
   for (let windows = 0; windows < 3; windows++) {
     const term = highest();
@@ -218,7 +218,7 @@ function comesToRest(run: MemberRun, places: readonly number[]): boolean {
 }
 
 /** All lose power; all that was acknowledged is there again. */
-export function durabilityScan(run: MemberRun): void {
+export function durabilityScan(run: SimulatedRun): void {
   const places = participants(run);
   if (places.length * 2 <= run.size) return;
   const { turn } = run;

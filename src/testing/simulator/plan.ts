@@ -76,7 +76,7 @@ export interface Prefix {
 }
 
 /** What a caller may fix of every plan. */
-export interface HostPlanOptions {
+export interface PlanOptions {
   readonly world: WorldOptions;
   readonly seed: number;
   /** The mean of how many things happen in the first phase. */
@@ -117,7 +117,7 @@ const TYPICAL: Readonly<Record<FaultKind, readonly [min: number, max: number]>> 
   cancel: [50, 1000],
 };
 
-function faultsOf(dice: Dice, options: HostPlanOptions): FaultMix {
+function faultsOf(dice: Dice, options: PlanOptions): FaultMix {
   const mix: Partial<Record<FaultKind, number>> = {};
   for (const kind of FAULT_KINDS) {
     const [min, max] = TYPICAL[kind];
@@ -143,7 +143,7 @@ function limitsOf(dice: Dice): Partial<Limits> {
   };
 }
 
-function worldOf(dice: Dice, options: HostPlanOptions): WorldOptions {
+function worldOf(dice: Dice, options: PlanOptions): WorldOptions {
   const { world, seed } = options;
   const replicas = dice.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 6, 7]);
   const limits = limitsOf(dice);
@@ -164,7 +164,7 @@ function worldOf(dice: Dice, options: HostPlanOptions): WorldOptions {
 }
 
 /** What this seed stands for. */
-export function planOf(options: HostPlanOptions): Plan {
+export function planOf(options: PlanOptions): Plan {
   const dice = new Dice(options.seed).fork('plan');
   const prefix = options.prefixes.length > 0 && dice.chance(PREFIXED) ? dice.pick(options.prefixes) : null;
   const drawn = worldOf(dice.fork('world'), options);

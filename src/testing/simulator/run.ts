@@ -24,7 +24,7 @@ const LOOK_EVERY = 16;
 /** More than this on one link, and the oldest is lost. */
 const MOST_ON_A_LINK = 100;
 
-export class MemberRun implements Watcher {
+export class SimulatedRun implements Watcher {
   readonly plan: Plan;
   readonly turn: Turn;
   readonly size: number;

@@ -6,7 +6,7 @@ import type { SequentialModel } from '../history/models.js';
 import { allAtRest, coreAtWork, durabilityScan, storm } from './phases.js';
 import type { Plan } from './plan.js';
 import type { RunOptions } from './options.js';
-import { MemberRun } from './run.js';
+import { SimulatedRun } from './run.js';
 import { demandLinearizable } from './world-history.js';
 
 /** Of the options of a simulation what a schedule needs beside its plan. */
@@ -16,7 +16,7 @@ export interface Workload {
 }
 
 /** All phases of one schedule. */
-function play(run: MemberRun, commands: (call: number) => unknown): void {
+function play(run: SimulatedRun, commands: (call: number) => unknown): void {
   storm(run, commands);
   coreAtWork(run, commands(0));
   allAtRest(run, commands(0));
@@ -41,7 +41,7 @@ function commandsOf(options: Workload, seed: number): (call: number) => unknown 
 }
 
 export interface ScheduleRun {
-  readonly run: MemberRun;
+  readonly run: SimulatedRun;
   readonly error: Error | null;
 }
 
@@ -50,7 +50,7 @@ export interface ScheduleRun {
  * @throws ConsensusError for what is the caller's own fault: a command that cannot be made or encoded, a bad prefix
  */
 export function runSchedule(options: Workload, plan: Plan, how: Omit<RunOptions, 'coverage'>): ScheduleRun {
-  const run = new MemberRun(plan, { ...how, coverage: !how.keep });
+  const run = new SimulatedRun(plan, { ...how, coverage: !how.keep });
   try {
     play(run, commandsOf(options, plan.seed));
     const { sequential } = options;
@@ -65,7 +65,7 @@ export function runSchedule(options: Workload, plan: Plan, how: Omit<RunOptions,
 }
 
 /** What a run came to: equal whenever the schedule is run again. Machines may hide what they are, results do not. */
-export function endOf({ hash, turn }: MemberRun): unknown {
+export function endOf({ hash, turn }: SimulatedRun): unknown {
   const { record, links, slots, ghost } = turn.finish();
   return [hash, record, links, ghost, slots.map(({ process }) => process)];
 }

@@ -10,7 +10,7 @@ import type { Action } from '../world/actions.js';
 import { runSchedule, endOf, type ScheduleRun } from './schedule.js';
 import { sameDeep } from '../world/laws.js';
 import { FAULT_KINDS, planOf, type FaultKind, type Plan } from './plan.js';
-import type { MemberRun } from './run.js';
+import type { SimulatedRun } from './run.js';
 import { formatActions } from '../scenario/scenario-format.js';
 import { headerOf } from '../scenario/scenario-header.js';
 import { checkSimulateOptions, worldOptionsOf, type SimulateOptions } from './simulate-options.js';
@@ -85,7 +85,12 @@ function tail(options: SimulateOptions, plan: Plan, actions: readonly Action[]):
  * What only the end of a schedule can tell is shrunk by playing the phases after ever shorter storms. That takes far
  * longer than a replay, so it is tried less often.
  */
-function shrinkStorm(options: SimulateOptions, plan: Plan, run: MemberRun, budget: number): SimulationFailure | null {
+function shrinkStorm(
+  options: SimulateOptions,
+  plan: Plan,
+  run: SimulatedRun,
+  budget: number,
+): SimulationFailure | null {
   const trial = (shorter: readonly Action[]): Replayed | null => {
     const { run: again, error } = tail(options, plan, shorter);
     return error === null ? null : { error, actions: again.storm, committed: [] };
@@ -134,7 +139,7 @@ function emptyReport(options: SimulateOptions, firstSeed: number): SimulationRep
   };
 }
 
-function add(report: SimulationReport, run: MemberRun): void {
+function add(report: SimulationReport, run: SimulatedRun): void {
   const { tally, turn } = run;
   report.schedules += 1;
   report.actions += tally.actions;

@@ -7,11 +7,11 @@ import { checkLogOrder, type LogEffect } from '../history/linearizability-log-or
 import { checkLinearizable } from '../history/linearizability.js';
 import { callOf } from '../world/machine.js';
 import type { SequentialModel } from '../history/models.js';
-import type { SimulatedCall, WorldRecord } from '../world/record.js';
+import type { WorldCall, WorldRecord } from '../world/record.js';
 
 const results = jsonCodec();
 
-function operationOf({ call, replica, command, invokedAt, endedAt, end }: SimulatedCall): Operation {
+function operationOf({ call, replica, command, invokedAt, endedAt, end }: WorldCall): Operation {
   const begun = { client: `${replica}/${call}`, input: command, call: invokedAt };
   if (end?.kind === 'failed' && end.failure.outcome === 'none') {
     return { ...begun, outcome: 'fail', return: endedAt, at: null };

@@ -25,7 +25,7 @@ class Cell {
   }
 }
 
-export interface SimulatedDisk {
+export interface WorldDisk {
   /** Names this data for all time; a wiped disk gets a new one. */
   readonly incarnation: number;
   /** How often a replica started from it. */
@@ -39,12 +39,12 @@ export interface SimulatedDisk {
 }
 
 /** An empty disk. @param values what is stored from the start, by key */
-export function newDisk(incarnation: number, values: Iterable<readonly [string, Uint8Array]> = []): SimulatedDisk {
+export function newDisk(incarnation: number, values: Iterable<readonly [string, Uint8Array]> = []): WorldDisk {
   return { incarnation, boot: 0, values: new Map(values), hard: undefined, cells: [undefined], last: 0 };
 }
 
 /** The disk after one more start. */
-export function booted(disk: SimulatedDisk): SimulatedDisk {
+export function booted(disk: WorldDisk): WorldDisk {
   return { ...disk, boot: disk.boot + 1 };
 }
 
@@ -80,7 +80,7 @@ function truncate(changes: Changes, from: Index): void {
 }
 
 /** The disk with these operations on it. */
-export function written(disk: SimulatedDisk, ops: readonly StorageOp[]): SimulatedDisk {
+export function written(disk: WorldDisk, ops: readonly StorageOp[]): WorldDisk {
   const changes: Changes = {
     values: disk.values,
     cells: disk.cells as (Cell | undefined)[],
@@ -97,12 +97,12 @@ export function written(disk: SimulatedDisk, ops: readonly StorageOp[]): Simulat
   return { incarnation, boot, values, hard: values === disk.values ? disk.hard : undefined, cells, last };
 }
 
-function cellAt(disk: SimulatedDisk, index: Index): Cell | undefined {
+function cellAt(disk: WorldDisk, index: Index): Cell | undefined {
   return index <= disk.last ? disk.cells[index] : undefined;
 }
 
 /** Stored entries in `[from, to]`, at least one if there is one, within `maxBytes` otherwise; gaps are left out. */
-export function read(disk: SimulatedDisk, from: Index, to: Index, maxBytes: number): readonly StoredEntry[] {
+export function read(disk: WorldDisk, from: Index, to: Index, maxBytes: number): readonly StoredEntry[] {
   const entries: StoredEntry[] = [];
   let bytes = 0;
   for (let index = from; index <= Math.min(to, disk.last); index++) {
@@ -115,7 +115,7 @@ export function read(disk: SimulatedDisk, from: Index, to: Index, maxBytes: numb
   return entries;
 }
 
-function hardOf(disk: SimulatedDisk, durable: DurableCodec): HardState | null {
+function hardOf(disk: WorldDisk, durable: DurableCodec): HardState | null {
   if (disk.hard === undefined) {
     const bytes = disk.values.get(HARD_KEY);
     disk.hard = bytes === undefined ? null : durable.decodeHard(bytes);
@@ -124,7 +124,7 @@ function hardOf(disk: SimulatedDisk, durable: DurableCodec): HardState | null {
 }
 
 /** What a core starts from. */
-export function recovered(disk: SimulatedDisk, durable: DurableCodec, limits: Limits): Recovered {
+export function recovered(disk: WorldDisk, durable: DurableCodec, limits: Limits): Recovered {
   const hard = hardOf(disk, durable);
   const first = 1;
   const from = durable.tailFrom(hard, first, disk.last, limits);
@@ -142,10 +142,10 @@ export function recovered(disk: SimulatedDisk, durable: DurableCodec, limits: Li
 
 /** The disk for those who look from outside; reads whatever `disk` gives at the time. */
 export class LiveDiskView implements DiskView {
-  private readonly disk: () => SimulatedDisk;
+  private readonly disk: () => WorldDisk;
   private readonly durable: DurableCodec;
 
-  constructor(disk: () => SimulatedDisk, durable: DurableCodec) {
+  constructor(disk: () => WorldDisk, durable: DurableCodec) {
     this.disk = disk;
     this.durable = durable;
   }

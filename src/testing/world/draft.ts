@@ -9,19 +9,11 @@ import type { ReplicaId } from '../../core/members.js';
 import type { ClusterView, DiskView, ReplicaView, SendFact, StepFact } from '../../core/model.js';
 import type { Milliseconds } from '../../core/protocol.js';
 import type { StateMachine } from '../../replica/state-machine.js';
-import { LiveDiskView, type SimulatedDisk } from './disk.js';
+import { LiveDiskView, type WorldDisk } from './disk.js';
 import type { Fact, Observer } from './facts.js';
 import type { ProcessEvent } from './process.js';
 import { RecordDraft } from './record.js';
-import {
-  FIRST_INCARNATION,
-  localTime,
-  type Flight,
-  type SimulatedLink,
-  type Rules,
-  type Slot,
-  type World,
-} from './state.js';
+import { FIRST_INCARNATION, localTime, type Flight, type Link, type Rules, type Slot, type World } from './state.js';
 
 type UntimedFact = Fact extends infer F ? (F extends unknown ? Omit<F, 'at'> : never) : never;
 
@@ -55,7 +47,7 @@ export class WorldDraft {
   private readonly observer: Observer | undefined;
   private readonly slots: Mutable<Slot>[];
   private readonly ownedSlots: boolean[];
-  private readonly links: Mutable<SimulatedLink>[];
+  private readonly links: Mutable<Link>[];
   private readonly ownedLinks: boolean[];
   private ghost: unknown;
   private incarnations: number;
@@ -68,7 +60,7 @@ export class WorldDraft {
     this.slots = world.slots.slice() as Mutable<Slot>[];
     this.size = this.slots.length;
     this.ownedSlots = this.slots.map(() => false);
-    this.links = world.links.slice() as Mutable<SimulatedLink>[];
+    this.links = world.links.slice() as Mutable<Link>[];
     this.ownedLinks = this.links.map(() => false);
     this.record = new RecordDraft(world.record, world.rules.program.kind === 'driver');
     this.ghost = world.ghost;
@@ -81,7 +73,7 @@ export class WorldDraft {
     this.now = now;
     this.pending.length = 0;
     for (let place = 0; place < slots.length; place++) this.slots[place] = slots[place] as Slot;
-    for (let at = 0; at < links.length; at++) this.links[at] = links[at] as SimulatedLink;
+    for (let at = 0; at < links.length; at++) this.links[at] = links[at] as Link;
     this.ownedSlots.fill(false);
     this.ownedLinks.fill(false);
     this.record.rewind(record);
@@ -104,8 +96,8 @@ export class WorldDraft {
     return this.slots[place] as Slot;
   }
 
-  link(from: number, to: number): SimulatedLink {
-    return this.links[from * this.size + to] as SimulatedLink;
+  link(from: number, to: number): Link {
+    return this.links[from * this.size + to] as Link;
   }
 
   placeOf(replica: ReplicaId): number {
@@ -133,7 +125,7 @@ export class WorldDraft {
   private viewOf(place: number): ReplicaView<unknown> {
     const slots = this.slots;
     const { program, model } = this.rules;
-    const seen = (): SimulatedDisk => {
+    const seen = (): WorldDisk => {
       const { disk, wiped, process } = slots[place] as Slot;
       // What a lost disk held was promised all the same: its replica is out for good, and the others count on that.
       return wiped !== null && (process === null || program.core(process) === null) ? wiped : disk;
@@ -161,14 +153,14 @@ export class WorldDraft {
   }
 
   /** A link, to be changed; its list of flights too. */
-  ownLink(from: number, to: number): Mutable<SimulatedLink> {
+  ownLink(from: number, to: number): Mutable<Link> {
     const at = from * this.size + to;
     if (!this.ownedLinks[at]) {
-      const link = this.links[at] as SimulatedLink;
+      const link = this.links[at] as Link;
       this.links[at] = { ...link, flights: link.flights.slice() };
       this.ownedLinks[at] = true;
     }
-    return this.links[at] as Mutable<SimulatedLink>;
+    return this.links[at] as Mutable<Link>;
   }
 
   setClock(place: number, base: Milliseconds, rate: number): void {

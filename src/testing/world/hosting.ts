@@ -11,13 +11,13 @@ import type { Callers } from './callers.js';
 import { booted, newDisk } from './disk.js';
 import { isStorageFault, type Disks } from './disks.js';
 import type { WorldDraft } from './draft.js';
-import type { SimulatedNetwork } from './network.js';
+import type { Network } from './network.js';
 import type { ProcessEffect, ProcessEvent, ProcessStep } from './process.js';
 import { NO_PROCESS, type Slot } from './state.js';
 
 /** What processes work with. */
 export interface HostingParts {
-  readonly network: SimulatedNetwork;
+  readonly network: Network;
   readonly disks: Disks;
   readonly applications: Applications;
   readonly callers: Callers;

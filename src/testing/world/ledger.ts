@@ -3,17 +3,17 @@
  * shorter one copies, and nobody sees beyond their own length.
  */
 
-export interface CommandLedger<T> {
+export interface Ledger<T> {
   readonly items: readonly T[];
   readonly length: number;
 }
 
-export function emptyLedger<T>(): CommandLedger<T> {
+export function emptyLedger<T>(): Ledger<T> {
   return { items: [], length: 0 };
 }
 
 /** The list with one more item. */
-export function appended<T>(ledger: CommandLedger<T>, item: T): CommandLedger<T> {
+export function appended<T>(ledger: Ledger<T>, item: T): Ledger<T> {
   const { length } = ledger;
   const items = ledger.items.length === length ? (ledger.items as T[]) : ledger.items.slice(0, length);
   items.push(item);

@@ -14,7 +14,7 @@ function remove(flights: Flight[], at: number): void {
   flights.pop();
 }
 
-export class SimulatedNetwork {
+export class Network {
   private readonly draft: WorldDraft;
 
   constructor(draft: WorldDraft) {

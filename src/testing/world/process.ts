@@ -12,7 +12,7 @@ import { driverOf } from '../../replica/driver/driver.js';
 import { hashOfConfiguration, defaultCluster } from '../../replica/driver/hash.js';
 import { openEnvelope } from '../../replica/driver/envelope.js';
 import { ESTABLISHED_KEY, PEERS_KEY, decodePeers, encodePeers } from '../../replica/driver/identity.js';
-import { recovered, type SimulatedDisk } from './disk.js';
+import { recovered, type WorldDisk } from './disk.js';
 
 /** What travels: bytes of the driver, or a bare core's message itself. Opaque to the world. */
 export type Payload = Uint8Array | object;
@@ -31,7 +31,7 @@ export type ProcessStep = readonly [state: unknown, effects: readonly ProcessEff
 export interface Start {
   readonly id: ReplicaId;
   /** This start is counted in it already. */
-  readonly disk: SimulatedDisk;
+  readonly disk: WorldDisk;
   readonly seed: number;
   readonly now: Milliseconds;
 }

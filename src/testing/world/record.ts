@@ -19,7 +19,7 @@ import {
   type RecordedLeadership,
   type RecordedLeaderships,
 } from './leaderships.js';
-import { appended, emptyLedger, type CommandLedger } from './ledger.js';
+import { appended, emptyLedger, type Ledger } from './ledger.js';
 import { callOf } from './machine.js';
 
 /** How a call ended. `lost`: its process crashed, and nobody is told. */
@@ -31,7 +31,7 @@ export type CallEnd =
   | { readonly kind: 'lost' };
 
 /** One call of a caller. */
-export interface SimulatedCall {
+export interface WorldCall {
   readonly call: number;
   readonly replica: ReplicaId;
   readonly kind: 'write' | 'read' | 'staleRead';
@@ -47,7 +47,7 @@ export interface SimulatedCall {
 }
 
 /** A command that took effect: the first to apply it says with which result. */
-export interface LogEffect {
+export interface WorldEffect {
   readonly entry: Entry;
   readonly result: StoredResult;
 }
@@ -55,11 +55,11 @@ export interface LogEffect {
 /** All that is remembered of a run, from the new world on. */
 export interface WorldRecord {
   /** What was handed over anywhere first, by index from 1 on. */
-  readonly committed: CommandLedger<Entry>;
+  readonly committed: Ledger<Entry>;
   /** The commands that took effect, in order. */
-  readonly effects: CommandLedger<LogEffect>;
+  readonly effects: Ledger<WorldEffect>;
   /** By number, from 1 on. */
-  readonly calls: readonly SimulatedCall[];
+  readonly calls: readonly WorldCall[];
   /** The highest index that was acknowledged to anybody, or seen by a read. */
   readonly seen: Index;
   readonly leaderships: RecordedLeaderships;
@@ -90,9 +90,9 @@ function readable({ value, rejected }: StoredResult): unknown {
 
 /** A record while things happen. Every method throws `InvariantViolation` when what it is told cannot be. */
 export class RecordDraft {
-  private committed: CommandLedger<Entry>;
-  private effects: CommandLedger<LogEffect>;
-  private calls: SimulatedCall[];
+  private committed: Ledger<Entry>;
+  private effects: Ledger<WorldEffect>;
+  private calls: WorldCall[];
   private ownsCalls = false;
   private seen: Index;
   private leaderships: RecordedLeaderships;
@@ -105,7 +105,7 @@ export class RecordDraft {
     this.once = once;
     this.committed = record.committed;
     this.effects = record.effects;
-    this.calls = record.calls as SimulatedCall[];
+    this.calls = record.calls as WorldCall[];
     this.seen = record.seen;
     this.leaderships = record.leaderships;
     const self = this;
@@ -121,7 +121,7 @@ export class RecordDraft {
   rewind({ committed, effects, calls, seen, leaderships }: WorldRecord): void {
     this.committed = committed;
     this.effects = effects;
-    this.calls = calls as SimulatedCall[];
+    this.calls = calls as WorldCall[];
     this.ownsCalls = false;
     this.seen = seen;
     this.leaderships = leaderships;
@@ -135,14 +135,14 @@ export class RecordDraft {
 
   /** The index of the command that took effect as the `ordinal`-th, 0-based; 0 when none has. */
   effectIndex(ordinal: number): Index {
-    return ordinal < this.effects.length ? (this.effects.items[ordinal] as LogEffect).entry.index : 0;
+    return ordinal < this.effects.length ? (this.effects.items[ordinal] as WorldEffect).entry.index : 0;
   }
 
   get callCount(): number {
     return this.calls.length;
   }
 
-  call(call: number): SimulatedCall | undefined {
+  call(call: number): WorldCall | undefined {
     return this.calls[call - 1];
   }
 
@@ -151,7 +151,7 @@ export class RecordDraft {
     return this.effects.items.slice(0, this.effects.length).map(({ entry }) => entry);
   }
 
-  private edit(call: SimulatedCall): void {
+  private edit(call: WorldCall): void {
     if (!this.ownsCalls) this.calls = this.calls.slice();
     this.ownsCalls = true;
     this.calls[call.call - 1] = call;
@@ -190,7 +190,7 @@ export class RecordDraft {
   takeEffect(replica: ReplicaId, ordinal: number, entry: Entry, result: StoredResult): void {
     const { index } = entry;
     if (ordinal < this.effects.length) {
-      const first = this.effects.items[ordinal] as LogEffect;
+      const first = this.effects.items[ordinal] as WorldEffect;
       if (first.entry.index !== index) {
         const rule = 'requests/same-everywhere: the same commands take effect everywhere';
         throw violation(`${rule}: ${replica} applies ${index}, others ${first.entry.index}`, { ordinal });
@@ -223,7 +223,7 @@ export class RecordDraft {
   /** Somebody asks. Gives the number of the call. */
   invoke(
     replica: ReplicaId,
-    kind: SimulatedCall['kind'],
+    kind: WorldCall['kind'],
     command: unknown,
     at: Milliseconds,
     minIndex: Index | null,
@@ -234,7 +234,7 @@ export class RecordDraft {
     return call;
   }
 
-  private open(number: number, replica: ReplicaId): SimulatedCall {
+  private open(number: number, replica: ReplicaId): WorldCall {
     const call = this.calls[number - 1];
     if (call === undefined || call.replica !== replica) {
       throw violation(`law/one-end-per-request: an answer has a call: ${replica} answers call ${number}`, {});
@@ -265,10 +265,10 @@ export class RecordDraft {
     this.edit({ ...call, end: { kind: 'acknowledged', index, result }, endedAt: at });
   }
 
-  private checkResult(call: SimulatedCall, result: StoredResult): void {
+  private checkResult(call: WorldCall, result: StoredResult): void {
     // Acknowledged calls are recent: their effect is found from the end.
     for (let at = this.effects.length - 1; at >= 0; at--) {
-      const effect = this.effects.items[at] as LogEffect;
+      const effect = this.effects.items[at] as WorldEffect;
       if (effect.entry.index !== call.effect) continue;
       if (sameResult(effect.result, result)) return;
       const evidence = { applied: readable(effect.result), told: readable(result) };

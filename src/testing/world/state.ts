@@ -7,7 +7,7 @@ import type { Configuration, ReplicaId } from '../../core/members.js';
 import type { AnyModel } from '../../core/model.js';
 import type { Entry, Index, Limits, Milliseconds, Timing } from '../../core/protocol.js';
 import type { StorageOp } from '../../replica/storage.js';
-import type { SimulatedDisk } from './disk.js';
+import type { WorldDisk } from './disk.js';
 import type { Holder, Machines } from './machine.js';
 import type { Watch } from './observed.js';
 import type { Payload, Program } from './process.js';
@@ -53,7 +53,7 @@ export interface PendingLoad {
 /** One replica: its process if it is up, its disk, and what is under way between them. */
 export interface Slot {
   readonly id: ReplicaId;
-  readonly disk: SimulatedDisk;
+  readonly disk: WorldDisk;
   /** The program's state, `null` while it is down. */
   readonly process: unknown;
   readonly clock: WorldClock;
@@ -74,7 +74,7 @@ export interface Slot {
   /** Calls that wait here. */
   readonly waiting: readonly number[];
   /** The disk that it lost: it takes no part any more, if the driver is right. `null` while it has its first one. */
-  readonly wiped: SimulatedDisk | null;
+  readonly wiped: WorldDisk | null;
 }
 
 /** What stands in a slot while no process runs there. */
@@ -102,7 +102,7 @@ export interface Flight {
 }
 
 /** Everything from one replica to another. */
-export interface SimulatedLink {
+export interface Link {
   readonly sent: number;
   readonly cut: boolean;
   /** Oldest first. */
@@ -117,7 +117,7 @@ export interface World {
   /** In the order of `rules.ids`. */
   readonly slots: readonly Slot[];
   /** At `from * size + to`. */
-  readonly links: readonly SimulatedLink[];
+  readonly links: readonly Link[];
   readonly record: WorldRecord;
   /** What the model's safety remembers. */
   readonly ghost: unknown;

@@ -15,9 +15,9 @@ import { Disks } from './disks.js';
 import { WorldDraft, type Watcher } from './draft.js';
 import type { Observer } from './facts.js';
 import { Hosting } from './hosting.js';
-import { SimulatedNetwork } from './network.js';
+import { Network } from './network.js';
 import type { RecordDraft } from './record.js';
-import type { SimulatedLink, Rules, Slot, World } from './state.js';
+import type { Link, Rules, Slot, World } from './state.js';
 
 /** What concerns one replica. */
 type ReplicaAction = Extract<Action, { readonly replica: ReplicaId }>;
@@ -25,7 +25,7 @@ type ReplicaAction = Extract<Action, { readonly replica: ReplicaId }>;
 export class Turn {
   readonly rules: Rules;
   readonly record: RecordDraft;
-  readonly network: SimulatedNetwork;
+  readonly network: Network;
   private readonly draft: WorldDraft;
   private readonly disks: Disks;
   private readonly applications: Applications;
@@ -37,7 +37,7 @@ export class Turn {
     this.draft = draft;
     this.rules = draft.rules;
     this.record = draft.record;
-    this.network = new SimulatedNetwork(draft);
+    this.network = new Network(draft);
     this.disks = new Disks(draft);
     this.applications = new Applications(draft);
     this.callers = new Callers(draft);
@@ -63,7 +63,7 @@ export class Turn {
     return this.draft.slot(place);
   }
 
-  link(from: number, to: number): SimulatedLink {
+  link(from: number, to: number): Link {
     return this.draft.link(from, to);
   }
 

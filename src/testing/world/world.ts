@@ -23,7 +23,7 @@ import { driverProgram, establishedValues } from './process.js';
 import { emptyRecord } from './record.js';
 import { Turn } from './turn.js';
 import { FIRST_INCARNATION, NO_PROCESS, trueTime } from './state.js';
-import type { SimulatedLink, Rules, Slot, World } from './state.js';
+import type { Link, Rules, Slot, World } from './state.js';
 
 function namesOf(replicas: number | readonly ReplicaId[]): readonly ReplicaId[] {
   if (typeof replicas !== 'number') return [...replicas].sort();
@@ -78,7 +78,7 @@ function newSlot(rules: Rules, at: number, established: boolean): Slot {
   };
 }
 
-const EMPTY_LINK: SimulatedLink = { sent: 0, cut: false, flights: [] };
+const EMPTY_LINK: Link = { sent: 0, cut: false, flights: [] };
 
 /**
  * A world at time 0 in which every replica has just started.

@@ -40,7 +40,7 @@ export const quickScopes = {
   'raft n2 E1 each': pinned(raft(2, { electionsEach: 1 }), 27, 10),
   'raft n3 T1': pinned(raft(3, { maxTerm: 1, electionsEach: 1 }), 31, 8),
   'raft n3 E1 R1': pinned(raft(3, { elections: 1, proposals: 1 }), 110, 13),
-  'raft n3 E1 R1 B1': pinned(raft(3, { elections: 1, proposals: 1, beats: 1 }), 14389, 23),
+  'raft n3 E1 R1 B1': pinned(raft(3, { elections: 1, proposals: 1, beats: 1 }), 14287, 23),
   'raft n3 E1 R1 Q1': pinned(raft(3, { elections: 1, proposals: 1, reads: 1 }), 9910, 21),
   'raft n3 T1 R2': pinned(raft(3, { maxTerm: 1, electionsEach: 1, proposals: 2 }), 13445, 23),
   'raft n3 T2': pinned(raft(3, { maxTerm: 2, electionsEach: 2 }), 3539, 16),

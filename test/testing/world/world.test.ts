@@ -7,19 +7,12 @@ import { multipaxosModel } from '../../../src/multipaxos/evidence/model.js';
 import { raftModel } from '../../../src/raft/evidence/model.js';
 import type { StorageOp } from '../../../src/replica/storage.js';
 import type { Action, Happening } from '../../../src/testing/world/actions.js';
-import {
-  LiveDiskView,
-  newDisk,
-  read,
-  recovered,
-  written,
-  type SimulatedDisk,
-} from '../../../src/testing/world/disk.js';
+import { LiveDiskView, newDisk, read, recovered, written, type WorldDisk } from '../../../src/testing/world/disk.js';
 import { deepFreeze, sameDeep } from '../../../src/testing/world/laws.js';
-import { appended, emptyLedger, type CommandLedger } from '../../../src/testing/world/ledger.js';
+import { appended, emptyLedger, type Ledger } from '../../../src/testing/world/ledger.js';
 import type { MachineSpec } from '../../../src/testing/world/machine.js';
 import { Turn } from '../../../src/testing/world/turn.js';
-import type { SimulatedLink, Slot, World } from '../../../src/testing/world/state.js';
+import type { Link, Slot, World } from '../../../src/testing/world/state.js';
 import { actions, apply, createWorld, dueAt } from '../../../src/testing/world/world.js';
 
 /** Remembers its commands in their order, so that it shows what a fork saw. */
@@ -38,11 +31,11 @@ const WORLDS = [raftModel, multipaxosModel].flatMap((model) =>
   (['driver', 'core'] as const).map((program) => ({ name: `${model.protocol.name}, ${program}`, model, program })),
 );
 
-function itemsOf<T>({ items, length }: CommandLedger<T>): readonly T[] {
+function itemsOf<T>({ items, length }: Ledger<T>): readonly T[] {
   return items.slice(0, length);
 }
 
-function diskOf({ incarnation, boot, values, last, cells }: SimulatedDisk): unknown {
+function diskOf({ incarnation, boot, values, last, cells }: WorldDisk): unknown {
   return { incarnation, boot, values, last, cells: cells.slice(0, last + 1).map((cell) => cell?.stored) };
 }
 
@@ -244,8 +237,8 @@ function linksOf({ rules }: World): { from: string; to: string }[] {
   return rules.ids.flatMap((from) => rules.ids.filter((to) => to !== from).map((to) => ({ from, to })));
 }
 
-function linkOf({ rules, links }: World, from: string, to: string): SimulatedLink {
-  return links[rules.ids.indexOf(from) * rules.ids.length + rules.ids.indexOf(to)] as SimulatedLink;
+function linkOf({ rules, links }: World, from: string, to: string): Link {
+  return links[rules.ids.indexOf(from) * rules.ids.length + rules.ids.indexOf(to)] as Link;
 }
 
 describe('after a violation', () => {
@@ -424,9 +417,7 @@ describe('a disk', () => {
 test('a ledger is what was appended to it, however many go on from it', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(), { maxLength: 80 }), (draws) => {
-      const versions: { ledger: CommandLedger<number>; plain: readonly number[] }[] = [
-        { ledger: emptyLedger(), plain: [] },
-      ];
+      const versions: { ledger: Ledger<number>; plain: readonly number[] }[] = [{ ledger: emptyLedger(), plain: [] }];
       draws.forEach((from, item) => {
         const at = from % 3 === 0 ? from % versions.length : versions.length - 1;
         const { ledger, plain } = versions[at] as (typeof versions)[number];
