@@ -48,7 +48,7 @@ export const quickScopes = {
   'raft n2 T3 E3 each C1': pinned(raft(2, { maxTerm: 3, electionsEach: 3, crashes: 1 }), 2157, 17),
   'raft n2 T3 R2 C1': pinned(raft(2, { maxTerm: 3, electionsEach: 3, proposals: 2, crashes: 1 }), 42326, 24),
   'raft n2 E2 R1 C1': pinned(raft(2, { elections: 2, proposals: 1, crashes: 1 }), 628, 15),
-  'raft n2 E1 each C1 split': pinned(raft(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 581, 19),
+  'raft n2 E1 each C1 split': pinned(raft(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 585, 19),
   'raft n2 E1 R1 C1 split': pinned(raft(2, { elections: 1, proposals: 1, crashes: 1, splitWrites: true }), 246, 16),
   'raft n3 E1 R1 C1 split': pinned(raft(3, { elections: 1, proposals: 1, crashes: 1, splitWrites: true }), 5704, 24),
   'paxos n3 E1': pinned(paxos(3, { elections: 1 }), 85, 7),
