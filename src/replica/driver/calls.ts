@@ -82,7 +82,7 @@ export function waitingCount({ queued, retrying, underway }: ProposalsState, rea
 }
 
 export class CallsDraft extends PartDraft<CallsState> {
-  private readonly endedAttempts = new Map<RequestNumber, boolean>();
+  declare private endedAttempts: Map<RequestNumber, boolean> | undefined;
 
   protected override copy(state: CallsState): Mutable<CallsState> {
     return {
@@ -158,19 +158,20 @@ export class CallsDraft extends PartDraft<CallsState> {
       const { pausedUntil } = this.state;
       this.edit().pausedUntil = Math.max(pausedUntil, this.draft.now + REFUSAL_PAUSE);
     }
+    this.endedAttempts ??= new Map();
     for (const request of requests) this.endedAttempts.set(request, outcome.kind === 'unknown');
   }
 
   /** What follows for those whose attempts have ended in a step of the core, in one sweep. */
   takeBack(): void {
     const { endedAttempts } = this;
-    if (endedAttempts.size === 0) return;
+    if (endedAttempts === undefined) return;
+    this.endedAttempts = undefined;
     const { session, reads, leadership, proposals } = this.draft;
     session.ended(endedAttempts);
     reads.ended(endedAttempts);
     leadership.ended(endedAttempts);
     proposals.ended(endedAttempts);
-    endedAttempts.clear();
   }
 
   /** Ends the calls that are chosen, as `failure` says, or by what became of each. */

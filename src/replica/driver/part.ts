@@ -7,9 +7,10 @@ import type { Mutable } from '../../core/draft.js';
 import type { DriverDraft } from './draft.js';
 
 export abstract class PartDraft<Part> {
-  protected readonly draft: DriverDraft;
-  private readonly before: Part;
-  private current: Part;
+  // `declare`: without it each event would define these fields anew, one by one, which takes longer than the event.
+  declare protected readonly draft: DriverDraft;
+  declare private readonly before: Part;
+  declare private current: Part;
 
   constructor(draft: DriverDraft, part: Part) {
     this.draft = draft;
