@@ -7,9 +7,8 @@ import { calls, models, pass, play, statusOf } from '../play.js';
 const LED = 'elect n1\nrun 500';
 
 describe.each(models)('what is lost on its way, over $protocol.name', (model) => {
-  const forward = { raft: 'Propose', multipaxos: 'Forward' }[model.protocol.name] as string;
   /** `n2` has just asked the leader to open its session. */
-  const OPENING = `${LED}\ncrash n2 lose\nrestart n2\nrun 5000 until message n2 n1 ${forward}`;
+  const OPENING = `${LED}\ncrash n2 lose\nrestart n2\nrun 5000 until message n2 n1 Forward`;
 
   it('a command whose forward was lost is sent again, while the same leader leads', () => {
     play(
@@ -36,7 +35,7 @@ describe.each(models)('what is lost on its way, over $protocol.name', (model) =>
     play(
       model,
       `elect n1 n1 n3
-       run 100 until message n2 n1 ${forward}
+       run 100 until message n2 n1 Forward
        drop n2 *
        propose n2 x
        run 20000 until call 1 acknowledged`,
@@ -72,7 +71,7 @@ describe.each(models)('what is lost on its way, over $protocol.name', (model) =>
   });
 
   it('a second copy of an opening right behind the place where the session is dropped leaves no command behind', () => {
-    let world = play(model, OPENING, { header: ['constants: originBytes=1024'], machine: longForBig }).world;
+    let world = play(model, OPENING, { header: ['constants: sessionBytes=1024'], machine: longForBig }).world;
     const act = (happening: Happening): void => {
       world = apply(world, { ...happening, at: world.now } as Action);
     };

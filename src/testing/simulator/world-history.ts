@@ -33,7 +33,7 @@ export function historyOf({ calls }: WorldRecord): History {
 }
 
 /** A history with more operations of unknown outcome than this is left to the log: the search would rarely end. */
-const MOST_UNKNOWN = 10;
+const MOST_UNKNOWN = 8;
 /** How often the model may be applied in one search. */
 const MOST_STEPS = 1_000_000;
 

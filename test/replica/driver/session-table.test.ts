@@ -72,13 +72,13 @@ describe('session table', () => {
     expect(table.sessions.map((session) => session.id)).toEqual([11]);
   });
 
-  it('drops the origins of another incarnation of the same id', () => {
+  it('drops the sessions of another incarnation of the same id', () => {
     let [table] = change(emptyTable, (draft) => draft.openSession(a1, 5));
     [table] = change(table, (draft) => draft.openSession({ replica: 'a', incarnation: 12, boot: 1 }, 6));
     expect(table.sessions.map((session) => session.incarnation)).toEqual([12]);
   });
 
-  it('with too many origins drops the one with the oldest last entry, never the one that opens', () => {
+  it('with too many sessions drops the one with the oldest last entry, never the one that opens', () => {
     const limit = { sessions: 2 };
     let [table] = change(emptyTable, (draft) => draft.openSession(a1, 1), limit);
     [table] = change(table, (draft) => draft.openSession({ replica: 'b', incarnation: 1, boot: 1 }, 2), limit);
