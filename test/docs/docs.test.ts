@@ -1,4 +1,4 @@
-/** Every block of TypeScript in README.md and docs/ compiles against the public names, and runs if it says so. */
+/** Every block of TypeScript in the pages compiles, against the public names, and runs if it says so. */
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { blocksOf, typeProblems, type Block } from './blocks.js';
 import { pathsBelow, ROOT } from '../tidy/files.js';
 
-const pages = ['README.md', ...pathsBelow('docs', '.md')];
+const pages = ['README.md', 'CONTRIBUTING.md', ...pathsBelow('docs', '.md')];
 const blocks = pages.flatMap((page) => blocksOf(page, readFileSync(join(ROOT, page), 'utf8')));
 const built = join(ROOT, '.build');
 let scratch = '';

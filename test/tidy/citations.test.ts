@@ -21,7 +21,8 @@ const rules = rulesIn(read(LIST).text);
 const scenarios = pathsBelow('test/scenarios', '.scenario');
 const scenarioNames = new Set(scenarios.map((path) => path.slice('test/scenarios/'.length, -'.scenario'.length)));
 const code = sourcesBelow('src', 'test', 'examples').filter(({ path }) => !path.startsWith('test/tidy/'));
-const pages = [...pathsBelow('docs', '.md'), 'README.md', ...pathsBelow('test/scenarios', '.scenario')].map(read);
+const root = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'];
+const pages = [...root, ...pathsBelow('docs', '.md'), ...pathsBelow('examples', '.md'), ...scenarios].map(read);
 
 /** Of a scenario the comments; the rest is a trace, in which `1.1` is a ballot. */
 function commentsOf({ path, text }: Text): Text {
