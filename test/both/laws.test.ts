@@ -103,8 +103,10 @@ describe.each(MODELS)('$protocol.name', { timeout: 120_000 }, (model) => {
       }
       return outbound;
     });
-    // Another law may be the first to break: this seed's is the one that is meant.
-    expect(caught(hasty, { seed: 4 })).toMatch(/^log\/committed-on-majority: /);
+    // What is delivered too early may also be applied before the core knows of it: another law is the first to break then.
+    const rules = [1, 2, 3, 4, 5, 6].map((seed) => caught(hasty, { seed }));
+    expect(rules).not.toContain('survived');
+    expect(rules.filter((rule) => rule.startsWith('log/committed-on-majority: '))).not.toEqual([]);
   });
 
   it('reads that ask nobody', () => {
