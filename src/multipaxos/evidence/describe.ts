@@ -43,28 +43,28 @@ export function describeMessage(m: PaxosMessage): string {
       return `Prepare ${describeBallot(m.ballot)} from=${m.from}`;
     case 'promise': {
       const more = m.next === 0 ? '' : ` next=${m.next}`;
-      return `Promise ${describeBallot(m.ballot)} from=${m.from} ${describeVotes(m.votes)} chosen=${m.commit}${more}`;
+      return `Promise ${describeBallot(m.ballot)} from=${m.from} ${describeVotes(m.votes)} commit=${m.commit}${more}`;
     }
     case 'nack':
-      return `Nack ${describeBallot(m.ballot)} promised=${describeBallot(m.promised)} chosen=${m.commit}`;
+      return `Nack ${describeBallot(m.ballot)} promised=${describeBallot(m.promised)} commit=${m.commit}`;
     case 'accept':
-      return `Accept ${describeBallot(m.ballot)} ${describeVotes(m.entries, m.ballot)} chosen=${m.commit}`;
+      return `Accept ${describeBallot(m.ballot)} ${describeVotes(m.entries, m.ballot)} commit=${m.commit}`;
     case 'accepted': {
       const slots = m.from === 0 ? 'none' : m.from === m.to ? `${m.from}` : `${m.from}-${m.to}`;
-      return `Accepted ${describeBallot(m.ballot)} ${slots} chosen=${m.commit}`;
+      return `Accepted ${describeBallot(m.ballot)} ${slots} commit=${m.commit}`;
     }
     case 'heartbeat':
-      return `Heartbeat ${describeBallot(m.ballot)} chosen=${m.commit}${describeRound(m.readRound)}`;
+      return `Heartbeat ${describeBallot(m.ballot)} commit=${m.commit}${describeRound(m.readRound)}`;
     case 'heartbeatReply': {
       const { ballot, commit, durable, readRound } = m;
-      return `HeartbeatReply ${describeBallot(ballot)} chosen=${commit} durable=${durable}${describeRound(readRound)}`;
+      return `HeartbeatReply ${describeBallot(ballot)} commit=${commit} durable=${durable}${describeRound(readRound)}`;
     }
     case 'commit':
-      return `Commit ${describeBallot(m.ballot)} chosen=${m.commit}`;
+      return `Commit ${describeBallot(m.ballot)} commit=${m.commit}`;
     case 'catchUp':
       return `CatchUp ${describeNumber(m.number)} from=${m.from}`;
     case 'catchUpReply':
-      return `CatchUpReply ${describeNumber(m.number)} ${describeVotes(m.entries)} chosen=${m.commit}`;
+      return `CatchUpReply ${describeNumber(m.number)} ${describeVotes(m.entries)} commit=${m.commit}`;
     default:
       return describeForwarding(m, describeBallot(m.term));
   }
@@ -74,15 +74,17 @@ function describeRound(round: number): string {
   return round === 0 ? '' : ` round=${round}`;
 }
 
-/** Role, promise, W with the ballot of the last chosen entry, and the votes above it. */
+/** Role, promise, commit index with the ballot of the entry there, and the votes above it. */
 export function describeState(state: PaxosState): string {
   const { role, log, window, promised } = state;
   const words: string[] = [state.stopped ? 'stopped' : role.kind, describeBallot(promised)];
   if (role.kind === 'follower' && role.leader !== null) words.push(`of ${role.leader}`);
-  const chosen = commitOf(state);
-  words.push(chosen === 0 ? 'chosen=0' : `chosen=${chosen}@${describeBallot(lastTerm(log))}`);
+  const commit = commitOf(state);
+  words.push(commit === 0 ? 'commit=0' : `commit=${commit}@${describeBallot(lastTerm(log))}`);
   if (window.runs.length > 0) words.push(`votes=${describeVotes(window.runs.flatMap(({ entries }) => entries))}`);
-  if (role.kind === 'leader' && chosen < role.committedAtElection) words.push(`floor=${role.committedAtElection}`);
-  if (role.kind === 'leader' && role.next <= role.noopIndex) words.push(`next=${role.next} fence=${role.noopIndex}`);
+  if (role.kind === 'leader' && commit < role.committedAtElection) {
+    words.push(`committedAtElection=${role.committedAtElection}`);
+  }
+  if (role.kind === 'leader' && role.next <= role.noopIndex) words.push(`next=${role.next} noop=${role.noopIndex}`);
   return words.join(' ');
 }
