@@ -8,4 +8,4 @@ export { multipaxos, multipaxosProtocol } from './protocol.js';
 export type { PaxosMessage } from './messages.js';
 export type { PaxosState } from './state.js';
 export { ballotOf, numberOf, roundOf } from './ballot.js';
-export type { PaxosGhost } from './evidence/safety.js';
+export type { PaxosGhost } from './evidence/ghost.js';

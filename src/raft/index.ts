@@ -3,5 +3,5 @@
 export { raft, raftProtocol } from './protocol.js';
 export { raftModel } from './evidence/model.js';
 export type { RaftMessage } from './messages.js';
-export type { RaftGhost } from './evidence/safety.js';
+export type { RaftGhost } from './evidence/ghost.js';
 export type { RaftState } from './state.js';

@@ -6,7 +6,7 @@ import { sameValue } from '../../core/entries.js';
 import type { PaxosMessage } from '../messages.js';
 import { commitOf, type PaxosLeader, type PaxosState } from '../state.js';
 import { voteAt } from '../window.js';
-import type { PaxosStepFact } from './safety.js';
+import type { PaxosStepFact } from './rules.js';
 
 const STARTED = {
   votes: 'votes were recovered',

@@ -4,16 +4,14 @@
  * on the same disk, which stands for it: the lane is in order.
  */
 
-import { type ClusterView, type ReplicaView, type SendFact } from '../../core/model.js';
+import type { ReplicaView } from '../../core/model.js';
 import { sameValue } from '../../core/entries.js';
 import type { Entry, Index } from '../../core/protocol.js';
 import type { Ballot } from '../ballot.js';
 import { chosenAt, GhostDraft, highestVote, replicaAt, slotAt, triedIn, violated, type PaxosGhost } from './ghost.js';
-import type { Accept, Accepted, CatchUpReply, PaxosMessage, Prepare, PromisePage } from '../messages.js';
+import type { Accept, Accepted, CatchUpReply, Prepare, PromisePage } from '../messages.js';
 import type { PaxosState } from '../state.js';
-
-export type PaxosCluster = ClusterView<PaxosState>;
-type PaxosSendFact = SendFact<PaxosMessage>;
+import { placeIn, type PaxosCluster, type PaxosSendFact } from './rules.js';
 
 /** Everything up to there is chosen, whoever says so. */
 function checkCommitClaim(ghost: PaxosGhost, chosen: Index, fact: PaxosSendFact): void {
@@ -170,9 +168,10 @@ function checkTaught(ghost: PaxosGhost, fact: PaxosSendFact, m: CatchUpReply, cl
   }
 }
 
-/** @param at where the sender stands in the configuration */
-export function checkClaims(ghost: PaxosGhost, fact: PaxosSendFact, at: number, cluster: PaxosCluster): PaxosGhost {
+/** Checks what a message claims. Gives the ghost with what is proposed, voted for or promised by it. */
+export function checkClaims(ghost: PaxosGhost, fact: PaxosSendFact, cluster: PaxosCluster): PaxosGhost {
   const { message: m } = fact;
+  const at = placeIn(cluster, fact.from);
   const sender = cluster.replicas[at] as ReplicaView<PaxosState>;
   switch (m.kind) {
     case 'prepare':

@@ -5,8 +5,8 @@
  */
 
 import { InvariantViolation, type RuleText } from '../../core/assert.js';
-import { type CommittedView } from '../../core/model.js';
 import { sameValue } from '../../core/entries.js';
+import { digestEntry, type CommittedView, type Digest } from '../../core/model.js';
 import type { Entry, Index } from '../../core/protocol.js';
 import type { Ballot } from '../ballot.js';
 
@@ -222,5 +222,28 @@ export class GhostDraft {
     const { ghost } = this;
     if (base <= ghost.base) return;
     this.ghost = { ...ghost, base, slots: ghost.slots.slice(base - ghost.base) };
+  }
+}
+
+function digestTried(ballot: number, entry: Entry, by: number, digest: Digest): void {
+  digest.value(ballot);
+  digestEntry(entry, digest);
+  digest.value(by);
+}
+
+/** @see Safety.digest */
+export function digestGhost(ghost: PaxosGhost, digest: Digest): void {
+  digest.value(ghost.base);
+  digest.value(ghost.replicas.length);
+  for (const { promised, prepared, chosen } of ghost.replicas) {
+    digest.value(promised);
+    digest.value(prepared);
+    digest.value(chosen);
+  }
+  digest.value(ghost.slots.length);
+  for (const { tried, chosen } of ghost.slots) {
+    digest.value(chosen !== null);
+    digest.value(tried.length);
+    for (const { ballot, entry, by } of tried) digestTried(ballot, entry, by, digest);
   }
 }

@@ -8,7 +8,8 @@ import type { PaxosMessage } from '../messages.js';
 import { cover, coveragePoints } from './coverage.js';
 import { isOutdated } from './outdated.js';
 import { multipaxosProtocol } from '../protocol.js';
-import { safety, type PaxosGhost } from './safety.js';
+import type { PaxosGhost } from './ghost.js';
+import { safety } from './safety.js';
 import type { PaxosState } from '../state.js';
 
 /** For simulations and exhaustive searches of Multi-Paxos. */

@@ -8,7 +8,7 @@ import { durableIndex } from '../../core/unsynced.js';
 import type { RaftMessage } from '../messages.js';
 import { leaderOf } from '../../core/state.js';
 import { type RaftLeader, type RaftState } from '../state.js';
-import type { RaftStepFact } from './safety.js';
+import type { RaftStepFact } from './rules.js';
 
 const ELECTION_WON = 'election won';
 const ELECTION_LOST = 'campaigned again without a majority';

@@ -6,7 +6,8 @@ import { digestMessage, digestState } from './digest.js';
 import type { RaftMessage } from '../messages.js';
 import { cover, coveragePoints } from './coverage.js';
 import { raftProtocol } from '../protocol.js';
-import { safety, type RaftGhost } from './safety.js';
+import type { RaftGhost } from './ghost.js';
+import { safety } from './safety.js';
 import type { RaftState } from '../state.js';
 
 /** For simulators, model checkers and traces. */

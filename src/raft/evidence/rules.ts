@@ -3,26 +3,19 @@
  * The smaller the claim, the sooner a search finds it broken. docs/rules.md says where each comes from.
  */
 
-import { InvariantViolation, type RuleText } from '../../core/assert.js';
 import { entryAt, lastTerm, termAt, type Log } from '../../core/log.js';
-import { type ClusterView, type DiskView, type ReplicaView, type SendFact } from '../../core/model.js';
+import type { ClusterView, DiskView, ReplicaView, SendFact, StepFact } from '../../core/model.js';
 import { sameValue } from '../../core/entries.js';
 import type { Entry, Index, Term } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import { majority } from '../../core/quorum.js';
-import type { AppendAccepted, RaftMessage } from '../messages.js';
-import type { CommittedRun, RaftGhost, RaftPromise } from './safety.js';
+import type { RaftMessage } from '../messages.js';
 import type { RaftLeader, RaftProgress, RaftState } from '../state.js';
+import { committedTerm, lastCommitted, promiseOf, violated, winnerOf, type RaftGhost } from './ghost.js';
 
 export type RaftCluster = ClusterView<RaftState>;
-type RaftSendFact = SendFact<RaftMessage>;
-
-/** Of what an acknowledgement covers, so much is compared, from its end: what lies below was compared before. */
-const COMPARED = 8;
-
-function violated(text: RuleText, evidence: Readonly<Record<string, unknown>>): never {
-  throw new InvariantViolation(`${text}: ${JSON.stringify(evidence)}`, evidence);
-}
+export type RaftStepFact = StepFact<RaftState, RaftMessage>;
+export type RaftSendFact = SendFact<RaftMessage>;
 
 export function viewOf(cluster: RaftCluster, id: ReplicaId): ReplicaView<RaftState> {
   const { replicas } = cluster;
@@ -33,28 +26,12 @@ export function viewOf(cluster: RaftCluster, id: ReplicaId): ReplicaView<RaftSta
   return violated('raft/members-only: only members take part', { id });
 }
 
-/** Up to where anything is committed. */
-export function lastCommitted({ committed }: RaftGhost): Index {
-  return committed[committed.length - 1]?.through ?? 0;
-}
-
-function committedTerm({ committed }: RaftGhost, index: Index): Term | undefined {
-  let term: Term | undefined;
-  for (let at = committed.length - 1; at >= 0; at--) {
-    const run = committed[at] as CommittedRun;
-    if (run.through < index) break;
-    term = run.term;
-  }
-  return term;
-}
-
 /** Election Safety, Leader Completeness (by `checkComplete`, for the log has its noop), and what they rest on. */
 export function checkWin(ghost: RaftGhost, after: RaftState, cluster: RaftCluster): void {
   const { term, options } = after;
   const { id } = options;
-  const known = ghost.wins.find((win) => win.term === term);
-  if (known !== undefined)
-    violated('raft/one-leader-per-term: a term is won once', { term, leaders: [known.leader, id] });
+  const known = winnerOf(ghost, term);
+  if (known !== undefined) violated('raft/one-leader-per-term: a term is won once', { term, leaders: [known, id] });
   let votes = 0;
   for (const { disk } of cluster.replicas) {
     const hard = disk.hard;
@@ -190,60 +167,10 @@ export function checkStillMatched(replica: ReplicaId, cluster: RaftCluster): voi
 
 /** No disk falls back behind the term and vote that were promised, and no start does. */
 export function checkKept(ghost: RaftGhost, replica: ReplicaId, term: Term, vote: ReplicaId | null): void {
-  const promise = ghost.promises.find((each) => each.replica === replica);
+  const promise = promiseOf(ghost, replica);
   if (promise === undefined || term > promise.term) return;
   const evidence = { promise, held: { term, vote } };
   if (term < promise.term) violated('raft/term-never-falls: a term that was promised is never forgotten', evidence);
   if (promise.vote !== null && vote !== promise.vote)
     violated('raft/one-vote-per-term: a vote is never forgotten', evidence);
-}
-
-/** One vote a term, whatever happened in between. */
-export function checkVote(known: RaftPromise, term: Term, vote: ReplicaId | null): void {
-  if (known.term !== term || known.vote === null || vote === null || known.vote === vote) return;
-  violated('raft/one-vote-per-term: one vote a term', { replica: known.replica, term, votes: [known.vote, vote] });
-}
-
-/** Term and vote that a message rests on are durable when it leaves. */
-export function checkClaim({ from, message }: RaftSendFact, vote: ReplicaId | null, cluster: RaftCluster): void {
-  const { hard } = viewOf(cluster, from).disk;
-  const { term, kind } = message;
-  const held = hard?.term ?? 0;
-  if (held > term || (held === term && (vote === null || hard?.vote === vote))) return;
-  violated('durability/send-after-sync: term and vote are durable before they are sent', {
-    from,
-    message: kind,
-    term,
-    vote,
-    durable: hard,
-  });
-}
-
-/** The log of a leader of that term while it leads. */
-function leadersLog(ghost: RaftGhost, term: Term, cluster: RaftCluster): Log | null {
-  const win = ghost.wins.find((each) => each.term === term);
-  const state = win === undefined ? null : viewOf(cluster, win.leader).state;
-  return state !== null && state.role.kind === 'leader' && state.term === term ? state.log : null;
-}
-
-/** What is acknowledged is durable and, at its source, agrees with that leader's log. */
-export function checkAccepted(ghost: RaftGhost, from: ReplicaId, accepted: AppendAccepted, cluster: RaftCluster): void {
-  const { term, match } = accepted;
-  const { disk, state } = viewOf(cluster, from);
-  // In a later term it may have dropped what it acknowledged, and says so too late.
-  if ((disk.hard?.term ?? 0) > term) return;
-  const own = state !== null && state.term === term ? state.log : null;
-  const leaders = leadersLog(ghost, term, cluster);
-  for (let index = match; index > 0 && index > match - COMPARED; index--) {
-    const found = disk.entry(index)?.term;
-    const broken =
-      found === undefined
-        ? 'durability/send-after-sync: what is acknowledged is durable'
-        : own !== null && termAt(own, index) !== found
-          ? 'durability/send-after-sync: what is acknowledged is durable as it stands'
-          : leaders !== null && termAt(leaders, index) !== found
-            ? "raft/match-is-durable: what is acknowledged is the leader's"
-            : null;
-    if (broken !== null) violated(broken, { from, term, match, index, durable: found ?? null });
-  }
 }
