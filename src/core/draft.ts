@@ -171,8 +171,13 @@ export abstract class BaseDraft<S extends CoreState, M> {
     this.edit().role = role;
   }
 
+  /** The leader's data, to be read; only while this replica leads. */
+  get leaderRole(): LeaderOf<S> {
+    return this.current.role as LeaderOf<S>;
+  }
+
   /** The leader's data as this step's own copy, to be changed in place: made once, whatever is changed. */
-  ownLeader(): Mutable<LeaderOf<S>> {
+  editLeader(): Mutable<LeaderOf<S>> {
     const role = this.current.role as LeaderOf<S>;
     if (this.owned === role) return this.owned as Mutable<LeaderOf<S>>;
     assert(role.kind === 'leader', 'core/role-by-its-verb: only a leader has the data of one');
@@ -187,7 +192,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
     let at = 0;
     while (at < peers.length && peers[at]?.id !== progress.id) at++;
     if (peers[at] === progress) return;
-    const leader = this.ownLeader();
+    const leader = this.editLeader();
     if (leader.peers !== this.ownedPeers) leader.peers = this.ownedPeers = peers.slice();
     (leader.peers as { readonly id: ReplicaId }[])[at] = progress;
   }

@@ -18,13 +18,13 @@ export interface ElectionTimer {
 }
 
 /** A silence that begins now, with a draw from `seed`; go on with `nextSeed(seed)`. */
-export function startElectionTimer(seed: number, now: Milliseconds, timing: Timing): ElectionTimer {
+export function newElectionTimer(seed: number, now: Milliseconds, timing: Timing): ElectionTimer {
   const timeout = sampleBetween(seed, timing.electionMin, timing.electionMax);
   return { deadline: now + timeout, timeout, forgiven: false };
 }
 
 /** Of a leader: it bears the silence of a quorum as long as any follower may bear its own. */
-export function startQuorumTimer(now: Milliseconds, { electionMax }: Timing): ElectionTimer {
+export function newQuorumTimer(now: Milliseconds, { electionMax }: Timing): ElectionTimer {
   return { deadline: now + electionMax, timeout: electionMax, forgiven: false };
 }
 
@@ -32,7 +32,7 @@ export function startQuorumTimer(now: Milliseconds, { electionMax }: Timing): El
 export const noElectionTimer: ElectionTimer = { deadline: Infinity, timeout: Infinity, forgiven: false };
 
 /** Something was heard: the same draw counts from now on. */
-export function resetElectionTimer(electionTimer: ElectionTimer, now: Milliseconds): ElectionTimer {
+export function withReset(electionTimer: ElectionTimer, now: Milliseconds): ElectionTimer {
   return { deadline: now + electionTimer.timeout, timeout: electionTimer.timeout, forgiven: false };
 }
 
@@ -41,48 +41,48 @@ export function resetElectionTimer(electionTimer: ElectionTimer, now: Millisecon
  * timer to go on with (its draw is from `nextSeed(seed)`, the seed to keep).
  * @param due the deadline that the host was asked to tick at; a leader's is often its next heartbeat
  */
-export function checkElectionTimer(
+export function electionTimerAt(
   electionTimer: ElectionTimer,
   seed: number,
   due: Milliseconds,
   now: Milliseconds,
   timing: Timing,
-): 'waiting' | 'silence' | { readonly paused: ElectionTimer; readonly seed: number } {
+): 'waiting' | 'expired' | { readonly paused: ElectionTimer; readonly seed: number } {
   const late = now > due + timing.electionMin / 2;
-  if (!late || electionTimer.forgiven) return now < electionTimer.deadline ? 'waiting' : 'silence';
+  if (!late || electionTimer.forgiven) return now < electionTimer.deadline ? 'waiting' : 'expired';
   const next = nextSeed(seed);
-  return { paused: { ...startElectionTimer(next, now, timing), forgiven: true }, seed: next };
+  return { paused: { ...newElectionTimer(next, now, timing), forgiven: true }, seed: next };
 }
 
 /** A fresh draw of how long a silence is borne, from now on. */
-export function drawElectionTimer(draft: AnyDraft): void {
+export function startElectionTimer(draft: AnyDraft): void {
   const { seed, options } = draft.state;
   const next = nextSeed(seed);
   const isAlone = options.others.length === 0;
-  draft.setElectionTimer(isAlone ? noElectionTimer : startElectionTimer(next, draft.now, options.timing), next);
+  draft.setElectionTimer(isAlone ? noElectionTimer : newElectionTimer(next, draft.now, options.timing), next);
 }
 
 /** A leader begins: the silence of a quorum counts from now on. */
-export function beginQuorumTimer(draft: AnyDraft): void {
+export function startQuorumTimer(draft: AnyDraft): void {
   const { others, timing } = draft.state.options;
-  draft.setElectionTimer(others.length === 0 ? noElectionTimer : startQuorumTimer(draft.now, timing));
+  draft.setElectionTimer(others.length === 0 ? noElectionTimer : newQuorumTimer(draft.now, timing));
 }
 
 /** Something was heard at `at`: the same draw counts from then on. */
-export function hear(draft: AnyDraft, at: Milliseconds = draft.now): void {
+export function resetElectionTimer(draft: AnyDraft, at: Milliseconds = draft.now): void {
   const { electionTimer } = draft.state;
   if (electionTimer.deadline === at + electionTimer.timeout && !electionTimer.forgiven) return;
-  draft.setElectionTimer(resetElectionTimer(electionTimer, at));
+  draft.setElectionTimer(withReset(electionTimer, at));
 }
 
 /** Whether a tick that was due at `due` finds silence. A pause of ours starts the timer anew instead. */
-export function meetsSilence(draft: AnyDraft, due: Milliseconds): boolean {
+export function checkElectionTimer(draft: AnyDraft, due: Milliseconds): boolean {
   const { electionTimer, seed, options, role } = draft.state;
   if (options.others.length === 0) return false;
-  const verdict = checkElectionTimer(electionTimer, seed, due, draft.now, options.timing);
-  if (typeof verdict === 'string') return verdict === 'silence';
+  const verdict = electionTimerAt(electionTimer, seed, due, draft.now, options.timing);
+  if (typeof verdict === 'string') return verdict === 'expired';
   const isLeader = role.kind === 'leader';
-  const paused = isLeader ? { ...startQuorumTimer(draft.now, options.timing), forgiven: true } : verdict.paused;
+  const paused = isLeader ? { ...newQuorumTimer(draft.now, options.timing), forgiven: true } : verdict.paused;
   draft.setElectionTimer(paused, verdict.seed);
   return false;
 }

@@ -15,7 +15,7 @@ import type { ForwardedProposal, ForwardProposals, ForwardRefused } from './forw
 import type { ReplicaId } from './members.js';
 import type { Entry, Index, Proposal, Propose, RequestNumber } from './protocol.js';
 import { endReads } from './requests.js';
-import { leaderOf, type CoreLeader } from './state.js';
+import { leaderOf } from './state.js';
 
 /** What may be appended ahead of the commit: so many entries, and entries until so many bytes are reached. */
 export interface Room {
@@ -119,7 +119,7 @@ export function onForwardProposals<D extends AnyDraft>(
 }
 
 function noteForwarder(draft: AnyDraft, peer: ReplicaId, through: Index): void {
-  const leader = draft.ownLeader();
+  const leader = draft.editLeader();
   leader.forwarders = [...leader.forwarders, { peer, through }];
 }
 
@@ -131,12 +131,12 @@ export function onForwardRefused(draft: AnyDraft, { number, reason, leader }: Fo
 
 /** Tells those who forwarded what is committed now, unless a message of this step tells them anyway. */
 export function tellForwarders(draft: AnyDraft, tell: (peer: ReplicaId) => void): void {
-  const { forwarders } = draft.state.role as CoreLeader;
+  const { forwarders } = draft.leaderRole;
   if (forwarders.length === 0) return;
   const commit = draft.commitIndex;
   const due = forwarders.filter((each) => each.through <= commit);
   if (due.length === 0) return;
-  draft.ownLeader().forwarders = forwarders.filter((each) => each.through > commit);
+  draft.editLeader().forwarders = forwarders.filter((each) => each.through > commit);
   for (const { peer } of due) if (!draft.wasSent(peer)) tell(peer);
 }
 

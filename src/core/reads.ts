@@ -12,7 +12,7 @@ import type { ForwardRead, ReadAnswer } from './forwarding.js';
 import type { ReplicaId } from './members.js';
 import type { Index, Milliseconds, Read, RequestNumber } from './protocol.js';
 import { majorityReached } from './quorum.js';
-import { leaderOf, type CoreLeader } from './state.js';
+import { leaderOf } from './state.js';
 
 /** One read at the leader: its own, or a peer's. */
 export interface LeaderRead {
@@ -109,7 +109,7 @@ export interface ReadRules<D> {
 }
 
 function queueOf(draft: AnyDraft): ReadQueue {
-  return (draft.state.role as CoreLeader).reads;
+  return draft.leaderRole.reads;
 }
 
 /** The host asks for a read: it waits for a round at the leader, and is passed on elsewhere. */
@@ -135,7 +135,7 @@ export function onForwardRead<D extends AnyDraft>(
 }
 
 function wait<D extends AnyDraft>(draft: D, rules: ReadRules<D>, read: LeaderRead): void {
-  draft.ownLeader().reads = queueRead(queueOf(draft), read);
+  draft.editLeader().reads = queueRead(queueOf(draft), read);
   tryReadRound(draft, rules);
 }
 
@@ -145,7 +145,7 @@ export function tryReadRound<D extends AnyDraft>(draft: D, rules: ReadRules<D>):
   if (queue.waiting.length === 0 || queue.begun.length > 0) return;
   const index = rules.index(draft);
   if (index === null) return;
-  draft.ownLeader().reads = beginReadRound(queue, index);
+  draft.editLeader().reads = beginReadRound(queue, index);
   rules.ask(draft);
   serveConfirmed(draft, rules);
 }
@@ -156,7 +156,7 @@ export function serveConfirmed<D extends AnyDraft>(draft: D, rules: ReadRules<D>
   if (queue.begun.length === 0) return;
   const [left, served] = confirmReadRound(queue, majorityReached([queue.readRound, ...rules.confirmed(draft)]));
   if (served.length === 0) return;
-  draft.ownLeader().reads = left;
+  draft.editLeader().reads = left;
   for (const round of served) serve(draft, round);
   tryReadRound(draft, rules);
 }

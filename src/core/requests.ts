@@ -40,7 +40,7 @@ function endWaitingReads(
   if (role.kind !== 'leader') return;
   const [reads, ended] = dropReads(role.reads, (read) => read.peer === null && ends(read));
   if (ended.length === 0) return;
-  draft.ownLeader().reads = reads;
+  draft.editLeader().reads = reads;
   draft.refuse(requestsOf(ended), reason, leader);
 }
 

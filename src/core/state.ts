@@ -6,7 +6,7 @@
 
 import type { Attempts } from './attempts.js';
 import { noDelivery, type Delivery } from './delivery.js';
-import { noElectionTimer, startElectionTimer, type ElectionTimer } from './election-timer.js';
+import { noElectionTimer, newElectionTimer, type ElectionTimer } from './election-timer.js';
 import type { Log } from './log.js';
 import { checkConfiguration, type Member, type ReplicaId } from './members.js';
 import type { Index, Limits, Milliseconds, PersistSeq, ProtocolOptions, Status, Timing } from './protocol.js';
@@ -115,7 +115,7 @@ export function startOf(start: ProtocolOptions, log: Log): Omit<CoreState, 'opti
     unsynced: [],
     log,
     delivery: noDelivery,
-    electionTimer: isAlone ? noElectionTimer : startElectionTimer(seed, start.now, start.timing),
+    electionTimer: isAlone ? noElectionTimer : newElectionTimer(seed, start.now, start.timing),
     attempts: [],
     reads: [],
     stopped: false,

@@ -3,20 +3,20 @@
  * and answers when that is durable. It does not know what is proposed by whom, or why.
  */
 
-import { hear } from '../core/election-timer.js';
+import { resetElectionTimer } from '../core/election-timer.js';
 import type { Entry, Index, PersistSeq } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosDraft } from './draft.js';
 import { checkOneValue, checkProposal } from './invariants.js';
-import { adopt, advanceToLeaderCommit } from './learner.js';
+import { learnCommit, advanceToLeaderCommit } from './learner.js';
 import type { Accept, Prepare } from './messages.js';
 import { follow } from './roles.js';
 import { commitOf } from './state.js';
 import { lastVote, page, voteAt } from './window.js';
 
 /** Refuses a ballot below the promise, with the promise: evidence at first hand. */
-export function refuse(draft: PaxosDraft, to: ReplicaId, ballot: Ballot): void {
+export function nack(draft: PaxosDraft, to: ReplicaId, ballot: Ballot): void {
   const { promised } = draft.state;
   // It may rest on a promise that is not durable: the worst that a lost one does is an election.
   draft.send(to, { kind: 'nack', ballot, promised, commit: commitOf(draft.state) }, 0, 'control');
@@ -37,7 +37,7 @@ export function onPrepare(draft: PaxosDraft, from: ReplicaId, m: Prepare): void 
   if (m.ballot > draft.state.promised) {
     draft.promise(m.ballot); // paxos/promise-binds
     follow(draft, null, 0);
-    hear(draft);
+    resetElectionTimer(draft);
   }
   const { window, options } = draft.state;
   const commit = commitOf(draft.state);
@@ -52,11 +52,11 @@ export function onPrepare(draft: PaxosDraft, from: ReplicaId, m: Prepare): void 
 export function hearLeader(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot): void {
   if (ballot > draft.state.promised) draft.promise(ballot);
   follow(draft, leader, ballot);
-  hear(draft);
+  resetElectionTimer(draft);
 }
 
 /** Votes for what is not voted for in this ballot yet. */
-function voteFor(draft: PaxosDraft, from: ReplicaId, entries: readonly Entry[]): void {
+function castVotes(draft: PaxosDraft, from: ReplicaId, entries: readonly Entry[]): void {
   const { window, promised } = draft.state;
   if ((entries[0] as Entry).index > lastVote(window)) {
     draft.vote(entries);
@@ -78,11 +78,11 @@ function voteFor(draft: PaxosDraft, from: ReplicaId, entries: readonly Entry[]):
 
 /** What of a proposal lies above W, and not so far above that it could not be proposed with our W. */
 function votable(draft: PaxosDraft, entries: readonly Entry[]): readonly Entry[] {
-  const w = commitOf(draft.state);
+  const commit = commitOf(draft.state);
   const first = (entries[0] as Entry).index;
   const last = first + entries.length - 1;
-  const from = Math.max(first, w + 1);
-  const to = Math.min(last, w + draft.state.options.alpha);
+  const from = Math.max(first, commit + 1);
+  const to = Math.min(last, commit + draft.state.options.alpha);
   if (from === first && to === last) return entries;
   return from > to ? [] : entries.slice(from - first, to - first + 1);
 }
@@ -90,7 +90,7 @@ function votable(draft: PaxosDraft, entries: readonly Entry[]): readonly Entry[]
 /** Phase 2b. `step` has refused what is below the promise. */
 export function onAccept(draft: PaxosDraft, from: ReplicaId, m: Accept): void {
   hearLeader(draft, from, m.ballot);
-  adopt(draft, from, m.ballot, m.commit);
+  learnCommit(draft, from, m.ballot, m.commit);
   const entries = votable(draft, m.entries);
   let first: Index = 0;
   let last: Index = 0;
@@ -99,7 +99,7 @@ export function onAccept(draft: PaxosDraft, from: ReplicaId, m: Accept): void {
     for (const entry of m.entries) checkProposal(draft.state, entry, from);
   }
   if (entries.length > 0) {
-    voteFor(draft, from, entries);
+    castVotes(draft, from, entries);
     first = (entries[0] as Entry).index;
     last = first + entries.length - 1;
     after = draft.seqFor(first, last); // durability/send-after-sync

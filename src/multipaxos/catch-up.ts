@@ -50,10 +50,10 @@ export function retryCatchUp(draft: PaxosDraft): void {
 export function continueCatchUp(draft: PaxosDraft, peer: ReplicaId, before: Index, chosen: Index): void {
   const { catchingUp } = draft.state;
   if (catchingUp === null) return;
-  const w = commitOf(draft.state);
+  const commit = commitOf(draft.state);
   const target = Math.max(catchingUp.target, chosen);
-  if (w >= target) draft.setCatchingUp(null);
-  else if (w > before && w < chosen) ask(draft, peer, target, 1);
+  if (commit >= target) draft.setCatchingUp(null);
+  else if (commit > before && commit < chosen) ask(draft, peer, target, 1);
   else askNext(draft, peer, target, catchingUp.asked);
 }
 
@@ -81,12 +81,12 @@ export function onCatchUp(draft: PaxosDraft, peer: ReplicaId, m: CatchUp): void 
 }
 
 /** The storage gave what a peer had asked for. Only what is at or below W is known to be chosen. */
-export function serveLoaded(draft: PaxosDraft, load: number, entries: readonly Entry[]): void {
+export function onPeerLoaded(draft: PaxosDraft, load: number, entries: readonly Entry[]): void {
   const { serving } = draft.state;
   const under = serving.find((each) => each.load === load);
   if (under === undefined) return;
   draft.setServing(serving.filter((each) => each !== under));
-  const w = commitOf(draft.state);
-  const fits = entries.every((entry, at) => entry.index === under.from + at && entry.index <= w);
+  const commit = commitOf(draft.state);
+  const fits = entries.every((entry, at) => entry.index === under.from + at && entry.index <= commit);
   if (fits) answer(draft, under.peer, under.number, entries);
 }

@@ -3,14 +3,14 @@
  * not heard a majority for as long. Nothing here is needed for safety.
  */
 
-import { hear, meetsSilence } from '../core/election-timer.js';
+import { resetElectionTimer, checkElectionTimer } from '../core/election-timer.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Milliseconds } from '../core/protocol.js';
 import { majorityReached } from '../core/quorum.js';
 import { sampleBetween } from '../core/random.js';
 import { noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
-import { beat } from './heartbeat.js';
+import { heartbeat } from './heartbeat.js';
 import type { Nack } from './messages.js';
 import { campaign, resendPrepares } from './phase1.js';
 import { follow } from './roles.js';
@@ -33,22 +33,22 @@ export function onNack(draft: PaxosDraft, from: ReplicaId, m: Nack): void {
 }
 
 /** A leader's timer counts from when a majority was last heard. */
-function hearQuorum(draft: PaxosDraft, { peers }: PaxosLeader): void {
+function resetQuorumTimer(draft: PaxosDraft, { peers }: PaxosLeader): void {
   const times = [draft.now];
-  for (const { heardAt } of peers) times.push(heardAt);
+  for (const { answeredAt } of peers) times.push(answeredAt);
   const since = majorityReached(times);
   const { deadline, timeout } = draft.state.electionTimer;
-  if (since + timeout > deadline) hear(draft, since);
+  if (since + timeout > deadline) resetElectionTimer(draft, since);
 }
 
 function tickLeader(draft: PaxosDraft, due: Milliseconds): void {
-  const role = draft.state.role as PaxosLeader;
+  const role = draft.leaderRole;
   if (role.peers.length === 0) return;
-  hearQuorum(draft, role);
-  if (meetsSilence(draft, due)) return follow(draft, null, 0); // CheckQuorum
+  resetQuorumTimer(draft, role);
+  if (checkElectionTimer(draft, due)) return follow(draft, null, 0); // CheckQuorum
   if (draft.now < role.heartbeatAt) return;
   if (isStranded(draft.state, role)) return campaign(draft);
-  beat(draft);
+  heartbeat(draft);
 }
 
 /**
@@ -64,7 +64,7 @@ export function tickElection(draft: PaxosDraft, due: Milliseconds): void {
   const { role, options } = draft.state;
   if (role.kind === 'leader') return tickLeader(draft, due);
   if (options.others.length === 0) return;
-  if (meetsSilence(draft, due)) return campaign(draft);
+  if (checkElectionTimer(draft, due)) return campaign(draft);
   if (role.kind === 'candidate' && draft.now >= role.resendAt) resendPrepares(draft);
 }
 

@@ -232,7 +232,7 @@ function newlyChosen(before: Log, after: Log): readonly Entry[] {
 }
 
 /** W is raised by own votes of the leader's own ballot, or by catching up: never against a leader's own. */
-function checkChosenStep(before: PaxosState, after: PaxosState, message: Inbound<PaxosMessage> | undefined): void {
+function checkCommitStep(before: PaxosState, after: PaxosState, message: Inbound<PaxosMessage> | undefined): void {
   assert(message === undefined || mayChoose(message), 'paxos/learned-is-chosen: this message makes nothing chosen');
   const { role } = after;
   const learned = message === undefined || (message.kind === 'receive' && message.message.kind === 'catchUpReply');
@@ -289,7 +289,7 @@ function isStale(message: Inbound<PaxosMessage> | undefined, { ballot }: PaxosLe
 }
 
 /** Within one leadership ballot, floor and fence stand, and nothing that is known of a peer is taken back. */
-function checkLeadStep(was: PaxosLeader, role: PaxosLeader, message: Inbound<PaxosMessage> | undefined): void {
+function checkLeaderStep(was: PaxosLeader, role: PaxosLeader, message: Inbound<PaxosMessage> | undefined): void {
   const stands =
     was.ballot === role.ballot &&
     was.committedAtElection === role.committedAtElection &&
@@ -326,13 +326,13 @@ export function checkStep(before: PaxosState, after: PaxosState, message?: Inbou
     const old = entryAt(before.log, commitOf(before));
     const now = entryAt(after.log, commitOf(before));
     assert(old === undefined || now === undefined || old === now, 'paxos/one-value-per-slot: a chosen one stays');
-    if (commitOf(after) > commitOf(before)) checkChosenStep(before, after, message);
+    if (commitOf(after) > commitOf(before)) checkCommitStep(before, after, message);
   }
   if (before.window !== after.window) {
     checkVotesKept(before, after);
     checkVotesMade(before, after, message);
   }
   if (before.role === after.role || after.role.kind !== 'leader') return;
-  if (before.role.kind === 'leader') checkLeadStep(before.role, after.role, message);
+  if (before.role.kind === 'leader') checkLeaderStep(before.role, after.role, message);
   else checkElected(before, after.role, message);
 }

@@ -44,7 +44,7 @@ export function roomOf(state: PaxosState): number {
 /** Proposes these at the next slots; `proceed` sends them. */
 export function propose(draft: PaxosDraft, entries: readonly Entry[]): void {
   voteOwn(draft, entries);
-  draft.ownLeader().next += entries.length;
+  draft.editLeader().next += entries.length;
 }
 
 /** The next value of Phase 1: what was voted for in the highest ballot, or a no-op in a gap and at the end. */
@@ -63,7 +63,7 @@ function repropose(draft: PaxosDraft, lead: PaxosLeader): void {
     at++;
     entries.push({ index: slot, term: lead.ballot, kind: vote.kind, id: vote.id, data: vote.data });
   }
-  draft.ownLeader().toRepropose = lead.toRepropose.slice(at);
+  draft.editLeader().toRepropose = lead.toRepropose.slice(at);
   propose(draft, entries);
 }
 
@@ -84,10 +84,10 @@ function isAccepted(state: PaxosState, lead: PaxosLeader, slot: Index): boolean 
 }
 
 /** Moves W over whatever a majority has accepted in this ballot, each slot by itself: paxos/chosen-by-majority. */
-function count(draft: PaxosDraft, lead: PaxosLeader): void {
+function tryCommit(draft: PaxosDraft, lead: PaxosLeader): void {
   const { state } = draft;
-  const w = commitOf(state);
-  if (w < lead.committedAtElection || w + 1 >= lead.next) return;
+  const commit = commitOf(state);
+  if (commit < lead.committedAtElection || commit + 1 >= lead.next) return;
   const reached = [ownDurable(state, lead.next)];
   let scattered = false;
   for (let i = 0; i < lead.peers.length; i++) {
@@ -95,17 +95,13 @@ function count(draft: PaxosDraft, lead: PaxosLeader): void {
     reached.push(peer.match);
     scattered ||= peer.beyond.length > 0;
   }
-  let upTo = Math.max(w, majorityReached(reached));
+  let upTo = Math.max(commit, majorityReached(reached));
   if (scattered) while (upTo + 1 < lead.next && isAccepted(state, lead, upTo + 1)) upTo++;
-  if (upTo > w) draft.chooseVoted(upTo);
-}
-
-function current(draft: PaxosDraft): PaxosLeader {
-  return draft.state.role as PaxosLeader;
+  if (upTo > commit) draft.chooseVoted(upTo);
 }
 
 function sendAccept(draft: PaxosDraft, at: number, message: Accept, bytes: number): void {
-  const peer = current(draft).peers[at] as PaxosProgress;
+  const peer = draft.leaderRole.peers[at] as PaxosProgress;
   const large = bytes > draft.state.options.limits.messageBytes;
   draft.send(peer.id, message, 0, large ? 'bulk' : 'control'); // in parallel with its own disk
   draft.noteSent(peer.id);
@@ -116,12 +112,12 @@ function sendAccept(draft: PaxosDraft, at: number, message: Accept, bytes: numbe
 /** Sends every peer what it has not been sent and its window takes; peers at the same slot share one message. */
 function pump(draft: PaxosDraft): void {
   const { window, options, log } = draft.state;
-  const lead = current(draft);
+  const lead = draft.leaderRole;
   let shared: Accept | null = null;
   let bytes = 0;
   for (let at = 0; at < lead.peers.length; at++) {
     for (;;) {
-      const peer = current(draft).peers[at] as PaxosProgress;
+      const peer = draft.leaderRole.peers[at] as PaxosProgress;
       const from = Math.max(peer.next, log.last + 1, lead.committedAtElection + 1);
       const { inflightMessages, inflightBytes, messageBytes } = options.limits;
       if (from >= lead.next || peer.probing) break;
@@ -138,12 +134,12 @@ function pump(draft: PaxosDraft): void {
 
 /** Does whatever the state allows a leader by now. */
 export function proceed(draft: PaxosDraft): void {
-  count(draft, current(draft));
-  repropose(draft, current(draft));
+  tryCommit(draft, draft.leaderRole);
+  repropose(draft, draft.leaderRole);
   pump(draft);
   tellForwarders(draft, (peer) => {
     draft.noteSent(peer);
-    const { ballot } = current(draft);
+    const { ballot } = draft.leaderRole;
     draft.send(peer, { kind: 'commit', ballot, commit: commitOf(draft.state) }, 0, 'control');
   });
 }
@@ -159,13 +155,13 @@ export function answering(draft: PaxosDraft, peer: ReplicaId, ballot: number): n
 export function onAccepted(draft: PaxosDraft, from: ReplicaId, m: Accepted): void {
   const at = answering(draft, from, m.ballot);
   if (at < 0) return;
-  const lead = current(draft);
+  const lead = draft.leaderRole;
   let peer = lead.peers[at] as PaxosProgress;
   if (m.to >= lead.next || (m.from > 0 && m.from <= lead.committedAtElection)) return;
-  const w = commitOf(draft.state);
+  const commit = commitOf(draft.state);
   if (m.from > 0) peer = withAccepted(peer, m.from, m.to);
-  peer = withChosen(peer, Math.min(m.commit, w)); // never beyond our own W: its value there may be another
-  if (peer.probing && m.commit >= w) peer = resume(peer, w);
+  peer = withChosen(peer, Math.min(m.commit, commit)); // never beyond our own W: its value there may be another
+  if (peer.probing && m.commit >= commit) peer = resume(peer, commit);
   draft.setProgress(withAnswer(peer, 0, 0, draft.now));
   noteAhead(draft, from, m.commit);
 }
@@ -173,7 +169,7 @@ export function onAccepted(draft: PaxosDraft, from: ReplicaId, m: Accepted): voi
 /** Each heartbeat: what has not been answered since the last one is sent again, the lowest gap first. */
 export function resend(draft: PaxosDraft): void {
   const { window, log, options } = draft.state;
-  const lead = current(draft);
+  const lead = draft.leaderRole;
   const end = lead.next - 1;
   for (let at = 0; at < lead.peers.length; at++) {
     const peer = lead.peers[at] as PaxosProgress;

@@ -26,7 +26,7 @@ export function advanceToLeaderCommit(draft: PaxosDraft): void {
 }
 
 /** The leader of `ballot` says that everything up to `chosen` is: adopt what is ours, ask for the rest. */
-export function adopt(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot, chosen: Index): void {
+export function learnCommit(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot, chosen: Index): void {
   if (chosen <= commitOf(draft.state)) return;
   draft.noteLeaderCommit(ballot, chosen);
   advanceToLeaderCommit(draft);
@@ -35,7 +35,7 @@ export function adopt(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot, chos
 
 /** W from the leader, beside its other messages. */
 export function onCommit(draft: PaxosDraft, from: ReplicaId, m: PaxosCommit): void {
-  adopt(draft, from, m.ballot, m.commit);
+  learnCommit(draft, from, m.ballot, m.commit);
 }
 
 /** Whether a leader's own proposal says otherwise, or it made none where something is chosen: another one leads. */
@@ -48,12 +48,12 @@ function contradictsLeader({ role, window }: PaxosState, entry: Entry): boolean 
 /** These are chosen, from at most W + 1 on. Gives whether anything was new. */
 export function learn(draft: PaxosDraft, from: ReplicaId, entries: readonly Entry[]): boolean {
   const { state } = draft;
-  const w = commitOf(state);
+  const commit = commitOf(state);
   const fresh: Entry[] = [];
   const foreign: Entry[] = [];
   let contradicted = false;
   for (const entry of entries) {
-    if (entry.index <= w) {
+    if (entry.index <= commit) {
       const known = entryAt(state.log, entry.index);
       if (known !== undefined) checkChosen(known, entry, from);
       continue;
@@ -65,7 +65,7 @@ export function learn(draft: PaxosDraft, from: ReplicaId, entries: readonly Entr
     fresh.push(entry);
   }
   if (fresh.length === 0) return false;
-  if ((fresh[0] as Entry).index !== w + 1) return false;
+  if ((fresh[0] as Entry).index !== commit + 1) return false;
   if (contradicted) follow(draft, null, 0); // paxos/yield-to-chosen: at once, before W is said to anyone
   draft.chooseLearned(fresh, foreign);
   return true;

@@ -4,7 +4,7 @@
  */
 
 import { assert } from '../core/assert.js';
-import { beginQuorumTimer, drawElectionTimer } from '../core/election-timer.js';
+import { startQuorumTimer, startElectionTimer } from '../core/election-timer.js';
 import type { Member, ReplicaId } from '../core/members.js';
 import type { Entry, HardState, Index } from '../core/protocol.js';
 import { majority } from '../core/quorum.js';
@@ -15,7 +15,7 @@ import { promiseOwn } from './acceptor.js';
 import { ballotOf, MAX_ROUND, roundOf, type Ballot } from './ballot.js';
 import { noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
-import { beat } from './heartbeat.js';
+import { heartbeat } from './heartbeat.js';
 import { checkOneValue } from './invariants.js';
 import type { PromisePage } from './messages.js';
 import { newProgress } from './progress.js';
@@ -34,7 +34,7 @@ function prepare(draft: PaxosDraft, at: number): void {
 export function campaign(draft: PaxosDraft): void {
   const { options, promised, highestBallotSeen } = draft.state;
   const round = Math.max(roundOf(promised), roundOf(highestBallotSeen)) + 1;
-  drawElectionTimer(draft);
+  startElectionTimer(draft);
   if (round > MAX_ROUND) return;
   endForLeaderChange(draft, null);
   const ballot = ballotOf(round, options.number);
@@ -142,8 +142,8 @@ function lead(
     reads: noReads,
     forwarders: [],
   });
-  beginQuorumTimer(draft);
-  if (!alone) beat(draft);
+  startQuorumTimer(draft);
+  if (!alone) heartbeat(draft);
 }
 
 /** The promise that a recovered replica is bound by: never below any vote that it cast. */

@@ -37,7 +37,7 @@ export interface PaxosProgress {
   readonly durable: Index;
   /** The newest read round that it has answered. */
   readonly readRound: number;
-  readonly heardAt: Milliseconds;
+  readonly answeredAt: Milliseconds;
 }
 
 const NO_RANGES: readonly SlotRange[] = [];
@@ -56,7 +56,7 @@ export function newProgress(id: ReplicaId, committedAtElection: Index, now: Mill
     waiting: 0,
     durable: 0,
     readRound: 0,
-    heardAt: now,
+    answeredAt: now,
   };
 }
 
@@ -95,7 +95,7 @@ export function withInflight(p: PaxosProgress, last: Index, bytes: number): Paxo
     waiting: p.waiting,
     durable: p.durable,
     readRound: p.readRound,
-    heardAt: p.heardAt,
+    answeredAt: p.answeredAt,
   };
 }
 
@@ -138,7 +138,7 @@ function isNews(p: PaxosProgress, from: Index, to: Index): boolean {
 }
 
 /** With `match` raised, and whatever that settles. */
-function matched(p: PaxosProgress, to: Index, durable: Index): PaxosProgress {
+function withMatch(p: PaxosProgress, to: Index, durable: Index): PaxosProgress {
   let match = to;
   let beyond = p.beyond;
   while (beyond.length > 0 && (beyond[0] as SlotRange).from <= match + 1) {
@@ -163,7 +163,7 @@ function matched(p: PaxosProgress, to: Index, durable: Index): PaxosProgress {
     waiting: p.waiting,
     durable,
     readRound: p.readRound,
-    heardAt: p.heardAt,
+    answeredAt: p.answeredAt,
   };
 }
 
@@ -174,18 +174,18 @@ function matched(p: PaxosProgress, to: Index, durable: Index): PaxosProgress {
 export function withAccepted(p: PaxosProgress, from: Index, to: Index): PaxosProgress {
   if (!isNews(p, from, to)) return p;
   const durable = from <= p.durable + 1 ? Math.max(p.durable, to) : p.durable;
-  if (from <= p.match + 1) return matched(p, to, durable);
+  if (from <= p.match + 1) return withMatch(p, to, durable);
   return { ...p, beyond: insert(p.beyond, from, to), durable };
 }
 
 /** With everything up to `chosen` known to be chosen there and here: it will never be acknowledged. */
 export function withChosen(p: PaxosProgress, chosen: Index): PaxosProgress {
-  return chosen <= p.match ? p : matched(p, chosen, p.durable);
+  return chosen <= p.match ? p : withMatch(p, chosen, p.durable);
 }
 
 /** With what an answer says beside that; the same if that is no news. */
 export function withAnswer(p: PaxosProgress, durable: Index, readRound: number, now: Milliseconds): PaxosProgress {
-  if (durable <= p.durable && readRound <= p.readRound && p.heardAt === now) return p;
+  if (durable <= p.durable && readRound <= p.readRound && p.answeredAt === now) return p;
   return {
     id: p.id,
     match: p.match,
@@ -197,6 +197,6 @@ export function withAnswer(p: PaxosProgress, durable: Index, readRound: number, 
     waiting: p.waiting,
     durable: Math.max(p.durable, durable),
     readRound: Math.max(p.readRound, readRound),
-    heardAt: now,
+    answeredAt: now,
   };
 }

@@ -3,7 +3,6 @@
 import { entriesOf, type ProposalRules } from '../core/proposals.js';
 import type { PaxosDraft } from './draft.js';
 import { propose, roomOf } from './leader.js';
-import type { PaxosLeader } from './state.js';
 import { page } from './window.js';
 
 export const proposalRules: ProposalRules<PaxosDraft> = {
@@ -12,7 +11,7 @@ export const proposalRules: ProposalRules<PaxosDraft> = {
     return { entries: roomOf(state), bytes: limits.uncommittedBytes - state.window.bytes };
   },
   append(draft, proposals) {
-    const { ballot, next } = draft.state.role as PaxosLeader;
+    const { ballot, next } = draft.leaderRole;
     propose(draft, entriesOf(proposals, next, ballot));
     return next;
   },

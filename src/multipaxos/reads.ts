@@ -10,22 +10,18 @@ import type { ReplicaId } from '../core/members.js';
 import { answerRead, serveConfirmed, type ReadRules } from '../core/reads.js';
 import type { PaxosDraft } from './draft.js';
 import { noteHeartbeatReply, sendHeartbeats } from './heartbeat.js';
-import { adopt } from './learner.js';
+import { learnCommit } from './learner.js';
 import type { HeartbeatReply } from './messages.js';
-import { commitOf, type PaxosLeader } from './state.js';
-
-function leading(draft: PaxosDraft): PaxosLeader {
-  return draft.state.role as PaxosLeader;
-}
+import { commitOf } from './state.js';
 
 export const readRules: ReadRules<PaxosDraft> = {
   index(draft) {
     // Its own no-op stands right above `committedAtElection` and all votes of Phase 1.
-    return Math.max(commitOf(draft.state), leading(draft).noopIndex - 1);
+    return Math.max(commitOf(draft.state), draft.leaderRole.noopIndex - 1);
   },
   ask: sendHeartbeats,
   confirmed(draft) {
-    return leading(draft).peers.map((peer) => peer.readRound);
+    return draft.leaderRole.peers.map((peer) => peer.readRound);
   },
 };
 
@@ -36,6 +32,6 @@ export function onHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: Heartbea
 
 /** The leader's answer to a read of ours. Its commit index comes along. */
 export function onReadAnswer(draft: PaxosDraft, from: ReplicaId, m: ReadAnswer): void {
-  adopt(draft, from, m.term, m.commit);
+  learnCommit(draft, from, m.term, m.commit);
   answerRead(draft, m);
 }

@@ -3,7 +3,7 @@
  * for progress, and for those who wait.
  */
 
-import { drawElectionTimer } from '../core/election-timer.js';
+import { startElectionTimer } from '../core/election-timer.js';
 import type { ReplicaId } from '../core/members.js';
 import { endForLeaderChange } from '../core/requests.js';
 import type { Ballot } from './ballot.js';
@@ -14,6 +14,6 @@ export function follow(draft: PaxosDraft, leader: ReplicaId | null, ballot: Ball
   const { role } = draft.state;
   if (role.kind === 'follower' && role.leader === leader && role.ballot === ballot) return;
   endForLeaderChange(draft, leader);
-  if (role.kind !== 'follower') drawElectionTimer(draft);
+  if (role.kind !== 'follower') startElectionTimer(draft);
   draft.setRole({ kind: 'follower', leader, ballot });
 }

@@ -12,9 +12,9 @@ import { onForwardProposals, onForwardRefused, onPropose } from '../core/proposa
 import { onForwardRead, onRead } from '../core/reads.js';
 import { expireRequests, onCancel, requestsDeadline } from '../core/requests.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
-import { onAccept, onPrepare, refuse } from './acceptor.js';
+import { onAccept, onPrepare, nack } from './acceptor.js';
 import { numberOf } from './ballot.js';
-import { onCatchUp, retryCatchUp, serveLoaded } from './catch-up.js';
+import { onCatchUp, retryCatchUp, onPeerLoaded } from './catch-up.js';
 import { PaxosDraft } from './draft.js';
 import { electionDeadline, onNack, tickElection } from './election.js';
 import { onHeartbeat } from './heartbeat.js';
@@ -42,7 +42,7 @@ function admits(draft: PaxosDraft, sender: Member, m: PaxosMessage): boolean {
     case 'heartbeat':
       if (numberOf(m.ballot) !== sender.number) return false;
       if (m.ballot >= draft.state.promised) return true; // paxos/promise-binds, paxos/vote-at-promise
-      refuse(draft, sender.id, m.ballot);
+      nack(draft, sender.id, m.ballot);
       return false;
     case 'commit':
       return numberOf(m.ballot) === sender.number;
@@ -124,7 +124,7 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
       return draft.halt(m.reason);
     case 'loaded':
       // For delivery, or for a peer that asked.
-      return onDeliveryLoaded(draft, m) ? undefined : serveLoaded(draft, m.id, m.entries);
+      return onDeliveryLoaded(draft, m) ? undefined : onPeerLoaded(draft, m.id, m.entries);
     case 'applied':
       return onApplied(draft, m.index);
     case 'unreachable':
@@ -164,11 +164,11 @@ function optionsOf(start: ProtocolOptions): PaxosOptions {
 
 /** The two stores as they were on disk: chosen entries up to the recovered W, votes above it. */
 function recoverStores(recovered: Recovered): Pick<PaxosState, 'log' | 'window' | 'promised'> {
-  const w = recovered.hard?.commit ?? 0;
-  const votes = recovered.tail.filter((entry) => entry.index > w);
+  const commit = recovered.hard?.commit ?? 0;
+  const votes = recovered.tail.filter((entry) => entry.index > commit);
   let window: VoteWindow = emptyWindow;
   for (const vote of votes) window = withVotes(window, [vote]);
-  const log = w === 0 ? emptyLog : recoverLog(recovered, w);
+  const log = commit === 0 ? emptyLog : recoverLog(recovered, commit);
   return { log, window, promised: recoveredPromise(recovered.hard, votes) };
 }
 

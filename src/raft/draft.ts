@@ -6,7 +6,7 @@
 import { assert } from '../core/assert.js';
 import { deliver } from '../core/delivery.js';
 import { BaseDraft, type Mutable } from '../core/draft.js';
-import { beginQuorumTimer, drawElectionTimer, hear } from '../core/election-timer.js';
+import { startQuorumTimer, startElectionTimer, resetElectionTimer } from '../core/election-timer.js';
 import { bytesOf } from '../core/entries.js';
 import { append, lastTerm, truncate } from '../core/log.js';
 import type { ReplicaId } from '../core/members.js';
@@ -70,7 +70,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   yieldTo(term: Term): void {
     endForLeaderChange(this, null);
     this.enterTerm(term);
-    if (this.state.role.kind !== 'follower') drawElectionTimer(this);
+    if (this.state.role.kind !== 'follower') startElectionTimer(this);
     this.putRole(followerOf(null));
   }
 
@@ -86,14 +86,14 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   /** Follows `leader`, or nobody yet; whatever a former role was about ends. */
   follow(leader: ReplicaId | null): void {
     endForLeaderChange(this, leader);
-    drawElectionTimer(this);
+    startElectionTimer(this);
     this.putRole(followerOf(leader));
   }
 
   /** The leader of this term was heard. */
   hearLeader(leader: ReplicaId): void {
     const { role } = this.state;
-    if (role.kind === 'follower' && role.leader === leader) hear(this);
+    if (role.kind === 'follower' && role.leader === leader) resetElectionTimer(this);
     else this.follow(leader);
   }
 
@@ -113,7 +113,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     endForLeaderChange(this, null);
     this.enterTerm(this.state.term + 1);
     this.voteFor(this.state.options.id);
-    drawElectionTimer(this);
+    startElectionTimer(this);
     this.putRole({ kind: 'candidate', votes: [] });
   }
 
@@ -124,7 +124,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
 
   becomeLeader(role: RaftLeader): void {
     assert(this.state.role.kind === 'candidate', 'raft/leader-by-majority: a leader was a candidate');
-    beginQuorumTimer(this);
+    startQuorumTimer(this);
     this.putRole(role);
   }
 
@@ -143,7 +143,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
 
   /** These entries of ours wait for their commit. */
   noteUncommitted(entries: readonly Entry[]): void {
-    const leader = this.ownLeader();
+    const leader = this.editLeader();
     const bytes = bytesOf(entries);
     const through = (entries[entries.length - 1] as Entry).index;
     leader.uncommitted = [...leader.uncommitted, { through, bytes }];

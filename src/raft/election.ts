@@ -6,7 +6,7 @@ import type { ReplicaId } from '../core/members.js';
 import { majority } from '../core/quorum.js';
 import { noReads } from '../core/reads.js';
 import { sizeOf } from '../core/state.js';
-import { drawElectionTimer, meetsSilence } from '../core/election-timer.js';
+import { startElectionTimer, checkElectionTimer } from '../core/election-timer.js';
 import type { RaftDraft } from './draft.js';
 import type { RequestVote, RequestVoteReply } from './messages.js';
 import { appendNoop } from './replication.js';
@@ -36,7 +36,7 @@ export function onRequestVote(draft: RaftDraft, from: ReplicaId, message: Reques
   const granted = current && free && state.role.kind === 'follower' && isUpToDate(state, message);
   if (granted) {
     draft.voteFor(from);
-    drawElectionTimer(draft);
+    startElectionTimer(draft);
   }
   // A grant rests on the durable vote; a refusal on nothing.
   const reply: RequestVoteReply = { kind: 'requestVoteReply', term: draft.state.term, granted };
@@ -74,7 +74,7 @@ function newProgress(id: ReplicaId, viewId: number, next: Index): RaftProgress {
     inflight: [],
     inflightBytes: 0,
     progressed: true,
-    heard: false,
+    answered: false,
     readRound: 0,
     loading: 0,
   };
@@ -100,7 +100,7 @@ function lead(draft: RaftDraft): void {
 
 /** A follower or candidate that met silence campaigns; a leader that met the silence of a majority steps down. */
 export function tickElection(draft: RaftDraft, due: Milliseconds): void {
-  if (!meetsSilence(draft, due)) return;
+  if (!checkElectionTimer(draft, due)) return;
   if (draft.state.role.kind === 'leader') draft.follow(null);
   else campaign(draft);
 }

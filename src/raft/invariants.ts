@@ -161,7 +161,7 @@ function checkLogStep(before: RaftState, after: RaftState, inbound: Inbound<Raft
   assert(termAt(is, was.last + 1) === after.term, 'raft/leader-append-only: a leader appends in its term');
 }
 
-function checkWon(before: RaftState, after: RaftState): void {
+function checkElected(before: RaftState, after: RaftState): void {
   const { role, term, options } = before;
   assert(
     role.kind === 'candidate' && term === after.term,
@@ -267,7 +267,7 @@ export function checkStep(before: RaftState, after: RaftState, inbound: Inbound<
   if (before.log !== after.log) checkLogStep(before, after, inbound);
   if (before.commit !== after.commit) checkCommitStep(after);
   if (before.role === after.role || after.role.kind !== 'leader') return;
-  if (before.role.kind !== 'leader' || before.term !== after.term) checkWon(before, after);
+  if (before.role.kind !== 'leader' || before.term !== after.term) checkElected(before, after);
   else {
     checkAnswers(before.role, after.role, inbound);
     checkReadRounds(before.role, after.role, inbound);

@@ -4,13 +4,13 @@ import { entriesOf, type ProposalRules } from '../core/proposals.js';
 import { slice } from '../core/log.js';
 import type { RaftDraft } from './draft.js';
 import { tryCommit } from './replication.js';
-import { broadcast, leading } from './sending.js';
+import { broadcast } from './sending.js';
 
 export const proposalRules: ProposalRules<RaftDraft> = {
   room(draft) {
     return {
       entries: Infinity,
-      bytes: draft.state.options.limits.uncommittedBytes - leading(draft).uncommittedBytes,
+      bytes: draft.state.options.limits.uncommittedBytes - draft.leaderRole.uncommittedBytes,
     };
   },
   append(draft, proposals) {

@@ -8,18 +8,18 @@ import type { ReplicaId } from '../core/members.js';
 import { answerRead, serveConfirmed, type ReadRules } from '../core/reads.js';
 import type { RaftDraft } from './draft.js';
 import type { ReadRoundConfirmed } from './messages.js';
-import { leading, progressOf, sendEmpty } from './sending.js';
+import { progressOf, sendEmpty } from './sending.js';
 
 export const readRules: ReadRules<RaftDraft> = {
   index(draft) {
     const { commit } = draft.state;
-    return commit >= leading(draft).noopIndex ? commit : null;
+    return commit >= draft.leaderRole.noopIndex ? commit : null;
   },
   ask(draft) {
-    for (const peer of leading(draft).peers) sendEmpty(draft, peer);
+    for (const peer of draft.leaderRole.peers) sendEmpty(draft, peer);
   },
   confirmed(draft) {
-    return leading(draft).peers.map((peer) => peer.readRound);
+    return draft.leaderRole.peers.map((peer) => peer.readRound);
   },
 };
 

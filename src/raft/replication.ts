@@ -8,14 +8,14 @@ import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import { majority, majorityReached } from '../core/quorum.js';
-import { hear } from '../core/election-timer.js';
+import { resetElectionTimer } from '../core/election-timer.js';
 import { tellForwarders } from '../core/proposals.js';
 import { tryReadRound } from '../core/reads.js';
 import { sizeOf } from '../core/state.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendAccepted, AppendEntries, AppendRejected } from './messages.js';
 import { readRules } from './reads.js';
-import { leading, progressOf, sendEmpty, sendTo } from './sending.js';
+import { progressOf, sendEmpty, sendTo } from './sending.js';
 import { copyProgress, type RaftProgress } from './state.js';
 
 const NO_DATA = new Uint8Array(0);
@@ -92,26 +92,26 @@ function reject(draft: RaftDraft, to: ReplicaId, message: AppendEntries): void {
   draft.send(to, rejected, 0, 'control');
 }
 
-function unheard(peer: RaftProgress): RaftProgress {
-  if (!peer.heard) return peer;
+function unanswered(peer: RaftProgress): RaftProgress {
+  if (!peer.answered) return peer;
   const next = copyProgress(peer);
-  next.heard = false;
+  next.answered = false;
   return next;
 }
 
 /** A follower answered, so it follows. With a majority of them the quorum timer starts anew. */
-function noteHeard(draft: RaftDraft, peer: RaftProgress): void {
-  const role = leading(draft);
-  if (peer.heard) return;
+function noteAnswer(draft: RaftDraft, peer: RaftProgress): void {
+  const role = draft.leaderRole;
+  if (peer.answered) return;
   let count = 2; // this one, and we
-  for (const each of role.peers) if (each.heard) count++;
+  for (const each of role.peers) if (each.answered) count++;
   if (count < majority(sizeOf(draft.state.options))) {
     const next = copyProgress(peer);
-    next.heard = true;
+    next.answered = true;
     return draft.setProgress(next);
   }
-  hear(draft);
-  if (role.peers.some((each) => each.heard)) draft.ownLeader().peers = role.peers.map(unheard);
+  resetElectionTimer(draft);
+  if (role.peers.some((each) => each.answered)) draft.editLeader().peers = role.peers.map(unanswered);
 }
 
 export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: AppendAccepted): void {
@@ -120,16 +120,16 @@ export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: App
   const { match } = message;
   if (match > draft.state.log.last)
     throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });
-  noteHeard(draft, peer);
+  noteAnswer(draft, peer);
   const now = progressOf(draft, from) as RaftProgress;
   if (match > now.match || (now.probing && match === now.next - 1)) {
-    draft.setProgress(acknowledged(now, match));
+    draft.setProgress(withMatch(now, match));
     if (match > now.match) tryCommit(draft);
   }
   sendTo(draft, from);
 }
 
-function acknowledged(peer: RaftProgress, match: Index): RaftProgress {
+function withMatch(peer: RaftProgress, match: Index): RaftProgress {
   let done = 0;
   let bytes = peer.inflightBytes;
   while (done < peer.inflight.length && (peer.inflight[done] as { last: Index }).last <= match) {
@@ -146,7 +146,7 @@ function acknowledged(peer: RaftProgress, match: Index): RaftProgress {
     inflight: done === 0 ? peer.inflight : peer.inflight.slice(done),
     inflightBytes: bytes,
     progressed: true,
-    heard: peer.heard,
+    answered: peer.answered,
     readRound: peer.readRound,
     loading: peer.loading,
   };
@@ -156,7 +156,7 @@ function acknowledged(peer: RaftProgress, match: Index): RaftProgress {
 export function onAppendRejected(draft: RaftDraft, from: ReplicaId, message: AppendRejected): void {
   const peer = progressOf(draft, from);
   if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
-  noteHeard(draft, peer);
+  noteAnswer(draft, peer);
   const now = progressOf(draft, from) as RaftProgress;
   const expected = now.probing ? message.prevIndex === now.next - 1 : message.prevIndex < now.next;
   if (!expected || message.prevIndex <= now.match) return; // stale
@@ -176,7 +176,7 @@ export function tryCommit(draft: RaftDraft): void {
   const index = majorityReached(reached);
   if (index <= commit || termAt(log, index) !== term) return;
   draft.commitTo(index);
-  forget(draft, index);
+  noteCommitted(draft, index);
   tellForwarders(draft, (peer) => {
     sendTo(draft, peer);
     if (!draft.wasSent(peer)) sendEmpty(draft, progressOf(draft, peer) as RaftProgress);
@@ -185,8 +185,8 @@ export function tryCommit(draft: RaftDraft): void {
 }
 
 /** What is committed no longer counts as uncommitted. */
-function forget(draft: RaftDraft, index: Index): void {
-  const { uncommitted, uncommittedBytes } = leading(draft);
+function noteCommitted(draft: RaftDraft, index: Index): void {
+  const { uncommitted, uncommittedBytes } = draft.leaderRole;
   let done = 0;
   let bytes = uncommittedBytes;
   while (done < uncommitted.length && (uncommitted[done] as { through: Index }).through <= index) {
@@ -194,7 +194,7 @@ function forget(draft: RaftDraft, index: Index): void {
     done++;
   }
   if (done === 0) return;
-  const leader = draft.ownLeader();
+  const leader = draft.editLeader();
   leader.uncommitted = uncommitted.slice(done);
   leader.uncommittedBytes = bytes;
 }

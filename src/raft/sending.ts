@@ -10,14 +10,9 @@ import type { Entry, Index, Lane, Term } from '../core/protocol.js';
 import type { Member, ReplicaId } from '../core/members.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendEntries } from './messages.js';
-import { copyProgress, type RaftLeader, type RaftProgress, type RaftState } from './state.js';
+import { copyProgress, type RaftProgress, type RaftState } from './state.js';
 
 const NOTHING: readonly Entry[] = [];
-
-/** A leader's own data. */
-export function leading(draft: RaftDraft): RaftLeader {
-  return draft.state.role as RaftLeader;
-}
 
 /** The leader's view of that follower, if we lead. */
 export function progressOf(draft: RaftDraft, id: ReplicaId): RaftProgress | undefined {
@@ -28,7 +23,7 @@ export function progressOf(draft: RaftDraft, id: ReplicaId): RaftProgress | unde
 function sendAppend(draft: RaftDraft, peer: RaftProgress, prev: Index, entries: readonly Entry[], lane: Lane): void {
   const { term, log, commit } = draft.state;
   const prevTerm = termAt(log, prev) as Term;
-  const { readRound } = leading(draft).reads;
+  const { readRound } = draft.leaderRole.reads;
   const message: AppendEntries = {
     kind: 'appendEntries',
     term,
@@ -96,7 +91,7 @@ export function sendEmpty(draft: RaftDraft, peer: RaftProgress): void {
 
 /** Every heartbeat; what made no progress since the last is probed anew. */
 export function heartbeat(draft: RaftDraft): void {
-  const role = leading(draft);
+  const role = draft.leaderRole;
   for (const peer of role.peers) {
     const stalled = peer.probing || (peer.inflight.length > 0 && !peer.progressed);
     const stuck = stalled && peer.loading === 0; // a load is always answered
@@ -109,7 +104,7 @@ export function heartbeat(draft: RaftDraft): void {
     sendEmpty(draft, peer);
     if (stuck) sendTo(draft, peer.id);
   }
-  draft.ownLeader().heartbeatAt = draft.now + draft.state.options.timing.heartbeat;
+  draft.editLeader().heartbeatAt = draft.now + draft.state.options.timing.heartbeat;
 }
 
 /** Back to one append at a time; from the matched place once that is known. */
@@ -126,7 +121,7 @@ export function onUnreachable(draft: RaftDraft, id: ReplicaId): void {
 }
 
 /** Entries that a lagging follower needs came from storage. */
-export function onFollowerLoaded(draft: RaftDraft, id: number, entries: readonly Entry[]): void {
+export function onPeerLoaded(draft: RaftDraft, id: number, entries: readonly Entry[]): void {
   const { role, log } = draft.state;
   const peer = role.kind === 'leader' ? role.peers.find((each) => each.loading === id) : undefined;
   if (peer === undefined) return;

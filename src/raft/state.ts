@@ -30,7 +30,7 @@ export interface RaftProgress {
   /** Something was acknowledged since the last heartbeat. */
   readonly progressed: boolean;
   /** It answered since a majority was last known to follow. */
-  readonly heard: boolean;
+  readonly answered: boolean;
   /** The newest read round that it confirmed. */
   readonly readRound: number;
   /** The load under way for it; 0 for none. */
@@ -130,7 +130,7 @@ export function copyProgress(peer: RaftProgress): Mutable<RaftProgress> {
     inflight: peer.inflight,
     inflightBytes: peer.inflightBytes,
     progressed: peer.progressed,
-    heard: peer.heard,
+    answered: peer.answered,
     readRound: peer.readRound,
     loading: peer.loading,
   };

@@ -14,7 +14,7 @@ import type { RaftMessage } from './messages.js';
 import { proposalRules } from './proposals.js';
 import { onReadAnswer, onReadRoundConfirmed, readRules } from './reads.js';
 import { onAppendAccepted, onAppendEntries, onAppendRejected, tryCommit } from './replication.js';
-import { heartbeat, onFollowerLoaded, onUnreachable } from './sending.js';
+import { heartbeat, onPeerLoaded, onUnreachable } from './sending.js';
 import type { RaftState } from './state.js';
 
 type RaftStep = Step<RaftState, RaftMessage>;
@@ -43,11 +43,11 @@ export function init(start: ProtocolOptions, recovered: Recovered): RaftStep {
 
 export function step(state: RaftState, inbound: Inbound<RaftMessage>): RaftStep {
   const draft = new RaftDraft(state, inbound.now);
-  if (!state.stopped) handle(draft, state, inbound);
+  if (!state.stopped) onInbound(draft, state, inbound);
   return draft.finish();
 }
 
-function handle(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMessage>): void {
+function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMessage>): void {
   switch (inbound.kind) {
     case 'receive':
       return onReceive(draft, inbound);
@@ -121,7 +121,7 @@ function onTick(draft: RaftDraft, due: Milliseconds): void {
 /** Entries from storage: for delivery, or for a follower that lags behind. */
 function onLoaded(draft: RaftDraft, message: Loaded): void {
   if (onDeliveryLoaded(draft, message)) deliver(draft);
-  else onFollowerLoaded(draft, message.id, message.entries);
+  else onPeerLoaded(draft, message.id, message.entries);
 }
 
 /** When the next tick is due. */

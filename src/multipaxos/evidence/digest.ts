@@ -131,7 +131,7 @@ function progress(s: DigestScribe, peer: PaxosProgress, since: Milliseconds, rea
   digest.value(peer.waiting);
   digest.value(peer.durable);
   digest.value(readRound > 0 && peer.readRound >= readRound);
-  digest.value(Math.max(peer.heardAt - s.now, since));
+  digest.value(Math.max(peer.answeredAt - s.now, since));
 }
 
 /** The number of the newest round counts only while that one is under way: all later ones are higher. */

@@ -16,8 +16,8 @@ import type { PaxosCluster, PaxosStepFact } from './rules.js';
 function step(ghost: PaxosGhost, fact: PaxosStepFact, cluster: PaxosCluster): PaxosGhost {
   const { before, after, outbound } = fact;
   if (before === null) rules.checkStart(ghost, fact, cluster);
-  const w = before === null ? 0 : commitOf(before);
-  if (commitOf(after) > w) rules.checkLearned(ghost, fact, w, cluster);
+  const commit = before === null ? 0 : commitOf(before);
+  if (commitOf(after) > commit) rules.checkLearned(ghost, fact, commit, cluster);
   if (before === null || before.role !== after.role) rules.checkBallot(ghost, fact, cluster);
   let delivered = before?.delivery.delivered ?? 0;
   for (let i = 0; i < outbound.length; i++) {

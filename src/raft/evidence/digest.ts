@@ -72,7 +72,7 @@ function digestProgress(s: DigestScribe, peer: RaftProgress): void {
     digest.value(bytes);
   }
   digest.value(peer.progressed);
-  digest.value(peer.heard);
+  digest.value(peer.answered);
   digestNumber(digest, 'round', me, peer.readRound);
   digestNumber(digest, 'load', me, peer.loading);
 }
