@@ -1,12 +1,12 @@
-/** What two entries have in common, and what one weighs: said once for the log, both protocols and the rig. */
+/** Comparing, sizing and finding entries, in one way for the log, both protocols and the rig. */
 
 import { sameBytes } from './bytes.js';
 import type { Entry, EntryId, Index } from './protocol.js';
 
-/** What an entry costs beside its data, roughly, wherever bytes are bounded. */
+/** The bytes that an entry takes beside its data, roughly, wherever bytes are bounded. */
 const ENTRY_OVERHEAD = 48;
 
-/** What an entry counts for where bytes are bounded. */
+/** The size of an entry wherever bytes are bounded. */
 export function entryBytes(entry: Pick<Entry, 'data'>): number {
   return entry.data.length + ENTRY_OVERHEAD;
 }
@@ -34,7 +34,7 @@ export function sameValue(a: Entry, b: Entry): boolean {
   );
 }
 
-/** Finds ids among entries that are gone through once: by sequence, since nearly all looked for are of one session. */
+/** An index from ids to places in the log, built in one pass over entries: by session, then by sequence number. */
 export class IdIndex {
   private readonly sessions = new Map<number, Map<number, Index>>();
 
