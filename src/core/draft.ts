@@ -106,7 +106,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
     if (this.ops === null) {
       this.ops = [];
       this.edit().persistSeq += 1;
-      // The persist comes first. Mostly nothing stands before it yet; moving messages later costs as much as a small step.
+      // It comes first. Mostly nothing stands before it yet; moving messages later costs as much as a small step.
       this.placed = this.outbound.length === 0;
       if (this.placed) this.outbound.push({ kind: 'persist', persistSeq: this.current.persistSeq, ops: this.ops });
     }

@@ -1,4 +1,4 @@
-/** Raft (Ongaro & Ousterhout 2014) as a pure function: what `quorate/raft` gives out, with its model for rigs. */
+/** Raft (Ongaro and Ousterhout 2014) as pure functions: the exports of `quorate/raft`, its model for rigs included. */
 
 export { raft, raftProtocol } from './protocol.js';
 export { raftModel } from './evidence/model.js';

@@ -1,4 +1,4 @@
-/** How Raft's leader takes proposals: behind the last entry, and no more ahead of the commit than the bound. */
+/** How Raft's leader appends proposals: after the last entry, with a bound on the uncommitted bytes. */
 
 import { entriesOf, type ProposalRules } from '../core/proposals.js';
 import { slice } from '../core/log.js';

@@ -1,6 +1,7 @@
 /**
- * How Raft's leader confirms reads: ReadIndex (thesis 6.4), by an empty append to everybody that names the round. Not
- * before an entry of its own term is committed: until then it does not know what is committed.
+ * How Raft's leader confirms reads: ReadIndex (Ongaro's thesis 6.4), by an append without entries that carries the read
+ * round. It begins no round before an entry of its own term is committed, since until then its commit index may lag
+ * behind what is committed.
  */
 
 import type { ReadAnswer } from '../core/forwarding.js';
@@ -23,6 +24,7 @@ export const readRules: ReadRules<RaftDraft> = {
   },
 };
 
+/** A follower confirmed a read round; with a majority its reads are served. */
 export function onReadRoundConfirmed(draft: RaftDraft, from: ReplicaId, message: ReadRoundConfirmed): void {
   const peer = progressOf(draft, from);
   if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
@@ -31,7 +33,7 @@ export function onReadRoundConfirmed(draft: RaftDraft, from: ReplicaId, message:
   serveConfirmed(draft, readRules);
 }
 
-/** The leader's answer to a read of ours, and its commit index, good as far as our log is known to match its own. */
+/** The leader's answer to a forwarded read. Its commit index holds as far as our log is known to agree with its log. */
 export function onReadAnswer(draft: RaftDraft, from: ReplicaId, message: ReadAnswer): void {
   answerRead(draft, message);
   const { role } = draft.state;

@@ -1,6 +1,6 @@
 /**
- * Replication: the box "AppendEntries RPC" of Figure 2, its receiver and what its answers mean to the leader (§5.3),
- * and the commit rule (§5.4.2). What a leader sends, and when, is in `sending.ts`.
+ * Replication: the box "AppendEntries RPC" of Figure 2, that is its receiver and the leader's handling of the answers
+ * (§5.3), and the commit rule (§5.4.2). What a leader sends, and when, is in `sending.ts`.
  */
 
 import { InvariantViolation } from '../core/assert.js';
@@ -20,13 +20,13 @@ import { copyProgress, type RaftProgress } from './state.js';
 
 const NO_DATA = new Uint8Array(0);
 
-/** An entry of our own at the start of a term: with it, everything before can be committed (§8). */
+/** Appends a no-op at the start of a term; committing it commits everything before it (§5.4.2, §8). */
 export function appendNoop(draft: RaftDraft): void {
   const { log, term } = draft.state;
   draft.append([{ index: log.last + 1, term, kind: 'noop', id: null, data: NO_DATA }]);
 }
 
-/** AppendEntries RPC, receiver implementation. Rule 1, the term, is settled by `step`. */
+/** AppendEntries RPC, receiver implementation. `step` has dealt with newer terms; rule 1 refuses older ones. */
 export function onAppendEntries(draft: RaftDraft, from: ReplicaId, message: AppendEntries): void {
   const { state } = draft;
   if (message.term < state.term) return reject(draft, from, { ...message, viewId: 0 });
@@ -47,7 +47,7 @@ export function onAppendEntries(draft: RaftDraft, from: ReplicaId, message: Appe
   const { prevIndex, prevTerm, entries } = message;
   if (termAt(draft.state.log, prevIndex) !== prevTerm) return reject(draft, from, message); // rule 2
   const match = prevIndex + entries.length;
-  adopt(draft, prevIndex, entries); // rules 3 and 4
+  appendNew(draft, prevIndex, entries); // rules 3 and 4
   draft.matchedTo(match);
   draft.commitTo(Math.min(message.commit, match)); // rule 5
   const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match };
@@ -61,8 +61,10 @@ function answerReadRound(draft: RaftDraft, from: ReplicaId, { readRound, entries
   draft.send(from, { kind: 'roundConfirmed', term, viewId, readRound }, 0, 'control');
 }
 
-/** Rules 3 and 4: what conflicts goes, what is new comes, what agrees stays: raft/cut-at-conflict-only. */
-function adopt(draft: RaftDraft, prev: Index, entries: readonly Entry[]): void {
+/**
+ * Rules 3 and 4: drops from the first conflict on, appends what is new, keeps what agrees (raft/cut-at-conflict-only).
+ */
+function appendNew(draft: RaftDraft, prev: Index, entries: readonly Entry[]): void {
   const { log, commit } = draft.state;
   let known = 0;
   while (known < entries.length && termAt(log, prev + known + 1) === (entries[known] as Entry).term) known++;
@@ -99,11 +101,11 @@ function unanswered(peer: RaftProgress): RaftProgress {
   return next;
 }
 
-/** A follower answered, so it follows. With a majority of them the quorum timer starts anew. */
+/** Notes that a follower answered. When a majority has, the quorum timer is reset. */
 function noteAnswer(draft: RaftDraft, peer: RaftProgress): void {
   const role = draft.leaderRole;
   if (peer.answered) return;
-  let count = 2; // this one, and we
+  let count = 2; // this one, and this replica
   for (const each of role.peers) if (each.answered) count++;
   if (count < majority(sizeOf(draft.state.options))) {
     const next = copyProgress(peer);
@@ -152,7 +154,7 @@ function withMatch(peer: RaftProgress, match: Index): RaftProgress {
   };
 }
 
-/** The logs disagree: go back by the hint, a round trip for each term at most. */
+/** The logs disagree: nextIndex goes back by the hint, so that one round trip for each term is enough (§5.3). */
 export function onAppendRejected(draft: RaftDraft, from: ReplicaId, message: AppendRejected): void {
   const peer = progressOf(draft, from);
   if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
@@ -167,7 +169,7 @@ export function onAppendRejected(draft: RaftDraft, from: ReplicaId, message: App
   sendTo(draft, from);
 }
 
-/** What a majority holds durably, of our own term, is committed, and all before it (§5.4.2, Figure 8). */
+/** Commits up to the last entry that a majority holds durably, if it is of the current term (§5.4.2, Figure 8). */
 export function tryCommit(draft: RaftDraft): void {
   const { role, log, term, commit } = draft.state;
   if (role.kind !== 'leader') return;
@@ -184,7 +186,7 @@ export function tryCommit(draft: RaftDraft): void {
   tryReadRound(draft, readRules);
 }
 
-/** What is committed no longer counts as uncommitted. */
+/** Counts the batches up to `index` as uncommitted no longer. */
 function noteCommitted(draft: RaftDraft, index: Index): void {
   const { uncommitted, uncommittedBytes } = draft.leaderRole;
   let done = 0;

@@ -1,4 +1,6 @@
-/** Raft's `init` and `step`: the rule for all servers on terms, once, then one call for each kind of message. */
+/**
+ * Raft's `init` and `step`: the rule for all servers on terms (Figure 2), then one handler for each kind of message.
+ */
 
 import { assert, unreachable } from '../core/assert.js';
 import { deliver, onApplied, onDeliveryLoaded } from '../core/delivery.js';
@@ -81,7 +83,7 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
   }
 }
 
-/** Rules for Servers, all servers: a newer term makes a follower. Strangers are not heard. */
+/** Rules for Servers, all servers: a newer term makes a follower. Messages of non-members are ignored. */
 function onReceive(draft: RaftDraft, { from, message }: Receive<RaftMessage>): void {
   if (placeOf(draft.state.options, from) < 0) return;
   if (message.term > draft.state.term) draft.yieldTo(message.term);
@@ -118,7 +120,7 @@ function onTick(draft: RaftDraft, due: Milliseconds): void {
   if (role.kind === 'leader' && draft.now >= role.heartbeatAt) heartbeat(draft);
 }
 
-/** Entries from storage: for delivery, or for a follower that lags behind. */
+/** Entries loaded from storage: for delivery, or for a follower that lags behind. */
 function onLoaded(draft: RaftDraft, message: Loaded): void {
   if (onDeliveryLoaded(draft, message)) deliver(draft);
   else onPeerLoaded(draft, message.id, message.entries);

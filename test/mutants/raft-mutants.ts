@@ -212,8 +212,8 @@ export const replication: readonly Mutant[] = [
     scenario('raft/even-split-n4'),
     edit(
       REPLICATION,
-      'adopt(draft, prevIndex, entries); // rules 3 and 4',
-      'const old = draft.state.log;\n  adopt(draft, prevIndex, entries);',
+      'appendNew(draft, prevIndex, entries); // rules 3 and 4',
+      'const old = draft.state.log;\n  appendNew(draft, prevIndex, entries);',
     ),
     edit(
       REPLICATION,

@@ -1,4 +1,4 @@
-/** What must have happened somewhere for a search over Raft to mean anything, and how a step shows it. */
+/** The coverage points of Raft: what a search must have met at least once, and how a step shows it. */
 
 import { termAt } from '../../core/log.js';
 import type { Hit } from '../../core/model.js';
@@ -60,7 +60,7 @@ function sends(outbound: readonly Outbound<RaftMessage>[], is: (message: RaftMes
   return outbound.some((each) => each.kind === 'send' && is(each.message));
 }
 
-/** Wins, losses and ends of leadership. */
+/** Elections won and lost, and leaders that step down. */
 function coverRoles(before: RaftState, after: RaftState, hit: Hit): void {
   if (before.role === after.role) return;
   const [was, is] = [before.role.kind, after.role.kind];

@@ -10,10 +10,10 @@ import type { AppendAccepted } from '../messages.js';
 import { promiseOf, violated, winnerOf, withPromise, type RaftGhost, type RaftPromise } from './ghost.js';
 import { viewOf, type RaftCluster, type RaftSendFact } from './rules.js';
 
-/** Of what an acknowledgement covers, so much is compared, from its end: what lies below was compared before. */
+/** How many entries of an acknowledgement are compared, from its end: those below were compared before. */
 const COMPARED = 8;
 
-/** Whom the sender has voted for, if the message says so. `undefined`: it rests on nothing that must last. */
+/** The vote of the sender that the message implies, `null` if none; `undefined` if it rests on nothing durable. */
 function voteIn({ from, to, message }: RaftSendFact): ReplicaId | null | undefined {
   switch (message.kind) {
     case 'requestVote':
@@ -28,13 +28,13 @@ function voteIn({ from, to, message }: RaftSendFact): ReplicaId | null | undefin
   }
 }
 
-/** A replica names one vote in a term, also after restarts. */
+/** A replica claims one vote in a term, also after restarts. */
 function checkVote(known: RaftPromise, term: Term, vote: ReplicaId | null): void {
   if (known.term !== term || known.vote === null || vote === null || known.vote === vote) return;
   violated('raft/one-vote-per-term: one vote a term', { replica: known.replica, term, votes: [known.vote, vote] });
 }
 
-/** Term and vote that a message rests on are durable when it leaves. */
+/** The term and the vote that a message rests on are durable when it leaves. */
 function checkPromised({ from, message }: RaftSendFact, vote: ReplicaId | null, cluster: RaftCluster): void {
   const { hard } = viewOf(cluster, from).disk;
   const { term, kind } = message;
@@ -56,7 +56,7 @@ function leadersLog(ghost: RaftGhost, term: Term, cluster: RaftCluster): Log | n
   return state !== null && state.role.kind === 'leader' && state.term === term ? state.log : null;
 }
 
-/** What is acknowledged is durable and, at its source, agrees with that leader's log. */
+/** What is acknowledged is durable, as it stands in the sender's log, and agrees with the leader's log. */
 function checkAccepted(ghost: RaftGhost, from: ReplicaId, accepted: AppendAccepted, cluster: RaftCluster): void {
   const { term, match } = accepted;
   const { disk, state } = viewOf(cluster, from);

@@ -16,14 +16,17 @@ export interface ElectionWin {
   readonly leader: ReplicaId;
 }
 
-/** The newest term that a replica named in a claim which left it, and whom it gave its vote in it, if that left. */
+/** The newest term in which a message of this replica left that rests on durable state, and the vote it claimed. */
 export interface RaftPromise {
   readonly replica: ReplicaId;
   readonly term: Term;
   readonly vote: ReplicaId | null;
 }
 
-/** What was committed up to `through`, from the run before on: in which term it was appended, and committed first. */
+/**
+ * The entries after the run before, up to `through`: the term they were appended in, and the one they were committed
+ * in.
+ */
 export interface CommittedRun {
   readonly through: Index;
   readonly term: Term;
@@ -44,12 +47,12 @@ export function violated(text: RuleText, evidence: Readonly<Record<string, unkno
   throw new InvariantViolation(`${text}: ${JSON.stringify(evidence)}`, evidence);
 }
 
-/** Up to where anything is committed. */
+/** The highest index that is committed anywhere. */
 export function lastCommitted({ committed }: RaftGhost): Index {
   return committed[committed.length - 1]?.through ?? 0;
 }
 
-/** In which term the entry was appended that is committed at `index`, as far as one is. */
+/** The term of the entry that is committed at `index`, if one is. */
 export function committedTerm({ committed }: RaftGhost, index: Index): Term | undefined {
   let term: Term | undefined;
   for (let at = committed.length - 1; at >= 0; at--) {
@@ -60,7 +63,7 @@ export function committedTerm({ committed }: RaftGhost, index: Index): Term | un
   return term;
 }
 
-/** Who won that term, if anybody did. */
+/** The leader of that term, if it was won. */
 export function winnerOf({ wins }: RaftGhost, term: Term): ReplicaId | undefined {
   return wins.find((win) => win.term === term)?.leader;
 }

@@ -1,6 +1,7 @@
 /**
- * The rules of a Raft cluster, one function each: Figure 3's five properties, and what makes them hold, inductively.
- * The smaller the claim, the sooner a search finds it broken. docs/rules.md says where each comes from.
+ * The rules of a Raft cluster that a step or a write can break, one function each: the five properties of Figure 3, and
+ * the inductive invariants from which they follow, which a search finds broken sooner. docs/rules.md says where each
+ * comes from.
  */
 
 import { entryAt, lastTerm, termAt, type Log } from '../../core/log.js';
@@ -26,7 +27,7 @@ export function viewOf(cluster: RaftCluster, id: ReplicaId): ReplicaView<RaftSta
   return violated('raft/members-only: only members take part', { id });
 }
 
-/** Election Safety, Leader Completeness (by `checkComplete`, for the log has its noop), and what they rest on. */
+/** Election Safety, and that votes of a majority are durable. (`checkComplete` checks Leader Completeness.) */
 export function checkWin(ghost: RaftGhost, after: RaftState, cluster: RaftCluster): void {
   const { term, options } = after;
   const { id } = options;
@@ -35,7 +36,7 @@ export function checkWin(ghost: RaftGhost, after: RaftState, cluster: RaftCluste
   let votes = 0;
   for (const { disk } of cluster.replicas) {
     const hard = disk.hard;
-    // Whom a replica voted for in a term that it has left is not known any more.
+    // A replica in a later term no longer knows its vote in this one.
     if (hard !== null && (hard.term > term || (hard.term === term && hard.vote === id))) votes++;
   }
   if (votes < majority(cluster.replicas.length)) {
@@ -49,7 +50,7 @@ export function checkWin(ghost: RaftGhost, after: RaftState, cluster: RaftCluste
   }
 }
 
-/** Leader Completeness for all logs: one that ends in a term has all that was committed in the terms before it. */
+/** Leader Completeness, for all logs: a log that ends in a term has all that was committed in the terms before it. */
 export function checkComplete(ghost: RaftGhost, { log, options, role, term }: RaftState): void {
   const last = lastTerm(log);
   for (const { through, term: entryTerm, by } of ghost.committed) {
@@ -85,7 +86,7 @@ function checkEntry(log: Log, entry: Entry, other: Log, replicas: readonly Repli
   }
 }
 
-/** Log Matching: the same index and term mean the same entry, and the same before it. What is new is compared. */
+/** Log Matching: logs with the same index and term have the same entry there, and before it. Compares new entries. */
 export function checkLogMatching(before: Log | null, { log, options }: RaftState, cluster: RaftCluster): void {
   const { replicas } = cluster;
   for (let index = log.last; index >= log.tailFrom; index--) {
@@ -99,7 +100,7 @@ export function checkLogMatching(before: Log | null, { log, options }: RaftState
   }
 }
 
-/** What a leader commits is durable, as the entry of that term, on a majority of disks. */
+/** What a leader commits is durable, with the same term, on a majority of disks. */
 export function checkDurable({ log, commit, term, options }: RaftState, known: Index, cluster: RaftCluster): void {
   for (let index = commit; index > known; index--) {
     const expected = termAt(log, index);
@@ -116,7 +117,7 @@ export function checkDurable({ log, commit, term, options }: RaftState, known: I
   }
 }
 
-/** State Machine Safety before anything is handed over: the log has there what was committed there. */
+/** State Machine Safety: the log has at `index` the entry that was committed there. */
 export function checkCommittedAt(ghost: RaftGhost, { log, options, term }: RaftState, index: Index): void {
   const expected = committedTerm(ghost, index);
   const found = termAt(log, index);
@@ -125,7 +126,7 @@ export function checkCommittedAt(ghost: RaftGhost, { log, options, term }: RaftS
   violated('log/one-value-per-index: one entry is committed at an index', evidence);
 }
 
-/** A commit index that was learned is one that a leader has reached, over the same log. */
+/** A commit index that was learned is one that a leader has reached, with the same log. */
 export function checkLearned(ghost: RaftGhost, state: RaftState): void {
   const { commit, options } = state;
   const known = lastCommitted(ghost);
@@ -165,7 +166,7 @@ export function checkStillMatched(replica: ReplicaId, cluster: RaftCluster): voi
   }
 }
 
-/** No disk falls back behind the term and vote that were promised, and no start does. */
+/** Neither a disk nor a start forgets a term or a vote that was promised. */
 export function checkKept(ghost: RaftGhost, replica: ReplicaId, term: Term, vote: ReplicaId | null): void {
   const promise = promiseOf(ghost, replica);
   if (promise === undefined || term > promise.term) return;
