@@ -1,6 +1,6 @@
 /**
- * Heartbeats: a leader shows that it leads and what is chosen; the answer shows that nobody else leads there, how far
- * the peer is, and confirms a round of reads.
+ * Heartbeats: the leader sends its ballot and its commit index. The answer says that the follower has promised no
+ * higher ballot, reports its progress, and confirms a read round.
  */
 
 import type { ReplicaId } from '../core/members.js';
@@ -14,7 +14,7 @@ import type { Heartbeat, HeartbeatReply } from './messages.js';
 import { resume, withAnswer, withChosen, type PaxosProgress } from './progress.js';
 import { commitOf } from './state.js';
 
-/** A heartbeat to everyone: the leader is there, and where it stands. */
+/** Sends a Heartbeat to all others. */
 export function sendHeartbeats(draft: PaxosDraft): void {
   const { ballot, reads, peers } = draft.leaderRole;
   const message: Heartbeat = { kind: 'heartbeat', ballot, commit: commitOf(draft.state), readRound: reads.readRound };
@@ -24,14 +24,14 @@ export function sendHeartbeats(draft: PaxosDraft): void {
   }
 }
 
-/** Every heartbeat interval, and at once when a leadership begins. */
+/** Sends heartbeats, and again what was not answered: every heartbeat interval, and when a leadership begins. */
 export function heartbeat(draft: PaxosDraft): void {
   draft.editLeader().heartbeatAt = draft.now + draft.state.options.timing.heartbeat;
   sendHeartbeats(draft);
   resend(draft);
 }
 
-/** A peer heard the leader's heartbeat. Gives whether it answers this leader. */
+/** Notes a follower's answer. Gives whether it concerns this leadership. */
 export function noteHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: HeartbeatReply): boolean {
   const at = answering(draft, from, m.ballot);
   if (at < 0) return false;
@@ -46,7 +46,7 @@ export function noteHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: Heartb
   return true;
 }
 
-/** Nothing is proposed, but the leader shows that it leads; the answer shows that nobody else does here. */
+/** Follows the leader, learns its commit index, and answers. */
 export function onHeartbeat(draft: PaxosDraft, from: ReplicaId, m: Heartbeat): void {
   hearLeader(draft, from, m.ballot);
   learnCommit(draft, from, m.ballot, m.commit);

@@ -1,6 +1,6 @@
 /**
- * Multi-Paxos ("Paxos Made Simple", slot by slot) as a pure function: all that `quorate/multipaxos` gives out, with the
- * model that a rig needs.
+ * Multi-Paxos (Lamport 2001, "Paxos Made Simple", §3) as pure functions: the exports of `quorate/multipaxos`, its model
+ * for rigs included.
  */
 
 export { multipaxosModel } from './evidence/model.js';

@@ -1,4 +1,4 @@
-/** How the leader of Multi-Paxos takes proposals: at the next slots, as many as α and the bound of the window allow. */
+/** How the leader of Multi-Paxos appends proposals: at the next slots, as many as α and the uncommitted bytes allow. */
 
 import { entriesOf, type ProposalRules } from '../core/proposals.js';
 import type { PaxosDraft } from './draft.js';

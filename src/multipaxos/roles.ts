@@ -1,6 +1,6 @@
 /**
- * Following: what a replica does when it leaves its role, or its leader. Who leads decides nothing about safety; it is
- * for progress, and for those who wait.
+ * Following: what a replica does when it changes its leader or stops leading or campaigning. Safety does not depend on
+ * it ("Paxos Made Simple", §2.4); progress and waiting requests do.
  */
 
 import { startElectionTimer } from '../core/election-timer.js';
@@ -9,7 +9,7 @@ import { endForLeaderChange } from '../core/requests.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosDraft } from './draft.js';
 
-/** Follows whoever leads in `ballot`, or nobody yet. Leading or campaigning ends here. */
+/** Becomes a follower of `leader`, which leads in `ballot`, or of nobody yet. */
 export function follow(draft: PaxosDraft, leader: ReplicaId | null, ballot: Ballot): void {
   const { role } = draft.state;
   if (role.kind === 'follower' && role.leader === leader && role.ballot === ballot) return;

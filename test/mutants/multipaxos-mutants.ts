@@ -124,7 +124,7 @@ export const acceptors: readonly Mutant[] = [
     'The first page of a promise counts for the whole.',
     ['paxos/promise-reports-votes', 'paxos/phase1-majority'],
     scenario('multipaxos/paged-promise'),
-    edit(PHASE1, 'complete: m.next === 0, // only now does it say something of every slot', 'complete: true,'),
+    edit(PHASE1, 'complete: m.next === 0, // only now the promise covers every slot', 'complete: true,'),
   ),
   mutant(
     'paxos-promise-without-commit',
@@ -197,8 +197,8 @@ export const proposers: readonly Mutant[] = [
     scenario('multipaxos/ballot-reuse-restart'),
     edit(
       ACCEPTOR,
-      '  draft.promise(ballot);\n}\n\n/** The own vote',
-      '  draft.edit().promised = ballot;\n}\n\n/** The own vote',
+      "  draft.promise(ballot);\n}\n\n/** A leader's votes",
+      "  draft.edit().promised = ballot;\n}\n\n/** A leader's votes",
     ),
   ),
   mutant(

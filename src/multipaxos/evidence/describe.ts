@@ -1,4 +1,6 @@
-/** Messages and states in a few words, for traces. A ballot is `round.member`, as in "Paxos Made Simple" a pair. */
+/**
+ * Multi-Paxos in traces: messages by their names with their fields; states as role, promise, commit index and votes.
+ */
 
 import { lastTerm } from '../../core/log.js';
 import type { Entry, Index } from '../../core/protocol.js';
@@ -12,7 +14,7 @@ export function describeBallot(ballot: Ballot): string {
   return ballot === 0 ? '-' : `${roundOf(ballot)}.${numberOf(ballot)}`;
 }
 
-/** Consecutive slots that are drawn together. */
+/** Consecutive slots that are written as one range. */
 interface VotedRun {
   readonly from: Index;
   to: Index;
@@ -20,7 +22,7 @@ interface VotedRun {
   readonly kind: Entry['kind'];
 }
 
-/** Votes: `3-4@2.1 5@2.1:noop`. @param ballot the ballot that need not be said */
+/** Votes: `3-4@2.1 5@2.1:noop`. @param ballot the ballot that is left out */
 function describeVotes(entries: readonly Entry[], ballot: Ballot = 0): string {
   const runs: VotedRun[] = [];
   for (const { index, term, kind } of entries) {
@@ -36,7 +38,7 @@ function describeVotes(entries: readonly Entry[], ballot: Ballot = 0): string {
   return `[${words.join(' ')}]`;
 }
 
-/** A message's name and what it says. */
+/** @see Model.describeMessage */
 export function describeMessage(m: PaxosMessage): string {
   switch (m.kind) {
     case 'prepare':
@@ -74,7 +76,7 @@ function describeRound(round: number): string {
   return round === 0 ? '' : ` round=${round}`;
 }
 
-/** Role, promise, commit index with the ballot of the entry there, and the votes above it. */
+/** @see Model.describeState */
 export function describeState(state: PaxosState): string {
   const { role, log, window, promised } = state;
   const words: string[] = [state.stopped ? 'stopped' : role.kind, describeBallot(promised)];

@@ -18,28 +18,28 @@ export type PaxosCluster = ClusterView<PaxosState>;
 export type PaxosStepFact = StepFact<PaxosState, PaxosMessage>;
 export type PaxosSendFact = SendFact<PaxosMessage>;
 
-/** Where a replica stands in the configuration. */
+/** The position of a replica in the configuration. */
 export function placeIn({ replicas }: PaxosCluster, id: ReplicaId): number {
   for (let at = 0; at < replicas.length; at++) if (replicas[at]?.id === id) return at;
   throw new RangeError(`${id} is no replica of this cluster`);
 }
 
-/** What a replica takes for chosen is chosen. */
+/** What a replica has committed is chosen. */
 export function checkLearned(
   ghost: PaxosGhost,
   { replica, after }: PaxosStepFact,
   from: Index,
   { committed }: PaxosCluster,
 ): void {
-  const chosen = commitOf(after);
-  if (chosen > ghost.chosenTo) {
+  const commit = commitOf(after);
+  if (commit > ghost.chosenTo) {
     violated('paxos/learned-is-chosen: a slot is taken for chosen that is not', {
       replica,
-      chosen,
+      commit,
       really: ghost.chosenTo,
     });
   }
-  for (let slot = Math.max(from, after.log.tailFrom - 1) + 1; slot <= chosen; slot++) {
+  for (let slot = Math.max(from, after.log.tailFrom - 1) + 1; slot <= commit; slot++) {
     const ours = entryAt(after.log, slot);
     const truth = chosenAt(ghost, slot, committed);
     if (ours === undefined || truth === undefined || sameValue(ours, truth)) continue;
@@ -51,7 +51,7 @@ export function checkLearned(
   }
 }
 
-/** Slots are handed over in order, without a gap, and only when they are chosen. */
+/** Slots are delivered in order, without a gap, and only when they are chosen. */
 export function checkDelivered(
   ghost: PaxosGhost,
   fact: PaxosStepFact,
@@ -75,7 +75,7 @@ export function checkDelivered(
   return expected;
 }
 
-/** A ballot that was ever prepared is not taken up again, by nobody. */
+/** No replica campaigns in a ballot that was prepared before. */
 export function checkBallot(ghost: PaxosGhost, { replica, before, after }: PaxosStepFact, cluster: PaxosCluster): void {
   const { role } = after;
   if (role.kind !== 'candidate') return;
@@ -99,7 +99,7 @@ export function checkStart(ghost: PaxosGhost, fact: PaxosStepFact, cluster: Paxo
   }
 }
 
-/** An acceptor promises, accepts and answers a leader in the ballot that it has promised, no lower one. */
+/** An acceptor promises, accepts and answers heartbeats in no ballot below the one that it has promised. */
 export function checkReply({ replica, after }: PaxosStepFact, message: PaxosMessage): void {
   const { kind } = message;
   if (kind !== 'promise' && kind !== 'accepted' && kind !== 'heartbeatReply') return;
@@ -107,14 +107,14 @@ export function checkReply({ replica, after }: PaxosStepFact, message: PaxosMess
   violated('paxos/promise-binds: an answer is given below the promise', { replica, promised: after.promised, message });
 }
 
-/** The slots that every disk holds as chosen, and that were handed over somewhere. */
+/** The highest slot up to which every disk holds the slots as chosen, and all were delivered somewhere. */
 export function committedEverywhere({ replicas, committed }: PaxosCluster): Index {
   let base = committed.last;
   for (const { disk } of replicas) base = Math.min(base, disk.hard?.commit ?? 0);
   return base;
 }
 
-/** On a disk everything up to its W is chosen: that is what a start takes for W. */
+/** On a disk everything up to the commit index of its hard state is chosen, since a start relies on it. */
 export function checkPrefix(
   ghost: PaxosGhost,
   replica: ReplicaId,
@@ -134,8 +134,8 @@ export function checkPrefix(
 }
 
 /**
- * Votes above W on a disk: never below a promise that was durable before, nor above the one that is; and none
- * that was there is gone, or a chosen value could be.
+ * Takes in the votes above the commit index of a disk. None is below a promise that was durable before it, none is
+ * above the promise on the disk, and none that was there before is gone, or a chosen value could be lost.
  */
 export function recordVotes(draft: GhostDraft, at: number, promised: Ballot, cluster: PaxosCluster): void {
   const { id, disk } = cluster.replicas[at] as PaxosCluster['replicas'][0];

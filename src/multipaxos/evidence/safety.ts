@@ -36,12 +36,12 @@ function durable(ghost: PaxosGhost, replica: ReplicaId, cluster: PaxosCluster): 
   if (hard.term < known.promised)
     violated('paxos/promise-never-falls: a promise is lowered', { replica, promised: known.promised, hard });
   const draft = new GhostDraft(ghost, cluster.replicas.length);
-  if (hard.term > known.promised || hard.commit > known.chosen) {
-    draft.setReplica(at, { ...known, promised: hard.term, chosen: Math.max(known.chosen, hard.commit) });
+  if (hard.term > known.promised || hard.commit > known.commit) {
+    draft.setReplica(at, { ...known, promised: hard.term, commit: Math.max(known.commit, hard.commit) });
   }
   rules.recordVotes(draft, at, known.promised, cluster);
-  if (hard.commit > known.chosen) {
-    rules.checkPrefix(draft.now, replica, Math.max(known.chosen, ghost.base), hard.commit, cluster);
+  if (hard.commit > known.commit) {
+    rules.checkPrefix(draft.now, replica, Math.max(known.commit, ghost.base), hard.commit, cluster);
     draft.forget(rules.committedEverywhere(cluster));
   }
   return draft.now;
