@@ -88,7 +88,7 @@ describe.each(MODELS)('$protocol.name', { timeout: 120_000 }, (model) => {
     expect(caught(forgetful)).toMatch(/^(raft|paxos)\//);
   });
 
-  it('an entry that is handed over before it is committed', () => {
+  it('an entry that is delivered before it is committed', () => {
     const hasty = changed(model, (outbound, _inbound, state) => {
       const { delivered } = model.protocol.status(state);
       for (const each of outbound) {

@@ -1,4 +1,4 @@
-/** law/time-is-data: a pause of ours is forgiven once, and then silence is silence, however late the tick. */
+/** law/time-is-data: a pause of the host is forgiven once; the next deadline expires, however late its tick. */
 
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
@@ -23,7 +23,7 @@ describe('a tick that was due', () => {
     ['early, forgiven before', forgiven, 1500, 1499, 'waiting'],
     ['for a heartbeat, on time', fresh, 150, 150, 'waiting'],
     ['for a heartbeat, a little late', fresh, 150, 650, 'waiting'],
-    ['for a heartbeat, late, before the deadline of silence', fresh, 150, 651, 'paused'],
+    ['for a heartbeat, late, before the deadline', fresh, 150, 651, 'paused'],
     ['for a heartbeat, late, forgiven before', forgiven, 150, 651, 'waiting'],
     ['for nothing that ends', { ...fresh, deadline: Infinity }, 150, 300, 'waiting'],
   ] as const)('%s', (_, electionTimer, due, now, expected) => {
@@ -35,7 +35,7 @@ describe('a tick that was due', () => {
   });
 });
 
-it('draws within the bounds, and keeps its draw when something is heard', () => {
+it('draws within the bounds, and keeps its timeout when it is reset', () => {
   fc.assert(
     fc.property(fc.integer(), fc.nat(1e6), fc.nat(1e6), (from, now, later) => {
       const electionTimer = newElectionTimer(from, now, timing);
@@ -54,7 +54,7 @@ it('draws within the bounds, and keeps its draw when something is heard', () => 
   );
 });
 
-it('a host that is always late still finds silence, at the second deadline', () => {
+it('expires at the second deadline on a host that is always late', () => {
   let electionTimer = newElectionTimer(seed, 0, timing);
   let now = 0;
   const verdicts: string[] = [];
