@@ -1,7 +1,9 @@
 /** Comparing, sizing and finding entries, in one way for the log, both protocols and the rig. */
 
 import { sameBytes } from './bytes.js';
-import type { Entry, EntryId, Index } from './protocol.js';
+import type { Entry, EntryId, Index, Term } from './protocol.js';
+
+const NO_DATA = new Uint8Array(0);
 
 /** The bytes that an entry takes beside its data, roughly, wherever bytes are bounded. */
 const ENTRY_OVERHEAD = 48;
@@ -16,6 +18,11 @@ export function bytesOf(entries: readonly Pick<Entry, 'data'>[]): number {
   let bytes = 0;
   for (let i = 0; i < entries.length; i++) bytes += (entries[i] as Pick<Entry, 'data'>).data.length;
   return bytes + entries.length * ENTRY_OVERHEAD;
+}
+
+/** A no-op of that term or ballot. */
+export function noopAt(index: Index, term: Term): Entry {
+  return { index, term, kind: 'noop', id: null, data: NO_DATA };
 }
 
 /** Whether two ids name the same proposal. */

@@ -92,19 +92,19 @@ function checkProgress(peer: PaxosProgress, role: PaxosLeader): void {
 
 function checkLeader(state: PaxosState, role: PaxosLeader): void {
   const { options, promised, window } = state;
-  const chosen = commitOf(state);
+  const commit = commitOf(state);
   const own = role.ballot === promised && numberOf(role.ballot) === options.number;
   assert(own, 'paxos/own-acceptor: a leader has promised its own ballot');
   assert(state.hardSeq <= state.durableSeq, "paxos/ballot-used-once: a leader's ballot is durable");
   assert(
-    role.next > role.committedAtElection && role.next > chosen && role.noopIndex > role.committedAtElection,
+    role.next > role.committedAtElection && role.next > commit && role.noopIndex > role.committedAtElection,
     'paxos/propose-above-reported-commit: nothing chosen is proposed',
   );
-  const from = Math.max(chosen, role.committedAtElection) + 1;
+  const from = Math.max(commit, role.committedAtElection) + 1;
   const voted = reach(window, from, role.next - 1, role.ballot) === Math.max(role.next, from) - 1;
   assert(voted, 'paxos/own-acceptor: what a leader proposed, it has voted for');
   assert(
-    chosen < role.committedAtElection || role.next <= chosen + options.alpha + 1,
+    commit < role.committedAtElection || role.next <= commit + options.alpha + 1,
     'paxos/alpha-window: nothing is proposed beyond the commit index + α',
   );
   let before = role.next - 1;
@@ -163,11 +163,11 @@ export function checkState(state: PaxosState): void {
 
 /** A vote above the commit index stays, or is replaced by one in a later ballot. */
 function checkVotesKept(before: PaxosState, after: PaxosState): void {
-  const chosen = commitOf(after);
+  const commit = commitOf(after);
   for (const run of before.window.runs) {
     if (after.window.runs.includes(run)) continue;
     for (const entry of run.entries) {
-      if (entry.index <= chosen) continue;
+      if (entry.index <= commit) continue;
       const now = voteAt(after.window, entry.index);
       if (now === entry) continue;
       assert(

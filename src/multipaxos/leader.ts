@@ -5,7 +5,7 @@
  */
 
 import { isSynced } from '../core/unsynced.js';
-import { bytesOf } from '../core/entries.js';
+import { bytesOf, noopAt } from '../core/entries.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import { tellForwarders } from '../core/proposals.js';
@@ -28,13 +28,6 @@ import {
 } from './progress.js';
 import { commitOf, type PaxosLeader, type PaxosState } from './state.js';
 import { consecutive } from './window.js';
-
-const NO_DATA = new Uint8Array(0);
-
-/** An entry that does nothing but fill a slot. */
-export function noopAt(index: Index, ballot: number): Entry {
-  return { index, term: ballot, kind: 'noop', id: null, data: NO_DATA };
-}
 
 /** How many slots may be proposed now. While values of Phase 1 are left to propose again, the window is full. */
 export function roomOf(state: PaxosState): number {

@@ -4,6 +4,7 @@
  */
 
 import { InvariantViolation } from '../core/assert.js';
+import { noopAt } from '../core/entries.js';
 import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
@@ -18,12 +19,10 @@ import { readRules } from './reads.js';
 import { progressOf, sendEmpty, sendTo } from './sending.js';
 import { copyProgress, type RaftProgress } from './state.js';
 
-const NO_DATA = new Uint8Array(0);
-
 /** Appends a no-op at the start of a term; committing it commits everything before it (§5.4.2, §8). */
 export function appendNoop(draft: RaftDraft): void {
   const { log, term } = draft.state;
-  draft.append([{ index: log.last + 1, term, kind: 'noop', id: null, data: NO_DATA }]);
+  draft.append([noopAt(log.last + 1, term)]);
 }
 
 /** AppendEntries RPC, receiver implementation. `step` has dealt with newer terms; rule 1 refuses older ones. */

@@ -1,4 +1,4 @@
-/** Linearizable reads by ReadIndex (Raft thesis 6.4, and reads/above-all-reported). */
+/** Linearizable reads by ReadIndex (Ongaro's thesis 6.4, and reads/above-all-reported). */
 
 import { describe, expect, it } from 'vitest';
 import {

@@ -94,12 +94,12 @@ function onRole(fact: PaxosStepFact, before: PaxosState, after: PaxosState, hit:
 }
 
 function onVotes(before: PaxosState, after: PaxosState, hit: Hit): void {
-  const chosen = commitOf(after);
+  const commit = commitOf(after);
   for (const run of before.window.runs) {
     if (after.window.runs.includes(run)) continue;
     for (const old of run.entries) {
       const now = voteAt(after.window, old.index);
-      if (old.index <= chosen || now === undefined || now.term === old.term) continue;
+      if (old.index <= commit || now === undefined || now.term === old.term) continue;
       hit(ACCEPTORS.overwritten);
       if (!sameValue(old, now)) hit(ACCEPTORS.changed);
     }
@@ -107,10 +107,10 @@ function onVotes(before: PaxosState, after: PaxosState, hit: Hit): void {
 }
 
 function onReceived(fact: PaxosStepFact, message: PaxosMessage, before: PaxosState, after: PaxosState, hit: Hit): void {
-  const chosen = commitOf(after);
+  const commit = commitOf(after);
   switch (message.kind) {
     case 'catchUpReply': {
-      if (chosen === commitOf(before)) return;
+      if (commit === commitOf(before)) return;
       hit(LEARNERS.caughtUp);
       for (const entry of message.entries) {
         const vote = voteAt(before.window, entry.index);
@@ -138,9 +138,9 @@ function onReceived(fact: PaxosStepFact, message: PaxosMessage, before: PaxosSta
 }
 
 function onLeaderCommit(before: PaxosState, after: PaxosState, hit: Hit): void {
-  const chosen = commitOf(after);
-  if (after.leaderCommit <= chosen || after.leaderCommit === before.leaderCommit) return;
-  const vote = voteAt(after.window, chosen + 1);
+  const commit = commitOf(after);
+  if (after.leaderCommit <= commit || after.leaderCommit === before.leaderCommit) return;
+  const vote = voteAt(after.window, commit + 1);
   if (vote !== undefined && vote.term !== after.leaderCommitBallot) hit(LEARNERS.withheld);
 }
 

@@ -27,7 +27,7 @@ import type { PaxosProgress } from '../progress.js';
 import type { CatchingUp, PaxosCandidate, PaxosLeader, PaxosState, PromiseProgress, Serving } from '../state.js';
 import type { VoteWindow } from '../window.js';
 
-/** Rounds of reads are counted anew in each leadership; 0, the one before the first, is a round like any other. */
+/** A read round, counted from 0 in each leadership. */
 export function digestReadRound(digest: Digest, leader: ReplicaId, ballot: Ballot, readRound: number): void {
   digest.reference(`round of ${ballot}`, leader, readRound);
 }
