@@ -1,6 +1,9 @@
-/** Three kinds of trouble have three forms: outcomes are values, misuse throws RangeError, a broken law throws this. */
+/**
+ * Broken invariants. An expected outcome is a value, misuse by the caller throws a RangeError, and what proves that
+ * safety or the code is broken throws an `InvariantViolation`, which names the rule.
+ */
 
-/** What rules are about: the first half of a rule's name, and the sections of docs/rules.md, which lists them all. */
+/** The subjects of rules: the first half of a rule's name, and the sections of docs/rules.md, which lists them all. */
 export type RuleArea =
   | 'core'
   | 'durability'
@@ -20,7 +23,7 @@ export type RuleArea =
   | 'storage'
   | 'transport';
 
-/** The name of a rule, and after a colon what it says: `raft/one-vote-per-term: one vote a term`. */
+/** The name of a rule, a colon, and what the rule says: `raft/one-vote-per-term: one vote a term`. */
 export type RuleText = `${RuleArea}/${string}`;
 
 /** Safety is broken, or the code is: the replica that throws this halts for good. */

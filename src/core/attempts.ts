@@ -1,38 +1,38 @@
 /**
- * The book of proposals under way, for the question: which attempts of this replica's own host have not ended yet? Each
- * is one sending of a proposal to a leader, and ends exactly once.
+ * The attempts under way, which answer the question: which proposals of this replica's own host have neither taken
+ * effect nor failed? An attempt is one sending of proposals to a leader, and each of its requests ends exactly once.
  *
- * An attempt was either appended here, as leader, at known indexes; or it left this replica (forwarded), or was
- * found in the log on a retry, and is recognised by its ids when it is committed. Only an attempt that was
- * appended here and never left can end as `none` when another entry is committed at its index: that is proof.
+ * Attempts are of two kinds. One that this replica appended, as leader, stands at known indexes. One that it forwarded,
+ * or found in its log on a retry, is recognised by its ids when it is committed. Only an attempt of the first kind can
+ * end as `none`: when another entry is committed at its index, nothing else of it exists.
  *
- * Every function gives new books and what to resolve; nothing is changed in place.
+ * Every function gives the attempts that remain and the requests to resolve; nothing is changed in place.
  */
 
 import { IdIndex, sameId } from './entries.js';
 import type { Entry, EntryId, Index, Milliseconds, Outcome, Proposal, Reason, RequestNumber } from './protocol.js';
 import type { ReplicaId } from './members.js';
 
-/** Proposals that came together and share a fate, in the order of their counters. */
+/** Proposals that the host made together, in the order of their sequence numbers. */
 export interface Attempt {
   readonly requests: readonly RequestNumber[];
   readonly ids: readonly EntryId[];
-  /** The index of the first, the others following it; 0 when it was not appended here. */
+  /** The index of the first entry, which the others follow; 0 unless this replica appended them. */
   readonly first: Index;
-  /** Names it towards the peer that it was forwarded to; 0 when it was not. */
+  /** The number of the forward that carried it to the leader; 0 unless it was forwarded. */
   readonly forward: number;
   readonly deadline: Milliseconds;
 }
 
 export type Attempts = readonly Attempt[];
 
-/** Requests that end now, and how. */
+/** Requests that end now, and their outcome. */
 export interface Ending {
   readonly requests: readonly RequestNumber[];
   readonly outcome: Outcome;
 }
 
-/** New books, and what ends. */
+/** The attempts that remain, and the requests that end. */
 export interface EndedAttempts {
   readonly attempts: Attempts;
   readonly endings: readonly Ending[];
@@ -40,7 +40,7 @@ export interface EndedAttempts {
 
 const COMMITTED: Outcome = { kind: 'committed' };
 
-/** Books with one more attempt. `first` 0 and `forward` 0: found in the log on a retry. */
+/** The attempts with one more. `first` 0 and `forward` 0: the proposals were found in the log on a retry. */
 export function addAttempt(
   attempts: Attempts,
   proposals: readonly Proposal[],
@@ -53,7 +53,7 @@ export function addAttempt(
   return [...attempts, { requests, ids, first, forward, deadline }];
 }
 
-/** What of `attempt` ends when `entries` (consecutive) are committed: positions, and whether they were met. */
+/** Ends the requests of `attempt` that `entries` (consecutive, committed) decide. Gives what remains of it, or null. */
 function completeOne(
   attempt: Attempt,
   entries: readonly Entry[],
@@ -91,7 +91,7 @@ function completeOne(
   };
 }
 
-/** Fast path: an attempt appended here whose entries are exactly the log's own objects. */
+/** Whether `entries` hold the whole of an attempt that was appended here, as the same objects: the usual case. */
 function wholly(attempt: Attempt, entries: readonly Entry[]): boolean {
   const from = (entries[0] as Entry).index;
   const at = attempt.first - from;
@@ -102,7 +102,7 @@ function wholly(attempt: Attempt, entries: readonly Entry[]): boolean {
   return true;
 }
 
-/** When `entries` (consecutive, in order) are committed and handed over. */
+/** Ends the requests that `entries` (consecutive, committed, being delivered) decide. */
 export function completeCommitted(attempts: Attempts, entries: readonly Entry[]): EndedAttempts {
   if (attempts.length === 0 || entries.length === 0) return { attempts, endings: [] };
   const endings: Ending[] = [];
@@ -141,12 +141,12 @@ function endWhere(
   return endings.length === 0 ? { attempts, endings } : { attempts: left, endings };
 }
 
-/** When who leads has changed: what was forwarded, or merely found in the log, is out of our sight. */
+/** Ends, when the leader changes, what was forwarded or found in the log: its fate cannot be observed any more. */
 export function endOnLeaderChange(attempts: Attempts, leader: ReplicaId | null): EndedAttempts {
   return endWhere(attempts, (attempt) => attempt.first === 0, 'leaderChanged', leader);
 }
 
-/** When the peer refused the forward of that number. Another copy of it may still be accepted: never `none`. */
+/** Ends the attempt whose forward a peer refused; as `unknown`, since another copy of it may still be accepted. */
 export function endRefused(
   attempts: Attempts,
   forward: number,
@@ -156,17 +156,17 @@ export function endRefused(
   return endWhere(attempts, (attempt) => attempt.forward === forward, reason, leader);
 }
 
-/** When time has passed. */
+/** Ends the attempts whose deadline has passed. */
 export function endExpired(attempts: Attempts, now: Milliseconds): EndedAttempts {
   return endWhere(attempts, (attempt) => attempt.deadline <= now, 'deadline', null);
 }
 
-/** When nothing is waited for any more: `stopped` or `storageFailed`. */
+/** Ends all attempts, when the replica stops or its storage has failed. */
 export function endAllAttempts(attempts: Attempts, reason: Reason): EndedAttempts {
   return endWhere(attempts, () => true, reason, null);
 }
 
-/** When these callers have gone. */
+/** Ends these requests, whose callers have gone; the others of the same attempt stay. */
 export function endCancelled(attempts: Attempts, requests: readonly RequestNumber[]): EndedAttempts {
   const gone = new Set(requests);
   const cancelled: RequestNumber[] = [];

@@ -1,10 +1,10 @@
 /**
- * Reader and writer for bytes on the wire and on disk. Integers are little-endian base-128 varints, shortest
- * form only; byte strings carry their length before them; text is ASCII. The reader refuses what a writer
- * cannot have written, and allocates nothing that the input does not back.
+ * Reader and writer for bytes on the wire and on disk. Integers are little-endian base-128 varints in their shortest
+ * form; byte strings carry their length before them; text is ASCII. The reader refuses what a writer cannot have
+ * written, and allocates no more than the input is long.
  */
 
-/** The bytes are not what a writer of this format produces. Carries no part of the input. */
+/** The bytes are not what a writer of this format produces. The message quotes no part of the input. */
 export class Malformed extends Error {
   override readonly name = 'Malformed';
 }
@@ -15,8 +15,8 @@ export const VARINT_MAX_BYTES = 8;
 const LOW_BITS = 2 ** 28;
 
 /**
- * Engines keep arrays of so many bytes in their own heap, where making one is quick; a larger one, or a view of a small
- * one, has memory of its own behind it and takes many times as long. So what is small is copied.
+ * Engines keep arrays of up to so many bytes in their own heap, where making one is quick. A larger array, or a view of
+ * a small one, has memory of its own, and making it takes many times as long. So small parts are copied.
  */
 const SMALL = 64;
 
@@ -81,7 +81,7 @@ export class Writer {
     this.length = at;
   }
 
-  /** The bytes alone; who reads them must know how many. */
+  /** The bytes without a length; the reader must know how many there are. */
   raw(bytes: Uint8Array): void {
     this.reserve(bytes.length);
     this.buffer.set(bytes, this.length);

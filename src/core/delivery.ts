@@ -1,7 +1,7 @@
 /**
- * Handing committed entries to the application: in order, once per start, without a gap, and never more than
- * `applyBytes` ahead of what it reports as applied. What is no longer in memory is loaded, at a restart the whole
- * log page by page.
+ * Delivery of committed entries to the application: in order, once per start, without a gap, and never more than
+ * `applyBytes` ahead of what the application reports as applied. Entries that are no longer in memory are loaded from
+ * storage, after a restart the whole log page by page.
  *
  * Invariants: `applied` ≤ `delivered` ≤ commit index; `unapplied` covers exactly what lies between the first two.
  */
@@ -15,16 +15,16 @@ import type { Entry, Index, Limits, Loaded } from './protocol.js';
 export interface Delivery {
   readonly delivered: Index;
   readonly applied: Index;
-  /** What was handed over and not applied, oldest first: up to which index, how many bytes. */
+  /** The batches delivered and not yet applied, oldest first: the last index of each, and its bytes. */
   readonly unapplied: readonly { readonly through: Index; readonly bytes: number }[];
   readonly unappliedBytes: number;
-  /** The number of the load that is under way for it; 0 for none. */
+  /** The number of the load under way for delivery; 0 for none. */
   readonly loading: number;
 }
 
 export const noDelivery: Delivery = { delivered: 0, applied: 0, unapplied: [], unappliedBytes: 0, loading: 0 };
 
-/** The next entries to hand over, `'load'` when they must be loaded first, `null` when nothing is due. */
+/** The next entries to deliver, `'load'` when they must be loaded first, `null` when none are due. */
 export function nextDelivery(
   delivery: Delivery,
   log: Log,
@@ -37,7 +37,7 @@ export function nextDelivery(
   return slice(log, delivery.delivered + 1, commit, room) ?? 'load';
 }
 
-/** With these handed over. */
+/** With these entries delivered. */
 export function noteDelivered(delivery: Delivery, entries: readonly Entry[]): Delivery {
   const bytes = bytesOf(entries);
   const delivered = delivery.delivered + entries.length;
@@ -50,9 +50,9 @@ export function noteDelivered(delivery: Delivery, entries: readonly Entry[]): De
   };
 }
 
-/** With everything up to `index` applied. @throws RangeError when that was never handed over */
+/** With everything up to `index` applied. @throws RangeError when that was never delivered */
 export function noteApplied(delivery: Delivery, index: Index): Delivery {
-  if (index > delivery.delivered) throw new RangeError(`applied: ${index} was never handed over`);
+  if (index > delivery.delivered) throw new RangeError(`applied: ${index} was never delivered`);
   if (index <= delivery.applied) return delivery;
   const unapplied = delivery.unapplied.filter((run) => run.through > index);
   let unappliedBytes = 0;
@@ -60,7 +60,7 @@ export function noteApplied(delivery: Delivery, index: Index): Delivery {
   return { ...delivery, applied: index, unapplied, unappliedBytes };
 }
 
-/** Delivers what is committed and in memory, and asks for what is not, never beyond the room for applying. */
+/** Delivers committed entries as far as `applyBytes` allows, and loads those that are not in memory. */
 export function deliver(draft: AnyDraft): void {
   while (!draft.state.stopped) {
     const { delivery, log, options } = draft.state;
@@ -87,8 +87,8 @@ function deliverEntries(draft: AnyDraft, entries: readonly Entry[]): void {
 }
 
 /**
- * Entries came from storage. Gives whether it was for delivery that they were asked for. What the storage lacks of
- * what is committed it has lost: the replica halts.
+ * Delivers loaded entries, if the load was for delivery. Gives whether it was. If the storage does not hold a committed
+ * entry, it has lost it, and the replica halts.
  */
 export function onDeliveryLoaded(draft: AnyDraft, { id, entries }: Loaded): boolean {
   const { delivery, log } = draft.state;

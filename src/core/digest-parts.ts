@@ -1,7 +1,7 @@
 /**
- * The parts of a digest that both protocols have: requests, reads, delivery, timers, and what is passed on. Only
- * evidence needs them. Deadlines count from `now`, and numbers that only name something are references, so that the
- * same situation at another time, or after another history, is the same.
+ * The parts of a digest that both protocols have: requests, reads, delivery, timers, and forwarding. Only evidence
+ * needs them. Deadlines are relative to `now`, and numbers that only name something are references, so that two states
+ * that behave alike have one digest, whenever and by whatever history they were reached.
  */
 
 import type { Attempts } from './attempts.js';
@@ -13,12 +13,12 @@ import { digestEntry, type Digest } from './model.js';
 import type { Entry, EntryId, Milliseconds } from './protocol.js';
 import type { ForwardedRead, LeaderRead } from './reads.js';
 
-/** One state being taken in: where it goes, whose it is, and what its times count from. */
+/** The digest that a state is fed into, the replica whose state it is, and the time that deadlines are relative to. */
 export interface DigestScribe {
   readonly digest: Digest;
   readonly me: ReplicaId;
   readonly now: Milliseconds;
-  /** Below it, relative to now, all deadlines are alike: a tick is asked only whether it is late by more. */
+  /** Deadlines further in the past than this, relative to now, are alike: the pause check asks for no more. */
   readonly late: Milliseconds;
 }
 
@@ -28,7 +28,7 @@ export function digestNumber(digest: Digest, kind: string, owner: ReplicaId, num
   else digest.reference(kind, owner, number);
 }
 
-/** When something is due; how late it is counts only as far as somebody asks. */
+/** A deadline, relative to now; how long it is past counts only down to `late`. */
 export function digestDeadline({ digest, now, late }: DigestScribe, deadline: Milliseconds): void {
   digest.value(Math.max(deadline - now, late));
 }
@@ -86,7 +86,7 @@ export function digestAttempts(s: DigestScribe, attempts: Attempts): void {
   }
 }
 
-/** Reads that were passed on. */
+/** Reads that were forwarded. */
 export function digestForwardedReads(s: DigestScribe, reads: readonly ForwardedRead[]): void {
   const { digest, me } = s;
   digest.value(reads.length);
@@ -104,7 +104,7 @@ function digestProposal(digest: Digest, { kind, id, data, retry }: ForwardedProp
   digest.value(retry);
 }
 
-/** All of a message that passes something on, but its kind and term. Its number belongs to the side that asked. */
+/** A forwarding message but for its kind and term. Its number was given by the replica that forwarded. */
 export function digestForwarding(message: Forwarding, from: ReplicaId, to: ReplicaId, digest: Digest): void {
   const asks = message.kind === 'forwardProposals' || message.kind === 'forwardRead';
   digestNumber(digest, 'forward', asks ? from : to, message.number);

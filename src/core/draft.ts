@@ -1,11 +1,11 @@
 /**
- * What both protocols' drafts share: the private copy that one step works on, and what it wants done. A draft copies
- * the state when the first verb changes it, collects outbound messages, and gives both at `finish`; a step that changed
- * nothing gives the state that it got. It never outlives its step.
+ * The draft of one step: a private copy of the state, and the outbound messages so far. It copies the state when the
+ * first verb changes it, and `finish` gives the new state and the messages; a step that changed nothing gives the state
+ * that it got. This class holds what both protocols share; each protocol adds its own verbs.
  *
- * At `finish`, whatever the step did: all that it persists is one message, which stands first and ends with the hard
- * state in force, commit index included; entries that memory need not hold are let go of; a change of role, term or
- * leader is told once.
+ * `finish` does three things after every step: it puts all that the step persists into one message, which comes first
+ * and ends with the hard state in force, commit index included; it evicts entries that memory need not hold; and it
+ * raises one event if the role, the term or the leader changed.
  */
 
 import { assert } from './assert.js';
@@ -55,7 +55,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
   /** The leader's data, and the list of its peers, once this step has its own copy of them. */
   private owned: Mutable<LeaderOf<S>> | null = null;
   private ownedPeers: CoreLeader['peers'] | null = null;
-  /** Peers that a message of this step tells the commit index. */
+  /** Peers to which a message of this step carries the commit index. */
   private sentThisStep: ReplicaId[] | null = null;
 
   constructor(state: S, now: Milliseconds) {
@@ -64,18 +64,18 @@ export abstract class BaseDraft<S extends CoreState, M> {
     this.now = now > state.now ? now : state.now;
   }
 
-  /** A copy of all fields by a literal: ten times faster than a spread, whose fields must be guessed. */
+  /** A copy of all fields, written as a literal: ten times faster than a spread. */
   protected abstract copy(state: S): Mutable<S>;
   /** @see copy */
   protected abstract copyLeader(leader: LeaderOf<S>): Mutable<LeaderOf<S>>;
-  /** What must survive a crash, as it is now; the commit index in it is a hint. */
+  /** The hard state in force; its commit index is a hint. */
   protected abstract hardState(): HardState;
   /** Everything up to here is known to be committed. */
   abstract get commitIndex(): Index;
   /** The term in force; in Multi-Paxos the ballot promised. */
   abstract termOf(state: S): Term;
 
-  /** What handlers may read. They change it only through verbs. */
+  /** The state as it is now. Handlers read it, and change it only through verbs. */
   get state(): S {
     return this.current;
   }
@@ -95,7 +95,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
 
   // Persisting.
 
-  /** The persist of this step gets one more operation. Gives its number. */
+  /** Adds an operation to the persist of this step. Gives the number of that persist. */
   protected persist(op: PersistOp): PersistSeq {
     const seq = this.beginPersist();
     (this.ops as PersistOp[]).push(op);
@@ -106,21 +106,21 @@ export abstract class BaseDraft<S extends CoreState, M> {
     if (this.ops === null) {
       this.ops = [];
       this.edit().persistSeq += 1;
-      // It comes first; mostly that is now, and moving the others later costs as much as a small step.
+      // It comes first. Mostly nothing stands before it yet; moving messages later costs as much as a small step.
       this.placed = this.outbound.length === 0;
       if (this.placed) this.outbound.push({ kind: 'persist', persistSeq: this.current.persistSeq, ops: this.ops });
     }
     return this.current.persistSeq;
   }
 
-  /** The term, vote or promise changed: the persist of this step makes it durable. */
+  /** Notes that the term, vote or promise changed, so that the persist of this step makes it durable. */
   protected persistHard(): PersistSeq {
     const seq = this.beginPersist();
     this.edit().hardSeq = seq;
     return seq;
   }
 
-  /** Everything up to `persistSeq` is durable. @throws RangeError when that was never issued */
+  /** Notes that every persist up to `persistSeq` is durable. @throws RangeError when that was never issued */
   persisted(persistSeq: PersistSeq): void {
     const { current } = this;
     if (persistSeq > current.persistSeq) throw new RangeError(`persisted: ${persistSeq} was never issued`);
@@ -130,7 +130,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
     next.unsynced = cutSynced(next.unsynced, persistSeq);
   }
 
-  /** Up to where the log is durable here. */
+  /** The highest index up to which the log is durable here. */
   get durable(): Index {
     return durableIndex(this.current.unsynced, this.current.log.last);
   }
@@ -143,23 +143,24 @@ export abstract class BaseDraft<S extends CoreState, M> {
 
   // Sending.
 
-  /** @param after the newest persist that the message's truth rests on; what is durable already counts as none */
+  /** @param after the newest persist that must be durable before the message may leave; 0 for none */
   send(to: ReplicaId, message: M | Forwarding, after: PersistSeq, lane: Lane): void {
     const wait = after <= this.current.durableSeq ? 0 : after;
     this.outbound.push({ kind: 'send', to, message, after: wait, lane });
   }
 
-  /** A message of this step tells this peer the commit index. */
+  /** Notes that a message of this step carries the commit index to this peer. */
   noteSent(peer: ReplicaId): void {
     if (this.sentThisStep === null) this.sentThisStep = [peer];
     else this.sentThisStep.push(peer);
   }
 
+  /** Whether a message of this step carries the commit index to this peer. */
   wasSent(peer: ReplicaId): boolean {
     return this.sentThisStep !== null && this.sentThisStep.includes(peer);
   }
 
-  /** Whom the transport must reach. */
+  /** Tells the host which members the transport must reach. */
   members(members: readonly Member[]): void {
     this.outbound.push({ kind: 'members', members });
   }
@@ -171,8 +172,13 @@ export abstract class BaseDraft<S extends CoreState, M> {
     this.edit().role = role;
   }
 
-  /** The leader's data as this step's own copy, to be changed in place: made once, whatever is changed. */
-  ownLeader(): Mutable<LeaderOf<S>> {
+  /** The leader's data, to be read; only while this replica leads. */
+  get leaderRole(): LeaderOf<S> {
+    return this.current.role as LeaderOf<S>;
+  }
+
+  /** This step's own copy of the leader's data, made once, to be changed in place. */
+  editLeader(): Mutable<LeaderOf<S>> {
     const role = this.current.role as LeaderOf<S>;
     if (this.owned === role) return this.owned as Mutable<LeaderOf<S>>;
     assert(role.kind === 'leader', 'core/role-by-its-verb: only a leader has the data of one');
@@ -181,18 +187,18 @@ export abstract class BaseDraft<S extends CoreState, M> {
     return this.owned;
   }
 
-  /** Replaces what the leader knows of that peer. */
+  /** Replaces the leader's progress record of that peer. */
   setProgress(progress: LeaderOf<S>['peers'][number]): void {
     const { peers } = this.current.role as LeaderOf<S>;
     let at = 0;
     while (at < peers.length && peers[at]?.id !== progress.id) at++;
     if (peers[at] === progress) return;
-    const leader = this.ownLeader();
+    const leader = this.editLeader();
     if (leader.peers !== this.ownedPeers) leader.peers = this.ownedPeers = peers.slice();
     (leader.peers as { readonly id: ReplicaId }[])[at] = progress;
   }
 
-  private tellRole(): void {
+  private raiseRoleEvent(): void {
     const { before, current } = this;
     const leader = leaderOf(current);
     const term = this.termOf(current);
@@ -201,7 +207,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
     this.event({ kind: 'role', role: role.kind, term, leader, fence: role.kind === 'leader' ? role.noopIndex : null });
   }
 
-  /** Only `election-timer.ts` draws one. */
+  /** For `election-timer.ts` and the quick retry of a leader after a Nack. */
   setElectionTimer(electionTimer: S['electionTimer'], seed: number = this.current.seed): void {
     const next = this.edit();
     next.electionTimer = electionTimer;
@@ -210,7 +216,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
 
   // Delivery.
 
-  /** Only `delivery.ts` counts it. */
+  /** For `delivery.ts` alone. */
   setDelivery(delivery: S['delivery']): void {
     if (delivery !== this.current.delivery) this.edit().delivery = delivery;
   }
@@ -220,7 +226,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
     this.outbound.push({ kind: 'commit', entries });
   }
 
-  /** Asks the storage for entries. Gives the number that the answer will carry. */
+  /** Asks the storage for entries. Gives the number of the load, which the answer carries. */
   load(from: Index, to: Index, maxBytes: number): number {
     const id = this.freshNumber();
     this.outbound.push({ kind: 'load', id, from, to, maxBytes });
@@ -233,12 +239,12 @@ export abstract class BaseDraft<S extends CoreState, M> {
     if (requests.length > 0) this.outbound.push({ kind: 'resolve', requests, outcome });
   }
 
-  /** Ends requests of which nothing remains anywhere. */
+  /** Ends requests that provably have no effect. */
   refuse(requests: readonly RequestNumber[], reason: Reason, leader: ReplicaId | null): void {
     this.resolve(requests, { kind: 'none', reason, leader });
   }
 
-  /** Tells a peer that what it forwarded is not served, or not all of it. */
+  /** Tells a peer that its forward is refused, in whole or in part. */
   refuseForward(
     to: ReplicaId,
     number: number,
@@ -275,10 +281,10 @@ export abstract class BaseDraft<S extends CoreState, M> {
     this.outbound.push({ kind: 'event', event });
   }
 
-  /** A follower of nobody: the role of a replica that takes no part. */
+  /** The role of a replica that takes no part: a follower without a leader. */
   protected abstract idleRole(): S['role'];
 
-  /** Ends every request and takes no part any more, for good. `fault`: why, if the storage failed. */
+  /** Ends every request and stops for good. @param fault why, if the storage failed */
   halt(fault: string | null): void {
     endAllRequests(this as unknown as AnyDraft, fault === null ? 'stopped' : 'storageFailed');
     const next = this.edit();
@@ -306,7 +312,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
       ops.push({ kind: 'hard', hard: this.hardState() });
       if (!this.placed) outbound.unshift({ kind: 'persist', persistSeq: this.current.persistSeq, ops });
     }
-    this.tellRole();
+    this.raiseRoleEvent();
     this.edit().now = this.now;
     Object.freeze(this.current);
     return [this.current, outbound];

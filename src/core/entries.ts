@@ -1,12 +1,14 @@
-/** What two entries have in common, and what one weighs: said once for the log, both protocols and the rig. */
+/** Comparing, sizing and finding entries, in one way for the log, both protocols and the rig. */
 
 import { sameBytes } from './bytes.js';
-import type { Entry, EntryId, Index } from './protocol.js';
+import type { Entry, EntryId, Index, Term } from './protocol.js';
 
-/** What an entry costs beside its data, roughly, wherever bytes are bounded. */
+const NO_DATA = new Uint8Array(0);
+
+/** The bytes that an entry takes beside its data, roughly, wherever bytes are bounded. */
 const ENTRY_OVERHEAD = 48;
 
-/** What an entry counts for where bytes are bounded. */
+/** The size of an entry wherever bytes are bounded. */
 export function entryBytes(entry: Pick<Entry, 'data'>): number {
   return entry.data.length + ENTRY_OVERHEAD;
 }
@@ -16,6 +18,11 @@ export function bytesOf(entries: readonly Pick<Entry, 'data'>[]): number {
   let bytes = 0;
   for (let i = 0; i < entries.length; i++) bytes += (entries[i] as Pick<Entry, 'data'>).data.length;
   return bytes + entries.length * ENTRY_OVERHEAD;
+}
+
+/** A no-op of that term or ballot. */
+export function noopAt(index: Index, term: Term): Entry {
+  return { index, term, kind: 'noop', id: null, data: NO_DATA };
 }
 
 /** Whether two ids name the same proposal. */
@@ -34,7 +41,7 @@ export function sameValue(a: Entry, b: Entry): boolean {
   );
 }
 
-/** Finds ids among entries that are gone through once: by sequence, since nearly all looked for are of one session. */
+/** An index from ids to places in the log, built in one pass over entries: by session, then by sequence number. */
 export class IdIndex {
   private readonly sessions = new Map<number, Map<number, Index>>();
 

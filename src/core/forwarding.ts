@@ -1,6 +1,6 @@
 /**
- * Passing proposals and reads on to the leader: the same four messages in both protocols, and their bytes. What they
- * mean is in `proposals.ts` and `reads.ts`.
+ * Forwarding proposals and reads to the leader: the four messages, the same in both protocols, and their encoding. They
+ * are handled in `proposals.ts` and `reads.ts`.
  */
 
 import { Malformed, type Reader, type Writer } from './bytes.js';
@@ -8,7 +8,7 @@ import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryId } from './record-c
 import { isReplicaId, type ReplicaId } from './members.js';
 import type { Index, Proposal, Term } from './protocol.js';
 
-/** A proposal without what only its own host knows. */
+/** A proposal without its request number, which only its own host knows. */
 export type ForwardedProposal = Omit<Proposal, 'request'>;
 
 /** A follower to its leader: proposals of its own host. Answered only when refused. */
@@ -16,7 +16,7 @@ export interface ForwardProposals {
   readonly kind: 'forwardProposals';
   /** The sender's term; in Multi-Paxos the ballot that it has promised. */
   readonly term: Term;
-  /** Names this forward; starts with the sender's boot. */
+  /** The number of this forward, in the range of the sender's boot. */
   readonly number: number;
   /** At least one. */
   readonly proposals: readonly ForwardedProposal[];
@@ -29,7 +29,7 @@ export interface ForwardRead {
   readonly number: number;
 }
 
-/** Whoever was asked to the sender of a forward: it is not served, or not all of it. */
+/** The receiver of a forward to its sender: the forward is refused, in whole or in part. */
 export interface ForwardRefused {
   readonly kind: 'forwardRefused';
   readonly term: Term;
@@ -40,13 +40,13 @@ export interface ForwardRefused {
   readonly leader: ReplicaId | null;
 }
 
-/** A leader to who forwarded a read, once a round that began after it was confirmed (thesis 6.4). */
+/** A leader to the sender of a ForwardRead, once a round that began after it is confirmed (Ongaro's thesis 6.4). */
 export interface ReadAnswer {
   readonly kind: 'readAnswer';
   /** The leader's term, or the ballot in which it leads. */
   readonly term: Term;
   readonly number: number;
-  /** What the read must see. */
+  /** The index that the read must see applied. */
   readonly index: Index;
   /** The leader's commit index. */
   readonly commit: Index;
@@ -61,7 +61,7 @@ const MAX_ID = 64;
 /** A kind, a flag, three numbers and a length. */
 const LEAST_PROPOSAL = 6;
 
-/** At most so many bytes, beside the fields of every message. */
+/** An upper bound of the bytes that `writeForwarding` gives. */
 export function sizeOfForwarding(message: Forwarding): number {
   if (message.kind !== 'forwardProposals') return MAX_ID;
   let size = 0;
@@ -69,7 +69,7 @@ export function sizeOfForwarding(message: Forwarding): number {
   return size;
 }
 
-/** Everything but kind and term. */
+/** Writes everything but kind and term. */
 export function writeForwarding(writer: Writer, message: Forwarding): void {
   writer.varint(message.number);
   switch (message.kind) {

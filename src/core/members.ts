@@ -1,7 +1,7 @@
 /**
- * The configuration value: who is a member, and the constants that all members share. It is stored with the
- * data; options give it to an empty storage only. Everything about quorums is computed from this value alone.
- * Only a fixed set of voters so far: roles and changes of members find their place here.
+ * The configuration: the members of a cluster, and the constants that all of them share. It is stored with the data;
+ * options give it to an empty storage only. Quorums are computed from it alone. All members are voters, and the set of
+ * members does not change.
  */
 
 import type { Reader, Writer } from './bytes.js';
@@ -15,7 +15,7 @@ export interface Member {
   readonly id: ReplicaId;
   /** Unique for all time in this cluster, 1-based: the lower part of a ballot (`ballotOf`). */
   readonly number: number;
-  /** Opaque here; in the transport's own form. */
+  /** Where the transport reaches it; opaque here. */
   readonly address: string;
 }
 
@@ -23,19 +23,19 @@ export interface Member {
 export interface Constants {
   /** Multi-Paxos: how many slots above the chosen prefix may be under way. */
   readonly alpha: number;
-  /** How many proposals of one origin may be unanswered: counters stay below `firstIncomplete` + window. */
+  /** How many proposals of one session may be incomplete: sequence numbers stay below `firstIncomplete` + this. */
   readonly sessionWindow: number;
-  /** How many origins the request table holds. */
+  /** How many sessions the session table holds. */
   readonly sessions: number;
-  /** Bytes of results that one origin may hold in the request table. */
+  /** Bytes of results that one session may hold in the session table. */
   readonly sessionBytes: number;
   /** The largest command, encoded. */
   readonly maxEntryBytes: number;
-  /** What an exception of the state machine does: halt the replica, or become the command's result. */
+  /** Whether an exception of the state machine halts the replica, or becomes the result of the command. */
   readonly onApplyError: 'halt' | 'reject';
 }
 
-/** @see the opening comment */
+/** Who is a member, and what all members agree on. */
 export interface Configuration {
   /** Ascending by number, which for the first configuration is the order of the ids. */
   readonly members: readonly Member[];
@@ -106,7 +106,7 @@ function isAddress(value: unknown): boolean {
 const CONSTANT_RANGES = {
   alpha: [1, 65_536],
   sessionWindow: [1, 65_536],
-  // Room for every member's newest start and its last one, or openings would push each other out for ever.
+  // Room for the sessions of every member's newest start and the one before, or they would evict each other for ever.
   sessions: [2 * MAX_MEMBERS, 65_536],
   sessionBytes: [1024, 2 ** 40],
   maxEntryBytes: [1, 2 ** 30],

@@ -1,13 +1,13 @@
 /**
- * What a protocol hands in so that a rig that does not know it can simulate it, check it exhaustively and tell its
- * story. All of it is about evidence: what runs in production too stands in `Protocol`.
+ * The model of a protocol: what a rig that does not know the protocol needs to simulate it, to search its states
+ * exhaustively and to print its traces. It serves evidence only; what production needs is in `Protocol`.
  */
 
 import type { ForwardedProposal, Forwarding } from './forwarding.js';
 import type { Entry, HardState, Inbound, Index, Milliseconds, Protocol, Step } from './protocol.js';
 import type { ReplicaId } from './members.js';
 
-/** A protocol with its safety and its words. `Ghost`: what the safety remembers, plain data. */
+/** A protocol with its safety, digests and traces. `Ghost`: what the safety remembers, plain data. */
 export interface Model<State, Message, Ghost> {
   readonly protocol: Protocol<State, Message>;
   readonly safety: Safety<State, Message, Ghost>;
@@ -19,24 +19,24 @@ export interface Model<State, Message, Ghost> {
   digestState(state: State, now: Milliseconds, digest: Digest): void;
   digestMessage(message: Message, from: ReplicaId, to: ReplicaId, digest: Digest): void;
   /**
-   * Whether a message under way can never change anything again: it does nothing to the receiver, in whatever states
-   * that may come to, but to make it answer; and nothing of the kind can do anything to the sender. Searches drop what
-   * is outdated. It must be exact, or a search misses what it looks for; what is alive longer only costs states.
+   * Whether a message under way can never change anything again: in no state that the receiver can reach does it do
+   * more than make it answer, and no such answer changes the sender. Searches drop outdated messages. A message that is
+   * wrongly called outdated hides states from the search; one that is wrongly kept only costs states.
    */
   isOutdated?(message: Message, from: State, to: State): boolean;
-  /** Whether no code branches on the order of replicas' names, so that renaming them changes nothing. */
+  /** Whether no code branches on the order of replicas' names, so that a permutation of them changes nothing. */
   readonly symmetric: boolean;
-  /** A message in a trace: its name and what it says, without sender and receiver. */
+  /** A message in a trace: its name and fields, without sender and receiver. */
   describeMessage(message: Message): string;
   /** A replica's role, term and log in a trace, in a few words. */
   describeState(state: State): string;
-  /** What must have happened somewhere for a search to mean anything. */
+  /** The situations that a search must have met at least once before its result means anything. */
   readonly coveragePoints: readonly string[];
   /** Notes which of `coveragePoints` a step meets. */
   cover(fact: StepFact<State, Message>, hit: (point: string) => void): void;
 }
 
-/** A protocol's model where nothing about the protocol is known. */
+/** A model of any protocol, whose states and messages are opaque. */
 export type AnyModel = Model<unknown, unknown, unknown>;
 
 /**
@@ -48,7 +48,7 @@ export interface Safety<State, Message, Ghost> {
   readonly initial: Ghost;
   /** A core took a step, or started. */
   step(ghost: Ghost, fact: StepFact<State, Message>, cluster: ClusterView<State>): Ghost;
-  /** A message leaves a replica: whatever it claims must be durable by now. */
+  /** A message leaves a replica: what it claims must be durable by now. */
   send(ghost: Ghost, fact: SendFact<Message>, cluster: ClusterView<State>): Ghost;
   /** What a replica wrote has become durable. */
   durable(ghost: Ghost, replica: ReplicaId, cluster: ClusterView<State>): Ghost;
@@ -71,11 +71,11 @@ export interface SendFact<Message> {
   readonly message: Message;
 }
 
-/** A cluster as its safety sees it, from outside and above. */
+/** A cluster as an observer sees it who sees everything. */
 export interface ClusterView<State> {
   /** In the order of the configuration. */
   readonly replicas: readonly ReplicaView<State>[];
-  /** What was ever handed to a state machine anywhere, from index 1 on without a gap. */
+  /** What was ever delivered to a state machine anywhere, from index 1 on without a gap. */
   readonly committed: CommittedView;
 }
 
@@ -86,7 +86,7 @@ export interface ReplicaView<State> {
   readonly disk: DiskView;
 }
 
-/** What a replica would find if it lost power now. */
+/** What is durable: what a replica would recover if it lost power now. */
 export interface DiskView {
   readonly hard: HardState | null;
   readonly last: Index;
@@ -95,28 +95,28 @@ export interface DiskView {
 
 export interface CommittedView {
   readonly last: Index;
-  /** As it was first handed over: in Multi-Paxos the ballot may be that of one learner only. */
+  /** As it was first delivered: in Multi-Paxos another learner may hold it under another ballot. */
   entry(index: Index): Entry | undefined;
 }
 
-/** Takes in values in an order of the caller's making; equal sequences give equal digests. */
+/** Takes in values one after the other; equal sequences give equal digests. */
 export interface Digest {
   /** Any number or truth value. */
   value(value: number | boolean): void;
   text(text: string): void;
   bytes(bytes: Uint8Array): void;
-  /** The name of a replica, or none: kept apart since symmetry renames them. */
+  /** The name of a replica, or none. Apart from texts, since symmetry permutes replicas. */
   id(id: ReplicaId | null): void;
   /**
    * A number that only says which one of its kind is meant, counted by `owner`: a session, a round, a request, a
    * persist. Replaced by its rank among those of that kind still referred to anywhere. Give 0 for "none" as `value`.
    */
   reference(kind: string, owner: ReplicaId, number: number): void;
-  /** Items in whatever order: needed where replicas may be renamed, since lists stand in the order of names. */
+  /** Items whose order means nothing. Needed under symmetry, since lists are in the order of names. */
   unordered?<T>(items: readonly T[], each: (item: T) => void): void;
 }
 
-/** Feeds items into a digest whose order means nothing; as they stand where it does not tell orders apart anyway. */
+/** Feeds items whose order means nothing into a digest; in the given order if the digest does not sort them. */
 export function digestUnordered<T>(digest: Digest, items: readonly T[], each: (item: T) => void): void {
   if (digest.unordered !== undefined) return digest.unordered(items, each);
   digest.value(items.length);
@@ -136,12 +136,12 @@ export function digestEntry(entry: Entry, digest: Digest): void {
   digest.bytes(entry.data);
 }
 
-/** An entry in a trace: `10@2`, with what it is unless it is a command. */
+/** An entry in a trace: `10@2`, with its kind unless it is a command. */
 export function describeEntry({ index, term, kind }: Entry): string {
   return kind === 'command' ? `${index}@${term}` : `${index}@${term}:${kind}`;
 }
 
-/** Entries in a trace: runs of one term and kind are drawn together. */
+/** Entries in a trace, as runs of one term and kind. */
 export function describeEntries(entries: readonly Entry[]): string {
   const parts: string[] = [];
   for (let at = 0; at < entries.length; ) {
@@ -163,7 +163,7 @@ function follows(entry: Entry, before: Entry): boolean {
 /** Notes that a run met a coverage point. */
 export type Hit = (point: string) => void;
 
-/** Numbers of a start lie far from those of others: what counts is which one of its start it is. */
+/** A number of a forward or load in a trace: its rank within the start of the replica that gave it. */
 export function describeNumber(number: number): string {
   return `#${number % 2 ** 32}`;
 }
@@ -174,7 +174,7 @@ function describeProposals(proposals: readonly ForwardedProposal[]): string {
   return `${opens ? 'openSession' : 'commands'}=${proposals.length}${retries === 0 ? '' : ` retries=${retries}`}`;
 }
 
-/** What is passed on, in a trace; `term` in the protocol's own words. */
+/** A forwarding message in a trace. @param term the term as the protocol writes it */
 export function describeForwarding(message: Forwarding, term: string): string {
   const number = describeNumber(message.number);
   switch (message.kind) {

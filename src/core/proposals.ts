@@ -1,11 +1,11 @@
 /**
- * Proposals on their way into the log: appended here by the leader, passed on by a follower in one message, refused
- * without effect where neither is possible.
+ * Proposals: a leader appends them, a follower forwards them in one message, and a replica that knows no leader refuses
+ * them.
  *
- * One rule for overload, whoever proposes: entries are taken one after the other while the protocol has room for them,
- * and the rest is refused as `busy`. One rule for retries: what may have been sent before is looked for among the
- * entries that are not committed yet, which are gone through once for all of a message; what is found there is waited
- * for and not appended again.
+ * Overload: the leader accepts proposals one after the other while the protocol has room for them, and refuses the rest
+ * as `busy`, its own and forwarded ones alike. Retries: a proposal that may have been sent before is looked for among
+ * the uncommitted entries, in one pass for all proposals of a message. One that is found is waited for and not appended
+ * again.
  */
 
 import { addAttempt, endRefused } from './attempts.js';
@@ -15,31 +15,31 @@ import type { ForwardedProposal, ForwardProposals, ForwardRefused } from './forw
 import type { ReplicaId } from './members.js';
 import type { Entry, Index, Proposal, Propose, RequestNumber } from './protocol.js';
 import { endReads } from './requests.js';
-import { leaderOf, type CoreLeader } from './state.js';
+import { leaderOf } from './state.js';
 
-/** What may be appended ahead of the commit: so many entries, and entries until so many bytes are reached. */
+/** What may be appended beyond the commit index: so many entries, and entries until so many bytes are reached. */
 export interface Room {
   readonly entries: number;
   readonly bytes: number;
 }
 
-/** What proposals ask of a protocol. */
+/** What this file asks of a protocol. */
 export interface ProposalRules<D> {
   room(draft: D): Room;
-  /** Appends these at the next indexes, and sends them. Gives the first index. */
+  /** Appends these at the next indexes and sends them. Gives the first index. */
   append(draft: D, proposals: readonly ForwardedProposal[]): Index;
-  /** The entries of this replica's that are not committed yet. */
+  /** This replica's uncommitted entries. */
   uncommitted(draft: D): readonly Entry[];
 }
 
-/** Proposals by what becomes of them. */
+/** Proposals, sorted by what the leader does with them. */
 interface Sorted<P> {
-  /** Those that are in the log already, and the highest of their indexes; 0 for none. */
+  /** Retries that are in the log already, and the highest of their indexes; 0 for none. */
   readonly standing: readonly P[];
   readonly through: Index;
-  /** To be appended now. */
+  /** Those to be appended now. */
   readonly taken: readonly P[];
-  /** No room. */
+  /** Those for which there is no room. */
   readonly left: readonly P[];
 }
 
@@ -65,7 +65,7 @@ function sort<D, P extends ForwardedProposal>(draft: D, rules: ProposalRules<D>,
   return { standing, through, taken: fresh.slice(0, count), left: fresh.slice(count) };
 }
 
-/** The last one taken may go beyond the bytes, or one that is larger than they are would never be. */
+/** How many proposals there is room for. The last one may exceed the bytes, or a large one would never fit. */
 function countTaken({ entries, bytes }: Room, proposals: readonly ForwardedProposal[]): number {
   let count = 0;
   for (let left = bytes; count < proposals.length && count < entries && left > 0; count++) {
@@ -78,7 +78,7 @@ function requestsOf(proposals: readonly Proposal[]): readonly RequestNumber[] {
   return proposals.map((proposal) => proposal.request);
 }
 
-/** The host has something to replicate. */
+/** The host proposes. */
 export function onPropose<D extends AnyDraft>(draft: D, rules: ProposalRules<D>, message: Propose): void {
   const { proposals, deadline } = message;
   if (proposals.length === 0) return;
@@ -104,7 +104,7 @@ function proposeHere<D extends AnyDraft>(draft: D, rules: ProposalRules<D>, { pr
   if (left.length > 0) draft.refuse(requestsOf(left), 'busy', draft.state.options.id);
 }
 
-/** A follower's proposals. What is taken is not answered: it shows in the log. */
+/** A follower forwarded proposals. The accepted ones are not answered: the follower sees them in the log. */
 export function onForwardProposals<D extends AnyDraft>(
   draft: D,
   rules: ProposalRules<D>,
@@ -119,28 +119,28 @@ export function onForwardProposals<D extends AnyDraft>(
 }
 
 function noteForwarder(draft: AnyDraft, peer: ReplicaId, through: Index): void {
-  const leader = draft.ownLeader();
+  const leader = draft.editLeader();
   leader.forwarders = [...leader.forwarders, { peer, through }];
 }
 
-/** What was passed on is refused. A read ends; of proposals another copy may still be taken, so they end unknown. */
+/** A forward was refused. A read ends as `none`; proposals end as `unknown`, since another copy may be accepted. */
 export function onForwardRefused(draft: AnyDraft, { number, reason, leader }: ForwardRefused): void {
   draft.endAttempts(endRefused(draft.state.attempts, number, reason, leader));
   endReads(draft, (read) => read.forward === number, reason, leader);
 }
 
-/** Tells those who forwarded what is committed now, unless a message of this step tells them anyway. */
+/** Tells the forwarders of committed entries the commit index, unless a message of this step carries it anyway. */
 export function tellForwarders(draft: AnyDraft, tell: (peer: ReplicaId) => void): void {
-  const { forwarders } = draft.state.role as CoreLeader;
+  const { forwarders } = draft.leaderRole;
   if (forwarders.length === 0) return;
   const commit = draft.commitIndex;
   const due = forwarders.filter((each) => each.through <= commit);
   if (due.length === 0) return;
-  draft.ownLeader().forwarders = forwarders.filter((each) => each.through > commit);
+  draft.editLeader().forwarders = forwarders.filter((each) => each.through > commit);
   for (const { peer } of due) if (!draft.wasSent(peer)) tell(peer);
 }
 
-/** The entries that these proposals become. */
+/** The entries made of these proposals, from index `first` on. */
 export function entriesOf(proposals: readonly ForwardedProposal[], first: Index, term: number): readonly Entry[] {
   const entries = new Array<Entry>(proposals.length);
   for (let i = 0; i < proposals.length; i++) {

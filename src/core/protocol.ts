@@ -1,23 +1,23 @@
 /**
- * THE contract: one shape for both protocols, and the first file to read.
+ * The contract between a protocol and its host: one shape for both protocols, and the first file to read.
  *
- * A replica of a protocol is a value, its state. Everything that happens to it is an inbound message;
- * everything it wants done is an outbound message, addressed to a peer, to its storage, to its application or
- * to whoever asked. There is nothing else: no callback, no drain, no clock, no promise.
+ * A replica of a protocol is a value, its state. Everything that happens to it is an inbound message. Everything that
+ * it wants done is an outbound message, addressed to a peer, to its storage, to its application or to the caller of a
+ * request. There is nothing else: no callback, no clock, no promise.
  *
  * Laws:
  * 1. Pure: the same `(state, message)` gives the same result, to the byte.
  * 2. Values: states are readonly plain data; older ones stay valid. A step that changes nothing returns the
  *    same reference. An outbound message is never edited after it was emitted.
  * 3. Time is data: every inbound message carries `now`. Deadlines fire on `tick` alone. `now` is stored only by
- *    a step that stores something else; a smaller one counts as the stored one.
- * 4. Peers cannot crash us: malformed is refused by the codec, stale is ignored, and only a proof that safety
- *    is already broken throws, as `InvariantViolation`.
+ *    a step that stores something else; a `now` before the stored one counts as the stored one.
+ * 4. Peers cannot crash a replica: the codec refuses malformed messages, `step` ignores stale ones, and only a proof
+ *    that safety is already broken throws, as `InvariantViolation`.
  * 5. Every request ends exactly once, with one `resolve` or one `readReady`.
  * 6. Nothing is claimed before it is durable: see `Persist` and `Send.after`.
  *
- * It does not say what a term is worth, how votes are counted or when an entry is committed: that is what the
- * two protocols do not share.
+ * The contract does not say how a leader is elected, how votes are counted or when an entry is committed: there the two
+ * protocols differ.
  */
 
 import type { Reader, Writer } from './bytes.js';
@@ -27,26 +27,26 @@ import type { Configuration, Member, ReplicaId } from './members.js';
 export type Index = number;
 /** Raft's term, or Multi-Paxos' ballot as one number (`ballotOf`). 1-based; 0 means "none yet". */
 export type Term = number;
-/** Monotonic time in milliseconds, read by the host; its zero means nothing. */
+/** Monotonic time in milliseconds, read by the host from any origin. */
 export type Milliseconds = number;
 /** Number of a persist message, 1-based and rising by one within a start; 0 means "nothing to wait for". */
 export type PersistSeq = number;
-/** What the host calls a request, unique within this start of this replica; any nonzero safe integer. */
+/** The host's number of a request, unique within this start of this replica; any nonzero safe integer. */
 export type RequestNumber = number;
 
 /** Names one proposal for the whole cluster, so that it takes effect once however often it arrives. */
 export interface EntryId {
-  /** Index of the `open` entry by which this start of a replica opened itself; 0 in an `open` entry. */
+  /** Index of the `openSession` entry that opened the session; 0 in an `openSession` entry itself. */
   readonly session: number;
-  /** Counts the proposals of that origin, 1-based. */
+  /** Counts the proposals of the session, 1-based. */
   readonly sequence: number;
-  /** The lowest counter that the origin still waits for when it proposes this. */
+  /** The lowest sequence number that the session still waits for when it proposes this. */
   readonly firstIncomplete: number;
 }
 
 /**
- * What an entry is for: `noop` is a leader's own (it takes part in nothing but the log), `command` is for the
- * state machine, `open` makes a start of a replica known to the request table.
+ * What an entry is for: a leader appends a `noop` to the log for its own sake, a `command` is for the state machine,
+ * and an `openSession` enters a new session into the session table.
  */
 export type EntryKind = 'noop' | 'command' | 'openSession';
 
@@ -62,29 +62,29 @@ export interface Entry {
   readonly data: Uint8Array;
 }
 
-/** One atomic record: what a replica has promised. */
+/** One atomic record: what a replica has promised and voted. */
 export interface HardState {
   /** Raft: the current term. Multi-Paxos: the highest ballot promised. */
   readonly term: Term;
-  /** Raft: who got the vote in that term. Multi-Paxos: always `null`. */
+  /** Raft: the candidate that got the vote in that term. Multi-Paxos: always `null`. */
   readonly vote: ReplicaId | null;
-  /** A hint that nothing waits for: everything up to here is known committed (Multi-Paxos: chosen). */
+  /** The commit index, as a hint: it is never synced for its own sake. */
   readonly commit: Index;
 }
 
 /** Timeouts; the random ones are drawn from the seed in the state. */
 export interface Timing {
-  /** How often a leader lets its followers hear from it. */
+  /** How often a leader sends heartbeats. */
   readonly heartbeat: Milliseconds;
-  /** The shortest silence after which a follower may campaign. */
+  /** The shortest election timeout. */
   readonly electionMin: Milliseconds;
-  /** The longest silence after which a follower campaigns; at least `electionMin`. */
+  /** The longest election timeout; at least `electionMin`. */
   readonly electionMax: Milliseconds;
 }
 
 /** Bounds of memory and of messages. */
 export interface Limits {
-  /** Entries of the log held in memory, and their bytes; what is older is fetched with `load`. */
+  /** Entries of the log held in memory, and their bytes; older ones are fetched with `load`. */
   readonly tailEntries: number;
   readonly tailBytes: number;
   /** Bytes of entries in one message, unless one entry alone is larger. */
@@ -94,13 +94,13 @@ export interface Limits {
   readonly inflightBytes: number;
   /** Bytes that a leader appends ahead of what is committed; beyond it proposals end as `busy`. */
   readonly uncommittedBytes: number;
-  /** Bytes handed to the application and not yet reported `applied`. */
+  /** Bytes delivered to the application and not yet reported `applied`. */
   readonly applyBytes: number;
   /** Bytes asked for by one `load`. */
   readonly loadBytes: number;
 }
 
-/** Who this replica is, and how it behaves; the same for both protocols. */
+/** The identity, the configuration and the settings of a replica; the same for both protocols. */
 export interface ProtocolOptions {
   readonly id: ReplicaId;
   /** Counts the starts of this replica, 1-based and durable before it is used. */
@@ -120,7 +120,7 @@ export interface TermRun {
   readonly term: Term;
 }
 
-/** What the storage held. All of it was made durable before it was given here. */
+/** What the storage held at the start. All of it is durable. */
 export interface Recovered {
   /** `null` when nothing was ever written. */
   readonly hard: HardState | null;
@@ -130,7 +130,7 @@ export interface Recovered {
   readonly last: Index;
   /** Run-length terms of everything in storage, ascending. */
   readonly runs: readonly TermRun[];
-  /** The entries from `DurableCodec.tailFrom` on, ascending; in Multi-Paxos with gaps above the chosen prefix. */
+  /** The entries from `DurableCodec.tailFrom` on, ascending; in Multi-Paxos with gaps above the commit index. */
   readonly tail: readonly Entry[];
 }
 
@@ -138,10 +138,10 @@ export interface Recovered {
 export type Step<State, Message> = readonly [state: State, outbound: readonly Outbound<Message>[]];
 
 export interface Protocol<State, Message> {
-  /** Stored with the data, and compared: data of one protocol is refused by the other. */
+  /** Stored with the data and compared at a start: one protocol refuses the data of the other. */
   readonly name: string;
   /**
-   * The state of a replica that starts.
+   * The state of a replica that starts, and what it wants done.
    * @throws TypeError, RangeError when the options break their rules
    * @throws InvariantViolation when what was recovered contradicts itself
    */
@@ -149,33 +149,33 @@ export interface Protocol<State, Message> {
   /** @throws InvariantViolation when a message proves that safety is broken; RangeError on misuse by the host */
   step(state: State, message: Inbound<Message>): Step<State, Message>;
   /**
-   * What must hold between two states, at a cost that follows what the step changed. The host calls it after every
-   * step that changed something, before anything which that step wants is done, and halts when it throws.
+   * Checks what must hold between two states, at a cost that follows what the step changed. The host calls it after
+   * every step that changed something, before it acts on the outbound messages, and halts when it throws.
    * @throws InvariantViolation that names the rule
    */
   checkStep(before: State, after: State, inbound: Inbound<Message>): void;
   /**
-   * What must hold of one state, at a cost that follows what waits in it. The host calls it at the start and after
-   * ticks.
+   * Checks what must hold of one state, at a cost that follows what is under way in it. The host calls it at the start
+   * and after ticks.
    * @throws InvariantViolation that names the rule
    */
   checkState(state: State): void;
   /** When the host must deliver the next `tick` at the latest; `Infinity` when nothing is due. */
   deadline(state: State): Milliseconds;
-  /** What an operator wants to see. */
+  /** The replica's view of itself and its peers, for operators. */
   status(state: State): Status;
-  /** Peer messages to bytes and back: the only door for what peers say. */
+  /** Peer messages to bytes and back. Everything that a peer sends passes through it. */
   readonly codec: Codec<Message>;
-  /** Durable records to bytes and back: storage sees opaque records. */
+  /** Durable records to bytes and back; the storage sees opaque records. */
   readonly durable: DurableCodec;
 }
 
 /** @see Protocol.codec */
 export interface Codec<Message> {
-  /** An upper bound, for the writer's first allocation. */
+  /** An upper bound of the bytes of a message, for the writer's first allocation. */
   sizeOf(message: Message): number;
   write(writer: Writer, message: Message): void;
-  /** @throws Malformed for anything that `write` does not produce; allocates nothing that the bytes do not back */
+  /** @throws Malformed for anything that `write` does not produce; allocates no more than the input is long */
   read(reader: Reader): Message;
 }
 
@@ -184,7 +184,7 @@ export interface DurableCodec {
   encodeHard(hard: HardState): Uint8Array;
   /** @throws Malformed */
   decodeHard(bytes: Uint8Array): HardState;
-  /** Index and term travel beside the record. One buffer may back the records of one call. */
+  /** Index and term are kept beside the record. One buffer may back the records of one call. */
   encodeEntries(entries: readonly Entry[]): readonly Uint8Array[];
   /** @throws Malformed */
   decodeEntry(index: Index, term: Term, bytes: Uint8Array): Entry;
@@ -192,7 +192,7 @@ export interface DurableCodec {
   tailFrom(hard: HardState | null, first: Index, last: Index, limits: Limits): Index;
 }
 
-/** How far one peer is, as the leader knows it. */
+/** The progress of one peer, as the leader knows it. */
 export interface PeerStatus {
   readonly id: ReplicaId;
   /** Everything up to here is known to be durable there. */
@@ -201,36 +201,36 @@ export interface PeerStatus {
   readonly next: Index;
 }
 
-/** What an operator wants to see, as plain data. */
+/** A replica's view of itself and its peers, as plain data, for operators. */
 export interface Status {
   readonly id: ReplicaId;
   readonly role: Role;
   readonly term: Term;
-  /** Who leads as far as this replica knows, itself included; `null` when unknown. */
+  /** The leader as far as this replica knows, itself included; `null` when unknown. */
   readonly leader: ReplicaId | null;
   readonly commit: Index;
-  /** Handed to the application, and reported applied. */
+  /** The last index delivered to the application, and the last one that it reported applied. */
   readonly delivered: Index;
   readonly applied: Index;
-  /** The highest index held, and up to where it is durable here. */
+  /** The highest index held, and the highest one up to which everything is durable here. */
   readonly last: Index;
   readonly durable: Index;
   /** Of a leader: the other members. Empty otherwise. */
   readonly peers: readonly PeerStatus[];
-  /** Why the replica takes no part any more, `null` while it does. */
+  /** Why the replica halted; `null` while it runs. */
   readonly fault: string | null;
 }
 
 /** `candidate` in Multi-Paxos: a proposer in Phase 1. */
 export type Role = 'follower' | 'candidate' | 'leader';
 
-/** One proposal, as the host hands it over. */
+/** One proposal of the host. */
 export interface Proposal {
   readonly request: RequestNumber;
   readonly kind: 'command' | 'openSession';
   readonly id: EntryId;
   readonly data: Uint8Array;
-  /** It may have been sent before: a leader looks for it in its uncommitted log first. */
+  /** It may have been sent before: a leader first looks for it among its uncommitted entries. */
   readonly retry: boolean;
 }
 
@@ -257,18 +257,18 @@ export interface Receive<Message> {
   readonly message: Message;
 }
 
-/** The deadline is reached. The host let queued input in first. */
+/** The deadline is reached. The host delivers input that was queued before it first. */
 export interface Tick {
   readonly kind: 'tick';
   readonly now: Milliseconds;
 }
 
-/** Commands to replicate, batched. Each ends with one `resolve`; this is one attempt, and the host may try again. */
+/** Proposals to replicate. Each ends with one `resolve`. This is one attempt; the host may make another one. */
 export interface Propose {
   readonly kind: 'propose';
   readonly now: Milliseconds;
   readonly proposals: readonly Proposal[];
-  /** When to give up waiting; `Infinity` for never. */
+  /** When the attempt ends unserved; `Infinity` for never. */
   readonly deadline: Milliseconds;
 }
 
@@ -280,20 +280,20 @@ export interface Read {
   readonly deadline: Milliseconds;
 }
 
-/** Try to lead now, without waiting for the own timeout. */
+/** Campaign now, without waiting for the election timer. */
 export interface Campaign {
   readonly kind: 'campaign';
   readonly now: Milliseconds;
 }
 
-/** The callers have gone: resolve these requests `none` or `unknown`. Unknown numbers are ignored. */
+/** The callers of these requests have gone: resolve them `none` or `unknown`. Unknown numbers are ignored. */
 export interface Cancel {
   readonly kind: 'cancel';
   readonly now: Milliseconds;
   readonly requests: readonly RequestNumber[];
 }
 
-/** Resolve everything, leave no timer; whatever arrives afterwards changes nothing. */
+/** Resolve every request and leave no timer. Nothing that arrives afterwards changes the state. */
 export interface Stop {
   readonly kind: 'stop';
   readonly now: Milliseconds;
@@ -306,19 +306,19 @@ export interface Persisted {
   readonly persistSeq: PersistSeq;
 }
 
-/** The storage will never complete: stop voting, step down, halt. */
+/** The storage has failed for good: step down, stop voting, halt. */
 export interface StorageFailed {
   readonly kind: 'storageFailed';
   readonly now: Milliseconds;
   readonly reason: string;
 }
 
-/** Answers a `load`: entries from its `from` on, without a gap, fewer than asked for if they are large. */
+/** The answer to a `load`: entries from its `from` on, without a gap, up to its `maxBytes`. */
 export interface Loaded {
   readonly kind: 'loaded';
   readonly now: Milliseconds;
   readonly id: number;
-  /** Empty when nothing of that range is stored any more. */
+  /** Empty when no entry of that range is stored any more. */
   readonly entries: readonly Entry[];
 }
 
@@ -336,7 +336,7 @@ export interface Unreachable {
   readonly peer: ReplicaId;
 }
 
-/** Everything a replica can want done. */
+/** Everything that a replica can want done. */
 export type Outbound<Message> =
   | Send<Message>
   | Persist
@@ -347,23 +347,23 @@ export type Outbound<Message> =
   | MembersChanged
   | EventRaised;
 
-/** `control`: small and urgent, never behind `bulk`. */
+/** `control`: small and urgent messages, which never wait behind `bulk` ones. */
 export type Lane = 'control' | 'bulk';
 
-/** Deliver to a peer, at the earliest when persist `after` is durable. May be lost, reordered, duplicated. */
+/** Send to a peer, not before persist `after` is durable. The message may be lost, reordered or duplicated. */
 export interface Send<Message> {
   readonly kind: 'send';
   readonly to: ReplicaId;
   readonly message: Message;
-  /** The newest persist that the message's truth rests on, whichever step issued it; 0: send now. */
+  /** The newest persist that must be durable before the message may leave, of any step; 0: send now. */
   readonly after: PersistSeq;
   readonly lane: Lane;
 }
 
 /**
- * Make durable, atomically and in order. Persists form one lossless lane with rising `persistSeq`. The naive host
- * waits for each before it handles the next outbound message; the fast one writes in the background, sends at
- * once whatever has `after` ≤ durable, holds back the rest, and reports `persisted`.
+ * Make durable, atomically and in order. Persists form one lossless lane with rising `persistSeq`. A simple host waits
+ * for each persist before it handles the next outbound message. A fast one writes in the background, sends at once the
+ * messages whose `after` is durable, holds back the others, and reports `persisted`.
  */
 export interface Persist {
   readonly kind: 'persist';
@@ -371,19 +371,19 @@ export interface Persist {
   readonly ops: readonly PersistOp[];
 }
 
-/** `put`: the last writer of an index wins, gaps allowed. `truncate`: drop `from` and all above (Raft only). */
+/** `put`: overwrites these indexes, and may leave gaps. `truncate`: drops `from` and all above it (Raft only). */
 export type PersistOp =
   | { readonly kind: 'hard'; readonly hard: HardState }
   | { readonly kind: 'put'; readonly entries: readonly Entry[] }
   | { readonly kind: 'truncate'; readonly from: Index };
 
-/** Hand to the application: in order, once per start, without a gap. Does not wait for the local disk. */
+/** Deliver to the application: in order, once per start, without a gap. Does not wait for the local disk. */
 export interface Commit {
   readonly kind: 'commit';
   readonly entries: readonly Entry[];
 }
 
-/** The one answer to each of these requests. */
+/** The end of each of these requests, which comes once. */
 export interface Resolve {
   readonly kind: 'resolve';
   readonly requests: readonly RequestNumber[];
@@ -391,8 +391,8 @@ export interface Resolve {
 }
 
 /**
- * How a request ended. `committed`: it is in the log for good. `none`: provably without effect. `unknown`: it
- * may still take effect. The reason says why, and `leader` whom to ask if that is known.
+ * How a request ended. `committed`: it is in the log for good. `none`: it provably has no effect. `unknown`: it may
+ * still take effect. `leader` is the replica to ask next, if it is known.
  */
 export type Outcome =
   | { readonly kind: 'committed' }
@@ -400,11 +400,11 @@ export type Outcome =
   | { readonly kind: 'unknown'; readonly reason: Reason; readonly leader: ReplicaId | null };
 
 /**
- * - `noLeader`: none is known. `notLeader`: the one asked does not lead (any more).
- * - `busy`: over a limit; a pause, not a fate.
- * - `superseded`: another entry was committed in its place.
- * - `leaderChanged`: who had it no longer leads, or lost it.
- * - `deadline`, `cancelled`, `stopped`, `storageFailed`: the wait ended here.
+ * - `noLeader`: no leader is known. `notLeader`: the replica asked does not lead, or not any more.
+ * - `busy`: a limit is reached; it may be tried again later.
+ * - `superseded`: another entry was committed at its index.
+ * - `leaderChanged`: the leader that had it does not lead any more.
+ * - `deadline`, `cancelled`, `stopped`, `storageFailed`: this replica waits for it no longer.
  */
 export type Reason =
   | 'noLeader'
@@ -433,7 +433,7 @@ export interface Load {
   readonly maxBytes: number;
 }
 
-/** Whom the transport must reach from now on. */
+/** The members that the transport must reach from now on. */
 export interface MembersChanged {
   readonly kind: 'members';
   readonly members: readonly Member[];
@@ -445,7 +445,7 @@ export interface EventRaised {
   readonly event: CoreEvent;
 }
 
-/** `fence`: of a leader, the index of the entry by which its leadership takes effect once applied; only grows. */
+/** `fence`: at a leader, the index of the no-op by which its leadership takes effect once applied; only grows. */
 export type CoreEvent =
   | {
       readonly kind: 'role';

@@ -1,13 +1,13 @@
-/** Majorities, over plain values. Nothing but the list of members decides what a quorum is (camunda#57387). */
+/** Majorities. What a quorum is depends on the list of members and on nothing else. */
 
-/** How many of `members` make a quorum: any two of that size share a member. */
+/** How many of `members` make a quorum: any two quorums of this size share a member. */
 export function majority(members: number): number {
   return Math.floor(members / 2) + 1;
 }
 
 /**
- * The highest value that a majority has reached: of what each member has, once each.
- * @param values one number a member, changed by sorting (insertion sort: there are at most seven)
+ * The highest value that a majority of members has reached.
+ * @param values one value for each member; sorted in place (by insertion, since there are at most seven)
  */
 export function majorityReached(values: number[]): number {
   for (let i = 1; i < values.length; i++) {

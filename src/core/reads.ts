@@ -1,10 +1,11 @@
 /**
- * Linearizable reads (ReadIndex, Raft thesis 6.4): at the leader a queue in which one confirmation
- * round serves everything that waited when it began; elsewhere the books of reads that were passed on.
+ * Linearizable reads (ReadIndex, Ongaro's thesis 6.4). The leader queues reads, and one round of confirmation serves
+ * all that waited when it began; any other replica forwards a read to the leader, and remembers it until the answer
+ * comes.
  *
- * A round is a number that leader messages carry and their answers echo. Numbers only grow within one leadership,
- * so an answer can confirm nothing that was asked after it left (etcd#20418). A read joins a
- * round only when that round begins after the read arrived.
+ * A read round is a number that the leader's messages carry and their answers echo. The numbers rise within one
+ * leadership, so that an answer confirms no read that arrived after the answer left. A read joins only a round that
+ * begins after the read arrived.
  */
 
 import type { AnyDraft } from './draft.js';
@@ -12,24 +13,24 @@ import type { ForwardRead, ReadAnswer } from './forwarding.js';
 import type { ReplicaId } from './members.js';
 import type { Index, Milliseconds, Read, RequestNumber } from './protocol.js';
 import { majorityReached } from './quorum.js';
-import { leaderOf, type CoreLeader } from './state.js';
+import { leaderOf } from './state.js';
 
-/** One read at the leader: its own, or a peer's. */
+/** One read at the leader: of its own host, or forwarded by a peer. */
 export interface LeaderRead {
-  /** Of a read of this replica itself; 0 otherwise. */
+  /** The request number of a read of the own host; 0 otherwise. */
   readonly request: RequestNumber;
-  /** Whose it is; `null` for its own. */
+  /** The peer that forwarded it; `null` for a read of the own host. */
   readonly peer: ReplicaId | null;
-  /** The number by which the peer knows it; 0 for its own. */
+  /** The number of the forward; 0 for a read of the own host. */
   readonly forward: number;
-  /** `Infinity` for a peer's: it ends with its round or with the leadership, and its own replica gives up by itself. */
+  /** `Infinity` for a forwarded one: it ends with its round or with the leadership, and the peer keeps the deadline. */
   readonly deadline: Milliseconds;
 }
 
 /** The reads of one round. */
 export interface ReadRound {
   readonly readRound: number;
-  /** Where the leader stood when the round began: what the reads must see. */
+  /** The index that the reads must see applied, taken when the round began. */
   readonly index: Index;
   readonly reads: readonly LeaderRead[];
 }
@@ -51,13 +52,13 @@ export function queueRead(queue: ReadQueue, read: LeaderRead): ReadQueue {
   return { ...queue, waiting: [...queue.waiting, read] };
 }
 
-/** With everything that waits in a new round, to be confirmed by answers to messages sent from now on. */
+/** With all waiting reads in a new round, which answers to messages sent from now on confirm. */
 export function beginReadRound(queue: ReadQueue, index: Index): ReadQueue {
   const readRound = queue.readRound + 1;
   return { readRound, waiting: [], begun: [...queue.begun, { readRound, index, reads: queue.waiting }] };
 }
 
-/** When a quorum has answered `readRound` or later ones: the queue without, and the rounds that are served. */
+/** The queue without the rounds up to `readRound`, which a quorum has confirmed; and those rounds. */
 export function confirmReadRound(queue: ReadQueue, readRound: number): readonly [ReadQueue, readonly ReadRound[]] {
   const served = queue.begun.filter((begun) => begun.readRound <= readRound);
   if (served.length === 0) return [queue, served];
@@ -69,7 +70,7 @@ export function allReads(queue: ReadQueue): readonly LeaderRead[] {
   return [...queue.begun.flatMap((begun) => begun.reads), ...queue.waiting];
 }
 
-/** Without the reads for which `ends` holds, and those. */
+/** The queue without the reads for which `ends` holds; and those reads. */
 export function dropReads(
   queue: ReadQueue,
   ends: (read: LeaderRead) => boolean,
@@ -83,10 +84,10 @@ export function dropReads(
   return [{ readRound: queue.readRound, waiting: queue.waiting.filter(keep), begun }, ended];
 }
 
-/** A read that was passed on to the leader. */
+/** A read of the own host that was forwarded to the leader. */
 export interface ForwardedRead {
   readonly request: RequestNumber;
-  /** Names it towards the leader; starts with the boot, so that no answer of an earlier start can match. */
+  /** The number of the forward, in the range of this boot, so that no answer to an earlier start can match. */
   readonly forward: number;
   readonly deadline: Milliseconds;
 }
@@ -98,9 +99,9 @@ export function readsDeadline(reads: readonly { readonly deadline: Milliseconds 
   return deadline;
 }
 
-/** What a round of confirmation asks of a protocol. */
+/** What this file asks of a protocol. */
 export interface ReadRules<D> {
-  /** What a read must see that arrived before now; `null` while the leader does not know it yet. */
+  /** The index that a read arriving now must see applied; `null` while the leader does not know it yet. */
   index(draft: D): Index | null;
   /** Asks every peer to confirm the newest round. */
   ask(draft: D): void;
@@ -109,10 +110,10 @@ export interface ReadRules<D> {
 }
 
 function queueOf(draft: AnyDraft): ReadQueue {
-  return (draft.state.role as CoreLeader).reads;
+  return draft.leaderRole.reads;
 }
 
-/** The host asks for a read: it waits for a round at the leader, and is passed on elsewhere. */
+/** The host asks for a read: the leader queues it, any other replica forwards it. */
 export function onRead<D extends AnyDraft>(draft: D, rules: ReadRules<D>, { request, deadline }: Read): void {
   const leader = leaderOf(draft.state);
   if (deadline <= draft.now) return draft.refuse([request], 'deadline', leader);
@@ -123,7 +124,7 @@ export function onRead<D extends AnyDraft>(draft: D, rules: ReadRules<D>, { requ
   draft.send(leader, { kind: 'forwardRead', term: draft.termOf(draft.state), number }, 0, 'control');
 }
 
-/** A follower passes a read on. */
+/** A follower forwarded a read. */
 export function onForwardRead<D extends AnyDraft>(
   draft: D,
   rules: ReadRules<D>,
@@ -135,28 +136,28 @@ export function onForwardRead<D extends AnyDraft>(
 }
 
 function wait<D extends AnyDraft>(draft: D, rules: ReadRules<D>, read: LeaderRead): void {
-  draft.ownLeader().reads = queueRead(queueOf(draft), read);
+  draft.editLeader().reads = queueRead(queueOf(draft), read);
   tryReadRound(draft, rules);
 }
 
-/** Begins a round when reads wait, none is under way, and the leader knows what they must see. */
+/** Begins a round if reads wait, no round is under way, and the leader knows the index that they must see. */
 export function tryReadRound<D extends AnyDraft>(draft: D, rules: ReadRules<D>): void {
   const queue = queueOf(draft);
   if (queue.waiting.length === 0 || queue.begun.length > 0) return;
   const index = rules.index(draft);
   if (index === null) return;
-  draft.ownLeader().reads = beginReadRound(queue, index);
+  draft.editLeader().reads = beginReadRound(queue, index);
   rules.ask(draft);
   serveConfirmed(draft, rules);
 }
 
-/** Serves the rounds that a majority has confirmed, this replica included. */
+/** Serves the rounds that a majority, this replica included, has confirmed. */
 export function serveConfirmed<D extends AnyDraft>(draft: D, rules: ReadRules<D>): void {
   const queue = queueOf(draft);
   if (queue.begun.length === 0) return;
   const [left, served] = confirmReadRound(queue, majorityReached([queue.readRound, ...rules.confirmed(draft)]));
   if (served.length === 0) return;
-  draft.ownLeader().reads = left;
+  draft.editLeader().reads = left;
   for (const round of served) serve(draft, round);
   tryReadRound(draft, rules);
 }
@@ -170,7 +171,7 @@ function serve(draft: AnyDraft, { index, reads }: ReadRound): void {
   }
 }
 
-/** The leader's answer to a read that was passed on; unless it has ended. */
+/** Serves a forwarded read by the leader's answer, unless the read has ended. */
 export function answerRead(draft: AnyDraft, { number, index }: ReadAnswer): void {
   const { reads } = draft.state;
   const read = reads.find((each) => each.forward === number);

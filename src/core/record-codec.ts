@@ -1,6 +1,7 @@
 /**
- * The durable records of both protocols as bytes. Index and term of an entry travel beside its record, since the
- * storage must know them. Formats carry a version and are pinned by golden files.
+ * The encoding of the durable records of both protocols: hard state and entries. The index and the term of an entry are
+ * not in its record, since the storage keeps them beside it. Every record begins with a version; golden files pin the
+ * formats.
  */
 
 import { Malformed, Reader, VARINT_MAX_BYTES, Writer, part } from './bytes.js';
@@ -23,10 +24,10 @@ export function kindOf(number: number): EntryKind {
   return kind;
 }
 
-/** At most so many bytes for what an entry carries beside its data, in `writeEntryBody`. */
+/** An upper bound of the bytes that `writeEntryBody` gives beside the data. */
 export const ENTRY_BODY_OVERHEAD = 1 + 4 * VARINT_MAX_BYTES;
 
-/** Kind, id and data of an entry. */
+/** Writes kind, id and data of an entry. */
 export function writeEntryBody(writer: Writer, entry: Entry): void {
   writer.u8(kindNumber(entry.kind));
   const { id } = entry;
@@ -38,7 +39,7 @@ export function writeEntryBody(writer: Writer, entry: Entry): void {
   writer.bytes(entry.data);
 }
 
-/** What `writeEntryBody` wrote; `data` is a view of the reader's input. @throws Malformed */
+/** Reads what `writeEntryBody` wrote; `data` is a view of the reader's input. @throws Malformed */
 export function readEntryBody(reader: Reader, index: Index, term: Term): Entry {
   const kind = kindOf(reader.u8());
   const id = kind === 'noop' ? null : readEntryId(reader);
@@ -94,5 +95,5 @@ function decodeEntry(index: Index, term: Term, bytes: Uint8Array): Entry {
   return entry;
 }
 
-/** What both protocols share of their `durable`; each adds its own `tailFrom`. */
+/** The part of `Protocol.durable` that both protocols share; each adds its own `tailFrom`. */
 export const durableRecords: Omit<DurableCodec, 'tailFrom'> = { encodeHard, decodeHard, encodeEntries, decodeEntry };

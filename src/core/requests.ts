@@ -1,6 +1,6 @@
 /**
- * How requests end when nobody serves them: their time is over, their callers have gone, who leads has changed, or the
- * replica stops. The same for proposals, for reads that wait at the leader, and for reads that were passed on.
+ * Requests that end unserved: their deadline passes, their callers cancel, the leader changes, or the replica stops.
+ * The same for proposals, for reads queued at the leader, and for forwarded reads.
  */
 
 import { attemptsDeadline, endAllAttempts, endCancelled, endExpired, endOnLeaderChange } from './attempts.js';
@@ -14,7 +14,7 @@ function requestsOf(reads: readonly { readonly request: RequestNumber }[]): read
   return reads.map((read) => read.request);
 }
 
-/** Ends the reads that were passed on and for which `ends` holds. A read never has an effect. */
+/** Ends the forwarded reads for which `ends` holds; as `none`, since a read never has an effect. */
 export function endReads(
   draft: AnyDraft,
   ends: (read: ForwardedRead) => boolean,
@@ -29,7 +29,7 @@ export function endReads(
   draft.refuse(requestsOf(ended), reason, leader);
 }
 
-/** Ends a leader's own reads for which `ends` holds. */
+/** Ends the queued reads of the own host for which `ends` holds. */
 function endWaitingReads(
   draft: AnyDraft,
   ends: (read: LeaderRead) => boolean,
@@ -40,11 +40,11 @@ function endWaitingReads(
   if (role.kind !== 'leader') return;
   const [reads, ended] = dropReads(role.reads, (read) => read.peer === null && ends(read));
   if (ended.length === 0) return;
-  draft.ownLeader().reads = reads;
+  draft.editLeader().reads = reads;
   draft.refuse(requestsOf(ended), reason, leader);
 }
 
-/** Ends what has waited until its deadline. */
+/** Ends the requests whose deadline has passed. */
 export function expireRequests(draft: AnyDraft): void {
   const { now } = draft;
   const { attempts } = draft.state;
@@ -54,7 +54,7 @@ export function expireRequests(draft: AnyDraft): void {
   endWaitingReads(draft, (read) => read.deadline <= now, 'deadline', leader);
 }
 
-/** The callers of these have gone. */
+/** The host cancels these requests. */
 export function onCancel(draft: AnyDraft, requests: readonly RequestNumber[]): void {
   const gone = new Set(requests);
   draft.endAttempts(endCancelled(draft.state.attempts, requests));
@@ -70,9 +70,9 @@ export function endAllRequests(draft: AnyDraft, reason: Reason): void {
 }
 
 /**
- * Ends what cannot go on when this replica changes its role or its leader: what was passed on is out of sight, and the
- * reads that waited here are asked elsewhere. Called before the role changes.
- * @param leader who leads next, `null` while unknown
+ * Ends the requests that cannot go on when this replica changes its role or its leader: those that it forwarded, whose
+ * fate it cannot observe any more, and the reads queued here. Called before the role changes.
+ * @param leader the next leader, `null` while unknown
  */
 export function endForLeaderChange(draft: AnyDraft, leader: ReplicaId | null): void {
   const { role, attempts } = draft.state;
@@ -85,7 +85,7 @@ export function endForLeaderChange(draft: AnyDraft, leader: ReplicaId | null): v
   }
 }
 
-/** When the next request's time is over. */
+/** The next deadline of a request. */
 export function requestsDeadline({ role, attempts, reads }: CoreState): Milliseconds {
   let due = attempts.length === 0 ? Infinity : attemptsDeadline(attempts);
   if (reads.length > 0) due = Math.min(due, readsDeadline(reads));

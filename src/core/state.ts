@@ -1,12 +1,12 @@
 /**
- * What the state of a replica has whatever its protocol: who it is, its log and what of that is durable, what was
- * delivered, its role and timer, and the requests under way. A protocol adds what it votes by, and what its roles need.
- * Only the verbs of `BaseDraft` and of the protocol's own draft change any of it.
+ * The state of a replica, as far as both protocols share it: its options, its log and how much of it is durable, the
+ * delivery, the role, the election timer and the requests under way. Each protocol adds its term or promise and the
+ * data of its roles. Only the verbs of `BaseDraft` and of the protocol's own draft change it.
  */
 
 import type { Attempts } from './attempts.js';
 import { noDelivery, type Delivery } from './delivery.js';
-import { noElectionTimer, startElectionTimer, type ElectionTimer } from './election-timer.js';
+import { noElectionTimer, newElectionTimer, type ElectionTimer } from './election-timer.js';
 import type { Log } from './log.js';
 import { checkConfiguration, type Member, type ReplicaId } from './members.js';
 import type { Index, Limits, Milliseconds, PersistSeq, ProtocolOptions, Status, Timing } from './protocol.js';
@@ -23,7 +23,7 @@ export interface CoreOptions {
   readonly limits: Limits;
 }
 
-/** Entries up to `through` came from a peer that hears at once when they are committed. */
+/** A peer that forwarded entries up to `through`, and is told at once when they are committed. */
 export interface Forwarder {
   readonly peer: ReplicaId;
   readonly through: Index;
@@ -41,9 +41,9 @@ export interface CoreCandidate {
 
 export interface CoreLeader {
   readonly kind: 'leader';
-  /** The index of the no-op by which this leadership takes effect. */
+  /** The index of the no-op by which this leadership takes effect; for applications the fencing token. */
   readonly noopIndex: Index;
-  /** What it knows of each peer, in the order of `CoreOptions.others`. */
+  /** A progress record for each peer, in the order of `CoreOptions.others`. */
   readonly peers: readonly { readonly id: ReplicaId }[];
   readonly reads: ReadQueue;
   readonly forwarders: readonly Forwarder[];
@@ -55,38 +55,38 @@ export interface CoreState {
   readonly options: CoreOptions;
   /** The `now` of the latest step that changed something. */
   readonly now: Milliseconds;
-  /** The generator's state. */
+  /** The state of the random generator. */
   readonly seed: number;
-  /** Counts loads, forwards and whatever else must be told apart within this start. */
+  /** The number given last: to a load, a forward or anything else that must be told apart within this start. */
   readonly lastNumber: number;
   /** The newest persist message issued. */
   readonly persistSeq: PersistSeq;
   /** The newest persist known to be durable. */
   readonly durableSeq: PersistSeq;
-  /** The newest persist that holds the term, vote or promise in force. */
+  /** The persist that holds the term, vote or promise in force. */
   readonly hardSeq: PersistSeq;
-  /** Which entries are on their way to disk. */
+  /** The entries on their way to disk. */
   readonly unsynced: Unsynced;
   /** Raft's log; in Multi-Paxos the chosen prefix. */
   readonly log: Log;
   readonly delivery: Delivery;
   readonly role: CoreRole;
-  /** Runs for the silence of the leader, of who answers a candidate, or, at a leader, of a quorum. */
+  /** At a follower and a candidate the election timer, at a leader the timer of its quorum. */
   readonly electionTimer: ElectionTimer;
   /** Proposals of the own host: which attempts have neither taken effect nor failed? */
   readonly attempts: Attempts;
-  /** Reads of the own host that were passed on: which wait for the leader's answer? */
+  /** Reads of the own host that were forwarded: which wait for the leader's answer? */
   readonly reads: readonly ForwardedRead[];
-  /** It takes no part any more; nothing changes. */
+  /** The replica has stopped for good: nothing changes any more. */
   readonly stopped: boolean;
-  /** Why, if its storage failed. */
+  /** Why it stopped, if its storage failed. */
   readonly fault: string | null;
 }
 
-/** Numbers of one start lie in a range of their own, so that no answer of an earlier start can match (Identity). */
+/** The numbers of each start lie in a range of their own, so that no answer to an earlier start can match. */
 const NUMBERS_PER_BOOT = 2 ** 32;
 
-/** The number before the first of this start, for `lastNumber`. @throws RangeError beyond 2^20 starts */
+/** The number before the first one of this start. @throws RangeError beyond 2^20 starts */
 export function firstNumberOf(boot: number): number {
   if (!Number.isSafeInteger(boot) || boot < 1 || boot >= 2 ** 20) throw new RangeError(`boot: out of range: ${boot}`);
   return boot * NUMBERS_PER_BOOT;
@@ -101,7 +101,7 @@ export function coreOptionsOf({ id, configuration, timing, limits }: ProtocolOpt
   return { id, others, timing, limits };
 }
 
-/** All of a replica that starts with this log, but what its protocol adds. */
+/** The shared part of the state of a replica that starts with this log. */
 export function startOf(start: ProtocolOptions, log: Log): Omit<CoreState, 'options' | 'role'> {
   const seed = nextSeed(start.seed);
   const isAlone = start.configuration.members.length === 1;
@@ -115,7 +115,7 @@ export function startOf(start: ProtocolOptions, log: Log): Omit<CoreState, 'opti
     unsynced: [],
     log,
     delivery: noDelivery,
-    electionTimer: isAlone ? noElectionTimer : startElectionTimer(seed, start.now, start.timing),
+    electionTimer: isAlone ? noElectionTimer : newElectionTimer(seed, start.now, start.timing),
     attempts: [],
     reads: [],
     stopped: false,
@@ -123,13 +123,13 @@ export function startOf(start: ProtocolOptions, log: Log): Omit<CoreState, 'opti
   };
 }
 
-/** Who leads as far as this replica knows, itself included. */
+/** The leader as far as this replica knows, itself included; `null` when unknown. */
 export function leaderOf({ role, options }: CoreState): ReplicaId | null {
   if (role.kind === 'leader') return options.id;
   return role.kind === 'follower' ? role.leader : null;
 }
 
-/** Where a peer stands in everything that is kept for each peer; -1 when it is none. */
+/** The position of a peer in `others`, and in every list in that order; -1 when it is no peer. */
 export function placeOf({ others }: CoreOptions, id: ReplicaId): number {
   for (let at = 0; at < others.length; at++) if ((others[at] as Member).id === id) return at;
   return -1;
@@ -140,7 +140,7 @@ export function sizeOf({ others }: CoreOptions): number {
   return others.length + 1;
 }
 
-/** What an operator wants to see; the protocol tells its term, its commit index, its last index and its peers. */
+/** The status of a replica. @param own the part that depends on the protocol */
 export function coreStatus(state: CoreState, own: Pick<Status, 'term' | 'commit' | 'last' | 'peers'>): Status {
   const { options, role, delivery, unsynced, fault } = state;
   const { term, commit, last, peers } = own;

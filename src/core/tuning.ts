@@ -1,4 +1,4 @@
-/** Timeouts and bounds with their defaults, which fit an event loop, and how a protocol is chosen for a replica. */
+/** The settings of a protocol: timeouts and bounds with their defaults, and the choice of a protocol for a replica. */
 
 import type { Limits, Protocol, Timing } from './protocol.js';
 
@@ -17,7 +17,7 @@ export const defaultLimits: Limits = {
   loadBytes: MIB,
 };
 
-/** What a user may set of a protocol; everything else has its default. */
+/** The settings that a user may give; the others have their defaults. */
 export interface Tuning {
   /** Milliseconds. */
   readonly timing?: Partial<Timing>;

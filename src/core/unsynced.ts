@@ -1,12 +1,13 @@
 /**
- * What was written and is not yet known to be durable, as runs of indexes. A truncate or a new vote cuts them, and
- * `persisted` removes what it covers, so a late acknowledgement can never vouch for an entry that was overwritten
- * (durability/unsynced-runs). The durable index is what lies below the lowest run, never a stored maximum.
+ * The entries that were written and are not yet known to be durable, as runs of indexes. A truncate or an overwriting
+ * vote cuts the runs, and `persisted` removes those that it covers, so that a late acknowledgement by the disk never
+ * counts for an entry that was overwritten since (durability/unsynced-runs). The durable index is the one below the
+ * lowest run, never a stored maximum.
  */
 
 import type { Index, PersistSeq, Term } from './protocol.js';
 
-/** Entries `from`..`to` of that term (or ballot) are on their way to disk in persist `persistSeq`. */
+/** Entries `from`..`to`, of that term or ballot, are on their way to disk in persist `persistSeq`. */
 export interface UnsyncedRun {
   readonly from: Index;
   readonly to: Index;
@@ -42,7 +43,7 @@ export function cutUnsynced(runs: Unsynced, from: Index, to: Index = Infinity): 
   return kept;
 }
 
-/** With `from`..`to` on their way in `persistSeq`, in place of what was on its way there. */
+/** With `from`..`to` on their way in `persistSeq`, in place of earlier runs at these indexes. */
 export function noteUnsynced(runs: Unsynced, from: Index, to: Index, term: Term, persistSeq: PersistSeq): Unsynced {
   if (runs.length === 0) return [{ from, to, term, persistSeq }];
   const kept = cutUnsynced(runs, from, to);
@@ -53,7 +54,7 @@ export function noteUnsynced(runs: Unsynced, from: Index, to: Index, term: Term,
   return [...kept, { from, to, term, persistSeq }];
 }
 
-/** Without what persist `persistSeq` and all before it have made durable. */
+/** Without the runs that persist `persistSeq` and those before it have made durable. */
 export function cutSynced(runs: Unsynced, persistSeq: PersistSeq): Unsynced {
   const newest = runs[runs.length - 1];
   if (newest === undefined || (runs[0] as UnsyncedRun).persistSeq > persistSeq) return runs;
@@ -72,7 +73,7 @@ export function isSynced(runs: Unsynced, index: Index): boolean {
   return !runs.some((run) => run.from <= index && index <= run.to);
 }
 
-/** The newest persist that any of `from`..`to` still waits for; 0 for none. */
+/** The newest persist that any of `from`..`to` waits for; 0 for none. */
 export function seqCovering(runs: Unsynced, from: Index, to: Index): PersistSeq {
   let persistSeq = 0;
   for (let i = 0; i < runs.length; i++) {

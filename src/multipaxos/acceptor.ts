@@ -1,33 +1,33 @@
 /**
- * The acceptor: the only writer of `promised` and of votes. It promises and votes by the ballot alone, whoever asks,
- * and answers when that is durable. It does not know what is proposed by whom, or why.
+ * The acceptor ("Paxos Made Simple", §2.2): the only file that promises and votes. An acceptor promises and votes by
+ * the ballot alone, and its answer leaves once that is durable.
  */
 
-import { hear } from '../core/election-timer.js';
+import { resetElectionTimer } from '../core/election-timer.js';
 import type { Entry, Index, PersistSeq } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosDraft } from './draft.js';
 import { checkOneValue, checkProposal } from './invariants.js';
-import { adopt, advanceToLeaderCommit } from './learner.js';
+import { learnCommit, advanceToLeaderCommit } from './learner.js';
 import type { Accept, Prepare } from './messages.js';
 import { follow } from './roles.js';
 import { commitOf } from './state.js';
 import { lastVote, page, voteAt } from './window.js';
 
-/** Refuses a ballot below the promise, with the promise: evidence at first hand. */
-export function refuse(draft: PaxosDraft, to: ReplicaId, ballot: Ballot): void {
+/** Refuses a ballot below the promise, and reports the promise. */
+export function nack(draft: PaxosDraft, to: ReplicaId, ballot: Ballot): void {
   const { promised } = draft.state;
-  // It may rest on a promise that is not durable: the worst that a lost one does is an election.
+  // The promise need not be durable: if it is lost, the Nack has cost an election at worst.
   draft.send(to, { kind: 'nack', ballot, promised, commit: commitOf(draft.state) }, 0, 'control');
 }
 
-/** The own promise of a candidate: an acceptor's like any other, durable, by the same rule: paxos/own-acceptor. */
+/** A candidate's promise of its own ballot, as an acceptor: paxos/own-acceptor. */
 export function promiseOwn(draft: PaxosDraft, ballot: Ballot): void {
   draft.promise(ballot);
 }
 
-/** The own vote of a leader, by the same rule and on the same disk as any other. */
+/** A leader's votes for its own proposals, as an acceptor: paxos/own-acceptor. */
 export function voteOwn(draft: PaxosDraft, entries: readonly Entry[]): void {
   draft.vote(entries);
 }
@@ -37,26 +37,26 @@ export function onPrepare(draft: PaxosDraft, from: ReplicaId, m: Prepare): void 
   if (m.ballot > draft.state.promised) {
     draft.promise(m.ballot); // paxos/promise-binds
     follow(draft, null, 0);
-    hear(draft);
+    resetElectionTimer(draft);
   }
   const { window, options } = draft.state;
   const commit = commitOf(draft.state);
   // paxos/promise-reports-votes
   const [votes, next] = page(window, Math.max(m.from, commit + 1), options.limits.messageBytes);
-  // Before this leaves, the promise is on disk, and so is every vote before it, since the lane is in order.
+  // The message leaves once the promise is durable; every earlier vote is durable then, since persists are in order.
   const after = draft.state.hardSeq;
   draft.send(from, { kind: 'promise', ballot: m.ballot, from: m.from, commit, next, votes }, after, 'control');
 }
 
-/** A leader is heard in its ballot, which is promised from now on. */
+/** A message of the leader of `ballot` came: promises the ballot, follows the leader, resets the election timer. */
 export function hearLeader(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot): void {
   if (ballot > draft.state.promised) draft.promise(ballot);
   follow(draft, leader, ballot);
-  hear(draft);
+  resetElectionTimer(draft);
 }
 
-/** Votes for what is not voted for in this ballot yet. */
-function voteFor(draft: PaxosDraft, from: ReplicaId, entries: readonly Entry[]): void {
+/** Votes for the slots in which there is no vote in this ballot yet. */
+function castVotes(draft: PaxosDraft, from: ReplicaId, entries: readonly Entry[]): void {
   const { window, promised } = draft.state;
   if ((entries[0] as Entry).index > lastVote(window)) {
     draft.vote(entries);
@@ -76,13 +76,13 @@ function voteFor(draft: PaxosDraft, from: ReplicaId, entries: readonly Entry[]):
   if (fresh.length > 0) draft.vote(fresh);
 }
 
-/** What of a proposal lies above W, and not so far above that it could not be proposed with our W. */
+/** The entries of an Accept above the commit index, and at most α above it (paxos/alpha-window). */
 function votable(draft: PaxosDraft, entries: readonly Entry[]): readonly Entry[] {
-  const w = commitOf(draft.state);
+  const commit = commitOf(draft.state);
   const first = (entries[0] as Entry).index;
   const last = first + entries.length - 1;
-  const from = Math.max(first, w + 1);
-  const to = Math.min(last, w + draft.state.options.alpha);
+  const from = Math.max(first, commit + 1);
+  const to = Math.min(last, commit + draft.state.options.alpha);
   if (from === first && to === last) return entries;
   return from > to ? [] : entries.slice(from - first, to - first + 1);
 }
@@ -90,7 +90,7 @@ function votable(draft: PaxosDraft, entries: readonly Entry[]): readonly Entry[]
 /** Phase 2b. `step` has refused what is below the promise. */
 export function onAccept(draft: PaxosDraft, from: ReplicaId, m: Accept): void {
   hearLeader(draft, from, m.ballot);
-  adopt(draft, from, m.ballot, m.commit);
+  learnCommit(draft, from, m.ballot, m.commit);
   const entries = votable(draft, m.entries);
   let first: Index = 0;
   let last: Index = 0;
@@ -99,11 +99,11 @@ export function onAccept(draft: PaxosDraft, from: ReplicaId, m: Accept): void {
     for (const entry of m.entries) checkProposal(draft.state, entry, from);
   }
   if (entries.length > 0) {
-    voteFor(draft, from, entries);
+    castVotes(draft, from, entries);
     first = (entries[0] as Entry).index;
     last = first + entries.length - 1;
     after = draft.seqFor(first, last); // durability/send-after-sync
-    advanceToLeaderCommit(draft); // the leader may have said before that these are chosen
+    advanceToLeaderCommit(draft); // the leader's commit index may cover these already
   }
   const commit = commitOf(draft.state);
   draft.send(from, { kind: 'accepted', ballot: m.ballot, from: first, to: last, commit }, after, 'control');

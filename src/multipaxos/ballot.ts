@@ -1,7 +1,7 @@
 /**
- * Ballots: round `n` and the number of the member that owns it, as ONE safe integer `n * 65536 + number`, so that
- * the total order of "Paxos Made Simple" is the order of numbers. No two members share a ballot, and priority is
- * never part of it. To the contract a ballot is a `Term`.
+ * Ballots, the proposal numbers of "Paxos Made Simple" (§2.2): round `n` and the number of the member that owns it, as
+ * one safe integer `n * 65536 + number`, so that ballots are totally ordered and no two members share one. To the
+ * contract a ballot is a `Term`.
  */
 
 import { assert } from '../core/assert.js';
@@ -29,12 +29,12 @@ export function ballotOf(n: number, number: number): Ballot {
   return n * NUMBERS + number;
 }
 
-/** Its round; 0 for no ballot. */
+/** The round of a ballot; 0 for no ballot. */
 export function roundOf(ballot: Ballot): number {
   return Math.floor(ballot / NUMBERS);
 }
 
-/** The number of the member that owns it; 0 for no ballot. */
+/** The number of the member that owns a ballot; 0 for no ballot. */
 export function numberOf(ballot: Ballot): number {
   return ballot % NUMBERS;
 }

@@ -1,8 +1,8 @@
 /**
- * Catch-up: a learner that hears of chosen slots which it cannot tell from its own votes asks for them, a page
- * at a time, from anyone who has them; and answers the same question of others, from memory or from storage. One
- * question is under way at a time; unanswered it goes to the next peer, and is given up when all were asked in vain.
- * The next message of a leader begins anew.
+ * Catch-up: a replica that is told a commit index which its own votes do not reach asks a peer for the chosen entries,
+ * a page at a time. One CatchUp is under way at a time; unanswered it goes to the next peer, and is given up when all
+ * peers were asked in vain, until the next message with a higher commit index. A replica answers the CatchUp of others
+ * from memory or from storage.
  */
 
 import { slice } from '../core/log.js';
@@ -13,7 +13,7 @@ import type { PaxosDraft } from './draft.js';
 import type { CatchUp } from './messages.js';
 import { commitOf, type PaxosState } from './state.js';
 
-/** Unanswered for so many heartbeat intervals, a question goes to the next peer. */
+/** After so many heartbeat intervals an unanswered CatchUp goes to the next peer. */
 const PATIENCE = 2;
 
 function ask(draft: PaxosDraft, peer: ReplicaId, target: Index, asked: number): void {
@@ -24,12 +24,12 @@ function ask(draft: PaxosDraft, peer: ReplicaId, target: Index, asked: number): 
   draft.send(peer, { kind: 'catchUp', number, from: commitOf(draft.state) + 1 }, 0, 'control');
 }
 
-/** A peer says that everything up to `chosen` is; if we do not know all that, ask for it. */
-export function noteAhead(draft: PaxosDraft, peer: ReplicaId, chosen: Index): void {
-  if (chosen > commitOf(draft.state) && draft.state.catchingUp === null) ask(draft, peer, chosen, 1);
+/** A peer's message carries its commit index: asks it for the entries if that is higher than the own one. */
+export function noteAhead(draft: PaxosDraft, peer: ReplicaId, commit: Index): void {
+  if (commit > commitOf(draft.state) && draft.state.catchingUp === null) ask(draft, peer, commit, 1);
 }
 
-/** The question goes to the peer after this one, unless all were asked in vain. */
+/** Asks the peer after this one, unless all were asked in vain. */
 function askNext(draft: PaxosDraft, peer: ReplicaId, target: Index, asked: number): void {
   const { others } = draft.state.options;
   const next = others[(placeOf(draft.state.options, peer) + 1) % others.length];
@@ -37,7 +37,7 @@ function askNext(draft: PaxosDraft, peer: ReplicaId, target: Index, asked: numbe
   else ask(draft, next.id, target, asked + 1);
 }
 
-/** The question has waited long enough, or needs no answer any more. */
+/** At a tick: a CatchUp that has waited long enough goes to the next peer, or ends if it is not needed any more. */
 export function retryCatchUp(draft: PaxosDraft): void {
   const { catchingUp } = draft.state;
   if (catchingUp === null || catchingUp.retryAt > draft.now) return;
@@ -46,18 +46,18 @@ export function retryCatchUp(draft: PaxosDraft): void {
   else askNext(draft, peer, target, asked);
 }
 
-/** A page has come and was learned, from W `before` on: go on, or stop. */
-export function continueCatchUp(draft: PaxosDraft, peer: ReplicaId, before: Index, chosen: Index): void {
+/** A page was learned: asks for the next one, or ends. @param before the commit index before the page */
+export function continueCatchUp(draft: PaxosDraft, peer: ReplicaId, before: Index, theirs: Index): void {
   const { catchingUp } = draft.state;
   if (catchingUp === null) return;
-  const w = commitOf(draft.state);
-  const target = Math.max(catchingUp.target, chosen);
-  if (w >= target) draft.setCatchingUp(null);
-  else if (w > before && w < chosen) ask(draft, peer, target, 1);
+  const commit = commitOf(draft.state);
+  const target = Math.max(catchingUp.target, theirs);
+  if (commit >= target) draft.setCatchingUp(null);
+  else if (commit > before && commit < theirs) ask(draft, peer, target, 1);
   else askNext(draft, peer, target, catchingUp.asked);
 }
 
-/** The entries from `from` to W that one message takes. */
+/** The chosen entries from `from` on that one message takes. */
 function inMemory(state: PaxosState, from: Index): readonly Entry[] | undefined {
   return slice(state.log, from, commitOf(state), state.options.limits.messageBytes);
 }
@@ -66,7 +66,7 @@ function answer(draft: PaxosDraft, peer: ReplicaId, number: number, entries: rea
   draft.send(peer, { kind: 'catchUpReply', number, commit: commitOf(draft.state), entries }, 0, 'bulk');
 }
 
-/** Anyone asks for chosen entries. What is not in memory is loaded, one load a peer. */
+/** A peer asks for chosen entries. Those that are not in memory are loaded, with one load at a time for each peer. */
 export function onCatchUp(draft: PaxosDraft, peer: ReplicaId, m: CatchUp): void {
   const { state } = draft;
   const entries = inMemory(state, m.from);
@@ -80,13 +80,13 @@ export function onCatchUp(draft: PaxosDraft, peer: ReplicaId, m: CatchUp): void 
   draft.setServing([...others, { load, peer, number, from }]);
 }
 
-/** The storage gave what a peer had asked for. Only what is at or below W is known to be chosen. */
-export function serveLoaded(draft: PaxosDraft, load: number, entries: readonly Entry[]): void {
+/** Sends the entries that were loaded for a peer; only those at or below the commit index are known to be chosen. */
+export function onPeerLoaded(draft: PaxosDraft, load: number, entries: readonly Entry[]): void {
   const { serving } = draft.state;
   const under = serving.find((each) => each.load === load);
   if (under === undefined) return;
   draft.setServing(serving.filter((each) => each !== under));
-  const w = commitOf(draft.state);
-  const fits = entries.every((entry, at) => entry.index === under.from + at && entry.index <= w);
+  const commit = commitOf(draft.state);
+  const fits = entries.every((entry, at) => entry.index === under.from + at && entry.index <= commit);
   if (fits) answer(draft, under.peer, under.number, entries);
 }

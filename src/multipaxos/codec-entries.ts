@@ -1,7 +1,7 @@
 /**
- * The parts of messages that are more than one integer: ballots, slots, and entries as runs of consecutive slots with
- * one ballot. The bytes of all entries of a message are copied once, and their data are views of that copy, so that no
- * frame of the transport is kept alive.
+ * The encoding of ballots, slots and entries in messages; entries as runs of consecutive slots with one ballot. The
+ * bytes of all entries of a message are copied once, and their data are views of that copy, so that they do not retain
+ * received frames.
  */
 
 import { Malformed, Reader, type Writer } from '../core/bytes.js';
@@ -40,14 +40,14 @@ export function writeRuns(writer: Writer, entries: readonly Entry[]): void {
   }
 }
 
-/** @throws Malformed for what is no ballot: each has a round and an owner. */
+/** A ballot. @throws Malformed unless it has a round and an owner */
 export function ballotIn(reader: Reader): Ballot {
   const ballot = reader.varint();
   if (numberOf(ballot) === 0 || roundOf(ballot) === 0) throw new Malformed('no such ballot');
   return ballot;
 }
 
-/** A watermark: a slot, or 0 for none. */
+/** A slot, or 0 for none. */
 export function markIn(reader: Reader): Index {
   const slot = reader.varint();
   if (slot > MAX_SLOT) throw new Malformed('a slot is out of range');
@@ -72,7 +72,7 @@ export function readRun(reader: Reader, entries: Entry[], from: Index, ballot: B
   for (let i = 0; i < length; i++) entries.push(readEntryBody(reader, from + i, ballot));
 }
 
-/** What `writeRuns` wrote: ascending, apart from each other, none longer than it must be; up to the end. */
+/** Reads what `writeRuns` wrote, up to the end of the input. @throws Malformed unless runs ascend and are maximal */
 export function readRuns(input: Reader): readonly Entry[] {
   const reader = copied(input);
   const entries: Entry[] = [];

@@ -1,8 +1,7 @@
 /**
- * Messages as bytes and back. A version, the kind, the kind's fields; entries last, as runs of consecutive slots with
- * one ballot. The reader is strict: one message has one form in bytes, and whatever differs is `Malformed`. What is
- * allocated is backed by the input. The bytes of all entries of a message are copied once, and their data are views of
- * that copy, so that no frame of the transport is kept alive.
+ * The encoding of Multi-Paxos' messages: a version, a kind, the fields, and entries last, as runs of consecutive slots
+ * with one ballot. Each message has one encoding; the reader refuses every other one as `Malformed`, and allocates no
+ * more than the input is long.
  */
 
 import { Malformed, Reader, VARINT_MAX_BYTES, type Writer } from '../core/bytes.js';

@@ -1,6 +1,6 @@
 /**
- * One step of Multi-Paxos in the making: the verbs by which handlers change what Multi-Paxos adds to every protocol's
- * state, each holding its own law. `promise` and `vote` are for acceptor.ts alone, `choose…` for learner.ts.
+ * The draft of one step of Multi-Paxos: the verbs by which handlers change promise, votes, chosen prefix and role. Each
+ * verb asserts the rule that it could break. `promise` and `vote` are for acceptor.ts alone.
  */
 
 import { assert } from '../core/assert.js';
@@ -50,14 +50,14 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
 
   // The acceptor's verbs.
 
-  /** Promises to take part in nothing below `ballot`. */
+  /** Promises to take part in no ballot below `ballot`. */
   promise(ballot: Ballot): void {
     assert(ballot > this.state.promised, 'paxos/promise-never-falls: a promise is only raised');
     this.edit().promised = ballot;
     this.persistHard();
   }
 
-  /** Votes for consecutive slots above W, in the ballot promised. Gives the persist that makes it durable. */
+  /** Votes for consecutive slots above the commit index, in the ballot promised. Gives the persist of the votes. */
   vote(entries: readonly Entry[]): PersistSeq {
     const { log, promised } = this.state;
     const head = entries[0] as Entry;
@@ -72,7 +72,7 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
 
   // The learner's verbs.
 
-  /** Everything up to `upTo` is chosen, and is what this replica voted for in the choosing ballot. */
+  /** Raises the commit index to `upTo`, over values for which this replica voted in the ballot that chose them. */
   chooseVoted(upTo: Index): void {
     const next = this.edit();
     let { log } = next;
@@ -84,8 +84,9 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
   }
 
   /**
-   * These are chosen, right after W. `foreign` are those that are not this replica's own votes in the choosing
-   * ballot: they are put only now, in the persist whose hard state carries the W that passes them.
+   * Raises the commit index over these chosen entries, which follow it. `foreign` are those for which this replica did
+   * not vote in the ballot that chose them: they are put now, in the persist whose hard state carries the new commit
+   * index.
    */
   chooseLearned(entries: readonly Entry[], foreign: readonly Entry[]): void {
     const next = this.edit();
@@ -96,7 +97,7 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
     for (const { index } of foreign) next.unsynced = noteUnsynced(next.unsynced, index, index, 0, seq);
   }
 
-  /** The leader of `ballot` says that everything up to `commit` is chosen. */
+  /** Notes the commit index that a message of the leader of `ballot` carried. */
   noteLeaderCommit(ballot: Ballot, commit: Index): void {
     const { leaderCommitBallot, leaderCommit } = this.state;
     if (ballot < leaderCommitBallot || (ballot === leaderCommitBallot && commit <= leaderCommit)) return;
@@ -119,7 +120,7 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
     this.putRole(role);
   }
 
-  /** A ballot that was held against one of ours. */
+  /** Notes the ballot that a Nack reported. */
   noteBallotSeen(ballot: Ballot): void {
     if (ballot > this.state.highestBallotSeen) this.edit().highestBallotSeen = ballot;
   }

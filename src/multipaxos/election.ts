@@ -1,29 +1,30 @@
 /**
- * Which replica tries to lead, and when: a follower or candidate after a silence drawn at random, a leader until it has
- * not heard a majority for as long. Nothing here is needed for safety.
+ * Elections: which replica tries to lead, and when. A follower or candidate campaigns when its election timer expires;
+ * a leader steps down when its quorum timer does, or when an acceptor has promised a higher ballot. Nothing here is
+ * needed for safety ("Paxos Made Simple", §2.4).
  */
 
-import { hear, meetsSilence } from '../core/election-timer.js';
+import { resetElectionTimer, checkElectionTimer } from '../core/election-timer.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Milliseconds } from '../core/protocol.js';
 import { majorityReached } from '../core/quorum.js';
 import { sampleBetween } from '../core/random.js';
 import { noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
-import { beat } from './heartbeat.js';
+import { heartbeat } from './heartbeat.js';
 import type { Nack } from './messages.js';
 import { campaign, resendPrepares } from './phase1.js';
 import { follow } from './roles.js';
 import { commitOf, type PaxosLeader, type PaxosState } from './state.js';
 
-/** An acceptor has promised a higher ballot. Whoever that is, ours is over; a leader tries again soon, above it. */
+/** An acceptor has promised a higher ballot: this replica's own ballot is over. A leader campaigns again soon. */
 export function onNack(draft: PaxosDraft, from: ReplicaId, m: Nack): void {
   const { role, options } = draft.state;
   if (role.kind === 'follower' || role.ballot !== m.ballot || m.promised <= role.ballot) return;
   draft.noteBallotSeen(m.promised);
   follow(draft, null, 0);
   if (role.kind === 'leader') {
-    // One stray promise must not cost an election timeout; the candidate that made it may come first.
+    // A candidate that nobody else promises must not cost an election timeout; if it can lead, it comes first.
     const { heartbeat } = options.timing;
     const soon = sampleBetween(draft.state.seed, heartbeat, 2 * heartbeat);
     const { timeout } = draft.state.electionTimer;
@@ -32,28 +33,28 @@ export function onNack(draft: PaxosDraft, from: ReplicaId, m: Nack): void {
   noteAhead(draft, from, m.commit);
 }
 
-/** A leader's timer counts from when a majority was last heard. */
-function hearQuorum(draft: PaxosDraft, { peers }: PaxosLeader): void {
+/** Resets the quorum timer as of the time at which a majority had last answered. */
+function resetQuorumTimer(draft: PaxosDraft, { peers }: PaxosLeader): void {
   const times = [draft.now];
-  for (const { heardAt } of peers) times.push(heardAt);
+  for (const { answeredAt } of peers) times.push(answeredAt);
   const since = majorityReached(times);
   const { deadline, timeout } = draft.state.electionTimer;
-  if (since + timeout > deadline) hear(draft, since);
+  if (since + timeout > deadline) resetElectionTimer(draft, since);
 }
 
 function tickLeader(draft: PaxosDraft, due: Milliseconds): void {
-  const role = draft.state.role as PaxosLeader;
+  const role = draft.leaderRole;
   if (role.peers.length === 0) return;
-  hearQuorum(draft, role);
-  if (meetsSilence(draft, due)) return follow(draft, null, 0); // CheckQuorum
+  resetQuorumTimer(draft, role);
+  if (checkElectionTimer(draft, due)) return follow(draft, null, 0); // no majority has answered
   if (draft.now < role.heartbeatAt) return;
   if (isStranded(draft.state, role)) return campaign(draft);
-  beat(draft);
+  heartbeat(draft);
 }
 
 /**
- * Nobody that answers knows what is chosen up to the floor: whoever said so in Phase 1 is gone. A majority may still
- * have the votes, so a new Phase 1, without that one, finds them above a lower floor.
+ * Whether the leader cannot learn the entries up to `committedAtElection`, since the acceptor that reported this commit
+ * index is gone. A majority may still have the votes, so a new Phase 1, without that acceptor, reports them.
  */
 function isStranded(state: PaxosState, role: PaxosLeader): boolean {
   return commitOf(state) < role.committedAtElection && state.catchingUp === null;
@@ -64,11 +65,11 @@ export function tickElection(draft: PaxosDraft, due: Milliseconds): void {
   const { role, options } = draft.state;
   if (role.kind === 'leader') return tickLeader(draft, due);
   if (options.others.length === 0) return;
-  if (meetsSilence(draft, due)) return campaign(draft);
+  if (checkElectionTimer(draft, due)) return campaign(draft);
   if (role.kind === 'candidate' && draft.now >= role.resendAt) resendPrepares(draft);
 }
 
-/** When an election timer, or a leader's heartbeat, is due. */
+/** When the election timer, a candidate's next Prepare, or a leader's next heartbeat is due. */
 export function electionDeadline({ role, electionTimer, options }: PaxosState): Milliseconds {
   if (role.kind === 'leader') return Math.min(role.heartbeatAt, electionTimer.deadline);
   if (role.kind === 'follower' || options.others.length === 0) return electionTimer.deadline;

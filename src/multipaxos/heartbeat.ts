@@ -1,6 +1,6 @@
 /**
- * Heartbeats: a leader shows that it leads and what is chosen; the answer shows that nobody else leads there, how far
- * the peer is, and confirms a round of reads.
+ * Heartbeats: the leader sends its ballot and its commit index. The answer says that the follower has promised no
+ * higher ballot, reports its progress, and confirms a read round.
  */
 
 import type { ReplicaId } from '../core/members.js';
@@ -9,14 +9,14 @@ import { hearLeader } from './acceptor.js';
 import { noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
 import { answering, resend } from './leader.js';
-import { adopt } from './learner.js';
+import { learnCommit } from './learner.js';
 import type { Heartbeat, HeartbeatReply } from './messages.js';
 import { resume, withAnswer, withChosen, type PaxosProgress } from './progress.js';
-import { commitOf, type PaxosLeader } from './state.js';
+import { commitOf } from './state.js';
 
-/** A heartbeat to everyone: the leader is there, and where it stands. */
+/** Sends a Heartbeat to all others. */
 export function sendHeartbeats(draft: PaxosDraft): void {
-  const { ballot, reads, peers } = draft.state.role as PaxosLeader;
+  const { ballot, reads, peers } = draft.leaderRole;
   const message: Heartbeat = { kind: 'heartbeat', ballot, commit: commitOf(draft.state), readRound: reads.readRound };
   for (const { id } of peers) {
     draft.send(id, message, 0, 'control');
@@ -24,32 +24,32 @@ export function sendHeartbeats(draft: PaxosDraft): void {
   }
 }
 
-/** Every heartbeat interval, and at once when a leadership begins. */
-export function beat(draft: PaxosDraft): void {
-  draft.ownLeader().heartbeatAt = draft.now + draft.state.options.timing.heartbeat;
+/** Sends heartbeats, and again what was not answered: every heartbeat interval, and when a leadership begins. */
+export function heartbeat(draft: PaxosDraft): void {
+  draft.editLeader().heartbeatAt = draft.now + draft.state.options.timing.heartbeat;
   sendHeartbeats(draft);
   resend(draft);
 }
 
-/** A peer heard the leader's heartbeat. Gives whether it answers this leader. */
+/** Notes a follower's answer. Gives whether it concerns this leadership. */
 export function noteHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: HeartbeatReply): boolean {
   const at = answering(draft, from, m.ballot);
   if (at < 0) return false;
-  const lead = draft.state.role as PaxosLeader;
+  const lead = draft.leaderRole;
   if (m.readRound > lead.reads.readRound) return false;
   let peer = lead.peers[at] as PaxosProgress;
-  const w = commitOf(draft.state);
-  peer = withChosen(peer, Math.min(m.commit, w));
-  if (peer.probing && peer.inflight.length === 0 && m.commit >= w) peer = resume(peer, w);
+  const commit = commitOf(draft.state);
+  peer = withChosen(peer, Math.min(m.commit, commit));
+  if (peer.probing && peer.inflight.length === 0 && m.commit >= commit) peer = resume(peer, commit);
   draft.setProgress(withAnswer(peer, m.durable, m.readRound, draft.now));
   noteAhead(draft, from, m.commit);
   return true;
 }
 
-/** Nothing is proposed, but the leader shows that it leads; the answer shows that nobody else does here. */
+/** Follows the leader, learns its commit index, and answers. */
 export function onHeartbeat(draft: PaxosDraft, from: ReplicaId, m: Heartbeat): void {
   hearLeader(draft, from, m.ballot);
-  adopt(draft, from, m.ballot, m.commit);
+  learnCommit(draft, from, m.ballot, m.commit);
   const { unsynced } = draft.state;
   const commit = commitOf(draft.state);
   const { ballot, readRound } = m;

@@ -1,8 +1,8 @@
 /**
- * What always holds of one replica. The proofs that safety is already broken, recognised on receipt and thrown; and
- * checks of a state and of a step, by the rules of docs/rules.md as far as one replica can see them. They run in
- * production too (`Protocol.checkStep`), so they look at what a step changed and no further.
- * What needs the whole cluster is in safety.ts.
+ * The invariants of one replica: what holds of every state, and between a state and the next one. docs/rules.md says
+ * where each rule comes from. The checks run in production too (see `Protocol`), so they look at what a step changed.
+ * Rules that need the whole cluster are in `evidence/`. The first functions recognise messages that prove safety
+ * broken.
  */
 
 import { assert, InvariantViolation } from '../core/assert.js';
@@ -33,7 +33,7 @@ export function checkChosen(ours: Entry, theirs: Entry, from: ReplicaId): void {
   throw new InvariantViolation('paxos/one-value-per-slot: two values chosen for one slot', { from, ours, theirs });
 }
 
-/** What was voted for or chosen at `slot`, as far as it is in memory, must not contradict a proposal of its ballot. */
+/** @throws InvariantViolation when a proposal contradicts the own vote, or the chosen entry in memory, of its ballot */
 export function checkProposal(state: PaxosState, proposal: Entry, from: ReplicaId): void {
   const { index } = proposal;
   const ours = index <= commitOf(state) ? entryAt(state.log, index) : voteAt(state.window, index);
@@ -45,7 +45,7 @@ function checkWindow({ window, promised, log }: PaxosState): void {
   for (const { from, ballot, entries } of window.runs) {
     const head = entries[0];
     const tail = entries[entries.length - 1];
-    assert(head !== undefined && from > last, 'paxos/votes-above-commit: in runs that never overlap');
+    assert(head !== undefined && from > last, 'paxos/votes-above-commit: votes are in runs that never overlap');
     last = from + entries.length - 1;
     const stands = head.index === from && tail?.index === last && head.term === ballot && tail.term === ballot;
     assert(stands, 'paxos/votes-by-slot: a vote stands under its slot and ballot');
@@ -77,7 +77,7 @@ function checkProgress(peer: PaxosProgress, role: PaxosLeader): void {
   assert(peer.readRound <= role.reads.readRound, 'reads/rounds-in-order: no round is answered that was not begun');
   let last = peer.match;
   for (const { from, to } of peer.beyond) {
-    assert(from > last + 1 && from <= to && to < role.next, 'paxos/acks-by-slot: beyond a gap they stay apart');
+    assert(from > last + 1 && from <= to && to < role.next, 'paxos/acks-by-slot: ranges beyond a gap stay apart');
     last = to;
   }
   let bytes = 0;
@@ -92,25 +92,28 @@ function checkProgress(peer: PaxosProgress, role: PaxosLeader): void {
 
 function checkLeader(state: PaxosState, role: PaxosLeader): void {
   const { options, promised, window } = state;
-  const chosen = commitOf(state);
+  const commit = commitOf(state);
   const own = role.ballot === promised && numberOf(role.ballot) === options.number;
   assert(own, 'paxos/own-acceptor: a leader has promised its own ballot');
   assert(state.hardSeq <= state.durableSeq, "paxos/ballot-used-once: a leader's ballot is durable");
   assert(
-    role.next > role.committedAtElection && role.next > chosen && role.noopIndex > role.committedAtElection,
+    role.next > role.committedAtElection && role.next > commit && role.noopIndex > role.committedAtElection,
     'paxos/propose-above-reported-commit: nothing chosen is proposed',
   );
-  const from = Math.max(chosen, role.committedAtElection) + 1;
+  const from = Math.max(commit, role.committedAtElection) + 1;
   const voted = reach(window, from, role.next - 1, role.ballot) === Math.max(role.next, from) - 1;
   assert(voted, 'paxos/own-acceptor: what a leader proposed, it has voted for');
   assert(
-    chosen < role.committedAtElection || role.next <= chosen + options.alpha + 1,
+    commit < role.committedAtElection || role.next <= commit + options.alpha + 1,
     'paxos/alpha-window: nothing is proposed beyond the commit index + α',
   );
-  let toRepropose = role.next - 1;
+  let before = role.next - 1;
   for (const { index } of role.toRepropose) {
-    assert(index > toRepropose && index < role.noopIndex, 'paxos/highest-ballot-value: they lie ahead, in order');
-    toRepropose = index;
+    assert(
+      index > before && index < role.noopIndex,
+      'paxos/highest-ballot-value: values to repropose lie ahead, in order',
+    );
+    before = index;
   }
   assert(role.peers.length === options.others.length, 'paxos/answers-to-this-ballot: one view a member');
   for (let at = 0; at < role.peers.length; at++) {
@@ -158,13 +161,13 @@ export function checkState(state: PaxosState): void {
   else if (role.kind === 'candidate') checkCandidate(state, role);
 }
 
-/** Same-ballot votes never disappear unless their slot is chosen. */
+/** A vote above the commit index stays, or is replaced by one in a later ballot. */
 function checkVotesKept(before: PaxosState, after: PaxosState): void {
-  const chosen = commitOf(after);
+  const commit = commitOf(after);
   for (const run of before.window.runs) {
     if (after.window.runs.includes(run)) continue;
     for (const entry of run.entries) {
-      if (entry.index <= chosen) continue;
+      if (entry.index <= commit) continue;
       const now = voteAt(after.window, entry.index);
       if (now === entry) continue;
       assert(
@@ -179,7 +182,7 @@ function checkVotesKept(before: PaxosState, after: PaxosState): void {
   }
 }
 
-/** New votes are in the ballot promised, within α of W, and made by an Accept or by a leader itself. */
+/** New votes are in the ballot promised, at most α above the commit index, and made by an Accept or as leader. */
 function checkVotesMade(before: PaxosState, after: PaxosState, message: Inbound<PaxosMessage> | undefined): void {
   const highest = commitOf(after) + after.options.alpha;
   const leads = after.role.kind === 'leader';
@@ -195,15 +198,15 @@ function checkVotesMade(before: PaxosState, after: PaxosState, message: Inbound<
   }
 }
 
-/** What may raise a promise: see messages.ts. A candidate raises its own by campaigning. */
+/** Whether the step may raise the promise: by a Prepare, Accept or Heartbeat, or by campaigning. */
 function mayPromise(message: Inbound<PaxosMessage>): boolean {
   if (message.kind !== 'receive') return message.kind === 'tick' || message.kind === 'campaign';
   const { kind } = message.message;
   return kind === 'prepare' || kind === 'accept' || kind === 'heartbeat';
 }
 
-/** What may raise W: see messages.ts. A leader counts its own vote when that is durable. */
-function mayChoose(message: Inbound<PaxosMessage>): boolean {
+/** Whether the step may raise the commit index: by one of these messages, or by the own vote that became durable. */
+function mayCommit(message: Inbound<PaxosMessage>): boolean {
   if (message.kind !== 'receive') return message.kind === 'persisted';
   switch (message.message.kind) {
     case 'accepted':
@@ -218,8 +221,8 @@ function mayChoose(message: Inbound<PaxosMessage>): boolean {
   }
 }
 
-/** The entries that became chosen, as far as they are still in memory. */
-function newlyChosen(before: Log, after: Log): readonly Entry[] {
+/** The entries that the step committed, as far as they are still in memory. */
+function newlyCommitted(before: Log, after: Log): readonly Entry[] {
   const from = Math.max(before.last + 1, after.tailFrom);
   const entries = slice(after, from, after.last, Infinity) ?? [];
   for (let at = 0; at < entries.length; at++) {
@@ -231,25 +234,28 @@ function newlyChosen(before: Log, after: Log): readonly Entry[] {
   return entries;
 }
 
-/** W is raised by own votes of the leader's own ballot, or by catching up: never against a leader's own. */
-function checkChosenStep(before: PaxosState, after: PaxosState, message: Inbound<PaxosMessage> | undefined): void {
-  assert(message === undefined || mayChoose(message), 'paxos/learned-is-chosen: this message makes nothing chosen');
+/** The commit index rises over own votes in the leader's ballot, or by catch-up; at a leader over its own proposals. */
+function checkCommitStep(before: PaxosState, after: PaxosState, message: Inbound<PaxosMessage> | undefined): void {
+  assert(message === undefined || mayCommit(message), 'paxos/learned-is-chosen: this message makes nothing chosen');
   const { role } = after;
   const learned = message === undefined || (message.kind === 'receive' && message.message.kind === 'catchUpReply');
-  for (const entry of newlyChosen(before.log, after.log)) {
+  for (const entry of newlyCommitted(before.log, after.log)) {
     if (role.kind === 'leader') {
       if (entry.index <= role.committedAtElection) continue;
       const own = voteAt(before.window, entry.index);
       const fits = own?.term === role.ballot && sameValue(own, entry);
       assert(fits, 'paxos/yield-to-chosen: a leader leads on only while what it proposed is what is chosen');
     } else if (!learned) {
-      const told = entry.term === after.leaderCommitBallot && entry.index <= after.leaderCommit;
-      assert(told, 'paxos/commit-by-own-ballot: the commit index of a leader holds for votes in its own ballot only');
+      const covered = entry.term === after.leaderCommitBallot && entry.index <= after.leaderCommit;
+      assert(
+        covered,
+        'paxos/commit-by-own-ballot: the commit index of a leader holds for votes in its own ballot only',
+      );
     }
   }
 }
 
-/** Whether the message is the last page of a promise in this ballot that waits for a page from there on. */
+/** Whether the message is the last page of this promise. */
 function completes(
   { from }: PromiseProgress,
   peer: ReplicaId,
@@ -260,7 +266,7 @@ function completes(
   return message.message.ballot === ballot && message.message.next === 0 && message.message.from === from;
 }
 
-/** A leader had complete promises of a majority in its own ballot, and proposes above all their W. */
+/** A new leader had complete promises of a majority in its own ballot, and proposes above all their commit indexes. */
 function checkElected(before: PaxosState, role: PaxosLeader, message: Inbound<PaxosMessage> | undefined): void {
   const was = before.role;
   const { others } = before.options;
@@ -273,30 +279,30 @@ function checkElected(before: PaxosState, role: PaxosLeader, message: Inbound<Pa
     const promise = was.promises[at] as PromiseProgress;
     if (!promise.complete && !completes(promise, (others[at] as Member).id, role.ballot, message)) continue;
     promises++;
-    assert(promise.commit <= role.committedAtElection, 'paxos/propose-above-reported-commit: of all promises');
+    assert(promise.commit <= role.committedAtElection, 'paxos/propose-above-reported-commit: above all promises');
   }
-  // By its own arithmetic: a check must not lean on what it checks.
+  // Not by `majority`: a check must not use the function that it checks.
   if (message !== undefined)
     assert(2 * promises > was.promises.length + 1, 'paxos/phase1-majority: a majority has promised');
-  assert(commitOf(before) <= role.committedAtElection, 'paxos/propose-above-reported-commit: of all promises');
+  assert(commitOf(before) <= role.committedAtElection, 'paxos/propose-above-reported-commit: above all promises');
 }
 
-/** Whether a message answers another leadership: it says nothing of this one. */
+/** Whether a message is an answer to another ballot than this leader's. */
 function isStale(message: Inbound<PaxosMessage> | undefined, { ballot }: PaxosLeader): boolean {
   if (message?.kind !== 'receive') return false;
   const { kind } = message.message;
   return (kind === 'accepted' || kind === 'heartbeatReply') && message.message.ballot !== ballot;
 }
 
-/** Within one leadership ballot, floor and fence stand, and nothing that is known of a peer is taken back. */
-function checkLeadStep(was: PaxosLeader, role: PaxosLeader, message: Inbound<PaxosMessage> | undefined): void {
+/** Within a leadership its ballot, `committedAtElection` and no-op stay, and its progress records never fall back. */
+function checkLeaderStep(was: PaxosLeader, role: PaxosLeader, message: Inbound<PaxosMessage> | undefined): void {
   const stands =
     was.ballot === role.ballot &&
     was.committedAtElection === role.committedAtElection &&
     was.noopIndex === role.noopIndex;
-  assert(stands && was.next <= role.next, 'paxos/one-leadership-per-ballot: with one start and one no-op');
+  assert(stands && was.next <= role.next, 'paxos/one-leadership-per-ballot: a leadership has one start and one no-op');
   assert(was.reads.readRound <= role.reads.readRound, 'reads/rounds-in-order: rounds are counted upwards');
-  assert(was.peers === role.peers || !isStale(message, was), 'paxos/answers-to-this-ballot: no others count');
+  assert(was.peers === role.peers || !isStale(message, was), 'paxos/answers-to-this-ballot: no other answers count');
   for (let at = 0; at < role.peers.length; at++) {
     const [old, now] = [was.peers[at] as PaxosProgress, role.peers[at] as PaxosProgress];
     if (old !== now)
@@ -325,14 +331,14 @@ export function checkStep(before: PaxosState, after: PaxosState, message?: Inbou
     assert(commitOf(after) >= commitOf(before), 'log/commit-never-falls: the commit index never falls');
     const old = entryAt(before.log, commitOf(before));
     const now = entryAt(after.log, commitOf(before));
-    assert(old === undefined || now === undefined || old === now, 'paxos/one-value-per-slot: a chosen one stays');
-    if (commitOf(after) > commitOf(before)) checkChosenStep(before, after, message);
+    assert(old === undefined || now === undefined || old === now, 'paxos/one-value-per-slot: a chosen value stays');
+    if (commitOf(after) > commitOf(before)) checkCommitStep(before, after, message);
   }
   if (before.window !== after.window) {
     checkVotesKept(before, after);
     checkVotesMade(before, after, message);
   }
   if (before.role === after.role || after.role.kind !== 'leader') return;
-  if (before.role.kind === 'leader') checkLeadStep(before.role, after.role, message);
+  if (before.role.kind === 'leader') checkLeaderStep(before.role, after.role, message);
   else checkElected(before, after.role, message);
 }

@@ -1,11 +1,11 @@
 /**
- * The leader: Phase 2 for many slots at once. It proposes, sends in parallel with its own disk, counts
- * acknowledgements slot by slot, and moves W over what a majority has accepted. What follows from a state is done in
- * one place, `proceed`, at the end of every step. Phase 1 and who leads when is in election.ts.
+ * The leader: Phase 2 ("Paxos Made Simple", §2.2) for many slots at once. It proposes, sends Accepts in parallel with
+ * its own disk, counts the votes slot by slot, and raises the commit index over what a majority has accepted. `proceed`
+ * does what the state allows, at the end of every step. Phase 1 is in `phase1.ts`, elections are in `election.ts`.
  */
 
 import { isSynced } from '../core/unsynced.js';
-import { bytesOf } from '../core/entries.js';
+import { bytesOf, noopAt } from '../core/entries.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import { tellForwarders } from '../core/proposals.js';
@@ -29,25 +29,18 @@ import {
 import { commitOf, type PaxosLeader, type PaxosState } from './state.js';
 import { consecutive } from './window.js';
 
-const NO_DATA = new Uint8Array(0);
-
-/** An entry that does nothing but fill a slot. */
-export function noopAt(index: Index, ballot: number): Entry {
-  return { index, term: ballot, kind: 'noop', id: null, data: NO_DATA };
-}
-
-/** How many slots may be proposed now. What Phase 1 has left to re-propose lies beyond that, by `proceed`. */
+/** How many slots may be proposed now. While values of Phase 1 are left to propose again, the window is full. */
 export function roomOf(state: PaxosState): number {
   return Math.max(0, commitOf(state) + state.options.alpha + 1 - (state.role as PaxosLeader).next);
 }
 
-/** Proposes these at the next slots; `proceed` sends them. */
+/** Proposes these at the next slots, by the own vote; `proceed` sends them. */
 export function propose(draft: PaxosDraft, entries: readonly Entry[]): void {
   voteOwn(draft, entries);
-  draft.ownLeader().next += entries.length;
+  draft.editLeader().next += entries.length;
 }
 
-/** The next value of Phase 1: what was voted for in the highest ballot, or a no-op in a gap and at the end. */
+/** Proposes the values of Phase 1 again, a no-op in each gap, and its own no-op after them, as α allows. */
 function repropose(draft: PaxosDraft, lead: PaxosLeader): void {
   const { state } = draft;
   const to = Math.min(lead.noopIndex, commitOf(state) + state.options.alpha); // paxos/alpha-window
@@ -63,11 +56,11 @@ function repropose(draft: PaxosDraft, lead: PaxosLeader): void {
     at++;
     entries.push({ index: slot, term: lead.ballot, kind: vote.kind, id: vote.id, data: vote.data });
   }
-  draft.ownLeader().toRepropose = lead.toRepropose.slice(at);
+  draft.editLeader().toRepropose = lead.toRepropose.slice(at);
   propose(draft, entries);
 }
 
-/** Up to where its own votes are durable, above W. */
+/** The highest slot up to which all votes of its own above the commit index are durable. */
 function ownDurable({ unsynced, log }: PaxosState, next: Index): Index {
   let upTo = next - 1;
   for (let i = 0; i < unsynced.length; i++) {
@@ -83,11 +76,11 @@ function isAccepted(state: PaxosState, lead: PaxosLeader, slot: Index): boolean 
   return votes >= majority(lead.peers.length + 1);
 }
 
-/** Moves W over whatever a majority has accepted in this ballot, each slot by itself: paxos/chosen-by-majority. */
-function count(draft: PaxosDraft, lead: PaxosLeader): void {
+/** Raises the commit index over the slots that a majority has accepted in this ballot: paxos/chosen-by-majority. */
+function tryCommit(draft: PaxosDraft, lead: PaxosLeader): void {
   const { state } = draft;
-  const w = commitOf(state);
-  if (w < lead.committedAtElection || w + 1 >= lead.next) return;
+  const commit = commitOf(state);
+  if (commit < lead.committedAtElection || commit + 1 >= lead.next) return;
   const reached = [ownDurable(state, lead.next)];
   let scattered = false;
   for (let i = 0; i < lead.peers.length; i++) {
@@ -95,17 +88,13 @@ function count(draft: PaxosDraft, lead: PaxosLeader): void {
     reached.push(peer.match);
     scattered ||= peer.beyond.length > 0;
   }
-  let upTo = Math.max(w, majorityReached(reached));
+  let upTo = Math.max(commit, majorityReached(reached));
   if (scattered) while (upTo + 1 < lead.next && isAccepted(state, lead, upTo + 1)) upTo++;
-  if (upTo > w) draft.chooseVoted(upTo);
-}
-
-function current(draft: PaxosDraft): PaxosLeader {
-  return draft.state.role as PaxosLeader;
+  if (upTo > commit) draft.chooseVoted(upTo);
 }
 
 function sendAccept(draft: PaxosDraft, at: number, message: Accept, bytes: number): void {
-  const peer = current(draft).peers[at] as PaxosProgress;
+  const peer = draft.leaderRole.peers[at] as PaxosProgress;
   const large = bytes > draft.state.options.limits.messageBytes;
   draft.send(peer.id, message, 0, large ? 'bulk' : 'control'); // in parallel with its own disk
   draft.noteSent(peer.id);
@@ -113,15 +102,15 @@ function sendAccept(draft: PaxosDraft, at: number, message: Accept, bytes: numbe
   draft.setProgress(withInflight(peer, last.index, bytes));
 }
 
-/** Sends every peer what it has not been sent and its window takes; peers at the same slot share one message. */
+/** Sends each peer the Accepts that its window has room for; peers at the same slot share one message. */
 function pump(draft: PaxosDraft): void {
   const { window, options, log } = draft.state;
-  const lead = current(draft);
+  const lead = draft.leaderRole;
   let shared: Accept | null = null;
   let bytes = 0;
   for (let at = 0; at < lead.peers.length; at++) {
     for (;;) {
-      const peer = current(draft).peers[at] as PaxosProgress;
+      const peer = draft.leaderRole.peers[at] as PaxosProgress;
       const from = Math.max(peer.next, log.last + 1, lead.committedAtElection + 1);
       const { inflightMessages, inflightBytes, messageBytes } = options.limits;
       if (from >= lead.next || peer.probing) break;
@@ -136,44 +125,44 @@ function pump(draft: PaxosDraft): void {
   }
 }
 
-/** Does whatever the state allows a leader by now. */
+/** Does what the state allows a leader: commits, proposes the values of Phase 1, sends Accepts, tells forwarders. */
 export function proceed(draft: PaxosDraft): void {
-  count(draft, current(draft));
-  repropose(draft, current(draft));
+  tryCommit(draft, draft.leaderRole);
+  repropose(draft, draft.leaderRole);
   pump(draft);
   tellForwarders(draft, (peer) => {
     draft.noteSent(peer);
-    const { ballot } = current(draft);
+    const { ballot } = draft.leaderRole;
     draft.send(peer, { kind: 'commit', ballot, commit: commitOf(draft.state) }, 0, 'control');
   });
 }
 
-/** The place of a peer whose answer concerns this leadership; -1 otherwise. */
+/** The position of a peer whose answer concerns this leadership; -1 otherwise. */
 export function answering(draft: PaxosDraft, peer: ReplicaId, ballot: number): number {
   const { role } = draft.state;
   if (role.kind !== 'leader' || role.ballot !== ballot) return -1;
   return role.peers.findIndex((each) => each.id === peer);
 }
 
-/** Phase 2b has come back. Only slots that this leader has proposed count. */
+/** An acceptor's answer to an Accept. Only slots that this leader has proposed count. */
 export function onAccepted(draft: PaxosDraft, from: ReplicaId, m: Accepted): void {
   const at = answering(draft, from, m.ballot);
   if (at < 0) return;
-  const lead = current(draft);
+  const lead = draft.leaderRole;
   let peer = lead.peers[at] as PaxosProgress;
   if (m.to >= lead.next || (m.from > 0 && m.from <= lead.committedAtElection)) return;
-  const w = commitOf(draft.state);
+  const commit = commitOf(draft.state);
   if (m.from > 0) peer = withAccepted(peer, m.from, m.to);
-  peer = withChosen(peer, Math.min(m.commit, w)); // never beyond our own W: its value there may be another
-  if (peer.probing && m.commit >= w) peer = resume(peer, w);
+  peer = withChosen(peer, Math.min(m.commit, commit)); // a slot that is not committed here may hold another value there
+  if (peer.probing && m.commit >= commit) peer = resume(peer, commit);
   draft.setProgress(withAnswer(peer, 0, 0, draft.now));
   noteAhead(draft, from, m.commit);
 }
 
-/** Each heartbeat: what has not been answered since the last one is sent again, the lowest gap first. */
+/** At each heartbeat: sends again what was not answered since the last one, the lowest gap first. */
 export function resend(draft: PaxosDraft): void {
   const { window, log, options } = draft.state;
-  const lead = current(draft);
+  const lead = draft.leaderRole;
   const end = lead.next - 1;
   for (let at = 0; at < lead.peers.length; at++) {
     const peer = lead.peers[at] as PaxosProgress;
@@ -183,7 +172,7 @@ export function resend(draft: PaxosDraft): void {
       draft.setProgress(withWaiting(peer, waits ? peer.match + 1 : 0));
       continue;
     }
-    // What is chosen is not sent again: the peer hears W, and catches up by itself.
+    // Chosen slots are not sent again: the peer is told the commit index, and catches up.
     const { from, to } = gapAbove(peer, log.last, end);
     if (to === end) draft.setProgress(probe(peer, from));
     if (from > end) continue;
@@ -193,7 +182,7 @@ export function resend(draft: PaxosDraft): void {
   }
 }
 
-/** The connection to a peer was lost: what is on its way there counts as lost, too. */
+/** The transport lost its connection to a follower: what is under way to it counts as lost. */
 export function onUnreachable(draft: PaxosDraft, peer: ReplicaId): void {
   const { role } = draft.state;
   if (role.kind !== 'leader') return;

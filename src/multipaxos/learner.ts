@@ -1,7 +1,8 @@
 /**
- * The learner: what is chosen, W, and handing it over. A slot is learned by one's own vote when the leader of that
- * very ballot says that it is chosen (paxos/commit-by-own-ballot), or as an entry from a replica that knows
- * (catch-up). Also where a leader that learns of a value not its own gives way (paxos/yield-to-chosen).
+ * The learner ("Paxos Made Simple", §2.3): raises the commit index. A replica learns that a slot is chosen in two ways:
+ * the leader's commit index covers the slot and the own vote there is of that leader's ballot
+ * (paxos/commit-by-own-ballot), or a peer sends the chosen entry (catch-up). A leader that learns of a chosen value
+ * other than its own steps down (paxos/yield-to-chosen).
  */
 
 import { entryAt } from '../core/log.js';
@@ -17,7 +18,7 @@ import { follow } from './roles.js';
 import { commitOf, type PaxosState } from './state.js';
 import { reach, voteAt } from './window.js';
 
-/** Moves W over own votes of the ballot whose leader told so; a vote of another ballot proves nothing. */
+/** Raises the commit index towards the leader's, over own votes in that leader's ballot; others prove nothing. */
 export function advanceToLeaderCommit(draft: PaxosDraft): void {
   const { log, leaderCommit, leaderCommitBallot, window } = draft.state;
   if (leaderCommit <= log.last) return;
@@ -25,35 +26,35 @@ export function advanceToLeaderCommit(draft: PaxosDraft): void {
   if (upTo > log.last) draft.chooseVoted(upTo);
 }
 
-/** The leader of `ballot` says that everything up to `chosen` is: adopt what is ours, ask for the rest. */
-export function adopt(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot, chosen: Index): void {
-  if (chosen <= commitOf(draft.state)) return;
-  draft.noteLeaderCommit(ballot, chosen);
+/** A message of the leader of `ballot` carries its commit index: learns from own votes, and asks for the rest. */
+export function learnCommit(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot, commit: Index): void {
+  if (commit <= commitOf(draft.state)) return;
+  draft.noteLeaderCommit(ballot, commit);
   advanceToLeaderCommit(draft);
-  noteAhead(draft, leader, chosen);
+  noteAhead(draft, leader, commit);
 }
 
-/** W from the leader, beside its other messages. */
+/** The leader's commit index, told to a forwarder. */
 export function onCommit(draft: PaxosDraft, from: ReplicaId, m: PaxosCommit): void {
-  adopt(draft, from, m.ballot, m.commit);
+  learnCommit(draft, from, m.ballot, m.commit);
 }
 
-/** Whether a leader's own proposal says otherwise, or it made none where something is chosen: another one leads. */
+/** Whether this replica leads and its own proposal is not what was chosen there: another replica leads by now. */
 function contradictsLeader({ role, window }: PaxosState, entry: Entry): boolean {
   if (role.kind !== 'leader' || entry.index <= role.committedAtElection) return false;
   const vote = voteAt(window, entry.index);
   return vote === undefined || vote.term !== role.ballot || !sameValue(vote, entry);
 }
 
-/** These are chosen, from at most W + 1 on. Gives whether anything was new. */
+/** Learns chosen entries that begin at or below commit index + 1. Gives whether any was new. */
 export function learn(draft: PaxosDraft, from: ReplicaId, entries: readonly Entry[]): boolean {
   const { state } = draft;
-  const w = commitOf(state);
+  const commit = commitOf(state);
   const fresh: Entry[] = [];
   const foreign: Entry[] = [];
   let contradicted = false;
   for (const entry of entries) {
-    if (entry.index <= w) {
+    if (entry.index <= commit) {
       const known = entryAt(state.log, entry.index);
       if (known !== undefined) checkChosen(known, entry, from);
       continue;
@@ -65,13 +66,13 @@ export function learn(draft: PaxosDraft, from: ReplicaId, entries: readonly Entr
     fresh.push(entry);
   }
   if (fresh.length === 0) return false;
-  if ((fresh[0] as Entry).index !== w + 1) return false;
-  if (contradicted) follow(draft, null, 0); // paxos/yield-to-chosen: at once, before W is said to anyone
+  if ((fresh[0] as Entry).index !== commit + 1) return false;
+  if (contradicted) follow(draft, null, 0); // paxos/yield-to-chosen: before any message carries the new commit index
   draft.chooseLearned(fresh, foreign);
   return true;
 }
 
-/** A page of chosen entries, if it answers the question that is under way. */
+/** A page of chosen entries, if it answers the CatchUp that is under way. */
 export function onCatchUpReply(draft: PaxosDraft, from: ReplicaId, m: CatchUpReply): void {
   const { catchingUp } = draft.state;
   if (catchingUp === null || catchingUp.number !== m.number || catchingUp.peer !== from) return;

@@ -1,10 +1,10 @@
 /**
- * What replicas say to each other. Phase 1: Prepare, PromisePage. Phase 2: Accept, Accepted. Both: Nack. Beside
- * them heartbeats, catch-up, and what is passed on to the leader. Any of them may be lost, repeated, delayed or
- * reordered. No message carries its sender: the transport says who it was.
+ * The messages between Multi-Paxos replicas, one interface each. Phase 1 ("Paxos Made Simple", §2.2): Prepare,
+ * PromisePage. Phase 2: Accept, Accepted. Both: Nack. Beside them heartbeats, catch-up and forwarding. Any message may
+ * be lost, repeated, delayed or reordered. No message carries its sender, which the transport has authenticated.
  *
- * Which kind may change what: only Prepare, Accept and Heartbeat raise a promise; only Accept makes a vote; Accepted,
- * Accept, Heartbeat, Commit, ReadAnswer and CatchUpReply can make slots known as chosen.
+ * Only Prepare, Accept and Heartbeat raise a promise. Only Accept makes a vote. Only Accepted, Accept, Heartbeat,
+ * Commit, ReadAnswer and CatchUpReply raise the commit index.
  */
 
 import type { Forwarding } from '../core/forwarding.js';
@@ -16,22 +16,22 @@ export interface Prepare {
   readonly kind: 'prepare';
   /** The candidate's own; durable with it before this leaves. */
   readonly ballot: Ballot;
-  /** Votes are asked for from this slot on, 1-based: first the one after the candidate's chosen prefix. */
+  /** The candidate asks for votes from this slot on, 1-based: at first the one above its commit index. */
   readonly from: Index;
 }
 
-/** Phase 1b: an acceptor to the candidate that it promises; one page of what it has voted for. */
+/** Phase 1b: an acceptor to the candidate that it promises; one page of its votes. */
 export interface PromisePage {
   readonly kind: 'promise';
   /** The ballot promised, durable before this leaves. */
   readonly ballot: Ballot;
   /** The `from` of the Prepare that this answers. */
   readonly from: Index;
-  /** The acceptor's chosen prefix, in every page: votes at or below it are not in here. */
+  /** The acceptor's commit index, in every page: votes at or below it are left out. */
   readonly commit: Index;
   /** Where the next page begins; 0 when this is the last one. */
   readonly next: Index;
-  /** Its votes above both, ascending, with gaps; `term` is the ballot voted in. */
+  /** Its votes above `commit`, from `from` on, ascending, with gaps; `term` is the ballot of the vote. */
   readonly votes: readonly Entry[];
 }
 
@@ -40,9 +40,9 @@ export interface Nack {
   readonly kind: 'nack';
   /** The ballot refused. */
   readonly ballot: Ballot;
-  /** What the acceptor has promised itself, at first hand. */
+  /** The ballot that the acceptor has promised itself. */
   readonly promised: Ballot;
-  /** The acceptor's chosen prefix. */
+  /** The acceptor's commit index. */
   readonly commit: Index;
 }
 
@@ -50,7 +50,7 @@ export interface Nack {
 export interface Accept {
   readonly kind: 'accept';
   readonly ballot: Ballot;
-  /** The leader's chosen prefix, advertised under its ballot. */
+  /** The leader's commit index in this ballot. */
   readonly commit: Index;
   /** At least one, consecutive, all of that ballot. */
   readonly entries: readonly Entry[];
@@ -60,63 +60,63 @@ export interface Accept {
 export interface Accepted {
   readonly kind: 'accepted';
   readonly ballot: Ballot;
-  /** The first and last slot voted for; 0 when none was, since all are chosen or too far ahead. */
+  /** The first and last slot voted for; 0 when none was, since all are chosen or beyond the window. */
   readonly from: Index;
   readonly to: Index;
-  /** The acceptor's chosen prefix. */
+  /** The acceptor's commit index. */
   readonly commit: Index;
 }
 
-/** A leader to every other replica, each heartbeat interval and whenever a read needs confirming. */
+/** A leader to every other replica, at each heartbeat interval and at once for a read round. */
 export interface Heartbeat {
   readonly kind: 'heartbeat';
   readonly ballot: Ballot;
-  /** The leader's chosen prefix. */
+  /** The leader's commit index. */
   readonly commit: Index;
   /** The newest read round begun; 0 before the first. */
   readonly readRound: number;
 }
 
-/** The answer to a Heartbeat: when it left, nothing above that ballot was promised. Rests on nothing durable. */
+/** A follower to its leader, in answer to a Heartbeat: it has promised no higher ballot. Rests on nothing durable. */
 export interface HeartbeatReply {
   readonly kind: 'heartbeatReply';
   readonly ballot: Ballot;
-  /** The round of the Heartbeat answered. */
+  /** The read round of the Heartbeat answered. */
   readonly readRound: number;
-  /** The acceptor's chosen prefix. */
+  /** The follower's commit index. */
   readonly commit: Index;
-  /** How much of it is durable there. */
+  /** The index up to which its log is durable there. */
   readonly durable: Index;
 }
 
-/** A leader to a peer that forwarded something, when it is chosen and nothing else would say so soon. */
+/** A leader to a forwarder, when its entries are committed and no other message of the step tells it. */
 export interface PaxosCommit {
   readonly kind: 'commit';
   readonly ballot: Ballot;
   readonly commit: Index;
 }
 
-/** Anyone to anyone that knows more to be chosen. */
+/** A replica to one with a higher commit index, to ask for chosen entries. */
 export interface CatchUp {
   readonly kind: 'catchUp';
-  /** Names this question within a start of the asker. */
+  /** The number of the question, unique within a start of the replica that asks. */
   readonly number: number;
   /** The first slot wanted. */
   readonly from: Index;
 }
 
-/** The answer to CatchUp: a page of chosen entries. */
+/** The answer to a CatchUp: a page of chosen entries. */
 export interface CatchUpReply {
   readonly kind: 'catchUpReply';
   /** The number of the question. */
   readonly number: number;
-  /** The answerer's chosen prefix. */
+  /** The sender's commit index. */
   readonly commit: Index;
-  /** From the slot wanted on, consecutive, all chosen; empty when it has none of them. */
+  /** From the slot wanted on, consecutive, all chosen; empty when the sender has none of them. */
   readonly entries: readonly Entry[];
 }
 
-/** Everything that replicas say. */
+/** A message of Phase 1 or 2, a heartbeat, or one of catch-up or forwarding. */
 export type PaxosMessage =
   | Prepare
   | PromisePage

@@ -1,10 +1,11 @@
 /**
- * Phase 1: a candidate asks everyone for a promise and for what was voted for, one Prepare for all slots above its
- * commit index, answered in pages; and leads once a majority has answered, bound by the votes of the highest ballot.
+ * Phase 1 ("Paxos Made Simple", §2.2 and §3): a candidate asks all acceptors for a promise and for their votes, with
+ * one Prepare for all slots above its commit index, which is answered in pages. With complete promises of a majority it
+ * leads, and must propose in each slot the reported value of the highest ballot.
  */
 
 import { assert } from '../core/assert.js';
-import { beginQuorumTimer, drawElectionTimer } from '../core/election-timer.js';
+import { startQuorumTimer, startElectionTimer } from '../core/election-timer.js';
 import type { Member, ReplicaId } from '../core/members.js';
 import type { Entry, HardState, Index } from '../core/protocol.js';
 import { majority } from '../core/quorum.js';
@@ -15,13 +16,14 @@ import { promiseOwn } from './acceptor.js';
 import { ballotOf, MAX_ROUND, roundOf, type Ballot } from './ballot.js';
 import { noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
-import { beat } from './heartbeat.js';
+import { heartbeat } from './heartbeat.js';
 import { checkOneValue } from './invariants.js';
 import type { PromisePage } from './messages.js';
 import { newProgress } from './progress.js';
 import { commitOf, type PaxosCandidate, type PaxosState, type PromiseProgress } from './state.js';
 import { page } from './window.js';
 
+/** Sends Prepare to one acceptor, for the next page of its promise. */
 function prepare(draft: PaxosDraft, at: number): void {
   const { role, options, hardSeq } = draft.state;
   const { ballot, promises } = role as PaxosCandidate;
@@ -30,11 +32,11 @@ function prepare(draft: PaxosDraft, at: number): void {
   draft.send(id, { kind: 'prepare', ballot, from }, hardSeq, 'control'); // after its own promise is durable
 }
 
-/** Takes up a ballot above all that it knows, promises it like any acceptor, and asks everyone (Phase 1a). */
+/** Phase 1a: takes a ballot above all that it knows, promises it as an acceptor, and sends Prepare to all others. */
 export function campaign(draft: PaxosDraft): void {
   const { options, promised, highestBallotSeen } = draft.state;
   const round = Math.max(roundOf(promised), roundOf(highestBallotSeen)) + 1;
-  drawElectionTimer(draft);
+  startElectionTimer(draft);
   if (round > MAX_ROUND) return;
   endForLeaderChange(draft, null);
   const ballot = ballotOf(round, options.number);
@@ -45,7 +47,7 @@ export function campaign(draft: PaxosDraft): void {
   for (let at = 0; at < promises.length; at++) prepare(draft, at);
 }
 
-/** A page of a promise. Of another ballot, or another page than the one waited for, it counts for nothing. */
+/** A page of a promise. It counts only in the candidate's ballot, and only if it is the page waited for. */
 export function onPromise(draft: PaxosDraft, from: ReplicaId, m: PromisePage): void {
   const { role } = draft.state;
   if (role.kind !== 'candidate' || role.ballot !== m.ballot) return;
@@ -53,8 +55,8 @@ export function onPromise(draft: PaxosDraft, from: ReplicaId, m: PromisePage): v
   const known = role.promises[at] as PromiseProgress;
   if (known.complete || known.from !== m.from || !isPage(m)) return;
   const promise: PromiseProgress = {
-    from: m.next === 0 ? known.from : m.next, // above W_a, as `isPage` sees to
-    complete: m.next === 0, // only now does it say something of every slot
+    from: m.next === 0 ? known.from : m.next, // above the acceptor's commit index, as `isPage` ensures
+    complete: m.next === 0, // only now the promise covers every slot
     commit: Math.max(known.commit, m.commit),
     votes: [...known.votes, ...m.votes],
   };
@@ -64,7 +66,7 @@ export function onPromise(draft: PaxosDraft, from: ReplicaId, m: PromisePage): v
   if (!promise.complete) prepare(draft, at);
 }
 
-/** Whether the votes are from where they can be: above what was asked for and W_a, below the ballot promised. */
+/** Whether the page is well formed: its votes are in the range asked for, above its commit index, in lower ballots. */
 function isPage({ ballot, from, commit, next, votes }: PromisePage): boolean {
   const first = votes[0];
   const last = votes[votes.length - 1];
@@ -73,7 +75,7 @@ function isPage({ ballot, from, commit, next, votes }: PromisePage): boolean {
   return votes.every((vote) => vote.term < ballot);
 }
 
-/** Asks again whoever has not promised in full. */
+/** Sends Prepare again to the acceptors whose promise is not complete. */
 export function resendPrepares(draft: PaxosDraft): void {
   const role = draft.state.role as PaxosCandidate;
   draft.setRole({ ...role, resendAt: draft.now + draft.state.options.timing.heartbeat });
@@ -82,7 +84,7 @@ export function resendPrepares(draft: PaxosDraft): void {
   });
 }
 
-/** The highest-ballot vote of each slot above the floor, ascending: paxos/highest-ballot-value. */
+/** The vote of the highest ballot in each slot above `committedAtElection`, ascending: paxos/highest-ballot-value. */
 function highestVotes(
   state: PaxosState,
   promises: readonly PromiseProgress[],
@@ -111,7 +113,7 @@ export function tryToLead(draft: PaxosDraft): void {
   if (complete.length + 1 < majority(promises.length + 1)) return;
   const committedAtElection = complete.reduce((most, { commit }) => Math.max(most, commit), commitOf(state));
   const toRepropose = highestVotes(state, promises, committedAtElection);
-  // paxos/propose-above-reported-commit: never below committedAtElection.
+  // paxos/propose-above-reported-commit
   const noopIndex = (toRepropose[toRepropose.length - 1]?.index ?? committedAtElection) + 1;
   lead(draft, ballot, committedAtElection, noopIndex, toRepropose);
   promises.forEach((promise, at) => {
@@ -120,6 +122,7 @@ export function tryToLead(draft: PaxosDraft): void {
   });
 }
 
+/** Becomes leader: Phase 2 begins right above `committedAtElection`. */
 function lead(
   draft: PaxosDraft,
   ballot: Ballot,
@@ -142,11 +145,11 @@ function lead(
     reads: noReads,
     forwarders: [],
   });
-  beginQuorumTimer(draft);
-  if (!alone) beat(draft);
+  startQuorumTimer(draft);
+  if (!alone) heartbeat(draft);
 }
 
-/** The promise that a recovered replica is bound by: never below any vote that it cast. */
+/** The promise that binds a recovered replica: never below the ballot of a vote that it cast. */
 export function recoveredPromise(hard: HardState | null, votes: readonly Entry[]): Ballot {
   let promised = hard?.term ?? 0;
   for (const { term } of votes) promised = Math.max(promised, term);

@@ -1,7 +1,7 @@
 /**
- * What a leader knows of one peer: which slots it has accepted in the leader's ballot, and what is on its way there.
- * Acknowledgements are kept per slot, as ranges, since they may come in any order. Plain records, replaced and
- * never edited.
+ * The leader's progress record of one peer: the slots that it has accepted in the leader's ballot, and the Accepts
+ * under way to it. Acknowledgements are kept by slot, as ranges, since they may come in any order. Records are replaced
+ * and never edited.
  */
 
 import type { Index, Milliseconds } from '../core/protocol.js';
@@ -13,7 +13,7 @@ export interface SlotRange {
   readonly to: Index;
 }
 
-/** One Accept on its way. */
+/** One Accept under way. */
 export interface PaxosInflight {
   readonly last: Index;
   readonly bytes: number;
@@ -29,21 +29,22 @@ export interface PaxosProgress {
   readonly next: Index;
   readonly inflight: readonly PaxosInflight[];
   readonly inflightBytes: number;
-  /** It does not answer: one Accept a heartbeat, until it does. */
+  /** It does not answer: one Accept at each heartbeat until it does. */
   readonly probing: boolean;
-  /** The slot after `match` at the last heartbeat, if it was waited for; 0 otherwise. */
+  /** The slot after `match` at the last heartbeat, if its acknowledgement was missing; 0 otherwise. */
   readonly waiting: Index;
-  /** Everything up to here is durable there, chosen or accepted. */
+  /** Everything up to here is durable there, as chosen or as accepted. */
   readonly durable: Index;
   /** The newest read round that it has answered. */
   readonly readRound: number;
-  readonly heardAt: Milliseconds;
+  /** When its last answer came. */
+  readonly answeredAt: Milliseconds;
 }
 
 const NO_RANGES: readonly SlotRange[] = [];
 const NOTHING_INFLIGHT: readonly PaxosInflight[] = [];
 
-/** A peer at the beginning of a leadership whose floor is `committedAtElection`. */
+/** The record of a peer at the beginning of a leadership. */
 export function newProgress(id: ReplicaId, committedAtElection: Index, now: Milliseconds): PaxosProgress {
   return {
     id,
@@ -56,7 +57,7 @@ export function newProgress(id: ReplicaId, committedAtElection: Index, now: Mill
     waiting: 0,
     durable: 0,
     readRound: 0,
-    heardAt: now,
+    answeredAt: now,
   };
 }
 
@@ -81,7 +82,7 @@ export function gapAbove({ match, beyond }: PaxosProgress, base: Index, end: Ind
   return { from, to: end };
 }
 
-/** With an Accept up to `to` on its way; one that is sent again stands there already, and counts once. */
+/** With an Accept up to `last` under way; one that is sent again counts once. */
 export function withInflight(p: PaxosProgress, last: Index, bytes: number): PaxosProgress {
   if (p.inflight.length > 0 && p.inflight.some((each) => each.last === last)) return p;
   return {
@@ -95,22 +96,22 @@ export function withInflight(p: PaxosProgress, last: Index, bytes: number): Paxo
     waiting: p.waiting,
     durable: p.durable,
     readRound: p.readRound,
-    heardAt: p.heardAt,
+    answeredAt: p.answeredAt,
   };
 }
 
-/** With everything on its way given up, to be sent from `next` on one by one until an answer comes. */
+/** With all Accepts under way given up, to be sent again from `next` on, one by one, until an answer comes. */
 export function probe(p: PaxosProgress, next: Index): PaxosProgress {
   return { ...p, next, inflight: NOTHING_INFLIGHT, inflightBytes: 0, probing: true };
 }
 
-/** It answers again: whatever it lacks may be on its way at once, from the lowest slot above `base` on. */
+/** The peer answers again: with all slots that it lacks above `base` to be sent, as its window allows. */
 export function resume(p: PaxosProgress, base: Index): PaxosProgress {
   const next = Math.max(p.match, base) + 1;
   return { ...p, next, inflight: NOTHING_INFLIGHT, inflightBytes: 0, probing: false };
 }
 
-/** At a heartbeat: what is still not accepted at the next one will be sent again. */
+/** At a heartbeat: with the slot that is sent again if it is not acknowledged before the next heartbeat. */
 export function withWaiting(p: PaxosProgress, waiting: Index): PaxosProgress {
   return p.waiting === waiting ? p : { ...p, waiting };
 }
@@ -131,21 +132,21 @@ function insert(beyond: readonly SlotRange[], from: Index, to: Index): readonly 
   return ranges;
 }
 
-/** Whether an acknowledgement of `from` to `to` says anything new. */
+/** Whether an acknowledgement of `from` to `to` covers a slot that was not acknowledged before. */
 function isNews(p: PaxosProgress, from: Index, to: Index): boolean {
   if (to <= p.match) return false;
   return !p.beyond.some((range) => range.from <= from && to <= range.to);
 }
 
-/** With `match` raised, and whatever that settles. */
-function matched(p: PaxosProgress, to: Index, durable: Index): PaxosProgress {
+/** With `match` raised to `to`, and beyond it over the ranges that follow without a gap. */
+function withMatch(p: PaxosProgress, to: Index, durable: Index): PaxosProgress {
   let match = to;
   let beyond = p.beyond;
   while (beyond.length > 0 && (beyond[0] as SlotRange).from <= match + 1) {
     match = Math.max(match, (beyond[0] as SlotRange).to);
     beyond = beyond.slice(1);
   }
-  // What was sent to one that does not answer is sent again: counted on, it could fill the window for ever.
+  // A peer that is probed is sent everything again, so the old Accepts must not fill its window for ever.
   const sent = p.probing ? NOTHING_INFLIGHT : p.inflight;
   let inflightBytes = p.probing ? 0 : p.inflightBytes;
   let answered = 0;
@@ -163,29 +164,29 @@ function matched(p: PaxosProgress, to: Index, durable: Index): PaxosProgress {
     waiting: p.waiting,
     durable,
     readRound: p.readRound,
-    heardAt: p.heardAt,
+    answeredAt: p.answeredAt,
   };
 }
 
 /**
- * With slots `from` to `to` accepted; the same if that is no news. A set of slots: what arrives twice counts once
- * (paxos/acks-by-slot), and what arrives out of order counts too.
+ * With slots `from` to `to` accepted; the same record if all were before. Acknowledged slots are a set: one that
+ * arrives twice counts once, and one that arrives out of order counts too (paxos/acks-by-slot).
  */
 export function withAccepted(p: PaxosProgress, from: Index, to: Index): PaxosProgress {
   if (!isNews(p, from, to)) return p;
   const durable = from <= p.durable + 1 ? Math.max(p.durable, to) : p.durable;
-  if (from <= p.match + 1) return matched(p, to, durable);
+  if (from <= p.match + 1) return withMatch(p, to, durable);
   return { ...p, beyond: insert(p.beyond, from, to), durable };
 }
 
-/** With everything up to `chosen` known to be chosen there and here: it will never be acknowledged. */
-export function withChosen(p: PaxosProgress, chosen: Index): PaxosProgress {
-  return chosen <= p.match ? p : matched(p, chosen, p.durable);
+/** With everything up to `commit` known to be chosen on both sides: the peer will not acknowledge it any more. */
+export function withChosen(p: PaxosProgress, commit: Index): PaxosProgress {
+  return commit <= p.match ? p : withMatch(p, commit, p.durable);
 }
 
-/** With what an answer says beside that; the same if that is no news. */
+/** With the durable index, the read round and the time of an answer; the same record if nothing changes. */
 export function withAnswer(p: PaxosProgress, durable: Index, readRound: number, now: Milliseconds): PaxosProgress {
-  if (durable <= p.durable && readRound <= p.readRound && p.heardAt === now) return p;
+  if (durable <= p.durable && readRound <= p.readRound && p.answeredAt === now) return p;
   return {
     id: p.id,
     match: p.match,
@@ -197,6 +198,6 @@ export function withAnswer(p: PaxosProgress, durable: Index, readRound: number, 
     waiting: p.waiting,
     durable: Math.max(p.durable, durable),
     readRound: Math.max(p.readRound, readRound),
-    heardAt: now,
+    answeredAt: now,
   };
 }

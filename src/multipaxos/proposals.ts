@@ -1,9 +1,8 @@
-/** How the leader of Multi-Paxos takes proposals: at the next slots, as many as α and the bound of the window allow. */
+/** How the leader of Multi-Paxos appends proposals: at the next slots, as many as α and the uncommitted bytes allow. */
 
 import { entriesOf, type ProposalRules } from '../core/proposals.js';
 import type { PaxosDraft } from './draft.js';
 import { propose, roomOf } from './leader.js';
-import type { PaxosLeader } from './state.js';
 import { page } from './window.js';
 
 export const proposalRules: ProposalRules<PaxosDraft> = {
@@ -12,7 +11,7 @@ export const proposalRules: ProposalRules<PaxosDraft> = {
     return { entries: roomOf(state), bytes: limits.uncommittedBytes - state.window.bytes };
   },
   append(draft, proposals) {
-    const { ballot, next } = draft.state.role as PaxosLeader;
+    const { ballot, next } = draft.leaderRole;
     propose(draft, entriesOf(proposals, next, ballot));
     return next;
   },

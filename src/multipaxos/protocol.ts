@@ -1,4 +1,4 @@
-/** Multi-Paxos' core as the contract asks for it, and how it is chosen for a replica. Only evidence stands above it. */
+/** Multi-Paxos as an implementation of the contract `Protocol`, and its choice for a replica. */
 
 import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
 import { coreStatus } from '../core/state.js';
@@ -18,7 +18,7 @@ function statusOf(state: PaxosState): Status {
   return coreStatus(state, { term: promised, commit, last: Math.max(commit, lastVote(window)), peers });
 }
 
-/** The pure core, for those who drive it themselves. */
+/** The pure functions, for a host of one's own. */
 export const multipaxosProtocol: Protocol<PaxosState, PaxosMessage> = {
   name: 'multipaxos',
   init,
@@ -30,7 +30,7 @@ export const multipaxosProtocol: Protocol<PaxosState, PaxosMessage> = {
   codec: paxosCodec,
   durable: {
     ...durableRecords,
-    // A bounded part of what is chosen, and every vote above it.
+    // A bounded part of the chosen prefix, and every vote above it.
     tailFrom(hard, first, _last, limits) {
       return Math.max(first, (hard?.commit ?? 0) - limits.tailEntries + 1);
     },

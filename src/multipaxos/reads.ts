@@ -1,8 +1,8 @@
 /**
- * How the leader of Multi-Paxos confirms reads: a round of heartbeats, answered by a majority that has promised nothing
- * above the leader's ballot. A read must see the highest of the commit index, `committedAtElection`, and every vote
- * that Phase 1 reported: what another leader may have had chosen, and nobody may miss. (The commit index alone is not
- * enough (reads/above-all-reported): it may lag behind all that was chosen before this leadership.)
+ * How the leader of Multi-Paxos confirms reads: by a round of heartbeats, answered by a majority that has promised no
+ * higher ballot. A read must see everything up to the highest of the commit index, `committedAtElection` and the votes
+ * that Phase 1 reported, since an earlier leader may have had all of that chosen. The commit index alone may lag behind
+ * (reads/above-all-reported).
  */
 
 import type { ReadAnswer } from '../core/forwarding.js';
@@ -10,32 +10,28 @@ import type { ReplicaId } from '../core/members.js';
 import { answerRead, serveConfirmed, type ReadRules } from '../core/reads.js';
 import type { PaxosDraft } from './draft.js';
 import { noteHeartbeatReply, sendHeartbeats } from './heartbeat.js';
-import { adopt } from './learner.js';
+import { learnCommit } from './learner.js';
 import type { HeartbeatReply } from './messages.js';
-import { commitOf, type PaxosLeader } from './state.js';
-
-function leading(draft: PaxosDraft): PaxosLeader {
-  return draft.state.role as PaxosLeader;
-}
+import { commitOf } from './state.js';
 
 export const readRules: ReadRules<PaxosDraft> = {
   index(draft) {
     // Its own no-op stands right above `committedAtElection` and all votes of Phase 1.
-    return Math.max(commitOf(draft.state), leading(draft).noopIndex - 1);
+    return Math.max(commitOf(draft.state), draft.leaderRole.noopIndex - 1);
   },
   ask: sendHeartbeats,
   confirmed(draft) {
-    return leading(draft).peers.map((peer) => peer.readRound);
+    return draft.leaderRole.peers.map((peer) => peer.readRound);
   },
 };
 
-/** A peer answered the leader's heartbeat, which may complete a round. */
+/** A follower answered a heartbeat, which confirms its read round; with a majority the reads are served. */
 export function onHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: HeartbeatReply): void {
   if (noteHeartbeatReply(draft, from, m)) serveConfirmed(draft, readRules);
 }
 
-/** The leader's answer to a read of ours. Its commit index comes along. */
+/** The leader's answer to a forwarded read, which also carries its commit index. */
 export function onReadAnswer(draft: PaxosDraft, from: ReplicaId, m: ReadAnswer): void {
-  adopt(draft, from, m.term, m.commit);
+  learnCommit(draft, from, m.term, m.commit);
   answerRead(draft, m);
 }

@@ -1,19 +1,19 @@
 /**
- * Following: what a replica does when it leaves its role, or its leader. Who leads decides nothing about safety; it is
- * for progress, and for those who wait.
+ * Following: what a replica does when it changes its leader or stops leading or campaigning. Safety does not depend on
+ * it ("Paxos Made Simple", §2.4); progress and waiting requests do.
  */
 
-import { drawElectionTimer } from '../core/election-timer.js';
+import { startElectionTimer } from '../core/election-timer.js';
 import type { ReplicaId } from '../core/members.js';
 import { endForLeaderChange } from '../core/requests.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosDraft } from './draft.js';
 
-/** Follows whoever leads in `ballot`, or nobody yet. Leading or campaigning ends here. */
+/** Becomes a follower of `leader`, which leads in `ballot`, or of nobody yet. */
 export function follow(draft: PaxosDraft, leader: ReplicaId | null, ballot: Ballot): void {
   const { role } = draft.state;
   if (role.kind === 'follower' && role.leader === leader && role.ballot === ballot) return;
   endForLeaderChange(draft, leader);
-  if (role.kind !== 'follower') drawElectionTimer(draft);
+  if (role.kind !== 'follower') startElectionTimer(draft);
   draft.setRole({ kind: 'follower', leader, ballot });
 }

@@ -1,10 +1,10 @@
 /**
- * What a replica remembers. It is proposer (`role`), acceptor (`promised`, `window`) and learner (`log`) side
+ * The state of a Multi-Paxos replica. It is proposer (`role`), acceptor (`promised`, `window`) and learner (`log`) side
  * by side.
  *
- * Two stores, never mixed: `log` is the chosen prefix, whose last index is W; `window` holds the votes above W. What
- * survives a crash is `promised`, the votes, and W as a hint: on disk there are votes only above the W of the hard
- * state, and chosen entries only at or below it.
+ * Entries are in two stores: `log` is the chosen prefix, whose last index is the commit index; `window` holds the votes
+ * above it. What survives a crash is `promised`, the votes, and the commit index as a hint: the disk holds votes only
+ * above the commit index of the hard state, and chosen entries only at or below it.
  */
 
 import type { Mutable } from '../core/draft.js';
@@ -24,43 +24,43 @@ export interface PaxosOptions extends CoreOptions {
   readonly alpha: number;
 }
 
-/** Proposes nothing. */
+/** A replica that proposes nothing. */
 export interface PaxosFollower extends CoreFollower {
-  /** The ballot in which it leads; 0 when unknown. */
+  /** The ballot in which that leader leads; 0 when unknown. */
   readonly ballot: Ballot;
 }
 
-/** One acceptor's promise as far as it has come. */
+/** The pages of one acceptor's promise that have come so far. */
 export interface PromiseProgress {
   /** The first slot of the page that is waited for. */
   readonly from: Index;
-  /** The last page is there: only now it counts. */
+  /** The last page has come: only then the promise counts. */
   readonly complete: boolean;
-  /** The largest chosen prefix of any page. */
+  /** The highest commit index of any page. */
   readonly commit: Index;
   /** The votes of all pages, ascending. */
   readonly votes: readonly Entry[];
 }
 
-/** In Phase 1. */
+/** A proposer in Phase 1. */
 export interface PaxosCandidate {
   readonly kind: 'candidate';
   readonly ballot: Ballot;
   readonly promises: readonly PromiseProgress[];
-  /** When to ask again whoever has not answered. */
+  /** When to send Prepare again to the acceptors whose promise is not complete. */
   readonly resendAt: Milliseconds;
 }
 
-/** In Phase 2. */
+/** A proposer in Phase 2. */
 export interface PaxosLeader extends CoreLeader {
   readonly ballot: Ballot;
-  /** F: everything up to here was chosen when it was elected; never proposed. */
+  /** The highest commit index that a promise reported: nothing at or below it is proposed. */
   readonly committedAtElection: Index;
-  /** The slot of its own first no-op, right above F and every vote reported: what it re-proposes ends before. */
+  /** The slot of its own first no-op, right above `committedAtElection` and every vote that Phase 1 reported. */
   readonly noopIndex: Index;
   /** The next slot that it proposes. */
   readonly next: Index;
-  /** Votes of Phase 1 still to be re-proposed, from `next` on, ascending; gaps become no-ops. */
+  /** Votes that Phase 1 reported and that are still to be proposed again, from `next` on; gaps become no-ops. */
   readonly toRepropose: readonly Entry[];
   readonly peers: readonly PaxosProgress[];
   readonly heartbeatAt: Milliseconds;
@@ -70,19 +70,19 @@ export interface PaxosLeader extends CoreLeader {
 
 export type PaxosRole = PaxosFollower | PaxosCandidate | PaxosLeader;
 
-/** A question for chosen entries that is under way. */
+/** A CatchUp that is under way. */
 export interface CatchingUp {
   readonly number: number;
   readonly peer: ReplicaId;
-  /** This much is said to be chosen. */
+  /** The highest commit index that a peer has claimed. */
   readonly target: Index;
   /** When to ask another peer. */
   readonly retryAt: Milliseconds;
-  /** How many have been asked in vain. */
+  /** How many peers have been asked in vain. */
   readonly asked: number;
 }
 
-/** A peer's question for which the storage was asked. */
+/** A peer's CatchUp for which entries are being loaded. */
 export interface Serving {
   /** The number of the load. */
   readonly load: number;
@@ -101,7 +101,7 @@ export interface PaxosState extends CoreState {
   readonly window: VoteWindow;
 
   // Learner: the chosen prefix is `log`; its last index is the commit index.
-  /** Learner: the leader of this ballot said that everything up to `leaderCommit` is chosen. */
+  /** Learner: the newest commit index that a leader's message carried, and the ballot of that leader. */
   readonly leaderCommitBallot: Ballot;
   readonly leaderCommit: Index;
   readonly catchingUp: CatchingUp | null;
@@ -109,7 +109,7 @@ export interface PaxosState extends CoreState {
 
   /** Proposer. */
   readonly role: PaxosRole;
-  /** The highest ballot that was held against one of ours. */
+  /** The highest ballot that a Nack reported: the next own ballot lies above it. */
   readonly highestBallotSeen: Ballot;
 }
 
@@ -118,7 +118,7 @@ export function commitOf(state: PaxosState): Index {
   return state.log.last;
 }
 
-/** A copy to change, by a literal: several times faster than a spread. */
+/** A copy to change, written as a literal: several times faster than a spread. */
 export function copyState(s: PaxosState): Mutable<PaxosState> {
   return {
     options: s.options,

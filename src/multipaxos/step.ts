@@ -1,6 +1,6 @@
 /**
- * One step of a replica: the rule about ballots once, one arm for each kind of message, then whatever the new state
- * allows. And how a replica starts.
+ * Multi-Paxos' `init` and `step`: the rule on ballots, one handler for each kind of message, and after it what the new
+ * state allows: leading, committing, proposing again, sending, delivering.
  */
 
 import { unreachable } from '../core/assert.js';
@@ -12,9 +12,9 @@ import { onForwardProposals, onForwardRefused, onPropose } from '../core/proposa
 import { onForwardRead, onRead } from '../core/reads.js';
 import { expireRequests, onCancel, requestsDeadline } from '../core/requests.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
-import { onAccept, onPrepare, refuse } from './acceptor.js';
+import { onAccept, onPrepare, nack } from './acceptor.js';
 import { numberOf } from './ballot.js';
-import { onCatchUp, retryCatchUp, serveLoaded } from './catch-up.js';
+import { onCatchUp, retryCatchUp, onPeerLoaded } from './catch-up.js';
 import { PaxosDraft } from './draft.js';
 import { electionDeadline, onNack, tickElection } from './election.js';
 import { onHeartbeat } from './heartbeat.js';
@@ -32,8 +32,8 @@ type PaxosStep = Step<PaxosState, PaxosMessage>;
 const NOTHING: readonly never[] = [];
 
 /**
- * The rule about ballots: whoever leads or campaigns does so in a ballot of its own, and what is below the promise is
- * refused. Only the owner's own word counts. Gives whether the message may go on.
+ * The rule on ballots: a leader's or candidate's message counts only if its sender owns its ballot, and one below the
+ * promise is refused with a Nack. Gives whether the message is to be handled.
  */
 function admits(draft: PaxosDraft, sender: Member, m: PaxosMessage): boolean {
   switch (m.kind) {
@@ -42,7 +42,7 @@ function admits(draft: PaxosDraft, sender: Member, m: PaxosMessage): boolean {
     case 'heartbeat':
       if (numberOf(m.ballot) !== sender.number) return false;
       if (m.ballot >= draft.state.promised) return true; // paxos/promise-binds, paxos/vote-at-promise
-      refuse(draft, sender.id, m.ballot);
+      nack(draft, sender.id, m.ballot);
       return false;
     case 'commit':
       return numberOf(m.ballot) === sender.number;
@@ -124,7 +124,7 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
       return draft.halt(m.reason);
     case 'loaded':
       // For delivery, or for a peer that asked.
-      return onDeliveryLoaded(draft, m) ? undefined : serveLoaded(draft, m.id, m.entries);
+      return onDeliveryLoaded(draft, m) ? undefined : onPeerLoaded(draft, m.id, m.entries);
     case 'applied':
       return onApplied(draft, m.index);
     case 'unreachable':
@@ -134,7 +134,7 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
   }
 }
 
-/** Whatever follows from the new state: leading, W, what is re-proposed and sent, what is handed over. */
+/** Does what the new state allows: lead, or as leader commit, propose again and send; and deliver. */
 function conclude(draft: PaxosDraft): void {
   if (draft.state.role.kind === 'candidate') tryToLead(draft);
   if (draft.state.role.kind === 'leader') proceed(draft);
@@ -162,16 +162,17 @@ function optionsOf(start: ProtocolOptions): PaxosOptions {
   return { ...options, number, alpha: constants.alpha };
 }
 
-/** The two stores as they were on disk: chosen entries up to the recovered W, votes above it. */
+/** The two stores as they were on disk: chosen entries up to the recovered commit index, votes above it. */
 function recoverStores(recovered: Recovered): Pick<PaxosState, 'log' | 'window' | 'promised'> {
-  const w = recovered.hard?.commit ?? 0;
-  const votes = recovered.tail.filter((entry) => entry.index > w);
+  const commit = recovered.hard?.commit ?? 0;
+  const votes = recovered.tail.filter((entry) => entry.index > commit);
   let window: VoteWindow = emptyWindow;
   for (const vote of votes) window = withVotes(window, [vote]);
-  const log = w === 0 ? emptyLog : recoverLog(recovered, w);
+  const log = commit === 0 ? emptyLog : recoverLog(recovered, commit);
   return { log, window, promised: recoveredPromise(recovered.hard, votes) };
 }
 
+/** A replica that starts, as a follower, from what was durable. */
 export function init(start: ProtocolOptions, recovered: Recovered): PaxosStep {
   const options = optionsOf(start);
   const { log, window, promised } = recoverStores(recovered);

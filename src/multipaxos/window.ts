@@ -1,6 +1,6 @@
 /**
- * The acceptor's votes above W, as immutable runs of consecutive slots with one ballot: in a steady state
- * a handful, however many slots are under way. An overwriting vote cuts the runs that it meets. Gaps are allowed.
+ * The acceptor's votes above the commit index, as immutable runs of consecutive slots with one ballot: mostly a handful
+ * of runs, however many slots are under way. An overwriting vote cuts the runs that it overlaps. Gaps are allowed.
  *
  * Invariants: runs ascend and never overlap; every entry's index and term are its slot and its run's ballot; `bytes`
  * is the size of all entries.

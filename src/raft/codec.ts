@@ -1,6 +1,6 @@
 /**
- * Raft's messages as bytes: a version, a kind, the term, then the fields. The only door for what peers say: whatever
- * it lets in is well formed. Entries' data is copied once a message, so that received frames are not retained.
+ * The encoding of Raft's messages: a version, a kind, the term, then the fields. The reader refuses what is not well
+ * formed. It copies the data of a message's entries once, so that they do not retain received frames.
  */
 
 import { Malformed, VARINT_MAX_BYTES, type Reader, type Writer } from '../core/bytes.js';

@@ -1,12 +1,13 @@
 /**
- * One step of Raft in the making: the verbs by which handlers change what Raft adds to every protocol's state, each
- * holding its own law. A role's data is replaced whole, by `follow` and its like, or changed in the leader's copy.
+ * The draft of one step of Raft: the verbs by which handlers change term, vote, role, log and commit index. Each verb
+ * asserts the rule that it could break. The data of a role is replaced as a whole; a leader's is changed in place, in
+ * this step's own copy.
  */
 
 import { assert } from '../core/assert.js';
 import { deliver } from '../core/delivery.js';
 import { BaseDraft, type Mutable } from '../core/draft.js';
-import { beginQuorumTimer, drawElectionTimer, hear } from '../core/election-timer.js';
+import { startQuorumTimer, startElectionTimer, resetElectionTimer } from '../core/election-timer.js';
 import { bytesOf } from '../core/entries.js';
 import { append, lastTerm, truncate } from '../core/log.js';
 import type { ReplicaId } from '../core/members.js';
@@ -66,15 +67,15 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     this.persistHard();
   }
 
-  /** A newer term was seen (Rules for Servers): follower of it, with nobody leading yet and the timer running on. */
+  /** Becomes a follower in a newer term, without a leader (Rules for Servers). A follower's election timer runs on. */
   yieldTo(term: Term): void {
     endForLeaderChange(this, null);
     this.enterTerm(term);
-    if (this.state.role.kind !== 'follower') drawElectionTimer(this);
+    if (this.state.role.kind !== 'follower') startElectionTimer(this);
     this.putRole(followerOf(null));
   }
 
-  /** Votes, at most once in a term (§5.2). */
+  /** Votes for `candidate`, at most once in a term (§5.2). */
   voteFor(candidate: ReplicaId): void {
     const { vote } = this.state;
     assert(vote === null || vote === candidate, 'raft/one-vote-per-term: one vote a term');
@@ -83,27 +84,27 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     this.persistHard();
   }
 
-  /** Follows `leader`, or nobody yet; whatever a former role was about ends. */
+  /** Becomes a follower of `leader`, or of nobody yet. */
   follow(leader: ReplicaId | null): void {
     endForLeaderChange(this, leader);
-    drawElectionTimer(this);
+    startElectionTimer(this);
     this.putRole(followerOf(leader));
   }
 
-  /** The leader of this term was heard. */
+  /** A message of the leader of this term came: follows it, and resets the election timer. */
   hearLeader(leader: ReplicaId): void {
     const { role } = this.state;
-    if (role.kind === 'follower' && role.leader === leader) hear(this);
+    if (role.kind === 'follower' && role.leader === leader) resetElectionTimer(this);
     else this.follow(leader);
   }
 
-  /** This round of the leader was confirmed. */
+  /** Notes that this follower has confirmed this read round. */
   noteReadRound(readRound: number): void {
     const { leader, matched } = this.state.role as RaftFollower;
     this.putRole({ kind: 'follower', leader, matched, readRound });
   }
 
-  /** Our log agrees with the leader's up to here. */
+  /** Notes that the log agrees with the leader's up to `index`. */
   matchedTo(index: Index): void {
     const { leader, matched, readRound } = this.state.role as RaftFollower;
     if (index > matched) this.putRole({ kind: 'follower', leader, matched: index, readRound });
@@ -113,7 +114,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     endForLeaderChange(this, null);
     this.enterTerm(this.state.term + 1);
     this.voteFor(this.state.options.id);
-    drawElectionTimer(this);
+    startElectionTimer(this);
     this.putRole({ kind: 'candidate', votes: [] });
   }
 
@@ -124,26 +125,26 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
 
   becomeLeader(role: RaftLeader): void {
     assert(this.state.role.kind === 'candidate', 'raft/leader-by-majority: a leader was a candidate');
-    beginQuorumTimer(this);
+    startQuorumTimer(this);
     this.putRole(role);
   }
 
-  // A leader's view of its followers.
+  // A leader's progress records.
 
-  /** Changes some of the view of one follower. */
+  /** Changes some fields of a progress record. */
   changeProgress(peer: RaftProgress, change: Partial<RaftProgress>): void {
     this.setProgress(Object.assign(copyProgress(peer), change));
   }
 
-  /** After our own vote is durable: no message of a leader leaves before. */
+  /** Sends an append, once the own vote is durable: no message of a leader leaves before. */
   sendAppend(peer: ReplicaId, message: AppendEntries, lane: Lane): void {
     this.noteSent(peer);
     this.send(peer, message, this.state.hardSeq, lane);
   }
 
-  /** These entries of ours wait for their commit. */
+  /** Counts these entries as uncommitted. */
   noteUncommitted(entries: readonly Entry[]): void {
-    const leader = this.ownLeader();
+    const leader = this.editLeader();
     const bytes = bytesOf(entries);
     const through = (entries[entries.length - 1] as Entry).index;
     leader.uncommitted = [...leader.uncommitted, { through, bytes }];
@@ -152,7 +153,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
 
   // The log.
 
-  /** Appends after the last entry (Leader Append-Only; followers truncate first). */
+  /** Appends after the last entry (a leader only appends; a follower truncates first where logs conflict). */
   append(entries: readonly Entry[]): void {
     const seq = this.persist({ kind: 'put', entries });
     const next = this.edit();
@@ -167,7 +168,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     assert(lastTerm(next.log) <= next.term, 'raft/terms-rise-in-log: no entry is of a later term than the replica');
   }
 
-  /** Drops `from` and above, which conflicts (§5.3); never a committed entry. */
+  /** Drops the entries from `from` on, which conflict with the leader's (§5.3); never a committed one. */
   truncate(from: Index): void {
     assert(from > this.state.commit, 'raft/committed-stays: a committed entry is never dropped');
     const next = this.edit();
@@ -176,7 +177,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     this.persist({ kind: 'truncate', from });
   }
 
-  /** The commit index grows, never beyond the log; what is committed is delivered. */
+  /** Raises the commit index, never beyond the log, and delivers what is committed. */
   commitTo(index: Index): void {
     const { commit, log } = this.state;
     if (index <= commit) return;

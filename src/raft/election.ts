@@ -1,4 +1,4 @@
-/** Elections: the box "RequestVote RPC" of Figure 2 (§5.2, §5.4.1), and when silence starts one. */
+/** Elections: the box "RequestVote RPC" of Figure 2 (§5.2, §5.4.1), and what an expired election timer starts. */
 
 import { lastTerm } from '../core/log.js';
 import type { Index, Milliseconds } from '../core/protocol.js';
@@ -6,14 +6,14 @@ import type { ReplicaId } from '../core/members.js';
 import { majority } from '../core/quorum.js';
 import { noReads } from '../core/reads.js';
 import { sizeOf } from '../core/state.js';
-import { drawElectionTimer, meetsSilence } from '../core/election-timer.js';
+import { startElectionTimer, checkElectionTimer } from '../core/election-timer.js';
 import type { RaftDraft } from './draft.js';
 import type { RequestVote, RequestVoteReply } from './messages.js';
 import { appendNoop } from './replication.js';
 import { broadcast } from './sending.js';
 import type { RaftCandidate, RaftProgress, RaftState } from './state.js';
 
-/** Tries to lead: a new term, the own vote, and a request to everybody once both are durable. */
+/** Starts an election: a new term, the own vote, and RequestVote to all others once both are durable. */
 export function campaign(draft: RaftDraft): void {
   if (draft.state.role.kind === 'leader') return;
   draft.becomeCandidate();
@@ -22,13 +22,13 @@ export function campaign(draft: RaftDraft): void {
   for (const { id } of options.others) draft.send(id, request, hardSeq, 'control');
 }
 
-/** §5.4.1: whether a log that ends so is at least as up to date as ours. */
+/** Whether the candidate's log is at least as up to date as ours (§5.4.1). */
 function isUpToDate(state: RaftState, message: RequestVote): boolean {
   const own = lastTerm(state.log);
   return message.lastTerm > own || (message.lastTerm === own && message.lastIndex >= state.log.last);
 }
 
-/** RequestVote RPC, receiver implementation. Our own view of the membership plays no part. */
+/** RequestVote RPC, receiver implementation. */
 export function onRequestVote(draft: RaftDraft, from: ReplicaId, message: RequestVote): void {
   const { state } = draft;
   const current = message.term === state.term;
@@ -36,20 +36,21 @@ export function onRequestVote(draft: RaftDraft, from: ReplicaId, message: Reques
   const granted = current && free && state.role.kind === 'follower' && isUpToDate(state, message);
   if (granted) {
     draft.voteFor(from);
-    drawElectionTimer(draft);
+    startElectionTimer(draft);
   }
   // A grant rests on the durable vote; a refusal on nothing.
   const reply: RequestVoteReply = { kind: 'requestVoteReply', term: draft.state.term, granted };
   draft.send(from, reply, granted ? draft.state.hardSeq : 0, 'control');
 }
 
+/** A vote, if it is granted in the term of this candidate. */
 export function onRequestVoteReply(draft: RaftDraft, from: ReplicaId, message: RequestVoteReply): void {
   const { state } = draft;
   if (!message.granted || message.term !== state.term || state.role.kind !== 'candidate') return;
   countVote(draft, from);
 }
 
-/** Votes are a set of names, so a duplicate counts for nothing. */
+/** Counts a vote, once for each voter, and leads with those of a majority (§5.2). */
 function countVote(draft: RaftDraft, voter: ReplicaId): void {
   const { votes } = draft.state.role as RaftCandidate;
   if (votes.includes(voter)) return;
@@ -57,7 +58,7 @@ function countVote(draft: RaftDraft, voter: ReplicaId): void {
   if (votes.length + 1 >= majority(sizeOf(draft.state.options))) lead(draft);
 }
 
-/** Our own vote counts once it is durable, in a cluster of one too. */
+/** Counts the own vote once it is durable; also in a cluster of one. */
 export function countOwnVote(draft: RaftDraft): void {
   const { state } = draft;
   if (state.role.kind === 'candidate' && state.hardSeq <= state.durableSeq) countVote(draft, state.options.id);
@@ -74,12 +75,13 @@ function newProgress(id: ReplicaId, viewId: number, next: Index): RaftProgress {
     inflight: [],
     inflightBytes: 0,
     progressed: true,
-    heard: false,
+    answered: false,
     readRound: 0,
     loading: 0,
   };
 }
 
+/** Becomes leader: initializes nextIndex and matchIndex, appends a no-op and sends it (§5.2, §8). */
 function lead(draft: RaftDraft): void {
   const { log, options } = draft.state;
   const viewId = draft.freshNumber();
@@ -98,9 +100,9 @@ function lead(draft: RaftDraft): void {
   broadcast(draft);
 }
 
-/** A follower or candidate that met silence campaigns; a leader that met the silence of a majority steps down. */
+/** When the timer has expired, a follower or candidate campaigns, and a leader steps down (Ongaro's thesis 6.2). */
 export function tickElection(draft: RaftDraft, due: Milliseconds): void {
-  if (!meetsSilence(draft, due)) return;
+  if (!checkElectionTimer(draft, due)) return;
   if (draft.state.role.kind === 'leader') draft.follow(null);
   else campaign(draft);
 }

@@ -1,8 +1,8 @@
 /**
- * What always holds of one state, and between a state and the one after it; what needs the whole cluster is in
- * `evidence/safety.ts`. docs/rules.md says where each rule comes from. They run in production too (see `Protocol`), so
- * they look at what a step changed. The proofs that safety is already broken stand where their evidence arrives, in
- * `replication.ts`: two leaders in a term, a conflict at or below the commit index. The verbs in `draft.ts` hold laws.
+ * The invariants of one replica: what holds of every state, and between a state and the next one. docs/rules.md says
+ * where each rule comes from. The checks run in production too (see `Protocol`), so they look at what a step changed.
+ * Rules that need the whole cluster are in `evidence/`. Messages that prove safety broken (two leaders in a term, a
+ * conflict at or below the commit index) are recognised in `replication.ts`.
  */
 
 import { assert } from '../core/assert.js';
@@ -142,7 +142,7 @@ function checkAdopted(before: RaftState, after: RaftState, { prevIndex, prevTerm
   assert(termAt(after.log, prevIndex) === prevTerm, 'raft/append-after-match: nothing before what is adopted changes');
 }
 
-/** Entries of which the log was freed in memory are still of it: only terms and bounds are looked at. */
+/** Compares terms and bounds alone, since entries may have been evicted from memory. */
 function checkLogStep(before: RaftState, after: RaftState, inbound: Inbound<RaftMessage>): void {
   const [was, is] = [before.log, after.log];
   if (was.last === is.last && lastTerm(was) === lastTerm(is) && was.runs === is.runs) return;
@@ -161,20 +161,21 @@ function checkLogStep(before: RaftState, after: RaftState, inbound: Inbound<Raft
   assert(termAt(is, was.last + 1) === after.term, 'raft/leader-append-only: a leader appends in its term');
 }
 
-function checkWon(before: RaftState, after: RaftState): void {
+/** A new leader was a candidate of the same term, with the votes of a majority (§5.2). */
+function checkElected(before: RaftState, after: RaftState): void {
   const { role, term, options } = before;
   assert(
     role.kind === 'candidate' && term === after.term,
     'raft/leader-by-majority: a leader was a candidate of that term',
   );
-  // The vote that decided it is no longer written down; it was the only one of its step.
+  // The vote that decided the election came in this step, so it is not among those counted before.
   assert(
     role.votes.length + 1 >= majority(options.others.length + 1),
     'raft/leader-by-majority: a leader has votes of a majority',
   );
 }
 
-/** Whom it voted for has a log that is no worse: its last entry decides, and then its length (§5.4.1). */
+/** A vote goes to a candidate that asked for it and whose log is at least as up to date (§5.4.1). */
 function checkVoted(before: RaftState, after: RaftState, inbound: Inbound<RaftMessage>): void {
   const { vote, options, log } = after;
   if (vote === null || vote === options.id || (vote === before.vote && after.term === before.term)) return;
@@ -189,7 +190,7 @@ function checkVoted(before: RaftState, after: RaftState, inbound: Inbound<RaftMe
   );
 }
 
-/** What a leader knows of a peer, it knows from answers of this term to this view. */
+/** A leader's knowledge of a peer grows only by answers of this term that echo the id of its progress record. */
 function checkAnswers(was: RaftLeader, is: RaftLeader, inbound: Inbound<RaftMessage>): void {
   for (let at = 0; at < is.peers.length; at++) {
     const [old, peer] = [was.peers[at] as RaftProgress, is.peers[at] as RaftProgress];
@@ -211,8 +212,8 @@ function checkAnswers(was: RaftLeader, is: RaftLeader, inbound: Inbound<RaftMess
 }
 
 /**
- * A read joins only a round that begins after it; and a round that has gone was confirmed by a majority, ourselves
- * included, unless its reads had ended.
+ * A read joins only a round that begins after it; and a round leaves the queue only when a majority, this replica
+ * included, has confirmed it, or when its reads have ended.
  */
 function checkReadRounds(was: RaftLeader, is: RaftLeader, inbound: Inbound<RaftMessage>): void {
   if (was.reads === is.reads || inbound.kind === 'tick' || inbound.kind === 'cancel') return;
@@ -244,7 +245,7 @@ function checkCommitStep(after: RaftState): void {
   }
 }
 
-/** Answers and requests of an earlier term: but for what is passed on, they change nothing. */
+/** Whether this is a message of an earlier term; but for forwarded ones, such a message changes nothing. */
 function isStale(term: number, inbound: Inbound<RaftMessage>): boolean {
   if (inbound.kind !== 'receive' || inbound.message.term >= term) return false;
   const { kind } = inbound.message;
@@ -267,7 +268,7 @@ export function checkStep(before: RaftState, after: RaftState, inbound: Inbound<
   if (before.log !== after.log) checkLogStep(before, after, inbound);
   if (before.commit !== after.commit) checkCommitStep(after);
   if (before.role === after.role || after.role.kind !== 'leader') return;
-  if (before.role.kind !== 'leader' || before.term !== after.term) checkWon(before, after);
+  if (before.role.kind !== 'leader' || before.term !== after.term) checkElected(before, after);
   else {
     checkAnswers(before.role, after.role, inbound);
     checkReadRounds(before.role, after.role, inbound);

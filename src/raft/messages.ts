@@ -1,4 +1,8 @@
-/** What Raft replicas say to each other: one interface a message, named as in the paper's Figure 2. */
+/**
+ * The messages between Raft replicas, one interface each, named as in Figure 2 of the Raft paper (Ongaro and
+ * Ousterhout, "In Search of an Understandable Consensus Algorithm", extended version). A bare § in this folder is a
+ * section of it.
+ */
 
 import type { Forwarding } from '../core/forwarding.js';
 import type { Entry, Index, Term } from '../core/protocol.js';
@@ -21,12 +25,12 @@ export interface RequestVoteReply {
   readonly granted: boolean;
 }
 
-/** A leader to a follower: entries, or with none of them a heartbeat, a probe, a commit index, a read round (§5.3). */
+/** A leader to a follower: entries to append (§5.3); without entries a heartbeat, a probe or a read round. */
 export interface AppendEntries {
   readonly kind: 'appendEntries';
   /** The leader's term. */
   readonly term: Term;
-  /** Names the leader's view of this follower; its answers echo it, so that none of an earlier view counts. */
+  /** The id of the leader's progress record; answers echo it, so that an answer to an earlier record does not count. */
   readonly viewId: number;
   /** Index and term of the entry before the first one sent; 0 and 0 at the start of the log. */
   readonly prevIndex: Index;
@@ -35,7 +39,7 @@ export interface AppendEntries {
   readonly entries: readonly Entry[];
   /** The leader's commit index. */
   readonly commit: Index;
-  /** The newest round of reads that this message can confirm; 0 for none (thesis 6.4). */
+  /** The newest read round, which an answer confirms; 0 for none (Ongaro's thesis 6.4). */
   readonly readRound: number;
 }
 
@@ -61,7 +65,7 @@ export interface AppendRejected {
   readonly hintTerm: Term;
 }
 
-/** A follower to its leader, at once, for every append that names a round: it still follows (thesis 6.4). */
+/** A follower to its leader, at once, when an append carries a read round: it still follows (Ongaro's thesis 6.4). */
 export interface ReadRoundConfirmed {
   readonly kind: 'roundConfirmed';
   readonly term: Term;
@@ -69,7 +73,7 @@ export interface ReadRoundConfirmed {
   readonly readRound: number;
 }
 
-/** A message of an election or of replication, or one that passes a request on. */
+/** A message of an election, of replication or of forwarding. */
 export type RaftMessage =
   | RequestVote
   | RequestVoteReply

@@ -1,16 +1,16 @@
-/** How Raft's leader takes proposals: behind the last entry, and no more ahead of the commit than the bound. */
+/** How Raft's leader appends proposals: after the last entry, with a bound on the uncommitted bytes. */
 
 import { entriesOf, type ProposalRules } from '../core/proposals.js';
 import { slice } from '../core/log.js';
 import type { RaftDraft } from './draft.js';
 import { tryCommit } from './replication.js';
-import { broadcast, leading } from './sending.js';
+import { broadcast } from './sending.js';
 
 export const proposalRules: ProposalRules<RaftDraft> = {
   room(draft) {
     return {
       entries: Infinity,
-      bytes: draft.state.options.limits.uncommittedBytes - leading(draft).uncommittedBytes,
+      bytes: draft.state.options.limits.uncommittedBytes - draft.leaderRole.uncommittedBytes,
     };
   },
   append(draft, proposals) {

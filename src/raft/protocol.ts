@@ -1,4 +1,4 @@
-/** Raft's core as the contract asks for it, and how it is chosen for a replica. Only evidence stands above it. */
+/** Raft as an implementation of the contract `Protocol`, and its choice for a replica. */
 
 import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
 import { coreStatus } from '../core/state.js';
@@ -16,7 +16,7 @@ function statusOf(state: RaftState): Status {
   return coreStatus(state, { term, commit, last: log.last, peers });
 }
 
-/** The pure core, for those who drive it themselves. */
+/** The pure functions, for a host of one's own. */
 export const raftProtocol: Protocol<RaftState, RaftMessage> = {
   name: 'raft',
   init,
@@ -28,7 +28,7 @@ export const raftProtocol: Protocol<RaftState, RaftMessage> = {
   codec: raftCodec,
   durable: {
     ...durableRecords,
-    // The log is Figure 2's: any bounded part of its end will do.
+    // Raft needs no particular entry at the start: a bounded part of the end of the log will do.
     tailFrom: (_hard, first, last, limits) => Math.max(first, last - limits.tailEntries + 1),
   },
 };

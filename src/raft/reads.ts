@@ -1,6 +1,7 @@
 /**
- * How Raft's leader confirms reads: ReadIndex (thesis 6.4), by an empty append to everybody that names the round. Not
- * before an entry of its own term is committed: until then it does not know what is committed.
+ * How Raft's leader confirms reads: ReadIndex (Ongaro's thesis 6.4), by an append without entries that carries the read
+ * round. It begins no round before an entry of its own term is committed, since until then its commit index may lag
+ * behind what is committed.
  */
 
 import type { ReadAnswer } from '../core/forwarding.js';
@@ -8,21 +9,22 @@ import type { ReplicaId } from '../core/members.js';
 import { answerRead, serveConfirmed, type ReadRules } from '../core/reads.js';
 import type { RaftDraft } from './draft.js';
 import type { ReadRoundConfirmed } from './messages.js';
-import { leading, progressOf, sendEmpty } from './sending.js';
+import { progressOf, sendEmpty } from './sending.js';
 
 export const readRules: ReadRules<RaftDraft> = {
   index(draft) {
     const { commit } = draft.state;
-    return commit >= leading(draft).noopIndex ? commit : null;
+    return commit >= draft.leaderRole.noopIndex ? commit : null;
   },
   ask(draft) {
-    for (const peer of leading(draft).peers) sendEmpty(draft, peer);
+    for (const peer of draft.leaderRole.peers) sendEmpty(draft, peer);
   },
   confirmed(draft) {
-    return leading(draft).peers.map((peer) => peer.readRound);
+    return draft.leaderRole.peers.map((peer) => peer.readRound);
   },
 };
 
+/** A follower confirmed a read round; with a majority its reads are served. */
 export function onReadRoundConfirmed(draft: RaftDraft, from: ReplicaId, message: ReadRoundConfirmed): void {
   const peer = progressOf(draft, from);
   if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
@@ -31,7 +33,7 @@ export function onReadRoundConfirmed(draft: RaftDraft, from: ReplicaId, message:
   serveConfirmed(draft, readRules);
 }
 
-/** The leader's answer to a read of ours, and its commit index, good as far as our log is known to match its own. */
+/** The leader's answer to a forwarded read. Its commit index holds as far as our log is known to agree with its log. */
 export function onReadAnswer(draft: RaftDraft, from: ReplicaId, message: ReadAnswer): void {
   answerRead(draft, message);
   const { role } = draft.state;

@@ -1,32 +1,31 @@
 /**
- * Replication: the box "AppendEntries RPC" of Figure 2, its receiver and what its answers mean to the leader (§5.3),
- * and the commit rule (§5.4.2). What a leader sends, and when, is in `sending.ts`.
+ * Replication: the box "AppendEntries RPC" of Figure 2, that is its receiver and the leader's handling of the answers
+ * (§5.3), and the commit rule (§5.4.2). What a leader sends, and when, is in `sending.ts`.
  */
 
 import { InvariantViolation } from '../core/assert.js';
+import { noopAt } from '../core/entries.js';
 import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import { majority, majorityReached } from '../core/quorum.js';
-import { hear } from '../core/election-timer.js';
+import { resetElectionTimer } from '../core/election-timer.js';
 import { tellForwarders } from '../core/proposals.js';
 import { tryReadRound } from '../core/reads.js';
 import { sizeOf } from '../core/state.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendAccepted, AppendEntries, AppendRejected } from './messages.js';
 import { readRules } from './reads.js';
-import { leading, progressOf, sendEmpty, sendTo } from './sending.js';
+import { progressOf, sendEmpty, sendTo } from './sending.js';
 import { copyProgress, type RaftProgress } from './state.js';
 
-const NO_DATA = new Uint8Array(0);
-
-/** An entry of our own at the start of a term: with it, everything before can be committed (§8). */
+/** Appends a no-op at the start of a term; committing it commits everything before it (§5.4.2, §8). */
 export function appendNoop(draft: RaftDraft): void {
   const { log, term } = draft.state;
-  draft.append([{ index: log.last + 1, term, kind: 'noop', id: null, data: NO_DATA }]);
+  draft.append([noopAt(log.last + 1, term)]);
 }
 
-/** AppendEntries RPC, receiver implementation. Rule 1, the term, is settled by `step`. */
+/** AppendEntries RPC, receiver implementation. `step` has dealt with newer terms; rule 1 refuses older ones. */
 export function onAppendEntries(draft: RaftDraft, from: ReplicaId, message: AppendEntries): void {
   const { state } = draft;
   if (message.term < state.term) return reject(draft, from, { ...message, viewId: 0 });
@@ -47,7 +46,7 @@ export function onAppendEntries(draft: RaftDraft, from: ReplicaId, message: Appe
   const { prevIndex, prevTerm, entries } = message;
   if (termAt(draft.state.log, prevIndex) !== prevTerm) return reject(draft, from, message); // rule 2
   const match = prevIndex + entries.length;
-  adopt(draft, prevIndex, entries); // rules 3 and 4
+  appendNew(draft, prevIndex, entries); // rules 3 and 4
   draft.matchedTo(match);
   draft.commitTo(Math.min(message.commit, match)); // rule 5
   const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match };
@@ -61,8 +60,10 @@ function answerReadRound(draft: RaftDraft, from: ReplicaId, { readRound, entries
   draft.send(from, { kind: 'roundConfirmed', term, viewId, readRound }, 0, 'control');
 }
 
-/** Rules 3 and 4: what conflicts goes, what is new comes, what agrees stays: raft/cut-at-conflict-only. */
-function adopt(draft: RaftDraft, prev: Index, entries: readonly Entry[]): void {
+/**
+ * Rules 3 and 4: drops from the first conflict on, appends what is new, keeps what agrees (raft/cut-at-conflict-only).
+ */
+function appendNew(draft: RaftDraft, prev: Index, entries: readonly Entry[]): void {
   const { log, commit } = draft.state;
   let known = 0;
   while (known < entries.length && termAt(log, prev + known + 1) === (entries[known] as Entry).term) known++;
@@ -92,26 +93,26 @@ function reject(draft: RaftDraft, to: ReplicaId, message: AppendEntries): void {
   draft.send(to, rejected, 0, 'control');
 }
 
-function unheard(peer: RaftProgress): RaftProgress {
-  if (!peer.heard) return peer;
+function unanswered(peer: RaftProgress): RaftProgress {
+  if (!peer.answered) return peer;
   const next = copyProgress(peer);
-  next.heard = false;
+  next.answered = false;
   return next;
 }
 
-/** A follower answered, so it follows. With a majority of them the quorum timer starts anew. */
-function noteHeard(draft: RaftDraft, peer: RaftProgress): void {
-  const role = leading(draft);
-  if (peer.heard) return;
-  let count = 2; // this one, and we
-  for (const each of role.peers) if (each.heard) count++;
+/** Notes that a follower answered. When a majority has, the quorum timer is reset. */
+function noteAnswer(draft: RaftDraft, peer: RaftProgress): void {
+  const role = draft.leaderRole;
+  if (peer.answered) return;
+  let count = 2; // this one, and this replica
+  for (const each of role.peers) if (each.answered) count++;
   if (count < majority(sizeOf(draft.state.options))) {
     const next = copyProgress(peer);
-    next.heard = true;
+    next.answered = true;
     return draft.setProgress(next);
   }
-  hear(draft);
-  if (role.peers.some((each) => each.heard)) draft.ownLeader().peers = role.peers.map(unheard);
+  resetElectionTimer(draft);
+  if (role.peers.some((each) => each.answered)) draft.editLeader().peers = role.peers.map(unanswered);
 }
 
 export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: AppendAccepted): void {
@@ -120,16 +121,16 @@ export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: App
   const { match } = message;
   if (match > draft.state.log.last)
     throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });
-  noteHeard(draft, peer);
+  noteAnswer(draft, peer);
   const now = progressOf(draft, from) as RaftProgress;
   if (match > now.match || (now.probing && match === now.next - 1)) {
-    draft.setProgress(acknowledged(now, match));
+    draft.setProgress(withMatch(now, match));
     if (match > now.match) tryCommit(draft);
   }
   sendTo(draft, from);
 }
 
-function acknowledged(peer: RaftProgress, match: Index): RaftProgress {
+function withMatch(peer: RaftProgress, match: Index): RaftProgress {
   let done = 0;
   let bytes = peer.inflightBytes;
   while (done < peer.inflight.length && (peer.inflight[done] as { last: Index }).last <= match) {
@@ -146,17 +147,17 @@ function acknowledged(peer: RaftProgress, match: Index): RaftProgress {
     inflight: done === 0 ? peer.inflight : peer.inflight.slice(done),
     inflightBytes: bytes,
     progressed: true,
-    heard: peer.heard,
+    answered: peer.answered,
     readRound: peer.readRound,
     loading: peer.loading,
   };
 }
 
-/** The logs disagree: go back by the hint, a round trip for each term at most. */
+/** The logs disagree: nextIndex goes back by the hint, so that one round trip for each term is enough (§5.3). */
 export function onAppendRejected(draft: RaftDraft, from: ReplicaId, message: AppendRejected): void {
   const peer = progressOf(draft, from);
   if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
-  noteHeard(draft, peer);
+  noteAnswer(draft, peer);
   const now = progressOf(draft, from) as RaftProgress;
   const expected = now.probing ? message.prevIndex === now.next - 1 : message.prevIndex < now.next;
   if (!expected || message.prevIndex <= now.match) return; // stale
@@ -167,7 +168,7 @@ export function onAppendRejected(draft: RaftDraft, from: ReplicaId, message: App
   sendTo(draft, from);
 }
 
-/** What a majority holds durably, of our own term, is committed, and all before it (§5.4.2, Figure 8). */
+/** Commits up to the last entry that a majority holds durably, if it is of the current term (§5.4.2, Figure 8). */
 export function tryCommit(draft: RaftDraft): void {
   const { role, log, term, commit } = draft.state;
   if (role.kind !== 'leader') return;
@@ -176,7 +177,7 @@ export function tryCommit(draft: RaftDraft): void {
   const index = majorityReached(reached);
   if (index <= commit || termAt(log, index) !== term) return;
   draft.commitTo(index);
-  forget(draft, index);
+  noteCommitted(draft, index);
   tellForwarders(draft, (peer) => {
     sendTo(draft, peer);
     if (!draft.wasSent(peer)) sendEmpty(draft, progressOf(draft, peer) as RaftProgress);
@@ -184,9 +185,9 @@ export function tryCommit(draft: RaftDraft): void {
   tryReadRound(draft, readRules);
 }
 
-/** What is committed no longer counts as uncommitted. */
-function forget(draft: RaftDraft, index: Index): void {
-  const { uncommitted, uncommittedBytes } = leading(draft);
+/** Counts the batches up to `index` as uncommitted no longer. */
+function noteCommitted(draft: RaftDraft, index: Index): void {
+  const { uncommitted, uncommittedBytes } = draft.leaderRole;
   let done = 0;
   let bytes = uncommittedBytes;
   while (done < uncommitted.length && (uncommitted[done] as { through: Index }).through <= index) {
@@ -194,7 +195,7 @@ function forget(draft: RaftDraft, index: Index): void {
     done++;
   }
   if (done === 0) return;
-  const leader = draft.ownLeader();
+  const leader = draft.editLeader();
   leader.uncommitted = uncommitted.slice(done);
   leader.uncommittedBytes = bytes;
 }

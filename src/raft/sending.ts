@@ -1,7 +1,7 @@
 /**
- * The leader's half of AppendEntries that sends (§5.3): a follower is probed until its log is known to agree somewhere,
- * then entries stream in a window of messages and bytes. A heartbeat without progress before it takes the follower back
- * to probing.
+ * What a leader sends (§5.3). It probes a follower with one append at a time until it knows where the logs agree, and
+ * then streams entries in a window of messages and bytes. A follower that made no progress between two heartbeats is
+ * probed again.
  */
 
 import { agreeing, slice, termAt } from '../core/log.js';
@@ -10,16 +10,11 @@ import type { Entry, Index, Lane, Term } from '../core/protocol.js';
 import type { Member, ReplicaId } from '../core/members.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendEntries } from './messages.js';
-import { copyProgress, type RaftLeader, type RaftProgress, type RaftState } from './state.js';
+import { copyProgress, type RaftProgress, type RaftState } from './state.js';
 
 const NOTHING: readonly Entry[] = [];
 
-/** A leader's own data. */
-export function leading(draft: RaftDraft): RaftLeader {
-  return draft.state.role as RaftLeader;
-}
-
-/** The leader's view of that follower, if we lead. */
+/** The leader's progress record of that follower, if this replica leads. */
 export function progressOf(draft: RaftDraft, id: ReplicaId): RaftProgress | undefined {
   const { role } = draft.state;
   return role.kind === 'leader' ? role.peers.find((peer) => peer.id === id) : undefined;
@@ -28,7 +23,7 @@ export function progressOf(draft: RaftDraft, id: ReplicaId): RaftProgress | unde
 function sendAppend(draft: RaftDraft, peer: RaftProgress, prev: Index, entries: readonly Entry[], lane: Lane): void {
   const { term, log, commit } = draft.state;
   const prevTerm = termAt(log, prev) as Term;
-  const { readRound } = leading(draft).reads;
+  const { readRound } = draft.leaderRole.reads;
   const message: AppendEntries = {
     kind: 'appendEntries',
     term,
@@ -42,7 +37,7 @@ function sendAppend(draft: RaftDraft, peer: RaftProgress, prev: Index, entries: 
   draft.sendAppend(peer.id, message, lane);
 }
 
-/** Sends what the peer's window has room for. */
+/** Sends as many entries as the peer's window has room for. */
 export function sendTo(draft: RaftDraft, id: ReplicaId): void {
   for (;;) {
     const peer = progressOf(draft, id);
@@ -83,20 +78,20 @@ function sendEntries(draft: RaftDraft, peer: RaftProgress, entries: readonly Ent
   draft.setProgress(after);
 }
 
-/** New entries for everybody. */
+/** Sends new entries to all followers. */
 export function broadcast(draft: RaftDraft): void {
   const { others } = draft.state.options;
   for (let i = 0; i < others.length; i++) sendTo(draft, (others[i] as Member).id);
 }
 
-/** An empty append at the matched place: commit index, read round, and a sign of life. Never waits for the window. */
+/** Sends an append without entries, at once: a heartbeat, with the commit index and the newest read round. */
 export function sendEmpty(draft: RaftDraft, peer: RaftProgress): void {
   sendAppend(draft, peer, peer.match, NOTHING, 'control');
 }
 
-/** Every heartbeat; what made no progress since the last is probed anew. */
+/** Sends heartbeats; a follower that made no progress since the last ones is probed again. */
 export function heartbeat(draft: RaftDraft): void {
-  const role = leading(draft);
+  const role = draft.leaderRole;
   for (const peer of role.peers) {
     const stalled = peer.probing || (peer.inflight.length > 0 && !peer.progressed);
     const stuck = stalled && peer.loading === 0; // a load is always answered
@@ -109,24 +104,24 @@ export function heartbeat(draft: RaftDraft): void {
     sendEmpty(draft, peer);
     if (stuck) sendTo(draft, peer.id);
   }
-  draft.ownLeader().heartbeatAt = draft.now + draft.state.options.timing.heartbeat;
+  draft.editLeader().heartbeatAt = draft.now + draft.state.options.timing.heartbeat;
 }
 
-/** Back to one append at a time; from the matched place once that is known. */
+/** Back to one append at a time, from matchIndex on if that is known. */
 function probed(peer: RaftProgress): RaftProgress {
   const next = peer.probing ? peer.next : peer.match + 1;
   const change = { next, probing: true, asked: false, inflight: [], inflightBytes: 0, progressed: false };
   return Object.assign(copyProgress(peer), change);
 }
 
-/** The transport lost a follower: what is under way to it is lost. */
+/** The transport lost its connection to a follower: what is under way to it counts as lost. */
 export function onUnreachable(draft: RaftDraft, id: ReplicaId): void {
   const peer = progressOf(draft, id);
   if (peer !== undefined && !peer.probing) draft.changeProgress(probed(peer), { asked: true });
 }
 
-/** Entries that a lagging follower needs came from storage. */
-export function onFollowerLoaded(draft: RaftDraft, id: number, entries: readonly Entry[]): void {
+/** Sends the entries that were loaded for a follower that lags behind. */
+export function onPeerLoaded(draft: RaftDraft, id: number, entries: readonly Entry[]): void {
   const { role, log } = draft.state;
   const peer = role.kind === 'leader' ? role.peers.find((each) => each.loading === id) : undefined;
   if (peer === undefined) return;

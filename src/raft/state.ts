@@ -1,4 +1,4 @@
-/** The state of a Raft replica: the box "State" of Figure 2, and what a host's promises and bounds add to it. */
+/** The state of a Raft replica: the box "State" of Figure 2, and what flow control, reads and forwarding add to it. */
 
 import type { Mutable } from '../core/draft.js';
 import type { ReplicaId } from '../core/members.js';
@@ -15,22 +15,22 @@ export interface RaftInflight {
 /** A leader's view of one follower ("volatile state on leaders"). */
 export interface RaftProgress {
   readonly id: ReplicaId;
-  /** Names this view, in every append and its answers. */
+  /** The id of this record, in every append and its answers. */
   readonly viewId: number;
-  /** matchIndex: durable there and agreeing with our log. */
+  /** matchIndex: up to here its log is durable and agrees with ours. */
   readonly match: Index;
   /** nextIndex: the next entry to send. */
   readonly next: Index;
-  /** Where the logs agree is not known yet: one append at a time. */
+  /** It is not known yet where the logs agree: one append at a time. */
   readonly probing: boolean;
-  /** A probe is under way; the next leaves with its answer or the next heartbeat. */
+  /** A probe is under way; the next one leaves after its answer, or at the next heartbeat. */
   readonly asked: boolean;
   readonly inflight: readonly RaftInflight[];
   readonly inflightBytes: number;
   /** Something was acknowledged since the last heartbeat. */
   readonly progressed: boolean;
-  /** It answered since a majority was last known to follow. */
-  readonly heard: boolean;
+  /** It has answered since the quorum timer was last reset. */
+  readonly answered: boolean;
   /** The newest read round that it confirmed. */
   readonly readRound: number;
   /** The load under way for it; 0 for none. */
@@ -38,7 +38,7 @@ export interface RaftProgress {
 }
 
 export interface RaftFollower extends CoreFollower {
-  /** Up to where our log is known to agree with this leader's. */
+  /** The highest index up to which our log is known to agree with this leader's. */
   readonly matched: Index;
   /** The newest read round of this leader that was confirmed. */
   readonly readRound: number;
@@ -46,11 +46,11 @@ export interface RaftFollower extends CoreFollower {
 
 export interface RaftCandidate {
   readonly kind: 'candidate';
-  /** Who voted for us, ourselves once our vote is durable; each once. */
+  /** The voters, each once; this replica itself once its vote is durable. */
   readonly votes: readonly ReplicaId[];
 }
 
-/** Entries appended and not yet committed, by batch: what bounds the uncommitted bytes. */
+/** A batch of entries appended and not yet committed: counted to bound the uncommitted bytes. */
 export interface UncommittedBatch {
   readonly through: Index;
   readonly bytes: number;
@@ -58,7 +58,7 @@ export interface UncommittedBatch {
 
 export interface RaftLeader extends CoreLeader {
   readonly peers: readonly RaftProgress[];
-  /** The index of our noop: with it everything before is committed (§5.4.2, §8). */
+  /** The index of our no-op: once it is committed, everything before it is (§5.4.2, §8). */
   readonly noopIndex: Index;
   readonly heartbeatAt: Milliseconds;
   readonly reads: ReadQueue;
@@ -79,7 +79,7 @@ export interface RaftState extends CoreState {
   readonly role: RaftRole;
 }
 
-/** A copy to change, by a literal: several times faster than a spread. */
+/** A copy to change, written as a literal: several times faster than a spread. */
 export function copyState(s: RaftState): Mutable<RaftState> {
   return {
     options: s.options,
@@ -130,7 +130,7 @@ export function copyProgress(peer: RaftProgress): Mutable<RaftProgress> {
     inflight: peer.inflight,
     inflightBytes: peer.inflightBytes,
     progressed: peer.progressed,
-    heard: peer.heard,
+    answered: peer.answered,
     readRound: peer.readRound,
     loading: peer.loading,
   };

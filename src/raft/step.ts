@@ -1,4 +1,6 @@
-/** Raft's `init` and `step`: the rule for all servers on terms, once, then one call for each kind of message. */
+/**
+ * Raft's `init` and `step`: the rule for all servers on terms (Figure 2), then one handler for each kind of message.
+ */
 
 import { assert, unreachable } from '../core/assert.js';
 import { deliver, onApplied, onDeliveryLoaded } from '../core/delivery.js';
@@ -14,7 +16,7 @@ import type { RaftMessage } from './messages.js';
 import { proposalRules } from './proposals.js';
 import { onReadAnswer, onReadRoundConfirmed, readRules } from './reads.js';
 import { onAppendAccepted, onAppendEntries, onAppendRejected, tryCommit } from './replication.js';
-import { heartbeat, onFollowerLoaded, onUnreachable } from './sending.js';
+import { heartbeat, onPeerLoaded, onUnreachable } from './sending.js';
 import type { RaftState } from './state.js';
 
 type RaftStep = Step<RaftState, RaftMessage>;
@@ -43,11 +45,11 @@ export function init(start: ProtocolOptions, recovered: Recovered): RaftStep {
 
 export function step(state: RaftState, inbound: Inbound<RaftMessage>): RaftStep {
   const draft = new RaftDraft(state, inbound.now);
-  if (!state.stopped) handle(draft, state, inbound);
+  if (!state.stopped) onInbound(draft, state, inbound);
   return draft.finish();
 }
 
-function handle(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMessage>): void {
+function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMessage>): void {
   switch (inbound.kind) {
     case 'receive':
       return onReceive(draft, inbound);
@@ -81,7 +83,7 @@ function handle(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMessage
   }
 }
 
-/** Rules for Servers, all servers: a newer term makes a follower. Strangers are not heard. */
+/** Rules for Servers, all servers: a newer term makes a follower. Messages of non-members are ignored. */
 function onReceive(draft: RaftDraft, { from, message }: Receive<RaftMessage>): void {
   if (placeOf(draft.state.options, from) < 0) return;
   if (message.term > draft.state.term) draft.yieldTo(message.term);
@@ -118,10 +120,10 @@ function onTick(draft: RaftDraft, due: Milliseconds): void {
   if (role.kind === 'leader' && draft.now >= role.heartbeatAt) heartbeat(draft);
 }
 
-/** Entries from storage: for delivery, or for a follower that lags behind. */
+/** Entries loaded from storage: for delivery, or for a follower that lags behind. */
 function onLoaded(draft: RaftDraft, message: Loaded): void {
   if (onDeliveryLoaded(draft, message)) deliver(draft);
-  else onFollowerLoaded(draft, message.id, message.entries);
+  else onPeerLoaded(draft, message.id, message.entries);
 }
 
 /** When the next tick is due. */

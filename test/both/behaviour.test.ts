@@ -195,7 +195,7 @@ describe.each(models)('$protocol.name', (model) => {
   it.each([
     ['stop', 'stop n1', null],
     ['a storage that failed', 'fail-storage n1 lose', 'EIO'],
-  ] as const)('%s silences a replica; the others go on', (_name, line, fault) => {
+  ] as const)('%s stops a replica; the others go on', (_name, line, fault) => {
     const script = `
       elect n1
       settle

@@ -82,8 +82,8 @@ function checkStatus(before: Status, after: Status, outbound: readonly Outbound<
   const evidence = (): unknown => ({ before, after });
   demand(after.term >= before.term, 'raft/term-never-falls: the term is monotone', evidence);
   demand(after.commit >= before.commit, 'log/commit-never-falls: the commit index is monotone', evidence);
-  demand(after.delivered >= before.delivered && after.delivered <= after.commit, 'handed over ≤ commit', evidence);
-  demand(after.applied <= after.delivered, 'applied ≤ handed over', evidence);
+  demand(after.delivered >= before.delivered && after.delivered <= after.commit, 'delivered ≤ commit', evidence);
+  demand(after.applied <= after.delivered, 'applied ≤ delivered', evidence);
   demand(after.durable <= after.last, 'durable ≤ last', evidence);
   demand(after.role !== 'leader' || after.leader === after.id, 'a leader knows that it leads', evidence);
   if (after.role === before.role || after.fault !== null) return;

@@ -187,7 +187,7 @@ describe.each(models)('$protocol.name', (model) => {
     leader.receive('n2', { kind: 'forwardRead', term, number: 7 });
     const due = model.protocol.deadline(leader.state);
     expect(due).toBeLessThan(Infinity);
-    // Nobody answers: the silence of a majority ends the leadership, and the read is refused with it.
+    // Nobody answers: the quorum timer ends the leadership, and the read is refused with it.
     const told: unknown[] = [];
     for (let ticks = 0; ticks < 100 && model.protocol.status(leader.state).role === 'leader'; ticks++) {
       leader.now = model.protocol.deadline(leader.state);

@@ -142,7 +142,7 @@ describe('requests', () => {
     expect(requests.endCancelled(attempts, [7]).attempts).toBe(attempts);
   });
 
-  it('an entry of the same place with another id supersedes; the same id of another origin is another', () => {
+  it('another id at the same index supersedes; another session makes it another id', () => {
     const attempts = requests.addAttempt([], [proposal(1, 1), proposal(2, 2)], 1, 0, 50);
     const stranger: Entry = { ...command(1, 1), id: { session: 99, sequence: 1, firstIncomplete: 1 } };
     const { endings, attempts: left } = requests.completeCommitted(attempts, [stranger]);

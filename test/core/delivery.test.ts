@@ -71,7 +71,7 @@ describe('delivery', () => {
     expect(delivery.nextDelivery({ ...delivery.noDelivery, loading: 7 }, log, 1, limits)).toBeNull();
   });
 
-  it('refuses to have applied what was never handed over; an old report changes nothing', () => {
+  it('refuses to have applied what was never delivered; an old report changes nothing', () => {
     const state = delivery.noteDelivered(delivery.noDelivery, [command(1, 1)]);
     expect(() => delivery.noteApplied(state, 2)).toThrow(RangeError);
     const applied = delivery.noteApplied(state, 1);

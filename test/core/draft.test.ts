@@ -159,7 +159,7 @@ describe('a draft', () => {
     expect(draft.finish()[1]).toEqual([]);
   });
 
-  it('numbers its loads and whatever else must be told apart', () => {
+  it('numbers its loads and forwards', () => {
     const draft = new TinyDraft(state, 100);
     expect([draft.freshNumber(), draft.load(1, 5, 10), draft.freshNumber()]).toEqual([8, 9, 10]);
     expect(draft.finish()[0].lastNumber).toBe(10);

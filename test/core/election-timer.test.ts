@@ -1,13 +1,8 @@
-/** law/time-is-data: a pause of ours is forgiven once, and then silence is silence, however late the tick. */
+/** law/time-is-data: a pause of the host is forgiven once; the next deadline expires, however late its tick. */
 
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
-import {
-  startElectionTimer,
-  resetElectionTimer,
-  checkElectionTimer,
-  type ElectionTimer,
-} from '../../src/core/election-timer.js';
+import { newElectionTimer, withReset, electionTimerAt, type ElectionTimer } from '../../src/core/election-timer.js';
 import { nextSeed } from '../../src/core/random.js';
 import { frozen, timing } from '../values.js';
 
@@ -19,20 +14,20 @@ describe('a tick that was due', () => {
   it.each([
     // what is listened to, due, now: a tick is late beyond half the smallest election timeout (500)
     ['early', fresh, 1500, 1499, 'waiting'],
-    ['on time', fresh, 1500, 1500, 'silence'],
-    ['a little late', fresh, 1500, 2000, 'silence'],
+    ['on time', fresh, 1500, 1500, 'expired'],
+    ['a little late', fresh, 1500, 2000, 'expired'],
     ['late', fresh, 1500, 2001, 'paused'],
     ['very late', fresh, 1500, 90_000, 'paused'],
-    ['late, forgiven before', forgiven, 1500, 2001, 'silence'],
-    ['very late, forgiven before', forgiven, 1500, 90_000, 'silence'],
+    ['late, forgiven before', forgiven, 1500, 2001, 'expired'],
+    ['very late, forgiven before', forgiven, 1500, 90_000, 'expired'],
     ['early, forgiven before', forgiven, 1500, 1499, 'waiting'],
     ['for a heartbeat, on time', fresh, 150, 150, 'waiting'],
     ['for a heartbeat, a little late', fresh, 150, 650, 'waiting'],
-    ['for a heartbeat, late, before the deadline of silence', fresh, 150, 651, 'paused'],
+    ['for a heartbeat, late, before the deadline', fresh, 150, 651, 'paused'],
     ['for a heartbeat, late, forgiven before', forgiven, 150, 651, 'waiting'],
     ['for nothing that ends', { ...fresh, deadline: Infinity }, 150, 300, 'waiting'],
   ] as const)('%s', (_, electionTimer, due, now, expected) => {
-    const verdict = checkElectionTimer(electionTimer, seed, due, now, timing);
+    const verdict = electionTimerAt(electionTimer, seed, due, now, timing);
     if (expected !== 'paused') return void expect(verdict).toBe(expected);
     expect(verdict).toMatchObject({ seed: nextSeed(seed), paused: { forgiven: true } });
     const { paused } = verdict as { paused: ElectionTimer };
@@ -40,10 +35,10 @@ describe('a tick that was due', () => {
   });
 });
 
-it('draws within the bounds, and keeps its draw when something is heard', () => {
+it('draws within the bounds, and keeps its timeout when it is reset', () => {
   fc.assert(
     fc.property(fc.integer(), fc.nat(1e6), fc.nat(1e6), (from, now, later) => {
-      const electionTimer = startElectionTimer(from, now, timing);
+      const electionTimer = newElectionTimer(from, now, timing);
       expect(electionTimer.timeout).toBeGreaterThanOrEqual(timing.electionMin);
       expect(electionTimer.timeout).toBeLessThanOrEqual(timing.electionMax);
       expect(electionTimer).toEqual({
@@ -51,7 +46,7 @@ it('draws within the bounds, and keeps its draw when something is heard', () => 
         timeout: electionTimer.timeout,
         forgiven: false,
       });
-      expect(resetElectionTimer({ ...electionTimer, forgiven: true }, later)).toEqual({
+      expect(withReset({ ...electionTimer, forgiven: true }, later)).toEqual({
         ...electionTimer,
         deadline: later + electionTimer.timeout,
       });
@@ -59,15 +54,15 @@ it('draws within the bounds, and keeps its draw when something is heard', () => 
   );
 });
 
-it('a host that is always late still finds silence, at the second deadline', () => {
-  let electionTimer = startElectionTimer(seed, 0, timing);
+it('expires at the second deadline on a host that is always late', () => {
+  let electionTimer = newElectionTimer(seed, 0, timing);
   let now = 0;
   const verdicts: string[] = [];
   for (let turn = 0; turn < 2; turn++) {
     now = electionTimer.deadline + 10_000;
-    const verdict = checkElectionTimer(electionTimer, seed, electionTimer.deadline, now, timing);
+    const verdict = electionTimerAt(electionTimer, seed, electionTimer.deadline, now, timing);
     verdicts.push(typeof verdict === 'string' ? verdict : 'paused');
     if (typeof verdict !== 'string') electionTimer = verdict.paused;
   }
-  expect(verdicts).toEqual(['paused', 'silence']);
+  expect(verdicts).toEqual(['paused', 'expired']);
 });

@@ -1,4 +1,4 @@
-/** The read queue: a read is served once, by a round that began after it came (reads/no-late-joiner, etcd#20418). */
+/** The read queue: a read is served once, by a round that began after it came (reads/no-late-joiner). */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -9,7 +9,7 @@ import {
   b,
   elect,
   elected,
-  handed,
+  deliveries,
   messages,
   Node,
   promise,
@@ -65,7 +65,7 @@ describe('a decided slot is never proposed anew, however little the candidate kn
   });
 });
 
-it('with nothing above W a new leader goes on above W, not at 1', () => {
+it('with no votes above the commit index a new leader proposes right above it, not at 1', () => {
   const node = new Node('n1');
   node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'a'), value(2, b(1, 2), 'b')]));
   node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 2 });
@@ -77,10 +77,10 @@ it('with nothing above W a new leader goes on above W, not at 1', () => {
 it('a lagging candidate starts above what others know to be chosen, which acceptors do not vote for again', () => {
   const lagging = elected({}, { commit: 7 });
   expect(proposed(lagging.all, 'n2')).toEqual(['8:-']);
-  expect(resolves(lagging.propose(['x']))[0]).toMatch(/none busy/); // beyond W + α with W still 0
+  expect(resolves(lagging.propose(['x']))[0]).toMatch(/none busy/); // beyond α, with commit index 0
 });
 
-it('when nobody is left who knows what is below the floor, a new Phase 1 finds it among the votes', () => {
+it('when no replica is left that knows what is chosen below committedAtElection, a new Phase 1 finds the votes', () => {
   const node = new Node('n1');
   node.get('n3', accept(b(1, 3), [value(1, b(1, 3), 'x')]));
   node.sync();
@@ -164,8 +164,8 @@ it('acknowledgements of later slots do not hide earlier ones, nor the other way 
   expect(node.w).toBe(1);
   node.get('n4', accepted(b(1, 1), 2, 3));
   expect(node.w).toBe(1);
-  expect(handed(node.get('n5', accepted(b(1, 1), 2)))).toEqual(['2:s2']);
-  expect(handed(node.get('n5', accepted(b(1, 1), 3)))).toEqual(['3:s3', '4:s4']);
+  expect(deliveries(node.get('n5', accepted(b(1, 1), 2)))).toEqual(['2:s2']);
+  expect(deliveries(node.get('n5', accepted(b(1, 1), 3)))).toEqual(['3:s3', '4:s4']);
 });
 
 it('a duplicate vote counts once', () => {
@@ -197,7 +197,7 @@ it('an old value that is proposed again ends nobody’s request but its own', ()
   node.sync();
   const out = node.get('n2', accepted(b(2, 1), 3));
   expect(resolves(node.all)).toEqual([`${requestOf('new')} committed`]);
-  expect(handed(out)).toEqual(['3:new']);
+  expect(deliveries(out)).toEqual(['3:new']);
 });
 
 it('what a deposed leader proposed ends by the value at its slot', () => {
@@ -228,7 +228,7 @@ it('two leaders’ values compete for one slot, and a notice without the right b
   node.get('n3', accept(b(2, 3), [value(1, b(2, 3), 'second')]));
   node.get('n1', { kind: 'commit', ballot: b(1, 1), commit: 1 });
   expect(node.w).toBe(0);
-  expect(handed(node.get('n3', { kind: 'commit', ballot: b(2, 3), commit: 1 }))).toEqual(['1:second']);
+  expect(deliveries(node.get('n3', { kind: 'commit', ballot: b(2, 3), commit: 1 }))).toEqual(['1:second']);
 });
 
 describe('what is lost is sent again', () => {

@@ -1,7 +1,19 @@
 /** What is on disk before something leaves: one test for each kind of message (durability/send-after-sync). */
 
 import { describe, expect, it } from 'vitest';
-import { accept, accepted, b, elected, handed, messages, Node, resolves, sends, settled, value } from './support.js';
+import {
+  accept,
+  accepted,
+  b,
+  elected,
+  deliveries,
+  messages,
+  Node,
+  resolves,
+  sends,
+  settled,
+  value,
+} from './support.js';
 
 describe('before this leaves, this is durable', () => {
   it('Prepare: the candidate’s own promise', () => {
@@ -51,7 +63,7 @@ describe('before this leaves, this is durable', () => {
     node.propose(['a']);
     node.get('n2', accepted(b(1, 1), 2));
     expect(node.w).toBe(1);
-    expect(handed(node.sync())).toEqual(['2:a']);
+    expect(deliveries(node.sync())).toEqual(['2:a']);
   });
 
   it('a cluster of one: its promise before it leads, its vote before anything is chosen', () => {
@@ -59,8 +71,8 @@ describe('before this leaves, this is durable', () => {
     expect(node.role).toBe('candidate');
     const lead = node.sync();
     expect(node.role).toBe('leader');
-    expect(handed(lead)).toEqual([]);
-    expect(handed(node.sync())).toEqual(['1:-']);
+    expect(deliveries(lead)).toEqual([]);
+    expect(deliveries(node.sync())).toEqual(['1:-']);
     node.propose(['a']);
     expect(node.w).toBe(1);
     expect(resolves(node.sync())[0]).toMatch(/committed/);
@@ -81,7 +93,7 @@ describe('and this waits for nothing', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
     const out = node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 1, readRound: 3 });
-    expect(handed(out)).toEqual(['1:x']); // not durable here, but chosen
+    expect(deliveries(out)).toEqual(['1:x']); // not durable here, but chosen
     const [reply] = sends(out, 'heartbeatReply');
     expect([reply?.after, reply?.message.durable, reply?.message.readRound]).toEqual([0, 0, 3]);
     const refused = node.get('n3', { kind: 'prepare', ballot: b(1, 2) - 1, from: 1 });
@@ -89,8 +101,8 @@ describe('and this waits for nothing', () => {
   });
 });
 
-describe('W on disk is a hint that rides along', () => {
-  it('with whatever is persisted anyway, and never alone', () => {
+describe('the commit index on disk is a hint', () => {
+  it('persisted with other records, and never alone', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
     expect(node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 1 }).some(({ kind }) => kind === 'persist')).toBe(

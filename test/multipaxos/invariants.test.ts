@@ -46,10 +46,14 @@ const { log, window, ...rest } = follower();
 
 const states: readonly (readonly [rule: string, what: string, state: PaxosState])[] = [
   ['paxos/vote-at-promise', 'a vote above the promise', { ...follower(), promised: b(1, 1) }],
-  ['paxos/votes-above-commit', 'a vote at or below W', { ...rest, window, log: append(log, [value(1, b(2, 2), 'x')]) }],
+  [
+    'paxos/votes-above-commit',
+    'a vote at or below the commit index',
+    { ...rest, window, log: append(log, [value(1, b(2, 2), 'x')]) },
+  ],
   [
     'log/delivery-in-bounds',
-    'more handed over than chosen',
+    'more delivered than chosen',
     { ...follower(), delivery: { ...rest.delivery, delivered: 1 } },
   ],
   [
@@ -64,10 +68,14 @@ const states: readonly (readonly [rule: string, what: string, state: PaxosState]
     'a leader whose ballot is not durable',
     { ...leader(), hardSeq: leader().persistSeq, durableSeq: 0 },
   ],
-  ['paxos/propose-above-reported-commit', 'a leader that proposes below its floor', leader({ committedAtElection: 9 })],
+  [
+    'paxos/propose-above-reported-commit',
+    'a leader that proposes below committedAtElection',
+    leader({ committedAtElection: 9 }),
+  ],
   [
     'paxos/highest-ballot-value',
-    'something carried that is proposed already',
+    'something to repropose that is proposed already',
     leader({ toRepropose: [value(1, b(1, 1), 'y')] }),
   ],
   ['paxos/acks-by-slot', 'somebody who accepted what was not proposed', firstPeer({ match: 3 })],
@@ -98,7 +106,7 @@ describe('a state that contradicts itself', () => {
   });
 });
 
-/** A candidate of three that has one promise, which reports W = 3. */
+/** A candidate of three that has one promise, which reports a commit index of 3. */
 function promisedMuch(): Node {
   const node = candidate();
   node.get('n2', promise(node.state.promised, { commit: 3 }));
@@ -128,7 +136,7 @@ const steps: readonly Case[] = [
     { ...follower(), promised: b(9, 1) },
     got({ kind: 'nack', ballot: 1, promised: b(9, 1), commit: 0 }),
   ],
-  ['log/commit-never-falls', 'W falls', chosen(follower(), 'x', b(2, 2)), follower(), tick],
+  ['log/commit-never-falls', 'the commit index falls', chosen(follower(), 'x', b(2, 2)), follower(), tick],
   [
     'paxos/learned-is-chosen',
     'a Nack makes something chosen',
@@ -195,12 +203,18 @@ const steps: readonly Case[] = [
   ],
   [
     'paxos/propose-above-reported-commit',
-    'a candidate leads below what it was told is chosen',
+    'a candidate leads below a commit index that was reported to it',
     promisedCandidate(),
     { ...leader(), window: candidate().state.window },
     tick,
   ],
-  ['paxos/one-leadership-per-ballot', 'a leader moves its floor', leader(), leader({ committedAtElection: 1 }), tick],
+  [
+    'paxos/one-leadership-per-ballot',
+    'a leader moves committedAtElection',
+    leader(),
+    leader({ committedAtElection: 1 }),
+    tick,
+  ],
   ['paxos/acks-by-slot', 'an acknowledgement is taken back', firstPeer({ match: 1 }), leader(), tick],
   [
     'paxos/answers-to-this-ballot',

@@ -1,4 +1,4 @@
-/** Linearizable reads by ReadIndex (Raft thesis 6.4, and reads/above-all-reported). */
+/** Linearizable reads by ReadIndex (Ongaro's thesis 6.4, and reads/above-all-reported). */
 
 import { describe, expect, it } from 'vitest';
 import {
@@ -26,7 +26,7 @@ function reply(readRound: number, ballot = b(1, 1), commit = 1) {
 }
 
 describe('the index', () => {
-  it('is W when nothing else was ever voted for', () => {
+  it('is the commit index when nothing else was ever voted for', () => {
     const node = settled();
     node.propose(['a']);
     node.sync();
@@ -42,7 +42,7 @@ describe('the index', () => {
     expect(ready(node.get('n2', reply(1, b(1, 1), 0)))).toEqual([[7, 4]]);
   });
 
-  it('covers what is chosen elsewhere and not known here (the floor)', () => {
+  it('covers what is chosen elsewhere and not known here (committedAtElection)', () => {
     const node = elected({}, { commit: 6 });
     node.read(7);
     expect(ready(node.get('n2', reply(1, b(1, 1), 6)))).toEqual([[7, 6]]);
@@ -123,7 +123,7 @@ describe('the confirmation', () => {
 });
 
 describe('passed on', () => {
-  it('a follower asks its leader by a number, and adopts W from the answer', () => {
+  it('a follower forwards with a number, and learns the commit index from the answer', () => {
     const node = new Node('n2');
     node.get('n1', accept(b(1, 1), [value(1, b(1, 1), 'x')]));
     const [question] = messages(node.read(7), 'forwardRead', 'n1');

@@ -10,7 +10,7 @@ import {
   b,
   diskOf,
   elect,
-  handed,
+  deliveries,
   messages,
   Node,
   promise,
@@ -22,7 +22,7 @@ import {
 } from './support.js';
 
 describe('a restart', () => {
-  it('finds its promise, its votes with gaps, and W as the hint says', () => {
+  it('finds its promise, its votes with gaps, and the commit index as the hint says', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'a'), value(2, b(1, 2), 'b')]));
     node.get('n2', accept(b(1, 2), [value(3, b(1, 2), 'c'), value(5, b(1, 2), 'e')].slice(0, 1), 2));
@@ -32,7 +32,7 @@ describe('a restart', () => {
     const again = node.restart();
     expect(again.state.promised).toBe(b(4, 3));
     expect(again.w).toBe(2);
-    expect(handed(again.first)).toEqual(['1:a', '2:b']); // handed over at once
+    expect(deliveries(again.first)).toEqual(['1:a', '2:b']); // delivered at once
     expect([3, 4, 5].map((slot) => voteAt(again.state.window, slot)?.term)).toEqual([b(1, 2), undefined, b(1, 2)]);
   });
 
@@ -43,10 +43,12 @@ describe('a restart', () => {
     node.sync();
     const again = node.restart();
     expect([again.w, voteAt(again.state.window, 1)?.index]).toEqual([0, 1]);
-    expect(handed(again.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 1, readRound: 0 }))).toEqual(['1:a']);
+    expect(deliveries(again.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 1, readRound: 0 }))).toEqual([
+      '1:a',
+    ]);
   });
 
-  it('promises at least what it has voted in, whatever the hard state says', () => {
+  it('promises at least the highest ballot of its votes, even if the hard state has a lower one', () => {
     const disk = diskOf(
       { kind: 'put', entries: [value(1, b(3, 2), 'x')] },
       { kind: 'hard', hard: { term: b(1, 2), vote: null, commit: 0 } },
@@ -56,7 +58,7 @@ describe('a restart', () => {
     expect(messages(node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'nack')).toHaveLength(1);
   });
 
-  it('keeps a bounded tail below W and every vote above it', () => {
+  it('keeps a bounded tail below the commit index and every vote above it', () => {
     const { tailFrom } = protocol.durable;
     const limits = { ...wideLimits, tailEntries: 10 };
     expect(tailFrom({ term: 5, vote: null, commit: 100 }, 1, 500, limits)).toBe(91);
@@ -71,13 +73,13 @@ describe('a restart', () => {
     node.get('n2', accept(b(1, 2), [value(9, b(1, 2), 'v9')], 8));
     node.sync();
     const again = node.restart();
-    const all: string[] = [...handed(again.first)];
+    const all: string[] = [...deliveries(again.first)];
     expect(all).toEqual([]);
     for (let turn = 0; turn < 20 && all.length < 8; turn++) {
       const load = again.all.filter((each): each is core.Load => each.kind === 'load').pop();
       expect(load?.to).toBeLessThanOrEqual(8);
-      all.push(...handed(again.answer(load as core.Load)));
-      all.push(...handed(again.applied()));
+      all.push(...deliveries(again.answer(load as core.Load)));
+      all.push(...deliveries(again.applied()));
     }
     expect(all).toEqual(words(entries));
   });
@@ -98,17 +100,17 @@ describe('a restart', () => {
     expect(again.step({ kind: 'loaded', now: 0, id: loading + 1, entries: [value(1, 7, 'x')] })).toEqual([]);
     const beyond = [1, 2, 3, 4].map((slot) => value(slot, b(1, 2), `v${slot}`));
     const halted = node.restart();
-    expect(handed(again.step({ kind: 'loaded', now: 0, id: loading, entries: beyond }))).toEqual([
+    expect(deliveries(again.step({ kind: 'loaded', now: 0, id: loading, entries: beyond }))).toEqual([
       '1:v1',
       '2:v2',
       '3:v3',
     ]);
     const strange = { kind: 'loaded', now: 0, id: halted.state.delivery.loading, entries: beyond.slice(1, 2) } as const;
-    expect(handed(halted.step(strange))).toEqual([]);
+    expect(deliveries(halted.step(strange))).toEqual([]);
     expect(halted.state).toMatchObject({ stopped: true, fault: 'the storage lost committed entries' });
   });
 
-  it('serves others from storage what it no longer holds, and nothing above W', () => {
+  it('serves others from storage what it no longer holds, and nothing above the commit index', () => {
     const node = new Node('n1', { limits: { tailEntries: 1 } });
     node.get(
       'n2',

@@ -31,7 +31,7 @@ function forwardOf(out: readonly Outbound[]): number {
 const a = requestOf('a');
 
 describe('at a leader', () => {
-  it('committed when its slot is chosen and handed over', () => {
+  it('committed when its slot is chosen and delivered', () => {
     const node = settled();
     node.propose(['a']);
     node.sync();
@@ -39,7 +39,7 @@ describe('at a leader', () => {
     expect(node.state.attempts).toEqual([]);
   });
 
-  it('not before it is handed over: the application is slow', () => {
+  it('not before it is delivered: the application is slow', () => {
     const node = settled({ limits: { applyBytes: 49 } });
     node.applied();
     node.propose(['a', 'b', 'c']);
@@ -50,7 +50,7 @@ describe('at a leader', () => {
     expect(resolves(node.applied())).toEqual([`${requestOf('b')} committed`]);
   });
 
-  it('stays open across stepping down, until its slot is handed over', () => {
+  it('stays open across stepping down, until its slot is delivered', () => {
     const node = settled();
     node.propose(['a']);
     node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
@@ -77,7 +77,7 @@ describe('at a leader', () => {
 });
 
 describe('at a follower', () => {
-  it('is passed on in one message, and committed when it is handed over here', () => {
+  it('is forwarded in one message, and committed when it is delivered here', () => {
     const node = follower();
     const [forward] = sends(node.propose(['a', 'b']), 'forwardProposals', 'n1');
     expect(forward?.message.proposals.map(({ data }) => Buffer.from(data).toString())).toEqual(['a', 'b']);
@@ -144,7 +144,7 @@ describe('passed on to a leader', () => {
   const { id, data } = value(1, 1, 'a');
   const proposals = [{ kind: 'command' as const, id: id as core.EntryId, data, retry: false }];
 
-  it('is proposed without an answer, and its origin hears at once when it is chosen', () => {
+  it('is proposed without an answer, and the forwarder is told at once when it is chosen', () => {
     const node = settled();
     const out = node.get('n3', { kind: 'forwardProposals', term: b(1, 1), number: 5, proposals });
     expect(proposed(out, 'n3')).toEqual(['2:a']);

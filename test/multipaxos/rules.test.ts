@@ -8,7 +8,7 @@ import {
   b,
   elect,
   elected,
-  handed,
+  deliveries,
   messages,
   Node,
   noop,
@@ -137,8 +137,8 @@ describe('paxos/ballot-used-once: a ballot is durable before its Prepare leaves,
   });
 });
 
-describe('paxos/propose-above-reported-commit: nothing at or below the floor is proposed', () => {
-  it('the floor is the largest chosen prefix of any promise', () => {
+describe('paxos/propose-above-reported-commit: nothing at or below committedAtElection is proposed', () => {
+  it('committedAtElection is the highest commit index of any promise', () => {
     const node = elected({}, { commit: 5 });
     expect(node.state.role).toMatchObject({ kind: 'leader', committedAtElection: 5, noopIndex: 6 });
     expect(proposed(node.all, 'n2')[0]).toBe('6:-');
@@ -159,7 +159,7 @@ describe('paxos/propose-above-reported-commit: nothing at or below the floor is 
     const question = messages(out, 'catchUp')[0]?.number ?? 0;
     const entries = [value(1, b(1, 1), 'a'), value(2, b(1, 1), 'b')];
     const rest = node.get('n1', { kind: 'catchUpReply', number: question, commit: 2, entries });
-    expect(handed(rest)).toEqual(['1:a', '2:b', '3:new', '4:-']);
+    expect(deliveries(rest)).toEqual(['1:a', '2:b', '3:new', '4:-']);
   });
 });
 
@@ -203,7 +203,7 @@ describe('paxos/promise-reports-votes: a promise covers every slot above the cho
     expect(proposed(last, 'n3')).toEqual(['1:a', '2:b', '3:c', '4:-']);
   });
 
-  it('what was chosen between two pages raises the floor, and the next page begins above it', () => {
+  it('what was chosen between two pages raises committedAtElection, and the next page begins above it', () => {
     const node = new Node('n1');
     node.campaign();
     node.sync();
@@ -245,7 +245,7 @@ describe('paxos/promise-reports-votes: what makes no sense is not counted', () =
   });
 });
 
-describe('paxos/alpha-window: nothing is proposed beyond W + α', () => {
+describe('paxos/alpha-window: nothing is proposed beyond the commit index + α', () => {
   it('the rest of a batch is busy, without effect', () => {
     const node = settled({ alpha: 3 });
     const out = node.propose(['a', 'b', 'c', 'd', 'e']);
@@ -256,7 +256,7 @@ describe('paxos/alpha-window: nothing is proposed beyond W + α', () => {
     expect(proposed(node.propose(['f', 'g']), 'n3')).toEqual(['5:f']);
   });
 
-  it('what Phase 1 has left is re-proposed as W goes on, and everything else waits', () => {
+  it('values of Phase 1 are proposed again as the commit index rises, and everything else waits', () => {
     const votes = [1, 2, 3, 4, 5].map((slot) => value(slot, 9, `v${slot}`));
     const node = elected({ alpha: 2 }, { votes });
     expect(proposed(node.all, 'n2')).toEqual(['1:v1', '2:v2']);
@@ -267,7 +267,7 @@ describe('paxos/alpha-window: nothing is proposed beyond W + α', () => {
     expect(proposed(node.get('n3', accepted(b(1, 1), 3, 4)), 'n2')).toEqual(['5:v5', '6:-']);
   });
 
-  it('an acceptor does not vote further ahead than its own W allows', () => {
+  it('an acceptor does not vote further ahead than its own commit index allows', () => {
     const node = new Node('n1', { alpha: 2 });
     const out = node.get(
       'n2',
@@ -323,11 +323,11 @@ describe('paxos/chosen-by-majority: a slot is chosen when a majority has accepte
   });
 });
 
-describe('paxos/commit-by-own-ballot: W from a leader covers a slot only if the own vote there is of that leader’s ballot', () => {
+describe('paxos/commit-by-own-ballot: a leader’s commit index counts for own votes in its ballot only', () => {
   it('adopts its own votes of that ballot', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x'), value(2, b(1, 2), 'y')]));
-    expect(handed(node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 1 }))).toEqual(['1:x']);
+    expect(deliveries(node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 1 }))).toEqual(['1:x']);
     expect(node.w).toBe(1);
   });
 
@@ -335,22 +335,22 @@ describe('paxos/commit-by-own-ballot: W from a leader covers a slot only if the 
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'lost')]));
     const out = node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), commit: 1, readRound: 0 });
-    expect(handed(out)).toEqual([]);
+    expect(deliveries(out)).toEqual([]);
     const [question] = messages(out, 'catchUp', 'n3');
     expect(question?.from).toBe(1);
     const entries = [value(1, b(2, 3), 'won')];
     const number = question?.number ?? 0;
-    expect(handed(node.get('n3', { kind: 'catchUpReply', number, commit: 1, entries }))).toEqual(['1:won']);
+    expect(deliveries(node.get('n3', { kind: 'catchUpReply', number, commit: 1, entries }))).toEqual(['1:won']);
   });
 
-  it('remembers what it was told for votes that come later', () => {
+  it('keeps a leader’s commit index for votes that come later', () => {
     const node = new Node('n1');
     node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 2, readRound: 0 });
     const out = node.get(
       'n2',
       accept(b(1, 2), [value(1, b(1, 2), 'x'), value(2, b(1, 2), 'y'), value(3, b(1, 2), 'z')]),
     );
-    expect(handed(out)).toEqual(['1:x', '2:y']);
+    expect(deliveries(out)).toEqual(['1:x', '2:y']);
   });
 });
 
@@ -362,7 +362,7 @@ describe('paxos/yield-to-chosen: a leader that learns of a chosen value not its 
     const [question] = messages(out, 'catchUp', 'n2');
     const number = question?.number ?? 0;
     const rest = node.get('n2', { kind: 'catchUpReply', number, commit: 2, entries });
-    // Whatever leaves from now on, W is not said under the ballot that did not choose it.
+    // No message that leaves from now on carries the commit index in the ballot that did not choose it.
     expect(rest.some((each) => each.kind === 'send' && 'commit' in each.message && each.message.commit > 1)).toBe(
       false,
     );
@@ -400,7 +400,7 @@ it('durability/send-after-sync: an acceptor acknowledges what is durable, and a 
   expect(leader.w).toBe(1);
 });
 
-describe('paxos/votes-above-commit: at or below W an Accept changes nothing and is not acknowledged; the answer carries W', () => {
+describe('paxos/votes-above-commit: an Accept at or below the commit index changes nothing and is not acknowledged', () => {
   it('wholly below', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));

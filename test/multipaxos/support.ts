@@ -210,8 +210,8 @@ export function resolves(outbound: readonly Outbound[]): readonly string[] {
   });
 }
 
-/** Words handed to the application. */
-export function handed(outbound: readonly Outbound[]): readonly string[] {
+/** Words delivered to the application. */
+export function deliveries(outbound: readonly Outbound[]): readonly string[] {
   return outbound.flatMap((each) => (each.kind === 'commit' ? words(each.entries) : []));
 }
 

@@ -1,4 +1,4 @@
-/** The timers (law/time-is-data): silence, pauses of ours, CheckQuorum, heartbeats. */
+/** The timers (law/time-is-data): election timer, pauses of the host, quorum timer, heartbeats. */
 
 import { describe, expect, it } from 'vitest';
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
@@ -12,7 +12,7 @@ function beat(node: Node, at: number): void {
 }
 
 describe('a follower', () => {
-  it('campaigns after a silence within the bounds, and not before', () => {
+  it('campaigns when its election timer expires, within the bounds and not before', () => {
     for (let seed = 1; seed <= 20; seed++) {
       const node = new Node('n2', { seed });
       const due = multipaxosProtocol.deadline(node.state);
@@ -43,7 +43,7 @@ describe('a follower', () => {
     expect(node.role).toBe('candidate');
   });
 
-  it('and again once the leader was heard', () => {
+  it('and again once a message of the leader came', () => {
     const node = new Node('n2');
     let now = 0;
     for (let turn = 0; turn < 20; turn++) {
@@ -61,7 +61,7 @@ describe('a follower', () => {
     expect(node.state).toBe(state);
   });
 
-  it('a promise to a candidate counts as having heard something', () => {
+  it('a promise to a candidate resets the election timer', () => {
     const node = new Node('n2');
     node.now = 900;
     node.get('n3', { kind: 'prepare', ballot: b(1, 3), from: 1 });
@@ -78,7 +78,7 @@ describe('a candidate', () => {
     expect(node.role).toBe('candidate');
   });
 
-  it('that is refused waits a fresh silence, then goes above', () => {
+  it('that is refused waits for a new timeout, then takes a higher ballot', () => {
     const node = new Node('n2');
     node.campaign();
     node.sync();
@@ -107,7 +107,7 @@ describe('a leader', () => {
     expect(sends(out, 'heartbeat').map(({ to }) => to)).toEqual(['n2', 'n3', 'n2', 'n3', 'n2', 'n3']);
   });
 
-  it('steps down when it has not heard a majority for the largest election timeout (CheckQuorum)', () => {
+  it('steps down when no majority has answered for the longest election timeout', () => {
     const node = settled({ size: 5 });
     node.get('n3', accepted(b(1, 1), 1));
     node.pass(electionMax - 1);

@@ -65,8 +65,8 @@ export const acceptors: readonly Mutant[] = [
     scenario('multipaxos/slow-leader-disk'),
     edit(
       ACCEPTOR,
-      '    voteFor(draft, from, entries);\n',
-      '    const old = draft.state.window;\n    voteFor(draft, from, entries);\n',
+      '    castVotes(draft, from, entries);\n',
+      '    const old = draft.state.window;\n    castVotes(draft, from, entries);\n',
     ),
     edit(
       ACCEPTOR,
@@ -124,7 +124,7 @@ export const acceptors: readonly Mutant[] = [
     'The first page of a promise counts for the whole.',
     ['paxos/promise-reports-votes', 'paxos/phase1-majority'],
     scenario('multipaxos/paged-promise'),
-    edit(PHASE1, 'complete: m.next === 0, // only now does it say something of every slot', 'complete: true,'),
+    edit(PHASE1, 'complete: m.next === 0, // only now the promise covers every slot', 'complete: true,'),
   ),
   mutant(
     'paxos-promise-without-commit',
@@ -142,7 +142,7 @@ export const acceptors: readonly Mutant[] = [
     'Slots at or below W are voted for and acknowledged: on disk the vote takes the place of what is chosen.',
     ['paxos/votes-above-commit', 'paxos/learned-is-chosen'],
     scenario('multipaxos/three-proposers'),
-    edit(ACCEPTOR, 'const from = Math.max(first, w + 1);', 'const from = first;'),
+    edit(ACCEPTOR, 'const from = Math.max(first, commit + 1);', 'const from = first;'),
     edit(DRAFT, "assert(head.index > log.last, 'paxos/votes-above-commit: no vote at or below the commit index');", ''),
   ),
 ];
@@ -197,8 +197,8 @@ export const proposers: readonly Mutant[] = [
     scenario('multipaxos/ballot-reuse-restart'),
     edit(
       ACCEPTOR,
-      '  draft.promise(ballot);\n}\n\n/** The own vote',
-      '  draft.edit().promised = ballot;\n}\n\n/** The own vote',
+      "  draft.promise(ballot);\n}\n\n/** A leader's votes",
+      "  draft.edit().promised = ballot;\n}\n\n/** A leader's votes",
     ),
   ),
   mutant(
@@ -325,7 +325,7 @@ export const proposers: readonly Mutant[] = [
       'Math.min(lead.noopIndex, commitOf(state) + state.options.alpha); // paxos/alpha-window',
       'lead.noopIndex;',
     ),
-    edit(ACCEPTOR, 'const to = Math.min(last, w + draft.state.options.alpha);', 'const to = last;'),
+    edit(ACCEPTOR, 'const to = Math.min(last, commit + draft.state.options.alpha);', 'const to = last;'),
   ),
 ];
 
@@ -335,7 +335,7 @@ export const learners: readonly Mutant[] = [
     'A slot counts as chosen when a single acceptor has accepted it.',
     ['paxos/chosen-by-majority', 'paxos/one-value-per-slot'],
     scope('paxos n3 E1'),
-    edit(LEADER, 'let upTo = Math.max(w, majorityReached(reached));', 'let upTo = Math.max(w, ...reached);'),
+    edit(LEADER, 'let upTo = Math.max(commit, majorityReached(reached));', 'let upTo = Math.max(commit, ...reached);'),
   ),
   mutant(
     'paxos-old-ack-counts',
@@ -353,7 +353,7 @@ export const learners: readonly Mutant[] = [
     'An acknowledgement beyond a gap counts for the gap, too.',
     ['paxos/acks-by-slot', 'paxos/one-value-per-slot'],
     scenario('multipaxos/ack-beyond-gap'),
-    edit(PROGRESS, 'if (from <= p.match + 1) return matched(p, to, durable);', 'return matched(p, to, durable);'),
+    edit(PROGRESS, 'if (from <= p.match + 1) return withMatch(p, to, durable);', 'return withMatch(p, to, durable);'),
   ),
   mutant(
     'paxos-known-counts-as-accepted',
@@ -369,7 +369,7 @@ export const learners: readonly Mutant[] = [
     ),
     edit(
       LEADER,
-      'peer = withChosen(peer, Math.min(m.commit, w));',
+      'peer = withChosen(peer, Math.min(m.commit, commit));',
       'peer = withChosen(peer, Math.min(m.commit, lead.next - 1));',
     ),
   ),
@@ -400,7 +400,7 @@ export const learners: readonly Mutant[] = [
         'are left out before, so what is left begins at W + 1 or there is nothing left. It guards against a peer that ' +
         'does not keep to the protocol, where `append` would throw.',
     ),
-    edit(LEARNER, 'if ((fresh[0] as Entry).index !== w + 1) return false;', ''),
+    edit(LEARNER, 'if ((fresh[0] as Entry).index !== commit + 1) return false;', ''),
   ),
 ];
 
@@ -423,7 +423,7 @@ export const paxosReads: readonly Mutant[] = [
     scenario('multipaxos/read-above-carried'),
     edit(
       READS,
-      'return Math.max(commitOf(draft.state), leading(draft).noopIndex - 1);',
+      'return Math.max(commitOf(draft.state), draft.leaderRole.noopIndex - 1);',
       'return commitOf(draft.state);',
     ),
   ),

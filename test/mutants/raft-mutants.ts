@@ -117,9 +117,9 @@ export const elections: readonly Mutant[] = [
     scope('raft n3 E1 R1'),
     edit(
       DRAFT,
-      "if (role.kind === 'follower' && role.leader === leader) hear(this);",
+      "if (role.kind === 'follower' && role.leader === leader) resetElectionTimer(this);",
       `if (this.state.vote !== null) this.edit().vote = null;
-    if (role.kind === 'follower' && role.leader === leader) hear(this);`,
+    if (role.kind === 'follower' && role.leader === leader) resetElectionTimer(this);`,
     ),
   ),
   mutant(
@@ -212,8 +212,8 @@ export const replication: readonly Mutant[] = [
     scenario('raft/even-split-n4'),
     edit(
       REPLICATION,
-      'adopt(draft, prevIndex, entries); // rules 3 and 4',
-      'const old = draft.state.log;\n  adopt(draft, prevIndex, entries);',
+      'appendNew(draft, prevIndex, entries); // rules 3 and 4',
+      'const old = draft.state.log;\n  appendNew(draft, prevIndex, entries);',
     ),
     edit(
       REPLICATION,
@@ -383,7 +383,7 @@ export const reads: readonly Mutant[] = [
     'A read is served before an entry of the leader’s own term is committed.',
     ['reads/own-term-first', 'reads/no-stale-read'],
     scenario('raft/readindex-before-own-term'),
-    edit(READS, 'return commit >= leading(draft).noopIndex ? commit : null;', 'return commit;'),
+    edit(READS, 'return commit >= draft.leaderRole.noopIndex ? commit : null;', 'return commit;'),
   ),
   mutant(
     'raft-read-joins-begun-round',

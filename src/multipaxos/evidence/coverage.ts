@@ -1,4 +1,4 @@
-/** What must have happened somewhere before a search can claim to have looked: each rule at its point. */
+/** The coverage points of Multi-Paxos: what a search must have met at least once, and how a step shows it. */
 
 import type { Hit } from '../../core/model.js';
 import type { Outbound } from '../../core/protocol.js';
@@ -6,7 +6,7 @@ import { sameValue } from '../../core/entries.js';
 import type { PaxosMessage } from '../messages.js';
 import { commitOf, type PaxosLeader, type PaxosState } from '../state.js';
 import { voteAt } from '../window.js';
-import type { PaxosStepFact } from './safety.js';
+import type { PaxosStepFact } from './rules.js';
 
 const STARTED = {
   votes: 'votes were recovered',
@@ -19,8 +19,8 @@ const ELECTIONS = {
   own: 'an own vote was given up for a reported one',
   again: 'a reported vote was proposed again',
   gap: 'a gap was filled with a no-op',
-  floor: 'a leader was elected below the floor',
-  stranded: 'a leader below its floor campaigned again',
+  behind: 'a leader was elected below the highest commit index reported',
+  stranded: 'a leader below the highest commit index reported campaigned again',
   beaten: 'a candidate gave way to a higher ballot',
   nacked: 'a leader gave way to a Nack',
   deposed: 'a leader gave way to a higher ballot',
@@ -53,6 +53,7 @@ const REQUESTS = {
   lost: 'a proposal was superseded',
 } as const;
 
+/** @see Model.coveragePoints */
 export const coveragePoints: readonly string[] = [STARTED, ELECTIONS, ACCEPTORS, LEARNERS, REQUESTS].flatMap((each) =>
   Object.values(each),
 );
@@ -64,8 +65,8 @@ function onStart({ window, log }: PaxosState, hit: Hit): void {
 
 function onElected(before: PaxosState, after: PaxosState, role: PaxosLeader, hit: Hit): void {
   hit(ELECTIONS.led);
-  if (commitOf(after) < role.committedAtElection) hit(ELECTIONS.floor);
-  // What it carried at its election is partly proposed already: those are its votes now.
+  if (commitOf(after) < role.committedAtElection) hit(ELECTIONS.behind);
+  // Some reported values are proposed again already: those are its votes now.
   for (let slot = role.committedAtElection + 1; slot < role.noopIndex; slot++) {
     const value = voteAt(after.window, slot) ?? role.toRepropose.find(({ index }) => index === slot);
     const own = voteAt(before.window, slot);
@@ -93,12 +94,12 @@ function onRole(fact: PaxosStepFact, before: PaxosState, after: PaxosState, hit:
 }
 
 function onVotes(before: PaxosState, after: PaxosState, hit: Hit): void {
-  const chosen = commitOf(after);
+  const commit = commitOf(after);
   for (const run of before.window.runs) {
     if (after.window.runs.includes(run)) continue;
     for (const old of run.entries) {
       const now = voteAt(after.window, old.index);
-      if (old.index <= chosen || now === undefined || now.term === old.term) continue;
+      if (old.index <= commit || now === undefined || now.term === old.term) continue;
       hit(ACCEPTORS.overwritten);
       if (!sameValue(old, now)) hit(ACCEPTORS.changed);
     }
@@ -106,10 +107,10 @@ function onVotes(before: PaxosState, after: PaxosState, hit: Hit): void {
 }
 
 function onReceived(fact: PaxosStepFact, message: PaxosMessage, before: PaxosState, after: PaxosState, hit: Hit): void {
-  const chosen = commitOf(after);
+  const commit = commitOf(after);
   switch (message.kind) {
     case 'catchUpReply': {
-      if (chosen === commitOf(before)) return;
+      if (commit === commitOf(before)) return;
       hit(LEARNERS.caughtUp);
       for (const entry of message.entries) {
         const vote = voteAt(before.window, entry.index);
@@ -120,7 +121,7 @@ function onReceived(fact: PaxosStepFact, message: PaxosMessage, before: PaxosSta
     case 'prepare':
     case 'heartbeat':
     case 'accept':
-      // The rule against two leaders at work: one that leads or campaigns hears of another.
+      // A leader or candidate receives a message of another one.
       if (before.role.kind !== 'follower' && fact.outbound.length > 0) hit(ELECTIONS.overlap);
       if (message.kind !== 'prepare') onLeaderCommit(before, after, hit);
       return;
@@ -137,9 +138,9 @@ function onReceived(fact: PaxosStepFact, message: PaxosMessage, before: PaxosSta
 }
 
 function onLeaderCommit(before: PaxosState, after: PaxosState, hit: Hit): void {
-  const chosen = commitOf(after);
-  if (after.leaderCommit <= chosen || after.leaderCommit === before.leaderCommit) return;
-  const vote = voteAt(after.window, chosen + 1);
+  const commit = commitOf(after);
+  if (after.leaderCommit <= commit || after.leaderCommit === before.leaderCommit) return;
+  const vote = voteAt(after.window, commit + 1);
   if (vote !== undefined && vote.term !== after.leaderCommitBallot) hit(LEARNERS.withheld);
 }
 
@@ -178,7 +179,7 @@ function onOutbound(each: Outbound<PaxosMessage>, fact: PaxosStepFact, hit: Hit)
   }
 }
 
-/** Which coverage points a step meets. */
+/** @see Model.cover */
 export function cover(fact: PaxosStepFact, hit: Hit): void {
   const { before, after, inbound, outbound } = fact;
   if (before === null) return onStart(after, hit);

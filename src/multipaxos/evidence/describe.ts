@@ -1,4 +1,6 @@
-/** Messages and states in a few words, for traces. A ballot is `round.member`, as in "Paxos Made Simple" a pair. */
+/**
+ * Multi-Paxos in traces: messages by their names with their fields; states as role, promise, commit index and votes.
+ */
 
 import { lastTerm } from '../../core/log.js';
 import type { Entry, Index } from '../../core/protocol.js';
@@ -12,7 +14,7 @@ export function describeBallot(ballot: Ballot): string {
   return ballot === 0 ? '-' : `${roundOf(ballot)}.${numberOf(ballot)}`;
 }
 
-/** Consecutive slots that are drawn together. */
+/** Consecutive slots that are written as one range. */
 interface VotedRun {
   readonly from: Index;
   to: Index;
@@ -20,7 +22,7 @@ interface VotedRun {
   readonly kind: Entry['kind'];
 }
 
-/** Votes: `3-4@2.1 5@2.1:noop`. @param ballot the ballot that need not be said */
+/** Votes: `3-4@2.1 5@2.1:noop`. @param ballot the ballot that is left out */
 function describeVotes(entries: readonly Entry[], ballot: Ballot = 0): string {
   const runs: VotedRun[] = [];
   for (const { index, term, kind } of entries) {
@@ -36,35 +38,35 @@ function describeVotes(entries: readonly Entry[], ballot: Ballot = 0): string {
   return `[${words.join(' ')}]`;
 }
 
-/** A message's name and what it says. */
+/** @see Model.describeMessage */
 export function describeMessage(m: PaxosMessage): string {
   switch (m.kind) {
     case 'prepare':
       return `Prepare ${describeBallot(m.ballot)} from=${m.from}`;
     case 'promise': {
       const more = m.next === 0 ? '' : ` next=${m.next}`;
-      return `Promise ${describeBallot(m.ballot)} from=${m.from} ${describeVotes(m.votes)} chosen=${m.commit}${more}`;
+      return `Promise ${describeBallot(m.ballot)} from=${m.from} ${describeVotes(m.votes)} commit=${m.commit}${more}`;
     }
     case 'nack':
-      return `Nack ${describeBallot(m.ballot)} promised=${describeBallot(m.promised)} chosen=${m.commit}`;
+      return `Nack ${describeBallot(m.ballot)} promised=${describeBallot(m.promised)} commit=${m.commit}`;
     case 'accept':
-      return `Accept ${describeBallot(m.ballot)} ${describeVotes(m.entries, m.ballot)} chosen=${m.commit}`;
+      return `Accept ${describeBallot(m.ballot)} ${describeVotes(m.entries, m.ballot)} commit=${m.commit}`;
     case 'accepted': {
       const slots = m.from === 0 ? 'none' : m.from === m.to ? `${m.from}` : `${m.from}-${m.to}`;
-      return `Accepted ${describeBallot(m.ballot)} ${slots} chosen=${m.commit}`;
+      return `Accepted ${describeBallot(m.ballot)} ${slots} commit=${m.commit}`;
     }
     case 'heartbeat':
-      return `Heartbeat ${describeBallot(m.ballot)} chosen=${m.commit}${describeRound(m.readRound)}`;
+      return `Heartbeat ${describeBallot(m.ballot)} commit=${m.commit}${describeRound(m.readRound)}`;
     case 'heartbeatReply': {
       const { ballot, commit, durable, readRound } = m;
-      return `HeartbeatReply ${describeBallot(ballot)} chosen=${commit} durable=${durable}${describeRound(readRound)}`;
+      return `HeartbeatReply ${describeBallot(ballot)} commit=${commit} durable=${durable}${describeRound(readRound)}`;
     }
     case 'commit':
-      return `Commit ${describeBallot(m.ballot)} chosen=${m.commit}`;
+      return `Commit ${describeBallot(m.ballot)} commit=${m.commit}`;
     case 'catchUp':
       return `CatchUp ${describeNumber(m.number)} from=${m.from}`;
     case 'catchUpReply':
-      return `CatchUpReply ${describeNumber(m.number)} ${describeVotes(m.entries)} chosen=${m.commit}`;
+      return `CatchUpReply ${describeNumber(m.number)} ${describeVotes(m.entries)} commit=${m.commit}`;
     default:
       return describeForwarding(m, describeBallot(m.term));
   }
@@ -74,15 +76,17 @@ function describeRound(round: number): string {
   return round === 0 ? '' : ` round=${round}`;
 }
 
-/** Role, promise, W with the ballot of the last chosen entry, and the votes above it. */
+/** @see Model.describeState */
 export function describeState(state: PaxosState): string {
   const { role, log, window, promised } = state;
   const words: string[] = [state.stopped ? 'stopped' : role.kind, describeBallot(promised)];
   if (role.kind === 'follower' && role.leader !== null) words.push(`of ${role.leader}`);
-  const chosen = commitOf(state);
-  words.push(chosen === 0 ? 'chosen=0' : `chosen=${chosen}@${describeBallot(lastTerm(log))}`);
+  const commit = commitOf(state);
+  words.push(commit === 0 ? 'commit=0' : `commit=${commit}@${describeBallot(lastTerm(log))}`);
   if (window.runs.length > 0) words.push(`votes=${describeVotes(window.runs.flatMap(({ entries }) => entries))}`);
-  if (role.kind === 'leader' && chosen < role.committedAtElection) words.push(`floor=${role.committedAtElection}`);
-  if (role.kind === 'leader' && role.next <= role.noopIndex) words.push(`next=${role.next} fence=${role.noopIndex}`);
+  if (role.kind === 'leader' && commit < role.committedAtElection) {
+    words.push(`committedAtElection=${role.committedAtElection}`);
+  }
+  if (role.kind === 'leader' && role.next <= role.noopIndex) words.push(`next=${role.next} noop=${role.noopIndex}`);
   return words.join(' ');
 }

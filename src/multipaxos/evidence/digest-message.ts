@@ -1,4 +1,4 @@
-/** What a message says, for searches: all of it, with numbers that only name something as references. */
+/** Digests of Multi-Paxos' messages: all fields, with numbers that only name something as references. */
 
 import type { Digest } from '../../core/model.js';
 import type { ReplicaId } from '../../core/members.js';
@@ -13,7 +13,7 @@ function promise({ from, commit, next, votes }: PromisePage, digest: Digest): vo
   digestEntries(digest, votes);
 }
 
-/** `leader` sent the heartbeat, and counts the rounds. */
+/** @param leader the sender of the heartbeat, which counts the read rounds */
 function heartbeat(m: Heartbeat | HeartbeatReply, leader: ReplicaId, digest: Digest): void {
   digest.value(m.ballot);
   digest.value(m.commit);
@@ -21,6 +21,7 @@ function heartbeat(m: Heartbeat | HeartbeatReply, leader: ReplicaId, digest: Dig
   if (m.kind === 'heartbeatReply') digest.value(m.durable);
 }
 
+/** @see Model.digestMessage */
 export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, digest: Digest): void {
   digest.text(m.kind);
   switch (m.kind) {

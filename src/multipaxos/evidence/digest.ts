@@ -1,7 +1,7 @@
 /**
- * What of a state, and of a message, decides what happens from here on: for searches that must not go twice through
- * the same. Whatever is left out says why. Deadlines count from `now`, and numbers that only name something are
- * references, so that the same situation at another time, or after another history, is the same.
+ * Canonical digests of Multi-Paxos' states: all that influences later behaviour, and nothing else. Comments say why a
+ * field is left out. Deadlines are relative to `now`, and numbers that only name something are references, so that two
+ * states that behave alike have one digest.
  */
 
 import {
@@ -27,7 +27,7 @@ import type { PaxosProgress } from '../progress.js';
 import type { CatchingUp, PaxosCandidate, PaxosLeader, PaxosState, PromiseProgress, Serving } from '../state.js';
 import type { VoteWindow } from '../window.js';
 
-/** Rounds of reads are counted anew in each leadership; 0, the one before the first, is a round like any other. */
+/** A read round, counted from 0 in each leadership. */
 export function digestReadRound(digest: Digest, leader: ReplicaId, ballot: Ballot, readRound: number): void {
   digest.reference(`round of ${ballot}`, leader, readRound);
 }
@@ -58,8 +58,8 @@ function unsynced({ digest, me }: DigestScribe, { from, to, term, persistSeq }: 
 
 // The learner.
 
-/** As chunks, since `evict` lets go of whole ones. All `bytes` follow from the entries. */
-function chosen({ digest }: DigestScribe, { first, last, tailFrom, runs, chunks }: Log): void {
+/** As chunks, since `evict` drops whole ones. All `bytes` follow from the entries. */
+function chosenPrefix({ digest }: DigestScribe, { first, last, tailFrom, runs, chunks }: Log): void {
   digest.value(first);
   digest.value(last);
   digest.value(tailFrom);
@@ -108,9 +108,9 @@ function preparing(s: DigestScribe, { ballot, promises, resendAt }: PaxosCandida
 }
 
 /**
- * A peer of a leader, whose quorum's silence began at `since` from now: when the peer was heard counts only if that is
- * later, since all it does is to begin the silence anew. A round answered counts only if it is the one under way, since
- * later rounds are higher than any. `sentBytes` follows from `inflight`.
+ * A peer of a leader whose quorum timer was last reset at `since`, relative to now. The time of the peer's last answer
+ * counts only if it is later, since it does nothing but reset that timer. A confirmed read round counts only if it is
+ * the one under way, since later rounds are higher than any. `inflightBytes` follows from `inflight`.
  */
 function progress(s: DigestScribe, peer: PaxosProgress, since: Milliseconds, readRound: number): void {
   const { digest } = s;
@@ -131,7 +131,7 @@ function progress(s: DigestScribe, peer: PaxosProgress, since: Milliseconds, rea
   digest.value(peer.waiting);
   digest.value(peer.durable);
   digest.value(readRound > 0 && peer.readRound >= readRound);
-  digest.value(Math.max(peer.heardAt - s.now, since));
+  digest.value(Math.max(peer.answeredAt - s.now, since));
 }
 
 /** The number of the newest round counts only while that one is under way: all later ones are higher. */
@@ -179,10 +179,9 @@ function role(s: DigestScribe, state: PaxosState): void {
 }
 
 /**
- * Left out: `now`, since times count from the clock; `seed`, since scopes run with timeouts without spread;
- * `persistSeq` and `lastNumber`, which only make fresh numbers; `durableSeq`, since whatever is compared with it stands
- * here by its own number, or is known to be below; `options`, which never changes; and everything about a replica that
- * has stopped.
+ * Left out: `now`, since deadlines are relative to the clock; `seed`, since scopes run with timeouts without spread;
+ * `persistSeq` and `lastNumber`, which only give fresh numbers; `durableSeq`, since the numbers compared with it are
+ * digested, or known to be below it; `options`, which never changes; and all data of a replica that has stopped.
  */
 export function digestState(state: PaxosState, now: Milliseconds, digest: Digest): void {
   const { options, log } = state;
@@ -194,8 +193,8 @@ export function digestState(state: PaxosState, now: Milliseconds, digest: Digest
   digestNumber(digest, 'persist', options.id, state.hardSeq > state.durableSeq ? state.hardSeq : 0);
   votes(s, state.window);
   list(s, state.unsynced, unsynced);
-  chosen(s, log);
-  // What was told of slots at or below W is known; of a lower ballot nothing is believed any more.
+  chosenPrefix(s, log);
+  // A leader's commit index at or below the own one has no effect any more, nor has one of a lower ballot.
   digest.value(state.leaderCommitBallot);
   digest.value(Math.max(state.leaderCommit - log.last, 0));
   digestDelivery(s, state.delivery);

@@ -1,28 +1,26 @@
 /**
  * What a message claims when it leaves, held against the disk of its sender (durability/send-after-sync) and against
- * what is chosen (paxos/learned-is-chosen, paxos/yield-to-chosen). A claim may have been overtaken by something later
- * on the same disk, which stands for it: the lane is in order.
+ * what is chosen (paxos/learned-is-chosen, paxos/yield-to-chosen). A later write to the same disk may have replaced
+ * what is claimed; it proves the claim, since persists are in order.
  */
 
-import { type ClusterView, type ReplicaView, type SendFact } from '../../core/model.js';
+import type { ReplicaView } from '../../core/model.js';
 import { sameValue } from '../../core/entries.js';
 import type { Entry, Index } from '../../core/protocol.js';
 import type { Ballot } from '../ballot.js';
 import { chosenAt, GhostDraft, highestVote, replicaAt, slotAt, triedIn, violated, type PaxosGhost } from './ghost.js';
-import type { Accept, Accepted, CatchUpReply, PaxosMessage, Prepare, PromisePage } from '../messages.js';
+import type { Accept, Accepted, CatchUpReply, Prepare, PromisePage } from '../messages.js';
 import type { PaxosState } from '../state.js';
+import { placeIn, type PaxosCluster, type PaxosSendFact } from './rules.js';
 
-export type PaxosCluster = ClusterView<PaxosState>;
-type PaxosSendFact = SendFact<PaxosMessage>;
-
-/** Everything up to there is chosen, whoever says so. */
-function checkCommitClaim(ghost: PaxosGhost, chosen: Index, fact: PaxosSendFact): void {
+/** Everything up to a commit index that a message carries is chosen. */
+function checkCommitClaim(ghost: PaxosGhost, commit: Index, fact: PaxosSendFact): void {
   const really = ghost.chosenTo;
-  if (chosen > really)
+  if (commit > really)
     violated('paxos/learned-is-chosen: a slot is said to be chosen that is not', { ...fact, really });
 }
 
-/** A promise that a message rests on is on the sender's disk. */
+/** The promise that a message rests on is on the sender's disk. */
 function checkPromised(sender: ReplicaView<PaxosState>, ballot: Ballot, fact: PaxosSendFact): void {
   const promised = sender.disk.hard?.term ?? 0;
   if (promised < ballot)
@@ -30,20 +28,20 @@ function checkPromised(sender: ReplicaView<PaxosState>, ballot: Ballot, fact: Pa
 }
 
 /**
- * The commit index of a leader: an acceptor that voted in its ballot takes that vote for chosen. So what it proposed
- * in that ballot is what is chosen, up to there (paxos/yield-to-chosen).
+ * Up to the commit index that a leader's message carries, the leader's proposals in its ballot are what is chosen,
+ * since an acceptor that voted for them takes them for chosen (paxos/yield-to-chosen).
  */
 function checkLeaderCommit(
   ghost: PaxosGhost,
   ballot: Ballot,
-  chosen: Index,
+  commit: Index,
   fact: PaxosSendFact,
   cluster: PaxosCluster,
 ): PaxosGhost {
-  checkCommitClaim(ghost, chosen, fact);
-  const sameWord = ghost.leaderCommitBallot === ballot;
-  if (chosen <= ghost.base || (sameWord && chosen <= ghost.leaderCommit)) return ghost;
-  for (let slot = Math.max(ghost.base, sameWord ? ghost.leaderCommit : 0) + 1; slot <= chosen; slot++) {
+  checkCommitClaim(ghost, commit, fact);
+  const sameBallot = ghost.leaderCommitBallot === ballot;
+  if (commit <= ghost.base || (sameBallot && commit <= ghost.leaderCommit)) return ghost;
+  for (let slot = Math.max(ghost.base, sameBallot ? ghost.leaderCommit : 0) + 1; slot <= commit; slot++) {
     const proposed = triedIn(slotAt(ghost, slot), ballot);
     const truth = chosenAt(ghost, slot, cluster.committed);
     if (proposed === undefined || truth === undefined || sameValue(proposed.entry, truth)) continue;
@@ -54,11 +52,11 @@ function checkLeaderCommit(
     });
   }
   const draft = new GhostDraft(ghost, cluster.replicas.length);
-  draft.setLeaderCommit(ballot, chosen);
+  draft.setLeaderCommit(ballot, commit);
   return draft.now;
 }
 
-/** The vote stands on the sender's disk, or did until something later replaced it. Then it is on record, too. */
+/** The vote is on the sender's disk, or was until a later write replaced it; then the ghost holds it. */
 function claimVote(
   draft: GhostDraft,
   at: number,
@@ -72,7 +70,7 @@ function claimVote(
   const later = disk.entry(index);
   const overtaken = later !== undefined && (later.term > term || index <= (disk.hard?.commit ?? 0));
   if (!overtaken)
-    violated('durability/send-after-sync: a vote is told before it is durable', { ...fact, vote, durable: later });
+    violated('durability/send-after-sync: a vote is reported before it is durable', { ...fact, vote, durable: later });
   draft.vote(at, vote);
 }
 
@@ -90,8 +88,9 @@ function onPrepare(ghost: PaxosGhost, fact: PaxosSendFact, m: Prepare, at: numbe
 }
 
 /**
- * A page tells every vote below the ballot in its range, above W, with the highest ballot of each. One that tells
- * of votes in the ballot itself answers a late Prepare, and counts for nothing: its leader leads already.
+ * A page reports, for each slot of its range above the commit index, the sender's vote of the highest ballot below the
+ * one promised. A page with votes in that ballot itself answers a late Prepare and does not count: its candidate leads
+ * already.
  */
 function onPromise(
   ghost: PaxosGhost,
@@ -110,14 +109,14 @@ function onPromise(
   for (let slot = Math.max(m.from, m.commit + 1, ghost.base + 1); slot <= end; slot++) {
     const highest = highestVote(slotAt(ghost, slot), at, m.ballot);
     if (highest === 0) continue;
-    const told = m.votes.find(({ index }) => index === slot);
-    if (told?.term !== highest)
-      violated('paxos/promise-reports-votes: a promise does not tell the highest vote', { ...fact, slot, highest });
+    const reported = m.votes.find(({ index }) => index === slot);
+    if (reported?.term !== highest)
+      violated('paxos/promise-reports-votes: a promise does not report the highest vote', { ...fact, slot, highest });
   }
   return draft.now;
 }
 
-/** Accepts leave in parallel with the leader's own disk; only its promise must be there. */
+/** Accepts leave in parallel with the leader's own disk; only its promise must be durable. */
 function onAccept(ghost: PaxosGhost, fact: PaxosSendFact, m: Accept, at: number, cluster: PaxosCluster): PaxosGhost {
   checkPromised(cluster.replicas[at] as ReplicaView<PaxosState>, m.ballot, fact);
   const draft = new GhostDraft(ghost, cluster.replicas.length);
@@ -128,7 +127,7 @@ function onAccept(ghost: PaxosGhost, fact: PaxosSendFact, m: Accept, at: number,
   return checkLeaderCommit(draft.now, m.ballot, m.commit, fact, cluster);
 }
 
-/** What is accepted was proposed, and is durable. Where nothing is, nothing durable is claimed. */
+/** What is accepted was proposed, and the vote is durable. */
 function onAccepted(
   ghost: PaxosGhost,
   fact: PaxosSendFact,
@@ -149,10 +148,10 @@ function onAccepted(
   return draft.now;
 }
 
-/** How much of what is chosen is durable at a peer: what a leader may rely on when it is gone. */
+/** The durable index that a follower reports: its disk holds everything up to there as chosen. */
 function checkDurable(ghost: PaxosGhost, fact: PaxosSendFact, durable: Index, at: number, cluster: PaxosCluster): void {
   const { disk } = cluster.replicas[at] as ReplicaView<PaxosState>;
-  for (let slot = Math.max(ghost.base, replicaAt(ghost, at).chosen) + 1; slot <= durable; slot++) {
+  for (let slot = Math.max(ghost.base, replicaAt(ghost, at).commit) + 1; slot <= durable; slot++) {
     const ours = disk.entry(slot);
     const truth = chosenAt(ghost, slot, cluster.committed);
     if (ours !== undefined && truth !== undefined && sameValue(ours, truth)) continue;
@@ -160,7 +159,7 @@ function checkDurable(ghost: PaxosGhost, fact: PaxosSendFact, durable: Index, at
   }
 }
 
-/** What is taught as chosen is chosen. */
+/** What a CatchUpReply carries is chosen. */
 function checkTaught(ghost: PaxosGhost, fact: PaxosSendFact, m: CatchUpReply, cluster: PaxosCluster): void {
   checkCommitClaim(ghost, m.commit, fact);
   for (const entry of m.entries) {
@@ -170,9 +169,10 @@ function checkTaught(ghost: PaxosGhost, fact: PaxosSendFact, m: CatchUpReply, cl
   }
 }
 
-/** @param at where the sender stands in the configuration */
-export function checkClaims(ghost: PaxosGhost, fact: PaxosSendFact, at: number, cluster: PaxosCluster): PaxosGhost {
+/** Checks what a message claims. Gives the ghost with what is proposed, voted for or promised by it. */
+export function checkClaims(ghost: PaxosGhost, fact: PaxosSendFact, cluster: PaxosCluster): PaxosGhost {
   const { message: m } = fact;
+  const at = placeIn(cluster, fact.from);
   const sender = cluster.replicas[at] as ReplicaView<PaxosState>;
   switch (m.kind) {
     case 'prepare':

@@ -1,12 +1,12 @@
 /**
- * What an observer who sees everything remembers of a Multi-Paxos cluster: which values were ever proposed in
- * which ballots, and who has durably voted for them. From that follows what is chosen, whatever any replica believes.
- * Immutable plain data; `GhostDraft` makes the next one, or throws what a rule forbids.
+ * What an observer who sees everything remembers of a Multi-Paxos cluster: which values were ever proposed in which
+ * ballots, and which replicas have durably voted for them. From that follows what is chosen. Immutable plain data;
+ * `GhostDraft` makes the next ghost, and throws when a proposal or a vote breaks a rule.
  */
 
 import { InvariantViolation, type RuleText } from '../../core/assert.js';
-import { type CommittedView } from '../../core/model.js';
 import { sameValue } from '../../core/entries.js';
+import { digestEntry, type CommittedView, type Digest } from '../../core/model.js';
 import type { Entry, Index } from '../../core/protocol.js';
 import type { Ballot } from '../ballot.js';
 
@@ -14,30 +14,30 @@ import type { Ballot } from '../ballot.js';
 export interface Tried {
   readonly ballot: Ballot;
   readonly entry: Entry;
-  /** Who has durably voted for it: one bit a replica, in the order of the configuration. */
+  /** The replicas that have durably voted for it: one bit each, in the order of the configuration. */
   readonly by: number;
 }
 
-/** Everything about one slot. */
+/** What was proposed in one slot, and what is chosen there. */
 export interface SlotGhost {
   /** Ascending by ballot. */
   readonly tried: readonly Tried[];
-  /** What a majority has voted for in one ballot. */
+  /** The value that a majority has voted for in one ballot. */
   readonly chosen: Entry | null;
 }
 
-/** What one replica has durably done, whatever happens to its disk. */
+/** What one replica has durably done, even if its disk forgets it. */
 export interface ReplicaGhost {
   /** The highest promise that was ever durable. */
   readonly promised: Ballot;
   /** The highest ballot in which a Prepare left. */
   readonly prepared: Ballot;
-  /** W of its hard state, when that became durable. */
-  readonly chosen: Index;
+  /** The highest commit index of a hard state that was ever durable. */
+  readonly commit: Index;
 }
 
 export interface PaxosGhost {
-  /** Everything up to here is durably known chosen everywhere, and forgotten here. */
+  /** Every disk holds everything up to here as chosen; the ghost has forgotten these slots. */
   readonly base: Index;
   /** The slots from `base` + 1 on. */
   readonly slots: readonly SlotGhost[];
@@ -45,7 +45,7 @@ export interface PaxosGhost {
   readonly chosenTo: Index;
   /** In the order of the configuration; shorter while the rest has done nothing. */
   readonly replicas: readonly ReplicaGhost[];
-  /** The newest word of a leader that was found true: in which ballot, up to which slot. */
+  /** The newest commit index of a leader that was checked, and its ballot. */
   readonly leaderCommitBallot: Ballot;
   readonly leaderCommit: Index;
 }
@@ -60,7 +60,7 @@ export const noGhost: PaxosGhost = {
 };
 
 const NEW_SLOT: SlotGhost = { tried: [], chosen: null };
-const NEW_REPLICA: ReplicaGhost = { promised: 0, prepared: 0, chosen: 0 };
+const NEW_REPLICA: ReplicaGhost = { promised: 0, prepared: 0, commit: 0 };
 
 export function violated(text: RuleText, evidence: unknown): never {
   throw new InvariantViolation(text, evidence);
@@ -70,12 +70,12 @@ export function replicaAt(ghost: PaxosGhost, at: number): ReplicaGhost {
   return ghost.replicas[at] ?? NEW_REPLICA;
 }
 
-/** What is known of a slot above `base`. */
+/** The ghost of a slot above `base`. */
 export function slotAt(ghost: PaxosGhost, slot: Index): SlotGhost {
   return ghost.slots[slot - ghost.base - 1] ?? NEW_SLOT;
 }
 
-/** What is chosen for a slot, if anything is; forgotten slots are all handed over somewhere. */
+/** What is chosen in a slot, if anything is; forgotten slots have all been delivered somewhere. */
 export function chosenAt(ghost: PaxosGhost, slot: Index, committed: CommittedView): Entry | undefined {
   if (slot <= ghost.base) return committed.entry(slot);
   return slotAt(ghost, slot).chosen ?? undefined;
@@ -102,7 +102,7 @@ function count(bits: number): number {
   return n;
 }
 
-/** Whether these are more than half: by its own arithmetic, since an observer must not lean on what it observes. */
+/** Whether these are more than half. Not by `majority`: a check must not use the function that it checks. */
 function isMajority(bits: number, size: number): boolean {
   return 2 * count(bits) > size;
 }
@@ -117,9 +117,9 @@ function promisers(ghost: PaxosGhost, ballot: Ballot): number {
 }
 
 /**
- * P2c of "Paxos Made Simple" (2.2): there is a majority, all promised to `ballot`, that has either never voted for the
- * slot below it, or whose vote in the highest ballot among them is for this value. It implies that nothing
- * else was or will be chosen below, and fails long before that shows.
+ * P2c of "Paxos Made Simple" (§2.2): a majority has promised `ballot`, and either none of these replicas has voted in
+ * the slot below it, or their vote in the highest ballot below it is for this value. It implies that no other value is
+ * or will be chosen below, and is broken long before two values are chosen.
  */
 function checkSafeAt(ghost: PaxosGhost, size: number, ballot: Ballot, entry: Entry): void {
   const { tried } = slotAt(ghost, entry.index);
@@ -140,7 +140,7 @@ function checkSafeAt(ghost: PaxosGhost, size: number, ballot: Ballot, entry: Ent
   }
 }
 
-/** One ghost in the making. */
+/** The next ghost, as one event makes it. */
 export class GhostDraft {
   private readonly before: PaxosGhost;
   private readonly size: number;
@@ -217,10 +217,33 @@ export class GhostDraft {
     if (chosenTo > this.ghost.chosenTo) this.ghost = { ...this.ghost, chosenTo };
   }
 
-  /** Everything up to `base` is durably known chosen everywhere: nobody proposes or votes there any more. */
+  /** Forgets the slots up to `base`, which every disk holds as chosen: nobody proposes or votes there any more. */
   forget(base: Index): void {
     const { ghost } = this;
     if (base <= ghost.base) return;
     this.ghost = { ...ghost, base, slots: ghost.slots.slice(base - ghost.base) };
+  }
+}
+
+function digestTried(ballot: number, entry: Entry, by: number, digest: Digest): void {
+  digest.value(ballot);
+  digestEntry(entry, digest);
+  digest.value(by);
+}
+
+/** @see Safety.digest */
+export function digestGhost(ghost: PaxosGhost, digest: Digest): void {
+  digest.value(ghost.base);
+  digest.value(ghost.replicas.length);
+  for (const { promised, prepared, commit } of ghost.replicas) {
+    digest.value(promised);
+    digest.value(prepared);
+    digest.value(commit);
+  }
+  digest.value(ghost.slots.length);
+  for (const { tried, chosen } of ghost.slots) {
+    digest.value(chosen !== null);
+    digest.value(tried.length);
+    for (const { ballot, entry, by } of tried) digestTried(ballot, entry, by, digest);
   }
 }

@@ -1,4 +1,4 @@
-/** Multi-Paxos as evidence needs it: its invariants, its safety, its digests and its words. */
+/** The model of Multi-Paxos: what a rig needs to simulate it, to search its states and to print its traces. */
 
 import type { Model } from '../../core/model.js';
 import { describeMessage, describeState } from './describe.js';
@@ -8,10 +8,11 @@ import type { PaxosMessage } from '../messages.js';
 import { cover, coveragePoints } from './coverage.js';
 import { isOutdated } from './outdated.js';
 import { multipaxosProtocol } from '../protocol.js';
-import { safety, type PaxosGhost } from './safety.js';
+import type { PaxosGhost } from './ghost.js';
+import { safety } from './safety.js';
 import type { PaxosState } from '../state.js';
 
-/** For simulations and exhaustive searches of Multi-Paxos. */
+/** For simulators, model checkers and traces. */
 export const multipaxosModel: Model<PaxosState, PaxosMessage, PaxosGhost> = {
   protocol: multipaxosProtocol,
   safety,

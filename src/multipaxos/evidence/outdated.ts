@@ -1,6 +1,6 @@
 /**
- * Messages that have lost their meaning: whatever happens from here on, they change nothing any more where they
- * arrive, nor does what is answered to them. For searches, which need not keep them.
+ * Outdated messages: in every future of the cluster they change nothing where they arrive, and neither do the answers
+ * to them. A search need not keep them.
  */
 
 import type { ReplicaId } from '../../core/members.js';
@@ -10,20 +10,19 @@ import { placeOf } from '../../core/state.js';
 import type { PaxosState } from '../state.js';
 
 /**
- * Whether a replica has promised this much for good. What is not durable may be lost with a crash, and the ballot
- * below it with it.
+ * Whether a replica has durably promised at least this ballot. A promise that is not durable may be lost in a crash.
  */
 function hasPromised({ promised, hardSeq, durableSeq }: PaxosState, ballot: Ballot): boolean {
   return promised >= ballot && hardSeq <= durableSeq;
 }
 
-/** Whether a replica is neither in Phase 1 nor in Phase 2 of its own `ballot`, and never will be: it goes above. */
+/** Whether a replica is neither in Phase 1 nor in Phase 2 of its own `ballot`, and never will be again. */
 function isOver(owner: PaxosState, ballot: Ballot): boolean {
   const { role } = owner;
   return (role.kind === 'follower' || role.ballot !== ballot) && hasPromised(owner, ballot);
 }
 
-/** Whether a promise for `ballot` is of no use to its owner (any more), whatever it says. */
+/** Whether a promise for `ballot` changes nothing at the owner of the ballot any more. */
 function isPromiseIdle(owner: PaxosState, ballot: Ballot, acceptor: ReplicaId): boolean {
   const { role } = owner;
   if (role.kind === 'follower' || role.ballot !== ballot) return isOver(owner, ballot);
@@ -33,8 +32,8 @@ function isPromiseIdle(owner: PaxosState, ballot: Ballot, acceptor: ReplicaId): 
 }
 
 /**
- * Whether a message can never change anything again, neither at `to` nor by way of an answer at `from`. What it does
- * not know of, it takes for alive.
+ * Whether a message can never change anything again, neither at `to` nor by an answer at `from`. In doubt it is not
+ * outdated. @see Model.isOutdated
  */
 export function isOutdated(m: PaxosMessage, from: PaxosState, to: PaxosState): boolean {
   switch (m.kind) {

@@ -1,224 +1,57 @@
 /**
- * The safety of a Multi-Paxos cluster, by the rules of docs/rules.md. Steps are compared with what
- * the ghost knows to be chosen; messages, when they leave, with the disk of who sends them (claims.ts). Where a rule
- * needs no look at others it stands in invariants.ts.
+ * The safety of a whole Multi-Paxos cluster, which no replica can see alone, as a fold over what happens: every step,
+ * message and write is held against the rules (`rules.ts`, `durability-claims.ts`), and what must be remembered for
+ * them is put into the ghost. Where a rule needs no look at others it stands in `invariants.ts`.
  */
 
-import { digestEntry, type Digest, type Safety, type StepFact } from '../../core/model.js';
-import { sameValue } from '../../core/entries.js';
-import { entryAt } from '../../core/log.js';
-import type { Commit, Entry, Index } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
-import type { Ballot } from '../ballot.js';
-import { checkClaims, type PaxosCluster } from './durability-claims.js';
-import { chosenAt, GhostDraft, highestVote, noGhost, replicaAt, slotAt, violated, type PaxosGhost } from './ghost.js';
+import type { Safety } from '../../core/model.js';
 import type { PaxosMessage } from '../messages.js';
 import { commitOf, type PaxosState } from '../state.js';
-import { voteAt } from '../window.js';
-
-export type { PaxosGhost } from './ghost.js';
-export type PaxosStepFact = StepFact<PaxosState, PaxosMessage>;
-
-/** Where a replica stands in the configuration. */
-function placeIn({ replicas }: PaxosCluster, id: ReplicaId): number {
-  for (let at = 0; at < replicas.length; at++) if (replicas[at]?.id === id) return at;
-  throw new RangeError(`${id} is no replica of this cluster`);
-}
-
-/** What a replica takes for chosen is chosen. */
-function checkLearned(
-  ghost: PaxosGhost,
-  { replica, after }: PaxosStepFact,
-  from: Index,
-  { committed }: PaxosCluster,
-): void {
-  const chosen = commitOf(after);
-  if (chosen > ghost.chosenTo) {
-    violated('paxos/learned-is-chosen: a slot is taken for chosen that is not', {
-      replica,
-      chosen,
-      really: ghost.chosenTo,
-    });
-  }
-  for (let slot = Math.max(from, after.log.tailFrom - 1) + 1; slot <= chosen; slot++) {
-    const ours = entryAt(after.log, slot);
-    const truth = chosenAt(ghost, slot, committed);
-    if (ours === undefined || truth === undefined || sameValue(ours, truth)) continue;
-    violated('paxos/learned-is-chosen: another value is taken for chosen than the one that is', {
-      replica,
-      ours,
-      truth,
-    });
-  }
-}
-
-/** Slots are handed over in order, without a gap, and only when they are chosen. */
-function checkDelivered(
-  ghost: PaxosGhost,
-  fact: PaxosStepFact,
-  { entries }: Commit,
-  from: Index,
-  cluster: PaxosCluster,
-): Index {
-  let expected = from;
-  for (const entry of entries) {
-    expected++;
-    if (entry.index === expected && entry.index <= commitOf(fact.after)) {
-      const truth = chosenAt(ghost, entry.index, cluster.committed);
-      if (truth === undefined || sameValue(entry, truth)) continue;
-    }
-    violated('log/delivered-in-order: something else is delivered than the next chosen slot', {
-      replica: fact.replica,
-      expected,
-      entry,
-    });
-  }
-  return expected;
-}
-
-/** A ballot that was ever prepared is not taken up again, by nobody. */
-function checkBallot(ghost: PaxosGhost, { replica, before, after }: PaxosStepFact, cluster: PaxosCluster): void {
-  const { role } = after;
-  if (role.kind !== 'candidate') return;
-  if (before?.role.kind === 'candidate' && before.role.ballot === role.ballot) return;
-  const { prepared } = replicaAt(ghost, placeIn(cluster, replica));
-  if (role.ballot <= prepared)
-    violated('paxos/ballot-used-once: a ballot is used again', { replica, ballot: role.ballot, prepared });
-}
-
-/** A start forgets nothing that was durable: neither the promise nor a vote. */
-function checkStart(ghost: PaxosGhost, fact: PaxosStepFact, cluster: PaxosCluster): void {
-  const { replica, after } = fact;
-  const at = placeIn(cluster, replica);
-  const { promised } = replicaAt(ghost, at);
-  if (after.promised < promised)
-    violated('paxos/promise-never-falls: a promise is forgotten', { replica, promised, now: after.promised });
-  for (let slot = Math.max(commitOf(after), ghost.base) + 1; slot <= ghost.base + ghost.slots.length; slot++) {
-    const ballot = highestVote(slotAt(ghost, slot), at, Infinity);
-    const vote = voteAt(after.window, slot);
-    if ((vote?.term ?? 0) < ballot) violated('paxos/votes-stay: a vote is forgotten', { replica, slot, ballot, vote });
-  }
-}
-
-/** An acceptor promises, accepts and answers a leader in the ballot that it has promised, no lower one. */
-function checkReply({ replica, after }: PaxosStepFact, message: PaxosMessage): void {
-  const { kind } = message;
-  if (kind !== 'promise' && kind !== 'accepted' && kind !== 'heartbeatReply') return;
-  if (message.ballot === after.promised) return;
-  violated('paxos/promise-binds: an answer is given below the promise', { replica, promised: after.promised, message });
-}
+import { checkClaims } from './durability-claims.js';
+import { digestGhost, GhostDraft, noGhost, replicaAt, violated, type PaxosGhost } from './ghost.js';
+import * as rules from './rules.js';
+import type { PaxosCluster, PaxosStepFact } from './rules.js';
 
 function step(ghost: PaxosGhost, fact: PaxosStepFact, cluster: PaxosCluster): PaxosGhost {
   const { before, after, outbound } = fact;
-  if (before === null) checkStart(ghost, fact, cluster);
-  const w = before === null ? 0 : commitOf(before);
-  if (commitOf(after) > w) checkLearned(ghost, fact, w, cluster);
-  if (before === null || before.role !== after.role) checkBallot(ghost, fact, cluster);
+  if (before === null) rules.checkStart(ghost, fact, cluster);
+  const commit = before === null ? 0 : commitOf(before);
+  if (commitOf(after) > commit) rules.checkLearned(ghost, fact, commit, cluster);
+  if (before === null || before.role !== after.role) rules.checkBallot(ghost, fact, cluster);
   let delivered = before?.delivery.delivered ?? 0;
   for (let i = 0; i < outbound.length; i++) {
     const each = outbound[i] as (typeof outbound)[0];
-    if (each.kind === 'commit') delivered = checkDelivered(ghost, fact, each, delivered, cluster);
-    else if (each.kind === 'send') checkReply(fact, each.message);
+    if (each.kind === 'commit') delivered = rules.checkDelivered(ghost, fact, each, delivered, cluster);
+    else if (each.kind === 'send') rules.checkReply(fact, each.message);
   }
   return ghost;
 }
 
-/** The slots that every disk holds as chosen, and that were handed over somewhere. */
-function committedEverywhere({ replicas, committed }: PaxosCluster): Index {
-  let base = committed.last;
-  for (const { disk } of replicas) base = Math.min(base, disk.hard?.commit ?? 0);
-  return base;
-}
-
-/** On a disk everything up to its W is chosen: that is what a start takes for W. */
-function checkPrefix(ghost: PaxosGhost, replica: ReplicaId, from: Index, to: Index, cluster: PaxosCluster): void {
-  const { disk } = cluster.replicas[placeIn(cluster, replica)] as PaxosCluster['replicas'][0];
-  if (to > ghost.chosenTo)
-    violated('paxos/learned-is-chosen: a slot is durably taken for chosen that is not', { replica, chosen: to });
-  for (let slot = from + 1; slot <= to; slot++) {
-    const ours = disk.entry(slot);
-    const truth = chosenAt(ghost, slot, cluster.committed);
-    if (ours !== undefined && truth !== undefined && sameValue(ours, truth)) continue;
-    violated('paxos/learned-is-chosen: a disk holds another value than the chosen one', { replica, slot, ours, truth });
-  }
-}
-
-/**
- * Votes above W on a disk: never below a promise that was durable before, nor above the one that is; and none
- * that was there is gone, or a chosen value could be.
- */
-function recordVotes(draft: GhostDraft, at: number, promised: Ballot, cluster: PaxosCluster): void {
-  const { id, disk } = cluster.replicas[at] as PaxosCluster['replicas'][0];
-  const term = disk.hard?.term ?? 0;
-  const from = Math.max(disk.hard?.commit ?? 0, draft.now.base) + 1;
-  const to = Math.max(disk.last, draft.now.base + draft.now.slots.length);
-  for (let slot = from; slot <= to; slot++) {
-    const vote = disk.entry(slot);
-    const known = highestVote(slotAt(draft.now, slot), at, Infinity);
-    if (vote === undefined) {
-      if (known > 0) violated('paxos/votes-stay: a vote is gone from a disk', { replica: id, slot, ballot: known });
-      continue;
-    }
-    if (vote.term > term)
-      violated('paxos/vote-at-promise: a vote above the promise', { replica: id, promised: term, vote });
-    if (known === vote.term) continue;
-    if (vote.term < promised || vote.term < known) {
-      violated('paxos/vote-at-promise: a vote below a promise, or below a later vote', {
-        replica: id,
-        promised,
-        known,
-        vote,
-      });
-    }
-    draft.vote(at, vote);
-  }
-}
-
 function durable(ghost: PaxosGhost, replica: ReplicaId, cluster: PaxosCluster): PaxosGhost {
-  const at = placeIn(cluster, replica);
+  const at = rules.placeIn(cluster, replica);
   const { hard } = (cluster.replicas[at] as PaxosCluster['replicas'][0]).disk;
   if (hard === null) return ghost;
   const known = replicaAt(ghost, at);
   if (hard.term < known.promised)
     violated('paxos/promise-never-falls: a promise is lowered', { replica, promised: known.promised, hard });
   const draft = new GhostDraft(ghost, cluster.replicas.length);
-  if (hard.term > known.promised || hard.commit > known.chosen) {
-    draft.setReplica(at, { ...known, promised: hard.term, chosen: Math.max(known.chosen, hard.commit) });
+  if (hard.term > known.promised || hard.commit > known.commit) {
+    draft.setReplica(at, { ...known, promised: hard.term, commit: Math.max(known.commit, hard.commit) });
   }
-  recordVotes(draft, at, known.promised, cluster);
-  if (hard.commit > known.chosen) {
-    checkPrefix(draft.now, replica, Math.max(known.chosen, ghost.base), hard.commit, cluster);
-    draft.forget(committedEverywhere(cluster));
+  rules.recordVotes(draft, at, known.promised, cluster);
+  if (hard.commit > known.commit) {
+    rules.checkPrefix(draft.now, replica, Math.max(known.commit, ghost.base), hard.commit, cluster);
+    draft.forget(rules.committedEverywhere(cluster));
   }
   return draft.now;
 }
 
-function digest(ghost: PaxosGhost, to: Digest): void {
-  to.value(ghost.base);
-  to.value(ghost.replicas.length);
-  for (const { promised, prepared, chosen } of ghost.replicas) {
-    to.value(promised);
-    to.value(prepared);
-    to.value(chosen);
-  }
-  to.value(ghost.slots.length);
-  for (const { tried, chosen } of ghost.slots) {
-    to.value(chosen !== null);
-    to.value(tried.length);
-    for (const { ballot, entry, by } of tried) digestTried(ballot, entry, by, to);
-  }
-}
-
-function digestTried(ballot: number, entry: Entry, by: number, to: Digest): void {
-  to.value(ballot);
-  digestEntry(entry, to);
-  to.value(by);
-}
-
+/** @see Safety */
 export const safety: Safety<PaxosState, PaxosMessage, PaxosGhost> = {
   initial: noGhost,
   step,
-  send: (ghost, fact, cluster) => checkClaims(ghost, fact, placeIn(cluster, fact.from), cluster),
+  send: checkClaims,
   durable,
-  digest,
+  digest: digestGhost,
 };

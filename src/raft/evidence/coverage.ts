@@ -1,4 +1,4 @@
-/** What must have happened somewhere for a search over Raft to mean anything, and how a step shows it. */
+/** The coverage points of Raft: what a search must have met at least once, and how a step shows it. */
 
 import { termAt } from '../../core/log.js';
 import type { Hit } from '../../core/model.js';
@@ -8,15 +8,15 @@ import { durableIndex } from '../../core/unsynced.js';
 import type { RaftMessage } from '../messages.js';
 import { leaderOf } from '../../core/state.js';
 import { type RaftLeader, type RaftState } from '../state.js';
-import type { RaftStepFact } from './safety.js';
+import type { RaftStepFact } from './rules.js';
 
 const ELECTION_WON = 'election won';
 const ELECTION_LOST = 'campaigned again without a majority';
 const STALE_LOG = 'vote refused for a stale log';
 const SECOND_VOTE = 'vote refused since another has it';
 const HIGHER_TERM = 'leader stepped down on a higher term';
-const QUORUM_LOST = 'leader stepped down on the silence of a majority';
-const KEPT = 'new leader took over committed entries it had not committed';
+const QUORUM_LOST = 'leader stepped down since no majority answered';
+const KEPT = 'new leader took over entries that it did not know to be committed';
 const CONFLICT = 'conflict truncated';
 const REJECTED = 'append rejected for its previous entry';
 const STALE_APPEND = 'append of an older term refused';
@@ -60,7 +60,7 @@ function sends(outbound: readonly Outbound<RaftMessage>[], is: (message: RaftMes
   return outbound.some((each) => each.kind === 'send' && is(each.message));
 }
 
-/** Wins, losses and ends of leadership. */
+/** Elections won and lost, and leaders that step down. */
 function coverRoles(before: RaftState, after: RaftState, hit: Hit): void {
   if (before.role === after.role) return;
   const [was, is] = [before.role.kind, after.role.kind];

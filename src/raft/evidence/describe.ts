@@ -1,4 +1,4 @@
-/** Raft in the words of traces: messages by the paper's names, short; states as role, term and log. */
+/** Raft in traces: messages by the paper's names with their fields; states as role, term and log. */
 
 import type { Index, Term, TermRun } from '../../core/protocol.js';
 import { describeEntries, describeForwarding } from '../../core/model.js';
@@ -10,9 +10,9 @@ function place(index: Index, term: Term): string {
 }
 
 function describeAppend({ term, prevIndex, prevTerm, entries, commit, readRound }: AppendEntries): string {
-  const carried = entries.length === 0 ? '' : ` ${describeEntries(entries)}`;
+  const sent = entries.length === 0 ? '' : ` ${describeEntries(entries)}`;
   const read = readRound === 0 ? '' : ` round=${readRound}`;
-  return `AppendEntries t${term} prev=${place(prevIndex, prevTerm)}${carried} commit=${commit}${read}`;
+  return `AppendEntries t${term} prev=${place(prevIndex, prevTerm)}${sent} commit=${commit}${read}`;
 }
 
 /** @see Model.describeMessage */

@@ -1,12 +1,12 @@
 /**
- * Canonical digests of Raft's states and messages: all that influences what happens from here on, and nothing else.
+ * Canonical digests of Raft's states and messages: all that influences later behaviour, and nothing else.
  * Left out, because nothing later depends on them:
  * - `options`: they never change during a start, and how a replica differs from the others is its name;
  * - `now`: deadlines are given relative to the clock, and a clock never falls;
  * - `seed`: a scope that is searched runs with timeouts without spread, where every draw is the same;
- * - `seq`, `lastNumber`: they only yield numbers that nobody has yet, greater than all that are referred to;
- * - `durableSeq`: all that could be compared with it is given as 0 once it is durable;
- * - sums (`bytes`, `inflightBytes`, `uncommittedBytes`, `unappliedBytes`): what they sum up is there.
+ * - `persistSeq`, `lastNumber`: they only give fresh numbers, greater than all that are in use;
+ * - `durableSeq`: the numbers compared with it are digested as 0 once they are durable;
+ * - sums (`bytes`, `inflightBytes`, `uncommittedBytes`, `unappliedBytes`): their summands are digested.
  */
 
 import {
@@ -28,13 +28,13 @@ import type { ReadQueue } from '../../core/reads.js';
 import type { RaftMessage } from '../messages.js';
 import type { RaftLeader, RaftProgress, RaftState } from '../state.js';
 
-/** From this many entries or bytes of room on, no scope that can be searched fills the tail. */
+/** With bounds of at least this many entries and bytes, no scope that can be searched fills the tail. */
 const ROOMY_ENTRIES = 64;
 const ROOMY_BYTES = 64 * 1024;
 
 /**
- * Where chunks begin matters only to `evict`, which drops them whole: given only if the tail can fill up. What lies
- * below the tail is the disk's, which the host digests.
+ * Where chunks begin matters only to `evict`, which drops whole ones; so it is digested only if the tail can fill up.
+ * Entries below the tail are on the disk, which is digested apart.
  */
 function digestLog(log: Log, limits: Limits, digest: Digest): void {
   digest.value(log.first);
@@ -53,7 +53,7 @@ function digestLog(log: Log, limits: Limits, digest: Digest): void {
   }
 }
 
-/** A persist that is durable is as good as none. */
+/** The number of a persist; 0 once it is durable. */
 function persist(s: DigestScribe, seq: PersistSeq, durable: PersistSeq): void {
   digestNumber(s.digest, 'persist', s.me, seq <= durable ? 0 : seq);
 }
@@ -72,7 +72,7 @@ function digestProgress(s: DigestScribe, peer: RaftProgress): void {
     digest.value(bytes);
   }
   digest.value(peer.progressed);
-  digest.value(peer.heard);
+  digest.value(peer.answered);
   digestNumber(digest, 'round', me, peer.readRound);
   digestNumber(digest, 'load', me, peer.loading);
 }

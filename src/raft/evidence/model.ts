@@ -1,4 +1,4 @@
-/** Raft's model: what a rig needs to simulate it, check it and tell its story. */
+/** The model of Raft: what a rig needs to simulate it, to search its states and to print its traces. */
 
 import type { Model } from '../../core/model.js';
 import { describeMessage, describeState } from './describe.js';
@@ -6,7 +6,8 @@ import { digestMessage, digestState } from './digest.js';
 import type { RaftMessage } from '../messages.js';
 import { cover, coveragePoints } from './coverage.js';
 import { raftProtocol } from '../protocol.js';
-import { safety, type RaftGhost } from './safety.js';
+import type { RaftGhost } from './ghost.js';
+import { safety } from './safety.js';
 import type { RaftState } from '../state.js';
 
 /** For simulators, model checkers and traces. */
@@ -15,7 +16,7 @@ export const raftModel: Model<RaftState, RaftMessage, RaftGhost> = {
   safety,
   digestState,
   digestMessage,
-  // Peers are met in the order of their names, but nothing is decided by it.
+  // Peers are listed in the order of their names, but no decision depends on it.
   symmetric: true,
   describeMessage,
   describeState,

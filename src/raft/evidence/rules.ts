@@ -1,28 +1,22 @@
 /**
- * The rules of a Raft cluster, one function each: Figure 3's five properties, and what makes them hold, inductively.
- * The smaller the claim, the sooner a search finds it broken. docs/rules.md says where each comes from.
+ * The rules of a Raft cluster that a step or a write can break, one function each: the five properties of Figure 3, and
+ * the inductive invariants from which they follow, which a search finds broken sooner. docs/rules.md says where each
+ * comes from.
  */
 
-import { InvariantViolation, type RuleText } from '../../core/assert.js';
 import { entryAt, lastTerm, termAt, type Log } from '../../core/log.js';
-import { type ClusterView, type DiskView, type ReplicaView, type SendFact } from '../../core/model.js';
+import type { ClusterView, DiskView, ReplicaView, SendFact, StepFact } from '../../core/model.js';
 import { sameValue } from '../../core/entries.js';
 import type { Entry, Index, Term } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import { majority } from '../../core/quorum.js';
-import type { AppendAccepted, RaftMessage } from '../messages.js';
-import type { CommittedRun, RaftGhost, RaftPromise } from './safety.js';
+import type { RaftMessage } from '../messages.js';
 import type { RaftLeader, RaftProgress, RaftState } from '../state.js';
+import { committedTerm, lastCommitted, promiseOf, violated, winnerOf, type RaftGhost } from './ghost.js';
 
 export type RaftCluster = ClusterView<RaftState>;
-type RaftSendFact = SendFact<RaftMessage>;
-
-/** Of what an acknowledgement covers, so much is compared, from its end: what lies below was compared before. */
-const COMPARED = 8;
-
-function violated(text: RuleText, evidence: Readonly<Record<string, unknown>>): never {
-  throw new InvariantViolation(`${text}: ${JSON.stringify(evidence)}`, evidence);
-}
+export type RaftStepFact = StepFact<RaftState, RaftMessage>;
+export type RaftSendFact = SendFact<RaftMessage>;
 
 export function viewOf(cluster: RaftCluster, id: ReplicaId): ReplicaView<RaftState> {
   const { replicas } = cluster;
@@ -33,32 +27,16 @@ export function viewOf(cluster: RaftCluster, id: ReplicaId): ReplicaView<RaftSta
   return violated('raft/members-only: only members take part', { id });
 }
 
-/** Up to where anything is committed. */
-export function lastCommitted({ committed }: RaftGhost): Index {
-  return committed[committed.length - 1]?.through ?? 0;
-}
-
-function committedTerm({ committed }: RaftGhost, index: Index): Term | undefined {
-  let term: Term | undefined;
-  for (let at = committed.length - 1; at >= 0; at--) {
-    const run = committed[at] as CommittedRun;
-    if (run.through < index) break;
-    term = run.term;
-  }
-  return term;
-}
-
-/** Election Safety, Leader Completeness (by `checkComplete`, for the log has its noop), and what they rest on. */
+/** Election Safety, and that votes of a majority are durable. (`checkComplete` checks Leader Completeness.) */
 export function checkWin(ghost: RaftGhost, after: RaftState, cluster: RaftCluster): void {
   const { term, options } = after;
   const { id } = options;
-  const known = ghost.wins.find((win) => win.term === term);
-  if (known !== undefined)
-    violated('raft/one-leader-per-term: a term is won once', { term, leaders: [known.leader, id] });
+  const known = winnerOf(ghost, term);
+  if (known !== undefined) violated('raft/one-leader-per-term: a term is won once', { term, leaders: [known, id] });
   let votes = 0;
   for (const { disk } of cluster.replicas) {
     const hard = disk.hard;
-    // Whom a replica voted for in a term that it has left is not known any more.
+    // A replica in a later term no longer knows its vote in this one.
     if (hard !== null && (hard.term > term || (hard.term === term && hard.vote === id))) votes++;
   }
   if (votes < majority(cluster.replicas.length)) {
@@ -72,7 +50,7 @@ export function checkWin(ghost: RaftGhost, after: RaftState, cluster: RaftCluste
   }
 }
 
-/** Leader Completeness for all logs: one that ends in a term has all that was committed in the terms before it. */
+/** Leader Completeness, for all logs: a log that ends in a term has all that was committed in the terms before it. */
 export function checkComplete(ghost: RaftGhost, { log, options, role, term }: RaftState): void {
   const last = lastTerm(log);
   for (const { through, term: entryTerm, by } of ghost.committed) {
@@ -108,7 +86,7 @@ function checkEntry(log: Log, entry: Entry, other: Log, replicas: readonly Repli
   }
 }
 
-/** Log Matching: the same index and term mean the same entry, and the same before it. What is new is compared. */
+/** Log Matching: logs with the same index and term have the same entry there, and before it. Compares new entries. */
 export function checkLogMatching(before: Log | null, { log, options }: RaftState, cluster: RaftCluster): void {
   const { replicas } = cluster;
   for (let index = log.last; index >= log.tailFrom; index--) {
@@ -122,7 +100,7 @@ export function checkLogMatching(before: Log | null, { log, options }: RaftState
   }
 }
 
-/** What a leader commits is durable, as the entry of that term, on a majority of disks. */
+/** What a leader commits is durable, with the same term, on a majority of disks. */
 export function checkDurable({ log, commit, term, options }: RaftState, known: Index, cluster: RaftCluster): void {
   for (let index = commit; index > known; index--) {
     const expected = termAt(log, index);
@@ -139,7 +117,7 @@ export function checkDurable({ log, commit, term, options }: RaftState, known: I
   }
 }
 
-/** State Machine Safety before anything is handed over: the log has there what was committed there. */
+/** State Machine Safety: the log has at `index` the entry that was committed there. */
 export function checkCommittedAt(ghost: RaftGhost, { log, options, term }: RaftState, index: Index): void {
   const expected = committedTerm(ghost, index);
   const found = termAt(log, index);
@@ -148,7 +126,7 @@ export function checkCommittedAt(ghost: RaftGhost, { log, options, term }: RaftS
   violated('log/one-value-per-index: one entry is committed at an index', evidence);
 }
 
-/** A commit index that was learned is one that a leader has reached, over the same log. */
+/** A commit index that was learned is one that a leader has reached, with the same log. */
 export function checkLearned(ghost: RaftGhost, state: RaftState): void {
   const { commit, options } = state;
   const known = lastCommitted(ghost);
@@ -188,62 +166,12 @@ export function checkStillMatched(replica: ReplicaId, cluster: RaftCluster): voi
   }
 }
 
-/** No disk falls back behind the term and vote that were promised, and no start does. */
+/** Neither a disk nor a start forgets a term or a vote that was promised. */
 export function checkKept(ghost: RaftGhost, replica: ReplicaId, term: Term, vote: ReplicaId | null): void {
-  const promise = ghost.promises.find((each) => each.replica === replica);
+  const promise = promiseOf(ghost, replica);
   if (promise === undefined || term > promise.term) return;
   const evidence = { promise, held: { term, vote } };
   if (term < promise.term) violated('raft/term-never-falls: a term that was promised is never forgotten', evidence);
   if (promise.vote !== null && vote !== promise.vote)
     violated('raft/one-vote-per-term: a vote is never forgotten', evidence);
-}
-
-/** One vote a term, whatever happened in between. */
-export function checkVote(known: RaftPromise, term: Term, vote: ReplicaId | null): void {
-  if (known.term !== term || known.vote === null || vote === null || known.vote === vote) return;
-  violated('raft/one-vote-per-term: one vote a term', { replica: known.replica, term, votes: [known.vote, vote] });
-}
-
-/** Term and vote that a message rests on are durable when it leaves. */
-export function checkClaim({ from, message }: RaftSendFact, vote: ReplicaId | null, cluster: RaftCluster): void {
-  const { hard } = viewOf(cluster, from).disk;
-  const { term, kind } = message;
-  const held = hard?.term ?? 0;
-  if (held > term || (held === term && (vote === null || hard?.vote === vote))) return;
-  violated('durability/send-after-sync: term and vote are durable before they are sent', {
-    from,
-    message: kind,
-    term,
-    vote,
-    durable: hard,
-  });
-}
-
-/** The log of a leader of that term while it leads. */
-function leadersLog(ghost: RaftGhost, term: Term, cluster: RaftCluster): Log | null {
-  const win = ghost.wins.find((each) => each.term === term);
-  const state = win === undefined ? null : viewOf(cluster, win.leader).state;
-  return state !== null && state.role.kind === 'leader' && state.term === term ? state.log : null;
-}
-
-/** What is acknowledged is durable and, at its source, agrees with that leader's log. */
-export function checkAccepted(ghost: RaftGhost, from: ReplicaId, accepted: AppendAccepted, cluster: RaftCluster): void {
-  const { term, match } = accepted;
-  const { disk, state } = viewOf(cluster, from);
-  // In a later term it may have dropped what it acknowledged, and says so too late.
-  if ((disk.hard?.term ?? 0) > term) return;
-  const own = state !== null && state.term === term ? state.log : null;
-  const leaders = leadersLog(ghost, term, cluster);
-  for (let index = match; index > 0 && index > match - COMPARED; index--) {
-    const found = disk.entry(index)?.term;
-    const broken =
-      found === undefined
-        ? 'durability/send-after-sync: what is acknowledged is durable'
-        : own !== null && termAt(own, index) !== found
-          ? 'durability/send-after-sync: what is acknowledged is durable as it stands'
-          : leaders !== null && termAt(leaders, index) !== found
-            ? "raft/match-is-durable: what is acknowledged is the leader's"
-            : null;
-    if (broken !== null) violated(broken, { from, term, match, index, durable: found ?? null });
-  }
 }

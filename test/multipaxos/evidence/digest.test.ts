@@ -333,7 +333,7 @@ const NUMBERED: Readonly<Record<string, keyof typeof SHIFTS>> = {
   deadline: 'time',
   resendAt: 'time',
   heartbeatAt: 'time',
-  heardAt: 'time',
+  answeredAt: 'time',
   retryAt: 'time',
   persistSeq: 'persist',
   durableSeq: 'persist',

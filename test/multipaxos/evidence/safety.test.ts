@@ -1,7 +1,7 @@
 /**
  * The safety of Multi-Paxos as an observer sees it: silent while all is right, in random clusters with faults; and for
  * each rule a story, told by hand, in which it is broken and says so. (The mutation gate breaks the protocol
- * itself; here it is the witness that is on trial.)
+ * itself; here the observer is tested.)
  */
 
 import { readFileSync } from 'node:fs';
@@ -25,13 +25,13 @@ interface StoryDisk {
 /** A cluster of which only the disks and what is said are there: told event by event. */
 class Story {
   ghost: PaxosGhost = safety.initial;
-  readonly handed: core.Entry[] = [];
+  readonly deliveries: core.Entry[] = [];
   readonly #disks: StoryDisk[];
   readonly #view: ClusterView<PaxosState>;
 
   constructor(size = 3) {
     this.#disks = idsOf(size).map(() => ({ hard: null, entries: new Map<core.Index, core.Entry>() }));
-    const { handed: delivered } = this;
+    const { deliveries: delivered } = this;
     const replicas = this.#disks.map((disk, at) => ({
       id: `n${at + 1}`,
       state: null,
@@ -102,7 +102,7 @@ const [b1, b2, b3] = [b(1, 1), b(2, 2), b(3, 3)];
 const x = (ballot: Ballot, slot = 1): core.Entry => value(slot, ballot, 'x');
 const y = (ballot: Ballot, slot = 1): core.Entry => value(slot, ballot, 'y');
 
-/** Follower n1, fresh, and after it has promised, voted and heard what is chosen. */
+/** Follower n1, fresh, and after it has promised, voted and learned the commit index. */
 function told(word: core.Entry, commit: core.Index): Node {
   const node = new Node('n1');
   node.get('n2', { kind: 'accept', ballot: word.term, commit, entries: [word] });
@@ -144,10 +144,10 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
     'a replica learns another value',
     () => new Story().chooses(b2, 2, 3, y(b2)).step(new Node('n1').state, told(x(b2), 1).state),
   ],
-  ['paxos/learned-is-chosen', 'a W is on disk above what is chosen', () => new Story().writes(1, b1, [], 1)],
+  ['paxos/learned-is-chosen', 'a commit index is on disk above what is chosen', () => new Story().writes(1, b1, [], 1)],
   [
     'paxos/learned-is-chosen',
-    'a disk holds another value below its W',
+    'a disk holds another value below its commit index',
     () => new Story().chooses(b1, 1, 2, x(b1)).writes(3, b1, [y(b1)], 1),
   ],
   [
@@ -421,7 +421,7 @@ describe('a story in which a rule is broken', () => {
   });
 
   it('is told of every rule', () => {
-    const source = ['ghost', 'safety', 'durability-claims'].map((name) =>
+    const source = ['ghost', 'rules', 'safety', 'durability-claims'].map((name) =>
       readFileSync(new URL(`../../../src/multipaxos/evidence/${name}.ts`, import.meta.url), 'utf8'),
     );
     const thrown = new Set([...source.join('').matchAll(/'([a-z]+\/[a-z0-9-]+): /g)].map(([, rule]) => rule));
@@ -479,9 +479,9 @@ describe('a story in which all is right', () => {
     expect(() => tell()).not.toThrow();
   });
 
-  it('forgets what is durably chosen everywhere and was handed over, and still knows its value', () => {
+  it('forgets what is durably chosen everywhere and was delivered, and still knows its value', () => {
     const story = new Story().chooses(b1, 1, 2, x(b1));
-    story.handed.push(x(b1));
+    story.deliveries.push(x(b1));
     for (const at of [1, 2, 3]) story.writes(at, b1, [x(b1)], 1);
     expect(story.ghost).toMatchObject({ base: 1, slots: [], chosenTo: 1 });
     const teach = (entry: core.Entry): Story =>

@@ -1,6 +1,6 @@
 /**
  * Raft's invariants: each rule finds what breaks it, and is content just before; on Raft as it is, over random runs,
- * all of them are quiet and every probe fires. That they kill
+ * all of them are quiet and every coverage point is met. That they kill
  * mutants of the source is the business of the mutation gate.
  */
 
