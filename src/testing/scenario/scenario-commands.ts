@@ -19,7 +19,7 @@ export type ScenarioCommand =
       readonly prefix: string;
     }
   /** Messages, disks and machines among these come to rest; no time passes. */
-  | { readonly kind: 'settle'; readonly among: readonly ReplicaId[] }
+  | { readonly kind: 'quiesce'; readonly among: readonly ReplicaId[] }
   /** Timeouts of one, and all that follows among these, until it leads. */
   | { readonly kind: 'elect'; readonly replica: ReplicaId; readonly among: readonly ReplicaId[] }
   /** Time passes and everything works, until something holds if that is given. */
@@ -193,7 +193,7 @@ const COMMANDS: Readonly<Record<string, CommandParser>> = {
   stop: each('stop'),
   unreachable,
   wait: (words) => (words.end(), act({ kind: 'wait' })),
-  settle: (words) => ({ kind: 'settle', among: among(words) }),
+  quiesce: (words) => ({ kind: 'quiesce', among: among(words) }),
   elect(words) {
     const replica = words.replica();
     const others = words.isEmpty ? words.replicas : [replica, ...words.allReplicas()];

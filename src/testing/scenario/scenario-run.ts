@@ -53,7 +53,7 @@ export class ScenarioRunner {
     switch (command.kind) {
       case 'messages':
         return this.messages(command);
-      case 'settle':
+      case 'quiesce':
         return this.runToQuiescence(this.placesOf(command.among));
       case 'elect':
         return this.elect(command.replica, this.placesOf(command.among));
@@ -132,7 +132,7 @@ export class ScenarioRunner {
       for (const sighting of there) this.move('deliver', sighting);
       if (!busy && there.length === 0) return;
     }
-    throw new Unmet(`expected that it settles; it has not after ${ROUNDS} rounds`);
+    throw new Unmet(`expected that it comes to rest; it has not after ${ROUNDS} rounds`);
   }
 
   private elect(replica: ReplicaId, places: readonly number[]): void {

@@ -96,7 +96,7 @@ export function parseScenario(text: string): Scenario {
 
 /**
  * What a scenario does, as actions with their times.
- * @throws ConsensusError `ERR_INVALID_ARGUMENT` when it has commands that depend on the world (settle, run …)
+ * @throws ConsensusError `ERR_INVALID_ARGUMENT` when it has commands that depend on the world (quiesce, run …)
  */
 export function actionsOf({ lines }: Scenario): readonly Action[] {
   let now = 0;
