@@ -1,7 +1,4 @@
-/**
- * The public interface `Replica` and `createReplica`. This file checks each request, gives its caller a promise, and
- * passes the request to the driver through the host (`host/host.ts`).
- */
+/** `createReplica` and `Replica`: checks requests, gives promises, and passes requests to the driver by the host. */
 
 import { Waiters, abortError, errorOf } from './host/waiters.js';
 import { refusalOf } from './driver/calls.js';
@@ -31,10 +28,7 @@ export interface RequestOptions {
 
 /** Options of `Replica.read`: how fresh the state must be. */
 export interface ReadOptions extends RequestOptions {
-  /**
-   * `linearizable` (the default): the read sees every write that was acknowledged before it began (Herlihy and Wing
-   * 1990). `stale`: it sees the state as far as this replica has applied the log.
-   */
+  /** `linearizable` (the default) sees all writes acknowledged before it (thesis 6.4); `stale` what is applied here. */
   readonly consistency?: 'linearizable' | 'stale';
   /** For a stale read: wait until this replica has applied the entry at this index; 0 by default. */
   readonly minIndex?: number;
@@ -49,29 +43,24 @@ export interface WithIndex<T> {
 /** One replica of a cluster, made by `createReplica`. */
 export interface Replica<M extends AnyMachine = AnyMachine> extends AsyncDisposable {
   /**
-   * Replicates a command. Resolves with the machine's result, or with `meta: true` with result and index, once the
-   * command is applied on this replica. Any member may propose; the command takes effect at most once (thesis 6.3).
-   * The wait ends with `signal`, or after `requestTimeout`.
+   * Replicates a command, on any member, so that it takes effect at most once (thesis 6.3). Resolves with its result
+   * once it is applied on this replica; with `meta: true` with result and index.
    *
    * Throws a ConsensusError at once if the request can never succeed: ERR_INVALID_ARGUMENT, ERR_NOT_SERIALIZABLE,
    * ERR_TOO_LARGE, ERR_CLOSED. Rejects with CommandRejected when the machine refused the command, otherwise with a
    * ConsensusError whose `outcome` says whether the command may still take effect: ERR_OUTCOME_UNKNOWN,
    * ERR_NO_LEADER, ERR_TIMEOUT, ERR_BUSY, ERR_CLOSED, ERR_LOST_IDENTITY, ERR_NOT_SERIALIZABLE (the result cannot be
-   * decoded); on a replica that has halted, with the code of its fault.
+   * decoded), or the code of a fault on a replica that has halted.
    */
   propose(command: CommandOf<M>, options: RequestOptions & { readonly meta: true }): Promise<WithIndex<ResultOf<M>>>;
   propose(command: CommandOf<M>, options?: RequestOptions & { readonly meta?: false }): Promise<ResultOf<M>>;
   /**
-   * Reads the machine through `reader`, which must not change it. Linearizable by default, on any member, without an
-   * entry in the log (thesis 6.4). Throws ERR_INVALID_ARGUMENT or ERR_CLOSED at once. Rejects with the error that
-   * `reader` throws, or with a ConsensusError: ERR_TIMEOUT, ERR_BUSY, ERR_CLOSED, ERR_LOST_IDENTITY; on a replica that
-   * has halted, with the code of its fault.
+   * Reads the machine, on any member, through `reader`, which must not change it. Throws ERR_INVALID_ARGUMENT or
+   * ERR_CLOSED at once. Rejects with the error of `reader`, or with a ConsensusError: ERR_TIMEOUT, ERR_BUSY,
+   * ERR_CLOSED, ERR_LOST_IDENTITY, or the code of a fault on a replica that has halted.
    */
   read<T>(reader: (machine: M) => T, options?: ReadOptions): Promise<T>;
-  /**
-   * Resolves once a leader is known and this replica takes part. It has no timeout: without `signal` it waits until
-   * then. Rejects like `read`.
-   */
+  /** Resolves once a leader is known and this replica takes part; only `signal` ends the wait. Rejects like `read`. */
   ready(options?: RequestOptions): Promise<void>;
   /** Yields the current leadership, then the latest after each change; ends when the replica is closed. */
   leadership(): AsyncGenerator<Leadership, void, undefined>;
@@ -352,9 +341,8 @@ async function startReplica<M extends AnyMachine>(checked: CheckedOptions<M>): P
  * (`Replica.ready` does).
  *
  * @throws ConsensusError ERR_INVALID_ARGUMENT at once, naming the option and what was expected
- * @returns a promise of the replica; it rejects with a ConsensusError: ERR_STORAGE_LOCKED, ERR_STORAGE_CORRUPT,
- * ERR_STORAGE_FAILED, ERR_STORAGE_MISMATCH, ERR_TRANSPORT_FAILED, ERR_INVALID_ARGUMENT (an option contradicts the
- * stored data, or the transport's limit is too small)
+ * @returns rejects with a ConsensusError: ERR_STORAGE_LOCKED, ERR_STORAGE_CORRUPT, ERR_STORAGE_FAILED,
+ * ERR_STORAGE_MISMATCH, ERR_TRANSPORT_FAILED, ERR_INVALID_ARGUMENT (against stored data, or the transport's limit)
  */
 export function createReplica<M extends AnyMachine>(options: ReplicaOptions<M>): Promise<Replica<M>> {
   return startReplica(checkOptions(options));

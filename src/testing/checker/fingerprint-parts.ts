@@ -219,14 +219,14 @@ export class PartTaker {
     for (let i = 0; i < effects.length; i++) digest.value(effects.items[i]!.entry.index);
     digest.value(seen);
     digest.value(calls.length);
-    for (const { call, replica, kind, floor, effect, end } of calls) {
+    for (const { call, replica, kind, after, effect, end } of calls) {
       if (end === null) {
         digest.text(kind);
         digest.id(replica);
         digest.value(call);
         // Ties the request's rank to the call's number, wherever else only one of the two is named.
         digest.reference('request', replica, call);
-        digest.value(floor);
+        digest.value(after);
         digest.value(effect);
       } else if (kind !== 'write' || effect !== 0) digest.value(-1);
       else digest.value(end.kind === 'failed' && end.failure.outcome === 'none' ? -2 : -3);
