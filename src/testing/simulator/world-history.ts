@@ -1,4 +1,4 @@
-/** What the callers of a world saw, as a history that any checker takes. */
+/** The history of a world's callers, and its checks. */
 
 import { InvariantViolation } from '../../core/assert.js';
 import { jsonCodec } from '../../replica/state-machine.js';
@@ -24,23 +24,21 @@ function operationOf({ call, replica, command, invokedAt, endedAt, end }: WorldC
 }
 
 /**
- * The history of `world.record`: the commands that were proposed, each by a client of its own, with its result; of one
- * that was rejected `{ rejected: reason }`.
- * Reads are not among them: what a caller reads from a machine is not the world's.
+ * The history of `world.record`: the proposed commands, each by a client of its own, with its result; the output of a
+ * rejected command is `{ rejected: reason }`. Reads are left out, since a world does not record what they return.
  */
 export function historyOf({ calls }: WorldRecord): History {
   return calls.filter(({ kind }) => kind === 'write').map(operationOf);
 }
 
-/** A history with more operations of unknown outcome than this is left to the log: the search would rarely end. */
+/** Histories with more unknown outcomes than this are checked by the log only: a search would rarely end. */
 const MOST_UNKNOWN = 10;
 /** How often the model may be applied in one search. */
 const MOST_STEPS = 1_000_000;
 
 /**
- * The log explains every output, by the model. With `search` also: an order is found without the log, by
- * what callers saw alone.
- * @throws InvariantViolation also for what cannot be decided: that is no pass
+ * Checks that the log explains every output, by the model; with `search` also without the log, by the general checker.
+ * @throws InvariantViolation when it does not, and when that cannot be decided within the limits
  */
 export function demandLinearizable(record: WorldRecord, model: SequentialModel<any, any, any>, search: boolean): void {
   const writes = record.calls.filter(({ kind }) => kind === 'write');
