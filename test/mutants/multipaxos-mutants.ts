@@ -290,7 +290,7 @@ export const proposers: readonly Mutant[] = [
   ),
   mutant(
     'paxos-start-at-own-commit',
-    'The floor is the candidate’s own W: what others know to be chosen is proposed again.',
+    'committedAtElection is the candidate’s own commit index: values that others know to be chosen are proposed again.',
     ['paxos/propose-above-reported-commit', 'paxos/one-value-per-slot'],
     scenario('multipaxos/constrained-election'),
     edit(
@@ -301,7 +301,7 @@ export const proposers: readonly Mutant[] = [
   ),
   mutant(
     'paxos-fresh-from-commit',
-    'After Phase 1 fresh proposals begin at the floor, not above the highest vote reported.',
+    'After Phase 1 fresh proposals begin above committedAtElection, not above the highest vote reported.',
     ['paxos/highest-ballot-value', 'paxos/one-value-per-slot'],
     scenario('multipaxos/read-above-reported'),
     edit(

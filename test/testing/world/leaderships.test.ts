@@ -1,4 +1,4 @@
-/** What replicas say of their leading: each rule of it, broken by hand. (Mutants d14 and d17 break the driver.) */
+/** The rules about leadership that replicas report, each broken by hand. */
 
 import { expect, test } from 'vitest';
 import {
