@@ -7,7 +7,7 @@ import { calls, models, pass, play, statusOf } from '../play.js';
 const LED = 'elect n1\nrun 500';
 
 describe.each(models)('what is lost on its way, over $protocol.name', (model) => {
-  const forward = { raft: 'Propose', multipaxos: 'Forward' }[model.protocol.name] as string;
+  const forward = 'Forward';
   /** `n2` has just asked the leader to open its session. */
   const OPENING = `${LED}\ncrash n2 lose\nrestart n2\nrun 5000 until message n2 n1 ${forward}`;
 
@@ -72,7 +72,7 @@ describe.each(models)('what is lost on its way, over $protocol.name', (model) =>
   });
 
   it('a second copy of an openSession entry right behind the place where the session is dropped leaves no command behind', () => {
-    let world = play(model, OPENING, { header: ['constants: originBytes=1024'], machine: longForBig }).world;
+    let world = play(model, OPENING, { header: ['constants: sessionBytes=1024'], machine: longForBig }).world;
     const act = (happening: Happening): void => {
       world = apply(world, { ...happening, at: world.now } as Action);
     };

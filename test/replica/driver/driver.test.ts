@@ -126,7 +126,7 @@ describe.each(models)('driver over $protocol.name', (model) => {
     });
 
     it('drops what another incarnation says in the name of a member', () => {
-      const forward = { raft: 'Propose', multipaxos: 'Forward' }[protocol.name] as string;
+      const forward = 'Forward';
       const { world } = play(model, `${LED}\npropose n2 x\nexpect message n2 n1 ${forward}`);
       const flight = world.links[1 * IDS.length]?.flights[0];
       const opened = openEnvelope(flight?.payload as Uint8Array);
@@ -191,7 +191,7 @@ describe.each(models)('driver over $protocol.name', (model) => {
        })}
        run 20000
        ${acknowledged(1, 800)}`,
-      { header: ['constants: originBytes=1024'], machine: verbose },
+      { header: ['constants: sessionBytes=1024'], machine: verbose },
     );
     const { effects } = world.record;
     const sessions = new Set(effects.items.slice(0, effects.length).map(({ entry }) => entry.id?.session));

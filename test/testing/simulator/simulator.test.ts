@@ -109,7 +109,7 @@ describe('a simulation', () => {
     expect(() => simulate({ model, replicas: 8 })).toThrow(/^replicas: expected 1 to 7, got 8/);
     expect(() => simulate({ model, machine: keyValue() })).toThrow(/^commands: expected a function/);
     expect(() => simulate({ model, tuning: { timing: { heartbeat: 0 } } })).toThrow(/^timing.heartbeat/);
-    expect(() => simulate({ model, constants: { sessions: 1 } })).toThrow(/^origins/);
+    expect(() => simulate({ model, constants: { sessions: 1 } })).toThrow(/^sessions/);
     expect(() => simulate({ model, without: ['lightning' as never] })).toThrow(
       /^without: no fault is called lightning/,
     );
