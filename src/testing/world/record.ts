@@ -77,7 +77,7 @@ function violation(text: RuleText, evidence: unknown): InvariantViolation {
   return new InvariantViolation(text, evidence);
 }
 
-export function sameResult(a: StoredResult, b: StoredResult): boolean {
+function sameResult(a: StoredResult, b: StoredResult): boolean {
   if (a.rejected !== b.rejected) return false;
   if (a.value instanceof Uint8Array && b.value instanceof Uint8Array) return sameBytes(a.value, b.value);
   return Object.is(a.value, b.value);
