@@ -290,7 +290,7 @@ export const proposers: readonly Mutant[] = [
   ),
   mutant(
     'paxos-start-at-own-commit',
-    'committedAtElection is the candidate’s own commit index: values that others know to be chosen are proposed again.',
+    'A new leader takes its own commit index for committedAtElection: it proposes values again that others know as chosen.',
     ['paxos/propose-above-reported-commit', 'paxos/one-value-per-slot'],
     scenario('multipaxos/constrained-election'),
     edit(
