@@ -1,4 +1,4 @@
-/** The public names of `quorate`: the host, both protocols, memory adapters, errors. */
+/** The public names of `quorate`: replicas and their interfaces, both protocols, adapters in memory, errors. */
 
 export { createReplica } from './replica/replica.js';
 export type { ReadOptions, Replica, RequestOptions, WithIndex } from './replica/replica.js';

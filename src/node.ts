@@ -1,4 +1,4 @@
-/** The public names of `quorate/node`: what needs a file system or sockets. */
+/** The public names of `quorate/node`: the adapters that need Node's file system or sockets. */
 
 export { fileStorage } from './adapters/file-storage/index.js';
 export { tcpTransport } from './adapters/tcp-transport/index.js';

@@ -99,7 +99,7 @@ export async function prepare(
 ): Promise<{ readonly members: readonly MemberProcess[]; readonly directory: string; cleanUp(): void }> {
   const ids = ['a', 'b', 'c'];
   const ports = await freePorts(ids.length);
-  // Only now: whoever waits for this can clean up as soon as there is something to clean up.
+  // Created last, so that the caller can clean up as soon as the directory exists.
   const directory = mkdtempSync(join(tmpdir(), 'quorate-demo-'));
   const addresses = Object.fromEntries(ids.map((id, at) => [id, `127.0.0.1:${ports[at]}`]));
   const members = ids.map(

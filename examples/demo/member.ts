@@ -11,7 +11,7 @@ function say(answer: Answer): void {
   process.send?.(answer);
 }
 
-// Whoever started us is gone: so are we.
+// The process ends with its parent.
 process.on('disconnect', () => process.exit(0));
 process.on('SIGINT', () => undefined);
 

@@ -1,8 +1,7 @@
 /**
- * CRC-32C (Castagnoli), the checksum of frames on the wire and of records on disk: any burst of up to 32
- * wrong bits is found, anything else passes once in 2^32. Eight bytes a turn over eight tables ("slicing by
- * eight"), which in V8 is about twice as fast as byte by byte. It guards against accidents, not against an
- * enemy.
+ * CRC-32C (Castagnoli), the checksum of frames on the wire and of records on disk. It detects every burst of up to 32
+ * wrong bits and misses other errors once in 2^32. It takes eight bytes at a time over eight tables ("slicing by
+ * eight"), which in V8 is about twice as fast as byte by byte. It detects accidents, not attacks.
  */
 
 const POLYNOMIAL = 0x82f63b78; // bit-reversed
@@ -27,7 +26,7 @@ function tablesOf(polynomial: number): Int32Array {
 
 /**
  * The checksum of `bytes[from, to)`, from 0 to 2^32 - 1.
- * @param previous the checksum of what comes before, to go on from there
+ * @param previous the checksum of the bytes before, to continue from
  */
 export function crc32c(bytes: Uint8Array, from = 0, to = bytes.length, previous = 0): number {
   const t = tables;

@@ -1,10 +1,10 @@
 /**
- * Replicas of one process that reach each other without a network: for tests, and for a first look. Runs on
- * every platform.
+ * Transports for replicas of one process, without a network: for tests, and for a first look. It runs on every
+ * platform.
  *
- * Invariants: a message is a copy, delivered in a later turn and never after its receiver has left or the two
- * were disconnected (its sender may have left: what was sent is sent); two members reach each other both ways
- * or not at all; what waits for one receiver from one sender is bounded; one member with each id.
+ * Invariants: a message is a copy, delivered in a later turn, and never after its receiver has left or the two were
+ * disconnected (it may arrive after its sender has left); two members reach each other both ways or not at all; the
+ * bytes that wait from one sender for one receiver are bounded; ids are unique.
  */
 
 import { ConsensusError, invalidArgument } from '../replica/errors.js';
@@ -25,32 +25,32 @@ export interface MemoryMessage {
   readonly lane: TransportLane;
 }
 
-/** All are optional. */
+/** Options of `memoryNetwork`, all optional. */
 export interface MemoryNetworkOptions {
   /**
-   * Decides each message's fate as it is sent; without it all are delivered. It must not keep or change the
-   * bytes.
+   * Decides for each message, as it is sent, whether it is delivered, dropped or delivered twice; without it all are
+   * delivered. It must not keep or change the bytes.
    */
   readonly deliver?: (message: MemoryMessage) => 'deliver' | 'drop' | 'duplicate';
-  /** Runs a callback in a later turn; default `setImmediate`, or `setTimeout` where there is none. */
+  /** Runs a callback in a later turn of the event loop; default `setImmediate`, or `setTimeout` where there is none. */
   readonly soon?: (callback: () => void) => void;
-  /** The largest message; default 8 MiB. */
+  /** The largest message in bytes; default 8 MiB. */
   readonly maxMessageBytes?: number;
-  /** How many bytes may wait from one member to another; default 16 MiB. One message is always taken. */
+  /** How many bytes may wait from one member for another; default 16 MiB. An empty queue takes any message. */
   readonly queueBytes?: number;
 }
 
 export interface MemoryNetwork {
-  /** A transport for one replica; which one it is comes with `start`. Addresses mean nothing here. */
+  /** A new transport for one replica, which gets its id by `start`. Addresses are not used. */
   transport(): Transport;
-  /** Cuts two members off from each other, in both directions, and drops what is on its way between them. */
+  /** Cuts two members off from each other in both directions, and drops the messages under way between them. */
   disconnect(a: string, b: string): void;
   /** Undoes `disconnect`. */
   connect(a: string, b: string): void;
 }
 
 const MIB = 1024 * 1024;
-/** What a waiting message costs beside its bytes, so that empty ones are bounded too. */
+/** Bytes that a waiting message counts for beside its own, so that empty messages are bounded, too. */
 const COST = 128;
 
 /** The globals used, declared here because this file is checked without the types of any platform. */
@@ -65,7 +65,7 @@ function systemSoon(callback: () => void): void {
   else platform.setImmediate(callback);
 }
 
-/** The way from one member to another; a new object each time that they are connected. */
+/** The connection from one member to another; a new object each time that they are connected. */
 interface MemoryLine {
   readonly to: MemoryMember;
   waiting: number;
@@ -76,9 +76,9 @@ interface MemoryMember {
   readonly identity: TransportIdentity;
   readonly handler: TransportHandler;
   peers: ReadonlySet<string>;
-  /** By the id of whom it reaches. */
+  /** Its connections, by the id of the other member. */
   readonly lines: Map<string, MemoryLine>;
-  /** Why another member refused this one or was refused, by its id, so that it is told once. */
+  /** The last reported reason of a refusal between this member and another, by the other's id. */
   readonly refusals: Map<string, string>;
 }
 
@@ -151,8 +151,7 @@ class MemoryNetworkCore implements MemoryNetwork {
   }
 
   /**
-   * In a later turn, in order, each on its own: what one handler throws is uncaught, and the rest still
-   * comes.
+   * Runs callbacks in a later turn, in order. An exception of one is uncaught and does not stop the others.
    */
   private later(act: () => void): void {
     this.due.push(act);
@@ -172,7 +171,7 @@ class MemoryNetworkCore implements MemoryNetwork {
     });
   }
 
-  /** Draws or removes the lines that a change calls for, and tells both ends. */
+  /** Opens and ends connections after a change of members, and tells both ends. */
   private refresh(reason: string): void {
     for (const from of this.members.values()) {
       for (const [id, { to }] of from.lines) if (!this.reaches(from, to)) this.part(from, id, reason);
@@ -277,7 +276,7 @@ class MemoryTransport implements Transport {
   }
 }
 
-/** Why `to` refuses `from`, or null. */
+/** The reason for which `to` refuses `from`; null if it accepts. */
 function refusalOf(from: MemoryMember, to: MemoryMember): string | null {
   if (from.identity.cluster !== to.identity.cluster) return 'belongs to another cluster';
   return to.peers.has(from.identity.id) ? null : `is not a member: ${from.identity.id}`;
@@ -302,7 +301,11 @@ function positive(value: unknown, name: string): number {
   throw invalidArgument(`memoryNetwork: ${name}: expected a positive integer, got ${String(value)}`);
 }
 
-/** A network inside this process: each `network.transport()` is one replica's way into it. */
+/**
+ * A network inside this process. Each `network.transport()` is the transport of one replica.
+ *
+ * @throws ConsensusError ERR_INVALID_ARGUMENT when an option breaks its rule
+ */
 export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork {
   return new MemoryNetworkCore(options);
 }

@@ -1,7 +1,7 @@
 /**
- * A storage in memory, for tests and for the first minute of a newcomer. The object is the disk: closing and
- * opening it again is a restart, and what was written is still there. Nothing is shared with the caller:
- * bytes are copied on the way in and on the way out. Runs on every platform.
+ * A storage in memory, for tests and first steps. The object is the disk: after `close`, `open` is a restart and finds
+ * all that was written. Bytes are copied on the way in and out, so nothing is shared with the caller. It runs on every
+ * platform.
  */
 import { ConsensusError, invalidArgument } from '../replica/errors.js';
 import type { Opened, Storage, StorageOp, StoredEntry, StoredRun } from '../replica/storage.js';
@@ -91,7 +91,7 @@ function runsOf(entries: readonly StoredEntry[]): StoredRun[] {
   return runs;
 }
 
-/** A storage in memory. `close` and `open` it again to restart on what it holds. */
+/** A storage in memory, for tests. After `close` it can be opened again, which is a restart on the same data. */
 export function memoryStorage(): Storage {
   return new MemoryStorage();
 }

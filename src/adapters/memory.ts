@@ -1,4 +1,4 @@
-/** Storage and network in memory: for tests, and for the first minute of a newcomer. Run on every platform. */
+/** The adapters in memory, which run on every platform. */
 
 export { memoryNetwork } from './memory-network.js';
 export { memoryStorage } from './memory-storage.js';

@@ -1,6 +1,6 @@
 /**
- * What every storage asks of its callers. Checked before anything is taken, so that a refused call leaves no
- * trace. Free of any platform: the memory storage uses it too.
+ * Checks of the arguments of a storage's calls. They come before any change, so that a refused call has no effect. All
+ * storages use them, so nothing here depends on a platform.
  */
 import { invalidArgument } from '../replica/errors.js';
 import type { StorageOp, StoredEntry } from '../replica/storage.js';
@@ -49,13 +49,13 @@ function checkOp(op: StorageOp): void {
   }
 }
 
-/** Throws ERR_INVALID_ARGUMENT and names the rule. */
+/** @throws ConsensusError ERR_INVALID_ARGUMENT naming what was expected */
 export function checkOps(ops: readonly StorageOp[]): void {
   if (!Array.isArray(ops)) throw invalidArgument('write: operations must be an array');
   for (const op of ops as readonly StorageOp[]) checkOp(op);
 }
 
-/** Throws ERR_INVALID_ARGUMENT and names the rule. `to` and `maxBytes` may be infinite. */
+/** `to` and `maxBytes` may be infinite. @throws ConsensusError ERR_INVALID_ARGUMENT naming what was expected */
 export function checkRead(from: number, to: number, maxBytes: number): void {
   if (!Number.isSafeInteger(from)) {
     throw invalidArgument(`read: from must be a safe integer, not ${shown(from)}`);

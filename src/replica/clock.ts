@@ -1,10 +1,11 @@
-/** Time as the host sees it; replaced by a fake in tests. */
+/** The host's source of time and timers, which tests replace, and its implementation on the platform's timers. */
 
 /** A pending timer or deferred call. */
 export interface Cancellable {
   cancel(): void;
 }
 
+/** Monotonic time and timers. */
 export interface Clock {
   /** Monotonic milliseconds, with fractions. Never the wall clock. */
   now(): number;
@@ -14,7 +15,7 @@ export interface Clock {
   soon(callback: () => void): Cancellable;
 }
 
-/** The globals used, declared here because the folder is checked without the types of any platform. */
+/** The globals used, declared here because this folder is checked without the types of any platform. */
 interface TimerPlatform {
   performance: { now(): number };
   setTimeout(callback: () => void, delay: number): unknown;

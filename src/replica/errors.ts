@@ -1,52 +1,51 @@
 /**
- * What users can catch. Every error has a `code`, says whether trying again may help, and what became of the
- * request: `none` is a promise that it had and will have no effect, `unknown` is not. Errors are branded, so
- * `instanceof` holds across the ESM and the CommonJS copy of the package.
+ * The errors of the library. Each has a `code`, says whether the same call may succeed later, and gives the request's
+ * outcome. Errors are branded by a symbol, so `instanceof` holds across the ESM and the CommonJS copy of the package.
  */
 
-/** Every code, with what it means. */
+/** The codes of all errors. */
 export type ErrorCode =
   /** An option, an id, an address or a command breaks its rule; the message names it. */
   | 'ERR_INVALID_ARGUMENT'
-  /** The replica is closed, or was closed while the request waited. One that has halted fails with its fault's code. */
+  /** The replica is closed, or was closed while the request waited. After a halt the fault's own code is used. */
   | 'ERR_CLOSED'
-  /** No leader was known until the request's time was over, and the request never left this replica. */
+  /** No leader was known before the request's deadline, and the request never left this replica. */
   | 'ERR_NO_LEADER'
-  /** The request's time was over, or its signal aborted, and its fate is not known here. */
+  /** The request's deadline passed, or its signal aborted, and the command may still take effect. */
   | 'ERR_OUTCOME_UNKNOWN'
-  /** The request's time was over, or its signal aborted, and it had no effect. */
+  /** The request's deadline passed, or its signal aborted, and it had and will have no effect. */
   | 'ERR_TIMEOUT'
-  /** Too much is waiting: try again later. */
+  /** `maxWaiting` requests are waiting on this replica: try again later. */
   | 'ERR_BUSY'
-  /** The encoded command is above the cluster's limit. */
+  /** The encoded command is longer than the cluster constant `maxEntryBytes`. */
   | 'ERR_TOO_LARGE'
-  /** The command or its result cannot be encoded. */
+  /** The command cannot be encoded, or its result cannot be decoded. */
   | 'ERR_NOT_SERIALIZABLE'
-  /** The state machine refused the command: a result like any other, recorded and replicated. */
+  /** The state machine refused the command; the refusal is its result, the same on every replica. */
   | 'ERR_COMMAND_REJECTED'
-  /** The state machine threw, so this replica has halted: it no longer knows its own state. */
+  /** The state machine threw, so this replica has halted: the machine's state is no longer known. */
   | 'ERR_APPLY_FAILED'
-  /** `apply` returned a promise. */
+  /** `apply` returned a promise, so this replica has halted. */
   | 'ERR_APPLY_ASYNC'
-  /** A write or sync failed, so this replica has halted and its storage takes nothing more. */
+  /** A read, write or sync of the storage failed, so this replica has halted; nothing more is written. */
   | 'ERR_STORAGE_FAILED'
-  /** What is stored does not verify; the message names file and offset. */
+  /** Stored data does not verify; the message names file and offset. */
   | 'ERR_STORAGE_CORRUPT'
-  /** Another open storage, maybe of another process, holds the same data. */
+  /** Another open storage, of this process or another, holds the same data. */
   | 'ERR_STORAGE_LOCKED'
   /** The data belongs to another replica, cluster or protocol. */
   | 'ERR_STORAGE_MISMATCH'
-  /** This replica lost its disk, or found it set back: its identity lives on with its peers, and it takes no part. */
+  /** This replica's disk was lost or set back: its peers know it by other data, so it takes no part. */
   | 'ERR_LOST_IDENTITY'
   /** The transport cannot listen or was given an address it cannot use. */
   | 'ERR_TRANSPORT_FAILED'
-  /** A law of the protocol is broken: this replica has halted rather than do harm. */
+  /** A rule of docs/rules.md is broken, named in the message: this replica has halted to keep the others safe. */
   | 'ERR_INVARIANT';
 
-/** What became of the request. */
+/** `none`: the request had and will have no effect. `unknown`: it may have an effect, now or later. */
 export type RequestOutcome = 'none' | 'unknown';
 
-/** What an error says beside its message. */
+/** The fields of an error beside its message; `retryable` is false by default, `outcome` is `none`. */
 export interface ErrorDetails {
   readonly code: ErrorCode;
   readonly retryable?: boolean;
@@ -61,12 +60,13 @@ function isBranded(value: unknown, brand: symbol): boolean {
   return typeof value === 'object' && value !== null && brand in value;
 }
 
-/** The one error class of the library; tell errors apart by `code`. */
+/** The error class of the library, told apart by `code`. Its one subclass is `CommandRejected`. */
 export class ConsensusError extends Error {
   override readonly name: string = 'ConsensusError';
   readonly code: ErrorCode;
   /** Whether the same call may succeed later. */
   readonly retryable: boolean;
+  /** What became of the request; `none` where the error is of no request. */
   readonly outcome: RequestOutcome;
 
   constructor(message: string, details: ErrorDetails) {
@@ -83,8 +83,8 @@ export class ConsensusError extends Error {
 }
 
 /**
- * Thrown by a state machine's `apply` to refuse a command. The refusal is a result: every replica records it,
- * and the proposer's promise is rejected with it. `reason` must be encodable like a result.
+ * Thrown by a state machine's `apply` to refuse a command. The refusal is the command's result: every replica records
+ * it, and the proposer's promise rejects with it. `resultCodec` must be able to encode `reason`.
  */
 export class CommandRejected extends ConsensusError {
   override readonly name: string = 'CommandRejected';
@@ -98,7 +98,7 @@ export class CommandRejected extends ConsensusError {
   }
 }
 
-/** Misuse: thrown synchronously, names the option and what was expected. */
+/** The error for misuse: it is thrown synchronously and names the option and what was expected. */
 export function invalidArgument(message: string): ConsensusError {
   return new ConsensusError(message, { code: 'ERR_INVALID_ARGUMENT' });
 }

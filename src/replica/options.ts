@@ -1,4 +1,4 @@
-/** What `createReplica` takes, and its validation: every mistake is named, before anything is opened. */
+/** The options of `createReplica` and their validation, which names every mistake before anything is opened. */
 
 import { configurationOf, defaultConstants, isReplicaId, type Configuration, type Constants } from '../core/members.js';
 import type { ProtocolChoice } from '../core/tuning.js';
@@ -9,42 +9,54 @@ import { copying, jsonCodec, type StateMachine, type ValueCodec } from './state-
 import type { Storage } from './storage.js';
 import type { Transport } from './transport.js';
 
-/** Any state machine, whatever its types; the types of a replica follow from it. */
+/** A state machine of any command, result and snapshot type. */
 export type AnyMachine = StateMachine<any, any, any>;
+/** The type of the commands that a machine takes. */
 export type CommandOf<M extends AnyMachine> = Parameters<M['apply']>[0];
+/** The type of the results that a machine gives. */
 export type ResultOf<M extends AnyMachine> = ReturnType<M['apply']>;
 
+/** Options of `createReplica`. */
 export interface ReplicaOptions<M extends AnyMachine> {
-  /** This replica's name; one of `members`. */
+  /** This replica's name, a key of `members`: 1 to 64 of `A-Z a-z 0-9 . _ -`. */
   readonly id: string;
-  /** Every member's name and address, itself included: the same on all members at their first start. */
+  /**
+   * Addresses by name, of all members and this one too, in the transport's form (TCP: `host:port`). They must be the
+   * same on all members at their first start.
+   */
   readonly members: Readonly<Record<string, string>>;
-  /** `raft()` or `multipaxos()`. */
+  /** `raft()` or `multipaxos()`; the same on all members. */
   readonly protocol: ProtocolChoice;
+  /** Carries messages between members, like `tcpTransport()`. The replica starts and stops it. */
   readonly transport: Transport;
+  /** Keeps what must survive a crash, like `fileStorage(directory)`. The replica opens and closes it. */
   readonly storage: Storage;
+  /** The application's state machine; this replica alone calls its methods. */
   readonly machine: M;
-  /** Name of the cluster, printable ASCII, at most 128; by default a hash of the initial members. */
+  /** Name of the cluster: 1 to 128 printable ASCII characters; by default a hash of the initial members. */
   readonly cluster?: string;
-  /** Needed once, at the first start of a cluster of one: it has nobody to tell a lost disk from a first start. */
+  /**
+   * `true` confirms the first start of a cluster of one, which has no peer that could tell a first start from a lost
+   * disk. Remove it after that start. `false` by default.
+   */
   readonly bootstrap?: boolean;
-  /** Milliseconds after which a request without a signal ends; 30,000 by default. */
+  /** Milliseconds after which a request without a signal ends, 1 to 2^31 - 1; 30,000 by default. */
   readonly requestTimeout?: number;
-  /** How many requests may wait on this replica before more fail as busy; 16,384 by default. */
+  /** How many requests may wait on this replica, 1 to 2^24; more fail with ERR_BUSY. 16,384 by default. */
   readonly maxWaiting?: number;
-  /** How commands travel; JSON by default. */
+  /** Encodes commands for the log; JSON by default. */
   readonly codec?: ValueCodec<CommandOf<M>>;
-  /** How results and reasons of rejection are kept; JSON by default. */
+  /** Encodes results and reasons of rejection for the session table; JSON by default. */
   readonly resultCodec?: ValueCodec<ResultOf<M>>;
-  /** Constants of a new cluster; the stored ones rule afterwards. */
+  /** Constants of a new cluster; after the first start the stored ones are in force. */
   readonly constants?: Partial<Constants>;
-  /** Told of everything from the very start on; must not throw. See also `Replica.on`. */
+  /** Gets every event from the start on, in order; must not throw. See also `Replica.on`. */
   readonly onEvent?: (event: ReplicaEvent) => void;
-  /** Replaced in tests. */
+  /** Monotonic time and timers; the platform's by default. Tests replace it. */
   readonly clock?: Clock;
-  /** Any 32-bit integer; random by default. Replaced in tests. */
+  /** Any 32-bit integer, from which election timeouts are drawn; random by default. Tests set it. */
   readonly seed?: number;
-  /** Gives 32 random bits a call, as an integer ≥ 0; the platform's by default. Replaced in tests. */
+  /** Returns 32 random bits as an integer ≥ 0; the platform's generator by default. Tests replace it. */
   readonly random?: () => number;
 }
 

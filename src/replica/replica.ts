@@ -1,4 +1,4 @@
-/** What users hold: one replica of a cluster. Promises on the outside, the loop of `host.ts` inside. */
+/** `createReplica` and `Replica`: checks requests, gives promises, and passes requests to the driver by the host. */
 
 import { Waiters, abortError, errorOf } from './host/waiters.js';
 import { refusalOf } from './driver/calls.js';
@@ -20,21 +20,21 @@ import {
 } from './options.js';
 import type { Transport } from './transport.js';
 
-/** For every request: when to stop waiting. */
+/** Options of every request. */
 export interface RequestOptions {
-  /** Without one, a request ends after `requestTimeout`. */
+  /** Ends the wait when it aborts. Without a signal the wait ends after `requestTimeout`. */
   readonly signal?: PlatformSignal;
 }
 
-/** How fresh a read must be. */
+/** Options of `Replica.read`: how fresh the state must be. */
 export interface ReadOptions extends RequestOptions {
-  /** `linearizable` (the default) sees every write acknowledged before it; `stale` sees what is applied here. */
+  /** `linearizable` (the default) sees all writes acknowledged before it (thesis 6.4); `stale` what is applied here. */
   readonly consistency?: 'linearizable' | 'stale';
-  /** Of a stale read: wait until this index is applied here. */
+  /** For a stale read: wait until this replica has applied the entry at this index; 0 by default. */
   readonly minIndex?: number;
 }
 
-/** A result with the index of its entry: what `minIndex` of a stale read takes. */
+/** A command's result with the log index of its entry, which `minIndex` of a stale read takes. */
 export interface WithIndex<T> {
   readonly result: T;
   readonly index: number;
@@ -43,33 +43,34 @@ export interface WithIndex<T> {
 /** One replica of a cluster, made by `createReplica`. */
 export interface Replica<M extends AnyMachine = AnyMachine> extends AsyncDisposable {
   /**
-   * Replicates a command; resolves with the machine's result once it is applied here. Any member may propose. The
-   * wait ends with `signal`, or after `requestTimeout`.
+   * Replicates a command, on any member, so that it takes effect at most once (thesis 6.3). Resolves with its result
+   * once it is applied on this replica; with `meta: true` with result and index.
    *
-   * Throws a ConsensusError at once for what can never work: ERR_INVALID_ARGUMENT, ERR_NOT_SERIALIZABLE,
-   * ERR_TOO_LARGE, ERR_CLOSED. Rejects with CommandRejected when the machine refused, otherwise with a
+   * Throws a ConsensusError at once if the request can never succeed: ERR_INVALID_ARGUMENT, ERR_NOT_SERIALIZABLE,
+   * ERR_TOO_LARGE, ERR_CLOSED. Rejects with CommandRejected when the machine refused the command, otherwise with a
    * ConsensusError whose `outcome` says whether the command may still take effect: ERR_OUTCOME_UNKNOWN,
-   * ERR_NO_LEADER, ERR_TIMEOUT, ERR_BUSY, ERR_CLOSED, ERR_LOST_IDENTITY; of a replica that has halted, its fault's.
+   * ERR_NO_LEADER, ERR_TIMEOUT, ERR_BUSY, ERR_CLOSED, ERR_LOST_IDENTITY, ERR_NOT_SERIALIZABLE (the result cannot be
+   * decoded), or the code of a fault on a replica that has halted.
    */
   propose(command: CommandOf<M>, options: RequestOptions & { readonly meta: true }): Promise<WithIndex<ResultOf<M>>>;
   propose(command: CommandOf<M>, options?: RequestOptions & { readonly meta?: false }): Promise<ResultOf<M>>;
   /**
-   * Reads the machine through `reader`, which must not change it. Linearizable unless asked otherwise, and on any
-   * member. Rejects with what `reader` throws, or with a ConsensusError: ERR_TIMEOUT, ERR_BUSY, ERR_CLOSED,
-   * ERR_LOST_IDENTITY; of a replica that has halted, its fault's.
+   * Reads the machine, on any member, through `reader`, which must not change it. Throws ERR_INVALID_ARGUMENT or
+   * ERR_CLOSED at once. Rejects with the error of `reader`, or with a ConsensusError: ERR_TIMEOUT, ERR_BUSY,
+   * ERR_CLOSED, ERR_LOST_IDENTITY, or the code of a fault on a replica that has halted.
    */
   read<T>(reader: (machine: M) => T, options?: ReadOptions): Promise<T>;
-  /** Resolves once a leader is known and this replica may take part; rejects like `read`. */
+  /** Resolves once a leader is known and this replica takes part; only `signal` ends the wait. Rejects like `read`. */
   ready(options?: RequestOptions): Promise<void>;
-  /** The current leadership, then each change of it; ends when the replica is closed. */
+  /** Yields the current leadership, then the latest after each change; ends when the replica is closed. */
   leadership(): AsyncGenerator<Leadership, void, undefined>;
-  /** What an operator wants to see, now. */
+  /** The state of this replica at this moment, for operators. */
   status(): ReplicaStatus;
-  /** Listens for events of one kind. Gives the function that stops listening. */
+  /** Calls `listener` for every event of one kind. Returns a function that removes the listener. */
   on<K extends ReplicaEvent['kind']>(kind: K, listener: Listener<K>): () => void;
-  /** Tries to lead now, without waiting for a timeout. */
+  /** Starts an election now, without waiting for the election timeout. Throws ERR_CLOSED after `close`. */
   campaign(): void;
-  /** Ends every request, stops transport and storage, leaves no handle. May be called more than once. */
+  /** Ends every request, then stops transport and storage; no handle stays open. May be called more than once. */
   close(): Promise<void>;
 }
 
@@ -145,7 +146,7 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
     if (this.closing !== null) throw new ConsensusError('the replica is closed', { code: 'ERR_CLOSED' });
   }
 
-  /** What callers ask for within one turn goes to the driver together. */
+  /** Requests of one turn of the event loop go to the driver together. */
   private flushSoon(): void {
     if (this.flushing) return;
     this.flushing = true;
@@ -163,7 +164,7 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
     if (gone.length > 0) this.host.dispatch({ kind: 'cancel', calls: gone });
   }
 
-  /** Together: one signal may be that of thousands of callers. */
+  /** Cancels in batches, since one signal may belong to thousands of callers. */
   private cancel(call: number): void {
     this.gone.push(call);
     this.flushSoon();
@@ -289,7 +290,7 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
     try {
       await stopped;
     } finally {
-      this.lookReady(); // closed from within a callback, the driver heard of it only now
+      this.lookReady(); // if a callback closed the replica, the driver has only now handled `stop`
     }
   }
 
@@ -298,7 +299,7 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
   }
 }
 
-/** What a message costs beside the largest entry, generously. */
+/** An upper bound of the bytes that a message needs beside its largest entry. */
 const MESSAGE_OVERHEAD = 1024;
 
 function checkMessageSize(transport: Transport, maxEntryBytes: number, messageBytes: number): void {
@@ -310,12 +311,12 @@ function checkMessageSize(transport: Transport, maxEntryBytes: number, messageBy
   );
 }
 
-async function openSession<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<Replica<M>> {
+async function startReplica<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<Replica<M>> {
   const { transport, storage, machine, codec, resultCodec, id } = checked;
   let started = false;
   try {
-    const opening = await openData(checked);
-    const { configuration, cluster, incarnation } = opening.options;
+    const data = await openData(checked);
+    const { configuration, cluster, incarnation } = data.options;
     const runner = new MachineRunner(machine, codec, resultCodec, configuration.constants.onApplyError);
     const replica = new HostedReplica(checked, runner);
     const self = configuration.members.find((member) => member.id === id);
@@ -324,11 +325,11 @@ async function openSession<M extends AnyMachine>(checked: CheckedOptions<M>): Pr
     const others = configuration.members.filter((member) => member.id !== id);
     await transport.start({ cluster, id, incarnation }, self, others, replica.host.handler);
     started = true;
-    for (const event of opening.events) replica.tell(event);
-    replica.host.begin(opening);
+    for (const event of data.events) replica.tell(event);
+    replica.host.begin(data);
     return replica;
   } catch (error) {
-    // What went wrong first is what is told. What did not open or start for us may be in use by another replica.
+    // The caller gets the first error. A locked storage or a transport that did not start may serve another replica.
     const isInUse = error instanceof ConsensusError && error.code === 'ERR_STORAGE_LOCKED';
     await Promise.allSettled([started ? transport.stop() : undefined, isInUse ? undefined : storage.close()]);
     throw error;
@@ -336,12 +337,13 @@ async function openSession<M extends AnyMachine>(checked: CheckedOptions<M>): Pr
 }
 
 /**
- * Starts a replica: resolves when its storage is open and its transport listens; never waits for other members.
+ * Starts a replica. Resolves when its storage is open and its transport listens; it never waits for other members
+ * (`Replica.ready` does).
  *
- * @throws ConsensusError at once with ERR_INVALID_ARGUMENT, naming the option and what was expected
+ * @throws ConsensusError ERR_INVALID_ARGUMENT at once, naming the option and what was expected
  * @returns rejects with a ConsensusError: ERR_STORAGE_LOCKED, ERR_STORAGE_CORRUPT, ERR_STORAGE_FAILED,
- * ERR_STORAGE_MISMATCH, ERR_TRANSPORT_FAILED, ERR_INVALID_ARGUMENT
+ * ERR_STORAGE_MISMATCH, ERR_TRANSPORT_FAILED, ERR_INVALID_ARGUMENT (against stored data, or the transport's limit)
  */
 export function createReplica<M extends AnyMachine>(options: ReplicaOptions<M>): Promise<Replica<M>> {
-  return openSession(checkOptions(options));
+  return startReplica(checkOptions(options));
 }

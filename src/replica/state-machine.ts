@@ -1,15 +1,15 @@
-/** What the application brings: a deterministic state machine, and how its commands and results travel. */
+/** The interfaces that an application implements: a deterministic state machine, and codecs for its values. */
 
 /**
  * Duties of an implementation:
  *
  * - Deterministic: the same commands in the same order give the same state and results on every replica. No
  *   clock, no randomness, no I/O inside.
- * - `apply` is synchronous; a returned promise halts the replica (`ERR_APPLY_ASYNC`). To refuse a command throw
- *   `CommandRejected`, before anything was changed. Any other exception halts the replica (`ERR_APPLY_FAILED`),
- *   unless the cluster was made with `onApplyError: 'reject'`.
- * - A result must be encodable by the result codec: for JSON, plain data.
- * - `snapshot` gives the whole state as plain data of one point in time; `restore` replaces the state by one.
+ * - `apply` is synchronous; a returned promise halts the replica (`ERR_APPLY_ASYNC`). To refuse a command it throws
+ *   `CommandRejected` before it changes anything. Any other exception halts the replica (`ERR_APPLY_FAILED`),
+ *   unless the cluster was made with the constant `onApplyError: 'reject'`.
+ * - The result codec must be able to encode a result: for JSON, plain data.
+ * - `snapshot` gives the whole state at one point in time as plain data; `restore` replaces the state by a snapshot.
  */
 export interface StateMachine<Command = unknown, Result = unknown, Snapshot = unknown> {
   apply(command: Command): Result;
@@ -17,7 +17,7 @@ export interface StateMachine<Command = unknown, Result = unknown, Snapshot = un
   restore(snapshot: Snapshot): void;
 }
 
-/** Values to bytes and back. `encode` throws for what it cannot carry. */
+/** Turns values into bytes and back. `encode` throws for a value that it cannot carry. */
 export interface ValueCodec<T = unknown> {
   encode(value: T): Uint8Array;
   decode(bytes: Uint8Array): T;
@@ -28,7 +28,10 @@ interface TextPlatform {
   TextDecoder: new (label: string, options: { fatal: boolean }) => { decode(bytes: Uint8Array): string };
 }
 
-/** JSON in UTF-8; `undefined` is carried as no bytes at all. Refuses functions, symbols, BigInts and cycles. */
+/**
+ * JSON in UTF-8; `undefined` is carried as no bytes. `encode` throws a TypeError for functions, symbols, BigInts and
+ * cycles.
+ */
 export function jsonCodec<T = unknown>(): ValueCodec<T> {
   const platform = globalThis as unknown as TextPlatform;
   const encoder = new platform.TextEncoder();
@@ -47,8 +50,8 @@ export function jsonCodec<T = unknown>(): ValueCodec<T> {
 }
 
 /**
- * A codec whose bytes are nobody else's: what a caller or a machine still holds and writes to would otherwise change
- * the log behind the replica's back, and each member's in its own way.
+ * A codec that copies the bytes that go in and out. Otherwise an application that later writes to an array it handed
+ * in would change the log of this member alone.
  */
 export function copying(codec: ValueCodec<any>): ValueCodec<unknown> {
   return {

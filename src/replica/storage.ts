@@ -1,6 +1,6 @@
 /**
- * Where a replica keeps what must survive a crash. Records are opaque to a storage, but for an entry's index
- * and term, by which it finds and describes them. Nothing here knows a protocol.
+ * The interface of a replica's durable storage: the log entries of a protocol and a few small values by name. A
+ * storage looks at an entry's index and term and at nothing else; it knows no protocol.
  */
 
 /** One entry as a storage keeps it. */
@@ -9,20 +9,21 @@ export interface StoredEntry {
   readonly index: number;
   /** A safe integer ≥ 1. */
   readonly term: number;
+  /** The encoded entry, opaque to the storage. */
   readonly data: Uint8Array;
 }
 
-/** The terms of consecutive stored entries: `from` is the first index of the run. */
+/** A run of consecutive stored entries of one term; `from` is the index of the first. */
 export interface StoredRun {
   readonly from: number;
   readonly term: number;
 }
 
-/** What `open` found, all of it durable by now. */
+/** What `open` recovered; all of it is durable when `open` resolves. */
 export interface Opened {
   /** How often this data was opened, this time included; durable before `open` resolves. */
   readonly boot: number;
-  /** What `set` last wrote, by key. */
+  /** The last value written by `set`, by key. */
   readonly values: ReadonlyMap<string, Uint8Array>;
   /** The lowest and the highest stored index; 0 and 0 when there is no entry. */
   readonly first: number;
@@ -31,18 +32,18 @@ export interface Opened {
   readonly runs: readonly StoredRun[];
 }
 
-/** One change. `set` replaces a small named value; `put` writes entries, the last writer of an index wins. */
+/** One change. `set` replaces a small named value. `put` writes entries; the last `put` of an index is the one kept. */
 export type StorageOp =
   | { readonly kind: 'set'; readonly key: string; readonly value: Uint8Array }
   | { readonly kind: 'put'; readonly entries: readonly StoredEntry[] }
-  /** Drop the entries at `from` and above. */
+  /** Removes the entries at `from` and above. */
   | { readonly kind: 'truncate'; readonly from: number };
 
 /**
  * Duties of an implementation:
  *
- * - `open` is called once, before anything else. It repairs a torn last write, makes durable whatever it returns
- *   before it resolves (what a killed process wrote may sit in the page cache only), and counts the boot.
+ * - `open` is called once, before anything else. It repairs a torn last write, counts the boot, and makes durable all
+ *   that it returns before it resolves (what a killed process wrote may be in the page cache only).
  *   It refuses data that another open storage holds (`ERR_STORAGE_LOCKED`), and data that does not verify
  *   (`ERR_STORAGE_CORRUPT`): damage is never a silent loss.
  * - `write` makes all its operations durable, atomically and in order, and only then resolves. Calls may overlap;

@@ -1,17 +1,18 @@
 /**
- * How replicas reach each other: one-way datagrams of bytes that may be lost, delayed, reordered and duplicated,
- * but never altered, and whose sender is who it says. Nothing here knows a protocol.
+ * The interface by which replicas reach each other: one-way datagrams of bytes that may be lost, delayed, reordered
+ * and duplicated, but are never altered, and whose sender is known. A transport knows no protocol.
  */
 
-/** `control`: small and urgent, never waits behind `bulk`. */
+/** The lane of a message. `control` is for small, urgent messages, which never wait behind `bulk`. */
 export type TransportLane = 'control' | 'bulk';
 
-/** Who a transport speaks for. */
+/** The replica that a transport works for. */
 export interface TransportIdentity {
-  /** Compared in every handshake: who names another cluster is refused. */
+  /** The name of the cluster; a handshake with a replica of another cluster is refused. */
   readonly cluster: string;
+  /** The id of this replica. */
   readonly id: string;
-  /** Tells this replica's data from that of an earlier one with the same id. */
+  /** Names this replica's data, to tell it from the data of an earlier replica with the same id; a safe integer ≥ 0. */
   readonly incarnation: number;
 }
 
@@ -22,24 +23,24 @@ export interface TransportPeer {
   readonly address: string;
 }
 
-/** What a transport reports that is worth a person's attention. */
+/** An event of a transport, for operators. */
 export interface TransportEvent {
   /**
-   * `refused`: a handshake failed, by us or by the peer (a stranger, another cluster, another version).
-   * `malformed`: a peer sent what is not a frame, and was cut off.
-   * `connected`, `disconnected`: a connection to `peer` came or went.
+   * `refused`: this replica or the peer refused a handshake (no member, another cluster, another version).
+   * `malformed`: a peer sent bytes that are no frame, and was disconnected.
+   * `connected`, `disconnected`: a connection to `peer` opened or ended.
    */
   readonly kind: 'refused' | 'malformed' | 'connected' | 'disconnected';
-  /** Who, as far as known. */
+  /** The id of the peer; `null` if it is not known. */
   readonly peer: string | null;
   readonly reason: string;
 }
 
-/** What a transport tells its replica. None of these may throw, and none is called before `start` or after `stop`. */
+/** The callbacks of a replica. They never throw, and a transport calls none before `start` or after `stop`. */
 export interface TransportHandler {
-  /** The bytes are the handler's: a transport never touches them again. */
+  /** A message from `from` arrived. The bytes belong to the handler: the transport never touches them again. */
   onMessage(from: string, bytes: Uint8Array): void;
-  /** The connection to a peer is lost: a hint. */
+  /** The connection to a peer is lost. It is a hint: the peer may be alive. */
   onUnreachable(peer: string): void;
   onEvent(event: TransportEvent): void;
 }
@@ -49,11 +50,11 @@ export interface TransportHandler {
  *
  * - `start` resolves when peers can reach this replica; it does not wait for peers. It rejects with
  *   `ERR_TRANSPORT_FAILED` when it cannot listen or was started before, `ERR_INVALID_ARGUMENT` when an address is
- *   malformed; then it leaves nothing open, and `stop` may not follow.
+ *   malformed; then it leaves nothing open, and the replica may not call `stop`.
  * - `send` never throws and never waits. It gives false when the message was dropped at once: an unknown or
- *   unreachable peer, a full queue, a message above `maxMessageBytes`. True promises nothing. The bytes are the
- *   transport's from then on. Memory per peer is bounded.
- * - `setPeers` says whom to reach from now on; others are disconnected and refused.
+ *   unreachable peer, a full queue, a message above `maxMessageBytes`. True promises nothing. The bytes belong to the
+ *   transport from then on. Memory per peer is bounded.
+ * - `setPeers` replaces the list of peers; all others are disconnected and refused.
  * - The `from` of a message is authentic as far as the transport can tell: a stranger's message is never delivered.
  * - A slow or dead peer delays nobody else.
  * - `stop` closes everything, leaves no handle open, and may be called more than once.
@@ -68,6 +69,6 @@ export interface Transport {
   send(to: string, bytes: Uint8Array, lane: TransportLane): boolean;
   setPeers(peers: readonly TransportPeer[]): void;
   stop(): Promise<void>;
-  /** The largest message that `send` takes. */
+  /** The largest message that `send` takes, in bytes. */
   readonly maxMessageBytes: number;
 }

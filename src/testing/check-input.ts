@@ -1,6 +1,6 @@
 /**
- * What checks of input are put together from: options, scopes and actions are refused where they are handed in. Types
- * say the same to those who compile; this is for what comes from a file, and for what types cannot say.
+ * Checks of the values that callers pass in: options, scopes and actions. They serve values that come from a file or
+ * from untyped code, and conditions that types cannot express.
  */
 
 import type { ReplicaId } from '../core/members.js';
@@ -24,7 +24,7 @@ export function whole(least: number): Check {
 
 export const anything: Check = () => null;
 
-/** Every field that is to be checked, by name. */
+/** The checks of an object's fields, by name. */
 export type Shape = Readonly<Record<string, Check>>;
 
 export function shown(value: unknown): string {
@@ -32,8 +32,9 @@ export function shown(value: unknown): string {
 }
 
 /**
- * Every field of a shape is there and as it should be.
- * @param ids the replicas of the world that it is for
+ * Checks every field of a shape.
+ * @param ids the replicas of the world
+ * @throws ConsensusError `ERR_INVALID_ARGUMENT` naming the place, the field and what was expected
  */
 export function checkShape(place: string, value: object, shape: Shape, ids: readonly ReplicaId[] = []): void {
   for (const [name, check] of Object.entries(shape)) {
@@ -49,7 +50,7 @@ export function checkObject(place: string, value: unknown): void {
   throw invalidArgument(`${place}: expected an object, got ${shown(value)}`);
 }
 
-/** Whoever misspells an option should not believe that it is in force. */
+/** Refuses fields with unknown names, since a misspelt option would have no effect. */
 export function checkNames(place: string, value: object, known: readonly string[]): void {
   const stranger = Object.keys(value).find((name) => !known.includes(name));
   if (stranger === undefined) return;

@@ -1,6 +1,7 @@
 /**
- * `quorate/testing`: a cluster as a value, a simulator, a model checker, scenarios and a linearizability checker, for
- * the protocols themselves and for your own state machine. Nothing here runs in production.
+ * The public names of `quorate/testing`: a cluster as a value (`createWorld`), a simulator, a model checker, scenarios,
+ * a simulation of the whole host, and checkers for histories, for the protocols and for your own state machine. Nothing
+ * here runs in production.
  */
 
 export { InvariantViolation } from '../core/assert.js';

@@ -1,6 +1,6 @@
-/** Plain data as the checkers need it: whether two are equal, and one text for all that are. */
+/** Equality of plain data, and its canonical text. */
 
-/** Whether two pieces of plain data say the same, whatever the order of their keys. */
+/** Whether two pieces of plain data are equal; the order of keys does not count. */
 export function sameData(a: unknown, b: unknown): boolean {
   if (Object.is(a, b) || (a === 0 && b === 0)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
@@ -11,9 +11,9 @@ export function sameData(a: unknown, b: unknown): boolean {
 }
 
 /**
- * A text that two pieces of plain data share exactly if they say the same: JSON with sorted keys, in which what
- * JSON cannot tell apart is written out.
- * @throws TypeError for what is no plain data: functions, symbols, objects of a class, cycles
+ * The canonical text of plain data: two values have the same text exactly if they are equal. It is JSON with sorted
+ * keys, extended by forms for values that JSON cannot tell apart.
+ * @throws TypeError for other values: functions, symbols, objects of a class, cycles
  */
 export function canonicalText(value: unknown): string {
   return write(value, []);
@@ -30,7 +30,7 @@ function write(value: unknown, above: readonly object[]): string {
   if (Array.isArray(value)) return `[${Array.from(value, (item) => write(item, within)).join(',')}]`;
   if (value instanceof Uint8Array) return `<${value.join(' ')}>`;
   if (value instanceof Map || value instanceof Set) {
-    // Their order is how they came to be, not what they say.
+    // The order of their items is the order of insertion, which does not count.
     const items = Array.from<unknown, string>(value, (item) => write(item, within)).sort();
     return `${value instanceof Map ? 'map' : 'set'}(${items.join(',')})`;
   }

@@ -1,4 +1,4 @@
-/** A stream of random numbers from a seed: what a simulation draws with. Streams of their own do not disturb others. */
+/** A stream of random numbers from a seed, for simulations. Streams made by `fork` do not affect each other. */
 
 import { nextSeed, sample } from '../core/random.js';
 
@@ -7,7 +7,7 @@ export class Dice {
 
   /** @param seed any safe integer */
   constructor(seed: number) {
-    // What lies above 32 bits counts too, or seeds that far apart would be the same.
+    // The bits above 32 count, too; otherwise seeds that differ only there would draw the same.
     this.seed = (seed | 0) ^ Math.imul(Math.trunc(seed / 2 ** 32), 0x9e3779b1);
   }
 
@@ -31,17 +31,17 @@ export class Dice {
     return probability > 0 && this.unit() < probability;
   }
 
-  /** One of them. */
+  /** One of the items. */
   pick<T>(items: readonly T[]): T {
     return items[Math.floor(this.unit() * items.length)] as T;
   }
 
-  /** A waiting time of this mean, exponentially distributed, in whole milliseconds and at least 1. */
+  /** An exponentially distributed time of this mean, in whole milliseconds, at least 1. */
   wait(mean: number): number {
     return 1 + Math.floor(-Math.log(1 - this.unit()) * mean);
   }
 
-  /** In a random order. */
+  /** The items in a random order. */
   shuffle<T>(items: readonly T[]): T[] {
     const order = items.slice();
     for (let at = order.length - 1; at > 0; at--) {
@@ -51,7 +51,7 @@ export class Dice {
     return order;
   }
 
-  /** A stream of its own, by name. */
+  /** An independent stream, determined by this stream's seed and the name. */
   fork(name: string): Dice {
     let seed = this.seed;
     for (let i = 0; i < name.length; i++) seed = Math.imul(seed ^ name.charCodeAt(i), 0x01000193);

@@ -28,5 +28,5 @@ try {
 } catch (error) {
   say(String((error as { code?: unknown }).code));
 }
-// From here on only the input keeps the process alive, and it ends with whoever started it.
+// From here on only the input keeps the process alive, so it ends with its parent.
 process.stdin.resume();

@@ -52,19 +52,19 @@ describe.each(models)('$protocol.name', (model) => {
       `
       ${each(calls(1, 5), () => 'timeout n1')}
       expect leaders none
-      settle
+      quiesce
       expect leaders n1
       ${each(['a', 'b', 'c'], (word) => `propose n1 ${word}`)}
-      settle
+      quiesce
       ${acknowledged(1, 3)}
       read n1
-      settle
+      quiesce
       expect call 4 served
       crash n1 lose
       restart n1
       ${LED}
       propose n1 d
-      settle
+      quiesce
       expect call 5 acknowledged
       expect n1 applied a b c d`,
       1,
@@ -73,7 +73,7 @@ describe.each(models)('$protocol.name', (model) => {
   });
 
   it('asked to campaign, a single member leads without waiting for its timeout', () => {
-    const { world } = run('campaign n1\nsettle\nexpect leaders n1', 1);
+    const { world } = run('campaign n1\nquiesce\nexpect leaders n1', 1);
     expect(world.now).toBe(0);
   });
 
@@ -97,7 +97,7 @@ describe.each(models)('$protocol.name', (model) => {
       elect n1
       propose n1 a
       propose n1 b
-      settle
+      quiesce
       ${acknowledged(1, 2)}
       crash n1 lose
       run ${PATIENCE} until leaders one`;
@@ -105,7 +105,7 @@ describe.each(models)('$protocol.name', (model) => {
     const { world } = run(`
       ${script}
       ${each(['c', 'd', 'e'], (word) => `propose ${next.id} ${word}`)}
-      settle
+      quiesce
       ${acknowledged(3, 5)}
       restart n1
       run ${PATIENCE}
@@ -121,7 +121,7 @@ describe.each(models)('$protocol.name', (model) => {
       `
       elect n1
       ${each(calls(1, 12), (n) => `propose n1 ${n}`)}
-      settle
+      quiesce
       ${acknowledged(1, 12)}
       ${each(everybody, (id) => `crash ${id} lose`)}
       ${each(everybody, (id) => `restart ${id}`)}
@@ -137,10 +137,10 @@ describe.each(models)('$protocol.name', (model) => {
   it('a follower that was away for long catches up through `load`', () => {
     const { actions, world } = run(`
       elect n1
-      settle
+      quiesce
       crash n2 lose
       ${each(calls(1, 48), (n) => `propose n1 ${n}\nrun 10`)}
-      settle
+      quiesce
       ${acknowledged(1, 48)}
       restart n2
       run ${PATIENCE}
@@ -154,7 +154,7 @@ describe.each(models)('$protocol.name', (model) => {
   it('a forward that arrives twice is appended twice, and harms nothing (a bare core has no session table)', () => {
     const { world } = run(`
       elect n1
-      settle
+      quiesce
       propose n2 a
       expect message n2 n1
       duplicate n2 n1
@@ -167,7 +167,7 @@ describe.each(models)('$protocol.name', (model) => {
   });
 
   it('a retry that is still in the leader’s log is not appended again', () => {
-    const { world } = run('elect n1\nsettle');
+    const { world } = run('elect n1\nquiesce');
     const now = world.now + 1;
     const ask = (request: number, retry: boolean): Inbound<unknown> => {
       return { kind: 'propose', now, proposals: [{ ...proposal(request, 1), retry }], deadline: Infinity };
@@ -182,11 +182,11 @@ describe.each(models)('$protocol.name', (model) => {
   it('over its limit of uncommitted bytes a leader is busy, and then not any more', () => {
     const { world } = run(`
       elect n1
-      settle
+      quiesce
       ${each(calls(1, 160), (n) => `propose n1 ${'x'.repeat(30)}${n}`)}
-      settle
+      quiesce
       propose n1 after
-      settle
+      quiesce
       expect call 161 acknowledged`);
     const ends = calls(1, 160).map((call) => failureOf(world, call));
     expect(new Set(ends)).toEqual(new Set(['acknowledged', 'none busy']));
@@ -198,7 +198,7 @@ describe.each(models)('$protocol.name', (model) => {
   ] as const)('%s stops a replica; the others go on', (_name, line, fault) => {
     const script = `
       elect n1
-      settle
+      quiesce
       propose n1 a
       propose n1 b
       read n1
@@ -214,7 +214,7 @@ describe.each(models)('$protocol.name', (model) => {
   it('cancelled requests end at once', () => {
     run(`
       elect n1
-      settle
+      quiesce
       ${each(['a', 'b', 'c'], (word) => `propose n1 ${word}`)}
       read n1
       cancel 1 2 3 4 12345
@@ -224,7 +224,7 @@ describe.each(models)('$protocol.name', (model) => {
   it('a request with a deadline ends by then when nobody answers', () => {
     run(`
       elect n1
-      settle
+      quiesce
       crash n2 lose
       crash n3 lose
       propose n1 a timeout=300
@@ -235,8 +235,8 @@ describe.each(models)('$protocol.name', (model) => {
   });
 
   it('what changes nothing gives the same state (law/values): repeated, stale or unknown input', () => {
-    const { world } = run(`elect n1\n${each(['a', 'b', 'c'], (word) => `propose n1 ${word}`)}\nsettle\n${LED}`);
-    const beat = play(model, 'elect n1\nsettle\ntimeout n1', { header: HEADER }).world.links[1]?.flights[0];
+    const { world } = run(`elect n1\n${each(['a', 'b', 'c'], (word) => `propose n1 ${word}`)}\nquiesce\n${LED}`);
+    const beat = play(model, 'elect n1\nquiesce\ntimeout n1', { header: HEADER }).world.links[1]?.flights[0];
     const message = world.rules.program.message(beat?.payload ?? new Uint8Array(0));
     for (const { id, process, delivered } of world.slots) {
       const state = coreOf(world, id);
@@ -273,7 +273,7 @@ describe.each(models)('$protocol.name', (model) => {
     const stall = 1.3 * electionMax;
 
     function stalls(stalled: readonly string[], tickFirst: boolean): void {
-      const { term } = leaderOf(run('elect n1\nsettle').world);
+      const { term } = leaderOf(run('elect n1\nquiesce').world);
       const round = `
         ${each(stalled, (id) => `pause ${id}`)}
         run ${stall}
@@ -281,7 +281,7 @@ describe.each(models)('$protocol.name', (model) => {
         ${each(tickFirst ? stalled : [], (id) => `tick ${id}`)}
         run ${2 * electionMax}
         expect leaders n1`;
-      const { world, trace } = run(`elect n1\nsettle\n${each(calls(1, 20), () => round)}`);
+      const { world, trace } = run(`elect n1\nquiesce\n${each(calls(1, 20), () => round)}`);
       for (const id of ['n1', 'n2', 'n3']) expect(statusOf(world, id)).toMatchObject({ leader: 'n1', term });
       expect(trace.slice(trace.indexOf('pause'))).not.toContain('candidate');
     }

@@ -15,19 +15,19 @@ const IDS = ['n1', 'n2', 'n3'];
 const SCRIPT = `
   elect n1
   ${each(['a', 'b', 'c'], (word) => `propose n1 ${word}`)}
-  settle
+  quiesce
   isolate n1
   propose n1 only-here
   propose n1 and-this
-  settle n1
+  quiesce n1
   campaign n2
-  settle n2 n3
+  quiesce n2 n3
   expect n2 leader
   ${each(['d', 'e', 'f'], (word) => `propose n2 ${word}`)}
-  settle n2 n3
+  quiesce n2 n3
   heal
   propose n3 g
-  settle
+  quiesce
   run 1500`;
 const HEADER = ['program: core', 'limits: messageBytes=120', 'constants: alpha=4'];
 

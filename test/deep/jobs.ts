@@ -1,4 +1,4 @@
-/** What a worker of the deep suite is told to do, and what it says. */
+/** The jobs of a deep suite's worker, and its answers. */
 
 import type { SimulationReport } from 'quorate/testing';
 

@@ -1,4 +1,4 @@
-/** The scenarios as beginnings of simulated runs: what a script reaches, chance may go on from. */
+/** Scenarios as prefixes of simulated runs: a run continues at random from the state that a scenario reaches. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-/** Adds up what the workers say, and tells it as JSON and as text. */
+/** Sums up the answers of the workers, and formats the summary as text. */
 
 import type { Answer, Found, ProtocolName } from './jobs.js';
 

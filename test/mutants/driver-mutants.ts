@@ -17,7 +17,7 @@ export const lane: readonly Mutant[] = [
     'driver-send-before-durable',
     'Messages leave before what they rest on is durable.',
     ['durability/send-after-sync', 'log/committed-on-majority'],
-    scenario('raft/restart-new-origin'),
+    scenario('raft/restart-new-session'),
     edit(LANE, 'if (after <= this.state.durableSeq) this.draft', 'if (after >= 0) this.draft'),
   ),
   mutant(
@@ -107,7 +107,7 @@ export const requests: readonly Mutant[] = [
     'driver-session-goes-on',
     'A later start of a replica goes on in the session of the one before, counting from 1 again.',
     ['requests/at-most-once', 'requests/told-its-result'],
-    scenario('raft/restart-new-origin'),
+    scenario('raft/restart-new-session'),
     edit(
       TABLE,
       'if (same !== undefined && same.boot === boot) return same.id;',

@@ -1,4 +1,4 @@
-/** The mutation gate: every rule whose loss would be a bug is missed when it is taken out. */
+/** The mutation gate: for every mutant, a source with one rule removed, the rig must find a broken rule. */
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';

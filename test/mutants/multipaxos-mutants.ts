@@ -274,7 +274,7 @@ export const proposers: readonly Mutant[] = [
     'paxos-own-slots-only',
     'A new leader looks at the promises only up to its own highest vote, and proposes anew above.',
     ['paxos/highest-ballot-value', 'paxos/one-value-per-slot'],
-    scenario('multipaxos/read-above-carried'),
+    scenario('multipaxos/read-above-reported'),
     edit(PHASE1, CARRIED, `${CARRIED.slice(0, -1)}.filter(({ index }) => index <= ${OWN_LAST});`),
   ),
   mutant(
@@ -290,7 +290,7 @@ export const proposers: readonly Mutant[] = [
   ),
   mutant(
     'paxos-start-at-own-commit',
-    'The floor is the candidate’s own W: what others know to be chosen is proposed again.',
+    'A new leader takes its own commit index for committedAtElection: it proposes values again that others know as chosen.',
     ['paxos/propose-above-reported-commit', 'paxos/one-value-per-slot'],
     scenario('multipaxos/constrained-election'),
     edit(
@@ -301,9 +301,9 @@ export const proposers: readonly Mutant[] = [
   ),
   mutant(
     'paxos-fresh-from-commit',
-    'After Phase 1 fresh proposals begin at the floor, not above the highest vote reported.',
+    'After Phase 1 fresh proposals begin above committedAtElection, not above the highest vote reported.',
     ['paxos/highest-ballot-value', 'paxos/one-value-per-slot'],
-    scenario('multipaxos/read-above-carried'),
+    scenario('multipaxos/read-above-reported'),
     edit(
       PHASE1,
       'const noopIndex = (toRepropose[toRepropose.length - 1]?.index ?? committedAtElection) + 1;',
@@ -420,7 +420,7 @@ export const paxosReads: readonly Mutant[] = [
     'paxos-read-at-commit',
     'A read is served at W alone: what Phase 1 carried over may be chosen already.',
     ['reads/above-all-reported', 'reads/no-stale-read'],
-    scenario('multipaxos/read-above-carried'),
+    scenario('multipaxos/read-above-reported'),
     edit(
       READS,
       'return Math.max(commitOf(draft.state), draft.leaderRole.noopIndex - 1);',

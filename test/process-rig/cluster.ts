@@ -228,7 +228,7 @@ export class Cluster implements Listener {
     return !member.isUp || (status !== null && status.fault !== null) ? true : undefined;
   }
 
-  /** Whoever leads, as far as it knows itself. */
+  /** The member that claims to lead. */
   async leader(): Promise<MemberProcess | undefined> {
     let found: MemberProcess | undefined;
     let term = -1;

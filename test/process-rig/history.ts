@@ -1,8 +1,7 @@
 /**
- * What clients did and saw, and whether a linearizable machine can have done so. The replicas' ledger gives the order
- * of all commands, and every answer its place in it: the check by log order decides the whole history exactly,
- * and knows the fate of every command that nobody answered. The general checker, which knows nothing of a ledger,
- * looks at the same history key by key.
+ * The history of a run's clients and its checks. The replicas' ledger gives the order of all commands and every answer
+ * its place, so the check by log order decides the whole history exactly, commands without an answer included. The
+ * general checker, which uses no ledger, checks the same history key by key.
  */
 
 import type { Operation as Checked } from '../../src/testing/history/history.js';

@@ -1,4 +1,4 @@
-/** A driver by itself: one event after the other, and what it wants done. Nothing is sent, written or applied. */
+/** A driver without a host: it takes one event after the other and collects the effects, which nobody carries out. */
 
 import type { World } from 'quorate/testing';
 import type { AnyModel } from '../../src/core/model.js';

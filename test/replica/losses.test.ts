@@ -1,4 +1,4 @@
-/** What is lost on its way leaves no request, no read and no opening of a session waiting. */
+/** A lost message leaves no command, no read and no `openSession` entry waiting for ever. */
 
 import { describe, expect, it } from 'vitest';
 import { apply, type Action, type Happening, type World } from 'quorate/testing';
@@ -27,11 +27,11 @@ describe.each(models)('what is lost on its way, over $protocol.name', (model) =>
     play(model, `${LED}\nread n2\ndrop n2 *\nrun 20000 until call 1 served`);
   });
 
-  it('an opening that was lost does not keep a replica from proposing for ever', () => {
+  it('a lost openSession entry does not keep a replica from proposing for ever', () => {
     play(model, `${OPENING}\ndrop n2 *\npropose n2 x\nrun 20000 until call 1 acknowledged`);
   });
 
-  it('a lost opening is not taken for that of another replica, which has the same number', () => {
+  it('a lost openSession entry is not taken for that of another replica with the same id', () => {
     play(
       model,
       `elect n1 n1 n3

@@ -1,4 +1,4 @@
-/** What the rig is given wrongly is refused with a typed error that names the place and the reason. */
+/** Helpers that expect invalid input to be refused with a typed error that names the place and the reason. */
 
 import { expect } from 'vitest';
 import { ConsensusError } from 'quorate';

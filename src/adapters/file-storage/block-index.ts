@@ -1,18 +1,17 @@
 /**
- * Where entries are, without a word per entry: the log is cut into blocks of some 64 KiB of consecutive
- * records, and each block knows the ranges of indexes that it may hold. Reading an index means replaying, in
- * log order, the blocks that may hold it; so any order of indexes is served, and memory grows by one block
- * per 64 KiB of log.
+ * The index of the log in memory: the log is cut into blocks of about 64 KiB of consecutive records, and each block
+ * knows the ranges of indexes that it may hold. To read an index the reader replays, in log order, the blocks that may
+ * hold it. So entries may be written in any order of indexes, and memory grows by one block per 64 KiB of log.
  *
  * Invariants: blocks are in log order and do not overlap; a block's ranges are ascending and disjoint,
- * include every live entry that it holds, and no index that a truncate after the block took away (a truncate
- * within the block is found when it is replayed). Ranges are replaced, never changed, so that a reader keeps
- * what it was given.
+ * include every live entry that it holds, and no index that a truncate after the block removed (a truncate within the
+ * block is found when the block is replayed). Ranges are replaced, never changed, so that a reader's ranges stay as
+ * they were.
  */
 import { RECORD_TARGET } from './format.js';
 import { walkOps } from './ops.js';
 
-/** Inclusive. */
+/** A range of indexes, both ends included. */
 export interface IndexRange {
   readonly from: number;
   readonly to: number;
@@ -27,14 +26,15 @@ export interface Block {
 }
 
 /**
- * More disjoint ranges than these are merged where the gap is smallest: a larger range costs time, not truth.
+ * The most disjoint ranges of a block. Beyond it the two with the smallest gap are merged, which costs the reader
+ * time and is still correct.
  */
 const MAX_RANGES = 8;
 
 export class BlockIndex {
   private blocks: { segment: number; start: number; end: number; ranges: readonly IndexRange[] }[] = [];
 
-  /** Takes in the payload `bytes[from, to)` of the record at `[start, end)`. Records come in log order. */
+  /** Adds the record at `[start, end)`, whose payload is `bytes[from, to)`. Records come in log order. */
   addRecord(
     segment: number,
     start: number,
@@ -69,12 +69,12 @@ export class BlockIndex {
       const last = block.ranges[block.ranges.length - 1];
       if (last !== undefined && last.to >= index) block.ranges = below(block.ranges, index);
     }
-    // What holds nothing is not replayed; the last block may still get something.
+    // A block without entries need not be replayed; the last one may still get entries.
     const last = this.blocks.length - 1;
     this.blocks = this.blocks.filter((block, at) => at === last || block.ranges.length > 0);
   }
 
-  /** The blocks that may hold entries of the range, in log order, as they are now. */
+  /** The blocks that may hold entries of the range at this moment, in log order. */
   find(from: number, to: number): Block[] {
     const found: Block[] = [];
     for (const block of this.blocks) {
@@ -85,7 +85,7 @@ export class BlockIndex {
     return found;
   }
 
-  /** How many blocks there are: what the index costs. */
+  /** The number of blocks, to which the index's memory is proportional. */
   get size(): number {
     return this.blocks.length;
   }

@@ -1,8 +1,8 @@
-/** Reads and writes that are complete or fail, and the errors that the file storage throws. */
+/** Complete reads and writes of a file, and the errors that the file storage throws. */
 import { ConsensusError } from '../../replica/errors.js';
 import type { DiskFile } from './disk.js';
 
-/** Reads until `length` bytes are there or the file ends. @returns how many bytes there are */
+/** Reads until it has `length` bytes or the file ends. @returns the number of bytes read */
 export async function readFully(
   file: DiskFile,
   target: Uint8Array,
@@ -19,7 +19,7 @@ export async function readFully(
   return done;
 }
 
-/** Writes all of it; a short write goes on where it ended. */
+/** Writes all bytes; after a short write it continues where that ended. */
 export async function writeFully(
   file: DiskFile,
   source: Uint8Array,
@@ -36,19 +36,19 @@ export async function writeFully(
   }
 }
 
-/** What is stored does not verify. */
+/** The error for stored data that does not verify. */
 export function corrupt(path: string, offset: number, what: string): ConsensusError {
   return new ConsensusError(`${path} at offset ${offset}: ${what}`, { code: 'ERR_STORAGE_CORRUPT' });
 }
 
-/** The platform refused; a ConsensusError stays what it is. */
+/** The error for a call that the platform rejected; a ConsensusError is returned unchanged. */
 export function failed(what: string, cause: unknown, outcome: 'none' | 'unknown' = 'none'): ConsensusError {
   if (cause instanceof ConsensusError) return cause;
   const why = cause instanceof Error ? cause.message : String(cause);
   return new ConsensusError(`${what}: ${why}`, { code: 'ERR_STORAGE_FAILED', outcome, cause });
 }
 
-/** Closes a file whose content is not at stake: only read, or given up. */
+/** Closes a file that was only read or is given up, so that an error of the close does not matter. */
 export async function letGo(file: DiskFile): Promise<void> {
   await file.close().catch(() => undefined);
 }

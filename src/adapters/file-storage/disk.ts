@@ -1,7 +1,6 @@
 /**
- * What the file storage asks of the world: the dozen calls below and nothing else, so that tests can put a
- * disk in its place that fails, tears and forgets. Rejections carry the platform's error
- * as it is.
+ * The interface through which the file storage reaches the platform. It has these calls and no others, so that tests
+ * can replace it by a disk that fails, tears writes and loses unsynced data. Calls reject with the platform's error.
  */
 
 /** One open file. Offsets and lengths are bytes. */
@@ -10,7 +9,7 @@ export interface DiskFile {
   read(target: Uint8Array, at: number, length: number, position: number): Promise<number>;
   /** Writes `source[at, at + length)`; resolves with how many bytes it took, which may be fewer. */
   write(source: Uint8Array, at: number, length: number, position: number): Promise<number>;
-  /** What was written, and the size if it grew, are durable when this resolves. */
+  /** Makes the written bytes durable, and the file's size if it grew, before it resolves. */
   datasync(): Promise<void>;
   size(): Promise<number>;
   close(): Promise<void>;
@@ -22,26 +21,26 @@ export interface DiskLock {
 }
 
 /**
- * A file system, and the two other things of the world that the storage needs: a lock and a random number.
+ * A file system, and two other services of the platform that the storage needs: a lock and random numbers.
  */
 export interface Disk {
-  /** An absolute path by which `dir` is known from now on. */
+  /** The absolute path of `dir`. */
   resolve(dir: string): string;
   join(dir: string, name: string): string;
   /** The directory that holds `path`; `path` itself when there is none. */
   parent(path: string): string;
-  /** Makes `dir` and what is missing above it, for the owner only. */
+  /** Creates `dir` and missing directories above it, with access for the owner only. */
   mkdir(dir: string): Promise<void>;
   readdir(dir: string): Promise<readonly string[]>;
-  /** An existing file, to read and write. */
+  /** Opens an existing file to read and write. */
   open(path: string): Promise<DiskFile>;
-  /** A new, empty file in the place of any other, for the owner only. */
+  /** Creates an empty file, replacing any other, with access for the owner only. */
   create(path: string): Promise<DiskFile>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
-  /** Creations, renames and removals in `dir` are durable when this resolves. */
+  /** Makes creations, renames and removals in `dir` durable before it resolves. */
   syncDirectory(dir: string): Promise<void>;
-  /** Undefined when another holds `dir`. Dies with its holder. */
+  /** Locks `dir`; resolves with `undefined` when another storage holds it. The lock ends with its process. */
   lock(dir: string): Promise<DiskLock | undefined>;
   /** A random integer in [0, 2^32). */
   random(): number;

@@ -2,7 +2,7 @@
  * The bytes of a segment, format version 1. Integers are little-endian.
  *
  * ```
- * segment = header, group*, zeros (space got ahead of time, only after the last group: storage/zeros-only-at-the-end)
+ * segment = header, group*, zeros (preallocated space, only after the last group: storage/zeros-only-at-the-end)
  * header  = magic 8, version u32, header size u32, log u64 (random, its low half not 0), segment u64,
  *           first group u64, where the groups of the segment before end u64, oldest segment in need u64,
  *           0 u32, CRC u32
@@ -12,30 +12,30 @@
  * payload = op*, see ops.ts
  * ```
  *
- * A record's CRC covers all that follows it, and is mixed with segment and offset, so that a record in a
- * wrong place does not verify, and log and boot tell bytes of an earlier life: storage/bytes-in-their-place.
- * Groups are numbered through all segments, and each is written when the one before is durable: a valid
- * record of a later group proves that the earlier one was durable once, so that its damage is rot and not a
- * torn write (storage/torn-tail). A sealed segment ends with a record flagged `seal`, written when the next segment is
- * durable: without that next one, it is lost. In every version the first 16 bytes mean the same and the last
- * four of the first 64 are a CRC.
+ * A record's CRC covers all that follows it and is mixed with segment and offset, so that a record in a wrong place
+ * does not verify; log and boot tell it from bytes of an earlier use of the place (storage/bytes-in-their-place).
+ * Groups are numbered through all segments, and each is written when the one before is durable: a valid record of a
+ * later group proves that the earlier one was durable, so that its damage is rot and not a torn write
+ * (storage/torn-tail). A sealed segment ends with a record flagged `seal`, written when the next segment is durable; if
+ * that next segment is missing, it was lost. In every version the first 16 bytes mean the same, and the last four of
+ * the first 64 are a CRC.
  */
 import { crc32c } from '../crc32c.js';
 
 export const FORMAT_VERSION = 1;
 export const HEADER_SIZE = 64;
 export const RECORD_HEADER_SIZE = 28;
-/** A record is closed when its payload has this many bytes: what one read must verify at least. */
+/** A record is closed when its payload has this many bytes. A read verifies whole records. */
 export const RECORD_TARGET = 64 * 1024;
 /**
- * The most that one call may take, encoded: keeps ordinals in 16 bits, offsets in 32, one write below 2 GiB.
+ * The most encoded bytes of one call. It keeps ordinals in 16 bits, offsets in 32, and one write below 2 GiB.
  */
 export const BATCH_LIMIT = 512 * 1024 * 1024;
 
 const MAGIC = [0x51, 0x55, 0x4f, 0x52, 0x57, 0x41, 0x4c, 0x0a]; // "QUORWAL\n"
 const TWO_32 = 2 ** 32;
 
-/** Which flags a record has. */
+/** The flags of a record. */
 export const LAST_OF_WRITE_GROUP = 1;
 export const SEAL = 2;
 
@@ -51,7 +51,7 @@ export interface SegmentHeader {
   readonly oldest: number;
 }
 
-/** What a record's header is made of, but for the size. */
+/** The place of a record and the fields of its header, but for its size. */
 export interface RecordPlace {
   readonly header: SegmentHeader;
   /** Where in the segment it begins. */
@@ -62,7 +62,7 @@ export interface RecordPlace {
   readonly flags: number;
 }
 
-/** What a record says of itself. */
+/** The header of a record. */
 export interface RecordHeader {
   readonly payload: number;
   readonly boot: number;
@@ -133,7 +133,7 @@ export function decodeHeader(bytes: Uint8Array): SegmentHeader | { readonly newe
   };
 }
 
-/** What a record's CRC is mixed with. Any two places of a log differ, but for one in 2^32. */
+/** The number with which a record's CRC is mixed. Two places of a log share it with odds of 1 in 2^32. */
 function placeOf(header: SegmentHeader, offset: number): number {
   return (Math.imul(header.segment, 0x9e3779b1) ^ Math.imul(offset, 0x85ebca6b) ^ header.logHigh) | 0;
 }
@@ -152,7 +152,7 @@ export function finishRecord(view: DataView, bytes: Uint8Array, at: number, size
   view.setUint32(at, crc32c(bytes, at + 4, at + size) ^ placeOf(place.header, place.offset), true);
 }
 
-/** Reads what a record says of itself; undefined when it does not even bear the log's mark. */
+/** Reads the header of a record; undefined if it does not carry the log's mark. */
 export function peekRecord(view: DataView, at: number, header: SegmentHeader): RecordHeader | undefined {
   if (view.getUint32(at + 4, true) !== header.logLow) return undefined;
   return {

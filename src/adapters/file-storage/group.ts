@@ -1,7 +1,7 @@
 /**
- * What the next flush writes: the operations of one or more calls, encoded as they come into one buffer, cut
- * into records (see format.ts). The callers' bytes are copied once, here. Headers are filled in by `finish`,
- * when the place is known. Consecutive entries of one term become one run, also across calls.
+ * The encoder of a write group: the operations of one or more calls, encoded into one buffer as they come and cut into
+ * records (see format.ts). The callers' bytes are copied once, here. `finish` fills in the headers when the place in
+ * the segment is known. Consecutive entries of one term become one run, also across calls.
  */
 import type { StorageOp, StoredEntry } from '../../replica/storage.js';
 import { finishRecord, LAST_OF_WRITE_GROUP, RECORD_HEADER_SIZE, RECORD_TARGET, setU64, viewOf } from './format.js';
@@ -9,7 +9,7 @@ import type { SegmentHeader } from './format.js';
 import { BOOT, BOOT_SIZE, ITEM_HEAD, RUN, RUN_HEAD, SET, SET_HEAD, TRUNCATE, TRUNCATE_SIZE } from './ops.js';
 
 const FIRST_CAPACITY = 128 * 1024;
-/** A larger buffer is let go after use. */
+/** A buffer larger than this is not kept after use. */
 const KEPT_CAPACITY = 8 * 1024 * 1024;
 
 /** A caller whose operations are in the group. */
@@ -20,7 +20,7 @@ export interface WriteWaiter {
 
 const encoder = new TextEncoder();
 
-/** An upper bound of what one call's operations take. */
+/** An upper bound of the encoded bytes of one call's operations. */
 export function encodedBound(ops: readonly StorageOp[]): number {
   let bound = 0;
   for (const op of ops) {
@@ -35,10 +35,10 @@ export class WriteGroup {
   bytes = new Uint8Array(FIRST_CAPACITY);
   view = viewOf(this.bytes);
   length = 0;
-  /** Where each record begins. */
+  /** The offset in the buffer at which each record begins. */
   readonly records: number[] = [];
   readonly waiters: WriteWaiter[] = [];
-  /** Where the open run begins; 0 when there is none, for a record's header comes first. */
+  /** The offset of the open run; 0 if there is none, since a record's header comes first. */
   private run = 0;
   private runCount = 0;
   private runNext = 0;
@@ -105,7 +105,7 @@ export class WriteGroup {
   }
 
   private openRun(entry: StoredEntry, size: number): void {
-    // The first item goes into the same record, whatever its size.
+    // The first item goes into the record of its run's head, even if the record then exceeds its target size.
     const at = this.make(RUN_HEAD, size);
     this.bytes[at] = RUN;
     setU64(this.view, at + 9, entry.index);
@@ -121,7 +121,7 @@ export class WriteGroup {
   }
 
   /**
-   * Room for an operation of `size` bytes, in a new record if the open one gets too large with `more` bytes.
+   * Makes room for an operation of `size` bytes, in a new record if the open one would get too large with `more` bytes.
    */
   private make(size: number, more = 0): number {
     this.run = 0;
@@ -151,7 +151,7 @@ export class WriteGroup {
   }
 
   /**
-   * Completes all records, to be written at `offset` of the segment. Without an operation: one empty record.
+   * Completes the headers of all records for `offset` of the segment. A group without operations is one empty record.
    */
   finish(header: SegmentHeader, offset: number, boot: number, writeGroup: number, flags = 0): void {
     if (this.records.length === 0) this.openRecord();

@@ -1,8 +1,8 @@
 /**
- * `fileStorage(dir)`: a replica's storage as a segmented write-ahead log. This file is its outside: options,
- * the states from new to closed, and what callers see of errors. The inside: format.ts and ops.ts say what
- * the bytes are, group.ts encodes, log-writer.ts writes, block-index.ts and log-reader.ts find and read,
- * scan.ts and recovery.ts open, and disk.ts is all that any of them sees of the platform.
+ * `fileStorage(dir)`: a replica's storage as a segmented write-ahead log. This file implements `Storage`: options, the
+ * phases from new to closed, and errors. `format.ts` and `ops.ts` define the bytes, `group.ts` encodes,
+ * `log-writer.ts` writes, `block-index.ts` and `log-reader.ts` find and read entries, `scan.ts` and `recovery.ts` open
+ * the log, and `disk.ts` is the interface to the platform.
  */
 import { ConsensusError, invalidArgument } from '../../replica/errors.js';
 import type { Opened, Storage, StorageOp, StoredEntry } from '../../replica/storage.js';
@@ -18,9 +18,9 @@ import { recover } from './recovery.js';
 
 /** Options of `fileStorage`. */
 export interface FileStorageOptions {
-  /** A new file is begun when the current one would grow above this; 64 MiB unless told, 4 KiB to 1 GiB. */
+  /** Bytes above which the log goes on in a new file: 4 KiB to 1 GiB, 64 MiB by default. */
   readonly segmentBytes?: number;
-  /** The file system, for tests that break it. Not part of the supported interface. */
+  /** The file system, for tests that inject faults. Not part of the supported interface. */
   readonly fs?: Disk;
 }
 
@@ -67,7 +67,7 @@ class FileStorage implements Storage {
       const values = new Map([...state.values].map(([key, value]) => [key, value.slice()]));
       return { boot: state.boot, values, first: terms.first, last: terms.last, runs: terms.runs() };
     } catch (error) {
-      await this.lock?.release().catch(() => undefined); // the first error is the one to tell
+      await this.lock?.release().catch(() => undefined); // the caller gets the first error
       this.lock = undefined;
       if (this.phase === 'opening') this.phase = 'new';
       throw failed(`opening ${this.dir} failed`, error);
@@ -112,7 +112,7 @@ class FileStorage implements Storage {
 
   private async closeNow(): Promise<void> {
     this.phase = 'closed';
-    await this.opening?.catch(() => undefined); // whoever opened hears of it
+    await this.opening?.catch(() => undefined); // the caller of `open` gets this error
     await Promise.allSettled(this.reads);
     try {
       await this.writer?.close();
@@ -139,8 +139,10 @@ class FileStorage implements Storage {
 }
 
 /**
- * A storage in the directory `dir`, which is created if needed and belongs to the storage alone. Nothing is
- * touched before `open`. Throws ERR_INVALID_ARGUMENT.
+ * A durable storage in the directory `dir`, which is created if needed and belongs to the storage alone. Nothing is
+ * touched before `open`. `Storage` names the errors of its methods; their messages name file and offset.
+ *
+ * @throws ConsensusError ERR_INVALID_ARGUMENT when `dir` or an option breaks its rule
  */
 export function fileStorage(dir: string, options: FileStorageOptions = {}): Storage {
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) {

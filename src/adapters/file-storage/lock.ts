@@ -1,15 +1,13 @@
 /**
- * The lock of a directory: a listening socket in it. The kernel closes it with its process, however that
- * ends, so a socket that refuses connections is a dead holder's; and a socket's name is seen by every
- * container that shares the volume, where process ids and abstract sockets are not. On Windows it is a named
- * pipe of the real path.
+ * The lock of a directory: a listening socket in it. The kernel closes the socket when its process ends in any way, so
+ * a socket that refuses connections belonged to a dead holder. Every container that shares the volume sees the socket's
+ * name, while process ids and abstract sockets are local to one. On Windows the lock is a named pipe of the real path.
  *
- * Every contender listens first, under a random name that is never used again, then shows itself by renaming
- * to `lock-…`, and only then looks at the others. It holds the lock when it has seen no living other one. Two
- * holders cannot be: the one that showed itself later would have seen the earlier one. As names are never
- * used again, a dead one can be removed at any time; there is no moment at which a stale lock is taken over.
- * Contenders that meet settle it by name: whoever asks is told 'h' (held) or 't' (trying); the lower name
- * waits, the higher one yields.
+ * Every contender first listens under a random name that is never used again, then shows itself by renaming the socket
+ * to `lock-…`, and only then looks at the others. It holds the lock when it has seen no other living one. There cannot
+ * be two holders: the one that showed itself later would have seen the earlier one. As names are never used again, a
+ * dead socket can be removed at any time, and no stale lock is ever taken over. Contenders that meet decide by name:
+ * each answers 'h' (held) or 't' (trying) to the other; the lower name waits, the higher one yields.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, open, readdir, realpath, rename, rm, symlink, unlink } from 'node:fs/promises';
@@ -21,17 +19,17 @@ import type { DiskLock } from './disk.js';
 
 const HIDDEN = 'lock-new-';
 const SHOWN = 'lock-';
-/** What a socket's path may have on every Unix, the final zero left out (macOS: 104, Linux: 108). */
+/** The longest path of a socket on every Unix, without the final zero (macOS: 104 with it, Linux: 108). */
 const MAX_PATH_BYTES = 103;
-/** Whoever accepts a connection and says nothing for so long is alive, if stopped. */
+/** Milliseconds without an answer after which a holder that accepts connections counts as alive but stopped. */
 const ANSWER_MS = 1000;
 const ASK_AGAIN_MS = 5;
-/** For so long a stopped contender may keep us waiting. */
+/** Milliseconds that this contender waits for one that is stopped. */
 const PATIENCE_MS = 2000;
 
 type LockAnswer = 'held' | 'trying' | 'dead';
 
-/** Undefined when another holds `dir`. */
+/** Locks `dir`; resolves with `undefined` when another contender holds it. */
 export function lockDirectory(dir: string): Promise<DiskLock | undefined> {
   return process.platform === 'win32' ? lockByPipe(dir) : lockBySocket(dir);
 }
@@ -97,7 +95,7 @@ async function lockBySocket(dir: string): Promise<DiskLock | undefined> {
   return undefined;
 }
 
-/** @returns false when a holder took us for dead and swept us away: bound, but not listening yet */
+/** @returns false when a holder removed our socket as a dead one, since it was bound but did not listen yet */
 async function show(dir: string, id: string): Promise<boolean> {
   try {
     await rename(join(dir, HIDDEN + id), join(dir, SHOWN + id));
@@ -156,7 +154,7 @@ function ask(path: string): Promise<LockAnswer> {
       resolve(answer);
     };
     socket.on('data', (bytes) => end(bytes[0] === 't'.charCodeAt(0) ? 'trying' : 'held'));
-    // It closed without a word: it is going away, or is no lock of ours. Ask again, or give in.
+    // It closed without an answer: it is releasing its lock, or is no lock. Ask again, or yield.
     socket.on('end', () => end('trying'));
     socket.on('error', (error) => {
       const code = codeOf(error);

@@ -1,7 +1,7 @@
 /**
- * Ranged reads. A read takes the blocks that may hold its entries, as they are at the time of the call, and
- * replays them from the files: what is written later goes behind them and changes nothing. Each record is
- * verified again, so what is handed out was good at that very moment.
+ * Reads ranges of entries. A read takes the blocks that may hold its entries at the time of the call and replays them
+ * from the files; later writes go behind them and change nothing. Each record is verified again, so damage since `open`
+ * is found.
  */
 import type { StoredEntry } from '../../replica/storage.js';
 import { includes } from './block-index.js';
@@ -12,7 +12,7 @@ import { peekRecord, RECORD_HEADER_SIZE, segmentName, verifyRecord, viewOf } fro
 import type { SegmentHeader } from './format.js';
 import { walkItems, walkOps } from './ops.js';
 
-/** A stretch is made shorter when it asks for more blocks than these; as many are kept for the next one. */
+/** The most blocks that one stretch reads, and that are kept for the next one; a stretch with more is shortened. */
 const MAX_BLOCKS = 32;
 
 /** The live entries of a stretch of the log, by index. */
@@ -63,7 +63,7 @@ export class LogRead {
       if (!mayHold(block, from, to)) continue;
       const bytes = this.loaded.get(block) ?? (await this.load(block));
       if (this.loaded.size < MAX_BLOCKS) this.loaded.set(block, bytes);
-      // What a later truncate took is outside the block's ranges; what one in the block took goes by replay.
+      // A later truncate has shortened the block's ranges; one in the block itself takes effect in the replay.
       for (const [index, entry] of replay(bytes, block, from, to, this.pathOf(block))) {
         if (includes(block.ranges, index)) found.set(index, entry);
       }
@@ -99,7 +99,7 @@ export class LogRead {
   }
 }
 
-/** The lowest indexes ≥ `from` that a block may hold: what to look at next. */
+/** The next stretch to read: the lowest indexes ≥ `from` that a block may hold. */
 function nextStretch(blocks: readonly Block[], from: number, to: number): IndexRange | undefined {
   let best: IndexRange | undefined;
   for (const block of blocks) {
@@ -111,7 +111,7 @@ function nextStretch(blocks: readonly Block[], from: number, to: number): IndexR
   }
   if (best === undefined || Math.max(best.from, from) > to) return undefined;
   const stretch = { from: Math.max(best.from, from), to: Math.min(best.to, to) };
-  // Indexes in wild disorder have wide ranges: what one stretch loads stays bounded all the same.
+  // Blocks whose indexes are in great disorder have wide ranges; the memory of one stretch stays bounded all the same.
   while (stretch.to > stretch.from && countHolding(blocks, stretch.from, stretch.to) > MAX_BLOCKS) {
     stretch.to = Math.floor((stretch.from + stretch.to) / 2);
   }
@@ -128,7 +128,7 @@ function countHolding(blocks: readonly Block[], from: number, to: number): numbe
   return count;
 }
 
-/** What is left of the entries from `from` to `to` when the block is replayed alone. */
+/** Replays a block; returns its live entries from `from` to `to`. */
 function replay(bytes: Uint8Array, block: Block, from: number, to: number, path: string): FoundEntries {
   const found: FoundEntries = new Map();
   const view = viewOf(bytes);

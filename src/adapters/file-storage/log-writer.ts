@@ -1,11 +1,10 @@
 /**
- * The one ordered lane by which everything gets to disk (storage/one-lane), and group commit: one write and one
- * fdatasync are under way, what is queued meanwhile goes out as the next. Space is got ahead in steps, as zeros,
- * since a sync that need not record new blocks is about a quarter faster (measured: 9.0 k against 7.3 k a
- * second on ext4).
+ * Writes the log, in one order for all calls (storage/one-lane), by group commit: one write with its fdatasync is under
+ * way, and operations that come meanwhile form the next group. Space is preallocated in steps, as zeros, since a sync
+ * that need not record new blocks is about a quarter faster (measured: 9.0 k against 7.3 k a second on ext4).
  *
- * Invariants: nothing is written behind a group that is not durable; index and values hold what is durable
- * and no more; after the first failure nothing is written ever again, and no sync is tried twice (storage/no-retry).
+ * Invariants: no group is written before the one before it is durable; the index and the values hold exactly what is
+ * durable; after the first failure nothing is written any more, and no sync is tried twice (storage/no-retry).
  */
 import type { ConsensusError } from '../../replica/errors.js';
 import type { StorageOp } from '../../replica/storage.js';
@@ -17,9 +16,9 @@ import type { SegmentHeader } from './format.js';
 import { WriteGroup } from './group.js';
 import { walkOps } from './ops.js';
 
-/** Calls share a flush until it has this many bytes. */
+/** Calls share a group until it has this many bytes. */
 const FLUSH_TARGET = 4 * 1024 * 1024;
-/** How far ahead space is got, and up to which flush: a larger one pays for its own blocks. */
+/** How many bytes are preallocated at a time. A group larger than this allocates its own blocks. */
 const AHEAD = 1024 * 1024;
 const SMALL_FLUSH = 64 * 1024;
 const ZEROS = new Uint8Array(AHEAD);
@@ -40,7 +39,7 @@ export class LogWriter {
   private readonly dir: string;
   private readonly segmentBytes: number;
   private state: LogState;
-  /** Up to here the file has blocks. */
+  /** The offset up to which the file has blocks. */
   private allocated: number;
   private readonly queue: WriteGroup[] = [];
   private spare: WriteGroup | undefined;
@@ -112,7 +111,7 @@ export class LogWriter {
     this.allocated = size <= SMALL_FLUSH && room > 0 ? end + room : end;
   }
 
-  /** The group is durable: what it says holds from now on. */
+  /** The group is durable: index and values take in its operations. */
   private take(writeGroup: WriteGroup): void {
     const { header, end, index, values } = this.state;
     const { bytes, view, records } = writeGroup;
@@ -128,9 +127,8 @@ export class LogWriter {
   }
 
   /**
-   * Starts the next segment. It gets its name when it is durable, and begins with the values, so that earlier
-   * segments can be dropped one day. Then the old one is sealed: from now on, its successor cannot get lost
-   * unseen.
+   * Starts the next segment. It gets its name when it is durable, and begins with all values, so that no value depends
+   * on earlier segments. Then the old segment is sealed, so that the loss of its successor would be noticed.
    */
   private async rotate(): Promise<void> {
     const { header: old, file: oldFile, boot, end, writeGroup, values } = this.state;
@@ -161,7 +159,7 @@ export class LogWriter {
     await letGo(oldFile);
   }
 
-  /** Poisons the log: of the group under way nothing is known, the queued ones were never written. */
+  /** Fails the log for good: the group under way may or may not be durable, the queued calls were never written. */
   private fail(writeGroup: WriteGroup, cause: unknown): void {
     this.failure = failed(`writing to ${this.dir} failed, it takes nothing more`, cause, 'unknown');
     for (const waiter of writeGroup.waiters) waiter.reject(this.failure);
@@ -175,8 +173,8 @@ export class LogWriter {
   }
 
   /**
-   * Waits for what is under way. An empty group at the end tells rot of the one before from a torn write
-   * (storage/damage-is-refused).
+   * Waits for the write under way, then writes an empty group: with it, later damage of the group before cannot be
+   * taken for a torn write (storage/damage-is-refused).
    */
   async close(): Promise<void> {
     await this.flushing;
@@ -185,7 +183,7 @@ export class LogWriter {
       const mark = new WriteGroup();
       mark.finish(header, end, boot, writeGroup);
       const marked = writeFully(file, mark.bytes, 0, mark.length, end).then(() => file.datasync());
-      await marked.catch(() => undefined); // what was acknowledged is safe without
+      await marked.catch(() => undefined); // acknowledged writes are durable without it
     }
     await file.close();
   }

@@ -1,6 +1,5 @@
 /**
- * The real file system. Callbacks on plain file descriptors: one promise a call and nothing else on the hot
- * path.
+ * The real file system, by callbacks on plain file descriptors: each call costs one promise.
  */
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Operations as a record's payload holds them, one after another (little-endian):
+ * The encoding of operations in a record's payload, one after another (little-endian):
  *
  * ```
  * set      = 1 u8, key bytes u32, value bytes u32, key (UTF-8), value
@@ -9,8 +9,7 @@
  * boot     = 4 u8, boot u32
  * ```
  *
- * The bytes of a run's items come before them, so that a reader who only wants to know what there is skips
- * them.
+ * A run gives the size of its items before them, so that a reader that needs only the indexes can skip them.
  */
 import { getU64 } from './format.js';
 
@@ -25,7 +24,7 @@ export const ITEM_HEAD = 4;
 export const TRUNCATE_SIZE = 9;
 export const BOOT_SIZE = 5;
 
-/** Is told of each operation, in order. Offsets are those of the bytes walked over. */
+/** Callbacks for the operations, in order. Offsets are into the bytes walked over. */
 export interface OpVisitor {
   set?(key: string, valueFrom: number, valueTo: number): void;
   run?(first: number, count: number, term: number, itemsFrom: number, itemsTo: number): void;
@@ -33,7 +32,7 @@ export interface OpVisitor {
   boot?(boot: number): void;
 }
 
-/** @returns the end of the operation at `at`, or 0 for what is no operation that ends by `to` */
+/** @returns the end of the operation at `at`, or 0 if there is no well-formed operation that ends by `to` */
 function walkOne(bytes: Uint8Array, view: DataView, at: number, to: number, visitor: OpVisitor): number {
   const left = to - at;
   switch (bytes[at]) {

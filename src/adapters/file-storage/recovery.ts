@@ -1,10 +1,9 @@
 /**
- * `open`: finds the segments, verifies every record, decides what a crash tore, and leaves a last segment of
- * which every byte is known to be on disk: what a killed process wrote may sit in the page cache only, and
- * after a failed sync the cache even claims to be clean (storage/no-retry), so the last segment is copied into a
- * fresh file, with the new boot behind it, and takes its name. A crash at any point leaves the old file or
- * the new one, and maybe a temporary one that the next `open` removes. Earlier segments were synced
- * before their successor came.
+ * Recovery, the work of `open`: it finds the segments, verifies every record and drops a torn last group. Then it makes
+ * the last segment durable. Bytes of a killed process may be in the page cache only, and after a failed sync the
+ * cache even counts as clean (storage/no-retry); so the last segment is copied into a fresh file, with the new boot
+ * behind it, which takes its name. A crash at any point leaves the old file or the new one, and perhaps a temporary one
+ * that the next `open` removes. Earlier segments were synced before their successor was created.
  */
 import { BlockIndex } from './block-index.js';
 import { corrupt, letGo, readFully, writeFully } from './disk-io.js';
@@ -29,7 +28,7 @@ import { ConsensusError } from '../../replica/errors.js';
 
 const COPY_PIECE = 1024 * 1024;
 
-/** What the replay of the log gives. */
+/** The log as its replay found it. */
 interface ReplayedLog {
   readonly values: Map<string, Uint8Array>;
   readonly index: BlockIndex;
@@ -37,7 +36,7 @@ interface ReplayedLog {
   boot: number;
 }
 
-/** A log that is ready to be written, and what it holds. */
+/** A recovered log: ready to be written, with its index, values and terms. */
 export interface RecoveredLog {
   readonly state: LogState;
   readonly terms: TermRuns;
@@ -78,12 +77,12 @@ export async function recover(disk: Disk, dir: string): Promise<RecoveredLog> {
 }
 
 async function firstHeader(disk: Disk, dir: string): Promise<SegmentHeader> {
-  // Whatever of the path is new must be as durable as what will be in it.
+  // Every directory of the path may be new, and must be durable before the files in it are.
   for (let path = dir; ; path = disk.parent(path)) {
     await syncAncestor(disk, path, path === dir);
     if (disk.parent(path) === path) break;
   }
-  // The mark of a record is not zero, as space got ahead of time is.
+  // The mark of a record is not 0, unlike preallocated space.
   const logLow = (disk.random() | 1) >>> 0;
   return { logLow, logHigh: disk.random(), segment: 1, firstWriteGroup: 1, previousEnd: 0, oldest: 1 };
 }
@@ -92,13 +91,13 @@ async function syncAncestor(disk: Disk, path: string, own: boolean): Promise<voi
   try {
     await disk.syncDirectory(path);
   } catch (error) {
-    // What we may not even open we have not created; EINVAL says that there is nothing here that a sync could do.
+    // A directory that cannot be opened was not created by us; EINVAL means that this file system cannot sync one.
     const { code } = error as { code?: unknown };
     if (own || !['EACCES', 'EPERM', 'EROFS', 'EINVAL'].includes(String(code))) throw error;
   }
 }
 
-/** The headers of all segments in need, ascending; refuses a hole among them and strangers. */
+/** The headers of all needed segments, ascending; refuses a missing segment and one of another log. */
 async function readHeaders(disk: Disk, dir: string, numbers: readonly number[]): Promise<SegmentHeader[]> {
   const headers: SegmentHeader[] = [];
   for (const number of numbers) headers.push(await readHeader(disk, dir, number));
@@ -149,7 +148,7 @@ function replayInto(replayed: ReplayedLog, segment: number): RecordVisitor {
   };
 }
 
-/** Writes the segment anew, up to the end of what counts, and the boot behind it. */
+/** Copies the segment into a new file up to the end of its last whole group, and writes the boot behind it. */
 async function renew(
   disk: Disk,
   dir: string,

@@ -1,7 +1,6 @@
 /**
- * Verifies a segment from its first group on, and tells what a crash may have left behind from what it may
- * not. A group counts when all its records verify and the last of them is there. Nothing is given out before
- * that.
+ * Verifies a segment from its first group on, and tells a torn last write, which a crash may leave, from damage. A
+ * group is valid when all its records verify and its last record is there; the visitor gets its records only then.
  */
 import { corrupt, readFully } from './disk-io.js';
 import type { DiskFile } from './disk.js';
@@ -26,7 +25,7 @@ export interface Segment {
   readonly header: SegmentHeader;
 }
 
-/** What the log holds up to some point. */
+/** A place between two groups of the log. */
 export interface Position {
   readonly end: number;
   /** The number of the next group. */
@@ -35,7 +34,7 @@ export interface Position {
   readonly boot: number;
 }
 
-/** Gets each record of a verified group: the record's place, and its payload in `bytes[from, to)`. */
+/** The callback for each record of a verified group: its place, and its payload in `bytes[from, to)`. */
 export type RecordVisitor = (
   start: number,
   end: number,
@@ -45,7 +44,7 @@ export type RecordVisitor = (
   to: number,
 ) => boolean;
 
-/** A piece of the file in memory, moved as needed; a record is always in one piece. */
+/** The part of the file that is in memory. It moves so that each record is whole in it. */
 class ScanWindow {
   bytes: Uint8Array;
   view: DataView;
@@ -59,7 +58,7 @@ class ScanWindow {
     this.view = viewOf(this.bytes);
   }
 
-  /** Where the bytes at `offset` are in `bytes`; -1 when the file has no `length` bytes there. */
+  /** The position in `bytes` of the file's bytes at `offset`; -1 if the file has no `length` bytes there. */
   async at(offset: number, length: number): Promise<number> {
     const { file, size } = this.segment;
     if (offset + length > size) return -1;
@@ -78,7 +77,7 @@ class ScanWindow {
   }
 }
 
-/** The record at `offset`, when it verifies. */
+/** The record at `offset`; undefined if it does not verify. */
 async function recordAt(window: ScanWindow, segment: Segment, offset: number): Promise<RecordHeader | undefined> {
   const head = await window.at(offset, RECORD_HEADER_SIZE);
   const record = head < 0 ? undefined : peekRecord(window.view, head, segment.header);
@@ -95,7 +94,7 @@ interface FoundWriteGroup {
   readonly seal: boolean;
 }
 
-/** The group expected at `from`, when all of it verifies; else the offset of the record that does not. */
+/** The group expected at `from` if all of it verifies; else the offset of the first record that does not. */
 async function writeGroupAt(window: ScanWindow, segment: Segment, from: Position): Promise<FoundWriteGroup | number> {
   const ends: number[] = [];
   let offset = from.end;
@@ -109,7 +108,7 @@ async function writeGroupAt(window: ScanWindow, segment: Segment, from: Position
       record.ordinal !== ends.length ||
       (first ? record.boot < boot : record.boot !== boot)
     )
-      return offset; // of an earlier life of this place
+      return offset; // a record of an earlier use of this place
     boot = record.boot;
     offset += RECORD_HEADER_SIZE + record.payload;
     ends.push(offset);
@@ -132,15 +131,15 @@ async function visitWriteGroup(
   for (const end of ends) {
     const at = await window.at(start, end - start);
     const sound = at >= 0 && visit(start, end, window.bytes, window.view, at + RECORD_HEADER_SIZE, at + end - start);
-    // The checksum holds, but no release wrote this: better to stop than to guess.
+    // The checksum is right, but no release writes such an operation.
     if (!sound) throw corrupt(segment.path, start, 'a record holds an operation that is none');
     start = end;
   }
 }
 
 /**
- * Visits the groups of a segment that has a successor: `until` is where they end and what group comes then,
- * by the successor's header. All of it was durable before the successor came to be, so any damage is rot
+ * Visits the groups of a segment that has a successor. `until`, from the successor's header, is the end of the last
+ * group and the number of the next one. All of it was durable before the successor was created, so any damage is rot
  * (storage/damage-is-refused).
  */
 export async function scanSealed(
@@ -180,9 +179,9 @@ export async function scanLast(segment: Segment, from: Position, visit: RecordVi
 }
 
 /**
- * The group at `position` is not there or not whole: `bad` is its first record that does not verify. That is
- * what a crash leaves behind if nothing was written after it. A valid record of a later group says that this
- * one was durable and acknowledged (storage/torn-tail: neither zeros nor garbage end a log that goes on).
+ * The group at `position` is missing or not whole: `bad` is its first record that does not verify. A crash leaves that
+ * only if no later group was written. A valid record of a later group proves that this one was durable and acknowledged
+ * (storage/torn-tail: neither zeros nor garbage end a log that continues).
  */
 async function refuseRot(window: ScanWindow, segment: Segment, position: Position, bad: number): Promise<void> {
   // The first group of a segment is durable before the segment gets its name.

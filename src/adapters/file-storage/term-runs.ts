@@ -1,6 +1,6 @@
 /**
- * Which indexes are stored and with what term, while a log is replayed: ascending, disjoint intervals of one
- * term each. Kept for the time of `open` only.
+ * The terms of the stored indexes while a log is replayed, as ascending, disjoint intervals of one term each. Used
+ * during `open` only.
  */
 import type { StoredRun } from '../../replica/storage.js';
 
@@ -28,7 +28,7 @@ export class TermRuns {
     const final = this.intervals[end - 1];
     if (end > start && first !== undefined && first.from < from) between.unshift({ ...first, to: from - 1 });
     if (end > start && final !== undefined && final.to > to) between.push({ ...final, from: to + 1 });
-    // Neighbours of one term become one, so that entries put out of order do not add up.
+    // Adjacent intervals of one term are merged, so that entries put out of order do not make ever more of them.
     const [low, high] = [Math.max(0, start - 1), Math.min(this.intervals.length, end + 1)];
     const [left, right] = [this.intervals.slice(low, start), this.intervals.slice(end, high)];
     this.intervals.splice(low, high - low, ...joined([...left, ...between, ...right]));
@@ -66,7 +66,7 @@ export class TermRuns {
     return this.intervals[this.intervals.length - 1]?.to ?? 0;
   }
 
-  /** Runs as `OpenedEnvelope` has them: a run goes on over a gap. */
+  /** The runs for `Opened`, where a run continues over a gap. */
   runs(): StoredRun[] {
     const runs: StoredRun[] = [];
     for (const { from, term } of this.intervals) {

@@ -13,7 +13,7 @@ const LARGEST_PORT = 65535;
 
 /**
  * @param name what the address is of, for the message
- * @throws ERR_INVALID_ARGUMENT. Port 0 is refused too: nobody could be told where to find it.
+ * @throws ERR_INVALID_ARGUMENT. Port 0 is refused, too, since peers could not know the port that the system chose.
  */
 export function parseAddress(text: unknown, name: string): SocketAddress {
   const [, six, host = six, digits] = (typeof text === 'string' ? PATTERN.exec(text) : null) ?? [];

@@ -4,10 +4,10 @@
  *     u32  length of the body       u32  its complement       u32  CRC-32C of the body
  *     body: varint group, then the message
  *
- * Integers are little-endian. The group is 0 until many groups share a connection. The complement stands
- * guard over the length (as in the stored blocks of deflate): with a wrong length the checksum would only be
- * looked at after all those bytes had come, which a trickle of heartbeats may take hours to bring.
- * TCP's own 16-bit sum misses about one damaged segment in 65536; the checksum costs about 1 ns a byte.
+ * Integers are little-endian. The group is always 0 in this version. The complement protects the length (as in the
+ * stored blocks of deflate): with a wrong length the checksum would be compared only after all those bytes had come,
+ * which a few heartbeats a second may take hours to bring. TCP's own 16-bit sum misses about one damaged segment in
+ * 65536; the checksum costs about 1 ns a byte.
  *
  * Invariants of the parser: a length is checked before anything is allocated for it; a byte is copied
  * at most once; after it has thrown it is not used again.
@@ -20,7 +20,7 @@ export const HEADER_BYTES = 12;
 const GROUP = 0;
 const GROUP_BYTES = 1;
 const GROUP_CHECKSUM = crc32c(Uint8Array.of(GROUP));
-/** What a frame adds to its message. */
+/** The bytes that a frame adds to its message. */
 export const FRAME_OVERHEAD = HEADER_BYTES + GROUP_BYTES;
 
 function putU32(target: Uint8Array, at: number, value: number): void {
@@ -36,7 +36,7 @@ function u32(bytes: Uint8Array, at: number): number {
   return (low | ((bytes[at + 3] as number) << 24)) >>> 0;
 }
 
-/** Writes all of the frame but its message: `FRAME_OVERHEAD` bytes. */
+/** Writes the `FRAME_OVERHEAD` bytes of a frame that precede its message. */
 export function writeFrameHead(target: Uint8Array, at: number, message: Uint8Array): void {
   const length = message.length + GROUP_BYTES;
   putU32(target, at, length);
@@ -45,7 +45,7 @@ export function writeFrameHead(target: Uint8Array, at: number, message: Uint8Arr
   target[at + HEADER_BYTES] = GROUP;
 }
 
-/** Takes a stream apart, however it was cut. */
+/** Splits a stream of bytes, which comes in chunks of any size, into messages. */
 export class FrameParser {
   private readonly largestBody: number;
   private readonly deliver: (message: Uint8Array) => void;
@@ -57,14 +57,14 @@ export class FrameParser {
 
   /**
    * @param maxMessageBytes longer messages are malformed
-   * @param deliver gets each message, its own to keep. It must not throw.
+   * @param deliver gets each message and owns its bytes. It must not throw.
    */
   constructor(maxMessageBytes: number, deliver: (message: Uint8Array) => void) {
     this.largestBody = maxMessageBytes + GROUP_BYTES;
     this.deliver = deliver;
   }
 
-  /** Takes the next bytes of the stream; nobody may change them afterwards. @throws Malformed */
+  /** Takes the next bytes of the stream, which must not change afterwards. @throws Malformed */
   push(chunk: Uint8Array): void {
     let at = 0;
     while (at < chunk.length) {
@@ -126,15 +126,15 @@ export class FrameParser {
   }
 }
 
-/** Of the body at `[from, to)`: undamaged, and of the one group there is. */
+/** Checks the body at `[from, to)`: its checksum, and that its group is 0. @throws Malformed */
 function check(bytes: Uint8Array, from: number, to: number, checksum: number): void {
   if (crc32c(bytes, from, to) !== checksum) throw new Malformed('the checksum of a frame does not match');
   if (bytes[from] !== GROUP) throw new Malformed('a frame names an unknown group');
 }
 
 /**
- * The bytes for the receiver to keep: where they lie if they make up at least half of the memory that they
- * would keep alive, else a copy. Always a plain Uint8Array, for the `slice` of a Buffer does not copy.
+ * The bytes for the receiver to keep: a view of the chunk if they are at least half of the memory that the view would
+ * keep alive, else a copy. It is always a plain Uint8Array, since the `slice` of a Buffer does not copy.
  */
 function ownBytes(chunk: Uint8Array, from: number, to: number): Uint8Array {
   const length = to - from;

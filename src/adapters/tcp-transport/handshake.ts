@@ -1,16 +1,16 @@
 /**
- * The handshake: who dials says who it is and whom it expects, who accepts checks that and answers `welcome`,
- * with its own identity for the dialer to check, or `refused` and why. Then the dialer sends frames
- * (frames.ts) and the acceptor sends nothing more.
+ * The handshake of a connection. The dialer sends its identity and the id that it wants to reach; the acceptor checks
+ * both and answers `welcome`, with its own identity for the dialer to check, or `refused` with a reason. Then the
+ * dialer sends frames (frames.ts) and the acceptor sends nothing more.
  *
  *     "QUOR"   u16 LE length   body: u8 kind, then by kind
  *     hello    least version, greatest version, cluster, id, incarnation, lane, expected id
  *     welcome  version, cluster, id, incarnation, id of the dialer, largest message
  *     refused  reason
  *
- * Invariants: nobody makes us hold more than `HANDSHAKE_BYTES` before it is known; the head, the kinds, the
- * versions and `refused` keep their form in every version, so that strangers of any age understand a refusal.
- * Identities are compared in both directions (transport/right-peer). None of this proves who somebody is: TLS will.
+ * Invariants: at most `HANDSHAKE_BYTES` of a socket are held before its peer is known; the head, the kinds, the
+ * versions and `refused` have the same form in every version, so that a peer of any version understands a refusal.
+ * Identities are compared in both directions (transport/right-peer). This authenticates nobody.
  */
 
 import { Malformed, Reader, Writer } from '../../core/bytes.js';
@@ -35,11 +35,11 @@ const LANES: readonly TransportLane[] = ['control', 'bulk'];
 export interface Hello extends TransportIdentity {
   readonly kind: 'hello';
   readonly lane: TransportLane;
-  /** Whom the dialer wants to reach. */
+  /** The id of the replica that the dialer wants to reach. */
   readonly expected: string;
 }
 
-/** A hello without a version in common: nothing else of it can be read. */
+/** A hello without a version in common; its other fields cannot be read. */
 export interface UnknownVersion {
   readonly kind: 'unknown version';
   readonly least: number;
@@ -48,9 +48,9 @@ export interface UnknownVersion {
 
 export interface Welcome extends TransportIdentity {
   readonly kind: 'welcome';
-  /** Whom the acceptor takes the dialer for. */
+  /** The id of the dialer as the acceptor read it. */
   readonly dialer: string;
-  /** The acceptor cuts off who sends more. */
+  /** The acceptor ends a connection on which a larger message comes. */
   readonly maxMessageBytes: number;
 }
 
@@ -103,7 +103,7 @@ export function encodeRefused(reason: string): Uint8Array {
   return sealed(body);
 }
 
-/** Safe to put into a log. */
+/** Replaces characters that are not safe to print in a log. */
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?');
 }
@@ -120,7 +120,7 @@ function readIdentity(reader: Reader): TransportIdentity {
   return { cluster, id: printable(reader.ascii(MAX_ID)), incarnation: reader.varint() };
 }
 
-/** What a dialer said. @throws Malformed */
+/** Decodes the first message of a dialer. @throws Malformed */
 export function decodeHello(body: Uint8Array): Hello | UnknownVersion {
   const reader = new Reader(body);
   if (reader.u8() !== HELLO) throw new Malformed('a handshake does not begin with a hello');
@@ -131,12 +131,12 @@ export function decodeHello(body: Uint8Array): Hello | UnknownVersion {
   const lane = LANES[reader.u8()];
   if (lane === undefined) throw new Malformed('a hello names an unknown lane');
   const expected = printable(reader.ascii(MAX_ID));
-  // A newer dialer may have more to say to its own kind.
+  // A dialer of a later version may append fields that this version does not know.
   if (greatest === VERSION) reader.end();
   return { kind: 'hello', ...identity, lane, expected };
 }
 
-/** What an acceptor answered. @throws Malformed */
+/** Decodes the answer of an acceptor. @throws Malformed */
 export function decodeAnswer(body: Uint8Array): Welcome | HandshakeRefused {
   const reader = new Reader(body);
   const kind = reader.u8();
@@ -150,7 +150,7 @@ export function decodeAnswer(body: Uint8Array): Welcome | HandshakeRefused {
   return { kind: 'welcome', ...identity, dialer, maxMessageBytes };
 }
 
-/** Why this dialer is refused, or null. The answer names no cluster: a stranger learns nothing from it. */
+/** The reason to refuse this dialer, or null. It names no cluster, so that a stranger learns nothing from it. */
 export function refusalOf(
   hello: Hello | UnknownVersion,
   self: TransportIdentity,
@@ -166,7 +166,7 @@ export function refusalOf(
   return null;
 }
 
-/** Why the dialer leaves after this welcome, or null. */
+/** The reason for which the dialer ends the connection after this welcome, or null. */
 export function mismatchOf(welcome: Welcome, self: TransportIdentity, expected: string): string | null {
   if (welcome.cluster !== self.cluster) return 'belongs to another cluster';
   if (welcome.id !== expected) return `is ${welcome.id}, expected ${expected}`;
@@ -186,8 +186,7 @@ export class HandshakeReader {
 
   /**
    * The body, once it is complete; null before.
-   * @throws Malformed as soon as it cannot become one, and when bytes follow it: nobody speaks
-   * before it is answered
+   * @throws Malformed as soon as the bytes cannot become a message, and when bytes follow it before its answer
    */
   push(chunk: Uint8Array): Uint8Array | null {
     if (chunk.length > this.held.length - this.filled) throw new Malformed('a handshake is too long');

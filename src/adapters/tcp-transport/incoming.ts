@@ -1,10 +1,10 @@
 /**
- * A connection that somebody opened to us: a handshake to begin with, frames after it, and nothing from our
- * side but the answer.
+ * A connection that another replica has dialled: it brings a handshake and then frames; this side sends the answer to
+ * the handshake and nothing else.
  *
- * Invariants: no frame is looked at before the handshake is accepted, so `from` is the peer's proven id, as
- * far as plain TCP can prove one; a socket that is not through the handshake by the deadline is cut, however
- * busily it trickles (transport/handshake-deadline); after `close` nothing is delivered, not even the rest of a chunk.
+ * Invariants: no frame is parsed before the handshake is accepted, so `from` is the id that the peer gave there; a
+ * socket that has not finished the handshake by the deadline is closed, even if bytes keep coming
+ * (transport/handshake-deadline); after `close` nothing is delivered, not even the rest of a chunk.
  */
 
 import { Malformed } from '../../core/bytes.js';
@@ -15,7 +15,7 @@ import { decodeHello, encodeRefused, encodeWelcome, HandshakeReader, refusalOf }
 import type { Settings } from './options.js';
 import type { Socket } from './sockets.js';
 
-/** The transport, as its incoming connections see it. */
+/** The callbacks of the transport for its incoming connections. */
 export interface IncomingOwner {
   readonly identity: TransportIdentity;
   readonly settings: Settings;
@@ -33,8 +33,8 @@ export class Incoming {
   lane: TransportLane = 'control';
   private readonly owner: IncomingOwner;
   private readonly socket: Socket;
-  /** Where from, for people. */
-  private readonly origin: string;
+  /** The address of the other end, for messages. */
+  private readonly remote: string;
   private readonly handshake = new HandshakeReader();
   private readonly deadline: NodeJS.Timeout;
   private parser: FrameParser | null = null;
@@ -43,7 +43,7 @@ export class Incoming {
   constructor(owner: IncomingOwner, socket: Socket) {
     this.owner = owner;
     this.socket = socket;
-    this.origin = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.remote = `${socket.remoteAddress}:${socket.remotePort}`;
     this.deadline = setTimeout(() => this.tooSlow(), owner.settings.handshakeTimeout);
     socket.on('data', (chunk) => this.onData(chunk));
     socket.on('error', () => this.close());
@@ -62,7 +62,7 @@ export class Incoming {
     } catch (error) {
       if (!(error instanceof Malformed)) throw error;
       this.close();
-      this.owner.turnedAway('malformed', this.peer, `${this.origin}: ${error.message}`);
+      this.owner.turnedAway('malformed', this.peer, `${this.remote}: ${error.message}`);
     }
   }
 
@@ -82,7 +82,7 @@ export class Incoming {
     this.owner.accepted(this);
   }
 
-  /** Says why and waits for the other end to go, at most to the deadline. */
+  /** Sends the reason and waits until the other end closes, at most to the deadline. */
   private refuse(hello: Hello | UnknownVersion, refusal: string): void {
     this.isOver = true;
     this.socket.end(encodeRefused(refusal));
@@ -90,17 +90,17 @@ export class Incoming {
       hello.kind === 'hello'
         ? [hello.id, `${hello.id} of cluster ${JSON.stringify(hello.cluster)}`]
         : [null, 'the dialer'];
-    this.owner.turnedAway('refused', peer, `${this.origin}: ${who} ${refusal}`);
+    this.owner.turnedAway('refused', peer, `${this.remote}: ${who} ${refusal}`);
   }
 
   private tooSlow(): void {
     const wasRefused = this.isOver;
     this.close();
     if (wasRefused) return;
-    this.owner.turnedAway('refused', null, `${this.origin}: did not finish the handshake in time`);
+    this.owner.turnedAway('refused', null, `${this.remote}: did not finish the handshake in time`);
   }
 
-  /** At once, without a word. */
+  /** Closes the socket at once, without an answer. */
   close(): void {
     this.isOver = true;
     clearTimeout(this.deadline);

@@ -1,4 +1,4 @@
-/** Replicas that reach each other by TCP: `tcpTransport()`. */
+/** `tcpTransport()`, the transport between processes over TCP. */
 
 import type { Transport } from '../../replica/transport.js';
 import type { TcpTransportOptions } from './options.js';
@@ -8,10 +8,11 @@ import { TcpTransport } from './transport.js';
 export type { TcpTransportOptions };
 
 /**
- * A transport for one replica, which listens on its member's own address and dials all others. Nobody is
- * authenticated and nothing is encrypted: every machine that reaches the port is trusted to be who it says.
+ * A transport for one replica, which listens on its member's own address and dials all others. It authenticates nobody
+ * and encrypts nothing: any machine that reaches the port can claim to be a member. `Transport` names the errors of
+ * `start`.
  *
- * @throws ERR_INVALID_ARGUMENT when an option breaks its rule
+ * @throws ConsensusError ERR_INVALID_ARGUMENT when an option breaks its rule
  */
 export function tcpTransport(options: TcpTransportOptions = {}): Transport {
   return new TcpTransport(settingsOf(options));

@@ -1,22 +1,22 @@
 /**
- * What can be set on a TCP transport, with the defaults; every value is checked before anything is opened.
+ * The options of a TCP transport and their defaults. Every value is checked before anything is opened.
  */
 
 import { invalidArgument } from '../../replica/errors.js';
 import type { SocketAddress } from './address.js';
 import { parseAddress } from './address.js';
 
-/** All are optional. Times are in milliseconds. */
+/** Options of `tcpTransport`, all optional. Times are in milliseconds, sizes in bytes. */
 export interface TcpTransportOptions {
   /** `host:port` to listen on, where that differs from the address that peers dial (containers, NAT). */
   readonly listen?: string;
   /**
-   * The largest message, 1 KiB to 64 MiB; default 8 MiB. A peer with a lower limit is sent no more than that.
+   * The largest message, 1 KiB to 64 MiB; default 8 MiB. A message above a peer's lower limit is not sent to it.
    */
   readonly maxMessageBytes?: number;
   /**
-   * How many bytes may wait for one peer; over it `send` gives false. Default 4 MiB for `control` and 16 MiB
-   * for `bulk`. One message is always taken by an empty queue.
+   * How many bytes may wait for one peer; beyond it `send` gives false. Default 4 MiB for `control` and 16 MiB for
+   * `bulk`. An empty queue takes a message of any size.
    */
   readonly queueBytes?: { readonly control?: number; readonly bulk?: number };
   /**
@@ -24,7 +24,7 @@ export interface TcpTransportOptions {
    * default 3000.
    */
   readonly handshakeTimeout?: number;
-  /** How long a connection may take no byte although there is something to write; default 10000. */
+  /** How long a connection may accept no byte while bytes wait to be written, before it is closed; default 10000. */
   readonly stallTimeout?: number;
   /**
    * The shortest and the longest wait between two dials to a peer that does not answer; default 50 and 2000.

@@ -1,28 +1,28 @@
 /**
- * What waits for one connection, first in, first out, and cut into pieces for its socket.
+ * The queue of messages for one connection, first in, first out, cut into pieces for its socket.
  *
- * Invariants: what waits stays within the budget (one message of any size is taken by an empty queue); each
- * message counts for more than its bytes, so that empty ones are bounded too; pieces in order are exactly the
- * frames in order.
+ * Invariants: the waiting bytes stay within the budget (an empty queue takes one message of any size); each message
+ * counts for more than its bytes, so that empty ones are bounded, too; the pieces in order are exactly the frames in
+ * order.
  */
 
 import { FRAME_OVERHEAD, writeFrameHead } from './frames.js';
 
-/** The largest piece, small enough that a slow socket shows progress. */
+/** The largest piece in bytes, small enough that a slow socket shows progress. */
 export const PIECE_BYTES = 64 * 1024;
-/** Longer messages are not copied into a piece with others; their bytes go out from where they lie. */
+/** Longer messages are not copied into a piece with others but written from their own array. */
 const COPIED_BYTES = 16 * 1024;
-/** What a waiting message costs beside its bytes: the typed array and its place in the queue. */
+/** Bytes that a waiting message counts for beside its own: the typed array and its place in the queue. */
 const COST = 128;
-/** In the place of what is out, so that its bytes are not kept alive. */
+/** Replaces a message that was written, so that its bytes are not kept alive. */
 const OUT = new Uint8Array(0);
 
 export class OutgoingQueue {
   private readonly budget: number;
   private waiting: Uint8Array[] = [];
-  /** Index in `waiting` of the first that is not wholly out. */
+  /** Index in `waiting` of the first message that is not written whole. */
   private first = 0;
-  /** How many bytes of that one are out; its head is out too if above 0 or `headOut`. */
+  /** How many bytes of it are written; its head is written, too, if that is above 0 or `headOut` holds. */
   private taken = 0;
   private headOut = false;
   private used = 0;
@@ -35,7 +35,7 @@ export class OutgoingQueue {
     return this.first === this.waiting.length;
   }
 
-  /** False when it does not fit. */
+  /** Adds a message; false if it does not fit into the budget. */
   push(message: Uint8Array): boolean {
     const cost = message.length + COST;
     if (this.used > 0 && this.used + cost > this.budget) return false;
@@ -100,7 +100,7 @@ export class OutgoingQueue {
       this.waiting.length = 0;
       this.first = 0;
     } else if (this.first >= 1024 && this.first * 2 >= this.waiting.length) {
-      // Rare enough that each message is moved about once.
+      // This happens so rarely that each message is moved about once.
       this.waiting.splice(0, this.first);
       this.first = 0;
     }

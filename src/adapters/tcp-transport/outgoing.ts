@@ -1,9 +1,9 @@
 /**
- * The connection by which this replica sends to one peer on one lane: dials, proves itself, writes what the
- * queue holds, and after a loss dials again after a growing, jittered wait.
+ * The connection by which this replica sends to one peer on one lane: it dials, does the handshake, writes the queued
+ * messages, and after a loss dials again after a growing, jittered wait.
  *
- * Invariants: at most one socket at a time; frames are written in state `open` only; what waited when a
- * connection was lost is dropped, as a datagram may be; the stream holds less than 128 KiB, the rest waits in
+ * Invariants: at most one socket at a time; frames are written in state `open` only; messages that waited when a
+ * connection was lost are dropped, as a datagram may be; the socket's stream holds less than 128 KiB, the rest waits in
  * the bounded queue (transport/bounded-queue); nothing is reported after `close`.
  */
 
@@ -17,22 +17,22 @@ import { OutgoingQueue, PIECE_BYTES } from './outgoing-queue.js';
 import type { Socket } from './sockets.js';
 import { dialSocket } from './sockets.js';
 
-/** The transport, as its outgoing connections see it. */
+/** The callbacks of the transport for its outgoing connections. */
 export interface OutgoingOwner {
   readonly identity: TransportIdentity;
   readonly settings: Settings;
   opened(connection: Outgoing, welcome: Welcome): void;
-  /** An open connection came to an end. */
+  /** An open connection ended. */
   lost(connection: Outgoing, reason: string): void;
-  /** A handshake came to nothing; told once until the reason changes. */
+  /** A handshake failed; reported once until the reason changes. */
   failed(connection: Outgoing, kind: 'refused' | 'malformed', reason: string): void;
   /** Asks for a `flush` at the end of this turn of the event loop. */
   flushSoon(connection: Outgoing): void;
 }
 
-/** How often in `stallTimeout` the owner calls `check`. */
+/** How many times per `stallTimeout` the owner calls `check`. */
 export const CHECKS_PER_STALL = 4;
-/** Doublings of the shortest wait; more than enough for any longest one. */
+/** The most doublings of the shortest wait; with them it exceeds any longest wait. */
 const MOST_ATTEMPTS = 24;
 
 const ignore = (): void => {};
@@ -50,9 +50,9 @@ export class Outgoing {
   private attempts = 0;
   private openedAt = 0;
   private lastFailure = '';
-  /** A buffer to build pieces in, free whenever the socket has taken all that it was given. */
+  /** A buffer to build pieces in, unused while the socket has accepted all that was written. */
   private spare: Uint8Array | null = null;
-  /** Bytes given to this socket, how many of them it had taken at the last check, and the checks since. */
+  /** Bytes written to this socket, how many of them it had accepted at the last check, and the checks since. */
   private written = 0;
   private takenBefore = 0;
   private checksWithoutProgress = 0;
@@ -71,8 +71,7 @@ export class Outgoing {
   }
 
   /**
-   * False when the message was dropped. On the bulk lane the first one dials, and those after it wait with
-   * it.
+   * Queues a message; false if it was dropped. On the bulk lane the first message dials and waits with those after it.
    */
   send(message: Uint8Array): boolean {
     if (this.state === 'idle') this.dial();
@@ -84,7 +83,7 @@ export class Outgoing {
     return true;
   }
 
-  /** The peer is known to be there: no need to wait longer. */
+  /** Dials without further waiting, since the peer is known to be up. */
   dialNow(): void {
     if (this.state === 'idle' || this.state === 'waiting') this.dial();
   }
@@ -109,7 +108,7 @@ export class Outgoing {
   }
 
   private unanswered(): void {
-    // A machine that does not even connect is down, which is nothing to report.
+    // A machine to which no TCP connection opens is down, which is not reported as a failed handshake.
     if (this.socket?.connecting === false) this.fail('refused', 'did not answer the handshake in time');
     else this.down('not reachable in time');
   }
@@ -140,7 +139,7 @@ export class Outgoing {
     this.flush();
   }
 
-  /** A refusal seldom heals by itself: the next wait is the longest one. */
+  /** A handshake failed. The next wait is the longest one, since the reason seldom goes away by itself. */
   private fail(kind: 'refused' | 'malformed', reason: string): void {
     this.attempts = MOST_ATTEMPTS;
     this.down(reason);
@@ -149,7 +148,7 @@ export class Outgoing {
     this.owner.failed(this, kind, reason);
   }
 
-  /** The socket is of no more use: forgets it and what waited, and dials again later. */
+  /** Drops the socket and the queued messages, and dials again later. */
   private down(reason: string): void {
     const wasOpen = this.state === 'open';
     const { longestDelay, shortestDelay } = this.owner.settings;
@@ -177,7 +176,7 @@ export class Outgoing {
   }
 
   /**
-   * Writes what waits, as far as the socket takes it; all that fits in one piece goes out by one system call.
+   * Writes queued messages as far as the socket accepts them; all that fits into one piece takes one system call.
    */
   flush(): void {
     const socket = this.socket;
@@ -200,7 +199,7 @@ export class Outgoing {
     if (!isAll) socket.uncork();
   }
 
-  /** Called `CHECKS_PER_STALL` times in the time a socket may go without taking a byte. */
+  /** Called `CHECKS_PER_STALL` times per `stallTimeout`; ends a connection that accepted no byte for that long. */
   check(): void {
     if (this.state !== 'open' || this.socket === null) return;
     const unsent = this.socket.writableLength;
@@ -223,7 +222,7 @@ export class Outgoing {
     if (wasOpen) this.owner.lost(this, reason);
   }
 
-  /** For good. What waits is offered to the kernel once more. Resolves when the socket's handle is closed. */
+  /** Closes the connection for good, after one more write of the queue. Resolves when the socket's handle is closed. */
   close(): Promise<void> {
     this.flush();
     const socket = this.socket;

@@ -1,6 +1,5 @@
 /**
- * The two places where connections come from: the only ones to change for TLS, whose sockets are `Socket`s
- * too.
+ * Opens sockets: by dialling and by listening. No other file creates one.
  */
 
 import type { Server, Socket } from 'node:net';
@@ -12,8 +11,8 @@ export type { Server, Socket };
 const KEEP_ALIVE_AFTER = 10_000;
 
 /**
- * Keep-alive finds a dead machine behind a connection that only receives. A host that is a name is looked up
- * at each dial, as its address may have changed; that takes a thread of the pool, an IP address takes none.
+ * Dials. Keep-alive detects a dead machine on a connection that only receives. A host name is looked up at each dial,
+ * as its address may have changed; that takes a thread of the pool, an IP address takes none.
  */
 export function dialSocket({ host, port }: SocketAddress): Socket {
   return connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER });
@@ -27,7 +26,7 @@ export function listenOn({ host, port }: SocketAddress, accept: (socket: Socket)
     server.once('error', reject);
     server.listen({ host, port, exclusive: true }, () => {
       server.off('error', reject);
-      // An accept that failed, for want of file descriptors: who dialled tries again.
+      // A failed accept, for lack of file descriptors, needs no action: the dialer tries again.
       server.on('error', () => {});
       resolve(server);
     });

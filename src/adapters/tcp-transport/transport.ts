@@ -1,13 +1,12 @@
 /**
- * The TCP transport: who is connected with whom.
+ * The TCP transport: it owns the connections to and from all peers.
  *
  * Each replica dials the connections by which it sends, and only receives on those that it accepts: `control`
- * always, `bulk` from the first message on. One shared connection per pair would need a tie-break for
- * crossing dials and a way for the other side to ask for a dial; measured on loopback it saved nothing that
- * could be told from noise (same number of reads and writes; only TCP's own acknowledgements ride along). All
- * frames for one connection of one turn of the event loop leave in one write, acknowledgements with the rest,
- * at the end of the turn (setImmediate: a flush per incoming chunk, by microtask, was a tenth slower under
- * load and no faster idle).
+ * always, `bulk` from the first message on. One shared connection per pair would need a tie-break for crossing dials
+ * and a way for the other side to ask for a dial; measured on loopback it saved nothing beyond noise (the number of
+ * reads and writes is the same). All frames for one connection in one turn of the event loop leave in one write at the
+ * end of the turn (by setImmediate: a flush per incoming chunk, by microtask, was a tenth slower under load and no
+ * faster idle).
  *
  * Invariants: at most one connection per peer, lane and direction, the newest; a peer is reachable
  * while its outgoing control connection is open, and `onUnreachable` is called once each time that ends; no
@@ -35,9 +34,9 @@ import { CHECKS_PER_STALL, Outgoing } from './outgoing.js';
 import type { Server, Socket } from './sockets.js';
 import { listenOn } from './sockets.js';
 
-/** The most sockets that may be in their handshake at a time. */
+/** The most incoming sockets that may be in their handshake at a time. */
 export const MOST_STRANGERS = 64;
-/** The most refusals of incoming connections that are reported between two checks: a flood fills no log. */
+/** The most refusals of incoming connections that are reported between two checks, so that a flood fills no log. */
 const MOST_REPORTS = 64;
 
 interface TcpPeer {
@@ -96,7 +95,7 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     this.setPeers(peers);
   }
 
-  /** Not inlined, for the compiler does not see what other calls do to `phase` during an await. */
+  /** A method, since the compiler does not see that other calls change `phase` during an await. */
   private isStopped(): boolean {
     return this.phase === 'stopped';
   }
@@ -156,8 +155,8 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     const server = await this.listening?.catch(() => undefined);
     if (server !== undefined) closing.push(new Promise((resolve) => server.close(() => resolve())));
     await Promise.all(closing);
-    // Node calls a server closed, and a socket given up is forgotten, before the handle is: that takes to the
-    // end of a turn, and the first of these may still be in this one.
+    // Node reports a server as closed, and forgets a destroyed socket, before it closes the handle at the end of a
+    // turn. The first of these two turns may be the current one.
     for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
 
@@ -169,7 +168,7 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     }
   }
 
-  // What outgoing connections tell.
+  // Callbacks of outgoing connections.
 
   flushSoon(connection: Outgoing): void {
     this.toFlush.push(connection);
@@ -200,7 +199,7 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     this.report({ kind, peer, reason: `${peer} at ${address} ${reason}` });
   }
 
-  // What incoming connections tell.
+  // Callbacks of incoming connections.
 
   private accept(socket: Socket): void {
     socket.on('error', () => {});
@@ -223,7 +222,7 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     for (const other of this.incoming) {
       if (other !== connection && other.peer === peer && other.lane === lane) other.close();
     }
-    // Who dials us is up: no need to wait before we dial back.
+    // The peer that dials us is up, so we dial it without waiting.
     if (peer !== null) this.peers.get(peer)?.control.dialNow();
   }
 
@@ -244,7 +243,7 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     if (connection.peer === null) this.strangers--;
   }
 
-  // What the replica is told.
+  // Reports to the replica.
 
   private unreachable(peer: string): void {
     if (this.phase !== 'running') return;
@@ -265,7 +264,7 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
   }
 }
 
-/** A handler may not throw. If it does, that is an uncaught exception, which leaves the transport whole. */
+/** A handler must not throw. If it does, the error becomes an uncaught exception and the transport goes on. */
 function rethrowLater(error: unknown): void {
   queueMicrotask(() => {
     throw error;

@@ -1,9 +1,10 @@
 /**
- * From committed entries to results. Entries wait in a backlog; a run of them is judged by the session table, and what
- * is new goes to the machine, one run at a time.
+ * Applies committed entries. They wait in a backlog, from which one run at a time is taken: the session table tells
+ * which of its commands are new, and those go to the state machine.
  *
  * Invariants: entries are applied in order and without a gap; a run never crosses a multiple of `CHECK_EVERY`, where
- * the table looks at results, so what is applied follows from the log alone, however the entries were grouped.
+ * the session table checks the bytes of results, so the table depends on the log alone and not on how entries were
+ * grouped into runs.
  */
 
 import { assert } from '../../core/assert.js';
@@ -19,17 +20,17 @@ import {
   type StoredResult,
 } from './session-table.js';
 
-/** A run of committed entries that the machine is busy with. */
+/** The run of committed entries that the machine is applying. */
 export interface ApplyingRun {
   readonly through: Index;
-  /** Those of them that are new commands. */
+  /** The new commands among its entries. */
   readonly commands: readonly Entry[];
 }
 
 /** @see ApplyingDraft */
 export interface ApplyingState {
   readonly sessionTable: SessionTable;
-  /** Committed, in order, not yet looked at. */
+  /** Committed entries that wait for their run, in order. */
   readonly backlog: readonly (readonly Entry[])[];
   readonly running: ApplyingRun | null;
   readonly applied: Index;
@@ -47,7 +48,7 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
     };
   }
 
-  /** The core delivers these. */
+  /** The core delivers committed entries. */
   deliver(entries: readonly Entry[]): void {
     const next = this.edit();
     next.backlog = [...next.backlog, entries];
@@ -75,7 +76,7 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
     if (opening !== null) this.draft.session.applied(opening, table.openSession(opening, entry.index));
   }
 
-  /** Judges a run. Gives the commands that are new. */
+  /** Returns the new commands of a run, by the session table. */
   private judge(run: readonly Entry[]): readonly Entry[] {
     const table = this.draftTable();
     const commands: Entry[] = [];
@@ -88,7 +89,7 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
     return commands;
   }
 
-  /** Gives the machine what is due, unless it is busy. */
+  /** Gives the machine the next run, unless it is busy. */
   applyNext(): void {
     while (this.state.running === null && this.state.backlog.length > 0) {
       const run = this.takeRun();
@@ -100,7 +101,7 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
     }
   }
 
-  /** The machine is done with its run: one result a command. */
+  /** The machine has applied its run, with one result for each command. */
   finishRun(results: readonly StoredResult[]): void {
     const { draft } = this;
     const { running } = this.state;

@@ -1,9 +1,9 @@
 /**
- * What commands and reads of this replica's own callers have in common: how many may wait, when a wait is over, when
- * the core is asked nothing, and what follows when an attempt ends. `proposals.ts` and `reads.ts` say what becomes of
- * each.
+ * The part of a request that is the same for commands and reads of this replica's own callers: admission up to
+ * `maxWaiting`, deadlines, the pause after a refusal, cancelling, and what follows when the core ends an attempt.
+ * `proposals.ts` and `reads.ts` hold the queues.
  *
- * Invariant: every call ends once: with an answer, served, or failed.
+ * Invariant: every call ends exactly once: answered, served or failed.
  */
 
 import type { Mutable } from '../../core/draft.js';
@@ -14,30 +14,30 @@ import type { ProposalsState } from './proposals.js';
 import type { ReadsState } from './reads.js';
 import type { DriverPhase, Failure, PendingCall, PendingCommand } from './state.js';
 
-/** How long a refusal pauses proposals and reads. */
+/** How long the driver asks the core nothing after the core refused a request. */
 const REFUSAL_PAUSE: Milliseconds = 20;
 
 /**
- * What is sent may be lost, and a place in the log of a leader that was deposed may never be filled: an attempt that
- * takes so many times the longest election timeout is ended, and made again.
+ * An attempt is ended and made again after this many times the longest election timeout: its message may be lost, or
+ * its place in the log of a deposed leader never be committed.
  */
 const ATTEMPT_TIMEOUTS = 2;
 
 const BUSY: Failure = { code: 'ERR_BUSY', outcome: 'none', message: 'too many requests are waiting on this replica' };
 
-/** Which calls of a list are meant: their positions, ascending. */
+/** Chooses calls of a list; returns their positions, ascending. */
 export type CallChoice = (calls: readonly PendingCall[]) => readonly number[];
 
-/** Attempts that the core has ended without success: by request, whether they may still take effect. */
+/** Attempts that the core has ended without success, by request; `true` if one may still take effect. */
 export type EndedCalls = ReadonlyMap<RequestNumber, boolean>;
 
 /** @see CallsDraft */
 export interface CallsState {
-  /** The core is asked nothing before: a refusal is a pause. */
+  /** Until then the core is asked nothing, since it has refused a request. */
   readonly pausedUntil: Milliseconds;
-  /** No caller's deadline lies before; may be too early. */
+  /** A lower bound of the deadlines of all waiting callers. */
   readonly nextExpiry: Milliseconds;
-  /** The latest deadline of those that wait, and whether all came in the order of their deadlines. */
+  /** The latest deadline of all waiting callers, and whether their deadlines ascend in the order of their numbers. */
   readonly latestDeadline: Milliseconds;
   readonly inOrder: boolean;
 }
@@ -54,7 +54,7 @@ const deadlineOf = (call: PendingCall): number => call.deadline;
 
 const everyone: CallChoice = (calls) => calls.map((_, at) => at);
 
-/** Why nothing can be asked of a replica any more; `null` while it can. */
+/** The failure with which a replica in this phase refuses requests; `null` while it takes them. */
 export function refusalOf(phase: DriverPhase): Failure | null {
   switch (phase.kind) {
     case 'establishing':
@@ -75,7 +75,7 @@ export function refusalOf(phase: DriverPhase): Failure | null {
   }
 }
 
-/** How many wait, a batch of reads that was asked for counting as one. */
+/** How many requests wait; a batch of reads that the core was asked about counts as one. */
 export function waitingCount({ queued, retrying, underway }: ProposalsState, reads: ReadsState): number {
   const commands = queued.length + retrying.length + underway.length;
   return commands + reads.queued.length + reads.asked.length + reads.waiting.length;
@@ -93,7 +93,7 @@ export class CallsDraft extends PartDraft<CallsState> {
     };
   }
 
-  /** When an attempt that is made now is given up. */
+  /** The deadline of an attempt that begins now. */
   get attemptDeadline(): Milliseconds {
     return this.draft.now + ATTEMPT_TIMEOUTS * this.draft.options.timing.electionMax;
   }
@@ -102,7 +102,7 @@ export class CallsDraft extends PartDraft<CallsState> {
     this.draft.proposals.queue(this.admit(commands));
   }
 
-  /** @param minIndex of stale reads, what they need; `null` for linearizable ones */
+  /** @param minIndex the index that stale reads wait for; `null` for linearizable reads */
   read(calls: readonly PendingCall[], minIndex: Index | null): void {
     const admitted = this.admit(calls);
     if (admitted.length === 0) return;
@@ -110,7 +110,7 @@ export class CallsDraft extends PartDraft<CallsState> {
     else this.draft.reads.wait(minIndex, admitted);
   }
 
-  /** Those of new calls that there is room for; the others fail. */
+  /** Returns the new calls that there is room for, and fails the others. */
   private admit<C extends PendingCall>(calls: readonly C[]): readonly C[] {
     const { draft } = this;
     const refusal = refusalOf(draft.phase);
@@ -139,7 +139,7 @@ export class CallsDraft extends PartDraft<CallsState> {
     }
   }
 
-  /** Feeds the core whatever can be fed: called once at the end of every event. */
+  /** Passes queued requests to the core if it can take any; called once at the end of every event. */
   feed(): void {
     const { phase, leadership, session, proposals, reads, now } = this.draft;
     if (phase.kind !== 'running' || leadership.state.leader === null || now < this.state.pausedUntil) return;
@@ -149,8 +149,8 @@ export class CallsDraft extends PartDraft<CallsState> {
   }
 
   /**
-   * The core has ended these attempts. That one is committed changes nothing here: the session table says whether its
-   * command took effect, and with which result, where it is applied.
+   * The core has ended these attempts. An attempt that ended as committed changes nothing here: when its entry is
+   * applied, the session table says whether the command took effect and with which result.
    */
   attemptsEnded(requests: readonly RequestNumber[], outcome: Outcome): void {
     if (outcome.kind === 'committed') return;
@@ -162,7 +162,7 @@ export class CallsDraft extends PartDraft<CallsState> {
     for (const request of requests) this.endedAttempts.set(request, outcome.kind === 'unknown');
   }
 
-  /** What follows for those whose attempts have ended in a step of the core, in one sweep. */
+  /** Queues again, in one pass, all requests whose attempts ended in the core's last step. */
   takeBack(): void {
     const { endedAttempts } = this;
     if (endedAttempts === undefined) return;
@@ -174,17 +174,17 @@ export class CallsDraft extends PartDraft<CallsState> {
     proposals.ended(endedAttempts);
   }
 
-  /** Ends the calls that are chosen, as `failure` says, or by what became of each. */
+  /** Ends the chosen calls with `failure`; with `null`, each by how far it has come. */
   private end(choice: CallChoice, failure: Failure | null, cancelled: boolean): void {
     const { draft } = this;
     const ended = draft.proposals.end(choice, failure, cancelled);
-    // A read never has an effect, whatever ends it.
+    // A read has no effect, so it always ends with outcome `none`.
     const timeout = { code: 'ERR_TIMEOUT', message: 'the read was not served in time' } as const;
     const requests = [...ended, ...draft.reads.end(choice, { ...timeout, ...failure, outcome: 'none' })];
     if (requests.length > 0) draft.toCore({ kind: 'cancel', now: draft.now, requests });
   }
 
-  /** The callers have gone. */
+  /** These callers wait no longer: their signals have aborted. */
   cancel(gone: readonly number[]): void {
     const choice: CallChoice = (calls) => {
       const positions = gone.map((call) => positionOf(calls, callOf, call)).filter((at) => at >= 0);
@@ -193,13 +193,13 @@ export class CallsDraft extends PartDraft<CallsState> {
     this.end(choice, null, true);
   }
 
-  /** Ends every call: the replica stops, or takes no part any more. */
+  /** Ends every call, since the replica stops or takes no part any more. */
   endAll(failure: Failure): void {
     this.takeBack();
     this.end(everyone, failure, false);
   }
 
-  /** Ends the calls whose time is over. */
+  /** Ends the calls whose deadline has passed. */
   expire(): void {
     const { now } = this.draft;
     if (now < this.state.nextExpiry) return;

@@ -1,8 +1,9 @@
 /**
- * The private copy that one event works on: the parts of the driver's state, each with its own verbs, what the event
- * wants done, in order, and what the core is told before the event ends. It never outlives its event.
+ * The draft on which the driver handles one event: a private copy of the state, one part draft for each part, the
+ * effects so far in order, and the inbox of the core. It is discarded when the event ends.
  *
- * Its own are the phase and the numbers of requests. Invariant: nothing is told to a core that does not run.
+ * The draft itself changes the phase and the number of the last request. Invariant: a core that does not run gets no
+ * message.
  */
 
 import { assert } from '../../core/assert.js';
@@ -28,19 +29,19 @@ import type {
   ReplicaEvent,
 } from './state.js';
 
-/** The newest state of the core; `null` if it never ran. */
+/** The latest state of the core; `null` if it never ran. */
 export function coreOf(phase: DriverPhase): unknown {
   return 'core' in phase ? phase.core : null;
 }
 
-/** Why a replica halted; `null` if it did not. */
+/** The fault with which a replica halted; `null` if it did not. */
 export function faultOf(phase: DriverPhase): Fault | null {
   return 'fault' in phase ? phase.fault : null;
 }
 
 export class DriverDraft {
   readonly options: DriverOptions;
-  /** What the host says the time is; never before the stored one. */
+  /** The time of the event, or the state's if that is later. */
   readonly now: Milliseconds;
   readonly durable: DurableCodec;
   readonly lane: LaneDraft;
@@ -86,7 +87,7 @@ export class DriverDraft {
     this.currentPhase = { kind: 'running', core };
   }
 
-  /** A peer knows our name by other data: we take no part. */
+  /** A peer has recorded another incarnation for this replica's id: the replica takes no part any more. */
   loseIdentity(peer: ReplicaId): void {
     const phase: DriverPhase = { kind: 'lostIdentity' };
     this.currentPhase = phase;
@@ -94,7 +95,7 @@ export class DriverDraft {
     this.event({ kind: 'lostIdentity', peer });
   }
 
-  /** Stops for good: nothing is voted, written or answered any more. */
+  /** Halts for good: the replica votes, writes and answers nothing any more. */
   halt(fault: Fault): void {
     if (this.currentPhase.kind === 'halted' || this.currentPhase.kind === 'stopped') return;
     const { code, reason } = fault;
@@ -104,12 +105,12 @@ export class DriverDraft {
     this.event({ kind: 'fault', code, reason });
   }
 
-  /** Closed. */
+  /** The replica is closed. */
   stop(): void {
     this.currentPhase = { kind: 'stopped', fault: faultOf(this.currentPhase), core: coreOf(this.currentPhase) };
   }
 
-  /** For the core, once it runs; handled before the event ends. */
+  /** Puts a message into the core's inbox; the core handles it before the event ends. */
   toCore(message: Inbound<unknown>): void {
     if (this.currentPhase.kind === 'running') this.inbox.push(message);
   }
@@ -124,7 +125,7 @@ export class DriverDraft {
     return this.taken < this.inbox.length;
   }
 
-  /** A number for a request of ours to the core. */
+  /** A new number for a request to the core. */
   freshRequest(): RequestNumber {
     this.lastRequest += 1;
     return this.lastRequest;

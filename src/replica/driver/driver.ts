@@ -1,7 +1,8 @@
 /**
- * The driver: everything of a replica that decides order, and nothing that waits. It feeds the core, runs the persist
- * lane, keeps the session table and the callers' books, and establishes the replica's identity. It is a function of
- * values like the core itself; the host does what it says and reports what happened.
+ * The driver: all decisions of a replica outside the protocol core, as a pure function
+ * `(state, event) → [state, effects]` like the core itself. It runs the core, orders writes and the messages that wait
+ * for them, applies committed entries, keeps the session table and the callers' requests, and establishes the
+ * replica's identity. The host carries out the effects and reports what happened as events.
  */
 
 import { unreachable } from '../../core/assert.js';
@@ -22,14 +23,14 @@ import { noReads } from './reads.js';
 import { closedSession } from './session.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState, ReplicaStatus } from './state.js';
 
-/** A new state, and what it wants done, in order. */
+/** A new state, and the effects for the host to carry out in order. */
 export type DriverStep = readonly [state: DriverState, effects: readonly DriverEffect[]];
 
 /** The driver of one protocol. */
 export interface Driver {
   init(options: DriverOptions, recovered: Recovered): DriverStep;
   step(state: DriverState, event: DriverEvent): DriverStep;
-  /** When a `tick` is due at the latest. */
+  /** The time by which the host must send a `tick`. */
   deadline(state: DriverState): Milliseconds;
   status(state: DriverState): ReplicaStatus;
 }
@@ -62,7 +63,7 @@ function startCore(draft: DriverDraft, protocol: AnyProtocol, recovered: Recover
   });
 }
 
-/** Does what a step of the core wants done. */
+/** Carries out the outbound effects of a core's step, in order. */
 function doAll(draft: DriverDraft, protocol: AnyProtocol, outbound: readonly Outbound<unknown>[]): void {
   for (let i = 0; i < outbound.length; i++) onOutbound(draft, protocol, outbound[i] as Outbound<unknown>);
   draft.calls.takeBack();
@@ -161,7 +162,7 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
   }
 }
 
-/** A step that breaks a law is not taken: nothing of what it wants is done. */
+/** Takes a step of the core and checks it. If a rule is broken, the step is discarded with all its effects. */
 function stepCore(draft: DriverDraft, protocol: AnyProtocol, inbound: Inbound<unknown>): readonly Outbound<unknown>[] {
   const { phase } = draft;
   if (phase.kind !== 'running') return [];
@@ -175,7 +176,7 @@ function stepCore(draft: DriverDraft, protocol: AnyProtocol, inbound: Inbound<un
   return outbound;
 }
 
-/** Runs the core until it has nothing more to say, and everything that follows from it. */
+/** Runs the core until its inbox is empty, and carries out all that follows. */
 function runToQuiescence(draft: DriverDraft, protocol: AnyProtocol): void {
   guarded(draft, () => {
     for (;;) {
@@ -189,7 +190,7 @@ function runToQuiescence(draft: DriverDraft, protocol: AnyProtocol): void {
   });
 }
 
-/** What every event ends with. */
+/** The last part of every event. */
 function complete(draft: DriverDraft, protocol: AnyProtocol): void {
   const { phase } = draft;
   if (phase.kind === 'establishing' && draft.identity.establish()) {
@@ -202,7 +203,7 @@ function complete(draft: DriverDraft, protocol: AnyProtocol): void {
   if (draft.phase.kind !== 'halted') draft.lane.startWrite();
 }
 
-/** When something is due that waits for a leader, or for the end of a pause. */
+/** The time at which requests that wait for a leader or for the end of a pause can be passed to the core. */
 function feedingDeadline({ session, calls, proposals, reads, leadership, now }: DriverState): Milliseconds {
   if (leadership.leader === null) return Infinity;
   const { pausedUntil } = calls;

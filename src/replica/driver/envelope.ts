@@ -1,7 +1,7 @@
 /**
- * What replicas say to each other, as bytes: the core's messages, and the driver's own about identity. Every
- * message names the incarnations of its sender and, as far as known, of its receiver, so that what was meant for
- * a lost disk never reaches its successor.
+ * The wire format of messages between replicas: the core's messages, and the driver's own about identity. Every
+ * message names the incarnation of its sender and, if known, of its receiver, so that a message to a replica whose
+ * disk was lost is never handled by its successor.
  */
 
 import { Malformed, Reader, VARINT_MAX_BYTES, Writer } from '../../core/bytes.js';
@@ -9,25 +9,25 @@ import type { Codec } from '../../core/protocol.js';
 
 const VERSION = 1;
 
-/** From whose data to whose, by incarnations; `to` is `null` while the receiver's is not known. */
+/** The incarnations of sender and receiver; `to` is `null` while the receiver's is not known. */
 export interface EnvelopeAddress {
   readonly from: number;
   readonly to: number | null;
 }
 
-/** Asks a member to record durably whose data goes by this name; sent until enough have answered. */
+/** Asks a member to record the sender's incarnation durably; repeated until enough members have answered. */
 export interface Introduce {
   readonly kind: 'introduce';
-  /** Of the initial configuration: members that were given different ones do not start together. */
+  /** The hash of the sender's initial configuration: members with different ones do not start together. */
   readonly configurationHash: string;
 }
 
-/** Answers `introduce`: recorded, durably. Its address echoes the incarnation that asked. */
+/** Answers `introduce`: the incarnation is recorded durably. The address repeats the incarnation that asked. */
 export interface IdentityRecorded {
   readonly kind: 'recorded';
 }
 
-/** Answers `introduce`: this name belongs to another incarnation, or the configurations differ. */
+/** Answers `introduce`: another incarnation is recorded for this id, or the initial configurations differ. */
 export interface IdentityRefused {
   readonly kind: 'refused';
   readonly reason: 'incarnation' | 'configuration';
@@ -39,7 +39,7 @@ const CORE = 0;
 const INTRODUCE = 1;
 const RECORDED = 2;
 const REFUSED = 3;
-/** On the wire, in place of an incarnation: those are never 0. */
+/** Stands on the wire for an unknown incarnation; an incarnation is never 0. */
 const UNKNOWN = 0;
 const HEADER = 2 + 2 * VARINT_MAX_BYTES;
 
@@ -77,7 +77,7 @@ export function sealIdentity(message: IdentityMessage, address: EnvelopeAddress)
   }
 }
 
-/** An opened envelope: a core message is left to its codec, in `reader`. */
+/** A decoded envelope. For a core message, `reader` stands at the bytes that the core's codec decodes. */
 export type OpenedEnvelope =
   | { readonly kind: 'core'; readonly address: EnvelopeAddress; readonly reader: Reader }
   | { readonly kind: 'identity'; readonly address: EnvelopeAddress; readonly message: IdentityMessage };

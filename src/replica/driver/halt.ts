@@ -1,11 +1,11 @@
-/** From a broken law to a halt: what is thrown inside becomes the fault with which the replica halts. */
+/** Halts the replica when its code throws: an error inside the driver or the core becomes the replica's fault. */
 
 import { InvariantViolation } from '../../core/assert.js';
 import { Malformed } from '../../core/bytes.js';
 import type { DriverDraft } from './draft.js';
 import { ConsensusError, type ErrorCode } from '../errors.js';
 
-/** An entry's bytes would bury what is to be read, and may be those of a secret. */
+/** The evidence of a violation as text. Bytes are replaced by their length: they are long and may be secret. */
 function shown(evidence: unknown): string {
   const short = (_: string, value: unknown): unknown => (value instanceof Uint8Array ? `${value.length} bytes` : value);
   return JSON.stringify(evidence, short) ?? '';
@@ -16,7 +16,7 @@ function codeOf(error: unknown): ErrorCode {
   return error instanceof Malformed ? 'ERR_STORAGE_CORRUPT' : 'ERR_INVARIANT';
 }
 
-/** What the core throws is a broken law: the replica halts, and the process goes on. */
+/** Runs `work`; if it throws, a rule is broken, and the replica halts while the process goes on. */
 export function guarded(draft: DriverDraft, work: () => void): void {
   try {
     work();

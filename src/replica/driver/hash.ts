@@ -1,4 +1,4 @@
-/** A short name for a value, against mistakes and not against enemies: 106 bits of two FNV-like hashes. */
+/** Hashes that tell configurations apart: 106 bits of two FNV-like hashes. They detect mistakes, not attacks. */
 
 import { Writer } from '../../core/bytes.js';
 import { writeConfiguration, type Configuration } from '../../core/members.js';
@@ -21,14 +21,14 @@ export function hashOf(bytes: Uint8Array): string {
   return [1, 2].map((seed) => hash53(bytes, seed).toString(16).padStart(14, '0')).join('');
 }
 
-/** Of members, their addresses and the constants: what all members must be given alike at first. */
+/** The hash of members, addresses and constants, which all members must be given alike at their first start. */
 export function hashOfConfiguration(configuration: Configuration): string {
   const writer = new Writer(256);
   writeConfiguration(writer, configuration);
   return hashOf(writer.finish());
 }
 
-/** The cluster's default name: of the members' ids and addresses. */
+/** The cluster's default name: the hash of the members' ids and addresses. */
 export function defaultCluster(configuration: Configuration): string {
   const writer = new Writer(256);
   for (const { id, address } of configuration.members) {

@@ -1,12 +1,13 @@
 /**
- * Telling a first start from a lost disk: they look the same from inside. A replica that is not established asks the
- * other members to record its incarnation, and takes part only once ⌊(n−1)/2⌋+1 of them have done so durably and its
- * own flag `established` is durable. Any two such sets share a member, so a replica that lost its disk meets one that
- * knows better, and stops.
+ * The identity of a replica. A first start and a start after the loss of the disk look the same to the replica itself.
+ * So a replica that is not established asks the other members to record its incarnation, and takes part only once
+ * ⌊(n−1)/2⌋+1 of them have recorded it durably and its own flag `established` is durable. Any two such sets share a
+ * member, so a replica that lost its disk reaches a member that has recorded the earlier incarnation, and stops.
  *
- * Also the peers' incarnations: what is said under another one than the recorded is dropped.
+ * This file also keeps the peers' incarnations: a message from an incarnation other than the recorded one is dropped.
  *
- * Invariants: a recorded incarnation never changes; nobody is told that it is recorded before that is durable.
+ * Invariants: a recorded incarnation never changes; a member answers that it has recorded one only when that is
+ * durable.
  */
 
 import { Malformed, Reader, Writer } from '../../core/bytes.js';
@@ -17,7 +18,7 @@ import { sealIdentity, type EnvelopeAddress, type IdentityMessage } from './enve
 import { PartDraft } from './part.js';
 import type { DriverOptions, PeerRecord } from './state.js';
 
-/** How often those who have not answered are asked again. */
+/** The interval at which members that have not answered are asked again. */
 const INTRODUCE_EVERY: Milliseconds = 250;
 
 export const IDENTITY_KEY = 'identity';
@@ -26,7 +27,7 @@ export const PEERS_KEY = 'peers';
 export const ESTABLISHED_KEY = 'established';
 const VERSION = 1;
 
-/** What is stored at format, and decides whose data this is. */
+/** The first value written to an empty storage: it says which replica of which cluster the data belongs to. */
 export interface StoredIdentity {
   readonly id: ReplicaId;
   readonly incarnation: number;
@@ -83,26 +84,26 @@ export function decodePeers(bytes: Uint8Array): readonly PeerRecord[] {
 }
 
 /** How many of the other members must have recorded a replica of a cluster of `members`. */
-export function recordersNeeded(members: number): number {
+function recordersNeeded(members: number): number {
   return members === 1 ? 0 : Math.floor((members - 1) / 2) + 1;
 }
 
-/** Whose data goes by a peer's name, and the write that makes the record durable; 0 of what was recovered. */
+/** The incarnation recorded for a peer, and the write that makes the record durable; 0 if it was recovered. */
 export interface PeerIncarnation {
   readonly incarnation: number;
   readonly writeId: number;
 }
 
-/** Another member: what is recorded of it here, and whether it has recorded us. */
+/** Another member: the incarnation recorded for it here, and whether it has recorded this replica's. */
 export interface PeerIntroduction {
   readonly id: ReplicaId;
-  /** `null` before anything was heard of it. */
+  /** `null` before its first message. */
   readonly known: PeerIncarnation | null;
-  /** It has recorded our incarnation, durably. */
+  /** Whether it has recorded this replica's incarnation durably. */
   readonly recorded: boolean;
 }
 
-/** How far a first start is: asking the peers, then making `established` durable, then done for good. */
+/** The stages of a first start: asking the peers, writing the flag `established`, and that flag is durable. */
 export type Standing =
   | { readonly kind: 'introducing'; readonly askAt: Milliseconds }
   | { readonly kind: 'recorded'; readonly writeId: number }
@@ -137,7 +138,7 @@ export class IdentityDraft extends PartDraft<IdentityState> {
     next.introducedTo = next.introducedTo.map((peer) => (peer.id === id ? { ...peer, ...by } : peer));
   }
 
-  /** Records whose data goes by a peer's name. Gives the write that makes it durable. */
+  /** Records a peer's incarnation. Returns the `writeId` of the write that makes the record durable. */
   private record(id: ReplicaId, incarnation: number): number {
     const records: PeerRecord[] = [];
     for (const { id: peer, known } of this.state.introducedTo) {
@@ -148,7 +149,7 @@ export class IdentityDraft extends PartDraft<IdentityState> {
     return writeId;
   }
 
-  /** Asks those who have not answered, if it is time, and goes on when nobody needs to be asked. */
+  /** Asks the members that have not answered, if it is time; goes on at once if no answer is needed. */
   introduce(): void {
     const { draft } = this;
     const { standing, introducedTo } = this.state;
@@ -163,7 +164,7 @@ export class IdentityDraft extends PartDraft<IdentityState> {
     this.establishIfRecorded();
   }
 
-  /** Enough have recorded us: the flag is written, and once it is durable the core starts. */
+  /** If enough members have recorded this replica, writes the flag; the core starts once that is durable. */
   private establishIfRecorded(): void {
     const { standing, introducedTo } = this.state;
     const recorders = introducedTo.filter(({ recorded }) => recorded).length;
@@ -173,7 +174,7 @@ export class IdentityDraft extends PartDraft<IdentityState> {
     this.edit().standing = { kind: 'recorded', writeId };
   }
 
-  /** Whether the flag has become durable just now, so that the core is to start. */
+  /** Returns whether the flag has become durable since the last call, so that the core can start. */
   establish(): boolean {
     const { standing } = this.state;
     if (standing.kind !== 'recorded' || standing.writeId > this.draft.lane.state.durableWriteId) return false;
@@ -181,7 +182,7 @@ export class IdentityDraft extends PartDraft<IdentityState> {
     return true;
   }
 
-  /** A message about identity arrived; the address of an answer echoes the incarnation that asked. */
+  /** A message about identity arrived. The address of an answer repeats the incarnation that asked. */
   receive(from: ReplicaId, address: EnvelopeAddress, message: IdentityMessage): void {
     const peer = this.peer(from);
     const { phase, options } = this.draft;
@@ -212,15 +213,15 @@ export class IdentityDraft extends PartDraft<IdentityState> {
     }
   }
 
-  /** @param after the write that the answer rests on; 0 for none */
+  /** @param after the `writeId` that must be durable before the answer is sent; 0 for none */
   private reply(to: ReplicaId, message: IdentityMessage, incarnation: number, after: number): void {
     const bytes = sealIdentity(message, { from: this.draft.options.incarnation, to: incarnation });
     this.draft.lane.sendAfterWrite(to, bytes, after);
   }
 
   /**
-   * Whether a core message may be let in: meant for this incarnation, and from the one recorded for its sender. The
-   * first word of a peer that nothing is recorded for is recorded.
+   * Whether the core gets a message: it must be addressed to this incarnation and come from the incarnation recorded
+   * for its sender. If none is recorded yet, this one is.
    */
   admits(from: ReplicaId, { from: incarnation, to }: EnvelopeAddress): boolean {
     const peer = this.peer(from);

@@ -1,8 +1,8 @@
 /**
- * The persist lane: everything that is to survive a crash goes to the storage in one order, the core's persists and
- * the driver's own values alike. One write is under way at a time; what queues up meanwhile goes into the next.
+ * The persist lane: the core's persists and the driver's own values go to the storage in one order. One write is under
+ * way at a time; operations that come meanwhile go into the next one (group commit).
  *
- * Invariant: no message leaves before the persist or the write that its truth rests on is durable.
+ * Invariant: no message is sent before the persist or the write that it depends on is durable.
  */
 
 import { assert } from '../../core/assert.js';
@@ -12,14 +12,14 @@ import type { ReplicaId } from '../../core/members.js';
 import type { StorageOp, StoredEntry } from '../storage.js';
 import { PartDraft } from './part.js';
 
-/** An operation on its way to storage: the core's, or a value of the driver's own. */
+/** An operation for the storage: one of the core, or a value of the driver's own. */
 export type LaneOp = PersistOp | { readonly kind: 'set'; readonly key: string; readonly value: Uint8Array };
 
-/** A write that the storage is busy with. */
+/** The write under way. */
 export interface LaneWrite {
   /** Counts the writes of this start, 1-based. */
   readonly writeId: number;
-  /** The newest persist of the core that it, or a write before it, carries. */
+  /** The newest persist of the core in this write or an earlier one. */
   readonly persistSeq: PersistSeq;
 }
 
@@ -35,7 +35,7 @@ export type HeldMessage = (
 
 /** @see LaneDraft */
 export interface PersistLane {
-  /** What the next write carries, in order. */
+  /** The operations of the next write, in order. */
   readonly queued: readonly LaneOp[];
   /** The newest persist that the core has issued. */
   readonly queuedSeq: PersistSeq;
@@ -55,10 +55,10 @@ export const emptyLane: PersistLane = {
   held: [],
 };
 
-/** The key under which a storage keeps the newest hard state. */
+/** The key of the newest hard state in the storage. */
 export const HARD_KEY = 'hard';
 
-/** Operations as a storage takes them: bytes, and the newest hard state alone, last. */
+/** Encodes operations for the storage. Only the newest hard state is kept, as the last operation. */
 export function storageOps(ops: readonly LaneOp[], durable: DurableCodec): StorageOp[] {
   const result: StorageOp[] = [];
   let hard: Uint8Array | null = null;
@@ -88,13 +88,13 @@ export class LaneDraft extends PartDraft<PersistLane> {
     };
   }
 
-  /** Sends when persist `after` of the core is durable. */
+  /** Sends the message as soon as persist `after` of the core is durable. */
   sendAfter(to: ReplicaId, bytes: Uint8Array, lane: Lane, after: PersistSeq): void {
     if (after <= this.state.durableSeq) this.draft.effect({ kind: 'send', to, bytes, lane });
     else this.hold({ kind: 'persist', persistSeq: after, to, bytes, lane });
   }
 
-  /** Sends when the write of that number is durable. */
+  /** Sends the message as soon as the write `writeId` is durable. */
   sendAfterWrite(to: ReplicaId, bytes: Uint8Array, writeId: number): void {
     const lane = 'control';
     if (writeId <= this.state.durableWriteId) this.draft.effect({ kind: 'send', to, bytes, lane });
@@ -106,7 +106,7 @@ export class LaneDraft extends PartDraft<PersistLane> {
     next.held = [...next.held, message];
   }
 
-  /** Queues what the core wants durable. */
+  /** Queues a persist of the core. */
   persist(persistSeq: PersistSeq, ops: readonly PersistOp[]): void {
     assert(persistSeq > this.state.queuedSeq, 'durability/persists-in-order: persists come in order');
     const next = this.edit();
@@ -114,7 +114,7 @@ export class LaneDraft extends PartDraft<PersistLane> {
     next.queuedSeq = persistSeq;
   }
 
-  /** Queues a value of the driver's own. Gives the number of the write that will carry it. */
+  /** Queues a value of the driver's own. Returns the `writeId` of the write that will contain it. */
   set(key: string, value: Uint8Array): number {
     const next = this.edit();
     next.queued = [...next.queued, { kind: 'set', key, value }];
@@ -136,7 +136,7 @@ export class LaneDraft extends PartDraft<PersistLane> {
     next.queued = [];
   }
 
-  /** The write under way is durable: what it held back may leave, and the core hears of its persists. */
+  /** The write under way is durable: messages that waited for it are sent, and the core is told of its persists. */
   finishWrite(): void {
     const { writing, durableSeq } = this.state;
     assert(writing !== null, 'durability/one-write-at-a-time: a write is under way when one is reported');

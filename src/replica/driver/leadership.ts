@@ -1,8 +1,8 @@
 /**
- * Leadership as the driver knows it: what the core last said, and what the application was last told of it.
+ * Leadership as the driver knows it: the core's last report, and the last event to the application.
  *
- * Invariant: leading is claimed only while the core leads, its no-op is applied here, and no pause of this host is in
- * question: a leader that woke up late asks a quorum first.
+ * Invariant: the application is told that this replica leads only while the core leads, its no-op is applied here, and
+ * no quorum has to confirm it after a pause of the host.
  */
 
 import type { Mutable } from '../../core/draft.js';
@@ -12,8 +12,8 @@ import type { EndedCalls } from './calls.js';
 import { PartDraft } from './part.js';
 
 /**
- * Whether a quorum has to confirm this leader first: `asked` waits for that read of the core, and `due` asks again at
- * the next tick, since the read before it failed.
+ * Whether a quorum has to confirm this leader before it claims to lead. `asked`: a read of the core is under way for
+ * it. `due`: that read failed, and the next tick asks again.
  */
 export type Confirming =
   | { readonly kind: 'no' }
@@ -25,10 +25,10 @@ export interface LeadershipState {
   readonly role: Role;
   readonly term: Term;
   readonly leader: ReplicaId | null;
-  /** Of a leader, the index of its no-op. */
+  /** The index of a leader's no-op; `null` for other roles, and before it is known. */
   readonly fence: Index | null;
   readonly confirming: Confirming;
-  /** What the application was last told. */
+  /** Whether the application was last told that this replica leads. */
   readonly leading: boolean;
 }
 
@@ -55,7 +55,7 @@ export class LeadershipDraft extends PartDraft<LeadershipState> {
     };
   }
 
-  /** The core's role, its term or the leader that it knows has changed. */
+  /** The core reports its role, its term and the leader that it knows. */
   follow({ role, term, leader, fence }: Extract<CoreEvent, { kind: 'role' }>): void {
     const { state } = this;
     const changed = state.role !== role || state.term !== term || state.leader !== leader;
@@ -68,7 +68,7 @@ export class LeadershipDraft extends PartDraft<LeadershipState> {
     if (changed) this.draft.event({ kind: 'role', role, term, leader });
   }
 
-  /** Tells the application when this replica's leading begins or ends. */
+  /** Emits an event when this replica begins or ceases to lead. */
   tell(): void {
     const { role, fence, confirming, leading, term } = this.state;
     const { phase, applying } = this.draft;
@@ -79,7 +79,7 @@ export class LeadershipDraft extends PartDraft<LeadershipState> {
     this.draft.event({ kind: 'leadership', leading: leads, term, fence: fence ?? 0 });
   }
 
-  /** A tick came: if it was due so long ago that others may have elected someone, a quorum is asked. */
+  /** A tick came that was due at `due`: if the peers may have elected a leader since then, a quorum is asked. */
   noticePause(due: Milliseconds): void {
     const { draft } = this;
     const paused = this.state.leading && draft.now > due + draft.options.timing.electionMin;
@@ -90,13 +90,13 @@ export class LeadershipDraft extends PartDraft<LeadershipState> {
     draft.toCore({ kind: 'read', now: draft.now, request, deadline: Infinity });
   }
 
-  /** The core answered a read. */
+  /** The core answered a read; if it was the one for confirmation, a quorum has confirmed this leader. */
   confirmed(request: RequestNumber): void {
     const { confirming } = this.state;
     if (confirming.kind === 'asked' && confirming.request === request) this.edit().confirming = NOT_CONFIRMING;
   }
 
-  /** These attempts ended without an answer. */
+  /** These attempts ended without an answer; if the read for confirmation is among them, it is due again. */
   ended(attempts: EndedCalls): void {
     const { confirming } = this.state;
     if (confirming.kind === 'asked' && attempts.has(confirming.request)) this.edit().confirming = { kind: 'due' };

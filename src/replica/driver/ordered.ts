@@ -1,6 +1,6 @@
 /**
- * Lists in ascending order of a number: an item is found by bisection, so that an event which concerns one of
- * thousands does not look at the others.
+ * Lists in ascending order of a number, searched by bisection: an event that concerns one of thousands of requests
+ * does not visit the others.
  */
 
 /** The position of the first item whose number is above `limit`; the length if there is none. */
@@ -21,7 +21,7 @@ export function positionOf<T>(list: readonly T[], numberOf: (item: T) => number,
   return at >= 0 && numberOf(list[at] as T) === number ? at : -1;
 }
 
-/** Both lists as one; almost always the second simply follows the first. */
+/** Merges two lists. The usual case, in which the second follows the first, only joins them. */
 export function merged<T>(a: readonly T[], b: readonly T[], numberOf: (item: T) => number): readonly T[] {
   const first = b[0];
   if (first === undefined) return a;

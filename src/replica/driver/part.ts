@@ -1,6 +1,6 @@
 /**
- * What the drafts of the state's parts share: a private copy of one part, made when the first verb changes it. A part
- * is changed by the verbs of its own draft alone, since only they can reach the copy: one writer for each field.
+ * The base class of the part drafts. It copies a part of the state when a verb first changes it. Only the verbs of the
+ * part's own draft can reach the copy, so each field has one writer.
  */
 
 import type { Mutable } from '../../core/draft.js';
@@ -18,15 +18,15 @@ export abstract class PartDraft<Part> {
     this.current = part;
   }
 
-  /** What everybody may read. */
+  /** The part as it is now, for reading. */
   get state(): Part {
     return this.current;
   }
 
-  /** A copy of all fields by a literal: ten times faster than a spread, whose fields must be guessed. */
+  /** Copies all fields by an object literal, which is ten times faster than a spread. */
   protected abstract copy(part: Part): Mutable<Part>;
 
-  /** For verbs only: the copy to change. */
+  /** The copy to change, for the verbs of this part. */
   protected edit(): Mutable<Part> {
     if (this.current === this.before) this.current = this.copy(this.before);
     return this.current as Mutable<Part>;

@@ -1,12 +1,12 @@
 /**
- * The commands of this replica's own callers: which are to be proposed, under which id, and who is to be answered when
- * one is applied. A command waits until the session is open, is proposed with the next sequence, and is answered where
- * it is applied; when an attempt ends without that, it is proposed again under the same id until its caller's time is
- * over, which is safe because the session table lets it take effect once.
+ * The queue of commands, for the question: which commands of this replica's own callers are to be proposed next, and
+ * under which id? A command waits until the session is open, is proposed with the next sequence, and is answered when
+ * it is applied here. If an attempt ends before that, the command is proposed again under the same id until its
+ * deadline, which is safe because the session table lets it take effect once.
  *
  * Invariants: each list is in the order of the callers' numbers, which is that of the sequences, too; no sequence
- * below the lowest in `retrying` and `underway` is waited for; a command fails with `none` only if no attempt of it can
- * take effect.
+ * below the lowest in `retrying` and `underway` is waited for; a command fails with outcome `none` only if no attempt
+ * of it can take effect.
  */
 
 import { assert } from '../../core/assert.js';
@@ -18,12 +18,12 @@ import { PartDraft } from './part.js';
 import type { StoredResult } from './session-table.js';
 import type { Failure, PendingCall, PendingCommand } from './state.js';
 
-/** What a proposal costs beside its data in a message to the leader, generously. */
+/** An upper bound of the bytes of a proposal beside its data in a message to the leader. */
 const FORWARD_OVERHEAD = 48;
 
 /** A command that was proposed before. */
 export interface NumberedCommand extends PendingCommand {
-  /** Its number in our session. */
+  /** Its number in this replica's session. */
   readonly sequence: number;
   /** An earlier attempt may still take effect. */
   readonly mayHaveTakenEffect: boolean;
@@ -31,7 +31,7 @@ export interface NumberedCommand extends PendingCommand {
 
 /** A command that the core has an attempt of. */
 export interface ProposedCommand extends NumberedCommand {
-  /** The core's name for the attempt. */
+  /** The number of the request to the core. */
   readonly request: RequestNumber;
 }
 
@@ -39,7 +39,7 @@ export interface ProposedCommand extends NumberedCommand {
 export interface ProposalsState {
   /** Never proposed in this session. */
   readonly queued: readonly PendingCommand[];
-  /** To be proposed again, before anything else. */
+  /** Proposed before; they are proposed again before any queued one. */
   readonly retrying: readonly NumberedCommand[];
   readonly underway: readonly ProposedCommand[];
 }
@@ -48,7 +48,7 @@ export const noProposals: ProposalsState = { queued: [], retrying: [], underway:
 
 const sequenceOf = (command: NumberedCommand): number => command.sequence;
 
-/** What a command ends with that its caller does not wait for any more. */
+/** The failure of a command whose deadline has passed or whose caller waits no longer. */
 function endedBy(sent: boolean, mayHaveTakenEffect: boolean, cancelled: boolean): Failure {
   if (sent || mayHaveTakenEffect) {
     const message = 'the wait has ended, and the command may still take effect';
@@ -74,14 +74,14 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     next.queued = next.queued.length === 0 ? commands : next.queued.concat(commands);
   }
 
-  /** The lowest sequence that is still waited for; the next if there is none. */
+  /** The lowest sequence that a caller still waits for; the next one if there is none. */
   private firstIncomplete(nextSequence: number): number {
     const { retrying, underway } = this.state;
     const retried = retrying[0]?.sequence ?? Infinity;
     return Math.min(underway[0]?.sequence ?? Infinity, retried, nextSequence);
   }
 
-  /** Proposes what the session has room for: what was proposed before first, then what was not. */
+  /** Proposes as many commands as the session's window has room for, those proposed before first. */
   feed(): void {
     const { draft } = this;
     const { queued, retrying, underway } = this.state;
@@ -110,7 +110,7 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     this.propose(proposals);
   }
 
-  /** In one go to ourselves as leader; in parts of a message's size where they have to travel, or none would arrive. */
+  /** Proposes all at once if this replica leads; else in groups that fit into a message to the leader. */
   private propose(proposals: readonly Proposal[]): void {
     const { draft } = this;
     const { now, options, leadership, calls } = draft;
@@ -127,7 +127,7 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     }
   }
 
-  /** These attempts ended without an answer: their commands are proposed again. */
+  /** These attempts ended without success: their commands will be proposed again. */
   ended(attempts: EndedCalls): void {
     const left: ProposedCommand[] = [];
     const back: NumberedCommand[] = [];
@@ -145,7 +145,7 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     next.retrying = merged(next.retrying, back, sequenceOf);
   }
 
-  /** These commands were applied: whoever of ours waits for one is answered. */
+  /** These commands were applied: the callers of this replica that wait for one of them are answered. */
   applied(commands: readonly Entry[], results: readonly StoredResult[]): void {
     const { draft } = this;
     const { underway, retrying } = this.state;
@@ -175,13 +175,13 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     const next = this.edit();
     next.underway = without(underway, ends.underway.sort(ascending));
     next.retrying = without(retrying, ends.retrying.sort(ascending));
-    // An earlier attempt may be the one that was met, and the one under way wait for ever.
+    // The applied entry may be an earlier attempt's, and the attempt under way might then never end.
     if (repeated.length > 0) draft.toCore({ kind: 'cancel', now: draft.now, requests: repeated });
   }
 
   /**
-   * Our session was dropped from the table, by an entry that we applied ourselves: what was not met so far can never
-   * take effect under its id, so all of it is proposed anew in the next session.
+   * The session table dropped this replica's session, by an entry applied here: commands that are not applied by now
+   * can never take effect under their ids, so all of them are proposed anew in the next session.
    */
   startOver(): void {
     const { draft } = this;
@@ -195,7 +195,7 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     next.underway = [];
   }
 
-  /** Ends the commands that are chosen. Gives the attempts that nobody waits for any more. */
+  /** Fails the chosen commands. Returns the requests to the core that no caller waits for any more. */
   end(choice: CallChoice, failure: Failure | null, cancelled: boolean): RequestNumber[] {
     const { queued, retrying, underway } = this.state;
     const chosen = { queued: choice(queued), retrying: choice(retrying), underway: choice(underway) };

@@ -1,7 +1,8 @@
 /**
- * The reads of this replica's own callers: which are to be asked for, which wait for the core's answer, and which for
- * an index to be applied. Reads that wait together are asked for together; a batch that the core could not answer is
- * asked for again with what came meanwhile.
+ * The queue of reads, for the question: what does each read of this replica's own callers wait for? It waits to be
+ * passed to the core, for the core's answer with an index, or for that index to be applied. Reads that wait at the
+ * same time are passed to the core as one batch; a batch without an answer is queued again with the reads that came
+ * meanwhile.
  *
  * Invariants: a read is served when everything up to its index is applied here, never before; `queued` and the calls of
  * a batch are in the order of the callers' numbers, `asked` in that of the requests, `waiting` in that of the indexes.
@@ -19,9 +20,9 @@ export interface ReadBatch {
   readonly calls: readonly PendingCall[];
 }
 
-/** A batch whose index the core was asked for. */
+/** A batch that waits for the core to name its index. */
 export interface AskedBatch extends ReadBatch {
-  /** The core's name for it. */
+  /** The number of the request to the core. */
   readonly request: RequestNumber;
 }
 
@@ -48,19 +49,19 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     return { queued: state.queued, asked: state.asked, waiting: state.waiting };
   }
 
-  /** Linearizable reads: the core is asked for their index. */
+  /** Queues linearizable reads, for which the core must name an index. */
   queue(calls: readonly PendingCall[]): void {
     const next = this.edit();
     next.queued = next.queued.length === 0 ? calls : next.queued.concat(calls);
   }
 
-  /** Reads that need no more than everything up to `index`. */
+  /** Reads that can be served once everything up to `index` is applied. */
   wait(index: Index, calls: readonly PendingCall[]): void {
     const next = this.edit();
     next.waiting = merged(next.waiting, [{ index, calls }], indexOf);
   }
 
-  /** Asks the core for an index at which all that is queued can be served. */
+  /** Asks the core for an index at which all queued reads can be served. */
   feed(): void {
     const { draft } = this;
     const { queued } = this.state;
@@ -72,7 +73,7 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     draft.toCore({ kind: 'read', now: draft.now, request, deadline: draft.calls.attemptDeadline });
   }
 
-  /** The core has answered. */
+  /** The core answered: these reads are linearizable at `index`. */
   ready(request: RequestNumber, index: Index): void {
     const { asked } = this.state;
     const at = positionOf(asked, requestOf, request);
@@ -81,7 +82,7 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     this.wait(index, (asked[at] as AskedBatch).calls);
   }
 
-  /** The core could not answer these: they are asked for again, before those that came later. */
+  /** The core could not answer these requests: their reads are queued again, before those that came later. */
   ended(attempts: EndedCalls): void {
     const { asked } = this.state;
     const back = asked.filter(({ request }) => attempts.has(request));
@@ -91,7 +92,7 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     for (const { calls } of back) next.queued = merged(next.queued, calls, callOf);
   }
 
-  /** Serves the reads that need no more than what is applied. */
+  /** Serves the reads whose index is applied. */
   serve(): void {
     const { waiting } = this.state;
     const { applied } = this.draft.applying.state;
@@ -102,7 +103,7 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     this.edit().waiting = waiting.slice(end);
   }
 
-  /** Ends the reads that are chosen. Gives the requests that nobody waits for any more. */
+  /** Fails the chosen reads. Returns the requests to the core that no read waits for any more. */
   end(choice: CallChoice, failure: Failure): RequestNumber[] {
     const { queued, asked, waiting } = this.state;
     const shorten = <B extends ReadBatch>(batch: B): B => {

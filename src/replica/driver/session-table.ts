@@ -1,12 +1,12 @@
 /**
- * The session table: which proposals have taken effect, and with what result (thesis 6.3; RIFL). It works where
- * entries are applied, from the log alone, so it is the same on every replica at the same index. By it a proposal that
- * stands in the log twice takes effect once.
+ * The session table, for the question: has this proposal taken effect already, on whichever replica it was proposed,
+ * and with what result (thesis 6.3; RIFL: completion records)? It is computed from the applied entries alone, so it is
+ * the same on every replica at the same index. With it a proposal that stands in the log twice takes effect once.
  *
  * A session is one start of one replica; its id is the index of the entry by which it was opened. The table is bounded:
- * by the number of sessions, by the window of each, and by the bytes of results that each may hold. Bytes are looked at
- * where the index is a multiple of `CHECK_EVERY`, so that a replica may apply the entries between two such places in
- * one go without knowing their results.
+ * by the number of sessions, by the window of each, and by the bytes of results that each may hold. Bytes are checked
+ * only where the index is a multiple of `CHECK_EVERY`, so that a replica may apply the entries between two such indexes
+ * as one batch without knowing their results.
  */
 
 import { Malformed, Reader, Writer } from '../../core/bytes.js';
@@ -16,46 +16,49 @@ import type { Entry, EntryId, Index } from '../../core/protocol.js';
 
 export const CHECK_EVERY = 256;
 
-/** What the state machine made of a command. Primitives stand as they are, everything else is encoded. */
+/** The result of a command. Primitives are kept as they are, other values encoded. */
 export interface StoredResult {
   /** The machine threw `CommandRejected` (or, by `onApplyError`, anything): `value` is the reason. */
   readonly rejected: boolean;
   readonly value: undefined | null | boolean | number | Uint8Array;
 }
 
-/** What an entry that opens a session says: which start of which replica. */
+/** The data of an `openSession` entry: which start of which replica opens a session. */
 export interface SessionOpening {
   readonly replica: ReplicaId;
   readonly incarnation: number;
   readonly boot: number;
 }
 
-/** What the table knows of one session. */
+/** One session of the table. */
 export interface Session extends SessionOpening {
-  /** The index of the entry that opened it. */
+  /** The index of its `openSession` entry. */
   readonly id: Index;
   /** The session waits for no sequence below this. */
   readonly firstIncomplete: number;
-  /** By sequence, from `firstIncomplete` on: `null` was not met yet, `PENDING` is being applied. */
+  /** Results by sequence, from `firstIncomplete` on: `null` if not applied yet, `PENDING` while being applied. */
   readonly results: readonly (StoredResult | null)[];
   readonly bytes: number;
   /** The index of its newest entry. */
   readonly lastIndex: Index;
 }
 
-/** Answers of a proposal whether it has taken effect, on whatever replica and however often it was sent. */
+/** All sessions. */
 export interface SessionTable {
   readonly sessions: readonly Session[];
 }
 
 export const emptyTable: SessionTable = { sessions: [] };
 
-/** Stands for the result of a command that was handed to the machine and has not come back yet. */
+/** Stands for the result of a command that the machine is applying. */
 const PENDING: StoredResult = { rejected: false, value: undefined };
-/** What a result costs beside its encoded bytes. */
+/** Bytes that a result counts for beside its encoded value. */
 const RESULT_BYTES = 16;
 
-/** What is to be done with a command: apply it, or not: it was applied before, or can never be again. */
+/**
+ * Whether a command is applied. `new`: it is. `known`: it was applied before. `refused`: its session is not in the
+ * table or its sequence is outside the session's window, so it never takes effect under this id.
+ */
 export type Verdict = 'new' | 'known' | 'refused';
 
 export function encodeSessionOpening(opening: SessionOpening): Uint8Array {
@@ -66,7 +69,7 @@ export function encodeSessionOpening(opening: SessionOpening): Uint8Array {
   return writer.finish();
 }
 
-/** `null` for what `encodeSessionOpening` never wrote: such an entry opens nothing, on every replica. */
+/** Returns `null` for malformed data: such an entry opens no session, on any replica. */
 export function decodeSessionOpening(data: Uint8Array): SessionOpening | null {
   try {
     const reader = new Reader(data);
@@ -126,8 +129,8 @@ export class SessionTableDraft {
   }
 
   /**
-   * Applies an entry that opens a session. Gives the session's id, which is an earlier index when it was opened before;
-   * `null` when it opens nothing, since a later start of the same replica has opened already.
+   * Applies an `openSession` entry. Returns the session's id, which is an earlier index if this start has opened it
+   * before; `null` if a later start of the same replica has opened one already.
    */
   openSession(opening: SessionOpening, index: Index): Index | null {
     const { replica, incarnation, boot } = opening;
@@ -158,12 +161,12 @@ export class SessionTableDraft {
     this.remove((session) => session === oldest);
   }
 
-  /** Where `index` is a multiple of `CHECK_EVERY`, before its entry: drops sessions that hold too many bytes. */
+  /** Called before the entry at `index`: at multiples of `CHECK_EVERY` drops sessions that hold too many bytes. */
   check(index: Index): void {
     if (index % CHECK_EVERY === 0) this.remove((session) => session.bytes > this.constants.sessionBytes);
   }
 
-  /** What to do with a command; a new one is noted, and `record` must follow. */
+  /** Whether a command is applied. A `new` one is noted as pending; `record` must follow. */
   admit(entry: Entry): Verdict {
     const id = entry.id as EntryId;
     const session = this.edit(id.session);
@@ -186,7 +189,7 @@ export class SessionTableDraft {
     session.firstIncomplete = firstIncomplete;
   }
 
-  /** Keeps the result of a command that was `new`; one that nobody waits for any more is not kept. */
+  /** Keeps the result of a `new` command, unless its session no longer waits for that sequence. */
   record(id: EntryId, result: StoredResult): void {
     const session = this.edit(id.session);
     if (session === undefined || id.sequence < session.firstIncomplete) return;

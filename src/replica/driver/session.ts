@@ -1,10 +1,10 @@
 /**
- * This replica's own session: the source of its proposals, under which each takes effect once. It is opened by an
- * entry of the log, as soon as a leader is known, and used only after that entry was applied here.
+ * This replica's own session, in which each of its proposals takes effect once (thesis 6.3). It is opened by an
+ * `openSession` entry, proposed as soon as a leader is known, and used once that entry is applied here.
  *
- * What opens it is known by what the entry says: replica, incarnation and boot. Its id does not tell, since another
- * replica may number its own entry alike; so the core's word that such an id is committed opens nothing, and what was
- * not applied in time is proposed again. The session table answers a second copy with the session of the first.
+ * The entry is recognised by its data: replica, incarnation and boot. Its id is not unique, since another replica may
+ * give its own `openSession` entry the same one; so a commit that the core reports by id opens nothing, and an entry
+ * that is not applied in time is proposed again. The session table answers a second copy with the first one's session.
  */
 
 import type { Index, Milliseconds, Proposal, RequestNumber } from '../../core/protocol.js';
@@ -15,7 +15,7 @@ import { encodeSessionOpening, type SessionOpening } from './session-table.js';
 
 export type OwnSession =
   | { readonly kind: 'closed' }
-  /** The core has an attempt at opening it; after `deadline` there is another. */
+  /** The core has an attempt with the `openSession` entry; after `deadline` there is another. */
   | { readonly kind: 'opening'; readonly request: RequestNumber; readonly deadline: Milliseconds }
   /** `id` is the index of the entry that opened it. */
   | { readonly kind: 'open'; readonly id: Index; readonly nextSequence: number };
@@ -35,7 +35,7 @@ export class SessionDraft {
     return this.current;
   }
 
-  /** Proposes the entry that opens it, unless that is done, or under way in time. */
+  /** Proposes the `openSession` entry, unless the session is open or an attempt is under way in time. */
   open(): void {
     const { draft, current } = this;
     if (current.kind === 'open' || (current.kind === 'opening' && draft.now < current.deadline)) return;
@@ -49,33 +49,33 @@ export class SessionDraft {
     draft.toCore({ kind: 'propose', now: draft.now, proposals: [proposal], deadline });
   }
 
-  /** These attempts ended: if the opening is among them, there will be another. */
+  /** These attempts ended without success; if the `openSession` entry is among them, it will be proposed again. */
   ended(attempts: EndedCalls): void {
     if (this.current.kind === 'opening' && attempts.has(this.current.request)) this.current = closedSession;
   }
 
-  /** An entry that opens a session was applied: under this id, or for nothing. */
+  /** An `openSession` entry was applied. `id` is its session, `null` if the table refused it. */
   applied(opening: SessionOpening, id: Index | null): void {
     const { options } = this.draft;
     const { replica, incarnation, boot } = opening;
     if (replica !== options.id || incarnation !== options.incarnation || boot !== options.boot) return;
     if (id === null) {
-      // Opening again would be refused again; and what the later start promised and voted is not on this disk.
+      // A new attempt would be refused, too; and the later start's votes and promises are not on this disk.
       const message = 'a later start of this replica is known to the cluster: its storage was set back, or copied';
       throw new ConsensusError(message, { code: 'ERR_LOST_IDENTITY' });
     }
-    // A second copy of the entry, after the session was dropped in this very run: `lost` comes first.
+    // A second copy of the entry leaves an open session as it is. If the table dropped it, `lost` was called before.
     if (this.current.kind !== 'open') this.current = { kind: 'open', id, nextSequence: 1 };
   }
 
-  /** So many commands were given the next sequences. */
+  /** The next `count` sequences were given to commands. */
   advance(count: number): void {
     const { current } = this;
     if (current.kind !== 'open' || count === 0) return;
     this.current = { kind: 'open', id: current.id, nextSequence: current.nextSequence + count };
   }
 
-  /** The table has dropped it. */
+  /** The session table has dropped the session. */
   lost(): void {
     this.current = closedSession;
   }

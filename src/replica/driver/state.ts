@@ -1,6 +1,6 @@
 /**
- * The driver as a value: what it knows, what can happen to it, what it wants done. It has the core's shape,
- * `(state, event) → [state, effects]`, so that a simulation can run this very driver, and fork it.
+ * The types of the driver: its state, its events and its effects. The driver has the core's shape,
+ * `(state, event) → [state, effects]`, so that a simulation can run the shipped driver and fork it.
  */
 
 import type { Configuration, Member, ReplicaId } from '../../core/members.js';
@@ -29,37 +29,37 @@ import type { ReadsState } from './reads.js';
 import type { OwnSession } from './session.js';
 import type { StoredResult } from './session-table.js';
 
-/** Whose data goes by a name, as durably recorded here. */
+/** The incarnation recorded durably for a peer. */
 export interface PeerRecord {
   readonly id: ReplicaId;
   readonly incarnation: number;
 }
 
-/** What does not change during a start. */
+/** The settings of one start of a replica, which do not change during it. */
 export interface DriverOptions {
   readonly id: ReplicaId;
   readonly incarnation: number;
   readonly boot: number;
   readonly cluster: string;
   readonly configuration: Configuration;
-  /** Compared before a first start. */
+  /** Compared with the peers' at a first start. */
   readonly configurationHash: string;
   readonly timing: Timing;
   readonly limits: Limits;
   /** Fresh at each start. */
   readonly seed: number;
   readonly now: Milliseconds;
-  /** Durable: this incarnation is known to its peers, and never asks again. */
+  /** The durable flag: the peers have recorded this incarnation, so it need not ask again. */
   readonly established: boolean;
-  /** The incarnations recorded so far. */
+  /** The peers' incarnations as recovered from storage. */
   readonly peers: readonly PeerRecord[];
-  /** The most requests that may wait here; beyond it they fail as busy. */
+  /** How many requests may wait here; more fail with ERR_BUSY. */
   readonly maxWaiting: number;
 }
 
-/** What a caller waits for. */
+/** A request of a caller that has not ended. */
 export interface PendingCall {
-  /** The host's name for the caller; later ones have higher numbers. */
+  /** The number by which the host knows the caller; later callers have higher ones. */
   readonly call: number;
   readonly deadline: Milliseconds;
 }
@@ -75,10 +75,10 @@ export interface Fault {
 }
 
 /**
- * `establishing`: first start, the peers are asked to record us; the core does not exist yet, and starts from
- * `recovered`. `running`: the core runs. `lostIdentity`: our name belongs to data that is gone, so we take no part.
- * `halted`: storage, machine or a law of the protocol failed. `stopped`: closed. A core's state is opaque here; of one
- * that runs no more it is kept for `status`, `null` if it never ran.
+ * `establishing`: a first start asks the peers to record this replica; the core does not exist yet, and will start
+ * from `recovered`. `running`: the core runs. `lostIdentity`: a peer has recorded another incarnation for this id, so
+ * the replica takes no part. `halted`: storage or machine failed, or a rule was broken. `stopped`: closed. The core's
+ * state is opaque here; after the end it is kept for `status`, and is `null` if the core never ran.
  */
 export type DriverPhase =
   | { readonly kind: 'establishing'; readonly recovered: Recovered }
@@ -87,15 +87,18 @@ export type DriverPhase =
   | { readonly kind: 'halted'; readonly fault: Fault; readonly core: unknown }
   | { readonly kind: 'stopped'; readonly fault: Fault | null; readonly core: unknown };
 
-/** @see DriverPhase */
+/**
+ * What a replica does: `establishing` (a first start), `running`, `lostIdentity` (its disk was lost, it takes no part),
+ * `halted` (by a fault) or `stopped` (closed).
+ */
 export type Phase = DriverPhase['kind'];
 
-/** Each part is changed by the verbs of the file that describes it, and by nothing else. */
+/** The state of a driver. Each part is changed only by the verbs of the file that declares its type. */
 export interface DriverState {
   readonly options: DriverOptions;
   readonly now: Milliseconds;
   readonly phase: DriverPhase;
-  /** The newest number given to a request of ours to the core. */
+  /** The number of the last request to the core. */
   readonly lastRequest: RequestNumber;
   readonly lane: PersistLane;
   readonly identity: IdentityState;
@@ -107,19 +110,19 @@ export interface DriverState {
   readonly reads: ReadsState;
 }
 
-/** What can happen to a driver. All carry `now`, monotonic milliseconds. */
+/** The events that the host reports to a driver. `now` is in monotonic milliseconds. */
 export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'message'; readonly from: ReplicaId; readonly bytes: Uint8Array }
   | { readonly kind: 'tick' }
   | { readonly kind: 'propose'; readonly commands: readonly PendingCommand[] }
-  /** Linearizable, or with `minIndex` as stale as that index allows. */
+  /** Linearizable if `minIndex` is `null`; else stale, served once that index is applied. */
   | { readonly kind: 'read'; readonly calls: readonly PendingCall[]; readonly minIndex: Index | null }
   | { readonly kind: 'cancel'; readonly calls: readonly number[] }
   /** The write under way is durable. */
   | { readonly kind: 'written' }
   | { readonly kind: 'storageFailed'; readonly reason: string }
   | { readonly kind: 'loaded'; readonly id: number; readonly entries: readonly StoredEntry[] }
-  /** The machine has applied what `apply` gave it, one result a command. */
+  /** The machine has applied the entries of the last `apply`, with one result for each. */
   | { readonly kind: 'applied'; readonly results: readonly StoredResult[] }
   | { readonly kind: 'applyFailed'; readonly code: ErrorCode; readonly reason: string }
   | { readonly kind: 'unreachable'; readonly peer: ReplicaId }
@@ -127,47 +130,47 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'stop' }
 );
 
-/** How a call ended without a result. */
+/** The end of a call that failed. */
 export interface Failure {
   readonly code: ErrorCode;
   readonly outcome: RequestOutcome;
   readonly message: string;
 }
 
-/** What a driver wants done, in order. */
+/** The effects that the host carries out for a driver, in order. */
 export type DriverEffect =
   | { readonly kind: 'send'; readonly to: ReplicaId; readonly bytes: Uint8Array; readonly lane: Lane }
-  /** Make durable; never a second one before `written`. */
+  /** Make these operations durable; the next `write` comes after `written`. */
   | { readonly kind: 'write'; readonly ops: readonly StorageOp[] }
   | { readonly kind: 'load'; readonly id: number; readonly from: Index; readonly to: Index; readonly maxBytes: number }
-  /** Give these to the machine, in order; never a second one before `applied`. */
+  /** Apply these entries to the machine in order; the next `apply` comes after `applied`. */
   | { readonly kind: 'apply'; readonly entries: readonly Entry[] }
   | { readonly kind: 'answer'; readonly call: number; readonly result: StoredResult; readonly index: Index }
-  /** Read the machine now: it is as far as these callers need. */
+  /** Let these callers read the machine now, in the state after the entry at `index`. */
   | { readonly kind: 'serve'; readonly calls: readonly number[]; readonly index: Index }
   | { readonly kind: 'fail'; readonly calls: readonly number[]; readonly failure: Failure }
   | { readonly kind: 'peers'; readonly members: readonly Member[] }
   | { readonly kind: 'event'; readonly event: ReplicaEvent };
 
-/** What a replica tells people. Nothing depends on it. */
+/** The events of a replica for applications and operators (`Replica.on`, `onEvent`). */
 export type ReplicaEvent =
   /** The role, the term (in Multi-Paxos the ballot) or the known leader changed. */
   | { readonly kind: 'role'; readonly role: Role; readonly term: Term; readonly leader: ReplicaId | null }
-  /** `leading` became true with the entry at `fence` applied here, or false. */
+  /** The replica began to lead, with the fencing token `fence` (its no-op is applied here), or ceased to. */
   | { readonly kind: 'leadership'; readonly leading: boolean; readonly term: Term; readonly fence: Index }
   /** A first start is complete: enough peers have recorded this replica. */
   | { readonly kind: 'established' }
-  /** A peer knows this replica by other data: the disk was lost, and the replica takes no part. */
+  /** `peer` has recorded other data for this id: this replica's disk was lost, and it takes no part. */
   | { readonly kind: 'lostIdentity'; readonly peer: ReplicaId }
-  /** A peer was given other members or constants for its first start, and does not record us. */
+  /** `peer` was given other members or constants for its first start; the two do not record each other. */
   | { readonly kind: 'configurationMismatch'; readonly peer: ReplicaId }
-  /** Options differ from what is stored; the stored value rules. */
+  /** An option differs from the stored value, which stays in force. */
   | { readonly kind: 'optionIgnored'; readonly option: string; readonly reason: string }
-  /** A peer sent bytes that mean nothing, or another incarnation spoke in its name: dropped. */
+  /** A message was dropped: it is malformed, or comes from an incarnation other than the one recorded for `peer`. */
   | { readonly kind: 'dropped'; readonly peer: ReplicaId; readonly reason: string }
-  /** The replica halted. */
+  /** The replica halted, for this reason. */
   | { readonly kind: 'fault'; readonly code: ErrorCode; readonly reason: string }
-  /** What the transport reports. */
+  /** An event of the transport; see `TransportEvent`. */
   | {
       readonly kind: 'transport';
       readonly event: 'refused' | 'malformed' | 'connected' | 'disconnected';
@@ -175,7 +178,7 @@ export type ReplicaEvent =
       readonly reason: string;
     };
 
-/** What an operator wants to see. */
+/** The status of a replica, for operators. */
 export interface ReplicaStatus extends Status {
   readonly cluster: string;
   readonly protocol: string;
@@ -184,6 +187,6 @@ export interface ReplicaStatus extends Status {
   readonly phase: Phase;
   readonly leading: boolean;
   readonly members: readonly Member[];
-  /** Requests of this replica's own callers that have not ended. */
+  /** The number of requests of this replica's own callers that have not ended. */
   readonly waiting: number;
 }

@@ -1,4 +1,4 @@
-/** Listeners by kind of event. A listener that throws does not disturb the replica: its error is reported apart. */
+/** Listeners by kind of event. The error of a listener that throws becomes an uncaught exception in a later turn. */
 
 import type { ReplicaEvent } from '../driver/state.js';
 
@@ -8,7 +8,7 @@ interface MicrotaskPlatform {
   queueMicrotask(callback: () => void): void;
 }
 
-/** Throws where nobody of ours is on the stack, as an uncaught error of whoever brought the callback. */
+/** Throws the error in a later turn of the event loop, so that it cannot interrupt the host. */
 export function rethrowApart(error: unknown): void {
   (globalThis as unknown as MicrotaskPlatform).queueMicrotask(() => {
     throw error;
@@ -18,7 +18,7 @@ export function rethrowApart(error: unknown): void {
 export class Emitter {
   private readonly listeners = new Map<string, Set<(event: ReplicaEvent) => void>>();
 
-  /** Gives the function that takes the listener away again. */
+  /** Returns a function that removes the listener. */
   on<K extends ReplicaEvent['kind']>(kind: K, listener: Listener<K>): () => void {
     const set = this.listeners.get(kind) ?? new Set();
     this.listeners.set(kind, set);

@@ -1,9 +1,9 @@
 /**
- * The loop around the driver: timers, sockets, files, the machine. It does what the driver says, in order, and
- * reports what happened; it decides nothing.
+ * The host: the loop that connects the driver with clock, transport, storage and state machine. It carries out the
+ * driver's effects in order and reports what happened as events; it decides nothing.
  *
- * Events go through one queue, so the driver never runs inside itself. Before every tick queued input is let in:
- * two turns of the event loop, since timers run before sockets are looked at.
+ * Events go through one queue, so the driver is never re-entered. Before every tick the host waits two turns of the
+ * event loop for queued input, since timers run before sockets are polled.
  */
 
 import type { Cancellable } from '../clock.js';
@@ -17,7 +17,7 @@ import type { StoredResult } from '../driver/session-table.js';
 import type { StorageOp, StoredEntry } from '../storage.js';
 import type { TransportHandler } from '../transport.js';
 
-/** Whom the loop tells. */
+/** The callbacks of the host: ends of calls, and events. */
 export interface Audience {
   answer(call: number, result: StoredResult, index: number): void;
   serve(calls: readonly number[], index: number): void;
@@ -58,7 +58,7 @@ export class Host {
     return this.checked.clock.now();
   }
 
-  /** Only once `begin` was called. */
+  /** The driver's state; there is none before `begin`. */
   get state(): DriverState {
     return this.current as DriverState;
   }
@@ -67,7 +67,7 @@ export class Host {
     return this.driver.status(this.state);
   }
 
-  /** The driver starts; what arrived before is handled now. */
+  /** Starts the driver, which then handles the events that arrived before. */
   begin({ options, recovered }: OpenedData): void {
     const [state, effects] = this.driver.init(options, recovered);
     this.current = state;
@@ -75,7 +75,7 @@ export class Host {
     this.work();
   }
 
-  /** Reports what happened, and does what follows. */
+  /** Reports an event to the driver and carries out the effects. */
   dispatch(event: Untimed<DriverEvent>): void {
     this.events.push({ ...event, now: this.now });
     if (!this.working) this.work();
@@ -84,7 +84,7 @@ export class Host {
   private work(): void {
     this.working = true;
     while (this.events.length > 0) {
-      // A batch at a time: taking from the front of a long array costs its length.
+      // Events are taken in batches: removing the first item of a long array takes time linear in its length.
       const batch = this.events;
       this.events = [];
       for (let at = 0; at < batch.length; at++) {
@@ -144,7 +144,7 @@ export class Host {
     }
   }
 
-  /** A transport must not throw. One that does has lost a message, and does not stop the loop. */
+  /** Calls the transport. If it throws, against its duties, the message is lost and the loop goes on. */
   private reach(work: () => void): void {
     try {
       work();
@@ -163,7 +163,7 @@ export class Host {
     this.stored(() => this.checked.storage.read(from, to, maxBytes), loaded);
   }
 
-  /** However a storage fails, by a throw too, the driver hears of it. */
+  /** Calls the storage. If it rejects or throws, the driver gets `storageFailed`. */
   private stored<T>(work: () => Promise<T>, then: (value: T) => void): void {
     const failed = (error: unknown): void => {
       const reason = error instanceof Error ? error.message : String(error);
@@ -178,7 +178,7 @@ export class Host {
     done.then(then, failed);
   }
 
-  /** The driver ends every request; transport and storage are closed. */
+  /** Stops the driver, which ends every request, then stops the transport and closes the storage. */
   async stop(): Promise<void> {
     this.dispatch({ kind: 'stop' });
     this.stopped = true;

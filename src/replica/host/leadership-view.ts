@@ -1,4 +1,4 @@
-/** Follows leadership for applications: who is slow sees the latest state, not every one. */
+/** The states of `Replica.leadership`. A consumer that is slow gets the latest state and skips those between. */
 
 import type { Status } from '../../core/protocol.js';
 import type { Leadership, PlatformSignal } from '../leadership.js';
@@ -12,7 +12,7 @@ function newController(): Controller {
   return new (globalThis as unknown as { AbortController: new () => Controller }).AbortController();
 }
 
-/** The current state, and whoever waits for the next. */
+/** The current state, and the consumers that wait for the next. */
 export class LeadershipView {
   private controller = newController();
   private current: Leadership;
@@ -23,7 +23,7 @@ export class LeadershipView {
     this.current = { leading: false, leader: null, term: 0, fence: 0, signal: this.controller.signal };
   }
 
-  /** The known leader or the term changed. A leader of ours is heard of by `led`. */
+  /** The known leader or the term changed. That this replica leads is reported by `led`. */
   followed(event: Pick<Status, 'role' | 'term' | 'leader'>): void {
     const { role, term, leader } = event;
     if (role !== 'leader' || !this.current.leading) this.update({ leading: false, leader, term, fence: 0 });
@@ -60,7 +60,7 @@ export class LeadershipView {
     for (const resume of waiting) resume();
   }
 
-  /** The current state, then each that follows, until the replica is closed. */
+  /** Yields the current state, then the latest one after each change, until the replica is closed. */
   async *follow(): AsyncGenerator<Leadership, void, undefined> {
     let seen: Leadership | null = null;
     while (!this.ended) {

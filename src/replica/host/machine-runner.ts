@@ -1,4 +1,7 @@
-/** Runs the application's state machine: bytes in, results to keep out. The only place that calls `apply`. */
+/**
+ * Runs the application's state machine: decodes commands, applies them, and encodes results for the session table.
+ * No other code calls `apply`.
+ */
 
 import type { Entry } from '../../core/protocol.js';
 import type { Constants } from '../../core/members.js';
@@ -7,7 +10,7 @@ import type { AnyMachine } from '../options.js';
 import type { StoredResult } from '../driver/session-table.js';
 import type { ValueCodec } from '../state-machine.js';
 
-/** The machine failed at an entry, so its state is no longer known. */
+/** The machine failed at an entry, so its state is no longer known and the replica halts. */
 export interface ApplyFailure {
   readonly code: ErrorCode;
   readonly reason: string;
@@ -30,7 +33,7 @@ export class MachineRunner {
     this.onError = onError;
   }
 
-  /** One result for each entry, or why the replica must halt. */
+  /** Applies entries. Returns one result for each, or the failure for which the replica halts. */
   run(entries: readonly Entry[]): readonly StoredResult[] | ApplyFailure {
     const results: StoredResult[] = [];
     for (const entry of entries) {
@@ -45,7 +48,7 @@ export class MachineRunner {
     try {
       const result: unknown = this.machine.apply(this.codec.decode(entry.data));
       if (isPromise(result)) {
-        // The replica halts for it; that it may reject later is nobody's business any more.
+        // The replica halts; without a handler, a rejection of this promise would also end the process.
         if (result instanceof Promise) result.catch(() => undefined);
         return { code: 'ERR_APPLY_ASYNC', reason: `apply returned a promise at index ${entry.index}` };
       }
@@ -73,7 +76,7 @@ export class MachineRunner {
     return this.results.encode(value);
   }
 
-  /** What a caller gets of a kept result: a copy of its own. */
+  /** Decodes a kept result, so that every caller gets a value of its own. */
   give(result: StoredResult): unknown {
     return result.value instanceof Uint8Array ? this.results.decode(result.value) : result.value;
   }

@@ -1,7 +1,7 @@
 /**
- * From an opened storage to what a driver starts with: whose data it is, or the format of an empty one, and what
- * the core recovers. Data of another replica, cluster or protocol is refused; where options merely differ from
- * what is stored, the stored value rules and an event says so.
+ * Recovery: reads an opened storage into the options of a driver and the state that the core recovers from, and
+ * writes the identity into an empty one. Data of another replica, cluster or protocol is refused. Where an option
+ * differs from the stored configuration, the stored value stays in force and an event says so.
  */
 
 import { Malformed } from '../../core/bytes.js';
@@ -23,7 +23,7 @@ import {
 import type { AnyMachine, CheckedOptions } from '../options.js';
 import type { Opened } from '../storage.js';
 
-/** What a driver is made of, and what is worth telling. */
+/** What a driver starts with, and the events of recovery. */
 export interface OpenedData {
   readonly options: DriverOptions;
   readonly recovered: Recovered;
@@ -35,7 +35,7 @@ function freshIncarnation(random: () => number): number {
   return (random() & 0xffff) * 2 ** 32 + (random() >>> 0) || 1;
 }
 
-/** Decodes what storage verified: what still does not decode was written by something else. */
+/** Decodes bytes that the storage has verified; bytes that do not decode were written by another program. */
 function decoded<T>(what: string, decode: () => T): T {
   try {
     return decode();
@@ -94,7 +94,7 @@ async function recover(checked: CheckedOptions<AnyMachine>, opened: Opened): Pro
   const { limits } = checked.protocol;
   const bytes = opened.values.get(HARD_KEY);
   const hard: HardState | null = bytes === undefined ? null : decoded('hard state', () => durable.decodeHard(bytes));
-  // Nothing is trimmed yet: the log begins at 1, though Multi-Paxos may have stored votes for later slots only.
+  // The log is never trimmed, so it begins at 1, though Multi-Paxos may have stored votes for later slots only.
   const first = 1;
   const tail: Entry[] = [];
   let from = durable.tailFrom(hard, first, opened.last, limits);
@@ -110,8 +110,9 @@ async function recover(checked: CheckedOptions<AnyMachine>, opened: Opened): Pro
 }
 
 /**
- * @throws ConsensusError: ERR_STORAGE_MISMATCH, ERR_STORAGE_CORRUPT, ERR_INVALID_ARGUMENT (a cluster of one without
- * `bootstrap`), or what the storage rejects with
+ * Opens the storage and recovers from it.
+ * @throws ConsensusError ERR_STORAGE_MISMATCH, ERR_STORAGE_CORRUPT, ERR_INVALID_ARGUMENT (a cluster of one without
+ * `bootstrap`), or the error of the storage
  */
 export async function openData(checked: CheckedOptions<AnyMachine>): Promise<OpenedData> {
   const opened = await checked.storage.open();

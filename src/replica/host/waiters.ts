@@ -1,11 +1,14 @@
-/** Which promise waits for which call: each is completed once, by what the driver says about its number. */
+/**
+ * The callers' promises, for the question: which promise belongs to which call of the driver? Each is resolved or
+ * rejected exactly once, when the driver answers, serves or fails that call.
+ */
 
 import type { Failure } from '../driver/state.js';
 import { ConsensusError } from '../errors.js';
 import type { Signal } from '../leadership.js';
 import type { StoredResult } from '../driver/session-table.js';
 
-/** What becomes of a caller when its wait ends well. */
+/** The callbacks of a caller whose wait ends well: `complete` for a command, `serve` for a read. */
 export interface Completions {
   complete?(result: StoredResult, index: number): void;
   serve?(index: number): void;
@@ -17,7 +20,7 @@ interface CallWaiter extends Completions {
   release(): void;
 }
 
-/** The caller's signal ended the wait before anything was asked. */
+/** The error of a request whose signal had aborted before it was made. */
 export function abortError(signal: Signal): ConsensusError {
   const message = 'the signal was aborted before the request was made';
   return new ConsensusError(message, { code: 'ERR_TIMEOUT', retryable: true, cause: signal.reason });
@@ -25,15 +28,15 @@ export function abortError(signal: Signal): ConsensusError {
 
 const RETRYABLE = new Set(['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_BUSY', 'ERR_OUTCOME_UNKNOWN']);
 
-/** A failure as users catch it. */
+/** The error that users catch for a failure. */
 export function errorOf({ code, outcome, message }: Failure, signal: Signal | undefined): ConsensusError {
   const cause = signal?.aborted === true ? { cause: signal.reason } : {};
   return new ConsensusError(message, { code, outcome, retryable: RETRYABLE.has(code), ...cause });
 }
 
-/** Who waits with one signal: it is listened to once, since platforms search all listeners when one is added. */
+/** The calls of one signal. They share one listener, since platforms search all listeners when one is added. */
 interface SignalCalls {
-  /** What to do about each when the signal aborts, by number. */
+  /** The callbacks for its abort, by the number of the call. */
   readonly waiting: Map<number, (call: number) => void>;
   readonly listener: () => void;
 }
@@ -53,7 +56,7 @@ export class Waiters {
   private readonly bySignal = new Map<Signal, SignalCalls>();
   private last = 0;
 
-  /** Books a caller. `onAbort` is called with its number when its signal aborts first. */
+  /** Registers a caller and returns its number. `onAbort` is called with it if the signal aborts before the end. */
   add(
     signal: Signal | undefined,
     completions: Completions,

@@ -1,4 +1,4 @@
-/** Refuses a scope or a limit of a search that cannot be meant. */
+/** Validation of a search's scope and limits. */
 
 import { anything, checkNames, checkObject, checkShape, expecting, oneOf, whole, type Check } from '../check-input.js';
 import { isModel } from '../world/options.js';
@@ -33,7 +33,7 @@ export function checkScope(scope: Scope): void {
   checkShape('scope.', scope, SCOPE);
 }
 
-/** Limits of a search, each from 0 or not given. @throws ConsensusError `ERR_INVALID_ARGUMENT` naming the one */
+/** Checks limits of a search, numbers from 0. @throws ConsensusError `ERR_INVALID_ARGUMENT` naming the wrong one */
 export function checkLimits(limits: Readonly<Record<string, unknown>>): void {
   for (const name of Object.keys(limits)) checkShape('', limits, { [name]: count });
 }

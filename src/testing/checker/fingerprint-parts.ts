@@ -1,9 +1,9 @@
 /**
- * What of a world decides what can happen from here on, or is read by a check: taken in part by part. A successor
- * shares most of what it is made of with the world before it, and what it shares is not taken in again.
+ * The parts of a world's fingerprint: everything that decides what can happen from here on, or that a check reads. A
+ * successor shares most of its parts with the world before it, and shared parts are not digested again.
  *
- * Left out: true time and what only counts (ordinals of messages, starts of disks), since nothing but fresh numbers
- * is made of them; when calls were made; the machine, which follows from the commands that took effect.
+ * Left out: true time and mere counters (ordinals of messages, starts of disks), since only fresh numbers are made of
+ * them; the times of calls; the machine, which follows from the commands that took effect.
  */
 
 import { digestEntry, type AnyModel, type DiskView } from '../../core/model.js';
@@ -13,19 +13,19 @@ import { PartDigest, type Names, type Part } from './fingerprint.js';
 import type { WorldRecord } from '../world/record.js';
 import { localTime, type Flight, type Link, type Rules, type Slot, type World } from '../world/state.js';
 
-/** Of one replica. */
+/** The parts of one replica. */
 export interface SlotParts {
   readonly process: Part;
   readonly disk: Part;
-  /** What is under way between them. */
+  /** The work under way between process and disk. */
   readonly pending: Part;
 }
 
-/** Of a whole world. */
+/** The parts of a world. */
 export interface WorldParts {
   /** In the order of the replicas. */
   readonly slots: readonly SlotParts[];
-  /** As `World.links`, a part for each flight. */
+  /** In the order of `World.links`, one part for each message. */
   readonly links: readonly (readonly Part[])[];
   readonly ghost: Part;
   readonly record: Part;
@@ -33,7 +33,7 @@ export interface WorldParts {
 
 const NO_FLIGHTS: readonly Part[] = [];
 
-/** Plain data and bytes, all of it, as it stands. */
+/** Digests plain data and bytes, without a canonical form. */
 export function digestPlain(value: unknown, digest: PartDigest): void {
   switch (typeof value) {
     case 'number':
@@ -59,18 +59,18 @@ export function digestPlain(value: unknown, digest: PartDigest): void {
   }
 }
 
-/** Takes worlds in, each with what is known of the one before. */
+/** Digests worlds, each with the help of the parts of the world before. */
 export class PartTaker {
   private readonly rules: Rules;
   private readonly model: AnyModel;
   private readonly digest: PartDigest;
   private readonly canonical: boolean;
-  /** What was taken in before, by identity: of processes, and of messages by their link. */
+  /** The parts digested before, by identity: of processes, and of messages by their link. */
   private readonly processes = new Map<unknown, { readonly now: number; readonly part: Part }>();
   private readonly messages: Map<unknown, Part>[] = [];
   private readonly down: Part;
 
-  /** @param canonical whether the protocol's canonical digests are used, or everything as it stands */
+  /** @param canonical whether to use the protocol's canonical digests, or plain data */
   constructor(rules: Rules, names: Names, canonical: boolean) {
     this.rules = rules;
     this.model = rules.model;
@@ -80,7 +80,7 @@ export class PartTaker {
     this.down = this.digest.take();
   }
 
-  /** All parts of a world; those of `before` wherever nothing has changed since. */
+  /** All parts of a world; unchanged ones are taken from `known`, the parts of `before`. */
   take(world: World, before: World | null, known: WorldParts | null): WorldParts {
     const slots = world.slots.map((slot, place) => {
       const old = before?.slots[place];
@@ -155,7 +155,7 @@ export class PartTaker {
     digest.value(slot.durable);
     digest.value(slot.failing === null ? 0 : slot.failing.keep ? 1 : 2);
     digest.value(slot.writing === null);
-    // What a write means is what the disk will be after it.
+    // A write is digested as the disk that it will leave.
     if (slot.writing !== null) this.takeDisk(written(slot.disk, slot.writing));
     digest.value(slot.loads.length);
     for (const { id, from, to, maxBytes } of slot.loads) {
@@ -189,7 +189,7 @@ export class PartTaker {
     return this.digest.take();
   }
 
-  /** A message on a link, taken in by the protocol's canonical digest. */
+  /** The part of a message on a link, by the protocol's canonical digest. */
   canonicalMessage({ payload }: Flight, at: number): Part {
     const known = (this.messages[at] ??= new Map<unknown, Part>());
     let part = known.get(payload);
@@ -219,14 +219,14 @@ export class PartTaker {
     for (let i = 0; i < effects.length; i++) digest.value(effects.items[i]!.entry.index);
     digest.value(seen);
     digest.value(calls.length);
-    for (const { call, replica, kind, floor, effect, end } of calls) {
+    for (const { call, replica, kind, after, effect, end } of calls) {
       if (end === null) {
         digest.text(kind);
         digest.id(replica);
         digest.value(call);
-        // Ties the request's rank to the call's number, wherever else only one of the two is named.
+        // Other parts may name only the request or only the call; this ties the one's rank to the other's number.
         digest.reference('request', replica, call);
-        digest.value(floor);
+        digest.value(after);
         digest.value(effect);
       } else if (kind !== 'write' || effect !== 0) digest.value(-1);
       else digest.value(end.kind === 'failed' && end.failure.outcome === 'none' ? -2 : -3);

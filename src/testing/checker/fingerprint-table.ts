@@ -1,19 +1,19 @@
 /**
- * The set of fingerprints that a search has met: open addressing in one typed array, 8 bytes a place. A `Set` of
- * JavaScript ends at 2^24 members and takes several times the memory.
+ * The set of fingerprints that a search has met: open addressing in one typed array, 8 bytes a place. A JavaScript
+ * `Set` holds at most 2^24 members and takes several times the memory.
  *
- * Two states with the same 64 bits are taken for one. Among n states the odds that this happened at all are about
+ * Two states with the same 64 bits are taken for one. The odds that this has happened among n states are about
  * n² / 2^65: 3 in 10,000 for 100 million.
  */
 
 import { invalidArgument } from '../../replica/errors.js';
 
-/** Beyond this share of places taken it grows to twice the size. */
+/** The share of taken places above which the table doubles its size. */
 const MAX_LOAD = 0.75;
 const MIN_PLACES = 1 << 10;
 const MAX_PLACES = 2 ** 30;
 
-/** How many places are enough for that many. */
+/** The number of places for so many fingerprints. */
 function placesFor(expected: number): number {
   if (!Number.isSafeInteger(expected) || expected < 0 || expected > MAX_PLACES * MAX_LOAD) {
     throw invalidArgument(`fingerprints expected: a whole number from 0 to 800 million, got ${String(expected)}`);
@@ -24,7 +24,7 @@ function placesFor(expected: number): number {
 }
 
 /**
- * How many bytes a table takes that is made for so many.
+ * The bytes of a table that is made for `expected` fingerprints.
  * @throws ConsensusError `ERR_INVALID_ARGUMENT` unless that is a whole number from 0 to 800 million
  */
 export function tableBytes(expected: number): number {
@@ -32,14 +32,14 @@ export function tableBytes(expected: number): number {
 }
 
 export class FingerprintTable {
-  /** How many are in it. */
+  /** The number of fingerprints in the table. */
   size = 0;
   private words: Uint32Array;
   private mask: number;
   private room: number;
 
   /**
-   * @param expected how many it will hold: it does not grow before, and needs no second array to grow into
+   * @param expected how many fingerprints it will hold; up to then it does not grow, which would need a second array
    * @throws ConsensusError `ERR_INVALID_ARGUMENT` unless that is a whole number from 0 to 800 million
    */
   constructor(expected = 0) {
@@ -49,15 +49,15 @@ export class FingerprintTable {
     this.room = Math.floor(places * MAX_LOAD);
   }
 
-  /** How much memory it takes. */
+  /** The bytes that the table takes. */
   get bytes(): number {
     return this.words.byteLength;
   }
 
-  /** Puts 64 bits in, given as two times 32. Gives whether they are new. */
+  /** Adds a fingerprint, given as two halves of 32 bits. Returns whether it is new. */
   add(a: number, b: number): boolean {
     const high = a >>> 0;
-    // No fingerprint is 0, which marks a free place: it costs one of 2^64.
+    // 0 marks a free place, so fingerprint 0 is stored as another one.
     const low = high === 0 && b === 0 ? 1 : b >>> 0;
     if (!this.place(high, low)) return false;
     this.size += 1;

@@ -1,6 +1,7 @@
 /**
- * The fingerprint of a world, from its parts: numbers become ranks, and where the protocol allows it the replicas are
- * put into the order that gives the least, so that worlds which differ only by their names are one.
+ * The fingerprint of a world, computed from its parts. Numbers become ranks, and where the protocol allows it the
+ * replicas are put into the order that gives the least fingerprint, so that worlds which differ only by the names of
+ * replicas have the same one.
  */
 
 import { Mixer, type Names, type Part } from './fingerprint.js';
@@ -22,10 +23,10 @@ export class WorldPrinter {
   private readonly all: readonly (readonly number[])[];
   private readonly mixer = new Mixer();
   private readonly inner: Mixer[] = [];
-  /** By group: the numbers referred to, ascending. Emptied after each world. */
+  /** The numbers referred to, by group and ascending; emptied after each world. */
   private readonly numbers: number[][] = [];
   private readonly groups: number[] = [];
-  /** Where a place stands in the order under trial. */
+  /** The rank of each place in the order that is being tried. */
   private readonly rankOf: number[];
   private readonly signatures: number[];
 
@@ -39,7 +40,7 @@ export class WorldPrinter {
     this.signatures = places.slice();
   }
 
-  /** @param own what a search counts for each replica; `shared`: what it counts for all */
+  /** @param own the search's counters for each replica; `shared`: its counters for all */
   print(parts: WorldParts, own: readonly number[], shared: readonly number[]): void {
     this.gather(parts);
     if (this.symmetric) this.sign(parts, own);
@@ -57,7 +58,7 @@ export class WorldPrinter {
     this.groups.length = 0;
   }
 
-  /** Only orders that put what can be told apart by itself in order need be tried. */
+  /** Signs each replica by its own parts; only orders that are sorted by signature need be tried. */
   private sign(parts: WorldParts, own: readonly number[]): void {
     for (let place = 0; place < this.size; place++) {
       const { process, disk, pending } = parts.slots[place]!;
@@ -97,7 +98,7 @@ export class WorldPrinter {
     mixer.end();
   }
 
-  /** Messages under way have no order: a sum. */
+  /** Mixes messages as a sum, since messages under way have no order. */
   private mixFlights(links: readonly (readonly Part[])[]): void {
     const { mixer, rankOf, size } = this;
     const single = this.innerMixer(0);
@@ -153,7 +154,7 @@ export class WorldPrinter {
     mixer.add(b);
   }
 
-  // References: which numbers are there.
+  // References: collecting the numbers.
 
   private gather({ slots, links, ghost, record }: WorldParts): void {
     for (let i = 0; i < slots.length; i++) {

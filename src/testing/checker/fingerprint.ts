@@ -1,14 +1,14 @@
 /**
- * Fingerprints: 64 bits that stand for a state in a search. What a state is made of is taken in part by part, and a
- * part that did not change is not taken in again. Names of replicas and numbers that only say which one is meant are
- * kept apart as holes, to be filled in when all parts are known: a number by its rank, a name by its place in the
- * order under which the whole gives the least.
+ * Fingerprints: hashes of 64 bits that identify a state in a search. A state is digested part by part, and an unchanged
+ * part is not digested again. Names of replicas, and numbers that only identify something, are kept as holes, which are
+ * filled in when all parts are known: a number by its rank, a name by its place in the order of replicas that gives the
+ * least fingerprint.
  */
 
 import type { Digest } from '../../core/model.js';
 import type { ReplicaId } from '../../core/members.js';
 
-/** Something taken in, with holes for names and references, in the order in which they were met. */
+/** A digested part, with holes for names and references in their order. */
 export interface Part {
   readonly a: number;
   readonly b: number;
@@ -23,7 +23,7 @@ export interface Part {
 const FIRST_A = 0x243f6a88;
 const FIRST_B = 0x85a308d3 | 0;
 
-/** A hash of 64 bits in the making: two halves that are mixed into each other with every value. */
+/** Computes a hash of 64 bits: two halves that are mixed into each other with every value. */
 export class Mixer {
   a = FIRST_A;
   b = FIRST_B;
@@ -33,7 +33,7 @@ export class Mixer {
     this.b = FIRST_B;
   }
 
-  /** Takes in 32 bits. */
+  /** Adds 32 bits. */
   add(value: number): void {
     let { a, b } = this;
     a = Math.imul(a ^ value, 0x239b961b);
@@ -44,7 +44,7 @@ export class Mixer {
     this.b = b;
   }
 
-  /** Every bit taken in reaches every bit given out (the end of MurmurHash3). */
+  /** Ends the hash: every input bit affects every output bit (the finalizer of MurmurHash3). */
   end(): void {
     let { a, b } = this;
     a = finish((a + b) | 0);
@@ -61,7 +61,7 @@ function finish(bits: number): number {
   return h ^ (h >>> 16);
 }
 
-/** What is met where: each kind of thing begins with its own mark, so that none is taken for another. */
+/** The tags of values: each kind begins with its own, so that values of different kinds differ. */
 const MARK = { float: 0x11, text: 0x22, bytes: 0x33, id: 0x44, reference: 0x55, unordered: 0x66 } as const;
 
 /** Numbers for the names and words of one search. */
@@ -83,14 +83,14 @@ export class Names {
     return place;
   }
 
-  /** What stands for a text, in every search alike. */
+  /** The number that stands for a text, the same in every search. */
   text(text: string): number {
     let bits = this.texts.get(text);
     if (bits === undefined) this.texts.set(text, (bits = bitsOf(text)));
     return bits;
   }
 
-  /** Of references: their kind and owner, as a small number. */
+  /** The group of a reference, its kind and owner, as a small number. */
   group(kind: string, owner: ReplicaId): number {
     let number = this.kinds.get(kind);
     if (number === undefined) {
@@ -100,7 +100,7 @@ export class Names {
     return number * this.size + this.place(owner);
   }
 
-  /** What stands for a group's kind, in every search alike. */
+  /** The number that stands for a group's kind, the same in every search. */
   kindOf(group: number): number {
     return this.kindBits[Math.floor(group / this.size)] as number;
   }
@@ -116,7 +116,7 @@ function bitsOf(text: string): number {
 const NO_NUMBERS: readonly number[] = [];
 const NO_PARTS: readonly Part[] = [];
 
-/** Takes one part in. */
+/** Digests one part. */
 export class PartDigest implements Digest {
   private readonly names: Names;
   private mixer = new Mixer();
@@ -130,7 +130,7 @@ export class PartDigest implements Digest {
     this.names = names;
   }
 
-  /** What was taken in since the last time. */
+  /** Returns the part digested since the last call. */
   take(): Part {
     const { mixer, places, references, inner } = this;
     const part: Part = {

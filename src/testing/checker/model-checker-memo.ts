@@ -1,7 +1,7 @@
 /**
- * A program that remembers its steps. In a search the same replica in the same state is met in very many worlds; what
- * it does with a message is the same in all of them (law/pure), so it is worked out once. States and messages that are
- * equal become the same object, so that they can be told by identity.
+ * A program that remembers its steps. A search meets the same replica in the same state in very many worlds, and its
+ * step for a message is the same in all of them (law/pure), so it is computed once. Equal states and messages become
+ * the same object, so that they can be compared by identity.
  */
 
 import type { ReplicaId } from '../../core/members.js';
@@ -13,7 +13,7 @@ import type { Watch } from '../world/observed.js';
 
 type Facts = Watch['facts'];
 
-/** A message that a process wants sent. */
+/** The effect that sends a message. */
 export type AnswerEffect = Extract<ProcessEffect, { readonly kind: 'send' }>;
 
 type Arrival = Extract<ProcessEvent, { readonly kind: 'message' }>;
@@ -21,22 +21,22 @@ type Arrival = Extract<ProcessEvent, { readonly kind: 'message' }>;
 interface Remembered {
   readonly step: ProcessStep;
   readonly facts: Facts;
-  /** What it sends, if it does nothing else and stays as it is; `null` otherwise. */
+  /** The messages that it sends, if the step has no other effect and leaves the state as it is; `null` otherwise. */
   readonly answers: readonly AnswerEffect[] | null;
 }
 
-/** What one process does next, by what happens to it. */
+/** The remembered steps of one state, by event. */
 interface Known {
   readonly now: number;
   /** By the number of the message and its sender. */
   readonly messages: Map<number, Remembered>;
   /** By the first half of the event's hash, with the second to compare. */
   readonly others: Map<number, readonly (Remembered & { readonly b: number })[]>;
-  /** The same at another time. */
+  /** The remembered steps of the same state at another time. */
   next: Known | null;
 }
 
-/** Equal values become the one that was met first. */
+/** Replaces equal values by the one that was met first. */
 class Interner {
   private readonly digest: PartDigest;
   private readonly found = new Map<number, { readonly b: number; readonly value: object }[]>();
@@ -81,8 +81,8 @@ export class RememberingProgram implements Program {
   private readonly noted: (facts: Facts) => void;
 
   /**
-   * @param asSet whether messages are a set, in which nothing is twice
-   * @param noted told of the facts of every step that was not met before
+   * @param asSet whether messages are a set, in which no message is twice
+   * @param noted called with the facts of every new step
    */
   constructor(program: Program, watch: Watch, names: Names, asSet: boolean, noted: (facts: Facts) => void) {
     this.program = program;
@@ -117,15 +117,15 @@ export class RememberingProgram implements Program {
     return found.step;
   }
 
-  /** Whether it is known that this message does nothing at all to a process in this state. */
+  /** Whether it is known that this message has no effect on a process in this state. */
   isIdle(state: unknown, now: number, from: ReplicaId, payload: Payload): boolean {
     const found = this.knownAt(state, now).messages.get(this.keyOf(from, payload));
     return found !== undefined && found.step[0] === state && found.step[1].length === 0;
   }
 
   /**
-   * What a process sends when this message arrives, if it does nothing else and stays as it is; `null` otherwise.
-   * @throws whatever a check or the code under test throws
+   * The messages that a process sends for this message, if the step has no other effect; `null` otherwise.
+   * @throws the error of a check or of the code under test
    */
   answersTo(state: unknown, event: Arrival, to: ReplicaId): readonly AnswerEffect[] | null {
     this.watch.replica = to;
@@ -172,15 +172,15 @@ export class RememberingProgram implements Program {
     const [after, effects] = this.program.step(state, event);
     const seen = facts.splice(before);
     this.noted(seen);
-    const settled = this.asSet ? this.withoutRepeats(after as CoreProcess) : (after as object);
-    const step: ProcessStep = [this.states.intern(settled), this.interned(effects)];
+    const reduced = this.asSet ? this.withoutRepeats(after as CoreProcess) : (after as object);
+    const step: ProcessStep = [this.states.intern(reduced), this.interned(effects)];
     const answers = step[0] === state && step[1].every(isAnswer) ? (step[1] as readonly AnswerEffect[]) : null;
     return { step, facts: seen, answers };
   }
 
   /**
-   * What is held back until a write is done, and will be sent by then anyway, is not new in a set. Without that, what
-   * arrives again meanwhile would queue up without end.
+   * Drops a held message that is equal to another one held for the same write: in a set it is not new. Otherwise a
+   * message that arrives again and again before the write ends would add held answers without end.
    */
   private withoutRepeats(process: CoreProcess): CoreProcess {
     const held: CoreProcess['held'][number][] = [];

@@ -1,6 +1,6 @@
 /**
- * The network as a set: what was ever sent can arrive at any time and any number of times. Nothing is in it twice,
- * and answers are in it as soon as they can be: see `SentSet.answer`.
+ * The network as a set: every message that was ever sent can arrive at any time and any number of times. No message is
+ * in it twice, and answers are in it as soon as they are possible: see `SentSet.answer`.
  */
 
 import type { ReplicaId } from '../../core/members.js';
@@ -12,7 +12,7 @@ import type { Payload } from '../world/process.js';
 import type { Turn } from '../world/turn.js';
 import { localTime, type Flight, type Link, type Rules, type Slot, type World } from '../world/state.js';
 
-/** One action of a way through a search. */
+/** One action on a path of a search. */
 export interface Taken {
   readonly action: Action;
   /** The message that arrives, `null` where the action is about none. */
@@ -27,7 +27,7 @@ export function isDelivery(action: Action): action is DeliveryAction {
   return 'pick' in action;
 }
 
-/** A way without the answers whose messages no later action of it is about. */
+/** A path without the answers whose messages no later action of it uses. */
 export function neededOf(way: readonly Taken[]): readonly Taken[] {
   const wanted = new Set<Flight | null>();
   const needed: Taken[] = [];
@@ -39,7 +39,7 @@ export function neededOf(way: readonly Taken[]): readonly Taken[] {
   return needed.reverse();
 }
 
-/** @see the opening comment */
+/** The messages of a world as a set, and the reductions that this allows. */
 export class SentSet {
   private readonly rules: Rules;
   private readonly taker: PartTaker;
@@ -74,9 +74,9 @@ export class SentSet {
   }
 
   /**
-   * What was sent again is not new (equal messages are one object). And of messages that differ only by which session,
-   * round or question they name, only the newest stays: the older ones are lost. Without that, a question that is
-   * asked anew whenever something arrives again would make the set grow for ever.
+   * Drops messages that were sent before (equal messages are one object). Of messages that differ only in the view,
+   * round or request that they name, only the newest stays, and the older ones count as lost. Otherwise a request that
+   * is repeated whenever a message arrives again would make the set grow for ever.
    */
   reduce(world: World, before: World): World {
     let links: Link[] | null = null;
@@ -104,13 +104,14 @@ export class SentSet {
   }
 
   /**
-   * Where a message does nothing to its receiver but make it send others, those are sent at once, and so on. Nothing
-   * is lost by that: all else stays as it was, and whatever can happen with fewer messages in a set can happen with
-   * more, since none must arrive. What it saves is to tell apart whether an answer that can be had at any time was
-   * had already; that multiplies states like nothing else. It looks at no protocol, so it holds for broken ones too.
-   * @param before a world whose answers are all there
+   * If the only effect of a message on its receiver is to send others, these are sent at once, and so on. The search
+   * loses nothing by it: all else is unchanged, and everything that can happen with fewer messages in a set can happen
+   * with more, since none must arrive. It saves the states that differ only in whether an answer that is possible at
+   * any time was sent already, which are most of all states. It depends on no protocol, so it holds for broken ones,
+   * too.
+   * @param before a world whose answers are all in the set
    * @param taken gets the actions, the one that throws included
-   * @throws whatever a check or the code under test throws
+   * @throws the error of a check or of the code under test
    */
   answer(world: World, before: World | null, taken: Taken[]): World {
     const size = world.slots.length;
@@ -155,7 +156,7 @@ export class SentSet {
     return sends;
   }
 
-  /** Whether a message is in the set, or would not stay there. */
+  /** Whether a message is in the set, or would be dropped from it. */
   private isThere({ links, slots }: World, sender: ReplicaId, { to, bytes }: AnswerEffect): boolean {
     const { places } = this.rules;
     const [from, target] = [places.get(sender)!, places.get(to)!];
@@ -170,14 +171,14 @@ export class SentSet {
     turn.run(taking.action);
     const { links, ghost } = this.reduce(turn.finish(), world);
     taken.pop();
-    // What a check remembers of it, or what it takes the place of, makes it a move like any other.
+    // If a check remembers the answer, or it replaces another message, it is a move like any other.
     const made = addedTo(world.links, links);
     if (ghost !== world.ghost || made === null) return world;
     taken.push({ ...taking, made });
     return { ...world, links };
   }
 
-  /** Without the messages that can never change anything again, as far as the protocol's model tells. */
+  /** Drops the messages that the protocol's model calls outdated, since they can never change anything again. */
   drop(world: World): World {
     if (!this.drops) return world;
     const { slots } = world;
@@ -207,7 +208,7 @@ function holds(flights: readonly Flight[], payload: unknown): boolean {
   return false;
 }
 
-/** What is there beside what was; `null` if something is missing. */
+/** The messages added since `before`; `null` if one of `before` is missing. */
 function addedTo(before: readonly Link[], after: readonly Link[]): Flight[] | null {
   const added: Flight[] = [];
   for (let at = 0; at < after.length; at++) {

@@ -1,9 +1,10 @@
 /**
- * What an exhaustive search covers, as data: how many replicas, how the network behaves, and how often what may
- * happen. And the moves that a scope allows from a world: each is an action, or a crash with the restart after it.
+ * The scope of an exhaustive search, as data: the number of replicas, the behaviour of the network, and how many
+ * elections, proposals, crashes … may happen; and the moves that a scope allows from a world. A move is an action, or a
+ * crash with the restart after it.
  *
- * No time passes in a search. Every replica has its own clock, which leaps to its deadline when its time is out: that
- * may happen at any moment, as if the others had been slow.
+ * No time passes in a search. A timeout makes the replica's clock leap to its deadline and is possible at any moment,
+ * as if the other replicas had been slow.
  */
 
 import type { AnyModel, Model } from '../../core/model.js';
@@ -12,11 +13,11 @@ import type { Tuning } from '../../core/tuning.js';
 import type { Action } from '../world/actions.js';
 import type { Slot, World } from '../world/state.js';
 
-/** A scope. What counts is at most so many; what is not given does not happen. */
+/** A scope. Numbers are upper bounds; events whose number is not given do not happen. */
 export interface Scope {
   /** `raftModel` or `multipaxosModel`. */
   readonly model: Model<any, any, any>;
-  /** 1 to 7. */
+  /** The number of replicas, 1 to 7. */
   readonly replicas: number;
   /**
    * `set`: a message that was ever sent can arrive at any time and any number of times, so that loss, duplication and
@@ -25,32 +26,32 @@ export interface Scope {
   readonly network: 'set' | 'consume';
   /** Elections that may begin, of all replicas together. */
   readonly elections?: number;
-  /** And of each of them. */
+  /** Elections that may begin, of each replica. */
   readonly electionsEach?: number;
   /** No election begins in a higher term (Multi-Paxos: ballot) than this. */
   readonly maxTerm?: number;
-  /** How many of the replicas, from the first on, may begin one; all unless given. */
+  /** How many replicas, from the first on, may begin elections; all unless given. */
   readonly candidates?: number;
-  /** `timeout` (unless given): a replica's time is out. `campaign`: it is told to, and its clock stands. */
+  /** How elections begin. `timeout` (the default): by the election timeout. `campaign`: on request. */
   readonly electionsBy?: 'timeout' | 'campaign';
-  /** Timeouts that begin no election: a leader's heartbeats, what is sent again. */
+  /** Timeouts that begin no election: heartbeats and retransmissions. */
   readonly beats?: number;
   /** Commands, each at a replica that leads. */
   readonly proposals?: number;
   /** Linearizable reads, each at a replica that leads. */
   readonly reads?: number;
-  /** Calls are made at all replicas, not only where one leads. */
+  /** Whether calls are made at all replicas, not only at a leader. */
   readonly callAnywhere?: boolean;
-  /** A crash and the restart after it are one move. */
+  /** Crashes, each one move together with the restart after it. */
   readonly crashes?: number;
-  /** A write is a move of its own, and a crash can lose it. Otherwise it is done at once. */
+  /** Whether the end of a write is a move of its own, before which a crash can lose it; else writes take no time. */
   readonly splitWrites?: boolean;
-  /** Applying is a move of its own. Otherwise it is done at once. */
+  /** Whether applying is a move of its own; else it takes no time. */
   readonly splitApplies?: boolean;
   readonly tuning?: Tuning;
 }
 
-/** What has happened so far of what a scope limits, and is not in the world. */
+/** The counters of a scope's limits that the world does not contain. */
 export interface Spent {
   /** By replica. */
   readonly elections: readonly number[];
@@ -61,12 +62,12 @@ export interface Spent {
 /** One move. */
 export interface Move {
   readonly actions: readonly Action[];
-  /** Whose time is out, -1 otherwise: only what comes of it tells whether it is an election or a beat. */
+  /** The replica whose timeout this is, else -1. Only its outcome tells whether it is an election or a beat. */
   readonly timeout: number;
   readonly crash: boolean;
 }
 
-/** The term that a replica is in, as it says itself; 0 when it is down. */
+/** The term in a replica's status; 0 when it is down. */
 export function termOf(world: World, slot: Slot): number {
   const status = statusOf(world, slot);
   return status === null ? 0 : status.term;
@@ -139,7 +140,7 @@ function callsAt(scope: Scope, { record }: World, replica: ReplicaId, moves: Mov
   }
 }
 
-/** Everything that a scope allows from here, always in the same order. */
+/** All moves that a scope allows from a world, always in the same order. */
 export function movesOf(scope: Scope, world: World, spent: Spent): readonly Move[] {
   const { slots, links, rules } = world;
   const moves: Move[] = [];

@@ -1,6 +1,6 @@
 /**
- * One state of a search, and how the next ones are made of it: the world, what was spent of the scope, and the parts
- * of its fingerprint.
+ * The states of a search and their successors. A state is a world, the scope's counters, and the parts of its
+ * fingerprint.
  */
 
 import type { Action } from '../world/actions.js';
@@ -15,46 +15,46 @@ import type { WorldOptions } from '../world/options.js';
 import { createWorld } from '../world/world.js';
 import { localTime, type Rules, type Slot, type World } from '../world/state.js';
 
-/** @see the opening comment */
+/** A state of a search. */
 export interface SearchState {
   readonly world: World;
   readonly spent: Spent;
   readonly parts: WorldParts;
 }
 
-/** What of a search may be switched off, to show that it loses nothing. */
+/** The reductions of a search. Each can be switched off, to show that the search finds the same without it. */
 export interface Reductions {
-  /** The protocol's canonical digests, rather than states as they stand. On unless given. */
+  /** Fingerprints use the protocol's canonical digests rather than plain data. On unless given. */
   readonly canonical?: boolean;
   /** Replicas that differ only by name are one, if the protocol allows it. On unless given. */
   readonly symmetry?: boolean;
   /** Where messages are a set, answers that change nothing else are in it at once. On unless given. */
   readonly answers?: boolean;
   /**
-   * Messages that the protocol's model calls outdated are dropped. On unless given. To be switched off for a protocol
-   * that is broken: its model speaks of the one that is not.
+   * Messages that the protocol's model calls outdated are dropped. On unless given. Switch it off for a changed
+   * protocol: the model's claim holds for the original one.
    */
   readonly outdated?: boolean;
 }
 
-/** A timeout as short as it gets: no spread, so that which comes first is nobody's draw. */
+/** The shortest timeouts, without spread, so that none depends on a random draw. */
 const TIMING = { heartbeat: 50, electionMin: 150, electionMax: 150 } as const;
 
-/** The worlds of a scope, and what leads from one to the other. */
+/** The worlds of a scope and the moves between them. */
 export class SearchSpace {
   readonly scope: Scope;
   readonly initial: SearchState;
-  /** The fingerprint taken last. */
+  /** Computes fingerprints and keeps the last one. */
   readonly printer: WorldPrinter;
   private readonly taker: PartTaker;
   private readonly program: RememberingProgram;
   private readonly rules: Rules;
-  /** One for all: making one costs more than a step. */
+  /** One turn for all worlds, since making one costs more than a step. */
   private readonly turn: Turn;
   private readonly sent: SentSet;
   private readonly answers: boolean;
 
-  /** @param hit told of the coverage points that a step meets */
+  /** @param hit called with the coverage points that a step meets */
   constructor(scope: Scope, reductions: Reductions, hit: (point: string) => void) {
     this.scope = scope;
     const plain = createWorld(searchWorld(scope));
@@ -81,9 +81,9 @@ export class SearchSpace {
   }
 
   /**
-   * The state after a move; `null` if it is beyond the scope. The same state if the move changes nothing.
-   * @param taken gets what happens, one action after the other, the one that throws included
-   * @throws whatever a check or the code under test throws
+   * The state after a move; `null` if it is beyond the scope; the same state if the move changes nothing.
+   * @param taken gets the actions in order, the one that throws included
+   * @throws the error of a check or of the code under test
    */
   after(state: SearchState, move: Move, taken: Taken[] = []): SearchState | null {
     const { world: before } = state;
@@ -105,14 +105,14 @@ export class SearchSpace {
     return { world, spent, parts: this.taker.take(world, before, state.parts) };
   }
 
-  /** Leaves the state's fingerprint in `printer`. */
+  /** Computes the state's fingerprint; `printer` keeps it. */
   print({ parts, spent }: SearchState): void {
     this.printer.print(parts, spent.elections, [spent.beats, spent.crashes]);
   }
 
   /**
-   * The actions of a way from the beginning to where something breaks, without the answers that nothing on it needs;
-   * with all of them, should that not break in the same place.
+   * The actions of a path from the beginning to a violation, without the answers that no later action needs; with all
+   * of them if the shorter path breaks no rule at its end.
    */
   shortest(way: readonly Taken[]): readonly Action[] {
     const all = way.map(({ action }) => action);
@@ -120,7 +120,7 @@ export class SearchSpace {
     return needed.length === way.length ? all : (this.again(needed) ?? all);
   }
 
-  /** Goes a way again, without answers of its own; `null` unless its last action breaks something. */
+  /** Runs a path again, without adding answers; `null` unless its last action breaks a rule. */
   private again(way: readonly Taken[]): readonly Action[] | null {
     const { watch } = this.rules;
     watch.error = null;
@@ -143,7 +143,7 @@ export class SearchSpace {
     return null;
   }
 
-  /** A message in a set that does nothing leaves nothing changed, not even the set. */
+  /** Whether a move delivers a message of the set that has no effect, so that the world stays the same. */
   private isIdle(world: World, { actions }: Move): boolean {
     const action = actions[0];
     if (action?.kind !== 'duplicate') return false;
@@ -165,7 +165,7 @@ export class SearchSpace {
   }
 }
 
-/** What the worlds of a scope are made of. */
+/** The options of a scope's worlds. */
 export function searchWorld(scope: Scope): WorldOptions {
   const { model, replicas, splitWrites = false, splitApplies = false, tuning = {} } = scope;
   const eager = { written: !splitWrites, applied: !splitApplies, loaded: true };
@@ -174,14 +174,14 @@ export function searchWorld(scope: Scope): WorldOptions {
 }
 
 function isSame(a: World, b: World): boolean {
-  // What else the record has changes with the slot of whoever changed it.
+  // The other parts of the record change only together with the slot of the replica that changed them.
   if (a.ghost !== b.ghost || a.record.calls !== b.record.calls) return false;
   for (let i = 0; i < a.slots.length; i++) if (!sameSlot(a.slots[i] as Slot, b.slots[i] as Slot)) return false;
   for (let i = 0; i < a.links.length; i++) if (a.links[i]!.flights !== b.links[i]!.flights) return false;
   return true;
 }
 
-/** A process that did nothing but send has a slot of its own all the same. */
+/** Whether two slots are equal; a process that only sent messages has a new slot with equal fields. */
 function sameSlot(a: Slot, b: Slot): boolean {
   if (a === b) return true;
   for (const key of Object.keys(a) as (keyof Slot)[]) if (a[key] !== b[key]) return false;

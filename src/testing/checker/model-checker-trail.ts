@@ -1,4 +1,4 @@
-/** How a search came to each of its states: by which move, from which other. Typed arrays, 6 bytes a state. */
+/** The predecessor of each state of a search and the move from it, in typed arrays of 6 bytes a state. */
 
 export class Trail {
   private parents = new Uint32Array(1 << 10);

@@ -1,6 +1,6 @@
 /**
- * Random walks through a scope, for scopes that are too large to be exhausted: the same worlds and moves, one after
- * the other by chance. What it finds is a violation like any other; finding nothing proves nothing.
+ * Random walks through a scope that is too large to be exhausted, over the same worlds and moves. A violation that it
+ * finds is as good as one of the search; finding none proves nothing.
  */
 
 import { nextSeed, sample } from '../../core/random.js';
@@ -15,10 +15,10 @@ export interface WalkOptions {
   readonly scope: Scope;
   /** Any 32-bit integer. */
   readonly seed: number;
-  /** How many walks, each from the beginning, and of how many moves at most. */
+  /** The number of walks, each from the beginning, and the most moves of each. */
   readonly walks: number;
   readonly length: number;
-  /** Asked after each walk: `true` ends it. */
+  /** Called after each walk; `true` ends the search. */
   readonly stop?: (walks: number) => boolean;
 }
 
@@ -31,7 +31,7 @@ export interface WalkResult {
   readonly coverage: ReadonlySet<string>;
 }
 
-/** One walk; gives the seed to go on with, or what broke. */
+/** Walks from the beginning of a scope. */
 class Walker {
   moves = 0;
   violation: FoundViolation | null = null;
@@ -73,8 +73,8 @@ class Walker {
 }
 
 /**
- * Walks at random within a scope, until something breaks.
- * @throws ConsensusError `ERR_INVALID_ARGUMENT`, RangeError when an option breaks its rule
+ * Walks at random within a scope until a rule breaks.
+ * @throws ConsensusError `ERR_INVALID_ARGUMENT` or RangeError for invalid options
  */
 export function walkModel(options: WalkOptions): WalkResult {
   const { scope, seed, walks, length } = options;

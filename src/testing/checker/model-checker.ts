@@ -1,8 +1,8 @@
 /**
- * Exhaustive search over the shipped `step`: breadth first, so that the first violation found is one of the shortest
- * (where messages are a set, counted without deliveries that do nothing but make the receiver answer).
- * What it covers is a scope (`model-checker-scope.ts`); what it proves is that within that scope nothing breaks a
- * rule, as far as no two states have the same fingerprint (`fingerprint-table.ts` says how likely that is).
+ * The model checker: exhaustive search over the shipped `step`, breadth first, so that the first violation found is one
+ * of the shortest (where messages are a set, deliveries that only make the receiver answer do not count). It covers a
+ * scope (`model-checker-scope.ts`). A complete search proves that no rule breaks within the scope, unless two states
+ * had the same fingerprint (`fingerprint-table.ts` says how likely that is).
  */
 
 import type { Action } from '../world/actions.js';
@@ -16,32 +16,32 @@ import type { WorldOptions } from '../world/options.js';
 
 export interface ModelCheckerOptions extends Reductions {
   readonly scope: Scope;
-  /** Distinct states after which it gives up; without bound unless given. */
+  /** The most distinct states; without bound unless given. */
   readonly maxStates?: number;
-  /** Moves from the beginning beyond which it does not look; without bound unless given. */
+  /** The most moves from the beginning; without bound unless given. */
   readonly maxDepth?: number;
-  /** Asked now and then: `true` ends the search. For limits of time and memory. */
+  /** Called every 4,096 states; `true` ends the search. It serves for limits of time and memory. */
   readonly stop?: (progress: SearchProgress) => boolean;
-  /** How many states are expected: the table does not grow before. */
+  /** The number of states expected; up to it the table of fingerprints does not grow. */
   readonly expected?: number;
-  /** Told of every distinct state. */
+  /** Called with every distinct state. */
   readonly visit?: (state: SearchState) => void;
 }
 
-/** How far a search is. */
+/** The progress of a search. */
 export interface SearchProgress {
   /** States made, and how many of them were new. */
   readonly generated: number;
   readonly distinct: number;
   /** Moves from the beginning to the farthest state. */
   readonly depth: number;
-  /** States that are not looked into yet. */
+  /** States whose moves were not tried yet. */
   readonly waiting: number;
 }
 
-/** What broke, and a shortest way there. */
+/** A violation and a shortest path to it. */
 export interface FoundViolation {
-  /** The rule with its name; or what the code under test threw. */
+  /** The message of the violation, which begins with the rule's name, or of an error of the code under test. */
   readonly rule: string;
   readonly error: Error;
   /** From `createWorld(world)` on: `apply` them one after the other. `formatActions` makes a scenario of them. */
@@ -50,9 +50,9 @@ export interface FoundViolation {
 }
 
 export interface ModelCheckerResult extends SearchProgress {
-  /** Everything within the scope was looked at. If not, and nothing was found, nothing is proved. */
+  /** Whether everything within the scope was searched. If not, and no violation was found, nothing is proved. */
   readonly complete: boolean;
-  /** Which limit ended it, `null` when none did. */
+  /** The limit that ended the search; `null` if none did. */
   readonly limit: 'states' | 'depth' | 'stop' | null;
   readonly violation: FoundViolation | null;
   /** The model's coverage points that were met. */
@@ -61,8 +61,8 @@ export interface ModelCheckerResult extends SearchProgress {
   readonly collisionOdds: number;
 }
 
-/** How many states are made between two questions to `stop`. */
-const INTRODUCE_EVERY = 4096;
+/** The number of states generated between two calls of `stop`. */
+const STOP_CHECK_EVERY = 4096;
 
 /** One search. */
 class ModelSearch {
@@ -96,7 +96,7 @@ class ModelSearch {
       const first = this.table.size - this.level.length;
       for (let i = 0; i < this.level.length && this.isGoing(); i++) {
         this.expand(this.level[i] as SearchState, first + i);
-        this.level[i] = null; // the worlds of a level are most of the memory
+        this.level[i] = null; // frees memory, most of which the worlds of a level take
       }
       if (this.next.length > 0) this.depth += 1;
     }
@@ -126,7 +126,7 @@ class ModelSearch {
       if (after === null) continue;
       this.generated += 1;
       if (after !== state) this.meet(after, number, i);
-      if (this.generated % INTRODUCE_EVERY === 0 && this.options.stop?.(this.progress()) === true) this.limit = 'stop';
+      if (this.generated % STOP_CHECK_EVERY === 0 && this.options.stop?.(this.progress()) === true) this.limit = 'stop';
     }
   }
 
@@ -142,7 +142,7 @@ class ModelSearch {
 
   private found(error: Error, parent: number, last: Move): FoundViolation {
     const way: Taken[] = [];
-    // Afresh: what broke left its turn half done.
+    // A new space, since the violation has left the turn of this one in the middle of an action.
     const space = new SearchSpace(this.options.scope, this.options, () => {});
     let state = space.initial;
     for (const at of this.trail.to(parent)) {
@@ -151,7 +151,7 @@ class ModelSearch {
     try {
       space.after(state, last, way);
     } catch {
-      // As expected: the way ends with what broke.
+      // The path ends with the violation, as expected.
     }
     const actions = space.shortest(way);
     return { rule: error.message, error, actions, world: searchWorld(this.options.scope) };
@@ -159,8 +159,8 @@ class ModelSearch {
 }
 
 /**
- * Looks at everything that can happen within a scope.
- * @throws ConsensusError `ERR_INVALID_ARGUMENT`, RangeError when an option breaks its rule
+ * Searches everything that can happen within a scope.
+ * @throws ConsensusError `ERR_INVALID_ARGUMENT` or RangeError for invalid options
  */
 export function checkModel(options: ModelCheckerOptions): ModelCheckerResult {
   checkScope(options.scope);

@@ -1,6 +1,6 @@
 /**
- * What clients saw: the operations they called, when, and what came back. A history knows nothing of replicas, so
- * one made by anybody's system can be checked, and ours by anybody's checker.
+ * Histories: the operations that clients called, with their times and outputs (Herlihy and Wing 1990). A history knows
+ * nothing of replicas, so the checkers take histories of any system.
  */
 
 import { invalidArgument } from '../../replica/errors.js';
@@ -12,7 +12,7 @@ import { invalidArgument } from '../../replica/errors.js';
  */
 export type History<Input = unknown, Output = unknown> = readonly Operation<Input, Output>[];
 
-/** One operation of one client, told apart by how it ended. */
+/** One operation of one client; `outcome` says how it ended. */
 export type Operation<Input = unknown, Output = unknown> =
   | CompletedOperation<Input, Output>
   | FailedOperation<Input>
@@ -57,7 +57,7 @@ export interface LogPosition {
   readonly index: number;
 }
 
-/** One line of a history told as it happened. `time` is left out when the order of the events is all there is. */
+/** One event of a history. `time` is left out when only the order of the events is known. */
 export type HistoryEvent<Input = unknown, Output = unknown> =
   | { readonly kind: 'invoke'; readonly client: string; readonly input: Input; readonly time?: number }
   | {
@@ -71,7 +71,7 @@ export type HistoryEvent<Input = unknown, Output = unknown> =
   | { readonly kind: 'unknown'; readonly client: string; readonly at?: LogPosition | null };
 
 /**
- * Takes down a history while it happens.
+ * Records a history while it happens.
  * @throws ConsensusError `ERR_INVALID_ARGUMENT` from each method for what cannot have happened: a client that calls
  *   with an operation still open, an end without a call, time that runs backwards, a position that is none
  */

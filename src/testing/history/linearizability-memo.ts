@@ -1,7 +1,7 @@
 /**
- * What a search for an order has seen: states by number, and the configurations (set of operations done, state)
- * that it need not enter again. Open addressing in typed arrays, exact and without the 2^24 entries at which a
- * `Set` or `Map` gives up.
+ * The memory of a search for an order: states by number, and the configurations (set of operations done, state) that it
+ * has visited. It uses open addressing in typed arrays, is exact, and has no limit of 2^24 entries like a JavaScript
+ * `Set` or `Map`.
  */
 
 const EMPTY = 0;

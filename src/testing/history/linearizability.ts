@@ -1,7 +1,7 @@
 /**
- * Whether a history could be that of one thing that does one operation after the other, each at some moment between
- * its call and its return (Herlihy and Wing, 1990). Works on any history; see `checkLogOrder` for the far cheaper
- * check of one whose operations know their place in a log.
+ * The linearizability checker: whether some sequential order of a history's operations, in which each takes effect
+ * between its call and its return, explains all outputs (Herlihy and Wing 1990). It takes any history; `checkLogOrder`
+ * is far cheaper for a history whose operations know their place in a log.
  */
 
 import { invalidArgument } from '../../replica/errors.js';
@@ -9,7 +9,7 @@ import { checkOperations, type CompletedOperation, type History, type Operation 
 import { LinearizabilitySearch, type Budget, type Effective, type Limit } from './linearizability-search.js';
 import { describeOperation, describeState, unknown, type SequentialModel } from './models.js';
 
-/** Deciding is NP-complete: each bound ends the search as `undecided`. They hold for all parts together. */
+/** Bounds of the search, for all parts together. Deciding is NP-complete; reaching a bound gives `undecided`. */
 export interface LinearizabilityOptions {
   /** Milliseconds; 60,000 unless given. */
   readonly timeout?: number;
@@ -21,7 +21,7 @@ export interface LinearizabilityOptions {
   readonly now?: () => number;
 }
 
-/** What was found. `steps`: how often the model was applied. A limit reached proves nothing, so it is no pass. */
+/** The result. `steps`: how often the model was applied. `undecided`: a bound was reached, which proves nothing. */
 export type Linearizability<State = unknown> =
   | {
       readonly kind: 'linearizable';
@@ -43,7 +43,7 @@ export interface LinearizedPart {
   readonly order: readonly Operation[];
 }
 
-/** Why there is no order: the story is fine up to the return of `operation`, and cannot be told with it. */
+/** A violation: there is an order of the operations up to the return of `operation`, but none that includes it. */
 export interface NotLinearizable<State = unknown> {
   /** The part it is in; `''` if the model has none. */
   readonly key: string;
@@ -88,7 +88,7 @@ export function checkLinearizable<State, Input, Output>(
   return { kind: 'linearizable', parts, steps: budget.spent };
 }
 
-/** What `assertLinearizable` and `assertLogOrder` throw; `result` says why. */
+/** The error of `assertLinearizable` and `assertLogOrder`; `result` holds the violation or the limit. */
 export class HistoryRefuted<Result = unknown> extends Error {
   override readonly name = 'HistoryRefuted';
   readonly result: Result;

@@ -1,6 +1,6 @@
 /**
- * What systems are meant to do when one operation runs after the other: the sequential models that histories are
- * checked against. The ready-made ones take inputs `[verb, ...arguments]`, as in the text form of a history.
+ * Sequential specifications against which histories are checked. The ready-made ones take inputs
+ * `[verb, ...arguments]`, as in the text form of a history.
  */
 
 import { invalidArgument } from '../../replica/errors.js';

@@ -1,6 +1,6 @@
 /**
- * What goes wrong in a run of the host simulation, drawn from the classes of faults that its plan allows, and the
- * supervisor that starts again what has ended. It prefers the leader half of the time: uniform noise misses much.
+ * The faults of a host simulation, drawn from the classes that its plan allows, and the supervisor that restarts ended
+ * members. Half of the faults are aimed at the leader, since uniform noise misses much.
  */
 
 import type { Dice } from '../random.js';
@@ -79,7 +79,7 @@ export class Adversary {
     this.resting = true;
   }
 
-  /** Who leads and reaches nobody steps down: without a quorum nobody leads for long. */
+  /** A leader that is cut off from all others must step down in time (leadership/ends-without-quorum). */
   private checkIsolated(member: SimulatedMember): void {
     const { network, plan, trace } = this.world;
     const { process } = member;
@@ -186,7 +186,7 @@ export class Adversary {
     return true;
   }
 
-  /** After a pause longer than an election timeout nobody leads on without asking; who is alone has nobody to ask. */
+  /** After a pause longer than an election timeout a leader must ask a quorum; a cluster of one need not. */
   private expectProof(member: SimulatedMember): void {
     if (this.members.length === 1) return;
     const { signal } = member.leadership ?? {};

@@ -1,7 +1,7 @@
 /**
- * The books of what clients asked of the host: each request ends once and in time, with a result that fits the ledger
- * or an error that keeps what it says. Order is checked as it happens, by the place in the log: who asks after
- * another was answered comes after it, and sees it.
+ * The record of the clients' requests and its checks: each request ends once and in time, with a result that agrees
+ * with the ledger or an error whose outcome is true. Real-time order is checked as it happens, by places in the log: a
+ * request made after the answer of another takes effect after it, and sees it.
  */
 
 import { CommandRejected, ConsensusError } from '../../replica/errors.js';

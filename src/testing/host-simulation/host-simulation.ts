@@ -1,10 +1,10 @@
 /**
- * The whole of `createReplica`, promises included, in a simulated world: a cluster of real replicas in one process over
- * a virtual clock, network and disks, with clients and faults, all from one seed. It finds what the simulation of the
- * driver cannot: promises that never settle, timers left behind, errors without a type, order lost between callbacks.
+ * The host simulation: a cluster of replicas made by `createReplica` in one process, over a virtual clock, network and
+ * disks, with clients and faults, all from one seed. It finds faults that the simulation of the driver cannot: promises
+ * that never end, timers left behind, errors without a type, order lost between callbacks.
  *
- * A run has four parts: faults and clients together; everything healed, and every caller and member must get well;
- * power lost everywhere, and everything acknowledged must be there; the end, and nothing may be left.
+ * A run has four parts: faults and clients together; all is healed, and every call must end and every member work;
+ * power is lost everywhere, and everything acknowledged must be there; all are closed, and nothing may be left open.
  */
 
 import type { ProtocolChoice, Tuning } from '../../core/tuning.js';
@@ -13,7 +13,7 @@ import { CallBook } from './calls.js';
 import { Dice } from '../random.js';
 import { SimulatedClient } from './clients.js';
 import { Schedule } from './clock.js';
-import { Reigns } from './leadership.js';
+import { ClusterLeaderships } from './leadership.js';
 import { CommandLedger } from './machine.js';
 import { SimulatedMember, type Surroundings } from './member.js';
 import { SimulatedNetwork } from './network.js';
@@ -84,7 +84,7 @@ class Simulation {
       network: new SimulatedNetwork(schedule, this.trace, this.dice.fork('network'), this.plan.network),
       ledger,
       book: new CallBook(this.trace, ledger, this.plan.requestTimeout),
-      reigns: new Reigns(this.trace),
+      leaderships: new ClusterLeaderships(this.trace),
     };
     this.members = this.plan.members.map((id) => this.newMember(id));
     this.adversary = new Adversary(this.world, this.members, this.dice.fork('adversary'));

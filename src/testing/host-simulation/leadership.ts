@@ -1,15 +1,14 @@
 /**
- * Leadership as an application follows it, checked against what is promised: states follow each other, the signal of
- * each has aborted when the next is given, leading means that the entry at the fence is applied, and in the order of
- * terms each leadership of the cluster has a larger fence than any earlier one. That two members may both believe to
- * lead for a moment is not a fault: it is what fences are for.
+ * Checks leadership as an application follows it: the signal of a state has aborted when the next state is given,
+ * leading means that the no-op at the fence is applied, and each leadership of the cluster has a larger fence than any
+ * of an earlier term. Two members may both claim to lead for a moment; fences exist to tell them apart.
  */
 
 import type { Leadership } from '../../replica/leadership.js';
 import type { Replica } from '../../replica/replica.js';
 import type { Trace } from './trace.js';
 
-interface Reign {
+interface MemberLeadership {
   readonly member: string;
   readonly boot: number;
   readonly term: number;
@@ -17,22 +16,22 @@ interface Reign {
 }
 
 /** All leaderships of a run. */
-export class Reigns {
-  private readonly byTerm = new Map<number, Reign>();
+export class ClusterLeaderships {
+  private readonly byTerm = new Map<number, MemberLeadership>();
   private readonly trace: Trace;
 
   constructor(trace: Trace) {
     this.trace = trace;
   }
 
-  begun(reign: Reign): void {
-    const { member, boot, term, fence } = reign;
+  begun(leadership: MemberLeadership): void {
+    const { member, boot, term, fence } = leadership;
     const same = this.byTerm.get(term);
     const name = `${member} in term ${term} with fence ${fence}`;
     if (same !== undefined && (same.member !== member || same.boot !== boot || same.fence !== fence)) {
       this.trace.violate('leadership/one-leader-per-term', `${name}, and ${same.member} with ${same.fence}`);
     }
-    this.byTerm.set(term, reign);
+    this.byTerm.set(term, leadership);
     for (const other of this.byTerm.values()) {
       if (Math.sign(other.term - term) !== Math.sign(other.fence - fence)) {
         this.trace.violate(
@@ -52,13 +51,13 @@ export class LeadershipWatcher {
   private readonly name: string;
   private readonly replica: Replica;
   private readonly trace: Trace;
-  private readonly reigns: Reigns;
+  private readonly leaderships: ClusterLeaderships;
 
-  constructor(name: string, replica: Replica, trace: Trace, reigns: Reigns) {
+  constructor(name: string, replica: Replica, trace: Trace, leaderships: ClusterLeaderships) {
     this.name = name;
     this.replica = replica;
     this.trace = trace;
-    this.reigns = reigns;
+    this.leaderships = leaderships;
     this.follow().catch((error: unknown) => trace.violate('leadership/told-truly', `${name}: ${String(error)}`));
   }
 
@@ -82,6 +81,6 @@ export class LeadershipWatcher {
     if (leader !== id || fence < 1 || applied < fence) {
       trace.violate('leadership/told-truly', `${name} leads by ${fence}, applied ${applied}, under ${String(leader)}`);
     }
-    this.reigns.begun({ member: id, boot, term, fence });
+    this.leaderships.begun({ member: id, boot, term, fence });
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The state machine of the host simulation, a few keys with unique values, and the ledger of what took effect: what
- * any member applied at a place is what every member applies there, for ever, each command once, with the same result.
+ * The state machine of the host simulation, a few keys with unique values, and the ledger of applied commands. The
+ * ledger checks that all members apply the same commands at the same places, each once, with the same results.
  */
 
 import { CommandRejected } from '../../replica/errors.js';

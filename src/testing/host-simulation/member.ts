@@ -12,7 +12,7 @@ import type { ProtocolChoice } from '../../core/tuning.js';
 import type { CallBook } from './calls.js';
 import type { Dice } from '../random.js';
 import { type Schedule, SimulatedProcess } from './clock.js';
-import { LeadershipWatcher, type Reigns } from './leadership.js';
+import { LeadershipWatcher, type ClusterLeaderships } from './leadership.js';
 import { HostMachine, type CommandLedger } from './machine.js';
 import type { SimulatedNetwork, SimulatedTransport } from './network.js';
 import type { HostPlan } from './plan.js';
@@ -28,7 +28,7 @@ export interface Surroundings {
   readonly network: SimulatedNetwork;
   readonly ledger: CommandLedger;
   readonly book: CallBook;
-  readonly reigns: Reigns;
+  readonly leaderships: ClusterLeaderships;
 }
 
 /** `lost`: it found out that its disk is not the one its peers know. */
@@ -148,7 +148,7 @@ export class SimulatedMember {
     if (!run.process.alive) return;
     this.replica = replica;
     if (this.phase === 'opening') this.phase = 'up';
-    this.follower = new LeadershipWatcher(this.id, replica, this.world.trace, this.world.reigns);
+    this.follower = new LeadershipWatcher(this.id, replica, this.world.trace, this.world.leaderships);
   }
 
   private notOpened(run: MemberRun, error: unknown): void {

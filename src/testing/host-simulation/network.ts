@@ -1,7 +1,7 @@
 /**
- * The network of the host simulation: loses, repeats, delays, reorders and cuts as the seed says, one way or both;
- * holds messages back for later terms; refuses what is too much. It keeps the duties of a `Transport`, and checks that
- * the host keeps its own.
+ * The network of the host simulation: it loses, repeats, delays and reorders messages, cuts links one way or both,
+ * holds messages back for later terms, and bounds its queues. It fulfils the duties of a `Transport`, and checks those
+ * of the host.
  */
 
 import { ConsensusError } from '../../replica/errors.js';

@@ -1,6 +1,6 @@
 /**
- * What one seed of the host simulation stands for: a cluster, its limits, its habits of network and disk, and the
- * classes of faults that happen. Each class is absent from half of the seeds, so that no fault hides another.
+ * The plan of one host simulation, drawn from its seed: a cluster, its limits, the behaviour of network and disks, and
+ * the classes of faults. Each class is absent from half of the seeds, since one fault can hide another.
  */
 
 import { defaultConstants, type Constants } from '../../core/members.js';

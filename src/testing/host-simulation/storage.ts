@@ -1,7 +1,7 @@
 /**
- * Disks for the host simulation: what is durable, and what is on its way. Each start of a replica gets a `Storage` of
- * its own on its disk; writes take virtual time and may fail, a crash keeps or loses what is under way, and the duties
- * that the host has towards a storage are checked.
+ * The disks of the host simulation: durable data, and writes under way. Each start of a replica gets a new `Storage` on
+ * its disk. Writes take virtual time and may fail, a crash keeps or loses the writes under way, and the host's duties
+ * towards a storage are checked.
  */
 
 import { ConsensusError } from '../../replica/errors.js';
@@ -104,13 +104,13 @@ export class SimulatedDisk {
     this.trace = trace;
     this.dice = dice;
     this.habits = habits;
-    if (habits.lies) this.settle();
+    if (habits.lies) this.syncLate();
   }
 
   /** A lying disk makes things durable now and then, and says at once that they are. */
-  private settle(): void {
+  private syncLate(): void {
     this.safe = this.contents.copy();
-    this.schedule.after(this.dice.within(200, 1000), () => this.settle());
+    this.schedule.after(this.dice.within(200, 1000), () => this.syncLate());
   }
 
   storage(process: SimulatedProcess): SimulatedStorage {
@@ -195,7 +195,7 @@ export class SimulatedStorage implements Storage {
     return this.phase === 'closed' && this.disk.holder !== this && this.writing === 0;
   }
 
-  /** Settles in the process that asked, and never if that is dead by then. */
+  /** Resolves or rejects in the process that called; never, if that is dead by then. */
   private later<T>(work: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
       this.disk.schedule.after(this.disk.delay(), () => {
@@ -246,14 +246,14 @@ export class SimulatedStorage implements Storage {
     this.writing += 1;
     return new Promise((resolve, reject) => {
       this.disk.write(ops, (fault) => {
-        const settle = (): void => {
+        const complete = (): void => {
           this.writing -= 1;
           if (fault === null) resolve();
           else reject(failure(fault));
           this.release();
         };
         if (fault !== null) this.failed = true;
-        this.process.input(settle);
+        this.process.input(complete);
       });
     });
   }

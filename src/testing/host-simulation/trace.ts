@@ -1,7 +1,7 @@
 /**
- * What a run of the host simulation leaves behind: a digest of every fact in order, by which two runs are compared,
- * the last lines for whoever reads a failure, the coverage, and the first broken rule. The host swallows what its
- * plug-ins throw, so a broken rule is noted here, and the run stops at the next event.
+ * The trace of a host simulation: a digest of every fact in order, by which two runs are compared, the last lines for a
+ * failure's message, the coverage, and the first broken rule. The host catches errors of its transport and storage, so
+ * a broken rule is noted here, and the run stops at the next event.
  */
 
 const LINES_KEPT = 60;

@@ -1,6 +1,6 @@
 /**
- * The verdict on what the clients of a host simulation saw, by the checkers that any history can be given to: the
- * log's own order explains it, and so does some order found without looking at the log.
+ * Checks the history of a host simulation's clients with the general checkers: the order of the log must explain it,
+ * and so must an order found without the log.
  */
 
 import type { History, Operation } from '../history/history.js';

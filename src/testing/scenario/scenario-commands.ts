@@ -1,4 +1,4 @@
-/** The commands of scenarios: how each is written, and what it stands for. */
+/** The commands of the scenario language: their syntax and their meaning. */
 
 import type { Milliseconds } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
@@ -6,11 +6,11 @@ import type { Happening, MessagePick } from '../world/actions.js';
 import { parseExpectation, type Expectation } from './scenario-expect.js';
 import { suggestion, type Words } from './scenario-text.js';
 
-/** What one line of a scenario makes happen. */
+/** A command: one line of a scenario. */
 export type ScenarioCommand =
-  /** One after the other, at once. */
+  /** Actions, one after the other, without time between them. */
   | { readonly kind: 'act'; readonly happenings: readonly Happening[] }
-  /** Every message that is under way now between these and that begins so. */
+  /** Moves every message that is under way between these replicas and whose description begins with `prefix`. */
   | {
       readonly kind: 'messages';
       readonly what: 'deliver' | 'duplicate' | 'drop';
@@ -18,11 +18,11 @@ export type ScenarioCommand =
       readonly to: readonly ReplicaId[];
       readonly prefix: string;
     }
-  /** Messages, disks and machines among these come to rest; no time passes. */
-  | { readonly kind: 'settle'; readonly among: readonly ReplicaId[] }
-  /** Timeouts of one, and all that follows among these, until it leads. */
+  /** Runs messages, disks and machines of these replicas to quiescence; no time passes. */
+  | { readonly kind: 'quiesce'; readonly among: readonly ReplicaId[] }
+  /** Timeouts of one replica, each run to quiescence among these, until it leads. */
   | { readonly kind: 'elect'; readonly replica: ReplicaId; readonly among: readonly ReplicaId[] }
-  /** Time passes and everything works, until something holds if that is given. */
+  /** Lets time pass without faults, until the expectation holds if one is given. */
   | { readonly kind: 'run'; readonly time: Milliseconds; readonly until: Expectation | null }
   | { readonly kind: 'expect'; readonly expectation: Expectation };
 
@@ -32,7 +32,7 @@ function act(...happenings: readonly Happening[]): ScenarioCommand {
   return { kind: 'act', happenings };
 }
 
-/** For what one replica does: `verb n1`, or several in order. */
+/** The parser of an action on one replica: `verb n1`, or on several in order. */
 function each(kind: (Happening & { replica: ReplicaId })['kind']): CommandParser {
   return (words) => {
     const ids = [words.replica(), ...words.allReplicas()];
@@ -40,7 +40,7 @@ function each(kind: (Happening & { replica: ReplicaId })['kind']): CommandParser
   };
 }
 
-/** `#5` is an ordinal, `"…"` a description that needs quotes, everything else a description. */
+/** `#5` is an ordinal, `"…"` a quoted description, everything else a description. */
 function parsePick(words: Words): MessagePick {
   const text = words.remainder();
   if (text.startsWith('#')) return words.whole('the ordinal of a message', text.slice(1), 1);
@@ -86,7 +86,7 @@ function isolate(words: Words): ScenarioCommand {
   return act(...ids.flatMap((id) => [...links('cut', [id], replicas), ...links('cut', replicas, [id])]));
 }
 
-/** `partition n1 n2 | n3`: cut between the groups, healed within; who is not named keeps its links. */
+/** `partition n1 n2 | n3`: cuts links between the groups and heals those within; other replicas keep their links. */
 function partition(words: Words): ScenarioCommand {
   const groups = words
     .remainder()
@@ -163,7 +163,7 @@ function run(words: Words): ScenarioCommand {
   return { kind: 'run', time, until: parseExpectation(words) };
 }
 
-/** By their first word. */
+/** The parsers of all commands, by their first word. */
 const COMMANDS: Readonly<Record<string, CommandParser>> = {
   deliver: message('deliver'),
   duplicate: message('duplicate'),
@@ -193,7 +193,7 @@ const COMMANDS: Readonly<Record<string, CommandParser>> = {
   stop: each('stop'),
   unreachable,
   wait: (words) => (words.end(), act({ kind: 'wait' })),
-  settle: (words) => ({ kind: 'settle', among: among(words) }),
+  quiesce: (words) => ({ kind: 'quiesce', among: among(words) }),
   elect(words) {
     const replica = words.replica();
     const others = words.isEmpty ? words.replicas : [replica, ...words.allReplicas()];

@@ -1,4 +1,4 @@
-/** What a scenario expects of its world: how that is written, and whether it holds. */
+/** Expectations of a scenario: their syntax, and whether they hold in a world. */
 
 import type { Index } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
@@ -10,7 +10,7 @@ import type { WorldCall } from '../world/record.js';
 import type { Turn } from '../world/turn.js';
 import type { Slot } from '../world/state.js';
 
-/** What is expected of a world. Words are looked for in a description, in this order. */
+/** An expectation. Its words must occur in the description, in this order. */
 export type Expectation =
   | { readonly kind: 'replica'; readonly replica: ReplicaId; readonly not: boolean; readonly words: readonly string[] }
   | { readonly kind: 'applied'; readonly replica: ReplicaId; readonly commands: readonly unknown[] }
@@ -85,8 +85,8 @@ export function parseExpectation(words: Words): Expectation {
   }
 }
 
-/** A replica as `expect` sees it: the model's words, and `leading` while its driver tells the application so. */
-export function describeReplica(turn: Turn, slot: Slot): string {
+/** The description of a replica for `expect`: the model's, and `leading` while its driver tells the application so. */
+function describeReplica(turn: Turn, slot: Slot): string {
   const { program, model } = turn.rules;
   if (slot.process === null) return 'down';
   const health = program.health(slot.process);
@@ -98,8 +98,8 @@ export function describeReplica(turn: Turn, slot: Slot): string {
   return words.join(' ');
 }
 
-/** How a call ended. */
-export function describeEnd({ end }: WorldCall): string {
+/** The description of a call's end for `expect`. */
+function describeEnd({ end }: WorldCall): string {
   if (end === null) return 'open';
   switch (end.kind) {
     case 'acknowledged':
@@ -166,7 +166,7 @@ function unmetMessage(turn: Turn, wanted: Extract<Expectation, { kind: 'message'
   return `expected ${what}; under way: ${there.join(', ') || 'nothing'}`;
 }
 
-/** Why an expectation does not hold; `null` if it does. */
+/** The reason for which an expectation does not hold; `null` if it does. */
 export function unmet(turn: Turn, expectation: Expectation): string | null {
   switch (expectation.kind) {
     case 'replica':

@@ -1,4 +1,4 @@
-/** Actions as lines of a scenario, so that a run that was found can be read, kept and replayed. */
+/** Formats actions as a scenario, so that a run that was found can be read, kept and replayed. */
 
 import { unreachable } from '../../core/assert.js';
 import { invalidArgument } from '../../replica/errors.js';
@@ -74,8 +74,9 @@ export function formatHappening(happening: Happening): string {
 }
 
 /**
- * A scenario that does exactly this, from a new world on. `parseScenario` reads it, `actionsOf` gives the actions back.
- * @throws ConsensusError `ERR_INVALID_ARGUMENT` when a proposed command is no plain JSON
+ * The text of a scenario with exactly these actions on a new world. `parseScenario` reads it, `actionsOf` returns the
+ * actions again.
+ * @throws ConsensusError `ERR_INVALID_ARGUMENT` when a proposed command is not plain JSON
  */
 export function formatActions(header: ScenarioHeader, actions: readonly Action[]): string {
   const lines = [...formatHeader(header), ''];

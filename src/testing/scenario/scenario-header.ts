@@ -1,4 +1,4 @@
-/** The header of a scenario: which world it runs in. `field: value` lines before the first command. */
+/** The header of a scenario: `field: value` lines before the first command, which describe its world. */
 
 import { MAX_MEMBERS, defaultConstants, isReplicaId, type Constants, type ReplicaId } from '../../core/members.js';
 import type { Model } from '../../core/model.js';
@@ -9,7 +9,7 @@ import { ScenarioSyntaxError, Words, suggestion } from './scenario-text.js';
 import { testTiming, type WorldOptions } from '../world/options.js';
 import type { Eager } from '../world/state.js';
 
-/** The world of a scenario, but for model and state machine. What is absent has the default of `WorldOptions`. */
+/** The world of a scenario without model and state machine. Absent fields have the defaults of `WorldOptions`. */
 export interface ScenarioHeader {
   /** The name of the protocol. */
   readonly protocol: string;
@@ -105,10 +105,10 @@ export function isHeaderLine(text: string): boolean {
   return /^[A-Za-z]+:/.test(text);
 }
 
-/** Takes in the lines of a header. */
+/** Reads the lines of a header. */
 export class HeaderReader {
   private fields: HeaderFields = {};
-  /** Where it begins; 0 before. */
+  /** The line at which the header begins; 0 before that. */
   line = 0;
 
   read(line: number, text: string): void {
@@ -125,7 +125,7 @@ export class HeaderReader {
     if (this.line === 0) this.line = line;
   }
 
-  /** @param line where the first command stands, or the end */
+  /** @param line the line of the first command, or of the end */
   finish(line: number): ScenarioHeader {
     const { protocol, replicas = counted(3) } = this.fields;
     if (protocol === undefined) throw new ScenarioSyntaxError(line, 'the header does not say which protocol');
@@ -138,7 +138,7 @@ function settingsText(what: string, given: object): string[] {
   return words.length === 0 ? [] : [`${what}: ${words.join(' ')}`];
 }
 
-/** The lines of a header; what has its default is left out. */
+/** The lines of a header; fields with their defaults are left out. */
 export function formatHeader(header: ScenarioHeader): string[] {
   const { protocol, replicas, program, seed, established, eager, timing, limits, constants, maxWaiting } = header;
   const plain = replicas.every((id, at) => id === `n${at + 1}`);
@@ -158,7 +158,7 @@ export function formatHeader(header: ScenarioHeader): string[] {
   ];
 }
 
-/** The header of scenarios that run in such a world. */
+/** The header of a scenario that runs in a world of these options. */
 export function headerOf(options: WorldOptions): ScenarioHeader {
   const { model, replicas = 3, tuning, constants } = options;
   return {
@@ -176,7 +176,7 @@ export function headerOf(options: WorldOptions): ScenarioHeader {
   };
 }
 
-/** The world of a header. */
+/** The options of a header's world. */
 export function worldOptionsOf(
   header: ScenarioHeader,
   model: Model<any, any, any>,

@@ -11,10 +11,10 @@ import type { Turn } from '../world/turn.js';
 import { dueAt } from '../world/world.js';
 import type { Flight, Slot } from '../world/state.js';
 
-/** Something that a scenario expects is not so. */
+/** An expectation of a scenario does not hold. */
 export class Unmet extends Error {}
 
-/** More rounds or timeouts than any scenario needs. */
+/** The most rounds of `quiesce`, far more than any scenario needs. */
 const ROUNDS = 1000;
 const TIMEOUTS = 10;
 
@@ -24,7 +24,7 @@ interface Sighting {
   readonly flight: Flight;
 }
 
-/** Runs commands; what they tell goes to the writer. */
+/** Runs commands; their facts go to the trace writer. */
 export class ScenarioRunner {
   private readonly turn: Turn;
   private readonly writer: TraceWriter;
@@ -53,7 +53,7 @@ export class ScenarioRunner {
     switch (command.kind) {
       case 'messages':
         return this.messages(command);
-      case 'settle':
+      case 'quiesce':
         return this.runToQuiescence(this.placesOf(command.among));
       case 'elect':
         return this.elect(command.replica, this.placesOf(command.among));
@@ -85,7 +85,7 @@ export class ScenarioRunner {
     return this.turn.slot(place);
   }
 
-  /** What is under way now, oldest first; what is as old in the order of links. */
+  /** The messages under way, oldest first; those of equal age in the order of links. */
   private sightings(from: readonly number[], to: readonly number[]): Sighting[] {
     const found: Sighting[] = [];
     for (const a of from) {
@@ -104,7 +104,7 @@ export class ScenarioRunner {
     }
   }
 
-  /** Everything that waits at these disks and machines; gives whether there was anything. */
+  /** Finishes all work of these disks and machines; returns whether there was any. */
   private work(places: readonly number[]): boolean {
     let busy = false;
     for (const place of places) {
@@ -132,7 +132,7 @@ export class ScenarioRunner {
       for (const sighting of there) this.move('deliver', sighting);
       if (!busy && there.length === 0) return;
     }
-    throw new Unmet(`expected that it settles; it has not after ${ROUNDS} rounds`);
+    throw new Unmet(`expected that it comes to rest; it has not after ${ROUNDS} rounds`);
   }
 
   private elect(replica: ReplicaId, places: readonly number[]): void {
@@ -145,7 +145,7 @@ export class ScenarioRunner {
     throw new Unmet(`expected ${replica} to lead; it does not after ${TIMEOUTS} timeouts`);
   }
 
-  /** Messages take their latency, disks and machines no time, and ticks come when they are due. */
+  /** Lets time pass: messages take their latency, disks and machines no time, and ticks come when they are due. */
   private pass(time: Milliseconds, until: Expectation | null): void {
     const { turn, writer } = this;
     const end = turn.now + time;

@@ -1,11 +1,11 @@
-/** How a line of a scenario is read, word by word, and the error that says where one is wrong. */
+/** Reads a line of a scenario word by word, and the syntax error that names a line. */
 
 import type { ReplicaId } from '../../core/members.js';
 
-/** A scenario cannot be read. The message names line and reason. */
+/** The error of a scenario that cannot be read. The message names line and reason. */
 export class ScenarioSyntaxError extends Error {
   override readonly name = 'ScenarioSyntaxError';
-  /** From 1 on. */
+  /** The number of the line, 1-based. */
   readonly line: number;
   readonly reason: string;
 
@@ -29,7 +29,7 @@ function distance(a: string, b: string): number {
   return row[b.length] as number;
 }
 
-/** `; did you mean …?` with those of `known` that are near, or else all of them. */
+/** `; did you mean …?` with the similar ones of `known`, or a list of all. */
 export function suggestion(word: string, known: readonly string[]): string {
   const near = known.filter((each) => each.startsWith(word) || distance(word, each) <= 2);
   if (near.length > 0) return `; did you mean ${near.join(' or ')}?`;
@@ -38,7 +38,7 @@ export function suggestion(word: string, known: readonly string[]): string {
 
 const NUMBER = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/;
 
-/** The words of one line, taken one after the other; each `take` throws ScenarioSyntaxError if it finds none. */
+/** The words of one line, taken one after the other; a method throws ScenarioSyntaxError if its word is missing. */
 export class Words {
   readonly line: number;
   private readonly ids: readonly ReplicaId[];
@@ -66,7 +66,7 @@ export class Words {
     return this.rest === '';
   }
 
-  /** The next word. @param what what stands there, for the error */
+  /** The next word. @param what the meaning of the word, for the error */
   word(what: string): string {
     const word = this.peek();
     if (word === '') this.fail(`${what} is missing`);
@@ -74,7 +74,7 @@ export class Words {
     return word;
   }
 
-  /** Everything that is left, as it stands. */
+  /** The rest of the line, unchanged. */
   remainder(): string {
     const text = this.rest;
     this.rest = '';
@@ -99,19 +99,19 @@ export class Words {
     return this.known(this.word('the name of a replica'));
   }
 
-  /** One replica, or with `*` all. */
+  /** One replica, or all for `*`. */
   some(): readonly ReplicaId[] {
     if (this.peek() !== '*') return [this.replica()];
     this.word('*');
     return this.ids;
   }
 
-  /** The replicas named by all that is left. */
+  /** The replicas named by the rest of the line. */
   allReplicas(): ReplicaId[] {
     return this.words().map((word) => this.known(word));
   }
 
-  /** @param what what the number means, for the error */
+  /** @param what the meaning of the number, for the error */
   number(what: string, text = this.word(what)): number {
     if (!NUMBER.test(text) || !Number.isFinite(Number(text))) this.fail(`${what}: expected a number, got "${text}"`);
     return Number(text);
@@ -125,9 +125,9 @@ export class Words {
     return number;
   }
 
-  /** Takes `name=number` off the end, if that is how the line ends. */
+  /** Takes `name=number` off the end of the line, if it is there. */
   option(name: string): number | null {
-    // Nothing of JSON: a text may end like this, with a quote behind it.
+    // The pattern excludes JSON: a string may contain `name=…`, but then a quote follows.
     const at = new RegExp(`(?:^|\\s)${name}=([^\\s"\\]}]*)$`).exec(this.rest);
     if (at === null) return null;
     this.rest = this.rest.slice(0, at.index).trimEnd();
@@ -140,7 +140,7 @@ export class Words {
     return found ?? this.fail(`${what}: expected ${choices.join(' or ')}, got "${word}"`);
   }
 
-  /** JSON, or a bare word for a text. */
+  /** A JSON value, or a bare word, which is a string. */
   value(text: string): unknown {
     try {
       return JSON.parse(text) as unknown;

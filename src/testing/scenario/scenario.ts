@@ -1,7 +1,7 @@
 /**
- * Scenarios: scripts in a small text language whose output is a golden trace. A file is prose (`# …`), a header
- * (`protocol: raft`), commands, and after each command, indented, what it made happen. So a file is a test, an
- * explanation and a debugger at once; and a run that a search has found prints as one (`formatActions`).
+ * Scenarios: scripts in a small text language whose output is a golden trace. A file has prose (`# …`), a header
+ * (`protocol: raft`), commands, and after each command, indented, the trace of its effects. So a file is a test and an
+ * explanation at once, and a run that a search has found can be printed as one (`formatActions`).
  */
 
 import { InvariantViolation } from '../../core/assert.js';
@@ -19,57 +19,57 @@ import { Turn } from '../world/turn.js';
 import { createWorld } from '../world/world.js';
 import type { World } from '../world/state.js';
 
-/** A line that makes something happen. `at`: true time in milliseconds, `null` for the time it is by then. */
+/** A line with a command. `at`: its true time in milliseconds, `null` for the current time. */
 export interface ScenarioStep {
-  /** From 1 on. */
+  /** The number of the line, 1-based. */
   readonly line: number;
   readonly at: Milliseconds | null;
   readonly command: ScenarioCommand;
 }
 
-/** A scenario that was read. */
+/** A parsed scenario. */
 export interface Scenario {
   readonly header: ScenarioHeader;
-  /** Where the header begins, from 1 on. */
+  /** The line at which the header begins, 1-based. */
   readonly headerLine: number;
-  /** Every line but those of a trace, as it stands; with `step` if it is a command. */
+  /** Every line but those of a trace, unchanged; with `step` if it is a command. */
   readonly lines: readonly { readonly text: string; readonly step: ScenarioStep | null }[];
 }
 
-/** Why a scenario came to an end before its last line. */
+/** The reason for which a scenario ended before its last line. */
 export interface ScenarioFailure {
   /**
-   * `violation`: a rule was broken. `expectation`: something expected is not so. `error`: the code threw what it
-   * never should.
+   * `violation`: a rule was broken. `expectation`: an expectation does not hold. `error`: the code under test threw
+   * another error.
    */
   readonly kind: 'violation' | 'expectation' | 'error';
-  /** The line under way, from 1 on. */
+  /** The number of the failing line, 1-based. */
   readonly line: number;
-  /** The rule, or what is not as expected. */
+  /** The broken rule, the expectation with what is the case instead, or the error's message. */
   readonly reason: string;
   readonly error: unknown;
 }
 
-/** How a scenario went. */
+/** The outcome of a scenario. */
 export interface ScenarioRun {
-  /** The file as it should stand: every line, and under each command its part of the trace. */
+  /** The text of the file with its trace: every line, and under each command its section. */
   readonly trace: string;
   /** The world at the end; after a violation, the one before the line that broke it. */
   readonly world: World;
-  /** Everything that happened, from the new world on. */
+  /** All actions, from the new world on. */
   readonly actions: readonly Action[];
   /** `null` when it ran through to its end. */
   readonly failure: ScenarioFailure | null;
 }
 
-/** How to run a scenario. */
+/** Options of `runScenario`. */
 export interface ScenarioOptions {
   /** The state machine; one that counts its commands unless given. */
   readonly machine?: MachineSpec;
 }
 
 /**
- * Reads a scenario. Lines that begin with a blank are of an earlier trace, and are passed over.
+ * Parses a scenario. Lines that begin with a blank are of an earlier trace and are skipped.
  * @throws ScenarioSyntaxError with line and reason
  */
 export function parseScenario(text: string): Scenario {
@@ -95,8 +95,8 @@ export function parseScenario(text: string): Scenario {
 }
 
 /**
- * What a scenario does, as actions with their times.
- * @throws ConsensusError `ERR_INVALID_ARGUMENT` when it has commands that depend on the world (settle, run …)
+ * The actions of a scenario with their times.
+ * @throws ConsensusError `ERR_INVALID_ARGUMENT` when it has commands that depend on the world (quiesce, run …)
  */
 export function actionsOf({ lines }: Scenario): readonly Action[] {
   let now = 0;
@@ -132,10 +132,10 @@ function failureOf(line: number, error: unknown): ScenarioFailure {
 }
 
 /**
- * Runs a scenario to its end, or to where it fails: what the protocol does in it never makes this throw.
- * @param models of which the header names one
- * @throws ScenarioSyntaxError when it cannot be read, or asks for a world that cannot be; InvariantViolation when its
- * replicas break a rule by starting
+ * Runs a scenario to its end, or to the line where it fails; a failure is returned and not thrown.
+ * @param models the models of the protocols that the header may name
+ * @throws ScenarioSyntaxError when it cannot be read, or its header describes an invalid world; InvariantViolation when
+ *   a rule is broken by the start of the replicas
  */
 export function runScenario(
   scenario: string | Scenario,
@@ -150,7 +150,7 @@ export function runScenario(
     writer.observe(fact);
   });
   const runner = new ScenarioRunner(turn, writer, read.header.latency);
-  writer.take(); // that everybody starts goes without saying
+  writer.take(); // the trace leaves out the starts of all replicas
   const output: string[] = [];
   let world = first;
   let failure: ScenarioFailure | null = null;

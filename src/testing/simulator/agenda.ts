@@ -1,4 +1,4 @@
-/** What is to happen when: a priority queue by time, and by order of entry at the same time. */
+/** A priority queue of tasks by time; tasks of the same time come in the order of their insertion. */
 
 interface Item<T> {
   readonly at: number;
@@ -14,7 +14,7 @@ export class Agenda<T> {
   private readonly heap: Item<T>[] = [];
   private entered = 0;
 
-  /** When the next task is due; `Infinity` when there is none. */
+  /** The time of the next task; `Infinity` if there is none. */
   get nextAt(): number {
     return this.heap[0]?.at ?? Infinity;
   }
@@ -33,7 +33,7 @@ export class Agenda<T> {
     heap[place] = item;
   }
 
-  /** The next task. Only when there is one. */
+  /** Removes and returns the next task; there must be one. */
   take(): T {
     const { heap } = this;
     const first = heap[0] as Item<T>;

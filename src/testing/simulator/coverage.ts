@@ -1,8 +1,8 @@
-/** What a cluster looks like from afar: by how many such views a search has met one sees whether it still finds any. */
+/** Abstract states of a cluster: how many different ones a search has met shows whether it still finds new ones. */
 
 import type { Status } from '../../core/protocol.js';
 
-/** Each one's place in the order of what is looked at; -1 of one that is down. */
+/** The rank of each replica by one number of its status; -1 for a replica that is down. */
 function ranks(statuses: readonly (Status | null)[], of: (status: Status) => number): number[] {
   const values = statuses.flatMap((status) => (status === null ? [] : [of(status)]));
   const order = [...new Set(values)].sort((a, b) => a - b);

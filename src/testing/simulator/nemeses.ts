@@ -1,17 +1,17 @@
 /**
- * What goes wrong in a run: each class of fault begins now and then by its own clock, and ends. Beyond uniform noise
- * they look for trouble: at the leader, right after a write, one link after the other. Each says whether anything came
- * of it, so that no fault is counted that found nobody to meet.
+ * The faults of a run. Each class of fault begins and ends at its own random times. Faults are also aimed, since
+ * uniform noise misses much: at the leader, right after a write, at one link after the other. Each fault returns
+ * whether it had an effect, so that only those are counted.
  */
 
 import type { Milliseconds } from '../../core/protocol.js';
 import type { FaultKind } from './plan.js';
 import type { SimulatedRun } from './run.js';
 
-/** The faults that begin at their own times; the others are met where messages and writes are scheduled. */
+/** The faults that begin at their own times; the others happen where messages and writes are scheduled. */
 type Timed = Exclude<FaultKind, 'loss' | 'duplicate' | 'delay' | 'reorder' | 'capsule' | 'crashAtPersist' | 'slowDisk'>;
 
-/** The one who leads if this run looks for it, or any. */
+/** The leader if the plan aims at leaders, else any replica. */
 function victim(run: SimulatedRun): number {
   const { dice, plan } = run;
   if (plan.targeted && dice.chance(0.7)) {
@@ -21,7 +21,7 @@ function victim(run: SimulatedRun): number {
   return dice.between(0, run.size - 1);
 }
 
-/** Cuts or heals links; what comes after the storm leaves the links alone. */
+/** Cuts or heals links; does nothing after the storm. */
 function cut(
   run: SimulatedRun,
   kind: 'cut' | 'heal',
@@ -45,7 +45,7 @@ function linksBetween(a: readonly number[], b: readonly number[]): (readonly [nu
   return a.flatMap((from) => b.flatMap((to) => [[from, to] as const, [to, from] as const]));
 }
 
-/** Two sides; now and then one of them still reaches one on the other side (a bridge). */
+/** Splits the replicas into two sides; sometimes one replica still reaches one on the other side (a bridge). */
 function partition(run: SimulatedRun): boolean {
   const { dice } = run;
   const order = dice.shuffle(run.places());
@@ -55,7 +55,7 @@ function partition(run: SimulatedRun): boolean {
   return cutFor(run, dice.chance(0.3) ? links.filter(() => dice.chance(0.7)) : links, 600);
 }
 
-/** Links go one after the other, and come back in another order (FoundationDB's swizzle-clog). */
+/** Cuts links one after the other and heals them in another order (FoundationDB's swizzle-clog). */
 function swizzle(run: SimulatedRun): boolean {
   const { dice } = run;
   const all = linksBetween(run.places(), run.places());
@@ -75,7 +75,7 @@ function pause(run: SimulatedRun): boolean {
   return true;
 }
 
-/** Lets a paused replica go on: timers first, or the messages that waited, in a bad order. */
+/** Resumes a paused replica: its timers first, or the messages that waited, in any order. */
 export function resume(run: SimulatedRun, place: number): void {
   if (!run.turn.slot(place).paused) return;
   const { dice } = run;
@@ -85,7 +85,7 @@ export function resume(run: SimulatedRun, place: number): void {
   run.releaseBacklog(place, order, dice);
 }
 
-/** At most a minority ever loses its disk, and none before all were introduced to each other. */
+/** Wipes a disk: of at most a minority in a run, and only after all replicas have recorded each other. */
 function wipe(run: SimulatedRun): boolean {
   const { dice, turn } = run;
   if (!run.places().every((place) => run.isKnown(place))) return false;
@@ -98,14 +98,14 @@ function wipe(run: SimulatedRun): boolean {
   return true;
 }
 
-/** Everybody loses power at once. */
+/** All replicas crash at once. */
 function powerLoss(run: SimulatedRun): boolean {
   const up = run.places().filter((place) => run.isUp(place));
   for (const place of up) run.crash(place, run.dice.chance(0.3));
   return up.length > 0;
 }
 
-/** Whether a replica would notice: it is up, and not paused. */
+/** Whether a replica is up and not paused. */
 function isAwake(run: SimulatedRun, place: number): boolean {
   return run.isUp(place) && !run.turn.slot(place).paused;
 }

@@ -1,19 +1,19 @@
-/** How a run is run, and what it counts. */
+/** The settings of one run and its counters. */
 
 import type { Milliseconds } from '../../core/protocol.js';
 import type { Observer } from '../world/facts.js';
 import type { FaultKind, Plan } from './plan.js';
 
-/** How messages and disks behave from now on. */
+/** How messages and disks behave in a phase of the run. */
 export interface Weather {
   readonly network: Plan['network'];
   readonly disk: Plan['disk'];
   readonly apply: Milliseconds;
 }
 
-/** What a run counts. */
+/** The counters of a run. */
 export interface Tally {
-  /** Messages that arrived at a running replica, and everything else that happened of itself. */
+  /** Messages that arrived at a running replica, and all actions. */
   delivered: number;
   actions: number;
   readonly faults: Map<FaultKind, number>;
@@ -21,10 +21,10 @@ export interface Tally {
 }
 
 export interface RunOptions {
-  /** Whether to keep what happens. */
+  /** Whether to keep the actions. */
   readonly keep: boolean;
   readonly coverage: boolean;
   readonly observer?: Observer | undefined;
-  /** Takes in what the cluster looks like from afar, now and then. */
+  /** Collects abstract states of the cluster, at intervals. */
   readonly abstractStates?: Set<number> | undefined;
 }

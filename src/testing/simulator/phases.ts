@@ -1,7 +1,7 @@
 /**
- * The phases of a run: a storm in which nothing may ever be wrong; then a healed core, a majority, that must get to
- * work while everything else stays broken; then everything heals and must become equal; then all lose power at once,
- * and nothing that was acknowledged may be missing.
+ * The phases of a run: a storm of faults in which no check may fail; then a majority is healed and must work while the
+ * rest stays broken; then everything heals and all replicas must become equal; then all lose power at once, and nothing
+ * that was acknowledged may be missing.
  */
 
 import { InvariantViolation, type RuleText } from '../../core/assert.js';
@@ -39,7 +39,7 @@ function callers(run: SimulatedRun, commands: (call: number) => unknown): void {
   run.later(dice.wait(every), again);
 }
 
-/** The first phase: everything that can go wrong, and no check may fail. */
+/** The first phase: callers and faults together; no check may fail. */
 export function storm(run: SimulatedRun, commands: (call: number) => unknown): void {
   const { prefix, loose } = run.plan;
   for (const given of prefix) {
@@ -76,7 +76,7 @@ function heal(run: SimulatedRun, places: readonly number[], apart: readonly numb
   }
   for (const place of places) {
     resume(run, place);
-    // A disk that is about to fail is as good as failed.
+    // A disk whose next write will fail counts as failed.
     const replica = run.id(place);
     if (run.turn.slot(place).failing !== null) run.act({ kind: 'crash', at: run.now, replica, keep: false });
     run.revive(place);
@@ -84,7 +84,7 @@ function heal(run: SimulatedRun, places: readonly number[], apart: readonly numb
   }
 }
 
-/** Everybody's clock shows the same leader, and it leads. */
+/** Whether all these replicas know the same leader, and it leads. */
 function agreed(run: SimulatedRun, places: readonly number[]): boolean {
   const statuses = places.map((place) => run.status(place));
   const leader = statuses[0]?.leader ?? null;
@@ -93,8 +93,8 @@ function agreed(run: SimulatedRun, places: readonly number[]): boolean {
 }
 
 /**
- * Everybody gets a new command through. A bare core tries once, and without a deadline may wait for ever for what
- * no later command decides, so it is given one and asked again.
+ * A new command of each replica must be committed. A bare core tries a proposal once and might wait for ever for an
+ * attempt that was lost, so there the command has a deadline and is proposed again.
  */
 function newCommands(run: SimulatedRun, places: readonly number[], limit: Milliseconds, command: unknown): void {
   const end = run.now + limit;
@@ -114,12 +114,12 @@ function newCommands(run: SimulatedRun, places: readonly number[], limit: Millis
   }
 }
 
-/** How long things may take that depend on how much there is to catch up with. */
+/** The limit for liveness, which grows with the entries that a replica may have to catch up with. */
 function patience(run: SimulatedRun): Milliseconds {
   return 20 * run.turn.rules.timing.electionMax + 40 * run.turn.record.view.last + 2000;
 }
 
-/** The second phase: a majority heals, the rest stays as broken as it is and apart. */
+/** The second phase: a majority heals; the rest stays broken and cut off. */
 export function coreAtWork(run: SimulatedRun, command: unknown): void {
   const { dice } = run;
   // At its first start a replica needs nearly all others (identity/known-before-it-votes): it is no part of a core
@@ -144,7 +144,7 @@ export function coreAtWork(run: SimulatedRun, command: unknown): void {
   newCommands(run, core, limit, command);
 }
 
-/** All who take part have handed over everything there is, and applied it. */
+/** Whether all these replicas have delivered and applied all committed entries. */
 function level(run: SimulatedRun, places: readonly number[]): boolean {
   const { last } = run.turn.record.view;
   return places.every((place) => {
@@ -157,9 +157,9 @@ function participants(run: SimulatedRun): number[] {
   return run.places().filter((place) => run.turn.slot(place).wiped === null);
 }
 
-/** Who lost its disk after the others had come to know it finds out, and has no vote any more. */
+/** A replica whose disk was wiped after the others had recorded it must lose its identity, and with it its vote. */
 function demandOutsiders(run: SimulatedRun): void {
-  // What a script wiped may have been unknown to the others, or a bare core, which cannot tell.
+  // A script may wipe a replica that the others had not recorded, or a bare core, which has no identity.
   if (run.plan.prefix.length > 0) return;
   const back = run.places().filter((place) => run.turn.slot(place).wiped !== null && run.status(place) !== null);
   demand(back.length === 0, 'identity/lost-disk-has-no-vote: a disk that is lost takes its vote with it', () =>
@@ -167,7 +167,7 @@ function demandOutsiders(run: SimulatedRun): void {
   );
 }
 
-/** The machines are equal, as far as their snapshots show. */
+/** The snapshots of all machines must be equal. */
 function demandEqualMachines(run: SimulatedRun, places: readonly number[]): void {
   const seen = places.map((place) => run.turn.machine(place).snapshot() as unknown);
   const differs = seen.findIndex((snapshot) => !sameDeep(snapshot, seen[0]));
@@ -196,7 +196,7 @@ export function allAtRest(run: SimulatedRun, command: unknown): void {
     () => describe(run),
   );
   demandEqualMachines(run, places);
-  // A bare core tries once, and may wait for ever for an attempt that was lost.
+  // A bare core tries once and may wait for ever for an attempt that was lost, so its calls are cancelled.
   const waiting = run.places().flatMap((place) => run.turn.slot(place).waiting);
   const bare = run.turn.rules.program.kind === 'core';
   if (bare && waiting.length > 0) run.act({ kind: 'cancel', at: run.now, calls: waiting });
@@ -206,7 +206,7 @@ export function allAtRest(run: SimulatedRun, command: unknown): void {
   demand(comesToRest(run, places), 'liveness/terms-at-rest: terms are at rest', () => describe(run));
 }
 
-/** One whose time was nearly out when its links healed may still campaign once; then nobody does. */
+/** Whether the terms stop changing. A replica whose election timer had nearly expired may still campaign once. */
 function comesToRest(run: SimulatedRun, places: readonly number[]): boolean {
   const highest = (): number => Math.max(...places.map((place) => run.status(place)?.term ?? 0));
   for (let windows = 0; windows < 3; windows++) {
@@ -217,7 +217,7 @@ function comesToRest(run: SimulatedRun, places: readonly number[]): boolean {
   return false;
 }
 
-/** All lose power; all that was acknowledged is there again. */
+/** The fourth phase: all lose power; all that was acknowledged must be there again. */
 export function durabilityScan(run: SimulatedRun): void {
   const places = participants(run);
   if (places.length * 2 <= run.size) return;

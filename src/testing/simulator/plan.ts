@@ -1,7 +1,7 @@
 /**
- * The plan of one simulated run, drawn from its seed: how large the cluster is, how small its limits, who calls, how
- * the network and the disks behave, and which faults there are at all. Every seed has another mix, and every class of
- * fault is absent from half of them (swarm testing, Groce et al. 2012): what one fault hides, its absence shows.
+ * The plan of one simulated run, drawn from its seed: the size of the cluster, its limits, its callers, the behaviour
+ * of network and disks, and the classes of faults. Each class is absent from half of the seeds, since one fault can
+ * hide another (swarm testing, Groce et al. 2012).
  */
 
 import type { Limits, Milliseconds } from '../../core/protocol.js';
@@ -9,7 +9,7 @@ import type { Action } from '../world/actions.js';
 import { Dice } from '../random.js';
 import type { WorldOptions } from '../world/options.js';
 
-/** The classes of faults, in the words of a summary (docs/testing.md says what each does). */
+/** The classes of faults; docs/testing.md describes each. */
 export const FAULT_KINDS = [
   'loss',
   'duplicate',
@@ -37,49 +37,49 @@ export const FAULT_KINDS = [
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** How often each fault begins: the mean time between two, in milliseconds; or a probability where there is one. */
+/** The rate of each fault: the mean time between two, in milliseconds, or a probability for each message or write. */
 export type FaultMix = Readonly<Partial<Record<FaultKind, number>>>;
 
 export interface Plan {
   readonly seed: number;
   readonly world: WorldOptions;
-  /** What happens before anything is left to chance. */
+  /** The actions before the random part. */
   readonly prefix: readonly Action[];
-  /** The prefix is a storm that was shortened: what does not fit in it any more is left out, and nothing is added. */
+  /** Whether the prefix is a shortened storm: actions that are no longer possible are left out, and none are added. */
   readonly loose: boolean;
-  /** How many things happen in the first phase. */
+  /** The number of actions in the first phase. */
   readonly length: number;
-  /** A message takes from `min` to `max`; `fifo`: none overtakes another. */
+  /** The latency of a message, from `min` to `max`; `fifo`: no message overtakes another on its link. */
   readonly network: { readonly min: Milliseconds; readonly max: Milliseconds; readonly fifo: boolean };
   readonly disk: { readonly min: Milliseconds; readonly max: Milliseconds };
-  /** How long the machine takes. */
+  /** The time that the machine takes to apply. */
   readonly apply: Milliseconds;
-  /** Mean time between two calls; the share of reads among them, and of stale ones among those. */
+  /** The mean time between two calls; the share of reads among calls, and of stale reads among reads. */
   readonly clients: {
     readonly every: Milliseconds;
     readonly reads: number;
     readonly stale: number;
     readonly timeout: Milliseconds;
-    /** How many may wait at once in the whole cluster. */
+    /** The most calls that wait at once in the whole cluster. */
     readonly most: number;
   };
   readonly faults: FaultMix;
-  /** Whether faults look for who leads. */
+  /** Whether faults are aimed at the leader. */
   readonly targeted: boolean;
 }
 
-/** A beginning that chance would hardly find: a run goes on from there as it likes. */
+/** A scripted beginning of a schedule, which random actions would hardly reach; the schedule continues at random. */
 export interface Prefix {
-  /** All of its world but model and machine: its replicas, limits … and its seed, or timeouts come at other times. */
+  /** The options of its world without model and machine. The seed is needed, since it decides the timeouts. */
   readonly world: Omit<WorldOptions, 'model' | 'machine'>;
   readonly actions: readonly Action[];
 }
 
-/** What a caller may fix of every plan. */
+/** The parts of a plan that the caller of `simulate` may fix. */
 export interface PlanOptions {
   readonly world: WorldOptions;
   readonly seed: number;
-  /** The mean of how many things happen in the first phase. */
+  /** The mean number of actions in the first phase. */
   readonly length: number;
   /** Faults that never happen. */
   readonly without: readonly FaultKind[];
@@ -88,10 +88,10 @@ export interface PlanOptions {
   readonly prefixes: readonly Prefix[];
 }
 
-/** How many of the seeds begin with a prefix, if there are any. */
+/** The share of seeds that begin with a prefix, if there are prefixes. */
 const PREFIXED = 0.1;
 
-/** Mean times between two of a kind, or probabilities (the first five), when it is there. */
+/** The range of each fault's mean time, or of its probability (the first five), when it is present. */
 const TYPICAL: Readonly<Record<FaultKind, readonly [min: number, max: number]>> = {
   loss: [0.01, 0.3],
   duplicate: [0.01, 0.2],
@@ -128,7 +128,7 @@ function faultsOf(dice: Dice, options: PlanOptions): FaultMix {
   return mix;
 }
 
-/** Limits so small that every one of them is met. */
+/** Limits so small that runs reach every one of them. */
 function limitsOf(dice: Dice): Partial<Limits> {
   if (dice.chance(0.3)) return {};
   return {
@@ -163,7 +163,7 @@ function worldOf(dice: Dice, options: PlanOptions): WorldOptions {
   return { ...drawn, ...kept, tuning, constants: { ...constants, ...world.constants } };
 }
 
-/** What this seed stands for. */
+/** Draws the plan of a seed. */
 export function planOf(options: PlanOptions): Plan {
   const dice = new Dice(options.seed).fork('plan');
   const prefix = options.prefixes.length > 0 && dice.chance(PREFIXED) ? dice.pick(options.prefixes) : null;

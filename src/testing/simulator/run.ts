@@ -1,6 +1,6 @@
 /**
- * One simulated run under way: the scheduler that decides when each thing that is under way happens. It keeps its
- * own agenda beside the world; what it decides becomes actions, and the actions alone make the run.
+ * One simulated run: the scheduler that decides when each message, write, tick and fault happens. It keeps an agenda
+ * beside the world. Its decisions become actions, and the list of actions alone reproduces the run.
  */
 
 import type { StepFact } from '../../core/model.js';
@@ -18,10 +18,10 @@ import { Turn } from '../world/turn.js';
 import type { Flight } from '../world/state.js';
 import { createWorld, dueAt } from '../world/world.js';
 
-/** Each so manieth action the cluster is looked at from afar. */
+/** The number of actions between two looks at the cluster's abstract state. */
 const LOOK_EVERY = 16;
 
-/** More than this on one link, and the oldest is lost. */
+/** The most messages on one link; with more, the oldest is lost. */
 const MOST_ON_A_LINK = 100;
 
 export class SimulatedRun implements Watcher {
@@ -30,9 +30,9 @@ export class SimulatedRun implements Watcher {
   readonly size: number;
   readonly dice: Dice;
   readonly tally: Tally = { delivered: 0, actions: 0, faults: new Map(), coverage: new Map() };
-  /** What happened, with messages by description, if it is kept. */
+  /** The actions so far, with messages by description; `null` if they are not kept. */
   readonly actions: Action[] | null;
-  /** Of what happened and when: equal runs have equal ones. */
+  /** A hash of the actions and their times, by which two runs are compared. */
   hash = 0;
   weather: Weather;
   /** Whether faults happen. */
@@ -70,7 +70,7 @@ export class SimulatedRun implements Watcher {
     this.adopt();
   }
 
-  /** Takes over a world as it stands: everything under way gets its time. */
+  /** Schedules everything that is under way in the world. */
   private adopt(): void {
     for (let from = 0; from < this.size; from++) {
       for (let to = 0; to < this.size; to++) {
@@ -105,7 +105,7 @@ export class SimulatedRun implements Watcher {
     return process !== null && this.turn.rules.program.health(process) === 'running';
   }
 
-  /** Whether its first start is behind it. */
+  /** Whether a replica's first start is complete. */
   isKnown(place: number): boolean {
     const { rules } = this.turn;
     return rules.program.kind === 'core' || this.turn.slot(place).disk.values.has(ESTABLISHED_KEY);
@@ -117,13 +117,13 @@ export class SimulatedRun implements Watcher {
     this.turn.rules.model.cover(fact, (name) => coverage.set(name, (coverage.get(name) ?? 0) + 1));
   }
 
-  /** Faults are over. */
+  /** Ends all faults. */
   endStorm(): void {
     this.stormy = false;
     this.stormLength = this.actions?.length ?? 0;
   }
 
-  /** What happened in the storm, if it is kept. */
+  /** The actions of the storm, if they are kept. */
   get storm(): readonly Action[] {
     return this.actions?.slice(0, this.stormLength) ?? [];
   }
@@ -132,7 +132,7 @@ export class SimulatedRun implements Watcher {
     this.tally.faults.set(kind, (this.tally.faults.get(kind) ?? 0) + 1);
   }
 
-  /** Makes something happen now. */
+  /** Carries out an action now. */
   act(action: Action): void {
     this.tally.actions += 1;
     this.hash = Math.imul(this.hash ^ action.at ^ (action.kind.length << 24), 0x01000193);
@@ -152,12 +152,12 @@ export class SimulatedRun implements Watcher {
       : action;
   }
 
-  /** In so many milliseconds. */
+  /** Schedules a task in `ms` milliseconds. */
   later(ms: Milliseconds, task: () => void): void {
     this.agenda.add(this.turn.now + ms, task);
   }
 
-  /** The next thing that is due. Gives whether there was one by `limit`. */
+  /** Carries out the next task if it is due by `limit`. Returns whether there was one. */
   step(limit: Milliseconds): boolean {
     const at = this.agenda.nextAt;
     if (at > limit) return false;
@@ -166,7 +166,7 @@ export class SimulatedRun implements Watcher {
     return true;
   }
 
-  /** Goes on until something holds, or so many milliseconds have passed. Gives whether it held. */
+  /** Runs until `done` holds or `limit` milliseconds have passed. Returns whether it holds. */
   until(limit: Milliseconds, done: () => boolean): boolean {
     const end = this.turn.now + limit;
     for (let count = 0; ; count++) {
@@ -197,7 +197,7 @@ export class SimulatedRun implements Watcher {
     }
   }
 
-  /** It arrives, and will again; unless it is gone by now, or nobody is there. */
+  /** Delivers a message that stays under way; does nothing if it is gone or its receiver is down. */
   private duplicate(from: number, to: number, ordinal: number): void {
     const { process, paused } = this.turn.slot(to);
     const waits = this.turn.link(from, to).flights.some((flight) => flight.ordinal === ordinal);
@@ -238,7 +238,7 @@ export class SimulatedRun implements Watcher {
     this.message('deliver', from, to, ordinal);
   }
 
-  /** A pause is over: what waited comes in this order, before or after what is due by the clock. */
+  /** Delivers the messages that waited for a paused replica, in this order. */
   releaseBacklog(place: number, order: 'sent' | 'reversed' | 'shuffled', dice: Dice): void {
     const waiting = this.backlog[place] as (() => void)[];
     this.backlog[place] = [];
@@ -273,7 +273,7 @@ export class SimulatedRun implements Watcher {
     }
   }
 
-  /** One that is paused and could not take it is looked at again when it resumes. */
+  /** Carries out work of a replica. If it is paused, the work is scheduled again when it resumes. */
   private own(kind: 'applied' | 'loaded' | 'written' | 'sync' | 'tick', place: number): void {
     this.act({ kind, at: this.turn.now, replica: this.id(place) });
   }
@@ -310,7 +310,7 @@ export class SimulatedRun implements Watcher {
       return this.crash(place, this.io.chance(0.5));
     }
     if (!slot.durable && this.io.chance(0.15)) {
-      // On the disk, and not known: a crash now keeps what nobody was told.
+      // The write is durable, and the process is not told yet: a crash now keeps a write that nobody has reported.
       busy.io = true;
       this.own('sync', place);
       return this.agenda.add(this.turn.now + this.io.between(0, 10), () => this.write(place));
@@ -319,14 +319,14 @@ export class SimulatedRun implements Watcher {
     if (!slot.durable) this.own('sync', place);
   }
 
-  /** Ends a process, to be started again some time later. */
+  /** Crashes a process and schedules its restart. */
   crash(place: number, keep: boolean): void {
     this.act({ kind: 'crash', at: this.turn.now, replica: this.id(place), keep });
     this.backlog[place] = [];
     this.later(this.dice.wait(200), () => this.revive(place));
   }
 
-  /** Starts what is down, closed or halted. */
+  /** Starts a replica that is down, closed or halted. */
   revive(place: number): void {
     if (!this.isUp(place)) this.act({ kind: 'restart', at: this.turn.now, replica: this.id(place) });
   }

@@ -1,4 +1,4 @@
-/** One schedule from its storm to its end. */
+/** Runs one schedule: all phases of a plan, and the checks of its history. */
 
 import { ConsensusError, invalidArgument } from '../../replica/errors.js';
 import { Dice } from '../random.js';
@@ -9,13 +9,13 @@ import type { RunOptions } from './options.js';
 import { SimulatedRun } from './run.js';
 import { demandLinearizable } from './world-history.js';
 
-/** Of the options of a simulation what a schedule needs beside its plan. */
+/** The options of a simulation that a schedule needs beside its plan. */
 export interface Workload {
   commands?(random: Dice, call: number): unknown;
   readonly sequential?: SequentialModel<any, any, any>;
 }
 
-/** All phases of one schedule. */
+/** Runs all phases of one schedule. */
 function play(run: SimulatedRun, commands: (call: number) => unknown): void {
   storm(run, commands);
   coreAtWork(run, commands(0));
@@ -23,7 +23,7 @@ function play(run: SimulatedRun, commands: (call: number) => unknown): void {
   durabilityScan(run);
 }
 
-/** Each so manieth history is searched for an order. */
+/** One of this many histories goes to the general linearizability checker. */
 const SEARCH_EVERY = 10;
 
 function commandsOf(options: Workload, seed: number): (call: number) => unknown {
@@ -46,8 +46,8 @@ export interface ScheduleRun {
 }
 
 /**
- * Plays a schedule to its end.
- * @throws ConsensusError for what is the caller's own fault: a command that cannot be made or encoded, a bad prefix
+ * Runs a schedule to its end.
+ * @throws ConsensusError for a mistake of the caller: a command that cannot be made or encoded, a bad prefix
  */
 export function runSchedule(options: Workload, plan: Plan, how: Omit<RunOptions, 'coverage'>): ScheduleRun {
   const run = new SimulatedRun(plan, { ...how, coverage: !how.keep });
@@ -64,7 +64,7 @@ export function runSchedule(options: Workload, plan: Plan, how: Omit<RunOptions,
   }
 }
 
-/** What a run came to: equal whenever the schedule is run again. Machines may hide what they are, results do not. */
+/** The outcome of a run, by which two runs of a schedule are compared. Machines are left out, their results count. */
 export function endOf({ hash, turn }: SimulatedRun): unknown {
   const { record, links, slots, ghost } = turn.finish();
   return [hash, record, links, ghost, slots.map(({ process }) => process)];

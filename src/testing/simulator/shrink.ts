@@ -1,7 +1,7 @@
 /**
- * Makes a failing run shorter (Zeller's ddmin, with the coarse cuts first): all faults go if the calls alone break the
- * rule, else whole kinds of actions, then runs of them, as long as the same rule still breaks. Replays are counted, not
- * timed, so that shrinking is deterministic.
+ * Shrinks a failing run (Zeller's ddmin, with coarse cuts first): all faults if the calls alone break the rule, else
+ * whole kinds of actions, then runs of actions, as long as the same rule still breaks. The budget counts replayed
+ * actions and not time, so that shrinking is deterministic.
  */
 
 import type { ReplicaId } from '../../core/members.js';
@@ -12,21 +12,21 @@ import { Turn } from '../world/turn.js';
 import type { WorldOptions } from '../world/options.js';
 import { createWorld } from '../world/world.js';
 
-/** The rule of a violation, without its particulars: what two failures must share to count as one. */
+/** The rule of a violation without its particulars. Two failures of the same rule count as one. */
 export function ruleOf(error: Error): string {
   const [rule = ''] = error.message.split(/[:(]/, 1);
   return `${error.name}: ${rule.replaceAll(/\d+/g, '#')}`;
 }
 
-/** What a run broke, and the actions up to there, as they happened. */
+/** The violation of a run, and the actions up to it, as they happened. */
 export interface Replayed {
   readonly error: Error;
   readonly actions: readonly Action[];
-  /** Of the actions those that proposed what was committed by then, in the order of the log. */
+  /** The actions that proposed the commands committed by then, in the order of the log. */
   readonly committed: readonly Action[];
 }
 
-/** The proposals behind the entries that were handed over. */
+/** The proposals of the delivered entries. */
 function committedOf(turn: Turn, calls: readonly Action[]): readonly Action[] {
   const { view } = turn.record;
   const found = new Set<Action>();
@@ -38,7 +38,7 @@ function committedOf(turn: Turn, calls: readonly Action[]): readonly Action[] {
   return [...found];
 }
 
-/** Whether a disk or a machine is to be done with something, and has nothing under way. */
+/** Whether an action finishes work of a disk or a machine that has none under way. */
 function isVain(turn: Turn, action: Action): boolean {
   if (action.kind !== 'written' && action.kind !== 'applied' && action.kind !== 'loaded') return false;
   const slot = turn.slot(turn.rules.places.get(action.replica) as number);
@@ -47,16 +47,16 @@ function isVain(turn: Turn, action: Action): boolean {
 }
 
 /**
- * Runs these actions and nothing else; `null` if nothing breaks.
- * @param loose a message that is not under way is replaced by another of its kind, or the action left out, as is what
- *   has nothing to report
- * @throws ConsensusError `ERR_INVALID_ARGUMENT`, RangeError when such a world cannot be, or for what is no action of it
+ * Runs exactly these actions on a new world; returns `null` if no rule breaks.
+ * @param loose whether a message that is not under way is replaced by another of its kind, and actions that have no
+ *   effect are left out
+ * @throws ConsensusError `ERR_INVALID_ARGUMENT` or RangeError for invalid world options or an invalid action
  */
 export function replay(world: WorldOptions, actions: readonly Action[], loose = false): Replayed | null {
   const happened: Action[] = [];
   const calls: Action[] = [];
   const turn = new Turn(createWorld(world));
-  // Whoever shrinks replays thousands of lists of which one was checked.
+  // Shrinking replays thousands of parts of a list that was checked once.
   if (!loose) actions.forEach((action, at) => checkAction(`action ${at}`, action, turn.rules.ids));
   for (const given of actions) {
     const action = loose ? turn.network.fitting(given) : given;
@@ -73,13 +73,13 @@ export function replay(world: WorldOptions, actions: readonly Action[], loose = 
   return null;
 }
 
-/** What a failure is shrunk with: runs a shorter list. */
+/** Runs a shorter list of actions while a failure is shrunk; returns `null` if no rule breaks. */
 export type Trial = (actions: readonly Action[]) => Replayed | null;
 
-/** How often everything comes to rest: after an election (with all openings behind it), and after a call. */
+/** The rounds that messages and disks get after an election (until all sessions are open), and after a call. */
 const ROUNDS = { elected: 16, called: 5 };
 
-/** Everything at disks and machines is done, and the oldest message on each link arrives. */
+/** The actions that finish all work of disks and machines and deliver the oldest message on each link. */
 function round(ids: readonly ReplicaId[]): Action[] {
   const work = ids.flatMap((replica) => (['written', 'loaded', 'applied'] as const).map((kind) => ({ kind, replica })));
   const links = ids.flatMap((from) => ids.filter((to) => to !== from).map((to) => ({ from, to })));
@@ -88,7 +88,7 @@ function round(ids: readonly ReplicaId[]): Action[] {
   });
 }
 
-/** One replica is told to lead, and whatever these do comes to rest before the next. */
+/** The actions that make one replica lead, and then carry out these actions, each with rounds of work after it. */
 function calmly(ids: readonly ReplicaId[], leader: ReplicaId, doings: readonly Action[]): Action[] {
   const rest = round(ids);
   const rests = (times: number): Action[] => Array.from({ length: times }, () => rest).flat();
@@ -111,7 +111,7 @@ class Shrinker {
     this.left = budget;
   }
 
-  /** Gives whether these break the same rule; they are then the best so far. */
+  /** Runs a shorter list. If it breaks the same rule, it is the best so far; returns whether it does. */
   private try(actions: readonly Action[]): boolean {
     if (this.left <= 0) return false;
     this.left -= actions.length + 50;
@@ -121,16 +121,16 @@ class Shrinker {
     return true;
   }
 
-  /** Without true time, what is left out delays nothing: each replica's clock leaps to its own deadlines. */
+  /** Replaces the passing of time by leaps of each replica's clock, so that removing an action delays no other. */
   private stopTheClock(): void {
     this.try(this.best.map((action) => (action.kind === 'tick' ? { ...action, kind: 'timeout' } : action)));
     this.try(this.best.map((action) => ({ ...action, at: 0 })));
   }
 
   /**
-   * What a state machine does wrong seldom needs a fault, only calls in their order: what was committed, one at a time,
-   * at a leader or where it was proposed; at last all calls, with the crashes between them. Calls go first, while they
-   * are few.
+   * A fault in a state machine seldom needs faults of the cluster, only calls in their order. So this tries the
+   * committed calls one at a time, at a leader or where they were proposed; at last all calls with the crashes between
+   * them.
    */
   private calm(): void {
     const ids = [...new Set(this.best.flatMap((action) => ('replica' in action ? [action.replica] : [])))].sort();
@@ -144,7 +144,7 @@ class Shrinker {
     }
   }
 
-  /** Tries to do without every run of these. */
+  /** Tries to leave out every run of these actions. */
   private dropFrom(doings: readonly Action[], breaks: (some: readonly Action[]) => boolean): void {
     let left = doings;
     for (let size = left.length >> 1; size >= 1; size >>= 1) {
@@ -173,7 +173,7 @@ class Shrinker {
     }
   }
 
-  /** Tries to leave out every run of this many, each overlapping the next by half. Gives whether anything went. */
+  /** Tries to leave out every run of `size` actions, each overlapping the next by half. Returns whether any went. */
   private dropRuns(size: number): boolean {
     let gone = false;
     const stride = Math.max(1, size >> 1);

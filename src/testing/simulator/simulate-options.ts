@@ -1,4 +1,4 @@
-/** What a simulation is run with, and that it can be meant. */
+/** The options of a simulation and their validation. */
 
 import type { Constants, ReplicaId } from '../../core/members.js';
 import type { Model } from '../../core/model.js';
@@ -12,7 +12,7 @@ import type { MachineSpec } from '../world/machine.js';
 import { checkWorldOptions, type WorldOptions } from '../world/options.js';
 import { FAULT_KINDS, type FaultKind, type Prefix } from './plan.js';
 
-/** What a workload draws with. */
+/** The source of randomness of a workload. */
 export type Random = Pick<Dice, 'unit' | 'between' | 'pick' | 'chance'>;
 
 export interface SimulateOptions<Command = any> {
@@ -21,42 +21,42 @@ export interface SimulateOptions<Command = any> {
   /** The state machine under test; one that counts its commands unless given. */
   readonly machine?: MachineSpec<Command>;
   /**
-   * A command for a caller; `call` is its number, and 0 for the ones that test whether a healed cluster works. Needed
-   * with `machine`. All chance must come from `random`, or the run is not deterministic.
+   * Makes a command for a caller. `call` is the number of the call, 0 for the commands that test a healed cluster.
+   * Needed with `machine`. All randomness must come from `random`, or the run is not deterministic.
    */
   commands?(random: Random, call: number): Command;
   /** The first seed, a safe integer; 1 unless given. */
   readonly seed?: number;
   /** How many schedules; 1 unless given. */
   readonly schedules?: number;
-  /** How many things happen in the stormy phase, on average; 400 unless given. */
+  /** The mean number of actions in the storm; 400 unless given. */
   readonly length?: number;
-  /** Drawn by the seed unless given, as are the settings and constants of which nothing is said. */
+  /** Names of the replicas, or how many; drawn from the seed unless given, as are all settings below. */
   readonly replicas?: number | readonly ReplicaId[];
   readonly tuning?: Tuning;
   readonly constants?: Partial<Constants>;
-  /** The shipped driver unless given; `core`: a bare core with the simplest host. */
+  /** `driver` (the default): the shipped driver. `core`: a bare core with the simplest host that keeps the contract. */
   readonly program?: 'driver' | 'core';
-  /** Faults that never happen; `calm`: none does. */
+  /** Faults that never happen; with `calm` none does. */
   readonly without?: readonly FaultKind[];
   readonly calm?: boolean;
   /**
-   * What the machine is: then the log must explain every result (history/explained-by-log), and every tenth history,
-   * unless it has too many unknown outcomes, is searched for an order by what callers saw alone
-   * (history/linearizable). Commands must be the model's inputs.
+   * The sequential specification of the machine. With it the log must explain every result
+   * (history/explained-by-log), and every tenth history, unless it has too many unknown outcomes, is checked without
+   * the log (history/linearizable). Commands must be the model's inputs.
    */
   readonly sequential?: SequentialModel<any, any, any>;
-  /** Beginnings that chance would hardly find: a tenth of the schedules goes on from one of them. */
+  /** Scripted beginnings; a tenth of the schedules continues from one of them. */
   readonly prefixes?: readonly Prefix[];
-  /** Told about everything, of every schedule. */
+  /** Gets the facts of every schedule. */
   readonly observer?: Observer;
-  /** Takes in what the cluster looks like from afar, now and then: how much that is new does a run still show? */
+  /** Collects hashes of the cluster's abstract states; its growth shows whether runs still find new ones. */
   readonly abstractStates?: Set<number>;
-  /** A failure is shrunk by replaying at most so many actions; 0: not at all. 2,000,000 unless given. */
+  /** The most actions that shrinking a failure may replay; 0: no shrinking. 2,000,000 unless given. */
   readonly shrinkBudget?: number;
 }
 
-/** What of it every schedule's world is made with. */
+/** The options of every schedule's world. */
 export function worldOptionsOf(options: SimulateOptions): WorldOptions {
   const { model, machine, replicas, tuning, constants, program } = options;
   return {

@@ -1,7 +1,7 @@
 /**
- * The simulator: real drivers and cores over a simulated network, disks and clocks, from a seed. Each seed is one
- * schedule: a plan (`plan.ts`) and everything that is drawn on its way. A failure comes with the seed, the rule, and
- * the actions that break it, shrunk.
+ * The simulator: the shipped driver and cores over a simulated network, disks and clocks. Each seed gives one schedule:
+ * a plan (`plan.ts`) and all random decisions on its way. A failure names the seed, the rule, and a shrunk list of
+ * actions that break it.
  */
 
 import { InvariantViolation } from '../../core/assert.js';
@@ -17,12 +17,12 @@ import { checkSimulateOptions, worldOptionsOf, type SimulateOptions } from './si
 import { replay, ruleOf, shrink, type Replayed } from './shrink.js';
 import type { WorldOptions } from '../world/options.js';
 
-/** What was run and found. Counts are sums over all schedules. */
+/** The report of a simulation in which no rule was broken. Counts are sums over all schedules. */
 export interface SimulationReport {
   readonly protocol: string;
   readonly firstSeed: number;
   schedules: number;
-  /** Things that happened, messages that arrived among them, and the virtual time they took. */
+  /** Actions, messages delivered among them, and virtual time in milliseconds. */
   actions: number;
   delivered: number;
   virtualTime: Milliseconds;
@@ -36,19 +36,19 @@ export interface SimulationReport {
   repeated: number;
 }
 
-/** A schedule broke a rule. */
+/** The error of a schedule that broke a rule. */
 export class SimulationFailure extends Error {
   override readonly name = 'SimulationFailure';
   readonly seed: number;
-  /** What was broken, as its violation names it: the rule first; or what the code under test threw. */
+  /** The message of the violation, which begins with the rule's name, or of an error of the code under test. */
   readonly rule: string;
-  /** What proves it, as plain data; `undefined` when nothing but the message does. */
+  /** The evidence of the violation, as plain data; `undefined` if there is none. */
   readonly evidence: unknown;
-  /** What the failing run's world was made with. */
+  /** The options of the failing run's world. */
   readonly world: WorldOptions;
   /**
-   * Actions that break the rule when they are applied to such a world, shrunk. What only the end of a schedule can
-   * tell (liveness and histories) no action breaks: the actions lead there, and a replay of them throws nothing.
+   * The shrunk list of actions that break the rule when they are applied to a new such world. Rules about the end of a
+   * schedule (`liveness/`, `history/`) are broken by no action: then the list leads to that end and breaks nothing.
    */
   readonly actions: readonly Action[];
 
@@ -62,13 +62,13 @@ export class SimulationFailure extends Error {
     this.actions = actions;
   }
 
-  /** The failing run as a scenario, to be kept: `runScenario` breaks the same rule, if `actions` do. */
+  /** The failing run as the text of a scenario; `runScenario` breaks the same rule if `actions` do. */
   get scenario(): string {
     return formatActions(headerOf(this.world), this.actions);
   }
 }
 
-/** Each so manieth schedule is run twice. */
+/** One of this many schedules is run twice. */
 const REPEAT_EVERY = 20;
 
 function planFor(options: SimulateOptions, seed: number): Plan {
@@ -76,14 +76,14 @@ function planFor(options: SimulateOptions, seed: number): Plan {
   return planOf({ world: worldOptionsOf(options), seed, length, without, calm, prefixes });
 }
 
-/** The failing storm in fewer actions, played to the end in the same way each time. */
+/** Runs a shortened storm and the phases after it, in the same way each time. */
 function tail(options: SimulateOptions, plan: Plan, actions: readonly Action[]): ScheduleRun {
   return runSchedule(options, { ...plan, prefix: actions, length: 0, loose: true }, { keep: true });
 }
 
 /**
- * What only the end of a schedule can tell is shrunk by playing the phases after ever shorter storms. That takes far
- * longer than a replay, so it is tried less often.
+ * Shrinks a failure that only the end of a schedule shows, by running the phases after ever shorter storms. That takes
+ * far longer than a replay, so it has a smaller budget.
  */
 function shrinkStorm(
   options: SimulateOptions,
@@ -101,7 +101,7 @@ function shrinkStorm(
   return error === null ? null : new SimulationFailure(plan, error, last.actions as readonly Action[]);
 }
 
-/** Runs the failing schedule again, keeps what happens, and shortens it. */
+/** Runs the failing schedule again, keeps its actions, and shrinks them. */
 function failureOf(options: SimulateOptions, plan: Plan, error: Error): SimulationFailure {
   const again = runSchedule(options, plan, { keep: true });
   if (again.error?.message !== error.message) {
@@ -154,8 +154,8 @@ function add(report: SimulationReport, run: SimulatedRun): void {
 
 /**
  * Runs schedules, one for each seed from `seed` on.
- * @throws SimulationFailure at the first schedule that breaks a rule; ConsensusError `ERR_INVALID_ARGUMENT` and
- *   RangeError for options out of range
+ * @throws SimulationFailure for the first schedule that breaks a rule; ConsensusError `ERR_INVALID_ARGUMENT` or
+ *   RangeError for invalid options
  */
 export function simulate<Command>(options: SimulateOptions<Command>): SimulationReport {
   checkSimulateOptions(options);

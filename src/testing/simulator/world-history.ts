@@ -1,4 +1,4 @@
-/** What the callers of a world saw, as a history that any checker takes. */
+/** The history of a world's callers, and its checks. */
 
 import { InvariantViolation } from '../../core/assert.js';
 import { jsonCodec } from '../../replica/state-machine.js';
@@ -24,15 +24,14 @@ function operationOf({ call, replica, command, invokedAt, endedAt, end }: WorldC
 }
 
 /**
- * The history of `world.record`: the commands that were proposed, each by a client of its own, with its result; of one
- * that was rejected `{ rejected: reason }`.
- * Reads are not among them: what a caller reads from a machine is not the world's.
+ * The history of `world.record`: the proposed commands, each by a client of its own, with its result; the output of a
+ * rejected command is `{ rejected: reason }`. Reads are left out, since a world does not record what they return.
  */
 export function historyOf({ calls }: WorldRecord): History {
   return calls.filter(({ kind }) => kind === 'write').map(operationOf);
 }
 
-/** A history with more operations of unknown outcome than this is left to the log: the search would rarely end. */
+/** Histories with more unknown outcomes than this are checked by the log only: a search would rarely end. */
 const MOST_UNKNOWN = 10;
 /** How often the model may be applied in one search: beyond it there is no second opinion on this history. */
 const MOST_STEPS = 50_000;

@@ -1,22 +1,22 @@
 /**
- * Everything that can happen in a world, as plain data: a list of actions is a whole run, to be replayed, shrunk and
- * written down. An action that fits nothing at the time (a message that was never sent, a replica that is down)
- * changes nothing, so that a list stays meaningful when others are taken out of it.
+ * The actions of a world: everything that can happen in it, as plain data. A list of actions is a whole run, which can
+ * be replayed, shrunk and stored. An action that is not possible at its time (a message that was never sent, a replica
+ * that is down) changes nothing, so that a list stays valid when other actions are removed from it.
  */
 
 import type { Index, Milliseconds } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 
 /**
- * Which message on a link: its ordinal among all that were ever sent there (1-based), or its description, or how that
- * begins: the oldest that fits, or with ` #2` after it the second oldest, and so on. Ordinals are quick; descriptions
- * survive changes of what else happens.
+ * Chooses a message on a link: by its ordinal among all that were ever sent there (1-based), or by the beginning of its
+ * description, which means the oldest message that fits; with ` #2` after it the second oldest, and so on. A
+ * description still means the same message when other actions of the run change.
  */
 export type MessagePick = number | string;
 
-/** What can happen. */
+/** An action without its time. */
 export type Happening =
-  /** The message arrives. `duplicate`: and stays under way. `drop`: it never will. */
+  /** The message arrives. `duplicate`: it arrives and stays under way. `drop`: it is lost. */
   | {
       readonly kind: 'deliver' | 'duplicate' | 'drop';
       readonly from: ReplicaId;
@@ -25,11 +25,11 @@ export type Happening =
     }
   /** A tick, whether due or not. `timeout`: the replica's clock leaps to its deadline first. */
   | { readonly kind: 'tick' | 'timeout'; readonly replica: ReplicaId }
-  /** The write under way is on the disk. `written`: and the replica is told. */
+  /** The write under way becomes durable. `sync`: the replica is not told yet. `written`: it is. */
   | { readonly kind: 'sync' | 'written'; readonly replica: ReplicaId }
-  /** The machine applies what it was given; the oldest load is answered. */
+  /** `applied`: the machine applies the entries that it was given. `loaded`: the oldest load is answered. */
   | { readonly kind: 'applied' | 'loaded'; readonly replica: ReplicaId }
-  /** The process ends at once; `keep`: the write under way happens to be on the disk. */
+  /** The process crashes. `keep`: the write under way is durable all the same. */
   | { readonly kind: 'crash'; readonly replica: ReplicaId; readonly keep: boolean }
   /** A replica that is down (or closed, or halted) starts again from its disk; `wipe`: its disk is lost first. */
   | { readonly kind: 'restart' | 'wipe'; readonly replica: ReplicaId }
@@ -44,19 +44,19 @@ export type Happening =
   | { readonly kind: 'rate'; readonly replica: ReplicaId; readonly rate: number }
   /** A caller at a replica; `timeout` in milliseconds of the replica's clock, `Infinity` for none. */
   | { readonly kind: 'propose'; readonly replica: ReplicaId; readonly command: unknown; readonly timeout: Milliseconds }
-  /** A linearizable read, or with `minIndex` one as stale as that. */
+  /** A linearizable read, or with `minIndex` a stale one, served once that index is applied. */
   | {
       readonly kind: 'read';
       readonly replica: ReplicaId;
       readonly minIndex: Index | null;
       readonly timeout: Milliseconds;
     }
-  /** The callers go away. Calls count from 1 in the order in which they were made. */
+  /** The callers wait no longer. Calls are numbered from 1 in the order in which they were made. */
   | { readonly kind: 'cancel'; readonly calls: readonly number[] }
   | { readonly kind: 'campaign' | 'stop'; readonly replica: ReplicaId }
   | { readonly kind: 'unreachable'; readonly replica: ReplicaId; readonly peer: ReplicaId }
   /** Nothing but the passing of time. */
   | { readonly kind: 'wait' };
 
-/** Something happens, at a true time in milliseconds; one before the world's is the world's. */
+/** An action at a true time in milliseconds; a time before the world's counts as the world's. */
 export type Action = Happening & { readonly at: Milliseconds };

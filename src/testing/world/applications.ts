@@ -1,6 +1,6 @@
 /**
- * The applications of a world: what a core commits is delivered to the replica's state machine, which applies it when
- * an action says so, or at once if the rules are eager.
+ * The applications of a world: committed entries are delivered to the replica's state machine, which applies them when
+ * an action says so, or at once if the world is eager.
  */
 
 import { InvariantViolation, type RuleText } from '../../core/assert.js';
@@ -27,7 +27,7 @@ export class Applications {
     if (first) this.demandDurable(entry);
   }
 
-  /** What is handed over anywhere is on the disks of a majority by then. */
+  /** Checks that a delivered entry is durable on a majority (log/committed-on-majority). */
   private demandDurable(entry: Entry): void {
     const { view, size } = this.draft;
     let disks = 0;
@@ -46,7 +46,7 @@ export class Applications {
     if (this.draft.rules.eager.applied) this.apply(place);
   }
 
-  /** The machine applies what it was given. */
+  /** The machine applies the entries that it was given. */
   apply(place: number): void {
     const { draft } = this;
     const { record } = draft;
@@ -72,7 +72,7 @@ export class Applications {
     draft.pending.push({ place, event: { kind: 'applied', now: draft.local(place), results } });
   }
 
-  /** What a user's machine or check throws is a finding, with the commands that showed it. */
+  /** Applies commands. An exception of the user's machine or check is a violation, with the commands as evidence. */
   private run({ id }: Slot, holder: Holder, entries: readonly Entry[]): readonly StoredResult[] {
     const { machines } = this.draft.rules;
     const violation = (rule: RuleText): InvariantViolation => {
@@ -90,7 +90,7 @@ export class Applications {
     return results;
   }
 
-  /** Up to where the machine has seen everything: entries that are no commands count once those before are in. */
+  /** The index up to which the machine has applied everything; entries that are no commands count as applied. */
   position(place: number): Index {
     const { effects, delivered, applying } = this.draft.slot(place);
     const next = applying?.[0]?.index ?? this.draft.record.effectIndex(effects);

@@ -1,4 +1,4 @@
-/** The callers of a world: they ask a replica, wait there, and are told how it ended, or nothing when it crashes. */
+/** The callers of a world: each makes a request at a replica and waits there until it ends or the replica crashes. */
 
 import { InvariantViolation } from '../../core/assert.js';
 import type { ReplicaId } from '../../core/members.js';
@@ -59,7 +59,7 @@ export class Callers {
     draft.tell({ kind: 'answered', replica, call, index, result });
   }
 
-  /** @param position up to where the replica's machine has come: what the caller sees */
+  /** @param position the index up to which the replica's machine has applied, which the caller sees */
   serve(place: number, { calls, index }: Extract<ProcessEffect, { kind: 'serve' }>, position: Index): void {
     const { draft } = this;
     for (const call of calls) {
@@ -84,7 +84,7 @@ export class Callers {
     return slot.id;
   }
 
-  /** After a stop. */
+  /** Checks that a stop has ended every call (law/one-end-per-request). */
   demandAnswered(place: number): void {
     const { id, waiting } = this.draft.slot(place);
     if (waiting.length > 0)

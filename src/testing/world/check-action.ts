@@ -1,4 +1,4 @@
-/** Refuses what is no action of a world. */
+/** Checks that a value is an action of a world. */
 
 import type { ReplicaId } from '../../core/members.js';
 import { invalidArgument } from '../../replica/errors.js';

@@ -1,19 +1,19 @@
-/** The state of a bare core's simplest host, and what of it influences what comes next. */
+/** The state of a process that runs a bare core (`core-program.ts`), and its digest for the model checker. */
 
 import { digestEntry, type Digest } from '../../core/model.js';
 import type { Entry, Index, PersistOp, RequestNumber, Send, PersistSeq } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 
-/** A request of a caller; its number is the caller's. */
+/** A request of a caller, under the caller's number. */
 export interface Asked {
   readonly request: RequestNumber;
-  /** Of a proposal: where its entry was applied here, 0 before, and what the machine made of it. */
+  /** For a proposal: the index at which its entry was applied here, 0 before that, and its result. */
   readonly index: Index;
   readonly result: StoredResult | null;
-  /** The core has said that it is committed. */
+  /** Whether the core has reported it as committed. */
   readonly committed: boolean;
-  /** Of a read: what must be applied, once the core has said so. */
+  /** For a read: the index that must be applied; `null` until the core has named it. */
   readonly read: Index | null;
 }
 
@@ -25,9 +25,9 @@ export interface CoreProcess {
   readonly writingSeq: PersistSeq;
   readonly durableSeq: PersistSeq;
   readonly held: readonly Send<unknown>[];
-  /** Committed and not yet given to the machine. */
+  /** Committed entries that the machine was not given yet. */
   readonly backlog: readonly Entry[];
-  /** The last index of what the machine is busy with, 0 when it is not, and the commands up to there. */
+  /** The last index of the entries that the machine is applying, 0 if none, and the commands among them. */
   readonly applying: Index;
   readonly commands: readonly Entry[];
   readonly applied: Index;
@@ -37,12 +37,12 @@ export interface CoreProcess {
 }
 
 /**
- * The origin in the id of every proposal. Calls are counted for the whole world, so that the number of one is enough to
- * name it; and worlds that differ only by the names of replicas stay alike.
+ * The session in the id of every proposal. Calls are numbered in the whole world, so one session for all replicas is
+ * enough; and worlds that differ only by the names of replicas stay alike.
  */
 export const SESSION = 1;
 
-/** Feeds what a process knows beside its core's state. */
+/** Digests the state of a process beside its core's. */
 export function digestProcess(
   process: CoreProcess,
   digest: Digest,

@@ -1,7 +1,7 @@
 /**
- * A bare core with the simplest host that keeps the contract: one write under way, messages held back until what
- * they rest on is durable, entries applied in order. It has no request table and no identity, so a proposal is
- * tried once. For scenarios that show a protocol itself, and for exhaustive search, where every further variable
+ * A bare core with the simplest host that keeps the contract: one write under way, messages held back until the persist
+ * they depend on is durable, entries applied in order. It has no session table and no identity, so a proposal is tried
+ * once. It is for scenarios that show a protocol itself, and for exhaustive search, where every further variable
  * multiplies the states.
  */
 
@@ -26,7 +26,7 @@ import { digestProcess, SESSION, type Asked, type CoreProcess } from './core-pro
 import { recovered } from './disk.js';
 import type { ProcessEffect, ProcessEvent, Program, ProgramOptions } from './process.js';
 
-/** One step's private copy. */
+/** The draft of one step. */
 class CoreDraft {
   readonly next: Mutable<CoreProcess>;
   readonly effects: ProcessEffect[] = [];
@@ -94,7 +94,7 @@ class CoreDraft {
     this.effects.push({ kind: 'fail', calls: [request], failure });
   }
 
-  /** Ends what the core has answered already and what waits for the machine. */
+  /** Fails all calls, those that the core has answered and those that wait for the machine, too. */
   endAll(reason: string): void {
     const { next, effects } = this;
     const failure: Failure = { code: 'ERR_CLOSED', outcome: 'unknown', message: reason };
@@ -113,7 +113,7 @@ class CoreDraft {
     this.feed({ kind: 'persisted', now, persistSeq: next.durableSeq });
   }
 
-  /** The commands given to the machine are applied: what their callers waited for. */
+  /** The machine has applied its commands: their callers get the results. */
   applied(now: Milliseconds, results: readonly StoredResult[]): void {
     const { next } = this;
     const { commands } = next;
@@ -125,7 +125,7 @@ class CoreDraft {
       const { id, index } = commands[at] as Entry;
       const result = results[at] as StoredResult;
       if (id === null) continue;
-      // Nothing here knows a duplicate: the first counts.
+      // There is no session table to find duplicates; the first result counts.
       this.change(id.sequence, (asked) => (asked.result === null ? { ...asked, index, result } : asked));
     }
     next.applied = next.applying;
@@ -146,7 +146,7 @@ class CoreDraft {
     }
   }
 
-  /** Whatever can go on now. */
+  /** Starts the next write and the next run of entries, and ends the calls that are complete. */
   finish(now: Milliseconds): readonly [CoreProcess, readonly ProcessEffect[]] {
     const { next, effects } = this;
     this.applyNext(now);
@@ -188,7 +188,7 @@ function proposalsOf(
   }));
 }
 
-/** @param read of a stale read: what must be applied */
+/** @param read for stale reads: the index that must be applied */
 function ask(draft: CoreDraft, calls: readonly { readonly call: number }[], read: Index | null): void {
   const asked = calls.map(({ call }): Asked => ({ request: call, index: 0, result: null, committed: false, read }));
   draft.next.asked = [...draft.next.asked, ...asked];
@@ -241,7 +241,7 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
   }
 }
 
-/** What one that runs no more answers. */
+/** The effects of an event on a process that has ended: its calls are refused. */
 function refusal(event: ProcessEvent): ProcessEffect[] {
   const asked = event.kind === 'propose' ? event.commands : event.kind === 'read' ? event.calls : [];
   const failure: Failure = { code: 'ERR_CLOSED', outcome: 'none', message: 'stopped' };

@@ -1,7 +1,7 @@
 /**
- * A disk as a value: what one replica would find after a loss of power. Writes are atomic, as the duties of a
- * storage demand; the write under way stands with the replica until it is synced. Versions share what they have in
- * common, so that keeping old ones costs little.
+ * A disk as a value: the data that one replica would find after a loss of power. Writes are atomic, as the duties of a
+ * storage demand; the write under way is kept in the replica's slot until it is durable. Versions of a disk share what
+ * they have in common, so that old ones cost little.
  */
 
 import type { DiskView } from '../../core/model.js';
@@ -9,7 +9,7 @@ import type { DurableCodec, Entry, HardState, Index, Limits, Recovered, Term } f
 import { HARD_KEY } from '../../replica/driver/lane.js';
 import type { StorageOp, StoredEntry } from '../../replica/storage.js';
 
-/** A stored entry; it is decoded when somebody first looks. */
+/** A stored entry, decoded on first use. */
 class Cell {
   readonly stored: StoredEntry;
   private entry: Entry | null = null;
@@ -26,19 +26,19 @@ class Cell {
 }
 
 export interface WorldDisk {
-  /** Names this data for all time; a wiped disk gets a new one. */
+  /** Names this data; a wiped disk gets a new incarnation. */
   readonly incarnation: number;
   /** How often a replica started from it. */
   readonly boot: number;
   readonly values: ReadonlyMap<string, Uint8Array>;
-  /** The hard state in `values`; `undefined` until somebody looks. */
+  /** The decoded hard state of `values`; `undefined` before its first use. */
   hard?: HardState | null | undefined;
-  /** By index, with gaps; what lies beyond `last` belongs to other versions. */
+  /** Cells by index, with gaps; those beyond `last` belong to other versions. */
   readonly cells: readonly (Cell | undefined)[];
   readonly last: Index;
 }
 
-/** An empty disk. @param values what is stored from the start, by key */
+/** A disk without entries. @param values the initial values, by key */
 export function newDisk(incarnation: number, values: Iterable<readonly [string, Uint8Array]> = []): WorldDisk {
   return { incarnation, boot: 0, values: new Map(values), hard: undefined, cells: [undefined], last: 0 };
 }
@@ -48,12 +48,12 @@ export function booted(disk: WorldDisk): WorldDisk {
   return { ...disk, boot: disk.boot + 1 };
 }
 
-/** What a write works on: the disk's own parts until they must be copied. */
+/** The draft of a write: the disk's own parts until they must be copied. */
 interface Changes {
   values: ReadonlyMap<string, Uint8Array>;
   cells: (Cell | undefined)[];
   last: Index;
-  /** Whether `cells` is ours, so that what stands in it may be replaced. */
+  /** Whether `cells` is a private copy, whose cells may be replaced. */
   owned: boolean;
 }
 
@@ -123,7 +123,7 @@ function hardOf(disk: WorldDisk, durable: DurableCodec): HardState | null {
   return disk.hard;
 }
 
-/** What a core starts from. */
+/** The state from which a core recovers. */
 export function recovered(disk: WorldDisk, durable: DurableCodec, limits: Limits): Recovered {
   const hard = hardOf(disk, durable);
   const first = 1;
@@ -140,7 +140,7 @@ export function recovered(disk: WorldDisk, durable: DurableCodec, limits: Limits
   return { hard, first, last: disk.last, runs, tail };
 }
 
-/** The disk for those who look from outside; reads whatever `disk` gives at the time. */
+/** A view of a replica's disk for the checks; it always reads the current version, by `disk`. */
 export class LiveDiskView implements DiskView {
   private readonly disk: () => WorldDisk;
   private readonly durable: DurableCodec;

@@ -1,6 +1,6 @@
 /**
- * The disks of a world at work: writes, loads and failures. A write or a load stands in the slot until an action
- * finishes it, unless the rules say that it is eager.
+ * The disks of a world: writes, loads and failures. A write or a load stays in the replica's slot until an action
+ * finishes it, unless the world is eager.
  */
 
 import { InvariantViolation } from '../../core/assert.js';
@@ -9,10 +9,10 @@ import type { WorldDraft } from './draft.js';
 import type { ProcessEffect } from './process.js';
 import type { PendingLoad, Slot } from './state.js';
 
-/** What a storage that fails says. */
+/** The reason that a failing storage gives. */
 const EIO = 'EIO';
 
-/** Whether a replica may halt for this reason: its storage failed, and it was meant to. */
+/** Whether a replica halted for this reason because an action made its storage fail. */
 export function isStorageFault({ failing }: Slot, fault: string): boolean {
   return failing !== null && fault.includes(EIO);
 }
@@ -34,7 +34,7 @@ export class Disks {
     if (this.draft.rules.eager.written) this.reportWritten(place);
   }
 
-  /** The write under way is on the disk; the process does not know yet. */
+  /** The write under way becomes durable; the process is not told yet. */
   sync(place: number): void {
     const { draft } = this;
     const { writing, durable } = draft.slot(place);
@@ -55,7 +55,7 @@ export class Disks {
     draft.pending.push({ place, event: { kind: 'written', now: draft.local(place) } });
   }
 
-  /** The write under way fails, or else the next one. @param keep whether it is on the disk all the same */
+  /** The write under way fails, or else the next one. @param keep whether it is durable all the same */
   fail(place: number, keep: boolean): void {
     const { draft } = this;
     const slot = draft.ownSlot(place);

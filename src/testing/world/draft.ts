@@ -1,7 +1,7 @@
 /**
- * The draft of a world: copies what it changes once, however many actions it goes through, and gives a world back at
- * the end. Who changes what: the network (`network.ts`), the disks, the applications, the callers and the processes
- * (`hosting.ts`), each by the verbs below.
+ * The draft of a world: it copies each part that it changes once, for any number of actions, and gives a world back at
+ * the end. The network (`network.ts`), the disks, the applications, the callers and the processes (`hosting.ts`) change
+ * it by the verbs below.
  */
 
 import type { Mutable } from '../../core/draft.js';
@@ -17,16 +17,16 @@ import { FIRST_INCARNATION, localTime, type Flight, type Link, type Rules, type 
 
 type UntimedFact = Fact extends infer F ? (F extends unknown ? Omit<F, 'at'> : never) : never;
 
-/** Told about what came under way, so that a scheduler need not search for it. */
+/** Callbacks for new work under way, so that a scheduler need not search for it. */
 export interface Watcher {
   sent(from: number, to: number, flight: Flight): void;
-  /** A replica took part in something: its deadline, write, loads and machine may want attention. */
+  /** A replica took part in something: its deadline, write, loads or machine may have changed. */
   touched(place: number): void;
   /** A core took a step, or started. */
   stepped(fact: StepFact<unknown, unknown>): void;
 }
 
-/** What happens to a replica before the action under way is over. */
+/** An event for a replica that follows from the current action. */
 export interface Consequence {
   readonly place: number;
   readonly event: ProcessEvent;
@@ -38,11 +38,11 @@ export class WorldDraft {
   readonly record: RecordDraft;
   readonly size: number;
   watcher: Watcher | null = null;
-  /** What follows from the action under way and is still to come, in order. */
+  /** The consequences of the current action that have not happened yet, in order. */
   readonly pending: Consequence[] = [];
-  /** Whether anybody is told facts: who must first put one together asks. */
+  /** Whether there is an observer; without one, no fact need be built. */
   readonly observed: boolean;
-  /** What safety sees of the world. */
+  /** The view of the world for the model's safety checks. */
   readonly view: ClusterView<unknown>;
   private readonly observer: Observer | undefined;
   private readonly slots: Mutable<Slot>[];
@@ -68,7 +68,7 @@ export class WorldDraft {
     this.view = { replicas: this.slots.map((_, place) => this.viewOf(place)), committed: this.record.view };
   }
 
-  /** Takes up another world of the same rules, as if made for it: much cheaper than another draft. */
+  /** Starts over with another world of the same rules, which is much cheaper than a new draft. */
   rewind({ now, slots, links, record, ghost, incarnations }: World): void {
     this.now = now;
     this.pending.length = 0;
@@ -90,7 +90,7 @@ export class WorldDraft {
     return { rules, now, slots, links, record: this.record.finish(), ghost, incarnations };
   }
 
-  // What there is.
+  // Reading.
 
   slot(place: number): Slot {
     return this.slots[place] as Slot;
@@ -111,7 +111,7 @@ export class WorldDraft {
     return localTime(this.slot(place).clock, this.now);
   }
 
-  /** What a loss of power would leave. */
+  /** The data that a loss of power would leave. */
   diskView(place: number): DiskView {
     return (this.view.replicas[place] as ReplicaView<unknown>).disk;
   }
@@ -127,7 +127,7 @@ export class WorldDraft {
     const { program, model } = this.rules;
     const seen = (): WorldDisk => {
       const { disk, wiped, process } = slots[place] as Slot;
-      // What a lost disk held was promised all the same: its replica is out for good, and the others count on that.
+      // Safety counts the lost disk: its promises stay valid, and its replica takes no part any more.
       return wiped !== null && (process === null || program.core(process) === null) ? wiped : disk;
     };
     const disk = new LiveDiskView(seen, model.protocol.durable);
@@ -141,7 +141,7 @@ export class WorldDraft {
     };
   }
 
-  // What changes.
+  // Changing.
 
   /** A replica's slot, to be changed. */
   ownSlot(place: number): Mutable<Slot> {
@@ -173,7 +173,7 @@ export class WorldDraft {
     return FIRST_INCARNATION + this.incarnations++;
   }
 
-  // What the model's safety sees; it throws when something must not be.
+  // Reporting to the model's safety checks, which throw when a rule is broken.
 
   stepped(fact: StepFact<unknown, unknown>): void {
     this.ghost = this.rules.model.safety.step(this.ghost, fact, this.view);

@@ -1,4 +1,4 @@
-/** What an observer of a world is told, in order: enough to tell the whole story. */
+/** The facts that an observer of a world gets, in order; a trace is made of them. */
 
 import type { StepFact } from '../../core/model.js';
 import type { Index, Milliseconds } from '../../core/protocol.js';
@@ -9,7 +9,7 @@ import type { Action } from './actions.js';
 
 /** One thing that happened in a world; `at` is true time in milliseconds. */
 export type Fact = { readonly at: Milliseconds } &
-  /** Something begins to happen; everything up to the next of these follows from it. */
+  /** An action begins; all facts up to the next action follow from it. */
   (| { readonly kind: 'action'; readonly action: Action }
     /** A core took a step, or started. */
     | { readonly kind: 'step'; readonly fact: StepFact<unknown, unknown> }
@@ -22,7 +22,7 @@ export type Fact = { readonly at: Milliseconds } &
         readonly own: string;
         readonly lost: boolean;
       }
-    /** What was written is on the disk. */
+    /** The write under way became durable. */
     | { readonly kind: 'durable'; readonly replica: ReplicaId }
     | { readonly kind: 'asked'; readonly replica: ReplicaId; readonly call: number; readonly command: unknown }
     | {
@@ -45,5 +45,5 @@ export type Fact = { readonly at: Milliseconds } &
     | { readonly kind: 'ended'; readonly replica: ReplicaId; readonly why: 'crash' | 'stop' }
   );
 
-/** Is told every fact as it happens, before anybody knows whether a rule is broken by it. It changes nothing. */
+/** Gets every fact as it happens, before any check of it. It must not change anything. */
 export type Observer = (fact: Fact) => void;

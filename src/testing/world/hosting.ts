@@ -1,6 +1,6 @@
 /**
- * The processes of a world: starts them, gives them what happens, checks every step of their cores, and passes on what
- * they want done to the network, the disks, the applications and the callers.
+ * The processes of a world: this file starts them, passes them events, checks every step of their cores, and passes
+ * their effects on to the network, the disks, the applications and the callers.
  */
 
 import { InvariantViolation, unreachable } from '../../core/assert.js';
@@ -15,7 +15,7 @@ import type { Network } from './network.js';
 import type { ProcessEffect, ProcessEvent, ProcessStep } from './process.js';
 import { NO_PROCESS, type Slot } from './state.js';
 
-/** What processes work with. */
+/** The parts of a turn that carry out the effects of processes. */
 export interface HostingParts {
   readonly network: Network;
   readonly disks: Disks;
@@ -32,7 +32,7 @@ export class Hosting {
     this.around = around;
   }
 
-  /** Something happens to a process, at its own time; nothing if it is down. */
+  /** Passes an event to a process, at its own time; does nothing if it is down. */
   step(place: number, event: ProcessEvent): void {
     const { id, process } = this.draft.slot(place);
     if (process === null) return;
@@ -41,7 +41,7 @@ export class Hosting {
     this.take(place, program.step(process, event));
   }
 
-  /** Who slept for longer than any election takes leads no more by its own word: others may have elected someone. */
+  /** A tick. After a pause longer than any election a leader may claim to lead only once a quorum has confirmed it. */
   tick(place: number): void {
     const { draft } = this;
     const { id, process } = draft.slot(place);
@@ -118,7 +118,7 @@ export class Hosting {
     draft.watcher?.touched(place);
   }
 
-  /** A replica halts when its storage failed, and gives up when its disk is lost. All else is a bug of somebody. */
+  /** A replica may halt only if its storage failed, and lose its identity only if its disk was lost. */
   private explainEnd(slot: Slot): void {
     const { id, process, wiped } = slot;
     const { program } = this.draft.rules;

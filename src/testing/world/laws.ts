@@ -1,8 +1,8 @@
-/** Two laws of a core by brute force: equal results (law/pure), and values that nobody can edit (law/values). */
+/** Helpers for two laws of a core: a repeated step gives the same (law/pure), and states are values (law/values). */
 
 /**
- * Whether two values of plain data and byte arrays are equal all the way down. Maps and sets, which a user's snapshot
- * may hold, are what they iterate over: equal machines have filled them in the same order.
+ * Whether two values of plain data and byte arrays are deeply equal. Maps and sets, which a user's snapshot may hold,
+ * are compared in the order of iteration: equal machines have filled them in the same order.
  */
 export function sameDeep(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
@@ -19,7 +19,7 @@ function isCollection(value: object): value is Map<unknown, unknown> | Set<unkno
   return value instanceof Map || value instanceof Set;
 }
 
-/** Freezes plain data all the way down. Byte arrays cannot be frozen. */
+/** Freezes plain data deeply. Byte arrays cannot be frozen. */
 export function deepFreeze(value: unknown): void {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value)) return;
   Object.freeze(value);

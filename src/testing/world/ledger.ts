@@ -1,6 +1,6 @@
 /**
- * An append-only list as a value. Forks share their common part: appending to the longest one writes in place, to a
- * shorter one copies, and nobody sees beyond their own length.
+ * An append-only list as a value. Forks share their common part: appending to the longest list writes in place,
+ * appending to a shorter one copies; a list never shows items beyond its own length.
  */
 
 export interface Ledger<T> {

@@ -1,7 +1,7 @@
 /**
- * The state machines of a world. A machine is the user's own object, and changes in place; a world is a value. So a
- * replica holds a machine together with how many commands it must have seen, and one that was led elsewhere by a
- * fork is built again from the commands.
+ * The state machines of a world. A machine is the user's own object and changes in place, while a world is a value. So
+ * a replica keeps its machine together with the number of commands that it must have applied; a machine that a fork has
+ * moved elsewhere is built again from the commands.
  */
 
 import { Reader, VARINT_MAX_BYTES, Writer, part } from '../../core/bytes.js';
@@ -12,17 +12,17 @@ import { MachineRunner, type ApplyFailure } from '../../replica/host/machine-run
 import type { StoredResult } from '../../replica/driver/session-table.js';
 import { jsonCodec, type StateMachine, type ValueCodec } from '../../replica/state-machine.js';
 
-/** The machine under test, and how its commands travel. */
+/** The state machine under test and the codec of its commands. */
 export interface MachineSpec<Command = any, Result = any, Snapshot = any> {
-  /** A machine before its first command. Called for every start of every replica. */
+  /** Makes a machine before its first command; called for every start of every replica. */
   create(): StateMachine<Command, Result, Snapshot>;
-  /** JSON unless given. */
+  /** The codec of commands; JSON unless given. */
   readonly codec?: ValueCodec<Command>;
-  /** Called after every batch of commands; what it throws is a violation. */
+  /** Called after every batch of commands; an exception is a violation (machine/own-check). */
   check?(machine: StateMachine<Command, Result, Snapshot>): void;
 }
 
-/** Counts the commands; a command is any JSON. The machine of worlds that are about the protocol alone. */
+/** The default machine: it counts its commands, which are any JSON. */
 export const countingMachine: MachineSpec = {
   create() {
     let count = 0;
@@ -36,15 +36,15 @@ export const countingMachine: MachineSpec = {
   },
 };
 
-/** Every command carries the number of the call that made it, so that its fate can be followed. */
-export function sealCommand(call: number, payload: Uint8Array): Uint8Array {
+/** Encodes a command with the number of its call, so that the call's effect can be found. */
+function sealCommand(call: number, payload: Uint8Array): Uint8Array {
   const writer = new Writer(VARINT_MAX_BYTES + payload.length);
   writer.varint(call);
   writer.raw(payload);
   return writer.finish();
 }
 
-/** The call that made a command. */
+/** The number of the call that proposed a command. */
 export function callOf(data: Uint8Array): number {
   return new Reader(data).varint();
 }
@@ -59,14 +59,14 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** A machine that has seen `at` commands. */
+/** A machine that has applied `at` commands. */
 export interface Holder {
   readonly runner: MachineRunner;
   readonly machine: StateMachine;
   at: number;
 }
 
-/** Makes and feeds the machines of one world. */
+/** Makes the machines of one world and applies commands to them. */
 export class Machines {
   private readonly spec: MachineSpec;
   private readonly codec: ValueCodec;
@@ -79,8 +79,8 @@ export class Machines {
   }
 
   /**
-   * The bytes of a command of this call.
-   * @throws ConsensusError `ERR_INVALID_ARGUMENT` with what the codec throws as its cause
+   * Encodes a command of this call.
+   * @throws ConsensusError `ERR_INVALID_ARGUMENT` whose cause is the codec's error
    */
   encode(call: number, command: unknown): Uint8Array {
     let bytes: Uint8Array;
@@ -109,7 +109,7 @@ export class Machines {
     return { machine, runner: new MachineRunner(machine, codec, jsonCodec(), this.onError), at: 0 };
   }
 
-  /** A holder at this position: the one given if it stands there, else a new one that has seen those commands. */
+  /** A holder at this position: the given one if it is there, else a new one to which those commands are applied. */
   at(holder: Holder | null, position: number, commands: readonly Entry[]): Holder {
     if (holder !== null && holder.at === position) return holder;
     const fresh = this.create();
@@ -118,10 +118,10 @@ export class Machines {
     return fresh;
   }
 
-  /** Applies commands. What the user's `check` throws passes through. */
+  /** Applies commands. Exceptions of the user's `check` pass through. */
   apply(holder: Holder, commands: readonly Entry[]): readonly StoredResult[] | ApplyFailure {
     const { at } = holder;
-    // Of no use to another fork, should it fail half-way.
+    // If it fails half-way, no fork can use this machine again.
     holder.at = -1;
     const results = holder.runner.run(commands);
     if ('code' in results) return results;

@@ -8,7 +8,7 @@ import type { Flight } from './state.js';
 
 type MessageAction = Extract<Action, { readonly kind: 'deliver' | 'duplicate' | 'drop' }>;
 
-/** Takes one out; without the array that `splice` makes for it. */
+/** Removes one message, without the array that `splice` would return. */
 function remove(flights: Flight[], at: number): void {
   for (let i = at + 1; i < flights.length; i++) flights[i - 1] = flights[i] as Flight;
   flights.pop();
@@ -45,7 +45,7 @@ export class Network {
     draft.watcher?.sent(from, to, flight);
   }
 
-  /** Moves a message that is under way. Gives what it is to its receiver; `null` if it reaches nobody. */
+  /** Moves a message that is under way. Returns its receiver's event; `null` if it reaches nobody. */
   move({ kind, from, to, pick }: MessageAction): ProcessEvent | null {
     const { draft } = this;
     const [source, target] = [draft.placeOf(from), draft.placeOf(to)];
@@ -65,7 +65,7 @@ export class Network {
     return lost ? null : { kind: 'message', now: draft.local(target), from, bytes: flight.payload };
   }
 
-  // Which message is meant.
+  // Choosing a message.
 
   private find(flights: readonly Flight[], pick: MessagePick): number {
     if (typeof pick === 'number') {
@@ -90,8 +90,8 @@ export class Network {
   }
 
   /**
-   * An action as it can happen here: a message that is not under way is replaced by the oldest of its kind (the first
-   * word of the description) on that link. `null` when there is none.
+   * The action, with a message that is not under way replaced by the oldest of its kind (the first word of the
+   * description) on that link. `null` if there is none.
    */
   fitting(action: Action): Action | null {
     if (action.kind !== 'deliver' && action.kind !== 'duplicate' && action.kind !== 'drop') return action;
@@ -103,7 +103,7 @@ export class Network {
     return other === undefined ? null : { ...action, pick: this.pickOf(from, to, other.ordinal) };
   }
 
-  /** The words by which `MessagePick` means this very message of those under way. */
+  /** The description by which `MessagePick` chooses this message among those under way. */
   pickOf(from: number, to: number, ordinal: number): MessagePick {
     const { flights } = this.draft.link(from, to);
     const at = flights.findIndex((flight) => flight.ordinal === ordinal);

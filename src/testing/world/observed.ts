@@ -1,7 +1,6 @@
 /**
- * A protocol under observation. Every step of it is checked and noted, wherever it is taken from: the driver calls
- * it like the plain one. And messages can travel by reference instead of as bytes, which is faster and changes
- * nothing that a protocol can see.
+ * Wraps a protocol so that every step is checked and recorded; the driver calls it like the plain one. The wrapper can
+ * also let messages travel by reference instead of as bytes, which is faster and invisible to the protocol.
  */
 
 import type { AnyModel, StepFact } from '../../core/model.js';
@@ -10,15 +9,15 @@ import type { ReplicaId } from '../../core/members.js';
 import type { AnyProtocol } from '../../core/tuning.js';
 import { deepFreeze, sameDeep } from './laws.js';
 
-/** What was seen since it was last emptied, of whichever replica is on turn. */
+/** The steps of the current replica since the watch was last emptied. */
 export class Watch {
-  /** Who is on turn. */
+  /** The current replica. */
   replica: ReplicaId = '';
   readonly facts: StepFact<unknown, unknown>[] = [];
-  /** The first thing that went wrong: programs may swallow it and halt. */
+  /** The first error, kept because a program may catch it and halt. */
   error: Error | null = null;
 
-  /** Somebody comes on turn. What a turn that ended in a violation left behind is not theirs. */
+  /** Makes a replica the current one, and drops what an earlier turn that broke a rule left behind. */
   begin(replica: ReplicaId): void {
     this.replica = replica;
     this.facts.length = 0;
@@ -29,11 +28,11 @@ export class Watch {
 export interface ObserveOptions {
   /** Messages travel by reference, not as bytes. */
   readonly byReference: boolean;
-  /** Purity and values too: every step is taken twice and must give the same, and what it gives is frozen. */
+  /** Also checks law/pure and law/values: every step is taken twice with equal results, and these are frozen. */
   readonly strict: boolean;
 }
 
-/** Carries a reference as if it were bytes: the number under which the message is kept. */
+/** A codec whose bytes are the number under which the message itself is kept. */
 function referenceCodec(): Codec<unknown> {
   const messages: unknown[] = [];
   return {
@@ -48,7 +47,7 @@ function referenceCodec(): Codec<unknown> {
 
 const nothing = (): void => {};
 
-/** The model's protocol, watched. A law broken inside it is thrown on, and kept in the watch. */
+/** The model's protocol with its steps recorded in `watch`. An error inside a step is kept there and thrown on. */
 export function observed(model: AnyModel, watch: Watch, options: ObserveOptions): AnyProtocol {
   const { protocol } = model;
 

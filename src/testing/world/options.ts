@@ -1,4 +1,4 @@
-/** What a world is made with, and that it can be meant. */
+/** The options of a world and their validation. */
 
 import { defaultConstants, type Constants, type ReplicaId } from '../../core/members.js';
 import type { Model } from '../../core/model.js';
@@ -9,7 +9,7 @@ import { anything, checkNames, checkObject, checkShape, expecting, oneOf, whole,
 import type { MachineSpec } from './machine.js';
 import type { Eager } from './state.js';
 
-/** What a world is made of; everything but the model has a default. */
+/** The options of `createWorld`; all but the model have a default. */
 export interface WorldOptions {
   /** `raftModel` or `multipaxosModel`. */
   readonly model: Model<any, any, any>;
@@ -21,19 +21,19 @@ export interface WorldOptions {
   readonly constants?: Partial<Constants>;
   /** The state machine; one that counts its commands unless given. */
   readonly machine?: MachineSpec;
-  /** The shipped driver unless given; `core`: a bare core with the simplest host. */
+  /** `driver` (the default): the shipped driver. `core`: a bare core with the simplest host that keeps the contract. */
   readonly program?: 'driver' | 'core';
-  /** Any 32-bit integer: of it, of the replica and of its start the cores' seeds are made. */
+  /** Any 32-bit integer, 1 unless given. Each start of a replica draws from a seed made of it. */
   readonly seed?: number;
-  /** Whether the peers know each other from the start (unless given), or must first introduce themselves. */
+  /** `true` (the default): the replicas have recorded each other. `false`: each must first introduce itself. */
   readonly established?: boolean;
-  /** What happens at once instead of by an action: writes, applying, loads; nothing unless given. */
+  /** Which of writes, applying and loads happen at once instead of by an action; none unless given. */
   readonly eager?: Partial<Eager>;
   /** How many calls may wait at one replica; 1000 unless given. */
   readonly maxWaiting?: number;
-  /** Messages travel by reference rather than as bytes: faster. */
+  /** Lets messages travel by reference rather than as bytes, which is faster. */
   readonly byReference?: boolean;
-  /** Also check that every step gives the same twice and edits nothing: slower. */
+  /** Also checks that every step repeated gives the same and that no step changes a value, which is slower. */
   readonly strict?: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What runs in a simulated process, as a value and a function with the driver's vocabulary. There are two programs:
- * the shipped driver over a core, and a bare core with the simplest host (`core-program.ts`).
+ * The programs that simulated processes run: a state, and a function with the driver's events and effects. There are
+ * two: the shipped driver over a core, and a bare core with the simplest host (`core-program.ts`).
  */
 
 import type { Configuration, ReplicaId } from '../../core/members.js';
@@ -14,7 +14,7 @@ import { openEnvelope } from '../../replica/driver/envelope.js';
 import { ESTABLISHED_KEY, PEERS_KEY, decodePeers, encodePeers } from '../../replica/driver/identity.js';
 import { recovered, type WorldDisk } from './disk.js';
 
-/** What travels: bytes of the driver, or a bare core's message itself. Opaque to the world. */
+/** A message on the network: bytes of the driver, or a bare core's message itself. Opaque to the world. */
 export type Payload = Uint8Array | object;
 
 export type ProcessEvent =
@@ -27,47 +27,47 @@ export type ProcessEffect =
 
 export type ProcessStep = readonly [state: unknown, effects: readonly ProcessEffect[]];
 
-/** What a process is started with. */
+/** The arguments of a process's start. */
 export interface Start {
   readonly id: ReplicaId;
-  /** This start is counted in it already. */
+  /** The disk; its `boot` includes this start. */
   readonly disk: WorldDisk;
   readonly seed: number;
   readonly now: Milliseconds;
 }
 
-/** `running` takes part, or will; the others answer nobody any more, though the process is still there. */
+/** Whether a process takes part: `running` does, or will; the others answer nobody, though the process exists. */
 export type Health = 'running' | 'stopped' | 'halted' | 'lostIdentity';
 
 export interface Program {
   readonly kind: 'driver' | 'core';
   start(start: Start): ProcessStep;
   step(state: unknown, event: ProcessEvent): ProcessStep;
-  /** When a `tick` is due at the latest, by the replica's own clock. */
+  /** The time by which a `tick` is due, on the replica's own clock. */
   deadline(state: unknown): Milliseconds;
   /** The core's state, `null` before it runs. */
   core(state: unknown): unknown;
   health(state: unknown): Health;
-  /** Why it halted. */
+  /** The reason of its halt; `null` if it has not halted. */
   fault(state: unknown): string | null;
-  /** The core's message in a payload; `null` for what is not the core's. */
+  /** The core's message in a payload; `null` for a message of the driver's own. */
   message(payload: Payload): unknown;
-  /** A payload that is not the core's, in a word. */
+  /** The name of a message of the driver's own. */
   describe(payload: Payload): string;
-  /** What the program knows beside the core's state and that influences what it will do. */
+  /** Digests all of the state that influences the program's later steps. */
   digest(state: unknown, now: Milliseconds, digest: Digest, message: (message: unknown, to: ReplicaId) => void): void;
 }
 
-/** What all replicas of a cluster have in common. */
+/** The settings that all replicas of a cluster share. */
 export interface ProgramOptions {
   readonly configuration: Configuration;
   readonly timing: Timing;
   readonly limits: Limits;
-  /** The most requests that may wait at one replica. */
+  /** How many requests may wait at one replica. */
   readonly maxWaiting: number;
 }
 
-/** What a replica whose peers know it has stored, so that a simulation may begin after the first start. */
+/** The stored values of an established replica, so that a simulation may begin after the first start. */
 export function establishedValues(peers: readonly PeerRecord[]): readonly (readonly [string, Uint8Array])[] {
   return [
     [ESTABLISHED_KEY, new Uint8Array([1])],

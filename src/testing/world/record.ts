@@ -1,6 +1,6 @@
 /**
- * What a world remembers of a run and checks whatever the protocol: what was committed, what took effect with which
- * result, what callers asked and were told. docs/rules.md lists the rules.
+ * The record of a run, and the checks that do not depend on the protocol: which entries were committed, which commands
+ * took effect with which results, which calls were made and how they ended. docs/rules.md lists the rules.
  */
 
 import { InvariantViolation, type RuleText } from '../../core/assert.js';
@@ -22,7 +22,7 @@ import {
 import { appended, emptyLedger, type Ledger } from './ledger.js';
 import { callOf } from './machine.js';
 
-/** How a call ended. `lost`: its process crashed, and nobody is told. */
+/** How a call ended. `lost`: its process crashed, and the caller got no answer. */
 export type CallEnd =
   | { readonly kind: 'acknowledged'; readonly index: Index; readonly result: StoredResult }
   /** `position`: the last index whose effect the caller saw. */
@@ -35,32 +35,32 @@ export interface WorldCall {
   readonly call: number;
   readonly replica: ReplicaId;
   readonly kind: 'write' | 'read' | 'staleRead';
-  /** What is proposed, as the caller gave it; `undefined` of a read. */
+  /** The proposed command as the caller gave it; `undefined` for a read. */
   readonly command: unknown;
   readonly invokedAt: Milliseconds;
-  /** Everything up to here was acknowledged, or seen by a read, before this call was made. */
-  readonly floor: Index;
-  /** Where its command took effect; 0 if it has not. */
+  /** The highest index that was acknowledged, or seen by a read, before this call was made. */
+  readonly after: Index;
+  /** The index at which its command took effect; 0 if it has not. */
   readonly effect: Index;
   readonly end: CallEnd | null;
   readonly endedAt: Milliseconds;
 }
 
-/** A command that took effect: the first to apply it says with which result. */
+/** A command that took effect, with the result of the first replica that applied it. */
 export interface WorldEffect {
   readonly entry: Entry;
   readonly result: StoredResult;
 }
 
-/** All that is remembered of a run, from the new world on. */
+/** The record of a run, from the new world on. */
 export interface WorldRecord {
-  /** What was handed over anywhere first, by index from 1 on. */
+  /** The entries that some replica has delivered, by index from 1 on. */
   readonly committed: Ledger<Entry>;
   /** The commands that took effect, in order. */
   readonly effects: Ledger<WorldEffect>;
   /** By number, from 1 on. */
   readonly calls: readonly WorldCall[];
-  /** The highest index that was acknowledged to anybody, or seen by a read. */
+  /** The highest index that was acknowledged to a caller, or seen by a read. */
   readonly seen: Index;
   readonly leaderships: RecordedLeaderships;
 }
@@ -77,7 +77,7 @@ function violation(text: RuleText, evidence: unknown): InvariantViolation {
   return new InvariantViolation(text, evidence);
 }
 
-export function sameResult(a: StoredResult, b: StoredResult): boolean {
+function sameResult(a: StoredResult, b: StoredResult): boolean {
   if (a.rejected !== b.rejected) return false;
   if (a.value instanceof Uint8Array && b.value instanceof Uint8Array) return sameBytes(a.value, b.value);
   return Object.is(a.value, b.value);
@@ -88,7 +88,7 @@ function readable({ value, rejected }: StoredResult): unknown {
   return rejected ? { rejected: plain } : plain;
 }
 
-/** A record while things happen. Every method throws `InvariantViolation` when what it is told cannot be. */
+/** The draft of a record. Every method throws `InvariantViolation` when a rule is broken. */
 export class RecordDraft {
   private committed: Ledger<Entry>;
   private effects: Ledger<WorldEffect>;
@@ -97,7 +97,7 @@ export class RecordDraft {
   private seen: Index;
   private leaderships: RecordedLeaderships;
   private readonly once: boolean;
-  /** What safety sees of it. */
+  /** The view of the record for the model's safety checks. */
   readonly view: CommittedView;
 
   /** @param once whether the program promises that a proposal takes effect once, however often it arrives */
@@ -117,7 +117,7 @@ export class RecordDraft {
     };
   }
 
-  /** Takes up another record, as if made for it. */
+  /** Starts over with another record. */
   rewind({ committed, effects, calls, seen, leaderships }: WorldRecord): void {
     this.committed = committed;
     this.effects = effects;
@@ -158,14 +158,14 @@ export class RecordDraft {
   }
 
   /**
-   * A replica hands an entry over to its machine; gives whether it is the first to do so.
-   * Nobody ever hands over another value at that index. `delivered`: what it handed over before.
+   * A replica delivers an entry to its machine. Returns whether it is the first replica to do so. Every replica must
+   * deliver the same value at that index. `delivered`: the last index that it delivered before.
    */
   deliver(replica: ReplicaId, delivered: Index, entry: Entry): boolean {
     const { index } = entry;
     if (index !== delivered + 1) {
       throw violation(
-        `log/delivered-in-order: entries are delivered in order: ${replica} hands over ${index} after ${delivered}`,
+        `log/delivered-in-order: entries are delivered in order: ${replica} delivers ${index} after ${delivered}`,
         {
           entry,
         },
@@ -174,7 +174,7 @@ export class RecordDraft {
     const first = this.committed.items[index - 1];
     if (index <= this.committed.length && first !== undefined) {
       if (sameValue(first, entry)) return false;
-      throw violation(`log/one-value-per-index: one value at each index: ${replica} hands over another at ${index}`, {
+      throw violation(`log/one-value-per-index: one value at each index: ${replica} delivers another at ${index}`, {
         first,
         entry,
       });
@@ -184,8 +184,8 @@ export class RecordDraft {
   }
 
   /**
-   * A command took effect at a replica, as its `ordinal`-th (0-based). It is the same at every replica, with
-   * the same result, each call at most once, and never a call that was told that it would not.
+   * A command took effect at a replica, as its `ordinal`-th (0-based). It must be the same at every replica, with the
+   * same result; each call may take effect at most once, and not at all if it ended with outcome `none`.
    */
   takeEffect(replica: ReplicaId, ordinal: number, entry: Entry, result: StoredResult): void {
     const { index } = entry;
@@ -220,7 +220,7 @@ export class RecordDraft {
     this.edit({ ...call, effect: index });
   }
 
-  /** Somebody asks. Gives the number of the call. */
+  /** A caller makes a request. Returns the number of the call. */
   invoke(
     replica: ReplicaId,
     kind: WorldCall['kind'],
@@ -229,8 +229,8 @@ export class RecordDraft {
     minIndex: Index | null,
   ): number {
     const call = this.calls.length + 1;
-    const floor = minIndex ?? this.seen;
-    this.edit({ call, replica, kind, command, invokedAt: at, floor, effect: 0, end: null, endedAt: 0 });
+    const after = minIndex ?? this.seen;
+    this.edit({ call, replica, kind, command, invokedAt: at, after, effect: 0, end: null, endedAt: 0 });
     return call;
   }
 
@@ -243,7 +243,7 @@ export class RecordDraft {
     return call;
   }
 
-  /** A write is told where it took effect, after everything acknowledged before it was made. */
+  /** A write is acknowledged: it took effect at `index`, after everything acknowledged before it was made. */
   acknowledge(replica: ReplicaId, number: number, index: Index, result: StoredResult, at: Milliseconds): void {
     const call = this.open(number, replica);
     if (call.kind !== 'write')
@@ -254,9 +254,9 @@ export class RecordDraft {
         call,
       );
     }
-    if (index <= call.floor) {
+    if (index <= call.after) {
       throw violation(
-        `history/real-time-order: later calls take effect later: call ${number} at ${index}, made after ${call.floor}`,
+        `history/real-time-order: later calls take effect later: call ${number} at ${index}, made after ${call.after}`,
         call,
       );
     }
@@ -266,7 +266,7 @@ export class RecordDraft {
   }
 
   private checkResult(call: WorldCall, result: StoredResult): void {
-    // Acknowledged calls are recent: their effect is found from the end.
+    // The search starts at the end, since acknowledged calls took effect recently.
     for (let at = this.effects.length - 1; at >= 0; at--) {
       const effect = this.effects.items[at] as WorldEffect;
       if (effect.entry.index !== call.effect) continue;
@@ -279,7 +279,7 @@ export class RecordDraft {
     }
   }
 
-  /** A read sees everything acknowledged or seen before it was made. */
+  /** A read is served: it must see everything that was acknowledged or seen before it was made. */
   serve(replica: ReplicaId, number: number, index: Index, position: Index, at: Milliseconds): void {
     const call = this.open(number, replica);
     if (call.kind === 'write')
@@ -290,15 +290,15 @@ export class RecordDraft {
         { index, position },
       );
     }
-    if (position < call.floor) {
+    if (position < call.after) {
       const rule = 'reads/no-stale-read: a read sees all acknowledged before it';
-      throw violation(`${rule}: call ${number} sees ${position}, not ${call.floor}`, call);
+      throw violation(`${rule}: call ${number} sees ${position}, not ${call.after}`, call);
     }
     if (call.kind === 'read') this.seen = Math.max(this.seen, position);
     this.edit({ ...call, end: { kind: 'served', index, position }, endedAt: at });
   }
 
-  /** `none` is a promise. */
+  /** A call fails. Outcome `none` promises that it never takes effect. */
   fail(replica: ReplicaId, number: number, failure: Failure, at: Milliseconds): void {
     const call = this.open(number, replica);
     if (failure.outcome === 'none' && call.effect !== 0) {
@@ -315,7 +315,7 @@ export class RecordDraft {
     return this.calls[number - 1]?.end === null;
   }
 
-  /** A process ends: its callers are told nothing. */
+  /** A process crashes: its callers get no answer. */
   lose(replica: ReplicaId, numbers: Iterable<number>, at: Milliseconds): void {
     this.leaderships = withoutLeadership(this.leaderships, replica);
     for (const number of numbers) {
@@ -323,7 +323,7 @@ export class RecordDraft {
     }
   }
 
-  /** A replica says something about itself. @param position up to where its machine has come */
+  /** A replica emits an event. @param position the index up to which its machine has applied */
   say(replica: ReplicaId, event: ReplicaEvent, position: Index): void {
     const { leaderships, seen } = this;
     if (event.kind === 'role') {
@@ -336,7 +336,7 @@ export class RecordDraft {
     }
   }
 
-  /** By which this replica says that it leads, if it does. */
+  /** The leadership that this replica claims, if any. */
   leadershipOf(replica: ReplicaId): RecordedLeadership | undefined {
     return this.leaderships.standing.get(replica);
   }

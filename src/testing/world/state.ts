@@ -1,6 +1,6 @@
 /**
- * The values that a world is made of. What they mean together stands in `world.ts`; how they change, in `turn.ts` and
- * what it is composed of.
+ * The types of the values that a world consists of. `world.ts` explains a world as a whole; `turn.ts` and its parts
+ * change it.
  */
 
 import type { Configuration, ReplicaId } from '../../core/members.js';
@@ -13,14 +13,14 @@ import type { Watch } from './observed.js';
 import type { Payload, Program } from './process.js';
 import type { WorldRecord } from './record.js';
 
-/** What happens at once instead of by an action. */
+/** The kinds of work that happen at once instead of by an action. */
 export interface Eager {
   readonly written: boolean;
   readonly applied: boolean;
   readonly loaded: boolean;
 }
 
-/** What does not change while a world runs. */
+/** The parts of a world that never change. */
 export interface Rules {
   readonly model: AnyModel;
   readonly program: Program;
@@ -42,7 +42,7 @@ export interface WorldClock {
   readonly rate: number;
 }
 
-/** What a replica asked its storage to read. */
+/** A range of entries that a replica asked its storage to read. */
 export interface PendingLoad {
   readonly id: number;
   readonly from: Index;
@@ -50,7 +50,7 @@ export interface PendingLoad {
   readonly maxBytes: number;
 }
 
-/** One replica: its process if it is up, its disk, and what is under way between them. */
+/** One replica: its process if it is up, its disk, and the work under way between them. */
 export interface Slot {
   readonly id: ReplicaId;
   readonly disk: WorldDisk;
@@ -58,26 +58,26 @@ export interface Slot {
   readonly process: unknown;
   readonly clock: WorldClock;
   readonly paused: boolean;
-  /** The write under way; `durable` once it is on the disk and the process does not know yet. */
+  /** The write under way; `durable` holds once it is on the disk and the process was not told yet. */
   readonly writing: readonly StorageOp[] | null;
   readonly durable: boolean;
-  /** The write under way or the next one fails; `keep` says whether it is on the disk all the same. */
+  /** Whether the write under way or the next one fails; `keep`: it is on the disk all the same. */
   readonly failing: { readonly keep: boolean } | null;
   readonly loads: readonly PendingLoad[];
-  /** What the machine was given. */
+  /** The entries that the machine was given. */
   readonly applying: readonly Entry[] | null;
   readonly machine: Holder | null;
-  /** The last index that this start handed over; how many commands took effect in it; the last of their indexes. */
+  /** The last index that this start delivered; how many commands took effect in it; the last of their indexes. */
   readonly delivered: Index;
   readonly effects: number;
   readonly position: Index;
   /** Calls that wait here. */
   readonly waiting: readonly number[];
-  /** The disk that it lost: it takes no part any more, if the driver is right. `null` while it has its first one. */
+  /** The disk that was wiped, after which the replica must take no part; `null` while it has its first disk. */
   readonly wiped: WorldDisk | null;
 }
 
-/** What stands in a slot while no process runs there. */
+/** The fields of a slot in which no process runs. */
 export const NO_PROCESS = {
   process: null,
   paused: false,
@@ -95,13 +95,13 @@ export const NO_PROCESS = {
 
 /** A message under way. */
 export interface Flight {
-  /** Counts what was ever sent on this link, 1-based. */
+  /** Its number among all messages ever sent on this link, 1-based. */
   readonly ordinal: number;
   readonly sentAt: Milliseconds;
   readonly payload: Payload;
 }
 
-/** Everything from one replica to another. */
+/** The link from one replica to another. */
 export interface Link {
   readonly sent: number;
   readonly cut: boolean;
@@ -109,7 +109,7 @@ export interface Link {
   readonly flights: readonly Flight[];
 }
 
-/** @see the opening comment */
+/** A cluster as an immutable value; `world.ts` makes and changes it. */
 export interface World {
   readonly rules: Rules;
   /** True time, in milliseconds. */
@@ -119,13 +119,13 @@ export interface World {
   /** At `from * size + to`. */
   readonly links: readonly Link[];
   readonly record: WorldRecord;
-  /** What the model's safety remembers. */
+  /** The ghost state of the model's safety checks. */
   readonly ghost: unknown;
-  /** How many disks there ever were. */
+  /** The number of disks so far, wiped ones included. */
   readonly incarnations: number;
 }
 
-/** Incarnations count from here, so that they are never taken for a place. */
+/** The first incarnation, too large to be mistaken for the place of a replica. */
 export const FIRST_INCARNATION = 1001;
 
 /** The time by a replica's own clock. */

@@ -1,9 +1,10 @@
 /**
- * The story of a run in lines, one a fact: `n1 → n2 RequestVote t1 last=0` arrives, `n1 ⇢ n2 …` is sent and still
- * under way at the end of the section, `n1 ✗ n2 …` never arrives; `n2 follower t1 voted n1 …` is a replica's new
- * state, in the model's words. `[150]` before a line is the true time in milliseconds, where it is another than before.
+ * Traces: the facts of a run as lines of text. `n1 → n2 RequestVote t1 last=0`: the message arrives. `n1 ⇢ n2 …`: it is
+ * sent and still under way at the end of the section. `n1 ✗ n2 …`: it never arrives. `n2 follower t1 voted n1 …` is a
+ * replica's new state, in the model's words. `[150]` before a line is the true time in milliseconds, given when it
+ * differs from that of the line before.
  *
- * What changes nothing that a reader could see has no line: written and applied reports, and what a protocol repeats.
+ * Facts without a visible change have no line: reports of writes and applying, and repeated messages of a protocol.
  */
 
 import type { AnyModel, Model, StepFact } from '../../core/model.js';
@@ -21,7 +22,7 @@ interface TraceLine {
 
 type MessageFact = Extract<Fact, { kind: 'send' | 'deliver' | 'drop' }>;
 
-/** A message that was sent; `at`: where its line stands. */
+/** A message that was sent; `at`: the position of its line. */
 interface HeldLine {
   readonly at: number;
   readonly link: string;
@@ -48,13 +49,13 @@ export function describeResult({ value, rejected }: StoredResult): string {
 function describeEvent(event: ReplicaEvent): string | null {
   switch (event.kind) {
     case 'role':
-      return null; // the state says it
+      return null; // the line of the replica's state shows it
     case 'leadership':
-      return event.leading ? `leads from ${event.fence} on` : 'leads no more';
+      return event.leading ? `leads fence=${event.fence}` : 'no longer leads';
     case 'established':
       return 'is established';
     case 'lostIdentity':
-      return `has lost its identity, says ${event.peer}`;
+      return `has lost its identity: ${event.peer} knows it by other data`;
     case 'configurationMismatch':
       return `was given another configuration than ${event.peer}`;
     case 'dropped':
@@ -68,12 +69,12 @@ function describeEvent(event: ReplicaEvent): string | null {
   }
 }
 
-/** What happens to a disk by itself is worth a line only where a script says so. */
+/** The actions whose effect on a disk has a line; writes that are eager have none. */
 const DISK_ACTIONS: readonly Action['kind'][] = ['sync', 'written', 'crash', 'failStorage'];
 
 /** Turns facts into lines as they come. */
 export class TraceWriter {
-  /** While this holds, a message that changed nothing has no line, nor has one that is sent. */
+  /** While true, a message that changed nothing has no line, nor has one that is sent. */
   quiet = false;
   /** Give this to a world. */
   readonly observe: Observer;
@@ -92,7 +93,7 @@ export class TraceWriter {
     this.observe = (fact) => this.note(fact);
   }
 
-  /** The lines since this was last called, oldest first: a section. */
+  /** Returns the lines since the last call, oldest first, as one section. */
   take(): string[] {
     this.close();
     const lines: string[] = [];
@@ -122,7 +123,7 @@ export class TraceWriter {
     this.vain = kind === 'deliver' || kind === 'duplicate' || kind === 'drop';
   }
 
-  /** What moves a message that is not there changes nothing, and whoever wrote it should know. */
+  /** Ends an action. If it was about a message that is not under way, a line says so. */
   private close(): void {
     if (this.vain) this.add('no such message');
     this.vain = false;
@@ -211,7 +212,7 @@ export class TraceWriter {
     this.add(`${from} ✗ ${to} ${text}`);
   }
 
-  /** What arrives in the section in which it was sent has one line: where it arrives. */
+  /** Removes the line of the sending of a message that arrives in the same section. */
   private withdraw(link: string, text: string): void {
     const at = this.held.findIndex((each) => each.link === link && each.text === text);
     const [held] = at < 0 ? [] : this.held.splice(at, 1);
@@ -219,7 +220,7 @@ export class TraceWriter {
   }
 }
 
-/** The story that these facts tell, as one section. `model`: that of the world which they come from. */
+/** The trace of these facts as one section. @param model that of the facts' world */
 export function traceOf(model: Model<any, any, any>, facts: Iterable<Fact>): readonly string[] {
   const writer = new TraceWriter(model);
   for (const fact of facts) writer.observe(fact);

@@ -1,7 +1,7 @@
 /**
- * A world in the hands of whoever runs it: one action after the other, each with everything that follows from it at
- * once. A draft of the world is worked on by its network, disks, applications, callers and processes; this file says
- * which of them an action is for. All checks that do not depend on who runs it happen on the way.
+ * A turn carries out actions on a draft of a world, each with all its immediate consequences. It is composed of the
+ * network, the disks, the applications, the callers and the processes; this file passes each action to one of them.
+ * The checks of every step, message, write and answer run on the way.
  */
 
 import type { ReplicaId } from '../../core/members.js';
@@ -19,7 +19,7 @@ import { Network } from './network.js';
 import type { RecordDraft } from './record.js';
 import type { Link, Rules, Slot, World } from './state.js';
 
-/** What concerns one replica. */
+/** An action on one replica. */
 type ReplicaAction = Extract<Action, { readonly replica: ReplicaId }>;
 
 export class Turn {
@@ -45,7 +45,7 @@ export class Turn {
     this.hosting = new Hosting(draft, { network, disks, applications, callers });
   }
 
-  // What the draft knows.
+  // Reading.
 
   get now(): Milliseconds {
     return this.draft.now;
@@ -67,7 +67,7 @@ export class Turn {
     return this.draft.link(from, to);
   }
 
-  /** What a loss of power would leave. */
+  /** The data that a loss of power would leave. */
   diskView(place: number): DiskView {
     return this.draft.diskView(place);
   }
@@ -77,7 +77,7 @@ export class Turn {
     return this.draft.machine(place);
   }
 
-  /** Takes up another world of the same rules, as if made for it: much cheaper than another turn. */
+  /** Starts over with another world of the same rules, which is much cheaper than a new turn. */
   rewind(world: World): void {
     this.draft.rewind(world);
   }
@@ -87,11 +87,11 @@ export class Turn {
     return this.draft.finish();
   }
 
-  // What happens.
+  // Acting.
 
   /**
-   * Makes an action happen, and everything that follows from it at once.
-   * @throws InvariantViolation when something happened that must not; the turn is of no use then
+   * Carries out an action with all its immediate consequences.
+   * @throws InvariantViolation when a rule is broken; the turn must not be used afterwards
    */
   run(action: Action): void {
     const { draft } = this;
@@ -151,7 +151,7 @@ export class Turn {
     }
   }
 
-  /** What needs a process that runs. */
+  /** Actions that need a running process. */
   private happen(place: number, action: ReplicaAction): void {
     const { draft, hosting, disks, callers } = this;
     const { kind } = action;

@@ -1,9 +1,9 @@
 /**
- * A cluster as one immutable value: processes, disks, messages under way, callers and what they were told, clocks,
- * faults in force. `apply(world, action)` gives the world after; the old one stays valid, so that a search can try
- * every action from the same place. `Turn` (`turn.ts`) is the draft behind it, for long runs.
+ * A world: a cluster as one immutable value, with processes, disks, messages under way, callers and their answers,
+ * clocks, and faults in force. `apply(world, action)` returns the world after the action; the old one stays valid, so
+ * that a search can try every action from the same state. `Turn` (`turn.ts`) does the work and suits long runs.
  *
- * Nothing here knows a protocol: its model is handed in, and tells what must hold.
+ * Nothing here knows a protocol: the protocol's model is passed in and checks its own rules.
  */
 
 import { configurationOf, defaultConstants, type ReplicaId } from '../../core/members.js';
@@ -103,9 +103,9 @@ export function createWorld(options: WorldOptions, observer?: Observer): World {
 }
 
 /**
- * The world after an action. One that fits nothing changes nothing but the time.
- * @throws InvariantViolation when something happened that must not, with the rule's name; ConsensusError
- *   `ERR_INVALID_ARGUMENT` for what is no action of this world
+ * The world after an action. An action that is not possible now changes only the time.
+ * @throws InvariantViolation with the rule's name when a rule is broken; ConsensusError `ERR_INVALID_ARGUMENT` for a
+ *   value that is no action of this world
  */
 export function apply(world: World, action: Action, observer?: Observer): World {
   checkAction('action', action, world.rules.ids);
@@ -114,15 +114,15 @@ export function apply(world: World, action: Action, observer?: Observer): World 
   return turn.finish();
 }
 
-/** When a tick of this replica is due, in true time; `Infinity` when it is down or paused, or nothing is due. */
+/** The true time at which a tick of this replica is due; `Infinity` if it is down or paused, or nothing is due. */
 export function dueAt(rules: Rules, slot: Slot, now: Milliseconds): Milliseconds {
   if (slot.process === null || slot.paused) return Infinity;
   return trueTime(slot.clock, rules.program.deadline(slot.process), now);
 }
 
 /**
- * What can happen of itself from here, each at its earliest time: deliveries, what disks and machines have under
- * way, timeouts. What callers and faults do is the choice of whoever runs the world.
+ * The actions that can happen without a caller or a fault, each at its earliest time: deliveries, the work under way at
+ * disks and machines, timeouts. `propose`, `read` and faults are not among them.
  */
 export function actions(world: World): readonly Action[] {
   const { rules, now, slots, links } = world;

@@ -1,4 +1,4 @@
-/** How a replica halts, and what it says to whoever asks later: with the code of its fault, and that nothing was done. */
+/** How a replica halts, and that later requests fail with the code of its fault and outcome `none`. */
 
 import { coreOf } from '../../../src/replica/driver/draft.js';
 import { describe, expect, it } from 'vitest';

@@ -42,7 +42,7 @@ describe('session table', () => {
     expect(verdicts).toEqual(['new', 'known', 'known']);
   });
 
-  it('refuses an id of an origin that it does not know, or below what the origin still waits for', () => {
+  it('refuses an id of a session that it does not know, or below the sequence that the session still waits for', () => {
     let [table] = change(emptyTable, (draft) => draft.openSession(a1, 5));
     let verdict;
     [table, verdict] = change(table, (draft) => draft.admit(command(6, 4, 1)));
@@ -53,14 +53,14 @@ describe('session table', () => {
     expect(verdict).toBe('refused');
   });
 
-  it('refuses a counter beyond the window, so that no origin grows without bound', () => {
+  it('refuses a sequence beyond the window, so that no session grows without bound', () => {
     const [table] = change(emptyTable, (draft) => draft.openSession(a1, 5));
     const window = { sessionWindow: 4 };
     expect(change(table, (draft) => draft.admit(command(6, 5, 4)), window)[1]).toBe('new');
     expect(change(table, (draft) => draft.admit(command(6, 5, 5)), window)[1]).toBe('refused');
   });
 
-  it('answers a repeated opening with its first number, and an older start with none', () => {
+  it('answers a repeated openSession entry with its first id, and an older start with none', () => {
     let [table] = change(emptyTable, (draft) => draft.openSession({ ...a1, boot: 2 }, 5));
     let number;
     [table, number] = change(table, (draft) => draft.openSession({ ...a1, boot: 2 }, 9));
@@ -87,7 +87,7 @@ describe('session table', () => {
     expect(table.sessions.map((session) => session.replica)).toEqual(['a', 'c']);
   });
 
-  it('drops an origin whose results exceed its share, but only where the index is a multiple of CHECK_EVERY', () => {
+  it('drops a session whose results exceed its share, but only where the index is a multiple of CHECK_EVERY', () => {
     const limit = { sessionBytes: 1024 };
     const large = { rejected: false, value: new Uint8Array(2000) };
     let [table] = change(emptyTable, (draft) => draft.openSession(a1, 1), limit);
@@ -100,7 +100,7 @@ describe('session table', () => {
     expect(change(table, (draft) => (draft.check(CHECK_EVERY), draft.has(1)), limit)[1]).toBe(false);
   });
 
-  it('opens nothing for an opening that nobody wrote', () => {
+  it('opens nothing for malformed data', () => {
     expect(decodeSessionOpening(encodeSessionOpening(a1))).toEqual(a1);
     expect(decodeSessionOpening(new Uint8Array([1, 2, 3]))).toBeNull();
     expect(decodeSessionOpening(new Uint8Array([...encodeSessionOpening(a1), 0]))).toBeNull();
@@ -117,8 +117,8 @@ const anyEntries = fc.array(
     }),
     fc.record({
       kind: fc.constant('command' as const),
-      origin: fc.integer({ min: 1, max: 6 }),
-      counter: fc.integer({ min: 1, max: 12 }),
+      session: fc.integer({ min: 1, max: 6 }),
+      sequence: fc.integer({ min: 1, max: 12 }),
       back: fc.integer({ min: 0, max: 5 }),
       bytes: fc.integer({ min: 0, max: 600 }),
     }),
@@ -134,7 +134,7 @@ describe('session table, any log', () => {
     const applied: string[] = [];
     const list = entries as readonly (
       | { kind: 'openSession'; id: string; boot: number }
-      | { kind: 'command'; origin: number; counter: number; back: number; bytes: number }
+      | { kind: 'command'; session: number; sequence: number; back: number; bytes: number }
     )[];
     let at = 0;
     let turn = 0;
@@ -155,7 +155,7 @@ describe('session table, any log', () => {
             if (each.kind === 'openSession')
               draft.openSession({ replica: each.id, incarnation: 1, boot: each.boot }, index + i);
             else {
-              const entry = command(index + i, each.origin, each.counter, Math.max(1, each.counter - each.back));
+              const entry = command(index + i, each.session, each.sequence, Math.max(1, each.sequence - each.back));
               if (draft.admit(entry) === 'new') judged.push([entry, each.bytes]);
             }
           }
@@ -177,7 +177,7 @@ describe('session table, any log', () => {
     return { table, applied };
   }
 
-  it('applies no id twice within an origin, and the same whatever the entries were grouped into', () => {
+  it('applies no id twice within a session, and the same whatever the entries were grouped into', () => {
     fc.assert(
       fc.property(
         anyEntries,

@@ -1,6 +1,6 @@
 /**
- * What an event costs while thousands wait, in calls looked at: never in time. The core is one that says what the test
- * wants.
+ * The cost of an event while thousands of calls wait, counted in calls visited and not in time. The core is a stub that
+ * gives the outbound messages of the test.
  */
 
 import { beforeEach, describe, expect, it } from 'vitest';

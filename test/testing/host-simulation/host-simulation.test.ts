@@ -1,4 +1,4 @@
-/** The whole host in a simulated world: a few hundred seeds, and proof that the checks can fail. */
+/** The host simulation: a few hundred seeds pass, and every check fails on a broken host. */
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { multipaxos, raft, type ProtocolChoice, type Tuning } from 'quorate';
@@ -139,7 +139,7 @@ describe.each(PROTOCOLS)('what is broken over %s is found', (_, protocol) => {
     expect(failure.rule).toMatch(/^requests\/(none-is-kept|at-most-once)$/);
   });
 
-  it('entries that are handed over in another order', async () => {
+  it('entries that are delivered in another order', async () => {
     let times = 0;
     const swapped = rewritten(protocol, (message) => {
       if (message.kind !== 'commit' || message.entries.length < 2 || ++times % 3 !== 0) return message;

@@ -195,8 +195,8 @@ const EXAMPLES: readonly (readonly [string, ...Happening[]])[] = [
 ];
 
 const MACROS = [
-  'settle',
-  'settle n1 n2',
+  'quiesce',
+  'quiesce n1 n2',
   'elect n1',
   'elect n1 n2',
   'run 5',
@@ -331,7 +331,7 @@ describe('what is wrong is said with its line', () => {
 });
 
 describe('what is not as expected ends a scenario with its line', () => {
-  const START = 'protocol: raft\nprogram: core\neager: written applied\nelect n1\npropose n1 a\nsettle\n';
+  const START = 'protocol: raft\nprogram: core\neager: written applied\nelect n1\npropose n1 a\nquiesce\n';
   const UNMET: readonly (readonly [string, string])[] = [
     ['expect n1 follower', 'expected n1 follower; it is: leader t1 log=1-2@1 commit=2'],
     ['expect n1 not leader', 'expected n1 not leader; it is: leader t1 log=1-2@1 commit=2'],
@@ -408,7 +408,7 @@ describe('a trace', () => {
   });
 
   test('tells of a call from its beginning to its end', () => {
-    const lines = linesOf('elect n1\npropose n1 {"set": 1}\nsettle\nread n1\nsettle');
+    const lines = linesOf('elect n1\npropose n1 {"set": 1}\nquiesce\nread n1\nquiesce');
     expect(lines.filter((line) => /call|n1 applies/.test(line))).toEqual([
       '    call 1 at n1: propose {"set":1}',
       '    n1 applies 2: {"set":1} = 1',

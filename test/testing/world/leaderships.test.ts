@@ -1,4 +1,4 @@
-/** What replicas say of their leading: each rule of it, broken by hand. (Mutants d14 and d17 break the driver.) */
+/** The rules about leadership that replicas report, each broken by hand. */
 
 import { expect, test } from 'vitest';
 import {
@@ -12,7 +12,7 @@ import {
 
 const led: RecordedLeadership = { replica: 'n1', term: 2, fence: 5 };
 
-/** n1 has won term 2 when everything up to 4 was acknowledged, and says that it leads from 5 on. */
+/** n1 has won term 2 when everything up to 4 was acknowledged, and says that it leads with fence 5. */
 function begun(): RecordedLeaderships {
   return withLeadership(withWin(noLeaderships, 'n1', { term: 2, seen: 4 }), led, 5);
 }
@@ -34,7 +34,7 @@ test('a leadership stands until it is withdrawn, and may come again', () => {
 
 test('leadership/after-own-entry: a replica that says it leads has applied its own entry', () => {
   const won = withWin(noLeaderships, 'n1', { term: 2, seen: 0 });
-  expect(() => withLeadership(won, led, 4)).toThrow(/has applied its own entry: n1 leads from 5, and has applied 4/);
+  expect(() => withLeadership(won, led, 4)).toThrow(/has applied its own entry: n1 leads with fence 5, applied 4/);
   expect(() => withLeadership(won, { ...led, fence: 0 }, 4)).toThrow(/has applied its own entry/);
 });
 
@@ -50,12 +50,12 @@ test('a fence lies behind what was acknowledged before the election was won, whi
 
 test('fences rise with terms, and a term has one leader with one fence', () => {
   expect(next({ replica: 'n2', term: 3, fence: 6 })().highest?.term).toBe(3);
-  expect(next({ replica: 'n2', term: 3, fence: 5 }, 0)).toThrow(/fences rise with terms: n2 leads from 5/);
+  expect(next({ replica: 'n2', term: 3, fence: 5 }, 0)).toThrow(/fences rise with terms: n2 leads with fence 5/);
   expect(next({ replica: 'n2', term: 2, fence: 5 }, 0)).toThrow(/fences rise/);
   expect(next({ replica: 'n1', term: 2, fence: 6 })).toThrow(/fences rise/);
 });
 
 test('a leadership that is told late, of an earlier term, is held to the same', () => {
   expect(next({ replica: 'n2', term: 1, fence: 4 }, 0)().highest).toBe(led);
-  expect(next({ replica: 'n2', term: 1, fence: 5 }, 0)).toThrow(/fences rise with terms: n2 leads from 5/);
+  expect(next({ replica: 'n2', term: 1, fence: 5 }, 0)).toThrow(/fences rise with terms: n2 leads with fence 5/);
 });
