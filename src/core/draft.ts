@@ -299,7 +299,8 @@ export abstract class BaseDraft<S extends CoreState, M> {
     const { log, options } = this.current;
     const { tailEntries, tailBytes } = options.limits;
     if (log.last - log.tailFrom < tailEntries && log.bytes < tailBytes) return;
-    const kept = evict(log, this.durable, options.limits);
+    // What is not committed may have to be found again: by a retry, and by whoever truncates it.
+    const kept = evict(log, Math.min(this.durable, this.commitIndex), options.limits);
     if (kept !== log) this.edit().log = kept;
   }
 

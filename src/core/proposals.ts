@@ -118,9 +118,14 @@ export function onForwardProposals<D extends AnyDraft>(
   if (through > 0) noteForwarder(draft, from, through);
 }
 
+/** Beyond so many records of one peer, its newest is prolonged: it hears of the commit of several forwards at once. */
+const MOST_FORWARDERS = 32;
+
 function noteForwarder(draft: AnyDraft, peer: ReplicaId, through: Index): void {
   const leader = draft.editLeader();
-  leader.forwarders = [...leader.forwarders, { peer, through }];
+  const own = leader.forwarders.filter((each) => each.peer === peer);
+  const newest = own.length < MOST_FORWARDERS ? undefined : own[own.length - 1];
+  leader.forwarders = [...leader.forwarders.filter((each) => each !== newest), { peer, through }];
 }
 
 /** A forward was refused. A read ends as `none`; proposals end as `unknown`, since another copy may be accepted. */

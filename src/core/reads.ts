@@ -15,6 +15,9 @@ import type { Index, Milliseconds, Read, RequestNumber } from './protocol.js';
 import { majorityReached } from './quorum.js';
 import { leaderOf } from './state.js';
 
+/** A peer's read waits at the leader for so many of the longest election timeouts, like an attempt of its own host. */
+const FORWARDED_READ_TIMEOUTS = 2;
+
 /** One read at the leader: of its own host, or forwarded by a peer. */
 export interface LeaderRead {
   /** The request number of a read of the own host; 0 otherwise. */
@@ -132,7 +135,8 @@ export function onForwardRead<D extends AnyDraft>(
   { number }: ForwardRead,
 ): void {
   if (draft.state.role.kind !== 'leader') return draft.refuseForward(from, number, 'notLeader');
-  wait(draft, rules, { request: 0, peer: from, forward: number, deadline: Infinity });
+  const deadline = draft.now + FORWARDED_READ_TIMEOUTS * draft.state.options.timing.electionMax;
+  wait(draft, rules, { request: 0, peer: from, forward: number, deadline });
 }
 
 function wait<D extends AnyDraft>(draft: D, rules: ReadRules<D>, read: LeaderRead): void {

@@ -29,7 +29,7 @@ export function endReads(
   draft.refuse(requestsOf(ended), reason, leader);
 }
 
-/** Ends the queued reads of the own host for which `ends` holds. */
+/** Ends the queued reads of a leader for which `ends` holds: its own host's, and those that peers passed on. */
 function endWaitingReads(
   draft: AnyDraft,
   ends: (read: LeaderRead) => boolean,
@@ -38,10 +38,13 @@ function endWaitingReads(
 ): void {
   const { role } = draft.state;
   if (role.kind !== 'leader') return;
-  const [reads, ended] = dropReads(role.reads, (read) => read.peer === null && ends(read));
+  const [reads, ended] = dropReads(role.reads, ends);
   if (ended.length === 0) return;
   draft.editLeader().reads = reads;
-  draft.refuse(requestsOf(ended), reason, leader);
+  for (const { peer, request, forward } of ended) {
+    if (peer === null) draft.refuse([request], reason, leader);
+    else draft.refuseForward(peer, forward, 'busy');
+  }
 }
 
 /** Ends the requests whose deadline has passed. */
@@ -59,14 +62,14 @@ export function onCancel(draft: AnyDraft, requests: readonly RequestNumber[]): v
   const gone = new Set(requests);
   draft.endAttempts(endCancelled(draft.state.attempts, requests));
   endReads(draft, (read) => gone.has(read.request), 'cancelled', null);
-  endWaitingReads(draft, (read) => gone.has(read.request), 'cancelled', null);
+  endWaitingReads(draft, (read) => read.peer === null && gone.has(read.request), 'cancelled', null);
 }
 
 /** Ends every request of the own host. */
 export function endAllRequests(draft: AnyDraft, reason: Reason): void {
   draft.endAttempts(endAllAttempts(draft.state.attempts, reason));
   endReads(draft, () => true, reason, null);
-  endWaitingReads(draft, () => true, reason, null);
+  endWaitingReads(draft, (read) => read.peer === null, reason, null);
 }
 
 /**

@@ -47,10 +47,15 @@ export function ballotIn(reader: Reader): Ballot {
   return ballot;
 }
 
+/** @throws Malformed for a slot that is out of range */
+export function checkSlot(slot: Index): void {
+  if (slot > MAX_SLOT) throw new Malformed('a slot is out of range');
+}
+
 /** A slot, or 0 for none. */
 export function markIn(reader: Reader): Index {
   const slot = reader.varint();
-  if (slot > MAX_SLOT) throw new Malformed('a slot is out of range');
+  checkSlot(slot);
   return slot;
 }
 
@@ -68,7 +73,7 @@ export function copied(reader: Reader): Reader {
 
 /** `length` entries of one ballot from `from` on, pushed. */
 export function readRun(reader: Reader, entries: Entry[], from: Index, ballot: Ballot, length: number): void {
-  if (from + length - 1 > MAX_SLOT) throw new Malformed('a slot is out of range');
+  checkSlot(from + length - 1);
   for (let i = 0; i < length; i++) entries.push(readEntryBody(reader, from + i, ballot));
 }
 

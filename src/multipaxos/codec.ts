@@ -5,10 +5,26 @@
  */
 
 import { Malformed, Reader, VARINT_MAX_BYTES, type Writer } from '../core/bytes.js';
-import { FORWARDING_KINDS, readForwarding, sizeOfForwarding, writeForwarding } from '../core/forwarding.js';
+import {
+  FORWARDING_KINDS,
+  readForwarding,
+  sizeOfForwarding,
+  writeForwarding,
+  type ReadAnswer,
+} from '../core/forwarding.js';
 import { ENTRY_BODY_OVERHEAD, writeEntryBody } from '../core/record-codec.js';
 import type { Codec, Entry } from '../core/protocol.js';
-import { ballotIn, copied, LEAST_ENTRY, markIn, readRun, readRuns, slotIn, writeRuns } from './codec-entries.js';
+import {
+  ballotIn,
+  checkSlot,
+  copied,
+  LEAST_ENTRY,
+  markIn,
+  readRun,
+  readRuns,
+  slotIn,
+  writeRuns,
+} from './codec-entries.js';
 import type { Accept, CatchUpReply, PaxosMessage, PromisePage } from './messages.js';
 
 const VERSION = 1;
@@ -156,6 +172,13 @@ function readAccepted(reader: Reader): PaxosMessage {
   return { kind: 'accepted', ballot, from, to, commit: markIn(reader) };
 }
 
+function readAnswer(reader: Reader): PaxosMessage {
+  const message = readForwarding(reader, 'readAnswer', ballotIn(reader)) as ReadAnswer;
+  checkSlot(message.index);
+  checkSlot(message.commit);
+  return message;
+}
+
 function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
   switch (kind) {
     case 'prepare':
@@ -180,8 +203,12 @@ function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
       return { kind, number: reader.varint(), from: slotIn(reader) };
     case 'catchUpReply':
       return readCatchUpReply(reader);
+    case 'forwardRefused':
+      return readForwarding(reader, kind, reader.varint()); // whoever refuses may have promised nothing yet
+    case 'readAnswer':
+      return readAnswer(reader);
     default:
-      return readForwarding(reader, kind, reader.varint());
+      return readForwarding(reader, kind, ballotIn(reader));
   }
 }
 

@@ -24,7 +24,7 @@ export const proposalRules: ProposalRules<RaftDraft> = {
     return first;
   },
   uncommitted({ state: { log, commit } }) {
-    // No entry leaves memory before it is committed.
+    // All of them are in memory: no entry leaves it before it is committed.
     return slice(log, commit + 1, log.last, Infinity) ?? [];
   },
 };

@@ -113,6 +113,10 @@ function restarted(model: AnyModel, entries: number, limits: Partial<Limits>): [
   return [new Bare(model, state), outbound];
 }
 
+function newestPersist(state: unknown): number {
+  return (state as { readonly persistSeq: number }).persistSeq;
+}
+
 describe.each(models)('$protocol.name', (model) => {
   it('goes through what is uncommitted once for a message, however many of it are retries', () => {
     const leader = leaderOf(model);
@@ -181,12 +185,10 @@ describe.each(models)('$protocol.name', (model) => {
     expect(refusals).toMatchObject([{ to: 'n2', message: { number: 7, reason: 'busy', leader: 'n1' } }]);
   });
 
-  it('keeps a read that was passed on until its round or its leadership ends, and no longer', () => {
+  it('refuses a read that was passed on when the leadership ends', () => {
     const leader = leaderOf(model);
     const { term } = model.protocol.status(leader.state);
     leader.receive('n2', { kind: 'forwardRead', term, number: 7 });
-    const due = model.protocol.deadline(leader.state);
-    expect(due).toBeLessThan(Infinity);
     // Nobody answers: the quorum timer ends the leadership, and the read is refused with it.
     const told: unknown[] = [];
     for (let ticks = 0; ticks < 100 && model.protocol.status(leader.state).role === 'leader'; ticks++) {
@@ -196,5 +198,37 @@ describe.each(models)('$protocol.name', (model) => {
       }
     }
     expect(told).toMatchObject([['n2', { number: 7, reason: 'notLeader', leader: null }]]);
+  });
+
+  it('gives a read that was passed on up after two of the longest election timeouts', () => {
+    const leader = leaderOf(model);
+    const { term } = model.protocol.status(leader.state);
+    leader.receive('n2', { kind: 'forwardRead', term, number: 7 });
+    leader.now += 2 * 2000; // the longest election timeout of the defaults
+    const out = leader.step({ kind: 'tick', now: leader.now });
+    expect(
+      ofKind(out, 'send').filter(({ message }) => (message as { kind: string }).kind === 'forwardRefused'),
+    ).toMatchObject([{ to: 'n2', message: { number: 7, reason: 'busy' } }]);
+  });
+
+  it('finds a retry whatever the memory of the log is bounded to', () => {
+    const leader = leaderOf(model, { tailEntries: 8, tailBytes: 1000 });
+    leader.propose(plain(100));
+    const { last } = model.protocol.status(leader.state);
+    leader.step({ kind: 'persisted', now: leader.now, persistSeq: newestPersist(leader.state) });
+    leader.propose(plain(100).map((each) => ({ ...each, retry: true })));
+    expect(model.protocol.status(leader.state).last).toBe(last);
+  });
+
+  it('keeps a bounded number of those who wait to hear of a commit', () => {
+    const leader = leaderOf(model);
+    const { term } = model.protocol.status(leader.state);
+    for (let number = 1; number <= 500; number++) {
+      const id = { session: 1, sequence: number, firstIncomplete: 1 };
+      const proposals = [{ kind: 'command', id, data: new Uint8Array(1), retry: false }];
+      leader.receive(number % 2 === 0 ? 'n2' : 'n3', { kind: 'forwardProposals', term, number, proposals });
+    }
+    const { forwarders } = (leader.state as { role: { forwarders: readonly unknown[] } }).role;
+    expect(forwarders.length).toBeLessThanOrEqual(2 * 32);
   });
 });

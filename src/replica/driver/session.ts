@@ -20,6 +20,9 @@ export type OwnSession =
   /** `id` is the index of the entry that opened it. */
   | { readonly kind: 'open'; readonly id: Index; readonly nextSequence: number };
 
+/** More starts than a replica has (`firstNumberOf`). */
+const BOOTS = 2 ** 20;
+
 export const closedSession: OwnSession = { kind: 'closed' };
 
 export class SessionDraft {
@@ -44,7 +47,9 @@ export class SessionDraft {
     this.current = { kind: 'opening', request, deadline };
     const { id: replica, incarnation, boot } = draft.options;
     const data = encodeSessionOpening({ replica, incarnation, boot });
-    const id = { session: 0, sequence: request, firstIncomplete: 0 };
+    // Of this start of this replica alone: the core recognises attempts by their ids.
+    const sequence = (incarnation % 2 ** 32) * BOOTS + boot;
+    const id = { session: 0, sequence, firstIncomplete: 0 };
     const proposal: Proposal = { request, kind: 'openSession', id, data, retry: false };
     draft.toCore({ kind: 'propose', now: draft.now, proposals: [proposal], deadline });
   }
