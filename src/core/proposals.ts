@@ -10,11 +10,11 @@
 
 import { addAttempt, endRefused } from './attempts.js';
 import type { AnyDraft } from './draft.js';
+import { endReads } from './ending.js';
 import { bytesOf, entryBytes, IdIndex } from './entries.js';
 import type { ForwardedProposal, ForwardProposals, ForwardRefused } from './forwarding.js';
 import type { ReplicaId } from './members.js';
 import type { Entry, Index, Proposal, Propose, RequestNumber } from './protocol.js';
-import { endReads } from './requests.js';
 import { leaderOf } from './state.js';
 
 /** What may be appended beyond the commit index: so many entries, and entries until so many bytes are reached. */
