@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import * as checks from './tidy/checks.js';
 import { sourcesBelow } from './tidy/files.js';
-import { evidenceLoads, importCycles, importProblems, roomCycles } from './tidy/imports.js';
+import { evidenceLoads, importCycles, importProblems, partCycles } from './tidy/imports.js';
 import { duplicateTypeNames, globalNames } from './tidy/names.js';
 
 const src = sourcesBelow('src');
@@ -29,9 +29,9 @@ describe('the house', () => {
     expect([...src, ...examples].flatMap(importProblems)).toEqual([]);
   });
 
-  it('has no rings of files that load each other, nor of rooms', () => {
+  it('has no cycles of files that load each other, nor of parts of the source', () => {
     expect(importCycles(src)).toEqual([]);
-    expect(roomCycles()).toEqual([]);
+    expect(partCycles()).toEqual([]);
   });
 
   it.each(['src/index.ts', 'src/node.ts'])('loads no evidence from %s', (entry) => {

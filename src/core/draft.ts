@@ -11,6 +11,7 @@
 import { assert } from './assert.js';
 import type { EndedAttempts } from './attempts.js';
 import { noElectionTimer } from './election-timer.js';
+import { endAllRequests } from './ending.js';
 import type { Forwarding, ForwardRefused } from './forwarding.js';
 import { evict } from './log.js';
 import type { Member, ReplicaId } from './members.js';
@@ -31,7 +32,6 @@ import type {
   Term,
 } from './protocol.js';
 import type { ForwardedRead } from './reads.js';
-import { endAllRequests } from './requests.js';
 import { leaderOf, type CoreLeader, type CoreState } from './state.js';
 import { cutSynced, durableIndex, seqCovering } from './unsynced.js';
 

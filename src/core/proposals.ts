@@ -10,11 +10,11 @@
 
 import { addAttempt, endRefused } from './attempts.js';
 import type { AnyDraft } from './draft.js';
+import { endReads } from './ending.js';
 import { bytesOf, entryBytes, IdIndex } from './entries.js';
 import type { ForwardedProposal, ForwardProposals, ForwardRefused } from './forwarding.js';
 import type { ReplicaId } from './members.js';
 import type { Entry, Index, Proposal, Propose, RequestNumber } from './protocol.js';
-import { endReads } from './requests.js';
 import { leaderOf } from './state.js';
 
 /** What may be appended beyond the commit index: so many entries, and entries until so many bytes are reached. */
@@ -32,8 +32,8 @@ export interface ProposalRules<D> {
   uncommitted(draft: D): readonly Entry[];
 }
 
-/** Proposals, sorted by what the leader does with them. */
-interface Sorted<P> {
+/** Proposals, split by what the leader does with them. */
+interface SplitProposals<P> {
   /** Retries that are in the log already, and the highest of their indexes; 0 for none. */
   readonly standing: readonly P[];
   readonly through: Index;
@@ -47,7 +47,12 @@ function isRetry(proposal: ForwardedProposal): boolean {
   return proposal.retry;
 }
 
-function sort<D, P extends ForwardedProposal>(draft: D, rules: ProposalRules<D>, proposals: readonly P[]): Sorted<P> {
+/** Splits proposals into retries that are in the log already, those there is room for, and the rest. */
+function splitRetries<D, P extends ForwardedProposal>(
+  draft: D,
+  rules: ProposalRules<D>,
+  proposals: readonly P[],
+): SplitProposals<P> {
   const standing: P[] = [];
   let through = 0;
   let fresh = proposals;
@@ -95,7 +100,7 @@ export function onPropose<D extends AnyDraft>(draft: D, rules: ProposalRules<D>,
 }
 
 function proposeHere<D extends AnyDraft>(draft: D, rules: ProposalRules<D>, { proposals, deadline }: Propose): void {
-  const { standing, taken, left } = sort(draft, rules, proposals);
+  const { standing, taken, left } = splitRetries(draft, rules, proposals);
   const first = taken.length > 0 ? rules.append(draft, taken) : 0;
   let { attempts } = draft.state;
   if (standing.length > 0) attempts = addAttempt(attempts, standing, 0, 0, deadline);
@@ -112,7 +117,7 @@ export function onForwardProposals<D extends AnyDraft>(
   { number, proposals }: ForwardProposals,
 ): void {
   if (draft.state.role.kind !== 'leader') return draft.refuseForward(from, number, 'notLeader');
-  const { through: standing, taken, left } = sort(draft, rules, proposals);
+  const { through: standing, taken, left } = splitRetries(draft, rules, proposals);
   const through = taken.length > 0 ? rules.append(draft, taken) + taken.length - 1 : standing;
   if (left.length > 0) draft.refuseForward(from, number, 'busy');
   if (through > 0) noteForwarder(draft, from, through);

@@ -6,11 +6,11 @@
 
 import { assert } from '../core/assert.js';
 import { startQuorumTimer, startElectionTimer } from '../core/election-timer.js';
+import { endForLeaderChange } from '../core/ending.js';
 import type { Member, ReplicaId } from '../core/members.js';
 import type { Entry, HardState, Index } from '../core/protocol.js';
 import { majority } from '../core/quorum.js';
 import { noReads } from '../core/reads.js';
-import { endForLeaderChange } from '../core/requests.js';
 import { placeOf } from '../core/state.js';
 import { promiseOwn } from './acceptor.js';
 import { ballotOf, MAX_ROUND, roundOf, type Ballot } from './ballot.js';

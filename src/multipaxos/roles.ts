@@ -4,8 +4,8 @@
  */
 
 import { startElectionTimer } from '../core/election-timer.js';
+import { endForLeaderChange } from '../core/ending.js';
 import type { ReplicaId } from '../core/members.js';
-import { endForLeaderChange } from '../core/requests.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosDraft } from './draft.js';
 

@@ -5,12 +5,12 @@
 
 import { unreachable } from '../core/assert.js';
 import { deliver, onApplied, onDeliveryLoaded } from '../core/delivery.js';
+import { expireRequests, onCancel, requestsDeadline } from '../core/ending.js';
 import { emptyLog, recoverLog } from '../core/log.js';
 import type { Member, ReplicaId } from '../core/members.js';
 import type { Inbound, Milliseconds, ProtocolOptions, Recovered, Step } from '../core/protocol.js';
 import { onForwardProposals, onForwardRefused, onPropose } from '../core/proposals.js';
 import { onForwardRead, onRead } from '../core/reads.js';
-import { expireRequests, onCancel, requestsDeadline } from '../core/requests.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
 import { onAccept, onPrepare, nack } from './acceptor.js';
 import { numberOf } from './ballot.js';

@@ -8,11 +8,11 @@ import { assert } from '../core/assert.js';
 import { deliver } from '../core/delivery.js';
 import { BaseDraft, type Mutable } from '../core/draft.js';
 import { startQuorumTimer, startElectionTimer, resetElectionTimer } from '../core/election-timer.js';
+import { endForLeaderChange } from '../core/ending.js';
 import { bytesOf } from '../core/entries.js';
 import { append, lastTerm, truncate } from '../core/log.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Entry, HardState, Index, Lane, Term } from '../core/protocol.js';
-import { endForLeaderChange } from '../core/requests.js';
 import { cutUnsynced, noteUnsynced } from '../core/unsynced.js';
 import type { AppendEntries, RaftMessage } from './messages.js';
 import {

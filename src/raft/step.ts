@@ -4,11 +4,11 @@
 
 import { assert, unreachable } from '../core/assert.js';
 import { deliver, onApplied, onDeliveryLoaded } from '../core/delivery.js';
+import { expireRequests, onCancel, requestsDeadline } from '../core/ending.js';
 import { lastTerm, recoverLog } from '../core/log.js';
 import type { Inbound, Loaded, Milliseconds, ProtocolOptions, Receive, Recovered, Step } from '../core/protocol.js';
 import { onForwardProposals, onForwardRefused, onPropose } from '../core/proposals.js';
 import { onForwardRead, onRead } from '../core/reads.js';
-import { expireRequests, onCancel, requestsDeadline } from '../core/requests.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
 import { RaftDraft } from './draft.js';
 import { campaign, countOwnVote, onRequestVote, onRequestVoteReply, tickElection } from './election.js';

@@ -7,7 +7,7 @@ import type * as core from '../../src/core/protocol.js';
 import { ballotOf } from '../../src/multipaxos/ballot.js';
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
 import type { PaxosMessage, PaxosState } from '../../src/multipaxos/index.js';
-import { storageOps } from '../../src/replica/driver/lane.js';
+import { storageOps } from '../../src/replica/driver/persist-lane.js';
 import { newDisk, read, recovered, written, type WorldDisk } from '../../src/testing/world/disk.js';
 import { checkedStep } from '../laws.js';
 import { clusterOf, timing, wideLimits } from '../values.js';

@@ -4,7 +4,7 @@ import { edit, mutant, scenario, type Mutant } from './mutant.js';
 
 const RETRY = 'const index = proposal.retry ? ids.indexOf(proposal.id) : 0;';
 
-const LANE = 'replica/driver/lane.ts';
+const LANE = 'replica/driver/persist-lane.ts';
 const LEADERSHIP = 'replica/driver/leadership.ts';
 const CALLS = 'replica/driver/calls.ts';
 const PROPOSALS = 'replica/driver/proposals.ts';

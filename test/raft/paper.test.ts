@@ -6,7 +6,7 @@ import { termAt } from '../../src/core/log.js';
 import type { AppendEntries } from '../../src/raft/messages.js';
 import { apply, createWorld, type World } from 'quorate/testing';
 import { raftModel, raftProtocol, type RaftState } from '../../src/raft/index.js';
-import { storageOps } from '../../src/replica/driver/lane.js';
+import { storageOps } from '../../src/replica/driver/persist-lane.js';
 import { written } from '../../src/testing/world/disk.js';
 import { coreOf, pass } from '../play.js';
 import { noop } from '../values.js';

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import * as checks from './checks.js';
-import { evidenceLoads, importCycles, importProblems, roomCycles, type Room } from './imports.js';
+import { evidenceLoads, importCycles, importProblems, partCycles, type Part } from './imports.js';
 import { duplicateTypeNames, globalNames } from './names.js';
 import { codeOf, source } from './source.js';
 
@@ -85,26 +85,26 @@ describe('imports', () => {
     expect(importProblems(source(path, text))).toEqual([]);
   });
 
-  it('finds a ring, and takes types alone for none', () => {
+  it('finds a cycle, and takes types alone for none', () => {
     const a = source('src/core/a.ts', `import { b } from './b.js';`);
     const b = source('src/core/b.ts', `import { c } from './c.js';`);
     const c = source('src/core/c.ts', `import { a } from './a.js';`);
     const types = source('src/core/c.ts', `import type { A } from './a.js';`);
-    const ring = 'src/core/a.ts → src/core/b.ts → src/core/c.ts → src/core/a.ts';
-    expect(importCycles([a, b, c])).toEqual([ring]);
+    const cycle = 'src/core/a.ts → src/core/b.ts → src/core/c.ts → src/core/a.ts';
+    expect(importCycles([a, b, c])).toEqual([cycle]);
     expect(importCycles([a, b, types])).toEqual([]);
   });
 
-  it('finds a ring of rooms in the table', () => {
-    const room = (files: string, values: string[], types: string[] = []): Room => ({
+  it('finds a cycle of parts in the table', () => {
+    const part = (files: string, values: string[], types: string[] = []): Part => ({
       files,
       values,
       types,
       node: false,
     });
-    const [a, b] = [room('a/', []), room('b/', ['a/'])];
-    expect(roomCycles([a, b, room('c/', ['b/'])])).toEqual([]);
-    expect(roomCycles([room('a/', [], ['c/x']), b, room('c/', ['b/'])])).toEqual(['a/ → c/ → b/ → a/']);
+    const [a, b] = [part('a/', []), part('b/', ['a/'])];
+    expect(partCycles([a, b, part('c/', ['b/'])])).toEqual([]);
+    expect(partCycles([part('a/', [], ['c/x']), b, part('c/', ['b/'])])).toEqual(['a/ → c/ → b/ → a/']);
   });
 
   it('finds the chain by which evidence is loaded, and takes types alone for none', () => {

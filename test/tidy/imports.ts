@@ -11,8 +11,8 @@ export interface Import {
   readonly line: number;
 }
 
-/** What one room of the house may use beside itself. Entries are prefixes of paths below `src/`. */
-export interface Room {
+/** What one part of the source may use beside itself. Entries are prefixes of paths below `src/`. */
+export interface Part {
   /** Files that belong to it: a prefix of the path below `src/`. */
   readonly files: string;
   readonly values: readonly string[];
@@ -23,13 +23,13 @@ export interface Room {
 /** The tools at the root of testing: each stands alone. */
 const RIG_TOOLS = ['testing/check-input', 'testing/plain-data', 'testing/random'];
 
-/** A room of the rig, and what it may use beside the library itself: of the rig, and of nothing else. */
-function rigRoom(files: string, ...rig: readonly string[]): Room {
+/** A part of the rig, and what it may use beside the library itself: of the rig, and of nothing else. */
+function rigPart(files: string, ...rig: readonly string[]): Part {
   return { files, values: ['core/', 'replica/', ...rig], types: [], node: false };
 }
 
-/** The first room that a file fits decides. What is in none of them may import nothing. */
-const ROOMS: readonly Room[] = [
+/** The first part that a file fits decides. What is in none of them may import nothing. */
+const PARTS: readonly Part[] = [
   { files: 'core/', values: [], types: [], node: false },
   { files: 'raft/', values: ['core/'], types: [], node: false },
   { files: 'multipaxos/', values: ['core/'], types: [], node: false },
@@ -46,15 +46,15 @@ const ROOMS: readonly Room[] = [
     node: false,
   },
   { files: 'adapters/', values: ['core/', 'replica/errors'], types: ['replica/'], node: true },
-  ...RIG_TOOLS.map((files) => rigRoom(files)),
-  rigRoom('testing/world/', ...RIG_TOOLS),
-  rigRoom('testing/history/', ...RIG_TOOLS),
-  rigRoom('testing/scenario/', ...RIG_TOOLS, 'testing/world/'),
-  rigRoom('testing/checker/', ...RIG_TOOLS, 'testing/world/'),
-  rigRoom('testing/simulator/', ...RIG_TOOLS, 'testing/world/', 'testing/history/', 'testing/scenario/'),
+  ...RIG_TOOLS.map((files) => rigPart(files)),
+  rigPart('testing/world/', ...RIG_TOOLS),
+  rigPart('testing/history/', ...RIG_TOOLS),
+  rigPart('testing/scenario/', ...RIG_TOOLS, 'testing/world/'),
+  rigPart('testing/checker/', ...RIG_TOOLS, 'testing/world/'),
+  rigPart('testing/simulator/', ...RIG_TOOLS, 'testing/world/', 'testing/history/', 'testing/scenario/'),
   // The whole host runs over a world of its own: what one of the two believes, the other does not.
-  rigRoom('testing/host-simulation/', ...RIG_TOOLS, 'testing/history/'),
-  rigRoom('testing/index.ts', 'testing/'),
+  rigPart('testing/host-simulation/', ...RIG_TOOLS, 'testing/history/'),
+  rigPart('testing/index.ts', 'testing/'),
   {
     files: 'index.ts',
     values: ['core/', 'raft/', 'multipaxos/', 'replica/', 'adapters/memory'],
@@ -111,14 +111,14 @@ function looksAtEvidence(from: string, target: string): boolean {
 
 function isForbidden(file: Source, { specifier, typeOnly }: Import): boolean {
   const path = file.path.slice('src/'.length);
-  const room = ROOMS.find(({ files }) => path.startsWith(files));
-  if (room === undefined) return true;
-  if (specifier.startsWith('node:')) return !room.node;
+  const part = PARTS.find(({ files }) => path.startsWith(files));
+  if (part === undefined) return true;
+  if (specifier.startsWith('node:')) return !part.node;
   // A package: there are no runtime dependencies, and the platform's modules are written with `node:`.
   if (!specifier.startsWith('.')) return true;
   const target = resolve(file.path, specifier);
   if (!target.startsWith('src/') || looksAtEvidence(file.path, target)) return true;
-  const allowed = typeOnly ? [room.files, ...room.values, ...room.types] : [room.files, ...room.values];
+  const allowed = typeOnly ? [part.files, ...part.values, ...part.types] : [part.files, ...part.values];
   return !allowed.some((prefix) => target.slice('src/'.length).startsWith(prefix));
 }
 
@@ -163,22 +163,22 @@ function ringsIn(edges: ReadonlyMap<string, readonly string[]>): string[] {
 }
 
 /**
- * Rings of files that load each other. Imports of types alone are left out: within a folder they are wanted, since the
- * contract names the types of the mechanisms and those the contract's. Between folders they cannot form a ring either
+ * Cycles of files that load each other. Imports of types alone are left out: within a folder they are wanted, since the
+ * contract names the types of the mechanisms and those the contract's. Between folders they cannot form a cycle either
  * way, since the table above has none.
  */
 export function importCycles(files: readonly Source[]): string[] {
   return ringsIn(loadsOf(files));
 }
 
-/** Rings in the table itself, of rooms that may import each other. */
-export function roomCycles(rooms: readonly Room[] = ROOMS): string[] {
+/** Cycles in the table itself, of parts that may import each other. */
+export function partCycles(parts: readonly Part[] = PARTS): string[] {
   const isIn = (part: string, whole: string): boolean => part.startsWith(whole);
   return ringsIn(
     new Map(
-      rooms.map(({ files, values, types }) => {
+      parts.map(({ files, values, types }) => {
         const allowed = [...values, ...types];
-        const others = rooms.filter((other) => other.files !== files && !isIn(other.files, files));
+        const others = parts.filter((other) => other.files !== files && !isIn(other.files, files));
         const reached = others.filter((other) => allowed.some((it) => isIn(other.files, it) || isIn(it, other.files)));
         return [files, reached.map((other) => other.files)] as const;
       }),

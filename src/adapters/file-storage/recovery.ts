@@ -21,7 +21,7 @@ import type { SegmentHeader } from './format.js';
 import { WriteGroup } from './group.js';
 import type { LogState } from './log-writer.js';
 import { walkOps } from './ops.js';
-import { scanLast, scanSealed } from './scan.js';
+import { scanDroppingTornTail, scanSealed } from './scan.js';
 import type { Position, RecordVisitor } from './scan.js';
 import { TermRuns } from './term-runs.js';
 import { ConsensusError } from '../../replica/errors.js';
@@ -65,7 +65,7 @@ export async function recover(disk: Disk, dir: string): Promise<RecoveredLog> {
       const visit = replayInto(replayed, header.segment);
       const from = { ...position, end: HEADER_SIZE };
       if (next === undefined) {
-        position = await scanLast(segment, from, visit);
+        position = await scanDroppingTornTail(segment, from, visit);
         return await renew(disk, dir, header, position, file, replayed);
       }
       position = await scanSealed(segment, from, { end: next.previousEnd, group: next.firstWriteGroup }, visit);

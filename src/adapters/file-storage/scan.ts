@@ -162,8 +162,11 @@ export async function scanSealed(
   return position;
 }
 
-/** Visits the groups of the last segment; a torn last group is left out, other damage is refused. */
-export async function scanLast(segment: Segment, from: Position, visit: RecordVisitor): Promise<Position> {
+/**
+ * Visits the groups of the last segment. A torn last group is dropped: it is not visited, and the position given is the
+ * one before it. Other damage is refused.
+ */
+export async function scanDroppingTornTail(segment: Segment, from: Position, visit: RecordVisitor): Promise<Position> {
   const window = new ScanWindow(segment);
   let position = from;
   for (;;) {

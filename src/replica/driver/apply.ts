@@ -10,7 +10,7 @@
 import { assert } from '../../core/assert.js';
 import type { Mutable } from '../../core/draft.js';
 import type { Entry, EntryId, Index } from '../../core/protocol.js';
-import { PartDraft } from './part.js';
+import { PartDraft } from './part-draft.js';
 import {
   CHECK_EVERY,
   SessionTableDraft,

@@ -8,10 +8,10 @@
 
 import type { Mutable } from '../../core/draft.js';
 import type { Index, Milliseconds, Outcome, RequestNumber } from '../../core/protocol.js';
-import { ascending, firstAbove, positionOf } from './ordered.js';
-import { PartDraft } from './part.js';
+import { PartDraft } from './part-draft.js';
 import type { ProposalsState } from './proposals.js';
 import type { ReadsState } from './reads.js';
+import { ascending, firstAbove, positionOf } from './sorted-list.js';
 import type { DriverPhase, Failure, PendingCall, PendingCommand } from './state.js';
 
 /** How long the driver asks the core nothing after the core refused a request. */

@@ -15,7 +15,7 @@ import { readConfiguration, writeConfiguration, type Configuration, type Replica
 import type { Mutable } from '../../core/draft.js';
 import type { Milliseconds } from '../../core/protocol.js';
 import { sealIdentity, type EnvelopeAddress, type IdentityMessage } from './envelope.js';
-import { PartDraft } from './part.js';
+import { PartDraft } from './part-draft.js';
 import type { DriverOptions, PeerRecord } from './state.js';
 
 /** The interval at which members that have not answered are asked again. */

@@ -9,7 +9,7 @@ import type { Mutable } from '../../core/draft.js';
 import type { CoreEvent, Index, Milliseconds, RequestNumber, Role, Term } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { EndedCalls } from './calls.js';
-import { PartDraft } from './part.js';
+import { PartDraft } from './part-draft.js';
 
 /**
  * Whether a quorum has to confirm this leader before it claims to lead. `asked`: a read of the core is under way for

@@ -13,9 +13,9 @@ import { assert } from '../../core/assert.js';
 import type { Mutable } from '../../core/draft.js';
 import type { Entry, Proposal, RequestNumber } from '../../core/protocol.js';
 import type { CallChoice, EndedCalls } from './calls.js';
-import { ascending, merged, positionOf, without } from './ordered.js';
-import { PartDraft } from './part.js';
+import { PartDraft } from './part-draft.js';
 import type { StoredResult } from './session-table.js';
+import { ascending, merged, positionOf, without } from './sorted-list.js';
 import type { Failure, PendingCall, PendingCommand } from './state.js';
 
 /** An upper bound of the bytes of a proposal beside its data in a message to the leader. */

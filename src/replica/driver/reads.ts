@@ -11,8 +11,8 @@
 import type { Mutable } from '../../core/draft.js';
 import type { Index, RequestNumber } from '../../core/protocol.js';
 import type { CallChoice, EndedCalls } from './calls.js';
-import { firstAbove, merged, positionOf, without } from './ordered.js';
-import { PartDraft } from './part.js';
+import { PartDraft } from './part-draft.js';
+import { firstAbove, merged, positionOf, without } from './sorted-list.js';
 import type { Failure, PendingCall } from './state.js';
 
 /** Reads that are served together. */

@@ -19,7 +19,7 @@ import type {
   Send,
 } from '../../core/protocol.js';
 import type { AnyProtocol } from '../../core/tuning.js';
-import { storageOps } from '../../replica/driver/lane.js';
+import { storageOps } from '../../replica/driver/persist-lane.js';
 import type { Failure } from '../../replica/driver/state.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 import { digestProcess, SESSION, type Asked, type CoreProcess } from './core-process.js';

@@ -6,7 +6,7 @@
 
 import type { DiskView } from '../../core/model.js';
 import type { DurableCodec, Entry, HardState, Index, Limits, Recovered, Term } from '../../core/protocol.js';
-import { HARD_KEY } from '../../replica/driver/lane.js';
+import { HARD_KEY } from '../../replica/driver/persist-lane.js';
 import type { StorageOp, StoredEntry } from '../../replica/storage.js';
 
 /** A stored entry, decoded on first use. */

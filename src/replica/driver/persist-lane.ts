@@ -10,7 +10,7 @@ import type { Mutable } from '../../core/draft.js';
 import type { DurableCodec, Entry, Lane, PersistOp, PersistSeq } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { StorageOp, StoredEntry } from '../storage.js';
-import { PartDraft } from './part.js';
+import { PartDraft } from './part-draft.js';
 
 /** An operation for the storage: one of the core, or a value of the driver's own. */
 export type LaneOp = PersistOp | { readonly kind: 'set'; readonly key: string; readonly value: Uint8Array };

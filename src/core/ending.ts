@@ -1,6 +1,7 @@
 /**
- * Requests that end unserved: their deadline passes, their callers cancel, the leader changes, or the replica stops.
- * The same for proposals, for reads queued at the leader, and for forwarded reads.
+ * Ends requests that nobody will serve any more: their deadline has passed, their caller cancelled them, the leader
+ * changed, or the replica stops. A request is a proposal, a read queued at the leader, or a forwarded read; all three
+ * end by the same rules.
  */
 
 import { attemptsDeadline, endAllAttempts, endCancelled, endExpired, endOnLeaderChange } from './attempts.js';
