@@ -7,7 +7,7 @@
 
 import { assert, InvariantViolation } from '../core/assert.js';
 import { sameValue } from '../core/entries.js';
-import { durableIndex } from '../core/unsynced.js';
+import { checkCoreState, checkCoreStep } from '../core/invariants.js';
 import { entryAt, lastTerm, slice, termAt, type Log } from '../core/log.js';
 import type { Member, ReplicaId } from '../core/members.js';
 import type { Entry, Inbound } from '../core/protocol.js';
@@ -53,10 +53,9 @@ function checkWindow({ window, promised, log }: PaxosState): void {
   }
 }
 
-function checkLog({ log, unsynced, delivery }: PaxosState): void {
+function checkLog({ log }: PaxosState): void {
   const { chunks, first, last, runs, tailFrom } = log;
   assert(tailFrom <= last + 1 && tailFrom >= first, 'log/tail-is-whole: the tail is a part of the log');
-  assert(tailFrom - 1 <= durableIndex(unsynced, last), 'durability/kept-until-durable: memory holds the rest');
   let next = tailFrom;
   for (const { from, entries } of chunks) {
     assert(from === next, 'log/tail-is-whole: the tail has no gap');
@@ -66,10 +65,6 @@ function checkLog({ log, unsynced, delivery }: PaxosState): void {
   const newest = entryAt(log, last);
   assert(newest === undefined || newest.term === lastTerm(log), 'log/tail-is-whole: the tail agrees with its ballots');
   assert((runs[runs.length - 1]?.from ?? 0) <= last, 'log/tail-is-whole: no ballot lies beyond the commit index');
-  assert(
-    delivery.applied <= delivery.delivered && delivery.delivered <= last,
-    'log/delivery-in-bounds: only what is chosen is delivered',
-  );
 }
 
 function checkProgress(peer: PaxosProgress, role: PaxosLeader): void {
@@ -144,17 +139,8 @@ function checkCandidate({ options, promised }: PaxosState, role: PaxosCandidate)
 
 /** @throws InvariantViolation when a state contradicts itself */
 export function checkState(state: PaxosState): void {
-  const { role, unsynced, persistSeq, durableSeq } = state;
-  assert(
-    durableSeq <= persistSeq && state.hardSeq <= persistSeq,
-    'durability/persists-in-order: only what was issued is durable',
-  );
-  for (const run of unsynced) {
-    assert(
-      run.persistSeq > durableSeq && run.persistSeq <= persistSeq && run.from <= run.to,
-      'durability/unsynced-runs: what is unsynced is on its way',
-    );
-  }
+  const { role } = state;
+  checkCoreState(state, commitOf(state));
   checkLog(state);
   checkWindow(state);
   if (role.kind === 'leader') checkLeader(state, role);
@@ -316,17 +302,10 @@ function checkLeaderStep(was: PaxosLeader, role: PaxosLeader, message: Inbound<P
  */
 export function checkStep(before: PaxosState, after: PaxosState, message?: Inbound<PaxosMessage>): void {
   if (before === after) return;
+  checkCoreStep(before, after);
   assert(after.promised >= before.promised, 'paxos/promise-never-falls: a promise is never lowered');
   const allowed = after.promised === before.promised || message === undefined || mayPromise(message);
   assert(allowed, 'paxos/promise-never-falls: only Prepare, Accept and Heartbeat promise');
-  assert(
-    after.persistSeq >= before.persistSeq && after.durableSeq >= before.durableSeq,
-    'durability/persists-in-order: the persist lane goes forward',
-  );
-  assert(
-    after.delivery.delivered >= before.delivery.delivered,
-    'log/delivered-in-order: what is delivered is delivered once',
-  );
   if (before.log !== after.log) {
     assert(commitOf(after) >= commitOf(before), 'log/commit-never-falls: the commit index never falls');
     const old = entryAt(before.log, commitOf(before));

@@ -6,7 +6,8 @@
  */
 
 import { assert } from '../core/assert.js';
-import { durableIndex, type UnsyncedRun } from '../core/unsynced.js';
+import { checkCoreState, checkCoreStep } from '../core/invariants.js';
+import type { UnsyncedRun } from '../core/unsynced.js';
 import { lastTerm, termAt } from '../core/log.js';
 import { type TermRun, type Inbound, type Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
@@ -15,7 +16,7 @@ import { placeOf } from '../core/state.js';
 import type { AppendEntries, RaftMessage } from './messages.js';
 import type { RaftCandidate, RaftLeader, RaftProgress, RaftState } from './state.js';
 
-function checkLog({ log, term, unsynced, persistSeq, durableSeq, hardSeq }: RaftState): void {
+function checkLog({ log, term, unsynced }: RaftState): void {
   for (let at = 1; at < log.runs.length; at++) {
     assert(
       (log.runs[at] as TermRun).term > (log.runs[at - 1] as TermRun).term,
@@ -23,22 +24,10 @@ function checkLog({ log, term, unsynced, persistSeq, durableSeq, hardSeq }: Raft
     );
   }
   assert(lastTerm(log) <= term, 'raft/terms-rise-in-log: no entry is of a later term than the replica');
-  assert(
-    log.tailFrom <= durableIndex(unsynced, log.last) + 1,
-    'durability/kept-until-durable: memory holds what is not durable',
-  );
-  assert(
-    hardSeq <= persistSeq && durableSeq <= persistSeq,
-    'durability/persists-in-order: no persist is waited for that was not issued',
-  );
   for (let at = 0; at < unsynced.length; at++) {
     const run = unsynced[at] as UnsyncedRun;
-    assert(run.from <= run.to && run.to <= log.last, 'durability/unsynced-runs: what is unsynced is in the log');
+    assert(run.to <= log.last, 'durability/unsynced-runs: what is unsynced is in the log');
     assert(termAt(log, run.from) === run.term, 'durability/unsynced-runs: what is unsynced is what is in the log now');
-    assert(
-      run.persistSeq > durableSeq && run.persistSeq <= persistSeq,
-      'durability/unsynced-runs: what is durable is not unsynced',
-    );
   }
 }
 
@@ -103,12 +92,8 @@ function checkCandidate({ log, term, vote, options }: RaftState, { votes }: Raft
 
 /** @throws InvariantViolation naming what does not hold */
 export function checkState(state: RaftState): void {
-  const { log, commit, delivery, role } = state;
-  assert(commit <= log.last, 'log/delivery-in-bounds: the commit index lies within the log');
-  assert(
-    delivery.applied <= delivery.delivered && delivery.delivered <= commit,
-    'log/delivery-in-bounds: applied ≤ delivered ≤ commit',
-  );
+  const { log, commit, role } = state;
+  checkCoreState(state, commit);
   checkLog(state);
   if (role.kind === 'leader') checkLeader(state, role);
   else if (role.kind === 'candidate') checkCandidate(state, role);
@@ -116,12 +101,6 @@ export function checkState(state: RaftState): void {
     assert(role.leader !== state.options.id, 'raft/members-only: a follower does not follow itself');
     assert(role.matched <= log.last, 'raft/append-after-match: what matched the leader is in the log');
   }
-  if (!state.stopped) return;
-  assert(role.kind === 'follower' && role.leader === null, 'core/stop-is-final: a stopped replica takes no part');
-  assert(
-    state.attempts.length === 0 && state.reads.length === 0,
-    'core/stop-is-final: a stopped replica waits for nothing',
-  );
 }
 
 /** What a follower's log may become by an append: Figure 2, AppendEntries RPC, rules 2 to 4. */
@@ -255,13 +234,10 @@ function isStale(term: number, inbound: Inbound<RaftMessage>): boolean {
 /** @throws InvariantViolation naming what does not hold */
 export function checkStep(before: RaftState, after: RaftState, inbound: Inbound<RaftMessage>): void {
   if (before === after) return;
-  assert(!before.stopped, 'core/stop-is-final: a stopped replica takes no part');
+  checkCoreStep(before, after);
   assert(!isStale(before.term, inbound), 'raft/stale-term-is-ignored: a message of an earlier term changes nothing');
   assert(after.term >= before.term, 'raft/term-never-falls: terms never fall');
   assert(after.commit >= before.commit, 'log/commit-never-falls: the commit index never falls');
-  assert(after.delivery.delivered >= before.delivery.delivered, 'log/delivered-in-order: nothing is delivered twice');
-  assert(after.delivery.applied >= before.delivery.applied, 'log/delivered-in-order: nothing is applied twice');
-  assert(after.now >= before.now, 'law/time-is-data: time never falls');
   const sameVote = after.term > before.term || before.vote === null || after.vote === before.vote;
   assert(sameVote, 'raft/one-vote-per-term: one vote a term');
   if (before.vote !== after.vote || before.term !== after.term) checkVoted(before, after, inbound);

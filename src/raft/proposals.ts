@@ -24,7 +24,7 @@ export const proposalRules: ProposalRules<RaftDraft> = {
     return first;
   },
   uncommitted({ state: { log, commit } }) {
-    // All of them are in memory: no entry leaves it before it is committed.
-    return slice(log, commit + 1, log.last, Infinity) ?? [];
+    // What was appended since the start is in memory: no entry leaves it before it is committed.
+    return slice(log, Math.max(commit + 1, log.tailFrom), log.last, Infinity) ?? [];
   },
 };

@@ -1,0 +1,52 @@
+/**
+ * What always holds of the part of a state that both protocols have, and between two of them: checked in production by
+ * each protocol's `checkState` and `checkStep`, so it follows what waits in a state, and what a step changed.
+ */
+
+import { assert } from './assert.js';
+import type { Index } from './protocol.js';
+import type { CoreState } from './state.js';
+import { durableIndex, type UnsyncedRun } from './unsynced.js';
+
+/** @throws InvariantViolation naming what does not hold */
+export function checkCoreState(state: CoreState, commit: Index): void {
+  const { log, delivery, role, unsynced, persistSeq, durableSeq, hardSeq } = state;
+  assert(commit <= log.last, 'log/delivery-in-bounds: the commit index lies within the log');
+  assert(
+    delivery.applied <= delivery.delivered && delivery.delivered <= commit,
+    'log/delivery-in-bounds: applied ≤ delivered ≤ commit',
+  );
+  assert(
+    log.tailFrom <= durableIndex(unsynced, log.last) + 1,
+    'durability/kept-until-durable: memory holds what is not durable',
+  );
+  assert(
+    hardSeq <= persistSeq && durableSeq <= persistSeq,
+    'durability/persists-in-order: no persist is waited for that was not issued',
+  );
+  for (let at = 0; at < unsynced.length; at++) {
+    const run = unsynced[at] as UnsyncedRun;
+    assert(
+      run.from <= run.to && run.persistSeq > durableSeq && run.persistSeq <= persistSeq,
+      'durability/unsynced-runs: what is durable is not unsynced',
+    );
+  }
+  if (!state.stopped) return;
+  assert(role.kind === 'follower' && role.leader === null, 'core/stop-is-final: a stopped replica takes no part');
+  assert(
+    state.attempts.length === 0 && state.reads.length === 0,
+    'core/stop-is-final: a stopped replica waits for nothing',
+  );
+}
+
+/** @throws InvariantViolation naming what does not hold between the states before and after a step */
+export function checkCoreStep(before: CoreState, after: CoreState): void {
+  assert(!before.stopped, 'core/stop-is-final: a stopped replica takes no part');
+  assert(after.now >= before.now, 'law/time-is-data: time never falls');
+  assert(after.delivery.delivered >= before.delivery.delivered, 'log/delivered-in-order: nothing is delivered twice');
+  assert(after.delivery.applied >= before.delivery.applied, 'log/delivered-in-order: nothing is applied twice');
+  assert(
+    after.persistSeq >= before.persistSeq && after.durableSeq >= before.durableSeq,
+    'durability/persists-in-order: the persist lane goes forward',
+  );
+}
