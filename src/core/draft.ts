@@ -158,8 +158,6 @@ export abstract class BaseDraft<S extends CoreState, M> {
 
   /** Notes that a message of this step carries the commit index to this peer. */
   noteSent(peer: ReplicaId): void {
-    const { role } = this.current;
-    if (role.kind === 'leader' && role.forwarders.length === 0) return; // nobody will ask
     if (this.sentThisStep === null) this.sentThisStep = [peer];
     else this.sentThisStep.push(peer);
   }

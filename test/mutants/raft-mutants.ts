@@ -20,6 +20,7 @@ const CODE = {
   confirmed: 'confirmReadRound(queue, majorityReached([queue.readRound, ...rules.confirmed(draft)]))',
 } as const;
 
+const CORE_DRAFT = 'core/draft.ts';
 const ELECTION = 'raft/election.ts';
 const REPLICATION = 'raft/replication.ts';
 const DRAFT = 'raft/draft.ts';
@@ -352,6 +353,7 @@ export const replication: readonly Mutant[] = [
     ['log/one-value-per-index'],
     scenario('raft/load-before-truncate'),
     edit('core/delivery.ts', 'Math.min(commit, log.tailFrom - 1), room', 'commit, limits.loadBytes'),
+    edit(CORE_DRAFT, 'Math.min(this.durable, this.commitIndex)', 'this.durable'),
     edit(
       'core/log.ts',
       'if (index !== first + count || termAt(log, index) !== term) break;',

@@ -129,7 +129,7 @@ describe('a law that breaks in production', () => {
     [
       'a persist that was never issued, at the next tick of Multi-Paxos',
       paxosTick,
-      'durability/persists-in-order: only what was issued is durable',
+      'durability/persists-in-order: no persist is waited for that was not issued',
     ],
   ] as const)('halts the replica before anything is done of what the step wants: %s', (_, make, rule) => {
     const bare = make();
