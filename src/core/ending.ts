@@ -11,8 +11,9 @@ import type { Milliseconds, Reason, RequestNumber } from './protocol.js';
 import { allReads, dropReads, readsDeadline, type ForwardedRead, type LeaderRead } from './reads.js';
 import { leaderOf, type CoreState } from './state.js';
 
-function requestsOf(reads: readonly { readonly request: RequestNumber }[]): readonly RequestNumber[] {
-  return reads.map((read) => read.request);
+/** The request numbers of `requests`, in their order. */
+export function requestsOf(requests: readonly { readonly request: RequestNumber }[]): readonly RequestNumber[] {
+  return requests.map(({ request }) => request);
 }
 
 /** Ends the forwarded reads for which `ends` holds; as `none`, since a read never has an effect. */

@@ -136,11 +136,6 @@ export function digestEntry(entry: Entry, digest: Digest): void {
   digest.bytes(entry.data);
 }
 
-/** An entry in a trace: `10@2`, with its kind unless it is a command. */
-export function describeEntry({ index, term, kind }: Entry): string {
-  return kind === 'command' ? `${index}@${term}` : `${index}@${term}:${kind}`;
-}
-
 /** Entries in a trace, as runs of one term and kind. */
 export function describeEntries(entries: readonly Entry[]): string {
   const parts: string[] = [];

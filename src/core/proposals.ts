@@ -10,11 +10,11 @@
 
 import { addAttempt, endRefused } from './attempts.js';
 import type { AnyDraft } from './draft.js';
-import { endReads } from './ending.js';
+import { endReads, requestsOf } from './ending.js';
 import { bytesOf, entryBytes, IdIndex } from './entries.js';
 import type { ForwardedProposal, ForwardProposals, ForwardRefused } from './forwarding.js';
 import type { ReplicaId } from './members.js';
-import type { Entry, Index, Proposal, Propose, RequestNumber } from './protocol.js';
+import type { Entry, Index, Propose } from './protocol.js';
 import { leaderOf } from './state.js';
 
 /** What may be appended beyond the commit index: so many entries, and entries until so many bytes are reached. */
@@ -77,10 +77,6 @@ function countTaken({ entries, bytes }: Room, proposals: readonly ForwardedPropo
     left -= entryBytes(proposals[count] as ForwardedProposal);
   }
   return count;
-}
-
-function requestsOf(proposals: readonly Proposal[]): readonly RequestNumber[] {
-  return proposals.map((proposal) => proposal.request);
 }
 
 /** The host proposes. */
