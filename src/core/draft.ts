@@ -323,7 +323,6 @@ export abstract class BaseDraft<S extends CoreState, M> {
     }
     this.raiseRoleEvent();
     this.edit().now = this.now;
-    Object.freeze(this.current);
     return [this.current, outbound];
   }
 }

@@ -167,6 +167,6 @@ export class DriverDraft {
       proposals: this.proposals.state,
       reads: this.reads.state,
     };
-    return [Object.freeze(state), this.effects];
+    return [state, this.effects];
   }
 }
