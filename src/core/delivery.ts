@@ -83,7 +83,7 @@ function deliverEntries(draft: AnyDraft, entries: readonly Entry[]): void {
   const { delivery, attempts } = draft.state;
   draft.setDelivery(noteDelivered(delivery, entries));
   draft.commit(entries);
-  if (attempts.length > 0) draft.endAttempts(completeCommitted(attempts, entries));
+  if (attempts !== null) draft.endAttempts(completeCommitted(attempts, entries));
 }
 
 /**

@@ -5,13 +5,14 @@
  */
 
 import type { Attempts } from './attempts.js';
+import { itemsOf } from './book.js';
 import type { Delivery } from './delivery.js';
 import type { ElectionTimer } from './election-timer.js';
 import type { ForwardedProposal, Forwarding } from './forwarding.js';
 import type { ReplicaId } from './members.js';
 import { digestEntry, type Digest } from './model.js';
 import type { Entry, EntryId, Milliseconds } from './protocol.js';
-import type { ForwardedRead, LeaderRead } from './reads.js';
+import { readsOf, type ForwardedReads, type LeaderReads } from './reads.js';
 
 /** The digest that a state is fed into, the replica whose state it is, and the time that deadlines are relative to. */
 export interface DigestScribe {
@@ -62,12 +63,13 @@ export function digestDelivery({ digest, me }: DigestScribe, delivery: Delivery)
 }
 
 /** Reads that wait at the leader. */
-export function digestLeaderReads(s: DigestScribe, reads: readonly LeaderRead[]): void {
+export function digestLeaderReads(s: DigestScribe, waiting: LeaderReads): void {
   const { digest, me } = s;
+  const reads = readsOf(waiting);
   digest.value(reads.length);
-  for (const { request, peer, forward, deadline } of reads) {
+  for (const { key, peer, forward, deadline } of reads) {
     digest.id(peer);
-    digestNumber(digest, 'request', me, request);
+    digestNumber(digest, 'request', me, peer === null ? key : 0);
     digestNumber(digest, 'forward', peer ?? me, forward);
     digestDeadline(s, deadline);
   }
@@ -75,25 +77,29 @@ export function digestLeaderReads(s: DigestScribe, reads: readonly LeaderRead[])
 
 export function digestAttempts(s: DigestScribe, attempts: Attempts): void {
   const { digest, me } = s;
-  digest.value(attempts.length);
-  for (const { requests, ids, first, forward, deadline } of attempts) {
+  const items = itemsOf(attempts);
+  digest.value(items.length);
+  for (const { requests, ids, at, forward, deadline, until } of items) {
     digest.value(requests.length);
     for (const request of requests) digestNumber(digest, 'request', me, request);
     for (const id of ids) digestEntryId(digest, id);
-    digest.value(first);
-    digestNumber(digest, 'forward', me, forward);
+    digest.value(at);
+    digestNumber(digest, 'forward', me, at === Infinity ? forward : 0);
     digestDeadline(s, deadline);
+    digestDeadline(s, until);
   }
 }
 
 /** Reads that were forwarded. */
-export function digestForwardedReads(s: DigestScribe, reads: readonly ForwardedRead[]): void {
+export function digestForwardedReads(s: DigestScribe, reads: ForwardedReads): void {
   const { digest, me } = s;
-  digest.value(reads.length);
-  for (const { request, forward, deadline } of reads) {
-    digestNumber(digest, 'request', me, request);
+  const items = itemsOf(reads);
+  digest.value(items.length);
+  for (const { key, forward, deadline, until } of items) {
+    digestNumber(digest, 'request', me, key);
     digestNumber(digest, 'forward', me, forward);
     digestDeadline(s, deadline);
+    digestDeadline(s, until);
   }
 }
 
@@ -112,6 +118,13 @@ export function digestForwarding(message: Forwarding, from: ReplicaId, to: Repli
     case 'forwardProposals':
       digest.value(message.proposals.length);
       for (const proposal of message.proposals) digestProposal(digest, proposal);
+      return;
+    case 'forwardAccepted':
+      digest.value(message.places.length);
+      for (const { first, count } of message.places) {
+        digest.value(first);
+        digest.value(count);
+      }
       return;
     case 'forwardRead':
       return;

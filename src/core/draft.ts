@@ -12,7 +12,7 @@ import { assert } from './assert.js';
 import type { EndedAttempts } from './attempts.js';
 import { noElectionTimer } from './election-timer.js';
 import { endAllRequests } from './ending.js';
-import type { Forwarding, ForwardRefused } from './forwarding.js';
+import type { Forwarding, ForwardProposals, ForwardRead, ForwardRefused } from './forwarding.js';
 import { evict } from './log.js';
 import type { Member, ReplicaId } from './members.js';
 import type {
@@ -31,8 +31,9 @@ import type {
   Step,
   Term,
 } from './protocol.js';
-import type { ForwardedRead } from './reads.js';
-import { leaderOf, type CoreLeader, type CoreState } from './state.js';
+import type { ForwardedReads } from './reads.js';
+import { leaderOf, placeOf, type CoreLeader, type CoreState } from './state.js';
+import { leastPatience } from './tuning.js';
 import { cutSynced, durableIndex, seqCovering } from './unsynced.js';
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -42,6 +43,9 @@ export type LeaderOf<S extends CoreState> = Extract<S['role'], CoreLeader>;
 export type AnyDraft = BaseDraft<CoreState, unknown>;
 
 const NOTHING: readonly never[] = [];
+
+/** The longest that an answer is waited for, in longest election timeouts. */
+const MOST_PATIENCE = 4;
 
 export abstract class BaseDraft<S extends CoreState, M> {
   // Declared here and set by the constructor: a field with a definition of its own costs several times as much.
@@ -56,8 +60,8 @@ export abstract class BaseDraft<S extends CoreState, M> {
   /** The leader's data, and the list of its peers, once this step has its own copy of them. */
   declare private owned: Mutable<LeaderOf<S>> | null;
   declare private ownedPeers: CoreLeader['peers'] | null;
-  /** Peers to which a message of this step carries the commit index. */
-  declare private sentThisStep: ReplicaId[] | null;
+  /** The leader's list `told`, once this step has its own copy of it. */
+  declare private ownedTold: Index[] | null;
 
   constructor(state: S, now: Milliseconds) {
     this.now = now > state.now ? now : state.now;
@@ -68,7 +72,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
     this.placed = false;
     this.owned = null;
     this.ownedPeers = null;
-    this.sentThisStep = null;
+    this.ownedTold = null;
   }
 
   /** A copy of all fields, written as a literal: ten times faster than a spread. */
@@ -156,15 +160,27 @@ export abstract class BaseDraft<S extends CoreState, M> {
     this.outbound.push({ kind: 'send', to, message, after: wait, lane });
   }
 
-  /** Notes that a message of this step carries the commit index to this peer. */
-  noteSent(peer: ReplicaId): void {
-    if (this.sentThisStep === null) this.sentThisStep = [peer];
-    else this.sentThisStep.push(peer);
+  /** Sends a forward to the leader; if the transport refuses it, the host says so by its number. */
+  sendForward(to: ReplicaId, message: ForwardProposals | ForwardRead, lane: Lane): void {
+    this.outbound.push({ kind: 'send', to, message, after: 0, lane, forward: message.number });
   }
 
-  /** Whether a message of this step carries the commit index to this peer. */
-  wasSent(peer: ReplicaId): boolean {
-    return this.sentThisStep !== null && this.sentThisStep.includes(peer);
+  /** Notes that a message of this step lets this peer adopt the commit index up to `index`. */
+  noteTold(peer: ReplicaId, index: Index): void {
+    const at = placeOf(this.current.options, peer);
+    const { told } = this.leaderRole;
+    if (index <= (told[at] as Index)) return;
+    const leader = this.editLeader();
+    if (told !== this.ownedTold) leader.told = this.ownedTold = told.slice();
+    (leader.told as Index[])[at] = index;
+  }
+
+  /** Notes that the entry at `index` was forwarded by this peer. */
+  noteForwarded(peer: ReplicaId, index: Index): void {
+    const at = placeOf(this.current.options, peer);
+    const { forwarded } = this.leaderRole;
+    if (index > (forwarded[at] as Index))
+      this.editLeader().forwarded = forwarded.map((each, place) => (place === at ? index : each));
   }
 
   /** Tells the host which members the transport must reach. */
@@ -267,6 +283,31 @@ export abstract class BaseDraft<S extends CoreState, M> {
     this.outbound.push({ kind: 'readReady', request, index });
   }
 
+  /** The leader has these in its log, which were forwarded. */
+  forwardTaken(requests: readonly RequestNumber[]): void {
+    if (requests.length > 0) this.outbound.push({ kind: 'forwardTaken', requests });
+  }
+
+  private setPatience(patience: Milliseconds): void {
+    if (patience !== this.current.patience) this.edit().patience = patience;
+  }
+
+  /** The leader answered a forward after this time: the next answer may take twice as long before it is overdue. */
+  answeredAfter(took: Milliseconds): void {
+    const { timing } = this.current.options;
+    this.setPatience(Math.max(leastPatience(timing), Math.min(2 * took, timing.electionMax)));
+  }
+
+  /** An answer is overdue: the next one is waited for twice as long. */
+  losePatience(): void {
+    this.setPatience(Math.min(2 * this.current.patience, MOST_PATIENCE * this.current.options.timing.electionMax));
+  }
+
+  /** Another leader is asked from now on. */
+  restorePatience(): void {
+    this.setPatience(leastPatience(this.current.options.timing));
+  }
+
   setAttempts(attempts: S['attempts']): void {
     if (attempts !== this.current.attempts) this.edit().attempts = attempts;
   }
@@ -279,8 +320,8 @@ export abstract class BaseDraft<S extends CoreState, M> {
     }
   }
 
-  setReads(reads: readonly ForwardedRead[]): void {
-    this.edit().reads = reads;
+  setReads(reads: ForwardedReads): void {
+    if (reads !== this.current.reads) this.edit().reads = reads;
   }
 
   // Ends.

@@ -4,11 +4,21 @@
  * end by the same rules.
  */
 
-import { attemptsDeadline, endAllAttempts, endCancelled, endExpired, endOnLeaderChange } from './attempts.js';
+import { endAllAttempts, endAttempt, endCancelled, endExpired, endUnanswered, unansweredAttempt } from './attempts.js';
+import { earliestDeadline, itemsDue, itemsKeyed, itemsOf, withoutItem } from './book.js';
 import type { AnyDraft } from './draft.js';
 import type { ReplicaId } from './members.js';
 import type { Milliseconds, Reason, RequestNumber } from './protocol.js';
-import { allReads, dropReads, readsDeadline, type ForwardedRead, type LeaderRead } from './reads.js';
+import {
+  allReads,
+  dropReads,
+  queueDeadline,
+  readForwarded,
+  readsDue,
+  readsRequested,
+  type ForwardedRead,
+  type LeaderRead,
+} from './reads.js';
 import { leaderOf, type CoreState } from './state.js';
 
 /** The request numbers of `requests`, in their order. */
@@ -16,86 +26,101 @@ export function requestsOf(requests: readonly { readonly request: RequestNumber 
   return requests.map(({ request }) => request);
 }
 
-/** Ends the forwarded reads for which `ends` holds; as `none`, since a read never has an effect. */
-export function endReads(
-  draft: AnyDraft,
-  ends: (read: ForwardedRead) => boolean,
-  reason: Reason,
-  leader: ReplicaId | null,
-): void {
-  const { reads } = draft.state;
-  if (reads.length === 0) return;
-  const ended = reads.filter(ends);
+/** Ends these forwarded reads; as `none`, since a read never has an effect. */
+function endReads(draft: AnyDraft, ended: readonly ForwardedRead[], reason: Reason, leader: ReplicaId | null): void {
   if (ended.length === 0) return;
-  draft.setReads(reads.filter((read) => !ends(read)));
-  draft.refuse(requestsOf(ended), reason, leader);
+  let { reads } = draft.state;
+  for (const { key } of ended) reads = withoutItem(reads, key);
+  draft.setReads(reads);
+  draft.refuse(
+    ended.map(({ key }) => key),
+    reason,
+    leader,
+  );
 }
 
-/** Ends the queued reads of a leader for which `ends` holds: its own host's, and those that peers passed on. */
-function endWaitingReads(
-  draft: AnyDraft,
-  ends: (read: LeaderRead) => boolean,
-  reason: Reason,
-  leader: ReplicaId | null,
-): void {
-  const { role } = draft.state;
-  if (role.kind !== 'leader') return;
-  const [reads, ended] = dropReads(role.reads, ends);
+/** Ends these reads in the queue of a leader: of its own host, and those that peers forwarded. */
+function endQueued(draft: AnyDraft, ended: readonly LeaderRead[], reason: Reason, leader: ReplicaId | null): void {
   if (ended.length === 0) return;
-  draft.editLeader().reads = reads;
-  for (const { peer, request, forward } of ended) {
-    if (peer === null) draft.refuse([request], reason, leader);
+  draft.editLeader().reads = dropReads(draft.leaderRole.reads, ended);
+  for (const { key, peer, forward } of ended) {
+    if (peer === null) draft.refuse([key], reason, leader);
     else draft.refuseForward(peer, forward, 'busy');
   }
 }
 
-/** Ends the requests whose deadline has passed. */
+/** Ends the requests whose deadline has passed, and the forwards whose answer is overdue. */
 export function expireRequests(draft: AnyDraft): void {
-  const { now } = draft;
-  const { attempts } = draft.state;
-  if (attempts.length > 0) draft.endAttempts(endExpired(attempts, now));
-  const leader = leaderOf(draft.state);
-  endReads(draft, (read) => read.deadline <= now, 'deadline', leader);
-  endWaitingReads(draft, (read) => read.deadline <= now, 'deadline', leader);
+  const { now, state } = draft;
+  const leader = leaderOf(state);
+  const attempts = itemsDue(state.attempts, now);
+  const reads = itemsDue(state.reads, now);
+  if (attempts.length > 0) draft.endAttempts(endExpired(state.attempts, now));
+  for (const read of reads) endReads(draft, [read], read.until <= now ? 'deadline' : 'unanswered', leader);
+  if ([...attempts, ...reads].some(({ until }) => until > now)) draft.losePatience();
+  if (state.role.kind === 'leader') endQueued(draft, readsDue(state.role.reads, now), 'deadline', leader);
 }
 
 /** The host cancels these requests. */
 export function onCancel(draft: AnyDraft, requests: readonly RequestNumber[]): void {
-  const gone = new Set(requests);
-  draft.endAttempts(endCancelled(draft.state.attempts, requests));
-  endReads(draft, (read) => gone.has(read.request), 'cancelled', null);
-  endWaitingReads(draft, (read) => read.peer === null && gone.has(read.request), 'cancelled', null);
+  const { state } = draft;
+  draft.endAttempts(endCancelled(state.attempts, requests));
+  endReads(draft, itemsKeyed(state.reads, requests), 'cancelled', null);
+  if (state.role.kind === 'leader') endQueued(draft, readsRequested(state.role.reads, requests), 'cancelled', null);
+}
+
+/** A forward ends without an answer: the leader refused it, or it never left. */
+export function endForward(
+  draft: AnyDraft,
+  number: number,
+  kind: 'none' | 'unknown',
+  reason: Reason,
+  leader: ReplicaId | null,
+): void {
+  const { attempts, reads } = draft.state;
+  const attempt = unansweredAttempt(attempts, number);
+  if (attempt !== undefined) draft.endAttempts(endAttempt(attempts, attempt, { kind, reason, leader }));
+  const read = readForwarded(reads, number);
+  if (read !== undefined) endReads(draft, [read], reason, leader);
+}
+
+/** The connection to a peer was lost: what waits for its answer as leader is to be tried again. */
+export function endForDisconnect(draft: AnyDraft, peer: ReplicaId): void {
+  const { role, attempts, reads } = draft.state;
+  if (role.kind !== 'follower' || role.leader !== peer) return;
+  draft.endAttempts(endUnanswered(attempts, peer));
+  endReads(draft, itemsOf(reads), 'disconnected', peer);
 }
 
 /** Ends every request of the own host. */
 export function endAllRequests(draft: AnyDraft, reason: Reason): void {
-  draft.endAttempts(endAllAttempts(draft.state.attempts, reason));
-  endReads(draft, () => true, reason, null);
-  endWaitingReads(draft, (read) => read.peer === null, reason, null);
+  const { attempts, reads, role } = draft.state;
+  draft.endAttempts(endAllAttempts(attempts, reason, null));
+  endReads(draft, itemsOf(reads), reason, null);
+  if (role.kind !== 'leader') return;
+  const own = allReads(role.reads).filter(({ peer }) => peer === null);
+  endQueued(draft, own, reason, null);
 }
 
 /**
- * Ends the requests that cannot go on when this replica changes its role or its leader: those that it forwarded, whose
- * fate it cannot observe any more, and the reads queued here. Called before the role changes.
+ * Ends the requests that this replica cannot follow any more when it changes its role, its leader or its term: what it
+ * appended or forwarded may never be committed, and the next leader is to be asked. Called before the role changes.
  * @param leader the next leader, `null` while unknown
  */
 export function endForLeaderChange(draft: AnyDraft, leader: ReplicaId | null): void {
-  const { role, attempts } = draft.state;
-  if (attempts.length > 0) draft.endAttempts(endOnLeaderChange(attempts, leader));
-  endReads(draft, () => true, 'leaderChanged', leader);
+  const { role, attempts, reads } = draft.state;
+  draft.endAttempts(endAllAttempts(attempts, 'leaderChanged', leader));
+  endReads(draft, itemsOf(reads), 'leaderChanged', leader);
+  draft.restorePatience();
   if (role.kind !== 'leader') return;
-  for (const { peer, request, forward } of allReads(role.reads)) {
-    if (peer === null) draft.refuse([request], 'leaderChanged', leader);
+  for (const { key, peer, forward } of allReads(role.reads)) {
+    if (peer === null) draft.refuse([key], 'leaderChanged', leader);
     else draft.refuseForward(peer, forward, 'notLeader', leader);
   }
 }
 
 /** The next deadline of a request. */
 export function requestsDeadline({ role, attempts, reads }: CoreState): Milliseconds {
-  let due = attempts.length === 0 ? Infinity : attemptsDeadline(attempts);
-  if (reads.length > 0) due = Math.min(due, readsDeadline(reads));
-  if (role.kind !== 'leader') return due;
-  due = Math.min(due, readsDeadline(role.reads.waiting));
-  for (const { reads: begun } of role.reads.begun) due = Math.min(due, readsDeadline(begun));
-  return due;
+  const due = Math.min(earliestDeadline(attempts), earliestDeadline(reads));
+  return role.kind === 'leader' ? Math.min(due, queueDeadline(role.reads)) : due;
 }

@@ -1,9 +1,9 @@
 /**
- * Forwarding proposals and reads to the leader: the four messages, the same in both protocols, and their encoding. They
+ * Forwarding proposals and reads to the leader: the five messages, the same in both protocols, and their encoding. They
  * are handled in `proposals.ts` and `reads.ts`.
  */
 
-import { Malformed, type Reader, type Writer } from './bytes.js';
+import { Malformed, VARINT_MAX_BYTES, type Reader, type Writer } from './bytes.js';
 import { ENTRY_BODY_OVERHEAD, kindNumber, kindOf, readEntryId } from './record-codec.js';
 import { isReplicaId, type ReplicaId } from './members.js';
 import type { Index, Proposal, Term } from './protocol.js';
@@ -11,10 +11,10 @@ import type { Index, Proposal, Term } from './protocol.js';
 /** A proposal without its request number, which only its own host knows. */
 export type ForwardedProposal = Omit<Proposal, 'request'>;
 
-/** A follower to its leader: proposals of its own host. Answered only when refused. */
+/** A follower to its leader: proposals of its own host. Answered at once: accepted or refused. */
 export interface ForwardProposals {
   readonly kind: 'forwardProposals';
-  /** The sender's term; in Multi-Paxos the ballot that it has promised. */
+  /** The sender's term, or the ballot that it has promised: a leader in another one refuses. */
   readonly term: Term;
   /** The number of this forward, in the range of the sender's boot. */
   readonly number: number;
@@ -29,7 +29,24 @@ export interface ForwardRead {
   readonly number: number;
 }
 
-/** The receiver of a forward to its sender: the forward is refused, in whole or in part. */
+/** Where consecutive proposals of a forward stand: at `first` and the indexes after it; 0 for those without room. */
+export interface PlaceRun {
+  readonly first: Index;
+  /** At least 1. */
+  readonly count: number;
+}
+
+/** A leader to the sender of a ForwardProposals, at once: it has them in its log, or at least some of them. */
+export interface ForwardAccepted {
+  readonly kind: 'forwardAccepted';
+  readonly term: Term;
+  /** The number of the forward. */
+  readonly number: number;
+  /** The places of all its proposals, in their order. */
+  readonly places: readonly PlaceRun[];
+}
+
+/** The receiver of a forward to its sender: the forward is refused as a whole. */
 export interface ForwardRefused {
   readonly kind: 'forwardRefused';
   readonly term: Term;
@@ -52,10 +69,16 @@ export interface ReadAnswer {
   readonly commit: Index;
 }
 
-export type Forwarding = ForwardProposals | ForwardRead | ForwardRefused | ReadAnswer;
+export type Forwarding = ForwardProposals | ForwardAccepted | ForwardRead | ForwardRefused | ReadAnswer;
 
 /** In the order of their numbers on the wire, after the protocol's own kinds. */
-export const FORWARDING_KINDS = ['forwardProposals', 'forwardRefused', 'forwardRead', 'readAnswer'] as const;
+export const FORWARDING_KINDS = [
+  'forwardProposals',
+  'forwardRefused',
+  'forwardRead',
+  'readAnswer',
+  'forwardAccepted',
+] as const;
 
 const MAX_ID = 64;
 /** A kind, a flag, three numbers and a length. */
@@ -63,6 +86,7 @@ const LEAST_PROPOSAL = 6;
 
 /** An upper bound of the bytes that `writeForwarding` gives. */
 export function sizeOfForwarding(message: Forwarding): number {
+  if (message.kind === 'forwardAccepted') return MAX_ID + 2 * VARINT_MAX_BYTES * message.places.length;
   if (message.kind !== 'forwardProposals') return MAX_ID;
   let size = 0;
   for (const proposal of message.proposals) size += ENTRY_BODY_OVERHEAD + 2 + proposal.data.length;
@@ -87,6 +111,13 @@ export function writeForwarding(writer: Writer, message: Forwarding): void {
     case 'forwardRefused':
       writer.u8(message.reason === 'busy' ? 1 : 0);
       return writer.ascii(message.leader ?? '');
+    case 'forwardAccepted':
+      writer.varint(message.places.length);
+      for (const { first, count } of message.places) {
+        writer.varint(first);
+        writer.varint(count);
+      }
+      return;
     case 'forwardRead':
       return;
     case 'readAnswer':
@@ -118,6 +149,19 @@ function readProposals(reader: Reader): readonly ForwardedProposal[] {
   return proposals;
 }
 
+function readPlaces(reader: Reader): readonly PlaceRun[] {
+  const places: PlaceRun[] = [];
+  let left = reader.count(2);
+  if (left === 0) throw new Malformed('an accepted forward has places');
+  for (; left > 0; left--) {
+    const first = reader.varint();
+    const count = reader.varint();
+    if (count === 0 || first + count > Number.MAX_SAFE_INTEGER) throw new Malformed('a place is nowhere');
+    places.push({ first, count });
+  }
+  return places;
+}
+
 function readLeader(reader: Reader): ReplicaId | null {
   const leader = reader.ascii(MAX_ID);
   if (leader === '') return null;
@@ -135,6 +179,8 @@ export function readForwarding(reader: Reader, kind: Forwarding['kind'], term: T
       const reason = readFlag(reader) ? 'busy' : 'notLeader';
       return { kind, term, number, reason, leader: readLeader(reader) };
     }
+    case 'forwardAccepted':
+      return { kind, term, number, places: readPlaces(reader) };
     case 'forwardRead':
       return { kind, term, number };
     case 'readAnswer':

@@ -33,10 +33,7 @@ export function checkCoreState(state: CoreState, commit: Index): void {
   }
   if (!state.stopped) return;
   assert(role.kind === 'follower' && role.leader === null, 'core/stop-is-final: a stopped replica takes no part');
-  assert(
-    state.attempts.length === 0 && state.reads.length === 0,
-    'core/stop-is-final: a stopped replica waits for nothing',
-  );
+  assert(state.attempts === null && state.reads === null, 'core/stop-is-final: a stopped replica waits for nothing');
 }
 
 /** @throws InvariantViolation naming what does not hold between the states before and after a step */

@@ -3,7 +3,7 @@
  * exhaustively and to print its traces. It serves evidence only; what production needs is in `Protocol`.
  */
 
-import type { ForwardedProposal, Forwarding } from './forwarding.js';
+import type { ForwardAccepted, ForwardedProposal, Forwarding } from './forwarding.js';
 import type { Entry, HardState, Inbound, Index, Milliseconds, Protocol, Step } from './protocol.js';
 import type { ReplicaId } from './members.js';
 
@@ -169,12 +169,22 @@ function describeProposals(proposals: readonly ForwardedProposal[]): string {
   return `${opens ? 'openSession' : 'commands'}=${proposals.length}${retries === 0 ? '' : ` retries=${retries}`}`;
 }
 
+function describePlaces(places: ForwardAccepted['places']): string {
+  const runs = places.map(({ first, count }) => {
+    if (first === 0) return `${count} refused`;
+    return count === 1 ? `${first}` : `${first}-${first + count - 1}`;
+  });
+  return `[${runs.join(' ')}]`;
+}
+
 /** A forwarding message in a trace. @param term the term as the protocol writes it */
 export function describeForwarding(message: Forwarding, term: string): string {
   const number = describeNumber(message.number);
   switch (message.kind) {
     case 'forwardProposals':
       return `Forward ${number} ${term} ${describeProposals(message.proposals)}`;
+    case 'forwardAccepted':
+      return `ForwardAccepted ${number} ${term} places=${describePlaces(message.places)}`;
     case 'forwardRead':
       return `ForwardRead ${number} ${term}`;
     case 'forwardRefused':

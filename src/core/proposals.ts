@@ -2,19 +2,23 @@
  * Proposals: a leader appends them, a follower forwards them in one message, and a replica that knows no leader refuses
  * them.
  *
+ * A forward names the term that its leader leads in, and is answered at once: refused, or accepted with the place of each
+ * proposal in the leader's log. The answer says when to try again, never that a proposal has or has not an effect.
+ *
  * Overload: the leader accepts proposals one after the other while the protocol has room for them, and refuses the rest
  * as `busy`, its own and forwarded ones alike. Retries: a proposal that may have been sent before is looked for among
  * the uncommitted entries, in one pass for all proposals of a message. One that is found is waited for and not appended
  * again.
  */
 
-import { addAttempt, endRefused } from './attempts.js';
+import { addForwarded, addPlaced, placeAccepted, unansweredAttempt } from './attempts.js';
 import type { AnyDraft } from './draft.js';
-import { endReads, requestsOf } from './ending.js';
+import { endForward, requestsOf } from './ending.js';
 import { bytesOf, entryBytes, IdIndex } from './entries.js';
-import type { ForwardedProposal, ForwardProposals, ForwardRefused } from './forwarding.js';
+import type { ForwardAccepted, ForwardedProposal, ForwardProposals, ForwardRefused, PlaceRun } from './forwarding.js';
+import { entryAt } from './log.js';
 import type { ReplicaId } from './members.js';
-import type { Entry, Index, Propose } from './protocol.js';
+import type { Entry, Index, Propose, Term } from './protocol.js';
 import { leaderOf } from './state.js';
 
 /** What may be appended beyond the commit index: so many entries, and entries until so many bytes are reached. */
@@ -32,42 +36,8 @@ export interface ProposalRules<D> {
   uncommitted(draft: D): readonly Entry[];
 }
 
-/** Proposals, split by what the leader does with them. */
-interface SplitProposals<P> {
-  /** Retries that are in the log already, and the highest of their indexes; 0 for none. */
-  readonly standing: readonly P[];
-  readonly through: Index;
-  /** Those to be appended now. */
-  readonly taken: readonly P[];
-  /** Those for which there is no room. */
-  readonly left: readonly P[];
-}
-
 function isRetry(proposal: ForwardedProposal): boolean {
   return proposal.retry;
-}
-
-/** Splits proposals into retries that are in the log already, those there is room for, and the rest. */
-function splitRetries<D, P extends ForwardedProposal>(
-  draft: D,
-  rules: ProposalRules<D>,
-  proposals: readonly P[],
-): SplitProposals<P> {
-  const standing: P[] = [];
-  let through = 0;
-  let fresh = proposals;
-  if (proposals.some(isRetry)) {
-    const ids = new IdIndex(rules.uncommitted(draft));
-    fresh = proposals.filter((proposal) => {
-      const index = proposal.retry ? ids.indexOf(proposal.id) : 0;
-      if (index > 0) standing.push(proposal);
-      through = Math.max(through, index);
-      return index === 0;
-    });
-  }
-  const count = countTaken(rules.room(draft), fresh);
-  if (count === fresh.length) return { standing, through, taken: fresh, left: [] };
-  return { standing, through, taken: fresh.slice(0, count), left: fresh.slice(count) };
 }
 
 /** How many proposals there is room for. The last one may exceed the bytes, or a large one would never fit. */
@@ -79,71 +49,111 @@ function countTaken({ entries, bytes }: Room, proposals: readonly ForwardedPropo
   return count;
 }
 
+/**
+ * Takes proposals into the log as far as there is room, but none that stands there already. Gives their places, in the
+ * order of the proposals.
+ */
+function takeIn<D extends AnyDraft>(
+  draft: D,
+  rules: ProposalRules<D>,
+  proposals: readonly ForwardedProposal[],
+): readonly PlaceRun[] {
+  const known = proposals.some(isRetry) ? new IdIndex(rules.uncommitted(draft)) : null;
+  const standing = (proposal: ForwardedProposal): Index => (proposal.retry && known?.indexOf(proposal.id)) || 0;
+  const fresh = known === null ? proposals : proposals.filter((proposal) => standing(proposal) === 0);
+  const count = countTaken(rules.room(draft), fresh);
+  const first = count > 0 ? rules.append(draft, count === fresh.length ? fresh : fresh.slice(0, count)) : 0;
+  if (known === null) {
+    const taken = { first, count };
+    const left = { first: 0, count: fresh.length - count };
+    return [taken, left].filter((run) => run.count > 0);
+  }
+  const runs: PlaceRun[] = [];
+  let appended = 0;
+  for (const proposal of proposals) {
+    const at = standing(proposal);
+    if (at > 0) addPlace(runs, at);
+    else addPlace(runs, appended < count ? first + appended++ : 0);
+  }
+  return runs;
+}
+
+function addPlace(runs: PlaceRun[], index: Index): void {
+  const last = runs[runs.length - 1];
+  const follows = last !== undefined && (last.first === 0 ? index === 0 : index === last.first + last.count);
+  if (follows) runs[runs.length - 1] = { first: last.first, count: last.count + 1 };
+  else runs.push({ first: index, count: 1 });
+}
+
 /** The host proposes. */
 export function onPropose<D extends AnyDraft>(draft: D, rules: ProposalRules<D>, message: Propose): void {
   const { proposals, deadline } = message;
   if (proposals.length === 0) return;
-  const leader = leaderOf(draft.state);
+  const { state } = draft;
+  const leader = leaderOf(state);
   if (deadline <= draft.now) return draft.refuse(requestsOf(proposals), 'deadline', leader);
   if (leader === null) return draft.refuse(requestsOf(proposals), 'noLeader', null);
-  if (draft.state.role.kind === 'leader') return proposeHere(draft, rules, message);
+  if (state.role.kind === 'leader') return proposeHere(draft, rules, message);
   const number = draft.freshNumber();
-  draft.setAttempts(addAttempt(draft.state.attempts, proposals, 0, number, deadline));
+  const sending = { forward: number, sentAt: draft.now, until: deadline, patience: state.patience };
+  draft.setAttempts(addForwarded(state.attempts, proposals, sending));
   const bare = proposals.map(({ kind, id, data, retry }) => ({ kind, id, data, retry }));
-  const lane = bytesOf(bare) > draft.state.options.limits.messageBytes ? 'bulk' : 'control';
-  const term = draft.termOf(draft.state);
-  draft.send(leader, { kind: 'forwardProposals', term, number, proposals: bare }, 0, lane);
+  const lane = bytesOf(bare) > state.options.limits.messageBytes ? 'bulk' : 'control';
+  const term = draft.termOf(state);
+  draft.sendForward(leader, { kind: 'forwardProposals', term, number, proposals: bare }, lane);
 }
 
 function proposeHere<D extends AnyDraft>(draft: D, rules: ProposalRules<D>, { proposals, deadline }: Propose): void {
-  const { standing, taken, left } = splitRetries(draft, rules, proposals);
-  const first = taken.length > 0 ? rules.append(draft, taken) : 0;
-  let { attempts } = draft.state;
-  if (standing.length > 0) attempts = addAttempt(attempts, standing, 0, 0, deadline);
-  if (taken.length > 0) attempts = addAttempt(attempts, taken, first, 0, deadline);
-  draft.setAttempts(attempts);
-  if (left.length > 0) draft.refuse(requestsOf(left), 'busy', draft.state.options.id);
+  let from = 0;
+  for (const { first, count } of takeIn(draft, rules, proposals)) {
+    const part = count === proposals.length ? proposals : proposals.slice(from, from + count);
+    from += count;
+    if (first > 0) draft.setAttempts(addPlaced(draft.state.attempts, part, first, deadline));
+    else draft.refuse(requestsOf(part), 'busy', draft.state.options.id);
+  }
 }
 
-/** A follower forwarded proposals. The accepted ones are not answered: the follower sees them in the log. */
+/** Whether this replica leads in this term: a forward made for another leadership is not for it. */
+export function leadsIn(draft: AnyDraft, term: Term): boolean {
+  return draft.state.role.kind === 'leader' && draft.termOf(draft.state) === term;
+}
+
+/** A follower forwarded proposals. The answer waits for no disk: it says where they stand, not that they are safe. */
 export function onForwardProposals<D extends AnyDraft>(
   draft: D,
   rules: ProposalRules<D>,
   from: ReplicaId,
-  { number, proposals }: ForwardProposals,
+  { term, number, proposals }: ForwardProposals,
 ): void {
-  if (draft.state.role.kind !== 'leader') return draft.refuseForward(from, number, 'notLeader');
-  const { through: standing, taken, left } = splitRetries(draft, rules, proposals);
-  const through = taken.length > 0 ? rules.append(draft, taken) + taken.length - 1 : standing;
-  if (left.length > 0) draft.refuseForward(from, number, 'busy');
-  if (through > 0) noteForwarder(draft, from, through);
+  if (!leadsIn(draft, term)) return draft.refuseForward(from, number, 'notLeader');
+  const places = takeIn(draft, rules, proposals);
+  const through = Math.max(...places.map(({ first, count }) => (first === 0 ? 0 : first + count - 1)));
+  if (through === 0) return draft.refuseForward(from, number, 'busy');
+  draft.noteForwarded(from, through);
+  draft.send(from, { kind: 'forwardAccepted', term, number, places }, 0, 'control');
 }
 
-/** Beyond so many records of one peer, its newest is prolonged: it hears of the commit of several forwards at once. */
-const MOST_FORWARDERS = 32;
-
-function noteForwarder(draft: AnyDraft, peer: ReplicaId, through: Index): void {
-  const leader = draft.editLeader();
-  const own = leader.forwarders.filter((each) => each.peer === peer);
-  const newest = own.length < MOST_FORWARDERS ? undefined : own[own.length - 1];
-  leader.forwarders = [...leader.forwarders.filter((each) => each !== newest), { peer, through }];
+/** The leader has taken a forward into its log, in whole or in part. */
+export function onForwardAccepted(draft: AnyDraft, { number, places }: ForwardAccepted): void {
+  const { attempts, delivery, log } = draft.state;
+  const attempt = unansweredAttempt(attempts, number);
+  if (attempt === undefined) return;
+  let count = 0;
+  for (const run of places) count += run.count;
+  if (count !== attempt.requests.length) return; // it answers something else
+  draft.answeredAfter(draft.now - attempt.sentAt);
+  draft.forwardTaken(attempt.requests.filter((request) => request !== 0));
+  draft.endAttempts(placeAccepted(attempts, attempt, places, delivery.delivered, (at) => entryAt(log, at)?.id));
 }
 
 /** A forward was refused. A read ends as `none`; proposals end as `unknown`, since another copy may be accepted. */
 export function onForwardRefused(draft: AnyDraft, { number, reason, leader }: ForwardRefused): void {
-  draft.endAttempts(endRefused(draft.state.attempts, number, reason, leader));
-  endReads(draft, (read) => read.forward === number, reason, leader);
+  endForward(draft, number, 'unknown', reason, leader);
 }
 
-/** Tells the forwarders of committed entries the commit index, unless a message of this step carries it anyway. */
-export function tellForwarders(draft: AnyDraft, tell: (peer: ReplicaId) => void): void {
-  const { forwarders } = draft.leaderRole;
-  if (forwarders.length === 0) return;
-  const commit = draft.commitIndex;
-  const due = forwarders.filter((each) => each.through <= commit);
-  if (due.length === 0) return;
-  draft.editLeader().forwarders = forwarders.filter((each) => each.through > commit);
-  for (const { peer } of due) if (!draft.wasSent(peer)) tell(peer);
+/** The transport refused a forward: it never left, so it has no effect. */
+export function onUnsent(draft: AnyDraft, number: number): void {
+  endForward(draft, number, 'none', 'unsent', leaderOf(draft.state));
 }
 
 /** The entries made of these proposals, from index `first` on. */

@@ -31,7 +31,7 @@ export type Term = number;
 export type Milliseconds = number;
 /** Number of a persist message, 1-based and rising by one within a start; 0 means "nothing to wait for". */
 export type PersistSeq = number;
-/** The host's number of a request, unique within this start of this replica; any nonzero safe integer. */
+/** The host's number of a request: a safe integer from 1 on, which rises within this start of this replica. */
 export type RequestNumber = number;
 
 /** Names one proposal for the whole cluster, so that it takes effect once however often it arrives. */
@@ -247,6 +247,7 @@ export type Inbound<Message> =
   | StorageFailed
   | Loaded
   | Applied
+  | Unsent
   | Unreachable;
 
 /** A peer's message arrived, already decoded; `from` is the peer that the transport authenticated. */
@@ -329,7 +330,17 @@ export interface Applied {
   readonly index: Index;
 }
 
-/** The transport lost its connection to a peer: a hint, never needed for safety or liveness. */
+/** The transport refused the forward of this number: it never left, and never will. */
+export interface Unsent {
+  readonly kind: 'unsent';
+  readonly now: Milliseconds;
+  readonly number: number;
+}
+
+/**
+ * The transport lost its connection to a peer, and with it perhaps what was under way: a reason to try again, never
+ * needed for safety or liveness.
+ */
 export interface Unreachable {
   readonly kind: 'unreachable';
   readonly now: Milliseconds;
@@ -342,6 +353,7 @@ export type Outbound<Message> =
   | Persist
   | Commit
   | Resolve
+  | ForwardTaken
   | ReadReady
   | Load
   | MembersChanged
@@ -358,6 +370,8 @@ export interface Send<Message> {
   /** The newest persist that must be durable before the message may leave, of any step; 0: send now. */
   readonly after: PersistSeq;
   readonly lane: Lane;
+  /** Of a forward its number, by which the host says that it was `unsent`. */
+  readonly forward?: number;
 }
 
 /**
@@ -391,6 +405,15 @@ export interface Resolve {
 }
 
 /**
+ * The leader has these proposals, which were forwarded, in its log: nothing more has to be sent for them while it leads.
+ * Not an end: they may still be superseded.
+ */
+export interface ForwardTaken {
+  readonly kind: 'forwardTaken';
+  readonly requests: readonly RequestNumber[];
+}
+
+/**
  * How a request ended. `committed`: it is in the log for good. `none`: it provably has no effect. `unknown`: it may
  * still take effect. `leader` is the replica to ask next, if it is known.
  */
@@ -404,6 +427,8 @@ export type Outcome =
  * - `busy`: a limit is reached; it may be tried again later.
  * - `superseded`: another entry was committed at its index.
  * - `leaderChanged`: the leader that had it does not lead any more.
+ * - `unsent`: it never left. `disconnected`: the connection to the leader was lost. `unanswered`: the leader's answer
+ *   is overdue.
  * - `deadline`, `cancelled`, `stopped`, `storageFailed`: this replica waits for it no longer.
  */
 export type Reason =
@@ -412,6 +437,9 @@ export type Reason =
   | 'busy'
   | 'superseded'
   | 'leaderChanged'
+  | 'unsent'
+  | 'disconnected'
+  | 'unanswered'
   | 'deadline'
   | 'cancelled'
   | 'stopped'

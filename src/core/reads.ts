@@ -8,9 +8,21 @@
  * begins after the read arrived.
  */
 
+import {
+  earliestDeadline,
+  itemNumbered,
+  itemsDue,
+  itemsKeyed,
+  itemsOf,
+  withItem,
+  withoutItem,
+  type Book,
+  type BookItem,
+} from './book.js';
 import type { AnyDraft } from './draft.js';
 import type { ForwardRead, ReadAnswer } from './forwarding.js';
 import type { ReplicaId } from './members.js';
+import { leadsIn } from './proposals.js';
 import type { Index, Milliseconds, Read, RequestNumber } from './protocol.js';
 import { majorityReached } from './quorum.js';
 import { leaderOf } from './state.js';
@@ -19,15 +31,19 @@ import { leaderOf } from './state.js';
 const FORWARDED_READ_TIMEOUTS = 2;
 
 /** One read at the leader: of its own host, or forwarded by a peer. */
-export interface LeaderRead {
-  /** The request number of a read of the own host; 0 otherwise. */
-  readonly request: RequestNumber;
+export interface LeaderRead extends BookItem {
+  /** Of the own host: the request number. Of a peer: the number under which it was booked here. */
+  readonly key: number;
   /** The peer that forwarded it; `null` for a read of the own host. */
   readonly peer: ReplicaId | null;
   /** The number of the forward; 0 for a read of the own host. */
   readonly forward: number;
-  /** `Infinity` for a forwarded one: it ends with its round or with the leadership, and the peer keeps the deadline. */
-  readonly deadline: Milliseconds;
+}
+
+/** Reads at the leader: of its own host by request number, and of peers as they came. */
+export interface LeaderReads {
+  readonly own: Book<LeaderRead>;
+  readonly ofPeers: Book<LeaderRead>;
 }
 
 /** The reads of one round. */
@@ -35,7 +51,7 @@ export interface ReadRound {
   readonly readRound: number;
   /** The index that the reads must see applied, taken when the round began. */
   readonly index: Index;
-  readonly reads: readonly LeaderRead[];
+  readonly reads: LeaderReads;
 }
 
 /** A leader's queue. */
@@ -43,63 +59,103 @@ export interface ReadQueue {
   /** The newest round begun; 0 before the first. */
   readonly readRound: number;
   /** Waiting for the next round to begin. */
-  readonly waiting: readonly LeaderRead[];
-  /** Begun and not yet confirmed, oldest first. */
-  readonly begun: readonly ReadRound[];
+  readonly waiting: LeaderReads;
+  /** The round that is not confirmed yet, if one is under way. */
+  readonly begun: ReadRound | null;
 }
 
-export const noReads: ReadQueue = { readRound: 0, waiting: [], begun: [] };
+const NO_READS: LeaderReads = { own: null, ofPeers: null };
+
+export const noReads: ReadQueue = { readRound: 0, waiting: NO_READS, begun: null };
 
 /** With one more read waiting. */
 export function queueRead(queue: ReadQueue, read: LeaderRead): ReadQueue {
-  return { ...queue, waiting: [...queue.waiting, read] };
+  const { own, ofPeers } = queue.waiting;
+  const waiting =
+    read.peer === null ? { own: withItem(own, read), ofPeers } : { own, ofPeers: withItem(ofPeers, read) };
+  return { ...queue, waiting };
 }
 
 /** With all waiting reads in a new round, which answers to messages sent from now on confirm. */
-export function beginReadRound(queue: ReadQueue, index: Index): ReadQueue {
-  const readRound = queue.readRound + 1;
-  return { readRound, waiting: [], begun: [...queue.begun, { readRound, index, reads: queue.waiting }] };
+export function beginReadRound({ readRound, waiting }: ReadQueue, index: Index): ReadQueue {
+  const next = readRound + 1;
+  return { readRound: next, waiting: NO_READS, begun: { readRound: next, index, reads: waiting } };
 }
 
-/** The queue without the rounds up to `readRound`, which a quorum has confirmed; and those rounds. */
-export function confirmReadRound(queue: ReadQueue, readRound: number): readonly [ReadQueue, readonly ReadRound[]] {
-  const served = queue.begun.filter((begun) => begun.readRound <= readRound);
-  if (served.length === 0) return [queue, served];
-  return [{ ...queue, begun: queue.begun.filter((begun) => begun.readRound > readRound) }, served];
+function isEmpty({ own, ofPeers }: LeaderReads): boolean {
+  return own === null && ofPeers === null;
+}
+
+/** These reads, in the order of their keys, those of the own host first. */
+export function readsOf({ own, ofPeers }: LeaderReads): readonly LeaderRead[] {
+  return [...itemsOf(own), ...itemsOf(ofPeers)];
 }
 
 /** Every read that is in the queue. */
-export function allReads(queue: ReadQueue): readonly LeaderRead[] {
-  return [...queue.begun.flatMap((begun) => begun.reads), ...queue.waiting];
+export function allReads({ begun, waiting }: ReadQueue): readonly LeaderRead[] {
+  return begun === null ? readsOf(waiting) : [...readsOf(begun.reads), ...readsOf(waiting)];
 }
 
-/** The queue without the reads for which `ends` holds; and those reads. */
-export function dropReads(
-  queue: ReadQueue,
-  ends: (read: LeaderRead) => boolean,
-): readonly [ReadQueue, readonly LeaderRead[]] {
-  const ended = allReads(queue).filter(ends);
-  if (ended.length === 0) return [queue, ended];
-  const keep = (read: LeaderRead): boolean => !ends(read);
-  const begun = queue.begun
-    .map((each) => ({ ...each, reads: each.reads.filter(keep) }))
-    .filter((each) => each.reads.length > 0);
-  return [{ readRound: queue.readRound, waiting: queue.waiting.filter(keep), begun }, ended];
+/** The earliest deadline of the reads in the queue. */
+export function queueDeadline({ begun, waiting }: ReadQueue): Milliseconds {
+  let deadline = Math.min(earliestDeadline(waiting.own), earliestDeadline(waiting.ofPeers));
+  if (begun === null) return deadline;
+  deadline = Math.min(deadline, earliestDeadline(begun.reads.own));
+  return Math.min(deadline, earliestDeadline(begun.reads.ofPeers));
+}
+
+function without({ own, ofPeers }: LeaderReads, ended: readonly LeaderRead[]): LeaderReads {
+  let left = own;
+  let leftOfPeers = ofPeers;
+  for (const { key, peer } of ended) {
+    if (peer === null) left = withoutItem(left, key);
+    else leftOfPeers = withoutItem(leftOfPeers, key);
+  }
+  return { own: left, ofPeers: leftOfPeers };
+}
+
+/** The queue without these reads, which end. A round that nobody waits for any more ends with them. */
+export function dropReads(queue: ReadQueue, ended: readonly LeaderRead[]): ReadQueue {
+  const { readRound } = queue;
+  const waiting = without(queue.waiting, ended);
+  if (queue.begun === null) return { readRound, waiting, begun: null };
+  const begun = { ...queue.begun, reads: without(queue.begun.reads, ended) };
+  return { readRound, waiting, begun: isEmpty(begun.reads) ? null : begun };
+}
+
+/** The reads of the queue whose deadline has come. */
+export function readsDue({ begun, waiting }: ReadQueue, now: Milliseconds): readonly LeaderRead[] {
+  const books = [waiting.own, waiting.ofPeers];
+  if (begun !== null) books.push(begun.reads.own, begun.reads.ofPeers);
+  return books.flatMap((book) => itemsDue(book, now));
+}
+
+/** The reads of the own host with these request numbers. */
+export function readsRequested(
+  { begun, waiting }: ReadQueue,
+  requests: readonly RequestNumber[],
+): readonly LeaderRead[] {
+  const books = begun === null ? [waiting.own] : [waiting.own, begun.reads.own];
+  return books.flatMap((book) => itemsKeyed(book, requests));
 }
 
 /** A read of the own host that was forwarded to the leader. */
-export interface ForwardedRead {
-  readonly request: RequestNumber;
+export interface ForwardedRead extends BookItem {
+  /** The request number. */
+  readonly key: RequestNumber;
   /** The number of the forward, in the range of this boot, so that no answer to an earlier start can match. */
   readonly forward: number;
-  readonly deadline: Milliseconds;
+  /** When it was forwarded. */
+  readonly sentAt: Milliseconds;
+  /** The deadline that the host gave; `deadline` is earlier when the leader's answer is overdue before. */
+  readonly until: Milliseconds;
 }
 
-/** The next deadline among the reads. */
-export function readsDeadline(reads: readonly { readonly deadline: Milliseconds }[]): Milliseconds {
-  let deadline = Infinity;
-  for (const read of reads) deadline = Math.min(deadline, read.deadline);
-  return deadline;
+export type ForwardedReads = Book<ForwardedRead>;
+
+/** The forwarded read whose forward has this number. */
+export function readForwarded(reads: ForwardedReads, forward: number): ForwardedRead | undefined {
+  return itemNumbered(reads, (read) => read.forward, forward);
 }
 
 /** What this file asks of a protocol. */
@@ -117,37 +173,41 @@ function queueOf(draft: AnyDraft): ReadQueue {
 }
 
 /** The host asks for a read: the leader queues it, any other replica forwards it. */
-export function onRead<D extends AnyDraft>(draft: D, rules: ReadRules<D>, { request, deadline }: Read): void {
-  const leader = leaderOf(draft.state);
+export function onRead(draft: AnyDraft, { request, deadline }: Read): void {
+  const { state } = draft;
+  const leader = leaderOf(state);
   if (deadline <= draft.now) return draft.refuse([request], 'deadline', leader);
   if (leader === null) return draft.refuse([request], 'noLeader', null);
-  if (draft.state.role.kind === 'leader') return wait(draft, rules, { request, peer: null, forward: 0, deadline });
+  if (state.role.kind === 'leader')
+    return wait(draft, { key: request, peer: null, forward: 0, deadline, at: Infinity });
   const number = draft.freshNumber();
-  draft.setReads([...draft.state.reads, { request, forward: number, deadline }]);
-  draft.send(leader, { kind: 'forwardRead', term: draft.termOf(draft.state), number }, 0, 'control');
+  const sentAt = draft.now;
+  const overdue = Math.min(deadline, sentAt + state.patience);
+  const read = { key: request, forward: number, deadline: overdue, until: deadline, sentAt, at: Infinity };
+  draft.setReads(withItem(state.reads, read));
+  draft.sendForward(leader, { kind: 'forwardRead', term: draft.termOf(state), number }, 'control');
 }
 
 /** A follower forwarded a read. */
-export function onForwardRead<D extends AnyDraft>(
-  draft: D,
-  rules: ReadRules<D>,
-  from: ReplicaId,
-  { number }: ForwardRead,
-): void {
-  if (draft.state.role.kind !== 'leader') return draft.refuseForward(from, number, 'notLeader');
-  const deadline = draft.now + FORWARDED_READ_TIMEOUTS * draft.state.options.timing.electionMax;
-  wait(draft, rules, { request: 0, peer: from, forward: number, deadline });
+export function onForwardRead(draft: AnyDraft, from: ReplicaId, { term, number }: ForwardRead): void {
+  const { state } = draft;
+  if (!leadsIn(draft, term)) return draft.refuseForward(from, number, 'notLeader');
+  const deadline = draft.now + FORWARDED_READ_TIMEOUTS * state.options.timing.electionMax;
+  wait(draft, { key: draft.freshNumber(), peer: from, forward: number, deadline, at: Infinity });
 }
 
-function wait<D extends AnyDraft>(draft: D, rules: ReadRules<D>, read: LeaderRead): void {
+function wait(draft: AnyDraft, read: LeaderRead): void {
   draft.editLeader().reads = queueRead(queueOf(draft), read);
-  tryReadRound(draft, rules);
 }
 
-/** Begins a round if reads wait, no round is under way, and the leader knows the index that they must see. */
-export function tryReadRound<D extends AnyDraft>(draft: D, rules: ReadRules<D>): void {
+/**
+ * At the end of every step of a leader: serves the round that a majority, this replica included, has confirmed, and
+ * begins the next one if reads wait, none is under way, and the leader knows the index that they must see.
+ */
+export function conductReads<D extends AnyDraft>(draft: D, rules: ReadRules<D>): void {
+  if (queueOf(draft).begun !== null) serveConfirmed(draft, rules);
   const queue = queueOf(draft);
-  if (queue.waiting.length === 0 || queue.begun.length > 0) return;
+  if (queue.begun !== null || isEmpty(queue.waiting)) return;
   const index = rules.index(draft);
   if (index === null) return;
   draft.editLeader().reads = beginReadRound(queue, index);
@@ -155,22 +215,19 @@ export function tryReadRound<D extends AnyDraft>(draft: D, rules: ReadRules<D>):
   serveConfirmed(draft, rules);
 }
 
-/** Serves the rounds that a majority, this replica included, has confirmed. */
-export function serveConfirmed<D extends AnyDraft>(draft: D, rules: ReadRules<D>): void {
+function serveConfirmed<D extends AnyDraft>(draft: D, rules: ReadRules<D>): void {
   const queue = queueOf(draft);
-  if (queue.begun.length === 0) return;
-  const [left, served] = confirmReadRound(queue, majorityReached([queue.readRound, ...rules.confirmed(draft)]));
-  if (served.length === 0) return;
-  draft.editLeader().reads = left;
-  for (const round of served) serve(draft, round);
-  tryReadRound(draft, rules);
+  const { begun } = queue;
+  if (begun === null || majorityReached([begun.readRound, ...rules.confirmed(draft)]) < begun.readRound) return;
+  draft.editLeader().reads = { ...queue, begun: null };
+  serve(draft, begun);
 }
 
 function serve(draft: AnyDraft, { index, reads }: ReadRound): void {
   const term = draft.termOf(draft.state);
   const commit = draft.commitIndex;
-  for (const { peer, request, forward } of reads) {
-    if (peer === null) draft.readReady(request, index);
+  for (const { key, peer, forward } of readsOf(reads)) {
+    if (peer === null) draft.readReady(key, index);
     else draft.send(peer, { kind: 'readAnswer', term, number: forward, index, commit }, 0, 'control');
   }
 }
@@ -178,8 +235,9 @@ function serve(draft: AnyDraft, { index, reads }: ReadRound): void {
 /** Serves a forwarded read by the leader's answer, unless the read has ended. */
 export function answerRead(draft: AnyDraft, { number, index }: ReadAnswer): void {
   const { reads } = draft.state;
-  const read = reads.find((each) => each.forward === number);
+  const read = readForwarded(reads, number);
   if (read === undefined) return;
-  draft.setReads(reads.filter((each) => each !== read));
-  draft.readReady(read.request, index);
+  draft.answeredAfter(draft.now - read.sentAt);
+  draft.setReads(withoutItem(reads, read.key));
+  draft.readReady(read.key, index);
 }

@@ -11,7 +11,8 @@ import type { Log } from './log.js';
 import { checkConfiguration, type Member, type ReplicaId } from './members.js';
 import type { Index, Limits, Milliseconds, PersistSeq, ProtocolOptions, Status, Timing } from './protocol.js';
 import { nextSeed } from './random.js';
-import type { ForwardedRead, ReadQueue } from './reads.js';
+import type { ForwardedReads, ReadQueue } from './reads.js';
+import { leastPatience } from './tuning.js';
 import { durableIndex, type Unsynced } from './unsynced.js';
 
 /** What never changes during a start. */
@@ -21,12 +22,6 @@ export interface CoreOptions {
   readonly others: readonly Member[];
   readonly timing: Timing;
   readonly limits: Limits;
-}
-
-/** A peer that forwarded entries up to `through`, and is told at once when they are committed. */
-export interface Forwarder {
-  readonly peer: ReplicaId;
-  readonly through: Index;
 }
 
 export interface CoreFollower {
@@ -46,7 +41,10 @@ export interface CoreLeader {
   /** A progress record for each peer, in the order of `CoreOptions.others`. */
   readonly peers: readonly { readonly id: ReplicaId }[];
   readonly reads: ReadQueue;
-  readonly forwarders: readonly Forwarder[];
+  /** For each peer the highest commit index that a message let it adopt, in the order of `CoreOptions.others`. */
+  readonly told: readonly Index[];
+  /** For each peer the highest index at which an entry stands that it forwarded; 0 for none. */
+  readonly forwarded: readonly Index[];
 }
 
 export type CoreRole = CoreFollower | CoreCandidate | CoreLeader;
@@ -76,7 +74,9 @@ export interface CoreState {
   /** Proposals of the own host: which attempts have neither taken effect nor failed? */
   readonly attempts: Attempts;
   /** Reads of the own host that were forwarded: which wait for the leader's answer? */
-  readonly reads: readonly ForwardedRead[];
+  readonly reads: ForwardedReads;
+  /** How long the answer to a forward is waited for. */
+  readonly patience: Milliseconds;
   /** The replica has stopped for good: nothing changes any more. */
   readonly stopped: boolean;
   /** Why it stopped, if its storage failed. */
@@ -116,8 +116,9 @@ export function startOf(start: ProtocolOptions, log: Log): Omit<CoreState, 'opti
     log,
     delivery: noDelivery,
     electionTimer: isAlone ? noElectionTimer : newElectionTimer(seed, start.now, start.timing),
-    attempts: [],
-    reads: [],
+    attempts: null,
+    reads: null,
+    patience: leastPatience(start.timing),
     stopped: false,
     fault: null,
   };

@@ -1,8 +1,13 @@
 /** The settings of a protocol: timeouts and bounds with their defaults, and the choice of a protocol for a replica. */
 
-import type { Limits, Protocol, Timing } from './protocol.js';
+import type { Limits, Milliseconds, Protocol, Timing } from './protocol.js';
 
 export const defaultTiming: Timing = { heartbeat: 150, electionMin: 1000, electionMax: 2000 };
+
+/** How long an answer is waited for at first: by the timing assumption a round trip with its disk takes no longer. */
+export function leastPatience({ electionMin }: Timing): Milliseconds {
+  return electionMin / 2;
+}
 
 const MIB = 1024 * 1024;
 

@@ -18,9 +18,9 @@ import { commitOf } from './state.js';
 export function sendHeartbeats(draft: PaxosDraft): void {
   const { ballot, reads, peers } = draft.leaderRole;
   const message: Heartbeat = { kind: 'heartbeat', ballot, commit: commitOf(draft.state), readRound: reads.readRound };
-  for (const { id } of peers) {
+  for (const { id, match } of peers) {
     draft.send(id, message, 0, 'control');
-    draft.noteSent(id);
+    draft.noteTold(id, Math.min(message.commit, match));
   }
 }
 
@@ -31,19 +31,18 @@ export function heartbeat(draft: PaxosDraft): void {
   resend(draft);
 }
 
-/** Notes a follower's answer. Gives whether it concerns this leadership. */
-export function noteHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: HeartbeatReply): boolean {
+/** Notes a follower's answer: its progress, and the read round that it confirms. */
+export function onHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: HeartbeatReply): void {
   const at = answering(draft, from, m.ballot);
-  if (at < 0) return false;
+  if (at < 0) return;
   const lead = draft.leaderRole;
-  if (m.readRound > lead.reads.readRound) return false;
+  if (m.readRound > lead.reads.readRound) return;
   let peer = lead.peers[at] as PaxosProgress;
   const commit = commitOf(draft.state);
   peer = withChosen(peer, Math.min(m.commit, commit));
   if (peer.probing && peer.inflight.length === 0 && m.commit >= commit) peer = resume(peer, commit);
   draft.setProgress(withAnswer(peer, m.durable, m.readRound, draft.now));
   noteAhead(draft, from, m.commit);
-  return true;
 }
 
 /** Follows the leader, learns its commit index, and answers. */

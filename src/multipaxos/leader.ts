@@ -8,7 +8,7 @@ import { isSynced } from '../core/unsynced.js';
 import { bytesOf, noopAt } from '../core/entries.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
-import { tellForwarders } from '../core/proposals.js';
+import type { NoticeRules } from '../core/notices.js';
 import { majority, majorityReached } from '../core/quorum.js';
 import { voteOwn } from './acceptor.js';
 import { noteAhead } from './catch-up.js';
@@ -97,8 +97,8 @@ function sendAccept(draft: PaxosDraft, at: number, message: Accept, bytes: numbe
   const peer = draft.leaderRole.peers[at] as PaxosProgress;
   const large = bytes > draft.state.options.limits.messageBytes;
   draft.send(peer.id, message, 0, large ? 'bulk' : 'control'); // in parallel with its own disk
-  draft.noteSent(peer.id);
   const last = message.entries[message.entries.length - 1] as Entry;
+  draft.noteTold(peer.id, message.commit);
   draft.setProgress(withInflight(peer, last.index, bytes));
 }
 
@@ -125,17 +125,21 @@ function pump(draft: PaxosDraft): void {
   }
 }
 
-/** Does what the state allows a leader: commits, proposes the values of Phase 1, sends Accepts, tells forwarders. */
+/** Does what the state allows a leader: commits, proposes the values of Phase 1, sends Accepts. */
 export function proceed(draft: PaxosDraft): void {
   tryCommit(draft, draft.leaderRole);
   repropose(draft, draft.leaderRole);
   pump(draft);
-  tellForwarders(draft, (peer) => {
-    draft.noteSent(peer);
-    const { ballot } = draft.leaderRole;
-    draft.send(peer, { kind: 'commit', ballot, commit: commitOf(draft.state) }, 0, 'control');
-  });
 }
+
+/** How the leader tells of commits: by a message of its own, for slots that the peer has accepted. */
+export const noticeRules: NoticeRules<PaxosDraft> = {
+  held: (draft, at) => (draft.leaderRole.peers[at] as PaxosProgress).match,
+  isBusy: (draft, at) => (draft.leaderRole.peers[at] as PaxosProgress).inflight.length > 0,
+  tell(draft, peer, commit) {
+    draft.send(peer, { kind: 'commit', ballot: draft.leaderRole.ballot, commit }, 0, 'control');
+  },
+};
 
 /** The position of a peer whose answer concerns this leadership; -1 otherwise. */
 export function answering(draft: PaxosDraft, peer: ReplicaId, ballot: number): number {

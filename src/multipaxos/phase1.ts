@@ -143,7 +143,8 @@ function lead(
     peers,
     heartbeatAt: Infinity,
     reads: noReads,
-    forwarders: [],
+    told: peers.map(() => 0),
+    forwarded: peers.map(() => 0),
   });
   startQuorumTimer(draft);
   if (!alone) heartbeat(draft);

@@ -7,11 +7,10 @@
 
 import type { ReadAnswer } from '../core/forwarding.js';
 import type { ReplicaId } from '../core/members.js';
-import { answerRead, serveConfirmed, type ReadRules } from '../core/reads.js';
+import { answerRead, type ReadRules } from '../core/reads.js';
 import type { PaxosDraft } from './draft.js';
-import { noteHeartbeatReply, sendHeartbeats } from './heartbeat.js';
+import { sendHeartbeats } from './heartbeat.js';
 import { learnCommit } from './learner.js';
-import type { HeartbeatReply } from './messages.js';
 import { commitOf } from './state.js';
 
 export const readRules: ReadRules<PaxosDraft> = {
@@ -24,11 +23,6 @@ export const readRules: ReadRules<PaxosDraft> = {
     return draft.leaderRole.peers.map((peer) => peer.readRound);
   },
 };
-
-/** A follower answered a heartbeat, which confirms its read round; with a majority the reads are served. */
-export function onHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: HeartbeatReply): void {
-  if (noteHeartbeatReply(draft, from, m)) serveConfirmed(draft, readRules);
-}
 
 /** The leader's answer to a forwarded read, which also carries its commit index. */
 export function onReadAnswer(draft: PaxosDraft, from: ReplicaId, m: ReadAnswer): void {

@@ -11,7 +11,7 @@ import type { Mutable } from '../core/draft.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Entry, Index, Milliseconds } from '../core/protocol.js';
 import type { ReadQueue } from '../core/reads.js';
-import type { CoreFollower, CoreLeader, CoreOptions, CoreState, Forwarder } from '../core/state.js';
+import type { CoreFollower, CoreLeader, CoreOptions, CoreState } from '../core/state.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosProgress } from './progress.js';
 import type { VoteWindow } from './window.js';
@@ -65,7 +65,8 @@ export interface PaxosLeader extends CoreLeader {
   readonly peers: readonly PaxosProgress[];
   readonly heartbeatAt: Milliseconds;
   readonly reads: ReadQueue;
-  readonly forwarders: readonly Forwarder[];
+  readonly told: readonly Index[];
+  readonly forwarded: readonly Index[];
 }
 
 export type PaxosRole = PaxosFollower | PaxosCandidate | PaxosLeader;
@@ -135,6 +136,7 @@ export function copyState(s: PaxosState): Mutable<PaxosState> {
     electionTimer: s.electionTimer,
     attempts: s.attempts,
     reads: s.reads,
+    patience: s.patience,
     stopped: s.stopped,
     fault: s.fault,
     promised: s.promised,
@@ -159,6 +161,7 @@ export function copyLeader(leader: PaxosLeader): Mutable<PaxosLeader> {
     peers: leader.peers,
     heartbeatAt: leader.heartbeatAt,
     reads: leader.reads,
-    forwarders: leader.forwarders,
+    told: leader.told,
+    forwarded: leader.forwarded,
   };
 }

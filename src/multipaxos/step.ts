@@ -5,25 +5,26 @@
 
 import { unreachable } from '../core/assert.js';
 import { deliver, onApplied, onDeliveryLoaded } from '../core/delivery.js';
-import { expireRequests, onCancel, requestsDeadline } from '../core/ending.js';
+import { endForDisconnect, expireRequests, onCancel, requestsDeadline } from '../core/ending.js';
 import { emptyLog, recoverLog } from '../core/log.js';
 import type { Member, ReplicaId } from '../core/members.js';
 import type { Inbound, Milliseconds, ProtocolOptions, Recovered, Step } from '../core/protocol.js';
-import { onForwardProposals, onForwardRefused, onPropose } from '../core/proposals.js';
-import { onForwardRead, onRead } from '../core/reads.js';
+import { onForwardAccepted, onForwardProposals, onForwardRefused, onPropose, onUnsent } from '../core/proposals.js';
+import { tellCommits } from '../core/notices.js';
+import { conductReads, onForwardRead, onRead } from '../core/reads.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
 import { onAccept, onPrepare, nack } from './acceptor.js';
 import { numberOf } from './ballot.js';
 import { onCatchUp, retryCatchUp, onPeerLoaded } from './catch-up.js';
 import { PaxosDraft } from './draft.js';
 import { electionDeadline, onNack, tickElection } from './election.js';
-import { onHeartbeat } from './heartbeat.js';
-import { onAccepted, onUnreachable, proceed } from './leader.js';
+import { onHeartbeat, onHeartbeatReply } from './heartbeat.js';
+import { noticeRules, onAccepted, onUnreachable, proceed } from './leader.js';
 import { onCatchUpReply, onCommit } from './learner.js';
 import type { PaxosMessage } from './messages.js';
 import { campaign, onPromise, recoveredPromise, tryToLead } from './phase1.js';
 import { proposalRules } from './proposals.js';
-import { onHeartbeatReply, onReadAnswer, readRules } from './reads.js';
+import { onReadAnswer, readRules } from './reads.js';
 import type { PaxosOptions, PaxosState } from './state.js';
 import { emptyWindow, withVotes, type VoteWindow } from './window.js';
 
@@ -77,10 +78,12 @@ function onMessage(draft: PaxosDraft, from: ReplicaId, m: PaxosMessage): void {
       return onCatchUpReply(draft, from, m);
     case 'forwardProposals':
       return onForwardProposals(draft, proposalRules, from, m);
+    case 'forwardAccepted':
+      return onForwardAccepted(draft, m);
     case 'forwardRefused':
       return onForwardRefused(draft, m);
     case 'forwardRead':
-      return onForwardRead(draft, readRules, from, m);
+      return onForwardRead(draft, from, m);
     case 'readAnswer':
       return onReadAnswer(draft, from, m);
     default:
@@ -111,7 +114,7 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
     case 'propose':
       return onPropose(draft, proposalRules, m);
     case 'read':
-      return onRead(draft, readRules, m);
+      return onRead(draft, m);
     case 'campaign':
       return draft.state.role.kind === 'follower' ? campaign(draft) : undefined;
     case 'cancel':
@@ -127,7 +130,10 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
       return onDeliveryLoaded(draft, m) ? undefined : onPeerLoaded(draft, m.id, m.entries);
     case 'applied':
       return onApplied(draft, m.index);
+    case 'unsent':
+      return onUnsent(draft, m.number);
     case 'unreachable':
+      endForDisconnect(draft, m.peer);
       return onUnreachable(draft, m.peer);
     default:
       unreachable(m);
@@ -137,7 +143,11 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
 /** Does what the new state allows: lead, or as leader commit, propose again and send; and deliver. */
 function conclude(draft: PaxosDraft): void {
   if (draft.state.role.kind === 'candidate') tryToLead(draft);
-  if (draft.state.role.kind === 'leader') proceed(draft);
+  if (draft.state.role.kind === 'leader') {
+    proceed(draft);
+    conductReads(draft, readRules);
+    tellCommits(draft, noticeRules);
+  }
   deliver(draft);
 }
 

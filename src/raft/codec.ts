@@ -24,6 +24,7 @@ const KINDS = [
   'appendAccepted',
   'appendRejected',
   'roundConfirmed',
+  'commit',
   ...FORWARDING_KINDS,
 ] as const satisfies readonly RaftMessage['kind'][];
 
@@ -64,6 +65,8 @@ function write(writer: Writer, message: RaftMessage): void {
     case 'roundConfirmed':
       writer.varint(message.viewId);
       return writer.varint(message.readRound);
+    case 'commit':
+      return writer.varint(message.commit);
     default:
       return writeForwarding(writer, message);
   }
@@ -122,6 +125,8 @@ function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number):
     }
     case 'roundConfirmed':
       return { kind, term, viewId: reader.varint(), readRound: reader.varint() };
+    case 'commit':
+      return { kind, term, commit: reader.varint() };
     default:
       return readForwarding(reader, kind, term);
   }

@@ -30,6 +30,10 @@ function followerOf(leader: ReplicaId | null): RaftFollower {
   return { kind: 'follower', leader, matched: 0, readRound: 0 };
 }
 
+function lastOf({ prevIndex, entries }: AppendEntries): Index {
+  return prevIndex + entries.length;
+}
+
 export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   protected override copy(state: RaftState): Mutable<RaftState> {
     return copyState(state);
@@ -137,9 +141,9 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   }
 
   /** Sends an append, once the own vote is durable: no message of a leader leaves before. */
-  sendAppend(peer: ReplicaId, message: AppendEntries, lane: Lane): void {
-    this.noteSent(peer);
-    this.send(peer, message, this.state.hardSeq, lane);
+  sendAppend(peer: RaftProgress, message: AppendEntries, lane: Lane): void {
+    this.noteTold(peer.id, Math.min(message.commit, message.entries.length > 0 ? lastOf(message) : peer.match));
+    this.send(peer.id, message, this.state.hardSeq, lane);
   }
 
   /** Counts these entries as uncommitted. */

@@ -75,7 +75,7 @@ function checkLeader(state: RaftState, role: RaftLeader): void {
   const bounded = bytes - newest <= options.limits.uncommittedBytes;
   assert(bounded, 'limits/uncommitted-bound: no more is uncommitted than one batch beyond the bound');
   assert(
-    role.reads.begun.length === 0 || commit >= role.noopIndex,
+    role.reads.begun === null || commit >= role.noopIndex,
     'reads/own-term-first: no round begins before an own entry is committed',
   );
 }
@@ -196,15 +196,14 @@ function checkAnswers(was: RaftLeader, is: RaftLeader, inbound: Inbound<RaftMess
  */
 function checkReadRounds(was: RaftLeader, is: RaftLeader, inbound: Inbound<RaftMessage>): void {
   if (was.reads === is.reads || inbound.kind === 'tick' || inbound.kind === 'cancel') return;
-  for (const { readRound, reads } of is.reads.begun) {
-    const old = was.reads.begun.find((each) => each.readRound === readRound);
-    assert(
-      old === undefined || old.reads.length === reads.length,
-      'reads/no-late-joiner: no read joins a round that had begun',
-    );
-  }
-  const left = is.reads.begun[0]?.readRound ?? is.reads.readRound + 1;
-  const first = was.reads.begun[0]?.readRound ?? was.reads.readRound + 1;
+  const { begun } = is.reads;
+  const { begun: old } = was.reads;
+  assert(
+    begun === null || old?.readRound !== begun.readRound || old.reads === begun.reads,
+    'reads/no-late-joiner: no read joins a round that had begun',
+  );
+  const left = begun?.readRound ?? is.reads.readRound + 1;
+  const first = old?.readRound ?? was.reads.readRound + 1;
   if (left === first) return;
   let confirmed = 1;
   for (const peer of is.peers) if (peer.readRound >= left - 1) confirmed++;

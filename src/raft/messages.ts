@@ -73,6 +73,14 @@ export interface ReadRoundConfirmed {
   readonly readRound: number;
 }
 
+/** A leader to a follower, when it commits and no append is about to tell: its commit index. Not answered. */
+export interface RaftCommit {
+  readonly kind: 'commit';
+  readonly term: Term;
+  /** The leader's commit index, or less: no higher than what the follower has acknowledged. */
+  readonly commit: Index;
+}
+
 /** A message of an election, of replication or of forwarding. */
 export type RaftMessage =
   | RequestVote
@@ -81,4 +89,5 @@ export type RaftMessage =
   | AppendAccepted
   | AppendRejected
   | ReadRoundConfirmed
+  | RaftCommit
   | Forwarding;

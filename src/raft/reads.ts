@@ -6,7 +6,7 @@
 
 import type { ReadAnswer } from '../core/forwarding.js';
 import type { ReplicaId } from '../core/members.js';
-import { answerRead, serveConfirmed, type ReadRules } from '../core/reads.js';
+import { answerRead, type ReadRules } from '../core/reads.js';
 import type { RaftDraft } from './draft.js';
 import type { ReadRoundConfirmed } from './messages.js';
 import { progressOf, sendEmpty } from './sending.js';
@@ -30,7 +30,6 @@ export function onReadRoundConfirmed(draft: RaftDraft, from: ReplicaId, message:
   if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
   if (message.readRound <= peer.readRound) return;
   draft.changeProgress(peer, { readRound: message.readRound });
-  serveConfirmed(draft, readRules);
 }
 
 /** The leader's answer to a forwarded read. Its commit index holds as far as our log is known to agree with its log. */

@@ -6,17 +6,14 @@
 import { InvariantViolation } from '../core/assert.js';
 import { noopAt } from '../core/entries.js';
 import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
-import type { Entry, Index } from '../core/protocol.js';
+import type { Entry, Index, Milliseconds } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import { majority, majorityReached } from '../core/quorum.js';
 import { resetElectionTimer } from '../core/election-timer.js';
-import { tellForwarders } from '../core/proposals.js';
-import { tryReadRound } from '../core/reads.js';
 import { sizeOf } from '../core/state.js';
 import type { RaftDraft } from './draft.js';
-import type { AppendAccepted, AppendEntries, AppendRejected } from './messages.js';
-import { readRules } from './reads.js';
-import { progressOf, sendEmpty, sendTo } from './sending.js';
+import type { AppendAccepted, AppendEntries, AppendRejected, RaftCommit } from './messages.js';
+import { progressOf, sendTo } from './sending.js';
 import { copyProgress, type RaftProgress } from './state.js';
 
 /** Appends a no-op at the start of a term; committing it commits everything before it (§5.4.2, §8). */
@@ -124,13 +121,13 @@ export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: App
   noteAnswer(draft, peer);
   const now = progressOf(draft, from) as RaftProgress;
   if (match > now.match || (now.probing && match === now.next - 1)) {
-    draft.setProgress(withMatch(now, match));
+    draft.setProgress(withMatch(now, match, draft.now));
     if (match > now.match) tryCommit(draft);
   }
   sendTo(draft, from);
 }
 
-function withMatch(peer: RaftProgress, match: Index): RaftProgress {
+function withMatch(peer: RaftProgress, match: Index, now: Milliseconds): RaftProgress {
   let done = 0;
   let bytes = peer.inflightBytes;
   while (done < peer.inflight.length && (peer.inflight[done] as { last: Index }).last <= match) {
@@ -146,11 +143,20 @@ function withMatch(peer: RaftProgress, match: Index): RaftProgress {
     asked: false,
     inflight: done === 0 ? peer.inflight : peer.inflight.slice(done),
     inflightBytes: bytes,
-    progressed: true,
+    lane: peer.lane,
+    progressedAt: now,
     answered: peer.answered,
     readRound: peer.readRound,
     loading: peer.loading,
   };
+}
+
+/** The leader's commit index holds here as far as our log is known to agree with its log. */
+export function onCommit(draft: RaftDraft, from: ReplicaId, { term, commit }: RaftCommit): void {
+  const { role, term: current } = draft.state;
+  if (term !== current || role.kind !== 'follower' || role.leader !== from) return;
+  resetElectionTimer(draft);
+  draft.commitTo(Math.min(commit, role.matched));
 }
 
 /** The logs disagree: nextIndex goes back by the hint, so that one round trip for each term is enough (§5.3). */
@@ -178,11 +184,6 @@ export function tryCommit(draft: RaftDraft): void {
   if (index <= commit || termAt(log, index) !== term) return;
   draft.commitTo(index);
   noteCommitted(draft, index);
-  tellForwarders(draft, (peer) => {
-    sendTo(draft, peer);
-    if (!draft.wasSent(peer)) sendEmpty(draft, progressOf(draft, peer) as RaftProgress);
-  });
-  tryReadRound(draft, readRules);
 }
 
 /** Counts the batches up to `index` as uncommitted no longer. */

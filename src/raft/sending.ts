@@ -1,13 +1,16 @@
 /**
  * What a leader sends (§5.3). It probes a follower with one append at a time until it knows where the logs agree, and
- * then streams entries in a window of messages and bytes. A follower that made no progress between two heartbeats is
- * probed again.
+ * then streams entries in a window of messages and bytes. The window is given up, and the follower probed again, when
+ * nothing was acknowledged for as long as an answer may take by the timing assumption. Appends that are under way at one
+ * time keep one lane, or they would overtake each other and be refused.
  */
 
 import { agreeing, slice, termAt } from '../core/log.js';
+import { leastPatience } from '../core/tuning.js';
 import { bytesOf, entryBytes } from '../core/entries.js';
 import type { Entry, Index, Lane, Term } from '../core/protocol.js';
 import type { Member, ReplicaId } from '../core/members.js';
+import type { NoticeRules } from '../core/notices.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendEntries } from './messages.js';
 import { copyProgress, type RaftProgress, type RaftState } from './state.js';
@@ -34,7 +37,7 @@ function sendAppend(draft: RaftDraft, peer: RaftProgress, prev: Index, entries: 
     commit,
     readRound,
   };
-  draft.sendAppend(peer.id, message, lane);
+  draft.sendAppend(peer, message, lane);
 }
 
 /** Sends as many entries as the peer's window has room for. */
@@ -51,7 +54,7 @@ export function sendTo(draft: RaftDraft, id: ReplicaId): void {
     }
     if (entries.length === 0 && !peer.probing) return;
     const large = entries.length === 1 && entryBytes(entries[0] as Entry) > options.limits.messageBytes;
-    sendEntries(draft, peer, entries, large ? 'bulk' : 'control');
+    sendEntries(draft, peer, entries, isStreaming(peer) ? peer.lane : large ? 'bulk' : 'control');
   }
 }
 
@@ -60,6 +63,10 @@ function hasRoom(state: RaftState, peer: RaftProgress): boolean {
   if (peer.loading !== 0) return false;
   if (peer.probing) return !peer.asked;
   return peer.next <= state.log.last && peer.inflight.length < inflightMessages && peer.inflightBytes < inflightBytes;
+}
+
+function isStreaming(peer: RaftProgress): boolean {
+  return peer.inflight.length > 0;
 }
 
 function sendEntries(draft: RaftDraft, peer: RaftProgress, entries: readonly Entry[], lane: Lane): void {
@@ -75,6 +82,10 @@ function sendEntries(draft: RaftDraft, peer: RaftProgress, entries: readonly Ent
   after.inflight = [...peer.inflight, { last, bytes }];
   after.inflightBytes += bytes;
   after.loading = 0;
+  if (!isStreaming(peer)) {
+    after.lane = lane;
+    after.progressedAt = draft.now;
+  }
   draft.setProgress(after);
 }
 
@@ -84,40 +95,35 @@ export function broadcast(draft: RaftDraft): void {
   for (let i = 0; i < others.length; i++) sendTo(draft, (others[i] as Member).id);
 }
 
-/** Sends an append without entries, at once: a heartbeat, with the commit index and the newest read round. */
+/**
+ * Sends an append without entries, at once: a heartbeat, with the commit index and the newest read round. To a follower
+ * that is probed it is a probe, too.
+ */
 export function sendEmpty(draft: RaftDraft, peer: RaftProgress): void {
-  sendAppend(draft, peer, peer.match, NOTHING, 'control');
+  sendAppend(draft, peer, peer.probing ? peer.next - 1 : peer.match, NOTHING, 'control');
 }
 
-/** Sends heartbeats; a follower that made no progress since the last ones is probed again. */
+/** Sends heartbeats; a follower that acknowledged nothing for too long is probed again. */
 export function heartbeat(draft: RaftDraft): void {
-  const role = draft.leaderRole;
-  for (const peer of role.peers) {
-    const stalled = peer.probing || (peer.inflight.length > 0 && !peer.progressed);
-    const stuck = stalled && peer.loading === 0; // a load is always answered
-    if (stuck) draft.setProgress(probed(peer));
-    else if (peer.progressed) {
-      const next = copyProgress(peer);
-      next.progressed = false;
-      draft.setProgress(next);
-    }
-    sendEmpty(draft, peer);
-    if (stuck) sendTo(draft, peer.id);
+  const { timing } = draft.state.options;
+  for (const peer of draft.leaderRole.peers) {
+    const isStalled = isStreaming(peer) && draft.now >= peer.progressedAt + leastPatience(timing);
+    if (isStalled && peer.loading === 0) draft.setProgress(probed(peer)); // a load is always answered
+    sendEmpty(draft, progressOf(draft, peer.id) as RaftProgress);
   }
-  draft.editLeader().heartbeatAt = draft.now + draft.state.options.timing.heartbeat;
+  draft.editLeader().heartbeatAt = draft.now + timing.heartbeat;
 }
 
-/** Back to one append at a time, from matchIndex on if that is known. */
+/** Back to one append at a time, from matchIndex on; the heartbeats probe. */
 function probed(peer: RaftProgress): RaftProgress {
   const next = peer.probing ? peer.next : peer.match + 1;
-  const change = { next, probing: true, asked: false, inflight: [], inflightBytes: 0, progressed: false };
-  return Object.assign(copyProgress(peer), change);
+  return Object.assign(copyProgress(peer), { next, probing: true, asked: true, inflight: [], inflightBytes: 0 });
 }
 
 /** The transport lost its connection to a follower: what is under way to it counts as lost. */
 export function onUnreachable(draft: RaftDraft, id: ReplicaId): void {
   const peer = progressOf(draft, id);
-  if (peer !== undefined && !peer.probing) draft.changeProgress(probed(peer), { asked: true });
+  if (peer !== undefined && !peer.probing) draft.setProgress(probed(peer));
 }
 
 /** Sends the entries that were loaded for a follower that lags behind. */
@@ -131,3 +137,16 @@ export function onPeerLoaded(draft: RaftDraft, id: number, entries: readonly Ent
   sendEntries(draft, progressOf(draft, peer.id) as RaftProgress, usable, 'bulk');
   sendTo(draft, peer.id);
 }
+
+/** How Raft's leader tells of commits: by a message of its own, at a place that the follower has acknowledged. */
+export const noticeRules: NoticeRules<RaftDraft> = {
+  held: (draft, at) => (draft.leaderRole.peers[at] as RaftProgress).match,
+  isBusy(draft, at) {
+    const peer = draft.leaderRole.peers[at] as RaftProgress;
+    return isStreaming(peer) || (peer.probing && peer.asked);
+  },
+  tell(draft, peer, commit) {
+    const { term, hardSeq } = draft.state;
+    draft.send(peer, { kind: 'commit', term, commit }, hardSeq, 'control');
+  },
+};

@@ -2,9 +2,9 @@
 
 import type { Mutable } from '../core/draft.js';
 import type { ReplicaId } from '../core/members.js';
-import type { Index, Milliseconds, Term } from '../core/protocol.js';
+import type { Index, Lane, Milliseconds, Term } from '../core/protocol.js';
 import type { ReadQueue } from '../core/reads.js';
-import type { CoreFollower, CoreLeader, CoreState, Forwarder } from '../core/state.js';
+import type { CoreFollower, CoreLeader, CoreState } from '../core/state.js';
 
 /** Entries under way to a peer in one message. */
 export interface RaftInflight {
@@ -27,8 +27,10 @@ export interface RaftProgress {
   readonly asked: boolean;
   readonly inflight: readonly RaftInflight[];
   readonly inflightBytes: number;
-  /** Something was acknowledged since the last heartbeat. */
-  readonly progressed: boolean;
+  /** The lane of what is under way: appends that follow one another do not overtake each other. */
+  readonly lane: Lane;
+  /** When something was last acknowledged, or sent while nothing was under way. */
+  readonly progressedAt: Milliseconds;
   /** It has answered since the quorum timer was last reset. */
   readonly answered: boolean;
   /** The newest read round that it confirmed. */
@@ -62,7 +64,8 @@ export interface RaftLeader extends CoreLeader {
   readonly noopIndex: Index;
   readonly heartbeatAt: Milliseconds;
   readonly reads: ReadQueue;
-  readonly forwarders: readonly Forwarder[];
+  readonly told: readonly Index[];
+  readonly forwarded: readonly Index[];
   readonly uncommitted: readonly UncommittedBatch[];
   readonly uncommittedBytes: number;
 }
@@ -96,6 +99,7 @@ export function copyState(s: RaftState): Mutable<RaftState> {
     electionTimer: s.electionTimer,
     attempts: s.attempts,
     reads: s.reads,
+    patience: s.patience,
     stopped: s.stopped,
     fault: s.fault,
     term: s.term,
@@ -112,7 +116,8 @@ export function copyLeader(leader: RaftLeader): Mutable<RaftLeader> {
     noopIndex: leader.noopIndex,
     heartbeatAt: leader.heartbeatAt,
     reads: leader.reads,
-    forwarders: leader.forwarders,
+    told: leader.told,
+    forwarded: leader.forwarded,
     uncommitted: leader.uncommitted,
     uncommittedBytes: leader.uncommittedBytes,
   };
@@ -129,7 +134,8 @@ export function copyProgress(peer: RaftProgress): Mutable<RaftProgress> {
     asked: peer.asked,
     inflight: peer.inflight,
     inflightBytes: peer.inflightBytes,
-    progressed: peer.progressed,
+    lane: peer.lane,
+    progressedAt: peer.progressedAt,
     answered: peer.answered,
     readRound: peer.readRound,
     loading: peer.loading,

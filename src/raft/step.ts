@@ -4,19 +4,20 @@
 
 import { assert, unreachable } from '../core/assert.js';
 import { deliver, onApplied, onDeliveryLoaded } from '../core/delivery.js';
-import { expireRequests, onCancel, requestsDeadline } from '../core/ending.js';
+import { endForDisconnect, expireRequests, onCancel, requestsDeadline } from '../core/ending.js';
 import { lastTerm, recoverLog } from '../core/log.js';
 import type { Inbound, Loaded, Milliseconds, ProtocolOptions, Receive, Recovered, Step } from '../core/protocol.js';
-import { onForwardProposals, onForwardRefused, onPropose } from '../core/proposals.js';
-import { onForwardRead, onRead } from '../core/reads.js';
+import { onForwardAccepted, onForwardProposals, onForwardRefused, onPropose, onUnsent } from '../core/proposals.js';
+import { tellCommits } from '../core/notices.js';
+import { conductReads, onForwardRead, onRead } from '../core/reads.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
 import { RaftDraft } from './draft.js';
 import { campaign, countOwnVote, onRequestVote, onRequestVoteReply, tickElection } from './election.js';
 import type { RaftMessage } from './messages.js';
 import { proposalRules } from './proposals.js';
 import { onReadAnswer, onReadRoundConfirmed, readRules } from './reads.js';
-import { onAppendAccepted, onAppendEntries, onAppendRejected, tryCommit } from './replication.js';
-import { heartbeat, onPeerLoaded, onUnreachable } from './sending.js';
+import { onAppendAccepted, onAppendEntries, onAppendRejected, onCommit, tryCommit } from './replication.js';
+import { heartbeat, noticeRules, onPeerLoaded, onUnreachable } from './sending.js';
 import type { RaftState } from './state.js';
 
 type RaftStep = Step<RaftState, RaftMessage>;
@@ -46,7 +47,14 @@ export function init(start: ProtocolOptions, recovered: Recovered): RaftStep {
 export function step(state: RaftState, inbound: Inbound<RaftMessage>): RaftStep {
   const draft = new RaftDraft(state, inbound.now);
   if (!state.stopped) onInbound(draft, state, inbound);
+  if (draft.state !== state && draft.state.role.kind === 'leader') conclude(draft);
   return draft.finish();
+}
+
+/** The last part of every step of a leader that changed something. */
+function conclude(draft: RaftDraft): void {
+  conductReads(draft, readRules);
+  tellCommits(draft, noticeRules);
 }
 
 function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMessage>): void {
@@ -58,7 +66,7 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
     case 'propose':
       return onPropose(draft, proposalRules, inbound);
     case 'read':
-      return onRead(draft, readRules, inbound);
+      return onRead(draft, inbound);
     case 'campaign':
       return campaign(draft);
     case 'cancel':
@@ -76,7 +84,10 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
     case 'applied':
       onApplied(draft, inbound.index);
       return deliver(draft);
+    case 'unsent':
+      return onUnsent(draft, inbound.number);
     case 'unreachable':
+      endForDisconnect(draft, inbound.peer);
       return onUnreachable(draft, inbound.peer);
     default:
       unreachable(inbound);
@@ -100,12 +111,16 @@ function onReceive(draft: RaftDraft, { from, message }: Receive<RaftMessage>): v
       return onAppendRejected(draft, from, message);
     case 'roundConfirmed':
       return onReadRoundConfirmed(draft, from, message);
+    case 'commit':
+      return onCommit(draft, from, message);
     case 'forwardProposals':
       return onForwardProposals(draft, proposalRules, from, message);
+    case 'forwardAccepted':
+      return onForwardAccepted(draft, message);
     case 'forwardRefused':
       return onForwardRefused(draft, message);
     case 'forwardRead':
-      return onForwardRead(draft, readRules, from, message);
+      return onForwardRead(draft, from, message);
     case 'readAnswer':
       return onReadAnswer(draft, from, message);
     default:

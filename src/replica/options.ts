@@ -44,6 +44,8 @@ export interface ReplicaOptions<M extends AnyMachine> {
   readonly requestTimeout?: number;
   /** How many requests may wait on this replica, 1 to 2^24; more fail with ERR_BUSY. 16,384 by default. */
   readonly maxWaiting?: number;
+  /** How many bytes of commands may wait here, with 48 for each beside its data; 64 MiB by default. */
+  readonly maxWaitingBytes?: number;
   /** Encodes commands for the log; JSON by default. */
   readonly codec?: ValueCodec<CommandOf<M>>;
   /** Encodes results and reasons of rejection for the session table; JSON by default. */
@@ -72,6 +74,7 @@ export interface CheckedOptions<M extends AnyMachine> {
   readonly bootstrap: boolean;
   readonly requestTimeout: number;
   readonly maxWaiting: number;
+  readonly maxWaitingBytes: number;
   readonly codec: ValueCodec<unknown>;
   readonly resultCodec: ValueCodec<unknown>;
   readonly onEvent: ((event: ReplicaEvent) => void) | undefined;
@@ -99,6 +102,7 @@ const KNOWN = new Set([
   'bootstrap',
   'requestTimeout',
   'maxWaiting',
+  'maxWaitingBytes',
   'codec',
   'resultCodec',
   'constants',
@@ -138,7 +142,7 @@ function checkParts(options: ReplicaOptions<AnyMachine>): void {
 }
 
 function checkScalars(options: ReplicaOptions<AnyMachine>): void {
-  const { cluster, bootstrap, requestTimeout, maxWaiting, seed, random, onEvent } = options;
+  const { cluster, bootstrap, requestTimeout, maxWaiting, maxWaitingBytes, seed, random, onEvent } = options;
   if (cluster !== undefined && (typeof cluster !== 'string' || !/^[\x21-\x7e]{1,128}$/.test(cluster))) {
     throw invalidArgument(`cluster: expected 1 to 128 printable ASCII characters, got ${shown(cluster)}`);
   }
@@ -147,6 +151,7 @@ function checkScalars(options: ReplicaOptions<AnyMachine>): void {
   }
   if (requestTimeout !== undefined) checkNumber('requestTimeout', requestTimeout, 1, 2 ** 31 - 1);
   if (maxWaiting !== undefined) checkNumber('maxWaiting', maxWaiting, 1, 2 ** 24);
+  if (maxWaitingBytes !== undefined) checkNumber('maxWaitingBytes', maxWaitingBytes, 1, 2 ** 40);
   if (seed !== undefined) checkNumber('seed', seed, -(2 ** 31), 2 ** 32 - 1);
   if (random !== undefined && typeof random !== 'function') throw invalidArgument('random: expected a function');
   if (onEvent !== undefined && typeof onEvent !== 'function') throw invalidArgument('onEvent: expected a function');
@@ -191,6 +196,7 @@ export function checkOptions<M extends AnyMachine>(options: ReplicaOptions<M>): 
     bootstrap: options.bootstrap ?? false,
     requestTimeout: options.requestTimeout ?? 30_000,
     maxWaiting: options.maxWaiting ?? 16_384,
+    maxWaitingBytes: options.maxWaitingBytes ?? 64 * 1024 * 1024,
     codec: options.codec === undefined ? jsonCodec() : copying(options.codec),
     resultCodec: options.resultCodec === undefined ? jsonCodec() : copying(options.resultCodec),
     onEvent: options.onEvent,

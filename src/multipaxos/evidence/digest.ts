@@ -138,13 +138,12 @@ function progress(s: DigestScribe, peer: PaxosProgress, since: Milliseconds, rea
 function readQueue(s: DigestScribe, { readRound, waiting, begun }: ReadQueue, ballot: Ballot): void {
   const { digest, me } = s;
   digestLeaderReads(s, waiting);
-  digest.value(begun.length);
-  if (begun.length > 0) digestReadRound(digest, me, ballot, readRound);
-  for (const each of begun) {
-    digestReadRound(digest, me, ballot, each.readRound);
-    digest.value(each.index);
-    digestLeaderReads(s, each.reads);
-  }
+  digest.value(begun !== null);
+  if (begun === null) return;
+  digestReadRound(digest, me, ballot, readRound);
+  digestReadRound(digest, me, ballot, begun.readRound);
+  digest.value(begun.index);
+  digestLeaderReads(s, begun.reads);
 }
 
 function leading(s: DigestScribe, role: PaxosLeader, electionTimer: ElectionTimer): void {
@@ -158,13 +157,8 @@ function leading(s: DigestScribe, role: PaxosLeader, electionTimer: ElectionTime
   readQueue(s, role.reads, role.ballot);
   const { deadline, timeout } = electionTimer;
   const since = Math.max(deadline - s.now, s.late) - timeout;
-  const readRound = role.reads.begun[0]?.readRound ?? 0;
+  const readRound = role.reads.begun?.readRound ?? 0;
   for (const peer of role.peers) progress(s, peer, since, readRound);
-  digest.value(role.forwarders.length);
-  for (const { peer, through } of role.forwarders) {
-    digest.id(peer);
-    digest.value(through);
-  }
 }
 
 function role(s: DigestScribe, state: PaxosState): void {
@@ -205,4 +199,5 @@ export function digestState(state: PaxosState, now: Milliseconds, digest: Digest
   digest.value(Math.max(roundOf(state.highestBallotSeen) - roundOf(state.promised), 0));
   digestAttempts(s, state.attempts);
   digestForwardedReads(s, state.reads);
+  digest.value(state.patience);
 }

@@ -1,5 +1,6 @@
 /** The coverage points of Raft: what a search must have met at least once, and how a step shows it. */
 
+import { readsOf } from '../../core/reads.js';
 import { termAt } from '../../core/log.js';
 import type { Hit } from '../../core/model.js';
 import type { Outbound } from '../../core/protocol.js';
@@ -97,7 +98,8 @@ function coverLeader(before: RaftState, after: RaftState, was: RaftLeader, is: R
     const index = majorityReached([durableIndex(after.unsynced, after.log.last), ...reached]);
     if (index > after.commit && termAt(after.log, index) !== after.term) hit(NOT_BY_COUNT);
   }
-  if (is.reads.waiting.length > was.reads.waiting.length && after.commit < is.noopIndex) hit(READ_WAITS);
+  if (readsOf(is.reads.waiting).length > readsOf(was.reads.waiting).length && after.commit < is.noopIndex)
+    hit(READ_WAITS);
 }
 
 function coverAnswers({ after, outbound, inbound }: RaftStepFact, message: ReceivedMessage | null, hit: Hit): void {

@@ -33,6 +33,8 @@ export function describeMessage(message: RaftMessage): string {
     }
     case 'roundConfirmed':
       return `Round t${term} confirmed round=${message.readRound}`;
+    case 'commit':
+      return `Commit t${term} commit=${message.commit}`;
     default:
       return describeForwarding(message, `t${term}`);
   }

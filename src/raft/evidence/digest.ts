@@ -71,7 +71,8 @@ function digestProgress(s: DigestScribe, peer: RaftProgress): void {
     digest.value(last);
     digest.value(bytes);
   }
-  digest.value(peer.progressed);
+  digest.text(peer.lane);
+  digest.value(Math.max(peer.progressedAt - s.now, s.late));
   digest.value(peer.answered);
   digestNumber(digest, 'round', me, peer.readRound);
   digestNumber(digest, 'load', me, peer.loading);
@@ -81,12 +82,11 @@ function digestQueue(s: DigestScribe, { readRound, waiting, begun }: ReadQueue):
   const { digest, me } = s;
   digestNumber(digest, 'round', me, readRound);
   digestLeaderReads(s, waiting);
-  digest.value(begun.length);
-  for (const each of begun) {
-    digestNumber(digest, 'round', me, each.readRound);
-    digest.value(each.index);
-    digestLeaderReads(s, each.reads);
-  }
+  digest.value(begun !== null);
+  if (begun === null) return;
+  digestNumber(digest, 'round', me, begun.readRound);
+  digest.value(begun.index);
+  digestLeaderReads(s, begun.reads);
 }
 
 function digestLeader(s: DigestScribe, role: RaftLeader): void {
@@ -95,10 +95,6 @@ function digestLeader(s: DigestScribe, role: RaftLeader): void {
   digest.value(role.noopIndex);
   digestDeadline(s, role.heartbeatAt);
   digestQueue(s, role.reads);
-  digestUnordered(digest, role.forwarders, ({ peer, through }) => {
-    digest.id(peer);
-    digest.value(through);
-  });
   digest.value(role.uncommitted.length);
   for (const { through, bytes } of role.uncommitted) {
     digest.value(through);
@@ -143,6 +139,7 @@ export function digestState(state: RaftState, now: Milliseconds, digest: Digest)
   digestElectionTimer(s, state.electionTimer);
   digestAttempts(s, state.attempts);
   digestForwardedReads(s, state.reads);
+  digest.value(state.patience);
   digestDelivery(s, state.delivery);
   digest.text(state.fault ?? '');
   digest.value(state.stopped);
@@ -177,6 +174,8 @@ export function digestMessage(message: RaftMessage, from: ReplicaId, to: Replica
     case 'roundConfirmed':
       digestNumber(digest, 'viewId', to, message.viewId);
       return digestNumber(digest, 'round', to, message.readRound);
+    case 'commit':
+      return digest.value(message.commit);
     default:
       return digestForwarding(message, from, to, digest);
   }

@@ -1,32 +1,36 @@
 /**
  * The part of a request that is the same for commands and reads of this replica's own callers: admission up to
- * `maxWaiting`, deadlines, the pause after a refusal, cancelling, and what follows when the core ends an attempt.
- * `proposals.ts` and `reads.ts` hold the queues.
+ * `maxWaiting` and `maxWaitingBytes`, deadlines, the pause after a refusal, cancelling, and what follows when the core
+ * ends an attempt. `proposals.ts` and `reads.ts` hold the queues.
  *
  * Invariant: every call ends exactly once: answered, served or failed.
  */
 
+import { itemsDue, itemsKeyed, itemsOf, type Book, type BookItem } from '../../core/book.js';
 import type { Mutable } from '../../core/draft.js';
-import type { Index, Milliseconds, Outcome, RequestNumber } from '../../core/protocol.js';
+import { leastPatience } from '../../core/tuning.js';
+import type { Index, Milliseconds, Outcome, Reason, RequestNumber } from '../../core/protocol.js';
 import { PartDraft } from './part-draft.js';
-import type { ProposalsState } from './proposals.js';
-import type { ReadsState } from './reads.js';
-import { ascending, firstAbove, positionOf } from './sorted-list.js';
+import { commandBytes } from './proposals.js';
 import type { DriverPhase, Failure, PendingCall, PendingCommand } from './state.js';
 
-/** How long the driver asks the core nothing after the core refused a request. */
+/** How long the driver asks the core nothing after the core refused a request: at first, doubled by each refusal. */
 const REFUSAL_PAUSE: Milliseconds = 20;
 
-/**
- * An attempt is ended and made again after this many times the longest election timeout: its message may be lost, or
- * its place in the log of a deposed leader never be committed.
- */
+/** An attempt of a read or of a session's opening is made again after so many of the longest election timeouts. */
 const ATTEMPT_TIMEOUTS = 2;
+
+/** The reasons for which the core is asked nothing for a while: it would refuse again. */
+const PAUSING: ReadonlySet<Reason> = new Set(['busy', 'notLeader', 'noLeader', 'unsent', 'leaderChanged']);
 
 const BUSY: Failure = { code: 'ERR_BUSY', outcome: 'none', message: 'too many requests are waiting on this replica' };
 
-/** Chooses calls of a list; returns their positions, ascending. */
-export type CallChoice = (calls: readonly PendingCall[]) => readonly number[];
+/** Chooses calls of a book. */
+export type CallChoice = <C extends BookItem>(calls: Book<C>) => readonly C[];
+
+function numbers(calls: readonly PendingCall[]): readonly number[] {
+  return calls.map(({ call }) => call);
+}
 
 /** Attempts that the core has ended without success, by request; `true` if one may still take effect. */
 export type EndedCalls = ReadonlyMap<RequestNumber, boolean>;
@@ -35,24 +39,11 @@ export type EndedCalls = ReadonlyMap<RequestNumber, boolean>;
 export interface CallsState {
   /** Until then the core is asked nothing, since it has refused a request. */
   readonly pausedUntil: Milliseconds;
-  /** A lower bound of the deadlines of all waiting callers. */
-  readonly nextExpiry: Milliseconds;
-  /** The latest deadline of all waiting callers, and whether their deadlines ascend in the order of their numbers. */
-  readonly latestDeadline: Milliseconds;
-  readonly inOrder: boolean;
+  /** How long the next pause is; refusals that follow one another double it. */
+  readonly pause: Milliseconds;
 }
 
-export const noCalls: CallsState = {
-  pausedUntil: -Infinity,
-  nextExpiry: Infinity,
-  latestDeadline: -Infinity,
-  inOrder: true,
-};
-
-const callOf = (call: PendingCall): number => call.call;
-const deadlineOf = (call: PendingCall): number => call.deadline;
-
-const everyone: CallChoice = (calls) => calls.map((_, at) => at);
+export const noCalls: CallsState = { pausedUntil: -Infinity, pause: REFUSAL_PAUSE };
 
 /** The failure with which a replica in this phase refuses requests; `null` while it takes them. */
 export function refusalOf(phase: DriverPhase): Failure | null {
@@ -75,22 +66,11 @@ export function refusalOf(phase: DriverPhase): Failure | null {
   }
 }
 
-/** How many requests wait; a batch of reads that the core was asked about counts as one. */
-export function waitingCount({ queued, retrying, underway }: ProposalsState, reads: ReadsState): number {
-  const commands = queued.length + retrying.length + underway.length;
-  return commands + reads.queued.length + reads.asked.length + reads.waiting.length;
-}
-
 export class CallsDraft extends PartDraft<CallsState> {
   declare private endedAttempts: Map<RequestNumber, boolean> | undefined;
 
   protected override copy(state: CallsState): Mutable<CallsState> {
-    return {
-      pausedUntil: state.pausedUntil,
-      nextExpiry: state.nextExpiry,
-      latestDeadline: state.latestDeadline,
-      inOrder: state.inOrder,
-    };
+    return { pausedUntil: state.pausedUntil, pause: state.pause };
   }
 
   /** The deadline of an attempt that begins now. */
@@ -99,7 +79,7 @@ export class CallsDraft extends PartDraft<CallsState> {
   }
 
   propose(commands: readonly PendingCommand[]): void {
-    this.draft.proposals.queue(this.admit(commands));
+    this.draft.proposals.queue(this.admitBytes(this.admit(commands)));
   }
 
   /** @param minIndex the index that stale reads wait for; `null` for linearizable reads */
@@ -115,28 +95,23 @@ export class CallsDraft extends PartDraft<CallsState> {
     const { draft } = this;
     const refusal = refusalOf(draft.phase);
     if (refusal !== null) {
-      draft.fail(calls, refusal);
+      draft.fail(numbers(calls), refusal);
       return [];
     }
-    const waiting = waitingCount(draft.proposals.state, draft.reads.state);
-    const room = Math.max(0, draft.options.maxWaiting - waiting);
-    if (room < calls.length) draft.fail(calls.slice(room), BUSY);
-    const admitted = room < calls.length ? calls.slice(0, room) : calls;
-    this.noteDeadlines(admitted, waiting === 0);
-    return admitted;
+    const { maxWaiting } = draft.options;
+    const room = Math.max(0, maxWaiting - draft.proposals.state.count - draft.reads.state.count);
+    if (room < calls.length) draft.fail(numbers(calls.slice(room)), BUSY);
+    return room < calls.length ? calls.slice(0, room) : calls;
   }
 
-  private noteDeadlines(calls: readonly PendingCall[], first: boolean): void {
-    const next = this.edit();
-    if (first) {
-      next.latestDeadline = -Infinity;
-      next.inOrder = true;
-    }
-    for (const { deadline } of calls) {
-      if (deadline < next.nextExpiry) next.nextExpiry = deadline;
-      if (deadline < next.latestDeadline) next.inOrder = false;
-      else next.latestDeadline = deadline;
-    }
+  /** Returns the commands whose bytes there is room for, and fails the others. */
+  private admitBytes(commands: readonly PendingCommand[]): readonly PendingCommand[] {
+    const { draft } = this;
+    let left = draft.options.maxWaitingBytes - draft.proposals.state.bytes;
+    let count = 0;
+    while (count < commands.length && (left -= commandBytes(commands[count] as PendingCommand)) >= 0) count++;
+    if (count < commands.length) draft.fail(numbers(commands.slice(count)), BUSY);
+    return count < commands.length ? commands.slice(0, count) : commands;
   }
 
   /** Passes queued requests to the core if it can take any; called once at the end of every event. */
@@ -153,13 +128,21 @@ export class CallsDraft extends PartDraft<CallsState> {
    * applied, the session table says whether the command took effect and with which result.
    */
   attemptsEnded(requests: readonly RequestNumber[], outcome: Outcome): void {
-    if (outcome.kind === 'committed') return;
-    if (outcome.reason !== 'superseded' && outcome.reason !== 'cancelled') {
-      const { pausedUntil } = this.state;
-      this.edit().pausedUntil = Math.max(pausedUntil, this.draft.now + REFUSAL_PAUSE);
+    if (outcome.kind === 'committed') return void this.draft.proposals.resolved(requests);
+    if (PAUSING.has(outcome.reason)) {
+      const { now, options } = this.draft;
+      const { pausedUntil, pause } = this.state;
+      const next = this.edit();
+      if (now >= pausedUntil) next.pause = Math.min(2 * pause, leastPatience(options.timing));
+      next.pausedUntil = Math.max(pausedUntil, now + pause);
     }
     this.endedAttempts ??= new Map();
     for (const request of requests) this.endedAttempts.set(request, outcome.kind === 'unknown');
+  }
+
+  /** The leader took a request: the next pause is short again. */
+  goOn(): void {
+    if (this.state.pause !== REFUSAL_PAUSE) this.edit().pause = REFUSAL_PAUSE;
   }
 
   /** Queues again, in one pass, all requests whose attempts ended in the core's last step. */
@@ -186,45 +169,18 @@ export class CallsDraft extends PartDraft<CallsState> {
 
   /** These callers wait no longer: their signals have aborted. */
   cancel(gone: readonly number[]): void {
-    const choice: CallChoice = (calls) => {
-      const positions = gone.map((call) => positionOf(calls, callOf, call)).filter((at) => at >= 0);
-      return positions.sort(ascending);
-    };
-    this.end(choice, null, true);
+    this.end((calls) => itemsKeyed(calls, gone), null, true);
   }
 
   /** Ends every call, since the replica stops or takes no part any more. */
   endAll(failure: Failure): void {
     this.takeBack();
-    this.end(everyone, failure, false);
+    this.end(itemsOf, failure, false);
   }
 
-  /** Ends the calls whose deadline has passed. */
+  /** Ends the calls whose deadline has passed; on a tick, when all that had arrived before is handled. */
   expire(): void {
     const { now } = this.draft;
-    if (now < this.state.nextExpiry) return;
-    const { inOrder } = this.state;
-    const expired: CallChoice = (calls) => {
-      if (inOrder) return everyone(calls.slice(0, firstAbove(calls, deadlineOf, now)));
-      const positions: number[] = [];
-      for (let i = 0; i < calls.length; i++) if ((calls[i] as PendingCall).deadline <= now) positions.push(i);
-      return positions;
-    };
-    this.end(expired, null, false);
-    this.edit().nextExpiry = this.earliestDeadline(inOrder);
-  }
-
-  private earliestDeadline(inOrder: boolean): Milliseconds {
-    let earliest = Infinity;
-    const look = (calls: readonly PendingCall[]): void => {
-      const count = inOrder ? Math.min(calls.length, 1) : calls.length;
-      for (let i = 0; i < count; i++) earliest = Math.min(earliest, (calls[i] as PendingCall).deadline);
-    };
-    const { queued, retrying, underway } = this.draft.proposals.state;
-    const { queued: reads, asked, waiting } = this.draft.reads.state;
-    for (const calls of [queued, retrying, underway, reads]) look(calls);
-    for (const { calls } of asked) look(calls);
-    for (const { calls } of waiting) look(calls);
-    return earliest;
+    this.end((calls) => itemsDue(calls, now), null, false);
   }
 }

@@ -18,16 +18,7 @@ import { ProposalsDraft } from './proposals.js';
 import { ReadsDraft } from './reads.js';
 import { SessionDraft } from './session.js';
 import type { StoredResult } from './session-table.js';
-import type {
-  DriverEffect,
-  DriverOptions,
-  DriverPhase,
-  DriverState,
-  Failure,
-  Fault,
-  PendingCall,
-  ReplicaEvent,
-} from './state.js';
+import type { DriverEffect, DriverOptions, DriverPhase, DriverState, Failure, Fault, ReplicaEvent } from './state.js';
 
 /** The latest state of the core; `null` if it never ran. */
 export function coreOf(phase: DriverPhase): unknown {
@@ -139,16 +130,18 @@ export class DriverDraft {
     this.effects.push({ kind: 'event', event });
   }
 
-  answer(call: PendingCall, result: StoredResult, index: Index): void {
-    this.effects.push({ kind: 'answer', call: call.call, result, index });
+  // Calls are named by the numbers of the callers.
+
+  answer(call: number, result: StoredResult, index: Index): void {
+    this.effects.push({ kind: 'answer', call, result, index });
   }
 
-  serve(calls: readonly PendingCall[], index: Index): void {
-    if (calls.length > 0) this.effects.push({ kind: 'serve', calls: calls.map((each) => each.call), index });
+  serve(calls: readonly number[], index: Index): void {
+    if (calls.length > 0) this.effects.push({ kind: 'serve', calls, index });
   }
 
-  fail(calls: readonly PendingCall[], failure: Failure): void {
-    if (calls.length > 0) this.effects.push({ kind: 'fail', calls: calls.map((each) => each.call), failure });
+  fail(calls: readonly number[], failure: Failure): void {
+    if (calls.length > 0) this.effects.push({ kind: 'fail', calls, failure });
   }
 
   /** The event's result; the draft must not be used afterwards. */

@@ -11,15 +11,15 @@ import type { CoreEvent, Inbound, Milliseconds, Outbound, Recovered, Send } from
 import type { ReplicaId } from '../../core/members.js';
 import type { AnyProtocol } from '../../core/tuning.js';
 import { nothingApplied } from './apply.js';
-import { noCalls, waitingCount } from './calls.js';
+import { noCalls } from './calls.js';
 import { DriverDraft, coreOf, faultOf } from './draft.js';
 import { openEnvelope, sealCore } from './envelope.js';
 import { guarded } from './halt.js';
 import { initialIdentity } from './identity.js';
 import { noLeadership } from './leadership.js';
 import { emptyLane } from './persist-lane.js';
-import { noProposals } from './proposals.js';
-import { noReads } from './reads.js';
+import { noProposals, proposalsDeadline } from './proposals.js';
+import { noReads, readsDeadline } from './reads.js';
 import { closedSession } from './session.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState, ReplicaStatus } from './state.js';
 
@@ -71,7 +71,7 @@ function doAll(draft: DriverDraft, protocol: AnyProtocol, outbound: readonly Out
 
 function onSend(draft: DriverDraft, protocol: AnyProtocol, send: Send<unknown>): void {
   const bytes = sealCore(protocol.codec, send.message, draft.identity.addressOf(send.to));
-  draft.lane.sendAfter(send.to, bytes, send.lane, send.after);
+  draft.lane.sendAfter(send.to, bytes, send.lane, send.after, send.forward);
 }
 
 function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound<unknown>): void {
@@ -84,7 +84,11 @@ function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound
       return draft.applying.deliver(message.entries);
     case 'resolve':
       return draft.calls.attemptsEnded(message.requests, message.outcome);
+    case 'forwardTaken':
+      draft.calls.goOn();
+      return draft.proposals.taken(message.requests);
     case 'readReady':
+      draft.calls.goOn();
       draft.leadership.confirmed(message.request);
       return draft.reads.ready(message.request, message.index);
     case 'load':
@@ -133,6 +137,7 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
       return onMessage(draft, protocol, event.from, event.bytes);
     case 'tick':
       draft.identity.introduce();
+      draft.calls.expire();
       return draft.toCore({ kind: 'tick', now });
     case 'propose':
       return draft.calls.propose(event.commands);
@@ -151,6 +156,8 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
       return draft.applying.finishRun(event.results);
     case 'applyFailed':
       return draft.halt({ code: event.code, reason: event.reason });
+    case 'unsent':
+      return draft.toCore({ kind: 'unsent', now, number: event.forward });
     case 'unreachable':
       return draft.toCore({ kind: 'unreachable', now, peer: event.peer });
     case 'campaign':
@@ -208,19 +215,18 @@ function feedingDeadline({ session, calls, proposals, reads, leadership, now }: 
   if (leadership.leader === null) return Infinity;
   const { pausedUntil } = calls;
   const waits =
-    session.kind !== 'open' || proposals.queued.length + proposals.retrying.length + reads.queued.length > 0;
+    session.kind !== 'open' || proposals.queued !== null || proposals.retrying !== null || reads.queued !== null;
   const resumed = waits && pausedUntil > now ? pausedUntil : Infinity;
   return session.kind === 'opening' ? Math.min(resumed, Math.max(session.deadline, pausedUntil)) : resumed;
 }
 
 function deadlineOf(state: DriverState, protocol: AnyProtocol): Milliseconds {
-  const { phase, identity, calls } = state;
-  if (phase.kind === 'running') {
-    return Math.min(calls.nextExpiry, protocol.deadline(phase.core), feedingDeadline(state));
-  }
+  const { phase, identity, proposals, reads } = state;
+  const expiry = Math.min(proposalsDeadline(proposals), readsDeadline(reads));
+  if (phase.kind === 'running') return Math.min(expiry, protocol.deadline(phase.core), feedingDeadline(state));
   if (phase.kind !== 'establishing') return Infinity;
   const { standing } = identity;
-  return standing.kind === 'introducing' ? Math.min(calls.nextExpiry, standing.askAt) : calls.nextExpiry;
+  return standing.kind === 'introducing' ? Math.min(expiry, standing.askAt) : expiry;
 }
 
 const NO_CORE = { term: 0, leader: null, commit: 0, delivered: 0, applied: 0, last: 0, durable: 0, peers: [] };
@@ -241,7 +247,7 @@ function statusOf(state: DriverState, protocol: AnyProtocol): ReplicaStatus {
     phase: phase.kind,
     leading: leadership.leading,
     members: options.configuration.members,
-    waiting: waitingCount(proposals, reads),
+    waiting: proposals.count + reads.count,
   };
 }
 
@@ -270,7 +276,6 @@ export function driverOf(protocol: AnyProtocol): Driver {
       }
       if (event.kind === 'tick') draft.leadership.noticePause(deadlineOf(state, protocol));
       guarded(draft, () => onEvent(draft, protocol, event));
-      draft.calls.expire();
       complete(draft, protocol);
       if (event.kind === 'stop') draft.stop();
       return draft.finish();

@@ -89,8 +89,10 @@ export class LaneDraft extends PartDraft<PersistLane> {
   }
 
   /** Sends the message as soon as persist `after` of the core is durable. */
-  sendAfter(to: ReplicaId, bytes: Uint8Array, lane: Lane, after: PersistSeq): void {
-    if (after <= this.state.durableSeq) this.draft.effect({ kind: 'send', to, bytes, lane });
+  sendAfter(to: ReplicaId, bytes: Uint8Array, lane: Lane, after: PersistSeq, forward?: number): void {
+    if (forward !== undefined)
+      this.draft.effect({ kind: 'send', to, bytes, lane, forward }); // it waits for nothing
+    else if (after <= this.state.durableSeq) this.draft.effect({ kind: 'send', to, bytes, lane });
     else this.hold({ kind: 'persist', persistSeq: after, to, bytes, lane });
   }
 

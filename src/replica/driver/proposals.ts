@@ -4,25 +4,50 @@
  * it is applied here. If an attempt ends before that, the command is proposed again under the same id until its
  * deadline, which is safe because the session table lets it take effect once.
  *
- * Invariants: each list is in the order of the callers' numbers, which is that of the sequences, too; no sequence
- * below the lowest in `retrying` and `underway` is waited for; a command fails with outcome `none` only if no attempt
- * of it can take effect.
+ * A leader is given all commands at once. To another replica a window is open: so many bytes and messages that the
+ * leader has not answered yet. What does not fit waits here, where it can be cancelled without a trace, and leaves in
+ * larger messages.
+ *
+ * Invariants: every command is in one of the three books, keyed by its caller's number; sequences ascend with the keys;
+ * no sequence below the lowest in `retrying` and `underway` is waited for; a command fails with outcome `none` only if
+ * no attempt of it can take effect.
  */
 
-import { assert } from '../../core/assert.js';
+import {
+  earliestDeadline,
+  itemAtOrBelow,
+  itemNumbered,
+  itemsOf,
+  lowestItem,
+  lowestItems,
+  splitAfter,
+  withItem,
+  withNewest,
+  withoutItem,
+  withoutItems,
+  type Book,
+  type BookItem,
+} from '../../core/book.js';
 import type { Mutable } from '../../core/draft.js';
-import type { Entry, Proposal, RequestNumber } from '../../core/protocol.js';
+import type { Entry, Milliseconds, Proposal, RequestNumber } from '../../core/protocol.js';
 import type { CallChoice, EndedCalls } from './calls.js';
 import { PartDraft } from './part-draft.js';
 import type { StoredResult } from './session-table.js';
-import { ascending, merged, positionOf, without } from './sorted-list.js';
-import type { Failure, PendingCall, PendingCommand } from './state.js';
+import type { Failure, PendingCommand } from './state.js';
 
 /** An upper bound of the bytes of a proposal beside its data in a message to the leader. */
 const FORWARD_OVERHEAD = 48;
 
+/** So many bytes of forwards may wait for the leader's answer, or one forward that is larger. */
+const WINDOW_BYTES = 1024 * 1024;
+
+/** A command of a caller, by the caller's number. */
+export interface QueuedCommand extends BookItem {
+  readonly data: Uint8Array;
+}
+
 /** A command that was proposed before. */
-export interface NumberedCommand extends PendingCommand {
+export interface NumberedCommand extends QueuedCommand {
   /** Its number in this replica's session. */
   readonly sequence: number;
   /** An earlier attempt may still take effect. */
@@ -35,114 +60,229 @@ export interface ProposedCommand extends NumberedCommand {
   readonly request: RequestNumber;
 }
 
+/** Commands that were proposed to the core together; their requests are numbered from `key` on. */
+export interface ProposedGroup extends BookItem {
+  readonly keys: readonly number[];
+  /** How many of the requests the core has not ended. */
+  readonly open: number;
+  /** What it takes of the window; 0 at a leader, and once the leader has answered. */
+  readonly bytes: number;
+}
+
 /** @see ProposalsDraft */
 export interface ProposalsState {
   /** Never proposed in this session. */
-  readonly queued: readonly PendingCommand[];
+  readonly queued: Book<QueuedCommand>;
   /** Proposed before; they are proposed again before any queued one. */
-  readonly retrying: readonly NumberedCommand[];
-  readonly underway: readonly ProposedCommand[];
+  readonly retrying: Book<NumberedCommand>;
+  readonly underway: Book<ProposedCommand>;
+  readonly groups: Book<ProposedGroup>;
+  /** How many commands the three books hold, and how many bytes these take. */
+  readonly count: number;
+  readonly bytes: number;
+  /** How many groups and bytes of the window the leader has not answered. */
+  readonly unansweredGroups: number;
+  readonly unansweredBytes: number;
 }
 
-export const noProposals: ProposalsState = { queued: [], retrying: [], underway: [] };
+export const noProposals: ProposalsState = {
+  queued: null,
+  retrying: null,
+  underway: null,
+  groups: null,
+  count: 0,
+  bytes: 0,
+  unansweredGroups: 0,
+  unansweredBytes: 0,
+};
+
+/** A message takes no more commands than this, however small they are. */
+const MOST_COMMANDS = 4096;
 
 const sequenceOf = (command: NumberedCommand): number => command.sequence;
 
+/** The bytes that a command takes, wherever waiting commands are bounded. */
+export function commandBytes({ data }: Pick<QueuedCommand, 'data'>): number {
+  return data.length + FORWARD_OVERHEAD;
+}
+
+/** The earliest deadline of a command. */
+export function proposalsDeadline({ queued, retrying, underway }: ProposalsState): Milliseconds {
+  return Math.min(earliestDeadline(queued), earliestDeadline(retrying), earliestDeadline(underway));
+}
+
 /** The failure of a command whose deadline has passed or whose caller waits no longer. */
-function endedBy(sent: boolean, mayHaveTakenEffect: boolean, cancelled: boolean): Failure {
+function endedBy(sent: boolean, mayHaveTakenEffect: boolean, cancelled: boolean, hasLeader: boolean): Failure {
   if (sent || mayHaveTakenEffect) {
     const message = 'the wait has ended, and the command may still take effect';
     return { code: 'ERR_OUTCOME_UNKNOWN', outcome: 'unknown', message };
   }
   if (cancelled) return { code: 'ERR_TIMEOUT', outcome: 'none', message: 'the command was never sent' };
+  if (hasLeader) {
+    return { code: 'ERR_TIMEOUT', outcome: 'none', message: 'the leader had no room for the command in time' };
+  }
   return { code: 'ERR_NO_LEADER', outcome: 'none', message: 'no leader was known in time; the command was never sent' };
 }
 
 export class ProposalsDraft extends PartDraft<ProposalsState> {
   protected override copy(state: ProposalsState): Mutable<ProposalsState> {
-    return { queued: state.queued, retrying: state.retrying, underway: state.underway };
+    return {
+      queued: state.queued,
+      retrying: state.retrying,
+      underway: state.underway,
+      groups: state.groups,
+      count: state.count,
+      bytes: state.bytes,
+      unansweredGroups: state.unansweredGroups,
+      unansweredBytes: state.unansweredBytes,
+    };
   }
 
   queue(commands: readonly PendingCommand[]): void {
-    const [first] = commands;
-    if (first === undefined) return;
+    if (commands.length === 0) return;
     const next = this.edit();
-    assert(
-      (next.queued[next.queued.length - 1]?.call ?? -Infinity) < first.call,
-      'requests/told-its-result: callers are numbered as they come',
-    );
-    next.queued = next.queued.length === 0 ? commands : next.queued.concat(commands);
+    const items = commands.map(({ call, deadline, data }) => ({ key: call, deadline, at: Infinity, data }));
+    next.queued = withNewest(next.queued, items);
+    next.count += items.length;
+    for (const item of items) next.bytes += commandBytes(item);
   }
 
   /** The lowest sequence that a caller still waits for; the next one if there is none. */
   private firstIncomplete(nextSequence: number): number {
     const { retrying, underway } = this.state;
-    const retried = retrying[0]?.sequence ?? Infinity;
-    return Math.min(underway[0]?.sequence ?? Infinity, retried, nextSequence);
+    const retried = lowestItem(retrying)?.sequence ?? Infinity;
+    return Math.min(lowestItem(underway)?.sequence ?? Infinity, retried, nextSequence);
   }
 
-  /** Proposes as many commands as the session's window has room for, those proposed before first. */
+  /** Proposes as many commands as the windows of session and leader have room for, those proposed before first. */
   feed(): void {
-    const { draft } = this;
-    const { queued, retrying, underway } = this.state;
-    const session = draft.session.state;
-    if (session.kind !== 'open' || queued.length + retrying.length === 0) return;
-    let { nextSequence } = session;
-    const firstIncomplete = this.firstIncomplete(nextSequence);
-    const end = firstIncomplete + draft.options.configuration.constants.sessionWindow;
-    const fresh = Math.min(queued.length, end - nextSequence);
-    const proposals: Proposal[] = [];
-    const sent: ProposedCommand[] = [];
-    const send = ({ call, deadline, data }: PendingCommand, sequence: number, mayHaveTakenEffect: boolean): void => {
-      const request = draft.freshRequest();
-      const id = { session: session.id, sequence, firstIncomplete };
-      sent.push({ call, deadline, data, sequence, mayHaveTakenEffect, request });
-      proposals.push({ request, kind: 'command', id, data, retry: mayHaveTakenEffect });
-    };
-    for (const command of retrying) send(command, command.sequence, command.mayHaveTakenEffect);
-    for (let i = 0; i < fresh; i++) send(queued[i] as PendingCommand, nextSequence++, false);
-    if (sent.length === 0) return;
-    const next = this.edit();
-    next.queued = queued.slice(fresh);
-    next.retrying = [];
-    next.underway = merged(underway, sent, sequenceOf);
-    draft.session.advance(fresh);
-    this.propose(proposals);
+    const session = this.draft.session.state;
+    if (session.kind !== 'open') return;
+    const firstIncomplete = this.firstIncomplete(session.nextSequence);
+    while (this.proposeGroup(session.id, firstIncomplete));
   }
 
-  /** Proposes all at once if this replica leads; else in groups that fit into a message to the leader. */
-  private propose(proposals: readonly Proposal[]): void {
+  /** Proposes what fits into one message to the leader; at a leader everything. Gives whether it did. */
+  private proposeGroup(session: number, firstIncomplete: number): boolean {
     const { draft } = this;
-    const { now, options, leadership, calls } = draft;
-    const most = leadership.state.role === 'leader' ? Infinity : options.limits.messageBytes;
-    const deadline = calls.attemptDeadline;
-    for (let from = 0; from < proposals.length; ) {
-      let bytes = 0;
-      let to = from;
-      do bytes += FORWARD_OVERHEAD + (proposals[to++] as Proposal).data.length;
-      while (to < proposals.length && bytes + FORWARD_OVERHEAD + (proposals[to] as Proposal).data.length <= most);
-      const part = from === 0 && to === proposals.length ? proposals : proposals.slice(from, to);
-      draft.toCore({ kind: 'propose', now, proposals: part, deadline });
-      from = to;
+    const { queued, retrying, unansweredGroups, unansweredBytes } = this.state;
+    if (queued === null && retrying === null) return false;
+    const { limits, configuration, id } = draft.options;
+    const leads = draft.leadership.state.leader === id;
+    if (!leads && (unansweredBytes >= WINDOW_BYTES || unansweredGroups >= limits.inflightMessages)) return false;
+    const most = leads ? Infinity : limits.messageBytes;
+    const { nextSequence } = draft.session.state as Extract<typeof draft.session.state, { kind: 'open' }>;
+    const chosen = this.takeNext(nextSequence, firstIncomplete + configuration.constants.sessionWindow, most);
+    if (chosen.length === 0) return false;
+    const proposals = chosen.map(({ data, sequence, mayHaveTakenEffect, request }): Proposal => {
+      const proposalId = { session, sequence, firstIncomplete };
+      return { request, kind: 'command', id: proposalId, data, retry: mayHaveTakenEffect };
+    });
+    this.noteGroup(chosen, leads);
+    draft.toCore({ kind: 'propose', now: draft.now, proposals, deadline: Infinity });
+    return true;
+  }
+
+  /** Moves commands to `underway`: those proposed before, then queued ones, which get the next sequences up to `end`. */
+  private takeNext(nextSequence: number, end: number, mostBytes: number): readonly ProposedCommand[] {
+    const { draft } = this;
+    const chosen: ProposedCommand[] = [];
+    let bytes = 0;
+    const takeFrom = <C extends QueuedCommand>(
+      book: Book<C>,
+      most: number,
+      number: (command: C) => number,
+    ): Book<C> => {
+      let last = -1;
+      for (const command of lowestItems(book, mostBytes === Infinity ? most : Math.min(most, MOST_COMMANDS))) {
+        bytes += commandBytes(command);
+        if (chosen.length > 0 && bytes > mostBytes) break;
+        const { key, deadline, data } = command;
+        const mayHaveTakenEffect = 'mayHaveTakenEffect' in command && command.mayHaveTakenEffect === true;
+        const request = draft.freshRequest();
+        chosen.push({ key, deadline, at: Infinity, data, sequence: number(command), mayHaveTakenEffect, request });
+        last = key;
+      }
+      return last < 0 ? book : splitAfter(book, last)[1];
+    };
+    const next = this.edit();
+    next.retrying = takeFrom(next.retrying, Infinity, sequenceOf);
+    for (const command of chosen) next.underway = withItem(next.underway, command);
+    if (next.retrying !== null) return chosen;
+    const retried = chosen.length;
+    next.queued = takeFrom(next.queued, end - nextSequence, () => nextSequence + chosen.length - retried);
+    const fresh = chosen.slice(retried);
+    next.underway = withNewest(next.underway, fresh); // callers are numbered as they come
+    draft.session.advance(fresh.length);
+    return chosen;
+  }
+
+  private noteGroup(chosen: readonly ProposedCommand[], leads: boolean): void {
+    const next = this.edit();
+    let bytes = 0;
+    if (!leads) for (const command of chosen) bytes += commandBytes(command);
+    const { request } = chosen[0] as ProposedCommand;
+    const keys = chosen.map(({ key }) => key);
+    const group = { key: request, deadline: Infinity, at: Infinity, keys, open: keys.length, bytes };
+    next.groups = withItem(next.groups, group);
+    if (bytes > 0) next.unansweredGroups += 1;
+    next.unansweredBytes += bytes;
+  }
+
+  /** The leader has these in its log: its window is free for others. */
+  taken(requests: readonly RequestNumber[]): void {
+    const [first] = requests;
+    const group = first === undefined ? undefined : this.groupOf(first);
+    if (group !== undefined) this.putGroup({ ...group, bytes: 0 }, group);
+  }
+
+  private groupOf(request: RequestNumber): ProposedGroup | undefined {
+    const group = itemAtOrBelow(this.state.groups, request);
+    return group !== undefined && request < group.key + group.keys.length ? group : undefined;
+  }
+
+  private putGroup(group: ProposedGroup, before: ProposedGroup): void {
+    const next = this.edit();
+    const bytes = group.open === 0 ? 0 : group.bytes;
+    next.groups = group.open === 0 ? withoutItem(next.groups, group.key) : withItem(next.groups, group);
+    if (before.bytes > 0 && bytes === 0) next.unansweredGroups -= 1;
+    next.unansweredBytes += bytes - before.bytes;
+  }
+
+  /** The core has ended these requests, whatever the outcome. Gives the commands that were waiting for them. */
+  resolved(requests: readonly RequestNumber[]): readonly ProposedCommand[] {
+    const commands: ProposedCommand[] = [];
+    for (let at = 0; at < requests.length; ) {
+      const group = this.groupOf(requests[at] as RequestNumber);
+      if (group === undefined) {
+        at++; // not a command's
+        continue;
+      }
+      let ended = 0;
+      for (; at < requests.length && this.isIn(group, requests[at] as RequestNumber); at++, ended++) {
+        const request = requests[at] as RequestNumber;
+        const key = group.keys[request - group.key] as number;
+        const command = itemAtOrBelow(this.state.underway, key);
+        if (command?.key === key && command.request === request) commands.push(command);
+      }
+      this.putGroup({ ...group, open: group.open - ended }, group);
     }
+    return commands;
+  }
+
+  private isIn(group: ProposedGroup, request: RequestNumber): boolean {
+    return request >= group.key && request < group.key + group.keys.length;
   }
 
   /** These attempts ended without success: their commands will be proposed again. */
   ended(attempts: EndedCalls): void {
-    const left: ProposedCommand[] = [];
-    const back: NumberedCommand[] = [];
-    for (const command of this.state.underway) {
-      const unknown = attempts.get(command.request);
-      if (unknown === undefined) left.push(command);
-      else {
-        const { call, deadline, data, sequence } = command;
-        back.push({ call, deadline, data, sequence, mayHaveTakenEffect: unknown || command.mayHaveTakenEffect });
-      }
+    for (const command of this.resolved([...attempts.keys()].sort((a, b) => a - b))) {
+      const { key, deadline, at, data, sequence, request } = command;
+      const mayHaveTakenEffect = attempts.get(request) === true || command.mayHaveTakenEffect;
+      const next = this.edit();
+      next.underway = withoutItem(next.underway, key);
+      next.retrying = withItem(next.retrying, { key, deadline, at, data, sequence, mayHaveTakenEffect });
     }
-    if (back.length === 0) return;
-    const next = this.edit();
-    next.underway = left;
-    next.retrying = merged(next.retrying, back, sequenceOf);
   }
 
   /** These commands were applied: the callers of this replica that wait for one of them are answered. */
@@ -150,33 +290,34 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     const { draft } = this;
     const { underway, retrying } = this.state;
     const session = draft.session.state;
-    if (session.kind !== 'open' || underway.length + retrying.length === 0) return;
-    const ends = { underway: [] as number[], retrying: [] as number[] };
+    if (session.kind !== 'open' || (underway === null && retrying === null)) return;
+    const answered: NumberedCommand[] = [];
     const repeated: RequestNumber[] = [];
-    let expected = 0;
     for (let i = 0; i < commands.length; i++) {
       const { id, index } = commands[i] as Entry;
       if (id === null || id.session !== session.id) continue;
-      const result = results[i] as StoredResult;
-      const at =
-        underway[expected]?.sequence === id.sequence ? expected : positionOf(underway, sequenceOf, id.sequence);
-      const again = at < 0 ? positionOf(retrying, sequenceOf, id.sequence) : -1;
-      if (at >= 0) {
-        const command = underway[at] as ProposedCommand;
-        draft.answer(command, result, index);
-        ends.underway.push(at);
-        expected = at + 1;
-        if (command.mayHaveTakenEffect) repeated.push(command.request);
-      } else if (again >= 0) {
-        draft.answer(retrying[again] as NumberedCommand, result, index);
-        ends.retrying.push(again);
-      }
+      const proposed = itemNumbered(underway, sequenceOf, id.sequence);
+      const command = proposed ?? itemNumbered(retrying, sequenceOf, id.sequence);
+      if (command === undefined) continue;
+      draft.answer(command.key, results[i] as StoredResult, index);
+      answered.push(command);
+      if (proposed?.mayHaveTakenEffect === true) repeated.push(proposed.request);
     }
-    const next = this.edit();
-    next.underway = without(underway, ends.underway.sort(ascending));
-    next.retrying = without(retrying, ends.retrying.sort(ascending));
+    this.drop(answered);
     // The applied entry may be an earlier attempt's, and the attempt under way might then never end.
     if (repeated.length > 0) draft.toCore({ kind: 'cancel', now: draft.now, requests: repeated });
+  }
+
+  /** These commands have ended. */
+  private drop(commands: readonly QueuedCommand[]): void {
+    if (commands.length === 0) return;
+    const next = this.edit();
+    const keys = commands.map(({ key }) => key).sort((a, b) => a - b);
+    next.queued = withoutItems(next.queued, keys);
+    next.retrying = withoutItems(next.retrying, keys);
+    next.underway = withoutItems(next.underway, keys);
+    next.count -= keys.length;
+    for (const command of commands) next.bytes -= commandBytes(command);
   }
 
   /**
@@ -186,39 +327,33 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
   startOver(): void {
     const { draft } = this;
     const { queued, retrying, underway } = this.state;
-    const requests = underway.map(({ request }) => request);
+    const proposed = itemsOf(underway);
+    const requests = proposed.map(({ request }) => request);
     if (requests.length > 0) draft.toCore({ kind: 'cancel', now: draft.now, requests });
-    const numbered = merged<NumberedCommand>(underway, retrying, sequenceOf);
     const next = this.edit();
-    next.queued = [...numbered.map(({ call, deadline, data }) => ({ call, deadline, data })), ...queued];
-    next.retrying = [];
-    next.underway = [];
+    next.queued = queued;
+    for (const { key, deadline, at, data } of [...proposed, ...itemsOf(retrying)]) {
+      next.queued = withItem(next.queued, { key, deadline, at, data });
+    }
+    next.retrying = null;
+    next.underway = null;
   }
 
   /** Fails the chosen commands. Returns the requests to the core that no caller waits for any more. */
-  end(choice: CallChoice, failure: Failure | null, cancelled: boolean): RequestNumber[] {
+  end(choice: CallChoice, failure: Failure | null, cancelled: boolean): readonly RequestNumber[] {
     const { queued, retrying, underway } = this.state;
-    const chosen = { queued: choice(queued), retrying: choice(retrying), underway: choice(underway) };
-    if (chosen.queued.length + chosen.retrying.length + chosen.underway.length === 0) return [];
-    const requests: RequestNumber[] = [];
-    const fail = (call: PendingCall, sent: boolean, mayHaveTakenEffect: boolean): void => {
-      const own = endedBy(sent, mayHaveTakenEffect, cancelled);
-      this.draft.fail([call], failure === null ? own : { ...failure, outcome: own.outcome });
+    const hasLeader = this.draft.leadership.state.leader !== null;
+    const proposed = choice(underway);
+    const fail = ({ key }: QueuedCommand, sent: boolean, mayHaveTakenEffect: boolean): void => {
+      const own = endedBy(sent, mayHaveTakenEffect, cancelled, hasLeader);
+      this.draft.fail([key], failure === null ? own : { ...failure, outcome: own.outcome });
     };
-    for (const at of chosen.underway) {
-      const command = underway[at] as ProposedCommand;
-      requests.push(command.request);
-      fail(command, true, command.mayHaveTakenEffect);
-    }
-    for (const at of chosen.retrying) {
-      const command = retrying[at] as NumberedCommand;
-      fail(command, false, command.mayHaveTakenEffect);
-    }
-    for (const at of chosen.queued) fail(queued[at] as PendingCommand, false, false);
-    const next = this.edit();
-    next.underway = without(underway, chosen.underway);
-    next.retrying = without(retrying, chosen.retrying);
-    next.queued = without(queued, chosen.queued);
-    return requests;
+    for (const command of proposed) fail(command, true, command.mayHaveTakenEffect);
+    const again = choice(retrying);
+    for (const command of again) fail(command, false, command.mayHaveTakenEffect);
+    const never = choice(queued);
+    for (const command of never) fail(command, false, false);
+    this.drop([...proposed, ...again, ...never]);
+    return proposed.map(({ request }) => request);
   }
 }

@@ -53,8 +53,9 @@ export interface DriverOptions {
   readonly established: boolean;
   /** The peers' incarnations as recovered from storage. */
   readonly peers: readonly PeerRecord[];
-  /** How many requests may wait here; more fail with ERR_BUSY. */
+  /** How many requests may wait here, and how many bytes of commands; more fail with ERR_BUSY. */
   readonly maxWaiting: number;
+  readonly maxWaitingBytes: number;
 }
 
 /** A request of a caller that has not ended. */
@@ -125,6 +126,8 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   /** The machine has applied the entries of the last `apply`, with one result for each. */
   | { readonly kind: 'applied'; readonly results: readonly StoredResult[] }
   | { readonly kind: 'applyFailed'; readonly code: ErrorCode; readonly reason: string }
+  /** The transport refused the message that carried this forward: it never left. */
+  | { readonly kind: 'unsent'; readonly forward: number }
   | { readonly kind: 'unreachable'; readonly peer: ReplicaId }
   | { readonly kind: 'campaign' }
   | { readonly kind: 'stop' }
@@ -139,7 +142,14 @@ export interface Failure {
 
 /** The effects that the host carries out for a driver, in order. */
 export type DriverEffect =
-  | { readonly kind: 'send'; readonly to: ReplicaId; readonly bytes: Uint8Array; readonly lane: Lane }
+  /** Of a forward its number: if the transport refuses the message, the host says `unsent`. */
+  | {
+      readonly kind: 'send';
+      readonly to: ReplicaId;
+      readonly bytes: Uint8Array;
+      readonly lane: Lane;
+      readonly forward?: number;
+    }
   /** Make these operations durable; the next `write` comes after `written`. */
   | { readonly kind: 'write'; readonly ops: readonly StorageOp[] }
   | { readonly kind: 'load'; readonly id: number; readonly from: Index; readonly to: Index; readonly maxBytes: number }

@@ -120,7 +120,7 @@ export class Host {
   private perform(effect: DriverEffect): void {
     switch (effect.kind) {
       case 'send':
-        return this.reach(() => void this.checked.transport.send(effect.to, effect.bytes, effect.lane));
+        return this.send(effect);
       case 'write':
         return this.write(effect.ops);
       case 'load':
@@ -142,6 +142,13 @@ export class Host {
       case 'event':
         return this.audience.tell(effect.event);
     }
+  }
+
+  private send({ to, bytes, lane, forward }: Extract<DriverEffect, { kind: 'send' }>): void {
+    this.reach(() => {
+      const isLeaving = this.checked.transport.send(to, bytes, lane);
+      if (!isLeaving && forward !== undefined) this.dispatch({ kind: 'unsent', forward });
+    });
   }
 
   /** Calls the transport. If it throws, against its duties, the message is lost and the loop goes on. */

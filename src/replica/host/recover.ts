@@ -135,6 +135,7 @@ export async function openData(checked: CheckedOptions<AnyMachine>): Promise<Ope
     established: opened.values.has(ESTABLISHED_KEY),
     peers: peers === undefined ? [] : decoded('peer records', () => decodePeers(peers)),
     maxWaiting: checked.maxWaiting,
+    maxWaitingBytes: checked.maxWaitingBytes,
   };
   return { options, recovered: await recover(checked, opened), events: differences(checked, identity.configuration) };
 }

@@ -70,6 +70,7 @@ class CoreDraft {
         effects.push(message);
         return;
       case 'members':
+      case 'forwardTaken':
         return;
       case 'event':
         if (message.event.kind === 'fault') next.fault = message.event.reason;
@@ -234,6 +235,8 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
     case 'storageFailed':
       draft.feed({ kind: 'storageFailed', now, reason: event.reason });
       return draft.endAll(event.reason);
+    case 'unsent':
+      return draft.feed({ kind: 'unsent', now, number: event.forward });
     case 'unreachable':
       return draft.feed({ kind: 'unreachable', now, peer: event.peer });
     default:

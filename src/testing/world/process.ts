@@ -81,6 +81,9 @@ function messageIn(protocol: Protocol<unknown, unknown>, payload: Payload): unkn
 }
 
 /** The driver that is shipped, over this protocol. */
+/** As a host has it by default. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+
 export function driverProgram(protocol: Protocol<unknown, unknown>, options: ProgramOptions): Program {
   const driver = driverOf(protocol);
   const { configuration, timing, limits, maxWaiting } = options;
@@ -104,6 +107,7 @@ export function driverProgram(protocol: Protocol<unknown, unknown>, options: Pro
         established: disk.values.has(ESTABLISHED_KEY),
         peers: peers === undefined ? [] : decodePeers(peers),
         maxWaiting,
+        maxWaitingBytes: MAX_WAITING_BYTES,
       };
       return driver.init(given, recovered(disk, protocol.durable, limits));
     },
