@@ -50,7 +50,7 @@ const REQUESTS = {
   readAhead: 'a read had to wait for a slot that was only reported',
   refused: 'a forward was refused',
   busy: 'a proposal was refused for want of room',
-  lost: 'a proposal was superseded',
+  told: 'a commit was told by a notice',
 } as const;
 
 /** @see Model.coveragePoints */
@@ -156,6 +156,8 @@ function onSent(message: PaxosMessage, { inbound }: PaxosStepFact, hit: Hit): vo
       return message.from === 0 ? hit(ACCEPTORS.none) : undefined;
     case 'catchUpReply':
       return inbound?.kind === 'loaded' ? hit(LEARNERS.loaded) : undefined;
+    case 'commit':
+      return hit(REQUESTS.told);
     case 'forwardRefused':
       return hit(REQUESTS.refused);
     default:
@@ -171,9 +173,7 @@ function onOutbound(each: Outbound<PaxosMessage>, fact: PaxosStepFact, hit: Hit)
       if (each.index > commitOf(fact.after)) hit(REQUESTS.readAhead);
       return;
     case 'resolve':
-      if (each.outcome.kind !== 'none') return;
-      if (each.outcome.reason === 'busy') hit(REQUESTS.busy);
-      if (each.outcome.reason === 'superseded') hit(REQUESTS.lost);
+      if (each.outcome.kind === 'none' && each.outcome.reason === 'busy') hit(REQUESTS.busy);
       return;
     default:
   }

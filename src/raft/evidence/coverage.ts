@@ -28,6 +28,7 @@ const BACK = 'leader went back by a hint';
 const LOADED = 'entries loaded for a follower';
 const FORWARDED = 'forwarded proposals appended';
 const REFUSED = 'forward refused';
+const TOLD = 'commit told by a notice';
 const READ_WAITS = 'read waits for an entry of this term';
 const READ_SERVED = 'read served after a round';
 const PAUSED = 'pause forgiven';
@@ -51,6 +52,7 @@ export const coveragePoints: readonly string[] = [
   LOADED,
   FORWARDED,
   REFUSED,
+  TOLD,
   READ_WAITS,
   READ_SERVED,
   PAUSED,
@@ -108,6 +110,7 @@ function coverAnswers({ after, outbound, inbound }: RaftStepFact, message: Recei
     hit(FORWARDED);
   }
   if (sends(outbound, (each) => each.kind === 'forwardRefused')) hit(REFUSED);
+  if (sends(outbound, (each) => each.kind === 'commit')) hit(TOLD);
   const ready = outbound.some((each) => each.kind === 'readReady');
   if (ready && message?.kind === 'roundConfirmed') hit(READ_SERVED);
   const leads = after.role.kind === 'leader' && inbound?.kind === 'loaded';
