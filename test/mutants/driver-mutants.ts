@@ -110,7 +110,7 @@ export const requests: readonly Mutant[] = [
     scenario('raft/restart-new-session'),
     edit(
       TABLE,
-      'if (same !== undefined && same.boot === boot) return same.id;',
+      'if (same !== undefined && same.boot === boot) return same.start === start ? same.id : null;',
       'if (same !== undefined) return same.id;',
     ),
   ),

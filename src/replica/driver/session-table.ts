@@ -28,6 +28,8 @@ export interface SessionOpening {
   readonly replica: ReplicaId;
   readonly incarnation: number;
   readonly boot: number;
+  /** Drawn at the start: two starts with one boot number are two, and the storage of the later one was set back. */
+  readonly start: number;
 }
 
 /** One session of the table. */
@@ -66,6 +68,7 @@ export function encodeSessionOpening(opening: SessionOpening): Uint8Array {
   writer.ascii(opening.replica);
   writer.varint(opening.incarnation);
   writer.varint(opening.boot);
+  writer.varint(opening.start);
   return writer.finish();
 }
 
@@ -73,7 +76,8 @@ export function encodeSessionOpening(opening: SessionOpening): Uint8Array {
 export function decodeSessionOpening(data: Uint8Array): SessionOpening | null {
   try {
     const reader = new Reader(data);
-    const opening = { replica: reader.ascii(64), incarnation: reader.varint(), boot: reader.varint() };
+    const replica = reader.ascii(64);
+    const opening = { replica, incarnation: reader.varint(), boot: reader.varint(), start: reader.varint() };
     reader.end();
     return isReplicaId(opening.replica) ? opening : null;
   } catch (error) {
@@ -130,18 +134,19 @@ export class SessionTableDraft {
 
   /**
    * Applies an `openSession` entry. Returns the session's id, which is an earlier index if this start has opened it
-   * before; `null` if a later start of the same replica has opened one already.
+   * before; `null` if a later start of the same replica has opened one already, or another one of the same boot.
    */
   openSession(opening: SessionOpening, index: Index): Index | null {
-    const { replica, incarnation, boot } = opening;
+    const { replica, incarnation, boot, start } = opening;
     const same = this.all.find((session) => session.replica === replica && session.incarnation === incarnation);
     if (same !== undefined && same.boot > boot) return null;
-    if (same !== undefined && same.boot === boot) return same.id;
+    if (same !== undefined && same.boot === boot) return same.start === start ? same.id : null;
     this.remove((session) => session.replica === replica);
     const fresh = {
       replica,
       incarnation,
       boot,
+      start,
       id: index,
       firstIncomplete: 1,
       results: [],

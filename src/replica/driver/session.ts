@@ -2,7 +2,7 @@
  * This replica's own session, in which each of its proposals takes effect once (thesis 6.3). It is opened by an
  * `openSession` entry, proposed as soon as a leader is known, and used once that entry is applied here.
  *
- * The entry is recognised by its data: replica, incarnation and boot. Its id is not unique, since another replica may
+ * The entry is recognised by its data: replica, incarnation, boot and a number drawn at the start. Its id is not unique, since another replica may
  * give its own `openSession` entry the same one; so a commit that the core reports by id opens nothing, and an entry
  * that is not applied in time is proposed again. The session table answers a second copy with the first one's session.
  */
@@ -38,6 +38,11 @@ export class SessionDraft {
     return this.current;
   }
 
+  /** Tells this start from another one with the same boot number, of a copy of the storage. */
+  private get start(): number {
+    return this.draft.options.seed >>> 0;
+  }
+
   /** Proposes the `openSession` entry, unless the session is open or an attempt is under way in time. */
   open(): void {
     const { draft, current } = this;
@@ -46,7 +51,7 @@ export class SessionDraft {
     const deadline = draft.calls.attemptDeadline;
     this.current = { kind: 'opening', request, deadline };
     const { id: replica, incarnation, boot } = draft.options;
-    const data = encodeSessionOpening({ replica, incarnation, boot });
+    const data = encodeSessionOpening({ replica, incarnation, boot, start: this.start });
     // Of this start of this replica alone: the core recognises attempts by their ids.
     const sequence = (incarnation % 2 ** 32) * BOOTS + boot;
     const id = { session: 0, sequence, firstIncomplete: 0 };
@@ -62,11 +67,11 @@ export class SessionDraft {
   /** An `openSession` entry was applied. `id` is its session, `null` if the table refused it. */
   applied(opening: SessionOpening, id: Index | null): void {
     const { options } = this.draft;
-    const { replica, incarnation, boot } = opening;
+    const { replica, incarnation, boot, start } = opening;
     if (replica !== options.id || incarnation !== options.incarnation || boot !== options.boot) return;
-    if (id === null) {
+    if (id === null || start !== this.start) {
       // A new attempt would be refused, too; and the later start's votes and promises are not on this disk.
-      const message = 'a later start of this replica is known to the cluster: its storage was set back, or copied';
+      const message = 'another start of this replica is known to the cluster: its storage was set back, or copied';
       throw new ConsensusError(message, { code: 'ERR_LOST_IDENTITY' });
     }
     // A second copy of the entry leaves an open session as it is. If the table dropped it, `lost` was called before.

@@ -74,7 +74,7 @@ describe.each(models)('a halted replica over $protocol.name', (model) => {
       for (let left = 20_000; left > 0; left--) after = apply(after, nextAction(after));
     };
     // To the rig no replica may halt that has its own disk.
-    expect(wait).toThrow('n2 halted: a later start of this replica is known to the cluster');
+    expect(wait).toThrow('n2 halted: another start of this replica is known to the cluster');
     const bare = new BareDriver(model.protocol, driverIn(after, 'n2'), after.now);
     bare.step(messageOf(after, nextAction(after)));
     refuses(bare, 'ERR_LOST_IDENTITY');

@@ -26,7 +26,7 @@ function change<T>(
   return [draft.finish(), result];
 }
 
-const a1 = { replica: 'a', incarnation: 11, boot: 1 };
+const a1 = { replica: 'a', incarnation: 11, boot: 1, start: 7 };
 const done: StoredResult = { rejected: false, value: 1 };
 
 describe('session table', () => {
@@ -67,6 +67,9 @@ describe('session table', () => {
     expect(number).toBe(5);
     [table, number] = change(table, (draft) => draft.openSession(a1, 10));
     expect(number).toBeNull();
+    // Another start with the same boot number: its storage was set back, or copied.
+    [table, number] = change(table, (draft) => draft.openSession({ ...a1, boot: 2, start: 8 }, 10));
+    expect(number).toBe(null);
     [table, number] = change(table, (draft) => draft.openSession({ ...a1, boot: 3 }, 11));
     expect(number).toBe(11);
     expect(table.sessions.map((session) => session.id)).toEqual([11]);
@@ -74,16 +77,24 @@ describe('session table', () => {
 
   it('drops the sessions of another incarnation of the same id', () => {
     let [table] = change(emptyTable, (draft) => draft.openSession(a1, 5));
-    [table] = change(table, (draft) => draft.openSession({ replica: 'a', incarnation: 12, boot: 1 }, 6));
+    [table] = change(table, (draft) => draft.openSession({ replica: 'a', incarnation: 12, boot: 1, start: 7 }, 6));
     expect(table.sessions.map((session) => session.incarnation)).toEqual([12]);
   });
 
   it('with too many sessions drops the one with the oldest last entry, never the one that opens', () => {
     const limit = { sessions: 2 };
     let [table] = change(emptyTable, (draft) => draft.openSession(a1, 1), limit);
-    [table] = change(table, (draft) => draft.openSession({ replica: 'b', incarnation: 1, boot: 1 }, 2), limit);
+    [table] = change(
+      table,
+      (draft) => draft.openSession({ replica: 'b', incarnation: 1, boot: 1, start: 7 }, 2),
+      limit,
+    );
     [table] = change(table, (draft) => draft.admit(command(3, 1, 1)), limit);
-    [table] = change(table, (draft) => draft.openSession({ replica: 'c', incarnation: 1, boot: 1 }, 4), limit);
+    [table] = change(
+      table,
+      (draft) => draft.openSession({ replica: 'c', incarnation: 1, boot: 1, start: 7 }, 4),
+      limit,
+    );
     expect(table.sessions.map((session) => session.replica)).toEqual(['a', 'c']);
   });
 
@@ -153,7 +164,7 @@ describe('session table, any log', () => {
           for (let i = 0; i < size; i++) {
             const each = list[at + i] as (typeof list)[number];
             if (each.kind === 'openSession')
-              draft.openSession({ replica: each.id, incarnation: 1, boot: each.boot }, index + i);
+              draft.openSession({ replica: each.id, incarnation: 1, boot: each.boot, start: each.boot }, index + i);
             else {
               const entry = command(index + i, each.session, each.sequence, Math.max(1, each.sequence - each.back));
               if (draft.admit(entry) === 'new') judged.push([entry, each.bytes]);
