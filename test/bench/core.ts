@@ -1,5 +1,10 @@
-/** Committed commands a second, the core alone. See output.ts for what is measured. */
+/**
+ * Committed commands a second, the core alone. See output.ts for what is measured. Each protocol is measured in a
+ * process of its own, as a user has it: with two in one process every call of a shared function has two shapes.
+ */
 
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { line, note, rounded } from './output.js';
 import { systems, Trio, type AnyProtocol } from './core-trio.js';
 
@@ -27,8 +32,18 @@ function measure(
   return count / ((performance.now() - begin) / 1000);
 }
 
-export function core(quick: boolean): void {
-  for (const [system, protocol] of systems) {
+/** @param only the one system to be measured in this process; without it each gets a process of its own */
+export function core(quick: boolean, only?: string): void {
+  if (only === undefined) {
+    const main = fileURLToPath(new URL('./main.js', import.meta.url));
+    for (const [system] of systems) {
+      const args = [main, 'core', `--system=${system}`, ...(quick ? ['--quick'] : [])];
+      const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+      if (status !== 0) throw new Error(`${system}: the measurement failed`);
+    }
+    return;
+  }
+  for (const [system, protocol] of systems.filter(([name]) => name === only)) {
     for (const codec of [false, true]) {
       for (const mode of ['closed', 'pipelined']) {
         for (const batch of [1, 64, 512]) {

@@ -12,16 +12,17 @@ async function cluster(quick: boolean): Promise<void> {
   await program.cluster(quick);
 }
 
-const parts: Readonly<Record<string, (quick: boolean) => void | Promise<void>>> = { core, step, memory, cluster };
+const parts: Readonly<Record<string, (quick: boolean, system?: string) => void | Promise<void>>> = { core, step, memory, cluster };
 
 const args = process.argv.slice(2);
 const quick = args.includes('--quick');
-const named = args.filter((arg) => arg !== '--quick');
+const system = args.find((arg) => arg.startsWith('--system='))?.slice('--system='.length);
+const named = args.filter((arg) => !arg.startsWith('--'));
 const chosen = named.length === 0 || named.includes('all') ? Object.keys(parts) : named;
 const unknown = chosen.filter((name) => !Object.hasOwn(parts, name));
 if (unknown.length > 0) {
   note(`usage: bench [${Object.keys(parts).join('|')}|all] [--quick]; unknown: ${unknown.join(', ')}`);
   process.exitCode = 2;
 } else {
-  for (const name of chosen) await parts[name]?.(quick);
+  for (const name of chosen) await parts[name]?.(quick, system);
 }
