@@ -3,7 +3,7 @@
  * the ballot alone, and its answer leaves once that is durable.
  */
 
-import { resetElectionTimer } from '../core/election-timer.js';
+import { deferCampaign, resetElectionTimer, restartElectionTimer } from '../core/election-timer.js';
 import type { Entry, Index, PersistSeq } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Ballot } from './ballot.js';
@@ -37,7 +37,8 @@ export function onPrepare(draft: PaxosDraft, from: ReplicaId, m: Prepare): void 
   if (m.ballot > draft.state.promised) {
     draft.promise(m.ballot); // paxos/promise-binds
     follow(draft, null, 0);
-    resetElectionTimer(draft);
+    restartElectionTimer(draft);
+    deferCampaign(draft);
   }
   const { window, options } = draft.state;
   const commit = commitOf(draft.state);

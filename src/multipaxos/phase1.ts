@@ -5,7 +5,7 @@
  */
 
 import { assert } from '../core/assert.js';
-import { startQuorumTimer, startElectionTimer } from '../core/election-timer.js';
+import { startCampaignTimer, startQuorumTimer } from '../core/election-timer.js';
 import { endForLeaderChange } from '../core/ending.js';
 import type { Member, ReplicaId } from '../core/members.js';
 import type { Entry, HardState, Index } from '../core/protocol.js';
@@ -36,7 +36,7 @@ function prepare(draft: PaxosDraft, at: number): void {
 export function campaign(draft: PaxosDraft): void {
   const { options, promised, highestBallotSeen } = draft.state;
   const round = Math.max(roundOf(promised), roundOf(highestBallotSeen)) + 1;
-  startElectionTimer(draft);
+  startCampaignTimer(draft);
   if (round > MAX_ROUND) return;
   endForLeaderChange(draft, null);
   const ballot = ballotOf(round, options.number);

@@ -61,11 +61,14 @@ describe('a follower', () => {
     expect(node.state).toBe(state);
   });
 
-  it('a promise to a candidate resets the election timer', () => {
+  it('a promise to a candidate starts the election timer again, and the first one puts off the own campaign', () => {
     const node = new Node('n2');
     node.now = 900;
     node.get('n3', { kind: 'prepare', ballot: b(1, 3), from: 1 });
-    expect(node.state.electionTimer.deadline).toBe(900 + node.state.electionTimer.timeout);
+    const { timeout } = node.state.electionTimer;
+    expect(node.state.electionTimer.deadline).toBe(900 + timeout + electionMin / 2);
+    node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
+    expect(node.state.electionTimer.deadline).toBe(900 + timeout);
   });
 });
 
@@ -73,7 +76,7 @@ describe('a candidate', () => {
   it('campaigns again in a higher ballot', () => {
     const node = new Node('n2');
     node.campaign();
-    node.pass(electionMax);
+    node.pass(node.state.electionTimer.timeout);
     expect(node.state.promised).toBe(b(2, 2));
     expect(node.role).toBe('candidate');
   });
