@@ -54,11 +54,11 @@ export const quickScopes = {
   'paxos n3 E1': pinned(paxos(3, { elections: 1 }), 85, 7),
   'paxos n3 E1 R1': pinned(paxos(3, { elections: 1, proposals: 1 }), 1738, 13),
   'paxos n3 E1 R1 C1': pinned(paxos(3, { elections: 1, proposals: 1, crashes: 1 }), 9488, 15),
-  'paxos n3 2p E1 each': pinned(paxos(3, { candidates: 2, electionsEach: 1 }), 3004, 16),
-  'paxos n3 2p E1 each C1': pinned(paxos(3, { candidates: 2, electionsEach: 1, crashes: 1 }), 17997, 18),
-  'paxos n2 E1 each C1': pinned(paxos(2, { electionsEach: 1, crashes: 1 }), 434, 14),
-  'paxos n2 E1 each R1 Q1': pinned(paxos(2, { electionsEach: 1, proposals: 1, reads: 1 }), 8312, 20),
-  'paxos n2 E1 each C1 split': pinned(paxos(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 1394, 21),
+  'paxos n3 2p E1 each': pinned(paxos(3, { candidates: 2, electionsEach: 1 }), 3780, 16),
+  'paxos n3 2p E1 each C1': pinned(paxos(3, { candidates: 2, electionsEach: 1, crashes: 1 }), 22567, 18),
+  'paxos n2 E1 each C1': pinned(paxos(2, { electionsEach: 1, crashes: 1 }), 492, 14),
+  'paxos n2 E1 each R1 Q1': pinned(paxos(2, { electionsEach: 1, proposals: 1, reads: 1 }), 8850, 20),
+  'paxos n2 E1 each C1 split': pinned(paxos(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 1578, 21),
 } as const satisfies { readonly [name: string]: PinnedScope };
 
 /** What takes minutes to hours: with what there is in it where it was exhausted once. */
