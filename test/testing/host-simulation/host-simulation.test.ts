@@ -31,6 +31,7 @@ const PROBES = [
   'message lost',
   'message held back',
   'backpressure',
+  'disconnected',
   'unreachable',
   'lost identity',
   'leadership ends',
