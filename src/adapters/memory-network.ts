@@ -3,8 +3,8 @@
  * platform.
  *
  * Invariants: a message is a copy, delivered in a later turn, and never after its receiver has left or the two were
- * disconnected (it may arrive after its sender has left); two members reach each other both ways or not at all; the
- * bytes that wait from one sender for one receiver are bounded; ids are unique.
+ * disconnected (it may arrive after its sender has left); two members reach each other both ways or not at all, and on
+ * both lanes; the bytes that wait from one sender for one receiver are bounded; ids are unique.
  */
 
 import { ConsensusError, invalidArgument } from '../replica/errors.js';
@@ -196,7 +196,13 @@ class MemoryNetworkCore implements MemoryNetwork {
     from.lines.delete(peer);
     this.tell(from, { kind: 'disconnected', peer, reason });
     this.later(() => {
-      if (this.isUp(from) && from.peers.has(peer)) from.handler.onUnreachable(peer);
+      for (const lane of ['control', 'bulk'] as const) {
+        if (this.isUp(from) && from.peers.has(peer)) from.handler.onDisconnected(peer, lane);
+      }
+    });
+    // Whether the peer can be reached again at once is asked after the change that ended the connection.
+    this.later(() => {
+      if (this.isUp(from) && from.peers.has(peer) && !from.lines.has(peer)) from.handler.onUnreachable(peer);
     });
   }
 
@@ -256,6 +262,11 @@ class MemoryTransport implements Transport {
     this.network.join(member);
     this.member = member;
     this.phase = 'running';
+  }
+
+  /** Addresses are not used. @throws ERR_INVALID_ARGUMENT if it is none */
+  checkAddress(address: string): void {
+    if (typeof address !== 'string') throw invalidArgument(`address: expected a string, got ${typeof address}`);
   }
 
   send(to: string, bytes: Uint8Array, lane: TransportLane): boolean {

@@ -34,10 +34,13 @@ export function digestDeadline({ digest, now, late }: DigestScribe, deadline: Mi
   digest.value(Math.max(deadline - now, late));
 }
 
-export function digestElectionTimer(s: DigestScribe, { deadline, timeout, forgiven }: ElectionTimer): void {
+export function digestElectionTimer(s: DigestScribe, electionTimer: ElectionTimer): void {
+  const { deadline, timeout, forgiven, spread, deferred } = electionTimer;
   digestDeadline(s, deadline);
   s.digest.value(timeout);
   s.digest.value(forgiven);
+  s.digest.value(spread);
+  s.digest.value(deferred);
 }
 
 export function digestEntries(digest: Digest, entries: readonly Entry[]): void {

@@ -3,6 +3,10 @@
  * from a pause of the own host. A tick that comes later than half the smallest election timeout is first taken for a
  * pause: the timer starts again with a new random timeout, but not twice in a row. The next deadline expires the timer
  * however late its tick comes, so that a slow host still elects.
+ *
+ * Two rules keep split votes rare when messages and disks take nearly as long as they may: who grants a vote or a
+ * promise puts off its own campaign once (liveness/grant-puts-off), and each failed election doubles the range from
+ * which timeouts are drawn, until a leader is heard (liveness/spread-grows).
  */
 
 import { nextSeed, sampleBetween } from './random.js';
@@ -16,25 +20,54 @@ export interface ElectionTimer {
   readonly timeout: Milliseconds;
   /** A pause of the own host was forgiven since the timer was last reset. */
   readonly forgiven: boolean;
+  /** By how much the longest timeout that is drawn exceeds the shortest one. */
+  readonly spread: Milliseconds;
+  /** The own campaign was put off for another candidate, which is done once. */
+  readonly deferred: boolean;
+}
+
+/** The spread is doubled so many times at most: whoever finds its peers again after long still campaigns soon. */
+const MOST_DOUBLINGS = 2;
+
+/** The spread of timeouts while no election has failed. */
+function leastSpread({ electionMin, electionMax }: Timing): Milliseconds {
+  return electionMax - electionMin;
+}
+
+/** The spread beyond which failed elections do not double it. */
+export function mostSpread(timing: Timing): Milliseconds {
+  return 2 ** MOST_DOUBLINGS * leastSpread(timing);
 }
 
 /** A timer started now, with a timeout drawn from `seed`; the seed to keep is `nextSeed(seed)`. */
-export function newElectionTimer(seed: number, now: Milliseconds, timing: Timing): ElectionTimer {
-  const timeout = sampleBetween(seed, timing.electionMin, timing.electionMax);
-  return { deadline: now + timeout, timeout, forgiven: false };
+export function newElectionTimer(
+  seed: number,
+  now: Milliseconds,
+  timing: Timing,
+  spread: Milliseconds = leastSpread(timing),
+): ElectionTimer {
+  const timeout = sampleBetween(seed, timing.electionMin, timing.electionMin + spread);
+  return { deadline: now + timeout, timeout, forgiven: false, spread, deferred: false };
 }
 
 /** A leader's timer, started now: it runs as long as the longest election timeout of a follower. */
-export function newQuorumTimer(now: Milliseconds, { electionMax }: Timing): ElectionTimer {
-  return { deadline: now + electionMax, timeout: electionMax, forgiven: false };
+export function newQuorumTimer(now: Milliseconds, timing: Timing): ElectionTimer {
+  const { electionMax: timeout } = timing;
+  return { deadline: now + timeout, timeout, forgiven: false, spread: leastSpread(timing), deferred: false };
 }
 
 /** The timer of a single member, and of a replica that has stopped: it never expires. */
-export const noElectionTimer: ElectionTimer = { deadline: Infinity, timeout: Infinity, forgiven: false };
+export const noElectionTimer: ElectionTimer = {
+  deadline: Infinity,
+  timeout: Infinity,
+  forgiven: false,
+  spread: 0,
+  deferred: false,
+};
 
 /** The timer reset at `now`, with the same timeout. */
-export function withReset(electionTimer: ElectionTimer, now: Milliseconds): ElectionTimer {
-  return { deadline: now + electionTimer.timeout, timeout: electionTimer.timeout, forgiven: false };
+export function withReset({ timeout, spread }: ElectionTimer, now: Milliseconds): ElectionTimer {
+  return { deadline: now + timeout, timeout, forgiven: false, spread, deferred: false };
 }
 
 /**
@@ -52,15 +85,33 @@ export function electionTimerAt(
   const late = now > due + timing.electionMin / 2;
   if (!late || electionTimer.forgiven) return now < electionTimer.deadline ? 'waiting' : 'expired';
   const next = nextSeed(seed);
-  return { paused: { ...newElectionTimer(next, now, timing), forgiven: true }, seed: next };
+  return { paused: { ...newElectionTimer(next, now, timing, electionTimer.spread), forgiven: true }, seed: next };
 }
 
-/** Starts the election timer with a new random timeout. */
-export function startElectionTimer(draft: AnyDraft): void {
+/** Starts the election timer with a new random timeout, out of this spread. */
+export function startElectionTimer(draft: AnyDraft, spread: Milliseconds = draft.state.electionTimer.spread): void {
   const { seed, options } = draft.state;
   const next = nextSeed(seed);
   const isAlone = options.others.length === 0;
-  draft.setElectionTimer(isAlone ? noElectionTimer : newElectionTimer(next, draft.now, options.timing), next);
+  draft.setElectionTimer(isAlone ? noElectionTimer : newElectionTimer(next, draft.now, options.timing, spread), next);
+}
+
+/** Starts the timer of a candidate. It expires when this election has failed, so it is drawn from a doubled spread. */
+export function startCampaignTimer(draft: AnyDraft): void {
+  const { electionTimer, options } = draft.state;
+  startElectionTimer(draft, Math.min(2 * electionTimer.spread, mostSpread(options.timing)));
+}
+
+/**
+ * This replica supports another candidate: it puts off its own campaign by half the smallest election timeout, within
+ * which the other one leads if the timing assumption holds. Once only, until a leader is heard or it has campaigned
+ * itself: a candidate that hears nobody must not hold up the others (liveness/grant-puts-off).
+ */
+export function deferCampaign(draft: AnyDraft): void {
+  const { electionTimer, options } = draft.state;
+  if (electionTimer.deferred) return;
+  const deadline = Math.max(electionTimer.deadline, draft.now) + options.timing.electionMin / 2;
+  draft.setElectionTimer({ ...electionTimer, deadline, deferred: true });
 }
 
 /** Starts the quorum timer of a new leader. */
@@ -69,11 +120,20 @@ export function startQuorumTimer(draft: AnyDraft): void {
   draft.setElectionTimer(others.length === 0 ? noElectionTimer : newQuorumTimer(draft.now, timing));
 }
 
-/** Resets the timer as of `at`, with the same timeout. */
+/** A leader was heard, or a quorum: resets the timer as of `at`. The timeout stays, unless elections had failed. */
 export function resetElectionTimer(draft: AnyDraft, at: Milliseconds = draft.now): void {
-  const { electionTimer } = draft.state;
-  if (electionTimer.deadline === at + electionTimer.timeout && !electionTimer.forgiven) return;
+  const { electionTimer, options } = draft.state;
+  const { deadline, timeout, forgiven, spread, deferred } = electionTimer;
+  const least = leastSpread(options.timing);
+  if (spread > least) return startElectionTimer(draft, least);
+  if (deadline === at + timeout && !forgiven && !deferred) return;
   draft.setElectionTimer(withReset(electionTimer, at));
+}
+
+/** An election goes on: the timer starts again, with the same timeout. */
+export function restartElectionTimer(draft: AnyDraft): void {
+  const { electionTimer } = draft.state;
+  draft.setElectionTimer({ ...electionTimer, deadline: draft.now + electionTimer.timeout, forgiven: false });
 }
 
 /** Whether the timer has expired at a tick due at `due`. After a pause of the own host it is started again instead. */

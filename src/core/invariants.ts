@@ -4,13 +4,14 @@
  */
 
 import { assert } from './assert.js';
+import { mostSpread } from './election-timer.js';
 import type { Index } from './protocol.js';
 import type { CoreState } from './state.js';
 import { durableIndex, type UnsyncedRun } from './unsynced.js';
 
 /** @throws InvariantViolation naming what does not hold */
 export function checkCoreState(state: CoreState, commit: Index): void {
-  const { log, delivery, role, unsynced, persistSeq, durableSeq, hardSeq } = state;
+  const { log, delivery, role, unsynced, persistSeq, durableSeq, hardSeq, electionTimer, options } = state;
   assert(commit <= log.last, 'log/delivery-in-bounds: the commit index lies within the log');
   assert(
     delivery.applied <= delivery.delivered && delivery.delivered <= commit,
@@ -31,6 +32,10 @@ export function checkCoreState(state: CoreState, commit: Index): void {
       'durability/unsynced-runs: what is durable is not unsynced',
     );
   }
+  assert(
+    electionTimer.spread <= mostSpread(options.timing),
+    'liveness/spread-grows: the spread of timeouts is doubled no more often than it may be',
+  );
   if (!state.stopped) return;
   assert(role.kind === 'follower' && role.leader === null, 'core/stop-is-final: a stopped replica takes no part');
   assert(state.attempts === null && state.reads === null, 'core/stop-is-final: a stopped replica waits for nothing');

@@ -3,9 +3,11 @@
  * the ballot alone, and its answer leaves once that is durable.
  */
 
-import { resetElectionTimer } from '../core/election-timer.js';
-import type { Entry, Index, PersistSeq } from '../core/protocol.js';
+import { deferCampaign, resetElectionTimer, restartElectionTimer } from '../core/election-timer.js';
+import { bytesOf } from '../core/entries.js';
+import type { Entry, Index, Milliseconds, PersistSeq, Timing } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
+import { leaderOf } from '../core/state.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosDraft } from './draft.js';
 import { checkOneValue, checkProposal } from './invariants.js';
@@ -13,7 +15,10 @@ import { learnCommit, advanceToLeaderCommit } from './learner.js';
 import type { Accept, Prepare } from './messages.js';
 import { follow } from './roles.js';
 import { commitOf } from './state.js';
-import { lastVote, page, voteAt } from './window.js';
+import { lastVote, pagesOf, voteAt } from './window.js';
+
+/** How many pages are asked for at once, and sent at most. */
+export const PAGES = 8;
 
 /** Refuses a ballot below the promise, and reports the promise. */
 export function nack(draft: PaxosDraft, to: ReplicaId, ballot: Ballot): void {
@@ -32,20 +37,52 @@ export function voteOwn(draft: PaxosDraft, entries: readonly Entry[]): void {
   draft.vote(entries);
 }
 
+/** For how long an acceptor bears the Phase 1s of others at first, in all. */
+export function bearingSpan({ electionMax }: Timing): Milliseconds {
+  return 4 * electionMax;
+}
+
+/** A Phase 1 of another replica has begun or makes progress: puts off the own campaign, but not for ever. */
+function bear(draft: PaxosDraft): void {
+  const { until, span } = draft.state.bearing;
+  if (until === Infinity) draft.setBearing({ until: draft.now + span, span });
+  if (draft.now < until) restartElectionTimer(draft); // liveness/phase1-is-borne
+}
+
+/** This replica campaigns: if it had borne others for as long as it may, it bears them twice as long the next time. */
+export function endBearing(draft: PaxosDraft): void {
+  const { until, span } = draft.state.bearing;
+  const most = 64 * bearingSpan(draft.state.options.timing);
+  if (draft.now >= until) draft.setBearing({ until: Infinity, span: Math.min(2 * span, most) });
+}
+
 /** Phase 1b. `step` has refused what is below the promise. */
 export function onPrepare(draft: PaxosDraft, from: ReplicaId, m: Prepare): void {
   if (m.ballot > draft.state.promised) {
     draft.promise(m.ballot); // paxos/promise-binds
     follow(draft, null, 0);
-    resetElectionTimer(draft);
-  }
+    bear(draft);
+    deferCampaign(draft);
+  } else if (!m.first && leaderOf(draft.state) === null) bear(draft);
+  if (m.pages > 0) report(draft, from, m);
+}
+
+/** Sends the pages of the promise that a Prepare asks for. */
+function report(draft: PaxosDraft, to: ReplicaId, m: Prepare): void {
   const { window, options } = draft.state;
+  const { messageBytes } = options.limits;
   const commit = commitOf(draft.state);
   // paxos/promise-reports-votes
-  const [votes, next] = page(window, Math.max(m.from, commit + 1), options.limits.messageBytes);
+  const begin = Math.max(m.from, commit + 1);
+  const [pages, rest] = pagesOf(window, begin, messageBytes, m.held, Math.min(m.pages, PAGES));
   // The message leaves once the promise is durable; every earlier vote is durable then, since persists are in order.
   const after = draft.state.hardSeq;
-  draft.send(from, { kind: 'promise', ballot: m.ballot, from: m.from, commit, next, votes }, after, 'control');
+  pages.forEach(({ from, next, votes }, at) => {
+    const covered = at === 0 ? m.from : from;
+    // The first page is the answer to the candidate; the others must not hold up what is urgent.
+    const lane = at === 0 && bytesOf(votes) <= messageBytes ? 'control' : 'bulk';
+    draft.send(to, { kind: 'promise', ballot: m.ballot, from: covered, commit, next, rest, votes }, after, lane);
+  });
 }
 
 /** A message of the leader of `ballot` came: promises the ballot, follows the leader, resets the election timer. */
@@ -53,6 +90,8 @@ export function hearLeader(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot)
   if (ballot > draft.state.promised) draft.promise(ballot);
   follow(draft, leader, ballot);
   resetElectionTimer(draft);
+  draft.forgetReported();
+  draft.setBearing({ until: Infinity, span: bearingSpan(draft.state.options.timing) });
 }
 
 /** Votes for the slots in which there is no vote in this ballot yet. */

@@ -8,6 +8,7 @@ import { Malformed, Reader, type Writer } from '../core/bytes.js';
 import { readEntryBody, writeEntryBody } from '../core/record-codec.js';
 import type { Entry, Index } from '../core/protocol.js';
 import { numberOf, roundOf, type Ballot } from './ballot.js';
+import type { VoteSpan } from './messages.js';
 
 /** Slots stay below it, so that arithmetic on them is exact. */
 const MAX_SLOT = 2 ** 48;
@@ -40,6 +41,16 @@ export function writeRuns(writer: Writer, entries: readonly Entry[]): void {
   }
 }
 
+/** How many, then of each its first slot, its length less one, and its ballot. */
+export function writeSpans(writer: Writer, spans: readonly VoteSpan[]): void {
+  writer.varint(spans.length);
+  for (const { from, to, ballot } of spans) {
+    writer.varint(from);
+    writer.varint(to - from);
+    writer.varint(ballot);
+  }
+}
+
 /** A ballot. @throws Malformed unless it has a round and an owner */
 export function ballotIn(reader: Reader): Ballot {
   const ballot = reader.varint();
@@ -64,6 +75,20 @@ export function slotIn(reader: Reader): Index {
   const slot = markIn(reader);
   if (slot === 0) throw new Malformed('slots begin at 1');
   return slot;
+}
+
+/** Reads what `writeSpans` wrote. @throws Malformed unless the spans ascend */
+export function readSpans(reader: Reader): readonly VoteSpan[] {
+  const spans: VoteSpan[] = [];
+  let end = 0;
+  for (let left = reader.count(3); left > 0; left--) {
+    const from = slotIn(reader);
+    if (from <= end) throw new Malformed('spans overlap');
+    end = from + reader.varint();
+    checkSlot(end);
+    spans.push({ from, to: end, ballot: ballotIn(reader) });
+  }
+  return spans;
 }
 
 /** What is left of the input, copied: entries are views of this copy. */

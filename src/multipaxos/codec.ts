@@ -22,10 +22,12 @@ import {
   markIn,
   readRun,
   readRuns,
+  readSpans,
   slotIn,
   writeRuns,
+  writeSpans,
 } from './codec-entries.js';
-import type { Accept, CatchUpReply, PaxosMessage, PromisePage } from './messages.js';
+import type { Accept, CatchUpReply, PaxosMessage, Prepare, PromisePage } from './messages.js';
 
 const VERSION = 1;
 const MAX_ID = 64;
@@ -61,6 +63,8 @@ function sizeOf(m: PaxosMessage): number {
   switch (m.kind) {
     case 'accept':
       return HEAD_BYTES + entriesBytes(m.entries, ENTRY_BODY_OVERHEAD);
+    case 'prepare':
+      return HEAD_BYTES + 3 * VARINT_MAX_BYTES * m.held.length;
     case 'promise':
       return HEAD_BYTES + entriesBytes(m.votes, ENTRY_BODY_OVERHEAD + 3 * VARINT_MAX_BYTES);
     case 'catchUpReply':
@@ -77,13 +81,13 @@ function write(writer: Writer, m: PaxosMessage): void {
   writer.u8(NUMBERS[m.kind]);
   switch (m.kind) {
     case 'prepare':
-      writer.varint(m.ballot);
-      return writer.varint(m.from);
+      return writePrepare(writer, m);
     case 'promise':
       writer.varint(m.ballot);
       writer.varint(m.from);
       writer.varint(m.commit);
       writer.varint(m.next);
+      writer.varint(m.rest);
       return writeRuns(writer, m.votes);
     case 'nack':
       writer.varint(m.ballot);
@@ -121,6 +125,14 @@ function write(writer: Writer, m: PaxosMessage): void {
   }
 }
 
+function writePrepare(writer: Writer, { ballot, from, first, pages, held }: Prepare): void {
+  writer.varint(ballot);
+  writer.varint(from);
+  writer.u8(first ? 1 : 0);
+  writer.varint(pages);
+  writeSpans(writer, held);
+}
+
 function writeAccept(writer: Writer, { ballot, commit, entries }: Accept): void {
   writer.varint(ballot);
   writer.varint(commit);
@@ -144,12 +156,22 @@ function readAccept(input: Reader): Accept {
   return { kind: 'accept', ballot, commit, entries };
 }
 
+function readPrepare(reader: Reader): Prepare {
+  const ballot = ballotIn(reader);
+  const from = slotIn(reader);
+  const first = reader.u8();
+  if (first > 1) throw new Malformed('a flag is 0 or 1');
+  const pages = reader.varint();
+  return { kind: 'prepare', ballot, from, first: first === 1, pages, held: readSpans(reader) };
+}
+
 function readPromise(reader: Reader): PromisePage {
   const ballot = ballotIn(reader);
   const from = slotIn(reader);
   const commit = markIn(reader);
   const next = markIn(reader);
-  return { kind: 'promise', ballot, from, commit, next, votes: readRuns(reader) };
+  const rest = markIn(reader);
+  return { kind: 'promise', ballot, from, commit, next, rest, votes: readRuns(reader) };
 }
 
 function readCatchUpReply(reader: Reader): CatchUpReply {
@@ -182,7 +204,7 @@ function readAnswer(reader: Reader): PaxosMessage {
 function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
   switch (kind) {
     case 'prepare':
-      return { kind, ballot: ballotIn(reader), from: slotIn(reader) };
+      return readPrepare(reader);
     case 'promise':
       return readPromise(reader);
     case 'nack':

@@ -13,6 +13,7 @@ import type { PaxosMessage } from './messages.js';
 import {
   copyLeader,
   copyState,
+  type Bearing,
   type CatchingUp,
   type PaxosFollower,
   type PaxosLeader,
@@ -20,7 +21,7 @@ import {
   type PaxosState,
   type Serving,
 } from './state.js';
-import { above, runsThrough, withVotes } from './window.js';
+import { above, emptyWindow, runsOf, runsThrough, withVotes } from './window.js';
 
 export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
   protected override copy(state: PaxosState): Mutable<PaxosState> {
@@ -81,6 +82,7 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
     assert(log.last === upTo, 'log/no-gap: the commit index advances over votes without a gap');
     next.log = log;
     next.window = above(next.window, upTo);
+    next.reported = above(next.reported, upTo);
   }
 
   /**
@@ -92,6 +94,7 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
     const next = this.edit();
     next.log = append(next.log, entries);
     next.window = above(next.window, next.log.last);
+    next.reported = above(next.reported, next.log.last);
     if (foreign.length === 0) return;
     const seq = this.persist({ kind: 'put', entries: foreign });
     for (const { index } of foreign) next.unsynced = noteUnsynced(next.unsynced, index, index, 0, seq);
@@ -118,6 +121,23 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
 
   setRole(role: PaxosRole): void {
     this.putRole(role);
+  }
+
+  /** Notes votes of another acceptor, ascending, each in place of one of a lower ballot. */
+  noteReported(votes: readonly Entry[]): void {
+    if (votes.length === 0) return;
+    const next = this.edit();
+    for (const run of runsOf(votes)) next.reported = withVotes(next.reported, run);
+  }
+
+  /** Forgets what promises reported: a leader is heard, or this replica leads. */
+  forgetReported(): void {
+    if (this.state.reported !== emptyWindow) this.edit().reported = emptyWindow;
+  }
+
+  setBearing(bearing: Bearing): void {
+    const { until, span } = this.state.bearing;
+    if (until !== bearing.until || span !== bearing.span) this.edit().bearing = bearing;
   }
 
   /** Notes the ballot that a Nack reported. */

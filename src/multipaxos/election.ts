@@ -27,8 +27,9 @@ export function onNack(draft: PaxosDraft, from: ReplicaId, m: Nack): void {
     // A candidate that nobody else promises must not cost an election timeout; if it can lead, it comes first.
     const { heartbeat } = options.timing;
     const soon = sampleBetween(draft.state.seed, heartbeat, 2 * heartbeat);
-    const { timeout } = draft.state.electionTimer;
-    draft.setElectionTimer({ deadline: draft.now + Math.min(soon, timeout), timeout, forgiven: false });
+    const { electionTimer } = draft.state;
+    const deadline = draft.now + Math.min(soon, electionTimer.timeout);
+    draft.setElectionTimer({ ...electionTimer, deadline, forgiven: false });
   }
   noteAhead(draft, from, m.commit);
 }

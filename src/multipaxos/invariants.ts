@@ -14,6 +14,7 @@ import type { Entry, Inbound } from '../core/protocol.js';
 import { numberOf, type Ballot } from './ballot.js';
 import type { PaxosMessage } from './messages.js';
 import type { PaxosProgress } from './progress.js';
+import { NO_END } from './ranges.js';
 import { commitOf, type PaxosLeader, type PaxosState, type PaxosCandidate, type PromiseProgress } from './state.js';
 import { reach, voteAt } from './window.js';
 
@@ -125,16 +126,30 @@ function checkCandidate({ options, promised }: PaxosState, role: PaxosCandidate)
     role.promises.length === options.others.length,
     'paxos/phase1-majority: promises are kept in the order of the others',
   );
-  for (const { votes } of role.promises) {
-    for (let at = 0; at < votes.length; at++) {
-      const vote = votes[at] as Entry;
-      assert(vote.term < role.ballot, 'paxos/phase1-majority: no vote of a promise is in the ballot promised');
-      assert(
-        at === 0 || vote.index > (votes[at - 1] as Entry).index,
-        'paxos/promise-reports-votes: a promise tells each slot once, in order',
-      );
+  for (const { upTo, beyond } of role.promises) {
+    let last = upTo;
+    for (const { from, to } of beyond) {
+      assert(from > last + 1 && from <= to, 'paxos/pages-cover-all: what is covered beyond a gap stays apart');
+      last = to;
     }
   }
+}
+
+/** What promises reported lies above the commit index, and above the own vote of its slot. */
+function checkReported({ reported, window, log, promised, role }: PaxosState): void {
+  let last = log.last;
+  for (const { from, ballot, entries } of reported.runs) {
+    assert(from > last, 'paxos/promise-reports-votes: what is reported is kept once, above the commit index');
+    last = from + entries.length - 1;
+    assert(ballot < promised, 'paxos/phase1-majority: no vote of a promise is in the ballot promised');
+    const [first, end] = [voteAt(window, from), voteAt(window, last)];
+    const isHigher = (first?.term ?? 0) < ballot && (end?.term ?? 0) < ballot;
+    assert(isHigher, 'paxos/highest-ballot-value: of what is reported the highest ballots are kept');
+  }
+  assert(
+    role.kind !== 'leader' || last === log.last,
+    'paxos/promise-reports-votes: a leader has proposed what it was told',
+  );
 }
 
 /** @throws InvariantViolation when a state contradicts itself */
@@ -143,6 +158,7 @@ export function checkState(state: PaxosState): void {
   checkCoreState(state, commitOf(state));
   checkLog(state);
   checkWindow(state);
+  checkReported(state);
   if (role.kind === 'leader') checkLeader(state, role);
   else if (role.kind === 'candidate') checkCandidate(state, role);
 }
@@ -241,15 +257,21 @@ function checkCommitStep(before: PaxosState, after: PaxosState, message: Inbound
   }
 }
 
-/** Whether the message is the last page of this promise. */
+/** Whether the message is the page that this promise lacked. */
 function completes(
-  { from }: PromiseProgress,
+  { upTo, beyond }: PromiseProgress,
   peer: ReplicaId,
   ballot: Ballot,
   message?: Inbound<PaxosMessage>,
 ): boolean {
   if (message?.kind !== 'receive' || message.from !== peer || message.message.kind !== 'promise') return false;
-  return message.message.ballot === ballot && message.message.next === 0 && message.message.from === from;
+  const m = message.message;
+  if (m.ballot !== ballot) return false;
+  // Not by `withPage`: a check must not use the function that it checks.
+  const ranges = [...beyond, { from: m.from, to: m.next === 0 ? NO_END : m.next - 1 }].sort((a, b) => a.from - b.from);
+  let end = Math.max(upTo, m.commit);
+  for (const { from, to } of ranges) if (from <= end + 1) end = Math.max(end, to);
+  return end === NO_END;
 }
 
 /** A new leader had complete promises of a majority in its own ballot, and proposes above all their commit indexes. */
@@ -263,7 +285,7 @@ function checkElected(before: PaxosState, role: PaxosLeader, message: Inbound<Pa
   let promises = 1;
   for (let at = 0; at < was.promises.length; at++) {
     const promise = was.promises[at] as PromiseProgress;
-    if (!promise.complete && !completes(promise, (others[at] as Member).id, role.ballot, message)) continue;
+    if (promise.upTo !== NO_END && !completes(promise, (others[at] as Member).id, role.ballot, message)) continue;
     promises++;
     assert(promise.commit <= role.committedAtElection, 'paxos/propose-above-reported-commit: above all promises');
   }

@@ -11,13 +11,29 @@ import type { Forwarding } from '../core/forwarding.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { Ballot } from './ballot.js';
 
-/** Phase 1a: a candidate to everyone when it campaigns, and again for each further page of a promise. */
+/** Votes for slots `from` to `to` in one ballot, named without their values. */
+export interface VoteSpan {
+  readonly from: Index;
+  readonly to: Index;
+  readonly ballot: Ballot;
+}
+
+/**
+ * Phase 1a: a candidate to everyone when it campaigns, and again for further pages of a promise, for pages that have
+ * not come, and at each heartbeat interval to tell that Phase 1 goes on.
+ */
 export interface Prepare {
   readonly kind: 'prepare';
   /** The candidate's own; durable with it before this leaves. */
   readonly ballot: Ballot;
   /** The candidate asks for votes from this slot on, 1-based: at first the one above its commit index. */
   readonly from: Index;
+  /** The candidate has accepted no page since it asked last: this does not make the acceptor wait any longer. */
+  readonly first: boolean;
+  /** How many pages it asks for; 0 for none. */
+  readonly pages: number;
+  /** Votes whose values the candidate knows: ascending, apart. An acceptor does not send these. */
+  readonly held: readonly VoteSpan[];
 }
 
 /** Phase 1b: an acceptor to the candidate that it promises; one page of its votes. */
@@ -25,13 +41,18 @@ export interface PromisePage {
   readonly kind: 'promise';
   /** The ballot promised, durable before this leaves. */
   readonly ballot: Ballot;
-  /** The `from` of the Prepare that this answers. */
+  /** The first slot that this page covers. */
   readonly from: Index;
   /** The acceptor's commit index, in every page: votes at or below it are left out. */
   readonly commit: Index;
-  /** Where the next page begins; 0 when this is the last one. */
+  /** Where the next page begins: this one covers all slots before it. 0 when it covers all slots from `from` on. */
   readonly next: Index;
-  /** Its votes above `commit`, from `from` on, ascending, with gaps; `term` is the ballot of the vote. */
+  /** Where the first page begins that the Prepare did not ask for, so that it can be asked for; 0 when none is left. */
+  readonly rest: Index;
+  /**
+   * Its votes above `commit`, from `from` on, ascending, with gaps, without those that the Prepare named as held;
+   * `term` is the ballot of the vote.
+   */
   readonly votes: readonly Entry[];
 }
 

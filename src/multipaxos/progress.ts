@@ -6,12 +6,7 @@
 
 import type { Index, Milliseconds } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
-
-/** Slots `from` to `to`, both included. */
-export interface SlotRange {
-  readonly from: Index;
-  readonly to: Index;
-}
+import { NO_RANGES, withRange, type SlotRange } from './ranges.js';
 
 /** One Accept under way. */
 export interface PaxosInflight {
@@ -41,7 +36,6 @@ export interface PaxosProgress {
   readonly answeredAt: Milliseconds;
 }
 
-const NO_RANGES: readonly SlotRange[] = [];
 const NOTHING_INFLIGHT: readonly PaxosInflight[] = [];
 
 /** The record of a peer at the beginning of a leadership. */
@@ -116,22 +110,6 @@ export function withWaiting(p: PaxosProgress, waiting: Index): PaxosProgress {
   return p.waiting === waiting ? p : { ...p, waiting };
 }
 
-function insert(beyond: readonly SlotRange[], from: Index, to: Index): readonly SlotRange[] {
-  const ranges: SlotRange[] = [];
-  let first = from;
-  let last = to;
-  let at = 0;
-  for (; at < beyond.length && (beyond[at] as SlotRange).to < from - 1; at++) ranges.push(beyond[at] as SlotRange);
-  for (; at < beyond.length && (beyond[at] as SlotRange).from <= last + 1; at++) {
-    const range = beyond[at] as SlotRange;
-    first = Math.min(first, range.from);
-    last = Math.max(last, range.to);
-  }
-  ranges.push({ from: first, to: last });
-  for (; at < beyond.length; at++) ranges.push(beyond[at] as SlotRange);
-  return ranges;
-}
-
 /** Whether an acknowledgement of `from` to `to` covers a slot that was not acknowledged before. */
 function isNews(p: PaxosProgress, from: Index, to: Index): boolean {
   if (to <= p.match) return false;
@@ -176,7 +154,7 @@ export function withAccepted(p: PaxosProgress, from: Index, to: Index): PaxosPro
   if (!isNews(p, from, to)) return p;
   const durable = from <= p.durable + 1 ? Math.max(p.durable, to) : p.durable;
   if (from <= p.match + 1) return withMatch(p, to, durable);
-  return { ...p, beyond: insert(p.beyond, from, to), durable };
+  return { ...p, beyond: withRange(p.beyond, from, to), durable };
 }
 
 /** With everything up to `commit` known to be chosen on both sides: the peer will not acknowledge it any more. */

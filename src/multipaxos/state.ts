@@ -13,7 +13,9 @@ import type { Entry, Index, Milliseconds } from '../core/protocol.js';
 import type { ReadQueue } from '../core/reads.js';
 import type { CoreFollower, CoreLeader, CoreOptions, CoreState } from '../core/state.js';
 import type { Ballot } from './ballot.js';
+import type { VoteSpan } from './messages.js';
 import type { PaxosProgress } from './progress.js';
+import type { SlotRange } from './ranges.js';
 import type { VoteWindow } from './window.js';
 
 /** What never changes within a start. */
@@ -30,24 +32,30 @@ export interface PaxosFollower extends CoreFollower {
   readonly ballot: Ballot;
 }
 
-/** The pages of one acceptor's promise that have come so far. */
+/** What the pages of one acceptor's promise have covered so far. Their votes are in `PaxosState.reported`. */
 export interface PromiseProgress {
-  /** The first slot of the page that is waited for. */
-  readonly from: Index;
-  /** The last page has come: only then the promise counts. */
-  readonly complete: boolean;
+  /** Every slot up to here is covered; `NO_END` when all are: only then the promise counts. */
+  readonly upTo: Index;
+  /** Covered beyond a gap: ascending ranges, apart from each other. */
+  readonly beyond: readonly SlotRange[];
+  /** The highest slot from which pages were asked for. */
+  readonly asked: Index;
   /** The highest commit index of any page. */
   readonly commit: Index;
-  /** The votes of all pages, ascending. */
-  readonly votes: readonly Entry[];
+  /** When to ask again for what is not covered, unless a page comes before. */
+  readonly retryAt: Milliseconds;
 }
 
 /** A proposer in Phase 1. */
 export interface PaxosCandidate {
   readonly kind: 'candidate';
   readonly ballot: Ballot;
+  /** The votes whose values it knew when it began: acceptors do not send them. */
+  readonly held: readonly VoteSpan[];
   readonly promises: readonly PromiseProgress[];
-  /** When to send Prepare again to the acceptors whose promise is not complete. */
+  /** A page has come since the acceptors were last told of progress. */
+  readonly progressed: boolean;
+  /** When to tell the acceptors of progress, and to ask those again that have not answered. */
   readonly resendAt: Milliseconds;
 }
 
@@ -93,6 +101,14 @@ export interface Serving {
   readonly from: Index;
 }
 
+/** How long an acceptor bears the Phase 1s of others before it campaigns itself: liveness/phase1-is-borne. */
+export interface Bearing {
+  /** Until then; `Infinity` when none has begun since a leader was heard. */
+  readonly until: Milliseconds;
+  /** For how long in all. */
+  readonly span: Milliseconds;
+}
+
 export interface PaxosState extends CoreState {
   readonly options: PaxosOptions;
 
@@ -100,6 +116,7 @@ export interface PaxosState extends CoreState {
   readonly promised: Ballot;
   /** Acceptor: the votes above the commit index. */
   readonly window: VoteWindow;
+  readonly bearing: Bearing;
 
   // Learner: the chosen prefix is `log`; its last index is the commit index.
   /** Learner: the newest commit index that a leader's message carried, and the ballot of that leader. */
@@ -110,6 +127,11 @@ export interface PaxosState extends CoreState {
 
   /** Proposer. */
   readonly role: PaxosRole;
+  /**
+   * Proposer: the votes of others that promises reported since a leader was last heard, of each slot the one of the
+   * highest ballot, as far as it is above the own vote. A later Phase 1 of this replica need not be sent them again.
+   */
+  readonly reported: VoteWindow;
   /** The highest ballot that a Nack reported: the next own ballot lies above it. */
   readonly highestBallotSeen: Ballot;
 }
@@ -141,10 +163,12 @@ export function copyState(s: PaxosState): Mutable<PaxosState> {
     fault: s.fault,
     promised: s.promised,
     window: s.window,
+    bearing: s.bearing,
     leaderCommitBallot: s.leaderCommitBallot,
     leaderCommit: s.leaderCommit,
     catchingUp: s.catchingUp,
     serving: s.serving,
+    reported: s.reported,
     highestBallotSeen: s.highestBallotSeen,
   };
 }

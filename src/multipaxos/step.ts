@@ -3,7 +3,7 @@
  * state allows: leading, committing, proposing again, sending, delivering.
  */
 
-import { unreachable } from '../core/assert.js';
+import { assert, unreachable } from '../core/assert.js';
 import { deliver, onApplied, onDeliveryLoaded } from '../core/delivery.js';
 import { endForDisconnect, expireRequests, onCancel, requestsDeadline } from '../core/ending.js';
 import { emptyLog, recoverLog } from '../core/log.js';
@@ -13,7 +13,7 @@ import { onForwardAccepted, onForwardProposals, onForwardRefused, onPropose, onU
 import { tellCommits } from '../core/notices.js';
 import { conductReads, onForwardRead, onRead } from '../core/reads.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
-import { onAccept, onPrepare, nack } from './acceptor.js';
+import { bearingSpan, nack, onAccept, onPrepare } from './acceptor.js';
 import { numberOf } from './ballot.js';
 import { onCatchUp, retryCatchUp, onPeerLoaded } from './catch-up.js';
 import { PaxosDraft } from './draft.js';
@@ -26,7 +26,7 @@ import { campaign, onPromise, recoveredPromise, tryToLead } from './phase1.js';
 import { proposalRules } from './proposals.js';
 import { onReadAnswer, readRules } from './reads.js';
 import type { PaxosOptions, PaxosState } from './state.js';
-import { emptyWindow, withVotes, type VoteWindow } from './window.js';
+import { emptyWindow, lastVote, withVotes, type VoteWindow } from './window.js';
 
 type PaxosStep = Step<PaxosState, PaxosMessage>;
 
@@ -172,12 +172,21 @@ function optionsOf(start: ProtocolOptions): PaxosOptions {
   return { ...options, number, alpha: constants.alpha };
 }
 
-/** The two stores as they were on disk: chosen entries up to the recovered commit index, votes above it. */
-function recoverStores(recovered: Recovered): Pick<PaxosState, 'log' | 'window' | 'promised'> {
+/**
+ * The two stores as they were on disk: chosen entries up to the recovered commit index, votes above it. No vote lies
+ * more than α above that index: one was cast at most α above the commit index of its time, and the persist that holds
+ * it ends with that commit index, which is atomic with it and never falls. So what Phase 1 reports, what a leader
+ * proposes again and what is kept of promises is bounded by α after a crash, too.
+ */
+function recoverStores(recovered: Recovered, alpha: number): Pick<PaxosState, 'log' | 'window' | 'promised'> {
   const commit = recovered.hard?.commit ?? 0;
   const votes = recovered.tail.filter((entry) => entry.index > commit);
   let window: VoteWindow = emptyWindow;
   for (const vote of votes) window = withVotes(window, [vote]);
+  assert(
+    lastVote(window) <= commit + alpha,
+    'paxos/alpha-window: no recovered vote lies beyond the recovered commit index + α',
+  );
   const log = commit === 0 ? emptyLog : recoverLog(recovered, commit);
   return { log, window, promised: recoveredPromise(recovered.hard, votes) };
 }
@@ -185,17 +194,19 @@ function recoverStores(recovered: Recovered): Pick<PaxosState, 'log' | 'window' 
 /** A replica that starts, as a follower, from what was durable. */
 export function init(start: ProtocolOptions, recovered: Recovered): PaxosStep {
   const options = optionsOf(start);
-  const { log, window, promised } = recoverStores(recovered);
+  const { log, window, promised } = recoverStores(recovered, options.alpha);
   const state: PaxosState = {
     options,
     ...startOf(start, log),
     role: { kind: 'follower', leader: null, ballot: 0 },
     promised,
     window,
+    bearing: { until: Infinity, span: bearingSpan(options.timing) },
     leaderCommitBallot: 0,
     leaderCommit: 0,
     catchingUp: null,
     serving: [],
+    reported: emptyWindow,
     highestBallotSeen: 0,
   };
   const draft = new PaxosDraft(state, start.now);

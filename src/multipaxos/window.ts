@@ -10,6 +10,7 @@ import { assert } from '../core/assert.js';
 import { bytesOf, entryBytes } from '../core/entries.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { Ballot } from './ballot.js';
+import type { VoteSpan } from './messages.js';
 
 /** Votes for `from` and the slots that follow it, all in one ballot. */
 export interface VoteRun {
@@ -169,6 +170,82 @@ export function consecutive(window: VoteWindow, from: Index, to: Index, maxBytes
     }
   }
   return entries;
+}
+
+/** Entries, ascending, cut into runs of consecutive slots with one ballot. */
+export function runsOf(entries: readonly Entry[]): readonly (readonly Entry[])[] {
+  const runs: (readonly Entry[])[] = [];
+  let from = 0;
+  for (let at = 1; at <= entries.length; at++) {
+    const before = entries[at - 1] as Entry;
+    const entry = entries[at];
+    if (entry !== undefined && entry.term === before.term && entry.index === before.index + 1) continue;
+    runs.push(entries.slice(from, at));
+    from = at;
+  }
+  return runs;
+}
+
+/** A window with the votes of both, of each slot that of `over` if it has one. */
+export function overlaid(window: VoteWindow, over: VoteWindow): VoteWindow {
+  return over.runs.reduce((all, { entries }) => withVotes(all, entries), window);
+}
+
+/** The first `most` spans of consecutive votes with one ballot. */
+export function spansOf({ runs }: VoteWindow, most: number): readonly VoteSpan[] {
+  const spans: VoteSpan[] = [];
+  for (const run of runs) {
+    const last = spans[spans.length - 1];
+    const joins = last !== undefined && last.ballot === run.ballot && last.to + 1 === run.from;
+    if (!joins && spans.length === most) break;
+    spans.splice(joins ? -1 : spans.length, joins ? 1 : 0, {
+      from: joins ? last.from : run.from,
+      to: endOf(run),
+      ballot: run.ballot,
+    });
+  }
+  return spans;
+}
+
+/** One page of a promise: the slots from `from` up to the one before `next`; `next` is 0 for all from `from` on. */
+export interface VotePage {
+  readonly from: Index;
+  readonly next: Index;
+  readonly votes: readonly Entry[];
+}
+
+/**
+ * At most `most` pages of the votes from `from` on, without those that `held` names, each of at most `maxBytes` unless
+ * one vote alone is larger; and where the rest begins, or 0.
+ */
+export function pagesOf(
+  window: VoteWindow,
+  from: Index,
+  maxBytes: number,
+  held: readonly VoteSpan[],
+  most: number,
+): readonly [pages: readonly VotePage[], rest: Index] {
+  const pages: VotePage[] = [];
+  let [begin, bytes, span] = [from, 0, 0];
+  let votes: Entry[] = [];
+  for (let at = runAt(window.runs, from); at < window.runs.length; at++) {
+    const run = window.runs[at] as VoteRun;
+    for (let i = Math.max(0, from - run.from); i < run.entries.length; i++) {
+      const entry = run.entries[i] as Entry;
+      while (span < held.length && (held[span] as VoteSpan).to < entry.index) span++;
+      const known = held[span];
+      if (known !== undefined && known.from <= entry.index && known.ballot === entry.term) continue;
+      bytes += entryBytes(entry);
+      if (bytes > maxBytes && votes.length > 0) {
+        pages.push({ from: begin, next: entry.index, votes });
+        if (pages.length === most) return [pages, entry.index];
+        [begin, bytes, votes] = [entry.index, entryBytes(entry), []];
+      }
+      votes.push(entry);
+    }
+  }
+  pages.push({ from: begin, next: 0, votes });
+  return [pages, 0];
 }
 
 /** Votes from `from` on, with gaps, as many as fit into `maxBytes`, at least one; and where the rest begins, or 0. */

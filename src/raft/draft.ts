@@ -7,7 +7,12 @@
 import { assert } from '../core/assert.js';
 import { deliver } from '../core/delivery.js';
 import { BaseDraft, type Mutable } from '../core/draft.js';
-import { startQuorumTimer, startElectionTimer, resetElectionTimer } from '../core/election-timer.js';
+import {
+  resetElectionTimer,
+  startCampaignTimer,
+  startElectionTimer,
+  startQuorumTimer,
+} from '../core/election-timer.js';
 import { endForLeaderChange } from '../core/ending.js';
 import { bytesOf } from '../core/entries.js';
 import { append, lastTerm, truncate } from '../core/log.js';
@@ -92,6 +97,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   follow(leader: ReplicaId | null): void {
     endForLeaderChange(this, leader);
     startElectionTimer(this);
+    if (leader !== null) resetElectionTimer(this);
     this.putRole(followerOf(leader));
   }
 
@@ -118,7 +124,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     endForLeaderChange(this, null);
     this.enterTerm(this.state.term + 1);
     this.voteFor(this.state.options.id);
-    startElectionTimer(this);
+    startCampaignTimer(this);
     this.putRole({ kind: 'candidate', votes: [] });
   }
 

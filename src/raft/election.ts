@@ -6,7 +6,7 @@ import type { ReplicaId } from '../core/members.js';
 import { majority } from '../core/quorum.js';
 import { noReads } from '../core/reads.js';
 import { sizeOf } from '../core/state.js';
-import { startElectionTimer, checkElectionTimer } from '../core/election-timer.js';
+import { checkElectionTimer, deferCampaign, startElectionTimer } from '../core/election-timer.js';
 import type { RaftDraft } from './draft.js';
 import type { RequestVote, RequestVoteReply } from './messages.js';
 import { appendNoop } from './replication.js';
@@ -37,6 +37,7 @@ export function onRequestVote(draft: RaftDraft, from: ReplicaId, message: Reques
   if (granted) {
     draft.voteFor(from);
     startElectionTimer(draft);
+    deferCampaign(draft);
   }
   // A grant rests on the durable vote; a refusal on nothing.
   const reply: RequestVoteReply = { kind: 'requestVoteReply', term: draft.state.term, granted };

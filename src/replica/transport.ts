@@ -40,7 +40,16 @@ export interface TransportEvent {
 export interface TransportHandler {
   /** A message from `from` arrived. The bytes belong to the handler: the transport never touches them again. */
   onMessage(from: string, bytes: Uint8Array): void;
-  /** The connection to a peer is lost. It is a hint: the peer may be alive. */
+  /**
+   * A connection with a peer is lost, and perhaps what was under way on its lane, to the peer or from it. That is
+   * evidence for trying again. It says nothing about the peer, which may be alive and connected again already. It is
+   * called for each connection, so a peer that dies may be reported several times.
+   */
+  onDisconnected(peer: string, lane: TransportLane): void;
+  /**
+   * The control connection to a peer is lost, and one immediate attempt to connect again failed or was refused, as by a
+   * process that was killed. It is a hint: the peer may be alive.
+   */
   onUnreachable(peer: string): void;
   onEvent(event: TransportEvent): void;
 }
@@ -51,15 +60,19 @@ export interface TransportHandler {
  * - `start` resolves when peers can reach this replica; it does not wait for peers. It rejects with
  *   `ERR_TRANSPORT_FAILED` when it cannot listen or was started before, `ERR_INVALID_ARGUMENT` when an address is
  *   malformed; then it leaves nothing open, and the replica may not call `stop`.
- * - `send` never throws and never waits. It gives false when the message was dropped at once and never will leave: an
- *   unknown or unreachable peer, a full queue, a message above `maxMessageBytes`. True promises nothing. The bytes belong to the
- *   transport from then on. Memory per peer is bounded.
+ * - `checkAddress` throws `ERR_INVALID_ARGUMENT` for an address that the transport cannot use, without asking anybody
+ *   whether it is there. It may be called at any time.
+ * - `send` never throws and never waits. It gives false only when the message was dropped at once and will never leave:
+ *   an unknown or unreachable peer, a full queue, a message above `maxMessageBytes`. True promises nothing. The bytes
+ *   belong to the transport from then on. Memory per peer is bounded.
+ * - `onDisconnected` is called for every connection with a peer that is lost, `onUnreachable` only as described there.
  * - `setPeers` replaces the list of peers; all others are disconnected and refused.
  * - The `from` of a message is authentic as far as the transport can tell: a stranger's message is never delivered.
  * - A slow or dead peer delays nobody else.
  * - `stop` closes everything, leaves no handle open, and may be called more than once.
  */
 export interface Transport {
+  checkAddress(address: string): void;
   start(
     identity: TransportIdentity,
     self: TransportPeer,

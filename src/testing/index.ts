@@ -88,6 +88,13 @@ export {
 export { replay, shrink, type Replayed, type Trial } from './simulator/shrink.js';
 export type { Random, SimulateOptions } from './simulator/simulate-options.js';
 export { simulate, SimulationFailure, type SimulationReport } from './simulator/simulator.js';
+export {
+  exchangeBound,
+  exchangeTime,
+  FRAME_BYTES,
+  meetsTimingAssumption,
+  type ExchangeParts,
+} from './world/timing-assumption.js';
 export { historyOf } from './simulator/world-history.js';
 export { traceOf, TraceWriter } from './world/trace.js';
 export type { Eager, Flight, Link, Slot, World } from './world/state.js';

@@ -2,7 +2,7 @@
 
 import { connect, createServer, Socket, type Server } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { FRAME_OVERHEAD, FrameParser, writeFrameHead } from '../../src/adapters/tcp-transport/frames.js';
+import { FrameParser, WHOLE_OVERHEAD, writeWholeHead } from '../../src/adapters/tcp-transport/frames.js';
 import {
   decodeAnswer,
   decodeHello,
@@ -77,9 +77,9 @@ const helloOf = (different: Partial<Hello> = {}): Omit<Hello, 'kind'> => ({
 });
 
 function frame(message: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(FRAME_OVERHEAD + message.length);
-  writeFrameHead(bytes, 0, message);
-  bytes.set(message, FRAME_OVERHEAD);
+  const bytes = new Uint8Array(WHOLE_OVERHEAD + message.length);
+  writeWholeHead(bytes, 0, message);
+  bytes.set(message, WHOLE_OVERHEAD);
   return bytes;
 }
 
@@ -289,7 +289,7 @@ describe('who is dialled', () => {
     await a.told.until(() => a.told.count('connected', 'b') === 1);
     a.transport.send('b', Uint8Array.of(1), 'control');
     await a.told.event('malformed', /only an end may come/);
-    expect(a.told.unreachable).toEqual(['b']);
+    expect(a.told.disconnected).toEqual(['b control']);
   });
 
   test('and takes less than we do is not sent more', async () => {
@@ -339,9 +339,97 @@ describe('who is dialled', () => {
       await a.told.until(() => a.told.count('connected', 'b') === round);
       if (round === 2) current?.destroy();
       else current?.resetAndDestroy();
-      await a.told.until(() => a.told.unreachable.length === round);
+      await a.told.until(() => a.told.disconnected.length === round);
     }
+    await a.told.until(() => a.told.count('connected', 'b') === 4);
+    expect(a.told.disconnected).toEqual(['b control', 'b control', 'b control']);
     expect(a.told.count('disconnected', 'b')).toBe(3);
+    // It could be reached again each time.
+    expect(a.told.unreachable).toEqual([]);
+  });
+});
+
+describe('a lost control connection is dialled again at once (transport/unreachable-after-redial)', () => {
+  /** An hour, so that only a dial without a wait comes in time. */
+  const patient: TcpTransportOptions = { reconnectDelay: { min: 3_600_000, max: 3_600_000 } };
+
+  test('so a reset makes nobody unreachable', async () => {
+    const sockets: Socket[] = [];
+    await impostor('b', (socket, hello) => {
+      sockets.push(socket);
+      socket.write(welcome('b', hello));
+    });
+    const a = await start('a', patient, ['b']);
+    await a.told.until(() => a.told.count('connected', 'b') === 1);
+    sockets[0]?.resetAndDestroy();
+    await a.told.until(() => a.told.count('connected', 'b') === 2);
+    expect([a.told.disconnected, a.told.unreachable]).toEqual([['b control'], []]);
+    expect(a.transport.send('b', Uint8Array.of(1), 'control')).toBe(true);
+    // One that keeps breaking is dialled less and less often.
+    sockets[1]?.resetAndDestroy();
+    await a.told.until(() => a.told.disconnected.length === 2);
+    await new Raw('a').ask(encodeHello(helloOf({ id: 'x' })));
+    expect(sockets).toHaveLength(2);
+    expect(a.told.unreachable).toEqual([]);
+  });
+
+  test.each(['does not listen', 'refuses', 'breaks off', 'speaks something else'])(
+    'and is unreachable, once, if it %s',
+    async (how) => {
+      let first: Socket | undefined;
+      let server: Server | undefined = undefined;
+      server = await impostor('b', (socket, hello) => {
+        if (first === undefined) {
+          first = socket;
+          socket.write(welcome('b', hello));
+        } else if (how === 'refuses') socket.end(encodeRefused('has a bad day'));
+        else if (how === 'breaks off') socket.destroy();
+        else socket.write('SSH-2.0-OpenSSH_9');
+      });
+      const a = await start('a', patient, ['b']);
+      await a.told.until(() => a.told.count('connected', 'b') === 1);
+      let before: string[] = [];
+      a.told.onLost = () => (before = [...a.told.disconnected]);
+      if (how === 'does not listen') server.close();
+      first?.resetAndDestroy();
+      await a.told.until(() => a.told.unreachable.length > 0);
+      expect(before).toEqual(['b control']);
+      await new Raw('a').ask(encodeHello(helloOf({ id: 'x' })));
+      expect([a.told.disconnected, a.told.unreachable]).toEqual([['b control'], ['b']]);
+    },
+  );
+
+  test('also at another address', async () => {
+    await impostor('b', (socket, hello) => socket.write(welcome('b', hello)));
+    const a = await start('a', patient, ['b']);
+    await a.told.until(() => a.told.count('connected', 'b') === 1);
+    // Nobody listens there.
+    a.transport.setPeers([{ id: 'b', address: addresses.get('c') as string }]);
+    await a.told.until(() => a.told.unreachable.length > 0);
+    expect([a.told.disconnected, a.told.unreachable]).toEqual([['b control'], ['b']]);
+  });
+});
+
+describe('a connection that a peer dialled', () => {
+  test.each(['control', 'bulk'] as const)('is reported when it is lost: %s', async (lane) => {
+    const a = await members.start('a');
+    const raw = new Raw('a');
+    await raw.ask(encodeHello(helloOf({ lane })));
+    raw.socket.destroy();
+    await a.told.until(() => a.told.disconnected.length > 0);
+    expect(a.told.disconnected).toEqual([`b ${lane}`]);
+    expect(a.told.unreachable).toEqual([]);
+  });
+
+  test('is not reported when it was refused, nor when its peer is none any more', async () => {
+    const a = await members.start('a');
+    await new Raw('a').ask(encodeHello(helloOf({ id: 'x' })));
+    const raw = new Raw('a');
+    await raw.ask(encodeHello(helloOf()));
+    a.transport.setPeers([]);
+    await raw.closed;
+    await new Raw('a').ask(encodeHello(helloOf({ id: 'y' })));
+    expect(a.told.disconnected).toEqual([]);
   });
 });
 

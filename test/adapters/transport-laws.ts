@@ -20,10 +20,14 @@ const TOO_LONG = 20_000;
 /** Keeps what a transport tells, and wakes who waits for it. */
 export class Recorder implements TransportHandler {
   readonly messages: { from: string; bytes: Uint8Array }[] = [];
+  /** Each as `peer lane`. */
+  readonly disconnected: string[] = [];
   readonly unreachable: string[] = [];
   readonly events: TransportEvent[] = [];
   /** How many calls there were. */
   calls = 0;
+  /** Called when a peer is unreachable. */
+  onLost: (peer: string) => void = () => {};
   /** Called with every message first. */
   onEach: (from: string, bytes: Uint8Array) => void = () => {};
   private readonly waiting = new Set<() => void>();
@@ -34,8 +38,14 @@ export class Recorder implements TransportHandler {
     this.onEach(from, bytes);
   }
 
+  onDisconnected(peer: string, lane: TransportLane): void {
+    this.disconnected.push(`${peer} ${lane}`);
+    this.happened();
+  }
+
   onUnreachable(peer: string): void {
     this.unreachable.push(peer);
+    this.onLost(peer);
     this.happened();
   }
 
@@ -92,7 +102,7 @@ export interface Differently {
 
 /** Members of one network, each at its own address. */
 export class Members {
-  private readonly make: () => Transport;
+  readonly make: () => Transport;
   private readonly addresses: ReadonlyMap<string, string>;
   private readonly started: Transport[] = [];
 
@@ -280,16 +290,22 @@ export function transportLaws(setup: () => Promise<Members>): void {
       expect([a.told.events.length, b.told.events.length]).toEqual([1, 1]);
     });
 
-    test('that leave are reported, once', async () => {
+    test('that leave are reported: both lanes as disconnected, then once as unreachable', async () => {
       const [a, b] = (await members.startAll('a', 'b', 'c')) as [Member, Member, Member];
       a.transport.send('b', bytesOf(1), 'bulk');
       await b.told.until(() => b.told.messages.length === 1);
+      let before: string[] = [];
+      a.told.onLost = () => (before = [...a.told.disconnected]);
       await b.transport.stop();
       await a.told.until(() => a.told.unreachable.length > 0 && a.told.count('disconnected', 'b') > 0);
+      expect(new Set(before)).toEqual(new Set(['b control', 'b bulk']));
       for (const lane of lanes) expect(a.transport.send('b', bytesOf(1), lane)).toBe(false);
       const again = await members.start('b');
       await again.told.until(() => again.told.count('connected', 'a') > 0);
       expect(a.told.unreachable).toEqual(['b']);
+      expect(new Set(a.told.disconnected)).toEqual(new Set(['b control', 'b bulk']));
+      // It closed its connections itself.
+      expect([...b.told.disconnected, ...b.told.unreachable]).toEqual([]);
     });
 
     test.each(['a', 'b'])('that start again at the same address are reached again: %s', async (restarted) => {
@@ -327,7 +343,8 @@ export function transportLaws(setup: () => Promise<Members>): void {
         await a.told.until(() => a.told.messages.length === round);
         expect(a.told.messages.at(-1)).toEqual({ from: 'b', bytes: bytesOf(round) });
       }
-      expect(a.told.unreachable).toEqual([]);
+      // It has parted from b itself.
+      expect([...a.told.disconnected, ...a.told.unreachable]).toEqual([]);
     });
 
     test('of another cluster are refused, and both are told (transport/right-peer)', async () => {
@@ -351,6 +368,20 @@ export function transportLaws(setup: () => Promise<Members>): void {
   });
 
   describe('a transport', () => {
+    test('says which addresses it cannot use, before it starts, while it runs and when it has stopped', async () => {
+      const transport = members.make();
+      const check = (): void => {
+        for (const id of ['a', 'b', 'c']) expect(() => transport.checkAddress(members.peer(id).address)).not.toThrow();
+        const error = expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' });
+        for (const none of [undefined, null, 7]) expect(() => transport.checkAddress(none as never)).toThrow(error);
+      };
+      check();
+      await members.start('a', { transport });
+      check();
+      await transport.stop();
+      check();
+    });
+
     test('is silent and deaf before it starts and after it stops', async () => {
       const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
       fill(a, 'b', 'control', bytesOf(100), 5000);

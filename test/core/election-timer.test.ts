@@ -6,7 +6,13 @@ import { newElectionTimer, withReset, electionTimerAt, type ElectionTimer } from
 import { nextSeed } from '../../src/core/random.js';
 import { frozen, timing } from '../values.js';
 
-const fresh: ElectionTimer = frozen({ deadline: 1500, timeout: 1500, forgiven: false });
+const fresh: ElectionTimer = frozen({
+  deadline: 1500,
+  timeout: 1500,
+  forgiven: false,
+  spread: 1000,
+  deferred: false,
+});
 const forgiven: ElectionTimer = frozen({ ...fresh, forgiven: true });
 const seed = 42;
 
@@ -45,8 +51,10 @@ it('draws within the bounds, and keeps its timeout when it is reset', () => {
         deadline: now + electionTimer.timeout,
         timeout: electionTimer.timeout,
         forgiven: false,
+        spread: timing.electionMax - timing.electionMin,
+        deferred: false,
       });
-      expect(withReset({ ...electionTimer, forgiven: true }, later)).toEqual({
+      expect(withReset({ ...electionTimer, forgiven: true, deferred: true }, later)).toEqual({
         ...electionTimer,
         deadline: later + electionTimer.timeout,
       });

@@ -1,6 +1,7 @@
 /** The jobs of a deep suite's worker, and its answers. */
 
 import type { SimulationReport } from 'quorate/testing';
+import { deepScopes } from '../testing/checker/scopes.js';
 
 export type ProtocolName = 'raft' | 'multipaxos';
 
@@ -49,3 +50,31 @@ export type Answer =
       readonly complete: boolean;
       readonly found: Found | null;
     };
+
+/** The seed of a deep run is a whole number from 0 to this. */
+export const LARGEST_SEED = 2 ** 31;
+
+/** So many slices of the simulator go with one of the host. */
+const HOST_EVERY = 6;
+const SLICE = 100;
+const HOST_SLICE = 10;
+
+/**
+ * All jobs of a deep run, without end.
+ * @param seconds that each scope may take at most
+ */
+export function* jobsOf(seed: number, seconds: number): Generator<Job> {
+  const scopes = Object.keys(deepScopes);
+  const protocols: readonly ProtocolName[] = ['raft', 'multipaxos'];
+  for (let slice = 0; ; slice++) {
+    for (const protocol of protocols) {
+      const first = seed * 1_000_000 + slice * SLICE;
+      yield { kind: 'simulate', protocol, seed: first, schedules: SLICE, scripted: slice % 2 === 1 };
+      if (slice % HOST_EVERY === 0) {
+        yield { kind: 'host', protocol, seed: seed * 100_000 + slice * HOST_SLICE, schedules: HOST_SLICE };
+      }
+    }
+    const scope = slice % 4 === 0 ? scopes.shift() : undefined;
+    if (scope !== undefined) yield { kind: 'check', scope, seconds };
+  }
+}

@@ -12,8 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { deepScopes } from '../testing/checker/scopes.js';
-import type { Answer, Job, ProtocolName } from './jobs.js';
+import { jobsOf, LARGEST_SEED, type Answer, type Job } from './jobs.js';
 import { Tally, tell } from './summary.js';
 
 const { values } = parseArgs({
@@ -27,10 +26,10 @@ const { values } = parseArgs({
 
 function numberOf(name: 'minutes' | 'seed' | 'workers', min: number, whole: boolean): number {
   const number = Number(values[name]);
-  if (values[name].trim() !== '' && number >= min && number <= 2 ** 31 && (!whole || Number.isInteger(number))) {
-    return number;
-  }
-  throw new RangeError(`--${name}: expected a ${whole ? 'whole ' : ''}number from ${min}, got "${values[name]}"`);
+  const fits = number >= min && number <= LARGEST_SEED && (!whole || Number.isInteger(number));
+  if (values[name].trim() !== '' && fits) return number;
+  const what = `${whole ? 'whole ' : ''}number from ${min} to ${LARGEST_SEED}`;
+  throw new RangeError(`--${name}: expected a ${what}, got "${values[name]}"`);
 }
 
 const minutes = numberOf('minutes', 0.1, false);
@@ -42,31 +41,11 @@ const budget = minutes * 60_000;
 
 /** Of the budget: until when workers get new jobs; real processes have the rest. */
 const PROCESSES = 0.12;
-/** Of the workers' time each scope may take so much at most; so many slices of the simulator go with one of the host. */
+/** Of the workers' time each scope may take so much at most. */
 const SCOPE_SHARE = 0.06;
-const HOST_EVERY = 6;
-const SLICE = 100;
-const HOST_SLICE = 10;
 
 function left(): number {
   return budget * (1 - PROCESSES) - (performance.now() - started);
-}
-
-/** All jobs, without end. */
-function* jobs(): Generator<Job> {
-  const scopes = Object.keys(deepScopes);
-  const protocols: readonly ProtocolName[] = ['raft', 'multipaxos'];
-  for (let slice = 0; ; slice++) {
-    for (const protocol of protocols) {
-      const first = seed * 1_000_000 + slice * SLICE;
-      yield { kind: 'simulate', protocol, seed: first, schedules: SLICE, scripted: slice % 2 === 1 };
-      if (slice % HOST_EVERY === 0) {
-        yield { kind: 'host', protocol, seed: seed * 100_000 + slice * HOST_SLICE, schedules: HOST_SLICE };
-      }
-    }
-    const scope = slice % 4 === 0 ? scopes.shift() : undefined;
-    if (scope !== undefined) yield { kind: 'check', scope, seconds: Math.max(1, (budget * SCOPE_SHARE) / 1000) };
-  }
 }
 
 function work(queue: Generator<Job>, tally: Tally): Promise<void> {
@@ -106,7 +85,7 @@ async function processes(tally: Tally): Promise<void> {
 
 mkdirSync(out, { recursive: true });
 const tally = new Tally(seed, minutes, workers);
-const queue = jobs();
+const queue = jobsOf(seed, Math.max(1, (budget * SCOPE_SHARE) / 1000));
 await Promise.all(Array.from({ length: workers }, () => work(queue, tally)));
 await processes(tally);
 const summary = tally.finish();

@@ -12,6 +12,7 @@ import {
   deliveries,
   messages,
   Node,
+  prepare,
   promise,
   proposed,
   requestOf,
@@ -22,6 +23,7 @@ import {
   value,
   word,
   words,
+  type Outbound,
 } from './support.js';
 
 const timingHeartbeat = timing.heartbeat;
@@ -46,9 +48,9 @@ describe('a decided slot is never proposed anew, however little the candidate kn
     const a = new Node('n1');
     a.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
     a.sync();
-    const [reply] = messages(a.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'promise');
+    const [reply] = messages(a.get('n3', prepare(b(2, 3))), 'promise');
     const c = new Node('n3');
-    c.get('n2', { kind: 'prepare', ballot: b(1, 2), from: 1 });
+    c.get('n2', prepare(b(1, 2)));
     c.campaign();
     c.sync();
     const out = c.get('n1', reply as ReturnType<typeof promise>);
@@ -59,7 +61,7 @@ describe('a decided slot is never proposed anew, however little the candidate kn
     const a = new Node('n1');
     a.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
     a.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 1 });
-    const [reply] = messages(a.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'promise');
+    const [reply] = messages(a.get('n3', prepare(b(2, 3))), 'promise');
     expect([reply?.commit, reply?.votes]).toEqual([1, []]);
     expect(proposed(elected({}, { commit: 1 }).all, 'n2')).toEqual(['2:-']);
   });
@@ -102,7 +104,7 @@ it('a promise delayed across stepping down and campaigning again is not counted'
   node.campaign();
   node.sync();
   const delayed = promise(b(1, 1), { votes: [] });
-  node.get('n3', { kind: 'prepare', ballot: b(1, 3), from: 1 });
+  node.get('n3', prepare(b(1, 3)));
   node.campaign();
   node.sync();
   expect(node.state.promised).toBe(b(2, 1));
@@ -237,7 +239,12 @@ describe('what is lost is sent again', () => {
     node.campaign();
     node.sync();
     node.get('n3', promise(b(1, 1)));
-    expect(sends(node.pass(timingHeartbeat), 'prepare').map(({ to }) => to)).toEqual(['n2', 'n4', 'n5']);
+    const asked = (out: readonly Outbound[]): readonly string[] => {
+      return sends(out, 'prepare').map(({ to, message: { pages } }) => `${to} ${pages}`);
+    };
+    // Whoever answers is told that it goes on, and whoever has not within half an election timeout is asked again.
+    expect(asked(node.pass(timingHeartbeat))).toEqual(['n2 0', 'n3 0', 'n4 0', 'n5 0']);
+    expect(asked(node.pass(timing.electionMin / 2 - timingHeartbeat))).toEqual(['n2 8', 'n4 8', 'n5 8']);
   });
 
   it('an Accept, the lowest gap first', () => {

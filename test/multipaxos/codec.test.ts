@@ -8,6 +8,7 @@ import { Malformed, Reader, Writer } from '../../src/core/bytes.js';
 import type { Entry } from '../../src/core/protocol.js';
 import { MAX_BALLOT, MAX_ROUND, ballotOf, numberOf, roundOf } from '../../src/multipaxos/ballot.js';
 import type { PaxosMessage } from '../../src/multipaxos/index.js';
+import type { VoteSpan } from '../../src/multipaxos/messages.js';
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
 import { expectGolden } from '../golden.js';
 
@@ -56,11 +57,26 @@ const votes = fc.tuple(slot, fc.array(run, { maxLength: 4 })).map(([first, runs]
 const page = fc.tuple(slot, fc.array(fc.tuple(ballot, body), { maxLength: 6 })).map(([first, contents]) => {
   return contents.map(([term, each], at): Entry => ({ ...each, index: first + at, term }));
 });
+const held = fc.array(fc.tuple(fc.integer({ min: 1, max: 50 }), fc.nat(50), ballot), { maxLength: 5 }).map((spans) => {
+  let end = 0;
+  return spans.map(([gap, more, each]): VoteSpan => {
+    const from = end + gap;
+    end = from + more;
+    return { from, to: end, ballot: each };
+  });
+});
 const leader = fc.constantFrom(null, 'a', 'n1', 'x'.repeat(64));
 
 const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
-  fc.record({ kind: fc.constant('prepare' as const), ballot, from: slot }),
-  fc.record({ kind: fc.constant('promise' as const), ballot, from: slot, commit: mark, next: mark, votes }),
+  fc.record({
+    kind: fc.constant('prepare' as const),
+    ballot,
+    from: slot,
+    first: fc.boolean(),
+    pages: fc.nat(99),
+    held,
+  }),
+  fc.record({ kind: fc.constant('promise' as const), ballot, from: slot, commit: mark, next: mark, rest: mark, votes }),
   fc.record({ kind: fc.constant('nack' as const), ballot, promised: ballot, commit: mark }),
   fc.tuple(ballot, mark, slot, bodies).map(([term, commit, first, contents]) => {
     const entries = contents.map((each, at): Entry => ({ ...each, index: first + at, term }));
@@ -121,13 +137,14 @@ const B = ballotOf(2, 3);
 
 /** One of each kind, as its golden file holds it. */
 const samples: Readonly<Record<string, PaxosMessage>> = {
-  prepare: { kind: 'prepare', ballot: B, from: 7 },
+  prepare: { kind: 'prepare', ballot: B, from: 7, first: true, pages: 8, held: [{ from: 8, to: 9, ballot: B - 1 }] },
   promise: {
     kind: 'promise',
     ballot: B,
     from: 7,
     commit: 5,
     next: 12,
+    rest: 30,
     votes: [
       entry(7, ballotOf(1, 1), 'a'),
       empty(8, ballotOf(1, 1)),
@@ -251,20 +268,23 @@ describe('what was never written is refused', () => {
     ['another version', [2, 1, 5, 5]],
     ['no kind', raw(0, B, 1)],
     ['an unknown kind', raw(15, B, 1)],
-    ['a ballot of nobody', raw(1, 3 * 65536, 1)],
-    ['a ballot of no round', raw(1, 5, 1)],
-    ['slot 0 in a Prepare', raw(1, B, 0)],
+    ['a ballot of nobody', raw(1, 3 * 65536, 1, 1, 8, 0)],
+    ['a ballot of no round', raw(1, 5, 1, 1, 8, 0)],
+    ['slot 0 in a Prepare', raw(1, B, 0, 1, 8, 0)],
     ['slot 0 in a CatchUp', raw(9, 1, 0)],
     ['slot 0 in an Accept', [...raw(4, B, 0, 0, 1), 0, 0]],
-    ['a slot out of range', raw(1, B, 2 ** 50)],
+    ['a slot out of range', raw(1, B, 2 ** 50, 1, 8, 0)],
+    ['a flag that is neither', raw(1, B, 1, 2, 8, 0)],
+    ['spans that overlap', raw(1, B, 1, 1, 8, 2, 3, 2, B, 5, 0, B)],
+    ['a span that goes too far', raw(1, B, 1, 1, 8, 1, 3, 2 ** 48, B)],
     ['a run beyond the last slot', [...raw(4, B, 0, 2 ** 48, 2), 0, 0, 0, 0]],
     ['an Accept of nothing', raw(4, B, 0, 1, 0)],
     ['a Forward of nothing', raw(11, 1, 0)],
     ['a forwarded noop', [...raw(11, 1, 1), 0, 1, 1, 1, 0]],
-    ['an empty run', raw(2, B, 1, 0, 0, 1, 3, B, 0)],
-    ['overlapping runs', [...raw(2, B, 1, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 3, B - 1, 1).slice(2), 0, 0]],
-    ['descending runs', [...raw(2, B, 1, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 1, B - 1, 1).slice(2), 0, 0]],
-    ['a run in two pieces', [...raw(2, B, 1, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 4, B, 1).slice(2), 0, 0]],
+    ['an empty run', raw(2, B, 1, 0, 0, 0, 1, 3, B, 0)],
+    ['overlapping runs', [...raw(2, B, 1, 0, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 3, B - 1, 1).slice(2), 0, 0]],
+    ['descending runs', [...raw(2, B, 1, 0, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 1, B - 1, 1).slice(2), 0, 0]],
+    ['a run in two pieces', [...raw(2, B, 1, 0, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 4, B, 1).slice(2), 0, 0]],
     ['a page with a gap', [...raw(10, 1, 9, 2, 3, B, 1), 0, 0, ...raw(0, 5, B, 1).slice(2), 0, 0]],
     ['a page beyond what is chosen', [...raw(10, 1, 2, 1, 3, B, 1), 0, 0]],
     ['a noop with data', [...raw(4, B, 0, 1, 1), 0, 1, 7]],
@@ -273,14 +293,14 @@ describe('what was never written is refused', () => {
     ['a range from nothing to something', raw(5, B, 0, 4, 0)],
     ['an unknown reason', [...raw(12, 1), 2, 0]],
     ['a leader that is no replica', [...raw(12, 1), 0, 1, 0x20]],
-    ['bytes after the end', [...raw(1, B, 1), 0]],
+    ['bytes after the end', [...raw(1, B, 1, 1, 8, 0), 0]],
     ['bytes after the entries', [...raw(4, B, 0, 1, 1), 0, 0, 0]],
   ] as const)('%s', (_, bytes) => refuse(bytes));
 
   it('while the same without the fault is read', () => {
     expect(decode(Uint8Array.from([...raw(4, B, 0, 1, 1), 0, 0])).kind).toBe('accept');
     expect(
-      decode(Uint8Array.from([...raw(2, B, 1, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 4, B - 1, 1).slice(2), 0, 0])).kind,
+      decode(Uint8Array.from([...raw(2, B, 1, 0, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 4, B - 1, 1).slice(2), 0, 0])).kind,
     ).toBe('promise');
     expect(decode(Uint8Array.from([...raw(10, 1, 4, 1, 3, B, 2), 0, 0, 0, 0])).kind).toBe('catchUpReply');
     expect([roundOf(MAX_BALLOT), numberOf(MAX_BALLOT)]).toEqual([MAX_ROUND, 65_535]);
@@ -310,8 +330,8 @@ describe('what was never written is refused', () => {
     const before = process.memoryUsage().heapUsed;
     for (let turn = 0; turn < 300; turn++) {
       refuse(raw(4, B, 0, 1, 2 ** 40));
-      refuse(raw(2, B, 1, 0, 0, 2 ** 40));
-      refuse([...raw(2, B, 1, 0, 0, 1, 3, B, 2 ** 40), 0, 0]);
+      refuse(raw(2, B, 1, 0, 0, 0, 2 ** 40));
+      refuse([...raw(2, B, 1, 0, 0, 0, 1, 3, B, 2 ** 40), 0, 0]);
       refuse(raw(11, 1, 2 ** 40));
       refuse([...raw(4, B, 0, 1, 1), 1, 1, 1, 1, 255, 255, 255, 255, 15]);
     }

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import {
+  prepare,
   accept,
   accepted,
   b,
@@ -28,12 +29,12 @@ describe('before this leaves, this is durable', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
     node.get('n2', accept(b(1, 2), [value(2, b(1, 2), 'y')]));
-    const raised = sends(node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'promise');
+    const raised = sends(node.get('n3', prepare(b(2, 3))), 'promise');
     expect(raised[0]?.after).toBe(3);
     node.sync(2);
-    expect(sends(node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'promise')[0]?.after).toBe(3);
+    expect(sends(node.get('n3', prepare(b(2, 3))), 'promise')[0]?.after).toBe(3);
     node.sync(3);
-    expect(sends(node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'promise')[0]?.after).toBe(0);
+    expect(sends(node.get('n3', prepare(b(2, 3))), 'promise')[0]?.after).toBe(0);
   });
 
   it('Accepted: votes and promise, in one persist, whichever step issued it', () => {
@@ -96,7 +97,7 @@ describe('and this waits for nothing', () => {
     expect(deliveries(out)).toEqual(['1:x']); // not durable here, but chosen
     const [reply] = sends(out, 'heartbeatReply');
     expect([reply?.after, reply?.message.durable, reply?.message.readRound]).toEqual([0, 0, 3]);
-    const refused = node.get('n3', { kind: 'prepare', ballot: b(1, 2) - 1, from: 1 });
+    const refused = node.get('n3', prepare(b(1, 2) - 1));
     expect(refused.length === 0 || sends(refused, 'nack')[0]?.after === 0).toBe(true);
   });
 });

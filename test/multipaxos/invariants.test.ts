@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { InvariantViolation } from '../../src/core/assert.js';
 import { append } from '../../src/core/log.js';
+import { NO_END } from '../../src/multipaxos/ranges.js';
 import type { Inbound } from '../../src/core/protocol.js';
 import { multipaxosProtocol, type PaxosMessage, type PaxosState } from '../../src/multipaxos/index.js';
 import { withVotes } from '../../src/multipaxos/window.js';
@@ -229,7 +230,7 @@ const steps: readonly Case[] = [
 function promisedCandidate(): PaxosState {
   const { state } = candidate();
   if (state.role.kind !== 'candidate') throw new Error('it campaigns');
-  const promises = state.role.promises.map((each, at) => (at === 0 ? { ...each, complete: true, commit: 3 } : each));
+  const promises = state.role.promises.map((each, at) => (at === 0 ? { ...each, upTo: NO_END, commit: 3 } : each));
   return { ...state, role: { ...state.role, promises } };
 }
 

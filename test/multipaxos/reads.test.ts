@@ -8,6 +8,7 @@ import {
   elected,
   messages,
   Node,
+  prepare,
   promise,
   resolves,
   sends,
@@ -105,7 +106,7 @@ describe('the confirmation', () => {
 
   it('an acceptor answers a ballot that is not below its promise, and no other', () => {
     const node = new Node('n2');
-    node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
+    node.get('n3', prepare(b(2, 3)));
     const refused = node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), commit: 0, readRound: 1 });
     expect(messages(refused, 'heartbeatReply')).toEqual([]);
     expect(messages(refused, 'nack')).toHaveLength(1);
@@ -151,7 +152,7 @@ describe('passed on', () => {
     ]);
     const leader = settled();
     leader.get('n3', { kind: 'forwardRead', term: b(1, 1), number: 6 });
-    const out = leader.get('n2', { kind: 'prepare', ballot: b(2, 2), from: 1 });
+    const out = leader.get('n2', prepare(b(2, 2)));
     expect(messages(out, 'forwardRefused', 'n3')).toEqual([
       { kind: 'forwardRefused', term: b(2, 2), number: 6, reason: 'notLeader', leader: null },
     ]);
@@ -169,7 +170,7 @@ describe('passed on', () => {
       (node: Node) => node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), commit: 0, readRound: 0 }),
       'leaderChanged',
     ],
-    ['a candidate', (node: Node) => node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'leaderChanged'],
+    ['a candidate', (node: Node) => node.get('n3', prepare(b(2, 3))), 'leaderChanged'],
     ['cancelled', (node: Node) => node.step({ kind: 'cancel', now: node.now, requests: [7] }), 'cancelled'],
     ['its deadline', (node: Node) => node.tick(500), 'deadline'],
     ['stopped', (node: Node) => node.step({ kind: 'stop', now: node.now }), 'stopped'],

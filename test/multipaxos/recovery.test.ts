@@ -13,6 +13,7 @@ import {
   deliveries,
   messages,
   Node,
+  prepare,
   promise,
   proposed,
   protocol,
@@ -27,7 +28,7 @@ describe('a restart', () => {
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'a'), value(2, b(1, 2), 'b')]));
     node.get('n2', accept(b(1, 2), [value(3, b(1, 2), 'c'), value(5, b(1, 2), 'e')].slice(0, 1), 2));
     node.get('n2', accept(b(1, 2), [value(5, b(1, 2), 'e')]));
-    node.get('n3', { kind: 'prepare', ballot: b(4, 3), from: 1 });
+    node.get('n3', prepare(b(4, 3)));
     node.sync();
     const again = node.restart();
     expect(again.state.promised).toBe(b(4, 3));
@@ -55,7 +56,7 @@ describe('a restart', () => {
     );
     const node = new Node('n1', { disk });
     expect(node.state.promised).toBe(b(3, 2));
-    expect(messages(node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'nack')).toHaveLength(1);
+    expect(messages(node.get('n3', prepare(b(2, 3))), 'nack')).toHaveLength(1);
   });
 
   it('keeps a bounded tail below the commit index and every vote above it', () => {
@@ -154,7 +155,7 @@ it('a vote of an older ballot is reported by what is on disk, not by what was ov
   node.sync();
   node.get('n3', accept(b(2, 3), [value(1, b(2, 3), 'new')])); // never synced
   const again = node.restart();
-  const [reply] = messages(again.get('n2', { kind: 'prepare', ballot: b(3, 2), from: 1 }), 'promise');
+  const [reply] = messages(again.get('n2', prepare(b(3, 2))), 'promise');
   expect(reply?.votes.map((vote) => [word(vote), vote.term])).toEqual([['old', b(1, 2)]]);
 });
 

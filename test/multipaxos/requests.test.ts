@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type * as core from '../../src/core/protocol.js';
 import type { Outbound } from './support.js';
 import {
+  prepare,
   accept,
   accepted,
   b,
@@ -53,7 +54,7 @@ describe('at a leader', () => {
   it('stays open across stepping down, until its slot is delivered', () => {
     const node = settled();
     node.propose(['a']);
-    node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
+    node.get('n3', prepare(b(2, 3)));
     expect(resolves(node.all)).toEqual([]);
     node.get('n3', accept(b(2, 3), [value(2, b(2, 3), 'a')]));
     expect(resolves(node.get('n3', { kind: 'commit', ballot: b(2, 3), commit: 2 }))).toEqual([`${a} committed`]);
@@ -200,7 +201,7 @@ it('after a stop nothing is said, and no timer is left', () => {
     node.step({ kind, now: 0, reason: 'EIO' } as core.Inbound<never>);
     expect(resolves(node.all).length).toBe(2);
     const { state } = node;
-    node.get('n2', { kind: 'prepare', ballot: b(5, 2), from: 1 });
+    node.get('n2', prepare(b(5, 2)));
     node.step({ kind: 'tick', now: 10 * timing.electionMax });
     expect(node.state).toBe(state);
     expect(state.fault).toBe(kind === 'stop' ? null : 'EIO');

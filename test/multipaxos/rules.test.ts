@@ -12,6 +12,7 @@ import {
   messages,
   Node,
   noop,
+  prepare,
   promise,
   proposed,
   resolves,
@@ -24,7 +25,7 @@ import {
 describe('paxos/promise-binds: an acceptor promises what is not below its promise, durably', () => {
   it('promises, and the reply waits for its disk', () => {
     const node = new Node('n1');
-    const out = node.get('n2', { kind: 'prepare', ballot: b(1, 2), from: 1 });
+    const out = node.get('n2', prepare(b(1, 2)));
     const [reply] = sends(out, 'promise', 'n2');
     expect(reply?.message).toEqual(promise(b(1, 2)));
     expect(reply?.after).toBe(node.state.persistSeq);
@@ -35,26 +36,26 @@ describe('paxos/promise-binds: an acceptor promises what is not below its promis
 
   it('repeats it, still waiting for the first copy', () => {
     const node = new Node('n1');
-    node.get('n2', { kind: 'prepare', ballot: b(1, 2), from: 1 });
-    const [again] = sends(node.get('n2', { kind: 'prepare', ballot: b(1, 2), from: 1 }), 'promise');
+    node.get('n2', prepare(b(1, 2)));
+    const [again] = sends(node.get('n2', prepare(b(1, 2))), 'promise');
     expect(again?.after).toBe(node.state.hardSeq);
     node.sync();
-    const [durable] = sends(node.get('n2', { kind: 'prepare', ballot: b(1, 2), from: 1 }), 'promise');
+    const [durable] = sends(node.get('n2', prepare(b(1, 2))), 'promise');
     expect(durable?.after).toBe(0);
   });
 
   it('refuses what is below, and says what it has promised', () => {
     const node = new Node('n1');
-    node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
-    const out = node.get('n2', { kind: 'prepare', ballot: b(2, 2), from: 1 });
+    node.get('n3', prepare(b(2, 3)));
+    const out = node.get('n2', prepare(b(2, 2)));
     expect(messages(out, 'nack')).toEqual([{ kind: 'nack', ballot: b(2, 2), promised: b(2, 3), commit: 0 }]);
     expect(messages(out, 'promise')).toEqual([]);
   });
 
   it('a ballot counts only from its owner', () => {
     const node = new Node('n1');
-    expect(node.get('n2', { kind: 'prepare', ballot: b(5, 3), from: 1 })).toEqual([]);
-    expect(node.get('n9', { kind: 'prepare', ballot: b(5, 3), from: 1 })).toEqual([]);
+    expect(node.get('n2', prepare(b(5, 3)))).toEqual([]);
+    expect(node.get('n9', prepare(b(5, 3)))).toEqual([]);
     expect(node.state.promised).toBe(0);
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
     node.get('n3', { kind: 'commit', ballot: b(1, 2), commit: 1 });
@@ -66,10 +67,10 @@ describe('paxos/promise-binds: an acceptor promises what is not below its promis
 describe('paxos/vote-at-promise: an Accept at or above the promise is voted for, and raises the promise', () => {
   it('raises it', () => {
     const node = new Node('n1');
-    node.get('n2', { kind: 'prepare', ballot: b(1, 2), from: 1 });
+    node.get('n2', prepare(b(1, 2)));
     node.get('n3', accept(b(3, 3), [value(1, b(3, 3), 'x')]));
     expect(node.state.promised).toBe(b(3, 3));
-    const out = node.get('n2', { kind: 'prepare', ballot: b(2, 2), from: 1 });
+    const out = node.get('n2', prepare(b(2, 2)));
     expect(messages(out, 'promise')).toEqual([]);
     expect(messages(out, 'nack')[0]?.promised).toBe(b(3, 3));
     node.sync();
@@ -78,7 +79,7 @@ describe('paxos/vote-at-promise: an Accept at or above the promise is voted for,
 
   it('refuses one below', () => {
     const node = new Node('n1');
-    node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
+    node.get('n3', prepare(b(2, 3)));
     const out = node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'x')]));
     expect(messages(out, 'nack')[0]).toMatchObject({ ballot: b(1, 2), promised: b(2, 3) });
     expect(lastVote(node.state.window)).toBe(0);
@@ -184,9 +185,9 @@ describe('paxos/promise-reports-votes: a promise covers every slot above the cho
     node.get('n2', accept(b(1, 2), votes));
     node.get('n2', { kind: 'commit', ballot: b(1, 2), commit: 1 });
     node.sync();
-    const [one] = messages(node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 }), 'promise');
+    const [one] = messages(node.get('n3', prepare(b(2, 3))), 'promise');
     expect([one?.commit, one?.next, words(one?.votes ?? [])]).toEqual([1, 4, ['2:v2', '3:v3']]);
-    const [two] = messages(node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 4 }), 'promise');
+    const [two] = messages(node.get('n3', prepare(b(2, 3), { from: 4 })), 'promise');
     expect([two?.commit, two?.next, words(two?.votes ?? [])]).toEqual([1, 0, ['4:v4', '5:v5']]);
   });
 
@@ -194,9 +195,9 @@ describe('paxos/promise-reports-votes: a promise covers every slot above the cho
     const node = new Node('n1');
     node.campaign();
     node.sync();
-    const out = node.get('n2', promise(b(1, 1), { next: 3, votes: [value(1, 9, 'a'), value(2, 9, 'b')] }));
+    const out = node.get('n2', promise(b(1, 1), { next: 3, rest: 3, votes: [value(1, 9, 'a'), value(2, 9, 'b')] }));
     expect(node.role).toBe('candidate');
-    expect(messages(out, 'prepare', 'n2')).toEqual([{ kind: 'prepare', ballot: b(1, 1), from: 3 }]);
+    expect(messages(out, 'prepare', 'n2')).toEqual([prepare(b(1, 1), { from: 3, first: false })]);
     node.get('n2', promise(b(1, 1), { next: 3, votes: [value(1, 9, 'a'), value(2, 9, 'b')] })); // once more: ignored
     expect(node.role).toBe('candidate');
     const last = node.get('n2', promise(b(1, 1), { from: 3, votes: [value(3, 9, 'c')] }));
@@ -209,7 +210,7 @@ describe('paxos/promise-reports-votes: a promise covers every slot above the cho
     node.sync();
     const out = node.get('n2', promise(b(1, 1), { next: 2, commit: 6, votes: [] }));
     expect(messages(out, 'prepare')).toEqual([]); // a page that ends before it begins is not believed
-    const page = promise(b(1, 1), { commit: 1, next: 3, votes: [value(2, 9, 'b')] });
+    const page = promise(b(1, 1), { commit: 1, next: 3, rest: 3, votes: [value(2, 9, 'b')] });
     expect(messages(node.get('n2', page), 'prepare')[0]?.from).toBe(3);
     expect(node.role).toBe('candidate');
     const rest = node.get('n2', promise(b(1, 1), { from: 3, commit: 4, votes: [value(5, 9, 'e')] }));

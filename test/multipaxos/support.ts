@@ -221,7 +221,11 @@ export function proposed(outbound: readonly Outbound[], to: string): readonly st
 }
 
 export function promise(ballot: core.Term, fields: Partial<Of<'promise'>> = {}): Of<'promise'> {
-  return { kind: 'promise', ballot, from: 1, commit: 0, next: 0, votes: [], ...fields };
+  return { kind: 'promise', ballot, from: 1, commit: 0, next: 0, rest: 0, votes: [], ...fields };
+}
+
+export function prepare(ballot: core.Term, fields: Partial<Of<'prepare'>> = {}): Of<'prepare'> {
+  return { kind: 'prepare', ballot, from: 1, first: true, pages: 8, held: [], ...fields };
 }
 
 export function accepted(ballot: core.Term, from: number, to = from, commit = 0): Of<'accepted'> {

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
-import { accepted, b, messages, Node, promise, sends, settled, timing } from './support.js';
+import { accepted, b, messages, Node, prepare, promise, sends, settled, timing } from './support.js';
 
 const { heartbeat, electionMin, electionMax } = timing;
 
@@ -61,11 +61,51 @@ describe('a follower', () => {
     expect(node.state).toBe(state);
   });
 
-  it('a promise to a candidate resets the election timer', () => {
+  it('a promise to a candidate starts the election timer again, and the first one puts off the own campaign', () => {
     const node = new Node('n2');
     node.now = 900;
-    node.get('n3', { kind: 'prepare', ballot: b(1, 3), from: 1 });
-    expect(node.state.electionTimer.deadline).toBe(900 + node.state.electionTimer.timeout);
+    node.get('n3', prepare(b(1, 3)));
+    const { timeout } = node.state.electionTimer;
+    expect(node.state.electionTimer.deadline).toBe(900 + timeout + electionMin / 2);
+    node.get('n3', prepare(b(2, 3)));
+    expect(node.state.electionTimer.deadline).toBe(900 + timeout);
+  });
+});
+
+describe('an acceptor (liveness/phase1-is-borne)', () => {
+  it('waits longer for a Phase 1 that makes progress, and not for a first Prepare that is repeated', () => {
+    const node = new Node('n2');
+    node.get('n3', prepare(b(1, 3)));
+    const { deadline, timeout } = node.state.electionTimer;
+    node.now = 900;
+    node.get('n3', prepare(b(1, 3)));
+    expect(node.state.electionTimer.deadline).toBe(deadline);
+    node.get('n3', prepare(b(1, 3), { from: 5, first: false }));
+    expect(node.state.electionTimer.deadline).toBe(900 + timeout);
+    node.now = 1000;
+    expect(node.get('n3', prepare(b(1, 3), { first: false, pages: 0 }))).toEqual([]);
+    expect(node.state.electionTimer.deadline).toBe(1000 + timeout);
+  });
+
+  it('bears Phase 1s for four election timeouts in all, and twice as long when it had to end one', () => {
+    const node = new Node('n2');
+    /** For how long it waits for a candidate that makes progress for ever. */
+    const borne = (ballot: number): number => {
+      const since = node.now;
+      for (; node.role === 'follower'; node.pass(100)) node.get('n3', prepare(ballot, { first: false }));
+      return node.now - since;
+    };
+    const span = 4 * electionMax;
+    const first = borne(b(1, 3));
+    expect(first).toBeGreaterThanOrEqual(span);
+    expect(first).toBeLessThanOrEqual(span + 2 * electionMax);
+    expect(borne(b(5, 3))).toBe(0); // a candidate, until it promises
+    node.get('n3', prepare(b(5, 3)));
+    const second = borne(b(5, 3));
+    expect(second).toBeGreaterThanOrEqual(2 * span);
+    expect(second).toBeLessThanOrEqual(2 * span + 4 * electionMax);
+    node.get('n3', { kind: 'heartbeat', ballot: b(9, 3), commit: 0, readRound: 0 });
+    expect(node.state.bearing).toEqual({ until: Infinity, span });
   });
 });
 
@@ -73,7 +113,7 @@ describe('a candidate', () => {
   it('campaigns again in a higher ballot', () => {
     const node = new Node('n2');
     node.campaign();
-    node.pass(electionMax);
+    node.pass(node.state.electionTimer.timeout);
     expect(node.state.promised).toBe(b(2, 2));
     expect(node.role).toBe('candidate');
   });
@@ -164,7 +204,7 @@ describe('a leader', () => {
   it('after a refusal tries again soon, but lets whoever it was come first', () => {
     const node = settled();
     node.get('n2', { kind: 'nack', ballot: b(1, 1), promised: b(2, 3), commit: 0 });
-    node.get('n3', { kind: 'prepare', ballot: b(2, 3), from: 1 });
+    node.get('n3', prepare(b(2, 3)));
     node.pass(electionMin - 1);
     expect(node.state.promised).toBe(b(2, 3));
   });

@@ -15,7 +15,8 @@ const PHASE1 = 'multipaxos/phase1.ts';
 const READS = 'multipaxos/reads.ts';
 const STEP = 'multipaxos/step.ts';
 const ADMITS = 'if (m.ballot >= draft.state.promised) return true; // paxos/promise-binds, paxos/vote-at-promise';
-const CARRIED = 'const toRepropose = highestVotes(state, promises, committedAtElection);';
+const CARRIED = 'const [toRepropose] = page(knownVotes(state), committedAtElection + 1, Infinity);';
+const CARRIED_FILTERED = 'const toRepropose = page(knownVotes(state), committedAtElection + 1, Infinity)[0].filter';
 const OWN_LAST = '(page(state.window, 0, Infinity)[0].at(-1)?.index ?? 0)';
 
 export const acceptors: readonly Mutant[] = [
@@ -115,8 +116,8 @@ export const acceptors: readonly Mutant[] = [
     scenario('multipaxos/dueling-proposers'),
     edit(
       ACCEPTOR,
-      'page(window, Math.max(m.from, commit + 1), options.limits.messageBytes);',
-      'page(window, Math.max(m.from, commit + 1, lastVote(window)), options.limits.messageBytes);',
+      'const begin = Math.max(m.from, commit + 1);',
+      'const begin = Math.max(m.from, commit + 1, lastVote(window));',
     ),
   ),
   mutant(
@@ -124,7 +125,29 @@ export const acceptors: readonly Mutant[] = [
     'The first page of a promise counts for the whole.',
     ['paxos/promise-reports-votes', 'paxos/phase1-majority'],
     scenario('multipaxos/paged-promise'),
-    edit(PHASE1, 'complete: m.next === 0, // only now the promise covers every slot', 'complete: true,'),
+    edit(PHASE1, 'const to = m.next === 0 ? NO_END : m.next - 1;', 'const to = NO_END;'),
+  ),
+  mutant(
+    'paxos-last-page-is-all',
+    'A promise counts as soon as its last page has come, though one before it is still on its way.',
+    ['paxos/pages-cover-all', 'paxos/phase1-majority'],
+    scenario('multipaxos/pages-out-of-order'),
+    edit(
+      PHASE1,
+      'let upTo = Math.max(known.upTo, commit);',
+      'let upTo = m.next === 0 ? NO_END : Math.max(known.upTo, commit);',
+    ),
+  ),
+  mutant(
+    'paxos-held-of-any-ballot',
+    'A vote is left out of a promise because the candidate knows one for its slot, though of another ballot.',
+    ['paxos/promise-reports-votes', 'paxos/highest-ballot-value'],
+    scenario('multipaxos/three-proposers'),
+    edit(
+      'multipaxos/window.ts',
+      'known.from <= entry.index && known.ballot === entry.term) continue;',
+      'known.from <= entry.index) continue;',
+    ),
   ),
   mutant(
     'paxos-promise-without-commit',
@@ -133,8 +156,8 @@ export const acceptors: readonly Mutant[] = [
     scenario('multipaxos/inflated-ballot-rejoin'),
     edit(
       ACCEPTOR,
-      "kind: 'promise', ballot: m.ballot, from: m.from, commit, next, votes }",
-      "kind: 'promise', ballot: m.ballot, from: m.from, commit: 0, next, votes }",
+      "kind: 'promise', ballot: m.ballot, from: covered, commit, next, rest, votes }",
+      "kind: 'promise', ballot: m.ballot, from: covered, commit: 0, next, rest, votes }",
     ),
   ),
   mutant(
@@ -166,8 +189,8 @@ export const proposers: readonly Mutant[] = [
     scenario('multipaxos/three-proposers'),
     edit(
       PHASE1,
-      'if (known === undefined || known.term < vote.term) highest.set',
-      'if (known === undefined) highest.set',
+      'if (known === undefined || known.term < vote.term) fresh.push',
+      'if (known === undefined) fresh.push',
     ),
   ),
   mutant(
@@ -177,8 +200,8 @@ export const proposers: readonly Mutant[] = [
     scenario('multipaxos/three-proposers'),
     edit(
       PHASE1,
-      'if (known === undefined || known.term < vote.term) highest.set',
-      'if (known === undefined || known.term > vote.term) highest.set',
+      'if (known === undefined || known.term < vote.term) fresh.push',
+      'if (known === undefined || known.term > vote.term) fresh.push',
     ),
   ),
   mutant(
@@ -206,11 +229,7 @@ export const proposers: readonly Mutant[] = [
     'A Prepare leaves before its ballot is durable at the candidate.',
     ['durability/send-after-sync', 'paxos/ballot-used-once'],
     scope('paxos n3 E1'),
-    edit(
-      PHASE1,
-      "draft.send(id, { kind: 'prepare', ballot, from }, hardSeq, 'control');",
-      "draft.send(id, { kind: 'prepare', ballot, from }, 0, 'control');",
-    ),
+    edit(PHASE1, "draft.send(id, message, hardSeq, 'control');", "draft.send(id, message, 0, 'control');"),
   ),
   mutant(
     'paxos-own-promise-before-durable',
@@ -218,18 +237,14 @@ export const proposers: readonly Mutant[] = [
     ['durability/own-vote-after-sync', 'paxos/own-acceptor'],
     scope('paxos n3 E1'),
     edit(PHASE1, 'if (state.hardSeq > state.durableSeq) return; // durability/own-vote-after-sync', ''),
-    edit(
-      PHASE1,
-      "draft.send(id, { kind: 'prepare', ballot, from }, hardSeq, 'control');",
-      "draft.send(id, { kind: 'prepare', ballot, from }, 0, 'control');",
-    ),
+    edit(PHASE1, "draft.send(id, message, hardSeq, 'control');", "draft.send(id, message, 0, 'control');"),
   ),
   mutant(
     'paxos-own-votes-ignored',
     'A candidate does not count its own votes among those reported.',
     ['paxos/own-acceptor', 'paxos/highest-ballot-value', 'paxos/one-value-per-slot'],
     scenario('multipaxos/gap-noop'),
-    edit(PHASE1, 'for (const vote of page(state.window, 0, Infinity)[0]) take(vote, state.options.id);', ''),
+    edit(PHASE1, 'return overlaid(window, reported);', 'return reported;'),
   ),
   mutant(
     'paxos-promise-counts-twice',
@@ -240,7 +255,7 @@ export const proposers: readonly Mutant[] = [
       PHASE1,
       'const at = placeOf(draft.state.options, from);\n  const known = role.promises[at] as PromiseProgress;',
       `let at = placeOf(draft.state.options, from);
-  if (role.promises[at].complete) at = role.promises.findIndex((each) => !each.complete);
+  if (isComplete(role.promises[at])) at = role.promises.findIndex((each) => !isComplete(each));
   if (at < 0) return;
   const known = role.promises[at] as PromiseProgress;`,
     ),
@@ -275,7 +290,7 @@ export const proposers: readonly Mutant[] = [
     'A new leader looks at the promises only up to its own highest vote, and proposes anew above.',
     ['paxos/highest-ballot-value', 'paxos/one-value-per-slot'],
     scenario('multipaxos/read-above-reported'),
-    edit(PHASE1, CARRIED, `${CARRIED.slice(0, -1)}.filter(({ index }) => index <= ${OWN_LAST});`),
+    edit(PHASE1, CARRIED, `${CARRIED_FILTERED}(({ index }) => index <= ${OWN_LAST});`),
   ),
   mutant(
     'paxos-gaps-without-phase1',
@@ -285,7 +300,7 @@ export const proposers: readonly Mutant[] = [
     edit(
       PHASE1,
       CARRIED,
-      `${CARRIED.slice(0, -1)}.filter(({ index }) => index > ${OWN_LAST} || page(state.window, index, 1)[0][0]?.index === index);`,
+      `${CARRIED_FILTERED}(({ index }) => index > ${OWN_LAST} || page(state.window, index, 1)[0][0]?.index === index);`,
     ),
   ),
   mutant(

@@ -171,8 +171,9 @@ export const elections: readonly Mutant[] = [
     edit(
       ELECTION,
       "if (draft.state.role.kind === 'leader') draft.follow(null);",
-      `const { timeout } = draft.state.electionTimer;
-  if (draft.state.role.kind === 'leader') draft.setElectionTimer({ deadline: draft.now + timeout, timeout, forgiven: false });`,
+      `const { electionTimer } = draft.state;
+  const deadline = draft.now + electionTimer.timeout;
+  if (draft.state.role.kind === 'leader') draft.setElectionTimer({ ...electionTimer, deadline, forgiven: false });`,
     ),
   ),
   mutant(

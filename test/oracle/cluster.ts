@@ -8,17 +8,29 @@ import type { Core, CoreOptions, Happening, Outbound, Persist, Proposal, Send } 
 import { OracleDice } from './dice.js';
 import { OracleDisk, type WriteKind } from './disk.js';
 import { Judge, Violation } from './judge.js';
+import { OracleAgenda } from './agenda.js';
+import { OracleLoop, SLICE } from './loop.js';
+import { OracleWire } from './wire.js';
 
 /** How bad the world is at present: probabilities, and longest times in milliseconds. */
 export interface Weather {
   readonly loss: number;
   readonly duplicate: number;
-  /** A message takes up to `lag`, and in the `lagging` part of cases up to `longLag`. */
+  /** A message takes `lagFrom` to `lag`, and in the `lagging` part of cases up to `longLag`. */
+  readonly lagFrom: number;
   readonly lag: number;
   readonly longLag: number;
   readonly lagging: number;
+  /** Whether messages of one lane arrive in the order in which they left. */
+  readonly inOrder: boolean;
+  /** What each direction of a link carries, in bytes a millisecond; `Infinity`: whatever comes, at once. */
+  readonly bandwidth: number;
+  readonly diskFrom: number;
   readonly disk: number;
+  readonly loadFrom: number;
   readonly load: number;
+  /** What a machine takes for an entry; `null`: up to 5 ms for whatever it is handed, beside the loop. */
+  readonly cost: number | null;
   /** At each boundary of a persist: when it is issued, while it is under way, when it is durable and not reported. */
   readonly crash: number;
   /** A crashed replica is down for up to so long. */
@@ -27,19 +39,21 @@ export interface Weather {
   readonly late: number;
 }
 
-interface Scheduled {
-  readonly at: number;
-  readonly order: number;
-  readonly run: () => void;
-}
+/** Bytes around a message on the wire. */
+const FRAMING = 16;
 
 interface OracleHost {
   readonly id: string;
   readonly disk: OracleDisk;
+  readonly loop: OracleLoop;
+  /** To each host, in their order. */
+  readonly wires: readonly OracleWire[];
   /** `null` while it is down. */
   state: unknown;
   /** Counts starts; what was scheduled for an earlier one is void. */
   boot: number;
+  /** When it started; `Infinity` while it is down. */
+  startedAt: number;
   /** When its clock showed 0: clocks of different starts have nothing in common. */
   zero: number;
   held: Send[];
@@ -54,17 +68,17 @@ interface OracleHost {
 }
 
 export class Cluster {
-  now = 0;
+  private readonly agenda = new OracleAgenda();
   readonly judge = new Judge();
   readonly hosts: readonly OracleHost[];
   /** Directed links that carry nothing, as `from>to`. */
   readonly cuts = new Set<string>();
   weather: Weather;
+  /** The highest term, or ballot, that any replica was told to write down. */
+  highestTerm = 0;
   private readonly core: Core;
   private readonly settings: Pick<CoreOptions, 'configuration' | 'timing' | 'limits'>;
   private readonly dice: OracleDice;
-  private readonly agenda: Scheduled[] = [];
-  private order = 0;
 
   constructor(
     core: Core,
@@ -77,51 +91,34 @@ export class Cluster {
     this.dice = new OracleDice(seed);
     this.weather = weather;
     this.hosts = settings.configuration.members.map(({ id }) => {
-      const down = { state: null, boot: 0, zero: 0, held: [], syncing: false, reported: 0, tickAt: Infinity };
-      return { id, disk: new OracleDisk(), ...down, leads: false, doomed: null, requests: 0 };
+      const wires = settings.configuration.members.map(() => new OracleWire(this.agenda));
+      const around = { disk: new OracleDisk(), loop: new OracleLoop(this.agenda), wires };
+      const down = {
+        state: null,
+        startedAt: Infinity,
+        boot: 0,
+        zero: 0,
+        held: [],
+        syncing: false,
+        reported: 0,
+        tickAt: Infinity,
+      };
+      return { id, ...around, ...down, leads: false, doomed: null, requests: 0 };
     });
     for (const host of this.hosts) this.start(host);
   }
 
-  /** A binary heap by time, and of one time by the order of scheduling. */
-  schedule(delay: number, run: () => void): void {
-    const { agenda } = this;
-    const item = { at: this.now + delay, order: this.order++, run };
-    let at = agenda.length;
-    for (; at > 0; ) {
-      const parent = (at - 1) >> 1;
-      if (!isBefore(item, agenda[parent] as Scheduled)) break;
-      agenda[at] = agenda[parent] as Scheduled;
-      at = parent;
-    }
-    agenda[at] = item;
+  get now(): number {
+    return this.agenda.now;
   }
 
-  private takeNext(): Scheduled {
-    const { agenda } = this;
-    const first = agenda[0] as Scheduled;
-    const item = agenda.pop() as Scheduled;
-    let at = 0;
-    for (let child = 1; child < agenda.length; child = 2 * at + 1) {
-      if (child + 1 < agenda.length && isBefore(agenda[child + 1] as Scheduled, agenda[child] as Scheduled)) child++;
-      if (!isBefore(agenda[child] as Scheduled, item)) break;
-      agenda[at] = agenda[child] as Scheduled;
-      at = child;
-    }
-    if (agenda.length > 0) agenda[at] = item;
-    return first;
+  schedule(delay: number, run: () => void): void {
+    this.agenda.schedule(delay, run);
   }
 
   /** Lets everything happen that is due before `until`, or until `done`. */
   runUntil(until: number, done: () => boolean = () => false): void {
-    let atOnce = 0;
-    while (!done() && (this.agenda[0]?.at ?? Infinity) <= until) {
-      const { at, run } = this.takeNext();
-      atOnce = at === this.now ? atOnce + 1 : 0;
-      if (atOnce > 10_000) throw new Violation('time stands still: the replicas keep each other, or themselves, busy');
-      this.now = at;
-      run();
-    }
+    this.agenda.runUntil(until, done);
   }
 
   /** Schedules something that concerns one start of a host, and is void after it. */
@@ -134,6 +131,7 @@ export class Cluster {
 
   start(host: OracleHost): void {
     host.boot++;
+    host.startedAt = this.now;
     host.zero = this.now - this.dice.between(0, 1_000_000);
     const { core, settings, judge } = this;
     const recovered = host.disk.recover(core, settings.limits);
@@ -148,12 +146,15 @@ export class Cluster {
     this.take(host, core.init(options, recovered));
   }
 
-  /** Of what is on its way to the disk, any prefix survives. */
-  crash(host: OracleHost, surviving = this.dice.between(0, host.disk.pending)): void {
+  /** Of what is on its way to the disk, any prefix survives. @param down for how long; drawn unless given */
+  crash(host: OracleHost, surviving = this.dice.between(0, host.disk.pending), down?: number): void {
     if (host.state === null) return;
     host.disk.crash(surviving);
+    host.loop.reset();
+    for (const wire of host.wires) wire.crash();
     Object.assign(host, {
       state: null,
+      startedAt: Infinity,
       held: [],
       syncing: false,
       reported: 0,
@@ -162,13 +163,23 @@ export class Cluster {
       doomed: null,
     });
     this.judge.started(host.id); // whoever waited there has gone with it
-    this.schedule(this.dice.between(1, this.weather.down), () => {
+    this.schedule(down ?? this.dice.between(1, this.weather.down), () => {
       if (host.state === null) this.start(host);
     });
   }
 
-  /** Something happens to a replica, if it is up. */
+  /** Something happens to a replica, if it is up, as soon as its loop lets it in. */
   give(host: OracleHost, happening: Happening): void {
+    if (host.state !== null) host.loop.enter(() => this.handle(host, happening));
+  }
+
+  /** A replica ends in order, and has handled what had come by then. */
+  stop(host: OracleHost): void {
+    host.loop.flush();
+    this.handle(host, { kind: 'stop' });
+  }
+
+  private handle(host: OracleHost, happening: Happening): void {
     if (host.state === null) return;
     const inbound = { ...happening, now: this.now - host.zero } as Parameters<Core['step']>[1];
     this.take(host, this.core.step(host.state, inbound));
@@ -197,8 +208,7 @@ export class Cluster {
         return this.persist(host, outbound);
       case 'commit': {
         judge.handedOver(host.id, outbound.entries);
-        const index = judge.handedTo(host.id);
-        return this.later(host, dice.between(0, 5), () => this.give(host, { kind: 'applied', index }));
+        return this.apply(host, outbound.entries.length);
       }
       case 'resolve':
         return judge.resolved(host.id, outbound.requests, outbound.outcome);
@@ -208,7 +218,7 @@ export class Cluster {
         const { id } = outbound;
         const early = dice.chance(0.5) ? host.disk.read(outbound) : null; // read when asked, or when answered
         const answer = (): void => this.give(host, { kind: 'loaded', id, entries: early ?? host.disk.read(outbound) });
-        return this.later(host, dice.between(1, this.weather.load), answer);
+        return this.later(host, dice.between(this.weather.loadFrom, this.weather.load), answer);
       }
       case 'event':
         if (outbound.event.kind === 'role') host.leads = outbound.event.role === 'leader';
@@ -219,18 +229,40 @@ export class Cluster {
     }
   }
 
-  private transmit(host: OracleHost, { to, message }: Send): void {
+  /** The machine applies the last `count` entries that the replica was handed, and tells of each slice. */
+  private apply(host: OracleHost, count: number): void {
+    const { judge, dice, weather } = this;
+    const last = judge.handedTo(host.id);
+    const applied = (index: number, delay: number): void =>
+      this.later(host, delay, () => this.give(host, { kind: 'applied', index }));
+    const { cost } = weather;
+    if (cost === null) return applied(last, dice.between(0, 5));
+    const slice = Math.max(1, Math.floor(SLICE / Math.max(cost, 0.001)));
+    for (let index = last - count; index < last; ) {
+      const upTo = Math.min(last, index + slice);
+      applied(upTo, Math.ceil(host.loop.work((upTo - index) * cost) - this.now));
+      index = upTo;
+    }
+  }
+
+  private transmit(host: OracleHost, { to, message, lane }: Send): void {
     const { dice, weather } = this;
-    const peer = this.hosts.find(({ id }) => id === to) as OracleHost;
+    const at = this.hosts.findIndex(({ id }) => id === to);
+    const peer = this.hosts[at] as OracleHost;
+    const wire = host.wires[at] as OracleWire;
     for (let copies = dice.chance(weather.duplicate) ? 2 : 1; copies > 0; copies--) {
       if (this.cuts.has(`${host.id}>${to}`) || dice.chance(weather.loss)) continue;
-      const delay = dice.between(1, dice.chance(weather.lagging) ? weather.longLag : weather.lag);
-      this.schedule(delay, () => this.give(peer, { kind: 'receive', from: host.id, message }));
+      const delay = dice.between(weather.lagFrom, dice.chance(weather.lagging) ? weather.longLag : weather.lag);
+      const arrive = (): void => this.give(peer, { kind: 'receive', from: host.id, message });
+      const travel = (): void => wire.travel(lane, delay, weather.inOrder, arrive);
+      if (weather.bandwidth === Infinity) travel();
+      else wire.put(lane, this.core.codec.sizeOf(message) + FRAMING, weather.bandwidth, travel);
     }
   }
 
   private persist(host: OracleHost, persist: Persist): void {
     const { crash } = this.weather;
+    for (const op of persist.ops) if (op.kind === 'hard') this.highestTerm = Math.max(this.highestTerm, op.hard.term);
     const falls = host.disk.write(persist) === host.doomed;
     if (this.dice.chance(crash)) return this.crash(host);
     if (falls || this.dice.chance(crash)) {
@@ -248,7 +280,7 @@ export class Cluster {
     if (host.syncing || disk.pending === 0) return;
     host.syncing = true;
     const count = disk.pending;
-    this.later(host, dice.between(1, weather.disk), () => {
+    this.later(host, dice.between(weather.diskFrom, weather.disk), () => {
       disk.sync(count);
       host.syncing = false;
       if (dice.chance(weather.crash)) return this.crash(host);
@@ -277,19 +309,23 @@ export class Cluster {
 
   propose(host: OracleHost, proposals: readonly Omit<Proposal, 'request'>[], patience: number): void {
     if (host.state === null) return;
-    const asked = proposals.map((proposal) => ({ ...proposal, request: ++host.requests }));
-    for (const each of asked) this.judge.proposed(host.id, each.request, each, this.now + patience);
-    this.give(host, { kind: 'propose', proposals: asked, deadline: this.now - host.zero + patience });
+    const deadline = this.now + patience;
+    host.loop.enter(() => {
+      if (host.state === null) return;
+      const asked = proposals.map((proposal) => ({ ...proposal, request: ++host.requests }));
+      for (const each of asked) this.judge.proposed(host.id, each.request, each, deadline);
+      this.handle(host, { kind: 'propose', proposals: asked, deadline: deadline - host.zero });
+    });
   }
 
   read(host: OracleHost, patience: number): void {
     if (host.state === null) return;
-    const request = ++host.requests;
-    this.judge.readAsked(host.id, request, this.now + patience);
-    this.give(host, { kind: 'read', request, deadline: this.now - host.zero + patience });
+    const deadline = this.now + patience;
+    host.loop.enter(() => {
+      if (host.state === null) return;
+      const request = ++host.requests;
+      this.judge.readAsked(host.id, request, deadline);
+      this.handle(host, { kind: 'read', request, deadline: deadline - host.zero });
+    });
   }
-}
-
-function isBefore(a: Scheduled, b: Scheduled): boolean {
-  return a.at < b.at || (a.at === b.at && a.order < b.order);
 }

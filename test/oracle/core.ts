@@ -24,5 +24,6 @@ export interface Core {
   init(options: CoreOptions, recovered: Recovered): readonly [unknown, readonly Outbound[]];
   step(state: unknown, message: Inbound): readonly [unknown, readonly Outbound[]];
   deadline(state: unknown): number;
+  readonly codec: { sizeOf(message: unknown): number };
   readonly durable: Pick<Raft['durable'], 'tailFrom'>;
 }

@@ -5,6 +5,9 @@
 
 import type { Entry, Outcome } from './core.js';
 
+/** Bytes of a command above which its hash stands for it. */
+const LONG = 200;
+
 /** A promise of the contract was broken. */
 export class Violation extends Error {}
 
@@ -30,9 +33,18 @@ function require(holds: boolean, promise: string): void {
   if (!holds) throw new Violation(promise);
 }
 
+function hashOf(data: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < data.length; at++) hash = Math.imul(hash ^ (data[at] as number), 0x01000193);
+  return hash;
+}
+
 /** What an entry means, wherever and in whichever term it stands. */
 function valueOf({ kind, id, data }: Pick<Entry, 'kind' | 'id' | 'data'>): string {
-  return `${kind} ${id === null ? '' : nameOf(id)} ${Buffer.from(data).toString('latin1')}`;
+  const { byteLength, byteOffset, buffer } = data;
+  const bytes = Buffer.from(buffer, byteOffset, byteLength);
+  const text = byteLength > LONG ? `${byteLength} bytes ${hashOf(data)}` : bytes.toString('latin1');
+  return `${kind} ${id === null ? '' : nameOf(id)} ${text}`;
 }
 
 export function nameOf({ session, sequence }: { readonly session: number; readonly sequence: number }): string {
@@ -50,6 +62,8 @@ export class Judge {
   private readonly open = new Map<string, Map<number, OpenRequest>>();
   /** How many reads each replica was allowed to serve, over all its starts. */
   private readonly reads = new Map<string, number>();
+  /** How many requests ended so; of reads, how many may not be served. */
+  readonly ends = { committed: 0, none: 0, unknown: 0, notServed: 0 };
 
   started(replica: string): void {
     this.handed.set(replica, 0);
@@ -104,6 +118,8 @@ export class Judge {
   resolved(replica: string, requests: readonly number[], { kind }: Outcome): void {
     for (const request of requests) {
       const { proposal } = this.close(replica, request);
+      if (proposal === null) this.ends.notServed++;
+      else this.ends[kind]++;
       if (proposal === null) require(kind === 'none', `a read ends ${kind}`);
       else if (kind === 'none') (this.fates.get(proposal) as Fate).none++;
       else if (kind === 'committed') (this.fates.get(proposal) as Fate).committed = true;

@@ -9,117 +9,56 @@
  * since the limits may be so small that each travels by itself.
  */
 
-import { Cluster, type Weather } from './cluster.js';
-import type { Core, CoreOptions } from './core.js';
+import { Cluster } from './cluster.js';
+import type { Core } from './core.js';
 import { OracleDice } from './dice.js';
 import { nameOf, Violation } from './judge.js';
+import { paceOf, type Pace } from './pace.js';
+import {
+  CALM,
+  LONGEST_LAG,
+  paced,
+  pacedSettingsOf,
+  settingsOf,
+  stormOf,
+  type Storm,
+  type StormKind,
+  type Settings,
+} from './storms.js';
 
-const TIMING = { heartbeat: 100, electionMin: 600, electionMax: 1200 };
-const CALM: Weather = {
-  loss: 0,
-  duplicate: 0,
-  lag: 80,
-  longLag: 80,
-  lagging: 0,
-  disk: 50,
-  load: 40,
-  crash: 0,
-  down: 1,
-  late: 0,
-};
-/** The longest that a message takes, that a caller waits, and how long the faults last. */
-const LONGEST_LAG = 400;
+/** How long a caller waits at most, and how long the faults last. */
 const PATIENCE = 2500;
 const STORM = 6000;
+/** Of a run with time and weight: of the timing assumption, and the bytes of commands during the faults. */
+const SHARES = [1, 0.25];
+const MOST_BYTES = 6 << 20;
 /** Elections in a row that may come to nothing in the healed world. */
 const ELECTIONS = 20;
 
 type Host = Cluster['hosts'][number];
 type EntryId = { readonly session: number; readonly sequence: number; readonly firstIncomplete: number };
 
-export const STORMS = ['mixed', 'forgetful', 'divided'] as const;
-export type StormKind = (typeof STORMS)[number];
-
-/** The faults of a run: beside the weather, how often something is done to the cluster. */
-interface Storm extends Weather {
-  /** A link is cut, or all of one replica; all cuts are mended; a replica crashes. */
-  readonly cut: number;
-  readonly mend: number;
-  readonly fall: number;
-  /** @see Run.contest, Run.coup */
-  readonly contest: number;
-  readonly coup: number;
-  /** How often a contest makes a replica forget. */
-  readonly forget: number;
-}
-
-/**
- * Three kinds of run. `mixed`: anything, and most faults absent from many runs, so that the others can go far.
- * `forgetful`: rivals for the lead, and replicas that crash as they write and are soon back. `divided`: links that come
- * and go under ever new leaders.
- */
-function stormOf(kind: StormKind, dice: OracleDice): Storm {
-  const mixed: Storm = {
-    loss: dice.pick([0, 0.02, 0.15]),
-    duplicate: dice.pick([0, 0.05, 0.3]),
-    lag: dice.pick([5, 20, 60]),
-    longLag: dice.pick([100, LONGEST_LAG]),
-    lagging: dice.pick([0, 0.05, 0.3]),
-    disk: dice.pick([2, 30, 200]),
-    load: dice.pick([5, 100]),
-    crash: dice.pick([0, 0.01, 0.05]),
-    forget: dice.pick([0, 0.1]),
-    down: dice.pick([20, 800]),
-    late: dice.pick([0, 1000]),
-    cut: dice.pick([0, 0.03, 0.1]),
-    mend: dice.pick([0.02, 0.1]),
-    fall: dice.pick([0, 0.01, 0.05]),
-    contest: dice.pick([0, 0.02, 0.1]),
-    coup: dice.pick([0, 0.03]),
-  };
-  const quiet = { loss: 0, lag: 60, longLag: LONGEST_LAG, crash: 0, down: 10, cut: 0, fall: 0, contest: 0, coup: 0 };
-  const forgetful = { ...quiet, lag: 20, lagging: 0.3, disk: 15, contest: 0.1, forget: 1 };
-  const divided = { ...quiet, lagging: 0.05, disk: 10, mend: 0.02, coup: 0.2 };
-  return { ...mixed, ...{ mixed, forgetful, divided }[kind] };
-}
-
-function settingsOf(dice: OracleDice, size: number): Pick<CoreOptions, 'configuration' | 'timing' | 'limits'> {
-  const alpha = dice.pick([1, 3, 64]);
-  const numbers = Array.from({ length: size }, (_, at) => at + 1);
-  const members = numbers.map((number) => ({ id: `n${number}`, number, address: `n${number}:1` }));
-  const constants = {
-    alpha,
-    sessionWindow: 4096,
-    sessions: 256,
-    sessionBytes: 1 << 20,
-    maxEntryBytes: 1 << 20,
-    onApplyError: 'halt' as const,
-  };
-  const limits = {
-    tailEntries: dice.pick([1, 4, 64]),
-    tailBytes: dice.pick([200, 4000]),
-    messageBytes: alpha > 3 ? 4000 : dice.pick([60, 200, 4000]),
-    inflightMessages: dice.pick([1, 3, 64]),
-    inflightBytes: dice.pick([100, 4000]),
-    uncommittedBytes: dice.pick([200, 1000, 100_000]),
-    applyBytes: dice.pick([60, 300, 100_000]),
-    loadBytes: dice.pick([60, 300, 100_000]),
-  };
-  return { configuration: { members, constants }, timing: TIMING, limits };
-}
-
 class Run {
   private readonly dice: OracleDice;
   readonly cluster: Cluster;
   private readonly ids: EntryId[] = [];
   private readonly rates: Storm;
+  private readonly settings: Settings;
+  /** With time and weight; `null` without. */
+  private readonly pace: Pace | null;
+  /** By sequence; and their bytes. */
+  private readonly commands = new Map<number, Uint8Array>();
+  private bytes = 0;
 
-  constructor(core: Core, seed: number, kind: StormKind) {
+  constructor(core: Core, seed: number, kind: StormKind, timed: boolean) {
     const dice = new OracleDice(seed);
     this.dice = dice;
     const size = dice.pick([1, 2, 3, 3, 3, 3, 3, 3, 4, 5]);
-    this.rates = stormOf(kind, dice);
-    this.cluster = new Cluster(core, settingsOf(dice, size), dice.next(), this.rates);
+    const storm = stormOf(kind, dice);
+    this.pace = timed ? paceOf(dice, dice.pick(SHARES)) : null;
+    this.rates = this.pace === null ? storm : paced(storm, this.pace);
+    this.settings = timed ? pacedSettingsOf(dice, size) : settingsOf(dice, size);
+    this.cluster = new Cluster(core, this.settings, dice.next(), this.rates);
   }
 
   go(): void {
@@ -194,7 +133,7 @@ class Run {
 
   /** A clean end answers everybody at once. */
   private stop(host: Host): void {
-    this.cluster.give(host, { kind: 'stop' });
+    this.cluster.stop(host);
     const { size } = this.cluster.judge.openAt(host.id);
     if (size > 0) throw new Violation(`${host.id} has stopped with ${size} requests open`);
     this.cluster.crash(host);
@@ -206,11 +145,26 @@ class Run {
     const host = dice.pick(leaders.length > 0 && dice.chance(0.7) ? leaders : cluster.hosts);
     const patience = dice.between(1, PATIENCE);
     const isRetry = dice.chance(0.2) && this.ids.length > 0;
-    const fresh = (): EntryId[] => Array.from({ length: dice.pick([1, 1, 3]) }, () => this.freshId());
+    const fresh = (): EntryId[] => Array.from({ length: this.callers() }, () => this.freshId());
     if (dice.chance(0.3)) cluster.read(host, patience);
     else this.propose(host, isRetry ? [dice.pick(this.ids.slice(-10))] : fresh(), isRetry, patience);
     const [request] = cluster.judge.openAt(host.id).keys();
     if (request !== undefined && dice.chance(0.05)) cluster.give(host, { kind: 'cancel', requests: [request] });
+  }
+
+  /** How many propose at once. */
+  private callers(): number {
+    const { dice, pace } = this;
+    return pace !== null && dice.chance(0.05) ? dice.between(1, pace.burst) : dice.pick([1, 1, 3]);
+  }
+
+  /** Most are small, also where commands may be large. */
+  private sizeOf({ sequence }: EntryId): number {
+    const { pace } = this;
+    if (pace === null || this.bytes > MOST_BYTES) return (sequence * 7) % 90;
+    const size = Math.floor(pace.largest ** (((sequence * 0.618) % 1) ** 2));
+    this.bytes += size;
+    return size;
   }
 
   private freshId(): EntryId {
@@ -221,15 +175,22 @@ class Run {
 
   private propose(host: Host, ids: readonly EntryId[], retry: boolean, patience: number): void {
     const proposals = ids.map((id) => {
-      const data = Buffer.from(`${nameOf(id)}${'.'.repeat((id.sequence * 7) % 90)}`);
+      const data = this.data(id);
       return { kind: 'command' as const, id, data, retry };
     });
     this.cluster.propose(host, proposals, patience);
   }
 
+  /** The same again for a retry. */
+  private data(id: EntryId): Uint8Array {
+    const known = this.commands.get(id.sequence) ?? Buffer.from(`${nameOf(id)}${'.'.repeat(this.sizeOf(id))}`);
+    this.commands.set(id.sequence, known);
+    return known;
+  }
+
   private heal(): void {
     const { cluster } = this;
-    cluster.weather = CALM;
+    cluster.weather = { ...CALM, ...this.pace?.weather, inOrder: this.pace !== null };
     cluster.cuts.clear();
     for (const host of cluster.hosts) {
       host.doomed = null;
@@ -240,9 +201,12 @@ class Run {
   /** A client at each replica tries until its proposal is committed and its read served; then all are handed one log. */
   private settle(): void {
     const { cluster } = this;
-    const { judge, hosts } = cluster;
-    const exchange = 2 * CALM.lag + CALM.disk + CALM.load;
-    const bound = LONGEST_LAG + PATIENCE + ELECTIONS * TIMING.electionMax + (judge.length + 50) * 2 * exchange;
+    const { judge, hosts, weather } = cluster;
+    const { timing } = this.settings;
+    const exchange = 2 * weather.lag + weather.disk + weather.load;
+    const sending = (4 * hosts.length * this.bytes) / weather.bandwidth + judge.length * (weather.cost ?? 0);
+    const elections = ELECTIONS * timing.electionMax;
+    const bound = LONGEST_LAG + PATIENCE + elections + (judge.length + 50) * 2 * exchange + sending;
     const wishes = hosts.map((host) => ({ host, id: this.freshId(), asked: false, read: judge.readsAt(host.id) }));
     const isServed = ({ host, id, read }: (typeof wishes)[number]): boolean =>
       judge.hasCommitted(nameOf(id)) && judge.readsAt(host.id) > read;
@@ -253,7 +217,7 @@ class Run {
         if (!judge.hasCommitted(nameOf(wish.id))) this.propose(wish.host, [wish.id], wish.asked, PATIENCE);
         wish.asked = true;
       }
-      cluster.schedule(TIMING.heartbeat, insist);
+      cluster.schedule(timing.heartbeat, insist);
     };
     insist();
     const missing = (): string | null => {
@@ -274,10 +238,11 @@ class Run {
 /**
  * What is wrong in the run of that seed, `null` if nothing: found by the judge, or by a core that met a proof that
  * safety is broken and threw it.
+ * @param timed whether time and weight are drawn too (`pace.ts`)
  */
-export function findViolation(core: Core, seed: number, storm: StormKind): string | null {
+export function findViolation(core: Core, seed: number, storm: StormKind, timed = false): string | null {
   try {
-    new Run(core, seed, storm).go();
+    new Run(core, seed, storm, timed).go();
     return null;
   } catch (error) {
     const { name, message } = error as Error;

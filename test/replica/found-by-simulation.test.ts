@@ -65,6 +65,7 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('a
   it('refuses a transport whose messages are smaller than its own', async () => {
     const transport: Transport = {
       maxMessageBytes: 8192,
+      checkAddress: () => undefined,
       start: () => Promise.reject(new Error('never started')),
       send: () => false,
       setPeers: () => undefined,

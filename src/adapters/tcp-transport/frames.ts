@@ -1,27 +1,44 @@
 /**
- * Messages as frames in a stream of bytes:
+ * Messages as frames in a stream of bytes. A frame is at most `FRAME_BYTES` long:
  *
  *     u32  length of the body       u32  its complement       u32  CRC-32C of the body
- *     body: varint group, then the message
+ *     body: varint group, u8 kind, then by kind
+ *     whole   the message
+ *     part    u32 length of the message, then its next `PART_BYTES`, or as many as are left
  *
- * Integers are little-endian. The group is always 0 in this version. The complement protects the length (as in the
- * stored blocks of deflate): with a wrong length the checksum would be compared only after all those bytes had come,
- * which a few heartbeats a second may take hours to bring. TCP's own 16-bit sum misses about one damaged segment in
- * 65536; the checksum costs about 1 ns a byte.
+ * Integers are little-endian. The group is always 0 in this version. A message that fits goes as a `whole`; a longer
+ * one as parts in order, which all name its length. Between two parts come wholes, but no part of another message. The
+ * complement protects the length (as in the stored blocks of deflate): with a wrong length the checksum would be
+ * compared only after all those bytes had come, which a few heartbeats a second may take hours to bring. TCP's own
+ * 16-bit sum misses about one damaged segment in 65536; the checksum costs about 1 ns a byte.
  *
- * Invariants of the parser: a length is checked before anything is allocated for it; a byte is copied
- * at most once; after it has thrown it is not used again.
+ * Invariants of the parser: a length is checked before anything is allocated for it; of a message in parts only what
+ * has come takes memory, and no part is smaller than it must be, so that a message that never ends holds no more than
+ * its limit; a byte of a whole is copied at most once; after it has thrown it is not used again.
  */
 
 import { Malformed } from '../../core/bytes.js';
 import { crc32c } from '../crc32c.js';
 
+/** The longest frame, its header included: a small message waits for no more than this of a large one. */
+export const FRAME_BYTES = 64 * 1024;
 export const HEADER_BYTES = 12;
+const LARGEST_BODY = FRAME_BYTES - HEADER_BYTES;
 const GROUP = 0;
-const GROUP_BYTES = 1;
-const GROUP_CHECKSUM = crc32c(Uint8Array.of(GROUP));
-/** The bytes that a frame adds to its message. */
-export const FRAME_OVERHEAD = HEADER_BYTES + GROUP_BYTES;
+const WHOLE = 0;
+const PART = 1;
+/** Group and kind. */
+const HEAD_BYTES = 2;
+const PART_HEAD_BYTES = HEAD_BYTES + 4;
+const WHOLE_CHECKSUM = crc32c(Uint8Array.of(GROUP, WHOLE));
+/** The bytes that a whole adds to its message. */
+export const WHOLE_OVERHEAD = HEADER_BYTES + HEAD_BYTES;
+/** The bytes that a part adds to its piece of a message. */
+export const PART_OVERHEAD = HEADER_BYTES + PART_HEAD_BYTES;
+/** The longest message that goes as a whole. */
+export const LARGEST_WHOLE = FRAME_BYTES - WHOLE_OVERHEAD;
+/** How much of a message a part brings, unless it is the last. */
+export const PART_BYTES = FRAME_BYTES - PART_OVERHEAD;
 
 function putU32(target: Uint8Array, at: number, value: number): void {
   target[at] = value;
@@ -36,17 +53,32 @@ function u32(bytes: Uint8Array, at: number): number {
   return (low | ((bytes[at + 3] as number) << 24)) >>> 0;
 }
 
-/** Writes the `FRAME_OVERHEAD` bytes of a frame that precede its message. */
-export function writeFrameHead(target: Uint8Array, at: number, message: Uint8Array): void {
-  const length = message.length + GROUP_BYTES;
+function writeHeader(target: Uint8Array, at: number, length: number, checksum: number): void {
   putU32(target, at, length);
   putU32(target, at + 4, ~length);
-  putU32(target, at + 8, crc32c(message, 0, message.length, GROUP_CHECKSUM));
+  putU32(target, at + 8, checksum);
+}
+
+/** Writes the `WHOLE_OVERHEAD` bytes that precede a message of at most `LARGEST_WHOLE`. */
+export function writeWholeHead(target: Uint8Array, at: number, message: Uint8Array): void {
+  writeHeader(target, at, message.length + HEAD_BYTES, crc32c(message, 0, message.length, WHOLE_CHECKSUM));
   target[at + HEADER_BYTES] = GROUP;
+  target[at + HEADER_BYTES + 1] = WHOLE;
+}
+
+/** Writes the `PART_OVERHEAD` bytes that precede the bytes `[from, to)` of a message. */
+export function writePartHead(target: Uint8Array, at: number, message: Uint8Array, from: number, to: number): void {
+  const head = at + HEADER_BYTES;
+  target[head] = GROUP;
+  target[head + 1] = PART;
+  putU32(target, head + HEAD_BYTES, message.length);
+  const checksum = crc32c(message, from, to, crc32c(target, head, head + PART_HEAD_BYTES));
+  writeHeader(target, at, to - from + PART_HEAD_BYTES, checksum);
 }
 
 /** Splits a stream of bytes, which comes in chunks of any size, into messages. */
 export class FrameParser {
+  private readonly maxMessageBytes: number;
   private readonly largestBody: number;
   private readonly deliver: (message: Uint8Array) => void;
   private readonly header = new Uint8Array(HEADER_BYTES);
@@ -54,14 +86,24 @@ export class FrameParser {
   /** The body of a frame that did not come in one piece; null while there is none. */
   private body: Uint8Array | null = null;
   private bodyFilled = 0;
+  /** The message that comes in parts: its length, what has come, and how many bytes that is; all 0 while none does. */
+  private total = 0;
+  private pieces: Uint8Array[] = [];
+  private joined = 0;
 
   /**
    * @param maxMessageBytes longer messages are malformed
    * @param deliver gets each message and owns its bytes. It must not throw.
    */
   constructor(maxMessageBytes: number, deliver: (message: Uint8Array) => void) {
-    this.largestBody = maxMessageBytes + GROUP_BYTES;
+    this.maxMessageBytes = maxMessageBytes;
+    this.largestBody = Math.min(LARGEST_BODY, maxMessageBytes + HEAD_BYTES);
     this.deliver = deliver;
+  }
+
+  /** How many bytes of messages that are not complete it holds: at most the limit of a message and one frame. */
+  get held(): number {
+    return this.joined + (this.body?.length ?? 0);
   }
 
   /** Takes the next bytes of the stream, which must not change afterwards. @throws Malformed */
@@ -78,7 +120,7 @@ export class FrameParser {
   private lengthIn(bytes: Uint8Array, at: number): number {
     const length = u32(bytes, at);
     if (u32(bytes, at + 4) !== ~length >>> 0) throw new Malformed('the length of a frame is damaged');
-    if (length < GROUP_BYTES) throw new Malformed('a frame is empty');
+    if (length < HEAD_BYTES) throw new Malformed('a frame is empty');
     if (length > this.largestBody) {
       throw new Malformed(`a frame of ${length} bytes exceeds the limit of ${this.largestBody}`);
     }
@@ -94,8 +136,8 @@ export class FrameParser {
       this.header.set(chunk.subarray(at, from));
       return this.begin(length, from);
     }
-    check(chunk, from, to, u32(chunk, at + 8));
-    this.deliver(ownBytes(chunk, from + GROUP_BYTES, to));
+    if (isWhole(chunk, from, to, u32(chunk, at + 8))) this.deliver(ownBytes(chunk, from + HEAD_BYTES, to));
+    else this.join(chunk, from, to);
     return to;
   }
 
@@ -118,18 +160,51 @@ export class FrameParser {
     body.set(chunk.subarray(at, end), this.bodyFilled);
     this.bodyFilled += end - at;
     if (this.bodyFilled < body.length) return end;
-    check(body, 0, body.length, u32(this.header, 8));
+    const isOne = isWhole(body, 0, body.length, u32(this.header, 8));
     this.body = null;
     this.headerFilled = 0;
-    this.deliver(body.subarray(GROUP_BYTES));
+    if (isOne) this.deliver(body.subarray(HEAD_BYTES));
+    else this.join(body, 0, body.length);
     return end;
+  }
+
+  /** Takes the part whose body is `bytes[from, to)`. @throws Malformed */
+  private join(bytes: Uint8Array, from: number, to: number): void {
+    if (to - from < PART_HEAD_BYTES) throw new Malformed('a part is empty');
+    const total = u32(bytes, from + HEAD_BYTES);
+    if (this.total === 0) this.total = this.checkedTotal(total);
+    else if (total !== this.total) throw new Malformed('a message in parts begins within another');
+    const length = to - from - PART_HEAD_BYTES;
+    const expected = Math.min(PART_BYTES, total - this.joined);
+    if (length !== expected) throw new Malformed(`a part has ${length} bytes, expected ${expected}`);
+    this.pieces.push(ownBytes(bytes, from + PART_HEAD_BYTES, to));
+    this.joined += length;
+    if (this.joined < total) return;
+    const message = new Uint8Array(total);
+    let at = 0;
+    for (const piece of this.pieces) {
+      message.set(piece, at);
+      at += piece.length;
+    }
+    this.pieces = [];
+    this.total = this.joined = 0;
+    this.deliver(message);
+  }
+
+  private checkedTotal(total: number): number {
+    if (total <= LARGEST_WHOLE) throw new Malformed(`a message of ${total} bytes comes in parts`);
+    if (total <= this.maxMessageBytes) return total;
+    throw new Malformed(`a message of ${total} bytes exceeds the limit of ${this.maxMessageBytes}`);
   }
 }
 
-/** Checks the body at `[from, to)`: its checksum, and that its group is 0. @throws Malformed */
-function check(bytes: Uint8Array, from: number, to: number, checksum: number): void {
+/** Checks the body at `[from, to)`: its checksum, and that its group is 0. True if it is a whole. @throws Malformed */
+function isWhole(bytes: Uint8Array, from: number, to: number, checksum: number): boolean {
   if (crc32c(bytes, from, to) !== checksum) throw new Malformed('the checksum of a frame does not match');
   if (bytes[from] !== GROUP) throw new Malformed('a frame names an unknown group');
+  const kind = bytes[from + 1];
+  if (kind !== WHOLE && kind !== PART) throw new Malformed('a frame is of an unknown kind');
+  return kind === WHOLE;
 }
 
 /**

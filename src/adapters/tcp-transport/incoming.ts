@@ -4,7 +4,8 @@
  *
  * Invariants: no frame is parsed before the handshake is accepted, so `from` is the id that the peer gave there; a
  * socket that has not finished the handshake by the deadline is closed, even if bytes keep coming
- * (transport/handshake-deadline); after `close` nothing is delivered, not even the rest of a chunk.
+ * (transport/handshake-deadline); after `close` nothing is delivered, not even the rest of a chunk, and what has come
+ * of a message is let go.
  */
 
 import { Malformed } from '../../core/bytes.js';
@@ -51,6 +52,11 @@ export class Incoming {
       this.close();
       owner.closed(this);
     });
+  }
+
+  /** How many bytes of messages that are not complete it holds. */
+  get held(): number {
+    return this.parser?.held ?? 0;
   }
 
   private onData(chunk: Uint8Array): void {
@@ -103,6 +109,7 @@ export class Incoming {
   /** Closes the socket at once, without an answer. */
   close(): void {
     this.isOver = true;
+    this.parser = null;
     clearTimeout(this.deadline);
     this.socket.destroy();
   }

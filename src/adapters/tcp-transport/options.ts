@@ -16,7 +16,7 @@ export interface TcpTransportOptions {
   readonly maxMessageBytes?: number;
   /**
    * How many bytes may wait for one peer; beyond it `send` gives false. Default 4 MiB for `control` and 16 MiB for
-   * `bulk`. An empty queue takes a message of any size.
+   * `bulk`. An empty queue takes a message of any size; half of `control` is kept for messages below 64 KiB.
    */
   readonly queueBytes?: { readonly control?: number; readonly bulk?: number };
   /**

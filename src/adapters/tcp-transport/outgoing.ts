@@ -2,9 +2,13 @@
  * The connection by which this replica sends to one peer on one lane: it dials, does the handshake, writes the queued
  * messages, and after a loss dials again after a growing, jittered wait.
  *
+ * A lost control connection is dialled again at once: a killed process refuses within a round trip, a mere reset is
+ * mended. That one dial decides whether the peer is reported unreachable (transport/unreachable-after-redial).
+ *
  * Invariants: at most one socket at a time; frames are written in state `open` only; messages that waited when a
- * connection was lost are dropped, as a datagram may be; the socket's stream holds less than 128 KiB, the rest waits in
- * the bounded queue (transport/bounded-queue); nothing is reported after `close`.
+ * connection was lost are dropped, as a datagram may be, and that is reported; the socket's stream holds at most
+ * `MOST_UNSENT` (128 KiB), the rest waits in the bounded queue (transport/bounded-queue); while something waits, either
+ * a flush is due or the socket has not taken all that was written; nothing is reported after `close`.
  */
 
 import { Malformed } from '../../core/bytes.js';
@@ -13,7 +17,7 @@ import type { SocketAddress } from './address.js';
 import type { Welcome } from './handshake.js';
 import { decodeAnswer, encodeHello, HandshakeReader, mismatchOf } from './handshake.js';
 import type { Settings } from './options.js';
-import { OutgoingQueue, PIECE_BYTES } from './outgoing-queue.js';
+import { OutgoingQueue, SCRATCH_BYTES } from './outgoing-queue.js';
 import type { Socket } from './sockets.js';
 import { dialSocket } from './sockets.js';
 
@@ -22,8 +26,10 @@ export interface OutgoingOwner {
   readonly identity: TransportIdentity;
   readonly settings: Settings;
   opened(connection: Outgoing, welcome: Welcome): void;
-  /** An open connection ended. */
-  lost(connection: Outgoing, reason: string): void;
+  /** An open connection ended; without a reason one that messages waited for did not open. */
+  lost(connection: Outgoing, reason: string | null): void;
+  /** The first dial after the loss of a control connection failed. */
+  unreachable(connection: Outgoing): void;
   /** A handshake failed; reported once until the reason changes. */
   failed(connection: Outgoing, kind: 'refused' | 'malformed', reason: string): void;
   /** Asks for a `flush` at the end of this turn of the event loop. */
@@ -49,9 +55,14 @@ export class Outgoing {
   private timer: NodeJS.Timeout | undefined;
   private attempts = 0;
   private openedAt = 0;
+  /** When a lost connection was last dialled again without a wait. */
+  private redialledAt = -Infinity;
+  /** The connection was lost, and no dial has ended since. */
+  private isInDoubt = false;
   private lastFailure = '';
-  /** A buffer to build pieces in, unused while the socket has accepted all that was written. */
-  private spare: Uint8Array | null = null;
+  private isFlushDue = false;
+  /** A buffer to build frames in, unused while the socket has accepted all that was written. */
+  private scratch: Uint8Array | null = null;
   /** Bytes written to this socket, how many of them it had accepted at the last check, and the checks since. */
   private written = 0;
   private takenBefore = 0;
@@ -63,11 +74,21 @@ export class Outgoing {
     this.address = address;
     this.lane = lane;
     const { controlQueueBytes, bulkQueueBytes } = owner.settings;
-    this.queue = new OutgoingQueue(lane === 'control' ? controlQueueBytes : bulkQueueBytes);
+    this.queue = new OutgoingQueue(lane, lane === 'control' ? controlQueueBytes : bulkQueueBytes);
   }
 
   get isOpen(): boolean {
     return this.state === 'open';
+  }
+
+  /** It is open, or messages wait until it is. */
+  get isInUse(): boolean {
+    return this.state === 'open' || !this.queue.isEmpty;
+  }
+
+  /** How many bytes wait, those that the socket holds included. */
+  get bytes(): number {
+    return this.queue.bytes;
   }
 
   /**
@@ -77,10 +98,21 @@ export class Outgoing {
     if (this.state === 'idle') this.dial();
     const isComing = this.state === 'dialing' && this.lane === 'bulk';
     if (this.state !== 'open' && !isComing) return false;
-    const wasEmpty = this.queue.isEmpty;
     if (!this.queue.push(message)) return false;
-    if (wasEmpty && this.state === 'open') this.owner.flushSoon(this);
+    if (this.state === 'open') this.askForFlush();
     return true;
+  }
+
+  private askForFlush(): void {
+    if (this.isFlushDue) return;
+    this.isFlushDue = true;
+    this.owner.flushSoon(this);
+  }
+
+  /** Dials in place of a connection that was lost. */
+  replace(): void {
+    this.isInDoubt = true;
+    this.dial();
   }
 
   /** Dials without further waiting, since the peer is known to be up. */
@@ -101,7 +133,6 @@ export class Outgoing {
       socket.write(encodeHello({ ...identity, lane: this.lane, expected: this.peer }));
     });
     socket.on('data', (chunk) => this.onData(answer, chunk));
-    socket.on('drain', () => this.flush());
     socket.on('error', (error) => this.down(error.message));
     socket.on('end', () => this.down('closed by the peer'));
     socket.on('close', () => this.down('closed'));
@@ -134,6 +165,7 @@ export class Outgoing {
     this.state = 'open';
     this.openedAt = performance.now();
     this.lastFailure = '';
+    this.isInDoubt = false;
     this.written = this.takenBefore = this.checksWithoutProgress = 0;
     this.owner.opened(this, welcome);
     this.flush();
@@ -148,13 +180,27 @@ export class Outgoing {
     this.owner.failed(this, kind, reason);
   }
 
-  /** Drops the socket and the queued messages, and dials again later. */
+  /** Drops the socket and the queued messages, and dials again: a lost control connection at once, else later. */
   private down(reason: string): void {
     const wasOpen = this.state === 'open';
-    const { longestDelay, shortestDelay } = this.owner.settings;
+    const { isInUse } = this;
+    const { longestDelay } = this.owner.settings;
+    const now = performance.now();
     // A connection that keeps breaking soon after it opened is dialled less and less often.
-    if (wasOpen && performance.now() - this.openedAt > longestDelay) this.attempts = 0;
+    if (wasOpen && now - this.openedAt > longestDelay) this.attempts = 0;
+    const isGivenUp = !wasOpen && this.isInDoubt;
+    this.isInDoubt = wasOpen && this.lane === 'control';
     this.abandon();
+    if (this.isInDoubt && now - this.redialledAt > longestDelay) {
+      this.redialledAt = now;
+      this.dial();
+    } else this.dialLater();
+    if (isInUse) this.owner.lost(this, wasOpen ? reason : null);
+    if (isGivenUp) this.owner.unreachable(this);
+  }
+
+  private dialLater(): void {
+    const { longestDelay, shortestDelay } = this.owner.settings;
     this.state = 'waiting';
     const delay = Math.min(longestDelay, shortestDelay * 2 ** this.attempts) * (0.5 + Math.random() / 2);
     this.attempts = Math.min(this.attempts + 1, MOST_ATTEMPTS);
@@ -162,13 +208,12 @@ export class Outgoing {
       if (this.lane === 'control') this.dial();
       else this.state = 'idle';
     }, delay);
-    if (wasOpen) this.owner.lost(this, reason);
   }
 
   private abandon(): void {
     clearTimeout(this.timer);
     this.queue.clear();
-    this.spare = null;
+    this.scratch = null;
     this.socket?.removeAllListeners();
     this.socket?.on('error', ignore);
     this.socket?.destroy();
@@ -176,28 +221,30 @@ export class Outgoing {
   }
 
   /**
-   * Writes queued messages as far as the socket accepts them; all that fits into one piece takes one system call.
+   * Writes the next queued messages if the socket has accepted all before. The rest waits for later turns, so that a
+   * long queue holds up nobody.
    */
   flush(): void {
+    this.isFlushDue = false;
     const socket = this.socket;
-    if (this.state !== 'open' || socket === null || socket.writableNeedDrain) return;
-    let inUse = false;
-    const scratch = (): Uint8Array => {
-      const free = inUse ? null : this.spare;
-      inUse = true;
-      return free ?? (this.spare = new Uint8Array(PIECE_BYTES));
-    };
-    if (socket.writableLength > 0) this.spare = null;
-    let piece = this.queue.next(scratch);
-    if (piece === null) return;
-    const isAll = this.queue.isEmpty;
-    if (!isAll) socket.cork();
-    for (; piece !== null; piece = socket.writableNeedDrain ? null : this.queue.next(scratch)) {
+    if (this.state !== 'open' || socket === null || socket.writableLength > 0) return;
+    this.queue.left();
+    if (this.queue.isEmpty) return;
+    const pieces = this.queue.take((this.scratch ??= new Uint8Array(SCRATCH_BYTES)));
+    if (pieces.length > 1) socket.cork();
+    for (const piece of pieces) {
       this.written += piece.length;
-      socket.write(piece);
+      socket.write(piece, this.onTaken);
     }
-    if (!isAll) socket.uncork();
+    if (pieces.length > 1) socket.uncork();
   }
+
+  /** The socket accepted a piece, or is gone. */
+  private readonly onTaken = (): void => {
+    if (this.state !== 'open' || this.socket === null || this.socket.writableLength > 0) return;
+    this.queue.left();
+    if (!this.queue.isEmpty) this.askForFlush();
+  };
 
   /** Called `CHECKS_PER_STALL` times per `stallTimeout`; ends a connection that accepted no byte for that long. */
   check(): void {
@@ -214,12 +261,12 @@ export class Outgoing {
 
   /** Ends a connection whose peer is known to be gone, and dials again on demand. */
   reset(reason: string): void {
-    const wasOpen = this.state === 'open';
-    if (this.state === 'closed') return;
+    const { state, isInUse } = this;
+    if (state === 'closed') return;
     this.abandon();
     this.state = 'idle';
     this.attempts = 0;
-    if (wasOpen) this.owner.lost(this, reason);
+    if (isInUse) this.owner.lost(this, state === 'open' ? reason : null);
   }
 
   /** Closes the connection for good, after one more write of the queue. Resolves when the socket's handle is closed. */

@@ -6,7 +6,7 @@ import { lastTerm } from '../../core/log.js';
 import type { Entry, Index } from '../../core/protocol.js';
 import { numberOf, roundOf, type Ballot } from '../ballot.js';
 import { describeForwarding, describeNumber } from '../../core/model.js';
-import type { PaxosMessage } from '../messages.js';
+import type { PaxosMessage, Prepare } from '../messages.js';
 import { commitOf, type PaxosState } from '../state.js';
 
 /** `2.1` is round 2 of member 1; `-` is none. */
@@ -38,14 +38,22 @@ function describeVotes(entries: readonly Entry[], ballot: Ballot = 0): string {
   return `[${words.join(' ')}]`;
 }
 
+function describePrepare({ ballot, from, first, pages, held }: Prepare): string {
+  const known = held.map((span) => `${span.from}-${span.to}@${describeBallot(span.ballot)}`).join(' ');
+  const more = first ? '' : pages === 0 ? ' goes on' : ' further';
+  return `Prepare ${describeBallot(ballot)} from=${from}${more}${held.length === 0 ? '' : ` held=[${known}]`}`;
+}
+
 /** @see Model.describeMessage */
 export function describeMessage(m: PaxosMessage): string {
   switch (m.kind) {
     case 'prepare':
-      return `Prepare ${describeBallot(m.ballot)} from=${m.from}`;
+      return describePrepare(m);
     case 'promise': {
       const more = m.next === 0 ? '' : ` next=${m.next}`;
-      return `Promise ${describeBallot(m.ballot)} from=${m.from} ${describeVotes(m.votes)} commit=${m.commit}${more}`;
+      const rest = m.rest === 0 ? '' : ` rest=${m.rest}`;
+      const where = `from=${m.from} ${describeVotes(m.votes)} commit=${m.commit}`;
+      return `Promise ${describeBallot(m.ballot)} ${where}${more}${rest}`;
     }
     case 'nack':
       return `Nack ${describeBallot(m.ballot)} promised=${describeBallot(m.promised)} commit=${m.commit}`;

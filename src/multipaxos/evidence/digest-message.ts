@@ -3,10 +3,19 @@
 import type { Digest } from '../../core/model.js';
 import type { ReplicaId } from '../../core/members.js';
 import { digestEntries, digestForwarding, digestNumber } from '../../core/digest-parts.js';
-import { digestReadRound } from './digest.js';
-import type { Heartbeat, HeartbeatReply, PaxosMessage, PromisePage } from '../messages.js';
+import { digestReadRound, digestSpans } from './digest.js';
+import type { Heartbeat, HeartbeatReply, PaxosMessage, Prepare, PromisePage } from '../messages.js';
 
-function promise({ from, commit, next, votes }: PromisePage, digest: Digest): void {
+function prepare({ ballot, from, first, pages, held }: Prepare, digest: Digest): void {
+  digest.value(ballot);
+  digest.value(from);
+  digest.value(first);
+  digest.value(pages);
+  digestSpans(held, digest);
+}
+
+function promise({ from, commit, next, rest, votes }: PromisePage, digest: Digest): void {
+  digest.value(rest);
   digest.value(from);
   digest.value(commit);
   digest.value(next);
@@ -26,8 +35,7 @@ export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, d
   digest.text(m.kind);
   switch (m.kind) {
     case 'prepare':
-      digest.value(m.ballot);
-      return digest.value(m.from);
+      return prepare(m, digest);
     case 'promise':
       digest.value(m.ballot);
       return promise(m, digest);

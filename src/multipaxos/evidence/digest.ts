@@ -23,7 +23,9 @@ import type { Milliseconds } from '../../core/protocol.js';
 import type { ReadQueue } from '../../core/reads.js';
 import type { UnsyncedRun } from '../../core/unsynced.js';
 import { roundOf, type Ballot } from '../ballot.js';
+import type { VoteSpan } from '../messages.js';
 import type { PaxosProgress } from '../progress.js';
+import { NO_END, type SlotRange } from '../ranges.js';
 import type { CatchingUp, PaxosCandidate, PaxosLeader, PaxosState, PromiseProgress, Serving } from '../state.js';
 import type { VoteWindow } from '../window.js';
 
@@ -93,16 +95,38 @@ function serving({ digest, me }: DigestScribe, { load, peer, number, from }: Ser
 
 // The proposer.
 
-function promised({ digest }: DigestScribe, promise: PromiseProgress): void {
-  const { from, complete } = promise;
-  digest.value(complete);
-  if (!complete) digest.value(from); // once complete, no page is waited for
-  digest.value(promise.commit);
-  digestEntries(digest, promise.votes);
+/** Once it is complete, no page is waited for. */
+function promised(s: DigestScribe, { upTo, beyond, asked, commit, retryAt }: PromiseProgress): void {
+  const { digest } = s;
+  digest.value(upTo);
+  digest.value(commit);
+  if (upTo === NO_END) return;
+  digest.value(asked);
+  ranges(s, beyond);
+  digestDeadline(s, retryAt);
 }
 
-function preparing(s: DigestScribe, { ballot, promises, resendAt }: PaxosCandidate): void {
+function ranges({ digest }: DigestScribe, items: readonly SlotRange[]): void {
+  digest.value(items.length);
+  for (const { from, to } of items) {
+    digest.value(from);
+    digest.value(to);
+  }
+}
+
+export function digestSpans(spans: readonly VoteSpan[], digest: Digest): void {
+  digest.value(spans.length);
+  for (const { from, to, ballot } of spans) {
+    digest.value(from);
+    digest.value(to);
+    digest.value(ballot);
+  }
+}
+
+function preparing(s: DigestScribe, { ballot, held, promises, progressed, resendAt }: PaxosCandidate): void {
   s.digest.value(ballot);
+  s.digest.value(progressed);
+  digestSpans(held, s.digest);
   list(s, promises, promised);
   digestDeadline(s, resendAt);
 }
@@ -116,11 +140,7 @@ function progress(s: DigestScribe, peer: PaxosProgress, since: Milliseconds, rea
   const { digest } = s;
   digest.id(peer.id);
   digest.value(peer.match);
-  digest.value(peer.beyond.length);
-  for (const { from, to } of peer.beyond) {
-    digest.value(from);
-    digest.value(to);
-  }
+  ranges(s, peer.beyond);
   digest.value(peer.next);
   digest.value(peer.inflight.length);
   for (const { last, bytes } of peer.inflight) {
@@ -186,6 +206,10 @@ export function digestState(state: PaxosState, now: Milliseconds, digest: Digest
   digest.value(state.promised);
   digestNumber(digest, 'persist', options.id, state.hardSeq > state.durableSeq ? state.hardSeq : 0);
   votes(s, state.window);
+  votes(s, state.reported);
+  const { until, span } = state.bearing;
+  digest.value(until === Infinity ? -1 : Math.max(until - clock, 0));
+  digest.value(span);
   list(s, state.unsynced, unsynced);
   chosenPrefix(s, log);
   // A leader's commit index at or below the own one has no effect any more, nor has one of a lower ballot.

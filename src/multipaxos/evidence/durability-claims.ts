@@ -9,7 +9,7 @@ import { sameValue } from '../../core/entries.js';
 import type { Entry, Index } from '../../core/protocol.js';
 import type { Ballot } from '../ballot.js';
 import { chosenAt, GhostDraft, highestVote, replicaAt, slotAt, triedIn, violated, type PaxosGhost } from './ghost.js';
-import type { Accept, Accepted, CatchUpReply, Prepare, PromisePage } from '../messages.js';
+import type { Accept, Accepted, CatchUpReply, Prepare, PromisePage, VoteSpan } from '../messages.js';
 import type { PaxosState } from '../state.js';
 import { placeIn, type PaxosCluster, type PaxosSendFact } from './rules.js';
 
@@ -87,6 +87,14 @@ function onPrepare(ghost: PaxosGhost, fact: PaxosSendFact, m: Prepare, at: numbe
   return draft.now;
 }
 
+/** The votes that the candidate of a ballot named as held; `null` when nobody is in Phase 1 of it. */
+function heldIn(ballot: Ballot, { replicas }: PaxosCluster): readonly VoteSpan[] | null {
+  for (const { state } of replicas) {
+    if (state?.role.kind === 'candidate' && state.role.ballot === ballot) return state.role.held;
+  }
+  return null;
+}
+
 /**
  * A page reports, for each slot of its range above the commit index, the sender's vote of the highest ballot below the
  * one promised. A page with votes in that ballot itself answers a late Prepare and does not count: its candidate leads
@@ -106,9 +114,12 @@ function onPromise(
   const draft = new GhostDraft(ghost, cluster.replicas.length);
   for (const vote of m.votes) claimVote(draft, at, vote, fact, sender);
   const end = m.next === 0 ? ghost.base + ghost.slots.length : m.next - 1;
+  const held = heldIn(m.ballot, cluster);
+  if (held === null) return draft.now; // its Phase 1 is over: the page counts for nothing
   for (let slot = Math.max(m.from, m.commit + 1, ghost.base + 1); slot <= end; slot++) {
     const highest = highestVote(slotAt(ghost, slot), at, m.ballot);
-    if (highest === 0) continue;
+    if (highest === 0 || held.some(({ from, to, ballot }) => from <= slot && slot <= to && ballot === highest))
+      continue;
     const reported = m.votes.find(({ index }) => index === slot);
     if (reported?.term !== highest)
       violated('paxos/promise-reports-votes: a promise does not report the highest vote', { ...fact, slot, highest });

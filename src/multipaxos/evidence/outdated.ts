@@ -6,6 +6,7 @@
 import type { ReplicaId } from '../../core/members.js';
 import type { Ballot } from '../ballot.js';
 import type { PaxosMessage } from '../messages.js';
+import { NO_END } from '../ranges.js';
 import { placeOf } from '../../core/state.js';
 import type { PaxosState } from '../state.js';
 
@@ -28,7 +29,8 @@ function isPromiseIdle(owner: PaxosState, ballot: Ballot, acceptor: ReplicaId): 
   if (role.kind === 'follower' || role.ballot !== ballot) return isOver(owner, ballot);
   // Its Prepare has left, so the own promise is durable and no crash brings this Phase 1 back. Once it is over it
   // stays so; and a promise that is complete stays so.
-  return role.kind === 'leader' || role.promises[placeOf(owner.options, acceptor)]?.complete === true;
+  const promise = role.kind === 'leader' ? undefined : role.promises[placeOf(owner.options, acceptor)];
+  return role.kind === 'leader' || promise?.upTo === NO_END;
 }
 
 /**
@@ -39,7 +41,8 @@ export function isOutdated(m: PaxosMessage, from: PaxosState, to: PaxosState): b
   switch (m.kind) {
     case 'prepare':
       // Answered by a Nack, or by a promise once more. Where the ballot still leads, such a Nack would end it.
-      return hasPromised(to, m.ballot) && isOver(from, m.ballot);
+      // One that is no first one makes an acceptor wait longer that still follows the ballot.
+      return hasPromised(to, m.first ? m.ballot : m.ballot + 1) && isOver(from, m.ballot);
     case 'accept':
     case 'heartbeat':
       return hasPromised(to, m.ballot + 1) && isOver(from, m.ballot);

@@ -49,6 +49,8 @@ export class Host {
     this.audience = audience;
     this.handler = {
       onMessage: (from, bytes) => this.dispatch({ kind: 'message', from, bytes }),
+      // What was under way counts as lost, on either lane, whether or not the peer can be reached again.
+      onDisconnected: (peer) => this.dispatch({ kind: 'unreachable', peer }),
       onUnreachable: (peer) => this.dispatch({ kind: 'unreachable', peer }),
       onEvent: ({ kind, peer, reason }) => audience.tell({ kind: 'transport', event: kind, peer, reason }),
     };

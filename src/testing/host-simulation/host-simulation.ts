@@ -23,7 +23,7 @@ import { Trace } from './trace.js';
 import { judgeCalls } from './verdict.js';
 
 export interface HostSimulationOptions {
-  /** Any 32-bit integer: everything follows from it. */
+  /** A whole number from -2^52 to 2^52: everything follows from it. */
   readonly seed: number;
   /** `raft` or `multipaxos`. */
   readonly protocol: (tuning: Tuning) => ProtocolChoice;
@@ -230,8 +230,8 @@ class Simulation {
  */
 export async function simulateHost(options: HostSimulationOptions): Promise<HostSimulationReport> {
   const { seed, steps, protocol } = options;
-  if (!Number.isSafeInteger(seed) || seed < -(2 ** 31) || seed >= 2 ** 32) {
-    throw new RangeError(`seed: expected a 32-bit integer, got ${String(seed)}`);
+  if (!Number.isSafeInteger(seed) || Math.abs(seed) > 2 ** 52) {
+    throw new RangeError(`seed: expected a whole number from ${-(2 ** 52)} to ${2 ** 52}, got ${String(seed)}`);
   }
   if (typeof protocol !== 'function') {
     throw new RangeError(`protocol: expected raft or multipaxos of quorate, got ${String(protocol)}`);

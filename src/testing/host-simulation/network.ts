@@ -74,9 +74,20 @@ export class SimulatedNetwork {
     this.trace.tell('links healed');
   }
 
-  /** A hint: `from` hears that it has lost its connection to `to`. */
+  /** `from` hears that it has lost its connections to `to`, and a little later whether it could connect again. */
   report(from: string, to: string): void {
     this.transports.get(from)?.lost(to);
+  }
+
+  /** Whether a dial would succeed now. */
+  reaches(from: string, to: string): boolean {
+    const isCut = this.link(from, to).cut || this.link(to, from).cut;
+    return !isCut && this.transports.get(to)?.isUp === true;
+  }
+
+  /** What the shortest way there and back takes. */
+  get roundTrip(): number {
+    return 2 * this.habits.min;
   }
 
   /** Whether it can neither hear nor be heard. */
@@ -185,6 +196,9 @@ export class SimulatedTransport implements Transport {
     });
   }
 
+  /** Any name will do. */
+  checkAddress(): void {}
+
   send(to: string, bytes: Uint8Array, _lane: TransportLane): boolean {
     if (!this.process.alive || this.identity === null) return false;
     const { id, cluster } = this.identity;
@@ -222,8 +236,19 @@ export class SimulatedTransport implements Transport {
   lost(peer: string): void {
     this.process.input(() => {
       if (this.phase !== 'up' || !this.peers.has(peer)) return;
-      this.network.trace.cover('unreachable');
+      this.network.trace.cover('disconnected');
       this.handler?.onEvent({ kind: 'disconnected', peer, reason: 'simulated' });
+      for (const lane of ['control', 'bulk'] as const) this.handler?.onDisconnected(peer, lane);
+      this.network.schedule.after(this.network.roundTrip, () => this.redialled(peer));
+    });
+  }
+
+  private redialled(peer: string): void {
+    const id = this.identity?.id;
+    if (id === undefined || this.network.reaches(id, peer)) return;
+    this.process.input(() => {
+      if (this.phase !== 'up' || !this.peers.has(peer)) return;
+      this.network.trace.cover('unreachable');
       this.handler?.onUnreachable(peer);
     });
   }

@@ -10,6 +10,7 @@ import type { Digest, SendFact, StepFact } from '../../../src/core/model.js';
 import type * as core from '../../../src/core/protocol.js';
 import { simulate } from 'quorate/testing';
 import { smallLimits } from '../../values.js';
+import { isComplete } from '../../../src/multipaxos/phase1.js';
 import { multipaxosModel, type PaxosMessage, type PaxosState } from '../../../src/multipaxos/index.js';
 
 type Fact = StepFact<PaxosState, PaxosMessage>;
@@ -119,7 +120,7 @@ function shapeOf({ before, inbound }: Fact): string {
   const under = [serving, reads].map((each) => each.length > 0);
   const what = inbound?.kind === 'receive' ? inbound.message.kind : inbound?.kind;
   const led = role.kind === 'leader' ? `${role.reads.begun.length > 0} ${role.forwarders.length > 0}` : '';
-  const promised = role.kind === 'candidate' ? role.promises.filter(({ complete }) => complete).length : 0;
+  const promised = role.kind === 'candidate' ? role.promises.filter(isComplete).length : 0;
   return [role.kind, led, promised, what, catchingUp === null, ...under].join();
 }
 
@@ -219,6 +220,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   lastNumber: 'makes fresh numbers only',
   fault: 'of a replica that is over',
   'window.bytes': 'follows from the entries',
+  'reported.bytes': 'follows from the entries',
   'log.bytes': 'follows from the entries',
   'log.chunks.*.bytes': 'follows from the entries',
   'delivery.unappliedBytes': 'follows from what is not applied',
@@ -228,7 +230,8 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
 /** Looked at only where it matters, and where that is. */
 const SOMETIMES: Readonly<Record<string, string>> = {
   durableSeq: 'while the promise waits for it',
-  'role.promises.*.from': 'until it is complete',
+  'role.promises.*.asked': 'until it is complete',
+  'role.promises.*.retryAt': 'until it is complete',
   'role.reads.readRound': 'while a round is under way',
   'role.peers.*.readRound': 'while a round is under way',
 };
@@ -335,6 +338,7 @@ const NUMBERED: Readonly<Record<string, keyof typeof SHIFTS>> = {
   heartbeatAt: 'time',
   answeredAt: 'time',
   retryAt: 'time',
+  until: 'time',
   persistSeq: 'persist',
   durableSeq: 'persist',
   hardSeq: 'persist',

@@ -11,7 +11,7 @@ import type { ClusterView, DiskView } from '../../../src/core/model.js';
 import type * as core from '../../../src/core/protocol.js';
 import { multipaxosModel, type PaxosGhost, type PaxosMessage, type PaxosState } from '../../../src/multipaxos/index.js';
 import { idsOf } from '../../values.js';
-import { b, Node, noop, value } from '../support.js';
+import { prepare, b, Node, noop, value } from '../support.js';
 
 const { safety } = multipaxosModel;
 
@@ -28,13 +28,19 @@ class Story {
   readonly deliveries: core.Entry[] = [];
   readonly #disks: StoryDisk[];
   readonly #view: ClusterView<PaxosState>;
+  /** In which ballot each replica is in Phase 1. */
+  readonly #ballots = new Map<number, Ballot>();
 
   constructor(size = 3) {
     this.#disks = idsOf(size).map(() => ({ hard: null, entries: new Map<core.Index, core.Entry>() }));
     const { deliveries: delivered } = this;
+    const ballots = this.#ballots;
     const replicas = this.#disks.map((disk, at) => ({
       id: `n${at + 1}`,
-      state: null,
+      get state() {
+        const ballot = ballots.get(at + 1);
+        return ballot === undefined ? null : ({ role: { kind: 'candidate', ballot, held: [] } } as never);
+      },
       disk: {
         get hard() {
           return disk.hard;
@@ -63,6 +69,12 @@ class Story {
     return this;
   }
 
+  /** A replica is in Phase 1 of a ballot. */
+  campaigns(at: number, ballot: Ballot): this {
+    this.#ballots.set(at, ballot);
+    return this;
+  }
+
   /** A disk drops a vote, and says nothing of it. */
   loses(at: number, slot: core.Index): this {
     (this.#disks[at - 1] as StoryDisk).entries.delete(slot);
@@ -76,7 +88,7 @@ class Story {
 
   /** Some replicas promise a ballot, and its owner prepares it first. */
   phase1(ballot: Ballot, owner: number, others: readonly number[]): this {
-    this.writes(owner, ballot).says(owner, { kind: 'prepare', ballot, from: 1 });
+    this.writes(owner, ballot).says(owner, prepare(ballot));
     for (const other of others) this.writes(other, ballot);
     return this;
   }
@@ -109,7 +121,7 @@ function told(word: core.Entry, commit: core.Index): Node {
   return node;
 }
 
-const page = { kind: 'promise', from: 1, commit: 0, next: 0, votes: [] } as const;
+const page = { kind: 'promise', from: 1, commit: 0, next: 0, rest: 0, votes: [] } as const;
 const beat = { kind: 'heartbeatReply', ballot: b1, readRound: 0, commit: 0, durable: 0 } as const;
 
 /** What is broken, and by what. Everything before the last word of a story is in order. */
@@ -172,7 +184,7 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
   [
     'paxos/ballot-used-once',
     'a ballot is prepared by two',
-    () => new Story().phase1(b1, 1, []).writes(2, b1).says(2, { kind: 'prepare', ballot: b1, from: 1 }),
+    () => new Story().phase1(b1, 1, []).writes(2, b1).says(2, prepare(b1)),
   ],
   [
     'paxos/ballot-used-once',
@@ -302,6 +314,7 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
         .proposes(1, x(b1))
         .writes(1, b1, [x(b1)])
         .writes(1, b2)
+        .campaigns(2, b2)
         .says(1, {
           ...page,
           ballot: b2,
@@ -317,6 +330,7 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
         .proposes(1, y(b1, 2))
         .writes(1, b1, [x(b1), y(b1, 2)])
         .writes(1, b2)
+        .campaigns(2, b2)
         .says(1, { ...page, ballot: b2, votes: [x(b1)] }),
   ],
   [
@@ -362,7 +376,7 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
   [
     'durability/send-after-sync',
     'a Prepare leaves before its own promise is durable',
-    () => new Story().says(1, { kind: 'prepare', ballot: b1, from: 1 }),
+    () => new Story().says(1, prepare(b1)),
   ],
   [
     'durability/send-after-sync',

@@ -89,7 +89,7 @@ function steady<T extends RaftState | null>(state: T): T {
   if (state === null) return state;
   const { options } = state;
   const timing = { ...options.timing, electionMin: options.timing.electionMax };
-  return { ...state, options: { ...options, timing } };
+  return { ...state, options: { ...options, timing }, electionTimer: { ...state.electionTimer, spread: 0 } };
 }
 
 /** Longer logs show nothing more, and have more fields to change. */

@@ -31,6 +31,7 @@ const PROBES = [
   'message lost',
   'message held back',
   'backpressure',
+  'disconnected',
   'unreachable',
   'lost identity',
   'leadership ends',
@@ -175,8 +176,8 @@ describe('what is no fault', () => {
 
 describe('options', () => {
   it.each([
-    [{ seed: 0.5 }, 'seed: expected a 32-bit integer, got 0.5'],
-    [{ seed: 2 ** 32 }, 'seed: expected a 32-bit integer'],
+    [{ seed: 0.5 }, 'seed: expected a whole number from -4503599627370496 to 4503599627370496, got 0.5'],
+    [{ seed: 2 ** 53 }, 'seed: expected a whole number'],
     [{ seed: 1, size: 8 }, 'size: expected a whole number from 1 to 7, got 8'],
     [{ seed: 1, steps: -1 }, 'steps: expected a whole number from 0 to 100000, got -1'],
     [{ seed: 1, faults: ['gremlins'] as never }, 'faults: no such class of faults: gremlins'],

@@ -8,7 +8,10 @@ import { type Wrong } from '../refusals.js';
 describe('a simulation', () => {
   test('of the host refuses what it cannot run', async () => {
     await expect(simulateHost({ seed: 1 } as Wrong)).rejects.toThrow(/^protocol: expected raft or multipaxos/);
-    await expect(simulateHost({ seed: 1.5, protocol: raft })).rejects.toThrow(/^seed: expected a 32-bit integer/);
+    await expect(simulateHost({ seed: 1.5, protocol: raft })).rejects.toThrow(/^seed: expected a whole number from/);
+    await expect(simulateHost({ seed: 2 ** 53, protocol: raft })).rejects.toThrow(
+      /^seed: expected a whole number from/,
+    );
     await expect(simulateHost({ seed: 1, protocol: raft, size: 9 })).rejects.toThrow(/^size: expected/);
     await expect(simulateHost({ seed: 1, protocol: raft, faults: 'crash' as Wrong })).rejects.toThrow(
       /^faults: expected a list/,

@@ -1,0 +1,36 @@
+/** Sets of slots as ascending ranges that stay apart: what a peer has accepted, and what a promise covers. */
+
+import type { Index } from '../core/protocol.js';
+
+/** Slots `from` to `to`, both included. */
+export interface SlotRange {
+  readonly from: Index;
+  readonly to: Index;
+}
+
+/** Above every slot: the end of a range that is open. */
+export const NO_END: Index = Number.MAX_SAFE_INTEGER;
+
+export const NO_RANGES: readonly SlotRange[] = [];
+
+/** With the slots `from` to `to`; ranges that touch are joined. */
+export function withRange(ranges: readonly SlotRange[], from: Index, to: Index): readonly SlotRange[] {
+  const result: SlotRange[] = [];
+  let first = from;
+  let last = to;
+  let at = 0;
+  for (; at < ranges.length && (ranges[at] as SlotRange).to < from - 1; at++) result.push(ranges[at] as SlotRange);
+  for (; at < ranges.length && (ranges[at] as SlotRange).from <= last + 1; at++) {
+    const range = ranges[at] as SlotRange;
+    first = Math.min(first, range.from);
+    last = Math.max(last, range.to);
+  }
+  result.push({ from: first, to: last });
+  for (; at < ranges.length; at++) result.push(ranges[at] as SlotRange);
+  return result;
+}
+
+/** Whether one of the ranges holds all of `from` to `to`. */
+export function covers(ranges: readonly SlotRange[], from: Index, to: Index): boolean {
+  return ranges.some((range) => range.from <= from && to <= range.to);
+}

@@ -1,0 +1,35 @@
+/** Liveness where the timing assumption holds, at its bound and at a quarter of it: time and weight, and no faults. */
+
+import { describe, expect, it } from 'vitest';
+import { multipaxosProtocol } from 'quorate/multipaxos';
+import { raftProtocol } from 'quorate/raft';
+import type { Core } from './core.js';
+import { lifeOf, type Liveness } from './liveness.js';
+import { PACED_TIMING } from './pace.js';
+
+const CORES: Readonly<Record<string, Core>> = { raft: raftProtocol as Core, multipaxos: multipaxosProtocol as Core };
+const SHARES = { 'at the bound': 1, 'at a quarter of it': 0.25 } as const;
+const both = Object.keys(CORES).flatMap((name) => Object.keys(SHARES).map((where) => [name, where] as const));
+
+function livesOf(name: string, where: string, seeds: number, idle: boolean): readonly Liveness[] {
+  const share = SHARES[where as keyof typeof SHARES];
+  return Array.from({ length: seeds }, (_, at) => lifeOf(CORES[name] as Core, at + 1, share, idle));
+}
+
+function problemsOf(lives: readonly Liveness[]): readonly string[] {
+  return lives.flatMap(({ problems }, at) => problems.map((problem) => `seed ${at + 1}: ${problem}`));
+}
+
+describe('without faults', () => {
+  it.each(both)('%s %s finds its first leader soon, and nobody campaigns after that', (name, where) => {
+    const lives = livesOf(name, where, 150, true);
+    const leaders = lives.map(({ firstLeader }) => firstLeader).sort((a, b) => a - b);
+    expect(problemsOf(lives)).toEqual([]);
+    expect(leaders.at(-1)).toBeLessThanOrEqual(5 * PACED_TIMING.electionMax);
+    expect(leaders[leaders.length >> 1]).toBeLessThanOrEqual(2 * PACED_TIMING.electionMax);
+  });
+
+  it('raft at a quarter of it does all that is asked, and catches up who was down', () => {
+    expect(problemsOf(livesOf('raft', 'at a quarter of it', 40, false))).toEqual([]);
+  });
+});

@@ -1,0 +1,195 @@
+/**
+ * One run without faults, but with time and weight: when the first leader stands, whether anybody campaigns after that,
+ * and whether all that is asked is done, at every replica, also at one that was down and missed much. Nobody is cut off,
+ * so that nobody has a reason to campaign; whoever is down is down for a while, and comes back with what it had.
+ */
+
+import { Cluster } from './cluster.js';
+import type { Core } from './core.js';
+import { OracleDice } from './dice.js';
+import { nameOf, Violation } from './judge.js';
+import { paceOf, PACED_TIMING as TIMING, type Pace } from './pace.js';
+import { CALM, pacedSettingsOf, type Settings } from './storms.js';
+
+/** Milliseconds: for how long callers ask, how long each waits, and when there is no leader any more to wait for. */
+const ASKING = 20_000;
+const PATIENCE = 30_000;
+const NO_LEADER = 20 * TIMING.electionMax;
+/** Of what the links carry, the share that is asked for; and the most bytes of a run. */
+const LOAD = 0.2;
+const MOST_BYTES = 4 << 20;
+
+type Host = Cluster['hosts'][number];
+
+export interface Liveness {
+  /** Milliseconds until the first leader stood; `Infinity` if none did. */
+  readonly firstLeader: number;
+  /** What should not have been. */
+  readonly problems: readonly string[];
+}
+
+interface Wish {
+  readonly host: Host;
+  readonly id: { readonly session: number; readonly sequence: number; readonly firstIncomplete: number };
+  readonly data: Uint8Array;
+  asked: boolean;
+}
+
+class Life {
+  readonly problems: string[] = [];
+  private readonly dice: OracleDice;
+  private readonly pace: Pace;
+  private readonly settings: Settings;
+  private readonly cluster: Cluster;
+  private readonly wishes: Wish[] = [];
+  private bytes = 0;
+
+  constructor(core: Core, seed: number, share: number) {
+    this.dice = new OracleDice(seed);
+    this.pace = paceOf(this.dice, share);
+    this.settings = pacedSettingsOf(this.dice, this.dice.pick([3, 3, 3, 5]));
+    const weather = { ...CALM, ...this.pace.weather, inOrder: true };
+    this.cluster = new Cluster(core, this.settings, this.dice.next(), weather);
+  }
+
+  /** Returns when the first leader stands. */
+  elect(): number {
+    const { cluster } = this;
+    const stands = (): boolean => cluster.hosts.some(({ leads }) => leads);
+    cluster.runUntil(NO_LEADER, stands);
+    if (stands()) return cluster.now;
+    this.problems.push(`no leader after ${NO_LEADER} ms`);
+    return Infinity;
+  }
+
+  /** After the first leader nothing is asked, and nobody campaigns. */
+  rest(): number {
+    const { cluster } = this;
+    const firstLeader = this.elect();
+    const term = cluster.highestTerm;
+    cluster.runUntil(cluster.now + ASKING);
+    this.demandTerm(term);
+    return firstLeader;
+  }
+
+  go(): number {
+    const { cluster, dice } = this;
+    const firstLeader = this.elect();
+    const leader = cluster.hosts.find(({ leads }) => leads);
+    const term = cluster.highestTerm;
+    if (leader === undefined) return firstLeader;
+    const laggard = dice.pick(cluster.hosts.filter((host) => host !== leader));
+    const [down, up] = [dice.pick([0, ASKING >> 2]), dice.pick([ASKING >> 1, ASKING])];
+    cluster.schedule(down, () => cluster.crash(laggard, 0, up - down));
+    cluster.runUntil(firstLeader + TIMING.electionMin); // everybody knows who leads
+    this.ask(firstLeader + ASKING);
+    cluster.runUntil(firstLeader + ASKING + TIMING.electionMin);
+    this.finish();
+    this.demandTerm(term);
+    return firstLeader;
+  }
+
+  private demandTerm(term: number): void {
+    const { highestTerm } = this.cluster;
+    if (highestTerm > term) this.problems.push(`term ${highestTerm} began under a leader of ${term}`);
+  }
+
+  private get rate(): number {
+    return Math.min(MOST_BYTES / ASKING, LOAD * this.pace.weather.bandwidth);
+  }
+
+  private ask(end: number): void {
+    const { cluster, dice, pace } = this;
+    const host = dice.pick(cluster.hosts);
+    if (cluster.now - host.startedAt > TIMING.electionMin) {
+      if (dice.chance(0.3)) cluster.read(host, PATIENCE);
+      const count = dice.chance(0.1) ? dice.between(1, pace.burst) : 1;
+      for (let each = 0; each < count; each++) this.propose(host, end);
+    }
+    cluster.schedule(dice.between(10, 200), () => {
+      if (cluster.now < end) this.ask(end);
+    });
+  }
+
+  private propose(host: Host, end: number): void {
+    const left = (ASKING - Math.max(0, end - this.cluster.now)) * this.rate - this.bytes;
+    const sequence = this.wishes.length + 1;
+    const id = { session: 1, sequence, firstIncomplete: 1 };
+    const size = Math.min(
+      this.pace.largest,
+      Math.max(10, left),
+      this.pace.largest ** (((sequence * 0.618) % 1) ** 0.5),
+    );
+    this.bytes += Math.floor(size);
+    const data = Buffer.from(`${nameOf(id)}${'.'.repeat(size)}`);
+    const wish = { host, id, data, asked: false };
+    this.wishes.push(wish);
+    this.insist(wish);
+  }
+
+  private insist(wish: Wish): void {
+    const { host, id, data } = wish;
+    this.cluster.propose(host, [{ kind: 'command', id, data, retry: wish.asked }], PATIENCE);
+    wish.asked = true;
+  }
+
+  /** All that was asked has ended; what was refused is asked for again. Everybody is handed everything. */
+  private finish(): void {
+    const { cluster, problems } = this;
+    const { judge, hosts, weather } = cluster;
+    const [first] = hosts;
+    const open = (): boolean => hosts.some(({ id }) => judge.openAt(id).size > 0);
+    cluster.runUntil(cluster.now + this.bound, () => !open());
+    if (open()) problems.push(`requests do not end within ${this.bound} ms`);
+    // Whoever asked at a replica that went down asks again elsewhere.
+    const lost = this.wishes.filter(({ id }) => !judge.hasCommitted(nameOf(id)));
+    const { unknown, notServed } = judge.ends;
+    if (unknown > 0) problems.push(`${unknown} of ${this.wishes.length} proposals ended unknown`);
+    if (notServed > 0) problems.push(`${notServed} reads were not served`);
+    let left = lost;
+    const again = (): void => {
+      left = left.filter(({ id }) => !judge.hasCommitted(nameOf(id)));
+      if (!open()) for (const wish of left) this.insist({ ...wish, host: first as Host });
+      if (left.length > 0) cluster.schedule(TIMING.heartbeat, again);
+    };
+    again();
+    cluster.runUntil(cluster.now + this.bound, () => left.length === 0);
+    if (left.length > 0) problems.push(`${left.length} of ${lost.length} proposals that were made again do not commit`);
+    left = [];
+    const behind = (): Host | undefined => hosts.find(({ id }) => judge.handedTo(id) < judge.length);
+    cluster.runUntil(cluster.now + this.bound, () => behind() === undefined);
+    const last = behind();
+    if (last !== undefined) {
+      problems.push(
+        `${last.id} is handed ${judge.handedTo(last.id)} of ${judge.length} (bandwidth ${weather.bandwidth})`,
+      );
+    } else judge.settled();
+    cluster.runUntil(cluster.now + 5 * TIMING.electionMax);
+  }
+
+  /** Some elections' time, and what it takes to load, send and apply everything twice. */
+  private get bound(): number {
+    const { weather, judge } = this.cluster;
+    const { messageBytes } = this.settings.limits;
+    const pages = Math.ceil(this.bytes / messageBytes) + 1;
+    const sending = (2 * this.bytes) / weather.bandwidth;
+    return Math.ceil(
+      5 * TIMING.electionMax + sending + 2 * pages * weather.load + 2 * judge.length * (weather.cost ?? 0),
+    );
+  }
+}
+
+/**
+ * @param share of what the timing assumption leaves: 1 is at its bound
+ * @param idle whether nothing is asked, and nobody is ever down
+ */
+export function lifeOf(core: Core, seed: number, share: number, idle = false): Liveness {
+  const life = new Life(core, seed, share);
+  try {
+    return { firstLeader: idle ? life.rest() : life.go(), problems: life.problems };
+  } catch (error) {
+    const { name, message } = error as Error;
+    if (!(error instanceof Violation) && name !== 'InvariantViolation') throw error;
+    return { firstLeader: Infinity, problems: [...life.problems, message] };
+  }
+}
