@@ -125,16 +125,19 @@ class Work {
     this.print('put', clients, payload, measured);
   }
 
-  async putInside(clients: number, payload: number): Promise<void> {
+  /** Clients in the process of the leader, or of a follower. */
+  async putFrom(mode: 'put-inside' | 'put-follower', clients: number, payload: number): Promise<void> {
     const leader = await leaderOf(this.members);
-    const before = (await leader.status()).size;
+    const follower = this.members.find((member) => member !== leader) as Member;
+    const member = mode === 'put-inside' ? leader : follower;
+    const before = (await member.status()).size;
     const first = this.nextKey;
     const body = Buffer.from(JSON.stringify({ ...this.load(clients), payload, first }));
-    const measured = JSON.parse((await leader.ask(LOAD, body)).toString()) as Measured;
-    const written = (await leader.status()).size - before;
+    const measured = JSON.parse((await member.ask(LOAD, body)).toString()) as Measured;
+    const written = (await member.status()).size - before;
     this.nextKey += written;
     this.acknowledged += written;
-    this.print('put-inside', clients, payload, measured);
+    this.print(mode, clients, payload, measured);
   }
 
   async get(clients: number): Promise<void> {
@@ -205,7 +208,8 @@ async function run(protocol: string, quick: boolean): Promise<void> {
     await Promise.all(members.map((member) => member.start()));
     const work = new Work(`quorate-${protocol}`, members, quick);
     for (const payload of PAYLOADS) for (const clients of CLIENTS) await work.put(clients, payload);
-    for (const clients of CLIENTS) await work.putInside(clients, 16);
+    for (const clients of CLIENTS) await work.putFrom('put-inside', clients, 16);
+    for (const clients of CLIENTS) await work.putFrom('put-follower', clients, 16);
     for (const clients of CLIENTS) await work.get(clients);
     await work.verify();
     const rss = await Promise.all(members.map(async (member) => (await member.status()).rss));

@@ -1,8 +1,10 @@
-/** `npm run bench -- [core|step|memory|cluster|all] [--quick]`: see output.ts for the lines. */
+/** `npm run bench -- [core|step|memory|burst|size|cluster|all] [--quick]`: see output.ts for the lines. */
 
+import { burst } from './burst.js';
 import { core } from './core.js';
 import { memory } from './memory-core.js';
 import { note } from './output.js';
+import { size } from './size.js';
 import { step } from './step.js';
 
 /** The durable cluster is a program of its own, with processes; it stands beside this one. */
@@ -12,7 +14,14 @@ async function cluster(quick: boolean): Promise<void> {
   await program.cluster(quick);
 }
 
-const parts: Readonly<Record<string, (quick: boolean, system?: string) => void | Promise<void>>> = { core, step, memory, cluster };
+const parts: Readonly<Record<string, (quick: boolean, system?: string) => void | Promise<void>>> = {
+  core,
+  step,
+  memory,
+  burst,
+  size,
+  cluster,
+};
 
 const args = process.argv.slice(2);
 const quick = args.includes('--quick');

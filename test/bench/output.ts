@@ -5,9 +5,8 @@
  * What the core figures mean: three replicas of one protocol in one thread, messages handed over by value (or, with
  * `"codec":true`, as bytes), storage instant and in memory, its older part dropped every 10,000 entries. Every
  * payload is fresh, and is checked as it is handed over, in order, on all three; only then does its batch count. In
- * `closed` mode followers learn the commit index by the leader's next message, which nothing else causes: then the
- * virtual clock goes on to the leader's heartbeat and the leader ticks, as it would in real time. These ticks, and
- * the answers to them, are part of the measured time.
+ * `closed` mode the next batch follows when the last one is delivered on all three, of which the leader's notice tells
+ * the followers.
  */
 
 import { readFileSync } from 'node:fs';
