@@ -18,8 +18,8 @@ export function checkCoreState(state: CoreState, commit: Index): void {
     'log/delivery-in-bounds: applied ≤ delivered ≤ commit',
   );
   assert(
-    log.tailFrom <= durableIndex(unsynced, log.last) + 1,
-    'durability/kept-until-durable: memory holds what is not durable',
+    log.tailFrom <= Math.min(commit, durableIndex(unsynced, log.last)) + 1,
+    'durability/kept-until-durable: memory holds what is not durable or not committed',
   );
   assert(
     hardSeq <= persistSeq && durableSeq <= persistSeq,

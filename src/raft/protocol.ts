@@ -29,7 +29,9 @@ export const raftProtocol: Protocol<RaftState, RaftMessage> = {
   durable: {
     ...durableRecords,
     // Raft needs no particular entry at the start: a bounded part of the end of the log will do.
-    tailFrom: (_hard, first, last, limits) => Math.max(first, last - limits.tailEntries + 1),
+    // What may not be committed is needed in memory: by a retry, and by whoever truncates it.
+    tailFrom: (hard, first, last, limits) =>
+      Math.max(first, Math.min((hard?.commit ?? 0) + 1, last - limits.tailEntries + 1)),
   },
 };
 

@@ -291,7 +291,7 @@ describe('one state', () => {
     ],
     ['raft/terms-rise-in-log: no entry is of a later term than the replica', { ...follower, term: 0 }],
     [
-      'durability/kept-until-durable: memory holds what is not durable',
+      'durability/kept-until-durable: memory holds what is not durable or not committed',
       { ...follower, log: { ...follower.log, tailFrom: 4 } },
     ],
     ['durability/persists-in-order: no persist is waited for that was not issued', { ...follower, hardSeq: 9 }],
