@@ -33,7 +33,6 @@ import type {
 } from './protocol.js';
 import type { ForwardedReads } from './reads.js';
 import { leaderOf, placeOf, type CoreLeader, type CoreState } from './state.js';
-import { leastPatience } from './tuning.js';
 import { cutSynced, durableIndex, seqCovering } from './unsynced.js';
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -43,9 +42,6 @@ export type LeaderOf<S extends CoreState> = Extract<S['role'], CoreLeader>;
 export type AnyDraft = BaseDraft<CoreState, unknown>;
 
 const NOTHING: readonly never[] = [];
-
-/** The longest that an answer is waited for, in longest election timeouts. */
-const MOST_PATIENCE = 4;
 
 export abstract class BaseDraft<S extends CoreState, M> {
   // Declared here and set by the constructor: a field with a definition of its own costs several times as much.
@@ -221,6 +217,11 @@ export abstract class BaseDraft<S extends CoreState, M> {
     (leader.peers as { readonly id: ReplicaId }[])[at] = progress;
   }
 
+  /** Whether this replica leads in this term: a forward made for another leadership is not for it. */
+  leadsIn(term: Term): boolean {
+    return this.current.role.kind === 'leader' && this.termOf(this.current) === term;
+  }
+
   private raiseRoleEvent(): void {
     const { before, current } = this;
     const term = this.termOf(current);
@@ -288,24 +289,9 @@ export abstract class BaseDraft<S extends CoreState, M> {
     if (requests.length > 0) this.outbound.push({ kind: 'forwardTaken', requests });
   }
 
-  private setPatience(patience: Milliseconds): void {
+  /** For `patience.ts` alone. */
+  setPatience(patience: Milliseconds): void {
     if (patience !== this.current.patience) this.edit().patience = patience;
-  }
-
-  /** The leader answered a forward after this time: the next answer may take twice as long before it is overdue. */
-  answeredAfter(took: Milliseconds): void {
-    const { timing } = this.current.options;
-    this.setPatience(Math.max(leastPatience(timing), Math.min(2 * took, timing.electionMax)));
-  }
-
-  /** An answer is overdue: the next one is waited for twice as long. */
-  losePatience(): void {
-    this.setPatience(Math.min(2 * this.current.patience, MOST_PATIENCE * this.current.options.timing.electionMax));
-  }
-
-  /** Another leader is asked from now on. */
-  restorePatience(): void {
-    this.setPatience(leastPatience(this.current.options.timing));
   }
 
   setAttempts(attempts: S['attempts']): void {

@@ -8,6 +8,7 @@ import { endAllAttempts, endAttempt, endCancelled, endExpired, endUnanswered, un
 import { earliestDeadline, itemsDue, itemsKeyed, itemsOf, withoutItem } from './book.js';
 import type { AnyDraft } from './draft.js';
 import type { ReplicaId } from './members.js';
+import { doublePatience, restorePatience } from './patience.js';
 import type { Milliseconds, Reason, RequestNumber } from './protocol.js';
 import {
   allReads,
@@ -57,7 +58,7 @@ export function expireRequests(draft: AnyDraft): void {
   const reads = itemsDue(state.reads, now);
   if (attempts.length > 0) draft.endAttempts(endExpired(state.attempts, now));
   for (const read of reads) endReads(draft, [read], read.until <= now ? 'deadline' : 'unanswered', leader);
-  if ([...attempts, ...reads].some(({ until }) => until > now)) draft.losePatience();
+  if ([...attempts, ...reads].some(({ until }) => until > now)) doublePatience(draft);
   if (state.role.kind === 'leader') endQueued(draft, readsDue(state.role.reads, now), 'deadline', leader);
 }
 
@@ -111,7 +112,7 @@ export function endForLeaderChange(draft: AnyDraft, leader: ReplicaId | null): v
   const { role, attempts, reads } = draft.state;
   draft.endAttempts(endAllAttempts(attempts, 'leaderChanged', leader));
   endReads(draft, itemsOf(reads), 'leaderChanged', leader);
-  draft.restorePatience();
+  restorePatience(draft);
   if (role.kind !== 'leader') return;
   for (const { key, peer, forward } of allReads(role.reads)) {
     if (peer === null) draft.refuse([key], 'leaderChanged', leader);

@@ -2,8 +2,8 @@
  * Proposals: a leader appends them, a follower forwards them in one message, and a replica that knows no leader refuses
  * them.
  *
- * A forward names the term that its leader leads in, and is answered at once: refused, or accepted with the place of each
- * proposal in the leader's log. The answer says when to try again, never that a proposal has or has not an effect.
+ * A forward names the term that its leader leads in, and is answered at once: refused, or accepted with the place of
+ * each proposal in the leader's log. The answer says when to try again, never that a proposal has or has not an effect.
  *
  * Overload: the leader accepts proposals one after the other while the protocol has room for them, and refuses the rest
  * as `busy`, its own and forwarded ones alike. Retries: a proposal that may have been sent before is looked for among
@@ -18,7 +18,8 @@ import { bytesOf, entryBytes, IdIndex } from './entries.js';
 import type { ForwardAccepted, ForwardedProposal, ForwardProposals, ForwardRefused, PlaceRun } from './forwarding.js';
 import { entryAt } from './log.js';
 import type { ReplicaId } from './members.js';
-import type { Entry, Index, Propose, Term } from './protocol.js';
+import { noteAnswerTime } from './patience.js';
+import type { Entry, Index, Propose } from './protocol.js';
 import { leaderOf } from './state.js';
 
 /** What may be appended beyond the commit index: so many entries, and entries until so many bytes are reached. */
@@ -113,11 +114,6 @@ function proposeHere<D extends AnyDraft>(draft: D, rules: ProposalRules<D>, { pr
   }
 }
 
-/** Whether this replica leads in this term: a forward made for another leadership is not for it. */
-export function leadsIn(draft: AnyDraft, term: Term): boolean {
-  return draft.state.role.kind === 'leader' && draft.termOf(draft.state) === term;
-}
-
 /** A follower forwarded proposals. The answer waits for no disk: it says where they stand, not that they are safe. */
 export function onForwardProposals<D extends AnyDraft>(
   draft: D,
@@ -125,7 +121,7 @@ export function onForwardProposals<D extends AnyDraft>(
   from: ReplicaId,
   { term, number, proposals }: ForwardProposals,
 ): void {
-  if (!leadsIn(draft, term)) return draft.refuseForward(from, number, 'notLeader');
+  if (!draft.leadsIn(term)) return draft.refuseForward(from, number, 'notLeader');
   const places = takeIn(draft, rules, proposals);
   const through = Math.max(...places.map(({ first, count }) => (first === 0 ? 0 : first + count - 1)));
   if (through === 0) return draft.refuseForward(from, number, 'busy');
@@ -141,7 +137,7 @@ export function onForwardAccepted(draft: AnyDraft, { number, places }: ForwardAc
   let count = 0;
   for (const run of places) count += run.count;
   if (count !== attempt.requests.length) return; // it answers something else
-  draft.answeredAfter(draft.now - attempt.sentAt);
+  noteAnswerTime(draft, draft.now - attempt.sentAt);
   draft.forwardTaken(attempt.requests.filter((request) => request !== 0));
   draft.endAttempts(placeAccepted(attempts, attempt, places, delivery.delivered, (at) => entryAt(log, at)?.id));
 }

@@ -22,7 +22,7 @@ import {
 import type { AnyDraft } from './draft.js';
 import type { ForwardRead, ReadAnswer } from './forwarding.js';
 import type { ReplicaId } from './members.js';
-import { leadsIn } from './proposals.js';
+import { noteAnswerTime } from './patience.js';
 import type { Index, Milliseconds, Read, RequestNumber } from './protocol.js';
 import { majorityReached } from './quorum.js';
 import { leaderOf } from './state.js';
@@ -191,7 +191,7 @@ export function onRead(draft: AnyDraft, { request, deadline }: Read): void {
 /** A follower forwarded a read. */
 export function onForwardRead(draft: AnyDraft, from: ReplicaId, { term, number }: ForwardRead): void {
   const { state } = draft;
-  if (!leadsIn(draft, term)) return draft.refuseForward(from, number, 'notLeader');
+  if (!draft.leadsIn(term)) return draft.refuseForward(from, number, 'notLeader');
   const deadline = draft.now + FORWARDED_READ_TIMEOUTS * state.options.timing.electionMax;
   wait(draft, { key: draft.freshNumber(), peer: from, forward: number, deadline, at: Infinity });
 }
@@ -237,7 +237,7 @@ export function answerRead(draft: AnyDraft, { number, index }: ReadAnswer): void
   const { reads } = draft.state;
   const read = readForwarded(reads, number);
   if (read === undefined) return;
-  draft.answeredAfter(draft.now - read.sentAt);
+  noteAnswerTime(draft, draft.now - read.sentAt);
   draft.setReads(withoutItem(reads, read.key));
   draft.readReady(read.key, index);
 }
