@@ -41,6 +41,9 @@ export const CHECKS_PER_STALL = 4;
 /** The most doublings of the shortest wait; with them it exceeds any longest wait. */
 const MOST_ATTEMPTS = 24;
 
+/** How many writes a connection gets in one turn of the event loop. */
+const ROUNDS = 2;
+const NOTHING = new Uint8Array(0);
 const ignore = (): void => {};
 
 export class Outgoing {
@@ -228,18 +231,26 @@ export class Outgoing {
     this.isFlushDue = false;
     const socket = this.socket;
     if (this.state !== 'open' || socket === null || socket.writableLength > 0) return;
+    for (let round = 0; round < ROUNDS && socket.writableLength === 0; round++) this.write(socket);
+    // Nearly always the system takes all of it at once, so only what it did not take is worth a callback.
+    if (socket.writableLength > 0) socket.write(NOTHING, this.onTaken);
+    else this.onTaken();
+  }
+
+  /** Writes as much as a socket that has accepted all before may hold. */
+  private write(socket: Socket): void {
     this.queue.left();
     if (this.queue.isEmpty) return;
     const pieces = this.queue.take((this.scratch ??= new Uint8Array(SCRATCH_BYTES)));
     if (pieces.length > 1) socket.cork();
     for (const piece of pieces) {
       this.written += piece.length;
-      socket.write(piece, this.onTaken);
+      socket.write(piece);
     }
     if (pieces.length > 1) socket.uncork();
   }
 
-  /** The socket accepted a piece, or is gone. */
+  /** The socket accepted all that was written, or is gone. */
   private readonly onTaken = (): void => {
     if (this.state !== 'open' || this.socket === null || this.socket.writableLength > 0) return;
     this.queue.left();

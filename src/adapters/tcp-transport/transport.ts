@@ -39,6 +39,9 @@ export const MOST_STRANGERS = 64;
 /** The most refusals of incoming connections that are reported between two checks, so that a flood fills no log. */
 const MOST_REPORTS = 64;
 
+/** In the order in which they are served. */
+const LANES: readonly TransportLane[] = ['control', 'bulk'];
+
 interface TcpPeer {
   readonly address: string;
   readonly control: Outgoing;
@@ -60,7 +63,7 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
   private strangers = 0;
   private reports = 0;
   private checks: NodeJS.Timeout | undefined;
-  private toFlush: Record<TransportLane, Outgoing[]> = { control: [], bulk: [] };
+  private readonly toFlush: Record<TransportLane, Outgoing[]> = { control: [], bulk: [] };
   private isFlushDue = false;
   private flushing: NodeJS.Immediate | undefined;
 
@@ -199,11 +202,13 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
   }
 
   private readonly flushAll = (): void => {
-    const { control, bulk } = this.toFlush;
-    this.toFlush = { control: [], bulk: [] };
     this.isFlushDue = false;
-    for (const connection of control) connection.flush();
-    for (const connection of bulk) connection.flush();
+    for (const lane of LANES) {
+      const connections = this.toFlush[lane];
+      if (connections.length === 0) continue;
+      this.toFlush[lane] = [];
+      for (const connection of connections) connection.flush();
+    }
   };
 
   opened({ peer: id, lane }: Outgoing, welcome: Welcome): void {
