@@ -278,7 +278,7 @@ export const replication: readonly Mutant[] = [
     scenario('raft/empty-heartbeat-commit-cap'),
     edit(
       REPLICATION,
-      'draft.commitTo(Math.min(message.commit, match));',
+      'followCommit(draft, message.commit); // rule 5',
       'draft.commitTo(Math.min(message.commit, draft.state.log.last));',
     ),
   ),
@@ -287,7 +287,11 @@ export const replication: readonly Mutant[] = [
     'So does one that learns the commit index with the answer to a read.',
     ['raft/commit-what-matched', 'log/one-value-per-index'],
     scenario('raft/empty-heartbeat-commit-cap'),
-    edit(READS, 'Math.min(message.commit, role.matched)', 'Math.min(message.commit, draft.state.log.last)'),
+    edit(
+      READS,
+      'followCommit(draft, message.commit);',
+      'draft.commitTo(Math.min(message.commit, draft.state.log.last));',
+    ),
   ),
   mutant(
     'raft-ack-own-length',
