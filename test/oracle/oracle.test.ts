@@ -13,8 +13,8 @@ import { findViolation, STORMS, type StormKind } from './run.js';
 /** A round that nobody has to confirm. */
 const ROUND = {
   file: 'core/reads.ts',
-  from: 'majorityReached([queue.readRound, ...rules.confirmed(draft)])',
-  to: 'queue.readRound',
+  from: 'majorityReached([begun.readRound, ...rules.confirmed(draft)])',
+  to: 'begun.readRound',
 };
 
 /** What cannot be done from outside: texts in `src`, each found once in its file, and what takes their place. */
