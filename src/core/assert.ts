@@ -19,6 +19,7 @@ export type RuleArea =
   | 'paxos'
   | 'raft'
   | 'reads'
+  | 'replication'
   | 'requests'
   | 'storage'
   | 'transport';

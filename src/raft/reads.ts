@@ -9,6 +9,7 @@ import type { ReplicaId } from '../core/members.js';
 import { answerRead, type ReadRules } from '../core/reads.js';
 import type { RaftDraft } from './draft.js';
 import type { ReadRoundConfirmed } from './messages.js';
+import { followCommit } from './replication.js';
 import { progressOf, sendEmpty } from './sending.js';
 
 export const readRules: ReadRules<RaftDraft> = {
@@ -32,9 +33,9 @@ export function onReadRoundConfirmed(draft: RaftDraft, from: ReplicaId, message:
   draft.changeProgress(peer, { readRound: message.readRound });
 }
 
-/** The leader's answer to a forwarded read. Its commit index holds as far as our log is known to agree with its log. */
+/** The leader's answer to a forwarded read, which also carries its commit index. */
 export function onReadAnswer(draft: RaftDraft, from: ReplicaId, message: ReadAnswer): void {
   answerRead(draft, message);
   const { role } = draft.state;
-  if (role.kind === 'follower' && role.leader === from) draft.commitTo(Math.min(message.commit, role.matched));
+  if (role.kind === 'follower' && role.leader === from) followCommit(draft, message.commit);
 }

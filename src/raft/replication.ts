@@ -14,7 +14,7 @@ import { sizeOf } from '../core/state.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendAccepted, AppendEntries, AppendRejected, RaftCommit } from './messages.js';
 import { progressOf, sendTo } from './sending.js';
-import { copyProgress, type RaftProgress } from './state.js';
+import { copyProgress, type RaftFollower, type RaftProgress } from './state.js';
 
 /** Appends a no-op at the start of a term; committing it commits everything before it (§5.4.2, §8). */
 export function appendNoop(draft: RaftDraft): void {
@@ -45,7 +45,7 @@ export function onAppendEntries(draft: RaftDraft, from: ReplicaId, message: Appe
   const match = prevIndex + entries.length;
   appendNew(draft, prevIndex, entries); // rules 3 and 4
   draft.matchedTo(match);
-  draft.commitTo(Math.min(message.commit, match)); // rule 5
+  followCommit(draft, message.commit); // rule 5
   const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match };
   draft.send(from, accepted, draft.seqFor(1, match), 'control');
 }
@@ -151,12 +151,17 @@ function withMatch(peer: RaftProgress, match: Index, now: Milliseconds): RaftPro
   };
 }
 
-/** The leader's commit index holds here as far as our log is known to agree with its log. */
+/** The leader's commit index holds here as far as our log is known to agree with its log: raft/commit-what-matched. */
+export function followCommit(draft: RaftDraft, commit: Index): void {
+  draft.commitTo(Math.min(commit, (draft.state.role as RaftFollower).matched));
+}
+
+/** The leader tells of a commit for which no append is due. */
 export function onCommit(draft: RaftDraft, from: ReplicaId, { term, commit }: RaftCommit): void {
   const { role, term: current } = draft.state;
   if (term !== current || role.kind !== 'follower' || role.leader !== from) return;
   resetElectionTimer(draft);
-  draft.commitTo(Math.min(commit, role.matched));
+  followCommit(draft, commit);
 }
 
 /** The logs disagree: nextIndex goes back by the hint, so that one round trip for each term is enough (§5.3). */

@@ -2,11 +2,10 @@
 
 import { edit, mutant, scenario, type Mutant } from './mutant.js';
 
-const RETRY = 'const index = proposal.retry ? ids.indexOf(proposal.id) : 0;';
+const STANDING = '(proposal.retry && known?.indexOf(proposal.id)) || 0';
 
 const LANE = 'replica/driver/persist-lane.ts';
 const LEADERSHIP = 'replica/driver/leadership.ts';
-const CALLS = 'replica/driver/calls.ts';
 const PROPOSALS = 'replica/driver/proposals.ts';
 const READS = 'replica/driver/reads.ts';
 const TABLE = 'replica/driver/session-table.ts';
@@ -121,24 +120,26 @@ export const requests: readonly Mutant[] = [
     scenario('raft/session-late-retry'),
     edit(
       PROPOSALS,
-      'send(command, command.sequence, command.mayHaveTakenEffect)',
-      'send(command, nextSequence++, command.mayHaveTakenEffect)',
+      'takeFrom(next.retrying, Infinity, sequenceOf)',
+      'takeFrom(next.retrying, Infinity, () => nextSequence + chosen.length)',
     ),
-    edit(PROPOSALS, 'draft.session.advance(fresh);', 'draft.session.advance(sent.length);'),
+    edit(PROPOSALS, 'nextSequence + chosen.length - retried', 'nextSequence + chosen.length'),
+    edit(PROPOSALS, 'if (next.retrying !== null) return chosen;', ''),
+    edit(PROPOSALS, 'draft.session.advance(fresh.length);', 'draft.session.advance(chosen.length);'),
   ),
   mutant(
     'driver-first-incomplete-too-high',
     'The lowest sequence waited for passes over commands that are to be sent again.',
     ['liveness/every-call-ends'],
     scenario('raft/leader-isolated-then-back'),
-    edit(PROPOSALS, 'const retried = retrying[0]?.sequence ?? Infinity;', 'const retried = Infinity;'),
+    edit(PROPOSALS, 'const retried = lowestItem(retrying)?.sequence ?? Infinity;', 'const retried = Infinity;'),
   ),
   mutant(
     'driver-beyond-session-window',
     'A session proposes beyond its window.',
     ['liveness/every-call-ends'],
     scenario('raft/request-window'),
-    edit(PROPOSALS, 'Math.min(queued.length, end - nextSequence)', 'queued.length'),
+    edit(PROPOSALS, 'takeFrom(next.queued, end - nextSequence, ', 'takeFrom(next.queued, Infinity, '),
   ),
   mutant(
     'driver-late-is-none',
@@ -152,15 +153,15 @@ export const requests: readonly Mutant[] = [
     'That an attempt may still take effect is forgotten when the next one ends without.',
     ['requests/none-is-kept'],
     scenario('raft/unknown-stays-unknown'),
-    edit(PROPOSALS, 'mayHaveTakenEffect: unknown || command.mayHaveTakenEffect', 'mayHaveTakenEffect: unknown'),
+    edit(PROPOSALS, 'attempts.get(request) === true || command.mayHaveTakenEffect', 'attempts.get(request) === true'),
   ),
   mutant(
     'driver-read-before-apply',
     'A linearizable read is served before its index is applied.',
     ['reads/served-after-apply', 'reads/no-stale-read'],
     scenario('raft/read-waits-for-apply'),
-    edit(READS, 'if (first === undefined || first.index > applied) return;', 'if (first === undefined) return;'),
-    edit(READS, 'firstAbove(waiting, indexOf, applied)', 'waiting.length'),
+    edit(READS, 'if (waiting === null || waiting.at > applied) return;', 'if (waiting === null) return;'),
+    edit(READS, 'itemsThrough(waiting, applied)', 'itemsOf(waiting)'),
   ),
   mutant(
     'driver-leads-before-own-entry',
@@ -185,21 +186,21 @@ export const requests: readonly Mutant[] = [
     'A lost answer of the leader leaves its call waiting: nothing is asked again.',
     ['liveness/every-call-ends'],
     scenario('raft/lost-forward'),
-    edit(CALLS, 'const ATTEMPT_TIMEOUTS = 2;', 'const ATTEMPT_TIMEOUTS = Infinity;'),
+    edit('core/attempts.ts', 'Math.min(until, sentAt + patience)', 'until'),
   ),
   mutant(
     'raft-retry-appended-again',
     'A command that was proposed before is not looked for in the leader’s uncommitted log (Raft).',
     ['requests/no-second-copy'],
     scenario('raft/retry-in-flight'),
-    edit('core/proposals.ts', RETRY, 'const index = 0;'),
+    edit('core/proposals.ts', STANDING, '0'),
   ),
   mutant(
     'paxos-retry-proposed-again',
     'A command that was proposed before is not looked for among the leader’s votes (Multi-Paxos).',
     ['requests/no-second-copy'],
     scenario('multipaxos/retry-in-flight'),
-    edit('core/proposals.ts', RETRY, 'const index = 0;'),
+    edit('core/proposals.ts', STANDING, '0'),
   ),
 ];
 

@@ -6,15 +6,16 @@
 
 import { readFileSync } from 'node:fs';
 import type { quickScopes } from '../testing/checker/scopes.js';
+import type { coreScripts } from './core-scripts.js';
 import type { storageScripts } from './storage-scripts.js';
 
 export type ProtocolName = 'raft' | 'multipaxos';
 export type ScopeName = keyof typeof quickScopes;
 
-/** A run written by hand (storage-scripts.ts), for what is no cluster. */
+/** A run written by hand (storage-scripts.ts, core-scripts.ts), for what is no cluster. */
 export interface ScriptKiller {
   readonly kind: 'script';
-  readonly script: keyof typeof storageScripts;
+  readonly script: keyof typeof storageScripts | keyof typeof coreScripts;
 }
 
 /** A scenario of test/scenarios, by the name of its file without the ending: it must run through. */
@@ -49,7 +50,8 @@ async function models() {
 const kinds: Kinds = {
   async script({ script }) {
     const { storageScripts } = await import('./storage-scripts.js');
-    await storageScripts[script]();
+    const { coreScripts } = await import('./core-scripts.js');
+    await { ...storageScripts, ...coreScripts }[script]();
   },
   async scenario({ file }) {
     const { runScenario } = await import('../../src/testing/scenario/scenario.js');

@@ -425,11 +425,7 @@ export const paxosReads: readonly Mutant[] = [
     'A read is served without asking a majority.',
     ['reads/confirmed-by-majority', 'reads/no-stale-read'],
     scenario('multipaxos/pause-leader-read-a'),
-    edit(
-      'core/reads.ts',
-      'confirmReadRound(queue, majorityReached([queue.readRound, ...rules.confirmed(draft)]))',
-      'confirmReadRound(queue, queue.readRound)',
-    ),
+    edit('core/reads.ts', 'majorityReached([begun.readRound, ...rules.confirmed(draft)])', 'begun.readRound'),
   ),
   mutant(
     'paxos-read-at-commit',
@@ -449,10 +445,11 @@ export const paxosReads: readonly Mutant[] = [
     scenario('multipaxos/pause-leader-read-a'),
     edit(
       'core/reads.ts',
-      'return { ...queue, waiting: [...queue.waiting, read] };',
-      `const last = queue.begun[queue.begun.length - 1];
-  if (last === undefined) return { ...queue, waiting: [...queue.waiting, read] };
-  return { ...queue, begun: [...queue.begun.slice(0, -1), { ...last, reads: [...last.reads, read] }] };`,
+      'return { ...queue, waiting };',
+      `if (queue.begun === null) return { ...queue, waiting };
+  const { begun } = queue;
+  const joined = { own: withItem(begun.reads.own, read), ofPeers: begun.reads.ofPeers };
+  return { ...queue, begun: { ...begun, reads: joined } };`,
     ),
   ),
   mutant(

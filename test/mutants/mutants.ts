@@ -4,6 +4,13 @@ import { driverMutants } from './driver-mutants.js';
 import type { Mutant } from './mutant.js';
 import { multipaxosMutants } from './multipaxos-mutants.js';
 import { raftMutants } from './raft-mutants.js';
+import { requestMutants } from './request-mutants.js';
 import { storageMutants } from './storage-mutants.js';
 
-export const mutants: readonly Mutant[] = [...raftMutants, ...multipaxosMutants, ...driverMutants, ...storageMutants];
+export const mutants: readonly Mutant[] = [
+  ...raftMutants,
+  ...multipaxosMutants,
+  ...requestMutants,
+  ...driverMutants,
+  ...storageMutants,
+];

@@ -17,7 +17,7 @@ const CODE = {
     throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });`,
   accepted: `const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match };
   draft.send(from, accepted, draft.seqFor(1, match), 'control');`,
-  confirmed: 'confirmReadRound(queue, majorityReached([queue.readRound, ...rules.confirmed(draft)]))',
+  confirmed: 'majorityReached([begun.readRound, ...rules.confirmed(draft)])',
 } as const;
 
 const CORE_DRAFT = 'core/draft.ts';
@@ -101,7 +101,7 @@ export const elections: readonly Mutant[] = [
         'of two or more leads only by answers to them, so whatever it sends as leader leaves later than that. What is ' +
         'left to see is the order of two reports of one disk.',
     ),
-    edit(DRAFT, 'this.send(peer, message, this.state.hardSeq, lane);', 'this.send(peer, message, 0, lane);'),
+    edit(DRAFT, 'this.send(peer.id, message, this.state.hardSeq, lane);', 'this.send(peer.id, message, 0, lane);'),
   ),
   mutant(
     'raft-two-votes',
@@ -279,7 +279,7 @@ export const replication: readonly Mutant[] = [
     scenario('raft/empty-heartbeat-commit-cap'),
     edit(
       REPLICATION,
-      'draft.commitTo(Math.min(message.commit, match));',
+      'followCommit(draft, message.commit); // rule 5',
       'draft.commitTo(Math.min(message.commit, draft.state.log.last));',
     ),
   ),
@@ -288,7 +288,11 @@ export const replication: readonly Mutant[] = [
     'So does one that learns the commit index with the answer to a read.',
     ['raft/commit-what-matched', 'log/one-value-per-index'],
     scenario('raft/empty-heartbeat-commit-cap'),
-    edit(READS, 'Math.min(message.commit, role.matched)', 'Math.min(message.commit, draft.state.log.last)'),
+    edit(
+      READS,
+      'followCommit(draft, message.commit);',
+      'draft.commitTo(Math.min(message.commit, draft.state.log.last));',
+    ),
   ),
   mutant(
     'raft-ack-own-length',
@@ -379,7 +383,7 @@ export const reads: readonly Mutant[] = [
     'A read is served without a round of the quorum.',
     ['reads/confirmed-by-majority', 'reads/no-stale-read'],
     scenario('raft/pause-leader-read-a'),
-    edit('core/reads.ts', CODE.confirmed, 'confirmReadRound(queue, queue.readRound)'),
+    edit('core/reads.ts', CODE.confirmed, 'begun.readRound'),
   ),
   mutant(
     'raft-read-before-own-term',
@@ -395,10 +399,11 @@ export const reads: readonly Mutant[] = [
     scenario('raft/pause-leader-read-a'),
     edit(
       'core/reads.ts',
-      'return { ...queue, waiting: [...queue.waiting, read] };',
-      `const last = queue.begun[queue.begun.length - 1];
-  if (last === undefined) return { ...queue, waiting: [...queue.waiting, read] };
-  return { ...queue, begun: [...queue.begun.slice(0, -1), { ...last, reads: [...last.reads, read] }] };`,
+      'return { ...queue, waiting };',
+      `if (queue.begun === null) return { ...queue, waiting };
+  const { begun } = queue;
+  const joined = { own: withItem(begun.reads.own, read), ofPeers: begun.reads.ofPeers };
+  return { ...queue, begun: { ...begun, reads: joined } };`,
     ),
   ),
   mutant(

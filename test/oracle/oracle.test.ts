@@ -14,8 +14,8 @@ import { STORMS, type StormKind } from './storms.js';
 /** A round that nobody has to confirm. */
 const ROUND = {
   file: 'core/reads.ts',
-  from: 'majorityReached([queue.readRound, ...rules.confirmed(draft)])',
-  to: 'queue.readRound',
+  from: 'majorityReached([begun.readRound, ...rules.confirmed(draft)])',
+  to: 'begun.readRound',
 };
 
 /** What cannot be done from outside: texts in `src`, each found once in its file, and what takes their place. */

@@ -1,0 +1,60 @@
+/** What a core must not do with what its host tells it: a forward that never left, and lanes that a host keeps apart. */
+
+import type { ReplicaId } from '../../src/core/members.js';
+import type { Lane, Resolve, Send } from '../../src/core/protocol.js';
+import { defaultLimits } from '../../src/core/tuning.js';
+import type { RaftMessage } from '../../src/raft/index.js';
+import { Node } from '../raft/support.js';
+import { demand } from '../violation.js';
+
+function propose(node: Node, request: number, bytes: number): void {
+  const id = { session: 1, sequence: request, firstIncomplete: 1 };
+  const proposal = { request, kind: 'command', id, data: new Uint8Array(bytes), retry: false } as const;
+  node.step({ kind: 'propose', proposals: [proposal], deadline: 10_000 });
+}
+
+/** The transport refuses a forward: nothing of it is anywhere, and that is what the host is told. */
+async function unsentForward(): Promise<void> {
+  const node = new Node('a');
+  const nothing = { prevIndex: 0, prevTerm: 0, entries: [], commit: 0, readRound: 0 };
+  node.receive('b', { kind: 'appendEntries', term: 1, viewId: 1, ...nothing });
+  propose(node, 1, 1);
+  const forward = node.sends.find((each) => each.forward !== undefined)?.forward ?? 0;
+  const out = node.step({ kind: 'unsent', number: forward });
+  const ends = out.filter((each): each is Resolve => each.kind === 'resolve').map(({ outcome }) => outcome);
+  demand(
+    ends.length === 1 && ends[0]?.kind === 'none' && ends[0].reason === 'unsent',
+    'requests/unsent-is-none: a forward that never left has no effect',
+    () => ends,
+  );
+}
+
+function lanesTo(node: Node, peer: ReplicaId): readonly Lane[] {
+  const carries = ({ to, message }: Send<RaftMessage>): boolean =>
+    to === peer && message.kind === 'appendEntries' && message.entries.length > 0;
+  return node.sends.filter(carries).map(({ lane }) => lane);
+}
+
+/** A small append behind a large one takes its lane: in the other one it would arrive first. */
+async function mixedAppends(): Promise<void> {
+  const node = new Node('a');
+  node.lead('b');
+  node.sync();
+  const { term } = node.state;
+  node.receive('b', { kind: 'appendAccepted', term, viewId: node.session, match: 1 });
+  const lanes: Lane[] = [];
+  for (const bytes of [defaultLimits.messageBytes + 1, 1]) {
+    propose(node, lanes.length + 1, bytes);
+    lanes.push(...lanesTo(node, 'b'));
+  }
+  demand(
+    lanes.join(' ') === 'bulk bulk',
+    'replication/one-lane: appends that are under way keep one lane',
+    () => lanes,
+  );
+}
+
+export const coreScripts = {
+  'core: unsent forward': unsentForward,
+  'core: mixed appends': mixedAppends,
+} as const;

@@ -1,0 +1,192 @@
+/** The mutants of a request's way: forwards and their answers, commit notices, windows, and the rounds of reads. */
+
+import { edit, mutant, scenario, script, type Mutant } from './mutant.js';
+
+const ATTEMPTS = 'core/attempts.ts';
+const ENDING = 'core/ending.ts';
+const NOTICES = 'core/notices.ts';
+const PROPOSALS = 'core/proposals.ts';
+const READS = 'core/reads.ts';
+const SENDING = 'raft/sending.ts';
+const DRIVER = 'replica/driver/proposals.ts';
+
+const OF_THIS_TERM = "draft.state.role.kind === 'leader' && draft.termOf(draft.state) === term";
+const JUDGED = '(met !== undefined && sameId(met, own) ? this.committed : this.superseded).push(request)';
+const ENDS_UNANSWERED = 'draft.endAttempts(endUnanswered(attempts, peer));';
+
+export const forwards: readonly Mutant[] = [
+  mutant(
+    'raft-forward-of-another-term',
+    'A leader accepts a forward that was made for its leadership of an earlier term (Raft).',
+    ['requests/forward-names-its-term'],
+    scenario('raft/forward-of-another-term'),
+    edit(PROPOSALS, OF_THIS_TERM, "draft.state.role.kind === 'leader'"),
+  ),
+  mutant(
+    'paxos-forward-of-another-ballot',
+    'A leader accepts a forward that was made for its leadership in an earlier ballot (Multi-Paxos).',
+    ['requests/forward-names-its-term'],
+    scenario('multipaxos/forward-of-another-ballot'),
+    edit(PROPOSALS, OF_THIS_TERM, "draft.state.role.kind === 'leader'"),
+  ),
+  mutant(
+    'forward-not-answered',
+    'A leader that has taken a forward into its log does not say so.',
+    ['requests/answered-at-once'],
+    scenario('raft/forward-window'),
+    edit(PROPOSALS, "draft.send(from, { kind: 'forwardAccepted', term, number, places }, 0, 'control');", ''),
+  ),
+  mutant(
+    'place-judged-by-index',
+    'Whatever is chosen at the place of a command counts as that command.',
+    ['requests/places-judged-by-id'],
+    scenario('multipaxos/place-taken'),
+    edit(ATTEMPTS, JUDGED, '(met !== undefined ? this.committed : this.superseded).push(request)'),
+  ),
+  mutant(
+    'refused-is-none',
+    'A refused forward ends as without effect, though another copy of it may be under way.',
+    ['requests/none-is-kept'],
+    scenario('raft/refused-copy'),
+    edit(
+      PROPOSALS,
+      "endForward(draft, number, 'unknown', reason, leader);",
+      "endForward(draft, number, 'none', reason, leader);",
+    ),
+  ),
+  mutant(
+    'unsent-is-unknown',
+    'A forward that never left ends as if it might still take effect.',
+    ['requests/unsent-is-none'],
+    script('core: unsent forward'),
+    edit(PROPOSALS, "endForward(draft, number, 'none', 'unsent'", "endForward(draft, number, 'unknown', 'unsent'"),
+  ),
+  mutant(
+    'raft-lost-connection-ignored',
+    'The connection to the leader is lost, and what waits for its answer goes on waiting (Raft).',
+    ['requests/evidence-before-time'],
+    scenario('raft/lost-connection'),
+    edit(ENDING, ENDS_UNANSWERED, ''),
+  ),
+  mutant(
+    'paxos-lost-connection-ignored',
+    'The connection to the leader is lost, and a forwarded read goes on waiting (Multi-Paxos).',
+    ['requests/evidence-before-time'],
+    scenario('multipaxos/lost-connection'),
+    edit(ENDING, "endReads(draft, itemsOf(reads), 'disconnected', peer);", ''),
+  ),
+  mutant(
+    'any-lost-connection-counts',
+    'The connection to any peer is lost, and what waits for the leader’s answer is sent again.',
+    ['requests/evidence-before-time'],
+    scenario('raft/lost-connection'),
+    edit(
+      ENDING,
+      "if (role.kind !== 'follower' || role.leader !== peer) return;",
+      "if (role.kind !== 'follower') return;",
+    ),
+  ),
+  mutant(
+    'driver-no-window',
+    'The driver forwards whatever comes, answered or not.',
+    ['requests/window-to-the-leader'],
+    scenario('raft/forward-window'),
+    edit(
+      DRIVER,
+      'unansweredBytes >= WINDOW_BYTES || unansweredGroups >= limits.inflightMessages',
+      'unansweredBytes >= WINDOW_BYTES',
+    ),
+  ),
+  mutant(
+    'driver-window-until-committed',
+    'The leader’s answer does not free the window: it stays shut until the commands are committed.',
+    ['requests/window-to-the-leader'],
+    scenario('raft/forward-window'),
+    edit(DRIVER, 'this.putGroup({ ...group, bytes: 0 }, group);', 'this.putGroup(group, group);'),
+  ),
+];
+
+export const notices: readonly Mutant[] = [
+  mutant(
+    'commit-not-told',
+    'A commit is told by heartbeats and appends alone.',
+    ['replication/commit-told-once'],
+    scenario('raft/commit-notice'),
+    edit(NOTICES, 'rules.tell(draft, id, due);', ''),
+  ),
+  mutant(
+    'commit-told-again',
+    'A commit is told at the end of every step, however often.',
+    ['replication/commit-told-once'],
+    scenario('raft/commit-notice'),
+    edit(NOTICES, 'draft.noteTold(id, due);', ''),
+  ),
+  mutant(
+    'commit-told-ahead',
+    'A commit is told before the peer is known to hold the entry, and counts as told.',
+    ['replication/commit-told-once'],
+    scenario('raft/commit-notice'),
+    edit(NOTICES, 'const due = Math.min(commit, rules.held(draft, at));', 'const due = commit;'),
+  ),
+  mutant(
+    'forwarder-waits-for-its-turn',
+    'Who forwarded a command is told no earlier than others, when nothing else is under way to it.',
+    ['replication/commit-told-once'],
+    scenario('raft/commit-notice'),
+    edit(NOTICES, '((forwarded[at] as Index) <= known && rules.isBusy(draft, at))', 'rules.isBusy(draft, at)'),
+  ),
+  mutant(
+    'raft-notice-beyond-match',
+    'A follower believes a commit notice whatever is known of its own log.',
+    ['raft/commit-what-matched'],
+    scenario('raft/notice-beyond-match'),
+    edit(
+      'raft/replication.ts',
+      'followCommit(draft, commit);',
+      'draft.commitTo(Math.min(commit, draft.state.log.last));',
+    ),
+  ),
+];
+
+export const windows: readonly Mutant[] = [
+  mutant(
+    'raft-window-given-up-early',
+    'What is under way counts as lost at the first heartbeat.',
+    ['replication/window-kept'],
+    scenario('raft/window-kept'),
+    edit(SENDING, 'isStreaming(peer) && draft.now >= peer.progressedAt + leastPatience(timing)', 'isStreaming(peer)'),
+  ),
+  mutant(
+    'raft-window-never-given-up',
+    'What is under way never counts as lost.',
+    ['replication/window-kept', 'liveness/all-become-equal'],
+    scenario('raft/window-kept'),
+    edit(SENDING, 'if (isStalled && peer.loading === 0)', 'if (isStalled && peer.loading < 0)'),
+  ),
+  mutant(
+    'raft-lane-by-size',
+    'Each append takes the lane of its size: a small one overtakes a large one, and is refused.',
+    ['replication/one-lane'],
+    script('core: mixed appends'),
+    edit(SENDING, "isStreaming(peer) ? peer.lane : large ? 'bulk' : 'control'", "large ? 'bulk' : 'control'"),
+  ),
+];
+
+export const rounds: readonly Mutant[] = [
+  mutant(
+    'raft-aborted-round-goes-on',
+    'A round whose readers have all gone is waited for all the same, and those behind it wait (Raft).',
+    ['reads/next-round-begins'],
+    scenario('raft/aborted-read'),
+    edit(READS, 'begun: isEmpty(begun.reads) ? null : begun', 'begun'),
+  ),
+  mutant(
+    'paxos-aborted-round-goes-on',
+    'A round whose readers have all gone is waited for all the same, and those behind it wait (Multi-Paxos).',
+    ['reads/next-round-begins'],
+    scenario('multipaxos/aborted-read'),
+    edit(READS, 'begun: isEmpty(begun.reads) ? null : begun', 'begun'),
+  ),
+];
+
+export const requestMutants: readonly Mutant[] = [...forwards, ...notices, ...windows, ...rounds];
