@@ -25,6 +25,7 @@ import {
   scribeOf,
   type DigestScribe,
 } from '../../core/digest-parts.js';
+import { itemsOf } from '../../core/book.js';
 import type { Log } from '../../core/log.js';
 import type { Member, ReplicaId } from '../../core/members.js';
 import { digestEntry, digestUnordered, type Digest } from '../../core/model.js';
@@ -105,9 +106,10 @@ function digestLeader(s: DigestScribe, role: RaftLeader): void {
   digest.value(role.noopIndex);
   digestDeadline(s, role.heartbeatAt);
   digestQueue(s, role.reads);
-  digest.value(role.uncommitted.length);
-  for (const { through, bytes } of role.uncommitted) {
-    digest.value(through);
+  const uncommitted = itemsOf(role.uncommitted);
+  digest.value(uncommitted.length);
+  for (const { key, bytes } of uncommitted) {
+    digest.value(key);
     digest.value(bytes);
   }
 }

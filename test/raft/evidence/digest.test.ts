@@ -139,7 +139,7 @@ function isBook(value: object): value is NonNullable<Book<BookItem>> {
 }
 
 /** Nothing but an item makes another book of an empty one, and a round is none without its reads. */
-const BOOKS: ReadonlySet<string> = new Set(['attempts', 'reads', 'own', 'ofPeers', 'begun']);
+const BOOKS: ReadonlySet<string> = new Set(['attempts', 'reads', 'own', 'ofPeers', 'begun', 'uncommitted']);
 
 /**
  * Every place in plain data that can be changed by itself. Indexes of lists are written `*` in its path, and so are the
@@ -177,6 +177,7 @@ const LEFT_OUT: readonly (readonly [path: RegExp, why: string])[] = [
   [/^role\.(peers\.\*\.inflightBytes|uncommittedBytes)$/, 'a sum'],
   [/^delivery\.unappliedBytes$/, 'a sum'],
   [/^attempts\.\*\.key$/, 'only what it is called; its requests are digested'],
+  [/^role\.uncommitted\.\*\.(deadline|at)$/, 'none, and the same as the key'],
   [/ofPeers\.\*\.(key|at)$/, 'only what it is called, and no place'],
   [/^reads\.\*\.at$|own\.\*\.at$/, 'no place'],
 ];
@@ -337,6 +338,7 @@ function shifted<T>(value: T, key = ''): T {
   if (Array.isArray(value)) return value.map((each) => shifted(each, key === 'requests' ? 'request' : '')) as T;
   if (isBook(value)) {
     const moved = itemsOf<BookItem>(value).map((item) => {
+      if (key === 'uncommitted') return item; // named by its index
       return { ...shifted(item), key: item.key + (key === 'ofPeers' ? NUMBERS : REQUESTS) };
     });
     return withNewest(null, moved) as T;

@@ -338,15 +338,15 @@ describe('one state', () => {
     ['raft/members-only: a leader has one view of each member', lead({ peers: [...role.peers].reverse() })],
     [
       'limits/uncommitted-adds-up: what is committed is not counted as uncommitted',
-      lead({ uncommitted: [{ through: 0, bytes: 0 }] }),
+      lead({ uncommitted: withItem(null, { key: 0, deadline: Infinity, at: 0, bytes: 0 }) }),
     ],
     [
       'limits/uncommitted-bound: no more is uncommitted than one batch beyond the bound',
       lead({
-        uncommitted: [
-          { through: 2, bytes: far },
-          { through: 3, bytes: 1 },
-        ],
+        uncommitted: withNewest(null, [
+          { key: 2, deadline: Infinity, at: 2, bytes: far },
+          { key: 3, deadline: Infinity, at: 3, bytes: 1 },
+        ]),
         uncommittedBytes: far + 1,
       }),
     ],
