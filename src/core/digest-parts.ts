@@ -11,8 +11,9 @@ import type { ElectionTimer } from './election-timer.js';
 import type { ForwardedProposal, Forwarding } from './forwarding.js';
 import type { ReplicaId } from './members.js';
 import { digestEntry, type Digest } from './model.js';
-import type { Entry, EntryId, Milliseconds } from './protocol.js';
+import type { Entry, EntryId, Index, Milliseconds } from './protocol.js';
 import { readsOf, type ForwardedReads, type LeaderReads } from './reads.js';
+import type { CoreLeader, CoreOptions } from './state.js';
 
 /** The digest that a state is fed into, the replica whose state it is, and the time that deadlines are relative to. */
 export interface DigestScribe {
@@ -21,6 +22,13 @@ export interface DigestScribe {
   readonly now: Milliseconds;
   /** Deadlines further in the past than this, relative to now, are alike: the pause check asks for no more. */
   readonly late: Milliseconds;
+  /** Answers that take longer than this are alike: the patience that follows is at its bound. */
+  readonly slow: Milliseconds;
+}
+
+/** The scribe of a replica with this timing. */
+export function scribeOf(digest: Digest, { id, timing }: CoreOptions, now: Milliseconds): DigestScribe {
+  return { digest, me: id, now, late: -Math.floor(timing.electionMin / 2) - 1, slow: timing.electionMax / 2 };
 }
 
 /** A number that names something; 0 for nothing. */
@@ -78,17 +86,35 @@ export function digestLeaderReads(s: DigestScribe, waiting: LeaderReads): void {
   }
 }
 
+/** When a forward left that waits for its answer; which counts only while it says how quick an answer is. */
+function digestSentAt({ digest, now, slow }: DigestScribe, sentAt: Milliseconds): void {
+  digest.value(Math.min(now - sentAt, slow));
+}
+
+/**
+ * What a leader told the peer at this place, and what the peer forwarded: only above what it was told, since nothing
+ * ever follows from the rest.
+ */
+export function digestTold(digest: Digest, { told, forwarded }: CoreLeader, at: number): void {
+  const known = told[at] as Index;
+  const through = forwarded[at] as Index;
+  digest.value(known);
+  digest.value(through > known ? through : 0);
+}
+
 export function digestAttempts(s: DigestScribe, attempts: Attempts): void {
   const { digest, me } = s;
   const items = itemsOf(attempts);
   digest.value(items.length);
-  for (const { requests, ids, at, forward, deadline, until } of items) {
+  for (const { requests, ids, at, forward, sentAt, deadline, until } of items) {
     digest.value(requests.length);
     for (const request of requests) digestNumber(digest, 'request', me, request);
     for (const id of ids) digestEntryId(digest, id);
     digest.value(at);
-    digestNumber(digest, 'forward', me, at === Infinity ? forward : 0);
     digestDeadline(s, deadline);
+    if (at < Infinity) continue;
+    digestNumber(digest, 'forward', me, forward);
+    digestSentAt(s, sentAt);
     digestDeadline(s, until);
   }
 }
@@ -98,9 +124,10 @@ export function digestForwardedReads(s: DigestScribe, reads: ForwardedReads): vo
   const { digest, me } = s;
   const items = itemsOf(reads);
   digest.value(items.length);
-  for (const { key, forward, deadline, until } of items) {
+  for (const { key, forward, sentAt, deadline, until } of items) {
     digestNumber(digest, 'request', me, key);
     digestNumber(digest, 'forward', me, forward);
+    digestSentAt(s, sentAt);
     digestDeadline(s, deadline);
     digestDeadline(s, until);
   }

@@ -18,6 +18,12 @@ export interface UnsyncedRun {
 /** Ascending by the order of writing; runs never overlap. */
 export type Unsynced = readonly UnsyncedRun[];
 
+/**
+ * While the disk is slow, so many runs are kept apart. A further one of the same term joins the one that it follows,
+ * and counts as durable with the later persist: never too early.
+ */
+const MOST_RUNS = 64;
+
 function overlaps(runs: Unsynced, from: Index, to: Index): boolean {
   for (let i = 0; i < runs.length; i++) {
     const run = runs[i] as UnsyncedRun;
@@ -48,7 +54,8 @@ export function noteUnsynced(runs: Unsynced, from: Index, to: Index, term: Term,
   if (runs.length === 0) return [{ from, to, term, persistSeq }];
   const kept = cutUnsynced(runs, from, to);
   const last = kept[kept.length - 1];
-  if (last !== undefined && last.persistSeq === persistSeq && last.term === term && last.to === from - 1) {
+  const follows = last !== undefined && last.term === term && last.to === from - 1;
+  if (follows && (last.persistSeq === persistSeq || kept.length >= MOST_RUNS)) {
     return [...kept.slice(0, -1), { from: last.from, to, term, persistSeq }];
   }
   return [...kept, { from, to, term, persistSeq }];

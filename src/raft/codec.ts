@@ -24,8 +24,8 @@ const KINDS = [
   'appendAccepted',
   'appendRejected',
   'roundConfirmed',
-  'commit',
   ...FORWARDING_KINDS,
+  'commit',
 ] as const satisfies readonly RaftMessage['kind'][];
 
 const FIELDS = 2 + 8 * VARINT_MAX_BYTES;

@@ -6,6 +6,7 @@
 
 import { assert } from '../core/assert.js';
 import { deliver } from '../core/delivery.js';
+import { withNewest } from '../core/book.js';
 import { BaseDraft, type Mutable } from '../core/draft.js';
 import {
   resetElectionTimer,
@@ -156,8 +157,8 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
   noteUncommitted(entries: readonly Entry[]): void {
     const leader = this.editLeader();
     const bytes = bytesOf(entries);
-    const through = (entries[entries.length - 1] as Entry).index;
-    leader.uncommitted = [...leader.uncommitted, { through, bytes }];
+    const { index } = entries[entries.length - 1] as Entry;
+    leader.uncommitted = withNewest(leader.uncommitted, [{ key: index, deadline: Infinity, at: index, bytes }]);
     leader.uncommittedBytes += bytes;
   }
 

@@ -96,7 +96,7 @@ function lead(draft: RaftDraft): void {
     reads: noReads,
     told: peers.map(() => 0),
     forwarded: peers.map(() => 0),
-    uncommitted: [],
+    uncommitted: null,
     uncommittedBytes: 0,
   });
   appendNoop(draft);

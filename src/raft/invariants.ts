@@ -6,6 +6,7 @@
  */
 
 import { assert } from '../core/assert.js';
+import { itemsOf } from '../core/book.js';
 import { checkCoreState, checkCoreStep } from '../core/invariants.js';
 import type { UnsyncedRun } from '../core/unsynced.js';
 import { lastTerm, termAt } from '../core/log.js';
@@ -66,12 +67,13 @@ function checkLeader(state: RaftState, role: RaftLeader): void {
     checkProgress(peer, state, role.reads.readRound);
   }
   let bytes = 0;
-  for (const each of role.uncommitted) {
-    assert(each.through > commit, 'limits/uncommitted-adds-up: what is committed is not counted as uncommitted');
+  let newest = 0;
+  for (const each of itemsOf(role.uncommitted)) {
+    assert(each.key > commit, 'limits/uncommitted-adds-up: what is committed is not counted as uncommitted');
     bytes += each.bytes;
+    newest = each.bytes;
   }
   assert(bytes === role.uncommittedBytes, 'limits/uncommitted-adds-up: the uncommitted bytes add up');
-  const newest = role.uncommitted[role.uncommitted.length - 1]?.bytes ?? 0;
   const bounded = bytes - newest <= options.limits.uncommittedBytes;
   assert(bounded, 'limits/uncommitted-bound: no more is uncommitted than one batch beyond the bound');
   assert(

@@ -4,6 +4,7 @@
  */
 
 import { InvariantViolation } from '../core/assert.js';
+import { itemsOf, splitAfter } from '../core/book.js';
 import { noopAt } from '../core/entries.js';
 import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
 import type { Entry, Index, Milliseconds } from '../core/protocol.js';
@@ -193,15 +194,9 @@ export function tryCommit(draft: RaftDraft): void {
 
 /** Counts the batches up to `index` as uncommitted no longer. */
 function noteCommitted(draft: RaftDraft, index: Index): void {
-  const { uncommitted, uncommittedBytes } = draft.leaderRole;
-  let done = 0;
-  let bytes = uncommittedBytes;
-  while (done < uncommitted.length && (uncommitted[done] as { through: Index }).through <= index) {
-    bytes -= (uncommitted[done] as { bytes: number }).bytes;
-    done++;
-  }
-  if (done === 0) return;
+  const [committed, rest] = splitAfter(draft.leaderRole.uncommitted, index);
+  if (committed === null) return;
   const leader = draft.editLeader();
-  leader.uncommitted = uncommitted.slice(done);
-  leader.uncommittedBytes = bytes;
+  leader.uncommitted = rest;
+  for (const { bytes } of itemsOf(committed)) leader.uncommittedBytes -= bytes;
 }

@@ -1,5 +1,6 @@
 /** The state of a Raft replica: the box "State" of Figure 2, and what flow control, reads and forwarding add to it. */
 
+import type { Book, BookItem } from '../core/book.js';
 import type { Mutable } from '../core/draft.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Index, Lane, Milliseconds, Term } from '../core/protocol.js';
@@ -52,9 +53,9 @@ export interface RaftCandidate {
   readonly votes: readonly ReplicaId[];
 }
 
-/** A batch of entries appended and not yet committed: counted to bound the uncommitted bytes. */
-export interface UncommittedBatch {
-  readonly through: Index;
+/** A batch of entries appended and not yet committed, by its last index: counted to bound the uncommitted bytes. */
+export interface UncommittedBatch extends BookItem {
+  readonly key: Index;
   readonly bytes: number;
 }
 
@@ -66,7 +67,7 @@ export interface RaftLeader extends CoreLeader {
   readonly reads: ReadQueue;
   readonly told: readonly Index[];
   readonly forwarded: readonly Index[];
-  readonly uncommitted: readonly UncommittedBatch[];
+  readonly uncommitted: Book<UncommittedBatch>;
   readonly uncommittedBytes: number;
 }
 

@@ -179,10 +179,20 @@ describe.each(models)('$protocol.name', (model) => {
     const proposals = plain(10, 52);
     const out = leader.receive('n2', { kind: 'forwardProposals', term, number: 7, proposals });
     expect(model.protocol.status(leader.state).last).toBe(last + 5);
-    const refusals = (ofKind(out, 'send') as readonly Send<{ kind: string }>[]).filter(
-      ({ message }) => message.kind === 'forwardRefused',
+    const answers = (ofKind(out, 'send') as readonly Send<{ kind: string }>[]).filter(({ message }) =>
+      message.kind.startsWith('forward'),
     );
-    expect(refusals).toMatchObject([{ to: 'n2', message: { number: 7, reason: 'busy', leader: 'n1' } }]);
+    const places = [
+      { first: last + 1, count: 5 },
+      { first: 0, count: 5 },
+    ];
+    expect(answers).toMatchObject([
+      { to: 'n2', after: 0, message: { kind: 'forwardAccepted', term, number: 7, places } },
+    ]);
+    const none = leader.receive('n2', { kind: 'forwardProposals', term, number: 8, proposals });
+    expect(ofKind(none, 'send')).toMatchObject([
+      { to: 'n2', message: { kind: 'forwardRefused', number: 8, reason: 'busy', leader: 'n1' } },
+    ]);
   });
 
   it('refuses a read that was passed on when the leadership ends', () => {
@@ -220,15 +230,15 @@ describe.each(models)('$protocol.name', (model) => {
     expect(model.protocol.status(leader.state).last).toBe(last);
   });
 
-  it('keeps a bounded number of those who wait to hear of a commit', () => {
+  it('remembers of those who wait to hear of a commit one index for each peer', () => {
     const leader = leaderOf(model);
-    const { term } = model.protocol.status(leader.state);
+    const { term, last } = model.protocol.status(leader.state);
     for (let number = 1; number <= 500; number++) {
       const id = { session: 1, sequence: number, firstIncomplete: 1 };
       const proposals = [{ kind: 'command', id, data: new Uint8Array(1), retry: false }];
       leader.receive(number % 2 === 0 ? 'n2' : 'n3', { kind: 'forwardProposals', term, number, proposals });
     }
-    const { forwarders } = (leader.state as { role: { forwarders: readonly unknown[] } }).role;
-    expect(forwarders.length).toBeLessThanOrEqual(2 * 32);
+    const { forwarded } = (leader.state as { role: { forwarded: readonly number[] } }).role;
+    expect(forwarded).toEqual([last + 500, last + 499]);
   });
 });

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { InvariantViolation } from '../../src/core/assert.js';
+import { withItem } from '../../src/core/book.js';
 import { BaseDraft, type Mutable } from '../../src/core/draft.js';
 import { emptyLog } from '../../src/core/log.js';
 import { configurationOf } from '../../src/core/members.js';
@@ -129,11 +130,12 @@ describe('a draft', () => {
   });
 
   it('that halts ends every request, and takes no part any more', () => {
-    const waiting: Tiny = { ...state, reads: [{ request: 3, forward: 9, deadline: 500 }] };
+    const read = { key: 3, forward: 9, sentAt: 0, deadline: 500, until: 500, at: Infinity };
+    const waiting: Tiny = { ...state, reads: withItem(null, read) };
     const draft = new TinyDraft(waiting, 100);
     draft.halt('EIO');
     const [after, outbound] = draft.finish();
-    expect(after).toMatchObject({ stopped: true, fault: 'EIO', reads: [], electionTimer: { deadline: Infinity } });
+    expect(after).toMatchObject({ stopped: true, fault: 'EIO', reads: null, electionTimer: { deadline: Infinity } });
     expect(outbound).toEqual([
       { kind: 'resolve', requests: [3], outcome: { kind: 'none', reason: 'storageFailed', leader: null } },
       { kind: 'event', event: { kind: 'fault', reason: 'EIO' } },

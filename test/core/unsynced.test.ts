@@ -77,6 +77,25 @@ it('joins what one persist writes in one term, and nothing else', () => {
   expect(durability.noteUnsynced(one, 5, 5, 1, 1)).toHaveLength(2);
 });
 
+it('beyond a bound, what follows in one term joins the newest run and waits for the later persist', () => {
+  let runs: durability.Unsynced = [];
+  for (let seq = 1; seq <= 500; seq++) runs = durability.noteUnsynced(runs, 2 * seq - 1, 2 * seq, 1, seq);
+  const bound = runs.length;
+  expect(bound).toBeLessThan(100);
+  expect(runs[bound - 1]).toEqual({ from: 2 * bound - 1, to: 1000, term: 1, persistSeq: 500 });
+  for (const seq of [1, bound - 1, bound, 499]) {
+    const durable = durability.durableIndex(durability.cutSynced(runs, seq), 1000);
+    expect(durable).toBe(2 * Math.min(seq, bound - 1)); // later than it is, never earlier
+    expect(durability.seqCovering(runs, 2 * seq, 2 * seq)).toBe(seq < bound ? seq : 500);
+  }
+  expect(durability.durableIndex(durability.cutSynced(runs, 500), 1000)).toBe(1000);
+  // Another term, or a gap, is kept apart whatever their number.
+  expect(durability.noteUnsynced(runs, 1001, 1001, 2, 501)).toHaveLength(bound + 1);
+  expect(durability.noteUnsynced(runs, 1002, 1002, 1, 501)).toHaveLength(bound + 1);
+  // Once the disk goes on, runs are told apart again.
+  expect(durability.noteUnsynced(durability.cutSynced(runs, 9), 1001, 1001, 1, 501)).toHaveLength(bound - 8);
+});
+
 it('a late acknowledgement vouches for nothing that was overwritten (durability/unsynced-runs)', () => {
   const first = durability.noteUnsynced([], 1, 5, 1, 1);
   const second = durability.noteUnsynced(durability.cutUnsynced(first, 3), 3, 4, 2, 2);

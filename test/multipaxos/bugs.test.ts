@@ -202,16 +202,17 @@ it('an old value that is proposed again ends nobody’s request but its own', ()
   expect(deliveries(out)).toEqual(['3:new']);
 });
 
-it('what a deposed leader proposed ends by the value at its slot', () => {
+it('what a deposed leader proposed ends with its leadership, and nothing that is chosen later ends it again', () => {
   const node = settled();
   node.propose(['mine', 'kept']);
   const entries = [value(2, b(2, 3), 'other'), value(3, b(2, 3), 'kept')];
-  node.get('n3', accept(b(2, 3), entries));
-  expect(resolves(node.all)).toEqual([]);
-  const out = node.get('n3', { kind: 'commit', ballot: b(2, 3), commit: 3 });
-  expect([...resolves(out)].sort()).toEqual(
-    [`${requestOf('kept')} committed`, `${requestOf('mine')} none superseded`].sort(),
+  const lost = node.get('n3', accept(b(2, 3), entries));
+  expect([...resolves(lost)].sort()).toEqual(
+    [`${requestOf('kept')} unknown leaderChanged`, `${requestOf('mine')} unknown leaderChanged`].sort(),
   );
+  const out = node.get('n3', { kind: 'commit', ballot: b(2, 3), commit: 3 });
+  expect(resolves(out)).toEqual([]);
+  expect(deliveries(node.all).slice(-2)).toEqual(['2:other', '3:kept']);
 });
 
 it('a leader that was cut off learns by a reply that it is behind, and gives way', () => {

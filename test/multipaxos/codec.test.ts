@@ -113,6 +113,15 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
     reason: fc.constantFrom('notLeader' as const, 'busy' as const),
     leader,
   }),
+  fc.record({
+    kind: fc.constant('forwardAccepted' as const),
+    term: ballot,
+    number,
+    places: fc.array(fc.record({ first: fc.nat(), count: fc.integer({ min: 1, max: 2 ** 40 }) }), {
+      minLength: 1,
+      maxLength: 5,
+    }),
+  }),
   fc.record({ kind: fc.constant('forwardRead' as const), term: ballot, number }),
   fc.record({ kind: fc.constant('readAnswer' as const), term: ballot, number, index: mark, commit: mark }),
 );
@@ -180,6 +189,15 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
     ],
   },
   forwardRefused: { kind: 'forwardRefused', term: B, number: 2 ** 32 + 2, reason: 'busy', leader: 'n2' },
+  forwardAccepted: {
+    kind: 'forwardAccepted',
+    term: B,
+    number: 2 ** 32 + 2,
+    places: [
+      { first: 300, count: 4 },
+      { first: 0, count: 1 },
+    ],
+  },
   forwardRead: { kind: 'forwardRead', term: B, number: 2 ** 32 + 3 },
   readAnswer: { kind: 'readAnswer', term: B, number: 2 ** 32 + 3, index: 9, commit: 8 },
 };

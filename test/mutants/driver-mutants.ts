@@ -24,11 +24,7 @@ export const lane: readonly Mutant[] = [
     'What is held back leaves with the next write, though it rests on a later one.',
     ['durability/send-after-sync', 'log/committed-on-majority'],
     scenario('multipaxos/enospc-promise'),
-    edit(
-      LANE,
-      "each.kind === 'persist' ? each.persistSeq > durableSeq : each",
-      "each.kind === 'persist' ? false : each",
-    ),
+    edit(LANE, 'writing !== null && persistSeq <= writing.persistSeq ?', 'writing !== null ?'),
   ),
   mutant(
     'driver-queued-counts-as-written',
@@ -53,7 +49,7 @@ export const lane: readonly Mutant[] = [
     'A write under way is replaced by what comes behind it.',
     ['law/durable-first', 'durability/one-write-at-a-time'],
     scenario('raft/inflated-term-rejoin'),
-    edit(LANE, 'next.queued = next.queued.length === 0 ? ops : [...next.queued, ...ops];', 'next.queued = ops;'),
+    edit(LANE, 'next.queued = withNewest(next.queued, [', 'next.queued = withNewest(null, ['),
   ),
 ];
 

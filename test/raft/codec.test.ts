@@ -36,6 +36,16 @@ const messages: readonly RaftMessage[] = [
   { kind: 'forwardRefused', term: 7, number: 5, reason: 'busy', leader: 'b' },
   { kind: 'forwardRead', term: 7, number: 6 },
   { kind: 'readAnswer', term: 7, number: 6, index: 8, commit: 9 },
+  {
+    kind: 'forwardAccepted',
+    term: 7,
+    number: 2 ** 32 + 1,
+    places: [
+      { first: 300, count: 4 },
+      { first: 0, count: 1 },
+    ],
+  },
+  { kind: 'commit', term: 7, commit: 300 },
 ];
 
 function bytesOf(message: RaftMessage): Uint8Array {
@@ -75,6 +85,17 @@ describe('codec', () => {
     const append = messages[2] as Extract<RaftMessage, { kind: 'appendEntries' }>;
     expect(() => read(bytesOf({ ...append, entries: [entry(8, 8)] }))).toThrow(/term/);
     expect(() => read(bytesOf({ ...append, prevIndex: 0 }))).toThrow(/nowhere/);
+  });
+
+  it('refuses an accepted forward without places, or with places that cannot be', () => {
+    const accepted = messages.find(({ kind }) => kind === 'forwardAccepted') as RaftMessage;
+    expect(() => read(bytesOf({ ...accepted, places: [] } as RaftMessage))).toThrow(/places/);
+    for (const place of [
+      { first: 5, count: 0 },
+      { first: Number.MAX_SAFE_INTEGER, count: 1 },
+    ]) {
+      expect(() => read(bytesOf({ ...accepted, places: [place] } as RaftMessage)), String(place)).toThrow(/nowhere/);
+    }
   });
 
   it('what it gives does not hold on to the frame it came in', () => {

@@ -4,6 +4,7 @@ import { configurationOf } from '../../src/core/members.js';
 import type { Entry, HardState, Inbound, Outbound, Persist, Recovered, Send } from '../../src/core/protocol.js';
 import { defaultLimits, defaultTiming } from '../../src/core/tuning.js';
 import { raftProtocol, type RaftMessage, type RaftState } from '../../src/raft/index.js';
+import type { RaftProgress } from '../../src/raft/state.js';
 
 type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
 
@@ -85,4 +86,11 @@ export class Node {
     for (const voter of voters) this.receive(voter, { kind: 'requestVoteReply', term, granted: true });
     if (this.state.role.kind !== 'leader') throw new Error('not elected');
   }
+}
+
+/** What a leader knows of a peer. */
+export function progressAt({ state: { role } }: Node, peer: string): RaftProgress {
+  const found = role.kind === 'leader' ? role.peers.find(({ id }) => id === peer) : undefined;
+  if (found === undefined) throw new Error(`does not lead ${peer}`);
+  return found;
 }

@@ -13,6 +13,8 @@ import {
   digestForwardedReads,
   digestLeaderReads,
   digestNumber,
+  digestTold,
+  scribeOf,
   type DigestScribe,
 } from '../../core/digest-parts.js';
 import type { ElectionTimer } from '../../core/election-timer.js';
@@ -178,7 +180,10 @@ function leading(s: DigestScribe, role: PaxosLeader, electionTimer: ElectionTime
   const { deadline, timeout } = electionTimer;
   const since = Math.max(deadline - s.now, s.late) - timeout;
   const readRound = role.reads.begun?.readRound ?? 0;
-  for (const peer of role.peers) progress(s, peer, since, readRound);
+  for (let at = 0; at < role.peers.length; at++) {
+    progress(s, role.peers[at] as PaxosProgress, since, readRound);
+    digestTold(digest, role, at);
+  }
 }
 
 function role(s: DigestScribe, state: PaxosState): void {
@@ -202,7 +207,7 @@ export function digestState(state: PaxosState, now: Milliseconds, digest: Digest
   digest.value(state.stopped);
   if (state.stopped) return;
   const clock = now > state.now ? now : state.now; // as a step sees it
-  const s: DigestScribe = { digest, me: options.id, now: clock, late: -options.timing.electionMin / 2 - 1 };
+  const s = scribeOf(digest, options, clock);
   digest.value(state.promised);
   digestNumber(digest, 'persist', options.id, state.hardSeq > state.durableSeq ? state.hardSeq : 0);
   votes(s, state.window);

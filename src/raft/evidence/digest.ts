@@ -6,6 +6,9 @@
  * - `seed`: a scope that is searched runs with timeouts without spread, where every draw is the same;
  * - `persistSeq`, `lastNumber`: they only give fresh numbers, greater than all that are in use;
  * - `durableSeq`: the numbers compared with it are digested as 0 once they are durable;
+ * - of a forward that the leader accepted, what the wait for its answer needed; of a peer to which nothing is under
+ *   way, since when and in which lane: the next append sets both; of an entry that a peer forwarded, its index, once the
+ *   peer was told of its commit;
  * - sums (`bytes`, `inflightBytes`, `uncommittedBytes`, `unappliedBytes`): their summands are digested.
  */
 
@@ -18,8 +21,11 @@ import {
   digestForwarding,
   digestLeaderReads,
   digestNumber,
+  digestTold,
+  scribeOf,
   type DigestScribe,
 } from '../../core/digest-parts.js';
+import { itemsOf } from '../../core/book.js';
 import type { Log } from '../../core/log.js';
 import type { Member, ReplicaId } from '../../core/members.js';
 import { digestEntry, digestUnordered, type Digest } from '../../core/model.js';
@@ -71,8 +77,10 @@ function digestProgress(s: DigestScribe, peer: RaftProgress): void {
     digest.value(last);
     digest.value(bytes);
   }
-  digest.text(peer.lane);
-  digest.value(Math.max(peer.progressedAt - s.now, s.late));
+  if (peer.inflight.length > 0) {
+    digest.text(peer.lane);
+    digestDeadline(s, peer.progressedAt);
+  }
   digest.value(peer.answered);
   digestNumber(digest, 'round', me, peer.readRound);
   digestNumber(digest, 'load', me, peer.loading);
@@ -91,13 +99,17 @@ function digestQueue(s: DigestScribe, { readRound, waiting, begun }: ReadQueue):
 
 function digestLeader(s: DigestScribe, role: RaftLeader): void {
   const { digest } = s;
-  digestUnordered(digest, role.peers, (peer) => digestProgress(s, peer));
+  digestUnordered(digest, role.peers, (peer) => {
+    digestProgress(s, peer);
+    digestTold(digest, role, role.peers.indexOf(peer));
+  });
   digest.value(role.noopIndex);
   digestDeadline(s, role.heartbeatAt);
   digestQueue(s, role.reads);
-  digest.value(role.uncommitted.length);
-  for (const { through, bytes } of role.uncommitted) {
-    digest.value(through);
+  const uncommitted = itemsOf(role.uncommitted);
+  digest.value(uncommitted.length);
+  for (const { key, bytes } of uncommitted) {
+    digest.value(key);
     digest.value(bytes);
   }
 }
@@ -122,8 +134,7 @@ function digestRole(s: DigestScribe, { role, options }: RaftState): void {
 /** @see Model.digestState */
 export function digestState(state: RaftState, now: Milliseconds, digest: Digest): void {
   const { options, durableSeq } = state;
-  const late = -Math.floor(options.timing.electionMin / 2) - 1;
-  const s: DigestScribe = { digest, me: options.id, now, late };
+  const s = scribeOf(digest, options, now);
   digest.value(state.term);
   digest.id(state.vote);
   digestLog(state.log, options.limits, digest);

@@ -129,15 +129,19 @@ export class CallsDraft extends PartDraft<CallsState> {
    */
   attemptsEnded(requests: readonly RequestNumber[], outcome: Outcome): void {
     if (outcome.kind === 'committed') return void this.draft.proposals.resolved(requests);
-    if (PAUSING.has(outcome.reason)) {
-      const { now, options } = this.draft;
-      const { pausedUntil, pause } = this.state;
-      const next = this.edit();
-      if (now >= pausedUntil) next.pause = Math.min(2 * pause, leastPatience(options.timing));
-      next.pausedUntil = Math.max(pausedUntil, now + pause);
-    }
+    if (PAUSING.has(outcome.reason)) this.pause();
     this.endedAttempts ??= new Map();
     for (const request of requests) this.endedAttempts.set(request, outcome.kind === 'unknown');
+  }
+
+  /** Refusals that come during a pause, of what had left before it, are one with the refusal that began it. */
+  private pause(): void {
+    const { now, options } = this.draft;
+    const { pausedUntil, pause } = this.state;
+    if (now < pausedUntil) return;
+    const next = this.edit();
+    next.pausedUntil = now + pause;
+    next.pause = Math.min(2 * pause, leastPatience(options.timing));
   }
 
   /** The leader took a request: the next pause is short again. */

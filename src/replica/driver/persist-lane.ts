@@ -6,6 +6,7 @@
  */
 
 import { assert } from '../../core/assert.js';
+import { itemsOf, itemsThrough, withNewest, withoutItems, type Book, type BookItem } from '../../core/book.js';
 import type { Mutable } from '../../core/draft.js';
 import type { DurableCodec, Entry, Lane, PersistOp, PersistSeq } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
@@ -23,36 +24,41 @@ export interface LaneWrite {
   readonly persistSeq: PersistSeq;
 }
 
-/** A message that waits for a persist of the core, or for a write that carries a value of the driver's own. */
-export type HeldMessage = (
-  | { readonly kind: 'persist'; readonly persistSeq: PersistSeq }
-  | { readonly kind: 'write'; readonly writeId: number }
-) & {
+/** Operations that were queued together, numbered in their order. */
+export interface QueuedOps extends BookItem {
+  readonly ops: readonly LaneOp[];
+}
+
+/** A message that waits for the write of number `at`; numbered in the order of sending. */
+export interface HeldMessage extends BookItem {
   readonly to: ReplicaId;
   readonly bytes: Uint8Array;
   readonly lane: Lane;
-};
+}
 
 /** @see LaneDraft */
 export interface PersistLane {
-  /** The operations of the next write, in order. */
-  readonly queued: readonly LaneOp[];
+  /** The operations of the next write. */
+  readonly queued: Book<QueuedOps>;
   /** The newest persist that the core has issued. */
   readonly queuedSeq: PersistSeq;
   readonly writing: LaneWrite | null;
   /** The newest write that is durable, and the newest persist of the core; 0 before the first. */
   readonly durableWriteId: number;
   readonly durableSeq: PersistSeq;
-  readonly held: readonly HeldMessage[];
+  readonly held: Book<HeldMessage>;
+  /** The number of the newest item that was queued or held. */
+  readonly lastItem: number;
 }
 
 export const emptyLane: PersistLane = {
-  queued: [],
+  queued: null,
   queuedSeq: 0,
   writing: null,
   durableWriteId: 0,
   durableSeq: 0,
-  held: [],
+  held: null,
+  lastItem: 0,
 };
 
 /** The key of the newest hard state in the storage. */
@@ -85,6 +91,7 @@ export class LaneDraft extends PartDraft<PersistLane> {
       durableWriteId: lane.durableWriteId,
       durableSeq: lane.durableSeq,
       held: lane.held,
+      lastItem: lane.lastItem,
     };
   }
 
@@ -93,33 +100,47 @@ export class LaneDraft extends PartDraft<PersistLane> {
     if (forward !== undefined)
       this.draft.effect({ kind: 'send', to, bytes, lane, forward }); // it waits for nothing
     else if (after <= this.state.durableSeq) this.draft.effect({ kind: 'send', to, bytes, lane });
-    else this.hold({ kind: 'persist', persistSeq: after, to, bytes, lane });
+    else this.hold({ to, bytes, lane }, this.writeOf(after));
   }
 
   /** Sends the message as soon as the write `writeId` is durable. */
   sendAfterWrite(to: ReplicaId, bytes: Uint8Array, writeId: number): void {
     const lane = 'control';
     if (writeId <= this.state.durableWriteId) this.draft.effect({ kind: 'send', to, bytes, lane });
-    else this.hold({ kind: 'write', writeId, to, bytes, lane });
+    else this.hold({ to, bytes, lane }, writeId);
   }
 
-  private hold(message: HeldMessage): void {
+  /** The write that contains this persist, which is not durable: the one under way, or the next one. */
+  private writeOf(persistSeq: PersistSeq): number {
+    const { writing } = this.state;
+    return writing !== null && persistSeq <= writing.persistSeq ? writing.writeId : this.nextWriteId;
+  }
+
+  private hold(message: Pick<HeldMessage, 'to' | 'bytes' | 'lane'>, writeId: number): void {
     const next = this.edit();
-    next.held = [...next.held, message];
+    const item = { key: this.freshItem(), deadline: Infinity, at: writeId, ...message };
+    next.held = withNewest(next.held, [item]);
+  }
+
+  private freshItem(): number {
+    return (this.edit().lastItem += 1);
+  }
+
+  private enqueue(ops: readonly LaneOp[]): void {
+    const next = this.edit();
+    next.queued = withNewest(next.queued, [{ key: this.freshItem(), deadline: Infinity, at: Infinity, ops }]);
   }
 
   /** Queues a persist of the core. */
   persist(persistSeq: PersistSeq, ops: readonly PersistOp[]): void {
     assert(persistSeq > this.state.queuedSeq, 'durability/persists-in-order: persists come in order');
-    const next = this.edit();
-    next.queued = next.queued.length === 0 ? ops : [...next.queued, ...ops];
-    next.queuedSeq = persistSeq;
+    this.enqueue(ops);
+    this.edit().queuedSeq = persistSeq;
   }
 
   /** Queues a value of the driver's own. Returns the `writeId` of the write that will contain it. */
   set(key: string, value: Uint8Array): number {
-    const next = this.edit();
-    next.queued = [...next.queued, { kind: 'set', key, value }];
+    this.enqueue([{ kind: 'set', key, value }]);
     return this.nextWriteId;
   }
 
@@ -131,11 +152,12 @@ export class LaneDraft extends PartDraft<PersistLane> {
   /** Starts the next write, if none is under way and something is queued. */
   startWrite(): void {
     const { writing, queued, queuedSeq } = this.state;
-    if (writing !== null || queued.length === 0) return;
-    this.draft.effect({ kind: 'write', ops: storageOps(queued, this.draft.durable) });
+    if (writing !== null || queued === null) return;
+    const ops = itemsOf(queued).flatMap((each) => each.ops);
+    this.draft.effect({ kind: 'write', ops: storageOps(ops, this.draft.durable) });
     const next = this.edit();
     next.writing = { writeId: this.nextWriteId, persistSeq: queuedSeq };
-    next.queued = [];
+    next.queued = null;
   }
 
   /** The write under way is durable: messages that waited for it are sent, and the core is told of its persists. */
@@ -147,23 +169,24 @@ export class LaneDraft extends PartDraft<PersistLane> {
     next.writing = null;
     next.durableWriteId = writeId;
     next.durableSeq = persistSeq;
-    if (next.held.length > 0) this.release();
+    if (next.held !== null) this.release();
     if (persistSeq > durableSeq) this.draft.toCore({ kind: 'persisted', now: this.draft.now, persistSeq });
   }
 
   private release(): void {
-    const { durableSeq, durableWriteId, held } = this.state;
-    this.edit().held = held.filter((each) => {
-      if (each.kind === 'persist' ? each.persistSeq > durableSeq : each.writeId > durableWriteId) return true;
-      this.draft.effect({ kind: 'send', to: each.to, bytes: each.bytes, lane: each.lane });
-      return false;
-    });
+    const { durableWriteId, held } = this.state;
+    const released = itemsThrough(held, durableWriteId);
+    for (const { to, bytes, lane } of released) this.draft.effect({ kind: 'send', to, bytes, lane });
+    this.edit().held = withoutItems(
+      held,
+      released.map(({ key }) => key),
+    );
   }
 
   /** The replica has halted: nothing is written or sent any more. */
   abandon(): void {
     const next = this.edit();
-    next.queued = [];
-    next.held = [];
+    next.queued = null;
+    next.held = null;
   }
 }

@@ -157,7 +157,8 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
   /** Proposes as many commands as the windows of session and leader have room for, those proposed before first. */
   feed(): void {
     const session = this.draft.session.state;
-    if (session.kind !== 'open') return;
+    const { queued, retrying } = this.state;
+    if (session.kind !== 'open' || (queued === null && retrying === null)) return;
     const firstIncomplete = this.firstIncomplete(session.nextSequence);
     while (this.proposeGroup(session.id, firstIncomplete));
   }

@@ -7,6 +7,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { InvariantViolation } from '../../../src/core/assert.js';
 import type { Digest, SendFact, StepFact } from '../../../src/core/model.js';
+import type { Attempt } from '../../../src/core/attempts.js';
+import { itemsOf, withNewest, type Book, type BookItem } from '../../../src/core/book.js';
 import type * as core from '../../../src/core/protocol.js';
 import { simulate } from 'quorate/testing';
 import { smallLimits } from '../../values.js';
@@ -94,6 +96,9 @@ function tell(tokens: Tokens, id: string, each: core.Outbound<PaxosMessage>): vo
     case 'resolve':
       for (const request of each.requests) number('request', request);
       return tokens.text(JSON.stringify(each.outcome));
+    case 'forwardTaken':
+      for (const request of each.requests) number('request', request);
+      return;
     case 'readReady':
       number('request', each.request);
       return tokens.value(each.index);
@@ -117,11 +122,15 @@ const sends: SendFact<PaxosMessage>[] = [];
 
 function shapeOf({ before, inbound }: Fact): string {
   const { role, catchingUp, serving, reads } = before as PaxosState;
-  const under = [serving, reads].map((each) => each.length > 0);
+  const under = [serving.length > 0, reads !== null];
   const what = inbound?.kind === 'receive' ? inbound.message.kind : inbound?.kind;
-  const led = role.kind === 'leader' ? `${role.reads.begun.length > 0} ${role.forwarders.length > 0}` : '';
+  const led =
+    role.kind === 'leader'
+      ? `${role.reads.begun !== null} ${role.forwarded.some((each, at) => each > Number(role.told[at]))}`
+      : '';
   const promised = role.kind === 'candidate' ? role.promises.filter(isComplete).length : 0;
-  return [role.kind, led, promised, what, catchingUp === null, ...under].join();
+  const waits = itemsOf((before as PaxosState).attempts).map(({ at }) => at < Infinity);
+  return [role.kind, led, promised, what, catchingUp === null, ...under, ...new Set(waits)].join();
 }
 
 beforeAll(() => {
@@ -166,8 +175,13 @@ interface Change {
   undo(): void;
 }
 
+/** Nothing but an item makes another book of an empty one, and a round is none without its reads. */
+const BOOKS: ReadonlySet<string> = new Set(['attempts', 'reads', 'own', 'ofPeers', 'begun']);
+
 /** What a number, a name or a truth may be instead. */
 function othersOf(node: Tree, key: string, value: unknown): readonly unknown[] {
+  // What an item is called is shown by other numbers; and a leader's lists have one item for each peer.
+  if (key === 'key' || key === 'told' || key === 'forwarded') return [];
   if (typeof value === 'boolean') return [!value];
   if (typeof value === 'number') {
     // What is earlier, or durable already, may only be lower and still make sense.
@@ -184,13 +198,26 @@ function othersOf(node: Tree, key: string, value: unknown): readonly unknown[] {
   if (key === 'id' && 'term' in node) return [value === null ? { session: 1, sequence: 1, firstIncomplete: 1 } : null];
   if (key === 'id' && typeof value === 'object') return [];
   if (key === 'catchingUp') return [value === null ? { number: 1, peer: 'n1', target: 1, retryAt: 1, asked: 1 } : null];
+  if (value === null && BOOKS.has(key)) return [];
   if (value === null) return ['n1'];
   if (typeof value === 'string') return [value === 'n1' ? 'n2' : 'n1'];
   return Array.isArray(value) && value.length > 0 ? [value.slice(0, -1)] : [];
 }
 
-/** Every single change that can be made to a tree. */
+function isBook(value: object): value is NonNullable<Book<BookItem>> {
+  return 'item' in value && 'left' in value && 'right' in value;
+}
+
+/** Every single change that can be made to a tree. What a book says of its parts follows from its items. */
 function* changesOf(node: Tree, path = '', place = ''): Generator<Change> {
+  if (isBook(node)) {
+    const parts = node as unknown as Tree;
+    yield* changesOf(parts['item'] as Tree, `${path}*.`, `${place}item.`);
+    for (const side of ['left', 'right']) {
+      if (parts[side] !== null) yield* changesOf(parts[side] as Tree, path, `${place}${side}.`);
+    }
+    return;
+  }
   // Of long lists, a few items: the others are taken in alike.
   const keys = Object.keys(node);
   for (const key of Array.isArray(node) ? [...keys.slice(0, 2), ...keys.slice(2).slice(-1)] : keys) {
@@ -225,6 +252,10 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   'log.chunks.*.bytes': 'follows from the entries',
   'delivery.unappliedBytes': 'follows from what is not applied',
   'role.peers.*.inflightBytes': 'follows from what is on its way',
+  'reads.*.at': 'no place',
+  'role.reads.begun.reads.ofPeers.*.at': 'no place',
+  'role.reads.begun.reads.own.*.at': 'no place',
+  'role.reads.waiting.ofPeers.*.at': 'no place',
 };
 
 /** Looked at only where it matters, and where that is. */
@@ -234,6 +265,9 @@ const SOMETIMES: Readonly<Record<string, string>> = {
   'role.promises.*.retryAt': 'until it is complete',
   'role.reads.readRound': 'while a round is under way',
   'role.peers.*.readRound': 'while a round is under way',
+  'attempts.*.forward': 'until the leader has answered',
+  'attempts.*.sentAt': 'until the leader has answered',
+  'attempts.*.until': 'until the leader has answered',
 };
 
 function clockOf(fact: Fact): number {
@@ -319,6 +353,13 @@ describe('the digest of a state', () => {
 });
 
 function isState(state: PaxosState): boolean {
+  const attempts = itemsOf(state.attempts);
+  for (let at = 1; at < attempts.length; at++) {
+    // The numbers of forwards ascend with the keys; what was accepted may be in pieces.
+    const [one, next] = attempts.slice(at - 1, at + 1) as [Attempt, Attempt];
+    if (next.forward < one.forward) return false;
+    if (next.forward === one.forward && (one.at === Infinity || next.at === Infinity)) return false;
+  }
   try {
     checkState(state);
     return true;
@@ -334,6 +375,8 @@ const SHIFTS = { time: 10_000_019, persist: 40, number: 1000, request: 90_000, r
 const NUMBERED: Readonly<Record<string, keyof typeof SHIFTS>> = {
   now: 'time',
   deadline: 'time',
+  until: 'time',
+  sentAt: 'time',
   resendAt: 'time',
   heartbeatAt: 'time',
   answeredAt: 'time',
@@ -359,6 +402,12 @@ function shifted<T>(tree: T, key = ''): T {
     if (none) return tree;
     return (tree + (tree < 0 ? -1 : 1) * SHIFTS[kind]) as T;
   }
+  if (typeof tree === 'object' && tree !== null && isBook(tree)) {
+    const moved = itemsOf<BookItem>(tree).map((item) => {
+      return { ...shifted(item), key: item.key + SHIFTS[key === 'ofPeers' ? 'number' : 'request'] };
+    });
+    return withNewest(null, moved) as T;
+  }
   if (Array.isArray(tree)) {
     return tree.map((each: unknown) => shifted(each, key === 'requests' ? 'request' : '')) as T;
   }
@@ -378,6 +427,7 @@ describe('the digest of a message', () => {
     'catchUp',
     'catchUpReply',
     'commit',
+    'forwardAccepted',
     'forwardProposals',
     'forwardRead',
     'forwardRefused',

@@ -6,6 +6,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { InvariantViolation } from '../../../src/core/assert.js';
+import { withItem, withNewest } from '../../../src/core/book.js';
 import { append, emptyLog, truncate } from '../../../src/core/log.js';
 import type { ClusterView, DiskView } from '../../../src/core/model.js';
 import type { Entry, HardState, Inbound } from '../../../src/core/protocol.js';
@@ -277,7 +278,8 @@ describe('one state', () => {
     node.step({ kind: 'campaign' });
     return node.state;
   };
-  const begun = { readRound: 1, waiting: [], begun: [{ readRound: 1, index: 3, reads: [] }] };
+  const none = { own: null, ofPeers: null };
+  const begun = { readRound: 1, waiting: none, begun: { readRound: 1, index: 3, reads: none } };
 
   it.each<readonly [string, RaftState]>([
     ['log/delivery-in-bounds: the commit index lies within the log', { ...follower, commit: 3 }],
@@ -336,15 +338,15 @@ describe('one state', () => {
     ['raft/members-only: a leader has one view of each member', lead({ peers: [...role.peers].reverse() })],
     [
       'limits/uncommitted-adds-up: what is committed is not counted as uncommitted',
-      lead({ uncommitted: [{ through: 0, bytes: 0 }] }),
+      lead({ uncommitted: withItem(null, { key: 0, deadline: Infinity, at: 0, bytes: 0 }) }),
     ],
     [
       'limits/uncommitted-bound: no more is uncommitted than one batch beyond the bound',
       lead({
-        uncommitted: [
-          { through: 2, bytes: far },
-          { through: 3, bytes: 1 },
-        ],
+        uncommitted: withNewest(null, [
+          { key: 2, deadline: Infinity, at: 2, bytes: far },
+          { key: 3, deadline: Infinity, at: 3, bytes: 1 },
+        ]),
         uncommittedBytes: far + 1,
       }),
     ],
@@ -368,7 +370,11 @@ describe('one state', () => {
     ['core/stop-is-final: a stopped replica takes no part', { ...leader, stopped: true }],
     [
       'core/stop-is-final: a stopped replica waits for nothing',
-      { ...follower, stopped: true, reads: [{ request: 1, forward: 1, deadline: 1 }] },
+      {
+        ...follower,
+        stopped: true,
+        reads: withItem(null, { key: 1, forward: 1, sentAt: 0, deadline: 1, until: 1, at: Infinity }),
+      },
     ],
   ])('%s', (rule, state) => {
     for (const sound of [leader, follower, candidate()]) expect(ruleOf(() => checkState(sound))).toBe('quiet');
@@ -399,11 +405,17 @@ describe('one step', () => {
   const ack = (change: object = {}): Inbound<RaftMessage> =>
     receive('b', { kind: 'appendAccepted', term: 2, viewId, match: 2, ...change } as RaftMessage);
   const matched = withPeer(leader, { match: 2, next: 4 });
-  const one = { request: 1, peer: null, forward: 0, deadline: 9 };
-  const reading = (...joined: number[]): RaftState => {
-    const begun = joined.map((count) => ({ readRound: 1, index: 3, reads: new Array<typeof one>(count).fill(one) }));
-    return { ...leader, commit: 3, role: { ...role, reads: { readRound: 1, waiting: [], begun } } };
+  const noReads = { own: null, ofPeers: null };
+  const reading = (joined: number): RaftState => {
+    const keys = Array.from({ length: joined }, (_, at) => at + 1);
+    const own = withNewest(
+      null,
+      keys.map((key) => ({ key, peer: null, forward: 0, deadline: 9, at: Infinity })),
+    );
+    const begun = joined === 0 ? null : { readRound: 1, index: 3, reads: { own, ofPeers: null } };
+    return { ...leader, commit: 3, role: { ...role, reads: { readRound: 1, waiting: noReads, begun } } };
   };
+  const underWay = reading(1);
   const candidate = {
     ...leader,
     role: { kind: 'candidate', votes: ['a'] } as const,
@@ -502,8 +514,8 @@ describe('one step', () => {
       withPeer(leader, { readRound: 1 }),
       tick,
     ],
-    ['reads/confirmed-by-majority: a round of reads is confirmed by a majority', leader, reading(), read],
-    ['quiet', reading(1), reading(1), read],
+    ['reads/confirmed-by-majority: a round of reads is confirmed by a majority', leader, reading(0), read],
+    ['quiet', underWay, underWay, read],
     ['reads/no-late-joiner: no read joins a round that had begun', reading(1), reading(2), read],
   ])('%s', (rule, before, after, inbound) => {
     expect(ruleOf(() => checkStep(before, after, inbound))).toBe(rule);
