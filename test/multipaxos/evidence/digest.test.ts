@@ -381,7 +381,6 @@ const NUMBERED: Readonly<Record<string, keyof typeof SHIFTS>> = {
   heartbeatAt: 'time',
   answeredAt: 'time',
   retryAt: 'time',
-  until: 'time',
   persistSeq: 'persist',
   durableSeq: 'persist',
   hardSeq: 'persist',
