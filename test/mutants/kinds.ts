@@ -6,15 +6,16 @@
 
 import { readFileSync } from 'node:fs';
 import type { quickScopes } from '../testing/checker/scopes.js';
+import type { identityScripts } from './identity-scripts.js';
 import type { storageScripts } from './storage-scripts.js';
 
 export type ProtocolName = 'raft' | 'multipaxos';
 export type ScopeName = keyof typeof quickScopes;
 
-/** A run written by hand (storage-scripts.ts), for what is no cluster. */
+/** A run written by hand (storage-scripts.ts, identity-scripts.ts), for what is no cluster or no protocol's. */
 export interface ScriptKiller {
   readonly kind: 'script';
-  readonly script: keyof typeof storageScripts;
+  readonly script: keyof typeof storageScripts | keyof typeof identityScripts;
 }
 
 /** A scenario of test/scenarios, by the name of its file without the ending: it must run through. */
@@ -48,8 +49,9 @@ async function models() {
 
 const kinds: Kinds = {
   async script({ script }) {
+    const { identityScripts } = await import('./identity-scripts.js');
     const { storageScripts } = await import('./storage-scripts.js');
-    await storageScripts[script]();
+    await { ...storageScripts, ...identityScripts }[script]();
   },
   async scenario({ file }) {
     const { runScenario } = await import('../../src/testing/scenario/scenario.js');

@@ -203,7 +203,9 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     const requests: RequestNumber[] = [];
     const fail = (call: PendingCall, sent: boolean, mayHaveTakenEffect: boolean): void => {
       const own = endedBy(sent, mayHaveTakenEffect, cancelled);
-      this.draft.fail([call], failure === null ? own : { ...failure, outcome: own.outcome });
+      const { delay } = this.draft.identity;
+      const late = delay === '' ? own : { ...own, message: own.message + delay };
+      this.draft.fail([call], failure === null ? late : { ...failure, outcome: own.outcome });
     };
     for (const at of chosen.underway) {
       const command = underway[at] as ProposedCommand;

@@ -236,6 +236,8 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
       return draft.endAll(event.reason);
     case 'unreachable':
       return draft.feed({ kind: 'unreachable', now, peer: event.peer });
+    case 'refused':
+      return; // a bare core has no identity
     default:
       unreachable(event);
   }
