@@ -7,7 +7,8 @@
  * both lanes; the bytes that wait from one sender for one receiver are bounded; ids are unique.
  */
 
-import { ConsensusError, invalidArgument } from '../replica/errors.js';
+import { invalidArgument } from '../replica/errors.js';
+import { failed, positive } from './memory-checks.js';
 import type {
   Transport,
   TransportEvent,
@@ -75,7 +76,10 @@ interface MemoryLine {
 interface MemoryMember {
   readonly identity: TransportIdentity;
   readonly handler: TransportHandler;
-  peers: ReadonlySet<string>;
+  /** False between `start` and `answer`, when it has its id and nothing more. */
+  answers: boolean;
+  /** By id, with the incarnation that it must have; `null` for any. */
+  peers: ReadonlyMap<string, number | null>;
   /** Its connections, by the id of the other member. */
   readonly lines: Map<string, MemoryLine>;
   /** The last reported reason of a refusal between this member and another, by the other's id. */
@@ -117,6 +121,10 @@ class MemoryNetworkCore implements MemoryNetwork {
     const { id } = member.identity;
     if (this.members.has(id)) throw failed(`${id} is in this network already`);
     this.members.set(id, member);
+  }
+
+  answer(member: MemoryMember): void {
+    member.answers = true;
     this.refresh('started');
   }
 
@@ -125,7 +133,7 @@ class MemoryNetworkCore implements MemoryNetwork {
     this.refresh('stopped');
   }
 
-  setPeers(member: MemoryMember, peers: ReadonlySet<string>): void {
+  setPeers(member: MemoryMember, peers: MemoryMember['peers']): void {
     member.peers = peers;
     this.refresh('the peers changed');
   }
@@ -177,9 +185,16 @@ class MemoryNetworkCore implements MemoryNetwork {
       for (const [id, { to }] of from.lines) if (!this.reaches(from, to)) this.part(from, id, reason);
     }
     for (const from of this.members.values()) {
-      for (const id of from.peers) {
+      for (const id of from.peers.keys()) {
         const to = this.members.get(id);
-        if (to === undefined || to === from || this.cut.has(pairOf(from.identity.id, id))) continue;
+        if (
+          to === undefined ||
+          to === from ||
+          !from.answers ||
+          !to.answers ||
+          this.cut.has(pairOf(from.identity.id, id))
+        )
+          continue;
         this.meet(from, to);
       }
     }
@@ -187,7 +202,7 @@ class MemoryNetworkCore implements MemoryNetwork {
 
   private reaches(from: MemoryMember, to: MemoryMember): boolean {
     const [a, b] = [from.identity.id, to.identity.id];
-    const areUp = this.members.get(a) === from && this.members.get(b) === to;
+    const areUp = this.isUp(from) && this.isUp(to) && from.answers && to.answers;
     const isWelcome = refusalOf(from, to) === null && refusalOf(to, from) === null;
     return areUp && isWelcome && !this.cut.has(pairOf(a, b));
   }
@@ -217,8 +232,11 @@ class MemoryNetworkCore implements MemoryNetwork {
       this.tell(from, { kind: 'connected', peer: b, reason: `incarnation ${to.identity.incarnation}` });
     } else if (from.refusals.get(b) !== refusal) {
       from.refusals.set(b, refusal);
-      this.tell(from, { kind: 'refused', peer: b, reason: `${b} refused us: this replica ${refusal}` });
+      const reason = `${b} refused us: this replica ${refusal}`;
+      this.tell(from, { kind: 'refused', peer: b, reason });
       this.tell(to, { kind: 'refused', peer: a, reason: `${a} ${refusal}` });
+      const why = isOther(from, to) ? 'incarnation' : 'other';
+      this.later(() => this.isUp(from) && from.handler.onRefused(b, why, reason));
     }
   }
 
@@ -237,7 +255,7 @@ class MemoryTransport implements Transport {
   readonly maxMessageBytes: number;
   private readonly network: MemoryNetworkCore;
   private member: MemoryMember | null = null;
-  private phase: 'new' | 'running' | 'stopped' = 'new';
+  private phase: 'new' | 'started' | 'answering' | 'stopped' = 'new';
 
   constructor(network: MemoryNetworkCore) {
     this.network = network;
@@ -255,13 +273,24 @@ class MemoryTransport implements Transport {
     const member: MemoryMember = {
       identity: { ...identity },
       handler,
-      peers: idsOf(peers),
+      answers: false,
+      peers: peersOf(peers),
       lines: new Map(),
       refusals: new Map(),
     };
     this.network.join(member);
     this.member = member;
-    this.phase = 'running';
+    this.phase = 'started';
+  }
+
+  answer(): void {
+    if (this.phase !== 'started' || this.member === null) return;
+    this.phase = 'answering';
+    this.network.answer(this.member);
+  }
+
+  connected(): readonly string[] {
+    return [...(this.member?.lines.keys() ?? [])];
   }
 
   /** Addresses are not used. @throws ERR_INVALID_ARGUMENT if it is none */
@@ -274,42 +303,40 @@ class MemoryTransport implements Transport {
   }
 
   setPeers(peers: readonly TransportPeer[]): void {
-    const ids = idsOf(peers);
-    if (this.member !== null) this.network.setPeers(this.member, ids);
+    const named = peersOf(peers);
+    if (this.member !== null) this.network.setPeers(this.member, named);
   }
 
   async stop(): Promise<void> {
     this.phase = 'stopped';
     const member = this.member;
     this.member = null;
-    if (member === null) return;
-    this.network.leave(member);
+    if (member !== null) this.network.leave(member);
   }
 }
 
 /** The reason for which `to` refuses `from`; null if it accepts. */
 function refusalOf(from: MemoryMember, to: MemoryMember): string | null {
   if (from.identity.cluster !== to.identity.cluster) return 'belongs to another cluster';
-  return to.peers.has(from.identity.id) ? null : `is not a member: ${from.identity.id}`;
+  if (!to.peers.has(from.identity.id)) return `is not a member: ${from.identity.id}`;
+  const expected = to.peers.get(from.identity.id);
+  return isOther(from, to) ? `has incarnation ${from.identity.incarnation}, expected ${expected}` : null;
+}
+
+/** Whether `to` knows the id of `from` by another incarnation. */
+function isOther({ identity }: MemoryMember, { peers }: MemoryMember): boolean {
+  const expected = peers.get(identity.id) ?? null;
+  return expected !== null && expected !== identity.incarnation;
 }
 
 function pairOf(a: string, b: string): string {
   return JSON.stringify([a, b].sort());
 }
 
-function idsOf(peers: readonly TransportPeer[]): ReadonlySet<string> {
-  const ids = new Set(peers.map(({ id }) => id));
-  if (ids.size < peers.length) throw invalidArgument('peers: an id is there twice');
-  return ids;
-}
-
-function failed(message: string): ConsensusError {
-  return new ConsensusError(message, { code: 'ERR_TRANSPORT_FAILED' });
-}
-
-function positive(value: unknown, name: string): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
-  throw invalidArgument(`memoryNetwork: ${name}: expected a positive integer, got ${String(value)}`);
+function peersOf(peers: readonly TransportPeer[]): MemoryMember['peers'] {
+  const named = new Map(peers.map(({ id, incarnation }) => [id, incarnation ?? null]));
+  if (named.size < peers.length) throw invalidArgument('peers: an id is there twice');
+  return named;
 }
 
 /**

@@ -131,7 +131,7 @@ function checkNumber(name: string, value: unknown, min: number, max: number): vo
 function checkParts(options: ReplicaOptions<AnyMachine>): void {
   const choice = options.protocol as ProtocolChoice | undefined;
   if (typeof choice?.protocol?.step !== 'function') throw invalidArgument('protocol: expected raft() or multipaxos()');
-  const transport = ['start', 'send', 'setPeers', 'stop'];
+  const transport = ['checkAddress', 'start', 'answer', 'send', 'setPeers', 'stop', 'connected'];
   checkMethods('transport', options.transport, transport, 'a transport like tcpTransport()');
   checkMethods('storage', options.storage, ['open', 'write', 'read', 'close'], 'a storage like fileStorage(directory)');
   checkMethods('machine', options.machine, ['apply', 'snapshot', 'restore'], 'a state machine');
@@ -177,6 +177,17 @@ function checkMembers(options: ReplicaOptions<AnyMachine>): Configuration {
   }
 }
 
+/** Refuses a mistyped address before anything is opened, that of another member too. */
+function checkAddresses(transport: Transport, { members }: Configuration): void {
+  for (const { id, address } of members) {
+    try {
+      transport.checkAddress(address);
+    } catch (error) {
+      throw invalidArgument(`members.${id}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+}
+
 /** @throws ConsensusError with code ERR_INVALID_ARGUMENT that names the option and what was expected */
 export function checkOptions<M extends AnyMachine>(options: ReplicaOptions<M>): CheckedOptions<M> {
   if (typeof options !== 'object' || options === null) throw invalidArgument('options: expected an object');
@@ -185,6 +196,7 @@ export function checkOptions<M extends AnyMachine>(options: ReplicaOptions<M>): 
   const configuration = checkMembers(options);
   checkParts(options);
   checkScalars(options);
+  checkAddresses(options.transport, configuration);
   return {
     id: options.id,
     configuration,

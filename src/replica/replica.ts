@@ -1,6 +1,6 @@
 /** `createReplica` and `Replica`: checks requests, gives promises, and passes requests to the driver by the host. */
 
-import { Waiters, abortError, errorOf } from './host/waiters.js';
+import { Waiters, abortError, errorOf, notReadyError } from './host/waiters.js';
 import { refusalOf } from './driver/calls.js';
 import type { PendingCall, PendingCommand, ReplicaEvent, ReplicaStatus } from './driver/state.js';
 import { Emitter, rethrowApart, type Listener } from './host/emitter.js';
@@ -10,6 +10,7 @@ import { LeadershipView } from './host/leadership-view.js';
 import type { Leadership, PlatformSignal, Signal } from './leadership.js';
 import { MachineRunner } from './host/machine-runner.js';
 import { openData } from './host/recover.js';
+import { takePlace } from './host/take-place.js';
 import {
   checkOptions,
   type AnyMachine,
@@ -246,7 +247,7 @@ class HostedReplica<M extends AnyMachine> implements Replica<M> {
         signal?.removeEventListener('abort', onAbort);
         finish();
       };
-      const onAbort = (): void => end(() => reject(abortError(signal as Signal)));
+      const onAbort = (): void => end(() => reject(notReadyError(signal as Signal, this.host.status())));
       const look = (): void => {
         const { state } = this.host;
         const refusal = refusalOf(state.phase);
@@ -312,18 +313,15 @@ function checkMessageSize(transport: Transport, maxEntryBytes: number, messageBy
 }
 
 async function startReplica<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<Replica<M>> {
-  const { transport, storage, machine, codec, resultCodec, id } = checked;
+  const { transport, storage, machine, codec, resultCodec } = checked;
   let started = false;
   try {
     const data = await openData(checked);
-    const { configuration, cluster, incarnation } = data.options;
+    const { configuration } = data.options;
     const runner = new MachineRunner(machine, codec, resultCodec, configuration.constants.onApplyError);
     const replica = new HostedReplica(checked, runner);
-    const self = configuration.members.find((member) => member.id === id);
-    if (self === undefined) throw invalidArgument(`id: ${id} is no member of the stored configuration`);
     checkMessageSize(transport, configuration.constants.maxEntryBytes, checked.protocol.limits.messageBytes);
-    const others = configuration.members.filter((member) => member.id !== id);
-    await transport.start({ cluster, id, incarnation }, self, others, replica.host.handler);
+    await takePlace(checked, data, replica.host.handler);
     started = true;
     for (const event of data.events) replica.tell(event);
     replica.host.begin(data);

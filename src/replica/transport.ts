@@ -21,12 +21,17 @@ export interface TransportPeer {
   readonly id: string;
   /** In the transport's own form, for TCP `host:port`. */
   readonly address: string;
+  /**
+   * The incarnation of its data, once that is known for good: from then on every other incarnation is refused
+   * (transport/right-incarnation). Without it any is accepted.
+   */
+  readonly incarnation?: number;
 }
 
 /** An event of a transport, for operators. */
 export interface TransportEvent {
   /**
-   * `refused`: this replica or the peer refused a handshake (no member, another cluster, another version).
+   * `refused`: this replica or the peer refused a handshake (no member, another cluster, version or incarnation).
    * `malformed`: a peer sent bytes that are no frame, and was disconnected.
    * `connected`, `disconnected`: a connection to `peer` opened or ended.
    */
@@ -36,7 +41,7 @@ export interface TransportEvent {
   readonly reason: string;
 }
 
-/** The callbacks of a replica. They never throw, and a transport calls none before `start` or after `stop`. */
+/** The callbacks of a replica. They never throw, and a transport calls none before `answer` or after `stop`. */
 export interface TransportHandler {
   /** A message from `from` arrived. The bytes belong to the handler: the transport never touches them again. */
   onMessage(from: string, bytes: Uint8Array): void;
@@ -51,17 +56,25 @@ export interface TransportHandler {
    * process that was killed. It is a hint: the peer may be alive.
    */
   onUnreachable(peer: string): void;
+  /**
+   * A peer refused this replica, beside the event. `incarnation`: it expects another incarnation of this id, so this
+   * replica's data is not that which the peer knows. Repeated at most until the reason changes.
+   */
+  onRefused(peer: string, why: 'incarnation' | 'other', reason: string): void;
   onEvent(event: TransportEvent): void;
 }
 
 /**
  * Duties of an implementation:
  *
- * - `start` resolves when peers can reach this replica; it does not wait for peers. It rejects with
- *   `ERR_TRANSPORT_FAILED` when it cannot listen or was started before, `ERR_INVALID_ARGUMENT` when an address is
- *   malformed; then it leaves nothing open, and the replica may not call `stop`.
  * - `checkAddress` throws `ERR_INVALID_ARGUMENT` for an address that the transport cannot use, without asking anybody
  *   whether it is there. It may be called at any time.
+ * - `start` takes this replica's own address, so that nobody else can, and resolves; it answers and dials nobody yet.
+ *   It rejects with `ERR_TRANSPORT_FAILED` when it cannot listen or was started before, `ERR_INVALID_ARGUMENT` when an
+ *   address is malformed; then it leaves nothing open, and the replica may not call `stop`.
+ * - `answer` is called once, after `start`: from then on peers can reach this replica. It does not wait for peers.
+ * - Another incarnation of a peer than the one that is named is refused in both directions, is told so (`onRefused`),
+ *   and never takes the place of the connection of the right one.
  * - `send` never throws and never waits. It gives false only when the message was dropped at once and will never leave:
  *   an unknown or unreachable peer, a full queue, a message above `maxMessageBytes`. True promises nothing. The bytes
  *   belong to the transport from then on. Memory per peer is bounded.
@@ -79,9 +92,12 @@ export interface Transport {
     peers: readonly TransportPeer[],
     handler: TransportHandler,
   ): Promise<void>;
+  answer(): void;
   send(to: string, bytes: Uint8Array, lane: TransportLane): boolean;
   setPeers(peers: readonly TransportPeer[]): void;
   stop(): Promise<void>;
+  /** The ids of the peers that `send` can reach now, as far as is known. */
+  connected(): readonly string[];
   /** The largest message that `send` takes, in bytes. */
   readonly maxMessageBytes: number;
 }

@@ -25,6 +25,7 @@ import {
   HandshakeReader,
   mismatchOf,
   refusalOf,
+  type ExpectedPeer,
 } from '../../src/adapters/tcp-transport/handshake.js';
 import { tcpTransport, type TcpTransportOptions } from '../../src/adapters/tcp-transport/index.js';
 import { MOST_UNSENT, OutgoingQueue, SCRATCH_BYTES } from '../../src/adapters/tcp-transport/outgoing-queue.js';
@@ -588,19 +589,27 @@ describe('the handshake', () => {
 
   test('is refused for the first reason there is (transport/right-peer)', () => {
     const self = { cluster: 'one', id: 'a', incarnation: 1 };
-    const isPeer = (peer: string): boolean => peer === 'b';
+    const isPeer = (peer: string): ExpectedPeer | undefined => (peer === 'b' ? { incarnation: null } : undefined);
+    const knows = (incarnation: number) => (): ExpectedPeer => ({ incarnation });
+    const refused = (why: string, reason: RegExp): unknown => ({ why, reason: expect.stringMatching(reason) });
     const named = { cluster: 'one', id: 'b', expected: 'a' };
     const good = { kind: 'hello', ...named, incarnation: 9, lane: 'bulk' } as const;
     expect(refusalOf(good, self, isPeer)).toBeNull();
-    expect(refusalOf({ ...good, cluster: 'two', id: 'x' }, self, isPeer)).toMatch(/another cluster/);
-    expect(refusalOf({ ...good, id: 'a' }, self, isPeer)).toMatch(/this very replica/);
-    expect(refusalOf({ ...good, expected: 'c' }, self, isPeer)).toMatch(/wants to reach c, but this is a/);
-    expect(refusalOf({ ...good, id: 'x' }, self, isPeer)).toMatch(/not a member: x/);
+    expect(refusalOf(good, self, knows(9))).toBeNull();
+    expect(refusalOf(good, self, knows(8))).toEqual(refused('incarnation', /incarnation 9, expected 8/));
+    expect(refusalOf({ ...good, cluster: 'two', id: 'x' }, self, isPeer)).toEqual(refused('other', /another cluster/));
+    expect(refusalOf({ ...good, id: 'a' }, self, isPeer)).toEqual(refused('other', /this very replica/));
+    expect(refusalOf({ ...good, expected: 'c' }, self, isPeer)).toEqual(
+      refused('other', /wants to reach c, but this is a/),
+    );
+    expect(refusalOf({ ...good, id: 'x' }, self, isPeer)).toEqual(refused('other', /not a member: x/));
     const strange = decodeHello(read(encodeHello(good, { least: 2, greatest: 5 })));
-    expect(refusalOf(strange, self, isPeer)).toMatch(/versions 2 to 5/);
+    expect(refusalOf(strange, self, isPeer)).toEqual(refused('other', /versions 2 to 5/));
     const welcome = { kind: 'welcome', ...self, dialer: 'b', maxMessageBytes: 9 } as const;
     const dialer = { cluster: 'one', id: 'b', incarnation: 1 };
     expect(mismatchOf(welcome, dialer, 'a')).toBeNull();
+    expect(mismatchOf(welcome, dialer, 'a', { incarnation: 1 })).toBeNull();
+    expect(mismatchOf(welcome, dialer, 'a', { incarnation: 2 })).toMatch(/incarnation 1, expected 2/);
     expect(mismatchOf({ ...welcome, cluster: 'two' }, dialer, 'a')).toMatch(/another cluster/);
     expect(mismatchOf(welcome, dialer, 'c')).toMatch(/is a, expected c/);
     expect(mismatchOf({ ...welcome, dialer: 'x' }, dialer, 'a')).toMatch(/takes us for x/);

@@ -242,6 +242,42 @@ describe('a peer that turns bad is cut off', () => {
   });
 });
 
+describe('another incarnation', () => {
+  test('is refused with the reason, and does not end the connection of the right one', async () => {
+    const a = await members.start('a', { peers: ['b'], expects: { b: 7 } });
+    const right = new Raw('a');
+    await right.ask(encodeHello(helloOf()));
+    for (const incarnation of [2, 3, 2]) {
+      const stray = new Raw('a');
+      const answer = await stray.ask(encodeHello(helloOf({ incarnation })));
+      expect(answer).toMatchObject({ kind: 'refused', why: 'incarnation' });
+      await stray.closed;
+    }
+    right.socket.write(frame(Uint8Array.of(2)));
+    await a.told.until(() => a.told.messages.length === 1);
+    expect(a.told.count('refused', 'b')).toBe(3);
+  });
+
+  test('takes no connection away while nobody knows which is the right one; two are open at a time', async () => {
+    const a = await members.start('a', { peers: ['b'] });
+    const first = new Raw('a');
+    await first.ask(encodeHello(helloOf()));
+    const later: Raw[] = [];
+    for (const incarnation of [2, 3]) {
+      const stray = new Raw('a');
+      later.push(stray);
+      await stray.ask(encodeHello(helloOf({ incarnation })));
+    }
+    await later[0]?.closed;
+    for (const open of [first, later[1] as Raw]) open.socket.write(frame(Uint8Array.of(1)));
+    await a.told.until(() => a.told.messages.length === 2);
+    a.transport.setPeers([members.peer('b', 7)]);
+    await later[1]?.closed;
+    first.socket.write(frame(Uint8Array.of(1)));
+    await a.told.until(() => a.told.messages.length === 3);
+  });
+});
+
 describe('who is dialled', () => {
   test.each<[string, 'refused' | 'malformed', (hello: Hello) => Uint8Array, RegExp]>([
     ['refuses', 'refused', () => encodeRefused('has a bad day'), /b at .* refused us: .*bad day/],

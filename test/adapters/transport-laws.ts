@@ -23,6 +23,7 @@ export class Recorder implements TransportHandler {
   /** Each as `peer lane`. */
   readonly disconnected: string[] = [];
   readonly unreachable: string[] = [];
+  readonly refused: { peer: string; why: 'incarnation' | 'other' }[] = [];
   readonly events: TransportEvent[] = [];
   /** How many calls there were. */
   calls = 0;
@@ -46,6 +47,11 @@ export class Recorder implements TransportHandler {
   onUnreachable(peer: string): void {
     this.unreachable.push(peer);
     this.onLost(peer);
+    this.happened();
+  }
+
+  onRefused(peer: string, why: 'incarnation' | 'other'): void {
+    this.refused.push({ peer, why });
     this.happened();
   }
 
@@ -98,6 +104,11 @@ export interface Differently {
   readonly cluster?: string;
   readonly peers?: readonly string[];
   readonly transport?: Transport;
+  /** Its own incarnation, 1 by default, and those that it expects of others, by id. */
+  readonly incarnation?: number;
+  readonly expects?: Readonly<Record<string, number>>;
+  /** Whether it stops short of answering. */
+  readonly silent?: boolean;
 }
 
 /** Members of one network, each at its own address. */
@@ -111,8 +122,10 @@ export class Members {
     this.addresses = addresses;
   }
 
-  peer(id: string): TransportPeer {
-    return { id, address: this.addresses.get(id) as string };
+  /** @param incarnation that it must have; none for any */
+  peer(id: string, incarnation?: number): TransportPeer {
+    const peer = { id, address: this.addresses.get(id) as string };
+    return incarnation === undefined ? peer : { ...peer, incarnation };
   }
 
   /** Starts the transport of one member, by default with all others as its peers. */
@@ -122,8 +135,10 @@ export class Members {
     const self = this.peer(id);
     const told = new Recorder();
     const others = [...this.addresses.keys()].filter((other) => other !== id);
-    const peers = (different.peers ?? others).map((other) => this.peer(other));
-    await transport.start({ cluster: different.cluster ?? 'laws', id, incarnation: 1 }, self, peers, told);
+    const peers = (different.peers ?? others).map((other) => this.peer(other, different.expects?.[other]));
+    const { cluster = 'laws', incarnation = 1 } = different;
+    await transport.start({ cluster, id, incarnation }, self, peers, told);
+    if (different.silent !== true) transport.answer();
     return { transport, told, self };
   }
 
@@ -356,6 +371,36 @@ export function transportLaws(setup: () => Promise<Members>): void {
       expect([...a.told.messages, ...b.told.messages]).toEqual([]);
     });
 
+    test('of another incarnation than the expected one are refused, and told so (transport/right-incarnation)', async () => {
+      const a = await members.start('a', { peers: ['b'], expects: { b: 1 } });
+      const b = await members.start('b', { peers: ['a'], incarnation: 2 });
+      await b.told.until(() => b.told.refused.length > 0);
+      expect(b.told.refused).toEqual([{ peer: 'a', why: 'incarnation' }]);
+      await a.told.event('refused', /incarnation 2, expected 1/);
+      for (const lane of lanes) expect(a.transport.send('b', bytesOf(1), lane)).toBe(false);
+      expect([a.transport.connected(), a.told.refused]).toEqual([[], []]);
+      await b.transport.stop();
+      const right = await members.start('b', { peers: ['a'] });
+      await a.told.until(() => a.told.count('connected', 'b') > 0);
+      await right.told.until(() => right.told.count('connected', 'a') > 0);
+      expect(right.transport.send('a', bytesOf(3), 'control')).toBe(true);
+      await a.told.until(() => a.told.messages.length === 1);
+      expect(a.told.messages).toEqual([{ from: 'b', bytes: bytesOf(3) }]);
+    });
+
+    test('are cut off once another incarnation of them is expected', async () => {
+      const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
+      expect([a.transport.connected(), b.transport.connected()]).toEqual([['b'], ['a']]);
+      a.transport.setPeers([members.peer('b', 1)]);
+      expect(a.transport.send('b', bytesOf(1), 'control')).toBe(true);
+      await b.told.until(() => b.told.messages.length === 1);
+      a.transport.setPeers([members.peer('b', 7)]);
+      expect(a.transport.send('b', bytesOf(1), 'control')).toBe(false);
+      await b.told.until(() => b.told.unreachable.length === 1 && b.told.refused.length === 1);
+      expect(b.told.refused).toEqual([{ peer: 'a', why: 'incarnation' }]);
+      expect(b.told.messages).toHaveLength(1);
+    });
+
     test('are each named once', async () => {
       const [a] = (await members.startAll('a', 'b')) as [Member, Member];
       const twice = [members.peer('b'), members.peer('b')];
@@ -392,6 +437,28 @@ export function transportLaws(setup: () => Promise<Members>): void {
       expect(() => b.transport.setPeers([members.peer('a')])).not.toThrow();
       await a.told.until(() => a.told.unreachable.length === 1);
       expect(b.told.calls).toBe(calls);
+    });
+
+    test('has its place from its start on, and reaches and answers nobody before it is told to', async () => {
+      const b = await members.start('b', { peers: ['a'] });
+      const a = await members.start('a', { peers: ['b'], silent: true });
+      await expect(members.start('a')).rejects.toMatchObject({ code: 'ERR_TRANSPORT_FAILED' });
+      expect(a.transport.send('b', bytesOf(1), 'control')).toBe(false);
+      expect(b.transport.send('a', bytesOf(1), 'control')).toBe(false);
+      expect([a.told.calls, a.transport.connected(), b.told.events]).toEqual([0, [], []]);
+      a.transport.answer();
+      await a.told.until(() => a.told.count('connected', 'b') > 0);
+      await b.told.until(() => b.told.count('connected', 'a') > 0);
+      expect(b.transport.send('a', bytesOf(2), 'control')).toBe(true);
+      await a.told.until(() => a.told.messages.length === 1);
+    });
+
+    test('that stops before it answers leaves its place', async () => {
+      const a = await members.start('a', { silent: true });
+      await a.transport.stop();
+      a.transport.answer();
+      expect(a.told.calls).toBe(0);
+      await expect(members.start('a')).resolves.toBeDefined();
     });
 
     test('delivers nothing more from the moment a handler stops it', async () => {

@@ -1,6 +1,6 @@
 /** The driver's mutants: the persist lane, identity, the session table and the callers' books (contract). */
 
-import { edit, mutant, scenario, type Mutant } from './mutant.js';
+import { edit, mutant, scenario, script, type Mutant } from './mutant.js';
 
 const STANDING = '(proposal.retry && known?.indexOf(proposal.id)) || 0';
 
@@ -10,6 +10,8 @@ const PROPOSALS = 'replica/driver/proposals.ts';
 const READS = 'replica/driver/reads.ts';
 const TABLE = 'replica/driver/session-table.ts';
 const IDENTITY = 'replica/driver/identity.ts';
+const RECORDS = 'replica/driver/peer-records.ts';
+const FIRST_START = 'replica/driver/first-start.ts';
 
 export const lane: readonly Mutant[] = [
   mutant(
@@ -59,23 +61,14 @@ export const identity: readonly Mutant[] = [
     'A replica that lost its disk is recorded under its old name, and takes part again.',
     ['identity/lost-disk-has-no-vote', 'raft/leader-completeness'],
     scenario('multipaxos/vrr-amnesia'),
-    edit(
-      IDENTITY,
-      'if (known !== null && known.incarnation !== incarnation) {',
-      'if (known !== null && known.incarnation !== incarnation && incarnation === 0) {',
-    ),
-    edit(
-      IDENTITY,
-      'known === null ? this.record(',
-      'known === null || known.incarnation !== incarnation ? this.record(',
-    ),
+    edit(RECORDS, 'if (record !== null && record.final && !isKnown) {', 'if (round === 0) {'),
   ),
   mutant(
     'driver-takes-part-unknown',
     'A replica takes part before enough others have recorded it.',
     ['identity/known-before-it-votes'],
     scenario('raft/first-start'),
-    edit(IDENTITY, 'return members === 1 ? 0 : Math.floor((members - 1) / 2) + 1;', 'return 0;'),
+    edit(FIRST_START, 'if (others === 0) return 0;', 'if (others >= 0) return 0;'),
   ),
   mutant(
     'driver-note-before-durable',
@@ -83,9 +76,68 @@ export const identity: readonly Mutant[] = [
     ['identity/known-before-it-votes'],
     scenario('raft/first-start'),
     edit(
+      RECORDS,
+      "this.reply(id, { kind: isKnown && record.final ? 'confirmed' : 'noted', round }, incarnation, writeId);",
+      "this.reply(id, { kind: isKnown && record.final ? 'confirmed' : 'noted', round }, incarnation, 0);",
+    ),
+  ),
+  mutant(
+    'driver-final-before-durable',
+    'A member says that its record of a replica is final before that is durable.',
+    ['identity/known-before-it-votes'],
+    scenario('raft/first-start'),
+    edit(
+      RECORDS,
+      "this.reply(id, { kind: 'confirmed', round }, incarnation, writeId);",
+      "this.reply(id, { kind: 'confirmed', round }, incarnation, 0);",
+    ),
+  ),
+  mutant(
+    'driver-one-round',
+    'A first note is final: a stray start under the id of a member keeps that member out for ever.',
+    ['identity/strays-lock-nobody-out'],
+    script('identity: stray start'),
+    edit(RECORDS, 'this.record(id, incarnation, false);', 'this.record(id, incarnation, true);'),
+  ),
+  mutant(
+    'driver-majority-of-others',
+    'A majority of the others is enough, also of six and seven: a minority of lost disks lets an old name in again.',
+    ['identity/lost-disk-has-no-vote'],
+    script('identity: minority of lost disks'),
+    edit(FIRST_START, 'Math.ceil((others + Math.floor(others / 2)) / 2)', '0'),
+  ),
+  mutant(
+    'driver-confirms-another',
+    'A member makes its note final for whoever asks, whatever incarnation it noted.',
+    ['identity/strays-lock-nobody-out'],
+    script('identity: late question'),
+    edit(
+      RECORDS,
+      'if (record === null || record.incarnation !== incarnation) {',
+      'if (record?.final === true && record.incarnation !== incarnation) {',
+    ),
+    edit(
+      RECORDS,
+      'const writeId = record.final ? record.writeId',
+      'const writeId = record?.final === true ? record.writeId',
+    ),
+  ),
+  mutant(
+    'driver-sender-not-recorded',
+    'A message of the core is let in before the final record of its sender is durable.',
+    ['identity/known-before-it-votes'],
+    script('identity: message of the core'),
+    edit(RECORDS, 'if (writeId <= draft.lane.state.durableWriteId) return true;', 'if (writeId >= 0) return true;'),
+  ),
+  mutant(
+    'driver-lost-answers-nobody',
+    'A replica that has lost its identity answers nobody: first starts that need it never complete.',
+    ['identity/first-starts-complete'],
+    script('identity: lost before the others'),
+    edit(
       IDENTITY,
-      "this.reply(id, { kind: 'recorded' }, incarnation, writeId);",
-      "this.reply(id, { kind: 'recorded' }, incarnation, 0);",
+      "phase.kind === 'halted' || phase.kind === 'stopped'",
+      "phase.kind === 'halted' || phase.kind === 'lostIdentity'",
     ),
   ),
 ];

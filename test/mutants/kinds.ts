@@ -7,15 +7,16 @@
 import { readFileSync } from 'node:fs';
 import type { quickScopes } from '../testing/checker/scopes.js';
 import type { coreScripts } from './core-scripts.js';
+import type { identityScripts } from './identity-scripts.js';
 import type { storageScripts } from './storage-scripts.js';
 
 export type ProtocolName = 'raft' | 'multipaxos';
 export type ScopeName = keyof typeof quickScopes;
 
-/** A run written by hand (storage-scripts.ts, core-scripts.ts), for what is no cluster. */
+/** A run written by hand (the files named scripts), for what is no cluster or no protocol's. */
 export interface ScriptKiller {
   readonly kind: 'script';
-  readonly script: keyof typeof storageScripts | keyof typeof coreScripts;
+  readonly script: keyof typeof storageScripts | keyof typeof coreScripts | keyof typeof identityScripts;
 }
 
 /** A scenario of test/scenarios, by the name of its file without the ending: it must run through. */
@@ -49,9 +50,10 @@ async function models() {
 
 const kinds: Kinds = {
   async script({ script }) {
+    const { identityScripts } = await import('./identity-scripts.js');
     const { storageScripts } = await import('./storage-scripts.js');
     const { coreScripts } = await import('./core-scripts.js');
-    await { ...storageScripts, ...coreScripts }[script]();
+    await { ...storageScripts, ...coreScripts, ...identityScripts }[script]();
   },
   async scenario({ file }) {
     const { runScenario } = await import('../../src/testing/scenario/scenario.js');

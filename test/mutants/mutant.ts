@@ -56,7 +56,7 @@ export function schedule(protocol: ProtocolName, seed: number): Killer {
   return { kind: 'simulate', protocol, seed };
 }
 
-/** A run of storage-scripts.ts or core-scripts.ts. */
+/** A run of one of the files named scripts. */
 export function script(name: ScriptKiller['script']): Killer {
   return { kind: 'script', script: name };
 }

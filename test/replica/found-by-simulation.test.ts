@@ -67,6 +67,8 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('a
       maxMessageBytes: 8192,
       checkAddress: () => undefined,
       start: () => Promise.reject(new Error('never started')),
+      answer: () => undefined,
+      connected: () => [],
       send: () => false,
       setPeers: () => undefined,
       stop: () => Promise.resolve(),

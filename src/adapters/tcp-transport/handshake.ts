@@ -6,7 +6,7 @@
  *     "QUOR"   u16 LE length   body: u8 kind, then by kind
  *     hello    least version, greatest version, cluster, id, incarnation, lane, expected id
  *     welcome  version, cluster, id, incarnation, id of the dialer, largest message
- *     refused  reason
+ *     refused  u8 why (0 other, 1 incarnation)   reason
  *
  * Invariants: at most `HANDSHAKE_BYTES` of a socket are held before its peer is known; the head, the kinds, the
  * versions and `refused` have the same form in every version, so that a peer of any version understands a refusal.
@@ -54,9 +54,20 @@ export interface Welcome extends TransportIdentity {
   readonly maxMessageBytes: number;
 }
 
+/** Why a handshake is refused: the dialer's incarnation is not the one that is expected, or anything else. */
+export type RefusalCause = 'other' | 'incarnation';
+/** By their numbers on the wire; a cause of a later version is read as `other`. */
+const CAUSES: readonly RefusalCause[] = ['other', 'incarnation'];
+
 export interface HandshakeRefused {
   readonly kind: 'refused';
+  readonly why: RefusalCause;
   readonly reason: string;
+}
+
+/** A peer as the handshake needs it: the incarnation that it must have; `null` for any. */
+export interface ExpectedPeer {
+  readonly incarnation: number | null;
 }
 
 function sealed(body: Writer): Uint8Array {
@@ -96,9 +107,10 @@ export function encodeWelcome(welcome: Omit<Welcome, 'kind'>): Uint8Array {
   return sealed(body);
 }
 
-export function encodeRefused(reason: string): Uint8Array {
+export function encodeRefused(reason: string, why: RefusalCause = 'other'): Uint8Array {
   const body = new Writer(BODY_BYTES);
   body.u8(REFUSED);
+  body.u8(CAUSES.indexOf(why));
   body.ascii(printable(reason).slice(0, MAX_REASON));
   return sealed(body);
 }
@@ -140,7 +152,10 @@ export function decodeHello(body: Uint8Array): Hello | UnknownVersion {
 export function decodeAnswer(body: Uint8Array): Welcome | HandshakeRefused {
   const reader = new Reader(body);
   const kind = reader.u8();
-  if (kind === REFUSED) return { kind: 'refused', reason: printable(reader.ascii(MAX_REASON)) };
+  if (kind === REFUSED) {
+    const why = CAUSES[reader.u8()] ?? 'other';
+    return { kind: 'refused', why, reason: printable(reader.ascii(MAX_REASON)) };
+  }
   if (kind !== WELCOME) throw new Malformed('a hello is answered by neither welcome nor refused');
   if (reader.varint() !== VERSION) throw new Malformed('an answer is of a version that was not offered');
   const identity = readIdentity(reader);
@@ -154,24 +169,38 @@ export function decodeAnswer(body: Uint8Array): Welcome | HandshakeRefused {
 export function refusalOf(
   hello: Hello | UnknownVersion,
   self: TransportIdentity,
-  isPeer: (id: string) => boolean,
-): string | null {
+  peerNamed: (id: string) => ExpectedPeer | undefined,
+): Omit<HandshakeRefused, 'kind'> | null {
+  const other = (reason: string): Omit<HandshakeRefused, 'kind'> => ({ why: 'other', reason });
   if (hello.kind === 'unknown version') {
-    return `speaks versions ${hello.least} to ${hello.greatest} of the protocol, expected ${VERSION}`;
+    return other(`speaks versions ${hello.least} to ${hello.greatest} of the protocol, expected ${VERSION}`);
   }
-  if (hello.cluster !== self.cluster) return 'belongs to another cluster';
-  if (hello.id === self.id) return `has the id of this very replica, ${self.id}`;
-  if (hello.expected !== self.id) return `wants to reach ${hello.expected}, but this is ${self.id}`;
-  if (!isPeer(hello.id)) return `is not a member: ${hello.id}`;
-  return null;
+  if (hello.cluster !== self.cluster) return other('belongs to another cluster');
+  if (hello.id === self.id) return other(`has the id of this very replica, ${self.id}`);
+  if (hello.expected !== self.id) return other(`wants to reach ${hello.expected}, but this is ${self.id}`);
+  const peer = peerNamed(hello.id);
+  if (peer === undefined) return other(`is not a member: ${hello.id}`);
+  const reason = otherIncarnation(hello, peer);
+  return reason === null ? null : { why: 'incarnation', reason };
+}
+
+/** Whether a peer comes with another incarnation than the one that is expected (transport/right-incarnation). */
+function otherIncarnation({ incarnation }: TransportIdentity, { incarnation: expected }: ExpectedPeer): string | null {
+  if (expected === null || incarnation === expected) return null;
+  return `has incarnation ${incarnation}, expected ${expected}`;
 }
 
 /** The reason for which the dialer ends the connection after this welcome, or null. */
-export function mismatchOf(welcome: Welcome, self: TransportIdentity, expected: string): string | null {
+export function mismatchOf(
+  welcome: Welcome,
+  self: TransportIdentity,
+  expected: string,
+  peer: ExpectedPeer = { incarnation: null },
+): string | null {
   if (welcome.cluster !== self.cluster) return 'belongs to another cluster';
   if (welcome.id !== expected) return `is ${welcome.id}, expected ${expected}`;
   if (welcome.dialer !== self.id) return `takes us for ${welcome.dialer}`;
-  return null;
+  return otherIncarnation(welcome, peer);
 }
 
 /** Collects one handshake message from the beginning of a stream. */

@@ -11,7 +11,7 @@
 import { Malformed } from '../../core/bytes.js';
 import type { TransportIdentity, TransportLane } from '../../replica/transport.js';
 import { FrameParser } from './frames.js';
-import type { Hello, UnknownVersion } from './handshake.js';
+import type { ExpectedPeer, Hello, HandshakeRefused, UnknownVersion } from './handshake.js';
 import { decodeHello, encodeRefused, encodeWelcome, HandshakeReader, refusalOf } from './handshake.js';
 import type { Settings } from './options.js';
 import type { Socket } from './sockets.js';
@@ -20,7 +20,7 @@ import type { Socket } from './sockets.js';
 export interface IncomingOwner {
   readonly identity: TransportIdentity;
   readonly settings: Settings;
-  isPeer(id: string): boolean;
+  peerNamed(id: string): ExpectedPeer | undefined;
   /** The handshake is done: `peer` and `lane` are known. */
   accepted(connection: Incoming): void;
   deliver(from: string, message: Uint8Array): void;
@@ -32,6 +32,7 @@ export class Incoming {
   /** Null until the handshake is accepted. */
   peer: string | null = null;
   lane: TransportLane = 'control';
+  incarnation = 0;
   private readonly owner: IncomingOwner;
   private readonly socket: Socket;
   /** The address of the other end, for messages. */
@@ -74,11 +75,13 @@ export class Incoming {
 
   private judge(hello: Hello | UnknownVersion): void {
     const { identity, settings } = this.owner;
-    const refusal = refusalOf(hello, identity, (id) => this.owner.isPeer(id));
-    if (refusal !== null || hello.kind !== 'hello') return this.refuse(hello, refusal ?? '');
+    const refusal = refusalOf(hello, identity, (id) => this.owner.peerNamed(id));
+    if (refusal !== null) return this.refuse(hello, refusal);
+    if (hello.kind !== 'hello') return;
     clearTimeout(this.deadline);
     this.peer = hello.id;
     this.lane = hello.lane;
+    this.incarnation = hello.incarnation;
     const deliver = (message: Uint8Array): void => {
       if (!this.isOver) this.owner.deliver(hello.id, message);
     };
@@ -89,14 +92,14 @@ export class Incoming {
   }
 
   /** Sends the reason and waits until the other end closes, at most to the deadline. */
-  private refuse(hello: Hello | UnknownVersion, refusal: string): void {
+  private refuse(hello: Hello | UnknownVersion, { why, reason }: Omit<HandshakeRefused, 'kind'>): void {
     this.isOver = true;
-    this.socket.end(encodeRefused(refusal));
+    this.socket.end(encodeRefused(reason, why));
     const [peer, who] =
       hello.kind === 'hello'
         ? [hello.id, `${hello.id} of cluster ${JSON.stringify(hello.cluster)}`]
         : [null, 'the dialer'];
-    this.owner.turnedAway('refused', peer, `${this.remote}: ${who} ${refusal}`);
+    this.owner.turnedAway('refused', peer, `${this.remote}: ${who} ${reason}`);
   }
 
   private tooSlow(): void {

@@ -14,7 +14,7 @@
 import { Malformed } from '../../core/bytes.js';
 import type { TransportIdentity, TransportLane } from '../../replica/transport.js';
 import type { SocketAddress } from './address.js';
-import type { Welcome } from './handshake.js';
+import type { ExpectedPeer, RefusalCause, Welcome } from './handshake.js';
 import { decodeAnswer, encodeHello, HandshakeReader, mismatchOf } from './handshake.js';
 import type { Settings } from './options.js';
 import { OutgoingQueue, SCRATCH_BYTES } from './outgoing-queue.js';
@@ -30,6 +30,10 @@ export interface OutgoingOwner {
   lost(connection: Outgoing, reason: string | null): void;
   /** The first dial after the loss of a control connection failed. */
   unreachable(connection: Outgoing): void;
+  /** The peer as it is expected to answer. */
+  peerNamed(id: string): ExpectedPeer | undefined;
+  /** The peer refused this replica, beside `failed`. */
+  refusedBy(connection: Outgoing, why: RefusalCause, reason: string): void;
   /** A handshake failed; reported once until the reason changes. */
   failed(connection: Outgoing, kind: 'refused' | 'malformed', reason: string): void;
   /** Asks for a `flush` at the end of this turn of the event loop. */
@@ -153,8 +157,8 @@ export class Outgoing {
       const body = answer.push(chunk);
       if (body === null) return;
       const said = decodeAnswer(body);
-      if (said.kind === 'refused') return this.fail('refused', `refused us: this replica ${said.reason}`);
-      const mismatch = mismatchOf(said, this.owner.identity, this.peer);
+      if (said.kind === 'refused') return this.refused(said.why, `refused us: this replica ${said.reason}`);
+      const mismatch = mismatchOf(said, this.owner.identity, this.peer, this.owner.peerNamed(this.peer));
       if (mismatch !== null) return this.fail('refused', mismatch);
       this.open(said);
     } catch (error) {
@@ -172,6 +176,12 @@ export class Outgoing {
     this.written = this.takenBefore = this.checksWithoutProgress = 0;
     this.owner.opened(this, welcome);
     this.flush();
+  }
+
+  private refused(why: RefusalCause, reason: string): void {
+    const isNew = reason !== this.lastFailure;
+    this.fail('refused', reason);
+    if (isNew) this.owner.refusedBy(this, why, reason);
   }
 
   /** A handshake failed. The next wait is the longest one, since the reason seldom goes away by itself. */

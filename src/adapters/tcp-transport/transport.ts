@@ -8,13 +8,12 @@
  * end of the turn (by setImmediate: a flush per incoming chunk, by microtask, was a tenth slower under load and no
  * faster idle), those of control before those of bulk.
  *
- * Invariants: at most one connection per peer, lane and direction, the newest; `onDisconnected` is called once for each
- * that ends while its peer is one, and `onUnreachable` at most once for each outgoing control connection that ends, if
- * the first dial after that failed; no handler is called before `start` or after `stop`.
+ * Invariants: at most one connection per incarnation of a peer, lane and direction, the newest; `onDisconnected` is
+ * called once for each that ends while its peer is one, and `onUnreachable` at most once for each outgoing control
+ * connection that ends, if the first dial after that failed; no handler is called before `answer` or after `stop`.
  */
 
-import { isReplicaId } from '../../core/members.js';
-import { ConsensusError, invalidArgument } from '../../replica/errors.js';
+import { ConsensusError } from '../../replica/errors.js';
 import type {
   Transport,
   TransportEvent,
@@ -24,8 +23,8 @@ import type {
   TransportPeer,
 } from '../../replica/transport.js';
 import { parseAddress } from './address.js';
-import type { Welcome } from './handshake.js';
-import { MAX_CLUSTER } from './handshake.js';
+import { checkIdentity, checkPeers } from './checks.js';
+import type { ExpectedPeer, RefusalCause, Welcome } from './handshake.js';
 import type { IncomingOwner } from './incoming.js';
 import { Incoming } from './incoming.js';
 import type { Settings } from './options.js';
@@ -42,8 +41,14 @@ const MOST_REPORTS = 64;
 /** In the order in which they are served. */
 const LANES: readonly TransportLane[] = ['control', 'bulk'];
 
-interface TcpPeer {
+/** The most incarnations of one peer whose connections are open at a time, while none is known to be the right one. */
+const MOST_INCARNATIONS = 2;
+
+interface TcpPeer extends ExpectedPeer {
   readonly address: string;
+  incarnation: number | null;
+  /** The incarnation that answered the last dial; `null` before. */
+  reached: number | null;
   readonly control: Outgoing;
   readonly bulk: Outgoing;
   /** The largest message that the peer takes. */
@@ -54,11 +59,14 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
   readonly maxMessageBytes: number;
   readonly settings: Settings;
   identity: TransportIdentity = { cluster: '', id: '', incarnation: 0 };
-  private phase: 'new' | 'starting' | 'running' | 'stopped' = 'new';
+  private phase: 'new' | 'starting' | 'bound' | 'running' | 'stopped' = 'new';
   private handler: TransportHandler | null = null;
   private listening: Promise<Server> | null = null;
   private stopping: Promise<void> | null = null;
   private readonly peers = new Map<string, TcpPeer>();
+  /** The peers to dial once this replica answers, and those who dialled it before. */
+  private atStart: readonly TransportPeer[] = [];
+  private early: Socket[] = [];
   private readonly incoming = new Set<Incoming>();
   private strangers = 0;
   private reports = 0;
@@ -94,9 +102,22 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
       throw failed(`cannot listen on ${address.host} port ${address.port}`, cause);
     }
     if (this.isStopped()) throw new ConsensusError('the transport was stopped', { code: 'ERR_CLOSED' });
+    this.phase = 'bound';
+    this.atStart = peers;
+  }
+
+  answer(): void {
+    if (this.phase !== 'bound') return;
     this.phase = 'running';
     this.checks = setInterval(() => this.check(), this.settings.stallTimeout / CHECKS_PER_STALL);
-    this.setPeers(peers);
+    this.setPeers(this.atStart);
+    const { early } = this;
+    this.early = [];
+    for (const socket of early) if (!socket.destroyed) this.accept(socket);
+  }
+
+  connected(): readonly string[] {
+    return [...this.peers].filter(([, { control }]) => control.isOpen).map(([id]) => id);
   }
 
   checkAddress(address: string): void {
@@ -117,29 +138,46 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
   /** @throws ERR_INVALID_ARGUMENT on a malformed or repeated peer, and then changes nothing */
   setPeers(peers: readonly TransportPeer[]): void {
     checkPeers(peers);
+    if (this.phase === 'bound') this.atStart = peers;
     if (this.phase !== 'running') return;
-    const wanted = new Map(peers.map((peer) => [peer.id, peer.address]));
+    const wanted = new Map(peers.map((peer) => [peer.id, peer]));
     // A replica does not dial itself.
     wanted.delete(this.identity.id);
     const moved = new Map<string, readonly TransportLane[]>();
     for (const [id, peer] of this.peers) {
-      if (wanted.get(id) === peer.address) continue;
-      const lost = this.leave(id, peer, wanted.has(id));
-      if (wanted.has(id)) moved.set(id, lost);
+      const next = wanted.get(id);
+      if (next?.address === peer.address) {
+        this.expect(peer, next.incarnation ?? null);
+        continue;
+      }
+      const lost = this.leave(id, peer, next !== undefined);
+      if (next !== undefined) moved.set(id, lost);
     }
     for (const connection of this.incoming) {
-      if (connection.peer !== null && !wanted.has(connection.peer)) connection.close();
+      if (connection.peer === null) continue;
+      const expected = wanted.get(connection.peer);
+      const isOther = expected?.incarnation !== undefined && expected.incarnation !== connection.incarnation;
+      if (expected === undefined || isOther) connection.close();
     }
-    for (const [id, address] of wanted) {
+    for (const [id, { address, incarnation = null }] of wanted) {
       if (this.peers.has(id)) continue;
       const at = parseAddress(address, `address of ${id}`);
       const control = new Outgoing(this, id, at, 'control');
       const bulk = new Outgoing(this, id, at, 'bulk');
-      this.peers.set(id, { address, control, bulk, limit: 0 });
+      this.peers.set(id, { address, incarnation, reached: null, control, bulk, limit: 0 });
       if (moved.get(id)?.includes('control')) control.replace();
       else control.dialNow();
     }
     for (const [id, lanes] of moved) for (const lane of lanes) this.disconnected(id, lane);
+  }
+
+  /** From now on a peer must have this incarnation; a connection to another one ends. */
+  private expect(peer: TcpPeer, incarnation: number | null): void {
+    peer.incarnation = incarnation;
+    if (incarnation === null || peer.reached === null || peer.reached === incarnation) return;
+    peer.reached = null;
+    peer.control.reset('is another incarnation than the one expected');
+    peer.control.dialNow();
   }
 
   /** Closes the connections to a peer. Gives the lanes that were open. */
@@ -162,6 +200,7 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     this.phase = 'stopped';
     clearInterval(this.checks);
     clearImmediate(this.flushing);
+    for (const socket of this.early) socket.destroy();
     const closing = [...this.peers.values()].flatMap(({ control, bulk }) => [control.close(), bulk.close()]);
     this.peers.clear();
     for (const connection of this.incoming) connection.close();
@@ -213,7 +252,10 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
 
   opened({ peer: id, lane }: Outgoing, welcome: Welcome): void {
     const peer = this.peers.get(id);
-    if (peer !== undefined) peer.limit = Math.min(this.maxMessageBytes, welcome.maxMessageBytes);
+    if (peer !== undefined) {
+      peer.limit = Math.min(this.maxMessageBytes, welcome.maxMessageBytes);
+      peer.reached = welcome.incarnation;
+    }
     this.report({ kind: 'connected', peer: id, reason: `${lane} lane, incarnation ${welcome.incarnation}` });
   }
 
@@ -232,11 +274,18 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     this.report({ kind, peer, reason: `${peer} at ${address} ${reason}` });
   }
 
+  refusedBy({ peer }: Outgoing, why: RefusalCause, reason: string): void {
+    this.call((handler) => handler.onRefused(peer, why, `${peer} ${reason}`));
+  }
+
   // Callbacks of incoming connections.
 
   private accept(socket: Socket): void {
     socket.on('error', () => {});
     if (this.phase === 'stopped') return void socket.destroy();
+    // Before `answer` it waits: what it says stays in the socket until then.
+    const isEarly = this.phase !== 'running';
+    if (isEarly) return void (this.early.length < MOST_STRANGERS ? this.early.push(socket) : socket.destroy());
     if (this.strangers >= MOST_STRANGERS) {
       socket.destroy();
       return this.turnedAway('refused', null, `more than ${MOST_STRANGERS} connections in their handshake`);
@@ -245,26 +294,25 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     this.incoming.add(new Incoming(this, socket));
   }
 
-  isPeer(id: string): boolean {
-    return this.peers.has(id);
+  peerNamed(id: string): ExpectedPeer | undefined {
+    return this.peers.get(id);
   }
 
   accepted(connection: Incoming): void {
     this.strangers--;
-    const { peer, lane } = connection;
+    const { peer, lane, incarnation } = connection;
+    // Another incarnation takes no connection away: if it were known which one is right, this one would be refused.
+    let strays = 0;
     for (const other of this.incoming) {
-      if (other !== connection && other.peer === peer && other.lane === lane) other.close();
+      if (other === connection || other.peer !== peer || other.lane !== lane) continue;
+      if (other.incarnation === incarnation || ++strays >= MOST_INCARNATIONS) other.close();
     }
     // The peer that dials us is up, so we dial it without waiting.
     if (peer !== null) this.peers.get(peer)?.control.dialNow();
   }
 
   deliver(from: string, message: Uint8Array): void {
-    try {
-      this.handler?.onMessage(from, message);
-    } catch (error) {
-      rethrowLater(error);
-    }
+    this.call((handler) => handler.onMessage(from, message));
   }
 
   turnedAway(kind: 'refused' | 'malformed', peer: string | null, reason: string): void {
@@ -288,45 +336,19 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     this.call((handler) => handler.onEvent(event));
   }
 
+  /** A handler must not throw. If it does, the error becomes an uncaught exception and the transport goes on. */
   private call(report: (handler: TransportHandler) => void): void {
     if (this.phase !== 'running' || this.handler === null) return;
     try {
       report(this.handler);
     } catch (error) {
-      rethrowLater(error);
+      queueMicrotask(() => {
+        throw error;
+      });
     }
   }
 }
 
-/** A handler must not throw. If it does, the error becomes an uncaught exception and the transport goes on. */
-function rethrowLater(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
-}
-
 function failed(message: string, cause?: unknown): ConsensusError {
   return new ConsensusError(message, { code: 'ERR_TRANSPORT_FAILED', cause });
-}
-
-function checkIdentity({ cluster, id, incarnation }: TransportIdentity, self: TransportPeer): void {
-  const length = typeof cluster === 'string' ? new TextEncoder().encode(cluster).length : 0;
-  if (length < 1 || length > MAX_CLUSTER) {
-    throw invalidArgument(`cluster: expected a name of 1 to ${MAX_CLUSTER} bytes in UTF-8`);
-  }
-  if (!isReplicaId(id)) throw invalidArgument(`id: expected that of a replica, got ${JSON.stringify(id)}`);
-  if (self.id !== id) throw invalidArgument(`self.id: expected ${id}, got ${JSON.stringify(self.id)}`);
-  if (!Number.isSafeInteger(incarnation) || incarnation < 0) {
-    throw invalidArgument(`incarnation: expected a safe integer ≥ 0, got ${incarnation}`);
-  }
-}
-
-function checkPeers(peers: readonly TransportPeer[]): void {
-  const seen = new Set<string>();
-  for (const { id, address } of peers) {
-    if (!isReplicaId(id)) throw invalidArgument(`peers: expected ids of replicas, got ${JSON.stringify(id)}`);
-    if (seen.has(id)) throw invalidArgument(`peers: ${id} is there twice`);
-    seen.add(id);
-    parseAddress(address, `address of ${id}`);
-  }
 }

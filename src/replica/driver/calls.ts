@@ -166,7 +166,8 @@ export class CallsDraft extends PartDraft<CallsState> {
     const { draft } = this;
     const ended = draft.proposals.end(choice, failure, cancelled);
     // A read has no effect, so it always ends with outcome `none`.
-    const timeout = { code: 'ERR_TIMEOUT', message: 'the read was not served in time' } as const;
+    const message = `the read was not served in time${draft.identity.delay}`;
+    const timeout = { code: 'ERR_TIMEOUT', message } as const;
     const requests = [...ended, ...draft.reads.end(choice, { ...timeout, ...failure, outcome: 'none' })];
     if (requests.length > 0) draft.toCore({ kind: 'cancel', now: draft.now, requests });
   }

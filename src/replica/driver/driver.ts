@@ -14,14 +14,15 @@ import { nothingApplied } from './apply.js';
 import { noCalls } from './calls.js';
 import { DriverDraft, coreOf, faultOf } from './draft.js';
 import { openEnvelope, sealCore } from './envelope.js';
+import { firstStartOf, type FirstStart } from './first-start.js';
 import { guarded } from './halt.js';
-import { initialIdentity } from './identity.js';
+import { initialIdentity } from './peer-records.js';
 import { noLeadership } from './leadership.js';
 import { emptyLane } from './persist-lane.js';
 import { noProposals, proposalsDeadline } from './proposals.js';
 import { noReads, readsDeadline } from './reads.js';
 import { closedSession } from './session.js';
-import type { DriverEffect, DriverEvent, DriverOptions, DriverState, ReplicaStatus } from './state.js';
+import type { DriverEffect, DriverEvent, DriverOptions, DriverState, DriverStatus } from './state.js';
 
 /** A new state, and the effects for the host to carry out in order. */
 export type DriverStep = readonly [state: DriverState, effects: readonly DriverEffect[]];
@@ -32,7 +33,7 @@ export interface Driver {
   step(state: DriverState, event: DriverEvent): DriverStep;
   /** The time by which the host must send a `tick`. */
   deadline(state: DriverState): Milliseconds;
-  status(state: DriverState): ReplicaStatus;
+  status(state: DriverState): DriverStatus;
 }
 
 function initial(options: DriverOptions, recovered: Recovered): DriverState {
@@ -94,7 +95,7 @@ function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound
     case 'load':
       return draft.effect(message);
     case 'members':
-      return draft.effect({ kind: 'peers', members: message.members });
+      return draft.effect({ kind: 'peers', members: draft.identity.reachable(message.members) });
     case 'event':
       return onCoreEvent(draft, message.event);
     default:
@@ -111,13 +112,19 @@ function onMessage(draft: DriverDraft, protocol: AnyProtocol, from: ReplicaId, b
   try {
     const opened = openEnvelope(bytes);
     if (opened.kind === 'identity') return draft.identity.receive(from, opened.address, opened.message);
-    if (draft.phase.kind !== 'running' || !draft.identity.admits(from, opened.address)) return;
+    if (!draft.identity.admits(from, opened.address, bytes)) return;
     const message = protocol.codec.read(opened.reader);
     draft.toCore({ kind: 'receive', now: draft.now, from, message });
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
     draft.event({ kind: 'dropped', peer: from, reason: error.message });
   }
+}
+
+/** A write is durable: messages that waited for the record of their sender are let in. */
+function onWritten(draft: DriverDraft, protocol: AnyProtocol): void {
+  draft.lane.finishWrite();
+  for (const { from, bytes } of draft.identity.release()) onMessage(draft, protocol, from, bytes);
 }
 
 function onLoaded(draft: DriverDraft, { id, entries: stored }: Extract<DriverEvent, { kind: 'loaded' }>): void {
@@ -136,7 +143,7 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
     case 'message':
       return onMessage(draft, protocol, event.from, event.bytes);
     case 'tick':
-      draft.identity.introduce();
+      draft.identity.ask();
       draft.calls.expire();
       return draft.toCore({ kind: 'tick', now });
     case 'propose':
@@ -146,7 +153,7 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
     case 'cancel':
       return draft.calls.cancel(event.calls);
     case 'written':
-      return draft.lane.finishWrite();
+      return onWritten(draft, protocol);
     case 'storageFailed':
       if (draft.phase.kind !== 'running') return draft.halt({ code: 'ERR_STORAGE_FAILED', reason: event.reason });
       return draft.toCore({ kind: 'storageFailed', now, reason: event.reason });
@@ -158,6 +165,8 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
       return draft.halt({ code: event.code, reason: event.reason });
     case 'unsent':
       return draft.toCore({ kind: 'unsent', now, number: event.forward });
+    case 'refused':
+      return draft.identity.refusedByTransport(event.peer, event.why, event.reason);
     case 'unreachable':
       return draft.toCore({ kind: 'unreachable', now, peer: event.peer });
     case 'campaign':
@@ -226,12 +235,17 @@ function deadlineOf(state: DriverState, protocol: AnyProtocol): Milliseconds {
   if (phase.kind === 'running') return Math.min(expiry, protocol.deadline(phase.core), feedingDeadline(state));
   if (phase.kind !== 'establishing') return Infinity;
   const { standing } = identity;
-  return standing.kind === 'introducing' ? Math.min(expiry, standing.askAt) : expiry;
+  return standing.kind === 'asking' ? Math.min(expiry, standing.askAt) : expiry;
 }
 
 const NO_CORE = { term: 0, leader: null, commit: 0, delivered: 0, applied: 0, last: 0, durable: 0, peers: [] };
 
-function statusOf(state: DriverState, protocol: AnyProtocol): ReplicaStatus {
+/** A first start that has not come to its end; nothing of it is left once the core runs. */
+function firstStart({ phase, identity }: DriverState): FirstStart | null {
+  return phase.kind === 'establishing' || phase.kind === 'lostIdentity' ? firstStartOf(identity) : null;
+}
+
+function statusOf(state: DriverState, protocol: AnyProtocol): DriverStatus {
   const { options, phase, leadership, applying, proposals, reads } = state;
   const core = coreOf(phase);
   const status = core === null ? { ...NO_CORE, role: leadership.role } : protocol.status(core);
@@ -245,6 +259,7 @@ function statusOf(state: DriverState, protocol: AnyProtocol): ReplicaStatus {
     incarnation: options.incarnation,
     boot: options.boot,
     phase: phase.kind,
+    firstStart: firstStart(state),
     leading: leadership.leading,
     members: options.configuration.members,
     waiting: proposals.count + reads.count,
@@ -264,7 +279,7 @@ export function driverOf(protocol: AnyProtocol): Driver {
     init(options, recovered) {
       const draft = new DriverDraft(initial(options, recovered), options.now, protocol.durable);
       if (options.established) startCore(draft, protocol, recovered);
-      else draft.identity.introduce();
+      else draft.identity.ask();
       complete(draft, protocol);
       return draft.finish();
     },

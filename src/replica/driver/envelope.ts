@@ -15,30 +15,59 @@ export interface EnvelopeAddress {
   readonly to: number | null;
 }
 
-/** Asks a member to record the sender's incarnation durably; repeated until enough members have answered. */
-export interface Introduce {
-  readonly kind: 'introduce';
+/**
+ * Asks a member to note the sender's incarnation durably: the first round of a first start. Repeated until it is
+ * answered.
+ */
+export interface IdentityNote {
+  readonly kind: 'note';
+  /** Tells the answer to this question from later ones; grows over all starts. */
+  readonly round: number;
   /** The hash of the sender's initial configuration: members with different ones do not start together. */
   readonly configurationHash: string;
 }
 
-/** Answers `introduce`: the incarnation is recorded durably. The address repeats the incarnation that asked. */
-export interface IdentityRecorded {
-  readonly kind: 'recorded';
+/** Answers `note`: the incarnation is noted durably. The address of every answer repeats the incarnation that asked. */
+export interface IdentityNoted {
+  readonly kind: 'noted';
+  readonly round: number;
 }
 
-/** Answers `introduce`: another incarnation is recorded for this id, or the initial configurations differ. */
+/** Asks a member that noted the sender's incarnation to make the note final: the second round. */
+export interface IdentityConfirm {
+  readonly kind: 'confirm';
+  readonly round: number;
+}
+
+/** Answers `note` or `confirm`: the final record, which is never replaced, is durable and names this incarnation. */
+export interface IdentityConfirmed {
+  readonly kind: 'confirmed';
+  readonly round: number;
+}
+
+/**
+ * Why a member does not record a replica. `incarnation`: its final record of this id names another one.
+ * `configuration`: the initial configurations differ. `replaced`: its note names another one, or there is none.
+ */
+export type RefusalReason = 'incarnation' | 'configuration' | 'replaced';
+
+/** Answers `note` or `confirm`. */
 export interface IdentityRefused {
   readonly kind: 'refused';
-  readonly reason: 'incarnation' | 'configuration';
+  readonly round: number;
+  readonly reason: RefusalReason;
 }
 
-export type IdentityMessage = Introduce | IdentityRecorded | IdentityRefused;
+export type IdentityMessage = IdentityNote | IdentityNoted | IdentityConfirm | IdentityConfirmed | IdentityRefused;
 
 const CORE = 0;
-const INTRODUCE = 1;
-const RECORDED = 2;
-const REFUSED = 3;
+const NOTE = 1;
+const NOTED = 2;
+const CONFIRM = 3;
+const CONFIRMED = 4;
+const REFUSED = 5;
+/** By their numbers on the wire. */
+const REASONS: readonly RefusalReason[] = ['incarnation', 'configuration', 'replaced'];
 /** Stands on the wire for an unknown incarnation; an incarnation is never 0. */
 const UNKNOWN = 0;
 const HEADER = 2 + 2 * VARINT_MAX_BYTES;
@@ -59,22 +88,15 @@ export function sealCore<M>(codec: Codec<M>, message: M, address: EnvelopeAddres
   return writer.finish();
 }
 
+const KINDS = { note: NOTE, noted: NOTED, confirm: CONFIRM, confirmed: CONFIRMED, refused: REFUSED } as const;
+
 /** A message about identity in its envelope. */
 export function sealIdentity(message: IdentityMessage, address: EnvelopeAddress): Uint8Array {
-  switch (message.kind) {
-    case 'introduce': {
-      const writer = begin(80, INTRODUCE, address);
-      writer.ascii(message.configurationHash);
-      return writer.finish();
-    }
-    case 'recorded':
-      return begin(0, RECORDED, address).finish();
-    case 'refused': {
-      const writer = begin(1, REFUSED, address);
-      writer.u8(message.reason === 'incarnation' ? 0 : 1);
-      return writer.finish();
-    }
-  }
+  const writer = begin(VARINT_MAX_BYTES + 80, KINDS[message.kind], address);
+  writer.varint(message.round);
+  if (message.kind === 'note') writer.ascii(message.configurationHash);
+  if (message.kind === 'refused') writer.u8(REASONS.indexOf(message.reason));
+  return writer.finish();
 }
 
 /** A decoded envelope. For a core message, `reader` stands at the bytes that the core's codec decodes. */
@@ -83,15 +105,20 @@ export type OpenedEnvelope =
   | { readonly kind: 'identity'; readonly address: EnvelopeAddress; readonly message: IdentityMessage };
 
 function readIdentity(kind: number, reader: Reader): IdentityMessage {
+  const round = reader.varint();
   switch (kind) {
-    case INTRODUCE:
-      return { kind: 'introduce', configurationHash: reader.ascii(64) };
-    case RECORDED:
-      return { kind: 'recorded' };
+    case NOTE:
+      return { kind: 'note', round, configurationHash: reader.ascii(64) };
+    case NOTED:
+      return { kind: 'noted', round };
+    case CONFIRM:
+      return { kind: 'confirm', round };
+    case CONFIRMED:
+      return { kind: 'confirmed', round };
     case REFUSED: {
-      const reason = reader.u8();
-      if (reason > 1) throw new Malformed('a refusal gives an unknown reason');
-      return { kind: 'refused', reason: reason === 0 ? 'incarnation' : 'configuration' };
+      const reason = REASONS[reader.u8()];
+      if (reason === undefined) throw new Malformed('a refusal gives an unknown reason');
+      return { kind: 'refused', round, reason };
     }
     default:
       throw new Malformed('an envelope is of an unknown kind');

@@ -347,7 +347,9 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     const proposed = choice(underway);
     const fail = ({ key }: QueuedCommand, sent: boolean, mayHaveTakenEffect: boolean): void => {
       const own = endedBy(sent, mayHaveTakenEffect, cancelled, hasLeader);
-      this.draft.fail([key], failure === null ? own : { ...failure, outcome: own.outcome });
+      const { delay } = this.draft.identity;
+      const late = delay === '' ? own : { ...own, message: own.message + delay };
+      this.draft.fail([key], failure === null ? late : { ...failure, outcome: own.outcome });
     };
     for (const command of proposed) fail(command, true, command.mayHaveTakenEffect);
     const again = choice(retrying);

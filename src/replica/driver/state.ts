@@ -21,7 +21,8 @@ import type { ErrorCode, RequestOutcome } from '../errors.js';
 import type { StorageOp, StoredEntry } from '../storage.js';
 import type { ApplyingState } from './apply.js';
 import type { CallsState } from './calls.js';
-import type { IdentityState } from './identity.js';
+import type { FirstStart } from './first-start.js';
+import type { IdentityState } from './peer-records.js';
 import type { LeadershipState } from './leadership.js';
 import type { PersistLane } from './persist-lane.js';
 import type { ProposalsState } from './proposals.js';
@@ -29,10 +30,11 @@ import type { ReadsState } from './reads.js';
 import type { OwnSession } from './session.js';
 import type { StoredResult } from './session-table.js';
 
-/** The incarnation recorded durably for a peer. */
+/** The incarnation recorded durably for a peer: a note, which another may replace, or final. */
 export interface PeerRecord {
   readonly id: ReplicaId;
   readonly incarnation: number;
+  readonly final: boolean;
 }
 
 /** The settings of one start of a replica, which do not change during it. */
@@ -49,13 +51,20 @@ export interface DriverOptions {
   /** Fresh at each start. */
   readonly seed: number;
   readonly now: Milliseconds;
-  /** The durable flag: the peers have recorded this incarnation, so it need not ask again. */
+  /** The durable flag: enough peers hold final records of this incarnation, so it need not ask again. */
   readonly established: boolean;
-  /** The peers' incarnations as recovered from storage. */
+  /** The records of peers as recovered from storage. */
   readonly peers: readonly PeerRecord[];
   /** How many requests may wait here, and how many bytes of commands; more fail with ERR_BUSY. */
   readonly maxWaiting: number;
   readonly maxWaitingBytes: number;
+}
+
+/** A member as the transport is to reach it; with an incarnation every other one is refused. */
+export interface PeerToReach {
+  readonly id: ReplicaId;
+  readonly address: string;
+  readonly incarnation?: number;
 }
 
 /** A request of a caller that has not ended. */
@@ -77,9 +86,10 @@ export interface Fault {
 
 /**
  * `establishing`: a first start asks the peers to record this replica; the core does not exist yet, and will start
- * from `recovered`. `running`: the core runs. `lostIdentity`: a peer has recorded another incarnation for this id, so
- * the replica takes no part. `halted`: storage or machine failed, or a rule was broken. `stopped`: closed. The core's
- * state is opaque here; after the end it is kept for `status`, and is `null` if the core never ran.
+ * from `recovered`. `running`: the core runs. `lostIdentity`: a peer's final record names another incarnation for this
+ * id, so the replica takes no part but answers what others ask at their first starts. `halted`: storage or machine
+ * failed, or a rule was broken. `stopped`: closed. The core's state is opaque here; after the end it is kept for
+ * `status`, and is `null` if the core never ran.
  */
 export type DriverPhase =
   | { readonly kind: 'establishing'; readonly recovered: Recovered }
@@ -129,6 +139,13 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   /** The transport refused the message that carried this forward: it never left. */
   | { readonly kind: 'unsent'; readonly forward: number }
   | { readonly kind: 'unreachable'; readonly peer: ReplicaId }
+  /** A peer's transport refused this replica; `incarnation`: it knows this id by other data. */
+  | {
+      readonly kind: 'refused';
+      readonly peer: ReplicaId;
+      readonly why: 'incarnation' | 'other';
+      readonly reason: string;
+    }
   | { readonly kind: 'campaign' }
   | { readonly kind: 'stop' }
 );
@@ -159,7 +176,8 @@ export type DriverEffect =
   /** Let these callers read the machine now, in the state after the entry at `index`. */
   | { readonly kind: 'serve'; readonly calls: readonly number[]; readonly index: Index }
   | { readonly kind: 'fail'; readonly calls: readonly number[]; readonly failure: Failure }
-  | { readonly kind: 'peers'; readonly members: readonly Member[] }
+  /** Reach these members, this one among them, and refuse other incarnations of them where one is named. */
+  | { readonly kind: 'peers'; readonly members: readonly PeerToReach[] }
   | { readonly kind: 'event'; readonly event: ReplicaEvent };
 
 /** The events of a replica for applications and operators (`Replica.on`, `onEvent`). */
@@ -168,9 +186,9 @@ export type ReplicaEvent =
   | { readonly kind: 'role'; readonly role: Role; readonly term: Term; readonly leader: ReplicaId | null }
   /** The replica began to lead, with the fencing token `fence` (its no-op is applied here), or ceased to. */
   | { readonly kind: 'leadership'; readonly leading: boolean; readonly term: Term; readonly fence: Index }
-  /** A first start is complete: enough peers have recorded this replica. */
+  /** A first start is complete: enough peers hold final records of this replica. */
   | { readonly kind: 'established' }
-  /** `peer` has recorded other data for this id: this replica's disk was lost, and it takes no part. */
+  /** `peer` knows this id by other data for good: this replica's disk was lost, and it takes no part. */
   | { readonly kind: 'lostIdentity'; readonly peer: ReplicaId }
   /** `peer` was given other members or constants for its first start; the two do not record each other. */
   | { readonly kind: 'configurationMismatch'; readonly peer: ReplicaId }
@@ -188,15 +206,23 @@ export type ReplicaEvent =
       readonly reason: string;
     };
 
-/** The status of a replica, for operators. */
-export interface ReplicaStatus extends Status {
+/** The status of a replica as its driver knows it. */
+export interface DriverStatus extends Status {
   readonly cluster: string;
   readonly protocol: string;
   readonly incarnation: number;
   readonly boot: number;
   readonly phase: Phase;
+  /** Why the first start waits, or ended with a lost identity; `null` once this replica takes part. */
+  readonly firstStart: FirstStart | null;
   readonly leading: boolean;
   readonly members: readonly Member[];
   /** The number of requests of this replica's own callers that have not ended. */
   readonly waiting: number;
+}
+
+/** The status of a replica, for operators. */
+export interface ReplicaStatus extends DriverStatus {
+  /** The members that this replica can send to now. */
+  readonly connected: readonly ReplicaId[];
 }

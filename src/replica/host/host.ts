@@ -52,6 +52,7 @@ export class Host {
       // What was under way counts as lost, on either lane, whether or not the peer can be reached again.
       onDisconnected: (peer) => this.dispatch({ kind: 'unreachable', peer }),
       onUnreachable: (peer) => this.dispatch({ kind: 'unreachable', peer }),
+      onRefused: (peer, why, reason) => this.dispatch({ kind: 'refused', peer, why, reason }),
       onEvent: ({ kind, peer, reason }) => audience.tell({ kind: 'transport', event: kind, peer, reason }),
     };
   }
@@ -66,7 +67,7 @@ export class Host {
   }
 
   status(): ReplicaStatus {
-    return this.driver.status(this.state);
+    return { ...this.driver.status(this.state), connected: this.checked.transport.connected() };
   }
 
   /** Starts the driver, which then handles the events that arrived before. */

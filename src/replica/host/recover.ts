@@ -1,7 +1,8 @@
 /**
- * Recovery: reads an opened storage into the options of a driver and the state that the core recovers from, and
- * writes the identity into an empty one. Data of another replica, cluster or protocol is refused. Where an option
- * differs from the stored configuration, the stored value stays in force and an event says so.
+ * Recovery: reads an opened storage into the options of a driver and the state that the core recovers from. For an
+ * empty one it draws a new identity, which is written once the transport has its address (take-place.ts). Data of
+ * another replica, cluster or protocol is refused. Where an option differs from the stored configuration, the stored
+ * value stays in force and an event says so.
  */
 
 import { Malformed } from '../../core/bytes.js';
@@ -19,15 +20,17 @@ import {
   decodePeers,
   encodeIdentity,
   type StoredIdentity,
-} from '../driver/identity.js';
+} from '../driver/stored-identity.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
-import type { Opened } from '../storage.js';
+import type { Opened, StorageOp } from '../storage.js';
 
-/** What a driver starts with, and the events of recovery. */
+/** What a driver starts with, the events of recovery, and what to write before anything else. */
 export interface OpenedData {
   readonly options: DriverOptions;
   readonly recovered: Recovered;
   readonly events: readonly ReplicaEvent[];
+  /** The new identity of an empty storage; none otherwise. */
+  readonly format: readonly StorageOp[];
 }
 
 /** 48 random bits, never 0. */
@@ -52,8 +55,8 @@ function mismatch(what: string, stored: string, given: string): ConsensusError {
   return new ConsensusError(`the data belongs to ${what} ${stored}, not ${given}`, { code: 'ERR_STORAGE_MISMATCH' });
 }
 
-async function format(checked: CheckedOptions<AnyMachine>): Promise<StoredIdentity> {
-  const { id, configuration, protocol, storage } = checked;
+function newIdentity(checked: CheckedOptions<AnyMachine>): StoredIdentity {
+  const { id, configuration, protocol } = checked;
   const alone = configuration.members.length === 1;
   if (alone && !checked.bootstrap) {
     throw invalidArgument(
@@ -64,9 +67,7 @@ async function format(checked: CheckedOptions<AnyMachine>): Promise<StoredIdenti
   const incarnation = freshIncarnation(checked.random);
   const own = defaultCluster(configuration) + (alone ? `-${incarnation.toString(16)}` : '');
   const cluster = checked.cluster ?? own;
-  const identity = { id, incarnation, cluster, protocol: protocol.protocol.name, configuration };
-  await storage.write([{ kind: 'set', key: IDENTITY_KEY, value: encodeIdentity(identity) }]);
-  return identity;
+  return { id, incarnation, cluster, protocol: protocol.protocol.name, configuration };
 }
 
 function differences(given: CheckedOptions<AnyMachine>, stored: Configuration): ReplicaEvent[] {
@@ -75,7 +76,10 @@ function differences(given: CheckedOptions<AnyMachine>, stored: Configuration): 
     if (JSON.stringify(a) === JSON.stringify(b)) return;
     events.push({ kind: 'optionIgnored', option, reason: 'the stored configuration differs, and rules' });
   };
-  compare('members', given.configuration.members, stored.members);
+  // The own address is this replica's to say: it listens where it is told to.
+  const others = ({ members }: Configuration): unknown =>
+    members.map((member) => (member.id === given.id ? { ...member, address: '' } : member));
+  compare('members', others(given.configuration), others(stored));
   compare('constants', given.configuration.constants, stored.constants);
   return events;
 }
@@ -110,7 +114,7 @@ async function recover(checked: CheckedOptions<AnyMachine>, opened: Opened): Pro
 }
 
 /**
- * Opens the storage and recovers from it.
+ * Opens the storage and recovers from it; writes nothing.
  * @throws ConsensusError ERR_STORAGE_MISMATCH, ERR_STORAGE_CORRUPT, ERR_INVALID_ARGUMENT (a cluster of one without
  * `bootstrap`), or the error of the storage
  */
@@ -118,7 +122,7 @@ export async function openData(checked: CheckedOptions<AnyMachine>): Promise<Ope
   const opened = await checked.storage.open();
   const bytes = opened.values.get(IDENTITY_KEY);
   if (bytes === undefined && opened.last !== 0) throw mismatch('something else than a replica,', '', checked.id);
-  const identity = bytes === undefined ? await format(checked) : decoded('identity', () => decodeIdentity(bytes));
+  const identity = bytes === undefined ? newIdentity(checked) : decoded('identity', () => decodeIdentity(bytes));
   checkIdentity(checked, identity);
   const peers = opened.values.get(PEERS_KEY);
   const options: DriverOptions = {
@@ -137,5 +141,10 @@ export async function openData(checked: CheckedOptions<AnyMachine>): Promise<Ope
     maxWaiting: checked.maxWaiting,
     maxWaitingBytes: checked.maxWaitingBytes,
   };
-  return { options, recovered: await recover(checked, opened), events: differences(checked, identity.configuration) };
+  return {
+    options,
+    recovered: await recover(checked, opened),
+    events: differences(checked, identity.configuration),
+    format: bytes === undefined ? [{ kind: 'set', key: IDENTITY_KEY, value: encodeIdentity(identity) }] : [],
+  };
 }

@@ -3,7 +3,8 @@
  * rejected exactly once, when the driver answers, serves or fails that call.
  */
 
-import type { Failure } from '../driver/state.js';
+import { describeFirstStart } from '../driver/first-start.js';
+import type { Failure, ReplicaStatus } from '../driver/state.js';
 import { ConsensusError } from '../errors.js';
 import type { Signal } from '../leadership.js';
 import type { StoredResult } from '../driver/session-table.js';
@@ -23,6 +24,13 @@ interface CallWaiter extends Completions {
 /** The error of a request whose signal had aborted before it was made. */
 export function abortError(signal: Signal): ConsensusError {
   const message = 'the signal was aborted before the request was made';
+  return new ConsensusError(message, { code: 'ERR_TIMEOUT', retryable: true, cause: signal.reason });
+}
+
+/** The error of a wait for readiness whose signal aborted: it says what the replica still waits for. */
+export function notReadyError(signal: Signal, { phase, firstStart }: ReplicaStatus): ConsensusError {
+  const still = firstStart === null ? `no leader is known; it is ${phase}` : describeFirstStart(firstStart);
+  const message = `the replica is not ready: ${still}`;
   return new ConsensusError(message, { code: 'ERR_TIMEOUT', retryable: true, cause: signal.reason });
 }
 

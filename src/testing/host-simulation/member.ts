@@ -148,6 +148,8 @@ export class SimulatedMember {
     if (!run.process.alive) return;
     this.replica = replica;
     if (this.phase === 'opening') this.phase = 'up';
+    // The flag may have become durable just before a crash, and then no event says so.
+    if (replica.status().phase === 'running') this.established = true;
     this.follower = new LeadershipWatcher(this.id, replica, this.world.trace, this.world.leaderships);
   }
 

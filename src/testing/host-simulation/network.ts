@@ -107,7 +107,7 @@ export class SimulatedNetwork {
     for (const other of this.transports.keys()) this.report(other, id);
   }
 
-  send(from: string, to: string, bytes: Uint8Array, cluster: string): boolean {
+  send({ id: from, cluster, incarnation }: TransportIdentity, to: string, bytes: Uint8Array): boolean {
     const { habits, dice, trace } = this;
     if (bytes.length > this.maxMessageBytes) {
       trace.violate(
@@ -124,7 +124,7 @@ export class SimulatedNetwork {
     const lost = !this.healed && dice.chance(habits.loss);
     const copies = lost ? 0 : !this.healed && dice.chance(habits.duplication) ? 2 : 1;
     if (lost) trace.cover('message lost');
-    for (let copy = 0; copy < copies; copy++) this.carry(link, bytes.slice(), cluster);
+    for (let copy = 0; copy < copies; copy++) this.carry(link, bytes.slice(), cluster, incarnation);
     if (habits.scribbles) bytes.fill(0xa5); // they are the transport's from now on
     return true;
   }
@@ -137,11 +137,13 @@ export class SimulatedNetwork {
     return dice.within(habits.max, habits.held);
   }
 
-  private carry(link: SimulatedLink, bytes: Uint8Array, cluster: string): void {
+  private carry(link: SimulatedLink, bytes: Uint8Array, cluster: string, incarnation: number): void {
     link.waiting += 1;
     this.schedule.after(this.delay(), () => {
       link.waiting -= 1;
-      if (!link.cut) this.transports.get(link.to)?.arrive(link.from, bytes, cluster);
+      if (link.cut) return;
+      const isTaken = this.transports.get(link.to)?.arrive(link.from, bytes, cluster, incarnation) ?? true;
+      if (!isTaken) this.transports.get(link.from)?.refused(link.to, incarnation);
     });
   }
 }
@@ -153,8 +155,8 @@ export class SimulatedTransport implements Transport {
   private readonly process: SimulatedProcess;
   private identity: TransportIdentity | null = null;
   private handler: TransportHandler | null = null;
-  private peers = new Set<string>();
-  private phase: 'new' | 'starting' | 'up' | 'stopped' = 'new';
+  private peers: ReadonlyMap<string, number | null> = new Map();
+  private phase: 'new' | 'starting' | 'bound' | 'up' | 'stopped' = 'new';
 
   constructor(network: SimulatedNetwork, process: SimulatedProcess) {
     this.network = network;
@@ -165,6 +167,8 @@ export class SimulatedTransport implements Transport {
   get isUp(): boolean {
     return this.phase === 'up' && this.process.alive;
   }
+
+  checkAddress(): void {}
 
   start(
     identity: TransportIdentity,
@@ -185,31 +189,40 @@ export class SimulatedTransport implements Transport {
             this.phase = 'stopped';
             return reject(new ConsensusError('simulated: the port is taken', { code: 'ERR_TRANSPORT_FAILED' }));
           }
-          this.phase = 'up';
+          this.phase = 'bound';
           this.identity = identity;
           this.handler = handler;
           this.setPeers(peers);
-          network.join(this, identity.id);
           resolve();
         });
       });
     });
   }
 
-  /** Any name will do. */
-  checkAddress(): void {}
+  answer(): void {
+    const { network, identity } = this;
+    if (this.phase !== 'bound' || identity === null) {
+      return network.trace.violate('transport/calls-in-order', `answer while the transport is ${this.phase}`);
+    }
+    this.phase = 'up';
+    network.join(this, identity.id);
+  }
+
+  connected(): readonly string[] {
+    return this.phase === 'up' ? [...this.peers.keys()] : [];
+  }
 
   send(to: string, bytes: Uint8Array, _lane: TransportLane): boolean {
     if (!this.process.alive || this.identity === null) return false;
-    const { id, cluster } = this.identity;
+    const { id } = this.identity;
     if (this.phase !== 'up') {
       this.network.trace.violate('transport/calls-in-order', `${id}: send while the transport is ${this.phase}`);
     }
-    return this.peers.has(to) && this.network.send(id, to, bytes, cluster);
+    return this.peers.has(to) && this.network.send(this.identity, to, bytes);
   }
 
   setPeers(peers: readonly TransportPeer[]): void {
-    this.peers = new Set(peers.map((peer) => peer.id));
+    this.peers = new Map(peers.map(({ id, incarnation }) => [id, incarnation ?? null]));
   }
 
   stop(): Promise<void> {
@@ -226,10 +239,23 @@ export class SimulatedTransport implements Transport {
     return this.phase === 'stopped' || this.phase === 'new';
   }
 
-  arrive(from: string, bytes: Uint8Array, cluster: string): void {
-    if (!this.isUp || cluster !== this.identity?.cluster || !this.peers.has(from)) return;
+  /** Returns false if it refuses the sender for its incarnation. */
+  arrive(from: string, bytes: Uint8Array, cluster: string, incarnation: number): boolean {
+    if (!this.isUp || cluster !== this.identity?.cluster || !this.peers.has(from)) return true;
+    const expected = this.peers.get(from) ?? null;
+    if (expected !== null && expected !== incarnation) return false;
     this.process.input(() => {
       if (this.phase === 'up') this.handler?.onMessage(from, bytes);
+    });
+    return true;
+  }
+
+  /** A peer refused what this incarnation sent. */
+  refused(peer: string, incarnation: number): void {
+    this.process.input(() => {
+      if (this.phase !== 'up' || this.identity?.incarnation !== incarnation) return;
+      this.network.trace.cover('incarnation refused');
+      this.handler?.onRefused(peer, 'incarnation', 'simulated: it expects another incarnation');
     });
   }
 

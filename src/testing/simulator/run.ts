@@ -6,7 +6,7 @@
 import type { StepFact } from '../../core/model.js';
 import type { Milliseconds, Status } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
-import { ESTABLISHED_KEY } from '../../replica/driver/identity.js';
+import { ESTABLISHED_KEY } from '../../replica/driver/stored-identity.js';
 import { abstractState } from './coverage.js';
 import type { Action } from '../world/actions.js';
 import { Agenda } from './agenda.js';

@@ -239,6 +239,8 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
       return draft.feed({ kind: 'unsent', now, number: event.forward });
     case 'unreachable':
       return draft.feed({ kind: 'unreachable', now, peer: event.peer });
+    case 'refused':
+      return; // a bare core has no identity
     default:
       unreachable(event);
   }

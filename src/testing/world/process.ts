@@ -11,7 +11,7 @@ import type { DriverEffect, DriverEvent, DriverOptions, DriverState, PeerRecord 
 import { driverOf } from '../../replica/driver/driver.js';
 import { hashOfConfiguration, defaultCluster } from '../../replica/driver/hash.js';
 import { openEnvelope } from '../../replica/driver/envelope.js';
-import { ESTABLISHED_KEY, PEERS_KEY, decodePeers, encodePeers } from '../../replica/driver/identity.js';
+import { ESTABLISHED_KEY, PEERS_KEY, decodePeers, encodePeers } from '../../replica/driver/stored-identity.js';
 import { recovered, type WorldDisk } from './disk.js';
 
 /** A message on the network: bytes of the driver, or a bare core's message itself. Opaque to the world. */

@@ -66,7 +66,7 @@ function rulesOf(options: WorldOptions): Rules {
 
 function newSlot(rules: Rules, at: number, established: boolean): Slot {
   const peers = rules.ids
-    .map((id, place) => ({ id, incarnation: FIRST_INCARNATION + place }))
+    .map((id, place) => ({ id, incarnation: FIRST_INCARNATION + place, final: true }))
     .filter((_, place) => place !== at);
   const values = established && rules.program.kind === 'driver' ? establishedValues(peers) : [];
   return {

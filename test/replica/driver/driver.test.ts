@@ -102,7 +102,7 @@ describe.each(models)('driver over $protocol.name', (model) => {
       bare.step({
         kind: 'message',
         from: 'n3',
-        bytes: sealIdentity({ kind: 'introduce', configurationHash: 'another' }, { from: 77, to: 0 }),
+        bytes: sealIdentity({ kind: 'note', round: 1, configurationHash: 'another' }, { from: 77, to: 0 }),
       });
       expect(bare.events).toEqual([{ kind: 'configurationMismatch', peer: 'n3' }]);
       expect(bare.wants('write')).toEqual([]);
@@ -113,15 +113,21 @@ describe.each(models)('driver over $protocol.name', (model) => {
       bare.step({
         kind: 'message',
         from: 'n3',
-        bytes: sealIdentity({ kind: 'refused', reason: 'configuration' }, { from: 77, to: options.incarnation }),
+        bytes: sealIdentity(
+          { kind: 'refused', round: 1, reason: 'configuration' },
+          { from: 77, to: options.incarnation },
+        ),
       });
       bare.step({
         kind: 'message',
         from: 'n2',
-        bytes: sealIdentity({ kind: 'recorded' }, { from: 78, to: options.incarnation }),
+        bytes: sealIdentity({ kind: 'confirmed', round: 1 }, { from: 78, to: options.incarnation }),
       });
-      bare.step({ kind: 'written' });
-      expect(bare.driver.status(bare.state).phase).toBe('establishing');
+      expect(bare.wants('write')).toEqual([]);
+      const { phase, firstStart } = bare.driver.status(bare.state);
+      expect(phase).toBe('establishing');
+      const refused = [{ peer: 'n3', reason: 'it was given other members or constants' }];
+      expect(firstStart).toEqual({ needed: 2, confirmed: ['n2'], noted: [], missing: [], refused });
       expect(bare.events).toHaveLength(2);
     });
 

@@ -16,7 +16,7 @@ function checked(storage: ReturnType<typeof memoryStorage>, protocol = multipaxo
 describe('opening', () => {
   it('a log begins at 1, also where votes are stored for later slots only', async () => {
     const storage = memoryStorage();
-    await openData(checked(storage));
+    await storage.write((await openData(checked(storage))).format);
     const vote = { index: 3, term: 65_537, kind: 'noop', id: null, data: new Uint8Array(0) } as const;
     const [data] = multipaxosProtocol.durable.encodeEntries([vote]);
     await storage.write([{ kind: 'put', entries: [{ index: 3, term: vote.term, data: data as Uint8Array }] }]);
@@ -30,7 +30,7 @@ describe('opening', () => {
 
   it('refuses stored bytes that do not decode, naming what', async () => {
     const storage = memoryStorage();
-    await openData(checked(storage, raft()));
+    await storage.write((await openData(checked(storage, raft()))).format);
     await storage.write([{ kind: 'set', key: 'hard', value: new Uint8Array([9, 9]) }]);
     await storage.close();
     const opening = openData(checked(storage, raft()));
