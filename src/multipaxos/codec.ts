@@ -118,6 +118,7 @@ function write(writer: Writer, m: PaxosMessage): void {
     case 'catchUpReply':
       writer.varint(m.number);
       writer.varint(m.commit);
+      writer.varint(m.rest);
       return writeRuns(writer, m.entries);
     default:
       writer.varint(m.term);
@@ -177,13 +178,14 @@ function readPromise(reader: Reader): PromisePage {
 function readCatchUpReply(reader: Reader): CatchUpReply {
   const number = reader.varint();
   const commit = markIn(reader);
+  const rest = markIn(reader);
   const entries = readRuns(reader);
   for (let i = 1; i < entries.length; i++) {
     if ((entries[i] as Entry).index !== (entries[i - 1] as Entry).index + 1) throw new Malformed('a page has a gap');
   }
   const last = entries[entries.length - 1];
   if (last !== undefined && last.index > commit) throw new Malformed('a page goes beyond what is chosen');
-  return { kind: 'catchUpReply', number, commit, entries };
+  return { kind: 'catchUpReply', number, commit, rest, entries };
 }
 
 function readAccepted(reader: Reader): PaxosMessage {

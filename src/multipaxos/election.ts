@@ -4,7 +4,13 @@
  * needed for safety ("Paxos Made Simple", §2.4).
  */
 
-import { resetElectionTimer, checkElectionTimer } from '../core/election-timer.js';
+import {
+  checkElectionTimer,
+  deferCampaign,
+  mostSpread,
+  resetElectionTimer,
+  startElectionTimer,
+} from '../core/election-timer.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Milliseconds } from '../core/protocol.js';
 import { majorityReached } from '../core/quorum.js';
@@ -49,13 +55,23 @@ function tickLeader(draft: PaxosDraft, due: Milliseconds): void {
   resetQuorumTimer(draft, role);
   if (checkElectionTimer(draft, due)) return follow(draft, null, 0); // no majority has answered
   if (draft.now < role.heartbeatAt) return;
-  if (isStranded(draft.state, role)) return campaign(draft);
+  if (isStranded(draft.state, role)) return giveWay(draft);
   heartbeat(draft);
 }
 
 /**
- * Whether the leader cannot learn the entries up to `committedAtElection`, since the acceptor that reported this commit
- * index is gone. A majority may still have the votes, so a new Phase 1, without that acceptor, reports them.
+ * A leader that cannot learn lets another one lead, who has more or hears more: it steps down, and campaigns again from
+ * the widest range of timeouts only (liveness/stranded-gives-way). A new Phase 1 without the acceptor that reported the
+ * commit index reports the votes that the others still have.
+ */
+function giveWay(draft: PaxosDraft): void {
+  follow(draft, null, 0);
+  startElectionTimer(draft, mostSpread(draft.state.options.timing));
+  deferCampaign(draft);
+}
+
+/**
+ * Whether the leader cannot learn the entries up to `committedAtElection`: all were asked, and nobody answered in time.
  */
 function isStranded(state: PaxosState, role: PaxosLeader): boolean {
   return commitOf(state) < role.committedAtElection && state.catchingUp === null;

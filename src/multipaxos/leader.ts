@@ -26,6 +26,7 @@ import {
   withWaiting,
   type PaxosProgress,
 } from './progress.js';
+import type { SlotRange } from './ranges.js';
 import { commitOf, type PaxosLeader, type PaxosState } from './state.js';
 import { consecutive } from './window.js';
 
@@ -163,26 +164,50 @@ export function onAccepted(draft: PaxosDraft, from: ReplicaId, m: Accepted): voi
   noteAhead(draft, from, m.commit);
 }
 
-/** At each heartbeat: sends again what was not answered since the last one, the lowest gap first. */
+/**
+ * At each heartbeat: sends again what is lost (limits/window-is-kept). A gap below what the peer has accepted since is
+ * filled, all at once. A peer that has acknowledged nothing for as long as a round trip and a sync may take is probed.
+ */
 export function resend(draft: PaxosDraft): void {
+  const { electionMin } = draft.state.options.timing;
+  const { peers } = draft.leaderRole;
+  for (let at = 0; at < peers.length; at++) {
+    const peer = peers[at] as PaxosProgress;
+    const waits = peer.probing || peer.next > peer.match + 1;
+    const stalls = peer.waiting === peer.match + 1;
+    const silent = peer.probing || draft.now - peer.waitingSince >= electionMin / 2;
+    draft.setProgress(withWaiting(peer, waits ? peer.match + 1 : 0, draft.now));
+    if (!waits) continue;
+    if (peer.beyond.length > 0 && stalls) {
+      if (draft.now - peer.filledAt >= electionMin / 2) fillGaps(draft, at);
+    } else if (silent && (stalls || (peer.probing && peer.inflight.length === 0))) probeAgain(draft, at);
+  }
+}
+
+/** Sends one Accept to a peer that does not answer. Chosen slots are not sent: it is told of them, and catches up. */
+function probeAgain(draft: PaxosDraft, at: number): void {
   const { window, log, options } = draft.state;
   const lead = draft.leaderRole;
-  const end = lead.next - 1;
-  for (let at = 0; at < lead.peers.length; at++) {
-    const peer = lead.peers[at] as PaxosProgress;
-    const waits = peer.probing || peer.next > peer.match + 1;
-    const lost = peer.waiting === peer.match + 1 || (peer.probing && peer.inflight.length === 0);
-    if (!waits || !lost) {
-      draft.setProgress(withWaiting(peer, waits ? peer.match + 1 : 0));
-      continue;
-    }
-    // Chosen slots are not sent again: the peer is told the commit index, and catches up.
-    const { from, to } = gapAbove(peer, log.last, end);
-    if (to === end) draft.setProgress(probe(peer, from));
-    if (from > end) continue;
+  const { from, to } = gapAbove(lead.peers[at] as PaxosProgress, log.last, lead.next - 1);
+  draft.setProgress(probe(lead.peers[at] as PaxosProgress, from));
+  if (from > to) return;
+  const entries = consecutive(window, from, to, options.limits.messageBytes);
+  sendAccept(draft, at, { kind: 'accept', ballot: lead.ballot, commit: log.last, entries }, bytesOf(entries));
+}
+
+/** Sends again everything that is missing below the highest slot that the peer has accepted. */
+function fillGaps(draft: PaxosDraft, at: number): void {
+  const { window, log, options } = draft.state;
+  const lead = draft.leaderRole;
+  const peer = lead.peers[at] as PaxosProgress;
+  draft.setProgress({ ...peer, filledAt: draft.now });
+  const highest = (peer.beyond[peer.beyond.length - 1] as SlotRange).to;
+  for (let base = log.last; ; ) {
+    const { from, to } = gapAbove(peer, base, highest);
+    if (from > highest) return;
     const entries = consecutive(window, from, to, options.limits.messageBytes);
-    const message: Accept = { kind: 'accept', ballot: lead.ballot, commit: log.last, entries };
-    sendAccept(draft, at, message, bytesOf(entries));
+    sendAccept(draft, at, { kind: 'accept', ballot: lead.ballot, commit: log.last, entries }, bytesOf(entries));
+    base = from + entries.length - 1;
   }
 }
 

@@ -9,7 +9,7 @@ import { entryAt } from '../core/log.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Ballot } from './ballot.js';
-import { continueCatchUp, noteAhead } from './catch-up.js';
+import { continueCatchUp, keepAhead, noteAhead, takeAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
 import { checkChosen, checkOneValue } from './invariants.js';
 import { sameValue } from '../core/entries.js';
@@ -72,12 +72,10 @@ export function learn(draft: PaxosDraft, from: ReplicaId, entries: readonly Entr
   return true;
 }
 
-/** A page of chosen entries, if it answers the CatchUp that is under way. */
+/** A page of chosen entries, whichever question it answers: paxos/learned-from-any-answer. */
 export function onCatchUpReply(draft: PaxosDraft, from: ReplicaId, m: CatchUpReply): void {
-  const { catchingUp } = draft.state;
-  if (catchingUp === null || catchingUp.number !== m.number || catchingUp.peer !== from) return;
-  const before = commitOf(draft.state);
-  learn(draft, from, m.entries);
+  const isNews = learn(draft, from, m.entries) || keepAhead(draft, m.entries);
+  for (let page = takeAhead(draft); page !== undefined; page = takeAhead(draft)) learn(draft, from, page);
   advanceToLeaderCommit(draft);
-  continueCatchUp(draft, from, before, m.commit);
+  continueCatchUp(draft, from, m, isNews);
 }

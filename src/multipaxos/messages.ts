@@ -126,14 +126,16 @@ export interface CatchUp {
   readonly from: Index;
 }
 
-/** The answer to a CatchUp: a page of chosen entries. */
+/** The answer to a CatchUp: one of several pages of chosen entries. */
 export interface CatchUpReply {
   readonly kind: 'catchUpReply';
   /** The number of the question. */
   readonly number: number;
   /** The sender's commit index. */
   readonly commit: Index;
-  /** From the slot wanted on, consecutive, all chosen; empty when the sender has none of them. */
+  /** Where the answer ends and the sender has more, so that it can be asked for; 0 when it has no more. */
+  readonly rest: Index;
+  /** Consecutive, all chosen; empty when the sender has none of those wanted. */
   readonly entries: readonly Entry[];
 }
 

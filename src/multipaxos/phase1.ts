@@ -5,10 +5,10 @@
  *
  * It ends on any link. Several pages are under way, and the first one of an answer asks for the next answer. Pages
  * count in any order. Each one restarts the candidate's election timer, and what it goes on to send that of the
- * acceptors (acceptor.ts says for how long). What was reported is kept beyond the ballot, and named as held in the next one: so
- * every attempt begins where the last one ended. This is safe: a vote for v in ballot b shows that v was proposed in b,
- * so no other value was chosen below b; if a complete majority reports nothing from b on in that slot, none was chosen
- * from b on.
+ * acceptors (acceptor.ts says for how long). What was reported is kept beyond the ballot, and named as held in the next
+ * one: so every attempt begins where the last one ended. This is safe: a vote for v in ballot b shows that v was
+ * proposed in b, so no other value was chosen below b; if a complete majority reports nothing from b on in that slot,
+ * none was chosen from b on.
  */
 
 import { assert } from '../core/assert.js';

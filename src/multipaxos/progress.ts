@@ -28,6 +28,10 @@ export interface PaxosProgress {
   readonly probing: boolean;
   /** The slot after `match` at the last heartbeat, if its acknowledgement was missing; 0 otherwise. */
   readonly waiting: Index;
+  /** At which heartbeat that was so first. */
+  readonly waitingSince: Milliseconds;
+  /** When its gaps were last filled; `-Infinity` for never. */
+  readonly filledAt: Milliseconds;
   /** Everything up to here is durable there, as chosen or as accepted. */
   readonly durable: Index;
   /** The newest read round that it has answered. */
@@ -49,6 +53,8 @@ export function newProgress(id: ReplicaId, committedAtElection: Index, now: Mill
     inflightBytes: 0,
     probing: false,
     waiting: 0,
+    waitingSince: now,
+    filledAt: -Infinity,
     durable: 0,
     readRound: 0,
     answeredAt: now,
@@ -88,6 +94,8 @@ export function withInflight(p: PaxosProgress, last: Index, bytes: number): Paxo
     inflightBytes: p.inflightBytes + bytes,
     probing: p.probing,
     waiting: p.waiting,
+    waitingSince: p.waitingSince,
+    filledAt: p.filledAt,
     durable: p.durable,
     readRound: p.readRound,
     answeredAt: p.answeredAt,
@@ -105,9 +113,9 @@ export function resume(p: PaxosProgress, base: Index): PaxosProgress {
   return { ...p, next, inflight: NOTHING_INFLIGHT, inflightBytes: 0, probing: false };
 }
 
-/** At a heartbeat: with the slot that is sent again if it is not acknowledged before the next heartbeat. */
-export function withWaiting(p: PaxosProgress, waiting: Index): PaxosProgress {
-  return p.waiting === waiting ? p : { ...p, waiting };
+/** At a heartbeat: with the slot that is waited for. */
+export function withWaiting(p: PaxosProgress, waiting: Index, now: Milliseconds): PaxosProgress {
+  return p.waiting === waiting ? p : { ...p, waiting, waitingSince: now };
 }
 
 /** Whether an acknowledgement of `from` to `to` covers a slot that was not acknowledged before. */
@@ -140,6 +148,8 @@ function withMatch(p: PaxosProgress, to: Index, durable: Index): PaxosProgress {
     inflightBytes,
     probing: false,
     waiting: p.waiting,
+    waitingSince: p.waitingSince,
+    filledAt: p.filledAt,
     durable,
     readRound: p.readRound,
     answeredAt: p.answeredAt,
@@ -174,6 +184,8 @@ export function withAnswer(p: PaxosProgress, durable: Index, readRound: number, 
     inflightBytes: p.inflightBytes,
     probing: p.probing,
     waiting: p.waiting,
+    waitingSince: p.waitingSince,
+    filledAt: p.filledAt,
     durable: Math.max(p.durable, durable),
     readRound: Math.max(p.readRound, readRound),
     answeredAt: now,

@@ -85,10 +85,14 @@ export interface CatchingUp {
   readonly peer: ReplicaId;
   /** The highest commit index that a peer has claimed. */
   readonly target: Index;
-  /** When to ask another peer. */
+  /** When to ask another peer, unless a page comes before. */
   readonly retryAt: Milliseconds;
   /** How many peers have been asked in vain. */
   readonly asked: number;
+  /** The first slot of the newest question. */
+  readonly from: Index;
+  /** Pages that came before the ones below them. */
+  readonly ahead: readonly (readonly Entry[])[];
 }
 
 /** A peer's CatchUp for which entries are being loaded. */

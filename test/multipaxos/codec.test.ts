@@ -94,6 +94,7 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
       kind: 'catchUpReply' as const,
       number: name,
       commit: (entries[entries.length - 1]?.index ?? 0) + more,
+      rest: more,
       entries,
     };
   }),
@@ -172,6 +173,7 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
     kind: 'catchUpReply',
     number: 2 ** 32 + 1,
     commit: 8,
+    rest: 5,
     entries: [entry(3, ballotOf(1, 1), 'x'), entry(4, B, 'y')],
   },
   forwardProposals: {
@@ -303,8 +305,8 @@ describe('what was never written is refused', () => {
     ['overlapping runs', [...raw(2, B, 1, 0, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 3, B - 1, 1).slice(2), 0, 0]],
     ['descending runs', [...raw(2, B, 1, 0, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 1, B - 1, 1).slice(2), 0, 0]],
     ['a run in two pieces', [...raw(2, B, 1, 0, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 4, B, 1).slice(2), 0, 0]],
-    ['a page with a gap', [...raw(10, 1, 9, 2, 3, B, 1), 0, 0, ...raw(0, 5, B, 1).slice(2), 0, 0]],
-    ['a page beyond what is chosen', [...raw(10, 1, 2, 1, 3, B, 1), 0, 0]],
+    ['a page with a gap', [...raw(10, 1, 9, 0, 2, 3, B, 1), 0, 0, ...raw(0, 5, B, 1).slice(2), 0, 0]],
+    ['a page beyond what is chosen', [...raw(10, 1, 2, 0, 1, 3, B, 1), 0, 0]],
     ['a noop with data', [...raw(4, B, 0, 1, 1), 0, 1, 7]],
     ['an unknown kind of entry', [...raw(4, B, 0, 1, 1), 3, 0]],
     ['a range that ends before it begins', raw(5, B, 5, 4, 0)],
@@ -320,7 +322,7 @@ describe('what was never written is refused', () => {
     expect(
       decode(Uint8Array.from([...raw(2, B, 1, 0, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 4, B - 1, 1).slice(2), 0, 0])).kind,
     ).toBe('promise');
-    expect(decode(Uint8Array.from([...raw(10, 1, 4, 1, 3, B, 2), 0, 0, 0, 0])).kind).toBe('catchUpReply');
+    expect(decode(Uint8Array.from([...raw(10, 1, 4, 0, 1, 3, B, 2), 0, 0, 0, 0])).kind).toBe('catchUpReply');
     expect([roundOf(MAX_BALLOT), numberOf(MAX_BALLOT)]).toEqual([MAX_ROUND, 65_535]);
   });
 

@@ -129,7 +129,7 @@ describe('the commit index on disk is a hint', () => {
     node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), commit: 3, readRound: 0 });
     const { number } = node.state.catchingUp as { number: number };
     const entries = [value(1, b(1, 2), 'mine'), value(2, b(2, 3), 'won'), value(3, b(2, 3), 'more')];
-    node.get('n3', { kind: 'catchUpReply', number, commit: 3, entries });
+    node.get('n3', { kind: 'catchUpReply', number, commit: 3, rest: 0, entries });
     const last = node.persists[node.persists.length - 1];
     expect(last?.ops).toEqual([
       { kind: 'put', entries: entries.slice(1) },

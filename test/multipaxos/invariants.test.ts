@@ -186,7 +186,7 @@ const steps: readonly Case[] = [
     'a leader leads on after another value than its own was chosen',
     leader(),
     chosen(leader(), 'y', b(3, 3)),
-    got({ kind: 'catchUpReply', number: 1, commit: 1, entries: [] }),
+    got({ kind: 'catchUpReply', number: 1, commit: 1, rest: 0, entries: [] }),
   ],
   [
     'paxos/phase1-majority',

@@ -133,7 +133,9 @@ describe('a restart', () => {
     expect(ask(2)).toBeUndefined(); // whose answer is for the newest question
     const entries = [2, 3].map((slot) => value(slot, b(1, 2), `v${slot}`));
     const served = again.step({ kind: 'loaded', now: 0, id: load.id, entries });
-    expect(messages(served, 'catchUpReply', 'n3')).toEqual([{ kind: 'catchUpReply', number: 2, commit: 4, entries }]);
+    expect(messages(served, 'catchUpReply', 'n3')).toEqual([
+      { kind: 'catchUpReply', number: 2, commit: 4, rest: 4, entries },
+    ]);
     const beyond = [2, 3, 4, 5].map((slot) => value(slot, b(1, 2), `v${slot}`));
     expect(again.step({ kind: 'loaded', now: 0, id: ask(3).id, entries: beyond })).toEqual([]);
     expect(messages(again.get('n3', { kind: 'catchUp', number: 4, from: 4 }), 'catchUpReply')[0]?.entries).toHaveLength(

@@ -159,7 +159,7 @@ describe('paxos/propose-above-reported-commit: nothing at or below committedAtEl
     expect(node.w).toBe(0); // nothing is applied before what is below is known
     const question = messages(out, 'catchUp')[0]?.number ?? 0;
     const entries = [value(1, b(1, 1), 'a'), value(2, b(1, 1), 'b')];
-    const rest = node.get('n1', { kind: 'catchUpReply', number: question, commit: 2, entries });
+    const rest = node.get('n1', { kind: 'catchUpReply', number: question, commit: 2, rest: 0, entries });
     expect(deliveries(rest)).toEqual(['1:a', '2:b', '3:new', '4:-']);
   });
 });
@@ -341,7 +341,9 @@ describe('paxos/commit-by-own-ballot: a leader’s commit index counts for own v
     expect(question?.from).toBe(1);
     const entries = [value(1, b(2, 3), 'won')];
     const number = question?.number ?? 0;
-    expect(deliveries(node.get('n3', { kind: 'catchUpReply', number, commit: 1, entries }))).toEqual(['1:won']);
+    expect(deliveries(node.get('n3', { kind: 'catchUpReply', number, commit: 1, rest: 0, entries }))).toEqual([
+      '1:won',
+    ]);
   });
 
   it('keeps a leader’s commit index for votes that come later', () => {
@@ -362,7 +364,7 @@ describe('paxos/yield-to-chosen: a leader that learns of a chosen value not its 
     const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 2, durable: 0 });
     const [question] = messages(out, 'catchUp', 'n2');
     const number = question?.number ?? 0;
-    const rest = node.get('n2', { kind: 'catchUpReply', number, commit: 2, entries });
+    const rest = node.get('n2', { kind: 'catchUpReply', number, commit: 2, rest: 0, entries });
     // No message that leaves from now on carries the commit index in the ballot that did not choose it.
     expect(rest.some((each) => each.kind === 'send' && 'commit' in each.message && each.message.commit > 1)).toBe(
       false,
@@ -385,7 +387,7 @@ describe('paxos/yield-to-chosen: a leader that learns of a chosen value not its 
     const node = settled();
     const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 2, durable: 0 });
     const number = messages(out, 'catchUp')[0]?.number ?? 0;
-    node.get('n2', { kind: 'catchUpReply', number, commit: 2, entries: [value(2, b(3, 3), 'other')] });
+    node.get('n2', { kind: 'catchUpReply', number, commit: 2, rest: 0, entries: [value(2, b(3, 3), 'other')] });
     expect(node.role).toBe('follower');
   });
 });

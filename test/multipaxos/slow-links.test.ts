@@ -58,3 +58,41 @@ describe('Phase 1 ends on any link (paxos/pages-cover-all, liveness/phase1-is-bo
     expect(slow.sent.get('promise')?.bytes).toBeLessThan(1.1 * votes * kib * KIB);
   });
 });
+
+describe('catch-up learns from every answer (paxos/learned-from-any-answer)', () => {
+  it.each([
+    ['301 slots at a round trip of 320 ms', 320, 6, 100, 2000],
+    ['20 MB at a round trip of 20 ms', 20, 25, 16 * KIB, 2000],
+    ['12 MB at a round trip of 300 ms', 300, 15, 16 * KIB, 5000],
+  ])('%s', (_, roundTrip, perTurn, bytes, bound) => {
+    const slow = cluster({ roundTrip });
+    const leader = settle(slow);
+    const lagging = slow.hosts.find(({ id }) => id !== leader)?.id as string;
+    slow.loses = (_from, to, { kind }) => to === lagging && kind !== 'heartbeat';
+    for (let turn = 0; turn < 50; turn++) {
+      slow.propose(leader, perTurn, bytes);
+      slow.run(2 * roundTrip);
+    }
+    slow.run(electionMax);
+    expect([commitOf(slow, leader), commitOf(slow, lagging)]).toEqual([50 * perTurn + 1, 1]);
+    slow.loses = () => false;
+    expect(slow.run(bound, () => commitOf(slow, lagging) === commitOf(slow, leader))).toBe(true);
+    expect(slow.leader()).toBe(leader);
+  });
+});
+
+describe('a gap is filled at once (limits/window-is-kept)', () => {
+  it.each([2, 100])('40 Accepts of 40 KiB are lost, at a round trip of %i ms', (roundTrip) => {
+    const slow = cluster({ roundTrip });
+    const leader = settle(slow);
+    const other = slow.hosts.find(({ id }) => id !== leader)?.id as string;
+    slow.loses = (_, to, { kind }) => (kind === 'accept' || kind === 'catchUpReply') && to === other;
+    for (let count = 0; count < 40; count++) slow.propose(leader, 1, 40 * KIB);
+    slow.loses = (_, to, { kind }) => kind === 'catchUpReply' && to === other;
+    slow.propose(leader, 1, 100);
+    const { last } = slow.status(leader);
+    expect(slow.run(2 * electionMax, () => slow.status(other).last === last && commitOf(slow, leader) === last)).toBe(
+      true,
+    );
+  });
+});

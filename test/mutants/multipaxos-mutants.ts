@@ -113,7 +113,7 @@ export const acceptors: readonly Mutant[] = [
     'paxos-promise-hides-slots',
     'A promise reports no slot that lies below its acceptor’s last vote (a bug of paxos-rs).',
     ['paxos/promise-reports-votes'],
-    scenario('multipaxos/dueling-proposers'),
+    scenario('multipaxos/paged-promise'),
     edit(
       ACCEPTOR,
       'const begin = Math.max(m.from, commit + 1);',
@@ -153,7 +153,7 @@ export const acceptors: readonly Mutant[] = [
     'paxos-promise-without-commit',
     'A promise does not say how much its acceptor knows to be chosen: what is missing below looks empty.',
     ['paxos/promise-reports-votes', 'paxos/propose-above-reported-commit', 'paxos/one-value-per-slot'],
-    scenario('multipaxos/inflated-ballot-rejoin'),
+    scenario('multipaxos/vrr-amnesia'),
     edit(
       ACCEPTOR,
       "kind: 'promise', ballot: m.ballot, from: covered, commit, next, rest, votes }",
@@ -409,12 +409,8 @@ export const learners: readonly Mutant[] = [
   mutant(
     'paxos-catch-up-unordered',
     'What is learned by catch-up is appended without asking whether it follows W.',
-    [],
-    equivalent(
-      'An answer to catch-up begins at the slot asked for, W + 1 at that time, and W only grows: entries at or below W ' +
-        'are left out before, so what is left begins at W + 1 or there is nothing left. It guards against a peer that ' +
-        'does not keep to the protocol, where `append` would throw.',
-    ),
+    ['paxos/learned-from-any-answer'],
+    scenario('multipaxos/catch-up-out-of-order'),
     edit(LEARNER, 'if ((fresh[0] as Entry).index !== commit + 1) return false;', ''),
   ),
 ];

@@ -38,6 +38,10 @@ function describeVotes(entries: readonly Entry[], ballot: Ballot = 0): string {
   return `[${words.join(' ')}]`;
 }
 
+function rest({ rest: begin }: { readonly rest: Index }): string {
+  return begin === 0 ? '' : ` rest=${begin}`;
+}
+
 function describePrepare({ ballot, from, first, pages, held }: Prepare): string {
   const known = held.map((span) => `${span.from}-${span.to}@${describeBallot(span.ballot)}`).join(' ');
   const more = first ? '' : pages === 0 ? ' goes on' : ' further';
@@ -51,9 +55,8 @@ export function describeMessage(m: PaxosMessage): string {
       return describePrepare(m);
     case 'promise': {
       const more = m.next === 0 ? '' : ` next=${m.next}`;
-      const rest = m.rest === 0 ? '' : ` rest=${m.rest}`;
       const where = `from=${m.from} ${describeVotes(m.votes)} commit=${m.commit}`;
-      return `Promise ${describeBallot(m.ballot)} ${where}${more}${rest}`;
+      return `Promise ${describeBallot(m.ballot)} ${where}${more}${rest(m)}`;
     }
     case 'nack':
       return `Nack ${describeBallot(m.ballot)} promised=${describeBallot(m.promised)} commit=${m.commit}`;
@@ -74,7 +77,7 @@ export function describeMessage(m: PaxosMessage): string {
     case 'catchUp':
       return `CatchUp ${describeNumber(m.number)} from=${m.from}`;
     case 'catchUpReply':
-      return `CatchUpReply ${describeNumber(m.number)} ${describeVotes(m.entries)} commit=${m.commit}`;
+      return `CatchUpReply ${describeNumber(m.number)} ${describeVotes(m.entries)} commit=${m.commit}${rest(m)}`;
     default:
       return describeForwarding(m, describeBallot(m.term));
   }

@@ -65,6 +65,7 @@ export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, d
     case 'catchUpReply':
       digestNumber(digest, 'catchUp', to, m.number);
       digest.value(m.commit);
+      digest.value(m.rest);
       return digestEntries(digest, m.entries);
     default:
       digest.value(m.term);

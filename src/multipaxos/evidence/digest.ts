@@ -79,13 +79,16 @@ function chosenPrefix({ digest }: DigestScribe, { first, last, tailFrom, runs, c
   }
 }
 
-function question(s: DigestScribe, { number, peer, target, retryAt, asked }: CatchingUp): void {
+function question(s: DigestScribe, { number, peer, target, retryAt, asked, from, ahead }: CatchingUp): void {
   const { digest } = s;
   digest.reference('catchUp', s.me, number);
   digest.id(peer);
   digest.value(target);
   digestDeadline(s, retryAt);
   digest.value(asked);
+  digest.value(from);
+  digest.value(ahead.length);
+  for (const page of ahead) digestEntries(digest, page);
 }
 
 function serving({ digest, me }: DigestScribe, { load, peer, number, from }: Serving): void {
@@ -151,6 +154,8 @@ function progress(s: DigestScribe, peer: PaxosProgress, since: Milliseconds, rea
   }
   digest.value(peer.probing);
   digest.value(peer.waiting);
+  digest.value(peer.waiting === 0 ? 0 : Math.max(peer.waitingSince - s.now, s.late));
+  digest.value(Math.max(peer.filledAt - s.now, s.late));
   digest.value(peer.durable);
   digest.value(readRound > 0 && peer.readRound >= readRound);
   digest.value(Math.max(peer.answeredAt - s.now, since));

@@ -53,7 +53,8 @@ export function isOutdated(m: PaxosMessage, from: PaxosState, to: PaxosState): b
     case 'heartbeatReply':
       return isOver(to, m.ballot);
     case 'catchUpReply':
-      return to.catchingUp?.number !== m.number; // numbers are never used again
+      // Entries are learned whatever was asked, again after a crash; numbers are never used again.
+      return m.entries.length === 0 && to.catchingUp?.number !== m.number;
     default:
       return false;
   }

@@ -197,8 +197,9 @@ function othersOf(node: Tree, key: string, value: unknown): readonly unknown[] {
   if (key === 'fault') return [value === null ? 'EIO' : null];
   if (key === 'id' && 'term' in node) return [value === null ? { session: 1, sequence: 1, firstIncomplete: 1 } : null];
   if (key === 'id' && typeof value === 'object') return [];
-  if (key === 'catchingUp') return [value === null ? { number: 1, peer: 'n1', target: 1, retryAt: 1, asked: 1 } : null];
   if (value === null && BOOKS.has(key)) return [];
+  if (key === 'catchingUp')
+    return [value === null ? { number: 1, peer: 'n1', target: 1, retryAt: 1, asked: 1, from: 1, ahead: [] } : null];
   if (value === null) return ['n1'];
   if (typeof value === 'string') return [value === 'n1' ? 'n2' : 'n1'];
   return Array.isArray(value) && value.length > 0 ? [value.slice(0, -1)] : [];
@@ -268,6 +269,7 @@ const SOMETIMES: Readonly<Record<string, string>> = {
   'attempts.*.forward': 'until the leader has answered',
   'attempts.*.sentAt': 'until the leader has answered',
   'attempts.*.until': 'until the leader has answered',
+  'role.peers.*.waitingSince': 'while an acknowledgement is missing',
 };
 
 function clockOf(fact: Fact): number {
@@ -381,6 +383,8 @@ const NUMBERED: Readonly<Record<string, keyof typeof SHIFTS>> = {
   heartbeatAt: 'time',
   answeredAt: 'time',
   retryAt: 'time',
+  waitingSince: 'time',
+  filledAt: 'time',
   persistSeq: 'persist',
   durableSeq: 'persist',
   hardSeq: 'persist',
@@ -462,7 +466,7 @@ describe('the digest of a message', () => {
   it('counts a number by who asked, in the question and in its answer', () => {
     const words = (message: PaxosMessage, from: string, to: string): string => rawMessage({ message, from, to });
     expect(words({ kind: 'catchUp', number: 5, from: 1 }, 'n1', 'n2')).toContain('catchUp of n1 5');
-    const reply = { kind: 'catchUpReply', number: 5, commit: 0, entries: [] } as const;
+    const reply = { kind: 'catchUpReply', number: 5, commit: 0, rest: 0, entries: [] } as const;
     expect(words(reply, 'n2', 'n1')).toContain('catchUp of n1 5');
     expect(words({ kind: 'forwardRead', term: 9, number: 6 }, 'n1', 'n2')).toContain('forward of n1 6');
     expect(words({ kind: 'forwardProposals', term: 9, number: 6, proposals: [] }, 'n1', 'n2')).toContain(

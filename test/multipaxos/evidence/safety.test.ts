@@ -166,7 +166,9 @@ const stories: readonly (readonly [rule: string, what: string, tell: () => unkno
     'paxos/learned-is-chosen',
     'another value is taught',
     () =>
-      new Story().chooses(b1, 1, 2, x(b1)).says(1, { kind: 'catchUpReply', number: 1, commit: 1, entries: [y(b1)] }),
+      new Story()
+        .chooses(b1, 1, 2, x(b1))
+        .says(1, { kind: 'catchUpReply', number: 1, commit: 1, rest: 0, entries: [y(b1)] }),
   ],
   [
     'paxos/yield-to-chosen',
@@ -499,7 +501,7 @@ describe('a story in which all is right', () => {
     for (const at of [1, 2, 3]) story.writes(at, b1, [x(b1)], 1);
     expect(story.ghost).toMatchObject({ base: 1, slots: [], chosenTo: 1 });
     const teach = (entry: core.Entry): Story =>
-      story.says(1, { kind: 'catchUpReply', number: 1, commit: 1, entries: [entry] });
+      story.says(1, { kind: 'catchUpReply', number: 1, commit: 1, rest: 0, entries: [entry] });
     expect(() => teach(x(b1))).not.toThrow();
     expect(() => teach(y(b1))).toThrow(/^paxos\/learned-is-chosen: /);
   });

@@ -52,13 +52,13 @@ export const quickScopes = {
   'raft n2 E1 R1 C1 split': pinned(raft(2, { elections: 1, proposals: 1, crashes: 1, splitWrites: true }), 257, 16),
   'raft n3 E1 R1 C1 split': pinned(raft(3, { elections: 1, proposals: 1, crashes: 1, splitWrites: true }), 5907, 24),
   'paxos n3 E1': pinned(paxos(3, { elections: 1 }), 85, 7),
-  'paxos n3 E1 R1': pinned(paxos(3, { elections: 1, proposals: 1 }), 1738, 13),
-  'paxos n3 E1 R1 C1': pinned(paxos(3, { elections: 1, proposals: 1, crashes: 1 }), 9488, 15),
+  'paxos n3 E1 R1': pinned(paxos(3, { elections: 1, proposals: 1 }), 1894, 13),
+  'paxos n3 E1 R1 C1': pinned(paxos(3, { elections: 1, proposals: 1, crashes: 1 }), 13430, 15),
   'paxos n3 2p E1 each': pinned(paxos(3, { candidates: 2, electionsEach: 1 }), 3780, 16),
-  'paxos n3 2p E1 each C1': pinned(paxos(3, { candidates: 2, electionsEach: 1, crashes: 1 }), 22567, 18),
-  'paxos n2 E1 each C1': pinned(paxos(2, { electionsEach: 1, crashes: 1 }), 492, 14),
+  'paxos n3 2p E1 each C1': pinned(paxos(3, { candidates: 2, electionsEach: 1, crashes: 1 }), 23593, 18),
+  'paxos n2 E1 each C1': pinned(paxos(2, { electionsEach: 1, crashes: 1 }), 500, 14),
   'paxos n2 E1 each R1 Q1': pinned(paxos(2, { electionsEach: 1, proposals: 1, reads: 1 }), 8850, 20),
-  'paxos n2 E1 each C1 split': pinned(paxos(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 1578, 21),
+  'paxos n2 E1 each C1 split': pinned(paxos(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 1596, 21),
 } as const satisfies { readonly [name: string]: PinnedScope };
 
 /** What takes minutes to hours: with what there is in it where it was exhausted once. */
