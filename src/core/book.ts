@@ -1,7 +1,7 @@
 /**
- * A book: an immutable collection of items by key, each with a deadline and, once it is known, a place in the log. Every
- * change costs the logarithm of the size, older versions stay valid, and the earliest deadline is known without a
- * search, so a replica may wait for many things at once.
+ * A book: an immutable collection of items by key, each with a deadline and, once it is known, a place in the log.
+ * Every change costs the logarithm of the size, older versions stay valid, and the earliest deadline is known without
+ * a search, so a replica may wait for many things at once.
  *
  * It is a treap (Aragon and Seidel, "Randomized Search Trees") whose priorities are a hash of the keys. So its shape
  * follows from the set of its keys alone: two books with the same items are deeply equal, however they came about.

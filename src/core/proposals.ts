@@ -2,8 +2,8 @@
  * Proposals: a leader appends them, a follower forwards them in one message, and a replica that knows no leader refuses
  * them.
  *
- * A forward names the term that its leader leads in, and is answered at once: refused, or accepted with the place of each
- * proposal in the leader's log. The answer says when to try again, never that a proposal has or has not an effect.
+ * A forward names the term that its leader leads in, and is answered at once: refused, or accepted with the place of
+ * each proposal in the leader's log. The answer says when to try again, never that a proposal has or has not an effect.
  *
  * Overload: the leader accepts proposals one after the other while the protocol has room for them, and refuses the rest
  * as `busy`, its own and forwarded ones alike. Retries: a proposal that may have been sent before is looked for among
@@ -16,9 +16,10 @@ import type { AnyDraft } from './draft.js';
 import { endForward, requestsOf } from './ending.js';
 import { bytesOf, entryBytes, IdIndex } from './entries.js';
 import type { ForwardAccepted, ForwardedProposal, ForwardProposals, ForwardRefused, PlaceRun } from './forwarding.js';
+import { leadsIn } from './leadership.js';
 import { entryAt } from './log.js';
 import type { ReplicaId } from './members.js';
-import type { Entry, Index, Propose, Term } from './protocol.js';
+import type { Entry, Index, Propose } from './protocol.js';
 import { leaderOf } from './state.js';
 
 /** What may be appended beyond the commit index: so many entries, and entries until so many bytes are reached. */
@@ -111,11 +112,6 @@ function proposeHere<D extends AnyDraft>(draft: D, rules: ProposalRules<D>, { pr
     if (first > 0) draft.setAttempts(addPlaced(draft.state.attempts, part, first, deadline));
     else draft.refuse(requestsOf(part), 'busy', draft.state.options.id);
   }
-}
-
-/** Whether this replica leads in this term: a forward made for another leadership is not for it. */
-export function leadsIn(draft: AnyDraft, term: Term): boolean {
-  return draft.state.role.kind === 'leader' && draft.termOf(draft.state) === term;
 }
 
 /** A follower forwarded proposals. The answer waits for no disk: it says where they stand, not that they are safe. */

@@ -405,8 +405,8 @@ export interface Resolve {
 }
 
 /**
- * The leader has these proposals, which were forwarded, in its log: nothing more has to be sent for them while it leads.
- * Not an end: they may still be superseded.
+ * The leader has these proposals, which were forwarded, in its log: nothing more has to be sent for them while it
+ * leads. Not an end: they may still be superseded.
  */
 export interface ForwardTaken {
   readonly kind: 'forwardTaken';

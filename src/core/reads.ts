@@ -22,7 +22,7 @@ import {
 import type { AnyDraft } from './draft.js';
 import type { ForwardRead, ReadAnswer } from './forwarding.js';
 import type { ReplicaId } from './members.js';
-import { leadsIn } from './proposals.js';
+import { leadsIn } from './leadership.js';
 import type { Index, Milliseconds, Read, RequestNumber } from './protocol.js';
 import { majorityReached } from './quorum.js';
 import { leaderOf } from './state.js';

@@ -1,8 +1,8 @@
 /**
  * What a leader sends (§5.3). It probes a follower with one append at a time until it knows where the logs agree, and
  * then streams entries in a window of messages and bytes. The window is given up, and the follower probed again, when
- * nothing was acknowledged for as long as an answer may take by the timing assumption. Appends that are under way at one
- * time keep one lane, or they would overtake each other and be refused.
+ * nothing was acknowledged for as long as an answer may take by the timing assumption. Appends that are under way at
+ * one time keep one lane, or they would overtake each other and be refused.
  */
 
 import { agreeing, slice, termAt } from '../core/log.js';

@@ -52,8 +52,8 @@ export interface TransportHandler {
  *   `ERR_TRANSPORT_FAILED` when it cannot listen or was started before, `ERR_INVALID_ARGUMENT` when an address is
  *   malformed; then it leaves nothing open, and the replica may not call `stop`.
  * - `send` never throws and never waits. It gives false when the message was dropped at once and never will leave: an
- *   unknown or unreachable peer, a full queue, a message above `maxMessageBytes`. True promises nothing. The bytes belong to the
- *   transport from then on. Memory per peer is bounded.
+ *   unknown or unreachable peer, a full queue, a message above `maxMessageBytes`. True promises nothing. The bytes
+ *   belong to the transport from then on. Memory per peer is bounded.
  * - `setPeers` replaces the list of peers; all others are disconnected and refused.
  * - The `from` of a message is authentic as far as the transport can tell: a stranger's message is never delivered.
  * - A slow or dead peer delays nobody else.

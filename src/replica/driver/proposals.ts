@@ -184,7 +184,7 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     return true;
   }
 
-  /** Moves commands to `underway`: those proposed before, then queued ones, which get the next sequences up to `end`. */
+  /** Moves commands to `underway`: those proposed before, then queued ones, with the next sequences up to `end`. */
   private takeNext(nextSequence: number, end: number, mostBytes: number): readonly ProposedCommand[] {
     const { draft } = this;
     const chosen: ProposedCommand[] = [];
