@@ -217,11 +217,6 @@ export abstract class BaseDraft<S extends CoreState, M> {
     (leader.peers as { readonly id: ReplicaId }[])[at] = progress;
   }
 
-  /** Whether this replica leads in this term: a forward made for another leadership is not for it. */
-  leadsIn(term: Term): boolean {
-    return this.current.role.kind === 'leader' && this.termOf(this.current) === term;
-  }
-
   private raiseRoleEvent(): void {
     const { before, current } = this;
     const term = this.termOf(current);

@@ -16,6 +16,7 @@ import type { AnyDraft } from './draft.js';
 import { endForward, requestsOf } from './ending.js';
 import { bytesOf, entryBytes, IdIndex } from './entries.js';
 import type { ForwardAccepted, ForwardedProposal, ForwardProposals, ForwardRefused, PlaceRun } from './forwarding.js';
+import { leadsIn } from './leadership.js';
 import { entryAt } from './log.js';
 import type { ReplicaId } from './members.js';
 import { noteAnswerTime } from './patience.js';
@@ -121,7 +122,7 @@ export function onForwardProposals<D extends AnyDraft>(
   from: ReplicaId,
   { term, number, proposals }: ForwardProposals,
 ): void {
-  if (!draft.leadsIn(term)) return draft.refuseForward(from, number, 'notLeader');
+  if (!leadsIn(draft, term)) return draft.refuseForward(from, number, 'notLeader');
   const places = takeIn(draft, rules, proposals);
   const through = Math.max(...places.map(({ first, count }) => (first === 0 ? 0 : first + count - 1)));
   if (through === 0) return draft.refuseForward(from, number, 'busy');

@@ -23,6 +23,7 @@ import type { AnyDraft } from './draft.js';
 import type { ForwardRead, ReadAnswer } from './forwarding.js';
 import type { ReplicaId } from './members.js';
 import { noteAnswerTime } from './patience.js';
+import { leadsIn } from './leadership.js';
 import type { Index, Milliseconds, Read, RequestNumber } from './protocol.js';
 import { majorityReached } from './quorum.js';
 import { leaderOf } from './state.js';
@@ -191,7 +192,7 @@ export function onRead(draft: AnyDraft, { request, deadline }: Read): void {
 /** A follower forwarded a read. */
 export function onForwardRead(draft: AnyDraft, from: ReplicaId, { term, number }: ForwardRead): void {
   const { state } = draft;
-  if (!draft.leadsIn(term)) return draft.refuseForward(from, number, 'notLeader');
+  if (!leadsIn(draft, term)) return draft.refuseForward(from, number, 'notLeader');
   const deadline = draft.now + FORWARDED_READ_TIMEOUTS * state.options.timing.electionMax;
   wait(draft, { key: draft.freshNumber(), peer: from, forward: number, deadline, at: Infinity });
 }

@@ -28,7 +28,7 @@ export interface VoteWindow {
 export const emptyWindow: VoteWindow = { runs: [], bytes: 0 };
 
 /** Small neighbours are joined up to so many entries: few runs, and little to copy when one is cut. */
-const JOIN_ENTRIES = 64;
+const JOIN_ENTRIES = 128;
 
 function endOf(run: VoteRun): Index {
   return run.from + run.entries.length - 1;

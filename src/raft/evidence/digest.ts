@@ -7,8 +7,8 @@
  * - `persistSeq`, `lastNumber`: they only give fresh numbers, greater than all that are in use;
  * - `durableSeq`: the numbers compared with it are digested as 0 once they are durable;
  * - of a forward that the leader accepted, what the wait for its answer needed; of a peer to which nothing is under
- *   way, since when and in which lane: the next append sets both; of an entry that a peer forwarded, its index, once the
- *   peer was told of its commit;
+ *   way, since when and in which lane: the next append sets both; of an entry that a peer forwarded, its index, once
+ *   the peer was told of its commit;
  * - sums (`bytes`, `inflightBytes`, `uncommittedBytes`, `unappliedBytes`): their summands are digested.
  */
 
