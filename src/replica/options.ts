@@ -5,6 +5,7 @@ import type { ProtocolChoice } from '../core/tuning.js';
 import { systemClock, type Clock } from './clock.js';
 import type { ReplicaEvent } from './driver/state.js';
 import { invalidArgument } from './errors.js';
+import { checkedClock, checkedRandom } from './host/plug-ins.js';
 import { copying, jsonCodec, type StateMachine, type ValueCodec } from './state-machine.js';
 import type { Storage } from './storage.js';
 import type { Transport } from './transport.js';
@@ -131,6 +132,8 @@ function checkParts(options: ReplicaOptions<AnyMachine>): void {
   checkMethods('transport', options.transport, transport, 'a transport like tcpTransport()');
   checkMethods('storage', options.storage, ['open', 'write', 'read', 'close'], 'a storage like fileStorage(directory)');
   checkMethods('machine', options.machine, ['apply', 'snapshot', 'restore'], 'a state machine');
+  if (options.machine.validate !== undefined) checkMethods('machine', options.machine, ['validate'], 'a function');
+  if (options.clock !== undefined) checkMethods('clock', options.clock, ['now', 'after', 'soon'], 'a clock');
   if (options.codec !== undefined) checkMethods('codec', options.codec, ['encode', 'decode'], 'a value codec');
   if (options.resultCodec !== undefined) {
     checkMethods('resultCodec', options.resultCodec, ['encode', 'decode'], 'a value codec');
@@ -194,8 +197,8 @@ export function checkOptions<M extends AnyMachine>(options: ReplicaOptions<M>): 
     codec: options.codec === undefined ? jsonCodec() : copying(options.codec),
     resultCodec: options.resultCodec === undefined ? jsonCodec() : copying(options.resultCodec),
     onEvent: options.onEvent,
-    clock: options.clock ?? systemClock(),
+    clock: options.clock === undefined ? systemClock() : checkedClock(options.clock),
     seed: options.seed,
-    random: options.random ?? randomWord,
+    random: options.random === undefined ? randomWord : checkedRandom(options.random),
   };
 }

@@ -8,11 +8,14 @@
  * - `apply` is synchronous; a returned promise halts the replica (`ERR_APPLY_ASYNC`). To refuse a command it throws
  *   `CommandRejected` before it changes anything. Any other exception halts the replica (`ERR_APPLY_FAILED`),
  *   unless the cluster was made with the constant `onApplyError: 'reject'`.
+ * - `validate` is synchronous and changes nothing. It is called where a command is proposed, before the command is
+ *   encoded or logged; if it throws, the command is not proposed (`ERR_COMMAND_REJECTED`, outcome `none`).
  * - The result codec must be able to encode a result: for JSON, plain data.
  * - `snapshot` gives the whole state at one point in time as plain data; `restore` replaces the state by a snapshot.
  */
 export interface StateMachine<Command = unknown, Result = unknown, Snapshot = unknown> {
   apply(command: Command): Result;
+  validate?(command: Command): void;
   snapshot(): Snapshot;
   restore(snapshot: Snapshot): void;
 }

@@ -99,7 +99,7 @@ function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound
 }
 
 function onCoreEvent(draft: DriverDraft, event: CoreEvent): void {
-  if (event.kind === 'fault') draft.halt({ code: 'ERR_STORAGE_FAILED', reason: event.reason });
+  if (event.kind === 'fault') draft.halt(draft.storageFault ?? { code: 'ERR_STORAGE_FAILED', reason: event.reason });
   else draft.leadership.follow(event);
 }
 
@@ -119,6 +119,13 @@ function onMessage(draft: DriverDraft, protocol: AnyProtocol, from: ReplicaId, b
 function onLoaded(draft: DriverDraft, { id, entries: stored }: Extract<DriverEvent, { kind: 'loaded' }>): void {
   const entries = stored.map(({ index, term, data }) => draft.durable.decodeEntry(index, term, data));
   draft.toCore({ kind: 'loaded', now: draft.now, id, entries });
+}
+
+function onStorageFailed(draft: DriverDraft, event: Extract<DriverEvent, { kind: 'storageFailed' }>): void {
+  const { code = 'ERR_STORAGE_FAILED', reason, cause } = event;
+  draft.storageFault = { code, reason, cause };
+  if (draft.phase.kind === 'running') draft.toCore({ kind: 'storageFailed', now: draft.now, reason });
+  else draft.halt(draft.storageFault);
 }
 
 function onStop(draft: DriverDraft): void {
@@ -143,14 +150,13 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
     case 'written':
       return draft.lane.finishWrite();
     case 'storageFailed':
-      if (draft.phase.kind !== 'running') return draft.halt({ code: 'ERR_STORAGE_FAILED', reason: event.reason });
-      return draft.toCore({ kind: 'storageFailed', now, reason: event.reason });
+      return onStorageFailed(draft, event);
     case 'loaded':
       return onLoaded(draft, event);
     case 'applied':
-      return draft.applying.finishRun(event.results);
-    case 'applyFailed':
-      return draft.halt({ code: event.code, reason: event.reason });
+      return draft.applying.report(event.results);
+    case 'failed':
+      return draft.halt({ code: event.code, reason: event.reason, cause: event.cause });
     case 'unreachable':
       return draft.toCore({ kind: 'unreachable', now, peer: event.peer });
     case 'campaign':

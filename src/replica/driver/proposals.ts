@@ -49,12 +49,17 @@ export const noProposals: ProposalsState = { queued: [], retrying: [], underway:
 const sequenceOf = (command: NumberedCommand): number => command.sequence;
 
 /** The failure of a command whose deadline has passed or whose caller waits no longer. */
-function endedBy(sent: boolean, mayHaveTakenEffect: boolean, cancelled: boolean): Failure {
+function endedBy(sent: boolean, mayHaveTakenEffect: boolean, cancelled: boolean, leaderKnown: boolean): Failure {
   if (sent || mayHaveTakenEffect) {
     const message = 'the wait has ended, and the command may still take effect';
     return { code: 'ERR_OUTCOME_UNKNOWN', outcome: 'unknown', message };
   }
   if (cancelled) return { code: 'ERR_TIMEOUT', outcome: 'none', message: 'the command was never sent' };
+  if (leaderKnown) {
+    // It waited behind others, for a session, or for a leader that takes no more.
+    const message = 'the command waited here until its time was over, and was never sent to the leader';
+    return { code: 'ERR_TIMEOUT', outcome: 'none', message };
+  }
   return { code: 'ERR_NO_LEADER', outcome: 'none', message: 'no leader was known in time; the command was never sent' };
 }
 
@@ -201,8 +206,9 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     const chosen = { queued: choice(queued), retrying: choice(retrying), underway: choice(underway) };
     if (chosen.queued.length + chosen.retrying.length + chosen.underway.length === 0) return [];
     const requests: RequestNumber[] = [];
+    const leaderKnown = this.draft.leadership.state.leader !== null;
     const fail = (call: PendingCall, sent: boolean, mayHaveTakenEffect: boolean): void => {
-      const own = endedBy(sent, mayHaveTakenEffect, cancelled);
+      const own = endedBy(sent, mayHaveTakenEffect, cancelled, leaderKnown);
       this.draft.fail([call], failure === null ? own : { ...failure, outcome: own.outcome });
     };
     for (const at of chosen.underway) {
