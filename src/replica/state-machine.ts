@@ -1,5 +1,7 @@
 /** The interfaces that an application implements: a deterministic state machine, and codecs for its values. */
 
+import { checkPlainJson } from './plain-json.js';
+
 /**
  * Duties of an implementation:
  *
@@ -32,8 +34,11 @@ interface TextPlatform {
 }
 
 /**
- * JSON in UTF-8; `undefined` is carried as no bytes. `encode` throws a TypeError for functions, symbols, BigInts and
- * cycles.
+ * JSON in UTF-8; `undefined` itself is carried as no bytes. `encode` throws a TypeError that says what and where for
+ * everything that `decode` would not give back equal, at any depth: NaN, infinities and -0, BigInts, functions and
+ * symbols, `undefined` in an array, arrays with holes or other properties, every object that is not plain (Map, Set,
+ * Date, bytes, instances of classes, boxed values, objects without a prototype), `toJSON`, getters, properties named by
+ * symbols, cycles, and more than 1,000 levels. Properties that hold `undefined` are left out.
  */
 export function jsonCodec<T = unknown>(): ValueCodec<T> {
   const platform = globalThis as unknown as TextPlatform;
@@ -42,9 +47,8 @@ export function jsonCodec<T = unknown>(): ValueCodec<T> {
   return {
     encode(value) {
       if (value === undefined) return new Uint8Array(0);
-      const text = JSON.stringify(value) as string | undefined;
-      if (text === undefined) throw new TypeError(`JSON cannot carry a ${typeof value}`);
-      return encoder.encode(text);
+      checkPlainJson(value);
+      return encoder.encode(JSON.stringify(value));
     },
     decode(bytes) {
       return (bytes.length === 0 ? undefined : JSON.parse(decoder.decode(bytes))) as T;
