@@ -13,6 +13,7 @@ import {
   type AnyMachine,
   type CheckedOptions,
   type CommandOf,
+  type InlineOptions,
   type ReplicaOptions,
   type ResultOf,
 } from './options.js';
@@ -144,6 +145,8 @@ async function startReplica<M extends AnyMachine>(checked: CheckedOptions<M>): P
  * ERR_STORAGE_MISMATCH, ERR_TRANSPORT_FAILED, ERR_CLOCK_FAILED, ERR_INVALID_ARGUMENT (against stored data, or the
  * transport's limit). What else a storage or a transport rejects with is the `cause` of one.
  */
+export function createReplica<M>(options: InlineOptions<M>): Promise<Replica<M extends AnyMachine ? M : never>>;
+export function createReplica<M extends AnyMachine>(options: ReplicaOptions<M>): Promise<Replica<M>>;
 export function createReplica<M extends AnyMachine>(options: ReplicaOptions<M>): Promise<Replica<M>> {
   return startReplica(checkOptions(options));
 }

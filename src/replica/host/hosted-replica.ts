@@ -16,7 +16,7 @@ import { checkRequest, encodeCommand, refusalBy, staleIndex, undecodable, type C
 import { Waiters, abortError, errorOf, listen, unlisten } from './waiters.js';
 
 /** A result with its index, or without, as the caller wants it. */
-type Given<M extends AnyMachine> = ResultOf<M> | WithIndex<ResultOf<M>>;
+type GivenResult<M extends AnyMachine> = ResultOf<M> | WithIndex<ResultOf<M>>;
 
 export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   readonly host: Host;
@@ -101,7 +101,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
 
   propose(command: CommandOf<M>, options: WithMeta): Promise<WithIndex<ResultOf<M>>>;
   propose(command: CommandOf<M>, options?: WithoutMeta): Promise<ResultOf<M>>;
-  propose(command: CommandOf<M>, options: WithMeta | WithoutMeta = {}): Promise<Given<M>> {
+  propose(command: CommandOf<M>, options: WithMeta | WithoutMeta = {}): Promise<GivenResult<M>> {
     this.assertOpen();
     const request = checkRequest(options, ['signal', 'meta']);
     return this.submit(this.prepare(command), request, options.meta === true);
@@ -109,7 +109,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
 
   proposeAll(commands: readonly CommandOf<M>[], options: WithMeta): Promise<WithIndex<ResultOf<M>>>[];
   proposeAll(commands: readonly CommandOf<M>[], options?: WithoutMeta): Promise<ResultOf<M>>[];
-  proposeAll(commands: readonly CommandOf<M>[], options: WithMeta | WithoutMeta = {}): Promise<Given<M>>[] {
+  proposeAll(commands: readonly CommandOf<M>[], options: WithMeta | WithoutMeta = {}): Promise<GivenResult<M>>[] {
     this.assertOpen();
     if (!Array.isArray(commands)) throw invalidArgument('proposeAll: expected an array of commands');
     const request = checkRequest(options, ['signal', 'meta']);
@@ -128,7 +128,11 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     return refusalBy(machine, command) ?? encodeCommand(codec, command, limit);
   }
 
-  private submit(prepared: Uint8Array | CommandRejected, request: CheckedRequest, meta: boolean): Promise<Given<M>> {
+  private submit(
+    prepared: Uint8Array | CommandRejected,
+    request: CheckedRequest,
+    meta: boolean,
+  ): Promise<GivenResult<M>> {
     const { signal, aborted } = request;
     if (prepared instanceof CommandRejected) return Promise.reject(prepared);
     return new Promise((resolve, reject) => {
