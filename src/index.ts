@@ -1,9 +1,9 @@
 /** The public names of `quorate`: replicas and their interfaces, both protocols, adapters in memory, errors. */
 
 export { createReplica } from './replica/replica.js';
-export type { ReadOptions, Replica, RequestOptions, WithIndex } from './replica/replica.js';
-export type { AnyMachine, CommandOf, ReplicaOptions, ResultOf } from './replica/options.js';
-export type { Leadership } from './replica/leadership.js';
+export type { ReadOptions, Replica, RequestOptions, WithIndex, WithMeta, WithoutMeta } from './replica/replica.js';
+export type { AnyMachine, CommandOf, InlineOptions, ReplicaOptions, ResultOf } from './replica/options.js';
+export type { Leadership, PlatformSignal } from './replica/leadership.js';
 export type { Phase, ReplicaEvent, ReplicaStatus } from './replica/driver/state.js';
 export { CommandRejected, ConsensusError } from './replica/errors.js';
 export type { ErrorCode, ErrorDetails, RequestOutcome } from './replica/errors.js';
@@ -19,8 +19,17 @@ export type {
   TransportPeer,
 } from './replica/transport.js';
 export type { Cancellable, Clock } from './replica/clock.js';
-export { raft } from './raft/protocol.js';
-export { multipaxos } from './multipaxos/protocol.js';
-export type { ProtocolChoice, Tuning } from './core/tuning.js';
+export type { Given, ProtocolChoice, Tuning } from './core/tuning.js';
+export type { Limits, Timing } from './core/protocol.js';
 export type { Constants, Member } from './core/members.js';
 export { memoryNetwork, memoryStorage } from './adapters/memory.js';
+export type { MemoryNetwork, MemoryNetworkOptions } from './adapters/memory-network.js';
+
+import { multipaxos as chooseMultipaxos } from './multipaxos/protocol.js';
+import { raft as chooseRaft } from './raft/protocol.js';
+import { checkedChoice, type ChooseProtocol } from './replica/protocol-choice.js';
+
+/** Raft. @throws ConsensusError ERR_INVALID_ARGUMENT that names the setting and what was expected */
+export const raft: ChooseProtocol = checkedChoice(chooseRaft);
+/** Multi-Paxos. @throws ConsensusError ERR_INVALID_ARGUMENT that names the setting and what was expected */
+export const multipaxos: ChooseProtocol = checkedChoice(chooseMultipaxos);

@@ -1,4 +1,6 @@
 /** The public names of `quorate/node`: the adapters that need Node's file system or sockets. */
 
+export type { FileStorageOptions } from './adapters/file-storage/index.js';
+export type { TcpTransportOptions } from './adapters/tcp-transport/index.js';
 export { fileStorage } from './adapters/file-storage/index.js';
 export { tcpTransport } from './adapters/tcp-transport/index.js';

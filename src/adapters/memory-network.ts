@@ -32,13 +32,13 @@ export interface MemoryNetworkOptions {
    * Decides for each message, as it is sent, whether it is delivered, dropped or delivered twice; without it all are
    * delivered. It must not keep or change the bytes.
    */
-  readonly deliver?: (message: MemoryMessage) => 'deliver' | 'drop' | 'duplicate';
+  readonly deliver?: ((message: MemoryMessage) => 'deliver' | 'drop' | 'duplicate') | undefined;
   /** Runs a callback in a later turn of the event loop; default `setImmediate`, or `setTimeout` where there is none. */
-  readonly soon?: (callback: () => void) => void;
+  readonly soon?: ((callback: () => void) => void) | undefined;
   /** The largest message in bytes; default 8 MiB. */
-  readonly maxMessageBytes?: number;
+  readonly maxMessageBytes?: number | undefined;
   /** How many bytes may wait from one member for another; default 16 MiB. An empty queue takes any message. */
-  readonly queueBytes?: number;
+  readonly queueBytes?: number | undefined;
 }
 
 export interface MemoryNetwork {

@@ -35,9 +35,10 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Writes into one growing buffer; `finish` gives exactly what was written. */
 export class Writer {
-  private buffer: Uint8Array;
-  private length = 0;
-  private readonly capacity: number;
+  // Its own. TypeScript takes classes of one name with private fields for two where ESM and CommonJS types meet.
+  buffer: Uint8Array;
+  length = 0;
+  readonly capacity: number;
 
   /** @param capacity bytes to allocate once it is more than a few; a good guess saves copies */
   constructor(capacity = SMALL) {
@@ -49,7 +50,7 @@ export class Writer {
     return this.length;
   }
 
-  private reserve(bytes: number): void {
+  reserve(bytes: number): void {
     const needed = this.length + bytes;
     if (needed <= this.buffer.length) return;
     const larger = new Uint8Array(Math.max(needed, this.capacity, this.buffer.length * 2));
@@ -113,8 +114,9 @@ export class Writer {
 
 /** Reads what a `Writer` wrote. Every method throws `Malformed` when the input cannot be that. */
 export class Reader {
-  private at: number;
-  private readonly input: Uint8Array;
+  // Its own, as in the writer.
+  at: number;
+  readonly input: Uint8Array;
 
   constructor(input: Uint8Array, from = 0) {
     this.input = input;

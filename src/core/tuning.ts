@@ -22,11 +22,14 @@ export const defaultLimits: Limits = {
   loadBytes: MIB,
 };
 
+/** Settings of which any may be left out, or be `undefined`. */
+export type Given<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
 /** The settings that a user may give; the others have their defaults. */
 export interface Tuning {
   /** Milliseconds. */
-  readonly timing?: Partial<Timing>;
-  readonly limits?: Partial<Limits>;
+  readonly timing?: Given<Timing> | undefined;
+  readonly limits?: Given<Limits> | undefined;
 }
 
 /** A protocol with its settings: what `createReplica` takes. */
@@ -36,10 +39,28 @@ export interface ProtocolChoice {
   readonly limits: Limits;
 }
 
-function merged<T extends object>(what: string, defaults: T, given: Partial<T> | undefined, max: number): T {
+/** The settings that are not `undefined`. */
+export function given<T extends object>(settings: Given<T> | undefined): Partial<T> {
+  const entries = Object.entries(settings ?? {}).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Partial<T>;
+}
+
+/** The full name of a setting of protocols that is called so, like `timing.heartbeat`; `null` if there is none. */
+export function homeOf(name: string): string | null {
+  if (Object.hasOwn(defaultTiming, name)) return `timing.${name}`;
+  return Object.hasOwn(defaultLimits, name) ? `limits.${name}` : null;
+}
+
+function merged<T extends object>(what: string, defaults: T, given: Given<T> | undefined, max: number): T {
+  if (given !== undefined && (typeof given !== 'object' || given === null)) {
+    throw new RangeError(`${what}: expected an object of settings, got ${String(given)}`);
+  }
   const result: T = { ...defaults };
   for (const name of Object.keys(given ?? {}) as (keyof T & string)[]) {
-    if (!(name in defaults)) throw new RangeError(`${what}.${name}: no such setting`);
+    if (!Object.hasOwn(defaults, name)) {
+      const home = homeOf(name);
+      throw new RangeError(`${what}.${name}: no such setting${home === null ? '' : `; it is ${home}`}`);
+    }
     const value = given?.[name] as unknown;
     if (value === undefined) continue;
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1 || value > max) {
@@ -55,8 +76,13 @@ function merged<T extends object>(what: string, defaults: T, given: Partial<T> |
  * @throws RangeError that names the setting and what was expected
  */
 export function choose<S, M>(protocol: Protocol<S, M>, tuning: Tuning = {}): ProtocolChoice {
+  if (typeof tuning !== 'object' || tuning === null) {
+    throw new RangeError(`${protocol.name}: expected an object of settings, got ${String(tuning)}`);
+  }
   for (const name of Object.keys(tuning)) {
-    if (name !== 'timing' && name !== 'limits') throw new RangeError(`${name}: no such setting of ${protocol.name}`);
+    if (name === 'timing' || name === 'limits') continue;
+    const hint = `it is ${homeOf(name) ?? 'timing or limits'}`;
+    throw new RangeError(`${name}: no such setting of ${protocol.name}; ${hint}`);
   }
   const timing = merged('timing', defaultTiming, tuning.timing, 2 ** 31 - 1);
   if (timing.electionMax < timing.electionMin) {

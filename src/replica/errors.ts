@@ -19,11 +19,19 @@ export type ErrorCode =
   | 'ERR_BUSY'
   /** The encoded command is longer than the cluster constant `maxEntryBytes`. */
   | 'ERR_TOO_LARGE'
-  /** The command cannot be encoded, or its result cannot be decoded. */
+  /** The command cannot be encoded; or one in the log cannot be decoded, so this replica has halted. */
   | 'ERR_NOT_SERIALIZABLE'
-  /** The state machine refused the command; the refusal is its result, the same on every replica. */
+  /**
+   * A result, or the reason of a rejection, cannot be encoded, so this replica has halted; or it cannot be decoded, for
+   * its caller alone.
+   */
+  | 'ERR_RESULT_NOT_SERIALIZABLE'
+  /**
+   * The state machine refused the command: by `validate`, before it was proposed, or by `apply`; then the refusal is
+   * its result, the same on every replica.
+   */
   | 'ERR_COMMAND_REJECTED'
-  /** The state machine threw, so this replica has halted: the machine's state is no longer known. */
+  /** The state machine threw its error, the `cause`, so this replica has halted: the machine's state is not known. */
   | 'ERR_APPLY_FAILED'
   /** `apply` returned a promise, so this replica has halted. */
   | 'ERR_APPLY_ASYNC'
@@ -37,8 +45,10 @@ export type ErrorCode =
   | 'ERR_STORAGE_MISMATCH'
   /** This replica's disk was lost or set back: its peers know it by other data, so it takes no part. */
   | 'ERR_LOST_IDENTITY'
-  /** The transport cannot listen or was given an address it cannot use. */
+  /** The transport cannot listen or was given an address it cannot use; or it threw, so this replica has halted. */
   | 'ERR_TRANSPORT_FAILED'
+  /** The option `clock` threw or gave no time, so this replica has halted. */
+  | 'ERR_CLOCK_FAILED'
   /** A rule of docs/rules.md is broken, named in the message: this replica has halted to keep the others safe. */
   | 'ERR_INVARIANT';
 
@@ -57,7 +67,11 @@ const errorBrand = Symbol.for('quorate.ConsensusError');
 const rejectionBrand = Symbol.for('quorate.CommandRejected');
 
 function isBranded(value: unknown, brand: symbol): boolean {
-  return typeof value === 'object' && value !== null && brand in value;
+  try {
+    return typeof value === 'object' && value !== null && brand in value;
+  } catch {
+    return false; // a Proxy may throw at anything
+  }
 }
 
 /** The error class of the library, told apart by `code`. Its one subclass is `CommandRejected`. */
@@ -84,15 +98,17 @@ export class ConsensusError extends Error {
 
 /**
  * Thrown by a state machine's `apply` to refuse a command. The refusal is the command's result: every replica records
- * it, and the proposer's promise rejects with it. `resultCodec` must be able to encode `reason`.
+ * it, and the proposer's promise rejects with it. `resultCodec` must be able to encode `reason`. What `validate` throws
+ * also reaches the proposer as one, with the error thrown as `cause`.
  */
 export class CommandRejected extends ConsensusError {
   override readonly name: string = 'CommandRejected';
   readonly reason: unknown;
 
-  constructor(reason: unknown) {
+  /** @param options `outcome` is `unknown` where the machine threw something else, by `onApplyError: 'reject'` */
+  constructor(reason: unknown, options: { readonly cause?: unknown; readonly outcome?: RequestOutcome } = {}) {
     const text = typeof reason === 'string' ? reason : 'the state machine refused the command';
-    super(text, { code: 'ERR_COMMAND_REJECTED' });
+    super(text, { code: 'ERR_COMMAND_REJECTED', outcome: options.outcome ?? 'none', cause: options.cause });
     this.reason = reason;
     Object.defineProperty(this, rejectionBrand, { value: true });
   }
@@ -101,4 +117,27 @@ export class CommandRejected extends ConsensusError {
 /** The error for misuse: it is thrown synchronously and names the option and what was expected. */
 export function invalidArgument(message: string): ConsensusError {
   return new ConsensusError(message, { code: 'ERR_INVALID_ARGUMENT' });
+}
+
+/** The text of whatever was thrown: an error's message, or the value itself. Never throws. */
+export function textOf(thrown: unknown): string {
+  try {
+    const message =
+      typeof thrown === 'object' && thrown !== null ? (thrown as { message?: unknown }).message : undefined;
+    return typeof message === 'string' && message !== '' ? message : String(thrown);
+  } catch {
+    return 'something was thrown that has no text'; // an object without a prototype, or a Proxy
+  }
+}
+
+/** What was thrown if it is a ConsensusError; else one with this code, whose cause it is. Never throws. */
+export function typedError(thrown: unknown, code: ErrorCode): ConsensusError {
+  try {
+    if (thrown instanceof ConsensusError && typeof thrown.code === 'string' && typeof thrown.message === 'string') {
+      return thrown;
+    }
+  } catch {
+    // A Proxy that looks like one.
+  }
+  return new ConsensusError(textOf(thrown), { code, cause: thrown });
 }

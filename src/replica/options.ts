@@ -1,10 +1,11 @@
 /** The options of `createReplica` and their validation, which names every mistake before anything is opened. */
 
 import { configurationOf, defaultConstants, isReplicaId, type Configuration, type Constants } from '../core/members.js';
-import type { ProtocolChoice } from '../core/tuning.js';
+import { given, homeOf, type Given, type ProtocolChoice } from '../core/tuning.js';
 import { systemClock, type Clock } from './clock.js';
 import type { ReplicaEvent } from './driver/state.js';
-import { invalidArgument } from './errors.js';
+import { invalidArgument, textOf } from './errors.js';
+import { checkedClock, checkedRandom } from './host/plug-ins.js';
 import { copying, jsonCodec, type StateMachine, type ValueCodec } from './state-machine.js';
 import type { Storage } from './storage.js';
 import type { Transport } from './transport.js';
@@ -34,33 +35,41 @@ export interface ReplicaOptions<M extends AnyMachine> {
   /** The application's state machine; this replica alone calls its methods. */
   readonly machine: M;
   /** Name of the cluster: 1 to 128 printable ASCII characters; by default a hash of the initial members. */
-  readonly cluster?: string;
+  readonly cluster?: string | undefined;
   /**
    * `true` confirms the first start of a cluster of one, which has no peer that could tell a first start from a lost
    * disk. Remove it after that start. `false` by default.
    */
-  readonly bootstrap?: boolean;
+  readonly bootstrap?: boolean | undefined;
   /** Milliseconds after which a request without a signal ends, 1 to 2^31 - 1; 30,000 by default. */
-  readonly requestTimeout?: number;
+  readonly requestTimeout?: number | undefined;
   /** How many requests may wait on this replica, 1 to 2^24; more fail with ERR_BUSY. 16,384 by default. */
-  readonly maxWaiting?: number;
+  readonly maxWaiting?: number | undefined;
   /** How many bytes of commands may wait here, with 48 for each beside its data; 64 MiB by default. */
-  readonly maxWaitingBytes?: number;
+  readonly maxWaitingBytes?: number | undefined;
   /** Encodes commands for the log; JSON by default. */
-  readonly codec?: ValueCodec<CommandOf<M>>;
+  readonly codec?: ValueCodec<CommandOf<M>> | undefined;
   /** Encodes results and reasons of rejection for the session table; JSON by default. */
-  readonly resultCodec?: ValueCodec<ResultOf<M>>;
+  readonly resultCodec?: ValueCodec<ResultOf<M>> | undefined;
   /** Constants of a new cluster; after the first start the stored ones are in force. */
-  readonly constants?: Partial<Constants>;
+  readonly constants?: Given<Constants> | undefined;
   /** Gets every event from the start on, in order; must not throw. See also `Replica.on`. */
-  readonly onEvent?: (event: ReplicaEvent) => void;
+  readonly onEvent?: ((event: ReplicaEvent) => void) | undefined;
   /** Monotonic time and timers; the platform's by default. Tests replace it. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Any 32-bit integer, from which election timeouts are drawn; random by default. Tests set it. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Returns 32 random bits as an integer ≥ 0; the platform's generator by default. Tests replace it. */
-  readonly random?: () => number;
+  readonly random?: (() => number) | undefined;
 }
+
+/**
+ * The same options around a machine that is written as an object literal with fields of its own: its type is inferred
+ * from the literal, and is the type of `this` in its methods.
+ */
+export type InlineOptions<M> = Omit<ReplicaOptions<M extends AnyMachine ? M : AnyMachine>, 'machine'> & {
+  readonly machine: M & ThisType<M> & (M extends AnyMachine ? unknown : AnyMachine);
+};
 
 /** The options, checked and complete. */
 export interface CheckedOptions<M extends AnyMachine> {
@@ -135,6 +144,8 @@ function checkParts(options: ReplicaOptions<AnyMachine>): void {
   checkMethods('transport', options.transport, transport, 'a transport like tcpTransport()');
   checkMethods('storage', options.storage, ['open', 'write', 'read', 'close'], 'a storage like fileStorage(directory)');
   checkMethods('machine', options.machine, ['apply', 'snapshot', 'restore'], 'a state machine');
+  if (options.machine.validate !== undefined) checkMethods('machine', options.machine, ['validate'], 'a function');
+  if (options.clock !== undefined) checkMethods('clock', options.clock, ['now', 'after', 'soon'], 'a clock');
   if (options.codec !== undefined) checkMethods('codec', options.codec, ['encode', 'decode'], 'a value codec');
   if (options.resultCodec !== undefined) {
     checkMethods('resultCodec', options.resultCodec, ['encode', 'decode'], 'a value codec');
@@ -171,9 +182,9 @@ function checkMembers(options: ReplicaOptions<AnyMachine>): Configuration {
     if (!(name in defaultConstants)) throw invalidArgument(`constants.${name}: no such constant`);
   }
   try {
-    return configurationOf(members, { ...defaultConstants, ...constants });
+    return configurationOf(members, { ...defaultConstants, ...given(constants) });
   } catch (error) {
-    throw invalidArgument((error as Error).message);
+    throw invalidArgument(textOf(error));
   }
 }
 
@@ -183,16 +194,25 @@ function checkAddresses(transport: Transport, { members }: Configuration): void 
     try {
       transport.checkAddress(address);
     } catch (error) {
-      throw invalidArgument(`members.${id}: ${error instanceof Error ? error.message : String(error)}`);
+      throw invalidArgument(`members.${id}: ${textOf(error)}`);
     }
   }
+}
+
+/** Where an option that was looked for here is to be found. */
+function hintFor(name: string): string {
+  const setting = ['timing', 'limits'].includes(name) ? name : homeOf(name);
+  if (setting !== null) return `; it is a setting of the protocol, like raft({ ${setting}: … })`;
+  if (Object.hasOwn(defaultConstants, name)) return `; it is constants.${name}`;
+  const near = [...KNOWN].find((known) => known.toLowerCase() === name.toLowerCase());
+  return near === undefined ? '' : `; it is ${near}`;
 }
 
 /** @throws ConsensusError with code ERR_INVALID_ARGUMENT that names the option and what was expected */
 export function checkOptions<M extends AnyMachine>(options: ReplicaOptions<M>): CheckedOptions<M> {
   if (typeof options !== 'object' || options === null) throw invalidArgument('options: expected an object');
   const unknown = Object.keys(options).find((name) => !KNOWN.has(name));
-  if (unknown !== undefined) throw invalidArgument(`${unknown}: no such option`);
+  if (unknown !== undefined) throw invalidArgument(`${unknown}: no such option${hintFor(unknown)}`);
   const configuration = checkMembers(options);
   checkParts(options);
   checkScalars(options);
@@ -212,8 +232,8 @@ export function checkOptions<M extends AnyMachine>(options: ReplicaOptions<M>): 
     codec: options.codec === undefined ? jsonCodec() : copying(options.codec),
     resultCodec: options.resultCodec === undefined ? jsonCodec() : copying(options.resultCodec),
     onEvent: options.onEvent,
-    clock: options.clock ?? systemClock(),
+    clock: options.clock === undefined ? systemClock() : checkedClock(options.clock),
     seed: options.seed,
-    random: options.random ?? randomWord,
+    random: options.random === undefined ? randomWord : checkedRandom(options.random),
   };
 }

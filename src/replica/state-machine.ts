@@ -1,5 +1,7 @@
 /** The interfaces that an application implements: a deterministic state machine, and codecs for its values. */
 
+import { checkPlainJson } from './plain-json.js';
+
 /**
  * Duties of an implementation:
  *
@@ -8,11 +10,14 @@
  * - `apply` is synchronous; a returned promise halts the replica (`ERR_APPLY_ASYNC`). To refuse a command it throws
  *   `CommandRejected` before it changes anything. Any other exception halts the replica (`ERR_APPLY_FAILED`),
  *   unless the cluster was made with the constant `onApplyError: 'reject'`.
+ * - `validate` is synchronous and changes nothing. It is called where a command is proposed, before the command is
+ *   encoded or logged; if it throws, the command is not proposed (`ERR_COMMAND_REJECTED`, outcome `none`).
  * - The result codec must be able to encode a result: for JSON, plain data.
  * - `snapshot` gives the whole state at one point in time as plain data; `restore` replaces the state by a snapshot.
  */
 export interface StateMachine<Command = unknown, Result = unknown, Snapshot = unknown> {
   apply(command: Command): Result;
+  validate?(command: Command): void;
   snapshot(): Snapshot;
   restore(snapshot: Snapshot): void;
 }
@@ -29,8 +34,11 @@ interface TextPlatform {
 }
 
 /**
- * JSON in UTF-8; `undefined` is carried as no bytes. `encode` throws a TypeError for functions, symbols, BigInts and
- * cycles.
+ * JSON in UTF-8; `undefined` itself is carried as no bytes. `encode` throws a TypeError that says what and where for
+ * everything that `decode` would not give back equal, at any depth: NaN, infinities and -0, BigInts, functions and
+ * symbols, `undefined` in an array, arrays with holes or other properties, every object that is not plain (Map, Set,
+ * Date, bytes, instances of classes, boxed values, objects without a prototype), `toJSON`, getters, properties named by
+ * symbols, cycles, and more than 1,000 levels. Properties that hold `undefined` are left out.
  */
 export function jsonCodec<T = unknown>(): ValueCodec<T> {
   const platform = globalThis as unknown as TextPlatform;
@@ -39,9 +47,8 @@ export function jsonCodec<T = unknown>(): ValueCodec<T> {
   return {
     encode(value) {
       if (value === undefined) return new Uint8Array(0);
-      const text = JSON.stringify(value) as string | undefined;
-      if (text === undefined) throw new TypeError(`JSON cannot carry a ${typeof value}`);
-      return encoder.encode(text);
+      checkPlainJson(value);
+      return encoder.encode(JSON.stringify(value));
     },
     decode(bytes) {
       return (bytes.length === 0 ? undefined : JSON.parse(decoder.decode(bytes))) as T;

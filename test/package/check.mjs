@@ -47,12 +47,17 @@ async function check(name, body) {
   }
 }
 
-/** Compiles with the repository's own compiler and types, as strictly as a user may: library files too. */
-function compile(name, options, files) {
+const own = [process.execPath, join(repository, 'node_modules/typescript/bin/tsc')];
+/** The lowest TypeScript that the README names. */
+const LOWEST = '5.4.5';
+const lowest = ['npx', '--yes', '-p', `typescript@${LOWEST}`, 'tsc'];
+
+/** Compiles with the repository's own types, as strictly as a user may: library files too. */
+function compile(name, options, files, compiler = own) {
   const config = join(folder, `tsconfig.${name}.json`);
   const strict = { strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false, target: 'es2022' };
   writeFileSync(config, JSON.stringify({ compilerOptions: { ...strict, ...options }, files }));
-  node(join(repository, 'node_modules/typescript/bin/tsc'), '-p', config);
+  run(...compiler, '-p', config);
 }
 
 const forNode = {
@@ -66,10 +71,11 @@ function prepare() {
   mkdirSync(folder);
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'user', private: true }));
   const copy = (name, as = name) => cpSync(join(programs, name), join(folder, as));
-  for (const name of ['names.mjs', 'names.cjs', 'browser.ts']) copy(name);
+  for (const name of ['names.mjs', 'names.cjs', 'browser.ts', 'interchange.mts']) copy(name);
   // In a bundler's world there is one kind of module, and files are plain `.ts`.
   for (const as of ['program.mts', 'program.cts', 'bundled.ts']) copy('program.ts', as);
   for (const as of ['rig.mts', 'rig.cts', 'rig.ts']) copy('rig.ts', as);
+  for (const as of ['types.mts', 'types.cts']) copy('types.ts', as);
 }
 
 function installTarball() {
@@ -163,6 +169,17 @@ try {
     const node16 = { ...forNode, module: 'node16', moduleResolution: 'node16' };
     await check('has types for import (node16)', () => compile('esm', node16, ['program.mts', 'rig.mts']));
     await check('has types for require (node16)', () => compile('cjs', node16, ['program.cts', 'rig.cts']));
+    const typed = ['types.mts', 'types.cts', 'interchange.mts'];
+    const only = { ...node16, noEmit: true };
+    await check('has types that fit each other, from import and require', () => compile('typed', only, typed));
+    await check(`has types for TypeScript ${LOWEST}`, () => {
+      if (!readFileSync(join(repository, 'README.md'), 'utf8').includes(`TypeScript ${LOWEST.slice(0, 3)}`)) {
+        throw new Error('the README names another version');
+      }
+      // The types of Node that the repository has are for newer compilers: only ours are looked at.
+      const programs = [...typed, 'program.mts', 'program.cts', 'rig.mts', 'rig.cts'];
+      compile('lowest', { ...only, skipLibCheck: true }, programs, lowest);
+    });
     const bundler = { module: 'esnext', moduleResolution: 'bundler', noEmit: true };
     const bundled = { ...forNode, ...bundler };
     await check('has types for bundlers', () => compile('bundler', bundled, ['bundled.ts', 'rig.ts']));

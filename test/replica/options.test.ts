@@ -69,6 +69,12 @@ describe('options', () => {
     expect(() => protocol({ limits: { tailEntries: -1 } })).toThrow(/limits.tailEntries: expected/);
     expect(() => protocol({ limits: { tail: 1 } as object })).toThrow(/limits.tail: no such setting/);
     expect(() => protocol({ pace: 1 } as object)).toThrow(/pace: no such setting/);
+    expect(() => protocol({ electionMin: 1 } as object)).toThrow(/it is timing\.electionMin$/);
+    expect(() => protocol({ limits: { heartbeat: 1 } as object })).toThrow(/it is timing\.heartbeat$/);
+    for (const misuse of [{ pace: 1 }, { timing: 5 }, { timing: null }, null, 7, { limits: { tail: 1 } }]) {
+      expect(() => protocol(misuse as object)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
+    }
+    expect(protocol({ timing: undefined, limits: { tailEntries: undefined } })).toEqual(protocol());
   });
 
   it('refuses requests that can never work, at once', async () => {

@@ -19,9 +19,9 @@ import { recover } from './recovery.js';
 /** Options of `fileStorage`. */
 export interface FileStorageOptions {
   /** Bytes above which the log goes on in a new file: 4 KiB to 1 GiB, 64 MiB by default. */
-  readonly segmentBytes?: number;
+  readonly segmentBytes?: number | undefined;
   /** The file system, for tests that inject faults. Not part of the supported interface. */
-  readonly fs?: Disk;
+  readonly fs?: Disk | undefined;
 }
 
 const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;

@@ -9,7 +9,7 @@ import { parseAddress } from './address.js';
 /** Options of `tcpTransport`, all optional. Times are in milliseconds, sizes in bytes. */
 export interface TcpTransportOptions {
   /** `host:port` to listen on, where that differs from the address that peers dial (containers, NAT). */
-  readonly listen?: string;
+  readonly listen?: string | undefined;
   /**
    * The largest message, 1 KiB to 64 MiB; default 8 MiB. A message above a peer's lower limit is not sent to it.
    */

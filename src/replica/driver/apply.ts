@@ -22,8 +22,9 @@ import {
 
 /** The run of committed entries that the machine is applying. */
 export interface ApplyingRun {
+  /** The index of its last entry. */
   readonly through: Index;
-  /** The new commands among its entries. */
+  /** The new commands among its entries that the machine has not yet reported. */
   readonly commands: readonly Entry[];
 }
 
@@ -97,32 +98,53 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
       const commands = this.judge(run);
       this.edit().running = { through, commands };
       if (commands.length > 0) return this.draft.effect({ kind: 'apply', entries: commands });
-      this.finishRun([]);
+      this.endRun(through);
     }
   }
 
-  /** The machine has applied its run, with one result for each command. */
-  finishRun(results: readonly StoredResult[]): void {
+  /**
+   * The machine has applied the first commands of its run, with one result for each. The machine may report a run in
+   * several parts, so that others come in between.
+   */
+  report(results: readonly StoredResult[]): void {
     const { draft } = this;
     const { running } = this.state;
     assert(
-      running !== null && running.commands.length === results.length,
+      running !== null && results.length > 0 && results.length <= running.commands.length,
       'machine/one-result-per-command: one result comes back for each command',
     );
+    const { through, commands } = running;
     const table = this.draftTable();
     for (let i = 0; i < results.length; i++) {
-      table.record((running.commands[i] as Entry).id as EntryId, results[i] as StoredResult);
+      table.record((commands[i] as Entry).id as EntryId, results[i] as StoredResult);
     }
-    const next = this.edit();
-    next.sessionTable = table.finish();
-    draft.proposals.applied(running.commands, results);
+    this.edit().sessionTable = table.finish();
+    const next = commands[results.length];
+    draft.proposals.applied(next === undefined ? commands : commands.slice(0, results.length), results);
+    if (next === undefined) return this.endRun(through);
+    this.edit().running = { through, commands: commands.slice(results.length) };
+    this.applied(next.index - 1);
+  }
+
+  /**
+   * All of the run is applied. Only now a session that its entries dropped counts as lost: until the end of the run,
+   * commands of that session may still take effect.
+   */
+  private endRun(through: Index): void {
+    const { draft } = this;
+    const { sessionTable } = this.state;
     const session = draft.session.state;
-    if (session.kind === 'open' && !table.has(session.id)) {
+    if (session.kind === 'open' && !sessionTable.sessions.some(({ id }) => id === session.id)) {
       draft.proposals.startOver();
       draft.session.lost();
     }
-    next.applied = running.through;
-    next.running = null;
-    draft.toCore({ kind: 'applied', now: draft.now, index: running.through });
+    this.edit().running = null;
+    this.applied(through);
+  }
+
+  /** The machine has applied every entry up to `index`. */
+  private applied(index: Index): void {
+    this.edit().applied = index;
+    this.draft.toCore({ kind: 'applied', now: this.draft.now, index });
   }
 }

@@ -60,8 +60,8 @@ export function refusalOf(phase: DriverPhase): Failure | null {
         message: 'this replica lost its disk; its peers know it by other data, and it takes no part',
       };
     case 'halted': {
-      const { code, reason } = phase.fault;
-      return { code, outcome: 'none', message: `the replica has halted: ${reason}` };
+      const { code, reason, cause } = phase.fault;
+      return { code, outcome: 'none', message: `the replica has halted: ${reason}`, cause };
     }
   }
 }

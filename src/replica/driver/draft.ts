@@ -43,6 +43,8 @@ export class DriverDraft {
   readonly calls: CallsDraft;
   readonly proposals: ProposalsDraft;
   readonly reads: ReadsDraft;
+  /** The failure of the storage that the event reports: the core is told, and answers by a fault. */
+  declare storageFault: Fault | undefined;
   private currentPhase: DriverPhase;
   private lastRequest: RequestNumber;
   private readonly effects: DriverEffect[] = [];
@@ -89,11 +91,11 @@ export class DriverDraft {
   /** Halts for good: the replica votes, writes and answers nothing any more. */
   halt(fault: Fault): void {
     if (this.currentPhase.kind === 'halted' || this.currentPhase.kind === 'stopped') return;
-    const { code, reason } = fault;
-    this.calls.endAll({ code, outcome: 'unknown', message: `the replica has halted: ${reason}` });
+    const { code, reason, cause } = fault;
+    this.calls.endAll({ code, outcome: 'unknown', message: `the replica has halted: ${reason}`, cause });
     this.currentPhase = { kind: 'halted', fault, core: coreOf(this.currentPhase) };
     this.lane.abandon();
-    this.event({ kind: 'fault', code, reason });
+    this.event({ kind: 'fault', code, reason, cause });
   }
 
   /** The replica is closed. */

@@ -104,7 +104,7 @@ function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound
 }
 
 function onCoreEvent(draft: DriverDraft, event: CoreEvent): void {
-  if (event.kind === 'fault') draft.halt({ code: 'ERR_STORAGE_FAILED', reason: event.reason });
+  if (event.kind === 'fault') draft.halt(draft.storageFault ?? { code: 'ERR_STORAGE_FAILED', reason: event.reason });
   else draft.leadership.follow(event);
 }
 
@@ -132,6 +132,13 @@ function onLoaded(draft: DriverDraft, { id, entries: stored }: Extract<DriverEve
   draft.toCore({ kind: 'loaded', now: draft.now, id, entries });
 }
 
+function onStorageFailed(draft: DriverDraft, event: Extract<DriverEvent, { kind: 'storageFailed' }>): void {
+  const { code = 'ERR_STORAGE_FAILED', reason, cause } = event;
+  draft.storageFault = { code, reason, cause };
+  if (draft.phase.kind === 'running') draft.toCore({ kind: 'storageFailed', now: draft.now, reason });
+  else draft.halt(draft.storageFault);
+}
+
 function onStop(draft: DriverDraft): void {
   draft.calls.endAll({ code: 'ERR_CLOSED', outcome: 'unknown', message: 'the replica was closed' });
   draft.toCore({ kind: 'stop', now: draft.now });
@@ -155,14 +162,13 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
     case 'written':
       return onWritten(draft, protocol);
     case 'storageFailed':
-      if (draft.phase.kind !== 'running') return draft.halt({ code: 'ERR_STORAGE_FAILED', reason: event.reason });
-      return draft.toCore({ kind: 'storageFailed', now, reason: event.reason });
+      return onStorageFailed(draft, event);
     case 'loaded':
       return onLoaded(draft, event);
     case 'applied':
-      return draft.applying.finishRun(event.results);
-    case 'applyFailed':
-      return draft.halt({ code: event.code, reason: event.reason });
+      return draft.applying.report(event.results);
+    case 'failed':
+      return draft.halt({ code: event.code, reason: event.reason, cause: event.cause });
     case 'unsent':
       return draft.toCore({ kind: 'unsent', now, number: event.forward });
     case 'refused':

@@ -3,17 +3,20 @@
 import { InvariantViolation } from '../../core/assert.js';
 import { Malformed } from '../../core/bytes.js';
 import type { DriverDraft } from './draft.js';
-import { ConsensusError, type ErrorCode } from '../errors.js';
+import { textOf, typedError, type ErrorCode } from '../errors.js';
 
 /** The evidence of a violation as text. Bytes are replaced by their length: they are long and may be secret. */
 function shown(evidence: unknown): string {
   const short = (_: string, value: unknown): unknown => (value instanceof Uint8Array ? `${value.length} bytes` : value);
-  return JSON.stringify(evidence, short) ?? '';
+  try {
+    return JSON.stringify(evidence, short) ?? '';
+  } catch {
+    return ''; // it is no JSON
+  }
 }
 
 function codeOf(error: unknown): ErrorCode {
-  if (error instanceof ConsensusError) return error.code;
-  return error instanceof Malformed ? 'ERR_STORAGE_CORRUPT' : 'ERR_INVARIANT';
+  return typedError(error, error instanceof Malformed ? 'ERR_STORAGE_CORRUPT' : 'ERR_INVARIANT').code;
 }
 
 /** Runs `work`; if it throws, a rule is broken, and the replica halts while the process goes on. */
@@ -21,7 +24,9 @@ export function guarded(draft: DriverDraft, work: () => void): void {
   try {
     work();
   } catch (error) {
-    const evidence = error instanceof InvariantViolation ? ` ${shown(error.evidence)}` : '';
-    draft.halt({ code: codeOf(error), reason: `${(error as Error).message}${evidence}` });
+    if (error instanceof InvariantViolation) {
+      // Its evidence stands in the reason; as a cause it would carry the bytes, too.
+      draft.halt({ code: codeOf(error), reason: `${error.message} ${shown(error.evidence)}` });
+    } else draft.halt({ code: codeOf(error), reason: textOf(error), cause: error });
   }
 }

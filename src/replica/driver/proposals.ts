@@ -112,14 +112,16 @@ export function proposalsDeadline({ queued, retrying, underway }: ProposalsState
 }
 
 /** The failure of a command whose deadline has passed or whose caller waits no longer. */
-function endedBy(sent: boolean, mayHaveTakenEffect: boolean, cancelled: boolean, hasLeader: boolean): Failure {
+function endedBy(sent: boolean, mayHaveTakenEffect: boolean, cancelled: boolean, leaderKnown: boolean): Failure {
   if (sent || mayHaveTakenEffect) {
     const message = 'the wait has ended, and the command may still take effect';
     return { code: 'ERR_OUTCOME_UNKNOWN', outcome: 'unknown', message };
   }
   if (cancelled) return { code: 'ERR_TIMEOUT', outcome: 'none', message: 'the command was never sent' };
-  if (hasLeader) {
-    return { code: 'ERR_TIMEOUT', outcome: 'none', message: 'the leader had no room for the command in time' };
+  if (leaderKnown) {
+    // It waited behind others, for a session, or for a leader that takes no more.
+    const message = 'the command waited here until its time was over, and was never sent to the leader';
+    return { code: 'ERR_TIMEOUT', outcome: 'none', message };
   }
   return { code: 'ERR_NO_LEADER', outcome: 'none', message: 'no leader was known in time; the command was never sent' };
 }
@@ -343,10 +345,10 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
   /** Fails the chosen commands. Returns the requests to the core that no caller waits for any more. */
   end(choice: CallChoice, failure: Failure | null, cancelled: boolean): readonly RequestNumber[] {
     const { queued, retrying, underway } = this.state;
-    const hasLeader = this.draft.leadership.state.leader !== null;
+    const leaderKnown = this.draft.leadership.state.leader !== null;
     const proposed = choice(underway);
     const fail = ({ key }: QueuedCommand, sent: boolean, mayHaveTakenEffect: boolean): void => {
-      const own = endedBy(sent, mayHaveTakenEffect, cancelled, hasLeader);
+      const own = endedBy(sent, mayHaveTakenEffect, cancelled, leaderKnown);
       const { delay } = this.draft.identity;
       const late = delay === '' ? own : { ...own, message: own.message + delay };
       this.draft.fail([key], failure === null ? late : { ...failure, outcome: own.outcome });

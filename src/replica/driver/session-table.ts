@@ -20,6 +20,8 @@ export const CHECK_EVERY = 256;
 export interface StoredResult {
   /** The machine threw `CommandRejected` (or, by `onApplyError`, anything): `value` is the reason. */
   readonly rejected: boolean;
+  /** It threw something else than `CommandRejected`, so that it may have changed its state before. */
+  readonly threw?: boolean;
   readonly value: undefined | null | boolean | number | Uint8Array;
 }
 

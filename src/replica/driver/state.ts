@@ -82,6 +82,8 @@ export interface PendingCommand extends PendingCall {
 export interface Fault {
   readonly code: ErrorCode;
   readonly reason: string;
+  /** What was thrown; opaque, for people. */
+  readonly cause?: unknown;
 }
 
 /**
@@ -131,11 +133,18 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'cancel'; readonly calls: readonly number[] }
   /** The write under way is durable. */
   | { readonly kind: 'written' }
-  | { readonly kind: 'storageFailed'; readonly reason: string }
+  | {
+      readonly kind: 'storageFailed';
+      /** ERR_STORAGE_FAILED by default. */
+      readonly code?: ErrorCode;
+      readonly reason: string;
+      readonly cause?: unknown;
+    }
   | { readonly kind: 'loaded'; readonly id: number; readonly entries: readonly StoredEntry[] }
-  /** The machine has applied the entries of the last `apply`, with one result for each. */
+  /** The machine has applied the next entries of the last `apply`, one or more, with one result for each. */
   | { readonly kind: 'applied'; readonly results: readonly StoredResult[] }
-  | { readonly kind: 'applyFailed'; readonly code: ErrorCode; readonly reason: string }
+  /** A plug-in or the host itself failed: the replica halts. */
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly reason: string; readonly cause?: unknown }
   /** The transport refused the message that carried this forward: it never left. */
   | { readonly kind: 'unsent'; readonly forward: number }
   | { readonly kind: 'unreachable'; readonly peer: ReplicaId }
@@ -155,6 +164,8 @@ export interface Failure {
   readonly code: ErrorCode;
   readonly outcome: RequestOutcome;
   readonly message: string;
+  /** The fault's, on a replica that has halted. */
+  readonly cause?: unknown;
 }
 
 /** The effects that the host carries out for a driver, in order. */
@@ -170,7 +181,7 @@ export type DriverEffect =
   /** Make these operations durable; the next `write` comes after `written`. */
   | { readonly kind: 'write'; readonly ops: readonly StorageOp[] }
   | { readonly kind: 'load'; readonly id: number; readonly from: Index; readonly to: Index; readonly maxBytes: number }
-  /** Apply these entries to the machine in order; the next `apply` comes after `applied`. */
+  /** Apply these entries to the machine in order; the next `apply` comes when all are reported. */
   | { readonly kind: 'apply'; readonly entries: readonly Entry[] }
   | { readonly kind: 'answer'; readonly call: number; readonly result: StoredResult; readonly index: Index }
   /** Let these callers read the machine now, in the state after the entry at `index`. */
@@ -196,8 +207,10 @@ export type ReplicaEvent =
   | { readonly kind: 'optionIgnored'; readonly option: string; readonly reason: string }
   /** A message was dropped: it is malformed, or comes from an incarnation other than the one recorded for `peer`. */
   | { readonly kind: 'dropped'; readonly peer: ReplicaId; readonly reason: string }
-  /** The replica halted, for this reason. */
-  | { readonly kind: 'fault'; readonly code: ErrorCode; readonly reason: string }
+  /** The replica halted, for this reason. `cause` is what was thrown, like the machine's own error. */
+  | { readonly kind: 'fault'; readonly code: ErrorCode; readonly reason: string; readonly cause?: unknown }
+  /** A listener of events of the kind `of` threw; told once for each listener. `cause` is what it threw. */
+  | { readonly kind: 'listenerFailed'; readonly of: string; readonly reason: string; readonly cause?: unknown }
   /** An event of the transport; see `TransportEvent`. */
   | {
       readonly kind: 'transport';

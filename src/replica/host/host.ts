@@ -4,17 +4,30 @@
  *
  * Events go through one queue, so the driver is never re-entered. Before every tick the host waits two turns of the
  * event loop for queued input, since timers run before sockets are polled.
+ *
+ * The loop is the one boundary for exceptions: whatever a plug-in or our own code throws becomes the fault with which
+ * the driver halts, which ends every request. Nothing that calls the host sees an exception.
  */
 
 import type { Cancellable } from '../clock.js';
 import { driverOf, type Driver } from '../driver/driver.js';
-import type { DriverEffect, DriverEvent, DriverState, Failure, ReplicaEvent, ReplicaStatus } from '../driver/state.js';
-import { rethrowApart } from './emitter.js';
+import type {
+  DriverEffect,
+  DriverEvent,
+  DriverState,
+  Failure,
+  Fault,
+  ReplicaEvent,
+  ReplicaStatus,
+} from '../driver/state.js';
+import { ApplySlices } from './apply-slices.js';
 import type { MachineRunner } from './machine-runner.js';
+import { answered, areEntries, promised } from './plug-ins.js';
 import type { OpenedData } from './recover.js';
+import { typedError, type ErrorCode } from '../errors.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
 import type { StoredResult } from '../driver/session-table.js';
-import type { StorageOp, StoredEntry } from '../storage.js';
+import type { StoredEntry } from '../storage.js';
 import type { TransportHandler } from '../transport.js';
 
 /** The callbacks of the host: ends of calls, and events. */
@@ -22,6 +35,8 @@ export interface Audience {
   answer(call: number, result: StoredResult, index: number): void;
   serve(calls: readonly number[], index: number): void;
   fail(calls: readonly number[], failure: Failure): void;
+  /** Fails every call that waits: the driver cannot even halt. */
+  failAll(failure: Failure): void;
   tell(event: ReplicaEvent): void;
 }
 
@@ -32,33 +47,57 @@ export class Host {
   readonly handler: TransportHandler;
   private readonly checked: CheckedOptions<AnyMachine>;
   private readonly driver: Driver;
-  private readonly runner: MachineRunner;
+  private readonly slices: ApplySlices;
   private readonly audience: Audience;
   private current: DriverState | null = null;
   private events: DriverEvent[] = [];
   /** True while the driver runs, and before it exists. */
   private working = true;
   private stopped = false;
+  /** The first thing that went wrong here; the driver halts with it. */
+  private fault: Fault | null = null;
+  private faultTold = false;
   private timer: Cancellable | null = null;
   private timerAt = Infinity;
+  private lastNow = 0;
 
   constructor(checked: CheckedOptions<AnyMachine>, runner: MachineRunner, audience: Audience) {
     this.checked = checked;
     this.driver = driverOf(checked.protocol.protocol);
-    this.runner = runner;
+    this.slices = new ApplySlices(runner, this);
     this.audience = audience;
     this.handler = {
-      onMessage: (from, bytes) => this.dispatch({ kind: 'message', from, bytes }),
+      onMessage: (from, bytes) => this.guard('ERR_TRANSPORT_FAILED', () => this.receive(from, bytes)),
       // What was under way counts as lost, on either lane, whether or not the peer can be reached again.
       onDisconnected: (peer) => this.dispatch({ kind: 'unreachable', peer }),
       onUnreachable: (peer) => this.dispatch({ kind: 'unreachable', peer }),
       onRefused: (peer, why, reason) => this.dispatch({ kind: 'refused', peer, why, reason }),
-      onEvent: ({ kind, peer, reason }) => audience.tell({ kind: 'transport', event: kind, peer, reason }),
+      onEvent: (event) =>
+        this.guard('ERR_TRANSPORT_FAILED', () => {
+          const { kind, peer, reason } = event;
+          audience.tell({ kind: 'transport', event: kind, peer, reason });
+        }),
     };
   }
 
+  /** Monotonic milliseconds; the last known ones if the clock fails, for which the replica halts. */
   get now(): number {
-    return this.checked.clock.now();
+    try {
+      this.lastNow = this.checked.clock.now();
+    } catch (error) {
+      this.broke(error, 'ERR_CLOCK_FAILED');
+    }
+    return this.lastNow;
+  }
+
+  /** Calls back in a coming turn. `null` if the clock failed: the replica halts, and calls nothing back. */
+  soon(callback: () => void): Cancellable | null {
+    try {
+      return this.checked.clock.soon(() => this.guard('ERR_INVARIANT', callback));
+    } catch (error) {
+      this.broke(error, 'ERR_CLOCK_FAILED');
+      return null;
+    }
   }
 
   /** The driver's state; there is none before `begin`. */
@@ -74,7 +113,7 @@ export class Host {
   begin({ options, recovered }: OpenedData): void {
     const [state, effects] = this.driver.init(options, recovered);
     this.current = state;
-    for (const effect of effects) this.perform(effect);
+    for (const effect of effects) this.carryOut(effect);
     this.work();
   }
 
@@ -84,34 +123,103 @@ export class Host {
     if (!this.working) this.work();
   }
 
+  private receive(from: string, bytes: Uint8Array): void {
+    if (!ArrayBuffer.isView(bytes)) throw new TypeError('the transport gave a message that is no Uint8Array');
+    this.dispatch({ kind: 'message', from, bytes });
+  }
+
+  /** Runs what comes from outside the loop. */
+  private guard(code: ErrorCode, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.broke(error, code);
+      if (!this.working) this.work();
+    }
+  }
+
+  /** Notes why the replica must halt; the loop does it before it handles another event. */
+  private broke(thrown: unknown, code: ErrorCode): void {
+    if (this.fault !== null) return;
+    const typed = typedError(thrown, code);
+    const cause = typed === thrown && typed.cause !== undefined ? typed.cause : thrown;
+    this.fault = { code: typed.code, reason: typed.message, cause };
+  }
+
   private work(): void {
     this.working = true;
-    while (this.events.length > 0) {
+    do {
       // Events are taken in batches: removing the first item of a long array takes time linear in its length.
       const batch = this.events;
       this.events = [];
       for (let at = 0; at < batch.length; at++) {
-        const [state, effects] = this.driver.step(this.state, batch[at] as DriverEvent);
-        this.current = state;
-        for (let i = 0; i < effects.length; i++) this.perform(effects[i] as DriverEffect);
+        if (this.fault !== null) this.halt(this.fault);
+        this.handle(batch[at] as DriverEvent);
       }
-    }
+      if (this.events.length === 0) this.arm();
+      if (this.fault !== null) this.halt(this.fault);
+    } while (this.events.length > 0);
     this.working = false;
-    this.arm();
+  }
+
+  private handle(event: DriverEvent): void {
+    let effects: readonly DriverEffect[];
+    try {
+      [this.current, effects] = this.driver.step(this.state, event);
+    } catch (error) {
+      this.broke(error, 'ERR_INVARIANT');
+      this.halt(this.fault as Fault);
+      return this.refuse(event);
+    }
+    for (let i = 0; i < effects.length; i++) this.carryOut(effects[i] as DriverEffect);
+    const { kind } = this.state.phase;
+    if (kind !== 'running' && kind !== 'establishing') this.slices.stop();
+  }
+
+  /** Halts the driver, once. If it cannot even halt, everybody who waits gets the fault, and the state says it. */
+  private halt(fault: Fault): void {
+    if (this.faultTold) return;
+    this.faultTold = true;
+    try {
+      const [state, effects] = this.driver.step(this.state, { kind: 'failed', ...fault, now: this.lastNow });
+      this.current = state;
+      for (const effect of effects) this.carryOut(effect);
+    } catch {
+      const { code, reason, cause } = fault;
+      this.current = { ...this.state, phase: { kind: 'halted', fault, core: null } };
+      this.audience.failAll({ code, outcome: 'unknown', message: `the replica has halted: ${reason}`, cause });
+      this.audience.tell({ kind: 'fault', ...fault });
+    }
+    this.slices.stop();
+  }
+
+  /** Ends the calls of an event that the driver could not handle: they never left this replica. */
+  private refuse(event: DriverEvent): void {
+    const { code, reason, cause } = this.fault as Fault;
+    const failure: Failure = { code, outcome: 'none', message: `the replica has halted: ${reason}`, cause };
+    const calls = event.kind === 'propose' ? event.commands : event.kind === 'read' ? event.calls : [];
+    const numbers = calls.map(({ call }) => call);
+    this.audience.fail(numbers, failure);
   }
 
   /** A timer that fires early does no harm, so one is only replaced by an earlier one. */
   private arm(): void {
-    const due = this.stopped ? Infinity : this.driver.deadline(this.state);
-    if (due === Infinity || (this.timer !== null && this.timerAt <= due)) return;
-    this.timer?.cancel();
-    this.timerAt = due;
-    this.timer = this.checked.clock.after(due - this.now, () => this.letInputIn(2));
+    try {
+      const due = this.stopped ? Infinity : this.driver.deadline(this.state);
+      if (due === Infinity || (this.timer !== null && this.timerAt <= due)) return;
+      this.timer?.cancel();
+      this.timerAt = due;
+      const { clock } = this.checked;
+      this.timer = clock.after(due - this.now, () => this.guard('ERR_INVARIANT', () => this.letInputIn(2)));
+    } catch (error) {
+      this.broke(error, 'ERR_INVARIANT');
+    }
   }
 
   private letInputIn(turns: number): void {
     if (turns > 0) {
-      this.timer = this.checked.clock.soon(() => this.letInputIn(turns - 1));
+      this.timer = this.soon(() => this.letInputIn(turns - 1));
+      if (this.timer === null) this.work();
       return;
     }
     this.timer = null;
@@ -120,84 +228,94 @@ export class Host {
     else this.arm();
   }
 
+  /** Carries out one effect. What it throws halts the replica; the other effects of the step are still carried out. */
+  private carryOut(effect: DriverEffect): void {
+    try {
+      this.perform(effect);
+    } catch (error) {
+      const isTransport = effect.kind === 'send' || effect.kind === 'peers';
+      this.broke(error, isTransport ? 'ERR_TRANSPORT_FAILED' : 'ERR_INVARIANT');
+    }
+  }
+
   private perform(effect: DriverEffect): void {
+    const { transport, storage, id } = this.checked;
     switch (effect.kind) {
       case 'send':
         return this.send(effect);
       case 'write':
-        return this.write(effect.ops);
-      case 'load':
-        return this.load(effect.id, effect.from, effect.to, effect.maxBytes);
-      case 'apply': {
-        const results = this.runner.run(effect.entries);
-        return this.dispatch('code' in results ? { kind: 'applyFailed', ...results } : { kind: 'applied', results });
+        return this.stored('write', () => storage.write(effect.ops), this.written);
+      case 'load': {
+        const { from, to, maxBytes } = effect;
+        const loaded = (entries: readonly StoredEntry[]): void => this.loaded(effect.id, entries);
+        return this.stored('read', () => storage.read(from, to, maxBytes), loaded);
       }
+      case 'apply':
+        return this.slices.apply(effect.entries);
       case 'answer':
         return this.audience.answer(effect.call, effect.result, effect.index);
       case 'serve':
         return this.audience.serve(effect.calls, effect.index);
       case 'fail':
         return this.audience.fail(effect.calls, effect.failure);
-      case 'peers': {
-        const others = effect.members.filter((member) => member.id !== this.checked.id);
-        return this.reach(() => this.checked.transport.setPeers(others));
-      }
+      case 'peers':
+        return transport.setPeers(effect.members.filter((member) => member.id !== id));
       case 'event':
         return this.audience.tell(effect.event);
     }
   }
 
   private send({ to, bytes, lane, forward }: Extract<DriverEffect, { kind: 'send' }>): void {
-    this.reach(() => {
-      const isLeaving = this.checked.transport.send(to, bytes, lane);
-      if (!isLeaving && forward !== undefined) this.dispatch({ kind: 'unsent', forward });
-    });
+    const isLeaving = this.checked.transport.send(to, bytes, lane);
+    if (!isLeaving && forward !== undefined) this.dispatch({ kind: 'unsent', forward });
   }
 
-  /** Calls the transport. If it throws, against its duties, the message is lost and the loop goes on. */
-  private reach(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      rethrowApart(error);
-    }
+  /** The machine has applied the next commands, and failed at the one after them if there is a fault. */
+  applied(results: readonly StoredResult[], fault: Fault | null): void {
+    if (results.length > 0) this.dispatch({ kind: 'applied', results });
+    if (fault !== null) this.dispatch({ kind: 'failed', ...fault });
   }
 
-  private write(ops: readonly StorageOp[]): void {
-    const written = (): void => this.dispatch({ kind: 'written' });
-    this.stored(() => this.checked.storage.write(ops), written);
+  private readonly written = (): void => this.dispatch({ kind: 'written' });
+
+  private loaded(id: number, entries: readonly StoredEntry[]): void {
+    if (areEntries(entries)) this.dispatch({ kind: 'loaded', id, entries });
+    else this.storageFailed(new TypeError('storage.read gave something else than entries'));
   }
 
-  private load(id: number, from: number, to: number, maxBytes: number): void {
-    const loaded = (entries: readonly StoredEntry[]): void => this.dispatch({ kind: 'loaded', id, entries });
-    this.stored(() => this.checked.storage.read(from, to, maxBytes), loaded);
-  }
-
-  /** Calls the storage. If it rejects or throws, the driver gets `storageFailed`. */
-  private stored<T>(work: () => Promise<T>, then: (value: T) => void): void {
-    const failed = (error: unknown): void => {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.dispatch({ kind: 'storageFailed', reason });
-    };
+  /** Calls the storage. If it throws, rejects or gives no promise, the driver gets `storageFailed`. */
+  private stored<T>(what: string, work: () => Promise<T>, then: (value: T) => void): void {
+    const failed = (error: unknown): void => this.storageFailed(error);
     let done: Promise<T>;
     try {
-      done = work();
+      done = promised(`storage.${what}`, work());
     } catch (error) {
       return failed(error);
     }
     done.then(then, failed);
   }
 
+  private storageFailed(cause: unknown): void {
+    const { code, message } = typedError(cause, 'ERR_STORAGE_FAILED');
+    this.dispatch({ kind: 'storageFailed', code, reason: message, cause });
+  }
+
   /** Stops the driver, which ends every request, then stops the transport and closes the storage. */
   async stop(): Promise<void> {
     this.dispatch({ kind: 'stop' });
     this.stopped = true;
-    this.timer?.cancel();
-    this.timer = null;
+    this.slices.stop();
     try {
-      await this.checked.transport.stop();
+      this.timer?.cancel();
+    } catch {
+      // A clock that cannot cancel calls back into a driver that has stopped.
+    }
+    this.timer = null;
+    const { transport, storage } = this.checked;
+    try {
+      await answered('ERR_TRANSPORT_FAILED', 'transport.stop', () => transport.stop());
     } finally {
-      await this.checked.storage.close();
+      await answered('ERR_STORAGE_FAILED', 'storage.close', () => storage.close());
     }
   }
 }

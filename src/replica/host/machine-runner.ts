@@ -5,20 +5,12 @@
 
 import type { Entry } from '../../core/protocol.js';
 import type { Constants } from '../../core/members.js';
-import { CommandRejected, type ErrorCode } from '../errors.js';
+import type { Fault } from '../driver/state.js';
+import { CommandRejected, textOf } from '../errors.js';
 import type { AnyMachine } from '../options.js';
 import type { StoredResult } from '../driver/session-table.js';
 import type { ValueCodec } from '../state-machine.js';
-
-/** The machine failed at an entry, so its state is no longer known and the replica halts. */
-export interface ApplyFailure {
-  readonly code: ErrorCode;
-  readonly reason: string;
-}
-
-function isPromise(value: unknown): boolean {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
-}
+import { isThenable, silence } from './plug-ins.js';
 
 export class MachineRunner {
   private readonly machine: AnyMachine;
@@ -33,8 +25,37 @@ export class MachineRunner {
     this.onError = onError;
   }
 
-  /** Applies entries. Returns one result for each, or the failure for which the replica halts. */
-  run(entries: readonly Entry[]): readonly StoredResult[] | ApplyFailure {
+  /**
+   * Applies an entry. Returns its result, or the fault for which the replica halts, since the machine's state is no
+   * longer known. Never throws, whatever the machine or a codec throws.
+   */
+  apply(entry: Entry): StoredResult | Fault {
+    let command: unknown;
+    let result: unknown;
+    try {
+      command = this.codec.decode(entry.data);
+    } catch (error) {
+      return this.failed('ERR_NOT_SERIALIZABLE', `the command at index ${entry.index} cannot be decoded`, error);
+    }
+    try {
+      result = this.machine.apply(command);
+      if (isThenable(result)) {
+        silence(result); // the replica halts; without a handler, a rejection would also end the process
+        return { code: 'ERR_APPLY_ASYNC', reason: `apply returned a promise at index ${entry.index}` };
+      }
+    } catch (error) {
+      if (error instanceof CommandRejected) return this.rejected(error, entry);
+      return this.failed('ERR_APPLY_FAILED', `apply threw at index ${entry.index}`, error);
+    }
+    try {
+      return { rejected: false, value: this.keep(result) };
+    } catch (error) {
+      return this.failed('ERR_RESULT_NOT_SERIALIZABLE', `the result at index ${entry.index} cannot be encoded`, error);
+    }
+  }
+
+  /** Applies entries in order. Returns one result for each, or the fault of the first that has one. */
+  run(entries: readonly Entry[]): readonly StoredResult[] | Fault {
     const results: StoredResult[] = [];
     for (const entry of entries) {
       const result = this.apply(entry);
@@ -44,33 +65,27 @@ export class MachineRunner {
     return results;
   }
 
-  private apply(entry: Entry): StoredResult | ApplyFailure {
+  /** By the constant `onApplyError`, an exception is a fault, or a rejection whose reason is its text. */
+  private failed(code: Fault['code'], what: string, cause: unknown): StoredResult | Fault {
+    const text = textOf(cause);
+    if (this.onError === 'halt') return { code, reason: `${what}: ${text}`, cause };
     try {
-      const result: unknown = this.machine.apply(this.codec.decode(entry.data));
-      if (isPromise(result)) {
-        // The replica halts; without a handler, a rejection of this promise would also end the process.
-        if (result instanceof Promise) result.catch(() => undefined);
-        return { code: 'ERR_APPLY_ASYNC', reason: `apply returned a promise at index ${entry.index}` };
-      }
-      return { rejected: false, value: this.keep(result) };
+      return { rejected: true, threw: true, value: this.keep(text) };
     } catch (error) {
-      if (error instanceof CommandRejected) return this.rejected(error.reason, entry);
-      const text = error instanceof Error ? error.message : String(error);
-      if (this.onError === 'reject') return this.rejected(text, entry);
-      return { code: 'ERR_APPLY_FAILED', reason: `apply threw at index ${entry.index}: ${text}` };
+      return { code: 'ERR_RESULT_NOT_SERIALIZABLE', reason: `${what}, nor its error encoded: ${text}`, cause: error };
     }
   }
 
-  private rejected(reason: unknown, entry: Entry): StoredResult | ApplyFailure {
+  private rejected(rejection: CommandRejected, { index }: Entry): StoredResult | Fault {
     try {
-      return { rejected: true, value: this.keep(reason) };
+      return { rejected: true, value: this.keep(rejection.reason) };
     } catch (error) {
-      const text = (error as Error).message;
-      const reason = `a rejection's reason cannot be kept at index ${entry.index}: ${text}`;
-      return { code: 'ERR_APPLY_FAILED', reason };
+      const what = `the reason of a rejection at index ${index} cannot be encoded`;
+      return { code: 'ERR_RESULT_NOT_SERIALIZABLE', reason: `${what}: ${textOf(error)}`, cause: error };
     }
   }
 
+  /** Keeps what is immutable and survives as it is; encodes all else. */
   private keep(value: unknown): StoredResult['value'] {
     if (value === undefined || value === null || typeof value === 'boolean' || typeof value === 'number') return value;
     return this.results.encode(value);

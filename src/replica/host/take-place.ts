@@ -4,9 +4,10 @@
  */
 
 import { peersAtStart } from '../driver/peer-records.js';
-import { invalidArgument } from '../errors.js';
+import { invalidArgument, typedError } from '../errors.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
 import type { TransportHandler } from '../transport.js';
+import { answered } from './plug-ins.js';
 import type { OpenedData } from './recover.js';
 
 /**
@@ -26,12 +27,15 @@ export async function takePlace(
     throw invalidArgument(`id: ${id} is no member of the stored configuration`);
   }
   const others = peersAtStart(options).filter((member) => !isOwn(member));
-  await transport.start({ cluster, id, incarnation }, { id, address: self.address }, others, handler);
+  const { address } = self;
+  await answered('ERR_TRANSPORT_FAILED', 'transport.start', () =>
+    transport.start({ cluster, id, incarnation }, { id, address }, others, handler),
+  );
   try {
-    if (format.length > 0) await storage.write(format);
+    if (format.length > 0) await answered('ERR_STORAGE_FAILED', 'storage.write', () => storage.write(format));
     transport.answer();
   } catch (error) {
-    await Promise.allSettled([transport.stop()]);
-    throw error;
+    await Promise.allSettled([answered('ERR_TRANSPORT_FAILED', 'transport.stop', () => transport.stop())]);
+    throw typedError(error, 'ERR_TRANSPORT_FAILED');
   }
 }

@@ -36,10 +36,42 @@ export function notReadyError(signal: Signal, { phase, firstStart }: ReplicaStat
 
 const RETRYABLE = new Set(['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_BUSY', 'ERR_OUTCOME_UNKNOWN']);
 
+/** The reason of a signal that has aborted. */
+function reasonOf(signal: Signal | undefined): unknown {
+  try {
+    return signal?.aborted === true ? signal.reason : undefined;
+  } catch {
+    return undefined; // a signal is the caller's: what it throws does not keep the caller waiting
+  }
+}
+
 /** The error that users catch for a failure. */
-export function errorOf({ code, outcome, message }: Failure, signal: Signal | undefined): ConsensusError {
-  const cause = signal?.aborted === true ? { cause: signal.reason } : {};
-  return new ConsensusError(message, { code, outcome, retryable: RETRYABLE.has(code), ...cause });
+export function errorOf({ code, outcome, message, cause }: Failure, signal: Signal | undefined): ConsensusError {
+  const retryable = RETRYABLE.has(code);
+  return new ConsensusError(message, {
+    code,
+    outcome,
+    retryable,
+    cause: cause === undefined ? reasonOf(signal) : cause,
+  });
+}
+
+/** @throws ConsensusError ERR_INVALID_ARGUMENT if the signal throws */
+export function listen(signal: Signal, onAbort: () => void): void {
+  try {
+    signal.addEventListener('abort', onAbort, { once: true });
+  } catch (error) {
+    throw new ConsensusError('signal: expected an AbortSignal', { code: 'ERR_INVALID_ARGUMENT', cause: error });
+  }
+}
+
+/** A signal is its caller's: what it throws when the wait is over concerns nobody. */
+export function unlisten(signal: Signal, onAbort: () => void): void {
+  try {
+    signal.removeEventListener('abort', onAbort);
+  } catch {
+    // Its listener finds no call any more.
+  }
 }
 
 /** The calls of one signal. They share one listener, since platforms search all listeners when one is added. */
@@ -87,8 +119,8 @@ export class Waiters {
     let calls = this.bySignal.get(signal);
     if (calls === undefined) {
       calls = newSignalCalls();
+      listen(signal, calls.listener);
       this.bySignal.set(signal, calls);
-      signal.addEventListener('abort', calls.listener, { once: true });
     }
     calls.waiting.set(call, onAbort);
   }
@@ -97,7 +129,7 @@ export class Waiters {
     const calls = this.bySignal.get(signal);
     if (calls === undefined || !calls.waiting.delete(call) || calls.waiting.size > 0) return;
     this.bySignal.delete(signal);
-    signal.removeEventListener('abort', calls.listener);
+    unlisten(signal, calls.listener);
   }
 
   private take(call: number): CallWaiter | undefined {
@@ -113,6 +145,10 @@ export class Waiters {
 
   serve(calls: readonly number[], index: number): void {
     for (const call of calls) this.take(call)?.serve?.(index);
+  }
+
+  failAll(failure: Failure): void {
+    this.fail([...this.waiters.keys()], failure);
   }
 
   fail(calls: readonly number[], failure: Failure): void {

@@ -50,7 +50,7 @@ const QUIET = 1;
 function isExpected(event: ReplicaEvent): boolean {
   if (event.kind === 'fault') return event.code === 'ERR_STORAGE_FAILED' && event.reason.includes('simulated');
   if (event.kind === 'dropped') return event.reason.includes('incarnation');
-  return event.kind !== 'configurationMismatch' && event.kind !== 'optionIgnored';
+  return !['configurationMismatch', 'optionIgnored', 'listenerFailed'].includes(event.kind);
 }
 
 export class SimulatedMember {

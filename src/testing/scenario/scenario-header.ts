@@ -1,5 +1,6 @@
 /** The header of a scenario: `field: value` lines before the first command, which describe its world. */
 
+import { given } from '../../core/tuning.js';
 import { MAX_MEMBERS, defaultConstants, isReplicaId, type Constants, type ReplicaId } from '../../core/members.js';
 import type { Model } from '../../core/model.js';
 import type { Limits, Milliseconds, Timing } from '../../core/protocol.js';
@@ -168,8 +169,8 @@ export function headerOf(options: WorldOptions): ScenarioHeader {
     seed: options.seed ?? DEFAULTS.seed,
     established: options.established ?? DEFAULTS.established,
     eager: { ...DEFAULTS.eager, ...options.eager },
-    timing: { ...tuning?.timing },
-    limits: { ...tuning?.limits },
+    timing: given(tuning?.timing),
+    limits: given(tuning?.limits),
     constants: { ...constants },
     maxWaiting: options.maxWaiting ?? DEFAULTS.maxWaiting,
     latency: DEFAULTS.latency,

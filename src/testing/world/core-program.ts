@@ -221,7 +221,7 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
     }
     case 'applied':
       return draft.applied(now, event.results);
-    case 'applyFailed':
+    case 'failed':
       draft.next.fault = event.reason;
       return;
     case 'stop':

@@ -8,7 +8,8 @@ import { Reader, VARINT_MAX_BYTES, Writer, part } from '../../core/bytes.js';
 import type { Constants } from '../../core/members.js';
 import type { Entry } from '../../core/protocol.js';
 import { invalidArgument } from '../../replica/errors.js';
-import { MachineRunner, type ApplyFailure } from '../../replica/host/machine-runner.js';
+import { MachineRunner } from '../../replica/host/machine-runner.js';
+import type { Fault } from '../../replica/driver/state.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 import { jsonCodec, type StateMachine, type ValueCodec } from '../../replica/state-machine.js';
 
@@ -119,7 +120,7 @@ export class Machines {
   }
 
   /** Applies commands. Exceptions of the user's `check` pass through. */
-  apply(holder: Holder, commands: readonly Entry[]): readonly StoredResult[] | ApplyFailure {
+  apply(holder: Holder, commands: readonly Entry[]): readonly StoredResult[] | Fault {
     const { at } = holder;
     // If it fails half-way, no fork can use this machine again.
     holder.at = -1;

@@ -62,6 +62,8 @@ function describeEvent(event: ReplicaEvent): string | null {
       return `drops what ${event.peer} sent: ${event.reason}`;
     case 'fault':
       return `halts: ${event.code}`;
+    case 'listenerFailed':
+      return `has a listener of ${event.of} that failed: ${event.reason}`;
     case 'optionIgnored':
       return `ignores its option ${event.option}`;
     case 'transport':

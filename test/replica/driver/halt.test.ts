@@ -38,8 +38,8 @@ function refuses(bare: BareDriver, code: string): void {
 describe.each(models)('a halted replica over $protocol.name', (model) => {
   const faults: readonly (readonly [code: string, event: Untimed<DriverEvent>])[] = [
     ['ERR_STORAGE_FAILED', { kind: 'storageFailed', reason: 'EIO' }],
-    ['ERR_APPLY_FAILED', { kind: 'applyFailed', code: 'ERR_APPLY_FAILED', reason: 'it threw' }],
-    ['ERR_APPLY_ASYNC', { kind: 'applyFailed', code: 'ERR_APPLY_ASYNC', reason: 'a promise' }],
+    ['ERR_APPLY_FAILED', { kind: 'failed', code: 'ERR_APPLY_FAILED', reason: 'it threw' }],
+    ['ERR_APPLY_ASYNC', { kind: 'failed', code: 'ERR_APPLY_ASYNC', reason: 'a promise' }],
     ['ERR_STORAGE_CORRUPT', { kind: 'loaded', id: 1, entries: [{ index: 1, term: 1, data: Uint8Array.of(0xff) }] }],
     // Nothing is being applied: what is reported cannot be.
     ['ERR_INVARIANT', { kind: 'applied', results: [] }],

@@ -233,6 +233,15 @@ describe('with thousands waiting for a leader', () => {
     expect(replica.effects).toMatchObject([{ kind: 'fail', calls: [1], failure: { code: 'ERR_NO_LEADER' } }]);
   });
 
+  it('what waits although a leader is known ends as late, not for want of a leader', () => {
+    const replica = new Scripted('a'); // its session is not open yet
+    replica.propose(() => 1000, 2);
+    replica.now = 1000;
+    replica.happens({ kind: 'tick' });
+    const failure = { code: 'ERR_TIMEOUT', outcome: 'none' };
+    expect(replica.effects).toMatchObject([1, 2].map((call) => ({ kind: 'fail', calls: [call], failure })));
+  });
+
   it('each ends when its time is over, in whatever order that is', () => {
     const replica = new Scripted(null);
     replica.propose((at) => 1000 + ((at * 7) % 10), 20);

@@ -53,7 +53,7 @@ describe('the host around the driver', () => {
     };
     const replica = await alone({ resultCodec });
     const failure = {
-      code: 'ERR_NOT_SERIALIZABLE',
+      code: 'ERR_RESULT_NOT_SERIALIZABLE',
       outcome: 'unknown',
       message: expect.stringContaining('no such thing'),
     };

@@ -1,0 +1,250 @@
+/** The replica that `createReplica` gives: checks requests, gives promises, and passes requests to the driver. */
+
+import { refusalOf } from '../driver/calls.js';
+import type { PendingCall, PendingCommand, ReplicaEvent, ReplicaStatus } from '../driver/state.js';
+import type { StoredResult } from '../driver/session-table.js';
+import { CommandRejected, ConsensusError, invalidArgument } from '../errors.js';
+import type { Leadership, Signal } from '../leadership.js';
+import type { AnyMachine, CheckedOptions, CommandOf, ResultOf } from '../options.js';
+import type { ReadOptions, Replica, RequestOptions, WithIndex, WithMeta, WithoutMeta } from '../replica.js';
+import { Emitter, type Listener } from './emitter.js';
+import { Host } from './host.js';
+import { LeadershipView } from './leadership-view.js';
+import type { MachineRunner } from './machine-runner.js';
+import { silence } from './plug-ins.js';
+import { checkRequest, encodeCommand, refusalBy, staleIndex, undecodable, type CheckedRequest } from './requests.js';
+import { Waiters, abortError, errorOf, listen, notReadyError, unlisten } from './waiters.js';
+
+/** A result with its index, or without, as the caller wants it. */
+type GivenResult<M extends AnyMachine> = ResultOf<M> | WithIndex<ResultOf<M>>;
+
+export class HostedReplica<M extends AnyMachine> implements Replica<M> {
+  readonly host: Host;
+  private readonly checked: CheckedOptions<M>;
+  private readonly runner: MachineRunner;
+  private readonly callers = new Waiters();
+  private readonly emitter: Emitter;
+  private readonly view = new LeadershipView();
+  private readonly readyWaiters = new Set<() => void>();
+  private newCommands: PendingCommand[] = [];
+  private newReads: PendingCall[] = [];
+  private gone: number[] = [];
+  private flushing = false;
+  private closing: Promise<void> | null = null;
+
+  constructor(checked: CheckedOptions<M>, runner: MachineRunner) {
+    this.checked = checked;
+    this.runner = runner;
+    this.emitter = new Emitter(checked.onEvent);
+    this.host = new Host(checked, runner, {
+      answer: (call, result, index) => this.callers.answer(call, result, index),
+      serve: (calls, index) => this.callers.serve(calls, index),
+      fail: (calls, failure) => this.callers.fail(calls, failure),
+      failAll: (failure) => this.callers.failAll(failure),
+      tell: (event) => this.tell(event),
+    });
+  }
+
+  /** The caller of `createReplica` gets the replica in this turn; what it then listens for it gets from the next on. */
+  handOver(): this {
+    if (this.host.soon(() => this.emitter.open()) === null) this.emitter.open();
+    return this;
+  }
+
+  tell(event: ReplicaEvent): void {
+    if (event.kind === 'role') this.view.followed(event);
+    if (event.kind === 'leadership') this.view.led(event, this.checked.id);
+    this.emitter.emit(event);
+    if (this.readyWaiters.size > 0) this.later(() => this.lookReady());
+  }
+
+  /** In a coming turn; at once if the clock has failed, for which the replica halts. */
+  private later(work: () => void): void {
+    if (this.host.soon(work) === null) work();
+  }
+
+  private lookReady(): void {
+    for (const look of this.readyWaiters) look();
+  }
+
+  private assertOpen(): void {
+    if (this.closing !== null) throw new ConsensusError('the replica is closed', { code: 'ERR_CLOSED' });
+  }
+
+  /** Requests of one turn of the event loop go to the driver together. */
+  private flushSoon(): void {
+    if (this.flushing) return;
+    this.flushing = true;
+    this.later(() => this.flush());
+  }
+
+  private flush(): void {
+    this.flushing = false;
+    const { newCommands, newReads, gone } = this;
+    this.newCommands = [];
+    this.newReads = [];
+    this.gone = [];
+    if (newCommands.length > 0) this.host.dispatch({ kind: 'propose', commands: newCommands });
+    if (newReads.length > 0) this.host.dispatch({ kind: 'read', calls: newReads, minIndex: null });
+    if (gone.length > 0) this.host.dispatch({ kind: 'cancel', calls: gone });
+  }
+
+  /** Cancels in batches, since one signal may belong to thousands of callers. */
+  private cancel(call: number): void {
+    this.gone.push(call);
+    this.flushSoon();
+  }
+
+  private deadline(signal: Signal | undefined): number {
+    return signal === undefined ? this.host.now + this.checked.requestTimeout : Infinity;
+  }
+
+  propose(command: CommandOf<M>, options: WithMeta): Promise<WithIndex<ResultOf<M>>>;
+  propose(command: CommandOf<M>, options?: WithoutMeta): Promise<ResultOf<M>>;
+  propose(command: CommandOf<M>, options: WithMeta | WithoutMeta = {}): Promise<GivenResult<M>> {
+    this.assertOpen();
+    const request = checkRequest(options, ['signal', 'meta']);
+    return this.submit(this.prepare(command), request, options.meta === true);
+  }
+
+  proposeAll(commands: readonly CommandOf<M>[], options: WithMeta): Promise<WithIndex<ResultOf<M>>>[];
+  proposeAll(commands: readonly CommandOf<M>[], options?: WithoutMeta): Promise<ResultOf<M>>[];
+  proposeAll(commands: readonly CommandOf<M>[], options: WithMeta | WithoutMeta = {}): Promise<GivenResult<M>>[] {
+    this.assertOpen();
+    if (!Array.isArray(commands)) throw invalidArgument('proposeAll: expected an array of commands');
+    const request = checkRequest(options, ['signal', 'meta']);
+    // All are prepared before the first is submitted, so a mistake in one proposes none.
+    const prepared = Array.from(commands as readonly CommandOf<M>[], (command) => this.prepare(command));
+    const promises = prepared.map((each) => this.submit(each, request, options.meta === true));
+    // A caller that waits for one after the other has not yet seen the later ones when they fail.
+    promises.forEach(silence);
+    return promises;
+  }
+
+  /** The bytes of a command, or what the machine has against it. */
+  private prepare(command: CommandOf<M>): Uint8Array | CommandRejected {
+    const { machine, codec } = this.checked;
+    const limit = this.host.state.options.configuration.constants.maxEntryBytes;
+    return refusalBy(machine, command) ?? encodeCommand(codec, command, limit);
+  }
+
+  private submit(
+    prepared: Uint8Array | CommandRejected,
+    request: CheckedRequest,
+    meta: boolean,
+  ): Promise<GivenResult<M>> {
+    const { signal, aborted } = request;
+    if (prepared instanceof CommandRejected) return Promise.reject(prepared);
+    return new Promise((resolve, reject) => {
+      if (aborted) return reject(abortError(signal as Signal));
+      const complete = (stored: StoredResult, index: number): void => {
+        let value: ResultOf<M>;
+        try {
+          value = this.runner.give(stored) as ResultOf<M>;
+        } catch (error) {
+          return reject(undecodable(error, index));
+        }
+        if (stored.rejected) reject(new CommandRejected(value, stored.threw === true ? { outcome: 'unknown' } : {}));
+        else resolve(meta ? { result: value, index } : value);
+      };
+      const call = this.callers.add(signal, { complete }, reject, (gone) => this.cancel(gone));
+      this.newCommands.push({ call, deadline: this.deadline(signal), data: prepared });
+      this.flushSoon();
+    });
+  }
+
+  read<T>(reader: (machine: M) => T, options: ReadOptions = {}): Promise<T> {
+    this.assertOpen();
+    if (typeof reader !== 'function') throw invalidArgument('read: expected a function of the machine');
+    const { signal, aborted } = checkRequest(options, ['signal', 'consistency', 'minIndex']);
+    const minIndex = staleIndex(options);
+    return new Promise((resolve, reject) => {
+      if (aborted) return reject(abortError(signal as Signal));
+      const serve = (): void => {
+        try {
+          resolve(reader(this.checked.machine));
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const call = this.callers.add(signal, { serve }, reject, (gone) => this.cancel(gone));
+      const booked = { call, deadline: this.deadline(signal) };
+      if (minIndex !== null) return this.host.dispatch({ kind: 'read', calls: [booked], minIndex });
+      this.newReads.push(booked);
+      this.flushSoon();
+    });
+  }
+
+  ready(options: RequestOptions = {}): Promise<void> {
+    this.assertOpen();
+    const { signal, aborted } = checkRequest(options, ['signal']);
+    return new Promise((resolve, reject) => {
+      const end = (finish: () => void): void => {
+        this.readyWaiters.delete(look);
+        if (signal !== undefined) unlisten(signal, onAbort);
+        finish();
+      };
+      const onAbort = (): void => end(() => reject(notReadyError(signal as Signal, this.host.status())));
+      const look = (): void => {
+        const { state } = this.host;
+        const refusal = refusalOf(state.phase);
+        if (refusal !== null) end(() => reject(errorOf(refusal, signal)));
+        else if (state.phase.kind === 'running' && state.leadership.leader !== null) end(resolve);
+      };
+      if (aborted) return onAbort();
+      if (signal !== undefined) listen(signal, onAbort);
+      this.readyWaiters.add(look);
+      look();
+    });
+  }
+
+  leadership(): AsyncGenerator<Leadership, void, undefined> {
+    return this.view.follow();
+  }
+
+  status(): ReplicaStatus {
+    return this.host.status();
+  }
+
+  on<K extends ReplicaEvent['kind']>(kind: K, listener: Listener<K>): () => void {
+    return this.emitter.on(kind, listener);
+  }
+
+  campaign(): void {
+    this.assertOpen();
+    this.host.dispatch({ kind: 'campaign' });
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  private async end(): Promise<void> {
+    this.flush();
+    const stopped = this.host.stop();
+    this.emitter.open();
+    this.view.end();
+    this.lookReady();
+    try {
+      await stopped;
+    } finally {
+      this.lookReady(); // if a callback closed the replica, the driver has only now handled `stop`
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** What a log or `JSON.stringify` shows of a replica: its state in short, not its insides. */
+  toJSON(): Pick<ReplicaStatus, 'id' | 'cluster' | 'protocol' | 'phase' | 'role' | 'term' | 'leader' | 'applied'> {
+    const { id, cluster, protocol, phase, role, term, leader, applied } = this.status();
+    return { id, cluster, protocol, phase, role, term, leader, applied };
+  }
+
+  /** For `console.log` of Node, Deno and Bun. */
+  [Symbol.for('nodejs.util.inspect.custom')](): object {
+    return { replica: this.toJSON() };
+  }
+}

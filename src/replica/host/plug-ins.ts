@@ -1,0 +1,91 @@
+/**
+ * What a replica is given runs at its own risk: it may throw anything, in whatever form, or return something else than
+ * its interface says. The helpers here turn that into typed errors.
+ */
+
+import type { Cancellable, Clock } from '../clock.js';
+import { ConsensusError, textOf, typedError, type ErrorCode } from '../errors.js';
+import type { StoredEntry } from '../storage.js';
+
+/** Whether it is a promise, of whatever make. Throws what a getter throws. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+}
+
+/** Handles a rejection that nobody waits for. */
+export function silence(promise: PromiseLike<unknown>): void {
+  Promise.resolve(promise).catch(() => undefined);
+}
+
+/** The promise that a plug-in must have given. @throws TypeError if it is none */
+export function promised<T>(what: string, given: PromiseLike<T>): Promise<T> {
+  if (!isThenable(given)) throw new TypeError(`${what} gave no promise`);
+  return Promise.resolve(given);
+}
+
+/** Waits for a plug-in. What it throws or rejects with becomes a ConsensusError, with this code unless it is one. */
+export async function answered<T>(code: ErrorCode, what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await promised(what, work());
+  } catch (error) {
+    throw typedError(error, code);
+  }
+}
+
+/** Whether a storage gave entries, as `Storage.read` says. */
+export function areEntries(value: unknown): value is readonly StoredEntry[] {
+  const isEntry = (it: unknown): boolean => {
+    const entry = it as Partial<StoredEntry> | null | undefined;
+    return Number.isSafeInteger(entry?.index) && Number.isSafeInteger(entry?.term) && ArrayBuffer.isView(entry?.data);
+  };
+  return Array.isArray(value) && value.every(isEntry);
+}
+
+function clockFailure(what: string): ConsensusError {
+  return new ConsensusError(`clock.${what}`, { code: 'ERR_CLOCK_FAILED' });
+}
+
+/** A clock of the user's: every call gives what the interface says, or throws ERR_CLOCK_FAILED. */
+export function checkedClock(clock: Clock): Clock {
+  const typed = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw typedError(error, 'ERR_CLOCK_FAILED');
+    }
+  };
+  const cancellable = (what: string, given: Cancellable): Cancellable => {
+    if (typeof (given as Partial<Cancellable> | null)?.cancel !== 'function') {
+      throw clockFailure(`${what} gave nothing to cancel`);
+    }
+    return { cancel: () => typed(() => given.cancel()) };
+  };
+  return {
+    now: () =>
+      typed(() => {
+        const now: unknown = clock.now();
+        if (typeof now !== 'number' || !Number.isFinite(now)) throw clockFailure('now gave no number');
+        return now;
+      }),
+    after: (delay, callback) => typed(() => cancellable('after', clock.after(delay, callback))),
+    soon: (callback) => typed(() => cancellable('soon', clock.soon(callback))),
+  };
+}
+
+/** A source of random bits of the user's: it gives an integer, or throws ERR_INVALID_ARGUMENT. */
+export function checkedRandom(random: () => number): () => number {
+  return () => {
+    let cause: unknown;
+    try {
+      const word: unknown = random();
+      if (Number.isInteger(word)) return word as number;
+    } catch (error) {
+      cause = error;
+    }
+    const what = cause === undefined ? 'got something else' : `it threw: ${textOf(cause)}`;
+    throw new ConsensusError(`random: expected 32 random bits as an integer, ${what}`, {
+      code: 'ERR_INVALID_ARGUMENT',
+      cause,
+    });
+  };
+}

@@ -1,0 +1,80 @@
+/** Checks what callers ask, and turns commands into bytes. */
+
+import { CommandRejected, ConsensusError, invalidArgument, textOf } from '../errors.js';
+import type { Signal } from '../leadership.js';
+import type { AnyMachine } from '../options.js';
+import type { ReadOptions } from '../replica.js';
+import type { ValueCodec } from '../state-machine.js';
+import { isThenable, silence } from './plug-ins.js';
+
+/** The options of a request, checked. */
+export interface CheckedRequest {
+  readonly signal: Signal | undefined;
+  /** The signal had aborted before the request was made. */
+  readonly aborted: boolean;
+}
+
+/** @throws ConsensusError ERR_INVALID_ARGUMENT */
+export function checkRequest(options: object, known: readonly string[]): CheckedRequest {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options: expected an object');
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined) throw invalidArgument(`${unknown}: no such option; there are ${known.join(', ')}`);
+  const { signal } = options as { signal?: Signal };
+  if (signal === undefined) return { signal, aborted: false };
+  try {
+    const isSignal = ['addEventListener', 'removeEventListener'].every(
+      (name) => typeof signal[name as keyof Signal] === 'function',
+    );
+    if (isSignal && typeof signal.aborted === 'boolean') return { signal, aborted: signal.aborted };
+  } catch {
+    // A signal whose fields throw is none.
+  }
+  throw invalidArgument('signal: expected an AbortSignal');
+}
+
+/** The index that a stale read waits for; `null` for a linearizable read. */
+export function staleIndex({ consistency = 'linearizable', minIndex }: ReadOptions): number | null {
+  if (consistency !== 'linearizable' && consistency !== 'stale') {
+    throw invalidArgument(`consistency: expected 'linearizable' or 'stale', got ${textOf(consistency)}`);
+  }
+  if (minIndex !== undefined && (consistency !== 'stale' || !Number.isSafeInteger(minIndex) || minIndex < 0)) {
+    throw invalidArgument(`minIndex: expected an index, with consistency 'stale'`);
+  }
+  return consistency === 'stale' ? (minIndex ?? 0) : null;
+}
+
+/**
+ * What the machine's `validate` has against a command; `null` if nothing.
+ * @throws ConsensusError ERR_INVALID_ARGUMENT if `validate` returned a promise
+ */
+export function refusalBy(machine: AnyMachine, command: unknown): CommandRejected | null {
+  if (machine.validate === undefined) return null;
+  try {
+    const given: unknown = machine.validate(command);
+    if (!isThenable(given)) return null;
+    silence(given);
+  } catch (error) {
+    return error instanceof CommandRejected ? error : new CommandRejected(textOf(error), { cause: error });
+  }
+  throw invalidArgument('machine.validate: expected a synchronous function, got a promise');
+}
+
+/** @throws ConsensusError ERR_NOT_SERIALIZABLE, ERR_TOO_LARGE */
+export function encodeCommand(codec: ValueCodec, command: unknown, limit: number): Uint8Array {
+  let data: Uint8Array;
+  try {
+    data = codec.encode(command);
+  } catch (error) {
+    const message = `the command cannot be encoded: ${textOf(error)}`;
+    throw new ConsensusError(message, { code: 'ERR_NOT_SERIALIZABLE', cause: error });
+  }
+  if (data.length <= limit) return data;
+  const message = `the command takes ${data.length} bytes, and the cluster's limit is ${limit}`;
+  throw new ConsensusError(message, { code: 'ERR_TOO_LARGE' });
+}
+
+/** The error of a caller whose command was applied here, and whose result is lost. */
+export function undecodable(cause: unknown, index: number): ConsensusError {
+  const message = `the command has taken effect at index ${index}, but its result cannot be decoded: ${textOf(cause)}`;
+  return new ConsensusError(message, { code: 'ERR_RESULT_NOT_SERIALIZABLE', outcome: 'unknown', cause });
+}
