@@ -24,6 +24,14 @@ interface SimulatedLink {
   cut: boolean;
   /** Messages under way. */
   waiting: number;
+  /** Messages that have not left yet, by lane, each first in, first out. */
+  readonly lanes: Record<TransportLane, LeavingMessage[]>;
+  isSending: boolean;
+}
+
+interface LeavingMessage {
+  readonly bytes: number;
+  readonly leave: () => void;
 }
 
 export class SimulatedNetwork {
@@ -55,7 +63,14 @@ export class SimulatedNetwork {
     const name = `${from}>${to}`;
     const known = this.links.get(name);
     if (known !== undefined) return known;
-    const link: SimulatedLink = { from, to, cut: false, waiting: 0 };
+    const link: SimulatedLink = {
+      from,
+      to,
+      cut: false,
+      waiting: 0,
+      lanes: { control: [], bulk: [] },
+      isSending: false,
+    };
     this.links.set(name, link);
     return link;
   }
@@ -107,7 +122,7 @@ export class SimulatedNetwork {
     for (const other of this.transports.keys()) this.report(other, id);
   }
 
-  send(from: string, to: string, bytes: Uint8Array, cluster: string): boolean {
+  send(from: string, to: string, bytes: Uint8Array, cluster: string, lane: TransportLane): boolean {
     const { habits, dice, trace } = this;
     if (bytes.length > this.maxMessageBytes) {
       trace.violate(
@@ -124,24 +139,41 @@ export class SimulatedNetwork {
     const lost = !this.healed && dice.chance(habits.loss);
     const copies = lost ? 0 : !this.healed && dice.chance(habits.duplication) ? 2 : 1;
     if (lost) trace.cover('message lost');
-    for (let copy = 0; copy < copies; copy++) this.carry(link, bytes.slice(), cluster);
+    for (let copy = 0; copy < copies; copy++) this.carry(link, bytes.slice(), cluster, lane);
     if (habits.scribbles) bytes.fill(0xa5); // they are the transport's from now on
     return true;
   }
 
   private delay(): number {
     const { habits, dice } = this;
-    if (this.healed) return dice.within(habits.min, habits.min + 5);
+    if (this.healed) return dice.within(habits.healed.min, habits.healed.max);
     if (!dice.chance(habits.holds)) return dice.within(habits.min, habits.max);
     this.trace.cover('message held back');
     return dice.within(habits.max, habits.held);
   }
 
-  private carry(link: SimulatedLink, bytes: Uint8Array, cluster: string): void {
+  private carry(link: SimulatedLink, bytes: Uint8Array, cluster: string, lane: TransportLane): void {
     link.waiting += 1;
-    this.schedule.after(this.delay(), () => {
-      link.waiting -= 1;
-      if (!link.cut) this.transports.get(link.to)?.arrive(link.from, bytes, cluster);
+    const leave = (): void =>
+      this.schedule.after(this.delay(), () => {
+        link.waiting -= 1;
+        if (!link.cut) this.transports.get(link.to)?.arrive(link.from, bytes, cluster);
+      });
+    if (this.habits.bandwidth === Infinity) return leave();
+    if (link.isSending) this.trace.cover('message waits for the link');
+    link.lanes[lane].push({ bytes: bytes.length, leave });
+    if (!link.isSending) this.sendNext(link);
+  }
+
+  /** One message after the other leaves, `control` before `bulk`. */
+  private sendNext(link: SimulatedLink): void {
+    const { control, bulk } = link.lanes;
+    const next = control.shift() ?? bulk.shift();
+    link.isSending = next !== undefined;
+    if (next === undefined) return;
+    this.schedule.after(next.bytes / this.habits.bandwidth, () => {
+      next.leave();
+      this.sendNext(link);
     });
   }
 }
@@ -199,13 +231,13 @@ export class SimulatedTransport implements Transport {
   /** Any name will do. */
   checkAddress(): void {}
 
-  send(to: string, bytes: Uint8Array, _lane: TransportLane): boolean {
+  send(to: string, bytes: Uint8Array, lane: TransportLane): boolean {
     if (!this.process.alive || this.identity === null) return false;
     const { id, cluster } = this.identity;
     if (this.phase !== 'up') {
       this.network.trace.violate('transport/calls-in-order', `${id}: send while the transport is ${this.phase}`);
     }
-    return this.peers.has(to) && this.network.send(id, to, bytes, cluster);
+    return this.peers.has(to) && this.network.send(id, to, bytes, cluster, lane);
   }
 
   setPeers(peers: readonly TransportPeer[]): void {
