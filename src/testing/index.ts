@@ -87,7 +87,8 @@ export {
 } from './host-simulation/host-simulation.js';
 export { replay, shrink, type Replayed, type Trial } from './simulator/shrink.js';
 export type { Random, SimulateOptions } from './simulator/simulate-options.js';
-export { simulate, SimulationFailure, type SimulationReport } from './simulator/simulator.js';
+export type { Pace, Span } from './simulator/pace.js';
+export { simulate, SimulationFailure, type PaceReport, type SimulationReport } from './simulator/simulator.js';
 export {
   exchangeBound,
   exchangeTime,

@@ -13,6 +13,8 @@ export type Job =
       readonly schedules: number;
       /** A tenth of the schedules go on from a scenario. */
       readonly scripted: boolean;
+      /** With time and weight. */
+      readonly paced: boolean;
     }
   | { readonly kind: 'host'; readonly protocol: ProtocolName; readonly seed: number; readonly schedules: number }
   /** Searches a scope for so many seconds at most. */
@@ -62,14 +64,22 @@ const HOST_SLICE = 10;
 /**
  * All jobs of a deep run, without end.
  * @param seconds that each scope may take at most
+ * @param pace whether every other schedule of the simulator that goes on from no scenario has time and weight
  */
-export function* jobsOf(seed: number, seconds: number): Generator<Job> {
+export function* jobsOf(seed: number, seconds: number, pace: boolean): Generator<Job> {
   const scopes = Object.keys(deepScopes);
   const protocols: readonly ProtocolName[] = ['raft', 'multipaxos'];
   for (let slice = 0; ; slice++) {
     for (const protocol of protocols) {
       const first = seed * 1_000_000 + slice * SLICE;
-      yield { kind: 'simulate', protocol, seed: first, schedules: SLICE, scripted: slice % 2 === 1 };
+      yield {
+        kind: 'simulate',
+        protocol,
+        seed: first,
+        schedules: SLICE,
+        scripted: slice % 2 === 1,
+        paced: pace && slice % 4 === 2,
+      };
       if (slice % HOST_EVERY === 0) {
         yield { kind: 'host', protocol, seed: seed * 100_000 + slice * HOST_SLICE, schedules: HOST_SLICE };
       }

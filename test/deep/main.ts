@@ -1,7 +1,7 @@
 /**
- * `npm run test:deep -- [--minutes N] [--seed S] [--workers W] [--out folder]`: spends a time budget over the
- * simulator, the host, the model checker and real processes, and writes `summary.txt`, `summary.json` and a scenario
- * for each violation to the folder (`.build/deep-run` unless given). Exits with 1 when a rule was broken, or when a
+ * `npm run test:deep -- [--minutes N] [--seed S] [--workers W] [--out folder] [--pace]`: spends a time budget over the
+ * simulator (with `--pace` in part with time and weight), the host, the model checker and real processes, and writes
+ * `summary.txt`, `summary.json` and a scenario for each violation to the folder (`.build/deep-run` unless given). Exits with 1 when a rule was broken, or when a
  * coverage point or a fault was never met: no pass is vacuous.
  */
 
@@ -21,6 +21,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     workers: { type: 'string', default: String(availableParallelism()) },
     out: { type: 'string', default: '.build/deep-run' },
+    pace: { type: 'boolean', default: false },
   },
 });
 
@@ -85,7 +86,7 @@ async function processes(tally: Tally): Promise<void> {
 
 mkdirSync(out, { recursive: true });
 const tally = new Tally(seed, minutes, workers);
-const queue = jobsOf(seed, Math.max(1, (budget * SCOPE_SHARE) / 1000));
+const queue = jobsOf(seed, Math.max(1, (budget * SCOPE_SHARE) / 1000), values.pace);
 await Promise.all(Array.from({ length: workers }, () => work(queue, tally)));
 await processes(tally);
 const summary = tally.finish();

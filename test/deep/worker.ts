@@ -26,14 +26,19 @@ const prefixes = {
   multipaxos: prefixesOf('multipaxos', SCENARIOS),
 };
 
-function simulateJob({ protocol, seed, schedules, scripted }: Extract<Job, { kind: 'simulate' }>): Answer {
+function simulateJob({ protocol, seed, schedules, scripted, paced }: Extract<Job, { kind: 'simulate' }>): Answer {
   const states = new Set<number>();
   try {
     // The commands of scenarios are words for the machine that counts; the others are of a key-value machine.
     const workload = scripted
       ? { prefixes: prefixes[protocol] }
       : { machine: keyValue(), commands: keyValueCommands, sequential: keyValueModel() };
-    const options = { model: MODELS[protocol], abstractStates: states, ...workload };
+    const options = {
+      model: MODELS[protocol],
+      abstractStates: states,
+      ...workload,
+      ...(paced ? { pace: 'drawn' as const } : {}),
+    };
     return { kind: 'simulate', report: simulate({ ...options, seed, schedules }), states: [...states], found: null };
   } catch (error) {
     if (!(error instanceof SimulationFailure)) throw error;

@@ -8,7 +8,7 @@ const NOTICES = 'core/notices.ts';
 const PROPOSALS = 'core/proposals.ts';
 const READS = 'core/reads.ts';
 const SENDING = 'raft/sending.ts';
-const DRIVER = 'replica/driver/proposals.ts';
+const WINDOW = 'replica/driver/leader-window.ts';
 
 const OF_THIS_TERM = "draft.state.role.kind === 'leader' && draft.termOf(draft.state) === term";
 const JUDGED = '(met !== undefined && sameId(met, own) ? this.committed : this.superseded).push(request)';
@@ -20,14 +20,14 @@ export const forwards: readonly Mutant[] = [
     'A leader accepts a forward that was made for its leadership of an earlier term (Raft).',
     ['requests/forward-names-its-term'],
     scenario('raft/forward-of-another-term'),
-    edit(PROPOSALS, OF_THIS_TERM, "draft.state.role.kind === 'leader'"),
+    edit('core/leadership.ts', OF_THIS_TERM, "draft.state.role.kind === 'leader'"),
   ),
   mutant(
     'paxos-forward-of-another-ballot',
     'A leader accepts a forward that was made for its leadership in an earlier ballot (Multi-Paxos).',
     ['requests/forward-names-its-term'],
     scenario('multipaxos/forward-of-another-ballot'),
-    edit(PROPOSALS, OF_THIS_TERM, "draft.state.role.kind === 'leader'"),
+    edit('core/leadership.ts', OF_THIS_TERM, "draft.state.role.kind === 'leader'"),
   ),
   mutant(
     'forward-not-answered',
@@ -92,9 +92,9 @@ export const forwards: readonly Mutant[] = [
     ['requests/window-to-the-leader'],
     scenario('raft/forward-window'),
     edit(
-      DRIVER,
-      'unansweredBytes >= WINDOW_BYTES || unansweredGroups >= limits.inflightMessages',
-      'unansweredBytes >= WINDOW_BYTES',
+      WINDOW,
+      'unansweredBytes < WINDOW_BYTES && unansweredGroups < inflightMessages',
+      'unansweredBytes < WINDOW_BYTES',
     ),
   ),
   mutant(
@@ -102,7 +102,7 @@ export const forwards: readonly Mutant[] = [
     'The leader’s answer does not free the window: it stays shut until the commands are committed.',
     ['requests/window-to-the-leader'],
     scenario('raft/forward-window'),
-    edit(DRIVER, 'this.putGroup({ ...group, bytes: 0 }, group);', 'this.putGroup(group, group);'),
+    edit(WINDOW, 'replaced(window, group, group.open, 0)', 'window'),
   ),
 ];
 

@@ -62,8 +62,8 @@ export class Judge {
   private readonly open = new Map<string, Map<number, OpenRequest>>();
   /** How many reads each replica was allowed to serve, over all its starts. */
   private readonly reads = new Map<string, number>();
-  /** How many requests ended so; of reads, how many may not be served. */
-  readonly ends = { committed: 0, none: 0, unknown: 0, notServed: 0 };
+  /** How many proposals ended so, `busy` ones apart, which are asked for again; how many reads may not be served. */
+  readonly ends = { committed: 0, none: 0, unknown: 0, busy: 0, notServed: 0 };
 
   started(replica: string): void {
     this.handed.set(replica, 0);
@@ -115,11 +115,12 @@ export class Judge {
     return found;
   }
 
-  resolved(replica: string, requests: readonly number[], { kind }: Outcome): void {
+  resolved(replica: string, requests: readonly number[], outcome: Outcome): void {
+    const { kind } = outcome;
     for (const request of requests) {
       const { proposal } = this.close(replica, request);
       if (proposal === null) this.ends.notServed++;
-      else this.ends[kind]++;
+      else this.ends[kind !== 'committed' && outcome.reason === 'busy' ? 'busy' : kind]++;
       if (proposal === null) require(kind === 'none', `a read ends ${kind}`);
       else if (kind === 'none') (this.fates.get(proposal) as Fate).none++;
       else if (kind === 'committed') (this.fates.get(proposal) as Fate).committed = true;

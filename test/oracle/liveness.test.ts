@@ -29,7 +29,7 @@ describe('without faults', () => {
     expect(leaders[leaders.length >> 1]).toBeLessThanOrEqual(2 * PACED_TIMING.electionMax);
   });
 
-  it('raft at a quarter of it does all that is asked, and catches up who was down', () => {
-    expect(problemsOf(livesOf('raft', 'at a quarter of it', 40, false))).toEqual([]);
+  it.each(Object.keys(CORES))('%s at a quarter of it does all that is asked, and catches up who was down', (name) => {
+    expect(problemsOf(livesOf(name, 'at a quarter of it', 40, false))).toEqual([]);
   });
 });

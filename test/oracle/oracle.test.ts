@@ -32,7 +32,7 @@ const PATCHES = {
   },
   'Raft commits entries of an earlier term by counting': {
     entry: 'raft',
-    storm: 'forgetful',
+    storm: 'contested',
     edits: [{ file: 'raft/replication.ts', from: ' || termAt(log, index) !== term) return;', to: ') return;' }],
   },
   'Raft serves a read without asking a majority': {

@@ -28,7 +28,7 @@ export const CALM: Weather = {
   late: 0,
 };
 
-export const STORMS = ['mixed', 'forgetful', 'divided'] as const;
+export const STORMS = ['mixed', 'forgetful', 'contested', 'divided'] as const;
 export type StormKind = (typeof STORMS)[number];
 
 /** The faults of a run: beside the weather, how often something is done to the cluster. */
@@ -45,8 +45,9 @@ export interface Storm extends Weather {
 }
 
 /**
- * Three kinds of run. `mixed`: anything, and most faults absent from many runs, so that the others can go far.
- * `forgetful`: rivals for the lead, and replicas that crash as they write and are soon back. `divided`: links that come
+ * Four kinds of run. `mixed`: anything, and most faults absent from many runs, so that the others can go far.
+ * `forgetful`: rivals for the lead, and replicas that crash as they write and are soon back. `contested`:
+ * rivals alone, one after the other. `divided`: links that come
  * and go under ever new leaders.
  */
 export function stormOf(kind: StormKind, dice: OracleDice): Storm {
@@ -76,8 +77,9 @@ export function stormOf(kind: StormKind, dice: OracleDice): Storm {
   };
   const quiet = { loss: 0, lag: 60, longLag: LONGEST_LAG, crash: 0, down: 10, cut: 0, fall: 0, contest: 0, coup: 0 };
   const forgetful = { ...quiet, lag: 20, lagging: 0.3, disk: 15, contest: 0.1, forget: 1 };
+  const contested = { ...quiet, lag: 20, lagging: 0.1, disk: 15, contest: 0.25, forget: 0 };
   const divided = { ...quiet, lagging: 0.05, disk: 10, mend: 0.02, coup: 0.2 };
-  return { ...mixed, ...{ mixed, forgetful, divided }[kind] };
+  return { ...mixed, ...{ mixed, forgetful, contested, divided }[kind] };
 }
 
 const MIB = 1 << 20;

@@ -30,6 +30,7 @@ import { Incoming } from './incoming.js';
 import type { Settings } from './options.js';
 import type { OutgoingOwner } from './outgoing.js';
 import { CHECKS_PER_STALL, Outgoing } from './outgoing.js';
+import type { TcpPeer } from './peer.js';
 import type { Server, Socket } from './sockets.js';
 import { listenOn } from './sockets.js';
 
@@ -43,17 +44,6 @@ const LANES: readonly TransportLane[] = ['control', 'bulk'];
 
 /** The most incarnations of one peer whose connections are open at a time, while none is known to be the right one. */
 const MOST_INCARNATIONS = 2;
-
-interface TcpPeer extends ExpectedPeer {
-  readonly address: string;
-  incarnation: number | null;
-  /** The incarnation that answered the last dial; `null` before. */
-  reached: number | null;
-  readonly control: Outgoing;
-  readonly bulk: Outgoing;
-  /** The largest message that the peer takes. */
-  limit: number;
-}
 
 export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
   readonly maxMessageBytes: number;

@@ -31,15 +31,13 @@ import {
 import type { Mutable } from '../../core/draft.js';
 import type { Entry, Milliseconds, Proposal, RequestNumber } from '../../core/protocol.js';
 import type { CallChoice, EndedCalls } from './calls.js';
+import { isOpen, openWindow, withAnswer, withGroup, withoutEnded, type LeaderWindow } from './leader-window.js';
 import { PartDraft } from './part-draft.js';
 import type { StoredResult } from './session-table.js';
 import type { Failure, PendingCommand } from './state.js';
 
 /** An upper bound of the bytes of a proposal beside its data in a message to the leader. */
 const FORWARD_OVERHEAD = 48;
-
-/** So many bytes of forwards may wait for the leader's answer, or one forward that is larger. */
-const WINDOW_BYTES = 1024 * 1024;
 
 /** A command of a caller, by the caller's number. */
 export interface QueuedCommand extends BookItem {
@@ -60,15 +58,6 @@ export interface ProposedCommand extends NumberedCommand {
   readonly request: RequestNumber;
 }
 
-/** Commands that were proposed to the core together; their requests are numbered from `key` on. */
-export interface ProposedGroup extends BookItem {
-  readonly keys: readonly number[];
-  /** How many of the requests the core has not ended. */
-  readonly open: number;
-  /** What it takes of the window; 0 at a leader, and once the leader has answered. */
-  readonly bytes: number;
-}
-
 /** @see ProposalsDraft */
 export interface ProposalsState {
   /** Never proposed in this session. */
@@ -76,24 +65,19 @@ export interface ProposalsState {
   /** Proposed before; they are proposed again before any queued one. */
   readonly retrying: Book<NumberedCommand>;
   readonly underway: Book<ProposedCommand>;
-  readonly groups: Book<ProposedGroup>;
+  readonly window: LeaderWindow;
   /** How many commands the three books hold, and how many bytes these take. */
   readonly count: number;
   readonly bytes: number;
-  /** How many groups and bytes of the window the leader has not answered. */
-  readonly unansweredGroups: number;
-  readonly unansweredBytes: number;
 }
 
 export const noProposals: ProposalsState = {
   queued: null,
   retrying: null,
   underway: null,
-  groups: null,
+  window: openWindow,
   count: 0,
   bytes: 0,
-  unansweredGroups: 0,
-  unansweredBytes: 0,
 };
 
 /** A message takes no more commands than this, however small they are. */
@@ -132,11 +116,9 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
       queued: state.queued,
       retrying: state.retrying,
       underway: state.underway,
-      groups: state.groups,
+      window: state.window,
       count: state.count,
       bytes: state.bytes,
-      unansweredGroups: state.unansweredGroups,
-      unansweredBytes: state.unansweredBytes,
     };
   }
 
@@ -168,11 +150,11 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
   /** Proposes what fits into one message to the leader; at a leader everything. Gives whether it did. */
   private proposeGroup(session: number, firstIncomplete: number): boolean {
     const { draft } = this;
-    const { queued, retrying, unansweredGroups, unansweredBytes } = this.state;
+    const { queued, retrying, window } = this.state;
     if (queued === null && retrying === null) return false;
     const { limits, configuration, id } = draft.options;
     const leads = draft.leadership.state.leader === id;
-    if (!leads && (unansweredBytes >= WINDOW_BYTES || unansweredGroups >= limits.inflightMessages)) return false;
+    if (!leads && !isOpen(window, limits)) return false;
     const most = leads ? Infinity : limits.messageBytes;
     const { nextSequence } = draft.session.state as Extract<typeof draft.session.state, { kind: 'open' }>;
     const chosen = this.takeNext(nextSequence, firstIncomplete + configuration.constants.sessionWindow, most);
@@ -181,7 +163,10 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
       const proposalId = { session, sequence, firstIncomplete };
       return { request, kind: 'command', id: proposalId, data, retry: mayHaveTakenEffect };
     });
-    this.noteGroup(chosen, leads);
+    const calls = chosen.map(({ key }) => key);
+    let bytes = 0;
+    if (!leads) for (const command of chosen) bytes += commandBytes(command);
+    this.edit().window = withGroup(window, (chosen[0] as ProposedCommand).request, calls, bytes);
     draft.toCore({ kind: 'propose', now: draft.now, proposals, deadline: Infinity });
     return true;
   }
@@ -220,61 +205,25 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     return chosen;
   }
 
-  private noteGroup(chosen: readonly ProposedCommand[], leads: boolean): void {
-    const next = this.edit();
-    let bytes = 0;
-    if (!leads) for (const command of chosen) bytes += commandBytes(command);
-    const { request } = chosen[0] as ProposedCommand;
-    const keys = chosen.map(({ key }) => key);
-    const group = { key: request, deadline: Infinity, at: Infinity, keys, open: keys.length, bytes };
-    next.groups = withItem(next.groups, group);
-    if (bytes > 0) next.unansweredGroups += 1;
-    next.unansweredBytes += bytes;
-  }
-
   /** The leader has these in its log: its window is free for others. */
   taken(requests: readonly RequestNumber[]): void {
-    const [first] = requests;
-    const group = first === undefined ? undefined : this.groupOf(first);
-    if (group !== undefined) this.putGroup({ ...group, bytes: 0 }, group);
-  }
-
-  private groupOf(request: RequestNumber): ProposedGroup | undefined {
-    const group = itemAtOrBelow(this.state.groups, request);
-    return group !== undefined && request < group.key + group.keys.length ? group : undefined;
-  }
-
-  private putGroup(group: ProposedGroup, before: ProposedGroup): void {
-    const next = this.edit();
-    const bytes = group.open === 0 ? 0 : group.bytes;
-    next.groups = group.open === 0 ? withoutItem(next.groups, group.key) : withItem(next.groups, group);
-    if (before.bytes > 0 && bytes === 0) next.unansweredGroups -= 1;
-    next.unansweredBytes += bytes - before.bytes;
+    const { window } = this.state;
+    const after = withAnswer(window, requests);
+    if (after !== window) this.edit().window = after;
   }
 
   /** The core has ended these requests, whatever the outcome. Gives the commands that were waiting for them. */
   resolved(requests: readonly RequestNumber[]): readonly ProposedCommand[] {
+    const { window, underway } = this.state;
+    const [after, calls] = withoutEnded(window, requests);
+    if (after === window) return [];
+    this.edit().window = after;
     const commands: ProposedCommand[] = [];
-    for (let at = 0; at < requests.length; ) {
-      const group = this.groupOf(requests[at] as RequestNumber);
-      if (group === undefined) {
-        at++; // not a command's
-        continue;
-      }
-      let ended = 0;
-      for (; at < requests.length && this.isIn(group, requests[at] as RequestNumber); at++, ended++) {
-        const request = requests[at] as RequestNumber;
-        const key = group.keys[request - group.key] as number;
-        const command = itemAtOrBelow(this.state.underway, key);
-        if (command?.key === key && command.request === request) commands.push(command);
-      }
-      this.putGroup({ ...group, open: group.open - ended }, group);
+    for (const [request, key] of calls) {
+      const command = itemAtOrBelow(underway, key);
+      if (command?.key === key && command.request === request) commands.push(command);
     }
     return commands;
-  }
-
-  private isIn(group: ProposedGroup, request: RequestNumber): boolean {
-    return request >= group.key && request < group.key + group.keys.length;
   }
 
   /** These attempts ended without success: their commands will be proposed again. */

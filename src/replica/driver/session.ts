@@ -2,9 +2,10 @@
  * This replica's own session, in which each of its proposals takes effect once (thesis 6.3). It is opened by an
  * `openSession` entry, proposed as soon as a leader is known, and used once that entry is applied here.
  *
- * The entry is recognised by its data: replica, incarnation, boot and a number drawn at the start. Its id is not
- * unique, since another replica may give its own `openSession` entry the same one; so a commit that the core reports by
- * id opens nothing, and an entry that is not applied in time is proposed again. The session table answers a second copy with the first one's session.
+ * The entry is recognised by its data: replica, incarnation, boot and a number drawn at the start. Its id is not unique
+ * for certain, since another replica may give its own entry the same one; so a commit that the core reports by id opens
+ * nothing, and an entry that is not applied in time is proposed again. The session table answers a second copy with the
+ * first one's session.
  */
 
 import type { Index, Milliseconds, Proposal, RequestNumber } from '../../core/protocol.js';

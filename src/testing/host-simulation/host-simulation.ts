@@ -33,6 +33,11 @@ export interface HostSimulationOptions {
   readonly steps?: number;
   /** Only these classes of faults; by default each is there in half of the seeds. */
   readonly faults?: readonly HostFault[];
+  /**
+   * Time and weight: messages, links and disks take as long as the timing assumption allows, drawn from the seed, also
+   * when all is healed; timing and limits are as shipped.
+   */
+  readonly pace?: boolean;
   /** Disks say "durable" before it is true: the run must fail. For tests of the simulation itself. */
   readonly lyingDisks?: boolean;
 }
@@ -72,7 +77,12 @@ class Simulation {
     this.steps = steps;
     this.trace = new Trace(seed);
     this.dice = new Dice(seed);
-    this.plan = drawPlan(this.dice.fork('plan'), { size, faults, lies: options.lyingDisks ?? false });
+    this.plan = drawPlan(this.dice.fork('plan'), {
+      size,
+      faults,
+      lies: options.lyingDisks ?? false,
+      pace: options.pace ?? false,
+    });
     const { timing, limits } = this.plan;
     const schedule = new Schedule(this.trace);
     const ledger = new CommandLedger(this.trace);
@@ -229,7 +239,7 @@ class Simulation {
  * shows the last lines of the trace
  */
 export async function simulateHost(options: HostSimulationOptions): Promise<HostSimulationReport> {
-  const { seed, steps, protocol } = options;
+  const { seed, steps, protocol, pace } = options;
   if (!Number.isSafeInteger(seed) || Math.abs(seed) > 2 ** 52) {
     throw new RangeError(`seed: expected a whole number from ${-(2 ** 52)} to ${2 ** 52}, got ${String(seed)}`);
   }
@@ -238,6 +248,9 @@ export async function simulateHost(options: HostSimulationOptions): Promise<Host
   }
   if (steps !== undefined && (!Number.isSafeInteger(steps) || steps < 0 || steps > 100_000)) {
     throw new RangeError(`steps: expected a whole number from 0 to 100000, got ${String(steps)}`);
+  }
+  if (pace !== undefined && typeof pace !== 'boolean') {
+    throw new RangeError(`pace: expected true or false, got ${String(pace)}`);
   }
   const simulation = new Simulation(options);
   await simulation.run();

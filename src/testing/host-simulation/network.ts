@@ -24,7 +24,18 @@ interface SimulatedLink {
   cut: boolean;
   /** Messages under way. */
   waiting: number;
+  /** Messages that have not left yet, by lane, each first in, first out. */
+  readonly lanes: Record<TransportLane, LeavingMessage[]>;
+  isSending: boolean;
 }
+
+interface LeavingMessage {
+  readonly bytes: number;
+  readonly leave: () => void;
+}
+
+/** Whose message it is. */
+type Sender = Pick<TransportIdentity, 'cluster' | 'incarnation'>;
 
 export class SimulatedNetwork {
   readonly maxMessageBytes: number;
@@ -55,7 +66,14 @@ export class SimulatedNetwork {
     const name = `${from}>${to}`;
     const known = this.links.get(name);
     if (known !== undefined) return known;
-    const link: SimulatedLink = { from, to, cut: false, waiting: 0 };
+    const link: SimulatedLink = {
+      from,
+      to,
+      cut: false,
+      waiting: 0,
+      lanes: { control: [], bulk: [] },
+      isSending: false,
+    };
     this.links.set(name, link);
     return link;
   }
@@ -107,7 +125,12 @@ export class SimulatedNetwork {
     for (const other of this.transports.keys()) this.report(other, id);
   }
 
-  send({ id: from, cluster, incarnation }: TransportIdentity, to: string, bytes: Uint8Array): boolean {
+  send(
+    { id: from, cluster, incarnation }: TransportIdentity,
+    to: string,
+    bytes: Uint8Array,
+    lane: TransportLane,
+  ): boolean {
     const { habits, dice, trace } = this;
     if (bytes.length > this.maxMessageBytes) {
       trace.violate(
@@ -124,26 +147,45 @@ export class SimulatedNetwork {
     const lost = !this.healed && dice.chance(habits.loss);
     const copies = lost ? 0 : !this.healed && dice.chance(habits.duplication) ? 2 : 1;
     if (lost) trace.cover('message lost');
-    for (let copy = 0; copy < copies; copy++) this.carry(link, bytes.slice(), cluster, incarnation);
+    const sender = { cluster, incarnation };
+    for (let copy = 0; copy < copies; copy++) this.carry(link, bytes.slice(), sender, lane);
     if (habits.scribbles) bytes.fill(0xa5); // they are the transport's from now on
     return true;
   }
 
   private delay(): number {
     const { habits, dice } = this;
-    if (this.healed) return dice.within(habits.min, habits.min + 5);
+    if (this.healed) return dice.within(habits.healed.min, habits.healed.max);
     if (!dice.chance(habits.holds)) return dice.within(habits.min, habits.max);
     this.trace.cover('message held back');
     return dice.within(habits.max, habits.held);
   }
 
-  private carry(link: SimulatedLink, bytes: Uint8Array, cluster: string, incarnation: number): void {
+  private carry(link: SimulatedLink, bytes: Uint8Array, sender: Sender, lane: TransportLane): void {
     link.waiting += 1;
-    this.schedule.after(this.delay(), () => {
-      link.waiting -= 1;
-      if (link.cut) return;
-      const isTaken = this.transports.get(link.to)?.arrive(link.from, bytes, cluster, incarnation) ?? true;
-      if (!isTaken) this.transports.get(link.from)?.refused(link.to, incarnation);
+    const leave = (): void =>
+      this.schedule.after(this.delay(), () => {
+        link.waiting -= 1;
+        if (link.cut) return;
+        const { cluster, incarnation } = sender;
+        const isTaken = this.transports.get(link.to)?.arrive(link.from, bytes, cluster, incarnation) ?? true;
+        if (!isTaken) this.transports.get(link.from)?.refused(link.to, incarnation);
+      });
+    if (this.habits.bandwidth === Infinity) return leave();
+    if (link.isSending) this.trace.cover('message waits for the link');
+    link.lanes[lane].push({ bytes: bytes.length, leave });
+    if (!link.isSending) this.sendNext(link);
+  }
+
+  /** One message after the other leaves, `control` before `bulk`. */
+  private sendNext(link: SimulatedLink): void {
+    const { control, bulk } = link.lanes;
+    const next = control.shift() ?? bulk.shift();
+    link.isSending = next !== undefined;
+    if (next === undefined) return;
+    this.schedule.after(next.bytes / this.habits.bandwidth, () => {
+      next.leave();
+      this.sendNext(link);
     });
   }
 }
@@ -212,13 +254,13 @@ export class SimulatedTransport implements Transport {
     return this.phase === 'up' ? [...this.peers.keys()] : [];
   }
 
-  send(to: string, bytes: Uint8Array, _lane: TransportLane): boolean {
+  send(to: string, bytes: Uint8Array, lane: TransportLane): boolean {
     if (!this.process.alive || this.identity === null) return false;
     const { id } = this.identity;
     if (this.phase !== 'up') {
       this.network.trace.violate('transport/calls-in-order', `${id}: send while the transport is ${this.phase}`);
     }
-    return this.peers.has(to) && this.network.send(this.identity, to, bytes);
+    return this.peers.has(to) && this.network.send(this.identity, to, bytes, lane);
   }
 
   setPeers(peers: readonly TransportPeer[]): void {

@@ -5,7 +5,7 @@
 
 import { defaultConstants, type Constants } from '../../core/members.js';
 import type { Limits, Timing } from '../../core/protocol.js';
-import { defaultLimits } from '../../core/tuning.js';
+import { defaultLimits, defaultTiming } from '../../core/tuning.js';
 import type { Dice } from '../random.js';
 
 /** Every class of faults, and of what clients do beside plain writes and reads. */
@@ -50,6 +50,10 @@ export interface NetworkHabits {
   readonly min: number;
   readonly max: number;
   readonly held: number;
+  /** The ways once all is healed: as short as can be, or with a pace as long as before. */
+  readonly healed: { readonly min: number; readonly max: number };
+  /** What each direction of a link carries, in bytes a millisecond. */
+  readonly bandwidth: number;
   /** How many messages may be under way from one member to another. */
   readonly queue: number;
   /** Whether a sender hears that its connection is lost. */
@@ -88,7 +92,12 @@ export interface HostPlanOptions {
   readonly size: number | undefined;
   readonly faults: readonly HostFault[] | undefined;
   readonly lies: boolean;
+  /** Time and weight. */
+  readonly pace: boolean;
 }
+
+/** Bytes: the largest frame of the shipped transport. */
+const FRAME = 64 * 1024;
 
 function drawTiming(dice: Dice): Timing {
   const heartbeat = 20 + dice.between(0, 39);
@@ -127,6 +136,8 @@ function drawNetwork(dice: Dice, timing: Timing, has: (fault: HostFault) => bool
     duplication: has('duplication') ? dice.within(0.01, 0.4) : 0,
     holds: has('held messages') ? dice.within(0.005, 0.03) : 0,
     min: 0.5,
+    healed: { min: 0.5, max: 5.5 },
+    bandwidth: Infinity,
     max: has('delay') ? dice.within(5, timing.electionMin / 2) : 4,
     held: 6 * timing.electionMax,
     queue: has('backpressure') ? 2 + dice.between(0, 9) : 10_000,
@@ -136,8 +147,45 @@ function drawNetwork(dice: Dice, timing: Timing, has: (fault: HostFault) => bool
   };
 }
 
+/**
+ * The same plan with timing and limits as they are shipped, and with times that together reach the timing assumption
+ * (docs/testing.md), or a quarter of it; healing does not make them shorter.
+ */
+function paced(plan: HostPlan, dice: Dice): HostPlan {
+  const timing = defaultTiming;
+  let left = (dice.pick([1, 0.25]) * timing.electionMin) / 2 - 2;
+  const take = (chance: number, most: number): number => {
+    const time = dice.chance(chance) ? left * dice.within(0.05, most) : 0;
+    left -= time;
+    return time;
+  };
+  const frames = take(0.6, 0.5);
+  // A write and a load, each up to that long.
+  const disk = 0.1 + take(0.6, 0.8) / 2;
+  const way = Math.min(200, left / 2);
+  const min = dice.chance(0.5) ? way : 0.5;
+  const max = plan.faults.has('delay') ? Math.max(way, plan.network.max) : way;
+  const bandwidth = frames === 0 ? Infinity : (2 * FRAME) / frames;
+  return {
+    ...plan,
+    timing,
+    limits: defaultLimits,
+    requestTimeout: dice.pick([2, 5, 20]) * timing.electionMax,
+    network: { ...plan.network, min, max, healed: { min, max: way }, bandwidth, held: 6 * timing.electionMax },
+    disk: { ...plan.disk, min: dice.chance(0.5) ? disk : 0.1, max: disk },
+  };
+}
+
 /** @throws RangeError that names the option and what was expected */
 export function drawPlan(dice: Dice, options: HostPlanOptions): HostPlan {
+  const plan = plainPlan(dice, options);
+  if (!options.pace) return plan;
+  const drawn = paced(plan, dice.fork('pace'));
+  const largest = Math.max(drawn.constants.maxEntryBytes, drawn.limits.messageBytes) + 1024;
+  return { ...drawn, network: { ...drawn.network, maxMessageBytes: largest } };
+}
+
+function plainPlan(dice: Dice, options: HostPlanOptions): HostPlan {
   const { size, faults, lies } = options;
   if (size !== undefined && (!Number.isSafeInteger(size) || size < 1 || size > 7)) {
     throw new RangeError(`size: expected a whole number from 1 to 7, got ${String(size)}`);

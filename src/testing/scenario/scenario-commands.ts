@@ -3,6 +3,7 @@
 import type { Milliseconds } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { Happening, MessagePick } from '../world/actions.js';
+import { MAX_PADDING } from '../world/machine.js';
 import { parseExpectation, type Expectation } from './scenario-expect.js';
 import { suggestion, type Words } from './scenario-text.js';
 
@@ -114,9 +115,14 @@ function keepOrLose(kind: 'crash' | 'failStorage'): CommandParser {
 
 function propose(words: Words): ScenarioCommand {
   const replica = words.replica();
+  const padding = words.option('padding');
+  if (padding !== null && !(Number.isSafeInteger(padding) && padding >= 1 && padding <= MAX_PADDING)) {
+    words.fail(`padding: expected a whole number of bytes from 1 to ${MAX_PADDING}, got ${padding}`);
+  }
   const timeout = words.option('timeout') ?? Infinity;
   if (words.isEmpty) words.fail('propose: which command?');
-  return act({ kind: 'propose', replica, command: words.value(words.remainder()), timeout });
+  const asked = { kind: 'propose', replica, command: words.value(words.remainder()), timeout } as const;
+  return act(padding === null ? asked : { ...asked, padding });
 }
 
 function read(words: Words): ScenarioCommand {

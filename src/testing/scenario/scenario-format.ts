@@ -44,8 +44,8 @@ export function formatHappening(happening: Happening): string {
     case 'rate':
       return `rate ${happening.replica} ${happening.rate}`;
     case 'propose': {
-      const { replica, command, timeout } = happening;
-      return `propose ${replica} ${commandText(command)}${option('timeout', timeout)}`;
+      const { replica, command, timeout, padding = null } = happening;
+      return `propose ${replica} ${commandText(command)}${option('timeout', timeout)}${option('padding', padding)}`;
     }
     case 'read':
       return `read ${happening.replica}${option('min', happening.minIndex)}${option('timeout', happening.timeout)}`;

@@ -7,7 +7,9 @@ import type { FaultKind, Plan } from './plan.js';
 /** How messages and disks behave in a phase of the run. */
 export interface Weather {
   readonly network: Plan['network'];
+  /** Of a write, and of a load. */
   readonly disk: Plan['disk'];
+  readonly load: Plan['load'];
   readonly apply: Milliseconds;
 }
 
@@ -18,6 +20,9 @@ export interface Tally {
   actions: number;
   readonly faults: Map<FaultKind, number>;
   readonly coverage: Map<string, number>;
+  /** Of a paced run: how often several callers came at once, and the most bytes that padded a command. */
+  bursts: number;
+  largest: number;
 }
 
 export interface RunOptions {

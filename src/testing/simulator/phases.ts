@@ -10,9 +10,18 @@ import type { Milliseconds } from '../../core/protocol.js';
 import { sameDeep } from '../world/laws.js';
 import { resume, unleash } from './nemeses.js';
 import type { Weather } from './options.js';
+import { slowestExchange } from './pace.js';
 import type { SimulatedRun } from './run.js';
 
-const CALM: Weather = { network: { min: 1, max: 4, fifo: false }, disk: { min: 1, max: 2 }, apply: 0 };
+/** No faults: everything is fast, or takes what the pace says. */
+function calm({ plan }: SimulatedRun): Weather {
+  if (plan.pace !== null) {
+    const { delay, write, load } = plan.pace;
+    return { network: { ...delay, fifo: true }, disk: write, load, apply: 0 };
+  }
+  const disk = { min: 1, max: 2 };
+  return { network: { min: 1, max: 4, fifo: false }, disk, load: disk, apply: 0 };
+}
 
 function demand(holds: boolean, text: RuleText, evidence?: () => unknown): void {
   if (!holds) throw new InvariantViolation(text, evidence?.());
@@ -25,13 +34,19 @@ function callers(run: SimulatedRun, commands: (call: number) => unknown): void {
   const again = (): void => {
     if (!run.stormy) return;
     run.later(dice.wait(every), again);
+    const { pace } = run.plan;
+    const come = pace !== null && dice.chance(0.05) ? dice.between(1, pace.burst) : 1;
+    if (come > 1) run.tally.bursts += 1;
     const place = dice.between(0, run.size - 1);
+    for (let caller = 0; caller < come; caller++) ask(place, come === 1 ? most : Infinity);
+  };
+  const ask = (place: number, bound: number): void => {
     const { process, waiting } = run.turn.slot(place);
-    if (process === null || waiting.length >= most) return;
+    if (process === null || waiting.length >= bound) return;
     const replica = run.id(place);
     if (!dice.chance(reads)) {
       const command = commands(run.turn.record.callCount + 1);
-      return run.act({ kind: 'propose', at: run.now, replica, command, timeout });
+      return run.propose(place, command, timeout, dice);
     }
     const minIndex = dice.chance(stale) ? dice.between(0, run.turn.slot(place).delivered + 1) : null;
     run.act({ kind: 'read', at: run.now, replica, minIndex, timeout: timeout === Infinity ? 1000 : timeout });
@@ -103,7 +118,7 @@ function newCommands(run: SimulatedRun, places: readonly number[], limit: Millis
   let left = places;
   while (left.length > 0) {
     const asked = left.map((place) => {
-      run.act({ kind: 'propose', at: run.now, replica: run.id(place), command, timeout });
+      run.propose(place, command, timeout, run.dice);
       return { place, call: run.turn.record.callCount };
     });
     const { record } = run.turn;
@@ -116,7 +131,11 @@ function newCommands(run: SimulatedRun, places: readonly number[], limit: Millis
 
 /** The limit for liveness, which grows with the entries that a replica may have to catch up with. */
 function patience(run: SimulatedRun): Milliseconds {
-  return 20 * run.turn.rules.timing.electionMax + 40 * run.turn.record.view.last + 2000;
+  const { pace } = run.plan;
+  const { last } = run.turn.record.view;
+  const each = pace === null ? 40 : 2 * slowestExchange(pace) + 2 * pace.cost;
+  const sending = pace === null ? 0 : (4 * run.size * run.padded) / pace.bandwidth;
+  return 20 * run.turn.rules.timing.electionMax + each * last + sending + 2000;
 }
 
 /** The second phase: a majority heals; the rest stays broken and cut off. */
@@ -129,7 +148,7 @@ export function coreAtWork(run: SimulatedRun, command: unknown): void {
   if (sound.length < quorum) return;
   const order = dice.shuffle(sound);
   const core = order.slice(0, dice.between(quorum, sound.length)).sort((a, b) => a - b);
-  run.weather = CALM;
+  run.weather = calm(run);
   heal(
     run,
     core,
@@ -181,7 +200,7 @@ function demandEqualMachines(run: SimulatedRun, places: readonly number[]): void
 export function allAtRest(run: SimulatedRun, command: unknown): void {
   const places = participants(run);
   if (places.length * 2 <= run.size) return;
-  run.weather = CALM;
+  run.weather = calm(run);
   heal(run, run.places(), []);
   const limit = patience(run);
   demand(

@@ -4,10 +4,12 @@
  * hide another (swarm testing, Groce et al. 2012).
  */
 
+import type { Timing } from '../../core/protocol.js';
 import type { Limits, Milliseconds } from '../../core/protocol.js';
 import type { Action } from '../world/actions.js';
 import { Dice } from '../random.js';
 import type { WorldOptions } from '../world/options.js';
+import { drawPace, pacedTuning, type Pace, type Span } from './pace.js';
 
 /** The classes of faults; docs/testing.md describes each. */
 export const FAULT_KINDS = [
@@ -51,7 +53,11 @@ export interface Plan {
   readonly length: number;
   /** The latency of a message, from `min` to `max`; `fifo`: no message overtakes another on its link. */
   readonly network: { readonly min: Milliseconds; readonly max: Milliseconds; readonly fifo: boolean };
-  readonly disk: { readonly min: Milliseconds; readonly max: Milliseconds };
+  /** What a write and a load take. */
+  readonly disk: Span;
+  readonly load: Span;
+  /** Time and weight; `null`: nothing takes longer than the fields above say, and commands are small. */
+  readonly pace: Pace | null;
   /** The time that the machine takes to apply. */
   readonly apply: Milliseconds;
   /** The mean time between two calls; the share of reads among calls, and of stale reads among reads. */
@@ -86,6 +92,7 @@ export interface PlanOptions {
   /** Whether faults happen at all. */
   readonly calm: boolean;
   readonly prefixes: readonly Prefix[];
+  readonly pace?: Pace | 'drawn' | undefined;
 }
 
 /** The share of seeds that begin with a prefix, if there are prefixes. */
@@ -163,22 +170,55 @@ function worldOf(dice: Dice, options: PlanOptions): WorldOptions {
   return { ...drawn, ...kept, tuning, constants: { ...constants, ...world.constants } };
 }
 
-/** Draws the plan of a seed. */
+/** The same with time and weight: timing and limits are as shipped, and more goes on before the storm is over. */
+function pacedPlan(plan: Plan, options: PlanOptions): Plan {
+  if (options.pace === undefined) return plan;
+  const dice = new Dice(options.seed).fork('pace');
+  const { tuning = {} } = options.world;
+  const own = pacedTuning(dice);
+  const timing = { ...own.timing, ...(tuning.timing as Partial<Timing>) };
+  const pace = options.pace === 'drawn' ? drawPace(dice, timing) : options.pace;
+  const { delay, write: disk, load } = pace;
+  return {
+    ...plan,
+    // Messages have their true size only as bytes.
+    world: { ...plan.world, tuning: { timing, limits: { ...own.limits, ...tuning.limits } }, byReference: false },
+    length: 2 * plan.length,
+    network: { ...delay, fifo: plan.network.fifo },
+    disk,
+    load,
+    pace,
+    apply: 0,
+    clients: { ...plan.clients, every: 4 * plan.clients.every, timeout: dice.pick([Infinity, 30_000, 5000]) },
+  };
+}
+
+/** Draws the plan of a seed. A scripted beginning has its own timing, and no pace. */
 export function planOf(options: PlanOptions): Plan {
   const dice = new Dice(options.seed).fork('plan');
   const prefix = options.prefixes.length > 0 && dice.chance(PREFIXED) ? dice.pick(options.prefixes) : null;
+  const plain = plainPlan(dice, options, prefix);
+  return prefix === null ? pacedPlan(plain, options) : plain;
+}
+
+function plainPlan(dice: Dice, options: PlanOptions, prefix: Prefix | null): Plan {
   const drawn = worldOf(dice.fork('world'), options);
   const world = prefix === null ? drawn : { ...options.world, seed: options.seed, ...prefix.world };
   const faults = faultsOf(dice.fork('faults'), options);
   const fast = dice.chance(0.5);
+  const length = Math.ceil(options.length * (0.25 + 1.5 * dice.unit()));
+  const network = { min: 1, max: fast ? 5 : dice.between(5, 60), fifo: faults.reorder === undefined };
+  const disk = { min: 1, max: dice.chance(0.5) ? 2 : dice.between(2, 30) };
   return {
     seed: options.seed,
     world,
     prefix: prefix?.actions ?? [],
     loose: false,
-    length: Math.ceil(options.length * (0.25 + 1.5 * dice.unit())),
-    network: { min: 1, max: fast ? 5 : dice.between(5, 60), fifo: faults.reorder === undefined },
-    disk: { min: 1, max: dice.chance(0.5) ? 2 : dice.between(2, 30) },
+    length,
+    network,
+    disk,
+    load: disk,
+    pace: null,
     apply: dice.chance(0.5) ? 0 : dice.between(1, 30),
     clients: {
       every: dice.between(5, 60),

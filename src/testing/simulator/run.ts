@@ -4,7 +4,7 @@
  */
 
 import type { StepFact } from '../../core/model.js';
-import type { Milliseconds, Status } from '../../core/protocol.js';
+import type { Lane, Milliseconds, Status } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import { ESTABLISHED_KEY } from '../../replica/driver/stored-identity.js';
 import { abstractState } from './coverage.js';
@@ -12,11 +12,13 @@ import type { Action } from '../world/actions.js';
 import { Agenda } from './agenda.js';
 import { Dice } from '../random.js';
 import type { FaultKind, Plan } from './plan.js';
+import { Traffic } from './traffic.js';
+import { Work } from './work.js';
 import type { RunOptions, Tally, Weather } from './options.js';
 import type { Watcher } from '../world/draft.js';
 import { Turn } from '../world/turn.js';
 import type { Flight } from '../world/state.js';
-import { createWorld, dueAt } from '../world/world.js';
+import { createWorld } from '../world/world.js';
 
 /** The number of actions between two looks at the cluster's abstract state. */
 const LOOK_EVERY = 16;
@@ -24,12 +26,23 @@ const LOOK_EVERY = 16;
 /** The most messages on one link; with more, the oldest is lost. */
 const MOST_ON_A_LINK = 100;
 
+/** Bytes of padding in one run, about. */
+const MOST_PADDED = 6 * 1024 * 1024;
+
 export class SimulatedRun implements Watcher {
   readonly plan: Plan;
   readonly turn: Turn;
   readonly size: number;
   readonly dice: Dice;
-  readonly tally: Tally = { delivered: 0, actions: 0, faults: new Map(), coverage: new Map() };
+  readonly tally: Tally = {
+    delivered: 0,
+    actions: 0,
+    faults: new Map(),
+    coverage: new Map(),
+    bursts: 0,
+    largest: 0,
+  };
+  readonly traffic: Traffic;
   /** The actions so far, with messages by description; `null` if they are not kept. */
   readonly actions: Action[] | null;
   /** A hash of the actions and their times, by which two runs are compared. */
@@ -37,14 +50,14 @@ export class SimulatedRun implements Watcher {
   weather: Weather;
   /** Whether faults happen. */
   stormy: boolean;
+  /** Bytes of padding so far. */
+  padded = 0;
   private stormLength = 0;
   private readonly countsCoverage: boolean;
   private readonly abstractStates: Set<number> | undefined;
   private readonly agenda = new Agenda<() => void>();
   private readonly net: Dice;
-  private readonly io: Dice;
-  private readonly tickAt: number[];
-  private readonly busy: { io: boolean; apply: boolean; load: boolean }[];
+  private readonly work: Work;
   private readonly lastArrival: number[];
   private readonly backlog: (() => void)[][];
 
@@ -61,11 +74,10 @@ export class SimulatedRun implements Watcher {
     const dice = new Dice(plan.seed);
     this.dice = dice.fork('run');
     this.net = dice.fork('net');
-    this.io = dice.fork('io');
-    this.tickAt = world.slots.map(() => Infinity);
-    this.busy = world.slots.map(() => ({ io: false, apply: false, load: false }));
-    this.lastArrival = world.links.map(() => 0);
+    this.lastArrival = world.links.flatMap(() => [0, 0]);
     this.backlog = world.slots.map(() => []);
+    this.traffic = new Traffic(this.size, this.agenda, plan.pace);
+    this.work = new Work(this, this.agenda, dice.fork('io'));
     this.turn.watcher = this;
     this.adopt();
   }
@@ -86,6 +98,10 @@ export class SimulatedRun implements Watcher {
 
   id(place: number): ReplicaId {
     return this.turn.rules.ids[place] as ReplicaId;
+  }
+
+  private placeOf(id: ReplicaId): number {
+    return this.turn.rules.places.get(id) as number;
   }
 
   places(): number[] {
@@ -138,15 +154,25 @@ export class SimulatedRun implements Watcher {
     this.hash = Math.imul(this.hash ^ action.at ^ (action.kind.length << 24), 0x01000193);
     if (this.actions !== null) this.actions.push(this.described(action));
     this.turn.run(action);
+    if (action.kind === 'crash' || action.kind === 'wipe') this.traffic.crash(this.placeOf(action.replica));
     if (this.tally.actions % LOOK_EVERY === 0) {
       this.abstractStates?.add(abstractState(this.places().map((place) => this.status(place))));
     }
   }
 
+  /** A call of this command at a replica, padded if the plan has a pace for it: most a little, few much. */
+  propose(place: number, command: unknown, timeout: Milliseconds, dice: Dice): void {
+    const most = this.plan.pace?.padding ?? 0;
+    const padding = most === 0 || this.padded > MOST_PADDED ? 0 : Math.floor(most ** (dice.unit() ** 2));
+    this.padded += padding;
+    this.tally.largest = Math.max(this.tally.largest, padding);
+    const call = { kind: 'propose', at: this.turn.now, replica: this.id(place), command, timeout } as const;
+    this.act(padding === 0 ? call : { ...call, padding });
+  }
+
   private described(action: Action): Action {
     if (action.kind !== 'deliver' && action.kind !== 'duplicate' && action.kind !== 'drop') return action;
-    const { places } = this.turn.rules;
-    const [from, to] = [places.get(action.from) as number, places.get(action.to) as number];
+    const [from, to] = [this.placeOf(action.from), this.placeOf(action.to)];
     return typeof action.pick === 'number'
       ? { ...action, pick: this.turn.network.pickOf(from, to, action.pick) }
       : action;
@@ -182,7 +208,7 @@ export class SimulatedRun implements Watcher {
   sent(from: number, to: number, flight: Flight): void {
     const { faults } = this.plan;
     const { ordinal } = flight;
-    if (this.turn.link(from, to).flights.length > MOST_ON_A_LINK) {
+    if (this.plan.pace === null && this.turn.link(from, to).flights.length > MOST_ON_A_LINK) {
       const oldest = this.turn.link(from, to).flights[0] as Flight;
       this.agenda.add(this.turn.now, () => this.message('drop', from, to, oldest.ordinal));
     }
@@ -190,7 +216,10 @@ export class SimulatedRun implements Watcher {
       this.fault('loss');
       return this.agenda.add(this.turn.now, () => this.message('drop', from, to, ordinal));
     }
-    this.agenda.add(this.arrival(from, to), () => this.arrive(from, to, ordinal));
+    this.traffic.send(this.turn, from, to, flight, {
+      sent: () => this.agenda.add(this.arrival(from, to, flight.lane), () => this.arrive(from, to, ordinal)),
+      lost: () => this.agenda.add(this.turn.now, () => this.message('drop', from, to, ordinal)),
+    });
     if (this.stormy && this.net.chance(faults.duplicate ?? 0)) {
       const early = this.turn.now + this.net.between(0, this.weather.network.max);
       this.agenda.add(early, () => this.duplicate(from, to, ordinal));
@@ -205,10 +234,11 @@ export class SimulatedRun implements Watcher {
     this.message('duplicate', from, to, ordinal);
   }
 
-  private arrival(from: number, to: number): Milliseconds {
+  private arrival(from: number, to: number, lane: Lane): Milliseconds {
     const { network } = this.weather;
     const { faults } = this.plan;
-    const link = from * this.size + to;
+    // The lanes of a paced run are connections of their own.
+    const link = 2 * (from * this.size + to) + (this.plan.pace !== null && lane === 'bulk' ? 1 : 0);
     let delay = this.net.between(network.min, network.max);
     if (this.stormy && this.net.chance(faults.delay ?? 0)) {
       this.fault('delay');
@@ -229,6 +259,10 @@ export class SimulatedRun implements Watcher {
   }
 
   private arrive(from: number, to: number, ordinal: number): void {
+    this.traffic.enter(this.turn.now, to, () => this.receive(from, to, ordinal));
+  }
+
+  private receive(from: number, to: number, ordinal: number): void {
     const slot = this.turn.slot(to);
     if (slot.paused) {
       (this.backlog[to] as (() => void)[]).push(() => this.arrive(from, to, ordinal));
@@ -246,77 +280,8 @@ export class SimulatedRun implements Watcher {
     for (const task of order === 'shuffled' ? dice.shuffle(waiting) : waiting) this.agenda.add(this.turn.now, task);
   }
 
-  // What a replica has under way.
-
   touched(place: number): void {
-    const slot = this.turn.slot(place);
-    const due = dueAt(this.turn.rules, slot, this.turn.now);
-    if (due < (this.tickAt[place] as number)) this.scheduleTick(place, due);
-    const busy = this.busy[place] as { io: boolean; apply: boolean; load: boolean };
-    if (slot.writing !== null && !busy.io) {
-      busy.io = true;
-      this.agenda.add(this.turn.now + this.diskTime(), () => this.write(place));
-    }
-    if (slot.applying !== null && !busy.apply) {
-      busy.apply = true;
-      this.agenda.add(this.turn.now + this.weather.apply, () => {
-        busy.apply = false;
-        this.own('applied', place);
-      });
-    }
-    if (slot.loads.length > 0 && !busy.load) {
-      busy.load = true;
-      this.agenda.add(this.turn.now + this.diskTime(), () => {
-        busy.load = false;
-        this.own('loaded', place);
-      });
-    }
-  }
-
-  /** Carries out work of a replica. If it is paused, the work is scheduled again when it resumes. */
-  private own(kind: 'applied' | 'loaded' | 'written' | 'sync' | 'tick', place: number): void {
-    this.act({ kind, at: this.turn.now, replica: this.id(place) });
-  }
-
-  private scheduleTick(place: number, due: Milliseconds): void {
-    this.tickAt[place] = due;
-    if (due === Infinity) return;
-    this.agenda.add(due, () => {
-      if (this.tickAt[place] !== due) return;
-      const actual = dueAt(this.turn.rules, this.turn.slot(place), this.turn.now);
-      if (actual > this.turn.now) return this.scheduleTick(place, actual);
-      this.tickAt[place] = Infinity;
-      this.own('tick', place);
-      this.touched(place);
-    });
-  }
-
-  private diskTime(): Milliseconds {
-    const { disk } = this.weather;
-    const { faults } = this.plan;
-    const time = this.io.between(disk.min, disk.max);
-    if (!this.stormy || !this.io.chance(faults.slowDisk ?? 0)) return time;
-    this.fault('slowDisk');
-    return time + this.io.between(20, 500);
-  }
-
-  private write(place: number): void {
-    const busy = this.busy[place] as { io: boolean };
-    busy.io = false;
-    const slot = this.turn.slot(place);
-    if (slot.writing === null) return;
-    if (this.stormy && !slot.paused && this.io.chance(this.plan.faults.crashAtPersist ?? 0)) {
-      this.fault('crashAtPersist');
-      return this.crash(place, this.io.chance(0.5));
-    }
-    if (!slot.durable && this.io.chance(0.15)) {
-      // The write is durable, and the process is not told yet: a crash now keeps a write that nobody has reported.
-      busy.io = true;
-      this.own('sync', place);
-      return this.agenda.add(this.turn.now + this.io.between(0, 10), () => this.write(place));
-    }
-    if (!slot.paused) return this.own('written', place);
-    if (!slot.durable) this.own('sync', place);
+    this.work.touched(place);
   }
 
   /** Crashes a process and schedules its restart. */

@@ -10,6 +10,7 @@ import type { Dice } from '../random.js';
 import type { Observer } from '../world/facts.js';
 import type { MachineSpec } from '../world/machine.js';
 import { checkWorldOptions, type WorldOptions } from '../world/options.js';
+import { checkPace, type Pace } from './pace.js';
 import { FAULT_KINDS, type FaultKind, type Prefix } from './plan.js';
 
 /** The source of randomness of a workload. */
@@ -37,6 +38,12 @@ export interface SimulateOptions<Command = any> {
   readonly constants?: Partial<Constants>;
   /** `driver` (the default): the shipped driver. `core`: a bare core with the simplest host that keeps the contract. */
   readonly program?: 'driver' | 'core';
+  /**
+   * Time and weight: how long messages, disks and machines take, callers in bursts, large commands. `drawn`: from the
+   * seed, within the timing assumption and up to its bound. The phases in which all is healed run at the same pace, and
+   * timing and limits are as shipped unless `tuning` says otherwise. Unless given, all is fast and small.
+   */
+  readonly pace?: 'drawn' | Pace;
   /** Faults that never happen; with `calm` none does. */
   readonly without?: readonly FaultKind[];
   readonly calm?: boolean;
@@ -83,6 +90,7 @@ export function checkSimulateOptions(options: SimulateOptions): void {
   checkNumber('length', length, 1, 1e6);
   checkNumber('shrinkBudget', shrinkBudget, 0, 2 ** 40);
   checkWorldOptions(worldOptionsOf(options));
+  checkPace(options.pace, options.tuning);
   for (const kind of options.without ?? []) {
     if (!FAULT_KINDS.includes(kind)) throw invalidArgument(`without: no fault is called ${String(kind)}`);
   }

@@ -17,6 +17,16 @@ import { checkSimulateOptions, worldOptionsOf, type SimulateOptions } from './si
 import { replay, ruleOf, shrink, type Replayed } from './shrink.js';
 import type { WorldOptions } from '../world/options.js';
 
+/** What was met in paced schedules; all 0 without a pace. */
+export interface PaceReport {
+  /** How often several callers came at once, and the most bytes that padded a command. */
+  bursts: number;
+  largest: number;
+  /** How often a `control` message went before a waiting one of `bulk`, and how often a machine held something up. */
+  passed: number;
+  held: number;
+}
+
 /** The report of a simulation in which no rule was broken. Counts are sums over all schedules. */
 export interface SimulationReport {
   readonly protocol: string;
@@ -32,6 +42,8 @@ export interface SimulationReport {
   readonly faults: Record<FaultKind, number>;
   /** How often each of the model's coverage points was met. */
   readonly coverage: Record<string, number>;
+  /** Of paced schedules: how much of what time and weight do was met. */
+  readonly pace: PaceReport;
   /** Schedules that were run twice, to the same end. */
   repeated: number;
 }
@@ -72,8 +84,8 @@ export class SimulationFailure extends Error {
 const REPEAT_EVERY = 20;
 
 function planFor(options: SimulateOptions, seed: number): Plan {
-  const { length = 400, without = [], calm = false, prefixes = [] } = options;
-  return planOf({ world: worldOptionsOf(options), seed, length, without, calm, prefixes });
+  const { length = 400, without = [], calm = false, prefixes = [], pace } = options;
+  return planOf({ world: worldOptionsOf(options), seed, length, without, calm, prefixes, pace });
 }
 
 /** Runs a shortened storm and the phases after it, in the same way each time. */
@@ -135,6 +147,7 @@ function emptyReport(options: SimulateOptions, firstSeed: number): SimulationRep
     answered: 0,
     faults: zeros(FAULT_KINDS) as Record<FaultKind, number>,
     coverage: zeros(options.model.coveragePoints),
+    pace: { bursts: 0, largest: 0, passed: 0, held: 0 },
     repeated: 0,
   };
 }
@@ -148,6 +161,11 @@ function add(report: SimulationReport, run: SimulatedRun): void {
   const { effects, calls } = turn.finish().record;
   report.commands += effects.length;
   for (const { end } of calls) if (end?.kind === 'acknowledged' || end?.kind === 'served') report.answered += 1;
+  const { pace } = report;
+  pace.bursts += tally.bursts;
+  pace.largest = Math.max(pace.largest, tally.largest);
+  pace.passed += run.traffic.passed;
+  pace.held += run.traffic.held;
   for (const [kind, count] of tally.faults) report.faults[kind] += count;
   for (const [point, count] of tally.coverage) report.coverage[point] = (report.coverage[point] ?? 0) + count;
 }

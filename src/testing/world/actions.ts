@@ -42,8 +42,17 @@ export type Happening =
   /** The clock of a replica leaps ahead by milliseconds, or goes at another rate from now on (1 is true time). */
   | { readonly kind: 'leap'; readonly replica: ReplicaId; readonly by: Milliseconds }
   | { readonly kind: 'rate'; readonly replica: ReplicaId; readonly rate: number }
-  /** A caller at a replica; `timeout` in milliseconds of the replica's clock, `Infinity` for none. */
-  | { readonly kind: 'propose'; readonly replica: ReplicaId; readonly command: unknown; readonly timeout: Milliseconds }
+  /**
+   * A caller at a replica; `timeout` in milliseconds of the replica's clock, `Infinity` for none. With `padding` the
+   * command takes so many bytes more in messages and on disks; the machine does not see them.
+   */
+  | {
+      readonly kind: 'propose';
+      readonly replica: ReplicaId;
+      readonly command: unknown;
+      readonly timeout: Milliseconds;
+      readonly padding?: number;
+    }
   /** A linearizable read, or with `minIndex` a stale one, served once that index is applied. */
   | {
       readonly kind: 'read';

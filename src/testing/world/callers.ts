@@ -13,9 +13,9 @@ export class Callers {
     this.draft = draft;
   }
 
-  propose(place: number, command: unknown, timeout: Milliseconds): void {
+  propose(place: number, command: unknown, timeout: Milliseconds, padding = 0): void {
     const { draft } = this;
-    const data = draft.rules.machines.encode(draft.record.callCount + 1, command);
+    const data = draft.rules.machines.encode(draft.record.callCount + 1, command, padding);
     const call = this.invoke(place, 'write', command, null);
     const now = draft.local(place);
     draft.pending.push({ place, event: { kind: 'propose', now, commands: [{ call, deadline: now + timeout, data }] } });

@@ -14,6 +14,7 @@ import {
   type Shape,
 } from '../check-input.js';
 import type { Action } from './actions.js';
+import { MAX_PADDING } from './machine.js';
 
 const flag = oneOf(true, false);
 const replica: Check = (id, ids) => (ids.includes(id as ReplicaId) ? null : `one of ${ids.join(', ')}`);
@@ -26,6 +27,10 @@ const calls = expecting('a list of numbers of calls', (value) => {
   return Array.isArray(value) && value.every((call) => whole(1)(call, []) === null);
 });
 const minIndex = expecting('null or an index from 0', (value) => value === null || whole(0)(value, []) === null);
+
+const padding = expecting(`a whole number of bytes from 1 to ${MAX_PADDING}`, (value) => {
+  return value === undefined || (whole(1)(value, []) === null && Number(value) <= MAX_PADDING);
+});
 
 const link: Shape = { from: replica, to: replica };
 const flight: Shape = { ...link, pick };
@@ -52,7 +57,7 @@ const SHAPES: Readonly<Record<Action['kind'], Shape>> = {
   resume: alone,
   leap: { replica, by: time },
   rate: { replica, rate: expecting('a finite number above 0', (value) => Number.isFinite(value) && Number(value) > 0) },
-  propose: { replica, command: anything, timeout: above },
+  propose: { replica, command: anything, timeout: above, padding },
   read: { replica, minIndex, timeout: above },
   cancel: { calls },
   campaign: alone,

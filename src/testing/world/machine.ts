@@ -37,23 +37,39 @@ export const countingMachine: MachineSpec = {
   },
 };
 
-/** Encodes a command with the number of its call, so that the call's effect can be found. */
-function sealCommand(call: number, payload: Uint8Array): Uint8Array {
-  const writer = new Writer(VARINT_MAX_BYTES + payload.length);
-  writer.varint(call);
+/** Bytes: the most that a command can be padded with. */
+export const MAX_PADDING = 64 * 1024 * 1024;
+
+/** Added to the number of a padded command's call; the length of the padding follows it. */
+const PADDED = 2 ** 40;
+/** Where a number that large has its last byte, or later. */
+const PADDED_AT = 5;
+
+/** Encodes a command with the number of its call, so that the call's effect can be found, and with padding. */
+function sealCommand(call: number, payload: Uint8Array, padding: number): Uint8Array {
+  const writer = new Writer(2 * VARINT_MAX_BYTES + padding + payload.length);
+  if (padding === 0) writer.varint(call);
+  else {
+    writer.varint(PADDED + call);
+    writer.varint(padding);
+    writer.raw(new Uint8Array(padding));
+  }
   writer.raw(payload);
   return writer.finish();
 }
 
 /** The number of the call that proposed a command. */
 export function callOf(data: Uint8Array): number {
-  return new Reader(data).varint();
+  return new Reader(data).varint() % PADDED;
 }
 
 function payloadOf(data: Uint8Array): Uint8Array {
   let at = 0;
   while ((data[at] as number) >= 0x80) at++;
-  return part(data, at + 1, data.length);
+  if (at < PADDED_AT) return part(data, at + 1, data.length);
+  const reader = new Reader(data, at + 1);
+  const padding = reader.varint();
+  return part(data, data.length - reader.remaining + padding, data.length);
 }
 
 function reasonOf(error: unknown): string {
@@ -80,10 +96,10 @@ export class Machines {
   }
 
   /**
-   * Encodes a command of this call.
+   * Encodes a command of this call, with so many bytes of padding.
    * @throws ConsensusError `ERR_INVALID_ARGUMENT` whose cause is the codec's error
    */
-  encode(call: number, command: unknown): Uint8Array {
+  encode(call: number, command: unknown, padding = 0): Uint8Array {
     let bytes: Uint8Array;
     try {
       bytes = this.codec.encode(command);
@@ -92,7 +108,7 @@ export class Machines {
       wrong.cause = error;
       throw wrong;
     }
-    return sealCommand(call, bytes);
+    return sealCommand(call, bytes, padding);
   }
 
   /** The command in an entry's data. */

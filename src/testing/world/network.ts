@@ -40,7 +40,7 @@ export class Network {
       draft.tell({ kind: 'send', from: sender, to: effect.to, message, own, lost: link.cut });
     }
     if (link.cut) return;
-    const flight = { ordinal: link.sent, sentAt: draft.now, payload: effect.bytes };
+    const flight = { ordinal: link.sent, sentAt: draft.now, lane: effect.lane, payload: effect.bytes };
     (link.flights as Flight[]).push(flight);
     draft.watcher?.sent(from, to, flight);
   }

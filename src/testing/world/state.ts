@@ -5,7 +5,7 @@
 
 import type { Configuration, ReplicaId } from '../../core/members.js';
 import type { AnyModel } from '../../core/model.js';
-import type { Entry, Index, Limits, Milliseconds, Timing } from '../../core/protocol.js';
+import type { Entry, Index, Lane, Limits, Milliseconds, Timing } from '../../core/protocol.js';
 import type { StorageOp } from '../../replica/storage.js';
 import type { WorldDisk } from './disk.js';
 import type { Holder, Machines } from './machine.js';
@@ -98,6 +98,7 @@ export interface Flight {
   /** Its number among all messages ever sent on this link, 1-based. */
   readonly ordinal: number;
   readonly sentAt: Milliseconds;
+  readonly lane: Lane;
   readonly payload: Payload;
 }
 

@@ -174,7 +174,7 @@ export class Turn {
       case 'applied':
         return this.applications.apply(place);
       case 'propose':
-        return callers.propose(place, action.command, action.timeout);
+        return callers.propose(place, action.command, action.timeout, action.padding);
       case 'read':
         return callers.read(place, action.minIndex, action.timeout);
     }

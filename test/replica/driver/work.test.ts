@@ -6,6 +6,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { itemsOf, withNewest, type Book, type BookItem } from '../../../src/core/book.js';
 import { configurationOf, defaultConstants } from '../../../src/core/members.js';
+import { openWindow } from '../../../src/replica/driver/leader-window.js';
 import type { Entry, Inbound, Outbound, Outcome, Proposal, Protocol } from '../../../src/core/protocol.js';
 import { choose } from '../../../src/core/tuning.js';
 import { raftProtocol } from '../../../src/raft/index.js';
@@ -119,7 +120,7 @@ class Scripted {
   visited(event: () => void): number {
     const seen = new Set<object>();
     const { proposals, reads } = this.state;
-    const { queued, retrying, underway, groups } = proposals;
+    const { queued, retrying, underway, window } = proposals;
     this.state = {
       ...this.state,
       proposals: {
@@ -127,7 +128,7 @@ class Scripted {
         queued: watched(queued, seen),
         retrying: watched(retrying, seen),
         underway: watched(underway, seen),
-        groups: watched(groups, seen),
+        window: { ...window, groups: watched(window.groups, seen) },
       },
       reads: { ...reads, queued: watched(reads.queued, seen), waiting: watched(reads.waiting, seen) },
     };
@@ -320,7 +321,7 @@ describe('the window to the leader', () => {
     const sent = bytesOf(replica.take());
     expect(sent).toBeGreaterThanOrEqual(MIB);
     expect(sent).toBeLessThan(MIB + limits.messageBytes);
-    expect(replica.state.proposals).toMatchObject({ unansweredBytes: sent, unansweredGroups: open.length });
+    expect(replica.state.proposals.window).toMatchObject({ unansweredBytes: sent, unansweredGroups: open.length });
     replica.happens({ kind: 'tick' });
     expect(replica.take()).toEqual([]);
     replica.taken(open[0] as Proposal[]);
@@ -342,7 +343,7 @@ describe('the window to the leader', () => {
     const replica = Scripted.open('b');
     replica.propose(() => Infinity, MANY, 1000);
     expect(replica.groups.map((group) => group.length)).toEqual([MANY]);
-    expect(replica.state.proposals).toMatchObject({ unansweredBytes: 0, unansweredGroups: 0 });
+    expect(replica.state.proposals.window).toMatchObject({ unansweredBytes: 0, unansweredGroups: 0 });
   });
 
   it('carries one that is larger than all of it', () => {
@@ -425,7 +426,7 @@ describe('the window to the leader', () => {
     replica.happens({ kind: 'cancel', calls: Array.from({ length: MANY }, (_, at) => at + 1) });
     replica.taken(...groups.slice(0, 5));
     replica.ends(all, 'cancelled');
-    expect(replica.state.proposals).toMatchObject({ unansweredBytes: 0, unansweredGroups: 0, groups: null, count: 0 });
+    expect(replica.state.proposals).toMatchObject({ window: openWindow, count: 0 });
     expect(replica.state.proposals.bytes).toBe(0);
   });
 });

@@ -10,7 +10,8 @@ import { Trace } from '../../../src/testing/host-simulation/trace.js';
 
 const IDS = ['a', 'b', 'c'];
 const NEVER = { loss: 0, duplication: 0, holds: 0, held: 0, reports: false, scribbles: false };
-const WELL = { ...NEVER, min: 0.1, max: 1, queue: 1000, maxMessageBytes: 2 ** 23 };
+const WAY = { min: 0.1, max: 1 };
+const WELL = { ...NEVER, ...WAY, healed: WAY, bandwidth: Infinity, queue: 1000, maxMessageBytes: 2 ** 23 };
 const MINUTE = 60_000;
 const machine = (): { apply(): number; snapshot(): number; restore(): void } => ({
   apply: () => 1,

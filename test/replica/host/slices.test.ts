@@ -10,7 +10,16 @@ import { SimulatedDisk } from '../../../src/testing/host-simulation/storage.js';
 import { Trace } from '../../../src/testing/host-simulation/trace.js';
 
 const IDS = ['a', 'b', 'c'];
-const NEVER = { loss: 0, duplication: 0, holds: 0, held: 0, reports: false, scribbles: false };
+const NEVER = {
+  loss: 0,
+  duplication: 0,
+  holds: 0,
+  held: 0,
+  reports: false,
+  scribbles: false,
+  bandwidth: Infinity,
+  healed: { min: 0.1, max: 1 },
+};
 const WELL = { ...NEVER, min: 0.1, max: 1, queue: 100_000, maxMessageBytes: 2 ** 23 };
 const MINUTE = 60_000;
 

@@ -82,6 +82,24 @@ describe.each(PROTOCOLS)('seeds of %s', (_, protocol) => {
   });
 });
 
+describe('seeds of raft with time and weight', () => {
+  it('hold every rule', async () => {
+    let waits = 0;
+    for (let seed = 0; seed < 20; seed++) {
+      const { coverage, commands } = await simulateHost({ seed, protocol: raft, pace: true });
+      waits += coverage.get('message waits for the link') ?? 0;
+      expect(commands).toBeGreaterThan(0);
+    }
+    expect(waits).toBeGreaterThan(0);
+  }, 120_000);
+
+  it('are the same run each time, and another one than without', async () => {
+    const { digest } = await simulateHost({ seed: 2, protocol: raft, pace: true });
+    expect((await simulateHost({ seed: 2, protocol: raft, pace: true })).digest).toBe(digest);
+    expect((await simulateHost({ seed: 2, protocol: raft })).digest).not.toBe(digest);
+  });
+});
+
 /** The first seed that fails, which one of the first hundred must. */
 async function firstFailure(options: Omit<HostSimulationOptions, 'seed'>): Promise<HostSimulationFailure> {
   for (let seed = 0; seed < 100; seed++) {
@@ -179,6 +197,7 @@ describe('options', () => {
     [{ seed: 0.5 }, 'seed: expected a whole number from -4503599627370496 to 4503599627370496, got 0.5'],
     [{ seed: 2 ** 53 }, 'seed: expected a whole number'],
     [{ seed: 1, size: 8 }, 'size: expected a whole number from 1 to 7, got 8'],
+    [{ seed: 1, pace: 'slow' as never }, 'pace: expected true or false, got slow'],
     [{ seed: 1, steps: -1 }, 'steps: expected a whole number from 0 to 100000, got -1'],
     [{ seed: 1, faults: ['gremlins'] as never }, 'faults: no such class of faults: gremlins'],
   ])('%o is refused', async (options, message) => {
