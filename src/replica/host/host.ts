@@ -106,7 +106,15 @@ export class Host {
   }
 
   status(): ReplicaStatus {
-    return { ...this.driver.status(this.state), connected: this.checked.transport.connected() };
+    return { ...this.driver.status(this.state), connected: this.connected() };
+  }
+
+  private connected(): readonly string[] {
+    let connected: readonly string[] = [];
+    this.guard('ERR_TRANSPORT_FAILED', () => {
+      connected = [...this.checked.transport.connected()];
+    });
+    return connected;
   }
 
   /** Starts the driver, which then handles the events that arrived before. */
@@ -224,8 +232,9 @@ export class Host {
     }
     this.timer = null;
     this.timerAt = Infinity;
-    if (this.now >= this.driver.deadline(this.state)) this.dispatch({ kind: 'tick' });
-    else this.arm();
+    if (this.now >= this.driver.deadline(this.state)) return this.dispatch({ kind: 'tick' });
+    this.arm();
+    if (this.fault !== null) this.work();
   }
 
   /** Carries out one effect. What it throws halts the replica; the other effects of the step are still carried out. */
