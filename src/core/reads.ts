@@ -31,6 +31,9 @@ import { leaderOf } from './state.js';
 /** A peer's read waits at the leader for so many of the longest election timeouts, like an attempt of its own host. */
 const FORWARDED_READ_TIMEOUTS = 2;
 
+/** The answer to a read takes the round under way, the next one, and the way there and back. */
+const READ_EXCHANGES = 3;
+
 /** One read at the leader: of its own host, or forwarded by a peer. */
 export interface LeaderRead extends BookItem {
   /** Of the own host: the request number. Of a peer: the number under which it was booked here. */
@@ -183,7 +186,7 @@ export function onRead(draft: AnyDraft, { request, deadline }: Read): void {
     return wait(draft, { key: request, peer: null, forward: 0, deadline, at: Infinity });
   const number = draft.freshNumber();
   const sentAt = draft.now;
-  const overdue = Math.min(deadline, sentAt + state.patience);
+  const overdue = Math.min(deadline, sentAt + READ_EXCHANGES * state.patience);
   const read = { key: request, forward: number, deadline: overdue, until: deadline, sentAt, at: Infinity };
   draft.setReads(withItem(state.reads, read));
   draft.sendForward(leader, { kind: 'forwardRead', term: draft.termOf(state), number }, 'control');
@@ -238,7 +241,7 @@ export function answerRead(draft: AnyDraft, { number, index }: ReadAnswer): void
   const { reads } = draft.state;
   const read = readForwarded(reads, number);
   if (read === undefined) return;
-  noteAnswerTime(draft, draft.now - read.sentAt);
+  noteAnswerTime(draft, (draft.now - read.sentAt) / READ_EXCHANGES);
   draft.setReads(withoutItem(reads, read.key));
   draft.readReady(read.key, index);
 }

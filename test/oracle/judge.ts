@@ -9,6 +9,9 @@ import type { Entry, Outcome } from './core.js';
 const LONG = 200;
 
 /** A promise of the contract was broken. */
+/** Why a host asks again. */
+const AGAIN: ReadonlySet<string> = new Set(['busy', 'unanswered']);
+
 export class Violation extends Error {}
 
 /** A request that a replica was asked in its present start and has not answered. */
@@ -62,7 +65,10 @@ export class Judge {
   private readonly open = new Map<string, Map<number, OpenRequest>>();
   /** How many reads each replica was allowed to serve, over all its starts. */
   private readonly reads = new Map<string, number>();
-  /** How many proposals ended so, `busy` ones apart, which are asked for again; how many reads may not be served. */
+  /**
+   * How many proposals ended so; apart those that were refused as `busy`, or whose answer was overdue: they are asked for
+   * again. How many reads may not be served.
+   */
   readonly ends = { committed: 0, none: 0, unknown: 0, busy: 0, notServed: 0 };
 
   started(replica: string): void {
@@ -120,7 +126,7 @@ export class Judge {
     for (const request of requests) {
       const { proposal } = this.close(replica, request);
       if (proposal === null) this.ends.notServed++;
-      else this.ends[kind !== 'committed' && outcome.reason === 'busy' ? 'busy' : kind]++;
+      else this.ends[kind !== 'committed' && AGAIN.has(outcome.reason) ? 'busy' : kind]++;
       if (proposal === null) require(kind === 'none', `a read ends ${kind}`);
       else if (kind === 'none') (this.fates.get(proposal) as Fate).none++;
       else if (kind === 'committed') (this.fates.get(proposal) as Fate).committed = true;
