@@ -20,7 +20,7 @@ const ELECTIONS = {
   again: 'a reported vote was proposed again',
   gap: 'a gap was filled with a no-op',
   behind: 'a leader was elected below the highest commit index reported',
-  stranded: 'a leader below the highest commit index reported campaigned again',
+  stranded: 'a leader below the highest commit index reported gave way',
   beaten: 'a candidate gave way to a higher ballot',
   nacked: 'a leader gave way to a Nack',
   deposed: 'a leader gave way to a higher ballot',
@@ -76,8 +76,10 @@ function onElected(before: PaxosState, after: PaxosState, role: PaxosLeader, hit
   }
 }
 
-function onLedNoMore({ inbound }: PaxosStepFact, after: PaxosState, hit: Hit): void {
-  if (inbound?.kind === 'tick') hit(after.role.kind === 'candidate' ? ELECTIONS.stranded : ELECTIONS.quorumLost);
+function onLedNoMore({ inbound }: PaxosStepFact, before: PaxosState, was: PaxosLeader, hit: Hit): void {
+  if (inbound?.kind === 'tick') {
+    hit(commitOf(before) < was.committedAtElection ? ELECTIONS.stranded : ELECTIONS.quorumLost);
+  }
   if (inbound?.kind !== 'receive') return;
   const { kind } = inbound.message;
   if (kind === 'nack') hit(ELECTIONS.nacked);
@@ -89,7 +91,7 @@ function onRole(fact: PaxosStepFact, before: PaxosState, after: PaxosState, hit:
   const was = before.role.kind;
   const { role } = after;
   if (role.kind === 'leader' && was !== 'leader') onElected(before, after, role, hit);
-  if (was === 'leader' && role.kind !== 'leader') onLedNoMore(fact, after, hit);
+  if (before.role.kind === 'leader' && role.kind !== 'leader') onLedNoMore(fact, before, before.role, hit);
   if (was === 'candidate' && role.kind === 'follower') hit(ELECTIONS.beaten);
 }
 

@@ -68,7 +68,7 @@ class Watch {
 
 test('what is outdated stays so, and does nothing', () => {
   const found = new Map<string, number>();
-  for (let seed = 1; seed <= 12; seed++) {
+  for (let seed = 1; seed <= 16; seed++) {
     const watch = new Watch(found);
     simulate({
       model: multipaxosModel,

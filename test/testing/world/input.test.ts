@@ -59,7 +59,7 @@ describe('an action', () => {
   test('of a caller carries what the codec can encode', () => {
     refused(
       () => apply(world, { kind: 'propose', at: 0, replica: 'n1', command: 1n, timeout: 5 }),
-      /^the command of call 1 cannot be encoded: .*BigInt/,
+      /^the command of call 1 cannot be encoded: .*bigint/,
     );
   });
 });
