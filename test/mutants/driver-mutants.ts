@@ -1,6 +1,6 @@
 /** The driver's mutants: the persist lane, identity, the session table and the callers' books (contract). */
 
-import { edit, mutant, scenario, script, type Mutant } from './mutant.js';
+import { edit, mutant, scenario, schedule, script, type Mutant } from './mutant.js';
 
 const STANDING = '(proposal.retry && known?.indexOf(proposal.id)) || 0';
 
@@ -32,7 +32,7 @@ export const lane: readonly Mutant[] = [
     'driver-queued-counts-as-written',
     'The end of a write is taken for the end of what was queued behind it, too.',
     ['durability/send-after-sync', 'log/committed-on-majority'],
-    scenario('multipaxos/enospc-promise'),
+    schedule('multipaxos', 3),
     edit(
       LANE,
       'const { writeId, persistSeq } = writing;',
@@ -49,8 +49,8 @@ export const lane: readonly Mutant[] = [
   mutant(
     'driver-write-replaced',
     'A write under way is replaced by what comes behind it.',
-    ['law/durable-first', 'durability/one-write-at-a-time'],
-    scenario('raft/inflated-term-rejoin'),
+    ['law/durable-first', 'durability/one-write-at-a-time', 'durability/send-after-sync'],
+    scenario('raft/quorum-loss'),
     edit(LANE, 'next.queued = withNewest(next.queued, [', 'next.queued = withNewest(null, ['),
   ),
 ];
