@@ -12,7 +12,7 @@ import type { ForwardedProposal, Forwarding } from './forwarding.js';
 import type { ReplicaId } from './members.js';
 import { digestEntry, type Digest } from './model.js';
 import type { Entry, EntryId, Index, Milliseconds } from './protocol.js';
-import { readsOf, type ForwardedReads, type LeaderReads } from './reads.js';
+import { READ_EXCHANGES, readsOf, type ForwardedReads, type LeaderReads } from './reads.js';
 import type { CoreLeader, CoreOptions } from './state.js';
 
 /** The digest that a state is fed into, the replica whose state it is, and the time that deadlines are relative to. */
@@ -87,8 +87,8 @@ export function digestLeaderReads(s: DigestScribe, waiting: LeaderReads): void {
 }
 
 /** When a forward left that waits for its answer; which counts only while it says how quick an answer is. */
-function digestSentAt({ digest, now, slow }: DigestScribe, sentAt: Milliseconds): void {
-  digest.value(Math.min(now - sentAt, slow));
+function digestSentAt({ digest, now, slow }: DigestScribe, sentAt: Milliseconds, exchanges: number): void {
+  digest.value(Math.min(now - sentAt, exchanges * slow));
 }
 
 /**
@@ -114,7 +114,7 @@ export function digestAttempts(s: DigestScribe, attempts: Attempts): void {
     digestDeadline(s, deadline);
     if (at < Infinity) continue;
     digestNumber(digest, 'forward', me, forward);
-    digestSentAt(s, sentAt);
+    digestSentAt(s, sentAt, 1);
     digestDeadline(s, until);
   }
 }
@@ -127,7 +127,7 @@ export function digestForwardedReads(s: DigestScribe, reads: ForwardedReads): vo
   for (const { key, forward, sentAt, deadline, until } of items) {
     digestNumber(digest, 'request', me, key);
     digestNumber(digest, 'forward', me, forward);
-    digestSentAt(s, sentAt);
+    digestSentAt(s, sentAt, READ_EXCHANGES);
     digestDeadline(s, deadline);
     digestDeadline(s, until);
   }

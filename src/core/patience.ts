@@ -14,7 +14,7 @@ const MOST_TIMEOUTS = 4;
 /** The leader answered after this time: the next answer may take twice as long. */
 export function noteAnswerTime(draft: AnyDraft, took: Milliseconds): void {
   const { timing } = draft.state.options;
-  draft.setPatience(Math.max(leastPatience(timing), Math.min(2 * took, timing.electionMax)));
+  draft.setPatience(Math.max(leastPatience(timing), Math.min(Math.ceil(2 * took), timing.electionMax)));
 }
 
 /** An answer is overdue. */

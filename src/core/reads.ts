@@ -32,7 +32,7 @@ import { leaderOf } from './state.js';
 const FORWARDED_READ_TIMEOUTS = 2;
 
 /** The answer to a read takes the round under way, the next one, and the way there and back. */
-const READ_EXCHANGES = 3;
+export const READ_EXCHANGES = 3;
 
 /** One read at the leader: of its own host, or forwarded by a peer. */
 export interface LeaderRead extends BookItem {

@@ -127,10 +127,10 @@ describe.each(models)('$protocol.name', (model) => {
     expect(waits).toEqual([1, 2, 4, 8, 16, 32].map((factor) => Math.min(factor * PATIENCE, most)));
   });
 
-  it('a read that is overdue ends without effect, and a late answer to it serves nobody', () => {
+  it('a read that is overdue after three exchanges ends without effect, and a late answer to it serves nobody', () => {
     const core = new Alone(model, 'n2');
     const number = core.read();
-    const out = core.tick(core.now + PATIENCE);
+    const out = core.tick(core.now + 3 * PATIENCE);
     expect(endsIn(out)).toEqual(['1 none unanswered']);
     const late = core.hear({ kind: 'readAnswer', term: core.term, number, index: 1, commit: 1 });
     expect(late.filter(({ kind }) => kind === 'readReady')).toEqual([]);
