@@ -100,10 +100,10 @@ describe('the oracle', () => {
     expect(found).toEqual([]);
   });
 
-  it.each(STORMS)('finds nothing wrong with raft in %s storms with time and weight', (storm) => {
+  it.each(quiet)('finds nothing wrong with %s in %s storms with time and weight', (name, storm) => {
     const found: string[] = [];
-    for (let seed = 1; seed <= 40; seed++) {
-      const violation = findViolation(CORES['raft'] as Core, seed, storm, true);
+    for (let seed = 1; seed <= 25; seed++) {
+      const violation = findViolation(CORES[name] as Core, seed, storm, true);
       if (violation !== null) found.push(`seed ${seed}: ${violation}`);
     }
     expect(found).toEqual([]);

@@ -82,16 +82,20 @@ describe.each(PROTOCOLS)('seeds of %s', (_, protocol) => {
   });
 });
 
-describe('seeds of raft with time and weight', () => {
-  it('hold every rule', async () => {
-    let waits = 0;
-    for (let seed = 0; seed < 20; seed++) {
-      const { coverage, commands } = await simulateHost({ seed, protocol: raft, pace: true });
-      waits += coverage.get('message waits for the link') ?? 0;
-      expect(commands).toBeGreaterThan(0);
-    }
-    expect(waits).toBeGreaterThan(0);
-  }, 120_000);
+describe('seeds with time and weight', () => {
+  it.each(PROTOCOLS)(
+    'of %s hold every rule',
+    async (_, protocol) => {
+      let waits = 0;
+      for (let seed = 0; seed < 20; seed++) {
+        const { coverage, commands } = await simulateHost({ seed, protocol, pace: true });
+        waits += coverage.get('message waits for the link') ?? 0;
+        expect(commands).toBeGreaterThan(0);
+      }
+      expect(waits).toBeGreaterThan(0);
+    },
+    120_000,
+  );
 
   it('are the same run each time, and another one than without', async () => {
     const { digest } = await simulateHost({ seed: 2, protocol: raft, pace: true });
