@@ -59,7 +59,10 @@ export interface ReplicaOptions<M extends AnyMachine> {
   readonly clock?: Clock | undefined;
   /** Any 32-bit integer, from which election timeouts are drawn; random by default. Tests set it. */
   readonly seed?: number | undefined;
-  /** Returns 32 random bits as an integer ≥ 0; the platform's generator by default. Tests replace it. */
+  /**
+   * Returns 32 random bits as an integer ≥ 0; the platform's generator by default. Tests replace it. It must not repeat
+   * itself from start to start: its bits tell a start from one of an older copy of the storage.
+   */
   readonly random?: (() => number) | undefined;
 }
 

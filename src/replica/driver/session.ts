@@ -39,11 +39,6 @@ export class SessionDraft {
     return this.current;
   }
 
-  /** Tells this start from another one with the same boot number, of a copy of the storage. */
-  private get start(): number {
-    return this.draft.options.seed >>> 0;
-  }
-
   /** Proposes the `openSession` entry, unless the session is open or an attempt is under way in time. */
   open(): void {
     const { draft, current } = this;
@@ -51,8 +46,8 @@ export class SessionDraft {
     const request = draft.freshRequest();
     const deadline = draft.calls.attemptDeadline;
     this.current = { kind: 'opening', request, deadline };
-    const { id: replica, incarnation, boot } = draft.options;
-    const data = encodeSessionOpening({ replica, incarnation, boot, start: this.start });
+    const { id: replica, incarnation, boot, start } = draft.options;
+    const data = encodeSessionOpening({ replica, incarnation, boot, start });
     // Of this start of this replica alone: the core recognises attempts by their ids.
     const sequence = (incarnation % 2 ** 32) * BOOTS + boot;
     const id = { session: 0, sequence, firstIncomplete: 0 };
@@ -70,7 +65,7 @@ export class SessionDraft {
     const { options } = this.draft;
     const { replica, incarnation, boot, start } = opening;
     if (replica !== options.id || incarnation !== options.incarnation || boot !== options.boot) return;
-    if (id === null || start !== this.start) {
+    if (id === null || start !== options.start) {
       // A new attempt would be refused, too; and the later start's votes and promises are not on this disk.
       const message = 'another start of this replica is known to the cluster: its storage was set back, or copied';
       throw new ConsensusError(message, { code: 'ERR_LOST_IDENTITY' });

@@ -48,8 +48,10 @@ export interface DriverOptions {
   readonly configurationHash: string;
   readonly timing: Timing;
   readonly limits: Limits;
-  /** Fresh at each start. */
+  /** Fresh at each start, unless the user fixes it. */
   readonly seed: number;
+  /** 32 random bits, fresh at each start whatever the seed: they tell a start from one of a copy of its storage. */
+  readonly start: number;
   readonly now: Milliseconds;
   /** The durable flag: enough peers hold final records of this incarnation, so it need not ask again. */
   readonly established: boolean;

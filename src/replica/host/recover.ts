@@ -135,6 +135,7 @@ export async function openData(checked: CheckedOptions<AnyMachine>): Promise<Ope
     timing: checked.protocol.timing,
     limits: checked.protocol.limits,
     seed: (checked.seed ?? checked.random()) | 0,
+    start: checked.random() >>> 0,
     now: checked.clock.now(),
     established: opened.values.has(ESTABLISHED_KEY),
     peers: peers === undefined ? [] : decoded('peer records', () => decodePeers(peers)),

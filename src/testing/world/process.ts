@@ -103,6 +103,7 @@ export function driverProgram(protocol: Protocol<unknown, unknown>, options: Pro
         timing,
         limits,
         seed,
+        start: seed >>> 0,
         now,
         established: disk.values.has(ESTABLISHED_KEY),
         peers: peers === undefined ? [] : decodePeers(peers),

@@ -52,6 +52,7 @@ class Applying {
       timing,
       limits,
       seed: 1,
+      start: 1,
       now: 0,
       established: true,
       peers: [],

@@ -158,6 +158,7 @@ export function boot(model: Model, at: number): Model {
       timing,
       limits,
       seed: incarnation * 7 + start.boot,
+      start: 1,
       now: 0,
       established: values.has(ESTABLISHED_KEY),
       peers: peers === undefined ? [] : decodePeers(peers),
