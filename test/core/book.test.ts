@@ -6,6 +6,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as book from '../../src/core/book.js';
+import { watched } from '../books.js';
 import { frozen } from '../values.js';
 
 interface Item extends book.BookItem {
@@ -160,35 +161,6 @@ function created(before: Set<object>, after: Items): number {
   return count;
 }
 
-/** A book whose nodes count how often anybody goes down from one of them. */
-function watched(items: Items): { readonly items: Items; readonly seen: Set<object> } {
-  const seen = new Set<object>();
-  const copy = (here: Items): Items => {
-    if (here === null) return null;
-    const left = copy(here.left);
-    const right = copy(here.right);
-    const { item: own, deadline, at } = here;
-    const made: NonNullable<Items> = {
-      deadline,
-      at,
-      get item() {
-        seen.add(made);
-        return own;
-      },
-      get left() {
-        seen.add(made);
-        return left;
-      },
-      get right() {
-        seen.add(made);
-        return right;
-      },
-    };
-    return made;
-  };
-  return { items: copy(items), seen };
-}
-
 describe('the cost of a change or a search', () => {
   const N = 4096;
   /** The longest way down in a treap of random priorities is some three times the binary logarithm. */
@@ -218,7 +190,11 @@ describe('the cost of a change or a search', () => {
   });
 
   it.each([N, 4 * N])('of a search in %i is the logarithm, and what it finds', (n) => {
-    const { items: all, seen } = watched(full(n, (at) => (at * 7919) % n));
+    const seen = new Set<object>();
+    const all = watched(
+      full(n, (at) => (at * 7919) % n),
+      seen,
+    );
     const cost = (search: (items: Items) => unknown): number => {
       seen.clear();
       search(all);

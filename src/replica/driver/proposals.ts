@@ -243,7 +243,7 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     const { underway, retrying } = this.state;
     const session = draft.session.state;
     if (session.kind !== 'open' || (underway === null && retrying === null)) return;
-    const answered: NumberedCommand[] = [];
+    const ends = { underway: [] as NumberedCommand[], retrying: [] as NumberedCommand[] };
     const repeated: RequestNumber[] = [];
     for (let i = 0; i < commands.length; i++) {
       const { id, index } = commands[i] as Entry;
@@ -252,22 +252,23 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
       const command = proposed ?? itemNumbered(retrying, sequenceOf, id.sequence);
       if (command === undefined) continue;
       draft.answer(command.key, results[i] as StoredResult, index);
-      answered.push(command);
+      ends[proposed === undefined ? 'retrying' : 'underway'].push(command);
       if (proposed?.mayHaveTakenEffect === true) repeated.push(proposed.request);
     }
-    this.drop(answered);
+    this.drop('underway', ends.underway);
+    this.drop('retrying', ends.retrying);
     // The applied entry may be an earlier attempt's, and the attempt under way might then never end.
     if (repeated.length > 0) draft.toCore({ kind: 'cancel', now: draft.now, requests: repeated });
   }
 
-  /** These commands have ended. */
-  private drop(commands: readonly QueuedCommand[]): void {
+  /** These commands of one book have ended. */
+  private drop(book: 'queued' | 'retrying' | 'underway', commands: readonly QueuedCommand[]): void {
     if (commands.length === 0) return;
     const next = this.edit();
     const keys = commands.map(({ key }) => key).sort((a, b) => a - b);
-    next.queued = withoutItems(next.queued, keys);
-    next.retrying = withoutItems(next.retrying, keys);
-    next.underway = withoutItems(next.underway, keys);
+    if (book === 'queued') next.queued = withoutItems(next.queued, keys);
+    else if (book === 'retrying') next.retrying = withoutItems(next.retrying, keys);
+    else next.underway = withoutItems(next.underway, keys);
     next.count -= keys.length;
     for (const command of commands) next.bytes -= commandBytes(command);
   }
@@ -307,7 +308,9 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     for (const command of again) fail(command, false, command.mayHaveTakenEffect);
     const never = choice(queued);
     for (const command of never) fail(command, false, false);
-    this.drop([...proposed, ...again, ...never]);
+    this.drop('underway', proposed);
+    this.drop('retrying', again);
+    this.drop('queued', never);
     return proposed.map(({ request }) => request);
   }
 }

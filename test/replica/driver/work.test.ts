@@ -4,12 +4,13 @@
  */
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { itemsOf, withNewest, type Book, type BookItem } from '../../../src/core/book.js';
+import { itemsOf, withNewest, type BookItem } from '../../../src/core/book.js';
 import { configurationOf, defaultConstants } from '../../../src/core/members.js';
 import { openWindow } from '../../../src/replica/driver/leader-window.js';
 import type { Entry, Inbound, Outbound, Outcome, Proposal, Protocol } from '../../../src/core/protocol.js';
 import { choose } from '../../../src/core/tuning.js';
 import { raftProtocol } from '../../../src/raft/index.js';
+import { watched } from '../../books.js';
 import { driverOf, type Driver } from '../../../src/replica/driver/driver.js';
 import type { DriverEffect, DriverEvent, DriverState, Failure } from '../../../src/replica/driver/state.js';
 
@@ -158,27 +159,6 @@ function requestOf({ request }: Proposal): number {
 
 function bytesOf(proposals: readonly Proposal[]): number {
   return proposals.reduce((sum, { data }) => sum + data.length + 48, 0);
-}
-
-/** The same book, whose nodes say when anybody goes down from them. */
-function watched<T extends BookItem>(book: Book<T>, seen: Set<object>): Book<T> {
-  if (book === null) return null;
-  const { item, left, right, deadline, at } = book;
-  const [below, above] = [watched(left, seen), watched(right, seen)];
-  const node: NonNullable<Book<T>> = {
-    item,
-    deadline,
-    at,
-    get left() {
-      seen.add(node);
-      return below;
-    },
-    get right() {
-      seen.add(node);
-      return above;
-    },
-  };
-  return node;
 }
 
 describe('with thousands under way', () => {
