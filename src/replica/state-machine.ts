@@ -1,5 +1,6 @@
 /** The interfaces that an application implements: a deterministic state machine, and codecs for its values. */
 
+import { atOnce } from './host/plug-ins.js';
 import { checkPlainJson } from './plain-json.js';
 
 /**
@@ -63,10 +64,10 @@ export function jsonCodec<T = unknown>(): ValueCodec<T> {
 export function copying(codec: ValueCodec<any>): ValueCodec<unknown> {
   return {
     encode(value) {
-      const bytes: unknown = codec.encode(value);
+      const bytes: unknown = atOnce('encode', codec.encode(value));
       if (!(bytes instanceof Uint8Array)) throw new TypeError('the codec gave something else than a Uint8Array');
       return new Uint8Array(bytes);
     },
-    decode: (bytes) => codec.decode(new Uint8Array(bytes)) as unknown,
+    decode: (bytes) => atOnce('decode', codec.decode(new Uint8Array(bytes)) as unknown),
   };
 }

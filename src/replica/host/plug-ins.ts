@@ -17,6 +17,13 @@ export function silence(promise: PromiseLike<unknown>): void {
   Promise.resolve(promise).catch(() => undefined);
 }
 
+/** What a plug-in gave at once. @throws TypeError for a promise, whose rejection nobody has to handle then */
+export function atOnce<T>(what: string, given: T): T {
+  if (!isThenable(given)) return given;
+  silence(given);
+  throw new TypeError(`${what} gave a promise`);
+}
+
 /** The promise that a plug-in must have given. @throws TypeError if it is none */
 export function promised<T>(what: string, given: PromiseLike<T>): Promise<T> {
   if (!isThenable(given)) throw new TypeError(`${what} gave no promise`);
@@ -55,7 +62,7 @@ export function checkedClock(clock: Clock): Clock {
     }
   };
   const cancellable = (what: string, given: Cancellable): Cancellable => {
-    if (typeof (given as Partial<Cancellable> | null)?.cancel !== 'function') {
+    if (typeof (atOnce(`clock.${what}`, given) as Partial<Cancellable> | null)?.cancel !== 'function') {
       throw clockFailure(`${what} gave nothing to cancel`);
     }
     return { cancel: () => typed(() => given.cancel()) };
@@ -63,7 +70,7 @@ export function checkedClock(clock: Clock): Clock {
   return {
     now: () =>
       typed(() => {
-        const now: unknown = clock.now();
+        const now: unknown = atOnce('clock.now', clock.now());
         if (typeof now !== 'number' || !Number.isFinite(now)) throw clockFailure('now gave no number');
         return now;
       }),
@@ -77,7 +84,7 @@ export function checkedRandom(random: () => number): () => number {
   return () => {
     let cause: unknown;
     try {
-      const word: unknown = random();
+      const word: unknown = atOnce('random', random());
       if (Number.isInteger(word)) return word as number;
     } catch (error) {
       cause = error;

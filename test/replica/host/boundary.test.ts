@@ -348,3 +348,25 @@ it('commands before the one that failed are answered with their results', async 
   ).toEqual([1, 2, 'ERR_APPLY_FAILED', 'ERR_APPLY_FAILED']);
   await replica.close();
 });
+
+describe('a plug-in that gives a promise where a value belongs', () => {
+  const later = (): never => Promise.reject(new Error('too late')) as never;
+
+  it('fails a proposal by a codec that encodes later, and leaves no rejection behind', async () => {
+    const replica = await createReplica(optionsOf({ codec: { encode: later, decode: () => 1 } }));
+    expect(() => replica.propose(1)).toThrow(/encode gave a promise/);
+    await replica.close();
+  });
+
+  it('halts by a codec that decodes later, and leaves no rejection behind', async () => {
+    const replica = await createReplica(optionsOf({ codec: { encode: () => new Uint8Array(1), decode: later } }));
+    await expect(replica.propose(1)).rejects.toMatchObject({ code: 'ERR_NOT_SERIALIZABLE', outcome: 'unknown' });
+    await replica.close();
+  });
+
+  it('is refused as a source of random bits, and leaves no rejection behind', async () => {
+    await expect((async () => createReplica(optionsOf({ random: later })))()).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+    });
+  });
+});
