@@ -85,7 +85,7 @@ export function endForward(
   if (read !== undefined) endReads(draft, [read], reason, leader);
 }
 
-/** The connection to a peer was lost: what waits for its answer as leader is to be tried again. */
+/** A connection with a peer was lost: what waits for its answer as leader is to be tried again. */
 export function endForDisconnect(draft: AnyDraft, peer: ReplicaId): void {
   const { role, attempts, reads } = draft.state;
   if (role.kind !== 'follower' || role.leader !== peer) return;

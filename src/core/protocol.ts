@@ -248,6 +248,7 @@ export type Inbound<Message> =
   | Loaded
   | Applied
   | Unsent
+  | Disconnected
   | Unreachable;
 
 /** A peer's message arrived, already decoded; `from` is the peer that the transport authenticated. */
@@ -338,8 +339,20 @@ export interface Unsent {
 }
 
 /**
- * The transport lost its connection to a peer, and with it perhaps what was under way: a reason to try again, never
- * needed for safety or liveness.
+ * The transport lost a connection with a peer, and with it perhaps what was under way on its lane: evidence for trying
+ * again. It says nothing about the peer, so it deposes nobody.
+ */
+export interface Disconnected {
+  readonly kind: 'disconnected';
+  readonly now: Milliseconds;
+  readonly peer: ReplicaId;
+  readonly lane: Lane;
+}
+
+/**
+ * The transport lost the control connection to a peer, and one immediate attempt to connect again failed or was
+ * refused: a hint that its process has ended, never needed for safety or liveness. What was under way to it counts as
+ * lost, as after `disconnected`, which the host reports beside it.
  */
 export interface Unreachable {
   readonly kind: 'unreachable';

@@ -211,8 +211,8 @@ function fillGaps(draft: PaxosDraft, at: number): void {
   }
 }
 
-/** The transport lost its connection to a follower: what is under way to it counts as lost. */
-export function onUnreachable(draft: PaxosDraft, peer: ReplicaId): void {
+/** The transport lost a connection with a follower: what is under way to it counts as lost. */
+export function onDisconnected(draft: PaxosDraft, peer: ReplicaId): void {
   const { role } = draft.state;
   if (role.kind !== 'leader') return;
   const at = role.peers.findIndex((each) => each.id === peer);

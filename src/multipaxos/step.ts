@@ -19,7 +19,7 @@ import { onCatchUp, retryCatchUp, onPeerLoaded } from './catch-up.js';
 import { PaxosDraft } from './draft.js';
 import { electionDeadline, onNack, tickElection } from './election.js';
 import { onHeartbeat, onHeartbeatReply } from './heartbeat.js';
-import { noticeRules, onAccepted, onUnreachable, proceed } from './leader.js';
+import { noticeRules, onAccepted, onDisconnected, proceed } from './leader.js';
 import { onCatchUpReply, onCommit } from './learner.js';
 import type { PaxosMessage } from './messages.js';
 import { campaign, onPromise, recoveredPromise, tryToLead } from './phase1.js';
@@ -132,9 +132,10 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
       return onApplied(draft, m.index);
     case 'unsent':
       return onUnsent(draft, m.number);
+    case 'disconnected':
     case 'unreachable':
       endForDisconnect(draft, m.peer);
-      return onUnreachable(draft, m.peer);
+      return onDisconnected(draft, m.peer);
     default:
       unreachable(m);
   }

@@ -120,8 +120,8 @@ function probed(peer: RaftProgress): RaftProgress {
   return Object.assign(copyProgress(peer), { next, probing: true, asked: true, inflight: [], inflightBytes: 0 });
 }
 
-/** The transport lost its connection to a follower: what is under way to it counts as lost. */
-export function onUnreachable(draft: RaftDraft, id: ReplicaId): void {
+/** The transport lost a connection with a follower: what is under way to it counts as lost. */
+export function onDisconnected(draft: RaftDraft, id: ReplicaId): void {
   const peer = progressOf(draft, id);
   if (peer !== undefined && !peer.probing) draft.setProgress(probed(peer));
 }

@@ -17,7 +17,7 @@ import type { RaftMessage } from './messages.js';
 import { proposalRules } from './proposals.js';
 import { onReadAnswer, onReadRoundConfirmed, readRules } from './reads.js';
 import { onAppendAccepted, onAppendEntries, onAppendRejected, onCommit, tryCommit } from './replication.js';
-import { heartbeat, noticeRules, onPeerLoaded, onUnreachable } from './sending.js';
+import { heartbeat, noticeRules, onDisconnected, onPeerLoaded } from './sending.js';
 import type { RaftState } from './state.js';
 
 type RaftStep = Step<RaftState, RaftMessage>;
@@ -86,9 +86,10 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
       return deliver(draft);
     case 'unsent':
       return onUnsent(draft, inbound.number);
+    case 'disconnected':
     case 'unreachable':
       endForDisconnect(draft, inbound.peer);
-      return onUnreachable(draft, inbound.peer);
+      return onDisconnected(draft, inbound.peer);
     default:
       unreachable(inbound);
   }

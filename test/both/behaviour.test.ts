@@ -252,6 +252,7 @@ describe.each(models)('$protocol.name', (model) => {
         { kind: 'cancel', now, requests: [4711] },
         { kind: 'propose', now, proposals: [], deadline: Infinity },
         { kind: 'unreachable', now, peer: 'stranger' },
+        { kind: 'disconnected', now, peer: 'stranger', lane: 'control' },
         { kind: 'receive', now, from: 'stranger', message },
       ];
       for (const inbound of nothing) {

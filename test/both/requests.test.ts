@@ -5,7 +5,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { AnyModel } from '../../src/core/model.js';
-import type { Inbound, Outbound, Proposal, Resolve, Send } from '../../src/core/protocol.js';
+import type { Inbound, Outbound, Proposal, Resolve, Send, Status } from '../../src/core/protocol.js';
 import { calls, coreOf, each, models, play } from '../play.js';
 import { timing } from '../values.js';
 
@@ -13,6 +13,13 @@ const { heartbeat, electionMin, electionMax } = timing;
 const TIMING = `timing: heartbeat=${heartbeat} electionMin=${electionMin} electionMax=${electionMax}`;
 const HEADER = ['program: core', 'eager: written applied loaded', TIMING];
 const PATIENCE = electionMin / 2;
+
+/** Everything that a transport says of a connection that is lost. */
+const LOSSES = [
+  { kind: 'disconnected', lane: 'control' },
+  { kind: 'disconnected', lane: 'bulk' },
+  { kind: 'unreachable' },
+] as const;
 
 /** A core of a settled cluster that `n1` leads, by itself from here on. */
 class Alone {
@@ -42,6 +49,16 @@ class Alone {
 
   get term(): number {
     return this.model.protocol.status(this.state).term;
+  }
+
+  /** What it takes itself and the leader for. */
+  get status(): Pick<Status, 'role' | 'term' | 'leader'> {
+    const { role, term, leader } = this.model.protocol.status(this.state);
+    return { role, term, leader };
+  }
+
+  get deadline(): number {
+    return this.model.protocol.deadline(this.state);
   }
 
   get patience(): number {
@@ -153,15 +170,24 @@ describe.each(models)('$protocol.name', (model) => {
     expect(core.patience).toBe(PATIENCE);
   });
 
-  it('a lost connection ends what the leader has not answered, and nothing else', () => {
+  it.each(LOSSES)('$kind $lane ends what the leader has not answered, and nothing else', (loss) => {
     const core = new Alone(model, 'n2');
     core.accepted(core.propose(), 2);
     core.propose(2);
     core.read();
-    expect(endsIn(core.step({ kind: 'unreachable', now: core.now, peer: 'n3' }))).toEqual([]);
-    const out = core.step({ kind: 'unreachable', now: core.now, peer: 'n1' });
+    expect(endsIn(core.step({ ...loss, now: core.now, peer: 'n3' }))).toEqual([]);
+    const out = core.step({ ...loss, now: core.now, peer: 'n1' });
     expect(endsIn(out)).toEqual(['2 unknown disconnected', '3 unknown disconnected', '4 none disconnected']);
     expect(endsIn(core.step({ kind: 'campaign', now: core.now }))).toEqual(['1 unknown leaderChanged']);
+  });
+
+  it.each(LOSSES.slice(0, 2))('$kind $lane deposes nobody, and no timer is shortened by it', (loss) => {
+    for (const [id, peers] of [['n1', ['n2', 'n3']] as const, ['n2', ['n1', 'n3']] as const]) {
+      const core = new Alone(model, id);
+      const before = [core.status, core.deadline];
+      for (const peer of peers) core.step({ ...loss, now: core.now, peer });
+      expect([core.status, core.deadline]).toEqual(before);
+    }
   });
 
   it('a change of leader ends all, and answers of the last one change nothing', () => {

@@ -147,7 +147,11 @@ describe('at a follower', () => {
         node.get('n1', { kind: 'forwardRefused', term: b(3, 3), number, reason: 'notLeader', leader: 'n3' }),
       'notLeader',
     ],
-    ['disconnected', (node: Node) => node.step({ kind: 'unreachable', now: 0, peer: 'n1' }), 'disconnected'],
+    [
+      'disconnected',
+      (node: Node) => node.step({ kind: 'disconnected', now: 0, peer: 'n1', lane: 'control' }),
+      'disconnected',
+    ],
     ['its answer overdue', (node: Node) => node.tick(timing.electionMin / 2), 'unanswered'],
     [
       'another leader',

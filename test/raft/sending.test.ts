@@ -101,7 +101,7 @@ describe('a window', () => {
   it('to a peer whose connection was lost is given up at once', () => {
     const node = leader();
     propose(node);
-    node.step({ kind: 'unreachable', peer: 'b' });
+    node.step({ kind: 'disconnected', peer: 'b', lane: 'bulk' });
     expect(progressAt(node, 'b')).toMatchObject({ probing: true, inflight: [], next: 2 });
     expect(progressAt(node, 'c')).toMatchObject({ probing: false });
   });

@@ -173,6 +173,8 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
       return draft.toCore({ kind: 'unsent', now, number: event.forward });
     case 'refused':
       return draft.identity.refusedByTransport(event.peer, event.why, event.reason);
+    case 'disconnected':
+      return draft.toCore({ kind: 'disconnected', now, peer: event.peer, lane: event.lane });
     case 'unreachable':
       return draft.toCore({ kind: 'unreachable', now, peer: event.peer });
     case 'campaign':

@@ -149,6 +149,9 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly reason: string; readonly cause?: unknown }
   /** The transport refused the message that carried this forward: it never left. */
   | { readonly kind: 'unsent'; readonly forward: number }
+  /** A connection with this peer was lost, and perhaps what was under way on its lane. */
+  | { readonly kind: 'disconnected'; readonly peer: ReplicaId; readonly lane: Lane }
+  /** The control connection to this peer was lost, and one immediate attempt to connect again failed. */
   | { readonly kind: 'unreachable'; readonly peer: ReplicaId }
   /** A peer's transport refused this replica; `incarnation`: it knows this id by other data. */
   | {

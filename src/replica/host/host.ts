@@ -68,8 +68,7 @@ export class Host {
     this.audience = audience;
     this.handler = {
       onMessage: (from, bytes) => this.guard('ERR_TRANSPORT_FAILED', () => this.receive(from, bytes)),
-      // What was under way counts as lost, on either lane, whether or not the peer can be reached again.
-      onDisconnected: (peer) => this.dispatch({ kind: 'unreachable', peer }),
+      onDisconnected: (peer, lane) => this.dispatch({ kind: 'disconnected', peer, lane }),
       onUnreachable: (peer) => this.dispatch({ kind: 'unreachable', peer }),
       onRefused: (peer, why, reason) => this.dispatch({ kind: 'refused', peer, why, reason }),
       onEvent: (event) =>

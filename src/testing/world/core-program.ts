@@ -237,6 +237,8 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
       return draft.endAll(event.reason);
     case 'unsent':
       return draft.feed({ kind: 'unsent', now, number: event.forward });
+    case 'disconnected':
+      return draft.feed({ kind: 'disconnected', now, peer: event.peer, lane: event.lane });
     case 'unreachable':
       return draft.feed({ kind: 'unreachable', now, peer: event.peer });
     case 'refused':

@@ -187,7 +187,7 @@ describe('with thousands under way', () => {
 
   it('what ends none of them looks at none', () => {
     expect(replica.visited(() => replica.happens({ kind: 'tick' }))).toBe(0);
-    expect(replica.visited(() => replica.happens({ kind: 'unreachable', peer: 'a' }))).toBe(0);
+    expect(replica.visited(() => replica.happens({ kind: 'disconnected', peer: 'a', lane: 'control' }))).toBe(0);
   });
 
   it('many attempts that end in one step are all retried, under the same ids', () => {
@@ -238,7 +238,7 @@ describe('with thousands waiting for a leader', () => {
     const replica = new Scripted(null);
     replica.propose(() => 1000, 2);
     replica.now = 5000;
-    replica.happens({ kind: 'unreachable', peer: 'a' });
+    replica.happens({ kind: 'disconnected', peer: 'a', lane: 'control' });
     expect(replica.ended()).toBe(0);
     replica.core({ kind: 'event', event: { kind: 'role', role: 'follower', term: 1, leader: 'a', fence: null } });
     expect(replica.ended()).toBe(0);

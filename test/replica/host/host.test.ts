@@ -7,6 +7,7 @@ import {
   type Replica,
   type ReplicaOptions,
   type Storage,
+  type TransportHandler,
 } from 'quorate';
 
 const timing = { heartbeat: 30, electionMin: 100, electionMax: 200 };
@@ -120,6 +121,29 @@ describe('the host around the driver', () => {
     await expect(replica.ready()).rejects.toMatchObject(later);
     await replica.close();
     expect(() => replica.propose(Uint8Array.of(4))).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
+  });
+
+  it('what the transport says of a peer reaches the core as it is: a lost connection, and a peer out of reach', async () => {
+    const heard: object[] = [];
+    const chosen = raft({ timing });
+    const step: typeof chosen.protocol.step = (state, inbound) => {
+      if (inbound.kind === 'disconnected' || inbound.kind === 'unreachable') heard.push({ ...inbound, now: 0 });
+      return chosen.protocol.step(state, inbound);
+    };
+    const transport = memoryNetwork().transport();
+    let handler: TransportHandler | undefined;
+    const { start } = transport;
+    transport.start = (identity, self, peers, given) => start.call(transport, identity, self, peers, (handler = given));
+    const replica = await alone({ protocol: { ...chosen, protocol: { ...chosen.protocol, step } }, transport });
+    handler?.onDisconnected('b', 'bulk');
+    handler?.onDisconnected('b', 'control');
+    handler?.onUnreachable('b');
+    expect(heard).toEqual([
+      { kind: 'disconnected', now: 0, peer: 'b', lane: 'bulk' },
+      { kind: 'disconnected', now: 0, peer: 'b', lane: 'control' },
+      { kind: 'unreachable', now: 0, peer: 'b' },
+    ]);
+    await replica.close();
   });
 
   it('ready rejects when the replica is closed from within a callback', async () => {
