@@ -5,6 +5,9 @@ export type { ReadOptions, Replica, RequestOptions, WithIndex, WithMeta, Without
 export type { AnyMachine, CommandOf, InlineOptions, ReplicaOptions, ResultOf } from './replica/options.js';
 export type { Leadership, PlatformSignal } from './replica/leadership.js';
 export type { Phase, ReplicaEvent, ReplicaStatus } from './replica/driver/state.js';
+export type { FirstStart } from './replica/driver/first-start.js';
+export type { RoundTrip, TimingPart, TimingStatus } from './replica/driver/timing.js';
+export type { WaitingBytes } from './replica/driver/waiting-bytes.js';
 export { CommandRejected, ConsensusError } from './replica/errors.js';
 export type { ErrorCode, ErrorDetails, RequestOutcome } from './replica/errors.js';
 export { jsonCodec } from './replica/state-machine.js';
@@ -17,6 +20,7 @@ export type {
   TransportIdentity,
   TransportLane,
   TransportPeer,
+  UnsentBytes,
 } from './replica/transport.js';
 export type { Cancellable, Clock } from './replica/clock.js';
 export type { Given, ProtocolChoice, Tuning } from './core/tuning.js';

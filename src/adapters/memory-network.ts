@@ -9,6 +9,7 @@
 
 import { invalidArgument } from '../replica/errors.js';
 import { failed, positive } from './memory-checks.js';
+import { systemSoon } from './memory-soon.js';
 import type {
   Transport,
   TransportEvent,
@@ -16,6 +17,7 @@ import type {
   TransportIdentity,
   TransportLane,
   TransportPeer,
+  UnsentBytes,
 } from '../replica/transport.js';
 
 /** A message on its way. */
@@ -53,18 +55,6 @@ export interface MemoryNetwork {
 const MIB = 1024 * 1024;
 /** Bytes that a waiting message counts for beside its own, so that empty messages are bounded, too. */
 const COST = 128;
-
-/** The globals used, declared here because this file is checked without the types of any platform. */
-interface SchedulingPlatform {
-  setImmediate?(callback: () => void): unknown;
-  setTimeout(callback: () => void, delay: number): unknown;
-}
-
-function systemSoon(callback: () => void): void {
-  const platform = globalThis as unknown as SchedulingPlatform;
-  if (platform.setImmediate === undefined) platform.setTimeout(callback, 0);
-  else platform.setImmediate(callback);
-}
 
 /** The connection from one member to another; a new object each time that they are connected. */
 interface MemoryLine {
@@ -291,6 +281,10 @@ class MemoryTransport implements Transport {
 
   connected(): readonly string[] {
     return [...(this.member?.lines.keys() ?? [])];
+  }
+
+  unsent(): readonly UnsentBytes[] {
+    return [...(this.member?.lines ?? [])].map(([peer, { waiting }]) => ({ peer, bytes: waiting }));
   }
 
   /** Addresses are not used. @throws ERR_INVALID_ARGUMENT if it is none */

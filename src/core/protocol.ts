@@ -215,6 +215,10 @@ export interface Status {
   /** The highest index held, and the highest one up to which everything is durable here. */
   readonly last: Index;
   readonly durable: Index;
+  /** Of a leader: bytes of the entries that it proposed and that are not committed. 0 otherwise. */
+  readonly uncommittedBytes: number;
+  /** Bytes of the entries delivered to the application and not yet reported applied. */
+  readonly unappliedBytes: number;
   /** Of a leader: the other members. Empty otherwise. */
   readonly peers: readonly PeerStatus[];
   /** Why the replica halted; `null` while it runs. */

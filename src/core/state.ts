@@ -142,9 +142,12 @@ export function sizeOf({ others }: CoreOptions): number {
 }
 
 /** The status of a replica. @param own the part that depends on the protocol */
-export function coreStatus(state: CoreState, own: Pick<Status, 'term' | 'commit' | 'last' | 'peers'>): Status {
+export function coreStatus(
+  state: CoreState,
+  own: Pick<Status, 'term' | 'commit' | 'last' | 'uncommittedBytes' | 'peers'>,
+): Status {
   const { options, role, delivery, unsynced, fault } = state;
-  const { term, commit, last, peers } = own;
+  const { term, commit, last, uncommittedBytes, peers } = own;
   return {
     id: options.id,
     role: role.kind,
@@ -155,6 +158,8 @@ export function coreStatus(state: CoreState, own: Pick<Status, 'term' | 'commit'
     applied: delivery.applied,
     last,
     durable: durableIndex(unsynced, last),
+    uncommittedBytes,
+    unappliedBytes: delivery.unappliedBytes,
     peers,
     fault,
   };

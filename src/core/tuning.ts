@@ -4,9 +4,17 @@ import type { Limits, Milliseconds, Protocol, Timing } from './protocol.js';
 
 export const defaultTiming: Timing = { heartbeat: 150, electionMin: 1000, electionMax: 2000 };
 
-/** How long an answer is waited for at first: by the timing assumption a round trip with its disk takes no longer. */
-export function leastPatience({ electionMin }: Timing): Milliseconds {
+/**
+ * The timing assumption (law/timing-assumption), on which liveness rests: an exchange with a peer, with what the disk
+ * does for it, takes less than this.
+ */
+export function exchangeBound({ electionMin }: Pick<Timing, 'electionMin'>): Milliseconds {
   return electionMin / 2;
+}
+
+/** How long an answer is waited for at first: by the timing assumption a round trip with its disk takes no longer. */
+export function leastPatience(timing: Timing): Milliseconds {
+  return exchangeBound(timing);
 }
 
 const MIB = 1024 * 1024;

@@ -15,7 +15,14 @@ function statusOf(state: PaxosState): Status {
   const { role, promised, window } = state;
   const commit = commitOf(state);
   const peers = role.kind === 'leader' ? role.peers.map(({ id, durable, next }) => ({ id, match: durable, next })) : [];
-  return coreStatus(state, { term: promised, commit, last: Math.max(commit, lastVote(window)), peers });
+  const uncommittedBytes = role.kind === 'leader' ? window.bytes : 0;
+  return coreStatus(state, {
+    term: promised,
+    commit,
+    last: Math.max(commit, lastVote(window)),
+    uncommittedBytes,
+    peers,
+  });
 }
 
 /** The pure functions, for a host of one's own. */

@@ -13,7 +13,8 @@ import { deadline, init, step } from './step.js';
 function statusOf(state: RaftState): Status {
   const { role, term, commit, log } = state;
   const peers = role.kind === 'leader' ? role.peers.map(({ id, match, next }) => ({ id, match, next })) : [];
-  return coreStatus(state, { term, commit, last: log.last, peers });
+  const uncommittedBytes = role.kind === 'leader' ? role.uncommittedBytes : 0;
+  return coreStatus(state, { term, commit, last: log.last, uncommittedBytes, peers });
 }
 
 /** The pure functions, for a host of one's own. */

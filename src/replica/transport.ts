@@ -41,6 +41,13 @@ export interface TransportEvent {
   readonly reason: string;
 }
 
+/** Bytes that a transport holds for a peer. */
+export interface UnsentBytes {
+  readonly peer: string;
+  /** Of messages that it took and has not passed on, on both lanes, with what each counts for beside its own bytes. */
+  readonly bytes: number;
+}
+
 /** The callbacks of a replica. They never throw, and a transport calls none before `answer` or after `stop`. */
 export interface TransportHandler {
   /** A message from `from` arrived. The bytes belong to the handler: the transport never touches them again. */
@@ -98,6 +105,8 @@ export interface Transport {
   stop(): Promise<void>;
   /** The ids of the peers that `send` can reach now, as far as is known. */
   connected(): readonly string[];
+  /** What it holds for each peer, for operators; a transport that cannot tell leaves this out. */
+  unsent?(): readonly UnsentBytes[];
   /** The largest message that `send` takes, in bytes. */
   readonly maxMessageBytes: number;
 }

@@ -388,6 +388,19 @@ export function transportLaws(setup: () => Promise<Members>): void {
       expect(a.told.messages).toEqual([{ from: 'b', bytes: bytesOf(3) }]);
     });
 
+    test('that wait for bytes are told with how many, until these have left', async () => {
+      const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
+      const unsent = (): number | undefined => a.transport.unsent?.().find(({ peer }) => peer === 'b')?.bytes;
+      if (unsent() === undefined) return; // it cannot tell
+      expect(unsent()).toBe(0);
+      for (const lane of lanes) a.transport.send('b', new Uint8Array(2000), lane);
+      expect(unsent()).toBeGreaterThanOrEqual(4000);
+      await b.told.until(() => b.told.messages.length === 2);
+      b.transport.send('a', bytesOf(1), 'control');
+      await a.told.until(() => a.told.messages.length === 1);
+      expect(unsent()).toBe(0);
+    });
+
     test('are cut off once another incarnation of them is expected', async () => {
       const [a, b] = (await members.startAll('a', 'b')) as [Member, Member];
       expect([a.transport.connected(), b.transport.connected()]).toEqual([['b'], ['a']]);

@@ -11,6 +11,7 @@ const READS = 'replica/driver/reads.ts';
 const TABLE = 'replica/driver/session-table.ts';
 const IDENTITY = 'replica/driver/identity.ts';
 const RECORDS = 'replica/driver/peer-records.ts';
+const TIMING = 'replica/driver/timing.ts';
 const FIRST_START = 'replica/driver/first-start.ts';
 
 export const lane: readonly Mutant[] = [
@@ -19,7 +20,7 @@ export const lane: readonly Mutant[] = [
     'Messages leave before what they rest on is durable.',
     ['durability/send-after-sync', 'log/committed-on-majority'],
     scenario('raft/restart-new-session'),
-    edit(LANE, 'if (after <= this.state.durableSeq) this.draft', 'if (after >= 0) this.draft'),
+    edit(LANE, 'if (after <= this.state.durableSeq) this.leave', 'if (after >= 0) this.leave'),
   ),
   mutant(
     'driver-held-back-leaves-early',
@@ -52,6 +53,77 @@ export const lane: readonly Mutant[] = [
     ['law/durable-first', 'durability/one-write-at-a-time', 'durability/send-after-sync'],
     scenario('raft/quorum-loss'),
     edit(LANE, 'next.queued = withNewest(next.queued, [', 'next.queued = withNewest(null, ['),
+  ),
+];
+
+export const timing: readonly Mutant[] = [
+  mutant(
+    'timing-told-again-and-again',
+    'That the timing assumption does not hold is told whenever something is measured.',
+    ['law/timing-assumption'],
+    script('timing: a slow disk'),
+    edit(TIMING, 'if (holds === state.holds) return;', 'if (holds && state.holds) return;'),
+  ),
+  mutant(
+    'timing-forgets-at-once',
+    'One quick write makes a slow disk a quick one.',
+    ['law/timing-assumption'],
+    script('timing: a slow disk'),
+    edit(TIMING, 'if (now - measure.since >= this.window) return', 'if (now > measure.since) return'),
+    edit(TIMING, 'return Math.max(longest, before);', 'return longest;'),
+  ),
+  mutant(
+    'timing-hung-disk-unseen',
+    'A write that never ends is never told.',
+    ['law/timing-assumption'],
+    script('timing: what hangs'),
+    edit(TIMING, 'const writing = writingSince === null ? 0 : now - writingSince;', 'const writing = 0;'),
+  ),
+  mutant(
+    'timing-parts-apart',
+    'Each part is held to the bound by itself.',
+    ['law/timing-assumption'],
+    script('timing: all parts together'),
+    edit(TIMING, 'parts.reduce((total, [, time]) => total + time, 0)', 'Math.max(...parts.map(([, time]) => time))'),
+  ),
+  mutant(
+    'timing-waiting-counts',
+    'What the peer waited before it answered counts for the network.',
+    ['law/timing-assumption'],
+    script('timing: round trips'),
+    edit(TIMING, 'now - askedAt - kept', 'now - askedAt'),
+  ),
+  mutant(
+    'timing-stamped-before-it-leaves',
+    'A message is stamped when it is made and not when it leaves, and waits for the disk in between.',
+    ['law/timing-assumption'],
+    script('timing: round trips'),
+    edit(
+      LANE,
+      'else this.hold({ to, bytes, lane }, this.writeOf(after));',
+      'else this.hold({ to, bytes: this.draft.timing.stamped(to, bytes), lane }, this.writeOf(after));',
+    ),
+  ),
+  mutant(
+    'timing-answer-counts-again',
+    'An answer that the network repeats is measured again.',
+    ['law/timing-assumption'],
+    script('timing: answers, repeated and late'),
+    edit(TIMING, '|| answer <= peer.answered ||', '||'),
+  ),
+  mutant(
+    'timing-answer-to-another-start',
+    'An answer to a question of an earlier start is taken for one of this.',
+    ['law/timing-assumption'],
+    script('timing: answers, repeated and late'),
+    edit(TIMING, 'answer < this.firstStamp ||', ''),
+  ),
+  mutant(
+    'timing-dead-peer-stays-slow',
+    'A peer that is heard no more keeps the round trip that it had.',
+    ['law/timing-assumption'],
+    script('timing: a slow peer'),
+    edit(TIMING, 'now - measure.since >= 2 * this.window;', 'now < measure.since;'),
   ),
 ];
 
@@ -252,4 +324,4 @@ export const requests: readonly Mutant[] = [
   ),
 ];
 
-export const driverMutants: readonly Mutant[] = [...lane, ...identity, ...requests];
+export const driverMutants: readonly Mutant[] = [...lane, ...timing, ...identity, ...requests];

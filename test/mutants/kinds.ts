@@ -9,6 +9,7 @@ import type { quickScopes } from '../testing/checker/scopes.js';
 import type { coreScripts } from './core-scripts.js';
 import type { identityScripts } from './identity-scripts.js';
 import type { storageScripts } from './storage-scripts.js';
+import type { timingScripts } from './timing-scripts.js';
 
 export type ProtocolName = 'raft' | 'multipaxos';
 export type ScopeName = keyof typeof quickScopes;
@@ -16,7 +17,11 @@ export type ScopeName = keyof typeof quickScopes;
 /** A run written by hand (the files named scripts), for what is no cluster or no protocol's. */
 export interface ScriptKiller {
   readonly kind: 'script';
-  readonly script: keyof typeof storageScripts | keyof typeof coreScripts | keyof typeof identityScripts;
+  readonly script:
+    | keyof typeof storageScripts
+    | keyof typeof coreScripts
+    | keyof typeof identityScripts
+    | keyof typeof timingScripts;
 }
 
 /** A scenario of test/scenarios, by the name of its file without the ending: it must run through. */
@@ -53,7 +58,8 @@ const kinds: Kinds = {
     const { identityScripts } = await import('./identity-scripts.js');
     const { storageScripts } = await import('./storage-scripts.js');
     const { coreScripts } = await import('./core-scripts.js');
-    await { ...storageScripts, ...coreScripts, ...identityScripts }[script]();
+    const { timingScripts } = await import('./timing-scripts.js');
+    await { ...storageScripts, ...coreScripts, ...identityScripts, ...timingScripts }[script]();
   },
   async scenario({ file }) {
     const { runScenario } = await import('../../src/testing/scenario/scenario.js');

@@ -21,6 +21,7 @@ import type {
   TransportIdentity,
   TransportLane,
   TransportPeer,
+  UnsentBytes,
 } from '../../replica/transport.js';
 import { parseAddress } from './address.js';
 import { checkIdentity, checkPeers } from './checks.js';
@@ -108,6 +109,10 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
 
   connected(): readonly string[] {
     return [...this.peers].filter(([, { control }]) => control.isOpen).map(([id]) => id);
+  }
+
+  unsent(): readonly UnsentBytes[] {
+    return [...this.peers].map(([peer, { control, bulk }]) => ({ peer, bytes: control.bytes + bulk.bytes }));
   }
 
   checkAddress(address: string): void {

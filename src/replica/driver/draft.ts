@@ -17,6 +17,7 @@ import { LaneDraft } from './persist-lane.js';
 import { ProposalsDraft } from './proposals.js';
 import { ReadsDraft } from './reads.js';
 import { SessionDraft } from './session.js';
+import { TimingDraft } from './timing.js';
 import type { StoredResult } from './session-table.js';
 import type { DriverEffect, DriverOptions, DriverPhase, DriverState, Failure, Fault, ReplicaEvent } from './state.js';
 
@@ -43,6 +44,7 @@ export class DriverDraft {
   readonly calls: CallsDraft;
   readonly proposals: ProposalsDraft;
   readonly reads: ReadsDraft;
+  readonly timing: TimingDraft;
   /** The failure of the storage that the event reports: the core is told, and answers by a fault. */
   declare storageFault: Fault | undefined;
   private currentPhase: DriverPhase;
@@ -63,6 +65,7 @@ export class DriverDraft {
     this.calls = new CallsDraft(this, state.calls);
     this.proposals = new ProposalsDraft(this, state.proposals);
     this.reads = new ReadsDraft(this, state.reads);
+    this.timing = new TimingDraft(this, state.timing);
     this.currentPhase = state.phase;
     this.lastRequest = state.lastRequest;
   }
@@ -161,6 +164,7 @@ export class DriverDraft {
       calls: this.calls.state,
       proposals: this.proposals.state,
       reads: this.reads.state,
+      timing: this.timing.state,
     };
     return [state, this.effects];
   }

@@ -12,9 +12,8 @@ import type { ReplicaId } from '../../core/members.js';
 import type { AnyProtocol } from '../../core/tuning.js';
 import { nothingApplied } from './apply.js';
 import { noCalls } from './calls.js';
-import { DriverDraft, coreOf, faultOf } from './draft.js';
+import { DriverDraft } from './draft.js';
 import { openEnvelope, sealCore } from './envelope.js';
-import { firstStartOf, type FirstStart } from './first-start.js';
 import { guarded } from './halt.js';
 import { initialIdentity } from './peer-records.js';
 import { noLeadership } from './leadership.js';
@@ -22,6 +21,8 @@ import { emptyLane } from './persist-lane.js';
 import { noProposals, proposalsDeadline } from './proposals.js';
 import { noReads, readsDeadline } from './reads.js';
 import { closedSession } from './session.js';
+import { statusOf } from './status.js';
+import { initialTiming } from './timing.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState, DriverStatus } from './state.js';
 
 /** A new state, and the effects for the host to carry out in order. */
@@ -50,6 +51,7 @@ function initial(options: DriverOptions, recovered: Recovered): DriverState {
     calls: noCalls,
     proposals: noProposals,
     reads: noReads,
+    timing: initialTiming(options),
   };
 }
 
@@ -93,6 +95,7 @@ function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound
       draft.leadership.confirmed(message.request);
       return draft.reads.ready(message.request, message.index);
     case 'load':
+      draft.timing.loadBegins(message.id);
       return draft.effect(message);
     case 'members':
       return draft.effect({ kind: 'peers', members: draft.identity.reachable(message.members) });
@@ -108,11 +111,19 @@ function onCoreEvent(draft: DriverDraft, event: CoreEvent): void {
   else draft.leadership.follow(event);
 }
 
-function onMessage(draft: DriverDraft, protocol: AnyProtocol, from: ReplicaId, bytes: Uint8Array): void {
+/** @param isLate it waited here for the disk: it says nothing about a round trip */
+function onMessage(
+  draft: DriverDraft,
+  protocol: AnyProtocol,
+  from: ReplicaId,
+  bytes: Uint8Array,
+  isLate = false,
+): void {
   try {
     const opened = openEnvelope(bytes);
     if (opened.kind === 'identity') return draft.identity.receive(from, opened.address, opened.message);
     if (!draft.identity.admits(from, opened.address, bytes)) return;
+    if (opened.timing !== null && !isLate) draft.timing.heard(from, opened.timing);
     const message = protocol.codec.read(opened.reader);
     draft.toCore({ kind: 'receive', now: draft.now, from, message });
   } catch (error) {
@@ -121,14 +132,21 @@ function onMessage(draft: DriverDraft, protocol: AnyProtocol, from: ReplicaId, b
   }
 }
 
+/** A tick came that was due at `due`. */
+function onTick(draft: DriverDraft, due: Milliseconds): void {
+  draft.leadership.noticePause(due);
+  draft.timing.tick(due);
+}
+
 /** A write is durable: messages that waited for the record of their sender are let in. */
 function onWritten(draft: DriverDraft, protocol: AnyProtocol): void {
   draft.lane.finishWrite();
-  for (const { from, bytes } of draft.identity.release()) onMessage(draft, protocol, from, bytes);
+  for (const { from, bytes } of draft.identity.release()) onMessage(draft, protocol, from, bytes, true);
 }
 
 function onLoaded(draft: DriverDraft, { id, entries: stored }: Extract<DriverEvent, { kind: 'loaded' }>): void {
   const entries = stored.map(({ index, term, data }) => draft.durable.decodeEntry(index, term, data));
+  draft.timing.loadEnds(id);
   draft.toCore({ kind: 'loaded', now: draft.now, id, entries });
 }
 
@@ -153,6 +171,8 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
       draft.identity.ask();
       draft.calls.expire();
       return draft.toCore({ kind: 'tick', now });
+    case 'late':
+      return draft.timing.late(event.by);
     case 'propose':
       return draft.calls.propose(event.commands);
     case 'read':
@@ -224,6 +244,7 @@ function complete(draft: DriverDraft, protocol: AnyProtocol): void {
   if (draft.phase.kind === 'running') runToQuiescence(draft, protocol);
   draft.reads.serve();
   draft.leadership.tell();
+  draft.timing.judge();
   if (draft.phase.kind !== 'halted') draft.lane.startWrite();
 }
 
@@ -244,34 +265,6 @@ function deadlineOf(state: DriverState, protocol: AnyProtocol): Milliseconds {
   if (phase.kind !== 'establishing') return Infinity;
   const { standing } = identity;
   return standing.kind === 'asking' ? Math.min(expiry, standing.askAt) : expiry;
-}
-
-const NO_CORE = { term: 0, leader: null, commit: 0, delivered: 0, applied: 0, last: 0, durable: 0, peers: [] };
-
-/** A first start that has not come to its end; nothing of it is left once the core runs. */
-function firstStart({ phase, identity }: DriverState): FirstStart | null {
-  return phase.kind === 'establishing' || phase.kind === 'lostIdentity' ? firstStartOf(identity) : null;
-}
-
-function statusOf(state: DriverState, protocol: AnyProtocol): DriverStatus {
-  const { options, phase, leadership, applying, proposals, reads } = state;
-  const core = coreOf(phase);
-  const status = core === null ? { ...NO_CORE, role: leadership.role } : protocol.status(core);
-  return {
-    ...status,
-    id: options.id,
-    applied: applying.applied,
-    fault: faultOf(phase)?.reason ?? null,
-    cluster: options.cluster,
-    protocol: protocol.name,
-    incarnation: options.incarnation,
-    boot: options.boot,
-    phase: phase.kind,
-    firstStart: firstStart(state),
-    leading: leadership.leading,
-    members: options.configuration.members,
-    waiting: proposals.count + reads.count,
-  };
 }
 
 /** A replica that has halted or was closed refuses what it is asked, and does nothing else. */
@@ -297,7 +290,7 @@ export function driverOf(protocol: AnyProtocol): Driver {
         stepAfterEnd(draft, event);
         return draft.finish();
       }
-      if (event.kind === 'tick') draft.leadership.noticePause(deadlineOf(state, protocol));
+      if (event.kind === 'tick') onTick(draft, deadlineOf(state, protocol));
       guarded(draft, () => onEvent(draft, protocol, event));
       complete(draft, protocol);
       if (event.kind === 'stop') draft.stop();

@@ -58,6 +58,18 @@ export interface IdentityRefused {
   readonly reason: RefusalReason;
 }
 
+/**
+ * The stamps of a core message, by which replicas measure round trips. A stamp is a safe integer that only its own
+ * asker understands, 0 for none.
+ */
+export interface EnvelopeTiming {
+  /** The receiver repeats it in its next message to the sender. */
+  readonly question: number;
+  /** A question of the receiver, repeated, and how many whole milliseconds the sender kept it. */
+  readonly answer: number;
+  readonly kept: number;
+}
+
 export type IdentityMessage = IdentityNote | IdentityNoted | IdentityConfirm | IdentityConfirmed | IdentityRefused;
 
 const CORE = 0;
@@ -66,6 +78,8 @@ const NOTED = 2;
 const CONFIRM = 3;
 const CONFIRMED = 4;
 const REFUSED = 5;
+/** A core message with stamps, which stand before the address. */
+const TIMED = 6;
 /** By their numbers on the wire. */
 const REASONS: readonly RefusalReason[] = ['incarnation', 'configuration', 'replaced'];
 /** Stands on the wire for an unknown incarnation; an incarnation is never 0. */
@@ -88,6 +102,23 @@ export function sealCore<M>(codec: Codec<M>, message: M, address: EnvelopeAddres
   return writer.finish();
 }
 
+/** Whether this envelope holds a message of the core, without stamps. */
+export function isCoreMessage(envelope: Uint8Array): boolean {
+  return envelope[1] === CORE;
+}
+
+/** A copy of a core message's envelope, with these stamps. */
+export function withTiming(envelope: Uint8Array, { question, answer, kept }: EnvelopeTiming): Uint8Array {
+  const writer = new Writer(envelope.length + 3 * VARINT_MAX_BYTES);
+  writer.u8(VERSION);
+  writer.u8(TIMED);
+  writer.varint(question);
+  writer.varint(answer);
+  writer.varint(kept);
+  writer.raw(envelope.subarray(2));
+  return writer.finish();
+}
+
 const KINDS = { note: NOTE, noted: NOTED, confirm: CONFIRM, confirmed: CONFIRMED, refused: REFUSED } as const;
 
 /** A message about identity in its envelope. */
@@ -101,7 +132,13 @@ export function sealIdentity(message: IdentityMessage, address: EnvelopeAddress)
 
 /** A decoded envelope. For a core message, `reader` stands at the bytes that the core's codec decodes. */
 export type OpenedEnvelope =
-  | { readonly kind: 'core'; readonly address: EnvelopeAddress; readonly reader: Reader }
+  | {
+      readonly kind: 'core';
+      readonly address: EnvelopeAddress;
+      /** `null` in a message without stamps. */
+      readonly timing: EnvelopeTiming | null;
+      readonly reader: Reader;
+    }
   | { readonly kind: 'identity'; readonly address: EnvelopeAddress; readonly message: IdentityMessage };
 
 function readIdentity(kind: number, reader: Reader): IdentityMessage {
@@ -132,13 +169,20 @@ function readAddress(reader: Reader): EnvelopeAddress {
   return { from, to: to === UNKNOWN ? null : to };
 }
 
+function readTiming(reader: Reader): EnvelopeTiming {
+  const question = reader.varint();
+  const answer = reader.varint();
+  return { question, answer, kept: reader.varint() };
+}
+
 /** @throws Malformed */
 export function openEnvelope(bytes: Uint8Array): OpenedEnvelope {
   const reader = new Reader(bytes);
   if (reader.u8() !== VERSION) throw new Malformed('an envelope is of an unknown version');
   const kind = reader.u8();
+  const timing = kind === TIMED ? readTiming(reader) : null;
   const address = readAddress(reader);
-  if (kind === CORE) return { kind: 'core', address, reader };
+  if (kind === CORE || kind === TIMED) return { kind: 'core', address, timing, reader };
   const message = readIdentity(kind, reader);
   reader.end();
   return { kind: 'identity', address, message };

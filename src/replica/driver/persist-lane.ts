@@ -22,6 +22,7 @@ export interface LaneWrite {
   readonly writeId: number;
   /** The newest persist of the core in this write or an earlier one. */
   readonly persistSeq: PersistSeq;
+  readonly ops: readonly LaneOp[];
 }
 
 /** Operations that were queued together, numbered in their order. */
@@ -98,16 +99,25 @@ export class LaneDraft extends PartDraft<PersistLane> {
   /** Sends the message as soon as persist `after` of the core is durable. */
   sendAfter(to: ReplicaId, bytes: Uint8Array, lane: Lane, after: PersistSeq, forward?: number): void {
     if (forward !== undefined)
-      this.draft.effect({ kind: 'send', to, bytes, lane, forward }); // it waits for nothing
-    else if (after <= this.state.durableSeq) this.draft.effect({ kind: 'send', to, bytes, lane });
+      this.leave(to, bytes, lane, forward); // it waits for nothing
+    else if (after <= this.state.durableSeq) this.leave(to, bytes, lane);
     else this.hold({ to, bytes, lane }, this.writeOf(after));
   }
 
   /** Sends the message as soon as the write `writeId` is durable. */
   sendAfterWrite(to: ReplicaId, bytes: Uint8Array, writeId: number): void {
     const lane = 'control';
-    if (writeId <= this.state.durableWriteId) this.draft.effect({ kind: 'send', to, bytes, lane });
+    if (writeId <= this.state.durableWriteId) this.leave(to, bytes, lane);
     else this.hold({ to, bytes, lane }, writeId);
+  }
+
+  /** The message leaves now. */
+  private leave(to: ReplicaId, message: Uint8Array, lane: Lane, forward?: number): void {
+    const { draft } = this;
+    const bytes = lane === 'control' ? draft.timing.stamped(to, message) : message;
+    draft.effect(
+      forward === undefined ? { kind: 'send', to, bytes, lane } : { kind: 'send', to, bytes, lane, forward },
+    );
   }
 
   /** The write that contains this persist, which is not durable: the one under way, or the next one. */
@@ -156,8 +166,9 @@ export class LaneDraft extends PartDraft<PersistLane> {
     const ops = itemsOf(queued).flatMap((each) => each.ops);
     this.draft.effect({ kind: 'write', ops: storageOps(ops, this.draft.durable) });
     const next = this.edit();
-    next.writing = { writeId: this.nextWriteId, persistSeq: queuedSeq };
+    next.writing = { writeId: this.nextWriteId, persistSeq: queuedSeq, ops };
     next.queued = null;
+    this.draft.timing.writeBegins();
   }
 
   /** The write under way is durable: messages that waited for it are sent, and the core is told of its persists. */
@@ -169,6 +180,7 @@ export class LaneDraft extends PartDraft<PersistLane> {
     next.writing = null;
     next.durableWriteId = writeId;
     next.durableSeq = persistSeq;
+    this.draft.timing.writeEnds();
     if (next.held !== null) this.release();
     if (persistSeq > durableSeq) this.draft.toCore({ kind: 'persisted', now: this.draft.now, persistSeq });
   }
@@ -176,7 +188,7 @@ export class LaneDraft extends PartDraft<PersistLane> {
   private release(): void {
     const { durableWriteId, held } = this.state;
     const released = itemsThrough(held, durableWriteId);
-    for (const { to, bytes, lane } of released) this.draft.effect({ kind: 'send', to, bytes, lane });
+    for (const { to, bytes, lane } of released) this.leave(to, bytes, lane);
     this.edit().held = withoutItems(
       held,
       released.map(({ key }) => key),

@@ -29,6 +29,8 @@ import type { ProposalsState } from './proposals.js';
 import type { ReadsState } from './reads.js';
 import type { OwnSession } from './session.js';
 import type { StoredResult } from './session-table.js';
+import type { TimingPart, TimingState, TimingStatus } from './timing.js';
+import type { WaitingBytes } from './waiting-bytes.js';
 
 /** The incarnation recorded durably for a peer: a note, which another may replace, or final. */
 export interface PeerRecord {
@@ -123,12 +125,15 @@ export interface DriverState {
   readonly calls: CallsState;
   readonly proposals: ProposalsState;
   readonly reads: ReadsState;
+  readonly timing: TimingState;
 }
 
 /** The events that the host reports to a driver. `now` is in monotonic milliseconds. */
 export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'message'; readonly from: ReplicaId; readonly bytes: Uint8Array }
   | { readonly kind: 'tick' }
+  /** A timer of the host fired so many milliseconds late, whether or not a tick is still due. */
+  | { readonly kind: 'late'; readonly by: Milliseconds }
   | { readonly kind: 'propose'; readonly commands: readonly PendingCommand[] }
   /** Linearizable if `minIndex` is `null`; else stale, served once that index is applied. */
   | { readonly kind: 'read'; readonly calls: readonly PendingCall[]; readonly minIndex: Index | null }
@@ -214,6 +219,19 @@ export type ReplicaEvent =
   | { readonly kind: 'dropped'; readonly peer: ReplicaId; readonly reason: string }
   /** The replica halted, for this reason. `cause` is what was thrown, like the machine's own error. */
   | { readonly kind: 'fault'; readonly code: ErrorCode; readonly reason: string; readonly cause?: unknown }
+  /**
+   * The timing assumption ceased to hold, or holds again (`TimingStatus`): `total` milliseconds against `bound`, of
+   * which `part` took the most, `measured`. `peer`: with whom, if that is a round trip.
+   */
+  | {
+      readonly kind: 'timing';
+      readonly holds: boolean;
+      readonly part: TimingPart;
+      readonly measured: Milliseconds;
+      readonly total: Milliseconds;
+      readonly bound: Milliseconds;
+      readonly peer: ReplicaId | null;
+    }
   /** A listener of events of the kind `of` threw; told once for each listener. `cause` is what it threw. */
   | { readonly kind: 'listenerFailed'; readonly of: string; readonly reason: string; readonly cause?: unknown }
   /** An event of the transport; see `TransportEvent`. */
@@ -237,10 +255,16 @@ export interface DriverStatus extends Status {
   readonly members: readonly Member[];
   /** The number of requests of this replica's own callers that have not ended. */
   readonly waiting: number;
+  /** Where bytes wait. */
+  readonly bytes: WaitingBytes;
+  /** Whether the timing assumption holds, and what was measured. */
+  readonly timing: TimingStatus;
 }
 
 /** The status of a replica, for operators. */
 export interface ReplicaStatus extends DriverStatus {
   /** The members that this replica can send to now. */
   readonly connected: readonly ReplicaId[];
+  /** What the transport has not yet passed on, by peer; `null` if it cannot tell. */
+  readonly unsent: readonly { readonly peer: ReplicaId; readonly bytes: number }[] | null;
 }

@@ -9,6 +9,7 @@
  * the driver halts, which ends every request. Nothing that calls the host sees an exception.
  */
 
+import { exchangeBound } from '../../core/tuning.js';
 import type { Cancellable } from '../clock.js';
 import { driverOf, type Driver } from '../driver/driver.js';
 import type {
@@ -28,7 +29,7 @@ import { typedError, type ErrorCode } from '../errors.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
 import type { StoredResult } from '../driver/session-table.js';
 import type { StoredEntry } from '../storage.js';
-import type { TransportHandler } from '../transport.js';
+import type { TransportHandler, UnsentBytes } from '../transport.js';
 
 /** The callbacks of the host: ends of calls, and events. */
 export interface Audience {
@@ -105,7 +106,7 @@ export class Host {
   }
 
   status(): ReplicaStatus {
-    return { ...this.driver.status(this.state), connected: this.connected() };
+    return { ...this.driver.status(this.state), connected: this.connected(), unsent: this.unsent() };
   }
 
   private connected(): readonly string[] {
@@ -116,9 +117,19 @@ export class Host {
     return connected;
   }
 
+  private unsent(): readonly UnsentBytes[] | null {
+    let unsent: readonly UnsentBytes[] | null = null;
+    this.guard('ERR_TRANSPORT_FAILED', () => {
+      const told = this.checked.transport.unsent?.();
+      if (told !== undefined) unsent = told.map(({ peer, bytes }) => ({ peer, bytes }));
+    });
+    return unsent;
+  }
+
   /** Starts the driver, which then handles the events that arrived before. */
   begin({ options, recovered }: OpenedData): void {
-    const [state, effects] = this.driver.init(options, recovered);
+    // Opening the data and taking the address took their time.
+    const [state, effects] = this.driver.init({ ...options, now: this.now }, recovered);
     this.current = state;
     for (const effect of effects) this.carryOut(effect);
     this.work();
@@ -217,10 +228,17 @@ export class Host {
       this.timer?.cancel();
       this.timerAt = due;
       const { clock } = this.checked;
-      this.timer = clock.after(due - this.now, () => this.guard('ERR_INVARIANT', () => this.letInputIn(2)));
+      this.timer = clock.after(due - this.now, () => this.guard('ERR_INVARIANT', () => this.onTimer()));
     } catch (error) {
       this.broke(error, 'ERR_INVARIANT');
     }
+  }
+
+  /** The timer fired. That it was late is told only where it matters, since every one is, a little. */
+  private onTimer(): void {
+    const late = this.now - this.timerAt;
+    if (late >= exchangeBound(this.checked.protocol.timing) / 10) this.dispatch({ kind: 'late', by: late });
+    this.letInputIn(2);
   }
 
   private letInputIn(turns: number): void {

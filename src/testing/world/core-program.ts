@@ -241,8 +241,9 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
       return draft.feed({ kind: 'disconnected', now, peer: event.peer, lane: event.lane });
     case 'unreachable':
       return draft.feed({ kind: 'unreachable', now, peer: event.peer });
-    case 'refused':
-      return; // a bare core has no identity
+    case 'refused': // a bare core has no identity
+    case 'late':
+      return;
     default:
       unreachable(event);
   }

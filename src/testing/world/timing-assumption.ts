@@ -5,6 +5,9 @@
  */
 
 import type { Milliseconds, Timing } from '../../core/protocol.js';
+import { exchangeBound } from '../../core/tuning.js';
+
+export { exchangeBound };
 
 /** The largest frame that the shipped transport writes: a `control` message waits for at most one of `bulk`. */
 export const FRAME_BYTES = 64 * 1024;
@@ -25,11 +28,6 @@ export interface ExchangeParts {
 /** A round trip with one bulk frame ahead of it each way, one write and one load, each with one slice of applying. */
 export function exchangeTime({ roundTrip, bandwidth, write, load, slice }: ExchangeParts): Milliseconds {
   return roundTrip + (2 * FRAME_BYTES) / bandwidth + write + load + 2 * slice;
-}
-
-/** The longest time that an exchange may take: the assumption holds below it. */
-export function exchangeBound({ electionMin }: Pick<Timing, 'electionMin'>): Milliseconds {
-  return electionMin / 2;
 }
 
 /** Whether the timing assumption holds: liveness is promised there, and safety everywhere. */

@@ -62,6 +62,11 @@ function describeEvent(event: ReplicaEvent): string | null {
       return `drops what ${event.peer} sent: ${event.reason}`;
     case 'fault':
       return `halts: ${event.code}`;
+    case 'timing': {
+      const { holds, part, measured, total, bound } = event;
+      const times = `${Math.round(total)} of ${bound} ms, ${part} ${Math.round(measured)}`;
+      return `${holds ? 'keeps' : 'breaks'} the timing assumption: ${times}`;
+    }
     case 'listenerFailed':
       return `has a listener of ${event.of} that failed: ${event.reason}`;
     case 'optionIgnored':

@@ -9,8 +9,7 @@ import {
   type Storage,
   type TransportHandler,
 } from 'quorate';
-
-const timing = { heartbeat: 30, electionMin: 100, electionMax: 200 };
+import { aloneOptions, timing } from './alone.js';
 
 /** Keeps the very bytes it was given, and gives its own away. */
 class Keeper {
@@ -27,19 +26,8 @@ class Keeper {
 
 const bytes = { encode: (value: Uint8Array) => value, decode: (value: Uint8Array) => value };
 
-async function alone(change: Partial<ReplicaOptions<Keeper>> = {}): Promise<Replica<Keeper>> {
-  return createReplica<Keeper>({
-    id: 'a',
-    members: { a: 'a' },
-    bootstrap: true,
-    protocol: raft({ timing }),
-    transport: memoryNetwork().transport(),
-    storage: memoryStorage(),
-    machine: new Keeper(),
-    codec: bytes,
-    resultCodec: bytes,
-    ...change,
-  });
+function alone(change: Partial<ReplicaOptions<Keeper>> = {}): Promise<Replica<Keeper>> {
+  return createReplica(aloneOptions({ machine: new Keeper(), codec: bytes, resultCodec: bytes, ...change }));
 }
 
 describe('the host around the driver', () => {
@@ -143,6 +131,18 @@ describe('the host around the driver', () => {
       { kind: 'disconnected', now: 0, peer: 'b', lane: 'control' },
       { kind: 'unreachable', now: 0, peer: 'b' },
     ]);
+    await replica.close();
+  });
+
+  it('status says what the transport holds for each peer, and nothing if it cannot tell', async () => {
+    const transport = memoryNetwork().transport();
+    const replica = await alone({ transport });
+    expect(replica.status().unsent).toEqual([]);
+    transport.unsent = () => [{ peer: 'b', bytes: 7 }];
+    expect(replica.status().unsent).toEqual([{ peer: 'b', bytes: 7 }]);
+    delete (transport as { unsent?: unknown }).unsent;
+    Object.defineProperty(transport, 'unsent', { value: undefined });
+    expect(replica.status().unsent).toBeNull();
     await replica.close();
   });
 
