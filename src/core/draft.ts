@@ -264,7 +264,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
     this.resolve(requests, { kind: 'none', reason, leader });
   }
 
-  /** Tells a peer that its forward is refused, in whole or in part. */
+  /** Tells a peer that its forward is refused, as a whole. */
   refuseForward(
     to: ReplicaId,
     number: number,

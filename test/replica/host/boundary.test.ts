@@ -7,7 +7,6 @@ import {
   createReplica,
   memoryNetwork,
   memoryStorage,
-  raft,
   type Clock,
   type Replica,
   type ReplicaEvent,
@@ -16,8 +15,7 @@ import {
   type Transport,
 } from 'quorate';
 import { systemClock } from '../../../src/replica/clock.js';
-
-const timing = { heartbeat: 30, electionMin: 100, electionMax: 200 };
+import { aloneOptions } from './alone.js';
 
 /** Everything that can be thrown and is hard to handle. */
 const EVIL: readonly (readonly [what: string, make: () => unknown])[] = [
@@ -63,18 +61,7 @@ const machineOf = (apply: Machine['apply'] = () => 1): Machine => ({
 
 type Options = ReplicaOptions<Machine>;
 
-function optionsOf(change: Partial<Options> = {}): Options {
-  return {
-    id: 'a',
-    members: { a: 'a' },
-    bootstrap: true,
-    protocol: raft({ timing }),
-    transport: memoryNetwork().transport(),
-    storage: memoryStorage(),
-    machine: machineOf(),
-    ...change,
-  };
-}
+const optionsOf = (change: Partial<Options> = {}): Options => aloneOptions({ machine: machineOf(), ...change });
 
 function isCause(error: unknown, thrown: unknown): boolean {
   return thrown === undefined || Object.is((error as ConsensusError).cause, thrown);
