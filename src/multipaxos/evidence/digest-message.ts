@@ -1,4 +1,4 @@
-/** Digests of Multi-Paxos' messages: all fields, with numbers that only name something as references. */
+/** Digests of Multi-Paxos' messages: all fields that count, with numbers that only name something as references. */
 
 import type { Digest } from '../../core/model.js';
 import type { ReplicaId } from '../../core/members.js';
@@ -22,12 +22,14 @@ function promise({ from, commit, next, rest, votes }: PromisePage, digest: Diges
   digestEntries(digest, votes);
 }
 
-/** @param leader the sender of the heartbeat, which counts the read rounds */
+/**
+ * What an answer says of the disk is left out, as in the progress that it raises.
+ * @param leader the sender of the heartbeat, which counts the read rounds
+ */
 function heartbeat(m: Heartbeat | HeartbeatReply, leader: ReplicaId, digest: Digest): void {
   digest.value(m.ballot);
   digest.value(m.commit);
   digestReadRound(digest, leader, m.ballot, m.readRound);
-  if (m.kind === 'heartbeatReply') digest.value(m.durable);
 }
 
 /** @see Model.digestMessage */

@@ -139,7 +139,8 @@ function preparing(s: DigestScribe, { ballot, held, promises, progressed, resend
 /**
  * A peer of a leader whose quorum timer was last reset at `since`, relative to now. The time of the peer's last answer
  * counts only if it is later, since it does nothing but reset that timer. A confirmed read round counts only if it is
- * the one under way, since later rounds are higher than any. `inflightBytes` follows from `inflight`.
+ * the one under way, since later rounds are higher than any. `inflightBytes` follows from `inflight`. By `durable`
+ * nothing is decided: answers raise it, and it goes nowhere from there.
  */
 function progress(s: DigestScribe, peer: PaxosProgress, since: Milliseconds, readRound: number): void {
   const { digest } = s;
@@ -156,7 +157,6 @@ function progress(s: DigestScribe, peer: PaxosProgress, since: Milliseconds, rea
   digest.value(peer.waiting);
   digest.value(peer.waiting === 0 ? 0 : Math.max(peer.waitingSince - s.now, s.late));
   digest.value(Math.max(peer.filledAt - s.now, s.late));
-  digest.value(peer.durable);
   digest.value(readRound > 0 && peer.readRound >= readRound);
   digest.value(Math.max(peer.answeredAt - s.now, since));
 }

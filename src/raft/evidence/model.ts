@@ -3,6 +3,7 @@
 import type { Model } from '../../core/model.js';
 import { describeMessage, describeState } from './describe.js';
 import { digestMessage, digestState } from './digest.js';
+import { isOutdated } from './outdated.js';
 import type { RaftMessage } from '../messages.js';
 import { cover, coveragePoints } from './coverage.js';
 import { raftProtocol } from '../protocol.js';
@@ -16,6 +17,7 @@ export const raftModel: Model<RaftState, RaftMessage, RaftGhost> = {
   safety,
   digestState,
   digestMessage,
+  isOutdated,
   // Peers are listed in the order of their names, but no decision depends on it.
   symmetric: true,
   describeMessage,
