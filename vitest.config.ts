@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { configDefaults, defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const source = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
 const report = process.env['TEST_REPORT'];
@@ -14,24 +16,70 @@ const BEYOND_UNITS = [
   '**/process-rig/rig.test.ts',
 ];
 
+/**
+ * What is pure, or in memory only, and leaves its process as it was: a worker runs one file of these after the other,
+ * and loads the sources once. All others have a process each.
+ */
+const SHARED = ['core', 'raft', 'multipaxos', 'both', 'testing', 'replica/driver', 'oracle', 'deep'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
+
+/**
+ * The files that take longest, in this order before all others: begun last, one of them would keep one worker busy
+ * while the other has nothing to do. A clean clone has no memory of how long files took.
+ */
+const LONGEST = [
+  'testing/simulator/schedules',
+  'testing/checker/model-checker',
+  'testing/simulator/shrink',
+  'examples/demo',
+  'oracle/oracle',
+  'testing/host-simulation/host-simulation',
+  'mutants/gate',
+  'process-rig/rig',
+  'format',
+  'multipaxos/evidence/digest',
+  'docs/docs',
+  'examples/simulate-your-machine',
+  'both/growth',
+  'testing/simulator/simulator',
+  'both/laws',
+  'both/elections',
+].map((name) => fileURLToPath(new URL(`./test/${name}.test.ts`, import.meta.url)));
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const gone = LONGEST.filter((path) => !existsSync(path));
+    if (gone.length > 0) throw new Error(`vitest.config.ts names files that are not there: ${gone.join(', ')}`);
+    const rankOf = ({ moduleId }: TestSpecification): number => LONGEST.indexOf(moduleId) + 1 || LONGEST.length + 1;
+    return (await super.sort(files)).sort((a, b) => rankOf(a) - rankOf(b));
+  }
+}
+
+// The package by its own name, without a build.
+const alias = [
+  { find: /^quorate$/, replacement: source('index.ts') },
+  { find: /^quorate\/node$/, replacement: source('node.ts') },
+  { find: /^quorate\/raft$/, replacement: source('raft/index.ts') },
+  { find: /^quorate\/multipaxos$/, replacement: source('multipaxos/index.ts') },
+  { find: /^quorate\/testing$/, replacement: source('testing/index.ts') },
+];
+
+/** Some of the tests. What they would take over from the whole is what `--maxWorkers` could not change any more. */
+function project(name: string, include: string[], exclude: string[], isolate: boolean): TestProjectInlineConfiguration {
+  const timeouts = { testTimeout: 30_000, hookTimeout: 30_000 };
+  const left = [...configDefaults.exclude, ...exclude];
+  return { resolve: { alias }, test: { name, include, exclude: left, isolate, pool: 'forks', ...timeouts } };
+}
+
 export default defineConfig(({ mode }) => ({
-  resolve: {
-    // The package by its own name, without a build.
-    alias: [
-      { find: /^quorate$/, replacement: source('index.ts') },
-      { find: /^quorate\/node$/, replacement: source('node.ts') },
-      { find: /^quorate\/raft$/, replacement: source('raft/index.ts') },
-      { find: /^quorate\/multipaxos$/, replacement: source('multipaxos/index.ts') },
-      { find: /^quorate\/testing$/, replacement: source('testing/index.ts') },
-    ],
-  },
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...(mode === 'unit' ? BEYOND_UNITS : [])],
-    pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      project('shared', SHARED, [], false),
+      project('apart', ['test/**/*.test.ts'], [...SHARED, ...(mode === 'unit' ? BEYOND_UNITS : [])], true),
+    ],
     // With TEST_REPORT=<file> the counts are written there too, for a program to read.
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
   },
