@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import type { quickScopes } from '../testing/checker/scopes.js';
 import type { coreScripts } from './core-scripts.js';
 import type { identityScripts } from './identity-scripts.js';
+import type { livenessScripts } from './liveness-scripts.js';
 import type { storageScripts } from './storage-scripts.js';
 import type { timingScripts } from './timing-scripts.js';
 
@@ -21,6 +22,7 @@ export interface ScriptKiller {
     | keyof typeof storageScripts
     | keyof typeof coreScripts
     | keyof typeof identityScripts
+    | keyof typeof livenessScripts
     | keyof typeof timingScripts;
 }
 
@@ -37,13 +39,20 @@ export interface SimulateKiller {
   readonly seed: number;
 }
 
+/** One run of the host simulation. */
+export interface HostKiller {
+  readonly kind: 'host';
+  readonly protocol: ProtocolName;
+  readonly seed: number;
+}
+
 /** A scope of test/testing/checker/scopes.ts, by its name: the model checker must find nothing in it. */
 export interface CheckKiller {
   readonly kind: 'check';
   readonly scope: ScopeName;
 }
 
-export type Killer = ScriptKiller | ScenarioKiller | CheckKiller | SimulateKiller;
+export type Killer = ScriptKiller | ScenarioKiller | CheckKiller | SimulateKiller | HostKiller;
 
 type Kinds = { readonly [K in Killer['kind']]: (killedBy: Extract<Killer, { readonly kind: K }>) => Promise<void> };
 
@@ -58,8 +67,9 @@ const kinds: Kinds = {
     const { identityScripts } = await import('./identity-scripts.js');
     const { storageScripts } = await import('./storage-scripts.js');
     const { coreScripts } = await import('./core-scripts.js');
+    const { livenessScripts } = await import('./liveness-scripts.js');
     const { timingScripts } = await import('./timing-scripts.js');
-    await { ...storageScripts, ...coreScripts, ...identityScripts, ...timingScripts }[script]();
+    await { ...storageScripts, ...coreScripts, ...identityScripts, ...livenessScripts, ...timingScripts }[script]();
   },
   async scenario({ file }) {
     const { runScenario } = await import('../../src/testing/scenario/scenario.js');
@@ -81,10 +91,16 @@ const kinds: Kinds = {
     const { simulate } = await import('../../src/testing/simulator/simulator.js');
     simulate({ model: (await models())[protocol], seed, shrinkBudget: 0 });
   },
+  async host({ protocol, seed }) {
+    const { multipaxos } = await import('../../src/multipaxos/index.js');
+    const { raft } = await import('../../src/raft/index.js');
+    const { simulateHost } = await import('../../src/testing/host-simulation/host-simulation.js');
+    await simulateHost({ seed, protocol: { raft, multipaxos }[protocol] });
+  },
 };
 
 /** What counts as found: a rule of ours was broken. Any other error is an accident. */
-const VIOLATIONS: readonly string[] = ['Violation', 'InvariantViolation', 'SimulationFailure'];
+const VIOLATIONS: readonly string[] = ['Violation', 'InvariantViolation', 'SimulationFailure', 'HostSimulationFailure'];
 
 /** The rule that a killer finds broken, `null` for none. @throws whatever is no violation */
 export async function run(killedBy: Killer): Promise<string | null> {
@@ -92,7 +108,7 @@ export async function run(killedBy: Killer): Promise<string | null> {
     await (kinds[killedBy.kind] as (each: Killer) => Promise<void>)(killedBy);
     return null;
   } catch (error) {
-    if (error instanceof Error && VIOLATIONS.includes(error.name)) return error.message;
+    if (error instanceof Error && VIOLATIONS.includes(error.name)) return error.message.split('\n')[0] as string;
     throw error;
   }
 }

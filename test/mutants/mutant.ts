@@ -56,6 +56,11 @@ export function schedule(protocol: ProtocolName, seed: number): Killer {
   return { kind: 'simulate', protocol, seed };
 }
 
+/** A run of the host simulation. */
+export function hostRun(protocol: ProtocolName, seed: number): Killer {
+  return { kind: 'host', protocol, seed };
+}
+
 /** A run of one of the files named scripts. */
 export function script(name: ScriptKiller['script']): Killer {
   return { kind: 'script', script: name };

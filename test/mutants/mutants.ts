@@ -1,6 +1,7 @@
 /** All mutants, each with its killer. */
 
 import { driverMutants } from './driver-mutants.js';
+import { livenessMutants } from './liveness-mutants.js';
 import type { Mutant } from './mutant.js';
 import { multipaxosMutants } from './multipaxos-mutants.js';
 import { raftMutants } from './raft-mutants.js';
@@ -12,5 +13,6 @@ export const mutants: readonly Mutant[] = [
   ...multipaxosMutants,
   ...requestMutants,
   ...driverMutants,
+  ...livenessMutants,
   ...storageMutants,
 ];

@@ -1,0 +1,122 @@
+/** The mutants of what must happen in the end or in time, and of what may be used on the way. */
+
+import { edit, hostRun, mutant, schedule, scope, script, type Mutant } from './mutant.js';
+
+const CALLS = 'replica/driver/calls.ts';
+const REPLICATION = 'raft/replication.ts';
+const SENDING = 'raft/sending.ts';
+const TIMER = 'core/election-timer.ts';
+
+const limits: readonly Mutant[] = [
+  mutant(
+    'raft-acknowledged-bytes-stay',
+    'The bytes of an append that was acknowledged count as under way for ever (Raft).',
+    ['limits/in-flight-adds-up'],
+    scope('raft n3 E1 R1'),
+    edit(REPLICATION, 'bytes -= (peer.inflight[done] as { bytes: number }).bytes;', ''),
+  ),
+  mutant(
+    'paxos-acknowledged-bytes-stay',
+    'The bytes of an Accept that was answered count as under way for ever (Multi-Paxos).',
+    ['limits/in-flight-adds-up'],
+    scope('paxos n3 E1'),
+    edit('multipaxos/progress.ts', 'inflightBytes -= (sent[answered] as PaxosInflight).bytes;', ''),
+  ),
+  mutant(
+    'raft-window-without-end',
+    'A leader sends whatever its log has, however much is under way.',
+    ['limits/in-flight-window'],
+    schedule('raft', 2),
+    edit(SENDING, ' && peer.inflight.length < inflightMessages && peer.inflightBytes < inflightBytes;', ';'),
+  ),
+  mutant(
+    'raft-committed-bytes-stay',
+    'The bytes of entries count as uncommitted when these are committed, too.',
+    ['limits/uncommitted-adds-up'],
+    scope('raft n3 E1 R1'),
+    edit(REPLICATION, 'for (const { bytes } of itemsOf(committed)) leader.uncommittedBytes -= bytes;', ''),
+  ),
+  mutant(
+    'raft-uncommitted-without-end',
+    'A leader takes proposals however much is uncommitted.',
+    ['limits/uncommitted-bound'],
+    schedule('raft', 32),
+    edit(
+      'raft/proposals.ts',
+      'bytes: draft.state.options.limits.uncommittedBytes - draft.leaderRole.uncommittedBytes,',
+      'bytes: Infinity,',
+    ),
+  ),
+  mutant(
+    'paxos-gap-not-filled',
+    'A leader waits for what is missing below an acknowledged slot, and does not send it again.',
+    ['limits/window-is-kept'],
+    script('slow links: gaps'),
+    edit('multipaxos/leader.ts', 'if (draft.now - peer.filledAt >= electionMin / 2) fillGaps(draft, at);', ''),
+  ),
+  mutant(
+    'signal-still-listens',
+    'A call that has ended goes on listening to the signal of its caller.',
+    ['limits/nothing-leaks'],
+    hostRun('raft', 1),
+    edit('replica/host/waiters.ts', "signal.removeEventListener('abort', onAbort);", ''),
+  ),
+];
+
+const liveness: readonly Mutant[] = [
+  mutant(
+    'spread-without-end',
+    'Each failed election doubles the range of timeouts, without a bound.',
+    ['liveness/spread-grows'],
+    schedule('raft', 2),
+    edit(TIMER, 'Math.min(2 * electionTimer.spread, mostSpread(options.timing))', '2 * electionTimer.spread'),
+  ),
+  mutant(
+    'supporter-campaigns-at-once',
+    'Who grants a vote does not put off its own campaign.',
+    ['liveness/grant-puts-off'],
+    script('core: a grant'),
+    edit(TIMER, 'if (electionTimer.deferred) return;', 'if (draft.now >= 0) return;'),
+  ),
+  mutant(
+    'paxos-phase1-not-borne',
+    'An acceptor campaigns while the Phase 1 of another replica makes progress.',
+    ['liveness/phase1-is-borne'],
+    script('slow links: a long Phase 1'),
+    edit('multipaxos/acceptor.ts', 'if (draft.now < until) restartElectionTimer(draft);', ''),
+  ),
+  mutant(
+    'paxos-pages-restart-nothing',
+    'A candidate gives up its Phase 1 although pages come.',
+    ['liveness/phase1-is-borne'],
+    script('slow links: a long Phase 1'),
+    edit('multipaxos/phase1.ts', 'restartElectionTimer(draft); //', '//'),
+  ),
+  mutant(
+    'raft-rare-heartbeats',
+    'A leader with nothing to send is silent for longer than followers wait.',
+    ['liveness/terms-at-rest'],
+    schedule('raft', 1),
+    edit(
+      SENDING,
+      'draft.editLeader().heartbeatAt = draft.now + timing.heartbeat;',
+      'draft.editLeader().heartbeatAt = draft.now + 4 * timing.electionMax;',
+    ),
+  ),
+  mutant(
+    'deadlines-pass',
+    'No call ends because its time is over.',
+    ['liveness/ends-by-deadline'],
+    hostRun('raft', 1),
+    edit(CALLS, 'this.end((calls) => itemsDue(calls, now), null, false);', 'void now;'),
+  ),
+  mutant(
+    'close-leaves-calls',
+    'A replica that stops leaves the calls that wait as they are.',
+    ['liveness/close-ends'],
+    hostRun('raft', 1),
+    edit(CALLS, 'this.end(itemsOf, failure, false);', 'void failure;'),
+  ),
+];
+
+export const livenessMutants: readonly Mutant[] = [...limits, ...liveness];

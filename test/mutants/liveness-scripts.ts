@@ -1,0 +1,77 @@
+/** What must happen in time: on links that are slow, and for the sake of another candidate. */
+
+import { multipaxosProtocol } from '../../src/multipaxos/index.js';
+import { Node } from '../raft/support.js';
+import { SlowCluster } from '../slow-links.js';
+import { timing } from '../values.js';
+import { demand } from '../violation.js';
+
+const KIB = 1024;
+const { electionMin, electionMax } = timing;
+
+/** A leader that all others know, and whose no-op is committed everywhere. */
+function settled(slow: SlowCluster): string {
+  const isSettled = (): boolean => slow.leader() !== null && slow.hosts.every(({ id }) => slow.status(id).commit > 0);
+  demand(slow.run(10 * electionMax, isSettled), 'liveness/leader-found: a healthy cluster finds a leader');
+  return slow.leader() as string;
+}
+
+/** Whoever grants a vote leaves the candidate half the smallest election timeout more than it had drawn. */
+async function grant(): Promise<void> {
+  const node = new Node('a');
+  node.receive('b', { kind: 'requestVote', term: 1, lastIndex: 0, lastTerm: 0 });
+  const { now, vote, electionTimer } = node.state;
+  demand(vote === 'b', 'raft/one-vote-per-term: a vote that is free is granted');
+  demand(
+    electionTimer.deadline === now + electionTimer.timeout + electionMin / 2,
+    'liveness/grant-puts-off: who grants a vote puts off its own campaign',
+    () => electionTimer,
+  );
+}
+
+/** The one that can be elected has to be sent many large votes, which takes longer than an election timeout. */
+async function longPhase1(): Promise<void> {
+  const limits = { inflightMessages: 256 };
+  const slow = new SlowCluster({ protocol: multipaxosProtocol, roundTrip: 20, bytesPerMs: 400, limits });
+  const leader = settled(slow);
+  const [informed, candidate] = slow.hosts.filter(({ id }) => id !== leader).map(({ id }) => id);
+  slow.loses = (from, to, { kind }) => {
+    if (kind === 'prepare') return from === informed;
+    return (kind === 'accept' && to === candidate) || (kind === 'accepted' && from === informed);
+  };
+  const last = slow.status(leader).last + 90;
+  slow.propose(leader, 90, 40 * KIB);
+  slow.run(60_000, () => slow.status(informed as string).last >= last);
+  slow.kill(leader);
+  const since = slow.now;
+  slow.run(12 * electionMax, () => slow.leader() !== null);
+  demand(
+    slow.leader() !== null && slow.campaigns(since) === 1,
+    'liveness/phase1-is-borne: a Phase 1 that makes progress is not interrupted',
+    () => slow.campaigns(since),
+  );
+}
+
+/** Of three, one is down, and the other follower has lost many Accepts and acknowledged a later one. */
+async function manyGaps(): Promise<void> {
+  const limits = { inflightMessages: 256 };
+  const slow = new SlowCluster({ protocol: multipaxosProtocol, roundTrip: 100, limits });
+  const leader = settled(slow);
+  const [other, third] = slow.hosts.filter(({ id }) => id !== leader).map(({ id }) => id) as [string, string];
+  slow.kill(third);
+  slow.loses = (_from, _to, { kind }) => kind === 'accept';
+  for (let count = 0; count < 5; count++) slow.propose(leader, 1, 100);
+  slow.loses = () => false;
+  slow.propose(leader, 1, 100);
+  const { last } = slow.status(leader);
+  demand(
+    slow.run(electionMax, () => slow.status(leader).commit === last) && slow.status(other).last === last,
+    'limits/window-is-kept: a gap is filled at once, with all that is missing',
+  );
+}
+
+export const livenessScripts = {
+  'core: a grant': grant,
+  'slow links: a long Phase 1': longPhase1,
+  'slow links: gaps': manyGaps,
+} as const;
