@@ -53,12 +53,19 @@ async function hostJob({ protocol, seed, schedules }: Extract<Job, { kind: 'host
   let found: Found | null = null;
   for (; done < schedules && found === null; done++) {
     try {
-      const report = await simulateHost({ seed: seed + done, protocol: CHOICES[protocol] });
+      // Every third with time and weight.
+      const pace = (seed + done) % 3 === 0;
+      const report = await simulateHost({ seed: seed + done, protocol: CHOICES[protocol], pace });
       events += report.events;
       milliseconds += report.milliseconds;
       for (const [point, count] of report.coverage) coverage[point] = (coverage[point] ?? 0) + count;
     } catch (error) {
-      found = { what: `host of ${protocol}, seed ${seed + done}`, rule: (error as Error).message, scenario: null };
+      const how = (seed + done) % 3 === 0 ? ', with pace' : '';
+      found = {
+        what: `host of ${protocol}, seed ${seed + done}${how}`,
+        rule: (error as Error).message,
+        scenario: null,
+      };
     }
   }
   return { kind: 'host', schedules: done, events, milliseconds, coverage, found };

@@ -128,7 +128,7 @@ export class Adversary {
   }
 
   private runs(member: SimulatedMember): boolean {
-    return member.run !== null && !member.run.process.stalled;
+    return member.run !== null && member.isAwake;
   }
 
   private cut(): boolean {
@@ -191,15 +191,17 @@ export class Adversary {
     if (this.members.length === 1) return;
     const { signal } = member.leadership ?? {};
     const { process } = member;
-    this.world.schedule.after(NOTICED, () => {
+    const look = (): void => {
       if (process?.alive !== true || process.stalled || signal === undefined) return;
+      if (process.lag > 0) return this.world.schedule.after(process.lag + NOTICED, look);
       this.world.trace.cover('long pause of a leader');
       if (signal.aborted) return;
       this.world.trace.violate(
         'leadership/ended-by-a-pause',
         `${member.id} was stalled and the signal of its leadership goes on`,
       );
-    });
+    };
+    this.world.schedule.after(NOTICED, look);
   }
 
   private changeRate(): boolean {
@@ -255,7 +257,7 @@ export class Adversary {
   private report(): boolean {
     const [from, to] = this.dice.shuffle(this.members);
     if (from === undefined || to === undefined) return false;
-    this.world.network.report(from.id, to.id);
+    this.world.network.report(from.id, to.id, this.dice.pick([['control'], ['bulk'], ['control', 'bulk']] as const));
     return true;
   }
 }

@@ -60,15 +60,18 @@ const OUTCOMES: Readonly<Record<string, readonly string[]>> = {
 const RETRYABLE = ['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_BUSY', 'ERR_OUTCOME_UNKNOWN'];
 /** Codes that say that the caller's time was over. */
 const LATE = ['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_OUTCOME_UNKNOWN'];
-/** Milliseconds that an end may come after its time, on a loop that was not stalled. */
+/** Milliseconds that an end may come after its time, on a loop that was neither stalled nor at work. */
 const SLACK = 1;
 
 export class CallBook {
   readonly calls: SimulatedCall[] = [];
+  /** Bytes by which callers padded their commands so far. */
+  padded = 0;
   private readonly open = new Set<SimulatedCall>();
   private readonly trace: Trace;
   private readonly ledger: CommandLedger;
   private readonly requestTimeout: number;
+  private readonly slack: number;
   /** Counts calls and ends. */
   private order = 0;
   /** The furthest place in the log that anybody has heard of. */
@@ -76,10 +79,12 @@ export class CallBook {
   /** By place: the index of the entry, as a caller was told. */
   private readonly indexes = new Map<number, number>();
 
-  constructor(trace: Trace, ledger: CommandLedger, requestTimeout: number) {
+  /** @param slices what the work takes that may come before a tick that is due */
+  constructor(trace: Trace, ledger: CommandLedger, requestTimeout: number, slices: number) {
     this.trace = trace;
     this.ledger = ledger;
     this.requestTimeout = requestTimeout;
+    this.slack = SLACK + slices;
   }
 
   call(what: Pick<SimulatedCall, 'client' | 'kind' | 'process' | 'key' | 'command' | 'signal'>): SimulatedCall {
@@ -265,7 +270,7 @@ export class CallBook {
   private checkTime(call: SimulatedCall): void {
     const { name, process, stalls } = call;
     const due = this.due(call);
-    if (process.stalls !== stalls || process.now <= due + SLACK) return;
+    if (process.stalls !== stalls || process.now <= due + this.slack) return;
     this.trace.violate(
       'liveness/ends-by-deadline',
       `${name} ended at ${process.now.toFixed(3)}, due at ${due.toFixed(3)}`,

@@ -17,6 +17,10 @@ const LOOK_AGAIN = 10;
 /** Milliseconds that it waits after an error. */
 const PAUSE = 50;
 
+/** Bytes of padding in one run, about; and of a command that is larger than a frame of the transport's. */
+const MOST_PADDED = 4 * 1024 * 1024;
+const LARGE = 64 * 1024;
+
 /** What the caller's own reader throws. */
 const MISREAD = new Error('the reader has failed');
 const NOTHING_KNOWN = { index: 0, position: 0 };
@@ -86,10 +90,10 @@ export class SimulatedClient {
   }
 
   private ask(target: ClientTarget): void {
-    const { faults } = this.world.plan;
+    const { faults, burst } = this.world.plan;
     const { dice } = this;
     if (faults.has('burst') && dice.chance(0.1)) {
-      for (let left = 2 + dice.between(0, 19); left > 0; left--) this.write(target);
+      for (let left = 2 + dice.between(0, burst - 1); left > 0; left--) this.write(target);
     } else if (dice.chance(0.5)) this.write(target);
     else if (dice.chance(0.7)) this.read(target, 'linearizable');
     else if (dice.chance(0.8)) this.read(target, 'stale');
@@ -108,7 +112,19 @@ export class SimulatedClient {
     const odd = this.world.plan.faults.has('odd commands') && dice.chance(0.2);
     if (odd) return { op: dice.pick(['refuse', 'boom'] as const), id, key };
     if (dice.chance(0.2)) return { op: 'swap', id, key, from: machine.get(key), value: id };
-    return { op: 'set', id, key, value: id, padding: 'x'.repeat(dice.pick([0, 0, 50, 150])) };
+    return { op: 'set', id, key, value: id, padding: 'x'.repeat(this.padding()) };
+  }
+
+  /** Most a little; with weight some much more, as long as there is some left for the run. */
+  private padding(): number {
+    const { dice, world } = this;
+    const few = dice.pick([0, 0, 50, 150]);
+    const most = world.plan.padding;
+    if (most === 0 || world.book.padded > MOST_PADDED) return few;
+    const bytes = Math.floor(most ** (dice.unit() ** 2));
+    world.book.padded += bytes;
+    if (bytes > LARGE) world.trace.cover('large command');
+    return bytes;
   }
 
   /** Sometimes a signal, which aborts later, never, or has aborted already. */

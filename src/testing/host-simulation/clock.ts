@@ -1,7 +1,8 @@
 /**
- * Virtual time: one queue of events in order, and processes with clocks of their own. A process can be stalled (its
- * timers and what arrives wait, as in a blocked event loop), suspended (its clock stands still as well, as in a
- * machine that sleeps), and killed (nothing of it ever happens again).
+ * Virtual time: one queue of events in order, and processes with clocks of their own. A process can be at work (its
+ * clock runs ahead, and what comes meanwhile waits until true time has caught up), stalled (its timers and what arrives
+ * wait, as in a blocked event loop), suspended (its clock stands still as well, as in a machine that sleeps), and
+ * killed (nothing of it ever happens again).
  *
  * Between two events microtasks get a fixed number of turns. Nothing real stands behind any promise here, so what runs
  * in them is the same for the same seed.
@@ -47,6 +48,11 @@ export class SimulatedProcess {
   readonly waiting: ScheduledEvent[] = [];
   /** How often it was stalled: nothing that it set a time for need come in time then. */
   stalls = 0;
+  /** The longest time for which it let no input in. */
+  longest = 0;
+  /** True time until which it is at work. */
+  private free = 0;
+  private begun = 0;
   private readonly schedule: Schedule;
   private rate: number;
   private base: number;
@@ -62,12 +68,41 @@ export class SimulatedProcess {
   }
 
   get now(): number {
-    return this.suspended ? this.base : this.base + (this.schedule.now - this.since) * this.rate;
+    return this.suspended ? this.base : this.base + (this.caughtUp - this.since) * this.rate;
+  }
+
+  /** True time as this process lives it: ahead of the world's while it works. */
+  private get caughtUp(): number {
+    return Math.max(this.schedule.now, this.free);
   }
 
   private rebase(): void {
     this.base = this.now;
-    this.since = this.schedule.now;
+    this.since = this.caughtUp;
+  }
+
+  /** True milliseconds for which it is still at work; 0 if it is not. */
+  get lag(): number {
+    const lag = this.free - this.schedule.now;
+    return lag > EARLY ? lag : 0;
+  }
+
+  /** What runs in it now takes so many true milliseconds more. */
+  work(milliseconds: number): void {
+    if (milliseconds <= 0 || !this.alive) return;
+    const { schedule, lag } = this;
+    if (lag === 0) this.begun = schedule.now;
+    this.free = this.caughtUp + milliseconds;
+    this.longest = Math.max(this.longest, this.free - this.begun);
+    if (lag === 0) this.wakeLater();
+  }
+
+  /** When the work is done, what came meanwhile gets its turn before what was put off. */
+  private wakeLater(): void {
+    this.schedule.after(this.lag, () => {
+      if (this.lag > 0) return this.wakeLater();
+      if (this.alive && !this.stalled) this.release('input', null);
+    });
   }
 
   /** From now on its clock runs so much faster than true time. */
@@ -90,11 +125,15 @@ export class SimulatedProcess {
     this.rebase();
     this.stalled = false;
     this.suspended = false;
+    this.release(order, dice);
+  }
+
+  private release(order: 'timers' | 'input' | 'any', dice: Dice | null): void {
     const all = this.waiting.splice(0).filter((event) => !event.cancelled);
     const of = (kind: ScheduledKind): ScheduledEvent[] => all.filter((event) => event.kind === kind);
     const timers = of('timer').sort((a, b) => a.due - b.due);
     const input = of('input');
-    const mixed = order === 'any' ? dice.shuffle([...timers, ...input]) : [];
+    const mixed = dice !== null && order === 'any' ? dice.shuffle([...timers, ...input]) : [];
     const sorted = order === 'timers' ? [...timers, ...input] : order === 'input' ? [...input, ...timers] : mixed;
     for (const event of [...sorted, ...of('soon')]) this.schedule.again(event);
   }
@@ -113,7 +152,7 @@ export class SimulatedProcess {
 
   /** True milliseconds until its clock shows `due`. */
   until(due: number): number {
-    return Math.max(SHORTEST, (due - this.now) / this.rate);
+    return this.lag + Math.max(SHORTEST, (due - this.now) / this.rate);
   }
 
   readonly clock: Clock = {
@@ -234,7 +273,7 @@ export class Schedule {
     this.time = Math.max(this.time, event.at);
     this.trace.now = this.time;
     if (event.cancelled || (process !== null && !process.alive)) return false;
-    if (process !== null && process.stalled) {
+    if (process !== null && (process.stalled || process.lag > 0)) {
       process.waiting.push(event);
       return false;
     }

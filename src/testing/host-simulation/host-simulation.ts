@@ -17,7 +17,7 @@ import { ClusterLeaderships } from './leadership.js';
 import { CommandLedger } from './machine.js';
 import { SimulatedMember, type Surroundings } from './member.js';
 import { SimulatedNetwork } from './network.js';
-import { drawPlan, type HostFault, type HostPlan } from './plan.js';
+import { drawPlan, SLICE, type HostFault, type HostPlan } from './plan.js';
 import { SimulatedDisk } from './storage.js';
 import { Trace } from './trace.js';
 import { judgeCalls } from './verdict.js';
@@ -34,8 +34,8 @@ export interface HostSimulationOptions {
   /** Only these classes of faults; by default each is there in half of the seeds. */
   readonly faults?: readonly HostFault[];
   /**
-   * Time and weight: messages, links and disks take as long as the timing assumption allows, drawn from the seed, also
-   * when all is healed; timing and limits are as shipped.
+   * Time and weight: messages, links, disks and machines take as long as the timing assumption allows, drawn from the
+   * seed, also when all is healed; commands take up to 1 MiB and come in bursts; timing and limits are as shipped.
    */
   readonly pace?: boolean;
   /** Disks say "durable" before it is true: the run must fail. For tests of the simulation itself. */
@@ -62,6 +62,8 @@ export interface HostSimulationReport {
 
 /** How many times the longest election timeout the cluster has to get well: several elections may be split. */
 const PATIENCE = 100;
+/** A tick that is due lets queued input in, twice: slices of applying may come before it, and between. */
+const TICK_SLICES = 4;
 
 class Simulation {
   readonly trace: Trace;
@@ -93,7 +95,7 @@ class Simulation {
       trace: this.trace,
       network: new SimulatedNetwork(schedule, this.trace, this.dice.fork('network'), this.plan.network),
       ledger,
-      book: new CallBook(this.trace, ledger, this.plan.requestTimeout),
+      book: new CallBook(this.trace, ledger, this.plan.requestTimeout, TICK_SLICES * this.slice),
       leaderships: new ClusterLeaderships(this.trace),
     };
     this.members = this.plan.members.map((id) => this.newMember(id));
@@ -104,6 +106,11 @@ class Simulation {
     const { schedule, trace, plan } = this.world;
     const disk = new SimulatedDisk(id, schedule, trace, this.dice.fork(`disk ${id}`), plan.disk);
     return new SimulatedMember(id, disk, this.world, this.dice.fork(`member ${id}`));
+  }
+
+  /** For how long a machine may hold up its process, in milliseconds. */
+  private get slice(): number {
+    return this.plan.cost === 0 ? 0 : SLICE + this.plan.cost;
   }
 
   private get patience(): number {
@@ -129,7 +136,8 @@ class Simulation {
     await this.losePower();
     await this.end();
     this.world.book.finish();
-    judgeCalls(this.world.book.calls, this.world.ledger, this.trace);
+    if (this.world.network.passed > 0) this.trace.cover('control before bulk');
+    judgeCalls(this.world.book.calls, this.world.ledger, this.trace, this.plan.burst);
     this.trace.check();
   }
 

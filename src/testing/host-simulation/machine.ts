@@ -77,10 +77,13 @@ export class HostMachine implements StateMachine<HostCommand, HostResult, never>
   private readonly values = new Map<string, string>();
   private readonly member: string;
   private readonly ledger: CommandLedger;
+  private readonly work: () => void;
 
-  constructor(member: string, ledger: CommandLedger) {
+  /** @param work takes the time that a command takes */
+  constructor(member: string, ledger: CommandLedger, work: () => void) {
     this.member = member;
     this.ledger = ledger;
+    this.work = work;
   }
 
   get(key: string): string | null {
@@ -88,6 +91,7 @@ export class HostMachine implements StateMachine<HostCommand, HostResult, never>
   }
 
   apply(command: HostCommand): HostResult {
+    this.work();
     this.applied += 1; // what the machine was asked, refused or not: the simulation's book, not the machine's state
     const position = this.applied;
     const before = this.get(command.key);

@@ -14,10 +14,11 @@ import type { Dice } from '../random.js';
 import { type Schedule, SimulatedProcess } from './clock.js';
 import { LeadershipWatcher, type ClusterLeaderships } from './leadership.js';
 import { HostMachine, type CommandLedger } from './machine.js';
-import type { SimulatedNetwork, SimulatedTransport } from './network.js';
-import type { HostPlan } from './plan.js';
+import type { SimulatedNetwork } from './network.js';
+import { SLICE, type HostPlan } from './plan.js';
 import type { SimulatedDisk, SimulatedStorage } from './storage.js';
 import type { Trace } from './trace.js';
+import type { SimulatedTransport } from './transport.js';
 
 /** What all members share. */
 export interface Surroundings {
@@ -81,10 +82,15 @@ export class SimulatedMember {
     return this.run?.process ?? null;
   }
 
-  /** The replica, when callers can reach it now. */
+  /** The replica, when callers can reach it now: they run in its process. */
   get reachable(): Replica<HostMachine> | null {
     const isUp = this.phase === 'up' || this.phase === 'lost';
-    return isUp && this.process?.stalled === false ? this.replica : null;
+    return isUp && this.isAwake ? this.replica : null;
+  }
+
+  /** Its event loop is neither stalled nor at work. */
+  get isAwake(): boolean {
+    return this.process?.stalled === false && this.process.lag === 0;
   }
 
   /** Whether it takes part, as far as it knows. */
@@ -107,10 +113,21 @@ export class SimulatedMember {
     const process = new SimulatedProcess(schedule, this.id, this.dice.within(0, 1e6), this.rate);
     return {
       process,
-      machine: new HostMachine(this.id, ledger),
+      machine: new HostMachine(this.id, ledger, () => this.work(process)),
       storage: this.disk.storage(process),
       transport: network.transport(process),
     };
+  }
+
+  /** Its machine applies a command. */
+  private work(process: SimulatedProcess): void {
+    const { plan, trace } = this.world;
+    process.work(plan.cost);
+    if (process.longest < SLICE - plan.cost) return;
+    trace.cover('slice of applying');
+    if (process.longest > SLICE + plan.cost) {
+      trace.violate('law/time-is-data', `${this.id} let no input in for ${process.longest.toFixed(1)} ms`);
+    }
   }
 
   private optionsOf(run: MemberRun): ReplicaOptions<HostMachine> {

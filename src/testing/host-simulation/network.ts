@@ -1,21 +1,16 @@
 /**
  * The network of the host simulation: it loses, repeats, delays and reorders messages, cuts links one way or both,
- * holds messages back for later terms, and bounds its queues. It fulfils the duties of a `Transport`, and checks those
- * of the host.
+ * holds messages back for later terms, and bounds its queues; links carry no more than their bandwidth. Connections are
+ * lost with what is under way on them.
  */
 
-import { ConsensusError } from '../../replica/errors.js';
-import type {
-  Transport,
-  TransportHandler,
-  TransportIdentity,
-  TransportLane,
-  TransportPeer,
-} from '../../replica/transport.js';
+import type { TransportIdentity, TransportLane } from '../../replica/transport.js';
 import type { Dice } from '../random.js';
 import type { Schedule, SimulatedProcess } from './clock.js';
+import { SimulatedConnections } from './connections.js';
 import type { NetworkHabits } from './plan.js';
 import type { Trace } from './trace.js';
+import { SimulatedTransport } from './transport.js';
 
 /** The way from one member to another. */
 interface SimulatedLink {
@@ -24,15 +19,12 @@ interface SimulatedLink {
   cut: boolean;
   /** Messages under way. */
   waiting: number;
-  /** Messages that have not left yet, by lane, each first in, first out. */
-  readonly lanes: Record<TransportLane, LeavingMessage[]>;
-  isSending: boolean;
+  /** How often the connection of each lane was lost: what was under way on it then does not arrive. */
+  readonly losses: Record<TransportLane, number>;
+  readonly connections: SimulatedConnections;
 }
 
-interface LeavingMessage {
-  readonly bytes: number;
-  readonly leave: () => void;
-}
+const LANES: readonly TransportLane[] = ['control', 'bulk'];
 
 /** Whose message it is. */
 type Sender = Pick<TransportIdentity, 'cluster' | 'incarnation'>;
@@ -71,8 +63,8 @@ export class SimulatedNetwork {
       to,
       cut: false,
       waiting: 0,
-      lanes: { control: [], bulk: [] },
-      isSending: false,
+      losses: { control: 0, bulk: 0 },
+      connections: new SimulatedConnections(this.schedule, this.habits.bandwidth),
     };
     this.links.set(name, link);
     return link;
@@ -87,14 +79,27 @@ export class SimulatedNetwork {
     if (this.habits.reports) this.report(from, to);
   }
 
+  /** How often a small message went before a large one that was waiting. */
+  get passed(): number {
+    return [...this.links.values()].reduce((sum, { connections }) => sum + connections.passed, 0);
+  }
+
   heal(): void {
     for (const link of this.links.values()) link.cut = false;
     this.trace.tell('links healed');
   }
 
-  /** `from` hears that it has lost its connections to `to`, and a little later whether it could connect again. */
-  report(from: string, to: string): void {
-    this.transports.get(from)?.lost(to);
+  /**
+   * `from` loses its connections to `to`, with what is under way on them, and hears it; of the control connection it
+   * hears a little later if it could not connect again.
+   */
+  report(from: string, to: string, lanes: readonly TransportLane[] = LANES): void {
+    const link = this.link(from, to);
+    for (const lane of lanes) {
+      link.losses[lane] += 1;
+      link.connections.lose(lane);
+    }
+    this.transports.get(from)?.lost(to, lanes);
   }
 
   /** Whether a dial would succeed now. */
@@ -121,15 +126,18 @@ export class SimulatedNetwork {
 
   leave(transport: SimulatedTransport, id: string): void {
     if (this.transports.get(id) === transport) this.transports.delete(id);
+    for (const link of this.links.values()) if (link.from === id) link.connections.end();
     if (!this.habits.reports) return;
     for (const other of this.transports.keys()) this.report(other, id);
   }
 
+  /** @param lag milliseconds until the sender comes to it */
   send(
     { id: from, cluster, incarnation }: TransportIdentity,
     to: string,
     bytes: Uint8Array,
     lane: TransportLane,
+    lag: number,
   ): boolean {
     const { habits, dice, trace } = this;
     if (bytes.length > this.maxMessageBytes) {
@@ -148,7 +156,11 @@ export class SimulatedNetwork {
     const copies = lost ? 0 : !this.healed && dice.chance(habits.duplication) ? 2 : 1;
     if (lost) trace.cover('message lost');
     const sender = { cluster, incarnation };
-    for (let copy = 0; copy < copies; copy++) this.carry(link, bytes.slice(), sender, lane);
+    for (let copy = 0; copy < copies; copy++) {
+      if (this.carry(link, bytes.slice(), sender, lane, lag) || copy > 0) continue;
+      trace.cover('no room in a lane');
+      return false;
+    }
     if (habits.scribbles) bytes.fill(0xa5); // they are the transport's from now on
     return true;
   }
@@ -161,163 +173,30 @@ export class SimulatedNetwork {
     return dice.within(habits.max, habits.held);
   }
 
-  private carry(link: SimulatedLink, bytes: Uint8Array, sender: Sender, lane: TransportLane): void {
+  /** Returns false if there is no room for it. */
+  private carry(link: SimulatedLink, bytes: Uint8Array, sender: Sender, lane: TransportLane, lag: number): boolean {
+    const { trace } = this;
+    const losses = link.losses[lane];
+    const arrive = (): void => {
+      link.waiting -= 1;
+      if (link.losses[lane] !== losses) return trace.cover('message lost with its connection');
+      if (link.cut) return;
+      const { cluster, incarnation } = sender;
+      const isTaken = this.transports.get(link.to)?.arrive(link.from, bytes, cluster, incarnation) ?? true;
+      if (!isTaken) this.transports.get(link.from)?.refused(link.to, incarnation);
+    };
+    const done = (isSent: boolean): void => {
+      if (isSent) return this.schedule.after(lag + this.delay(), arrive);
+      link.waiting -= 1;
+      trace.cover('message lost with its connection');
+    };
+    const { isBusy } = link.connections;
     link.waiting += 1;
-    const leave = (): void =>
-      this.schedule.after(this.delay(), () => {
-        link.waiting -= 1;
-        if (link.cut) return;
-        const { cluster, incarnation } = sender;
-        const isTaken = this.transports.get(link.to)?.arrive(link.from, bytes, cluster, incarnation) ?? true;
-        if (!isTaken) this.transports.get(link.from)?.refused(link.to, incarnation);
-      });
-    if (this.habits.bandwidth === Infinity) return leave();
-    if (link.isSending) this.trace.cover('message waits for the link');
-    link.lanes[lane].push({ bytes: bytes.length, leave });
-    if (!link.isSending) this.sendNext(link);
-  }
-
-  /** One message after the other leaves, `control` before `bulk`. */
-  private sendNext(link: SimulatedLink): void {
-    const { control, bulk } = link.lanes;
-    const next = control.shift() ?? bulk.shift();
-    link.isSending = next !== undefined;
-    if (next === undefined) return;
-    this.schedule.after(next.bytes / this.habits.bandwidth, () => {
-      next.leave();
-      this.sendNext(link);
-    });
-  }
-}
-
-/** One start's way into the network. */
-export class SimulatedTransport implements Transport {
-  readonly maxMessageBytes: number;
-  private readonly network: SimulatedNetwork;
-  private readonly process: SimulatedProcess;
-  private identity: TransportIdentity | null = null;
-  private handler: TransportHandler | null = null;
-  private peers: ReadonlyMap<string, number | null> = new Map();
-  private phase: 'new' | 'starting' | 'bound' | 'up' | 'stopped' = 'new';
-
-  constructor(network: SimulatedNetwork, process: SimulatedProcess) {
-    this.network = network;
-    this.process = process;
-    this.maxMessageBytes = network.maxMessageBytes;
-  }
-
-  get isUp(): boolean {
-    return this.phase === 'up' && this.process.alive;
-  }
-
-  checkAddress(): void {}
-
-  start(
-    identity: TransportIdentity,
-    _self: TransportPeer,
-    peers: readonly TransportPeer[],
-    handler: TransportHandler,
-  ): Promise<void> {
-    const { network, process } = this;
-    if (this.phase !== 'new') network.trace.violate('transport/calls-in-order', `${identity.id}: started twice`);
-    this.phase = 'starting';
-    return new Promise((resolve, reject) => {
-      const fails = network.nextStart;
-      network.nextStart = false;
-      network.schedule.after(network.dice.within(0, 5), () => {
-        process.input(() => {
-          if (fails) {
-            network.trace.cover('transport cannot start');
-            this.phase = 'stopped';
-            return reject(new ConsensusError('simulated: the port is taken', { code: 'ERR_TRANSPORT_FAILED' }));
-          }
-          this.phase = 'bound';
-          this.identity = identity;
-          this.handler = handler;
-          this.setPeers(peers);
-          resolve();
-        });
-      });
-    });
-  }
-
-  answer(): void {
-    const { network, identity } = this;
-    if (this.phase !== 'bound' || identity === null) {
-      return network.trace.violate('transport/calls-in-order', `answer while the transport is ${this.phase}`);
+    if (!link.connections.put(lane, bytes.length, done)) {
+      link.waiting -= 1;
+      return false;
     }
-    this.phase = 'up';
-    network.join(this, identity.id);
-  }
-
-  connected(): readonly string[] {
-    return this.phase === 'up' ? [...this.peers.keys()] : [];
-  }
-
-  send(to: string, bytes: Uint8Array, lane: TransportLane): boolean {
-    if (!this.process.alive || this.identity === null) return false;
-    const { id } = this.identity;
-    if (this.phase !== 'up') {
-      this.network.trace.violate('transport/calls-in-order', `${id}: send while the transport is ${this.phase}`);
-    }
-    return this.peers.has(to) && this.network.send(this.identity, to, bytes, lane);
-  }
-
-  setPeers(peers: readonly TransportPeer[]): void {
-    this.peers = new Map(peers.map(({ id, incarnation }) => [id, incarnation ?? null]));
-  }
-
-  stop(): Promise<void> {
-    const was = this.phase;
-    this.phase = 'stopped';
-    if (this.identity !== null && was === 'up') this.network.leave(this, this.identity.id);
-    return new Promise((resolve) => {
-      this.network.schedule.after(this.network.dice.within(0, 5), () => this.process.input(resolve));
-    });
-  }
-
-  /** Whether it holds nothing: stopped, or never started. */
-  get isReleased(): boolean {
-    return this.phase === 'stopped' || this.phase === 'new';
-  }
-
-  /** Returns false if it refuses the sender for its incarnation. */
-  arrive(from: string, bytes: Uint8Array, cluster: string, incarnation: number): boolean {
-    if (!this.isUp || cluster !== this.identity?.cluster || !this.peers.has(from)) return true;
-    const expected = this.peers.get(from) ?? null;
-    if (expected !== null && expected !== incarnation) return false;
-    this.process.input(() => {
-      if (this.phase === 'up') this.handler?.onMessage(from, bytes);
-    });
+    if (isBusy) trace.cover('message waits for the link');
     return true;
-  }
-
-  /** A peer refused what this incarnation sent. */
-  refused(peer: string, incarnation: number): void {
-    this.process.input(() => {
-      if (this.phase !== 'up' || this.identity?.incarnation !== incarnation) return;
-      this.network.trace.cover('incarnation refused');
-      this.handler?.onRefused(peer, 'incarnation', 'simulated: it expects another incarnation');
-    });
-  }
-
-  lost(peer: string): void {
-    this.process.input(() => {
-      if (this.phase !== 'up' || !this.peers.has(peer)) return;
-      this.network.trace.cover('disconnected');
-      this.handler?.onEvent({ kind: 'disconnected', peer, reason: 'simulated' });
-      for (const lane of ['control', 'bulk'] as const) this.handler?.onDisconnected(peer, lane);
-      this.network.schedule.after(this.network.roundTrip, () => this.redialled(peer));
-    });
-  }
-
-  private redialled(peer: string): void {
-    const id = this.identity?.id;
-    if (id === undefined || this.network.reaches(id, peer)) return;
-    this.process.input(() => {
-      if (this.phase !== 'up' || !this.peers.has(peer)) return;
-      this.network.trace.cover('unreachable');
-      this.handler?.onUnreachable(peer);
-    });
   }
 }

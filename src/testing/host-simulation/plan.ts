@@ -7,6 +7,7 @@ import { defaultConstants, type Constants } from '../../core/members.js';
 import type { Limits, Timing } from '../../core/protocol.js';
 import { defaultLimits, defaultTiming } from '../../core/tuning.js';
 import type { Dice } from '../random.js';
+import { FRAME } from './connections.js';
 
 /** Every class of faults, and of what clients do beside plain writes and reads. */
 export const HOST_FAULTS = [
@@ -63,10 +64,11 @@ export interface NetworkHabits {
   readonly maxMessageBytes: number;
 }
 
-/** How a disk behaves: what an access takes in milliseconds, and whether it says "durable" too early. */
+/** How a disk behaves: what a write and a read take in milliseconds, and whether it says "durable" too early. */
 export interface DiskHabits {
   readonly min: number;
   readonly max: number;
+  readonly load: { readonly min: number; readonly max: number };
   readonly lies: boolean;
 }
 
@@ -83,6 +85,12 @@ export interface HostPlan {
   readonly keys: number;
   /** The longest pause of a client between two requests. */
   readonly think: number;
+  /** The most writes that a client makes at once. */
+  readonly burst: number;
+  /** The most bytes that a command is padded with, beyond a few. */
+  readonly padding: number;
+  /** What a machine takes for a command, in milliseconds of its process. */
+  readonly cost: number;
   readonly network: NetworkHabits;
   readonly disk: DiskHabits;
 }
@@ -96,8 +104,11 @@ export interface HostPlanOptions {
   readonly pace: boolean;
 }
 
-/** Bytes: the largest frame of the shipped transport. */
-const FRAME = 64 * 1024;
+const KIB = 1024;
+/** Bytes; with what is around it a command stays below the largest entry, which is 1 MiB. */
+const PADDINGS = [0, 64 * KIB, 1023 * KIB];
+/** Milliseconds: a slice of applying ends at most so long after it began, and then with the command under way. */
+export const SLICE = 15;
 
 function drawTiming(dice: Dice): Timing {
   const heartbeat = 20 + dice.between(0, 39);
@@ -153,16 +164,19 @@ function drawNetwork(dice: Dice, timing: Timing, has: (fault: HostFault) => bool
  */
 function paced(plan: HostPlan, dice: Dice): HostPlan {
   const timing = defaultTiming;
-  let left = (dice.pick([1, 0.25]) * timing.electionMin) / 2 - 2;
+  const cost = dice.pick([0, 0, 0.05, 1, 3]);
+  const slice = cost === 0 ? 0 : SLICE + cost;
+  let left = (dice.pick([1, 0.25]) * timing.electionMin) / 2 - 2 * slice - 2;
   const take = (chance: number, most: number): number => {
     const time = dice.chance(chance) ? left * dice.within(0.05, most) : 0;
     left -= time;
     return time;
   };
   const frames = take(0.6, 0.5);
-  // A write and a load, each up to that long.
-  const disk = 0.1 + take(0.6, 0.8) / 2;
-  const way = Math.min(200, left / 2);
+  const spanOf = (max: number): { min: number; max: number } => ({ min: dice.chance(0.5) ? max : 0.1, max });
+  const write = spanOf(0.1 + take(0.6, 0.8));
+  const load = spanOf(0.1 + take(0.5, 0.5));
+  const way = Math.max(0.5, Math.min(200, left / 2));
   const min = dice.chance(0.5) ? way : 0.5;
   const max = plan.faults.has('delay') ? Math.max(way, plan.network.max) : way;
   const bandwidth = frames === 0 ? Infinity : (2 * FRAME) / frames;
@@ -170,9 +184,13 @@ function paced(plan: HostPlan, dice: Dice): HostPlan {
     ...plan,
     timing,
     limits: defaultLimits,
+    constants: { ...plan.constants, maxEntryBytes: defaultConstants.maxEntryBytes },
     requestTimeout: dice.pick([2, 5, 20]) * timing.electionMax,
+    cost,
+    burst: dice.pick([20, 20, 60, 200]),
+    padding: dice.pick(PADDINGS),
     network: { ...plan.network, min, max, healed: { min, max: way }, bandwidth, held: 6 * timing.electionMax },
-    disk: { ...plan.disk, min: dice.chance(0.5) ? disk : 0.1, max: disk },
+    disk: { ...plan.disk, ...write, load },
   };
 }
 
@@ -203,6 +221,7 @@ function plainPlan(dice: Dice, options: HostPlanOptions): HostPlan {
   const limits = drawLimits(dice);
   const largest = Math.max(constants.maxEntryBytes, limits.messageBytes) + 1024;
   const members = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+  const disk = { min: 0.1, max: has('slow disk') ? dice.within(2, 40) : 2 };
   return {
     members: members.slice(0, size ?? dice.pick([1, 2, 3, 3, 3, 4, 5])),
     faults: all,
@@ -214,7 +233,10 @@ function plainPlan(dice: Dice, options: HostPlanOptions): HostPlan {
     clients: 1 + dice.between(0, 1),
     keys: 1 + dice.between(0, 2),
     think: dice.pick([20, 100, 300]),
+    burst: 20,
+    padding: 0,
+    cost: 0,
     network: drawNetwork(dice, timing, has, largest),
-    disk: { min: 0.1, max: has('slow disk') ? dice.within(2, 40) : 2, lies },
+    disk: { ...disk, load: disk, lies },
   };
 }

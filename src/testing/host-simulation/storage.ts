@@ -1,7 +1,7 @@
 /**
  * The disks of the host simulation: durable data, and writes under way. Each start of a replica gets a new `Storage` on
- * its disk. Writes take virtual time and may fail, a crash keeps or loses the writes under way, and the host's duties
- * towards a storage are checked.
+ * its disk. Writes and reads take virtual time and may fail, a crash keeps or loses the writes under way, and the
+ * host's duties towards a storage are checked.
  */
 
 import { ConsensusError } from '../../replica/errors.js';
@@ -66,7 +66,9 @@ function copyOf(op: StorageOp): StorageOp {
 }
 
 function areEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
 }
 
 function isUnchanged(a: StorageOp, b: StorageOp): boolean {
@@ -121,16 +123,23 @@ export class SimulatedDisk {
     return this.batches.length > 0;
   }
 
-  /** How long an access takes, in milliseconds. */
+  /** How long a write or an open takes, in milliseconds. */
   delay(): number {
     const { min, max } = this.habits;
     return this.dice.within(min, max) * this.slowness;
   }
 
-  write(given: readonly StorageOp[], report: (fault: DiskFault | null) => void): void {
+  /** How long a read takes. */
+  readDelay(): number {
+    const { min, max } = this.habits.load;
+    return this.dice.within(min, max) * this.slowness;
+  }
+
+  /** @param lag milliseconds until the process comes to it */
+  write(given: readonly StorageOp[], lag: number, report: (fault: DiskFault | null) => void): void {
     const batch: WriteBatch = { given, ops: given.map(copyOf), lost: false };
     this.batches.push(batch);
-    this.schedule.after(this.delay(), () => {
+    this.schedule.after(lag + this.delay(), () => {
       if (!batch.lost) this.finish(batch, report);
     });
   }
@@ -196,9 +205,9 @@ export class SimulatedStorage implements Storage {
   }
 
   /** Resolves or rejects in the process that called; never, if that is dead by then. */
-  private later<T>(work: () => T): Promise<T> {
+  private later<T>(delay: number, work: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.disk.schedule.after(this.disk.delay(), () => {
+      this.disk.schedule.after(this.process.lag + delay, () => {
         if (!this.process.alive) return;
         try {
           const value = work();
@@ -222,7 +231,7 @@ export class SimulatedStorage implements Storage {
     const { disk } = this;
     if (this.phase !== 'new') disk.trace.violate('storage/calls-in-order', `${disk.name}: opened twice`);
     this.phase = 'opening';
-    return this.later(() => {
+    return this.later(disk.delay(), () => {
       if (disk.holder !== null) {
         this.phase = 'closed'; // what is refused holds nothing
         throw new ConsensusError('simulated: the disk is in use', { code: 'ERR_STORAGE_LOCKED' });
@@ -245,7 +254,7 @@ export class SimulatedStorage implements Storage {
     if (this.writing > 0) trace.violate('storage/calls-in-order', `${name}: a write before the last was reported`);
     this.writing += 1;
     return new Promise((resolve, reject) => {
-      this.disk.write(ops, (fault) => {
+      this.disk.write(ops, this.process.lag, (fault) => {
         const complete = (): void => {
           this.writing -= 1;
           if (fault === null) resolve();
@@ -263,7 +272,7 @@ export class SimulatedStorage implements Storage {
     const { disk } = this;
     const seen = disk.dice.chance(0.5) ? disk.contents.copy() : null;
     disk.trace.cover('read from disk');
-    return this.later(() => {
+    return this.later(disk.readDelay(), () => {
       if (disk.nextRead) {
         disk.nextRead = false;
         disk.trace.cover('read fails');
