@@ -51,6 +51,8 @@ const REQUESTS = {
   refused: 'a forward was refused',
   busy: 'a proposal was refused for want of room',
   told: 'a commit was told by a notice',
+  unsent: 'a forward never left',
+  disconnected: 'a connection was lost with something under way',
 } as const;
 
 /** @see Model.coveragePoints */
@@ -187,6 +189,8 @@ export function cover(fact: PaxosStepFact, hit: Hit): void {
   if (before === null) return onStart(after, hit);
   if (before.role !== after.role) onRole(fact, before, after, hit);
   if (before.window !== after.window) onVotes(before, after, hit);
+  if (before !== after && inbound?.kind === 'unsent') hit(REQUESTS.unsent);
+  if (before !== after && inbound?.kind === 'disconnected') hit(REQUESTS.disconnected);
   if (inbound?.kind === 'receive') onReceived(fact, inbound.message, before, after, hit);
   for (let i = 0; i < outbound.length; i++) onOutbound(outbound[i] as Outbound<PaxosMessage>, fact, hit);
 }

@@ -32,6 +32,8 @@ const TOLD = 'commit told by a notice';
 const READ_WAITS = 'read waits for an entry of this term';
 const READ_SERVED = 'read served after a round';
 const PAUSED = 'pause forgiven';
+const UNSENT = 'forward that never left';
+const DISCONNECTED = 'connection lost with something under way';
 
 /** @see Model.coveragePoints */
 export const coveragePoints: readonly string[] = [
@@ -56,6 +58,8 @@ export const coveragePoints: readonly string[] = [
   READ_WAITS,
   READ_SERVED,
   PAUSED,
+  UNSENT,
+  DISCONNECTED,
 ];
 type ReceivedMessage = RaftMessage & { readonly round?: number };
 
@@ -121,7 +125,11 @@ function coverAnswers({ after, outbound, inbound }: RaftStepFact, message: Recei
 export function cover(fact: RaftStepFact, hit: Hit): void {
   const { before, after, inbound, outbound } = fact;
   if (before === null || inbound === null) return;
-  if (before !== after) coverRoles(before, after, hit);
+  if (before !== after) {
+    coverRoles(before, after, hit);
+    if (inbound.kind === 'unsent') hit(UNSENT);
+    if (inbound.kind === 'disconnected') hit(DISCONNECTED);
+  }
   const message = inbound.kind === 'receive' ? inbound.message : null;
   if (outbound.length > 0) coverAnswers(fact, message, hit);
   if (message !== null) {

@@ -1,6 +1,6 @@
 /** The commands of the scenario language: their syntax and their meaning. */
 
-import type { Milliseconds } from '../../core/protocol.js';
+import type { Lane, Milliseconds } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { Happening, MessagePick } from '../world/actions.js';
 import { MAX_PADDING } from '../world/machine.js';
@@ -26,6 +26,8 @@ export type ScenarioCommand =
   /** Lets time pass without faults, until the expectation holds if one is given. */
   | { readonly kind: 'run'; readonly time: Milliseconds; readonly until: Expectation | null }
   | { readonly kind: 'expect'; readonly expectation: Expectation };
+
+const LANES: readonly Lane[] = ['control', 'bulk'];
 
 type CommandParser = (words: Words) => ScenarioCommand;
 
@@ -151,6 +153,27 @@ function rate(words: Words): ScenarioCommand {
   return happening.rate > 0 ? act(happening) : words.fail(`rate: expected more than 0, got ${happening.rate}`);
 }
 
+/** `… n1 n2 bulk`; without a lane both. */
+function lanesOf(words: Words): readonly Lane[] {
+  const lanes = words.isEmpty ? LANES : [words.choice('the lane', LANES)];
+  words.end();
+  return lanes;
+}
+
+function refusal(kind: 'refuse' | 'accept'): CommandParser {
+  return (words) => {
+    const [from, to] = [words.some(), words.some()];
+    const lanes = lanesOf(words);
+    const pairs = from.flatMap((a) => to.filter((b) => b !== a).map((b) => ({ from: a, to: b })));
+    return act(...pairs.flatMap((pair) => lanes.map((lane): Happening => ({ kind, ...pair, lane }))));
+  };
+}
+
+function disconnect(words: Words): ScenarioCommand {
+  const [replica, peer] = [words.replica(), words.replica()];
+  return act(...lanesOf(words).map((lane): Happening => ({ kind: 'disconnect', replica, peer, lane })));
+}
+
 function unreachable(words: Words): ScenarioCommand {
   const happening = { kind: 'unreachable', replica: words.replica(), peer: words.replica() } as const;
   words.end();
@@ -197,6 +220,9 @@ const COMMANDS: Readonly<Record<string, CommandParser>> = {
   cancel,
   campaign: each('campaign'),
   stop: each('stop'),
+  refuse: refusal('refuse'),
+  accept: refusal('accept'),
+  disconnect,
   unreachable,
   wait: (words) => (words.end(), act({ kind: 'wait' })),
   quiesce: (words) => ({ kind: 'quiesce', among: among(words) }),

@@ -35,6 +35,9 @@ export function formatHappening(happening: Happening): string {
     case 'cut':
     case 'heal':
       return `${happening.kind} ${happening.from} ${happening.to}`;
+    case 'refuse':
+    case 'accept':
+      return `${happening.kind} ${happening.from} ${happening.to} ${happening.lane}`;
     case 'crash':
       return `crash ${happening.replica} ${happening.keep ? 'keep' : 'lose'}`;
     case 'failStorage':
@@ -51,6 +54,8 @@ export function formatHappening(happening: Happening): string {
       return `read ${happening.replica}${option('min', happening.minIndex)}${option('timeout', happening.timeout)}`;
     case 'cancel':
       return `cancel ${happening.calls.join(' ')}`;
+    case 'disconnect':
+      return `disconnect ${happening.replica} ${happening.peer} ${happening.lane}`;
     case 'unreachable':
       return `unreachable ${happening.replica} ${happening.peer}`;
     case 'wait':

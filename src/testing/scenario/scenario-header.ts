@@ -26,9 +26,22 @@ export interface ScenarioHeader {
   readonly maxWaiting: number;
   /** How long a message takes while time passes by `run`, in milliseconds. */
   readonly latency: Milliseconds;
+  /** What each direction of a link carries then, in bytes a millisecond; `Infinity`: everything at once. */
+  readonly bandwidth: number;
+  /** What a write and a load take then, and what a machine takes for a command, in milliseconds. */
+  readonly write: Milliseconds;
+  readonly load: Milliseconds;
+  readonly cost: Milliseconds;
 }
 
 const EAGER = ['written', 'applied', 'loaded'] as const;
+
+/** What is eager is done at once, whatever it would take. */
+const TAKING_TIME = [
+  ['written', 'write'],
+  ['applied', 'cost'],
+  ['loaded', 'load'],
+] as const;
 
 const DEFAULTS: Omit<ScenarioHeader, 'protocol' | 'replicas'> = {
   program: 'driver',
@@ -40,6 +53,10 @@ const DEFAULTS: Omit<ScenarioHeader, 'protocol' | 'replicas'> = {
   constants: {},
   maxWaiting: 1000,
   latency: 5,
+  bandwidth: Infinity,
+  write: 0,
+  load: 0,
+  cost: 0,
 };
 
 type HeaderFields = { -readonly [K in keyof ScenarioHeader]?: ScenarioHeader[K] };
@@ -99,6 +116,13 @@ const FIELDS: Readonly<Record<keyof ScenarioHeader, FieldParser>> = {
   constants: (words) => ({ constants: settings(words, 'constants', defaultConstants) as Partial<Constants> }),
   maxWaiting: (words) => ({ maxWaiting: words.whole('maxWaiting', undefined, 1) }),
   latency: (words) => ({ latency: words.whole('latency', undefined, 1) }),
+  bandwidth: (words) => ({ bandwidth: words.whole('bandwidth', undefined, 1) }),
+  write: (words) => ({ write: words.whole('write', undefined, 0) }),
+  load: (words) => ({ load: words.whole('load', undefined, 0) }),
+  cost(words) {
+    const cost = words.number('cost');
+    return cost >= 0 ? { cost } : words.fail(`cost: expected 0 milliseconds or more, got ${cost}`);
+  },
 };
 
 /** Whether a line has the form of a header's. */
@@ -130,7 +154,12 @@ export class HeaderReader {
   finish(line: number): ScenarioHeader {
     const { protocol, replicas = counted(3) } = this.fields;
     if (protocol === undefined) throw new ScenarioSyntaxError(line, 'the header does not say which protocol');
-    return { ...DEFAULTS, ...this.fields, protocol, replicas };
+    const header = { ...DEFAULTS, ...this.fields, protocol, replicas };
+    for (const [at, [kind, time]] of TAKING_TIME.entries()) {
+      if (!header.eager[kind] || header[time] === 0) continue;
+      throw new ScenarioSyntaxError(line, `${time}: takes no time, since "${EAGER[at] as string}" is eager`);
+    }
+    return header;
   }
 }
 
@@ -138,6 +167,8 @@ function settingsText(what: string, given: object): string[] {
   const words = Object.entries(given).map(([name, value]) => `${name}=${String(value)}`);
   return words.length === 0 ? [] : [`${what}: ${words.join(' ')}`];
 }
+
+const TIMES = ['latency', 'bandwidth', 'write', 'load', 'cost'] as const;
 
 /** The lines of a header; fields with their defaults are left out. */
 export function formatHeader(header: ScenarioHeader): string[] {
@@ -155,7 +186,7 @@ export function formatHeader(header: ScenarioHeader): string[] {
     ...settingsText('limits', limits),
     ...settingsText('constants', constants),
     ...(maxWaiting === DEFAULTS.maxWaiting ? [] : [`maxWaiting: ${maxWaiting}`]),
-    ...(header.latency === DEFAULTS.latency ? [] : [`latency: ${header.latency}`]),
+    ...TIMES.flatMap((name) => (header[name] === DEFAULTS[name] ? [] : [`${name}: ${header[name]}`])),
   ];
 }
 
@@ -174,6 +205,10 @@ export function headerOf(options: WorldOptions): ScenarioHeader {
     constants: { ...constants },
     maxWaiting: options.maxWaiting ?? DEFAULTS.maxWaiting,
     latency: DEFAULTS.latency,
+    bandwidth: DEFAULTS.bandwidth,
+    write: DEFAULTS.write,
+    load: DEFAULTS.load,
+    cost: DEFAULTS.cost,
   };
 }
 

@@ -5,6 +5,7 @@ import type { Milliseconds } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { Action, Happening } from '../world/actions.js';
 import type { ScenarioCommand } from './scenario-commands.js';
+import { ScenarioPace, type ScenarioTimes, type WorkKind } from './scenario-pace.js';
 import { isLeading, unmet, type Expectation } from './scenario-expect.js';
 import type { TraceWriter } from '../world/trace.js';
 import type { Turn } from '../world/turn.js';
@@ -16,6 +17,7 @@ export class Unmet extends Error {}
 
 /** The most rounds of `quiesce`, far more than any scenario needs. */
 const ROUNDS = 1000;
+const WORK: readonly WorkKind[] = ['written', 'loaded', 'applied'];
 const TIMEOUTS = 10;
 
 interface Sighting {
@@ -28,12 +30,12 @@ interface Sighting {
 export class ScenarioRunner {
   private readonly turn: Turn;
   private readonly writer: TraceWriter;
-  private readonly latency: Milliseconds;
+  private readonly pace: ScenarioPace;
 
-  constructor(turn: Turn, writer: TraceWriter, latency: Milliseconds) {
+  constructor(turn: Turn, writer: TraceWriter, times: ScenarioTimes) {
     this.turn = turn;
     this.writer = writer;
-    this.latency = latency;
+    this.pace = new ScenarioPace(turn, times);
   }
 
   /** @throws Unmet when an expectation does not hold; InvariantViolation when a rule is broken */
@@ -41,8 +43,8 @@ export class ScenarioRunner {
     const { turn } = this;
     switch (command.kind) {
       case 'act':
-        for (const happening of command.happenings) turn.run({ ...happening, at: at ?? turn.now });
-        return;
+        for (const happening of command.happenings) this.act(happening, at ?? turn.now);
+        return this.follow();
       default:
         if (at !== null) this.act({ kind: 'wait' }, at);
         return this.macro(command);
@@ -70,7 +72,14 @@ export class ScenarioRunner {
   }
 
   private act(happening: Happening, at: Milliseconds = this.turn.now): void {
+    this.pace.advance(Math.max(at, this.turn.now));
+    this.pace.acted(happening);
     this.turn.run({ ...happening, at });
+  }
+
+  /** Lanes that are full, or have room again, have their effect. */
+  private follow(): void {
+    for (const happening of this.pace.consequences.splice(0)) this.act(happening);
   }
 
   private placesOf(ids: readonly ReplicaId[]): readonly number[] {
@@ -104,11 +113,11 @@ export class ScenarioRunner {
     }
   }
 
-  /** Finishes all work of these disks and machines; returns whether there was any. */
-  private work(places: readonly number[]): boolean {
+  /** Finishes all work of these disks and machines, or what takes no time; returns whether there was any. */
+  private work(places: readonly number[], which: (kind: WorkKind) => boolean = () => true): boolean {
     let busy = false;
     for (const place of places) {
-      for (let next = this.nextWork(place); next !== null; next = this.nextWork(place)) {
+      for (let next = this.nextWork(place, which); next !== null; next = this.nextWork(place, which)) {
         this.act(next);
         busy = true;
       }
@@ -116,13 +125,13 @@ export class ScenarioRunner {
     return busy;
   }
 
-  private nextWork(place: number): Happening | null {
+  private nextWork(place: number, which: (kind: WorkKind) => boolean): Happening | null {
     const slot = this.slot(place);
     if (slot.process === null || slot.paused) return null;
     const replica = slot.id;
-    if (slot.writing !== null) return { kind: 'written', replica };
-    if (slot.loads.length > 0) return { kind: 'loaded', replica };
-    return slot.applying === null ? null : { kind: 'applied', replica };
+    if (slot.writing !== null && which('written')) return { kind: 'written', replica };
+    if (slot.loads.length > 0 && which('loaded')) return { kind: 'loaded', replica };
+    return slot.applying === null || !which('applied') ? null : { kind: 'applied', replica };
   }
 
   private runToQuiescence(places: readonly number[]): void {
@@ -145,7 +154,7 @@ export class ScenarioRunner {
     throw new Unmet(`expected ${replica} to lead; it does not after ${TIMEOUTS} timeouts`);
   }
 
-  /** Lets time pass: messages take their latency, disks and machines no time, and ticks come when they are due. */
+  /** Lets time pass: messages, disks and machines take what the header says, and ticks come when they are due. */
   private pass(time: Milliseconds, until: Expectation | null): void {
     const { turn, writer } = this;
     const end = turn.now + time;
@@ -153,11 +162,14 @@ export class ScenarioRunner {
     writer.quiet = true;
     try {
       for (;;) {
-        this.work(everybody);
+        this.work(everybody, (kind) => this.pace.isInstant(kind));
+        this.follow();
         if (until !== null && unmet(turn, until) === null) return;
         const next = this.nextEvent(everybody);
-        if (next.at > end) break;
-        turn.run(next);
+        const { nextFrame } = this.pace;
+        if (Math.min(next.at, nextFrame) > end) break;
+        if (nextFrame <= next.at) this.pace.advance(nextFrame);
+        else turn.run(next);
       }
       this.act({ kind: 'wait' }, end);
     } finally {
@@ -167,20 +179,29 @@ export class ScenarioRunner {
     if (reason !== null) throw new Unmet(`${reason} (after ${time} ms)`);
   }
 
-  /** The next delivery or tick. */
+  /** The next delivery, tick or end of some work; at the same time they come in this order. */
   private nextEvent(everybody: readonly number[]): Action {
-    const { turn } = this;
+    const { turn, pace } = this;
     let next: Action = { kind: 'wait', at: Infinity };
-    const [first] = this.sightings(everybody, everybody).filter(({ to }) => !this.slot(to).paused);
-    if (first !== undefined) {
-      const { from, to, flight } = first;
-      const at = Math.max(turn.now, flight.sentAt + this.latency);
-      next = { kind: 'deliver', at, from: this.id(from), to: this.id(to), pick: flight.ordinal };
+    const offer = (due: Milliseconds, happening: Happening): void => {
+      const at = Math.max(turn.now, due);
+      if (at < next.at) next = { ...happening, at };
+    };
+    for (const { from, to, flight } of this.sightings(everybody, everybody)) {
+      if (this.slot(to).paused) continue;
+      const ends = { from: this.id(from), to: this.id(to) };
+      offer(pace.handledAt(from, to, flight), { kind: 'deliver', ...ends, pick: flight.ordinal });
     }
-    for (const place of everybody) {
-      const slot = this.slot(place);
-      const at = dueAt(turn.rules, slot, turn.now);
-      if (at < next.at) next = { kind: 'tick', at, replica: slot.id };
+    const awake = everybody
+      .map((place) => this.slot(place))
+      .filter(({ process, paused }) => process !== null && !paused);
+    for (const slot of awake) {
+      const place = turn.rules.places.get(slot.id) as number;
+      offer(pace.tickedAt(place, dueAt(turn.rules, slot, turn.now)), { kind: 'tick', replica: slot.id });
+    }
+    for (const { id: replica } of awake) {
+      const place = turn.rules.places.get(replica) as number;
+      for (const kind of WORK) offer(pace.doneAt(place, kind), { kind, replica });
     }
     return next;
   }

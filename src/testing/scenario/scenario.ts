@@ -149,7 +149,7 @@ export function runScenario(
     if (fact.kind === 'action') actions.push(fact.action);
     writer.observe(fact);
   });
-  const runner = new ScenarioRunner(turn, writer, read.header.latency);
+  const runner = new ScenarioRunner(turn, writer, read.header);
   writer.take(); // the trace leaves out the starts of all replicas
   const output: string[] = [];
   let world = first;

@@ -4,12 +4,15 @@
  * whether it had an effect, so that only those are counted.
  */
 
-import type { Milliseconds } from '../../core/protocol.js';
+import type { Lane, Milliseconds } from '../../core/protocol.js';
 import type { FaultKind } from './plan.js';
 import type { SimulatedRun } from './run.js';
 
 /** The faults that begin at their own times; the others happen where messages and writes are scheduled. */
-type Timed = Exclude<FaultKind, 'loss' | 'duplicate' | 'delay' | 'reorder' | 'capsule' | 'crashAtPersist' | 'slowDisk'>;
+type Timed = Exclude<
+  FaultKind,
+  'loss' | 'duplicate' | 'delay' | 'reorder' | 'capsule' | 'crashAtPersist' | 'slowDisk' | 'deadPort'
+>;
 
 /** The leader if the plan aims at leaders, else any replica. */
 function victim(run: SimulatedRun): number {
@@ -105,6 +108,67 @@ function powerLoss(run: SimulatedRun): boolean {
   return up.length > 0;
 }
 
+const LANES: readonly Lane[] = ['control', 'bulk'];
+
+/** Connections between two replicas are lost, on one lane or both: each end hears it at a time of its own, or not. */
+function disconnect(run: SimulatedRun): boolean {
+  const { dice } = run;
+  const [a, b] = dice.shuffle([...new Set([victim(run), ...run.places()])].slice(0, 2 + dice.between(0, run.size)));
+  if (a === undefined || b === undefined || !isAwake(run, a)) return false;
+  for (const lane of dice.pick([['control'], ['bulk'], LANES] as const)) {
+    run.act({ kind: 'disconnect', at: run.now, replica: run.id(a), peer: run.id(b), lane });
+    const other = (): void => run.act({ kind: 'disconnect', at: run.now, replica: run.id(b), peer: run.id(a), lane });
+    if (dice.chance(0.8)) run.later(dice.wait(5), other);
+  }
+  return true;
+}
+
+/** A transport refuses what it is given for one peer, or for all, for a while. */
+function refuse(run: SimulatedRun): boolean {
+  const { dice } = run;
+  const from = victim(run);
+  const others = dice.shuffle(run.places().filter((place) => place !== from));
+  const some = dice.chance(0.5) ? others : others.slice(0, 1);
+  for (const lane of dice.pick([['control'], ['bulk'], LANES] as const)) {
+    for (const to of some) {
+      const link = { from: run.id(from), to: run.id(to), lane };
+      run.act({ kind: 'refuse', at: run.now, ...link });
+      run.later(dice.wait(300), () => run.stormy && run.act({ kind: 'accept', at: run.now, ...link }));
+    }
+  }
+  return some.length > 0;
+}
+
+/**
+ * A process has ended, and its port refuses: all others lose their connections to it, cannot connect again, and hear
+ * both; what they send is refused until it runs again.
+ */
+export function closePort(run: SimulatedRun, place: number): void {
+  const peer = run.id(place);
+  for (const other of run.places()) {
+    if (other === place) continue;
+    const replica = run.id(other);
+    for (const lane of LANES) {
+      run.act({ kind: 'refuse', at: run.now, from: replica, to: peer, lane });
+      run.act({ kind: 'disconnect', at: run.now, replica, peer, lane });
+    }
+    const redialled = (): void => {
+      if (!run.isUp(place)) run.act({ kind: 'unreachable', at: run.now, replica, peer });
+    };
+    run.later(1 + run.dice.between(0, run.weather.network.max), redialled);
+  }
+}
+
+/** It runs again, and answers whoever dials. */
+export function openPort(run: SimulatedRun, place: number): void {
+  for (const other of run.places()) {
+    const { refuses } = run.turn.link(other, place);
+    for (const lane of LANES) {
+      if (refuses[lane]) run.act({ kind: 'accept', at: run.now, from: run.id(other), to: run.id(place), lane });
+    }
+  }
+}
+
 /** Whether a replica is up and not paused. */
 function isAwake(run: SimulatedRun, place: number): boolean {
   return run.isUp(place) && !run.turn.slot(place).paused;
@@ -165,6 +229,8 @@ const NEMESES: Readonly<Record<Timed, (run: SimulatedRun) => boolean>> = {
     run.act({ kind: 'campaign', at: run.now, replica: run.id(place) });
     return isAwake(run, place);
   },
+  disconnect,
+  refuse,
   unreachable(run) {
     const place = run.dice.between(0, run.size - 1);
     const peer = run.dice.between(0, run.size - 1);

@@ -23,6 +23,8 @@ export interface Tally {
   /** Of a paced run: how often several callers came at once, and the most bytes that padded a command. */
   bursts: number;
   largest: number;
+  /** How often a message found no room in its lane. */
+  full: number;
 }
 
 export interface RunOptions {

@@ -10,7 +10,7 @@ import { invalidArgument } from '../../replica/errors.js';
 import { checkNames, checkObject, checkShape, expecting, whole, type Check } from '../check-input.js';
 import type { Dice } from '../random.js';
 import { MAX_PADDING } from '../world/machine.js';
-import { exchangeBound, exchangeTime, FRAME_BYTES } from '../world/timing-assumption.js';
+import { exchangeBound, exchangeTime, FRAME_BYTES, SLICE } from '../world/timing-assumption.js';
 
 /** From the shortest to the longest, in milliseconds; constant where they are equal. */
 export interface Span {
@@ -33,9 +33,6 @@ export interface Pace {
   /** The most bytes that a command is padded with; 0: none. */
   readonly padding: number;
 }
-
-/** Milliseconds for which a machine works before its process lets input in. */
-export const SLICE = 15;
 
 /** The longest round trip that is drawn, in milliseconds. */
 const LONGEST_ROUND_TRIP = 400;

@@ -84,7 +84,8 @@ function heal(run: SimulatedRun, places: readonly number[], apart: readonly numb
       if (from === to) continue;
       const broken = apart.includes(from) || apart.includes(to);
       const kind = broken ? 'cut' : 'heal';
-      if (run.turn.link(from, to).cut !== broken) {
+      const { cut, refuses } = run.turn.link(from, to);
+      if (cut !== broken || refuses.control || refuses.bulk) {
         run.act({ kind, at: run.now, from: run.id(from), to: run.id(to) });
       }
     }

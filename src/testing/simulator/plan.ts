@@ -35,6 +35,9 @@ export const FAULT_KINDS = [
   'campaign',
   'unreachable',
   'cancel',
+  'disconnect',
+  'refuse',
+  'deadPort',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -98,7 +101,7 @@ export interface PlanOptions {
 /** The share of seeds that begin with a prefix, if there are prefixes. */
 const PREFIXED = 0.1;
 
-/** The range of each fault's mean time, or of its probability (the first five), when it is present. */
+/** The range of each fault's mean time, or of its probability, when it is present. */
 const TYPICAL: Readonly<Record<FaultKind, readonly [min: number, max: number]>> = {
   loss: [0.01, 0.3],
   duplicate: [0.01, 0.2],
@@ -122,6 +125,9 @@ const TYPICAL: Readonly<Record<FaultKind, readonly [min: number, max: number]>> 
   campaign: [100, 2000],
   unreachable: [100, 2000],
   cancel: [50, 1000],
+  disconnect: [100, 1500],
+  refuse: [200, 2000],
+  deadPort: [0.3, 1],
 };
 
 function faultsOf(dice: Dice, options: PlanOptions): FaultMix {

@@ -9,8 +9,9 @@ import type { ReplicaId } from '../../core/members.js';
 import { ESTABLISHED_KEY } from '../../replica/driver/stored-identity.js';
 import { abstractState } from './coverage.js';
 import type { Action } from '../world/actions.js';
-import { Agenda } from './agenda.js';
+import { Agenda } from '../world/agenda.js';
 import { Dice } from '../random.js';
+import { closePort, openPort } from './nemeses.js';
 import type { FaultKind, Plan } from './plan.js';
 import { Traffic } from './traffic.js';
 import { Work } from './work.js';
@@ -41,6 +42,7 @@ export class SimulatedRun implements Watcher {
     coverage: new Map(),
     bursts: 0,
     largest: 0,
+    full: 0,
   };
   readonly traffic: Traffic;
   /** The actions so far, with messages by description; `null` if they are not kept. */
@@ -78,6 +80,7 @@ export class SimulatedRun implements Watcher {
     this.backlog = world.slots.map(() => []);
     this.traffic = new Traffic(this.size, this.agenda, plan.pace);
     this.work = new Work(this, this.agenda, dice.fork('io'));
+    this.traffic.onFull((from, to, lane, isFull) => this.noticeFull(from, to, lane, isFull));
     this.turn.watcher = this;
     this.adopt();
   }
@@ -153,11 +156,19 @@ export class SimulatedRun implements Watcher {
     this.tally.actions += 1;
     this.hash = Math.imul(this.hash ^ action.at ^ (action.kind.length << 24), 0x01000193);
     if (this.actions !== null) this.actions.push(this.described(action));
+    if (action.kind === 'disconnect') this.loseConnection(action);
     this.turn.run(action);
     if (action.kind === 'crash' || action.kind === 'wipe') this.traffic.crash(this.placeOf(action.replica));
     if (this.tally.actions % LOOK_EVERY === 0) {
       this.abstractStates?.add(abstractState(this.places().map((place) => this.status(place))));
     }
+  }
+
+  /** What waits for this connection goes with it, unless the process stands still and hears nothing of it. */
+  private loseConnection({ replica, peer, lane }: Extract<Action, { kind: 'disconnect' }>): void {
+    const place = this.placeOf(replica);
+    const { process, paused } = this.turn.slot(place);
+    if (process !== null && !paused) this.traffic.lose(place, this.placeOf(peer), lane);
   }
 
   /** A call of this command at a replica, padded if the plan has a pace for it: most a little, few much. */
@@ -226,6 +237,15 @@ export class SimulatedRun implements Watcher {
     }
   }
 
+  /** The transport refuses what its lane has no room for. */
+  private noticeFull(from: number, to: number, lane: Lane, isFull: boolean): void {
+    const kind = isFull ? 'refuse' : 'accept';
+    if (isFull) this.tally.full += 1;
+    this.agenda.add(this.turn.now, () =>
+      this.act({ kind, at: this.turn.now, from: this.id(from), to: this.id(to), lane }),
+    );
+  }
+
   /** Delivers a message that stays under way; does nothing if it is gone or its receiver is down. */
   private duplicate(from: number, to: number, ordinal: number): void {
     const { process, paused } = this.turn.slot(to);
@@ -288,11 +308,17 @@ export class SimulatedRun implements Watcher {
   crash(place: number, keep: boolean): void {
     this.act({ kind: 'crash', at: this.turn.now, replica: this.id(place), keep });
     this.backlog[place] = [];
+    if (this.stormy && this.dice.chance(this.plan.faults.deadPort ?? 0)) {
+      this.fault('deadPort');
+      closePort(this, place);
+    }
     this.later(this.dice.wait(200), () => this.revive(place));
   }
 
   /** Starts a replica that is down, closed or halted. */
   revive(place: number): void {
-    if (!this.isUp(place)) this.act({ kind: 'restart', at: this.turn.now, replica: this.id(place) });
+    if (this.isUp(place)) return;
+    this.act({ kind: 'restart', at: this.turn.now, replica: this.id(place) });
+    if (this.plan.faults.deadPort !== undefined) openPort(this, place);
   }
 }

@@ -25,6 +25,8 @@ export interface PaceReport {
   /** How often a `control` message went before a waiting one of `bulk`, and how often a machine held something up. */
   passed: number;
   held: number;
+  /** How often a message found no room in its lane, whose sender then refused more. */
+  full: number;
 }
 
 /** The report of a simulation in which no rule was broken. Counts are sums over all schedules. */
@@ -147,7 +149,7 @@ function emptyReport(options: SimulateOptions, firstSeed: number): SimulationRep
     answered: 0,
     faults: zeros(FAULT_KINDS) as Record<FaultKind, number>,
     coverage: zeros(options.model.coveragePoints),
-    pace: { bursts: 0, largest: 0, passed: 0, held: 0 },
+    pace: { bursts: 0, largest: 0, passed: 0, held: 0, full: 0 },
     repeated: 0,
   };
 }
@@ -164,6 +166,7 @@ function add(report: SimulationReport, run: SimulatedRun): void {
   const { pace } = report;
   pace.bursts += tally.bursts;
   pace.largest = Math.max(pace.largest, tally.largest);
+  pace.full += tally.full;
   pace.passed += run.traffic.passed;
   pace.held += run.traffic.held;
   for (const [kind, count] of tally.faults) report.faults[kind] += count;

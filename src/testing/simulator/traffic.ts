@@ -1,15 +1,12 @@
 /** What time and weight do to a run: links that carry so much at once, machines that hold up their processes. */
 
-import type { Milliseconds } from '../../core/protocol.js';
+import type { Lane, Milliseconds } from '../../core/protocol.js';
 import type { Flight } from '../world/state.js';
 import type { Turn } from '../world/turn.js';
-import type { Agenda } from './agenda.js';
-import { Loops } from './loops.js';
+import type { Agenda } from '../world/agenda.js';
+import { Loops } from '../world/loops.js';
 import type { Pace } from './pace.js';
-import { Wires, type Leaving } from './wires.js';
-
-/** Bytes around a message on a connection. */
-const FRAMING = 16;
+import { bytesOnWire, Wires, type Leaving } from '../world/wires.js';
 
 /** Without a pace everything is done at once. */
 export class Traffic {
@@ -36,8 +33,7 @@ export class Traffic {
   /** A message leaves its replica. */
   send({ now, rules }: Turn, from: number, to: number, { lane, payload }: Flight, done: Omit<Leaving, 'left'>): void {
     if (this.wires === null) return done.sent();
-    const bytes = payload instanceof Uint8Array ? payload.length : rules.model.protocol.codec.sizeOf(payload);
-    this.wires.put(now, from * this.size + to, lane, bytes + FRAMING, done);
+    this.wires.put(now, from * this.size + to, lane, bytesOnWire(rules, payload), done);
   }
 
   /** Something comes to a process, whose machine may be at work. */
@@ -49,6 +45,18 @@ export class Traffic {
   /** The machine begins. Returns the time at which it is done. @param time without a pace */
   apply(now: Milliseconds, place: number, commands: number, time: Milliseconds): Milliseconds {
     return this.loops === null ? now + time : this.loops.work(now, place, commands * this.cost);
+  }
+
+  /** Tells when a lane of a link is full, and when it has room again. */
+  onFull(told: (from: number, to: number, lane: Lane, isFull: boolean) => void): void {
+    const { size, wires } = this;
+    if (wires === null) return;
+    wires.onFull = (link, lane, isFull) => told(Math.floor(link / size), link % size, lane, isFull);
+  }
+
+  /** The connection of this lane is lost. */
+  lose(from: number, to: number, lane: Lane): void {
+    this.wires?.lose(from * this.size + to, lane);
   }
 
   crash(place: number): void {

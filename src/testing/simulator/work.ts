@@ -3,7 +3,7 @@
 import type { Milliseconds } from '../../core/protocol.js';
 import type { Dice } from '../random.js';
 import { dueAt } from '../world/world.js';
-import type { Agenda } from './agenda.js';
+import type { Agenda } from '../world/agenda.js';
 import type { Span } from './pace.js';
 import type { SimulatedRun } from './run.js';
 

@@ -4,7 +4,7 @@
  * that is down) changes nothing, so that a list stays valid when other actions are removed from it.
  */
 
-import type { Index, Milliseconds } from '../../core/protocol.js';
+import type { Index, Lane, Milliseconds } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 
 /**
@@ -35,8 +35,10 @@ export type Happening =
   | { readonly kind: 'restart' | 'wipe'; readonly replica: ReplicaId }
   /** The write under way fails, whether or not it is on the disk; without one, the next will. */
   | { readonly kind: 'failStorage'; readonly replica: ReplicaId; readonly keep: boolean }
-  /** Everything sent from one to the other is lost, until it is healed. */
+  /** Everything sent from one to the other is lost, until it is healed. `heal` also accepts what was refused. */
   | { readonly kind: 'cut' | 'heal'; readonly from: ReplicaId; readonly to: ReplicaId }
+  /** The sender's transport refuses what it is given on this lane, which never leaves, until it accepts it again. */
+  | { readonly kind: 'refuse' | 'accept'; readonly from: ReplicaId; readonly to: ReplicaId; readonly lane: Lane }
   /** A paused replica does nothing and its clock runs on; what was sent to it waits. */
   | { readonly kind: 'pause' | 'resume'; readonly replica: ReplicaId }
   /** The clock of a replica leaps ahead by milliseconds, or goes at another rate from now on (1 is true time). */
@@ -63,6 +65,9 @@ export type Happening =
   /** The callers wait no longer. Calls are numbered from 1 in the order in which they were made. */
   | { readonly kind: 'cancel'; readonly calls: readonly number[] }
   | { readonly kind: 'campaign' | 'stop'; readonly replica: ReplicaId }
+  /** A replica loses its connection to a peer on this lane, with what it has under way there, and is told. */
+  | { readonly kind: 'disconnect'; readonly replica: ReplicaId; readonly peer: ReplicaId; readonly lane: Lane }
+  /** It is told that it could not connect again. */
   | { readonly kind: 'unreachable'; readonly replica: ReplicaId; readonly peer: ReplicaId }
   /** Nothing but the passing of time. */
   | { readonly kind: 'wait' };

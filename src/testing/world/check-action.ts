@@ -32,6 +32,7 @@ const padding = expecting(`a whole number of bytes from 1 to ${MAX_PADDING}`, (v
   return value === undefined || (whole(1)(value, []) === null && Number(value) <= MAX_PADDING);
 });
 
+const lane = oneOf('control', 'bulk');
 const link: Shape = { from: replica, to: replica };
 const flight: Shape = { ...link, pick };
 const alone: Shape = { replica };
@@ -53,6 +54,8 @@ const SHAPES: Readonly<Record<Action['kind'], Shape>> = {
   failStorage: fated,
   cut: link,
   heal: link,
+  refuse: { ...link, lane },
+  accept: { ...link, lane },
   pause: alone,
   resume: alone,
   leap: { replica, by: time },
@@ -62,6 +65,7 @@ const SHAPES: Readonly<Record<Action['kind'], Shape>> = {
   cancel: { calls },
   campaign: alone,
   stop: alone,
+  disconnect: { replica, peer: replica, lane },
   unreachable: { replica, peer: replica },
   wait: {},
 };

@@ -80,8 +80,9 @@ class CoreDraft {
     }
   }
 
-  private send({ to, message, lane }: Send<unknown>): void {
-    this.effects.push({ kind: 'send', to, bytes: message as object, lane });
+  private send({ to, message, lane, forward }: Send<unknown>): void {
+    const effect = { kind: 'send', to, bytes: message as object, lane } as const;
+    this.effects.push(forward === undefined ? effect : { ...effect, forward });
   }
 
   private change(request: RequestNumber, edit: (asked: Asked) => Asked): void {

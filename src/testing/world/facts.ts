@@ -13,7 +13,10 @@ export type Fact = { readonly at: Milliseconds } &
   (| { readonly kind: 'action'; readonly action: Action }
     /** A core took a step, or started. */
     | { readonly kind: 'step'; readonly fact: StepFact<unknown, unknown> }
-    /** `message` is the core's, `null` for one of the driver's own, which `own` names; `lost`: the link is cut. */
+    /**
+     * `message` is the core's, `null` for one of the driver's own, which `own` names; `lost`: the link is cut, its
+     * receiver is down, or the transport `refused` it, so that it never left.
+     */
     | {
         readonly kind: 'send' | 'deliver' | 'drop';
         readonly from: ReplicaId;
@@ -21,6 +24,7 @@ export type Fact = { readonly at: Milliseconds } &
         readonly message: unknown;
         readonly own: string;
         readonly lost: boolean;
+        readonly refused: boolean;
       }
     /** The write under way became durable. */
     | { readonly kind: 'durable'; readonly replica: ReplicaId }

@@ -1,12 +1,18 @@
-/** The network of a world: messages leave, wait on their link, and arrive, arrive twice or never. */
+/**
+ * The network of a world: messages leave or are refused, wait on their link, and arrive, arrive twice or never. A
+ * connection that is lost takes with it what it has under way.
+ */
 
 import type { ReplicaId } from '../../core/members.js';
+import type { Lane } from '../../core/protocol.js';
 import type { Action, MessagePick } from './actions.js';
 import type { WorldDraft } from './draft.js';
-import type { ProcessEffect, ProcessEvent } from './process.js';
-import type { Flight } from './state.js';
+import type { ProcessEffect, ProcessEvent, Payload } from './process.js';
+import type { Flight, Link } from './state.js';
 
 type MessageAction = Extract<Action, { readonly kind: 'deliver' | 'duplicate' | 'drop' }>;
+
+const NOTHING_REFUSED: Link['refuses'] = { control: false, bulk: false };
 
 /** Removes one message, without the array that `splice` would return. */
 function remove(flights: Flight[], at: number): void {
@@ -23,7 +29,41 @@ export class Network {
 
   cut(from: ReplicaId, to: ReplicaId, cut: boolean): void {
     const { draft } = this;
-    draft.ownLink(draft.placeOf(from), draft.placeOf(to)).cut = cut;
+    const link = draft.ownLink(draft.placeOf(from), draft.placeOf(to));
+    link.cut = cut;
+    if (!cut) link.refuses = NOTHING_REFUSED;
+  }
+
+  refuse({ kind, from, to, lane }: Extract<Action, { readonly kind: 'refuse' | 'accept' }>): void {
+    const { draft } = this;
+    const link = draft.ownLink(draft.placeOf(from), draft.placeOf(to));
+    link.refuses = { ...link.refuses, [lane]: kind === 'refuse' };
+  }
+
+  /** What is under way on this lane is lost. */
+  lose(place: number, to: number, lane: Lane): void {
+    const { draft } = this;
+    const { flights } = draft.link(place, to);
+    const lost = flights.filter((flight) => flight.lane === lane);
+    if (lost.length === 0) return;
+    draft.ownLink(place, to).flights = flights.filter((flight) => flight.lane !== lane);
+    const { ids } = draft.rules;
+    for (const flight of lost) this.tell('drop', ids[place] as ReplicaId, ids[to] as ReplicaId, flight.payload, true);
+  }
+
+  private tell(
+    kind: 'send' | 'deliver' | 'drop',
+    from: ReplicaId,
+    to: ReplicaId,
+    payload: Payload,
+    lost: boolean,
+    refused = false,
+  ): void {
+    if (!this.draft.observed) return;
+    const { program } = this.draft.rules;
+    const message = program.message(payload);
+    const own = message === null ? program.describe(payload) : '';
+    this.draft.tell({ kind, from, to, message, own, lost, refused });
   }
 
   send(from: number, effect: Extract<ProcessEffect, { kind: 'send' }>): void {
@@ -34,15 +74,21 @@ export class Network {
     if (message !== null) draft.sending({ from: sender, to: effect.to, message });
     const to = draft.placeOf(effect.to);
     const link = draft.ownLink(from, to);
+    if (link.refuses[effect.lane]) return this.refused(from, effect);
     link.sent += 1;
-    if (draft.observed) {
-      const own = message === null ? program.describe(effect.bytes) : '';
-      draft.tell({ kind: 'send', from: sender, to: effect.to, message, own, lost: link.cut });
-    }
+    this.tell('send', sender, effect.to, effect.bytes, link.cut);
     if (link.cut) return;
     const flight = { ordinal: link.sent, sentAt: draft.now, lane: effect.lane, payload: effect.bytes };
     (link.flights as Flight[]).push(flight);
     draft.watcher?.sent(from, to, flight);
+  }
+
+  /** It never leaves. Of a forward the sender is told. */
+  private refused(from: number, { to, bytes, forward }: Extract<ProcessEffect, { kind: 'send' }>): void {
+    const { draft } = this;
+    this.tell('send', draft.rules.ids[from] as ReplicaId, to, bytes, true, true);
+    if (forward === undefined) return;
+    draft.pending.push({ place: from, event: { kind: 'unsent', now: draft.local(from), forward } });
   }
 
   /** Moves a message that is under way. Returns its receiver's event; `null` if it reaches nobody. */
@@ -56,12 +102,7 @@ export class Network {
     const flight = flights[at] as Flight;
     if (kind !== 'duplicate') remove(flights, at);
     const lost = kind === 'drop' || process === null;
-    if (draft.observed) {
-      const { program } = draft.rules;
-      const message = program.message(flight.payload);
-      const own = message === null ? program.describe(flight.payload) : '';
-      draft.tell({ kind: lost ? 'drop' : 'deliver', from, to, message, own, lost });
-    }
+    this.tell(lost ? 'drop' : 'deliver', from, to, flight.payload, lost);
     return lost ? null : { kind: 'message', now: draft.local(target), from, bytes: flight.payload };
   }
 

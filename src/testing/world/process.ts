@@ -5,7 +5,7 @@
 
 import type { Configuration, ReplicaId } from '../../core/members.js';
 import type { Digest } from '../../core/model.js';
-import type { Limits, Milliseconds, Protocol, Timing } from '../../core/protocol.js';
+import type { Lane, Limits, Milliseconds, Protocol, Timing } from '../../core/protocol.js';
 import { coreOf, faultOf } from '../../replica/driver/draft.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState, PeerRecord } from '../../replica/driver/state.js';
 import { driverOf } from '../../replica/driver/driver.js';
@@ -23,7 +23,13 @@ export type ProcessEvent =
 
 export type ProcessEffect =
   | Exclude<DriverEffect, { kind: 'send' }>
-  | { readonly kind: 'send'; readonly to: ReplicaId; readonly bytes: Payload; readonly lane: 'control' | 'bulk' };
+  | {
+      readonly kind: 'send';
+      readonly to: ReplicaId;
+      readonly bytes: Payload;
+      readonly lane: Lane;
+      readonly forward?: number;
+    };
 
 export type ProcessStep = readonly [state: unknown, effects: readonly ProcessEffect[]];
 
@@ -80,10 +86,10 @@ function messageIn(protocol: Protocol<unknown, unknown>, payload: Payload): unkn
   return opened.kind === 'core' ? protocol.codec.read(opened.reader) : null;
 }
 
-/** The driver that is shipped, over this protocol. */
 /** As a host has it by default. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
+/** The driver that is shipped, over this protocol. */
 export function driverProgram(protocol: Protocol<unknown, unknown>, options: ProgramOptions): Program {
   const driver = driverOf(protocol);
   const { configuration, timing, limits, maxWaiting } = options;

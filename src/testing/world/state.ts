@@ -106,6 +106,8 @@ export interface Flight {
 export interface Link {
   readonly sent: number;
   readonly cut: boolean;
+  /** By lane: whether the sender's transport refuses what it is given. */
+  readonly refuses: Readonly<Record<Lane, boolean>>;
   /** Oldest first. */
   readonly flights: readonly Flight[];
 }

@@ -12,6 +12,9 @@ export { exchangeBound };
 /** The largest frame that the shipped transport writes: a `control` message waits for at most one of `bulk`. */
 export const FRAME_BYTES = 64 * 1024;
 
+/** Milliseconds for which a machine works before its process lets input in. */
+export const SLICE = 15;
+
 /** What an exchange with a peer is made of, each at its slowest; times in milliseconds. */
 export interface ExchangeParts {
   /** Of a small message and its answer, on an idle link. */

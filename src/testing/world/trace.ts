@@ -1,8 +1,8 @@
 /**
  * Traces: the facts of a run as lines of text. `n1 → n2 RequestVote t1 last=0`: the message arrives. `n1 ⇢ n2 …`: it is
- * sent and still under way at the end of the section. `n1 ✗ n2 …`: it never arrives. `n2 follower t1 voted n1 …` is a
- * replica's new state, in the model's words. `[150]` before a line is the true time in milliseconds, given when it
- * differs from that of the line before.
+ * sent and still under way at the end of the section. `n1 ✗ n2 …`: it never arrives. `n1 ⊘ n2 …`: it never leaves.
+ * `n2 follower t1 voted n1 …` is a replica's new state, in the model's words. `[150]` before a line is the true time in
+ * milliseconds, given when it differs from that of the line before.
  *
  * Facts without a visible change have no line: reports of writes and applying, and repeated messages of a protocol.
  */
@@ -196,9 +196,9 @@ export class TraceWriter {
   }
 
   private sent(fact: MessageFact): void {
-    const { from, to, lost } = fact;
+    const { from, to, lost, refused } = fact;
     const text = this.describe(fact);
-    this.add(`${from} ${lost ? '✗' : '⇢'} ${to} ${text}`);
+    this.add(`${from} ${refused ? '⊘' : lost ? '✗' : '⇢'} ${to} ${text}`);
     if (!lost) this.held.push({ at: this.lines.length - 1, link: `${from} ${to}`, text });
   }
 

@@ -116,6 +116,9 @@ export class Turn {
       case 'cut':
       case 'heal':
         return this.network.cut(action.from, action.to, action.kind === 'cut');
+      case 'refuse':
+      case 'accept':
+        return this.network.refuse(action);
       case 'cancel':
         return this.callers.cancel(action.calls);
       case 'wait':
@@ -163,6 +166,11 @@ export class Turn {
         return hosting.tick(place);
       case 'campaign':
         return hosting.step(place, { kind, now: draft.local(place) });
+      case 'disconnect': {
+        const { peer, lane } = action;
+        this.network.lose(place, draft.placeOf(peer), lane);
+        return hosting.step(place, { kind: 'disconnected', now: draft.local(place), peer, lane });
+      }
       case 'unreachable':
         return hosting.step(place, { kind, now: draft.local(place), peer: action.peer });
       case 'stop':

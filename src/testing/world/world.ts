@@ -78,7 +78,7 @@ function newSlot(rules: Rules, at: number, established: boolean): Slot {
   };
 }
 
-const EMPTY_LINK: Link = { sent: 0, cut: false, flights: [] };
+const EMPTY_LINK: Link = { sent: 0, cut: false, refuses: { control: false, bulk: false }, flights: [] };
 
 /**
  * A world at time 0 in which every replica has just started.

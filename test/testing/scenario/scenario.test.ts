@@ -31,6 +31,8 @@ const pick = fc.oneof(
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => (number === 0 ? 0 : number));
 const command = fc.oneof(fc.string(), fc.constantFrom('timeout=5', 'a timeout=5', ''), fc.jsonValue());
 
+const lane = fc.constantFrom('control', 'bulk');
+
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ kind: fc.constantFrom('deliver', 'duplicate', 'drop'), from: replica, to: replica, pick }),
   fc.record({ kind: fc.constantFrom('tick', 'timeout', 'sync', 'written', 'applied', 'loaded'), replica }),
@@ -42,6 +44,10 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ kind: fc.constant('propose'), replica, command, timeout: duration }),
   fc.record({ kind: fc.constant('read'), replica, minIndex: fc.option(millis), timeout: duration }),
   fc.record({ kind: fc.constant('cancel'), calls: fc.array(fc.integer({ min: 1, max: 99 }), { minLength: 1 }) }),
+  fc
+    .record({ kind: fc.constantFrom('refuse', 'accept'), from: replica, to: replica, lane })
+    .filter(({ from, to }) => from !== to),
+  fc.record({ kind: fc.constant('disconnect'), replica, peer: replica, lane }),
   fc.record({ kind: fc.constant('unreachable'), replica, peer: replica }),
   fc.record({ kind: fc.constant('wait') }),
 ) as fc.Arbitrary<Happening>;
@@ -60,6 +66,10 @@ const header: fc.Arbitrary<ScenarioHeader> = fc.record({
   constants: fc.constantFrom({}, { alpha: 4 }, { onApplyError: 'reject' as const }),
   maxWaiting: fc.integer({ min: 1, max: 2000 }),
   latency: fc.integer({ min: 1, max: 100 }),
+  bandwidth: fc.constantFrom(Infinity, 1, 64),
+  write: fc.constant(0),
+  load: fc.constant(0),
+  cost: fc.constant(0),
 });
 
 function syntaxError(text: string): ScenarioSyntaxError {
@@ -190,6 +200,13 @@ const EXAMPLES: readonly (readonly [string, ...Happening[]])[] = [
   ['cancel 1 2', { kind: 'cancel', calls: [1, 2] }],
   ['campaign n1', { kind: 'campaign', replica: 'n1' }],
   ['stop n1', { kind: 'stop', replica: 'n1' }],
+  ['refuse n1 n2 bulk', { kind: 'refuse', from: 'n1', to: 'n2', lane: 'bulk' }],
+  [
+    'accept n1 n2',
+    { kind: 'accept', from: 'n1', to: 'n2', lane: 'control' },
+    { kind: 'accept', from: 'n1', to: 'n2', lane: 'bulk' },
+  ],
+  ['disconnect n1 n2 control', { kind: 'disconnect', replica: 'n1', peer: 'n2', lane: 'control' }],
   ['unreachable n1 n2', { kind: 'unreachable', replica: 'n1', peer: 'n2' }],
   ['wait', { kind: 'wait' }],
 ];

@@ -4,10 +4,10 @@ import { describe, expect, test } from 'vitest';
 import { multipaxosModel } from 'quorate/multipaxos';
 import { raftModel } from 'quorate/raft';
 import { meetsTimingAssumption, runScenario, simulate, type Pace, type SimulateOptions } from 'quorate/testing';
-import { Agenda } from '../../../src/testing/simulator/agenda.js';
-import { Loops } from '../../../src/testing/simulator/loops.js';
+import { Agenda } from '../../../src/testing/world/agenda.js';
+import { Loops } from '../../../src/testing/world/loops.js';
 import { planOf } from '../../../src/testing/simulator/plan.js';
-import { Wires } from '../../../src/testing/simulator/wires.js';
+import { Wires } from '../../../src/testing/world/wires.js';
 import { refused, type Wrong } from '../refusals.js';
 
 const model = raftModel;

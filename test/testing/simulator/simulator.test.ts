@@ -141,6 +141,9 @@ describe('a simulation', () => {
       'swizzle',
       'unreachable',
       'wipe',
+      'disconnect',
+      'refuse',
+      'deadPort',
     ] as const;
     expect(between.filter((kind) => faults[kind] > 0)).toEqual([]);
     expect(faults.crash).toBeGreaterThan(0);

@@ -220,6 +220,10 @@ describe.each(WORLDS)('a world ($name)', ({ model, program }) => {
       cancel: [{ kind: 'cancel', calls: [1, 7] }],
       campaign: [gone, still].map((who) => ({ kind: 'campaign', ...who })),
       stop: [gone, still].map((who) => ({ kind: 'stop', ...who })),
+      // A transport can always begin to refuse.
+      refuse: [],
+      accept: [{ kind: 'accept', ...link, lane: 'bulk' }],
+      disconnect: [gone, still].map((who) => ({ kind: 'disconnect', ...who, peer: 'n1', lane: 'bulk' })),
       unreachable: [gone, still].map((who) => ({ kind: 'unreachable', ...who, peer: 'n1' })),
       wait: [{ kind: 'wait' }],
     };

@@ -5,7 +5,7 @@
 
 import type { Milliseconds } from '../../core/protocol.js';
 import type { Agenda } from './agenda.js';
-import { SLICE } from './pace.js';
+import { SLICE } from './timing-assumption.js';
 
 interface Loop {
   /** The machine works between these times. */
@@ -33,11 +33,17 @@ export class Loops {
     return loop.until;
   }
 
+  /** When what comes at this time is handled: then, or at the end of the slice. */
+  inputAt(at: Milliseconds, place: number): Milliseconds {
+    const { since, until } = this.loops[place] as Loop;
+    const slices = Math.max(1, Math.ceil((at - since) / SLICE));
+    return at >= until ? at : Math.min(until, since + slices * SLICE);
+  }
+
   /** Does it now, or at the end of the slice. */
   enter(now: Milliseconds, place: number, task: () => void): void {
     const loop = this.loops[place] as Loop;
-    const slices = Math.max(1, Math.ceil((now - loop.since) / SLICE));
-    const gap = now >= loop.until ? now : Math.min(loop.until, loop.since + slices * SLICE);
+    const gap = this.inputAt(now, place);
     if (gap <= now && loop.waiting.length === 0) return task();
     this.held += 1;
     loop.waiting.push(task);
