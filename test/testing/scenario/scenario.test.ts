@@ -54,23 +54,34 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
 
 const action: fc.Arbitrary<Action> = fc.tuple(happening, millis).map(([what, at]) => ({ ...what, at }));
 
-const header: fc.Arbitrary<ScenarioHeader> = fc.record({
-  protocol: fc.constantFrom('raft', 'multipaxos'),
-  replicas: fc.constantFrom(IDS, ['a', 'b'], ['n1'], ['n1', 'n3']),
-  program: fc.constantFrom('driver', 'core'),
-  seed: fc.maxSafeInteger(),
-  established: fc.boolean(),
-  eager: fc.record({ written: fc.boolean(), applied: fc.boolean(), loaded: fc.boolean() }),
-  timing: fc.constantFrom({}, { heartbeat: 10 }, { electionMin: 100, electionMax: 101 }),
-  limits: fc.constantFrom({}, { tailEntries: 4, messageBytes: 64 }),
-  constants: fc.constantFrom({}, { alpha: 4 }, { onApplyError: 'reject' as const }),
-  maxWaiting: fc.integer({ min: 1, max: 2000 }),
-  latency: fc.integer({ min: 1, max: 100 }),
-  bandwidth: fc.constantFrom(Infinity, 1, 64),
-  write: fc.constant(0),
-  load: fc.constant(0),
-  cost: fc.constant(0),
-});
+/** A world has no times: they are a scenario's own. */
+const NO_TIMES = { latency: 5, bandwidth: Infinity, write: 0, load: 0, cost: 0 };
+
+const header: fc.Arbitrary<ScenarioHeader> = fc
+  .record({
+    protocol: fc.constantFrom('raft', 'multipaxos'),
+    replicas: fc.constantFrom(IDS, ['a', 'b'], ['n1'], ['n1', 'n3']),
+    program: fc.constantFrom('driver', 'core'),
+    seed: fc.maxSafeInteger(),
+    established: fc.boolean(),
+    eager: fc.record({ written: fc.boolean(), applied: fc.boolean(), loaded: fc.boolean() }),
+    timing: fc.constantFrom({}, { heartbeat: 10 }, { electionMin: 100, electionMax: 101 }),
+    limits: fc.constantFrom({}, { tailEntries: 4, messageBytes: 64 }),
+    constants: fc.constantFrom({}, { alpha: 4 }, { onApplyError: 'reject' as const }),
+    maxWaiting: fc.integer({ min: 1, max: 2000 }),
+    latency: fc.integer({ min: 1, max: 100 }),
+    bandwidth: fc.constantFrom(Infinity, 1, 64),
+    write: fc.nat({ max: 9 }),
+    load: fc.nat({ max: 9 }),
+    cost: fc.constantFrom(0, 0.5, 3),
+  })
+  .map((head) => ({
+    ...head,
+    // What is eager takes no time.
+    write: head.eager.written ? 0 : head.write,
+    load: head.eager.loaded ? 0 : head.load,
+    cost: head.eager.applied ? 0 : head.cost,
+  }));
 
 function syntaxError(text: string): ScenarioSyntaxError {
   try {
@@ -127,7 +138,7 @@ describe('what is written is read back', () => {
         const read = parseScenario(formatActions(head, [])).header;
         expect(read).toEqual(head);
         const model = raftModel;
-        expect(headerOf(worldOptionsOf(head, model, undefined))).toEqual({ ...head, protocol: 'raft', latency: 5 });
+        expect(headerOf(worldOptionsOf(head, model, undefined))).toEqual({ ...head, protocol: 'raft', ...NO_TIMES });
       }),
     );
   });
@@ -221,6 +232,44 @@ const MACROS = [
   'expect n1 x',
 ];
 
+describe('time', () => {
+  const timed = (header: string, ...commands: string[]) =>
+    runScenario(`protocol: raft\n${header}\nelect n1\ntimeout n1\nquiesce\n${commands.join('\n')}`, MODELS);
+
+  test.each([
+    ['latency: 20', 40],
+    ['latency: 20\nwrite: 30', 70],
+    ['latency: 20\ncost: 7', 47],
+    ['latency: 20\nbandwidth: 1000', 66 + 41],
+  ])('a command of 65,536 bytes with %j takes %i ms', (header, time) => {
+    const propose = 'propose n1 a padding=65536';
+    const until = (limit: number) => timed(header, propose, `run ${limit} until call 1 acknowledged`).failure;
+    expect(until(time)).toBeNull();
+    expect(until(time - 1)?.kind).toBe('expectation');
+  });
+
+  test('a refused forward never left, and a lost connection loses one lane of one direction', () => {
+    const { world, failure } = timed(
+      '',
+      'refuse n2 n1 control',
+      'propose n2 a',
+      'expect no message n2 n1',
+      'accept n2 n1 bulk',
+      'propose n2 b',
+      'expect no message n2 n1',
+      'heal n2 n1',
+      'propose n3 c',
+      'expect message n3 n1 Forward',
+      'disconnect n3 n1 bulk',
+      'expect message n3 n1 Forward',
+      'disconnect n1 n3 control',
+      'expect message n3 n1 Forward',
+    );
+    expect(failure).toBeNull();
+    expect(world.links[3]?.refuses).toEqual({ control: false, bulk: false });
+  });
+});
+
 describe('commands', () => {
   test.each(EXAMPLES.map(([text, ...expected]) => [text, expected] as const))('%s', (text, expected) => {
     const found = actionsOf(parseScenario(`protocol: raft\n${text}`));
@@ -284,6 +333,12 @@ describe('what is wrong is said with its line', () => {
     [`${H}timing: heartbeat=5 heartbeat=6`, 2, /stands there twice/],
     [`${H}limits: tailEntries`, 2, /expected a number, got ""/],
     [`${H}latency: 0`, 2, /whole number from 1/],
+    [`${H}bandwidth: 0`, 2, /whole number from 1/],
+    [`${H}write: 1.5`, 2, /whole number from 0/],
+    [`${H}cost: -1`, 2, /^cost: expected 0 milliseconds or more, got -1$/],
+    [`${H}load: 5\neager: loaded\ntick n1`, 4, /^load: takes no time, since "loaded" is eager$/],
+    [`${H}refuse n1 n2 fast`, 2, /^the lane: expected control or bulk, got "fast"$/],
+    [`${H}disconnect n1`, 2, /the name of a replica is missing/],
     [`${H}\ndelivr n1 n2`, 3, /unknown command "delivr"; did you mean deliver\?/],
     [`${H}frobnicate`, 2, /unknown command "frobnicate"; there are deliver, /],
     [`${H}constructor n1`, 2, /unknown command "constructor"/],

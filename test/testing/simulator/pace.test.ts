@@ -129,6 +129,23 @@ describe('a link', () => {
     put('control', 1, 'seventh');
     expect(told.slice(3)).toEqual([`fifth lost at ${now}`, `seventh lost at ${now}`]);
   });
+
+  test('says that a lane is full, and that half of it is free again', () => {
+    const agenda = new Agenda<() => void>();
+    const wires = new Wires(1, agenda, 1024);
+    const told: string[] = [];
+    wires.onFull = (_, lane, isFull) => told.push(`${lane} ${isFull ? 'full' : 'free'}`);
+    const put = (bytes: number): void =>
+      wires.put(0, 0, 'control', bytes, { sent: () => undefined, lost: () => told.push('lost') });
+    for (const bytes of [3000, 1000, 500]) put(bytes * 1024);
+    expect(told).toEqual(['control full', 'lost']);
+    let frames = 0;
+    for (; told.length < 3; frames++) agenda.take()();
+    expect([told[2], frames * 64]).toEqual(['control free', 2000 - (2000 % 64)]);
+    wires.lose(0, 'control');
+    while (agenda.nextAt < Infinity) agenda.take()();
+    expect(told).toHaveLength(3);
+  });
 });
 
 describe('a loop', () => {
