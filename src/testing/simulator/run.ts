@@ -308,7 +308,7 @@ export class SimulatedRun implements Watcher {
   crash(place: number, keep: boolean): void {
     this.act({ kind: 'crash', at: this.turn.now, replica: this.id(place), keep });
     this.backlog[place] = [];
-    if (this.stormy && this.dice.chance(this.plan.faults.deadPort ?? 0)) {
+    if (this.stormy && this.size > 1 && this.dice.chance(this.plan.faults.deadPort ?? 0)) {
       this.fault('deadPort');
       closePort(this, place);
     }
