@@ -59,11 +59,12 @@ export class SimulatedCluster {
     const trace = new Trace(1);
     const { dice } = this;
     this.schedule = new Schedule(trace);
-    const habits = { ...NEVER, ...way, healed: way, bandwidth: Infinity, queue: 100_000, maxMessageBytes: 2 ** 23 };
-    this.network = new SimulatedNetwork(this.schedule, trace, dice.fork('network'), habits);
+    const links = { ...NEVER, ...way, healed: way, bandwidth: Infinity, queue: 100_000, maxMessageBytes: 2 ** 23 };
+    this.network = new SimulatedNetwork(this.schedule, trace, dice.fork('network'), links);
     this.members = IDS.map((id) => {
       const process = new SimulatedProcess(this.schedule, id, 0, 1);
-      const own = new SimulatedDisk(id, this.schedule, trace, dice.fork(`${id} disk`), { ...disk, lies: false });
+      const habits = { ...disk, load: disk, lies: false };
+      const own = new SimulatedDisk(id, this.schedule, trace, dice.fork(`${id} disk`), habits);
       const events: ReplicaEvent[] = [];
       void createReplica({
         id,
