@@ -144,6 +144,13 @@ export function lowestItem<T extends BookItem>(book: Book<T>): T | undefined {
   return here?.item;
 }
 
+/** The highest key; `-Infinity` if there is no item. */
+export function highestKey(book: Book<BookItem>): number {
+  let here = book;
+  while (here !== null && here.right !== null) here = here.right;
+  return here?.item.key ?? -Infinity;
+}
+
 /** The item of the highest key that is not above `key`. */
 export function itemAtOrBelow<T extends BookItem>(book: Book<T>, key: number): T | undefined {
   let found: T | undefined;

@@ -84,6 +84,7 @@ function check({ items, model }: Both, at: number, index: number): void {
   frozen(items);
   expect(book.itemsOf(items)).toEqual(model);
   expect(book.lowestItem(items)).toBe(model[0]);
+  expect(book.highestKey(items)).toBe(model[model.length - 1]?.key ?? -Infinity);
   for (const most of [0, 1, 3, Infinity]) expect(book.lowestItems(items, most)).toEqual(model.slice(0, most));
   const below = model.filter((each) => each.key <= at);
   expect(book.itemAtOrBelow(items, at)).toBe(below[below.length - 1]);
@@ -209,6 +210,7 @@ describe('the cost of a change or a search', () => {
       expect(cost((items) => book.itemsKeyed(items, [own, own + 1]))).toBeLessThan(2 * wayDown(n));
     }
     expect(cost((items) => book.lowestItem(items))).toBeLessThan(wayDown(n));
+    expect(cost((items) => book.highestKey(items))).toBeLessThan(wayDown(n));
     expect(cost((items) => book.lowestItems(items, 20))).toBeLessThan(40 + wayDown(n));
     expect(cost((items) => book.itemsDue(items, 4))).toBeLessThan(5 * wayDown(n));
     expect(cost((items) => book.itemsThrough(items, 4))).toBeLessThan(5 * wayDown(n));

@@ -7,9 +7,11 @@
  */
 
 import { itemsDue, itemsKeyed, itemsOf, type Book, type BookItem } from '../../core/book.js';
+import { assert } from '../../core/assert.js';
 import type { Mutable } from '../../core/draft.js';
 import { leastPatience } from '../../core/tuning.js';
 import type { Index, Milliseconds, Outcome, Reason, RequestNumber } from '../../core/protocol.js';
+import { guarded } from './halt.js';
 import { PartDraft } from './part-draft.js';
 import { commandBytes } from './proposals.js';
 import type { DriverPhase, Failure, PendingCall, PendingCommand } from './state.js';
@@ -30,6 +32,15 @@ export type CallChoice = <C extends BookItem>(calls: Book<C>) => readonly C[];
 
 function numbers(calls: readonly PendingCall[]): readonly number[] {
   return calls.map(({ call }) => call);
+}
+
+/** @throws InvariantViolation */
+function assertAscending(calls: readonly PendingCall[], newest: number): void {
+  let last = newest;
+  for (const { call } of calls) {
+    assert(call > last, 'requests/callers-ascend: a later caller has a higher number');
+    last = call;
+  }
 }
 
 /** Attempts that the core has ended without success, by request; `true` if one may still take effect. */
@@ -79,20 +90,27 @@ export class CallsDraft extends PartDraft<CallsState> {
   }
 
   propose(commands: readonly PendingCommand[]): void {
-    this.draft.proposals.queue(this.admitBytes(this.admit(commands)));
+    const { proposals } = this.draft;
+    proposals.queue(this.admitBytes(this.admit(commands, proposals.newest)));
   }
 
   /** @param minIndex the index that stale reads wait for; `null` for linearizable reads */
   read(calls: readonly PendingCall[], minIndex: Index | null): void {
-    const admitted = this.admit(calls);
+    const { reads } = this.draft;
+    const admitted = this.admit(calls, minIndex === null ? reads.newest : -Infinity);
     if (admitted.length === 0) return;
-    if (minIndex === null) this.draft.reads.queue(admitted);
-    else this.draft.reads.wait(minIndex, admitted);
+    if (minIndex === null) reads.queue(admitted);
+    else reads.wait(minIndex, admitted);
   }
 
-  /** Returns the new calls that there is room for, and fails the others. */
-  private admit<C extends PendingCall>(calls: readonly C[]): readonly C[] {
+  /**
+   * Returns the new calls that there is room for, and fails the others.
+   * @param newest the number that all of them must lie above, or the books would lose what they hold
+   */
+  private admit<C extends PendingCall>(calls: readonly C[], newest: number): readonly C[] {
     const { draft } = this;
+    // A replica that halts here refuses them below: they have no effect.
+    if (refusalOf(draft.phase) === null) guarded(draft, () => assertAscending(calls, newest));
     const refusal = refusalOf(draft.phase);
     if (refusal !== null) {
       draft.fail(numbers(calls), refusal);

@@ -15,6 +15,7 @@
 
 import {
   earliestDeadline,
+  highestKey,
   itemAtOrBelow,
   itemNumbered,
   itemsOf,
@@ -122,6 +123,13 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     };
   }
 
+  /** The highest number of a caller that waits. */
+  get newest(): number {
+    const { queued, retrying, underway } = this.state;
+    return Math.max(highestKey(queued), highestKey(retrying), highestKey(underway));
+  }
+
+  /** Their callers are newer than all that wait. */
   queue(commands: readonly PendingCommand[]): void {
     if (commands.length === 0) return;
     const next = this.edit();

@@ -10,6 +10,7 @@
 
 import {
   earliestDeadline,
+  highestKey,
   itemsOf,
   itemsThrough,
   withItem,
@@ -61,7 +62,12 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     return { queued: state.queued, asked: state.asked, waiting: state.waiting, count: state.count };
   }
 
-  /** Queues linearizable reads, for which the core must name an index. */
+  /** The highest number of a caller whose read is queued. */
+  get newest(): number {
+    return highestKey(this.state.queued);
+  }
+
+  /** Queues linearizable reads, for which the core must name an index; their callers are newer than all queued. */
   queue(calls: readonly PendingCall[]): void {
     const next = this.edit();
     next.queued = withNewest(next.queued, booked(calls, Infinity));

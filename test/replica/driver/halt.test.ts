@@ -83,6 +83,42 @@ describe.each(models)('a halted replica over $protocol.name', (model) => {
   });
 });
 
+describe.each(models)('callers whose numbers do not ascend, over $protocol.name', (model) => {
+  const commands = (...calls: number[]): Untimed<DriverEvent> => {
+    const data = Uint8Array.of(1);
+    return { kind: 'propose', commands: calls.map((call) => ({ call, deadline: Infinity, data })) };
+  };
+  const reads = (...calls: number[]): Untimed<DriverEvent> => {
+    return { kind: 'read', calls: calls.map((call) => ({ call, deadline: Infinity })), minIndex: null };
+  };
+
+  it.each([
+    ['commands below one that waits', commands(4), 4],
+    ['commands in disorder', commands(7, 6), 6],
+    ['the command of a caller that waits', commands(5), null],
+    ['a command twice', commands(6, 6), 6],
+    ['reads in disorder', reads(7, 6), 6],
+  ])('%s: the replica halts before the books lose anything, and every call ends', (_, event, refused) => {
+    const bare = leader(model);
+    bare.propose(5);
+    bare.step(event);
+    expect(bare.failure(5)).toMatchObject({ code: 'ERR_INVARIANT', outcome: 'unknown' });
+    if (refused !== null) expect(bare.failure(refused)).toMatchObject({ code: 'ERR_INVARIANT', outcome: 'none' });
+    expect(bare.wants('send')).toEqual([]);
+    const faults = bare.events.filter(({ kind }) => kind === 'fault');
+    expect(faults).toMatchObject([{ reason: expect.stringContaining('requests/callers-ascend') as string }]);
+    refuses(bare, 'ERR_INVARIANT');
+  });
+
+  it('may do so across kinds, which are booked apart', () => {
+    const bare = leader(model);
+    bare.step(commands(3, 5));
+    bare.step(reads(2, 4));
+    bare.step({ kind: 'read', calls: [{ call: 1, deadline: Infinity }], minIndex: 2 ** 30 });
+    expect(bare.driver.status(bare.state).phase).toBe('running');
+  });
+});
+
 /** What arrives by a delivery. */
 function messageOf({ links, rules }: World, action: Action): Untimed<DriverEvent> {
   if (action.kind !== 'deliver') throw new Error('no delivery');
