@@ -6,20 +6,33 @@
 /** Deeper values are refused, as cycles are: where the stack ends would differ from replica to replica. */
 const DEEPEST = 1000;
 
+/** How every realm shows its own `Object`, and nothing else. */
+const OBJECT = Function.prototype.toString.call(Object);
+
 /** A realm is a window, a worker's or a test runner's context; each has prototypes of its own. */
-function isObjectPrototype(it: object): boolean {
-  return it === Object.prototype || (Object.getPrototypeOf(it) === null && Object.hasOwn(it, 'isPrototypeOf'));
+function isObjectPrototype(it: object | null): boolean {
+  if (it === Object.prototype) return true;
+  if (it === null || Object.getPrototypeOf(it) !== null) return false;
+  const own: unknown = Object.getOwnPropertyDescriptor(it, 'constructor')?.value;
+  if (typeof own !== 'function' || Function.prototype.toString.call(own) !== OBJECT) return false;
+  return own.prototype === it;
 }
 
 /** Of arrays themselves, in any realm, it is an array; of their subclasses it is not. */
 function isArrayPrototype(it: object | null): boolean {
-  return it === Array.prototype || Array.isArray(it);
+  return it === Array.prototype || (Array.isArray(it) && isObjectPrototype(Object.getPrototypeOf(it) as object | null));
 }
 
 function nameOf(value: object): string {
   const { constructor } = value as { constructor?: unknown };
   const name = typeof constructor === 'function' && constructor !== Object ? constructor.name : '';
   return name === '' ? 'an object that is not plain' : `an object of the class ${name}`;
+}
+
+/** The property that no loop over the names finds. */
+function hiddenIn(value: object): string {
+  const isNamed = Object.getOwnPropertySymbols(value).length > 0;
+  return isNamed ? 'a property named by a symbol' : 'a property that is not enumerable';
 }
 
 /** One walk through one value. */
@@ -69,8 +82,10 @@ class JsonWalk {
   private checkArray(value: readonly unknown[]): void {
     if (!isArrayPrototype(Object.getPrototypeOf(value) as object | null)) this.refuse(null, nameOf(value));
     this.checkToJson(value);
-    const named = Object.keys(value).length !== value.length || Object.getOwnPropertySymbols(value).length > 0;
-    if (named) this.refuse(null, 'an array with holes or with other properties');
+    // Beside the elements it has its length.
+    const { length } = value;
+    if (Object.keys(value).length !== length || Reflect.ownKeys(value).length !== length + 1)
+      this.refuse(null, 'an array with holes or with other properties');
     for (let at = 0; at < value.length; at++) {
       const element = value[at];
       // Of a getter, which may give another value the next time. Looking for one takes ten times as long.
@@ -84,8 +99,9 @@ class JsonWalk {
     if (prototype === null) this.refuse(null, 'an object without a prototype');
     if (!isObjectPrototype(prototype)) this.refuse(null, nameOf(value));
     this.checkToJson(value);
-    if (Object.getOwnPropertySymbols(value).length > 0) this.refuse(null, 'a property named by a symbol');
-    for (const name of Object.keys(value)) {
+    const names = Object.keys(value);
+    if (Reflect.ownKeys(value).length !== names.length) this.refuse(null, hiddenIn(value));
+    for (const name of names) {
       const property = Object.getOwnPropertyDescriptor(value, name);
       // What a getter gives may be another value the next time.
       if (property?.get !== undefined || property?.set !== undefined) this.refuse(shownKey(name), 'a getter or setter');

@@ -39,7 +39,7 @@ interface TextPlatform {
  * everything that `decode` would not give back equal, at any depth: NaN, infinities and -0, BigInts, functions and
  * symbols, `undefined` in an array, arrays with holes or other properties, every object that is not plain (Map, Set,
  * Date, bytes, instances of classes, boxed values, objects without a prototype), `toJSON`, getters, properties named by
- * symbols, cycles, and more than 1,000 levels. Properties that hold `undefined` are left out.
+ * symbols or not enumerable, cycles, and more than 1,000 levels. Properties that hold `undefined` are left out.
  */
 export function jsonCodec<T = unknown>(): ValueCodec<T> {
   const platform = globalThis as unknown as TextPlatform;

@@ -58,6 +58,11 @@ cycle.self = { cycle };
 const ring: unknown[] = [];
 ring.push(ring);
 const named = Object.assign([1, 2], { name: 'list' });
+const likePrototype: object = Object.assign(Object.create(null), {
+  isPrototypeOf: () => true,
+  constructor: Object,
+  a: 1,
+});
 const args = (function (..._: number[]) {
   return arguments;
 })(1, 2);
@@ -93,6 +98,17 @@ const REFUSED: readonly (readonly [what: string, value: unknown])[] = [
   ['an array with a name', named],
   ['arguments', args],
   ['a property named by a symbol', { [Symbol('s')]: 1 }],
+  ['a property that is not enumerable', Object.defineProperty({ a: 1 }, 'b', { value: 2 })],
+  ['a hidden getter', Object.defineProperty({}, 'a', { get: () => 1 })],
+  ['an array with a hidden name', Object.defineProperty([1], 'name', { value: 2 })],
+  ['an array with a hidden element', Object.defineProperty([1, 2], 0, { value: 5, enumerable: false })],
+  [
+    'an array with a hidden element and a name',
+    Object.defineProperty(Object.assign([1, 2], { name: 1 }), 0, { enumerable: false }),
+  ],
+  ['an array over another one', Object.setPrototypeOf([1], [2])],
+  ['an object over one without a prototype', Object.create(Object.assign(Object.create(null), { a: 1 }))],
+  ['an object over one that looks like Object.prototype', Object.create(likePrototype)],
   ['an own toJSON', { toJSON: () => 1 }],
   ['an array with toJSON', Object.defineProperty([1], 'toJSON', { value: () => 2 })],
   ['a hidden toJSON', Object.defineProperty({ a: 1 }, 'toJSON', { value: () => 2 })],
