@@ -130,6 +130,16 @@ export function textOf(thrown: unknown): string {
   }
 }
 
+/** What was thrown if it is an Error; else one with its text, whose cause it is. Never throws. */
+export function errorFrom(thrown: unknown): Error {
+  try {
+    if (thrown instanceof Error && typeof thrown.message === 'string' && typeof thrown.name === 'string') return thrown;
+  } catch {
+    // A Proxy that looks like one.
+  }
+  return new Error(textOf(thrown), { cause: thrown });
+}
+
 /** What was thrown if it is a ConsensusError; else one with this code, whose cause it is. Never throws. */
 export function typedError(thrown: unknown, code: ErrorCode): ConsensusError {
   try {

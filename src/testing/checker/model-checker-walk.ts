@@ -4,7 +4,7 @@
  */
 
 import { nextSeed, sample } from '../../core/random.js';
-import { invalidArgument } from '../../replica/errors.js';
+import { errorFrom, invalidArgument } from '../../replica/errors.js';
 import type { Action } from '../world/actions.js';
 import { checkLimits, checkScope } from './check-scope.js';
 import type { FoundViolation } from './model-checker.js';
@@ -62,9 +62,9 @@ class Walker {
         if (after === null || after === state) continue;
         state = after;
       } catch (error) {
-        const { message: rule } = error as Error;
+        const known = errorFrom(error);
         const world = searchWorld(this.space.scope);
-        this.violation = { rule, error: error as Error, actions: [...actions, ...move.actions], world };
+        this.violation = { rule: known.message, error: known, actions: [...actions, ...move.actions], world };
         return;
       }
       actions.push(...move.actions);

@@ -5,6 +5,7 @@
  * had the same fingerprint (`fingerprint-table.ts` says how likely that is).
  */
 
+import { errorFrom } from '../../replica/errors.js';
 import type { Action } from '../world/actions.js';
 import { checkLimits, checkScope } from './check-scope.js';
 import { collisionOdds, FingerprintTable } from './fingerprint-table.js';
@@ -120,7 +121,7 @@ class ModelSearch {
       try {
         after = this.space.after(state, moves[i] as Move);
       } catch (error) {
-        this.violation = this.found(error as Error, number, moves[i] as Move);
+        this.violation = this.found(errorFrom(error), number, moves[i] as Move);
         return;
       }
       if (after === null) continue;

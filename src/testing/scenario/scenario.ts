@@ -7,7 +7,7 @@
 import { InvariantViolation } from '../../core/assert.js';
 import type { Model } from '../../core/model.js';
 import type { Milliseconds } from '../../core/protocol.js';
-import { invalidArgument } from '../../replica/errors.js';
+import { errorFrom, invalidArgument, textOf } from '../../replica/errors.js';
 import type { Action } from '../world/actions.js';
 import type { MachineSpec } from '../world/machine.js';
 import { parseCommand, type ScenarioCommand } from './scenario-commands.js';
@@ -121,14 +121,15 @@ function beginWorld(scenario: Scenario, models: readonly Model<any, any, any>[],
     return { writer, world: createWorld(worldOptionsOf(header, model, options.machine), writer.observe) };
   } catch (error) {
     if (error instanceof InvariantViolation) throw error;
-    throw new ScenarioSyntaxError(headerLine, error instanceof Error ? error.message : String(error));
+    throw new ScenarioSyntaxError(headerLine, textOf(error));
   }
 }
 
 function failureOf(line: number, error: unknown): ScenarioFailure {
-  const reason = error instanceof Error ? error.message : String(error);
-  if (error instanceof Unmet) return { kind: 'expectation', line, reason, error };
-  return { kind: error instanceof InvariantViolation ? 'violation' : 'error', line, reason, error };
+  const known = errorFrom(error);
+  const reason = known.message;
+  if (known instanceof Unmet) return { kind: 'expectation', line, reason, error };
+  return { kind: known instanceof InvariantViolation ? 'violation' : 'error', line, reason, error };
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Runs one schedule: all phases of a plan, and the checks of its history. */
 
-import { ConsensusError, invalidArgument } from '../../replica/errors.js';
+import { ConsensusError, errorFrom, invalidArgument, textOf } from '../../replica/errors.js';
 import { Dice } from '../random.js';
 import type { SequentialModel } from '../history/models.js';
 import { allAtRest, coreAtWork, durabilityScan, storm } from './phases.js';
@@ -34,8 +34,7 @@ function commandsOf(options: Workload, seed: number): (call: number) => unknown 
     try {
       return commands(dice, call);
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      throw invalidArgument(`commands: threw for call ${call}: ${text}`);
+      throw invalidArgument(`commands: threw for call ${call}: ${textOf(error)}`);
     }
   };
 }
@@ -60,7 +59,7 @@ export function runSchedule(options: Workload, plan: Plan, how: Omit<RunOptions,
     return { run, error: null };
   } catch (error) {
     if (error instanceof ConsensusError) throw error;
-    return { run, error: error as Error };
+    return { run, error: errorFrom(error) };
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { ReplicaId } from '../../core/members.js';
+import { errorFrom } from '../../replica/errors.js';
 import type { Action } from '../world/actions.js';
 import { checkAction } from '../world/check-action.js';
 import { callOf } from '../world/machine.js';
@@ -66,7 +67,7 @@ export function replay(world: WorldOptions, actions: readonly Action[], loose = 
     try {
       turn.run(action);
     } catch (error) {
-      return { error: error as Error, actions: happened, committed: committedOf(turn, calls) };
+      return { error: errorFrom(error), actions: happened, committed: committedOf(turn, calls) };
     }
     if (turn.record.callCount > callCount) calls.push(action);
   }

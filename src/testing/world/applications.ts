@@ -7,6 +7,7 @@ import { InvariantViolation, type RuleText } from '../../core/assert.js';
 import { sameValue } from '../../core/entries.js';
 import type { Entry, Index } from '../../core/protocol.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
+import { textOf } from '../../replica/errors.js';
 import type { WorldDraft } from './draft.js';
 import type { Holder } from './machine.js';
 import type { Slot } from './state.js';
@@ -83,8 +84,7 @@ export class Applications {
     try {
       results = machines.apply(holder, entries);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw violation(`machine/own-check: the state machine's own check failed at ${id}: ${reason}`);
+      throw violation(`machine/own-check: the state machine's own check failed at ${id}: ${textOf(error)}`);
     }
     if ('code' in results) throw violation(`machine/never-fails: the state machine failed at ${id}: ${results.reason}`);
     return results;

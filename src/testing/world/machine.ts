@@ -7,7 +7,7 @@
 import { Reader, VARINT_MAX_BYTES, Writer, part } from '../../core/bytes.js';
 import type { Constants } from '../../core/members.js';
 import type { Entry } from '../../core/protocol.js';
-import { invalidArgument } from '../../replica/errors.js';
+import { invalidArgument, textOf } from '../../replica/errors.js';
 import { MachineRunner } from '../../replica/host/machine-runner.js';
 import type { Fault } from '../../replica/driver/state.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
@@ -72,10 +72,6 @@ function payloadOf(data: Uint8Array): Uint8Array {
   return part(data, data.length - reader.remaining + padding, data.length);
 }
 
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** A machine that has applied `at` commands. */
 export interface Holder {
   readonly runner: MachineRunner;
@@ -104,7 +100,7 @@ export class Machines {
     try {
       bytes = this.codec.encode(command);
     } catch (error) {
-      const wrong = invalidArgument(`the command of call ${call} cannot be encoded: ${reasonOf(error)}`);
+      const wrong = invalidArgument(`the command of call ${call} cannot be encoded: ${textOf(error)}`);
       wrong.cause = error;
       throw wrong;
     }

@@ -53,6 +53,21 @@ describe.each(MODELS)('the simulator of $protocol.name', (model) => {
     expect(JSON.stringify(failure.evidence)).toContain('delete');
   });
 
+  test('a machine or a check that throws what cannot be looked at is a finding', () => {
+    const fail = (): never => {
+      const trap = (): never => {
+        throw new Error('trapped');
+      };
+      throw new Proxy({}, { get: trap, has: trap, getPrototypeOf: trap });
+    };
+    for (const machine of [keyValue(fail), { ...keyValue(), check: fail }]) {
+      const failure = failureOf({ model, machine, commands: keyValueCommands, shrinkBudget: 50_000 });
+      expect(failure.rule).toMatch(/^machine\/(never-fails|own-check): .*: something was thrown that has no text$/);
+      expect(replay(failure.world, failure.actions)?.error.message).toBe(failure.rule);
+      expect(runScenario(failure.scenario, model, { machine }).failure?.reason).toBe(failure.rule);
+    }
+  });
+
   test('a machine that differs from replica to replica is a finding', () => {
     let applied = 0;
     const failure = failureOf({ model, machine: keyValue(() => ++applied), commands: keyValueCommands });
