@@ -136,8 +136,8 @@ export class Host {
   }
 
   /** Reports an event to the driver and carries out the effects. */
-  dispatch(event: Untimed<DriverEvent>): void {
-    this.events.push({ ...event, now: this.now });
+  dispatch(event: Untimed<DriverEvent>, now = this.now): void {
+    this.events.push({ ...event, now });
     if (!this.working) this.work();
   }
 

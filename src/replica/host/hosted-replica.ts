@@ -13,7 +13,8 @@ import { LeadershipView } from './leadership-view.js';
 import type { MachineRunner } from './machine-runner.js';
 import { silence } from './plug-ins.js';
 import { checkRequest, encodeCommand, refusalBy, staleIndex, undecodable, type CheckedRequest } from './requests.js';
-import { Waiters, abortError, errorOf, listen, notReadyError, unlisten } from './waiters.js';
+import { listen } from './signals.js';
+import { Waiters, abortError, errorOf, notReadyError } from './waiters.js';
 
 /** A result with its index, or without, as the caller wants it. */
 type GivenResult<M extends AnyMachine> = ResultOf<M> | WithIndex<ResultOf<M>>;
@@ -78,15 +79,23 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     this.later(() => this.flush());
   }
 
+  /**
+   * Each batch is taken when it is dispatched, after the clock was read: whatever other code does meanwhile, no batch
+   * is overtaken by a later one, and no cancelling by the request that it cancels.
+   */
   private flush(): void {
     this.flushing = false;
-    const { newCommands, newReads, gone } = this;
-    this.newCommands = [];
-    this.newReads = [];
+    const { host, gone } = this;
     this.gone = [];
-    if (newCommands.length > 0) this.host.dispatch({ kind: 'propose', commands: newCommands });
-    if (newReads.length > 0) this.host.dispatch({ kind: 'read', calls: newReads, minIndex: null });
-    if (gone.length > 0) this.host.dispatch({ kind: 'cancel', calls: gone });
+    let now = host.now;
+    const { newCommands } = this;
+    this.newCommands = [];
+    if (newCommands.length > 0) host.dispatch({ kind: 'propose', commands: newCommands }, now);
+    now = host.now;
+    const { newReads } = this;
+    this.newReads = [];
+    if (newReads.length > 0) host.dispatch({ kind: 'read', calls: newReads, minIndex: null }, now);
+    if (gone.length > 0) host.dispatch({ kind: 'cancel', calls: gone });
   }
 
   /** Cancels in batches, since one signal may belong to thousands of callers. */
@@ -147,8 +156,10 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
         if (stored.rejected) reject(new CommandRejected(value, stored.threw === true ? { outcome: 'unknown' } : {}));
         else resolve(meta ? { result: value, index } : value);
       };
+      const deadline = this.deadline(signal);
       const call = this.callers.add(signal, { complete }, reject, (gone) => this.cancel(gone));
-      this.newCommands.push({ call, deadline: this.deadline(signal), data: prepared });
+      if (call === null) return reject(abortError(signal as Signal));
+      this.newCommands.push({ call, deadline, data: prepared });
       this.flushSoon();
     });
   }
@@ -167,9 +178,12 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
           reject(error);
         }
       };
+      const deadline = this.deadline(signal);
+      const { now } = this.host;
       const call = this.callers.add(signal, { serve }, reject, (gone) => this.cancel(gone));
-      const booked = { call, deadline: this.deadline(signal) };
-      if (minIndex !== null) return this.host.dispatch({ kind: 'read', calls: [booked], minIndex });
+      if (call === null) return reject(abortError(signal as Signal));
+      const booked = { call, deadline };
+      if (minIndex !== null) return this.host.dispatch({ kind: 'read', calls: [booked], minIndex }, now);
       this.newReads.push(booked);
       this.flushSoon();
     });
@@ -179,20 +193,21 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     this.assertOpen();
     const { signal, aborted } = checkRequest(options, ['signal']);
     return new Promise((resolve, reject) => {
+      let stop: (() => void) | null = null;
       const end = (finish: () => void): void => {
         this.readyWaiters.delete(look);
-        if (signal !== undefined) unlisten(signal, onAbort);
+        stop?.();
         finish();
       };
-      const onAbort = (): void => end(() => reject(notReadyError(signal as Signal, this.host.status())));
+      const fail = (): void => reject(notReadyError(signal as Signal, this.host.status()));
       const look = (): void => {
         const { state } = this.host;
         const refusal = refusalOf(state.phase);
         if (refusal !== null) end(() => reject(errorOf(refusal, signal)));
         else if (state.phase.kind === 'running' && state.leadership.leader !== null) end(resolve);
       };
-      if (aborted) return onAbort();
-      if (signal !== undefined) listen(signal, onAbort);
+      if (aborted) return fail();
+      if (signal !== undefined && (stop = listen(signal, () => end(fail))) === null) return fail();
       this.readyWaiters.add(look);
       look();
     });

@@ -17,6 +17,15 @@ export function silence(promise: PromiseLike<unknown>): void {
   Promise.resolve(promise).catch(() => undefined);
 }
 
+/** What was given where nothing is asked for: if it is a promise, its rejection harms nobody. Never throws. */
+export function ignored(given: unknown): void {
+  try {
+    if (isThenable(given)) silence(given);
+  } catch {
+    // A getter of its own threw.
+  }
+}
+
 /** What a plug-in gave at once. @throws TypeError for a promise, whose rejection nobody has to handle then */
 export function atOnce<T>(what: string, given: T): T {
   if (!isThenable(given)) return given;

@@ -8,6 +8,7 @@ import type { Failure, ReplicaStatus } from '../driver/state.js';
 import { ConsensusError } from '../errors.js';
 import type { Signal } from '../leadership.js';
 import type { StoredResult } from '../driver/session-table.js';
+import { hasAborted, listen, reasonOf } from './signals.js';
 
 /** The callbacks of a caller whose wait ends well: `complete` for a command, `serve` for a read. */
 export interface Completions {
@@ -21,29 +22,20 @@ interface CallWaiter extends Completions {
   release(): void;
 }
 
-/** The error of a request whose signal had aborted before it was made. */
+/** The error of a request whose signal had aborted before the request was made, or aborted meanwhile. */
 export function abortError(signal: Signal): ConsensusError {
   const message = 'the signal was aborted before the request was made';
-  return new ConsensusError(message, { code: 'ERR_TIMEOUT', retryable: true, cause: signal.reason });
+  return new ConsensusError(message, { code: 'ERR_TIMEOUT', retryable: true, cause: reasonOf(signal) });
 }
 
 /** The error of a wait for readiness whose signal aborted: it says what the replica still waits for. */
 export function notReadyError(signal: Signal, { phase, firstStart }: ReplicaStatus): ConsensusError {
   const still = firstStart === null ? `no leader is known; it is ${phase}` : describeFirstStart(firstStart);
   const message = `the replica is not ready: ${still}`;
-  return new ConsensusError(message, { code: 'ERR_TIMEOUT', retryable: true, cause: signal.reason });
+  return new ConsensusError(message, { code: 'ERR_TIMEOUT', retryable: true, cause: reasonOf(signal) });
 }
 
 const RETRYABLE = new Set(['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_BUSY', 'ERR_OUTCOME_UNKNOWN']);
-
-/** The reason of a signal that has aborted. */
-function reasonOf(signal: Signal | undefined): unknown {
-  try {
-    return signal?.aborted === true ? signal.reason : undefined;
-  } catch {
-    return undefined; // a signal is the caller's: what it throws does not keep the caller waiting
-  }
-}
 
 /** The error that users catch for a failure. */
 export function errorOf({ code, outcome, message, cause }: Failure, signal: Signal | undefined): ConsensusError {
@@ -52,43 +44,17 @@ export function errorOf({ code, outcome, message, cause }: Failure, signal: Sign
     code,
     outcome,
     retryable,
-    cause: cause === undefined ? reasonOf(signal) : cause,
+    cause: cause === undefined && signal !== undefined && hasAborted(signal) ? reasonOf(signal) : cause,
   });
-}
-
-/** @throws ConsensusError ERR_INVALID_ARGUMENT if the signal throws */
-export function listen(signal: Signal, onAbort: () => void): void {
-  try {
-    signal.addEventListener('abort', onAbort, { once: true });
-  } catch (error) {
-    throw new ConsensusError('signal: expected an AbortSignal', { code: 'ERR_INVALID_ARGUMENT', cause: error });
-  }
-}
-
-/** A signal is its caller's: what it throws when the wait is over concerns nobody. */
-export function unlisten(signal: Signal, onAbort: () => void): void {
-  try {
-    signal.removeEventListener('abort', onAbort);
-  } catch {
-    // Its listener finds no call any more.
-  }
 }
 
 /** The calls of one signal. They share one listener, since platforms search all listeners when one is added. */
 interface SignalCalls {
   /** The callbacks for its abort, by the number of the call. */
   readonly waiting: Map<number, (call: number) => void>;
-  readonly listener: () => void;
-}
-
-function newSignalCalls(): SignalCalls {
-  const waiting: SignalCalls['waiting'] = new Map();
-  return {
-    waiting,
-    listener() {
-      for (const [call, onAbort] of [...waiting]) onAbort(call);
-    },
-  };
+  aborted: boolean;
+  /** Stops listening. */
+  stop(): void;
 }
 
 export class Waiters {
@@ -96,40 +62,53 @@ export class Waiters {
   private readonly bySignal = new Map<Signal, SignalCalls>();
   private last = 0;
 
-  /** Registers a caller and returns its number. `onAbort` is called with it if the signal aborts before the end. */
+  /**
+   * Registers a caller and returns its number, or `null` if its signal has aborted by now. `onAbort` is called with the
+   * number if the signal aborts before the end. Numbers ascend in the order in which they are returned: the signal's
+   * code, which may make a request of its own, runs before the number is taken, and nobody's code after that.
+   */
   add(
     signal: Signal | undefined,
     completions: Completions,
     reject: (error: unknown) => void,
     onAbort: (call: number) => void,
-  ): number {
+  ): number | null {
+    const calls = signal === undefined ? undefined : this.listen(signal);
+    if (calls === null) return null;
     const call = ++this.last;
-    if (signal !== undefined) this.listen(signal, call, onAbort);
+    calls?.waiting.set(call, onAbort);
     this.waiters.set(call, {
       ...completions,
       fail: (failure) => reject(errorOf(failure, signal)),
       release: () => {
-        if (signal !== undefined) this.unlisten(signal, call);
+        if (signal !== undefined && calls !== undefined) this.release(signal, calls, call);
       },
     });
     return call;
   }
 
-  private listen(signal: Signal, call: number, onAbort: (call: number) => void): void {
-    let calls = this.bySignal.get(signal);
-    if (calls === undefined) {
-      calls = newSignalCalls();
-      listen(signal, calls.listener);
-      this.bySignal.set(signal, calls);
-    }
-    calls.waiting.set(call, onAbort);
+  /** The calls of a signal, to which it listens; `null` if it has aborted. */
+  private listen(signal: Signal): SignalCalls | null {
+    if (hasAborted(signal)) return null;
+    const known = this.bySignal.get(signal);
+    if (known !== undefined) return known.aborted ? null : known;
+    const waiting: SignalCalls['waiting'] = new Map();
+    const stop = listen(signal, () => {
+      calls.aborted = true;
+      for (const [call, onAbort] of [...waiting]) onAbort(call);
+    });
+    if (stop === null) return null;
+    const calls: SignalCalls = { waiting, aborted: false, stop };
+    // A request that the signal made meanwhile has a listener of its own.
+    this.bySignal.set(signal, calls);
+    return calls;
   }
 
-  private unlisten(signal: Signal, call: number): void {
-    const calls = this.bySignal.get(signal);
-    if (calls === undefined || !calls.waiting.delete(call) || calls.waiting.size > 0) return;
-    this.bySignal.delete(signal);
-    unlisten(signal, calls.listener);
+  private release(signal: Signal, calls: SignalCalls, call: number): void {
+    calls.waiting.delete(call);
+    if (calls.waiting.size > 0) return;
+    if (this.bySignal.get(signal) === calls) this.bySignal.delete(signal);
+    calls.stop();
   }
 
   private take(call: number): CallWaiter | undefined {
