@@ -48,6 +48,8 @@ export class Emitter {
   private readonly listeners = new Map<string, Set<Registered>>();
   /** The events of the start; `null` once they were delivered. */
   private early: ReplicaEvent[] | null = [];
+  /** Those are being delivered. */
+  private opening = false;
 
   /** @param onEvent gets every event at once */
   constructor(onEvent: ((event: ReplicaEvent) => void) | undefined) {
@@ -74,8 +76,9 @@ export class Emitter {
   /** Delivers the events of the start; from now on listeners get events as they come. */
   open(): void {
     const { early } = this;
-    if (early === null) return;
-    // What a listener causes meanwhile comes behind.
+    if (early === null || this.opening) return;
+    this.opening = true;
+    // What a listener causes meanwhile comes behind, be it the end of the replica.
     for (let at = 0; at < early.length; at++) this.deliver(early[at] as ReplicaEvent);
     this.early = null;
   }

@@ -231,7 +231,10 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   }
 
   close(): Promise<void> {
-    this.closing ??= this.end();
+    if (this.closing !== null) return this.closing;
+    let begin: () => void = () => undefined;
+    this.closing = new Promise((resolve) => (begin = () => resolve(this.end())));
+    begin(); // from the first event that it tells on, whoever closes the replica again gets the same promise
     return this.closing;
   }
 

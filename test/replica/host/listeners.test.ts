@@ -156,6 +156,51 @@ describe('the events of the start', () => {
   });
 });
 
+describe('a replica that a listener closes', () => {
+  const KINDS = ['optionIgnored', 'established', 'role', 'leadership', 'fault'] as const;
+
+  it.each(KINDS)('at %s among the events of the start closes once, and all listeners get all events', async (kind) => {
+    const storage = memoryStorage();
+    const first = await createReplica(options({ storage }));
+    await first.propose(1);
+    await first.close();
+    const bad = {
+      ...machine,
+      apply: (): never => {
+        throw new Error('no');
+      },
+    };
+    const all: string[] = [];
+    const replica = await createReplica(
+      options({
+        ...(kind === 'established' ? {} : { storage, constants: { sessions: 100 } }),
+        ...(kind === 'fault' ? { machine: bad } : {}),
+        onEvent: (event) => all.push(event.kind),
+      }),
+    );
+    const heard: string[] = [];
+    const closes: Promise<void>[] = [];
+    const gone = new Promise<void>((resolve) => {
+      for (const each of KINDS) {
+        replica.on(each, () => {
+          heard.push(each);
+          if (each !== kind) return;
+          closes.push(replica.close());
+          resolve();
+        });
+      }
+    });
+    await gone;
+    await replica.close();
+    expect(heard).toEqual(all);
+    expect(closes.length).toBe(heard.filter((each) => each === kind).length);
+    expect(new Set([...closes, replica.close()]).size).toBe(1);
+    expect(replica.status().phase).toBe('stopped');
+    expect(() => replica.propose(1)).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
+    await (await createReplica(options({ storage }))).close();
+  });
+});
+
 it('a replica is shown in short', async () => {
   const { inspect } = await import('node:util');
   const replica = await createReplica(options());
