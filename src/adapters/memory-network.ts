@@ -8,7 +8,7 @@
  */
 
 import { invalidArgument } from '../replica/errors.js';
-import { failed, positive } from './memory-checks.js';
+import { decided, failed, isLater, positive } from './memory-checks.js';
 import { systemSoon } from './memory-soon.js';
 import type {
   Transport,
@@ -32,7 +32,7 @@ export interface MemoryMessage {
 export interface MemoryNetworkOptions {
   /**
    * Decides for each message, as it is sent, whether it is delivered, dropped or delivered twice; without it all are
-   * delivered. It must not keep or change the bytes.
+   * delivered. It must not keep or change the bytes, and decides at once.
    */
   readonly deliver?: ((message: MemoryMessage) => 'deliver' | 'drop' | 'duplicate') | undefined;
   /** Runs a callback in a later turn of the event loop; default `setImmediate`, or `setTimeout` where there is none. */
@@ -133,7 +133,7 @@ class MemoryNetworkCore implements MemoryNetwork {
     if (line === undefined || bytes.length > this.maxMessageBytes) return false;
     const cost = bytes.length + COST;
     if (line.waiting > 0 && line.waiting + cost > this.queueBytes) return false;
-    const fate = this.fate?.({ from: from.identity.id, to, bytes, lane }) ?? 'deliver';
+    const fate = decided(this.fate?.({ from: from.identity.id, to, bytes, lane }));
     const copies = fate === 'drop' ? 0 : fate === 'duplicate' ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) this.carry(from, line, Uint8Array.from(bytes), cost);
     return true;
@@ -154,7 +154,7 @@ class MemoryNetworkCore implements MemoryNetwork {
   private later(act: () => void): void {
     this.due.push(act);
     if (this.due.length > 1) return;
-    this.soon(() => {
+    const scheduled: unknown = this.soon(() => {
       const due = this.due;
       this.due = [];
       for (const next of due) {
@@ -167,6 +167,7 @@ class MemoryNetworkCore implements MemoryNetwork {
         }
       }
     });
+    isLater(scheduled); // it may be an async function
   }
 
   /** Opens and ends connections after a change of members, and tells both ends. */

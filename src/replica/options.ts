@@ -5,7 +5,7 @@ import { given, homeOf, type Given, type ProtocolChoice } from '../core/tuning.j
 import { systemClock, type Clock } from './clock.js';
 import type { ReplicaEvent } from './driver/state.js';
 import { invalidArgument, textOf } from './errors.js';
-import { checkedClock, checkedRandom } from './host/plug-ins.js';
+import { checkedClock, checkedRandom, checkedTransport, type CheckedTransport } from './host/plug-ins.js';
 import { copying, jsonCodec, type StateMachine, type ValueCodec } from './state-machine.js';
 import type { Storage } from './storage.js';
 import type { Transport } from './transport.js';
@@ -79,7 +79,7 @@ export interface CheckedOptions<M extends AnyMachine> {
   readonly id: string;
   readonly configuration: Configuration;
   readonly protocol: ProtocolChoice;
-  readonly transport: Transport;
+  readonly transport: CheckedTransport;
   readonly storage: Storage;
   readonly machine: M;
   readonly cluster: string | undefined;
@@ -192,7 +192,7 @@ function checkMembers(options: ReplicaOptions<AnyMachine>): Configuration {
 }
 
 /** Refuses a mistyped address before anything is opened, that of another member too. */
-function checkAddresses(transport: Transport, { members }: Configuration): void {
+function checkAddresses(transport: CheckedTransport, { members }: Configuration): void {
   for (const { id, address } of members) {
     try {
       transport.checkAddress(address);
@@ -219,12 +219,13 @@ export function checkOptions<M extends AnyMachine>(options: ReplicaOptions<M>): 
   const configuration = checkMembers(options);
   checkParts(options);
   checkScalars(options);
-  checkAddresses(options.transport, configuration);
+  const transport = checkedTransport(options.transport);
+  checkAddresses(transport, configuration);
   return {
     id: options.id,
     configuration,
     protocol: options.protocol,
-    transport: options.transport,
+    transport,
     storage: options.storage,
     machine: options.machine,
     cluster: options.cluster,

@@ -5,7 +5,7 @@ import { ConsensusError, invalidArgument, typedError } from './errors.js';
 import type { Listener } from './host/emitter.js';
 import { HostedReplica } from './host/hosted-replica.js';
 import { MachineRunner } from './host/machine-runner.js';
-import { answered } from './host/plug-ins.js';
+import { answered, type CheckedTransport } from './host/plug-ins.js';
 import { openData } from './host/recover.js';
 import { takePlace } from './host/take-place.js';
 import type { Leadership, PlatformSignal } from './leadership.js';
@@ -18,7 +18,6 @@ import {
   type ReplicaOptions,
   type ResultOf,
 } from './options.js';
-import type { Transport } from './transport.js';
 
 /** Options of every request. */
 export interface RequestOptions {
@@ -98,7 +97,7 @@ export interface Replica<M extends AnyMachine = AnyMachine> extends AsyncDisposa
 /** An upper bound of the bytes that a message needs beside its largest entry. */
 const MESSAGE_OVERHEAD = 1024;
 
-function checkMessageSize(transport: Transport, maxEntryBytes: number, messageBytes: number): void {
+function checkMessageSize(transport: CheckedTransport, maxEntryBytes: number, messageBytes: number): void {
   const needed = Math.max(maxEntryBytes, messageBytes) + MESSAGE_OVERHEAD;
   if (transport.maxMessageBytes >= needed) return;
   throw invalidArgument(

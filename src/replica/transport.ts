@@ -74,6 +74,7 @@ export interface TransportHandler {
 /**
  * Duties of an implementation:
  *
+ * - All but `start` and `stop` answer at once: a promise in place of the answer halts the replica.
  * - `checkAddress` throws `ERR_INVALID_ARGUMENT` for an address that the transport cannot use, without asking anybody
  *   whether it is there. It may be called at any time.
  * - `start` takes this replica's own address, so that nobody else can, and resolves; it answers and dials nobody yet.

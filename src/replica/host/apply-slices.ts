@@ -46,9 +46,14 @@ export class ApplySlices {
 
   /** What is not yet applied never will be. */
   stop(): void {
+    const { waiting } = this;
     this.rest = [];
-    this.waiting?.cancel();
     this.waiting = null;
+    try {
+      waiting?.cancel();
+    } catch {
+      // A clock that cannot cancel calls back for nothing.
+    }
   }
 
   private go(): void {

@@ -120,8 +120,8 @@ export class Host {
   private unsent(): readonly UnsentBytes[] | null {
     let unsent: readonly UnsentBytes[] | null = null;
     this.guard('ERR_TRANSPORT_FAILED', () => {
-      const told = this.checked.transport.unsent?.();
-      if (told !== undefined) unsent = told.map(({ peer, bytes }) => ({ peer, bytes }));
+      const told = this.checked.transport.unsent();
+      if (told !== null) unsent = told.map(({ peer, bytes }) => ({ peer, bytes }));
     });
     return unsent;
   }

@@ -6,6 +6,7 @@
 import type { Cancellable, Clock } from '../clock.js';
 import { ConsensusError, textOf, typedError, type ErrorCode } from '../errors.js';
 import type { StoredEntry } from '../storage.js';
+import type { Transport, UnsentBytes } from '../transport.js';
 
 /** Whether it is a promise, of whatever make. Throws what a getter throws. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -57,24 +58,55 @@ export function areEntries(value: unknown): value is readonly StoredEntry[] {
   return Array.isArray(value) && value.every(isEntry);
 }
 
+/** Calls what throws a ConsensusError if anything, with this code unless it is one. */
+function typedBy(code: ErrorCode): <T>(work: () => T) => T {
+  return (work) => {
+    try {
+      return work();
+    } catch (error) {
+      throw typedError(error, code);
+    }
+  };
+}
+
+/** A transport behind the boundary: it has every method, and `unsent` gives `null` if it cannot tell. */
+export interface CheckedTransport extends Omit<Required<Transport>, 'unsent'> {
+  unsent(): readonly UnsentBytes[] | null;
+}
+
+/**
+ * A transport of the user's: what is to answer at once does, or throws ERR_TRANSPORT_FAILED. `start` and `stop` give
+ * promises, and whoever waits for those checks them.
+ */
+export function checkedTransport(transport: Transport): CheckedTransport {
+  const typed = typedBy('ERR_TRANSPORT_FAILED');
+  return {
+    checkAddress: (address) => atOnce('transport.checkAddress', transport.checkAddress(address)),
+    start: (identity, self, peers, handler) => transport.start(identity, self, peers, handler),
+    answer: () => typed(() => atOnce('transport.answer', transport.answer())),
+    send: (to, bytes, lane) => typed(() => atOnce('transport.send', transport.send(to, bytes, lane))),
+    setPeers: (peers) => typed(() => atOnce('transport.setPeers', transport.setPeers(peers))),
+    stop: () => transport.stop(),
+    connected: () => typed(() => [...atOnce('transport.connected', transport.connected())]),
+    unsent: () => typed(() => atOnce('transport.unsent', transport.unsent?.() ?? null)),
+    get maxMessageBytes() {
+      return transport.maxMessageBytes;
+    },
+  };
+}
+
 function clockFailure(what: string): ConsensusError {
   return new ConsensusError(`clock.${what}`, { code: 'ERR_CLOCK_FAILED' });
 }
 
 /** A clock of the user's: every call gives what the interface says, or throws ERR_CLOCK_FAILED. */
 export function checkedClock(clock: Clock): Clock {
-  const typed = <T>(work: () => T): T => {
-    try {
-      return work();
-    } catch (error) {
-      throw typedError(error, 'ERR_CLOCK_FAILED');
-    }
-  };
+  const typed = typedBy('ERR_CLOCK_FAILED');
   const cancellable = (what: string, given: Cancellable): Cancellable => {
     if (typeof (atOnce(`clock.${what}`, given) as Partial<Cancellable> | null)?.cancel !== 'function') {
       throw clockFailure(`${what} gave nothing to cancel`);
     }
-    return { cancel: () => typed(() => given.cancel()) };
+    return { cancel: () => typed(() => atOnce(`clock.${what}().cancel`, given.cancel())) };
   };
   return {
     now: () =>

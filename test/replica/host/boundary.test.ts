@@ -351,6 +351,73 @@ describe('a plug-in that gives a promise where a value belongs', () => {
     await replica.close();
   });
 
+  it.each(['send', 'setPeers', 'answer', 'connected', 'unsent'] as const)(
+    'halts by a transport whose %s answers later, and leaves no rejection behind',
+    async (method) => {
+      const network = memoryNetwork();
+      const members = { a: 'a', b: 'b' };
+      const transport = Object.assign(network.transport(), { [method]: later });
+      const other = await createReplica(optionsOf({ id: 'b', members, transport: network.transport() }));
+      const replica = createReplica(optionsOf({ members, transport }));
+      const failure = { code: 'ERR_TRANSPORT_FAILED', message: expect.stringContaining('gave a promise') as string };
+      if (method === 'answer') await expect(replica).rejects.toMatchObject(failure);
+      else {
+        const own = await replica;
+        if (method === 'connected' || method === 'unsent') own.status();
+        await expect(own.propose(1)).rejects.toMatchObject(failure);
+        expect(own.status().phase).toBe('halted');
+        await own.close();
+      }
+      await other.close();
+    },
+  );
+
+  it('is refused as a transport that checks addresses, and leaves no rejection behind', async () => {
+    const transport = Object.assign(memoryNetwork().transport(), { checkAddress: later });
+    await expect((async () => createReplica(optionsOf({ transport })))()).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      message: expect.stringContaining('checkAddress gave a promise') as string,
+    });
+  });
+
+  it.each(['deliver', 'soon'] as const)('by %s of a memory network leaves no rejection behind', async (what) => {
+    const soon = async (callback: () => void): Promise<void> => {
+      setImmediate(callback);
+      return later();
+    };
+    const network = memoryNetwork(what === 'soon' ? { soon } : { deliver: later });
+    const members = { a: 'a', b: 'b' };
+    const [a, b] = (await Promise.all(
+      ['a', 'b'].map((id) => createReplica(optionsOf({ id, members, transport: network.transport() }))),
+    )) as [Replica<Machine>, Replica<Machine>];
+    if (what === 'soon') expect(await a.propose(1)).toBe(1);
+    else await expect(a.propose(1)).rejects.toMatchObject({ code: 'ERR_TRANSPORT_FAILED' });
+    await a.close();
+    await b.close();
+  });
+
+  it.each(['after', 'soon'] as const)(
+    'halts by a clock that cancels what %s gave later, and leaves no rejection behind',
+    async (method) => {
+      const clock: Clock = { ...systemClock() };
+      const own = clock[method] as (...args: unknown[]) => ReturnType<Clock['soon']>;
+      let cancelled = 0;
+      clock[method] = (...args: unknown[]) => {
+        const given = own(...args);
+        return { cancel: () => (cancelled++, given.cancel(), later()) };
+      };
+      const replica = await createReplica(optionsOf({ members: { a: 'a', b: 'b' }, clock, requestTimeout: 1 }));
+      // A request with an early deadline replaces the timer.
+      const error: unknown = await replica.propose(1).catch((caught: unknown) => caught);
+      expect(error instanceof ConsensusError).toBe(true);
+      await replica.close();
+      if (method === 'after') {
+        expect((error as ConsensusError).code).toBe('ERR_CLOCK_FAILED');
+        expect(cancelled).toBeGreaterThan(0);
+      }
+    },
+  );
+
   it('is refused as a source of random bits, and leaves no rejection behind', async () => {
     await expect((async () => createReplica(optionsOf({ random: later })))()).rejects.toMatchObject({
       code: 'ERR_INVALID_ARGUMENT',
