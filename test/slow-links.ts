@@ -36,6 +36,7 @@ export interface SlowOptions {
   readonly write?: Milliseconds;
   readonly load?: Milliseconds;
   readonly alpha?: number;
+  readonly preVote?: boolean;
 }
 
 interface Scheduled {
@@ -82,9 +83,9 @@ export class SlowCluster {
   constructor(options: SlowOptions) {
     this.protocol = options.protocol as Protocol<unknown, unknown>;
     const { size = 3, timing = defaultTiming, seed = 1, roundTrip = 2, bytesPerMs = Infinity } = options;
-    const { write = 0, load = 1, alpha = 8192 } = options;
+    const { write = 0, load = 1, alpha = 8192, preVote = true } = options;
     const limits = { ...defaultLimits, ...options.limits };
-    this.options = { size, timing, seed, roundTrip, bytesPerMs, write, load, alpha, limits };
+    this.options = { size, timing, seed, roundTrip, bytesPerMs, write, load, alpha, preVote, limits };
     this.configuration = clusterOf(size, { alpha });
     this.hosts = this.configuration.members.map(({ id }) => ({
       id,
@@ -103,8 +104,17 @@ export class SlowCluster {
   }
 
   private start(host: SlowHost, seed: number): void {
-    const { timing, limits } = this.options;
-    const start = { id: host.id, boot: 1, configuration: this.configuration, seed: seed | 0, now: 0, timing, limits };
+    const { timing, limits, preVote } = this.options;
+    const start = {
+      id: host.id,
+      boot: 1,
+      configuration: this.configuration,
+      seed: seed | 0,
+      now: 0,
+      timing,
+      limits,
+      preVote,
+    };
     const empty = { hard: null, first: 1, last: 0, runs: [], tail: [] };
     this.take(host, this.protocol.init(start, empty));
   }

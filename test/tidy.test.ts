@@ -20,6 +20,11 @@ const LARGE_FILES: readonly checks.Exception[] = [
     lines: 510,
     why: 'the contract is read from top to bottom as one page, and half of it is doc comments',
   },
+  {
+    of: 'src/core/draft.ts',
+    lines: 380,
+    why: 'a draft has one short verb for each thing that a step may do',
+  },
 ];
 
 const LARGE_FUNCTIONS: readonly checks.Exception[] = [];

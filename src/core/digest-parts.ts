@@ -7,13 +7,13 @@
 import type { Attempts } from './attempts.js';
 import { itemsOf } from './book.js';
 import type { Delivery } from './delivery.js';
-import type { ElectionTimer } from './election-timer.js';
+import type { ElectionMessage } from './election-messages.js';
 import type { ForwardedProposal, Forwarding } from './forwarding.js';
 import type { ReplicaId } from './members.js';
-import { digestEntry, type Digest } from './model.js';
+import { digestEntry, digestUnordered, type Digest } from './model.js';
 import type { Entry, EntryId, Index, Milliseconds } from './protocol.js';
 import { READ_EXCHANGES, readsOf, type ForwardedReads, type LeaderReads } from './reads.js';
-import type { CoreLeader, CoreOptions } from './state.js';
+import type { CoreLeader, CoreOptions, CoreState } from './state.js';
 
 /** The digest that a state is fed into, the replica whose state it is, and the time that deadlines are relative to. */
 export interface DigestScribe {
@@ -42,8 +42,18 @@ export function digestDeadline({ digest, now, late }: DigestScribe, deadline: Mi
   digest.value(Math.max(deadline - now, late));
 }
 
-export function digestElectionTimer(s: DigestScribe, electionTimer: ElectionTimer): void {
-  const { deadline, timeout, forgiven, spread, deferred } = electionTimer;
+/** The timer, and the round of pre-votes. */
+export function digestElectionTimer(s: DigestScribe, { electionTimer, preVoting, options }: CoreState): void {
+  const { startedAt, deadline, timeout, forgiven, spread, deferred, quickUntil } = electionTimer;
+  for (const until of [startedAt + options.timing.electionMin, quickUntil]) s.digest.value(Math.max(0, until - s.now));
+  digestNumber(s.digest, 'preVote', s.me, preVoting?.number ?? 0);
+  if (preVoting !== null) {
+    s.digest.value(preVoting.granted.length);
+    digestUnordered(s.digest, options.others, ({ id }) => {
+      s.digest.id(id);
+      s.digest.value(preVoting.granted.includes(id));
+    });
+  }
   digestDeadline(s, deadline);
   s.digest.value(timeout);
   s.digest.value(forgiven);
@@ -138,6 +148,19 @@ function digestProposal(digest: Digest, { kind, id, data, retry }: ForwardedProp
   digestEntryId(digest, id);
   digest.bytes(data);
   digest.value(retry);
+}
+
+/** A message of a pre-vote but for its kind and term. Its number was given by the replica that asked. */
+export function digestElection(message: ElectionMessage, from: ReplicaId, to: ReplicaId, digest: Digest): void {
+  digestNumber(digest, 'preVote', message.kind === 'preVote' ? from : to, message.number);
+  switch (message.kind) {
+    case 'preVote':
+      digest.value(message.lastIndex);
+      return digest.value(message.lastTerm);
+    case 'preVoteReply':
+      digest.value(message.current);
+      return digest.value(message.granted);
+  }
 }
 
 /** A forwarding message but for its kind and term. Its number was given by the replica that forwarded. */

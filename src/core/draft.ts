@@ -12,7 +12,8 @@ import { assert } from './assert.js';
 import type { EndedAttempts } from './attempts.js';
 import { noElectionTimer } from './election-timer.js';
 import { endAllRequests } from './ending.js';
-import type { Forwarding, ForwardProposals, ForwardRead, ForwardRefused } from './forwarding.js';
+import type { CoreMessage } from './election-messages.js';
+import type { ForwardProposals, ForwardRead, ForwardRefused } from './forwarding.js';
 import { evict } from './log.js';
 import type { Member, ReplicaId } from './members.js';
 import type {
@@ -49,7 +50,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
   declare readonly now: Milliseconds;
   declare private readonly before: S;
   declare private current: S;
-  declare private readonly outbound: Outbound<M | Forwarding>[];
+  declare private readonly outbound: Outbound<M | CoreMessage>[];
   declare private ops: PersistOp[] | null;
   /** The persist message stands first in `outbound` already. */
   declare private placed: boolean;
@@ -151,7 +152,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
   // Sending.
 
   /** @param after the newest persist that must be durable before the message may leave; 0 for none */
-  send(to: ReplicaId, message: M | Forwarding, after: PersistSeq, lane: Lane): void {
+  send(to: ReplicaId, message: M | CoreMessage, after: PersistSeq, lane: Lane): void {
     const wait = after <= this.current.durableSeq ? 0 : after;
     this.outbound.push({ kind: 'send', to, message, after: wait, lane });
   }
@@ -188,7 +189,14 @@ export abstract class BaseDraft<S extends CoreState, M> {
 
   /** Replaces the role's data, whichever role it is. */
   protected putRole(role: S['role']): void {
-    this.edit().role = role;
+    const next = this.edit();
+    next.role = role;
+    next.preVoting = null;
+  }
+
+  /** For `pre-vote.ts` alone. */
+  setPreVoting(preVoting: S['preVoting']): void {
+    if (preVoting !== this.current.preVoting) this.edit().preVoting = preVoting;
   }
 
   /** The leader's data, to be read; only while this replica leads. */
@@ -320,6 +328,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
     const next = this.edit();
     next.role = this.idleRole();
     next.electionTimer = noElectionTimer;
+    next.preVoting = null;
     next.stopped = true;
     next.fault = fault;
     if (fault !== null) this.event({ kind: 'fault', reason: fault });
@@ -335,7 +344,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
   }
 
   /** The step's result; the draft must not be used afterwards. */
-  finish(): Step<S, M | Forwarding> {
+  finish(): Step<S, M | CoreMessage> {
     const { outbound, ops } = this;
     if (this.current === this.before) return [this.current, outbound.length === 0 ? NOTHING : outbound];
     this.evict();

@@ -14,6 +14,8 @@ import type { AnyDraft } from './draft.js';
 import type { Milliseconds, Timing } from './protocol.js';
 
 export interface ElectionTimer {
+  /** When it was started, or reset last: when a leader, or a majority, was heard. */
+  readonly startedAt: Milliseconds;
   /** When the timer expires unless it is reset; `Infinity` when it does not run. */
   readonly deadline: Milliseconds;
   /** The timeout in force, drawn at random when the timer was started. */
@@ -24,6 +26,8 @@ export interface ElectionTimer {
   readonly spread: Milliseconds;
   /** The own campaign was put off for another candidate, which is done once. */
   readonly deferred: boolean;
+  /** Until then the loss of the leader's process is taken for a crash: pre-votes follow one another quickly. */
+  readonly quickUntil: Milliseconds;
 }
 
 /** The spread is doubled so many times at most: whoever finds its peers again after long still campaigns soon. */
@@ -47,27 +51,35 @@ export function newElectionTimer(
   spread: Milliseconds = leastSpread(timing),
 ): ElectionTimer {
   const timeout = sampleBetween(seed, timing.electionMin, timing.electionMin + spread);
-  return { deadline: now + timeout, timeout, forgiven: false, spread, deferred: false };
+  return timerOf(now, timeout, spread);
+}
+
+/** A timer started at `at`. */
+function timerOf(at: Milliseconds, timeout: Milliseconds, spread: Milliseconds): ElectionTimer {
+  const deadline = at + timeout;
+  return {
+    startedAt: at,
+    deadline,
+    timeout,
+    forgiven: false,
+    spread,
+    deferred: false,
+
+    quickUntil: 0,
+  };
 }
 
 /** A leader's timer, started now: it runs as long as the longest election timeout of a follower. */
 export function newQuorumTimer(now: Milliseconds, timing: Timing): ElectionTimer {
-  const { electionMax: timeout } = timing;
-  return { deadline: now + timeout, timeout, forgiven: false, spread: leastSpread(timing), deferred: false };
+  return timerOf(now, timing.electionMax, leastSpread(timing));
 }
 
 /** The timer of a single member, and of a replica that has stopped: it never expires. */
-export const noElectionTimer: ElectionTimer = {
-  deadline: Infinity,
-  timeout: Infinity,
-  forgiven: false,
-  spread: 0,
-  deferred: false,
-};
+export const noElectionTimer: ElectionTimer = timerOf(0, Infinity, 0);
 
 /** The timer reset at `now`, with the same timeout. */
 export function withReset({ timeout, spread }: ElectionTimer, now: Milliseconds): ElectionTimer {
-  return { deadline: now + timeout, timeout, forgiven: false, spread, deferred: false };
+  return timerOf(now, timeout, spread);
 }
 
 /**
@@ -114,6 +126,34 @@ export function deferCampaign(draft: AnyDraft): void {
   draft.setElectionTimer({ ...electionTimer, deadline, deferred: true });
 }
 
+/**
+ * The leader's process is gone, as far as this replica can see: it asks for pre-votes after a short random delay, and
+ * again soon if the others have not noticed yet, for as long as the leader's own heartbeats would have been waited for.
+ */
+export function expireSoon(draft: AnyDraft): void {
+  const { electionTimer, seed, options } = draft.state;
+  const { heartbeat, electionMin } = options.timing;
+  const deadline = Math.min(electionTimer.deadline, draft.now + sampleBetween(seed, 0, heartbeat / 2));
+  draft.setElectionTimer({ ...electionTimer, deadline, quickUntil: draft.now + electionMin }, nextSeed(seed));
+}
+
+/** Starts the timer of a round of pre-votes after a crash: whoever does not answer in time is asked again. */
+export function startQuickTimer(draft: AnyDraft): void {
+  const { electionTimer, seed, options } = draft.state;
+  const { heartbeat, electionMin } = options.timing;
+  const deadline = draft.now + electionMin / 2 + sampleBetween(seed, 0, heartbeat);
+  draft.setElectionTimer({ ...electionTimer, startedAt: draft.now, deadline, forgiven: false }, nextSeed(seed));
+}
+
+/** A member has not noticed the crash yet: it is asked again soon. */
+export function askAgainSoon(draft: AnyDraft): void {
+  const { electionTimer, seed, options } = draft.state;
+  if (draft.now >= electionTimer.quickUntil) return;
+  const { heartbeat } = options.timing;
+  const deadline = Math.min(electionTimer.deadline, draft.now + sampleBetween(seed, heartbeat / 2, heartbeat));
+  draft.setElectionTimer({ ...electionTimer, deadline }, nextSeed(seed));
+}
+
 /** Starts the quorum timer of a new leader. */
 export function startQuorumTimer(draft: AnyDraft): void {
   const { others, timing } = draft.state.options;
@@ -123,10 +163,11 @@ export function startQuorumTimer(draft: AnyDraft): void {
 /** A leader was heard, or a quorum: resets the timer as of `at`. The timeout stays, unless elections had failed. */
 export function resetElectionTimer(draft: AnyDraft, at: Milliseconds = draft.now): void {
   const { electionTimer, options } = draft.state;
-  const { deadline, timeout, forgiven, spread, deferred } = electionTimer;
+  const { startedAt, deadline, timeout, forgiven, spread, deferred, quickUntil } = electionTimer;
   const least = leastSpread(options.timing);
   if (spread > least) return startElectionTimer(draft, least);
-  if (deadline === at + timeout && !forgiven && !deferred) return;
+  const asNew = !forgiven && !deferred && quickUntil === 0;
+  if (asNew && startedAt === at && deadline === at + timeout) return;
   draft.setElectionTimer(withReset(electionTimer, at));
 }
 

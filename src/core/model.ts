@@ -3,6 +3,7 @@
  * exhaustively and to print its traces. It serves evidence only; what production needs is in `Protocol`.
  */
 
+import type { ElectionMessage } from './election-messages.js';
 import type { ForwardAccepted, ForwardedProposal, Forwarding } from './forwarding.js';
 import type { Entry, HardState, Inbound, Index, Milliseconds, Protocol, Step } from './protocol.js';
 import type { ReplicaId } from './members.js';
@@ -175,6 +176,19 @@ function describePlaces(places: ForwardAccepted['places']): string {
     return count === 1 ? `${first}` : `${first}-${first + count - 1}`;
   });
   return `[${runs.join(' ')}]`;
+}
+
+/** A message of a pre-vote in a trace. @param term the term as the protocol writes it */
+export function describeElection(message: ElectionMessage, term: string): string {
+  const number = describeNumber(message.number);
+  switch (message.kind) {
+    case 'preVote': {
+      const { lastIndex, lastTerm } = message;
+      return `PreVote ${number} ${term} last=${lastIndex}${lastTerm === 0 ? '' : `@${lastTerm}`}`;
+    }
+    case 'preVoteReply':
+      return `PreVote ${number} ${term} ${message.granted ? 'granted' : 'refused'}`;
+  }
 }
 
 /** A forwarding message in a trace. @param term the term as the protocol writes it */

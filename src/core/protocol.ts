@@ -112,6 +112,11 @@ export interface ProtocolOptions {
   readonly now: Milliseconds;
   readonly timing: Timing;
   readonly limits: Limits;
+  /**
+   * Whether a replica asks for pre-votes before it campaigns, and refuses an election while it hears a leader. Without
+   * it any replica that was cut off deposes a healthy leader when it comes back; it is off to study the papers' rules.
+   */
+  readonly preVote: boolean;
 }
 
 /** Entries from `from` up to the next run have this term. */
@@ -286,7 +291,7 @@ export interface Read {
   readonly deadline: Milliseconds;
 }
 
-/** Campaign now, without waiting for the election timer. */
+/** Try to lead now, without waiting for the election timer. The others refuse pre-votes while they hear a leader. */
 export interface Campaign {
   readonly kind: 'campaign';
   readonly now: Milliseconds;

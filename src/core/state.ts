@@ -10,6 +10,7 @@ import { noElectionTimer, newElectionTimer, type ElectionTimer } from './electio
 import type { Log } from './log.js';
 import { checkConfiguration, type Member, type ReplicaId } from './members.js';
 import type { Index, Limits, Milliseconds, PersistSeq, ProtocolOptions, Status, Timing } from './protocol.js';
+import type { PreVoting } from './pre-vote.js';
 import { nextSeed } from './random.js';
 import type { ForwardedReads, ReadQueue } from './reads.js';
 import { leastPatience } from './tuning.js';
@@ -22,6 +23,7 @@ export interface CoreOptions {
   readonly others: readonly Member[];
   readonly timing: Timing;
   readonly limits: Limits;
+  readonly preVote: boolean;
 }
 
 export interface CoreFollower {
@@ -71,6 +73,8 @@ export interface CoreState {
   readonly role: CoreRole;
   /** At a follower and a candidate the election timer, at a leader the timer of its quorum. */
   readonly electionTimer: ElectionTimer;
+  /** At a follower that would campaign: who would let it? `null` while it does not ask. */
+  readonly preVoting: PreVoting | null;
   /** Proposals of the own host: which attempts have neither taken effect nor failed? */
   readonly attempts: Attempts;
   /** Reads of the own host that were forwarded: which wait for the leader's answer? */
@@ -93,12 +97,12 @@ export function firstNumberOf(boot: number): number {
 }
 
 /** @throws RangeError when the configuration breaks its rules or lacks this replica */
-export function coreOptionsOf({ id, configuration, timing, limits }: ProtocolOptions): CoreOptions {
+export function coreOptionsOf({ id, configuration, timing, limits, preVote }: ProtocolOptions): CoreOptions {
   checkConfiguration(configuration);
   const { members } = configuration;
   const others = members.filter((member) => member.id !== id);
   if (others.length === members.length) throw new RangeError(`id: ${id} is no member of the configuration`);
-  return { id, others, timing, limits };
+  return { id, others, timing, limits, preVote };
 }
 
 /** The shared part of the state of a replica that starts with this log. */
@@ -116,6 +120,7 @@ export function startOf(start: ProtocolOptions, log: Log): Omit<CoreState, 'opti
     log,
     delivery: noDelivery,
     electionTimer: isAlone ? noElectionTimer : newElectionTimer(seed, start.now, start.timing),
+    preVoting: null,
     attempts: null,
     reads: null,
     patience: leastPatience(start.timing),

@@ -38,6 +38,8 @@ export interface Tuning {
   /** Milliseconds. */
   readonly timing?: Given<Timing> | undefined;
   readonly limits?: Given<Limits> | undefined;
+  /** @see ProtocolOptions.preVote; `true` by default. */
+  readonly preVote?: boolean | undefined;
 }
 
 /** A protocol with its settings: what `createReplica` takes. */
@@ -45,6 +47,7 @@ export interface ProtocolChoice {
   readonly protocol: Protocol<unknown, unknown>;
   readonly timing: Timing;
   readonly limits: Limits;
+  readonly preVote: boolean;
 }
 
 /** The settings that are not `undefined`. */
@@ -88,8 +91,8 @@ export function choose<S, M>(protocol: Protocol<S, M>, tuning: Tuning = {}): Pro
     throw new RangeError(`${protocol.name}: expected an object of settings, got ${String(tuning)}`);
   }
   for (const name of Object.keys(tuning)) {
-    if (name === 'timing' || name === 'limits') continue;
-    const hint = `it is ${homeOf(name) ?? 'timing or limits'}`;
+    if (name === 'timing' || name === 'limits' || name === 'preVote') continue;
+    const hint = `it is ${homeOf(name) ?? 'timing, limits or preVote'}`;
     throw new RangeError(`${name}: no such setting of ${protocol.name}; ${hint}`);
   }
   const timing = merged('timing', defaultTiming, tuning.timing, 2 ** 31 - 1);
@@ -100,7 +103,9 @@ export function choose<S, M>(protocol: Protocol<S, M>, tuning: Tuning = {}): Pro
     throw new RangeError(`timing.electionMin: expected at least twice the heartbeat (${timing.heartbeat})`);
   }
   const limits = merged('limits', defaultLimits, tuning.limits, 2 ** 40);
-  return { protocol: protocol as Protocol<unknown, unknown>, timing, limits };
+  const { preVote = true } = tuning;
+  if (typeof preVote !== 'boolean') throw new RangeError(`preVote: expected true or false, got ${String(preVote)}`);
+  return { protocol: protocol as Protocol<unknown, unknown>, timing, limits, preVote };
 }
 
 /** A protocol whose state and messages are opaque. */

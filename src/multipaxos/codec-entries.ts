@@ -51,10 +51,15 @@ export function writeSpans(writer: Writer, spans: readonly VoteSpan[]): void {
   }
 }
 
-/** A ballot. @throws Malformed unless it has a round and an owner */
+/** @throws Malformed unless it has a round and an owner */
+export function checkBallot(ballot: Ballot): void {
+  if (numberOf(ballot) === 0 || roundOf(ballot) === 0) throw new Malformed('no such ballot');
+}
+
+/** A ballot. @throws Malformed */
 export function ballotIn(reader: Reader): Ballot {
   const ballot = reader.varint();
-  if (numberOf(ballot) === 0 || roundOf(ballot) === 0) throw new Malformed('no such ballot');
+  checkBallot(ballot);
   return ballot;
 }
 

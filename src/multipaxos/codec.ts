@@ -6,6 +6,13 @@
 
 import { Malformed, Reader, VARINT_MAX_BYTES, type Writer } from '../core/bytes.js';
 import {
+  ELECTION_KINDS,
+  isElectionMessage,
+  readElectionMessage,
+  writeElectionMessage,
+  type ElectionMessage,
+} from '../core/election-messages.js';
+import {
   FORWARDING_KINDS,
   readForwarding,
   sizeOfForwarding,
@@ -16,6 +23,7 @@ import { ENTRY_BODY_OVERHEAD, writeEntryBody } from '../core/record-codec.js';
 import type { Codec, Entry } from '../core/protocol.js';
 import {
   ballotIn,
+  checkBallot,
   checkSlot,
   copied,
   LEAST_ENTRY,
@@ -45,6 +53,7 @@ const KINDS: readonly (PaxosMessage['kind'] | null)[] = [
   'catchUp',
   'catchUpReply',
   ...FORWARDING_KINDS,
+  ...ELECTION_KINDS,
 ];
 const NUMBERS = Object.freeze(
   Object.fromEntries(KINDS.flatMap((kind, at) => (kind === null ? [] : [[kind, at]]))),
@@ -122,7 +131,7 @@ function write(writer: Writer, m: PaxosMessage): void {
       return writeRuns(writer, m.entries);
     default:
       writer.varint(m.term);
-      return writeForwarding(writer, m);
+      return isElectionMessage(m) ? writeElectionMessage(writer, m) : writeForwarding(writer, m);
   }
 }
 
@@ -203,6 +212,13 @@ function readAnswer(reader: Reader): PaxosMessage {
   return message;
 }
 
+function readElection(reader: Reader, kind: ElectionMessage['kind']): PaxosMessage {
+  const message = readElectionMessage(reader, kind, ballotIn(reader));
+  if (message.kind === 'preVote') checkSlot(message.lastIndex);
+  else if (message.current !== 0) checkBallot(message.current);
+  return message;
+}
+
 function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
   switch (kind) {
     case 'prepare':
@@ -231,6 +247,9 @@ function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
       return readForwarding(reader, kind, reader.varint()); // whoever refuses may have promised nothing yet
     case 'readAnswer':
       return readAnswer(reader);
+    case 'preVote':
+    case 'preVoteReply':
+      return readElection(reader, kind);
     default:
       return readForwarding(reader, kind, ballotIn(reader));
   }

@@ -54,7 +54,9 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
   /** Promises to take part in no ballot below `ballot`. */
   promise(ballot: Ballot): void {
     assert(ballot > this.state.promised, 'paxos/promise-never-falls: a promise is only raised');
-    this.edit().promised = ballot;
+    const next = this.edit();
+    next.promised = ballot;
+    next.preVoting = null;
     this.persistHard();
   }
 

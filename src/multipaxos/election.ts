@@ -13,15 +13,30 @@ import {
 } from '../core/election-timer.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Milliseconds } from '../core/protocol.js';
+import { seekElection, type ElectionRules } from '../core/pre-vote.js';
 import { majorityReached } from '../core/quorum.js';
 import { sampleBetween } from '../core/random.js';
 import { noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
 import { heartbeat } from './heartbeat.js';
 import type { Nack } from './messages.js';
-import { campaign, resendPrepares } from './phase1.js';
+import { campaign, nextBallot, resendPrepares } from './phase1.js';
 import { follow } from './roles.js';
 import { commitOf, type PaxosLeader, type PaxosState } from './state.js';
+
+export const electionRules: ElectionRules<PaxosDraft> = {
+  withdraw: (draft) => follow(draft, null, 0),
+  claim({ state }) {
+    return { term: nextBallot(state), lastIndex: commitOf(state), lastTerm: 0 };
+  },
+  mayLead: ({ state }, { term }) => term > state.promised,
+  learnTerm(draft, ballot) {
+    const { promised, highestBallotSeen } = draft.state;
+    draft.noteBallotSeen(ballot);
+    return ballot > Math.max(promised, highestBallotSeen);
+  },
+  campaign,
+};
 
 /** An acceptor has promised a higher ballot: this replica's own ballot is over. A leader campaigns again soon. */
 export function onNack(draft: PaxosDraft, from: ReplicaId, m: Nack): void {
@@ -82,7 +97,7 @@ export function tickElection(draft: PaxosDraft, due: Milliseconds): void {
   const { role, options } = draft.state;
   if (role.kind === 'leader') return tickLeader(draft, due);
   if (options.others.length === 0) return;
-  if (checkElectionTimer(draft, due)) return campaign(draft);
+  if (checkElectionTimer(draft, due)) return seekElection(draft, electionRules);
   if (role.kind === 'candidate' && draft.now >= role.resendAt) resendPrepares(draft);
 }
 

@@ -204,7 +204,7 @@ function checkVotesMade(before: PaxosState, after: PaxosState, message: Inbound<
 function mayPromise(message: Inbound<PaxosMessage>): boolean {
   if (message.kind !== 'receive') return message.kind === 'tick' || message.kind === 'campaign';
   const { kind } = message.message;
-  return kind === 'prepare' || kind === 'accept' || kind === 'heartbeat';
+  return kind === 'prepare' || kind === 'accept' || kind === 'heartbeat' || kind === 'preVoteReply';
 }
 
 /** Whether the step may raise the commit index: by one of these messages, or by the own vote that became durable. */
@@ -327,7 +327,7 @@ export function checkStep(before: PaxosState, after: PaxosState, message?: Inbou
   checkCoreStep(before, after);
   assert(after.promised >= before.promised, 'paxos/promise-never-falls: a promise is never lowered');
   const allowed = after.promised === before.promised || message === undefined || mayPromise(message);
-  assert(allowed, 'paxos/promise-never-falls: only Prepare, Accept and Heartbeat promise');
+  assert(allowed, 'paxos/promise-never-falls: only Prepare, Accept, Heartbeat and an own campaign promise');
   if (before.log !== after.log) {
     assert(commitOf(after) >= commitOf(before), 'log/commit-never-falls: the commit index never falls');
     const old = entryAt(before.log, commitOf(before));

@@ -7,6 +7,7 @@
  * Commit, ReadAnswer and CatchUpReply raise the commit index.
  */
 
+import type { ElectionMessage } from '../core/election-messages.js';
 import type { Forwarding } from '../core/forwarding.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { Ballot } from './ballot.js';
@@ -139,7 +140,7 @@ export interface CatchUpReply {
   readonly entries: readonly Entry[];
 }
 
-/** A message of Phase 1 or 2, a heartbeat, or one of catch-up or forwarding. */
+/** A message of Phase 1 or 2, a heartbeat, or one of catch-up, of a pre-vote or of forwarding. */
 export type PaxosMessage =
   | Prepare
   | PromisePage
@@ -151,4 +152,5 @@ export type PaxosMessage =
   | PaxosCommit
   | CatchUp
   | CatchUpReply
+  | ElectionMessage
   | Forwarding;

@@ -53,15 +53,20 @@ function knownVotes({ window, reported }: PaxosState): VoteWindow {
   return overlaid(window, reported);
 }
 
+/** The own ballot above all that this replica knows; the highest one of its own when there is none above. */
+export function nextBallot({ options, promised, highestBallotSeen }: PaxosState): Ballot {
+  const round = Math.max(roundOf(promised), roundOf(highestBallotSeen)) + 1;
+  return ballotOf(Math.min(round, MAX_ROUND), options.number);
+}
+
 /** Phase 1a: takes a ballot above all that it knows, promises it as an acceptor, and sends Prepare to all others. */
 export function campaign(draft: PaxosDraft): void {
   const { options, promised, highestBallotSeen } = draft.state;
-  const round = Math.max(roundOf(promised), roundOf(highestBallotSeen)) + 1;
   startCampaignTimer(draft);
   endBearing(draft);
-  if (round > MAX_ROUND) return;
+  const ballot = nextBallot(draft.state);
+  if (ballot <= Math.max(promised, highestBallotSeen)) return;
   endForLeaderChange(draft, null);
-  const ballot = ballotOf(round, options.number);
   promiseOwn(draft, ballot); // paxos/own-acceptor
   const from = commitOf(draft.state) + 1;
   const retryAt = draft.now + patience(draft.state);

@@ -160,6 +160,7 @@ export function copyState(s: PaxosState): Mutable<PaxosState> {
     delivery: s.delivery,
     role: s.role,
     electionTimer: s.electionTimer,
+    preVoting: s.preVoting,
     attempts: s.attempts,
     reads: s.reads,
     patience: s.patience,

@@ -11,13 +11,14 @@ import type { Member, ReplicaId } from '../core/members.js';
 import type { Inbound, Milliseconds, ProtocolOptions, Recovered, Step } from '../core/protocol.js';
 import { onForwardAccepted, onForwardProposals, onForwardRefused, onPropose, onUnsent } from '../core/proposals.js';
 import { tellCommits } from '../core/notices.js';
+import { onPeerUnreachable, onPreVote, onPreVoteReply, refusesElection, seekElection } from '../core/pre-vote.js';
 import { conductReads, onForwardRead, onRead } from '../core/reads.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
 import { bearingSpan, nack, onAccept, onPrepare } from './acceptor.js';
 import { numberOf } from './ballot.js';
 import { onCatchUp, retryCatchUp, onPeerLoaded } from './catch-up.js';
 import { PaxosDraft } from './draft.js';
-import { electionDeadline, onNack, tickElection } from './election.js';
+import { electionDeadline, electionRules, onNack, tickElection } from './election.js';
 import { onHeartbeat, onHeartbeatReply } from './heartbeat.js';
 import { noticeRules, onAccepted, onDisconnected, proceed } from './leader.js';
 import { onCatchUpReply, onCommit } from './learner.js';
@@ -38,10 +39,13 @@ const NOTHING: readonly never[] = [];
  */
 function admits(draft: PaxosDraft, sender: Member, m: PaxosMessage): boolean {
   switch (m.kind) {
+    case 'preVote':
+      return numberOf(m.term) === sender.number;
     case 'prepare':
     case 'accept':
     case 'heartbeat':
       if (numberOf(m.ballot) !== sender.number) return false;
+      if (m.kind === 'prepare' && m.ballot > draft.state.promised && refusesElection(draft, sender.id)) return false;
       if (m.ballot >= draft.state.promised) return true; // paxos/promise-binds, paxos/vote-at-promise
       nack(draft, sender.id, m.ballot);
       return false;
@@ -76,6 +80,10 @@ function onMessage(draft: PaxosDraft, from: ReplicaId, m: PaxosMessage): void {
       return onCatchUp(draft, from, m);
     case 'catchUpReply':
       return onCatchUpReply(draft, from, m);
+    case 'preVote':
+      return onPreVote(draft, electionRules, from, m);
+    case 'preVoteReply':
+      return onPreVoteReply(draft, electionRules, from, m);
     case 'forwardProposals':
       return onForwardProposals(draft, proposalRules, from, m);
     case 'forwardAccepted':
@@ -116,7 +124,7 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
     case 'read':
       return onRead(draft, m);
     case 'campaign':
-      return draft.state.role.kind === 'follower' ? campaign(draft) : undefined;
+      return draft.state.role.kind === 'follower' ? seekElection(draft, electionRules) : undefined;
     case 'cancel':
       return onCancel(draft, m.requests);
     case 'stop':
@@ -133,9 +141,12 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
     case 'unsent':
       return onUnsent(draft, m.number);
     case 'disconnected':
-    case 'unreachable':
       endForDisconnect(draft, m.peer);
       return onDisconnected(draft, m.peer);
+    case 'unreachable':
+      endForDisconnect(draft, m.peer);
+      onDisconnected(draft, m.peer);
+      return onPeerUnreachable(draft, electionRules, m.peer);
     default:
       unreachable(m);
   }

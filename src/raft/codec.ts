@@ -6,6 +6,12 @@
 import { Malformed, VARINT_MAX_BYTES, type Reader, type Writer } from '../core/bytes.js';
 import { ENTRY_BODY_OVERHEAD, readEntryBody, writeEntryBody } from '../core/record-codec.js';
 import {
+  ELECTION_KINDS,
+  isElectionMessage,
+  readElectionMessage,
+  writeElectionMessage,
+} from '../core/election-messages.js';
+import {
   FORWARDING_KINDS,
   readFlag,
   readForwarding,
@@ -26,6 +32,7 @@ const KINDS = [
   'roundConfirmed',
   ...FORWARDING_KINDS,
   'commit',
+  ...ELECTION_KINDS,
 ] as const satisfies readonly RaftMessage['kind'][];
 
 const FIELDS = 2 + 8 * VARINT_MAX_BYTES;
@@ -68,7 +75,7 @@ function write(writer: Writer, message: RaftMessage): void {
     case 'commit':
       return writer.varint(message.commit);
     default:
-      return writeForwarding(writer, message);
+      return isElectionMessage(message) ? writeElectionMessage(writer, message) : writeForwarding(writer, message);
   }
 }
 
@@ -127,6 +134,9 @@ function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number):
       return { kind, term, viewId: reader.varint(), readRound: reader.varint() };
     case 'commit':
       return { kind, term, commit: reader.varint() };
+    case 'preVote':
+    case 'preVoteReply':
+      return readElectionMessage(reader, kind, term);
     default:
       return readForwarding(reader, kind, term);
   }

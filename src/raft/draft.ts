@@ -90,7 +90,9 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     const { vote } = this.state;
     assert(vote === null || vote === candidate, 'raft/one-vote-per-term: one vote a term');
     if (vote === candidate) return;
-    this.edit().vote = candidate;
+    const next = this.edit();
+    next.vote = candidate;
+    next.preVoting = null;
     this.persistHard();
   }
 

@@ -1,14 +1,19 @@
-/** Elections: the box "RequestVote RPC" of Figure 2 (§5.2, §5.4.1), and what an expired election timer starts. */
+/**
+ * Elections: the box "RequestVote RPC" of Figure 2 (§5.2, §5.4.1), and what an expired election timer starts: pre-votes
+ * first (`../core/pre-vote.ts`), then the election.
+ */
 
+import { isElectionMessage } from '../core/election-messages.js';
 import { lastTerm } from '../core/log.js';
 import type { Index, Milliseconds } from '../core/protocol.js';
+import { refusesElection, seekElection, type ElectionRules } from '../core/pre-vote.js';
 import type { ReplicaId } from '../core/members.js';
 import { majority } from '../core/quorum.js';
 import { noReads } from '../core/reads.js';
 import { sizeOf } from '../core/state.js';
 import { checkElectionTimer, deferCampaign, startElectionTimer } from '../core/election-timer.js';
 import type { RaftDraft } from './draft.js';
-import type { RequestVote, RequestVoteReply } from './messages.js';
+import type { RaftMessage, RequestVote, RequestVoteReply } from './messages.js';
 import { appendNoop } from './replication.js';
 import { broadcast } from './sending.js';
 import type { RaftCandidate, RaftProgress, RaftState } from './state.js';
@@ -22,8 +27,22 @@ export function campaign(draft: RaftDraft): void {
   for (const { id } of options.others) draft.send(id, request, hardSeq, 'control');
 }
 
+export const electionRules: ElectionRules<RaftDraft> = {
+  withdraw: (draft) => draft.follow(null),
+  claim({ state: { term, log } }) {
+    return { term: term + 1, lastIndex: log.last, lastTerm: lastTerm(log) };
+  },
+  mayLead: ({ state }, preVote) => preVote.term > state.term && isUpToDate(state, preVote),
+  learnTerm(draft, term) {
+    if (term <= draft.state.term) return false;
+    draft.yieldTo(term);
+    return true;
+  },
+  campaign,
+};
+
 /** Whether the candidate's log is at least as up to date as ours (§5.4.1). */
-function isUpToDate(state: RaftState, message: RequestVote): boolean {
+function isUpToDate(state: RaftState, message: Pick<RequestVote, 'lastIndex' | 'lastTerm'>): boolean {
   const own = lastTerm(state.log);
   return message.lastTerm > own || (message.lastTerm === own && message.lastIndex >= state.log.last);
 }
@@ -107,5 +126,14 @@ function lead(draft: RaftDraft): void {
 export function tickElection(draft: RaftDraft, due: Milliseconds): void {
   if (!checkElectionTimer(draft, due)) return;
   if (draft.state.role.kind === 'leader') draft.follow(null);
-  else campaign(draft);
+  else seekElection(draft, electionRules);
+}
+
+/**
+ * Whether the term of this message is to be taken over (Rules for Servers). One that a pre-vote names has not begun;
+ * and while this replica hears a leader, nobody deposes it by asking for a vote (thesis 4.2.3).
+ */
+export function bringsTerm(draft: RaftDraft, from: ReplicaId, message: RaftMessage): boolean {
+  if (message.term <= draft.state.term || isElectionMessage(message)) return false;
+  return message.kind !== 'requestVote' || !refusesElection(draft, from);
 }

@@ -4,6 +4,7 @@
  * section of it.
  */
 
+import type { ElectionMessage } from '../core/election-messages.js';
 import type { Forwarding } from '../core/forwarding.js';
 import type { Entry, Index, Term } from '../core/protocol.js';
 
@@ -81,7 +82,7 @@ export interface RaftCommit {
   readonly commit: Index;
 }
 
-/** A message of an election, of replication or of forwarding. */
+/** A message of a pre-vote, of an election, of replication or of forwarding. */
 export type RaftMessage =
   | RequestVote
   | RequestVoteReply
@@ -90,4 +91,5 @@ export type RaftMessage =
   | AppendRejected
   | ReadRoundConfirmed
   | RaftCommit
+  | ElectionMessage
   | Forwarding;

@@ -98,6 +98,7 @@ export function copyState(s: RaftState): Mutable<RaftState> {
     delivery: s.delivery,
     role: s.role,
     electionTimer: s.electionTimer,
+    preVoting: s.preVoting,
     attempts: s.attempts,
     reads: s.reads,
     patience: s.patience,

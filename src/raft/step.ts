@@ -9,10 +9,19 @@ import { lastTerm, recoverLog } from '../core/log.js';
 import type { Inbound, Loaded, Milliseconds, ProtocolOptions, Receive, Recovered, Step } from '../core/protocol.js';
 import { onForwardAccepted, onForwardProposals, onForwardRefused, onPropose, onUnsent } from '../core/proposals.js';
 import { tellCommits } from '../core/notices.js';
+import { onPeerUnreachable, onPreVote, onPreVoteReply, seekElection } from '../core/pre-vote.js';
 import { conductReads, onForwardRead, onRead } from '../core/reads.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
 import { RaftDraft } from './draft.js';
-import { campaign, countOwnVote, onRequestVote, onRequestVoteReply, tickElection } from './election.js';
+import {
+  bringsTerm,
+  campaign,
+  countOwnVote,
+  electionRules,
+  onRequestVote,
+  onRequestVoteReply,
+  tickElection,
+} from './election.js';
 import type { RaftMessage } from './messages.js';
 import { proposalRules } from './proposals.js';
 import { onReadAnswer, onReadRoundConfirmed, readRules } from './reads.js';
@@ -68,7 +77,7 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
     case 'read':
       return onRead(draft, inbound);
     case 'campaign':
-      return campaign(draft);
+      return seekElection(draft, electionRules);
     case 'cancel':
       return onCancel(draft, inbound.requests);
     case 'stop':
@@ -87,9 +96,12 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
     case 'unsent':
       return onUnsent(draft, inbound.number);
     case 'disconnected':
-    case 'unreachable':
       endForDisconnect(draft, inbound.peer);
       return onDisconnected(draft, inbound.peer);
+    case 'unreachable':
+      endForDisconnect(draft, inbound.peer);
+      onDisconnected(draft, inbound.peer);
+      return onPeerUnreachable(draft, electionRules, inbound.peer);
     default:
       unreachable(inbound);
   }
@@ -98,7 +110,7 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
 /** Rules for Servers, all servers: a newer term makes a follower. Messages of non-members are ignored. */
 function onReceive(draft: RaftDraft, { from, message }: Receive<RaftMessage>): void {
   if (placeOf(draft.state.options, from) < 0) return;
-  if (message.term > draft.state.term) draft.yieldTo(message.term);
+  if (bringsTerm(draft, from, message)) draft.yieldTo(message.term);
   switch (message.kind) {
     case 'requestVote':
       return onRequestVote(draft, from, message);
@@ -114,6 +126,10 @@ function onReceive(draft: RaftDraft, { from, message }: Receive<RaftMessage>): v
       return onReadRoundConfirmed(draft, from, message);
     case 'commit':
       return onCommit(draft, from, message);
+    case 'preVote':
+      return onPreVote(draft, electionRules, from, message);
+    case 'preVoteReply':
+      return onPreVoteReply(draft, electionRules, from, message);
     case 'forwardProposals':
       return onForwardProposals(draft, proposalRules, from, message);
     case 'forwardAccepted':

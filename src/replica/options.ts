@@ -204,7 +204,7 @@ function checkAddresses(transport: CheckedTransport, { members }: Configuration)
 
 /** Where an option that was looked for here is to be found. */
 function hintFor(name: string): string {
-  const setting = ['timing', 'limits'].includes(name) ? name : homeOf(name);
+  const setting = ['timing', 'limits', 'preVote'].includes(name) ? name : homeOf(name);
   if (setting !== null) return `; it is a setting of the protocol, like raft({ ${setting}: … })`;
   if (Object.hasOwn(defaultConstants, name)) return `; it is constants.${name}`;
   const near = [...KNOWN].find((known) => known.toLowerCase() === name.toLowerCase());

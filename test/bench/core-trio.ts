@@ -99,7 +99,16 @@ export class Trio {
     const recovered: core.Recovered = { hard: null, first: 1, last: 0, runs: [], tail: [] };
     for (const node of this.nodes) {
       this.#byId.set(node.id, node);
-      const base = { id: node.id, boot: 1, configuration, seed: 7, now: 0, timing: defaultTiming, limits };
+      const base = {
+        id: node.id,
+        boot: 1,
+        configuration,
+        seed: 7,
+        now: 0,
+        timing: defaultTiming,
+        limits,
+        preVote: true,
+      };
       const [state, outbound] = protocol.init(base, recovered);
       node.state = state;
       this.#handle(node, outbound);

@@ -29,7 +29,7 @@ const SCRIPT = `
   propose n3 g
   quiesce
   run 1500`;
-const HEADER = ['program: core', 'limits: messageBytes=120', 'constants: alpha=4'];
+const HEADER = ['program: core', 'preVote: no', 'limits: messageBytes=120', 'constants: alpha=4'];
 
 const wordOf = ({ kind, data }: Entry): string => (kind === 'command' ? Buffer.from(data).toString() : kind);
 
@@ -37,7 +37,7 @@ const wordOf = ({ kind, data }: Entry): string => (kind === 'command' ? Buffer.f
 function course(model: AnyModel): { worlds: World[]; acts: readonly Action[]; writes: (readonly [string, number])[] } {
   const { actions: acts } = play(model, SCRIPT, { header: HEADER });
   const limits = { messageBytes: 120 };
-  const worlds = [createWorld({ model, program: 'core', tuning: { limits }, constants: { alpha: 4 } })];
+  const worlds = [createWorld({ model, program: 'core', tuning: { limits, preVote: false }, constants: { alpha: 4 } })];
   for (const act of acts) worlds.push(apply(worlds.at(-1) as World, act));
   const writes = acts.flatMap((act, at) => (act.kind === 'written' ? [[act.replica, at] as const] : []));
   return { worlds, acts, writes };

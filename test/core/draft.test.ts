@@ -67,6 +67,7 @@ const start = {
   now: 100,
   timing: defaultTiming,
   limits: defaultLimits,
+  preVote: true,
 };
 const state: Tiny = Object.freeze({
   options: coreOptionsOf(start),

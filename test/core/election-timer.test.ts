@@ -7,11 +7,13 @@ import { nextSeed } from '../../src/core/random.js';
 import { frozen, timing } from '../values.js';
 
 const fresh: ElectionTimer = frozen({
+  startedAt: 0,
   deadline: 1500,
   timeout: 1500,
   forgiven: false,
   spread: 1000,
   deferred: false,
+  quickUntil: 0,
 });
 const forgiven: ElectionTimer = frozen({ ...fresh, forgiven: true });
 const seed = 42;
@@ -48,14 +50,17 @@ it('draws within the bounds, and keeps its timeout when it is reset', () => {
       expect(electionTimer.timeout).toBeGreaterThanOrEqual(timing.electionMin);
       expect(electionTimer.timeout).toBeLessThanOrEqual(timing.electionMax);
       expect(electionTimer).toEqual({
+        startedAt: now,
         deadline: now + electionTimer.timeout,
         timeout: electionTimer.timeout,
         forgiven: false,
         spread: timing.electionMax - timing.electionMin,
         deferred: false,
+        quickUntil: 0,
       });
       expect(withReset({ ...electionTimer, forgiven: true, deferred: true }, later)).toEqual({
         ...electionTimer,
+        startedAt: later,
         deadline: later + electionTimer.timeout,
       });
     }),

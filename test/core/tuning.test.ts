@@ -8,7 +8,7 @@ const protocol = { name: 'any' } as Protocol<unknown, unknown>;
 
 describe('tuning', () => {
   it('has defaults, and what is given replaces them', () => {
-    expect(choose(protocol)).toEqual({ protocol, timing: defaultTiming, limits: defaultLimits });
+    expect(choose(protocol)).toEqual({ protocol, timing: defaultTiming, limits: defaultLimits, preVote: true });
     const chosen = choose(protocol, { timing: { heartbeat: 20, electionMin: 100 }, limits: { tailEntries: 9 } });
     expect(chosen.timing).toEqual({ heartbeat: 20, electionMin: 100, electionMax: defaultTiming.electionMax });
     expect(chosen.limits).toEqual({ ...defaultLimits, tailEntries: 9 });

@@ -47,10 +47,12 @@ export function prefixesOf(protocol: string, folder: URL): readonly Prefix[] {
   return names.flatMap((name): readonly Prefix[] => {
     if (model === undefined || !name.endsWith('.scenario')) return [];
     const scenario = parseScenario(readFileSync(new URL(name, folder), 'utf8'));
-    const { replicas, program, seed, established, eager, timing, limits, constants, maxWaiting } = scenario.header;
+    const { replicas, program, seed, established, preVote, eager, timing, limits, constants, maxWaiting } =
+      scenario.header;
     if (scenario.header.protocol !== protocol) return [];
     const { actions: scripted } = runScenario(scenario, MODELS);
-    const world = { replicas, program, seed, established, constants, maxWaiting, tuning: { timing, limits } };
+    const tuning = { timing, limits, preVote };
+    const world = { replicas, program, seed, established, constants, maxWaiting, tuning };
     return [{ world, actions: spelledOut(createWorld({ model, ...world }), scripted, { ...eager }) }];
   });
 }

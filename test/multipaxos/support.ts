@@ -84,7 +84,7 @@ export class Node {
     const configuration = clusterOf(options.size ?? 3, { alpha: options.alpha ?? 8 });
     const { boot = 1, seed = 7 } = options;
     const [state, outbound] = multipaxosProtocol.init(
-      { id, boot, configuration, seed, now: this.now, timing, limits },
+      { id, boot, configuration, seed, now: this.now, timing, limits, preVote: false },
       recovered(this.disk, multipaxosProtocol.durable, limits),
     );
     multipaxosProtocol.checkState(state);

@@ -6,6 +6,7 @@ const CALLS = 'replica/driver/calls.ts';
 const REPLICATION = 'raft/replication.ts';
 const SENDING = 'raft/sending.ts';
 const TIMER = 'core/election-timer.ts';
+const PRE_VOTE = 'core/pre-vote.ts';
 
 const limits: readonly Mutant[] = [
   mutant(
@@ -59,7 +60,7 @@ const limits: readonly Mutant[] = [
     'A call that has ended goes on listening to the signal of its caller.',
     ['limits/nothing-leaks'],
     hostRun('raft', 1),
-    edit('replica/host/waiters.ts', "signal.removeEventListener('abort', onAbort);", ''),
+    edit('replica/host/signals.ts', "ignored(signal.removeEventListener('abort', listener));", ''),
   ),
 ];
 
@@ -68,7 +69,7 @@ const liveness: readonly Mutant[] = [
     'spread-without-end',
     'Each failed election doubles the range of timeouts, without a bound.',
     ['liveness/spread-grows'],
-    schedule('raft', 2),
+    schedule('multipaxos', 49),
     edit(TIMER, 'Math.min(2 * electionTimer.spread, mostSpread(options.timing))', '2 * electionTimer.spread'),
   ),
   mutant(
@@ -119,4 +120,56 @@ const liveness: readonly Mutant[] = [
   ),
 ];
 
-export const livenessMutants: readonly Mutant[] = [...limits, ...liveness];
+const preVotes: readonly Mutant[] = [
+  mutant(
+    'campaign-unasked',
+    'Whoever hears no leader campaigns without asking whether the others hear one.',
+    ['liveness/pre-vote-changes-nothing'],
+    script('pre-votes: in vain'),
+    edit(PRE_VOTE, 'if (!options.preVote || options.others.length === 0) return', 'return'),
+  ),
+  mutant(
+    'pre-vote-raises-term',
+    'The term that a pre-vote names is taken over (Raft).',
+    ['liveness/pre-vote-changes-nothing'],
+    script('pre-votes: in vain'),
+    edit('raft/election.ts', ' || isElectionMessage(message)) return false;', ') return false;'),
+  ),
+  mutant(
+    'not-sticky',
+    'A replica lets others lead while it hears a leader.',
+    ['liveness/sticky-leader', 'liveness/pre-vote-changes-nothing'],
+    script('pre-votes: in vain'),
+    edit(PRE_VOTE, 'return now < electionTimer.startedAt + options.timing.electionMin;', 'return now < 0;'),
+  ),
+  mutant(
+    'rivals-insist',
+    'Of two that ask for pre-votes at once none gives way.',
+    ['liveness/rival-gives-way'],
+    script('pre-votes: two ask at once'),
+    edit(PRE_VOTE, 'if (preVoting !== null && !outranks(', 'if (preVoting !== null || !outranks('),
+  ),
+  mutant(
+    'old-pre-votes-count',
+    'Answers to an earlier round of pre-votes count in a later one.',
+    ['liveness/pre-vote-of-this-round'],
+    script('pre-votes: answers'),
+    edit(PRE_VOTE, 'preVoting !== null && preVoting.number === number;', 'preVoting !== null;'),
+  ),
+  mutant(
+    'refusal-teaches-nothing',
+    'Whoever lags behind asks for the same term again and again.',
+    ['liveness/refusal-teaches'],
+    script('pre-votes: answers'),
+    edit(PRE_VOTE, 'return asks ? seekElection(draft, rules) : undefined;', 'return;'),
+  ),
+  mutant(
+    'crash-not-noticed',
+    'A leader whose port refuses connections is waited for like a silent one.',
+    ['liveness/crash-is-noticed'],
+    script('pre-votes: a crash'),
+    edit(PRE_VOTE, '  expireSoon(draft);', ''),
+  ),
+];
+
+export const livenessMutants: readonly Mutant[] = [...limits, ...liveness, ...preVotes];

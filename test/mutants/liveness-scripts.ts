@@ -1,6 +1,9 @@
 /** What must happen in time: on links that are slow, and for the sake of another candidate. */
 
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
+import type { PreVote } from '../../src/core/election-messages.js';
+import { raftProtocol } from '../../src/raft/index.js';
+import { rivals, succession, undisturbed, WRONGS } from '../both/disturb.js';
 import { Node } from '../raft/support.js';
 import { SlowCluster } from '../slow-links.js';
 import { timing } from '../values.js';
@@ -32,11 +35,17 @@ async function grant(): Promise<void> {
 /** The one that can be elected has to be sent many large votes, which takes longer than an election timeout. */
 async function longPhase1(): Promise<void> {
   const limits = { inflightMessages: 256 };
-  const slow = new SlowCluster({ protocol: multipaxosProtocol, roundTrip: 20, bytesPerMs: 400, limits });
+  const slow = new SlowCluster({
+    protocol: multipaxosProtocol,
+    roundTrip: 20,
+    bytesPerMs: 400,
+    limits,
+    preVote: false,
+  });
   const leader = settled(slow);
   const [informed, candidate] = slow.hosts.filter(({ id }) => id !== leader).map(({ id }) => id);
   slow.loses = (from, to, { kind }) => {
-    if (kind === 'prepare') return from === informed;
+    if (kind === 'prepare' || kind === 'preVote') return from === informed;
     return (kind === 'accept' && to === candidate) || (kind === 'accepted' && from === informed);
   };
   const last = slow.status(leader).last + 90;
@@ -70,7 +79,50 @@ async function manyGaps(): Promise<void> {
   );
 }
 
+const PROTOCOLS = [raftProtocol, multipaxosProtocol];
+const QUICK = { size: 3, roundTrip: 2, write: 1 };
+
+/** Nobody who campaigns in vain deposes a leader that the others hear. */
+async function inVain(): Promise<void> {
+  for (const protocol of PROTOCOLS) for (const wrong of Object.values(WRONGS)) undisturbed(protocol, QUICK, wrong);
+}
+
+async function twoAsk(): Promise<void> {
+  for (const protocol of PROTOCOLS) {
+    demand(rivals(protocol) === 1, 'liveness/rival-gives-way: of two that ask at once one campaigns');
+  }
+}
+
+async function crash(): Promise<void> {
+  for (const protocol of PROTOCOLS) {
+    const took = succession(protocol, { size: 3, roundTrip: 40, write: 5 }, 1);
+    demand(took <= 1, 'liveness/crash-is-noticed: a killed leader is replaced soon', () => took);
+  }
+}
+
+/** Answers to an earlier round count for nothing, and a refusal teaches the term of whoever refuses. */
+async function answers(): Promise<void> {
+  const node = new Node('a', 3, null, [], true);
+  const ask = (): PreVote => {
+    node.step({ kind: 'campaign' });
+    return node.sends[0]?.message as PreVote;
+  };
+  const { term, number } = ask();
+  ask();
+  const reply = { kind: 'preVoteReply', term, number } as const;
+  node.receive('b', { ...reply, current: 0, granted: true });
+  demand(node.state.term === 0, 'liveness/pre-vote-of-this-round: answers to an earlier round count for nothing');
+  const { number: newest } = ask();
+  node.receive('b', { ...reply, number: newest, current: 7, granted: false });
+  const again = node.sends[0]?.message as PreVote | undefined;
+  demand(again?.term === 8, 'liveness/refusal-teaches: whoever lags behind asks again in a term that is new');
+}
+
 export const livenessScripts = {
+  'pre-votes: in vain': inVain,
+  'pre-votes: two ask at once': twoAsk,
+  'pre-votes: a crash': crash,
+  'pre-votes: answers': answers,
   'core: a grant': grant,
   'slow links: a long Phase 1': longPhase1,
   'slow links: gaps': manyGaps,

@@ -209,7 +209,7 @@ export const proposers: readonly Mutant[] = [
     'Ballots are numbered without their owner: two members share one.',
     ['paxos/ballot-used-once'],
     scenario('multipaxos/promise-restart-amnesia'),
-    edit(PHASE1, 'const ballot = ballotOf(round, options.number);', 'const ballot = ballotOf(round, 1);'),
+    edit(PHASE1, 'ballotOf(Math.min(round, MAX_ROUND), options.number)', 'ballotOf(Math.min(round, MAX_ROUND), 1)'),
     edit(STEP, 'if (numberOf(m.ballot) !== sender.number) return false;', ''),
     edit(STEP, 'return numberOf(m.ballot) === sender.number;', 'return true;'),
   ),

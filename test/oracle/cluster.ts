@@ -77,12 +77,12 @@ export class Cluster {
   /** The highest term, or ballot, that any replica was told to write down. */
   highestTerm = 0;
   private readonly core: Core;
-  private readonly settings: Pick<CoreOptions, 'configuration' | 'timing' | 'limits'>;
+  private readonly settings: Pick<CoreOptions, 'configuration' | 'timing' | 'limits' | 'preVote'>;
   private readonly dice: OracleDice;
 
   constructor(
     core: Core,
-    settings: Pick<CoreOptions, 'configuration' | 'timing' | 'limits'>,
+    settings: Pick<CoreOptions, 'configuration' | 'timing' | 'limits' | 'preVote'>,
     seed: number,
     weather: Weather,
   ) {

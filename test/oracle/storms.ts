@@ -84,7 +84,7 @@ export function stormOf(kind: StormKind, dice: OracleDice): Storm {
 
 const MIB = 1 << 20;
 
-export type Settings = Pick<CoreOptions, 'configuration' | 'timing' | 'limits'>;
+export type Settings = Pick<CoreOptions, 'configuration' | 'timing' | 'limits' | 'preVote'>;
 
 export function settingsOf(dice: OracleDice, size: number): Settings {
   const alpha = dice.pick([1, 3, 64]);
@@ -108,7 +108,7 @@ export function settingsOf(dice: OracleDice, size: number): Settings {
     applyBytes: dice.pick([60, 300, 100_000]),
     loadBytes: dice.pick([60, 300, 100_000]),
   };
-  return { configuration: { members, constants }, timing: TIMING, limits };
+  return { configuration: { members, constants }, timing: TIMING, limits, preVote: dice.chance(0.5) };
 }
 
 /** With time and weight: limits as they are shipped, some of them smaller, since each command may be large. */
@@ -125,7 +125,7 @@ export function pacedSettingsOf(dice: OracleDice, size: number): Settings {
     loadBytes: dice.pick([16_384, MIB]),
   };
   const constants = { ...configuration.constants, alpha: dice.pick([64, 8192]), maxEntryBytes: MIB };
-  return { configuration: { ...configuration, constants }, timing: PACED_TIMING, limits };
+  return { configuration: { ...configuration, constants }, timing: PACED_TIMING, limits, preVote: true };
 }
 
 /** The storm with the times of that pace. */

@@ -28,13 +28,22 @@ export class Node {
   now = 0;
   out: Outbound<RaftMessage>[] = [];
 
-  constructor(id: string, size = 3, hard: HardState | null = null, tail: readonly Entry[] = []) {
+  constructor(id: string, size = 3, hard: HardState | null = null, tail: readonly Entry[] = [], preVote = false) {
     const ids = ['a', 'b', 'c', 'd', 'e'].slice(0, size);
     const configuration = configurationOf(Object.fromEntries(ids.map((each) => [each, each])));
     const runs: { from: number; term: number }[] = [];
     for (const { index, term } of tail) if (runs[runs.length - 1]?.term !== term) runs.push({ from: index, term });
     const recovered: Recovered = { hard, first: 1, last: tail.length, runs, tail };
-    const options = { id, boot: 1, configuration, seed: 7, now: 0, timing: defaultTiming, limits: defaultLimits };
+    const options = {
+      id,
+      boot: 1,
+      configuration,
+      seed: 7,
+      now: 0,
+      timing: defaultTiming,
+      limits: defaultLimits,
+      preVote,
+    };
     const [state, out] = raftProtocol.init(options, recovered);
     this.state = state;
     this.out = [...out];

@@ -5,7 +5,7 @@
 import { lastTerm } from '../../core/log.js';
 import type { Entry, Index } from '../../core/protocol.js';
 import { numberOf, roundOf, type Ballot } from '../ballot.js';
-import { describeForwarding, describeNumber } from '../../core/model.js';
+import { describeElection, describeForwarding, describeNumber } from '../../core/model.js';
 import type { PaxosMessage, Prepare } from '../messages.js';
 import { commitOf, type PaxosState } from '../state.js';
 
@@ -78,6 +78,9 @@ export function describeMessage(m: PaxosMessage): string {
       return `CatchUp ${describeNumber(m.number)} from=${m.from}`;
     case 'catchUpReply':
       return `CatchUpReply ${describeNumber(m.number)} ${describeVotes(m.entries)} commit=${m.commit}${rest(m)}`;
+    case 'preVote':
+    case 'preVoteReply':
+      return describeElection(m, describeBallot(m.term));
     default:
       return describeForwarding(m, describeBallot(m.term));
   }

@@ -2,7 +2,7 @@
 
 import type { Digest } from '../../core/model.js';
 import type { ReplicaId } from '../../core/members.js';
-import { digestEntries, digestForwarding, digestNumber } from '../../core/digest-parts.js';
+import { digestElection, digestEntries, digestForwarding, digestNumber } from '../../core/digest-parts.js';
 import { digestReadRound, digestSpans } from './digest.js';
 import type { Heartbeat, HeartbeatReply, PaxosMessage, Prepare, PromisePage } from '../messages.js';
 
@@ -69,6 +69,10 @@ export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, d
       digest.value(m.commit);
       digest.value(m.rest);
       return digestEntries(digest, m.entries);
+    case 'preVote':
+    case 'preVoteReply':
+      digest.value(m.term);
+      return digestElection(m, from, to, digest);
     default:
       digest.value(m.term);
       return digestForwarding(m, from, to, digest);

@@ -195,7 +195,7 @@ function role(s: DigestScribe, state: PaxosState): void {
   const { role } = state;
   const { digest } = s;
   digest.text(role.kind);
-  digestElectionTimer(s, state.electionTimer);
+  digestElectionTimer(s, state);
   if (role.kind === 'leader') return leading(s, role, state.electionTimer);
   if (role.kind === 'candidate') return preparing(s, role);
   digest.id(role.leader);

@@ -1,7 +1,7 @@
 /** Raft in traces: messages by the paper's names with their fields; states as role, term and log. */
 
 import type { Index, Term, TermRun } from '../../core/protocol.js';
-import { describeEntries, describeForwarding } from '../../core/model.js';
+import { describeElection, describeEntries, describeForwarding } from '../../core/model.js';
 import type { AppendEntries, RaftMessage } from '../messages.js';
 import type { RaftState } from '../state.js';
 
@@ -35,6 +35,9 @@ export function describeMessage(message: RaftMessage): string {
       return `Round t${term} confirmed round=${message.readRound}`;
     case 'commit':
       return `Commit t${term} commit=${message.commit}`;
+    case 'preVote':
+    case 'preVoteReply':
+      return describeElection(message, `t${term}`);
     default:
       return describeForwarding(message, `t${term}`);
   }

@@ -16,6 +16,7 @@ import {
   digestAttempts,
   digestDeadline,
   digestDelivery,
+  digestElection,
   digestElectionTimer,
   digestForwardedReads,
   digestForwarding,
@@ -147,7 +148,7 @@ export function digestState(state: RaftState, now: Milliseconds, digest: Digest)
   }
   digest.value(state.commit);
   digestRole(s, state);
-  digestElectionTimer(s, state.electionTimer);
+  digestElectionTimer(s, state);
   digestAttempts(s, state.attempts);
   digestForwardedReads(s, state.reads);
   digest.value(state.patience);
@@ -187,6 +188,9 @@ export function digestMessage(message: RaftMessage, from: ReplicaId, to: Replica
       return digestNumber(digest, 'round', to, message.readRound);
     case 'commit':
       return digest.value(message.commit);
+    case 'preVote':
+    case 'preVoteReply':
+      return digestElection(message, from, to, digest);
     default:
       return digestForwarding(message, from, to, digest);
   }

@@ -56,8 +56,8 @@ function initial(options: DriverOptions, recovered: Recovered): DriverState {
 }
 
 function startCore(draft: DriverDraft, protocol: AnyProtocol, recovered: Recovered): void {
-  const { id, boot, configuration, seed, timing, limits } = draft.options;
-  const options = { id, boot, configuration, seed, now: draft.now, timing, limits };
+  const { id, boot, configuration, seed, timing, limits, preVote } = draft.options;
+  const options = { id, boot, configuration, seed, now: draft.now, timing, limits, preVote };
   guarded(draft, () => {
     const [core, outbound] = protocol.init(options, recovered);
     protocol.checkState(core);

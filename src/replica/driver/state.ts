@@ -50,6 +50,7 @@ export interface DriverOptions {
   readonly configurationHash: string;
   readonly timing: Timing;
   readonly limits: Limits;
+  readonly preVote: boolean;
   /** Fresh at each start, unless the user fixes it. */
   readonly seed: number;
   /** 32 random bits, fresh at each start whatever the seed: they tell a start from one of a copy of its storage. */

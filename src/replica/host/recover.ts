@@ -134,6 +134,7 @@ export async function openData(checked: CheckedOptions<AnyMachine>): Promise<Ope
     configurationHash: hashOfConfiguration(identity.configuration),
     timing: checked.protocol.timing,
     limits: checked.protocol.limits,
+    preVote: checked.protocol.preVote,
     seed: (checked.seed ?? checked.random()) | 0,
     start: checked.random() >>> 0,
     now: checked.clock.now(),

@@ -170,7 +170,7 @@ export function searchWorld(scope: Scope): WorldOptions {
   const { model, replicas, splitWrites = false, splitApplies = false, tuning = {} } = scope;
   const eager = { written: !splitWrites, applied: !splitApplies, loaded: true };
   const timing = { ...TIMING, ...tuning.timing };
-  return { model, replicas, program: 'core', eager, tuning: { ...tuning, timing } };
+  return { model, replicas, program: 'core', eager, tuning: { preVote: false, ...tuning, timing } };
 }
 
 function isSame(a: World, b: World): boolean {

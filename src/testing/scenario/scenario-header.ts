@@ -19,6 +19,8 @@ export interface ScenarioHeader {
   readonly program: 'driver' | 'core';
   readonly seed: number;
   readonly established: boolean;
+  /** Whether replicas ask for pre-votes before they campaign. */
+  readonly preVote: boolean;
   readonly eager: Eager;
   readonly timing: Partial<Timing>;
   readonly limits: Partial<Limits>;
@@ -47,6 +49,7 @@ const DEFAULTS: Omit<ScenarioHeader, 'protocol' | 'replicas'> = {
   program: 'driver',
   seed: 1,
   established: true,
+  preVote: true,
   eager: { written: false, applied: false, loaded: false },
   timing: {},
   limits: {},
@@ -110,6 +113,7 @@ const FIELDS: Readonly<Record<keyof ScenarioHeader, FieldParser>> = {
   program: (words) => ({ program: words.choice('program', ['driver', 'core']) }),
   seed: (words) => ({ seed: words.whole('seed', undefined, Number.MIN_SAFE_INTEGER) }),
   established: (words) => ({ established: words.choice('established', ['yes', 'no']) === 'yes' }),
+  preVote: (words) => ({ preVote: words.choice('preVote', ['yes', 'no']) === 'yes' }),
   eager: eagerOf,
   timing: (words) => ({ timing: settings(words, 'timing', testTiming) }),
   limits: (words) => ({ limits: settings(words, 'limits', defaultLimits) }),
@@ -172,7 +176,7 @@ const TIMES = ['latency', 'bandwidth', 'write', 'load', 'cost'] as const;
 
 /** The lines of a header; fields with their defaults are left out. */
 export function formatHeader(header: ScenarioHeader): string[] {
-  const { protocol, replicas, program, seed, established, eager, timing, limits, constants, maxWaiting } = header;
+  const { protocol, replicas, program, seed, eager, timing, limits, constants, maxWaiting } = header;
   const plain = replicas.every((id, at) => id === `n${at + 1}`);
   const now = EAGER.filter((each) => eager[each]);
   return [
@@ -180,7 +184,8 @@ export function formatHeader(header: ScenarioHeader): string[] {
     `replicas: ${plain ? replicas.length : replicas.join(' ')}`,
     ...(program === DEFAULTS.program ? [] : [`program: ${program}`]),
     ...(seed === DEFAULTS.seed ? [] : [`seed: ${seed}`]),
-    ...(established ? [] : ['established: no']),
+    ...(header.established ? [] : ['established: no']),
+    ...(header.preVote ? [] : ['preVote: no']),
     ...(now.length === 0 ? [] : [`eager: ${now.join(' ')}`]),
     ...settingsText('timing', timing),
     ...settingsText('limits', limits),
@@ -199,6 +204,7 @@ export function headerOf(options: WorldOptions): ScenarioHeader {
     program: options.program ?? DEFAULTS.program,
     seed: options.seed ?? DEFAULTS.seed,
     established: options.established ?? DEFAULTS.established,
+    preVote: tuning?.preVote ?? DEFAULTS.preVote,
     eager: { ...DEFAULTS.eager, ...options.eager },
     timing: given(tuning?.timing),
     limits: given(tuning?.limits),
@@ -218,7 +224,7 @@ export function worldOptionsOf(
   model: Model<any, any, any>,
   machine: MachineSpec | undefined,
 ): WorldOptions {
-  const { replicas, program, seed, established, eager, timing, limits, constants, maxWaiting } = header;
+  const { replicas, program, seed, established, preVote, eager, timing, limits, constants, maxWaiting } = header;
   const base = { model, replicas, program, seed, established, eager, constants, maxWaiting };
-  return { ...base, tuning: { timing, limits }, ...(machine === undefined ? {} : { machine }) };
+  return { ...base, tuning: { timing, limits, preVote }, ...(machine === undefined ? {} : { machine }) };
 }

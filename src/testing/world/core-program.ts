@@ -259,11 +259,11 @@ function refusal(event: ProcessEvent): ProcessEffect[] {
 
 /** A bare core of this protocol as a program. */
 export function coreProgram(protocol: AnyProtocol, options: ProgramOptions): Program {
-  const { configuration, timing, limits } = options;
+  const { configuration, timing, limits, preVote } = options;
   return {
     kind: 'core',
     start({ id, disk, seed, now }) {
-      const given = { id, boot: disk.boot, configuration, seed, now, timing, limits };
+      const given = { id, boot: disk.boot, configuration, seed, now, timing, limits, preVote };
       const [core, outbound] = protocol.init(given, recovered(disk, protocol.durable, limits));
       const blank: CoreProcess = {
         id,

@@ -69,6 +69,7 @@ export interface ProgramOptions {
   readonly configuration: Configuration;
   readonly timing: Timing;
   readonly limits: Limits;
+  readonly preVote: boolean;
   /** How many requests may wait at one replica. */
   readonly maxWaiting: number;
 }
@@ -92,7 +93,7 @@ const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 /** The driver that is shipped, over this protocol. */
 export function driverProgram(protocol: Protocol<unknown, unknown>, options: ProgramOptions): Program {
   const driver = driverOf(protocol);
-  const { configuration, timing, limits, maxWaiting } = options;
+  const { configuration, timing, limits, preVote, maxWaiting } = options;
   const cluster = defaultCluster(configuration);
   const configurationHash = hashOfConfiguration(configuration);
   return {
@@ -108,6 +109,7 @@ export function driverProgram(protocol: Protocol<unknown, unknown>, options: Pro
         configurationHash,
         timing,
         limits,
+        preVote,
         seed,
         start: seed >>> 0,
         now,

@@ -31,6 +31,7 @@ export interface Rules {
   readonly places: ReadonlyMap<ReplicaId, number>;
   readonly timing: Timing;
   readonly limits: Limits;
+  readonly preVote: boolean;
   readonly seed: number;
   readonly eager: Eager;
 }

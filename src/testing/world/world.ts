@@ -41,14 +41,14 @@ function rulesOf(options: WorldOptions): Rules {
   const configuration = configurationOf(addresses, constants);
   const model = options.model as AnyModel;
   const tuning = { ...options.tuning, timing: { ...testTiming, ...options.tuning?.timing } };
-  const { timing, limits } = choose(model.protocol, tuning);
+  const { timing, limits, preVote } = choose(model.protocol, tuning);
   const seed = options.seed ?? 1;
   if (!Number.isSafeInteger(seed)) throw invalidArgument(`seed: expected a safe integer, got ${String(seed)}`);
   const watch = new Watch();
   const { byReference = false, strict = false, maxWaiting = 1000 } = options;
   const bare = options.program === 'core';
   const protocol = observed(model, watch, { byReference: byReference && !bare, strict });
-  const programOptions = { configuration, timing, limits, maxWaiting };
+  const programOptions = { configuration, timing, limits, preVote, maxWaiting };
   return {
     model,
     program: bare ? coreProgram(protocol, programOptions) : driverProgram(protocol, programOptions),
@@ -59,6 +59,7 @@ function rulesOf(options: WorldOptions): Rules {
     places: new Map(ids.map((id, at) => [id, at])),
     timing,
     limits,
+    preVote,
     seed,
     eager: { written: false, applied: false, loaded: false, ...options.eager },
   };

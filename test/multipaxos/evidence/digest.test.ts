@@ -176,7 +176,7 @@ interface Change {
 }
 
 /** Nothing but an item makes another book of an empty one, and a round is none without its reads. */
-const BOOKS: ReadonlySet<string> = new Set(['attempts', 'reads', 'own', 'ofPeers', 'begun']);
+const BOOKS: ReadonlySet<string> = new Set(['attempts', 'reads', 'own', 'ofPeers', 'begun', 'preVoting']);
 
 /** What a number, a name or a truth may be instead. */
 function othersOf(node: Tree, key: string, value: unknown): readonly unknown[] {
@@ -258,6 +258,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   'role.reads.begun.reads.ofPeers.*.at': 'no place',
   'role.reads.begun.reads.own.*.at': 'no place',
   'role.reads.waiting.ofPeers.*.at': 'no place',
+  'role.reads.waiting.own.*.at': 'no place',
 };
 
 /** Looked at only where it matters, and where that is. */
@@ -357,6 +358,8 @@ describe('the digest of a state', () => {
 
 function isState(state: PaxosState): boolean {
   const attempts = itemsOf(state.attempts);
+  // What the leader has accepted waits as long as the host does.
+  if (attempts.some(({ at, deadline, until }) => at < Infinity && deadline !== until)) return false;
   for (let at = 1; at < attempts.length; at++) {
     // The numbers of forwards ascend with the keys; what was accepted may be in pieces.
     const [one, next] = attempts.slice(at - 1, at + 1) as [Attempt, Attempt];
@@ -377,7 +380,9 @@ const SHIFTS = { time: 10_000_019, persist: 40, number: 1000, request: 90_000, r
 /** What kind of number stands in a field, wherever in a state or an inbound message that is. */
 const NUMBERED: Readonly<Record<string, keyof typeof SHIFTS>> = {
   now: 'time',
+  startedAt: 'time',
   deadline: 'time',
+  quickUntil: 'time',
   until: 'time',
   sentAt: 'time',
   resendAt: 'time',
@@ -438,6 +443,8 @@ describe('the digest of a message', () => {
     'heartbeat',
     'heartbeatReply',
     'nack',
+    'preVote',
+    'preVoteReply',
     'prepare',
     'promise',
     'readAnswer',

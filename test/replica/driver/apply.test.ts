@@ -51,6 +51,7 @@ class Applying {
     const rest = {
       timing,
       limits,
+      preVote: true,
       seed: 1,
       start: 1,
       now: 0,

@@ -157,6 +157,7 @@ export function boot(model: Model, at: number): Model {
       configurationHash: hashOf(model.size),
       timing,
       limits,
+      preVote: true,
       seed: incarnation * 7 + start.boot,
       start: 1,
       now: 0,

@@ -57,7 +57,7 @@ class Timed {
     const identity = { id, incarnation, boot: 1, cluster: 'test', configuration, configurationHash: 'hash' };
     const peers = [id === 'a' ? { id: 'b', incarnation: 2, final: true } : { id: 'a', incarnation: 1, final: true }];
     const bounds = { maxWaiting: 100, maxWaitingBytes: 1e6 };
-    const rest = { timing, limits, seed: 1, start, now, established: true, peers, ...bounds };
+    const rest = { timing, limits, preVote: true, seed: 1, start, now, established: true, peers, ...bounds };
     const recovered = { hard: null, first: 1, last: 0, runs: [], tail: [] };
     [this.state] = this.driver.init({ ...identity, ...rest }, recovered);
   }

@@ -50,7 +50,7 @@ class Scripted {
     const configuration = configurationOf({ a: 'a', b: 'b' }, defaultConstants);
     const identity = { id: 'b', incarnation: 2, boot: 1, cluster: 'test', configuration, configurationHash: 'hash' };
     const bounds = { maxWaiting: 64 * MANY, maxWaitingBytes };
-    const rest = { timing, limits, seed: 1, start: 1, now: 0, established: true, peers: [], ...bounds };
+    const rest = { timing, limits, preVote: true, seed: 1, start: 1, now: 0, established: true, peers: [], ...bounds };
     const recovered = { hard: null, first: 1, last: 0, runs: [], tail: [] };
     [this.state] = this.driver.init({ ...identity, ...rest }, recovered);
   }

@@ -64,6 +64,7 @@ const header: fc.Arbitrary<ScenarioHeader> = fc
     program: fc.constantFrom('driver', 'core'),
     seed: fc.maxSafeInteger(),
     established: fc.boolean(),
+    preVote: fc.boolean(),
     eager: fc.record({ written: fc.boolean(), applied: fc.boolean(), loaded: fc.boolean() }),
     timing: fc.constantFrom({}, { heartbeat: 10 }, { electionMin: 100, electionMax: 101 }),
     limits: fc.constantFrom({}, { tailEntries: 4, messageBytes: 64 }),
@@ -293,6 +294,7 @@ describe('commands', () => {
 
   test('those for many messages take what is under way now, and nothing that comes of it', () => {
     const script = `protocol: raft
+preVote: no
 program: core
 eager: written
 timeout n1
@@ -447,7 +449,7 @@ describe('what is not as expected ends a scenario with its line', () => {
 });
 
 describe('a trace', () => {
-  const START = 'protocol: raft\nprogram: core\neager: written applied\n';
+  const START = 'protocol: raft\npreVote: no\nprogram: core\neager: written applied\n';
   const linesOf = (script: string): string[] => {
     const run = runScenario(START + script, MODELS);
     expect(run.failure).toBe(null);

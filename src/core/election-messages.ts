@@ -1,0 +1,68 @@
+/**
+ * The messages of an election that both protocols have, and their encoding: a pre-vote and its answer (Ongaro's thesis
+ * 9.6). They are handled in `pre-vote.ts`.
+ */
+
+import type { Reader, Writer } from './bytes.js';
+import { readFlag, type Forwarding } from './forwarding.js';
+import type { Index, Term } from './protocol.js';
+
+/** A replica to every member, before it campaigns: would you let me lead? Neither side changes its term or vote. */
+export interface PreVote {
+  readonly kind: 'preVote';
+  /** The term or ballot in which it would campaign, ≥ 1. */
+  readonly term: Term;
+  /** The number of this round, in the range of the sender's boot. */
+  readonly number: number;
+  /** Raft: index and term of its last entry. Multi-Paxos: its commit index, and 0. */
+  readonly lastIndex: Index;
+  readonly lastTerm: Term;
+}
+
+/** A member to a replica that asked. */
+export interface PreVoteReply {
+  readonly kind: 'preVoteReply';
+  /** Echoed. */
+  readonly term: Term;
+  /** Echoed. */
+  readonly number: number;
+  /** The member's own term, or the ballot that it has promised; 0 for none. It teaches whoever lags behind. */
+  readonly current: Term;
+  readonly granted: boolean;
+}
+
+export type ElectionMessage = PreVote | PreVoteReply;
+
+/** A message that both protocols have. */
+export type CoreMessage = Forwarding | ElectionMessage;
+
+/** In the order of their numbers on the wire, after the kinds of forwarding. */
+export const ELECTION_KINDS = ['preVote', 'preVoteReply'] as const;
+
+export function isElectionMessage(message: { readonly kind: string }): message is ElectionMessage {
+  return (ELECTION_KINDS as readonly string[]).includes(message.kind);
+}
+
+/** Writes everything but kind and term. */
+export function writeElectionMessage(writer: Writer, message: ElectionMessage): void {
+  writer.varint(message.number);
+  switch (message.kind) {
+    case 'preVote':
+      writer.varint(message.lastIndex);
+      return writer.varint(message.lastTerm);
+    case 'preVoteReply':
+      writer.varint(message.current);
+      return writer.u8(message.granted ? 1 : 0);
+  }
+}
+
+/** What `writeElectionMessage` wrote. @throws Malformed */
+export function readElectionMessage(reader: Reader, kind: ElectionMessage['kind'], term: Term): ElectionMessage {
+  const number = reader.varint();
+  switch (kind) {
+    case 'preVote':
+      return { kind, term, number, lastIndex: reader.varint(), lastTerm: reader.varint() };
+    case 'preVoteReply':
+      return { kind, term, number, current: reader.varint(), granted: readFlag(reader) };
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Pre-votes and stickiness: elections that disturb nobody (Ongaro's thesis 9.6 and 4.2.3), the same in both protocols.
+ *
+ * Before a replica campaigns it asks all others whether they would let it lead, and campaigns once a majority, itself
+ * included, would. A replica lets nobody lead while it hears a leader (liveness/sticky-leader); one that leads hears
+ * itself as long as a majority answers it. So whoever was cut off, or hears the leader no longer while the others do,
+ * deposes nobody when it asks.
+ *
+ * Asking and answering change neither term, promise nor vote, and nothing that a leader is judged by
+ * (liveness/pre-vote-changes-nothing). Who would let another one lead puts off its own campaign, once
+ * (liveness/grant-puts-off). Of two that ask at once the one whose claim is worse gives up its own round, once, so that
+ * they do not split the votes (liveness/rival-gives-way).
+ *
+ * An answer carries the number of the round that it answers (liveness/pre-vote-of-this-round), and the term or promise
+ * of the one who answers: so a replica that lags behind learns of it and asks again (liveness/refusal-teaches).
+ */
+
+import type { AnyDraft } from './draft.js';
+import type { PreVote, PreVoteReply } from './election-messages.js';
+import { askAgainSoon, deferCampaign, expireSoon, startElectionTimer, startQuickTimer } from './election-timer.js';
+import type { ReplicaId } from './members.js';
+import type { Milliseconds, Term } from './protocol.js';
+import { majority } from './quorum.js';
+import { leaderOf, sizeOf, type CoreState } from './state.js';
+
+/** A round of pre-votes under way. */
+export interface PreVoting {
+  readonly number: number;
+  /** Who would let this replica lead, itself included; each once. */
+  readonly granted: readonly ReplicaId[];
+}
+
+/** What this file asks of a protocol. */
+export interface ElectionRules<D> {
+  /** Stops following, leading or campaigning: becomes a follower of nobody. */
+  withdraw(draft: D): void;
+  /** The term or ballot in which this replica would campaign now, and how far its log goes. */
+  claim(draft: D): Pick<PreVote, 'term' | 'lastIndex' | 'lastTerm'>;
+  /** Whether the asker could win: its term is new here and, in Raft, its log is as up to date as ours. */
+  mayLead(draft: D, preVote: PreVote): boolean;
+  /** Takes note of another replica's term or promise. Gives whether that was higher than known. */
+  learnTerm(draft: D, term: Term): boolean;
+  /** Begins an election. */
+  campaign(draft: D): void;
+}
+
+/** Whether this replica has heard its leader, or as leader a majority, within the smallest election timeout. */
+export function hearsLeader(state: CoreState, now: Milliseconds): boolean {
+  const { options, electionTimer } = state;
+  if (!options.preVote || leaderOf(state) === null) return false;
+  return now < electionTimer.startedAt + options.timing.electionMin;
+}
+
+/** Whether a request to be elected from this peer is to be ignored: thesis 4.2.3. */
+export function refusesElection(draft: AnyDraft, from: ReplicaId): boolean {
+  return leaderOf(draft.state) !== from && hearsLeader(draft.state, draft.now);
+}
+
+/** Tries to lead: asks for pre-votes, or campaigns at once if pre-votes are off or there is nobody to ask. */
+export function seekElection<D extends AnyDraft>(draft: D, rules: ElectionRules<D>): void {
+  const { options, electionTimer } = draft.state;
+  if (draft.state.role.kind === 'leader') return;
+  if (!options.preVote || options.others.length === 0) return rules.campaign(draft);
+  rules.withdraw(draft);
+  if (draft.now < electionTimer.quickUntil) startQuickTimer(draft);
+  else startElectionTimer(draft, electionTimer.spread);
+  const { deferred } = electionTimer;
+  if (deferred) draft.setElectionTimer({ ...draft.state.electionTimer, deferred });
+  const number = draft.freshNumber();
+  draft.setPreVoting({ number, granted: [options.id] });
+  const preVote: PreVote = { kind: 'preVote', number, ...rules.claim(draft) };
+  for (const { id } of options.others) draft.send(id, preVote, 0, 'control');
+}
+
+/**
+ * The process of this peer refuses connections. If it led, this replica follows nobody until it hears a leader again,
+ * and asks for pre-votes soon (liveness/crash-is-noticed). A majority must have lost the leader too, so that a broken
+ * link disturbs nobody.
+ */
+export function onPeerUnreachable<D extends AnyDraft>(draft: D, rules: ElectionRules<D>, peer: ReplicaId): void {
+  const { role, options } = draft.state;
+  if (!options.preVote || role.kind !== 'follower' || leaderOf(draft.state) !== peer) return;
+  rules.withdraw(draft);
+  expireSoon(draft);
+}
+
+/** A replica asks whether this one would let it lead. */
+export function onPreVote<D extends AnyDraft>(draft: D, rules: ElectionRules<D>, from: ReplicaId, m: PreVote): void {
+  const granted = !refusesElection(draft, from) && rules.mayLead(draft, m);
+  if (granted) giveWay(draft, rules, from, m);
+  const { term, number } = m;
+  const current = draft.termOf(draft.state);
+  draft.send(from, { kind: 'preVoteReply', term, number, current, granted }, 0, 'control');
+}
+
+/** Puts off the own campaign for another one, once; a round under way only for a better claim. */
+function giveWay<D extends AnyDraft>(draft: D, rules: ElectionRules<D>, from: ReplicaId, m: PreVote): void {
+  const { preVoting, electionTimer, role, options } = draft.state;
+  if (electionTimer.deferred || role.kind !== 'follower') return;
+  if (preVoting !== null && !outranks(m, from, rules.claim(draft), options.id)) return;
+  draft.setPreVoting(null);
+  deferCampaign(draft);
+}
+
+type Claim = Pick<PreVote, 'lastIndex' | 'lastTerm'>;
+
+/** Of two that ask at once the one with the longer log comes first, then the one whose name does. */
+function outranks(one: Claim, oneId: ReplicaId, other: Claim, otherId: ReplicaId): boolean {
+  if (one.lastTerm !== other.lastTerm) return one.lastTerm > other.lastTerm;
+  if (one.lastIndex !== other.lastIndex) return one.lastIndex > other.lastIndex;
+  return oneId < otherId;
+}
+
+/** An answer to the round under way. With a majority the replica campaigns; a higher term makes it ask again. */
+export function onPreVoteReply<D extends AnyDraft>(
+  draft: D,
+  rules: ElectionRules<D>,
+  from: ReplicaId,
+  { number, current, granted }: PreVoteReply,
+): void {
+  const { preVoting } = draft.state;
+  const asks = preVoting !== null && preVoting.number === number;
+  if (rules.learnTerm(draft, current)) return asks ? seekElection(draft, rules) : undefined;
+  if (!asks || preVoting.granted.includes(from)) return;
+  if (!granted) return askAgainSoon(draft);
+  const all = [...preVoting.granted, from];
+  if (all.length < majority(sizeOf(draft.state.options))) return draft.setPreVoting({ number, granted: all });
+  draft.setPreVoting(null);
+  rules.campaign(draft);
+}
