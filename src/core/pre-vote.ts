@@ -119,9 +119,8 @@ export function onPreVoteReply<D extends AnyDraft>(
   { number, current, granted }: PreVoteReply,
 ): void {
   const { preVoting } = draft.state;
-  const asks = preVoting !== null && preVoting.number === number;
-  if (rules.learnTerm(draft, current)) return asks ? seekElection(draft, rules) : undefined;
-  if (!asks || preVoting.granted.includes(from)) return;
+  if (preVoting === null || preVoting.number !== number || preVoting.granted.includes(from)) return;
+  if (rules.learnTerm(draft, current)) return seekElection(draft, rules);
   if (!granted) return askAgainSoon(draft);
   const all = [...preVoting.granted, from];
   if (all.length < majority(sizeOf(draft.state.options))) return draft.setPreVoting({ number, granted: all });

@@ -154,14 +154,14 @@ const preVotes: readonly Mutant[] = [
     'Answers to an earlier round of pre-votes count in a later one.',
     ['liveness/pre-vote-of-this-round'],
     script('pre-votes: answers'),
-    edit(PRE_VOTE, 'preVoting !== null && preVoting.number === number;', 'preVoting !== null;'),
+    edit(PRE_VOTE, 'preVoting === null || preVoting.number !== number || ', 'preVoting === null || '),
   ),
   mutant(
     'refusal-teaches-nothing',
     'Whoever lags behind asks for the same term again and again.',
     ['liveness/refusal-teaches'],
     script('pre-votes: answers'),
-    edit(PRE_VOTE, 'return asks ? seekElection(draft, rules) : undefined;', 'return;'),
+    edit(PRE_VOTE, 'return seekElection(draft, rules);\n', 'return;\n'),
   ),
   mutant(
     'crash-not-noticed',

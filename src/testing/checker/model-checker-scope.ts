@@ -28,7 +28,7 @@ export interface Scope {
   readonly elections?: number;
   /** Elections that may begin, of each replica. */
   readonly electionsEach?: number;
-  /** No election begins in a higher term (Multi-Paxos: ballot) than this. */
+  /** No election begins in a higher term (Multi-Paxos: ballot) than this; of no use with pre-votes, which come first. */
   readonly maxTerm?: number;
   /** How many replicas, from the first on, may begin elections; all unless given. */
   readonly candidates?: number;
@@ -73,6 +73,11 @@ export function termOf(world: World, slot: Slot): number {
   return status === null ? 0 : status.term;
 }
 
+/** Whether a replica leads. */
+export function leads(world: World, slot: Slot): boolean {
+  return statusOf(world, slot)?.role === 'leader';
+}
+
 function statusOf({ rules }: World, { process }: Slot): ReturnType<AnyModel['protocol']['status']> | null {
   if (process === null || rules.program.health(process) !== 'running') return null;
   const core = rules.program.core(process);
@@ -113,14 +118,15 @@ function movesAt(scope: Scope, world: World, spent: Spent, place: number, moves:
   const status = statusOf(world, slot);
   const elects = mayElect(scope, spent, place);
   const campaigns = scope.electionsBy === 'campaign';
-  const leads = status?.role === 'leader';
+  const isLeader = status?.role === 'leader';
   if (status !== null) {
     const beats = spent.beats < (scope.beats ?? 0);
-    if (campaigns && elects && !leads) moves.push(single({ ...AT_ONCE, kind: 'campaign', replica }, place));
-    if (beats || (elects && !campaigns && !leads)) moves.push(single({ ...AT_ONCE, kind: 'timeout', replica }, place));
+    if (campaigns && elects && !isLeader) moves.push(single({ ...AT_ONCE, kind: 'campaign', replica }, place));
+    if (beats || (elects && !campaigns && !isLeader))
+      moves.push(single({ ...AT_ONCE, kind: 'timeout', replica }, place));
     if (slot.writing !== null) moves.push(single({ ...AT_ONCE, kind: 'written', replica }));
     if (slot.applying !== null) moves.push(single({ ...AT_ONCE, kind: 'applied', replica }));
-    if (leads || scope.callAnywhere === true) callsAt(scope, world, replica, moves);
+    if (isLeader || scope.callAnywhere === true) callsAt(scope, world, replica, moves);
   }
   if (spent.crashes >= (scope.crashes ?? 0)) return;
   moves.push(crash(replica, false));

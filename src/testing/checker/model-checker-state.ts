@@ -9,7 +9,7 @@ import { PartTaker, type WorldParts } from './fingerprint-parts.js';
 import { WorldPrinter } from './fingerprint-world.js';
 import { RememberingProgram } from './model-checker-memo.js';
 import { isDelivery, neededOf, SentSet, type Taken } from './model-checker-network.js';
-import { mayElect, movesOf, termOf, type Move, type Scope, type Spent } from './model-checker-scope.js';
+import { mayElect, movesOf, leads, termOf, type Move, type Scope, type Spent } from './model-checker-scope.js';
 import { Turn } from '../world/turn.js';
 import type { WorldOptions } from '../world/options.js';
 import { createWorld } from '../world/world.js';
@@ -156,8 +156,11 @@ export class SearchSpace {
     if (crash) return { ...spent, crashes: spent.crashes + 1 };
     if (timeout < 0) return spent;
     const { scope } = this;
+    const slot = before.slots[timeout]!;
     const term = termOf(world, world.slots[timeout]!);
-    if (term <= termOf(before, before.slots[timeout]!)) {
+    // With pre-votes an election begins before its term does.
+    const asks = before.rules.preVote && !leads(before, slot);
+    if (term <= termOf(before, slot) && !asks) {
       return spent.beats < (scope.beats ?? 0) ? { ...spent, beats: spent.beats + 1 } : null;
     }
     if (!mayElect(scope, spent, timeout) || term > (scope.maxTerm ?? Infinity)) return null;

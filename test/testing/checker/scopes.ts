@@ -3,7 +3,7 @@
  * deep, as an alarm on any change of behaviour; those of `deepScopes` for as long as `npm run test:deep` has time.
  *
  * Names say what is in them: n replicas, T terms, E elections (`each`: of every replica), p proposers, R proposals,
- * Q reads, C crashes, B beats (timeouts that are no election); `split`: a write is a move of its own, and a crash can
+ * V pre-votes, Q reads, C crashes, B beats (timeouts that are no election); `split`: a write is a move of its own, and a crash can
  * lose it. Messages are a set.
  */
 
@@ -31,6 +31,9 @@ function paxos(replicas: number, limits: Limits): Scope {
   return { model: multipaxosModel, replicas, network: 'set', ...limits };
 }
 
+/** As shipped. The other scopes search the papers' elections, of which each step is one of these, too. */
+const PRE_VOTES = { tuning: { preVote: true } } as const;
+
 function pinned(scope: Scope, distinct: number, depth: number): PinnedScope {
   return { scope, distinct, depth };
 }
@@ -51,6 +54,10 @@ export const quickScopes = {
   'raft n2 E1 each C1 split': pinned(raft(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 759, 21),
   'raft n2 E1 R1 C1 split': pinned(raft(2, { elections: 1, proposals: 1, crashes: 1, splitWrites: true }), 299, 18),
   'raft n3 E1 R1 C1 split': pinned(raft(3, { elections: 1, proposals: 1, crashes: 1, splitWrites: true }), 9960, 27),
+  'raft n3 V E2': pinned(raft(3, { ...PRE_VOTES, elections: 2, electionsEach: 1 }), 8456, 24),
+  'raft n2 V E1 each C1': pinned(raft(2, { ...PRE_VOTES, electionsEach: 1, crashes: 1 }), 466, 17),
+  'paxos n3 V E1': pinned(paxos(3, { ...PRE_VOTES, elections: 1 }), 364, 12),
+  'paxos n2 V E1 each C1': pinned(paxos(2, { ...PRE_VOTES, electionsEach: 1, crashes: 1 }), 1673, 19),
   'paxos n3 E1': pinned(paxos(3, { elections: 1 }), 118, 9),
   'paxos n3 E1 R1': pinned(paxos(3, { elections: 1, proposals: 1 }), 2086, 14),
   'paxos n3 E1 R1 C1': pinned(paxos(3, { elections: 1, proposals: 1, crashes: 1 }), 18068, 16),

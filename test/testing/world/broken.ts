@@ -6,10 +6,13 @@ import type { RaftState } from '../../../src/raft/state.js';
 
 type RaftProtocol = typeof raftModel.protocol;
 
-/** `edit` gives the parts of the protocol that differ. What one state or step shows is not looked at. */
+/**
+ * `edit` gives the parts of the protocol that differ. What one state or step shows is not looked at. What is outdated
+ * for the sound protocol may not be for this one.
+ */
 function broken(edit: (sound: RaftProtocol) => Partial<RaftProtocol>): AnyModel {
   const protocol = { ...raftModel.protocol, checkState() {}, checkStep() {}, ...edit(raftModel.protocol) };
-  return { ...raftModel, protocol } as unknown as AnyModel;
+  return { ...raftModel, isOutdated: undefined, protocol } as unknown as AnyModel;
 }
 
 /** Whom it voted for is not there after a restart. */
