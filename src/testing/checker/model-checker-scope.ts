@@ -28,7 +28,7 @@ export interface Scope {
   readonly elections?: number;
   /** Elections that may begin, of each replica. */
   readonly electionsEach?: number;
-  /** No election begins in a higher term (Multi-Paxos: ballot) than this; of no use with pre-votes, which come first. */
+  /** No election begins in a higher term (Multi-Paxos: ballot). Of no use with pre-votes, which precede the term. */
   readonly maxTerm?: number;
   /** How many replicas, from the first on, may begin elections; all unless given. */
   readonly candidates?: number;
