@@ -3,10 +3,9 @@
  * process of its own, as a user has it: with two in one process every call of a shared function has two shapes.
  */
 
-import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { line, note, rounded } from './output.js';
 import { systems, Trio, type AnyProtocol } from './core-trio.js';
+import { eachAlone } from './processes.js';
 
 /** Whether `seconds` have passed, asked often and looked up seldom. */
 function after(seconds: number, every: number): () => boolean {
@@ -34,15 +33,7 @@ function measure(
 
 /** @param only the one system to be measured in this process; without it each gets a process of its own */
 export function core(quick: boolean, only?: string): void {
-  if (only === undefined) {
-    const main = fileURLToPath(new URL('./main.js', import.meta.url));
-    for (const [system] of systems) {
-      const args = [main, 'core', `--system=${system}`, ...(quick ? ['--quick'] : [])];
-      const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
-      if (status !== 0) throw new Error(`${system}: the measurement failed`);
-    }
-    return;
-  }
+  if (only === undefined) return eachAlone('core', quick);
   for (const [system, protocol] of systems.filter(([name]) => name === only)) {
     for (const codec of [false, true]) {
       for (const mode of ['closed', 'pipelined']) {

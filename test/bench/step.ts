@@ -6,6 +6,8 @@
 import type { Inbound, Outbound } from '../../src/core/protocol.js';
 import { systems, Trio, type AnyProtocol, type Node } from './core-trio.js';
 import { line, note, quantile, rounded } from './output.js';
+import { eachAlone } from './processes.js';
+import { stepDriver } from './step-driver.js';
 
 interface Pair {
   readonly state: unknown;
@@ -113,8 +115,11 @@ const KINDS = [
   'applied, follower',
 ];
 
-export function step(quick: boolean): void {
-  for (const [system, protocol] of systems) {
+/** @param only the one system to be measured in this process; without it each gets a process of its own */
+export function step(quick: boolean, only?: string): void {
+  if (only === undefined) return eachAlone('step', quick);
+  for (const [system, protocol] of systems.filter(([name]) => name === only)) {
+    stepDriver(system, protocol, quick);
     for (const entries of quick ? [1_000, 100_000] : [1_000, 100_000, 1_000_000]) {
       const all = collect(protocol, entries);
       for (const kind of KINDS) {
