@@ -3,11 +3,12 @@
  * Every change costs the logarithm of the size, older versions stay valid, and the earliest deadline is known without a
  * search, so a replica may wait for many things at once.
  *
- * It is a treap (Aragon and Seidel, "Randomized Search Trees") whose priorities are a hash of the keys. So its shape
- * follows from the set of its keys alone: two books with the same items are deeply equal, however they came about.
+ * It is a treap (Aragon and Seidel, "Randomized Search Trees"). Each node holds the items of one span of keys, and its
+ * priority is a hash of that span. So the shape follows from the set of the keys alone: two books with the same items
+ * are deeply equal, however they came about; and items whose keys follow one another share a node.
  *
  * Invariants: keys ascend from left to right; no child's priority is above its parent's; `deadline` and `at` of a node
- * are the lowest of its subtree.
+ * are the lowest of its subtree; no node is without an item.
  */
 
 import type { Index, Milliseconds } from './protocol.js';
@@ -23,7 +24,8 @@ export interface BookItem {
 }
 
 interface BookNode<T extends BookItem> {
-  readonly item: T;
+  /** The items of one span, ascending. */
+  readonly items: readonly T[];
   readonly left: Book<T>;
   readonly right: Book<T>;
   readonly deadline: Milliseconds;
@@ -33,9 +35,20 @@ interface BookNode<T extends BookItem> {
 /** `null` is the empty book. */
 export type Book<T extends BookItem> = BookNode<T> | null;
 
-/** The priority of a key: well mixed, so that rising keys give a balanced tree (MurmurHash3, finalizer). */
-function priorityOf(key: number): number {
-  let hash = (key ^ (key / 2 ** 32)) | 0;
+/** How many keys make a span. */
+const SPAN = 16;
+
+function spanOf(key: number): number {
+  return Math.floor(key / SPAN);
+}
+
+function spanOfNode({ items }: BookNode<BookItem>): number {
+  return spanOf((items[0] as BookItem).key);
+}
+
+/** The priority of a span: well mixed, so that rising keys give a balanced tree (MurmurHash3, finalizer). */
+function priorityOf(span: number): number {
+  let hash = (span ^ (span / 2 ** 32)) | 0;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
@@ -47,8 +60,14 @@ function outranks(a: number, b: number): boolean {
   return first > second || (first === second && a > b);
 }
 
-function node<T extends BookItem>(item: T, left: Book<T>, right: Book<T>): BookNode<T> {
-  let { deadline, at } = item;
+function node<T extends BookItem>(items: readonly T[], left: Book<T>, right: Book<T>): BookNode<T> {
+  let deadline = Infinity;
+  let at = Infinity;
+  for (let i = 0; i < items.length; i++) {
+    const item = items[i] as T;
+    if (item.deadline < deadline) deadline = item.deadline;
+    if (item.at < at) at = item.at;
+  }
   if (left !== null) {
     if (left.deadline < deadline) deadline = left.deadline;
     if (left.at < at) at = left.at;
@@ -57,76 +76,112 @@ function node<T extends BookItem>(item: T, left: Book<T>, right: Book<T>): BookN
     if (right.deadline < deadline) deadline = right.deadline;
     if (right.at < at) at = right.at;
   }
-  return { item, left, right, deadline, at };
+  return { items, left, right, deadline, at };
 }
 
-/** The items below `key` and those above it; none has this key. */
+/** The place of the first of these ascending items whose key is not below `key`. */
+function placeIn(items: readonly BookItem[], key: number): number {
+  let at = 0;
+  while (at < items.length && (items[at] as BookItem).key < key) at++;
+  return at;
+}
+
+/** The items below `key`, and the others. */
 function split<T extends BookItem>(book: Book<T>, key: number): readonly [Book<T>, Book<T>] {
   if (book === null) return [null, null];
-  if (book.item.key < key) {
-    const [below, above] = split(book.right, key);
-    return [node(book.item, book.left, below), above];
+  const { items, left, right } = book;
+  const at = placeIn(items, key);
+  if (at === items.length) {
+    const [below, above] = split(right, key);
+    return [node(items, left, below), above];
   }
-  const [below, above] = split(book.left, key);
-  return [below, node(book.item, above, book.right)];
+  if (at > 0) return [node(items.slice(0, at), left, null), node(items.slice(at), null, right)];
+  const [below, above] = split(left, key);
+  return [below, node(items, above, right)];
 }
 
-/** Both in one; every key of `left` is below every key of `right`. */
+/** Both in one; every span of `left` is below every span of `right`. */
 function joined<T extends BookItem>(left: Book<T>, right: Book<T>): Book<T> {
   if (left === null) return right;
   if (right === null) return left;
-  if (outranks(left.item.key, right.item.key)) return node(left.item, left.left, joined(left.right, right));
-  return node(right.item, joined(left, right.left), right.right);
+  if (outranks(spanOfNode(left), spanOfNode(right))) return node(left.items, left.left, joined(left.right, right));
+  return node(right.items, joined(left, right.left), right.right);
 }
 
 /** With this item, in place of the one of its key if there is one. */
 export function withItem<T extends BookItem>(book: Book<T>, item: T): Book<T> {
-  if (book === null) return node(item, null, null);
-  const { key } = book.item;
-  if (item.key === key) return node(item, book.left, book.right);
-  if (outranks(item.key, key)) return node(item, ...split(book, item.key));
-  if (item.key < key) return node(book.item, withItem(book.left, item), book.right);
-  return node(book.item, book.left, withItem(book.right, item));
-}
-
-/** With these items, which ascend and lie above all others: at the cost of their number. */
-export function withNewest<T extends BookItem>(book: Book<T>, items: readonly T[]): Book<T> {
-  return joined(book, builtFrom(items));
-}
-
-/** A book of ascending items, built in one pass: each is the right child of the next higher priority before it. */
-function builtFrom<T extends BookItem>(items: readonly T[]): Book<T> {
-  const left = new Array<number>(items.length).fill(-1);
-  const right = new Array<number>(items.length).fill(-1);
-  const spine: number[] = [];
-  for (let at = 0; at < items.length; at++) {
-    let below = -1;
-    while (spine.length > 0 && outranks(keyAt(items, at), keyAt(items, spine[spine.length - 1] as number))) {
-      below = spine.pop() as number;
-    }
-    left[at] = below;
-    if (spine.length > 0) right[spine[spine.length - 1] as number] = at;
-    spine.push(at);
+  if (book === null) return node([item], null, null);
+  const { items, left, right } = book;
+  const span = spanOf(item.key);
+  const own = spanOfNode(book);
+  if (span === own) {
+    const at = placeIn(items, item.key);
+    const after = items[at]?.key === item.key ? at + 1 : at;
+    return node([...items.slice(0, at), item, ...items.slice(after)], left, right);
   }
-  const build = (at: number): Book<T> =>
-    at < 0 ? null : node(items[at] as T, build(left[at] as number), build(right[at] as number));
-  return build(spine[0] ?? -1);
+  if (outranks(span, own)) return node([item], ...split(book, item.key));
+  if (span > own) return node(items, left, withItem(right, item));
+  return node(items, withItem(left, item), right);
 }
 
-function keyAt(items: readonly BookItem[], at: number): number {
-  return (items[at] as BookItem).key;
+/** With these items of one span, which ascend and lie above all others. */
+function withTop<T extends BookItem>(book: Book<T>, span: number, items: readonly T[]): Book<T> {
+  if (book === null) return node(items, null, null);
+  const own = spanOfNode(book);
+  if (span === own) return node(book.items.concat(items), book.left, null);
+  if (outranks(span, own)) return node(items, book, null);
+  return node(book.items, book.left, withTop(book.right, span, items));
+}
+
+/** With these items, which ascend and lie above all others. */
+export function withNewest<T extends BookItem>(book: Book<T>, items: readonly T[]): Book<T> {
+  let result = book;
+  for (let from = 0, to = 0; from < items.length; from = to) {
+    const span = spanOf((items[from] as T).key);
+    while (to < items.length && (items[to] as T).key < (span + 1) * SPAN) to++;
+    result = withTop(result, span, items.slice(from, to));
+  }
+  return result;
 }
 
 /** Without the item of this key; the same book if there is none. */
 export function withoutItem<T extends BookItem>(book: Book<T>, key: number): Book<T> {
-  if (book === null) return null;
-  if (book.item.key === key) return joined(book.left, book.right);
-  if (key < book.item.key) {
-    const left = withoutItem(book.left, key);
-    return left === book.left ? book : node(book.item, left, book.right);
+  return withoutItems(book, [key]);
+}
+
+/** Without the items of these ascending keys; the same book if there are none. */
+export function withoutItems<T extends BookItem>(book: Book<T>, keys: readonly number[]): Book<T> {
+  return without(book, keys, 0, keys.length);
+}
+
+/** Without the items of the keys from the place `from` on, up to `to`. */
+function without<T extends BookItem>(book: Book<T>, keys: readonly number[], from: number, to: number): Book<T> {
+  if (book === null || from === to) return book;
+  const span = spanOfNode(book);
+  const low = placeOf(keys, span * SPAN, from, to);
+  const high = placeOf(keys, (span + 1) * SPAN, low, to);
+  const left = without(book.left, keys, from, low);
+  const right = without(book.right, keys, high, to);
+  const items = low === high ? book.items : book.items.filter(({ key }) => !holds(keys, key, low, high));
+  if (items.length === 0) return joined(left, right);
+  const same = items.length === book.items.length && left === book.left && right === book.right;
+  return same ? book : node(items, left, right);
+}
+
+/** The place of the first of these ascending keys, from `from` on and up to `to`, that is not below `key`. */
+function placeOf(keys: readonly number[], key: number, from: number, to: number): number {
+  let [low, high] = [from, to];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((keys[middle] as number) < key) low = middle + 1;
+    else high = middle;
   }
-  const right = withoutItem(book.right, key);
-  return right === book.right ? book : node(book.item, book.left, right);
+  return low;
+}
+
+function holds(keys: readonly number[], key: number, from: number, to: number): boolean {
+  const at = placeOf(keys, key, from, to);
+  return at < to && keys[at] === key;
 }
 
 /** The items up to `key`, and those above it. */
@@ -141,7 +196,7 @@ export function splitAfter<T extends BookItem>(
 export function lowestItem<T extends BookItem>(book: Book<T>): T | undefined {
   let here = book;
   while (here !== null && here.left !== null) here = here.left;
-  return here?.item;
+  return here?.items[0];
 }
 
 /** The highest key; `-Infinity` if there is no item. */
@@ -153,15 +208,7 @@ export function highestKey(book: Book<BookItem>): number {
 
 /** The item of the highest key that is not above `key`. */
 export function itemAtOrBelow<T extends BookItem>(book: Book<T>, key: number): T | undefined {
-  let found: T | undefined;
-  for (let here = book; here !== null; ) {
-    if (here.item.key > key) here = here.left;
-    else {
-      found = here.item;
-      here = here.right;
-    }
-  }
-  return found;
+  return lastUpTo(book, (item) => item.key, key);
 }
 
 /** The item whose number is `number`, in a book where numbers ascend with the keys. */
@@ -170,12 +217,22 @@ export function itemNumbered<T extends BookItem>(
   numberOf: (item: T) => number,
   number: number,
 ): T | undefined {
+  const item = lastUpTo(book, numberOf, number);
+  return item !== undefined && numberOf(item) === number ? item : undefined;
+}
+
+/** The last item whose number is not above `number`, where numbers ascend with the keys. */
+function lastUpTo<T extends BookItem>(book: Book<T>, numberOf: (item: T) => number, number: number): T | undefined {
+  let found: T | undefined;
   for (let here = book; here !== null; ) {
-    const own = numberOf(here.item);
-    if (own === number) return here.item;
-    here = number < own ? here.left : here.right;
+    const { items } = here;
+    let at = items.length - 1;
+    while (at >= 0 && numberOf(items[at] as T) > number) at--;
+    if (at >= 0) found = items[at];
+    if (at >= 0 && at < items.length - 1) break; // the next one is above, and in this node
+    here = at < 0 ? here.left : here.right;
   }
-  return undefined;
+  return found;
 }
 
 /** The items with these keys. */
@@ -195,22 +252,11 @@ export function lowestItems<T extends BookItem>(book: Book<T>, most: number): re
   const walk = (here: Book<T>): void => {
     if (here === null || found.length >= most) return;
     walk(here.left);
-    if (found.length < most) found.push(here.item);
+    for (let at = 0; at < here.items.length && found.length < most; at++) found.push(here.items[at] as T);
     walk(here.right);
   };
   walk(book);
   return found;
-}
-
-/** Without the items of these ascending keys. Those that are the lowest of the book are dropped in one piece. */
-export function withoutItems<T extends BookItem>(book: Book<T>, keys: readonly number[]): Book<T> {
-  const lowest = lowestItems(book, keys.length);
-  if (lowest.length === keys.length && lowest.every(({ key }, at) => key === keys[at])) {
-    return keys.length === 0 ? book : splitAfter(book, keys[keys.length - 1] as number)[1];
-  }
-  let left = book;
-  for (const key of keys) left = withoutItem(left, key);
-  return left;
 }
 
 /** All items, in the order of their keys. */
@@ -236,7 +282,7 @@ function collect<T extends BookItem>(
 ): readonly T[] {
   if (book === null || !wanted(book)) return found;
   collect(book.left, wanted, found);
-  if (wanted(book.item)) found.push(book.item);
+  for (const item of book.items) if (wanted(item)) found.push(item);
   collect(book.right, wanted, found);
   return found;
 }

@@ -7,8 +7,7 @@
  *
  * Overload: the leader accepts proposals one after the other while the protocol has room for them, and refuses the rest
  * as `busy`, its own and forwarded ones alike. Retries: a proposal that may have been sent before is looked for among
- * the uncommitted entries, in one pass for all proposals of a message. One that is found is waited for and not appended
- * again.
+ * the uncommitted entries (`standing.ts`). One that is found is waited for and not appended again.
  */
 
 import { addForwarded, addPlaced, placeAccepted, unansweredAttempt } from './attempts.js';
@@ -21,6 +20,7 @@ import { entryAt } from './log.js';
 import type { ReplicaId } from './members.js';
 import { noteAnswerTime } from './patience.js';
 import type { Entry, Index, Propose } from './protocol.js';
+import { noteStanding, standingAt } from './standing.js';
 import { leaderOf } from './state.js';
 
 /** What may be appended beyond the commit index: so many entries, and entries until so many bytes are reached. */
@@ -34,12 +34,25 @@ export interface ProposalRules<D> {
   room(draft: D): Room;
   /** Appends these at the next indexes and sends them. Gives the first index. */
   append(draft: D, proposals: readonly ForwardedProposal[]): Index;
-  /** This replica's uncommitted entries. */
-  uncommitted(draft: D): readonly Entry[];
+  /** This leader's uncommitted entries from this index on, ascending. */
+  uncommitted(draft: D, from: Index): readonly Entry[];
+  /** Up to here no entry changes any more while this replica leads. */
+  settled(draft: D): Index;
 }
 
 function isRetry(proposal: ForwardedProposal): boolean {
   return proposal.retry;
+}
+
+/** Says of a proposal where it stands among the uncommitted entries; 0 if nowhere. */
+function retryLookup<D extends AnyDraft>(draft: D, rules: ProposalRules<D>): (proposal: ForwardedProposal) => Index {
+  const settled = rules.settled(draft);
+  const standing = noteStanding(draft.leaderRole.standing, draft.commitIndex, settled, (from) =>
+    rules.uncommitted(draft, from),
+  );
+  draft.editLeader().standing = standing;
+  const unsettled = new IdIndex(rules.uncommitted(draft, settled + 1));
+  return ({ retry, id }) => (retry ? unsettled.indexOf(id) || standingAt(standing, id) : 0);
 }
 
 /** How many proposals there is room for. The last one may exceed the bytes, or a large one would never fit. */
@@ -60,23 +73,22 @@ function takeIn<D extends AnyDraft>(
   rules: ProposalRules<D>,
   proposals: readonly ForwardedProposal[],
 ): readonly PlaceRun[] {
-  const known = proposals.some(isRetry) ? new IdIndex(rules.uncommitted(draft)) : null;
-  const standing = (proposal: ForwardedProposal): Index => (proposal.retry && known?.indexOf(proposal.id)) || 0;
-  const fresh = known === null ? proposals : proposals.filter((proposal) => standing(proposal) === 0);
+  const { standing } = draft.leaderRole;
+  const lookUp = proposals.some(isRetry) ? retryLookup(draft, rules) : null;
+  // Nothing that was noted is uncommitted any more, and nobody asks for it.
+  if (lookUp === null && standing !== null && standing.through <= draft.commitIndex) draft.editLeader().standing = null;
+  const places = lookUp === null ? null : proposals.map(lookUp);
+  const fresh = places === null ? proposals : proposals.filter((_, at) => places[at] === 0);
   const count = countTaken(rules.room(draft), fresh);
   const first = count > 0 ? rules.append(draft, count === fresh.length ? fresh : fresh.slice(0, count)) : 0;
-  if (known === null) {
+  if (places === null) {
     const taken = { first, count };
     const left = { first: 0, count: fresh.length - count };
     return [taken, left].filter((run) => run.count > 0);
   }
   const runs: PlaceRun[] = [];
   let appended = 0;
-  for (const proposal of proposals) {
-    const at = standing(proposal);
-    if (at > 0) addPlace(runs, at);
-    else addPlace(runs, appended < count ? first + appended++ : 0);
-  }
+  for (const at of places) addPlace(runs, at > 0 ? at : appended < count ? first + appended++ : 0);
   return runs;
 }
 

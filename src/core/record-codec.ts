@@ -77,14 +77,20 @@ function encodeEntries(entries: readonly Entry[]): readonly Uint8Array[] {
   let capacity = 0;
   for (const entry of entries) capacity += entry.data.length + ENTRY_BODY_OVERHEAD + 1;
   const writer = new Writer(capacity);
-  const ends: number[] = [];
-  for (const entry of entries) {
+  const ends = new Array<number>(entries.length);
+  for (let at = 0; at < entries.length; at++) {
     writer.u8(VERSION);
-    writeEntryBody(writer, entry);
-    ends.push(writer.size);
+    writeEntryBody(writer, entries[at] as Entry);
+    ends[at] = writer.size;
   }
   const all = writer.finish();
-  return ends.map((end, at) => part(all, at === 0 ? 0 : (ends[at - 1] as number), end));
+  const records = new Array<Uint8Array>(entries.length);
+  for (let at = 0, from = 0; at < entries.length; at++) {
+    const to = ends[at] as number;
+    records[at] = part(all, from, to);
+    from = to;
+  }
+  return records;
 }
 
 function decodeEntry(index: Index, term: Term, bytes: Uint8Array): Entry {

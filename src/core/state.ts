@@ -13,6 +13,7 @@ import type { Index, Limits, Milliseconds, PersistSeq, ProtocolOptions, Status, 
 import type { PreVoting } from './pre-vote.js';
 import { nextSeed } from './random.js';
 import type { ForwardedReads, ReadQueue } from './reads.js';
+import type { StandingProposals } from './standing.js';
 import { leastPatience } from './tuning.js';
 import { durableIndex, type Unsynced } from './unsynced.js';
 
@@ -47,6 +48,8 @@ export interface CoreLeader {
   readonly told: readonly Index[];
   /** For each peer the highest index at which an entry stands that it forwarded; 0 for none. */
   readonly forwarded: readonly Index[];
+  /** Where proposals stand that may be tried again; `null` unless some were. */
+  readonly standing: StandingProposals | null;
 }
 
 export type CoreRole = CoreFollower | CoreCandidate | CoreLeader;

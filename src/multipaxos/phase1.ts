@@ -192,6 +192,7 @@ function lead(
     reads: noReads,
     told: peers.map(() => 0),
     forwarded: peers.map(() => 0),
+    standing: null,
   });
   draft.forgetReported();
   startQuorumTimer(draft);

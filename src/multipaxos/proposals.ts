@@ -15,7 +15,10 @@ export const proposalRules: ProposalRules<PaxosDraft> = {
     propose(draft, entriesOf(proposals, next, ballot));
     return next;
   },
-  uncommitted({ state: { window } }) {
-    return page(window, 0, Infinity)[0];
+  uncommitted({ state: { window } }, from) {
+    return page(window, from, Infinity)[0];
+  },
+  settled({ leaderRole }) {
+    return leaderRole.next - 1;
   },
 };

@@ -11,6 +11,7 @@ import type { Mutable } from '../core/draft.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Entry, Index, Milliseconds } from '../core/protocol.js';
 import type { ReadQueue } from '../core/reads.js';
+import type { StandingProposals } from '../core/standing.js';
 import type { CoreFollower, CoreLeader, CoreOptions, CoreState } from '../core/state.js';
 import type { Ballot } from './ballot.js';
 import type { VoteSpan } from './messages.js';
@@ -75,6 +76,7 @@ export interface PaxosLeader extends CoreLeader {
   readonly reads: ReadQueue;
   readonly told: readonly Index[];
   readonly forwarded: readonly Index[];
+  readonly standing: StandingProposals | null;
 }
 
 export type PaxosRole = PaxosFollower | PaxosCandidate | PaxosLeader;
@@ -192,5 +194,6 @@ export function copyLeader(leader: PaxosLeader): Mutable<PaxosLeader> {
     reads: leader.reads,
     told: leader.told,
     forwarded: leader.forwarded,
+    standing: leader.standing,
   };
 }

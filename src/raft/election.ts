@@ -115,6 +115,7 @@ function lead(draft: RaftDraft): void {
     reads: noReads,
     told: peers.map(() => 0),
     forwarded: peers.map(() => 0),
+    standing: null,
     uncommitted: null,
     uncommittedBytes: 0,
   });

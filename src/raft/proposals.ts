@@ -23,8 +23,11 @@ export const proposalRules: ProposalRules<RaftDraft> = {
     tryCommit(draft);
     return first;
   },
-  uncommitted({ state: { log, commit } }) {
+  uncommitted({ state: { log, commit } }, from) {
     // What was appended since the start is in memory: no entry leaves it before it is committed.
-    return slice(log, Math.max(commit + 1, log.tailFrom), log.last, Infinity) ?? [];
+    return slice(log, Math.max(from, commit + 1, log.tailFrom), log.last, Infinity) ?? [];
+  },
+  settled({ state }) {
+    return state.log.last;
   },
 };

@@ -5,6 +5,7 @@ import type { Mutable } from '../core/draft.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Index, Lane, Milliseconds, Term } from '../core/protocol.js';
 import type { ReadQueue } from '../core/reads.js';
+import type { StandingProposals } from '../core/standing.js';
 import type { CoreFollower, CoreLeader, CoreState } from '../core/state.js';
 
 /** Entries under way to a peer in one message. */
@@ -67,6 +68,7 @@ export interface RaftLeader extends CoreLeader {
   readonly reads: ReadQueue;
   readonly told: readonly Index[];
   readonly forwarded: readonly Index[];
+  readonly standing: StandingProposals | null;
   readonly uncommitted: Book<UncommittedBatch>;
   readonly uncommittedBytes: number;
 }
@@ -120,6 +122,7 @@ export function copyLeader(leader: RaftLeader): Mutable<RaftLeader> {
     reads: leader.reads,
     told: leader.told,
     forwarded: leader.forwarded,
+    standing: leader.standing,
     uncommitted: leader.uncommitted,
     uncommittedBytes: leader.uncommittedBytes,
   };

@@ -1,6 +1,6 @@
 /**
- * What one event costs the driver, by kind, with the core's part of it beside. As in `step.ts`, pairs of state and event
- * are kept from a running cluster and taken again in blocks; the core's steps of these events are timed by themselves.
+ * What one event costs the driver, by kind, with the core's part of it beside. As in `step.ts`, pairs of state and
+ * event are kept from a running cluster and taken again in blocks; the core's steps of these events are timed alone.
  * What is left is the driver's own: books, session table, envelopes and codec, and the checks of invariants.
  */
 

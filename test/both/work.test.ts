@@ -140,6 +140,48 @@ describe.each(models)('$protocol.name', (model) => {
     expect(first.read.count).toBeLessThan(4 * MANY);
   });
 
+  it.each([MANY / 4, MANY])('looks for a retry at a cost that grows with what is new, of %i uncommitted', (many) => {
+    const leader = leaderOf(model, { uncommittedBytes: 1 << 30 });
+    const { proposals, read } = watched(many, false);
+    for (let from = 0; from < many; from += 1000) leader.propose(proposals.slice(from, from + 1000));
+    const { term } = model.protocol.status(leader.state);
+    const ask = (number: number, ...asked: readonly Proposal[]): readonly Outbound<unknown>[] =>
+      leader.receive('n2', { kind: 'forwardProposals', term, number, proposals: asked });
+    const retryOf = (at: number): Proposal => ({ ...(proposals[at] as Proposal), retry: true });
+    ask(1, retryOf(0));
+    expect(read.count).toBeLessThan(4 * many);
+    read.count = 0;
+    for (let at = 1; at <= 100; at++) {
+      const [{ message }] = ofKind(ask(at + 1, retryOf((at * many) / 100 - 1)), 'send') as readonly [Send<unknown>];
+      expect(message).toMatchObject({ kind: 'forwardAccepted', places: [{ count: 1 }] });
+    }
+    expect(read.count).toBeLessThan(1000);
+  });
+
+  it('forgets where proposals stood once all of them are committed and nobody tries again', () => {
+    const [leader] = restarted(model, 5, {});
+    const numbered = (first: number, retry: boolean): readonly Proposal[] =>
+      plain(10).map((each) => ({ ...each, request: first + each.request, retry }));
+    const commitAll = (): void => {
+      leader.step({ kind: 'persisted', now: 0, persistSeq: newestPersist(leader.state) });
+    };
+    const standing = (): unknown => (leader.state as { role: { standing: unknown } }).role.standing;
+    commitAll();
+    commitAll();
+    leader.propose(numbered(0, false));
+    const { last } = model.protocol.status(leader.state);
+    leader.propose(numbered(20, true));
+    expect(model.protocol.status(leader.state).last).toBe(last);
+    expect(standing()).not.toBeNull();
+    commitAll();
+    expect(model.protocol.status(leader.state).commit).toBe(last);
+    leader.propose(numbered(40, true)); // their session table tells them apart
+    expect(model.protocol.status(leader.state).last).toBe(last + 10);
+    commitAll();
+    leader.propose(numbered(60, false));
+    expect(standing()).toBeNull();
+  });
+
   it('loads and delivers after a restart no more than may be applied', () => {
     const applyBytes = 2000;
     const [core, outbound] = restarted(model, 5000, { applyBytes, loadBytes: 60_000 });

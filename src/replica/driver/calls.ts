@@ -146,7 +146,7 @@ export class CallsDraft extends PartDraft<CallsState> {
    * applied, the session table says whether the command took effect and with which result.
    */
   attemptsEnded(requests: readonly RequestNumber[], outcome: Outcome): void {
-    if (outcome.kind === 'committed') return void this.draft.proposals.resolved(requests);
+    if (outcome.kind === 'committed') return this.draft.proposals.committed(requests);
     if (PAUSING.has(outcome.reason)) this.pause();
     this.endedAttempts ??= new Map();
     for (const request of requests) this.endedAttempts.set(request, outcome.kind === 'unknown');

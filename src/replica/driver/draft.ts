@@ -32,26 +32,27 @@ export function faultOf(phase: DriverPhase): Fault | null {
 }
 
 export class DriverDraft {
-  readonly options: DriverOptions;
+  // `declare`, as in `PartDraft`.
+  declare readonly options: DriverOptions;
   /** The time of the event, or the state's if that is later. */
-  readonly now: Milliseconds;
-  readonly durable: DurableCodec;
-  readonly lane: LaneDraft;
-  readonly identity: IdentityDraft;
-  readonly leadership: LeadershipDraft;
-  readonly applying: ApplyingDraft;
-  readonly session: SessionDraft;
-  readonly calls: CallsDraft;
-  readonly proposals: ProposalsDraft;
-  readonly reads: ReadsDraft;
-  readonly timing: TimingDraft;
+  declare readonly now: Milliseconds;
+  declare readonly durable: DurableCodec;
+  declare readonly lane: LaneDraft;
+  declare readonly identity: IdentityDraft;
+  declare readonly leadership: LeadershipDraft;
+  declare readonly applying: ApplyingDraft;
+  declare readonly session: SessionDraft;
+  declare readonly calls: CallsDraft;
+  declare readonly proposals: ProposalsDraft;
+  declare readonly reads: ReadsDraft;
+  declare readonly timing: TimingDraft;
   /** The failure of the storage that the event reports: the core is told, and answers by a fault. */
   declare storageFault: Fault | undefined;
-  private currentPhase: DriverPhase;
-  private lastRequest: RequestNumber;
-  private readonly effects: DriverEffect[] = [];
-  private readonly inbox: Inbound<unknown>[] = [];
-  private taken = 0;
+  declare private currentPhase: DriverPhase;
+  declare private lastRequest: RequestNumber;
+  declare private readonly effects: DriverEffect[];
+  declare private readonly inbox: Inbound<unknown>[];
+  declare private taken: number;
 
   constructor(state: DriverState, now: Milliseconds, durable: DurableCodec) {
     this.options = state.options;
@@ -66,8 +67,12 @@ export class DriverDraft {
     this.proposals = new ProposalsDraft(this, state.proposals);
     this.reads = new ReadsDraft(this, state.reads);
     this.timing = new TimingDraft(this, state.timing);
+    this.storageFault = undefined;
     this.currentPhase = state.phase;
     this.lastRequest = state.lastRequest;
+    this.effects = [];
+    this.inbox = [];
+    this.taken = 0;
   }
 
   get phase(): DriverPhase {

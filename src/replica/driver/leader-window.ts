@@ -79,12 +79,15 @@ export function withAnswer(window: LeaderWindow, requests: readonly RequestNumbe
   return group === undefined || group.bytes === 0 ? window : replaced(window, group, group.open, 0);
 }
 
-/** Without these requests, which the core has ended; and each that belongs to a command, with its caller's number. */
+/**
+ * Without these requests, which the core has ended.
+ * @param each is told of each one that belongs to a command, with its caller's number
+ */
 export function withoutEnded(
   window: LeaderWindow,
   requests: readonly RequestNumber[],
-): readonly [LeaderWindow, readonly (readonly [request: RequestNumber, call: number])[]] {
-  const ended: [RequestNumber, number][] = [];
+  each: (request: RequestNumber, call: number) => void,
+): LeaderWindow {
   let left = window;
   for (let at = 0; at < requests.length; ) {
     const group = groupOf(left, requests[at] as RequestNumber);
@@ -95,9 +98,9 @@ export function withoutEnded(
     const from = at;
     for (; at < requests.length && holds(group, requests[at] as RequestNumber); at++) {
       const request = requests[at] as RequestNumber;
-      ended.push([request, group.calls[request - group.key] as number]);
+      each(request, group.calls[request - group.key] as number);
     }
     left = replaced(left, group, group.open - (at - from), group.bytes);
   }
-  return [left, ended];
+  return left;
 }

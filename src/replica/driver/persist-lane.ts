@@ -80,7 +80,12 @@ export function storageOps(ops: readonly LaneOp[], durable: DurableCodec): Stora
 
 function storedEntries(entries: readonly Entry[], durable: DurableCodec): StoredEntry[] {
   const records = durable.encodeEntries(entries);
-  return entries.map(({ index, term }, at) => ({ index, term, data: records[at] as Uint8Array }));
+  const stored = new Array<StoredEntry>(entries.length);
+  for (let at = 0; at < entries.length; at++) {
+    const { index, term } = entries[at] as Entry;
+    stored[at] = { index, term, data: records[at] as Uint8Array };
+  }
+  return stored;
 }
 
 export class LaneDraft extends PartDraft<PersistLane> {
@@ -163,7 +168,8 @@ export class LaneDraft extends PartDraft<PersistLane> {
   startWrite(): void {
     const { writing, queued, queuedSeq } = this.state;
     if (writing !== null || queued === null) return;
-    const ops = itemsOf(queued).flatMap((each) => each.ops);
+    const items = itemsOf(queued);
+    const ops = items.length === 1 ? (items[0] as QueuedOps).ops : items.flatMap((each) => each.ops);
     this.draft.effect({ kind: 'write', ops: storageOps(ops, this.draft.durable) });
     const next = this.edit();
     next.writing = { writeId: this.nextWriteId, persistSeq: queuedSeq, ops };

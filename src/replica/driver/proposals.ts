@@ -167,13 +167,17 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     const { nextSequence } = draft.session.state as Extract<typeof draft.session.state, { kind: 'open' }>;
     const chosen = this.takeNext(nextSequence, firstIncomplete + configuration.constants.sessionWindow, most);
     if (chosen.length === 0) return false;
-    const proposals = chosen.map(({ data, sequence, mayHaveTakenEffect, request }): Proposal => {
-      const proposalId = { session, sequence, firstIncomplete };
-      return { request, kind: 'command', id: proposalId, data, retry: mayHaveTakenEffect };
-    });
-    const calls = chosen.map(({ key }) => key);
+    const proposals = new Array<Proposal>(chosen.length);
+    const calls = new Array<number>(chosen.length);
     let bytes = 0;
-    if (!leads) for (const command of chosen) bytes += commandBytes(command);
+    for (let at = 0; at < chosen.length; at++) {
+      const command = chosen[at] as ProposedCommand;
+      const { key, data, sequence, mayHaveTakenEffect, request } = command;
+      const proposalId = { session, sequence, firstIncomplete };
+      proposals[at] = { request, kind: 'command', id: proposalId, data, retry: mayHaveTakenEffect };
+      calls[at] = key;
+      if (!leads) bytes += commandBytes(command);
+    }
     this.edit().window = withGroup(window, (chosen[0] as ProposedCommand).request, calls, bytes);
     draft.toCore({ kind: 'propose', now: draft.now, proposals, deadline: Infinity });
     return true;
@@ -207,7 +211,7 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     if (next.retrying !== null) return chosen;
     const retried = chosen.length;
     next.queued = takeFrom(next.queued, end - nextSequence, () => nextSequence + chosen.length - retried);
-    const fresh = chosen.slice(retried);
+    const fresh = retried === 0 ? chosen : chosen.slice(retried);
     next.underway = withNewest(next.underway, fresh); // callers are numbered as they come
     draft.session.advance(fresh.length);
     return chosen;
@@ -220,17 +224,26 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     if (after !== window) this.edit().window = after;
   }
 
-  /** The core has ended these requests, whatever the outcome. Gives the commands that were waiting for them. */
-  resolved(requests: readonly RequestNumber[]): readonly ProposedCommand[] {
-    const { window, underway } = this.state;
-    const [after, calls] = withoutEnded(window, requests);
-    if (after === window) return [];
-    this.edit().window = after;
+  /** These requests are committed: their commands wait until they are applied. */
+  committed(requests: readonly RequestNumber[]): void {
+    this.ends(requests, () => undefined);
+  }
+
+  /** The core has ended these requests: the window no longer holds them. */
+  private ends(requests: readonly RequestNumber[], each: (request: RequestNumber, call: number) => void): void {
+    const { window } = this.state;
+    const after = withoutEnded(window, requests, each);
+    if (after !== window) this.edit().window = after;
+  }
+
+  /** The core has ended these requests without success. Gives the commands that were waiting for them. */
+  private resolved(requests: readonly RequestNumber[]): readonly ProposedCommand[] {
+    const { underway } = this.state;
     const commands: ProposedCommand[] = [];
-    for (const [request, key] of calls) {
+    this.ends(requests, (request, key) => {
       const command = itemAtOrBelow(underway, key);
       if (command?.key === key && command.request === request) commands.push(command);
-    }
+    });
     return commands;
   }
 

@@ -92,6 +92,12 @@ interface WorkingSession extends Omit<Mutable<Session>, 'results'> {
   results: (StoredResult | null)[];
 }
 
+/** Written as a literal, like every copy of a state. */
+function copyOf(session: Session): WorkingSession {
+  const { replica, incarnation, boot, start, id, firstIncomplete, results, bytes, lastIndex } = session;
+  return { replica, incarnation, boot, start, id, firstIncomplete, results: results.slice(), bytes, lastIndex };
+}
+
 function sizeOf(result: StoredResult | null): number {
   if (result === null) return 0;
   return result.value instanceof Uint8Array ? RESULT_BYTES + result.value.length : RESULT_BYTES;
@@ -99,14 +105,19 @@ function sizeOf(result: StoredResult | null): number {
 
 /** A private copy of the table for a run of entries; `finish` gives the new value. */
 export class SessionTableDraft {
-  private readonly before: SessionTable;
-  private readonly constants: Constants;
-  private sessions: Session[] | null = null;
-  private readonly working = new Map<number, WorkingSession>();
+  declare private readonly before: SessionTable;
+  declare private readonly constants: Constants;
+  declare private sessions: Session[] | null;
+  declare private readonly working: Map<Index, WorkingSession>;
+  /** The one edited last: the commands of a run mostly come from one. */
+  declare private latest: WorkingSession | undefined;
 
   constructor(table: SessionTable, constants: Constants) {
     this.before = table;
     this.constants = constants;
+    this.sessions = null;
+    this.working = new Map();
+    this.latest = undefined;
   }
 
   private get all(): readonly Session[] {
@@ -114,11 +125,16 @@ export class SessionTableDraft {
   }
 
   private edit(id: Index): WorkingSession | undefined {
-    const known = this.working.get(id);
-    if (known !== undefined) return known;
+    if (this.latest?.id === id) return this.latest;
+    const session = this.working.get(id) ?? this.copied(id);
+    this.latest = session;
+    return session;
+  }
+
+  private copied(id: Index): WorkingSession | undefined {
     const session = this.all.find((each) => each.id === id);
     if (session === undefined) return undefined;
-    const copy: WorkingSession = { ...session, results: session.results.slice() };
+    const copy = copyOf(session);
     this.sessions = this.all.map((each) => (each === session ? copy : each));
     this.working.set(id, copy);
     return copy;
@@ -127,6 +143,7 @@ export class SessionTableDraft {
   private remove(ends: (session: Session) => boolean): void {
     if (!this.all.some(ends)) return;
     for (const session of this.all) if (ends(session)) this.working.delete(session.id);
+    this.latest = undefined;
     this.sessions = this.all.filter((session) => !ends(session));
   }
 

@@ -27,8 +27,8 @@ const BOOTS = 2 ** 20;
 export const closedSession: OwnSession = { kind: 'closed' };
 
 export class SessionDraft {
-  private readonly draft: DriverDraft;
-  private current: OwnSession;
+  declare private readonly draft: DriverDraft;
+  declare private current: OwnSession;
 
   constructor(draft: DriverDraft, session: OwnSession) {
     this.draft = draft;
