@@ -1,5 +1,6 @@
-/** `npm run bench -- [core|step|memory|burst|size|cluster|all] [--quick]`: see output.ts for the lines. */
+/** `npm run bench -- [core|step|books|memory|burst|size|cluster|all] [--quick]`: see output.ts for the lines. */
 
+import { books } from './books.js';
 import { burst } from './burst.js';
 import { core } from './core.js';
 import { memory } from './memory-core.js';
@@ -17,6 +18,7 @@ async function cluster(quick: boolean): Promise<void> {
 const parts: Readonly<Record<string, (quick: boolean, system?: string) => void | Promise<void>>> = {
   core,
   step,
+  books,
   memory,
   burst,
   size,
