@@ -45,7 +45,8 @@ async function freeAddress(): Promise<string> {
   return `127.0.0.1:${port}`;
 }
 
-async function start(protocol: string, directory: string): Promise<readonly Replica<Tally>[]> {
+/** Three replicas in this process, with open sessions. */
+export async function threeOnDisk(protocol: string, directory: string): Promise<readonly Replica<Tally>[]> {
   const ids = ['a', 'b', 'c'];
   const addresses = await Promise.all(ids.map(freeAddress));
   const members = Object.fromEntries(ids.map((id, at) => [id, addresses[at] as string]));
@@ -75,7 +76,7 @@ async function took(work: () => Promise<unknown>): Promise<number> {
 
 async function measure(protocol: string, directory: string): Promise<void> {
   const system = `quorate-${protocol}`;
-  const replicas = await start(protocol, directory);
+  const replicas = await threeOnDisk(protocol, directory);
   const leader = replicas.find((replica) => replica.status().leading) as Replica<Tally>;
   const follower = replicas.find((replica) => replica !== leader) as Replica<Tally>;
   const places = [

@@ -1,4 +1,4 @@
-/** `npm run bench -- [core|step|books|memory|burst|size|cluster|all] [--quick]`: see output.ts for the lines. */
+/** `npm run bench -- [core|step|books|memory|burst|trace|size|cluster|all] [--quick]`: see output.ts for the lines. */
 
 import { books } from './books.js';
 import { burst } from './burst.js';
@@ -7,6 +7,7 @@ import { memory } from './memory-core.js';
 import { note } from './output.js';
 import { size } from './size.js';
 import { step } from './step.js';
+import { trace } from './trace.js';
 
 /** The durable cluster is a program of its own, with processes; it stands beside this one. */
 async function cluster(quick: boolean): Promise<void> {
@@ -21,6 +22,7 @@ const parts: Readonly<Record<string, (quick: boolean, system?: string) => void |
   books,
   memory,
   burst,
+  trace,
   size,
   cluster,
 };

@@ -9,6 +9,7 @@
  * - of a forward that the leader accepted, what the wait for its answer needed; of a peer to which nothing is under
  *   way, since when and in which lane: the next append sets both; of an entry that a peer forwarded, its index, once
  *   the peer was told of its commit;
+ * - `standing`: the log has the ids, and what stands where follows from it;
  * - sums (`bytes`, `inflightBytes`, `uncommittedBytes`, `unappliedBytes`): their summands are digested.
  */
 

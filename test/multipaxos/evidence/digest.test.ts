@@ -206,14 +206,16 @@ function othersOf(node: Tree, key: string, value: unknown): readonly unknown[] {
 }
 
 function isBook(value: object): value is NonNullable<Book<BookItem>> {
-  return 'item' in value && 'left' in value && 'right' in value;
+  return 'items' in value && 'left' in value && 'right' in value;
 }
 
 /** Every single change that can be made to a tree. What a book says of its parts follows from its items. */
 function* changesOf(node: Tree, path = '', place = ''): Generator<Change> {
   if (isBook(node)) {
     const parts = node as unknown as Tree;
-    yield* changesOf(parts['item'] as Tree, `${path}*.`, `${place}item.`);
+    for (const [at, item] of node.items.entries()) {
+      yield* changesOf(item as unknown as Tree, `${path}*.`, `${place}items.${at}.`);
+    }
     for (const side of ['left', 'right']) {
       if (parts[side] !== null) yield* changesOf(parts[side] as Tree, path, `${place}${side}.`);
     }
@@ -226,6 +228,7 @@ function* changesOf(node: Tree, path = '', place = ''): Generator<Change> {
     const where = `${place}${key}`;
     const here = `${path}${Array.isArray(node) ? '*' : key}`;
     if (here === 'options' || here === 'role.kind') continue;
+    if (here === 'role.standing') continue; // follows from the window, and changed by itself would be none
     for (const other of othersOf(node, key, value)) {
       yield {
         path: here,
@@ -411,6 +414,7 @@ function shifted<T>(tree: T, key = ''): T {
     if (none) return tree;
     return (tree + (tree < 0 ? -1 : 1) * SHIFTS[kind]) as T;
   }
+  if (key === 'standing') return tree; // named by sessions and sequences, which stay
   if (typeof tree === 'object' && tree !== null && isBook(tree)) {
     const moved = itemsOf<BookItem>(tree).map((item) => {
       return { ...shifted(item), key: item.key + SHIFTS[key === 'ofPeers' ? 'number' : 'request'] };

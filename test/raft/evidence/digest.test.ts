@@ -135,7 +135,7 @@ function changed(value: unknown): unknown {
 }
 
 function isBook(value: object): value is NonNullable<Book<BookItem>> {
-  return 'item' in value && 'left' in value && 'right' in value;
+  return 'items' in value && 'left' in value && 'right' in value;
 }
 
 /** Nothing but an item makes another book of an empty one, and a round is none without its reads. */
@@ -155,17 +155,19 @@ const BOOKS: ReadonlySet<string> = new Set([
  */
 function leavesOf(value: unknown, place: readonly (string | number)[] = []): Leaf[] {
   const path = place
-    .filter((key) => key !== 'left' && key !== 'right')
-    .map((key) => (typeof key === 'number' || key === 'item' ? '*' : key))
+    .filter((key) => key !== 'items' && key !== 'left' && key !== 'right')
+    .map((key) => (typeof key === 'number' ? '*' : key))
     .join('.');
   const leaf: Leaf = [path, (root) => edited(root, place, changed)];
   if (value === null && BOOKS.has(String(place[place.length - 1]))) return [];
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return [leaf];
+  if (isBook(value)) {
+    const inside = value.items.flatMap((each, at) => leavesOf(each, [...place, 'items', at]));
+    const sides = (['left', 'right'] as const).filter((side) => value[side] !== null);
+    return [...inside, ...sides.flatMap((side) => leavesOf(value[side], [...place, side]))];
+  }
   if (!Array.isArray(value)) {
-    const keys = isBook(value) ? ['item', 'left', 'right'] : Object.keys(value);
-    return keys
-      .filter((key) => !isBook(value) || (value as never)[key] !== null)
-      .flatMap((key) => leavesOf((value as never)[key], [...place, key]));
+    return Object.keys(value).flatMap((key) => leavesOf((value as never)[key], [...place, key]));
   }
   const inside = value.flatMap((each, at) => leavesOf(each, [...place, at]));
   return value.length > 0 ? [leaf, ...inside] : inside;
@@ -186,6 +188,7 @@ const LEFT_OUT: readonly (readonly [path: RegExp, why: string])[] = [
   [/^role\.(peers\.\*\.inflightBytes|uncommittedBytes)$/, 'a sum'],
   [/^delivery\.unappliedBytes$/, 'a sum'],
   [/^attempts\.\*\.key$/, 'only what it is called; its requests are digested'],
+  [/^role\.standing/, 'the log has it'],
   [/^role\.uncommitted\.\*\.(deadline|at)$/, 'none, and the same as the key'],
   [/ofPeers\.\*\.(key|at)$/, 'only what it is called, and no place'],
   [/^reads\.\*\.at$|own\.\*\.at$/, 'no place'],
@@ -272,7 +275,8 @@ describe('the digest of a state', () => {
   });
 
   it('says where chunks begin as soon as the tail can fill up', () => {
-    const { after } = steps.find(({ after: { log } }) => log.last > 3) as StateStep;
+    const isJoined = ({ after: { log } }: StateStep): boolean => log.chunks.some(({ entries }) => entries.length > 1);
+    const { after } = steps.find((each) => each.after.log.last > 3 && isJoined(each)) as StateStep;
     const tight = (state: RaftState): RaftState => {
       const limits = { ...state.options.limits, tailEntries: 4 };
       return { ...state, options: { ...state.options, limits } };
@@ -350,6 +354,7 @@ function shifted<T>(value: T, key = ''): T {
   }
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
   if (Array.isArray(value)) return value.map((each) => shifted(each, key === 'requests' ? 'request' : '')) as T;
+  if (key === 'standing') return value; // named by sessions and sequences, which stay
   if (isBook(value)) {
     const moved = itemsOf<BookItem>(value).map((item) => {
       if (key === 'uncommitted') return item; // named by its index
