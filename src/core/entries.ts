@@ -40,23 +40,3 @@ export function sameValue(a: Entry, b: Entry): boolean {
     sameBytes(a.data, b.data)
   );
 }
-
-/** An index from ids to places in the log, built in one pass over entries: by session, then by sequence number. */
-export class IdIndex {
-  private readonly sessions = new Map<number, Map<number, Index>>();
-
-  constructor(entries: readonly Entry[]) {
-    for (let i = 0; i < entries.length; i++) {
-      const { id, index } = entries[i] as Entry;
-      if (id === null) continue;
-      const sequences = this.sessions.get(id.session);
-      if (sequences === undefined) this.sessions.set(id.session, new Map([[id.sequence, index]]));
-      else sequences.set(id.sequence, index);
-    }
-  }
-
-  /** Where the proposal of that id stands; 0 if nowhere. */
-  indexOf(id: EntryId): Index {
-    return this.sessions.get(id.session)?.get(id.sequence) ?? 0;
-  }
-}

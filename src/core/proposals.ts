@@ -13,7 +13,7 @@
 import { addForwarded, addPlaced, placeAccepted, unansweredAttempt } from './attempts.js';
 import type { AnyDraft } from './draft.js';
 import { endForward, requestsOf } from './ending.js';
-import { bytesOf, entryBytes, IdIndex } from './entries.js';
+import { bytesOf, entryBytes } from './entries.js';
 import type { ForwardAccepted, ForwardedProposal, ForwardProposals, ForwardRefused, PlaceRun } from './forwarding.js';
 import { leadsIn } from './leadership.js';
 import { entryAt } from './log.js';
@@ -47,12 +47,11 @@ function isRetry(proposal: ForwardedProposal): boolean {
 /** Says of a proposal where it stands among the uncommitted entries; 0 if nowhere. */
 function retryLookup<D extends AnyDraft>(draft: D, rules: ProposalRules<D>): (proposal: ForwardedProposal) => Index {
   const settled = rules.settled(draft);
-  const standing = noteStanding(draft.leaderRole.standing, draft.commitIndex, settled, (from) =>
-    rules.uncommitted(draft, from),
-  );
+  const entriesFrom = (from: Index): readonly Entry[] => rules.uncommitted(draft, from);
+  const standing = noteStanding(draft.leaderRole.standing, draft.commitIndex, settled, entriesFrom);
   draft.editLeader().standing = standing;
-  const unsettled = new IdIndex(rules.uncommitted(draft, settled + 1));
-  return ({ retry, id }) => (retry ? unsettled.indexOf(id) || standingAt(standing, id) : 0);
+  const unsettled = noteStanding(null, settled, Infinity, entriesFrom);
+  return ({ retry, id }) => (retry ? standingAt(unsettled, id) || standingAt(standing, id) : 0);
 }
 
 /** How many proposals there is room for. The last one may exceed the bytes, or a large one would never fit. */

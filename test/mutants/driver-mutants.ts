@@ -2,7 +2,7 @@
 
 import { edit, mutant, scenario, schedule, script, type Mutant } from './mutant.js';
 
-const STANDING = '(proposal.retry && known?.indexOf(proposal.id)) || 0';
+const STANDING = 'retry ? standingAt(unsettled, id) || standingAt(standing, id) : 0';
 
 const LANE = 'replica/driver/persist-lane.ts';
 const LEADERSHIP = 'replica/driver/leadership.ts';
