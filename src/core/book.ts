@@ -36,7 +36,7 @@ interface BookNode<T extends BookItem> {
 export type Book<T extends BookItem> = BookNode<T> | null;
 
 /** How many keys make a span. */
-const SPAN = 16;
+const SPAN = 4;
 
 function spanOf(key: number): number {
   return Math.floor(key / SPAN);

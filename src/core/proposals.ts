@@ -49,7 +49,7 @@ function retryLookup<D extends AnyDraft>(draft: D, rules: ProposalRules<D>): (pr
   const settled = rules.settled(draft);
   const entriesFrom = (from: Index): readonly Entry[] => rules.uncommitted(draft, from);
   const standing = noteStanding(draft.leaderRole.standing, draft.commitIndex, settled, entriesFrom);
-  draft.editLeader().standing = standing;
+  if (standing !== draft.leaderRole.standing) draft.editLeader().standing = standing;
   const unsettled = noteStanding(null, settled, Infinity, entriesFrom);
   return ({ retry, id }) => (retry ? standingAt(unsettled, id) || standingAt(standing, id) : 0);
 }

@@ -61,7 +61,10 @@ export function noteStanding(
   entriesFrom: (from: Index) => readonly Entry[],
 ): StandingProposals {
   const { through, sessions } = before ?? nothingNoted;
-  if (through >= settled) return { through, sessions: withoutCommitted(sessions, commit) };
+  if (before !== null && through >= settled) {
+    const left = withoutCommitted(sessions, commit);
+    return left === sessions ? before : { through, sessions: left };
+  }
   let left = through <= commit ? null : withoutCommitted(sessions, commit);
   for (const { id, index } of entriesFrom(Math.max(commit, through) + 1)) {
     if (index > settled) break;
