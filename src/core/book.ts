@@ -203,7 +203,7 @@ export function lowestItem<T extends BookItem>(book: Book<T>): T | undefined {
 export function highestKey(book: Book<BookItem>): number {
   let here = book;
   while (here !== null && here.right !== null) here = here.right;
-  return here?.item.key ?? -Infinity;
+  return here?.items[here.items.length - 1]?.key ?? -Infinity;
 }
 
 /** The item of the highest key that is not above `key`. */

@@ -59,6 +59,7 @@ export class DriverTrio {
         configurationHash: 'bench',
         timing: defaultTiming,
         limits: { ...defaultLimits, messageBytes: 1 << 20, inflightMessages: 256 },
+        preVote: true,
         seed: 7,
         start: 7,
         now: 0,
