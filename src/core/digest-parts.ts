@@ -11,7 +11,8 @@ import type { ElectionMessage } from './election-messages.js';
 import type { ForwardedProposal, Forwarding } from './forwarding.js';
 import type { ReplicaId } from './members.js';
 import { digestEntry, digestUnordered, type Digest } from './model.js';
-import type { Entry, EntryId, Index, Milliseconds } from './protocol.js';
+import type { Log } from './log.js';
+import type { Entry, EntryId, Index, Limits, Milliseconds } from './protocol.js';
 import { READ_EXCHANGES, readsOf, type ForwardedReads, type LeaderReads } from './reads.js';
 import type { CoreLeader, CoreOptions, CoreState } from './state.js';
 
@@ -70,6 +71,31 @@ function digestEntryId(digest: Digest, { session, sequence, firstIncomplete }: E
   digest.value(session);
   digest.value(sequence);
   digest.value(firstIncomplete);
+}
+
+/** With bounds of at least this many entries and bytes, no scope that can be searched fills the tail. */
+const ROOMY_ENTRIES = 64;
+const ROOMY_BYTES = 64 * 1024;
+
+/**
+ * Where chunks begin matters only to `evict`, which drops whole ones; so it is digested only if the tail can fill up.
+ * Entries below the tail are on the disk, which is digested apart.
+ */
+export function digestLog(log: Log, limits: Limits, digest: Digest): void {
+  digest.value(log.first);
+  digest.value(log.last);
+  digest.value(log.tailFrom);
+  digest.value(log.runs.length);
+  for (const { from, term } of log.runs) {
+    digest.value(from);
+    digest.value(term);
+  }
+  const tight = limits.tailEntries < ROOMY_ENTRIES || limits.tailBytes < ROOMY_BYTES;
+  if (tight) digest.value(log.chunks.length);
+  for (const { from, entries } of log.chunks) {
+    if (tight) digest.value(from);
+    for (let i = 0; i < entries.length; i++) digestEntry(entries[i] as Entry, digest);
+  }
 }
 
 export function digestDelivery({ digest, me }: DigestScribe, delivery: Delivery): void {

@@ -12,13 +12,13 @@ import {
   digestEntries,
   digestForwardedReads,
   digestLeaderReads,
+  digestLog,
   digestNumber,
   digestTold,
   scribeOf,
   type DigestScribe,
 } from '../../core/digest-parts.js';
 import type { ElectionTimer } from '../../core/election-timer.js';
-import type { Log } from '../../core/log.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { Digest } from '../../core/model.js';
 import type { Milliseconds } from '../../core/protocol.js';
@@ -61,23 +61,6 @@ function unsynced({ digest, me }: DigestScribe, { from, to, term, persistSeq }: 
 }
 
 // The learner.
-
-/** As chunks, since `evict` drops whole ones. All `bytes` follow from the entries. */
-function chosenPrefix({ digest }: DigestScribe, { first, last, tailFrom, runs, chunks }: Log): void {
-  digest.value(first);
-  digest.value(last);
-  digest.value(tailFrom);
-  digest.value(runs.length);
-  for (const { from, term } of runs) {
-    digest.value(from);
-    digest.value(term);
-  }
-  digest.value(chunks.length);
-  for (const chunk of chunks) {
-    digest.value(chunk.from);
-    digestEntries(digest, chunk.entries);
-  }
-}
 
 function question(s: DigestScribe, { number, peer, target, retryAt, asked, from, ahead }: CatchingUp): void {
   const { digest } = s;
@@ -221,7 +204,7 @@ export function digestState(state: PaxosState, now: Milliseconds, digest: Digest
   digest.value(until === Infinity ? -1 : Math.max(until - clock, 0));
   digest.value(span);
   list(s, state.unsynced, unsynced);
-  chosenPrefix(s, log);
+  digestLog(log, state.options.limits, s.digest);
   // A leader's commit index at or below the own one has no effect any more, nor has one of a lower ballot.
   digest.value(state.leaderCommitBallot);
   digest.value(Math.max(state.leaderCommit - log.last, 0));

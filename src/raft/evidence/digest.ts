@@ -22,44 +22,19 @@ import {
   digestForwardedReads,
   digestForwarding,
   digestLeaderReads,
+  digestLog,
   digestNumber,
   digestTold,
   scribeOf,
   type DigestScribe,
 } from '../../core/digest-parts.js';
 import { itemsOf } from '../../core/book.js';
-import type { Log } from '../../core/log.js';
 import type { Member, ReplicaId } from '../../core/members.js';
 import { digestEntry, digestUnordered, type Digest } from '../../core/model.js';
-import type { Entry, Limits, Milliseconds, PersistSeq } from '../../core/protocol.js';
+import type { Milliseconds, PersistSeq } from '../../core/protocol.js';
 import type { ReadQueue } from '../../core/reads.js';
 import type { RaftMessage } from '../messages.js';
 import type { RaftLeader, RaftProgress, RaftState } from '../state.js';
-
-/** With bounds of at least this many entries and bytes, no scope that can be searched fills the tail. */
-const ROOMY_ENTRIES = 64;
-const ROOMY_BYTES = 64 * 1024;
-
-/**
- * Where chunks begin matters only to `evict`, which drops whole ones; so it is digested only if the tail can fill up.
- * Entries below the tail are on the disk, which is digested apart.
- */
-function digestLog(log: Log, limits: Limits, digest: Digest): void {
-  digest.value(log.first);
-  digest.value(log.last);
-  digest.value(log.tailFrom);
-  digest.value(log.runs.length);
-  for (const { from, term } of log.runs) {
-    digest.value(from);
-    digest.value(term);
-  }
-  const tight = limits.tailEntries < ROOMY_ENTRIES || limits.tailBytes < ROOMY_BYTES;
-  if (tight) digest.value(log.chunks.length);
-  for (const { from, entries } of log.chunks) {
-    if (tight) digest.value(from);
-    for (let i = 0; i < entries.length; i++) digestEntry(entries[i] as Entry, digest);
-  }
-}
 
 /** The number of a persist; 0 once it is durable. */
 function persist(s: DigestScribe, seq: PersistSeq, durable: PersistSeq): void {

@@ -57,13 +57,13 @@ export const quickScopes = {
   'raft n3 V E2': pinned(raft(3, { ...PRE_VOTES, elections: 2, electionsEach: 1 }), 8456, 24),
   'raft n2 V E1 each C1': pinned(raft(2, { ...PRE_VOTES, electionsEach: 1, crashes: 1 }), 466, 17),
   'paxos n3 V E1': pinned(paxos(3, { ...PRE_VOTES, elections: 1 }), 364, 12),
-  'paxos n2 V E1 each C1': pinned(paxos(2, { ...PRE_VOTES, electionsEach: 1, crashes: 1 }), 1673, 19),
+  'paxos n2 V E1 each C1': pinned(paxos(2, { ...PRE_VOTES, electionsEach: 1, crashes: 1 }), 1582, 19),
   'paxos n3 E1': pinned(paxos(3, { elections: 1 }), 118, 9),
   'paxos n3 E1 R1': pinned(paxos(3, { elections: 1, proposals: 1 }), 2086, 14),
   'paxos n3 E1 R1 C1': pinned(paxos(3, { elections: 1, proposals: 1, crashes: 1 }), 18068, 16),
   'paxos n3 2p E1 each': pinned(paxos(3, { candidates: 2, electionsEach: 1 }), 37970, 23),
   'paxos n2 E1 each C1': pinned(paxos(2, { electionsEach: 1, crashes: 1 }), 872, 15),
-  'paxos n2 E1 each R1 Q1': pinned(paxos(2, { electionsEach: 1, proposals: 1, reads: 1 }), 14803, 21),
+  'paxos n2 E1 each R1 Q1': pinned(paxos(2, { electionsEach: 1, proposals: 1, reads: 1 }), 13215, 21),
   'paxos n2 E1 each C1 split': pinned(paxos(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 2384, 23),
 } as const satisfies { readonly [name: string]: PinnedScope };
 
