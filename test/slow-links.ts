@@ -71,6 +71,8 @@ export class SlowCluster {
   readonly sent = new Map<string, { count: number; bytes: number }>();
   /** Whether a message that leaves is lost. */
   loses: (from: ReplicaId, to: ReplicaId, message: { readonly kind: string }) => boolean = () => false;
+  /** How much longer than the others a message takes, which may be overtaken by later ones. */
+  delays: () => Milliseconds = () => 0;
   private readonly protocol: Protocol<unknown, unknown>;
   private readonly options: Required<Omit<SlowOptions, 'limits' | 'protocol'>> & { readonly limits: Limits };
   private readonly configuration: Configuration;
@@ -293,7 +295,7 @@ export class SlowCluster {
     const begun = Math.max(this.now, this.busy.get(way) ?? 0);
     const carried = begun + bytes / bytesPerMs;
     this.busy.set(way, carried);
-    const delay = Math.ceil(carried - this.now + roundTrip / 2);
+    const delay = Math.ceil(carried - this.now + roundTrip / 2) + this.delays();
     const from = host.id;
     this.schedule(delay, () => {
       if (!this.cuts.has(link)) this.give(to, { kind: 'receive', from, message });

@@ -174,7 +174,9 @@ export function resetElectionTimer(draft: AnyDraft, at: Milliseconds = draft.now
 /** An election goes on: the timer starts again, with the same timeout. */
 export function restartElectionTimer(draft: AnyDraft): void {
   const { electionTimer } = draft.state;
-  draft.setElectionTimer({ ...electionTimer, deadline: draft.now + electionTimer.timeout, forgiven: false });
+  const deadline = draft.now + electionTimer.timeout;
+  if (deadline === electionTimer.deadline && !electionTimer.forgiven) return;
+  draft.setElectionTimer({ ...electionTimer, deadline, forgiven: false });
 }
 
 /** Whether the timer has expired at a tick due at `due`. After a pause of the own host it is started again instead. */

@@ -17,6 +17,14 @@ export function leastPatience(timing: Timing): Milliseconds {
   return exchangeBound(timing);
 }
 
+/** The timing assumption counts with frames of so many bytes: each takes less time than an exchange. */
+const FRAME_BYTES = 64 * 1024;
+
+/** How long an answer to a message of so many bytes is waited for: each frame of it may take as long as an exchange. */
+export function patienceFor(timing: Timing, bytes: number): Milliseconds {
+  return leastPatience(timing) * (1 + Math.floor(bytes / FRAME_BYTES));
+}
+
 const MIB = 1024 * 1024;
 
 export const defaultLimits: Limits = {

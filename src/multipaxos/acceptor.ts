@@ -91,6 +91,7 @@ export function hearLeader(draft: PaxosDraft, leader: ReplicaId, ballot: Ballot)
   follow(draft, leader, ballot);
   resetElectionTimer(draft);
   draft.forgetReported();
+  draft.setStrandings(0);
   draft.setBearing({ until: Infinity, span: bearingSpan(draft.state.options.timing) });
 }
 

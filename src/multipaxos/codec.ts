@@ -123,7 +123,9 @@ function write(writer: Writer, m: PaxosMessage): void {
       return writer.varint(m.commit);
     case 'catchUp':
       writer.varint(m.number);
-      return writer.varint(m.from);
+      writer.varint(m.from);
+      writer.varint(m.to);
+      return writer.varint(m.bytes);
     case 'catchUpReply':
       writer.varint(m.number);
       writer.varint(m.commit);
@@ -184,6 +186,13 @@ function readPromise(reader: Reader): PromisePage {
   return { kind: 'promise', ballot, from, commit, next, rest, votes: readRuns(reader) };
 }
 
+function readCatchUp(reader: Reader): PaxosMessage {
+  const number = reader.varint();
+  const [from, to] = [slotIn(reader), slotIn(reader)];
+  if (to < from) throw new Malformed('a range ends before it begins');
+  return { kind: 'catchUp', number, from, to, bytes: reader.varint() };
+}
+
 function readCatchUpReply(reader: Reader): CatchUpReply {
   const number = reader.varint();
   const commit = markIn(reader);
@@ -240,7 +249,7 @@ function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
     case 'commit':
       return { kind, ballot: ballotIn(reader), commit: markIn(reader) };
     case 'catchUp':
-      return { kind, number: reader.varint(), from: slotIn(reader) };
+      return readCatchUp(reader);
     case 'catchUpReply':
       return readCatchUpReply(reader);
     case 'forwardRefused':

@@ -142,6 +142,10 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
     if (until !== bearing.until || span !== bearing.span) this.edit().bearing = bearing;
   }
 
+  setStrandings(strandings: number): void {
+    if (strandings !== this.state.strandings) this.edit().strandings = strandings;
+  }
+
   /** Notes the ballot that a Nack reported. */
   noteBallotSeen(ballot: Ballot): void {
     if (ballot > this.state.highestBallotSeen) this.edit().highestBallotSeen = ballot;

@@ -16,7 +16,7 @@ import type { Milliseconds } from '../core/protocol.js';
 import { seekElection, type ElectionRules } from '../core/pre-vote.js';
 import { majorityReached } from '../core/quorum.js';
 import { sampleBetween } from '../core/random.js';
-import { noteAhead } from './catch-up.js';
+import { isResting, noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
 import { heartbeat } from './heartbeat.js';
 import type { Nack } from './messages.js';
@@ -71,25 +71,36 @@ function tickLeader(draft: PaxosDraft, due: Milliseconds): void {
   if (checkElectionTimer(draft, due)) return follow(draft, null, 0); // no majority has answered
   if (draft.now < role.heartbeatAt) return;
   if (isStranded(draft.state, role)) return giveWay(draft);
+  if (commitOf(draft.state) >= role.committedAtElection) draft.setStrandings(0);
   heartbeat(draft);
 }
 
+/** A replica that gave way so often in a row waits no longer before it campaigns than one that did once more. */
+const MOST_STRANDINGS = 4;
+
 /**
  * A leader that cannot learn lets another one lead, who has more or hears more: it steps down, and campaigns again from
- * the widest range of timeouts only (liveness/stranded-gives-way). A new Phase 1 without the acceptor that reported the
- * commit index reports the votes that the others still have.
+ * the widest range of timeouts only, and twice as late each time that this happens in a row
+ * (liveness/stranded-gives-way). A new Phase 1 without the acceptor that reported the commit index reports the votes
+ * that the others still have.
  */
 function giveWay(draft: PaxosDraft): void {
+  const { strandings, options } = draft.state;
   follow(draft, null, 0);
-  startElectionTimer(draft, mostSpread(draft.state.options.timing));
+  startElectionTimer(draft, mostSpread(options.timing));
   deferCampaign(draft);
+  const { electionTimer } = draft.state;
+  const later = (2 ** strandings - 1) * options.timing.electionMax;
+  draft.setElectionTimer({ ...electionTimer, deadline: electionTimer.deadline + later });
+  draft.setStrandings(Math.min(strandings + 1, MOST_STRANDINGS));
 }
 
 /**
  * Whether the leader cannot learn the entries up to `committedAtElection`: all were asked, and nobody answered in time.
  */
 function isStranded(state: PaxosState, role: PaxosLeader): boolean {
-  return commitOf(state) < role.committedAtElection && state.catchingUp === null;
+  const { catchingUp } = state;
+  return commitOf(state) < role.committedAtElection && (catchingUp === null || isResting(catchingUp));
 }
 
 /** Time has come for something. @param due what the host was asked to tick at */

@@ -4,6 +4,7 @@
  */
 
 import type { ReplicaId } from '../core/members.js';
+import { leastPatience } from '../core/tuning.js';
 import { durableIndex } from '../core/unsynced.js';
 import { hearLeader } from './acceptor.js';
 import { noteAhead } from './catch-up.js';
@@ -39,8 +40,11 @@ export function onHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: Heartbea
   if (m.readRound > lead.reads.readRound) return;
   let peer = lead.peers[at] as PaxosProgress;
   const commit = commitOf(draft.state);
-  peer = withChosen(peer, Math.min(m.commit, commit));
-  if (peer.probing && peer.inflight.length === 0 && m.commit >= commit) peer = resume(peer, commit);
+  const most = leastPatience(draft.state.options.timing);
+  peer = withChosen(peer, Math.min(m.commit, commit), most);
+  const speaksAgain = draft.now - peer.answeredAt >= most;
+  const holdsAll = peer.inflight.length === 0 && m.commit >= commit;
+  if (peer.probing && (speaksAgain || holdsAll)) peer = resume(peer, commit);
   draft.setProgress(withAnswer(peer, m.durable, m.readRound, draft.now));
   noteAhead(draft, from, m.commit);
 }

@@ -10,10 +10,11 @@ import { sameValue } from '../core/entries.js';
 import { checkCoreState, checkCoreStep } from '../core/invariants.js';
 import { entryAt, lastTerm, slice, termAt, type Log } from '../core/log.js';
 import type { Member, ReplicaId } from '../core/members.js';
-import type { Entry, Inbound } from '../core/protocol.js';
+import type { Entry, Inbound, Milliseconds } from '../core/protocol.js';
+import { leastPatience } from '../core/tuning.js';
 import { numberOf, type Ballot } from './ballot.js';
 import type { PaxosMessage } from './messages.js';
-import type { PaxosProgress } from './progress.js';
+import { nextOverdue, type PaxosProgress } from './progress.js';
 import { NO_END } from './ranges.js';
 import { commitOf, type PaxosLeader, type PaxosState, type PaxosCandidate, type PromiseProgress } from './state.js';
 import { reach, voteAt } from './window.js';
@@ -68,7 +69,7 @@ function checkLog({ log }: PaxosState): void {
   assert((runs[runs.length - 1]?.from ?? 0) <= last, 'log/tail-is-whole: no ballot lies beyond the commit index');
 }
 
-function checkProgress(peer: PaxosProgress, role: PaxosLeader): void {
+function checkProgress(peer: PaxosProgress, role: PaxosLeader, most: Milliseconds): void {
   assert(peer.match < role.next && peer.next <= role.next, 'paxos/acks-by-slot: nobody accepts what was not proposed');
   assert(peer.readRound <= role.reads.readRound, 'reads/rounds-in-order: no round is answered that was not begun');
   let last = peer.match;
@@ -76,14 +77,18 @@ function checkProgress(peer: PaxosProgress, role: PaxosLeader): void {
     assert(from > last + 1 && from <= to && to < role.next, 'paxos/acks-by-slot: ranges beyond a gap stay apart');
     last = to;
   }
+  assert(peer.sentTo < role.next, 'paxos/acks-by-slot: nothing is sent that was not proposed');
   let bytes = 0;
-  for (let at = 0; at < peer.inflight.length; at++) {
-    const sent = peer.inflight[at] as (typeof peer.inflight)[0];
+  last = 0;
+  for (const sent of [...peer.inflight].sort((a, b) => a.from - b.from)) {
     bytes += sent.bytes;
-    const again = at > 0 && peer.inflight.findIndex((each) => each.last === sent.last) < at;
-    assert(!again && sent.last < role.next, 'limits/in-flight-adds-up: what is under way counts once');
+    const apart = sent.from > last && sent.from <= sent.to && sent.to <= peer.sentTo;
+    assert(apart, 'limits/in-flight-adds-up: what is under way counts once');
+    last = sent.to;
   }
   assert(bytes === peer.inflightBytes, 'limits/in-flight-adds-up: the bytes under way add up');
+  const due = nextOverdue(peer, most);
+  assert(peer.overdueAt === due, 'limits/lost-by-evidence: what is overdue follows from what is under way');
 }
 
 function checkLeader(state: PaxosState, role: PaxosLeader): void {
@@ -115,7 +120,7 @@ function checkLeader(state: PaxosState, role: PaxosLeader): void {
   for (let at = 0; at < role.peers.length; at++) {
     const peer = role.peers[at] as PaxosProgress;
     assert(peer.id === options.others[at]?.id, 'paxos/answers-to-this-ballot: one view a member');
-    checkProgress(peer, role);
+    checkProgress(peer, role, leastPatience(options.timing));
   }
 }
 

@@ -6,24 +6,26 @@
 
 import { isSynced } from '../core/unsynced.js';
 import { bytesOf, noopAt } from '../core/entries.js';
-import type { Entry, Index } from '../core/protocol.js';
+import type { Entry, Index, Lane, Milliseconds } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import type { NoticeRules } from '../core/notices.js';
 import { majority, majorityReached } from '../core/quorum.js';
+import { leastPatience, patienceFor } from '../core/tuning.js';
 import { voteOwn } from './acceptor.js';
 import { noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
 import type { Accept, Accepted } from './messages.js';
 import {
-  gapAbove,
   hasAccepted,
   probe,
   resume,
+  unsentAbove,
   withAccepted,
   withAnswer,
   withChosen,
-  withInflight,
-  withWaiting,
+  withoutLane,
+  withoutOverdue,
+  withSent,
   type PaxosProgress,
 } from './progress.js';
 import type { SlotRange } from './ranges.js';
@@ -96,29 +98,37 @@ function tryCommit(draft: PaxosDraft, lead: PaxosLeader): void {
 
 function sendAccept(draft: PaxosDraft, at: number, message: Accept, bytes: number): void {
   const peer = draft.leaderRole.peers[at] as PaxosProgress;
-  const large = bytes > draft.state.options.limits.messageBytes;
-  draft.send(peer.id, message, 0, large ? 'bulk' : 'control'); // in parallel with its own disk
-  const last = message.entries[message.entries.length - 1] as Entry;
+  const lane = bytes > draft.state.options.limits.messageBytes ? 'bulk' : 'control';
+  draft.send(peer.id, message, 0, lane); // in parallel with its own disk
+  const [first, last] = [message.entries[0] as Entry, message.entries[message.entries.length - 1] as Entry];
   draft.noteTold(peer.id, message.commit);
-  draft.setProgress(withInflight(peer, last.index, bytes));
+  draft.setProgress(withSent(peer, { from: first.index, to: last.index }, bytes, lane, draft.now));
 }
 
-/** Sends each peer the Accepts that its window has room for; peers at the same slot share one message. */
+/** The lowest slots that are to be sent to a peer. Chosen ones are not: it is told of them, and catches up. */
+function toSend({ log }: PaxosState, { committedAtElection, next }: PaxosLeader, peer: PaxosProgress): SlotRange {
+  return unsentAbove(peer, Math.max(log.last, committedAtElection), next - 1);
+}
+
+/** Sends each peer the Accepts that its window has room for; peers that lack the same share one message. */
 function pump(draft: PaxosDraft): void {
   const { window, options, log } = draft.state;
+  const { inflightMessages, inflightBytes, messageBytes } = options.limits;
   const lead = draft.leaderRole;
   let shared: Accept | null = null;
+  let end: Index = 0;
   let bytes = 0;
   for (let at = 0; at < lead.peers.length; at++) {
     for (;;) {
       const peer = draft.leaderRole.peers[at] as PaxosProgress;
-      const from = Math.max(peer.next, log.last + 1, lead.committedAtElection + 1);
-      const { inflightMessages, inflightBytes, messageBytes } = options.limits;
-      if (from >= lead.next || peer.probing) break;
+      if (peer.probing || peer.next >= lead.next) break;
       if (peer.inflight.length >= inflightMessages || peer.inflightBytes >= inflightBytes) break;
-      if (shared === null || (shared.entries[0] as Entry).index !== from) {
-        const entries = consecutive(window, from, lead.next - 1, messageBytes);
+      const { from, to } = toSend(draft.state, lead, peer);
+      if (from > to) break;
+      if (shared === null || (shared.entries[0] as Entry).index !== from || end !== to) {
+        const entries = consecutive(window, from, to, messageBytes);
         shared = { kind: 'accept', ballot: lead.ballot, commit: log.last, entries };
+        end = to;
         bytes = bytesOf(entries);
       }
       sendAccept(draft, at, shared, bytes);
@@ -157,58 +167,63 @@ export function onAccepted(draft: PaxosDraft, from: ReplicaId, m: Accepted): voi
   let peer = lead.peers[at] as PaxosProgress;
   if (m.to >= lead.next || (m.from > 0 && m.from <= lead.committedAtElection)) return;
   const commit = commitOf(draft.state);
-  if (m.from > 0) peer = withAccepted(peer, m.from, m.to);
-  peer = withChosen(peer, Math.min(m.commit, commit)); // a slot that is not committed here may hold another value there
+  const most = leastPatience(draft.state.options.timing);
+  if (m.from > 0) peer = withAccepted(peer, m.from, m.to, draft.now, most);
+  // A slot that is not committed here may hold another value there.
+  peer = withChosen(peer, Math.min(m.commit, commit), most);
   if (peer.probing && m.commit >= commit) peer = resume(peer, commit);
-  draft.setProgress(withAnswer(peer, 0, 0, draft.now));
+  draft.setProgress(withAnswer(withoutOverdue(peer, draft.now, most), 0, 0, draft.now));
   noteAhead(draft, from, m.commit);
 }
 
+/** At a tick: takes Accepts that were overtaken and are overdue for lost; `proceed` sends what they held. */
+export function takeForLost(draft: PaxosDraft): void {
+  const { role, options } = draft.state;
+  if (role.kind !== 'leader') return;
+  for (const peer of role.peers) draft.setProgress(withoutOverdue(peer, draft.now, leastPatience(options.timing)));
+}
+
+/** When the next Accept counts as lost that was overtaken. */
+export function lossDeadline({ role }: PaxosState): Milliseconds {
+  let at = Infinity;
+  if (role.kind === 'leader') for (const { overdueAt } of role.peers) at = Math.min(at, overdueAt);
+  return at;
+}
+
+/** Whether nothing that a lane carries was acknowledged for as long as its oldest Accept may take. */
+function isSilent(draft: PaxosDraft, { inflight, waitsSince }: PaxosProgress, lane: Lane): boolean {
+  const oldest = inflight.find((each) => each.lane === lane);
+  if (oldest === undefined) return false;
+  const since = Math.max(waitsSince[lane], oldest.sentAt);
+  return draft.now >= since + patienceFor(draft.state.options.timing, oldest.bytes);
+}
+
 /**
- * At each heartbeat: sends again what is lost (limits/window-is-kept). A gap below what the peer has accepted since is
- * filled, all at once. A peer that has acknowledged nothing for as long as a round trip and a sync may take is probed.
+ * At each heartbeat: what a silent lane carries is lost (limits/window-is-kept). A peer to which nothing is under way
+ * after that, since it is silent altogether, is probed.
  */
 export function resend(draft: PaxosDraft): void {
-  const { electionMin } = draft.state.options.timing;
   const { peers } = draft.leaderRole;
+  const most = leastPatience(draft.state.options.timing);
   for (let at = 0; at < peers.length; at++) {
-    const peer = peers[at] as PaxosProgress;
-    const waits = peer.probing || peer.next > peer.match + 1;
-    const stalls = peer.waiting === peer.match + 1;
-    const silent = peer.probing || draft.now - peer.waitingSince >= electionMin / 2;
-    draft.setProgress(withWaiting(peer, waits ? peer.match + 1 : 0, draft.now));
-    if (!waits) continue;
-    if (peer.beyond.length > 0 && stalls) {
-      if (draft.now - peer.filledAt >= electionMin / 2) fillGaps(draft, at);
-    } else if (silent && (stalls || (peer.probing && peer.inflight.length === 0))) probeAgain(draft, at);
+    let peer = peers[at] as PaxosProgress;
+    for (const lane of ['control', 'bulk'] as const)
+      if (isSilent(draft, peer, lane)) peer = withoutLane(peer, lane, most);
+    const isLost = peer.probing || peer !== peers[at];
+    if (isLost && peer.inflight.length === 0) probeAgain(draft, at, peer);
+    else draft.setProgress(peer);
   }
 }
 
-/** Sends one Accept to a peer that does not answer. Chosen slots are not sent: it is told of them, and catches up. */
-function probeAgain(draft: PaxosDraft, at: number): void {
+/** Sends one Accept to a peer that does not answer. */
+function probeAgain(draft: PaxosDraft, at: number, peer: PaxosProgress): void {
   const { window, log, options } = draft.state;
   const lead = draft.leaderRole;
-  const { from, to } = gapAbove(lead.peers[at] as PaxosProgress, log.last, lead.next - 1);
-  draft.setProgress(probe(lead.peers[at] as PaxosProgress, from));
+  draft.setProgress(probe(peer, log.last));
+  const { from, to } = toSend(draft.state, lead, draft.leaderRole.peers[at] as PaxosProgress);
   if (from > to) return;
   const entries = consecutive(window, from, to, options.limits.messageBytes);
   sendAccept(draft, at, { kind: 'accept', ballot: lead.ballot, commit: log.last, entries }, bytesOf(entries));
-}
-
-/** Sends again everything that is missing below the highest slot that the peer has accepted. */
-function fillGaps(draft: PaxosDraft, at: number): void {
-  const { window, log, options } = draft.state;
-  const lead = draft.leaderRole;
-  const peer = lead.peers[at] as PaxosProgress;
-  draft.setProgress({ ...peer, filledAt: draft.now });
-  const highest = (peer.beyond[peer.beyond.length - 1] as SlotRange).to;
-  for (let base = log.last; ; ) {
-    const { from, to } = gapAbove(peer, base, highest);
-    if (from > highest) return;
-    const entries = consecutive(window, from, to, options.limits.messageBytes);
-    sendAccept(draft, at, { kind: 'accept', ballot: lead.ballot, commit: log.last, entries }, bytesOf(entries));
-    base = from + entries.length - 1;
-  }
 }
 
 /** The transport lost a connection with a follower: what is under way to it counts as lost. */
@@ -218,5 +233,5 @@ export function onDisconnected(draft: PaxosDraft, peer: ReplicaId): void {
   const at = role.peers.findIndex((each) => each.id === peer);
   const known = role.peers[at];
   if (known === undefined || (known.probing && known.inflight.length === 0)) return;
-  draft.setProgress(probe(known, Math.max(known.match, commitOf(draft.state)) + 1));
+  draft.setProgress(probe(known, commitOf(draft.state)));
 }

@@ -74,8 +74,11 @@ export function learn(draft: PaxosDraft, from: ReplicaId, entries: readonly Entr
 
 /** A page of chosen entries, whichever question it answers: paxos/learned-from-any-answer. */
 export function onCatchUpReply(draft: PaxosDraft, from: ReplicaId, m: CatchUpReply): void {
-  const isNews = learn(draft, from, m.entries) || keepAhead(draft, m.entries);
-  for (let page = takeAhead(draft); page !== undefined; page = takeAhead(draft)) learn(draft, from, page);
-  advanceToLeaderCommit(draft);
+  let isNews = false;
+  if (m.entries.length > 0) {
+    isNews = learn(draft, from, m.entries) || keepAhead(draft, m.entries);
+    for (let page = takeAhead(draft); page !== undefined; page = takeAhead(draft)) learn(draft, from, page);
+    advanceToLeaderCommit(draft);
+  }
   continueCatchUp(draft, from, m, isNews);
 }

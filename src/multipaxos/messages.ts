@@ -118,13 +118,16 @@ export interface PaxosCommit {
   readonly commit: Index;
 }
 
-/** A replica to one with a higher commit index, to ask for chosen entries. */
+/** A replica to one with a higher commit index, to ask for chosen entries; several may be under way. */
 export interface CatchUp {
   readonly kind: 'catchUp';
   /** The number of the question, unique within a start of the replica that asks. */
   readonly number: number;
-  /** The first slot wanted. */
+  /** The first and last slot wanted. */
   readonly from: Index;
+  readonly to: Index;
+  /** The answer takes no more, but at least one entry; 0 asks whether there are any, for an answer without. */
+  readonly bytes: number;
 }
 
 /** The answer to a CatchUp: one of several pages of chosen entries. */
@@ -134,9 +137,11 @@ export interface CatchUpReply {
   readonly number: number;
   /** The sender's commit index. */
   readonly commit: Index;
-  /** Where the answer ends and the sender has more, so that it can be asked for; 0 when it has no more. */
+  /**
+   * Where the answer ends and the sender has more of what was asked for; 0 when it has not, or goes on itself.
+   */
   readonly rest: Index;
-  /** Consecutive, all chosen; empty when the sender has none of those wanted. */
+  /** Consecutive, all chosen; empty when the sender has none of those wanted, or was only asked whether it has. */
   readonly entries: readonly Entry[];
 }
 

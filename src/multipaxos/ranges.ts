@@ -30,6 +30,16 @@ export function withRange(ranges: readonly SlotRange[], from: Index, to: Index):
   return result;
 }
 
+/** The lowest slots from `from` to `end` that are in none of these ranges; none if its `from` is above `end`. */
+export function firstFree(ranges: readonly SlotRange[], from: Index, end: Index): SlotRange {
+  let first = from;
+  for (const range of ranges.slice().sort((a, b) => a.from - b.from)) {
+    if (range.from > first) return { from: first, to: Math.min(end, range.from - 1) };
+    first = Math.max(first, range.to + 1);
+  }
+  return { from: first, to: end };
+}
+
 /** Whether one of the ranges holds all of `from` to `to`. */
 export function covers(ranges: readonly SlotRange[], from: Index, to: Index): boolean {
   return ranges.some((range) => range.from <= from && to <= range.to);

@@ -81,18 +81,30 @@ export interface PaxosLeader extends CoreLeader {
 
 export type PaxosRole = PaxosFollower | PaxosCandidate | PaxosLeader;
 
-/** A CatchUp that is under way. */
-export interface CatchingUp {
+/** Slots that a peer was asked for and that have not come. */
+export interface Question extends SlotRange {
+  /** The number of the CatchUp. */
   readonly number: number;
+  /** How many bytes of the answer are expected to be under way still. */
+  readonly bytes: number;
+}
+
+/** What this replica asks peers for, until it has what it was told of. */
+export interface CatchingUp {
+  /** Who is asked. */
   readonly peer: ReplicaId;
   /** The highest commit index that a peer has claimed. */
   readonly target: Index;
-  /** When to ask another peer, unless a page comes before. */
+  /** When to ask another peer, unless something comes before; `Infinity` when all were asked in vain. */
   readonly retryAt: Milliseconds;
   /** How many peers have been asked in vain. */
   readonly asked: number;
-  /** The first slot of the newest question. */
-  readonly from: Index;
+  /** What answers are waited for; while nobody answers, only of peers that were asked whether they do. */
+  readonly questions: readonly Question[];
+  /** How many bytes may be under way; 0 while nobody answers. */
+  readonly window: number;
+  /** How many bytes a slot took in the newest page; 0 before the first. */
+  readonly slotBytes: number;
   /** Pages that came before the ones below them. */
   readonly ahead: readonly (readonly Entry[])[];
 }
@@ -105,6 +117,9 @@ export interface Serving {
   /** The number of the question. */
   readonly number: number;
   readonly from: Index;
+  readonly to: Index;
+  /** How many bytes the rest of the answer may take. */
+  readonly bytes: number;
 }
 
 /** How long an acceptor bears the Phase 1s of others before it campaigns itself: liveness/phase1-is-borne. */
@@ -123,6 +138,8 @@ export interface PaxosState extends CoreState {
   /** Acceptor: the votes above the commit index. */
   readonly window: VoteWindow;
   readonly bearing: Bearing;
+  /** How often in a row this replica gave way as leader, since it did not learn (liveness/stranded-gives-way). */
+  readonly strandings: number;
 
   // Learner: the chosen prefix is `log`; its last index is the commit index.
   /** Learner: the newest commit index that a leader's message carried, and the ballot of that leader. */
@@ -171,6 +188,7 @@ export function copyState(s: PaxosState): Mutable<PaxosState> {
     promised: s.promised,
     window: s.window,
     bearing: s.bearing,
+    strandings: s.strandings,
     leaderCommitBallot: s.leaderCommitBallot,
     leaderCommit: s.leaderCommit,
     catchingUp: s.catchingUp,

@@ -16,16 +16,17 @@ import { conductReads, onForwardRead, onRead } from '../core/reads.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
 import { bearingSpan, nack, onAccept, onPrepare } from './acceptor.js';
 import { numberOf } from './ballot.js';
-import { onCatchUp, retryCatchUp, onPeerLoaded } from './catch-up.js';
+import { retryCatchUp } from './catch-up.js';
 import { PaxosDraft } from './draft.js';
 import { electionDeadline, electionRules, onNack, tickElection } from './election.js';
 import { onHeartbeat, onHeartbeatReply } from './heartbeat.js';
-import { noticeRules, onAccepted, onDisconnected, proceed } from './leader.js';
+import { lossDeadline, noticeRules, onAccepted, onDisconnected, proceed, takeForLost } from './leader.js';
 import { onCatchUpReply, onCommit } from './learner.js';
 import type { PaxosMessage } from './messages.js';
 import { campaign, onPromise, recoveredPromise, tryToLead } from './phase1.js';
 import { proposalRules } from './proposals.js';
 import { onReadAnswer, readRules } from './reads.js';
+import { onCatchUp, onPeerLoaded } from './serving.js';
 import type { PaxosOptions, PaxosState } from './state.js';
 import { emptyWindow, lastVote, withVotes, type VoteWindow } from './window.js';
 
@@ -110,6 +111,7 @@ function onTick(draft: PaxosDraft): void {
   if (draft.now < due) return;
   expireRequests(draft);
   tickElection(draft, due);
+  takeForLost(draft);
   retryCatchUp(draft);
 }
 
@@ -174,7 +176,9 @@ export function step(state: PaxosState, m: Inbound<PaxosMessage>): PaxosStep {
 /** When the next tick is due. */
 export function deadline(state: PaxosState): Milliseconds {
   if (state.stopped) return Infinity;
-  return Math.min(electionDeadline(state), requestsDeadline(state), state.catchingUp?.retryAt ?? Infinity);
+  const { catchingUp } = state;
+  const learning = catchingUp?.retryAt ?? Infinity;
+  return Math.min(electionDeadline(state), requestsDeadline(state), lossDeadline(state), learning);
 }
 
 function optionsOf(start: ProtocolOptions): PaxosOptions {
@@ -214,6 +218,7 @@ export function init(start: ProtocolOptions, recovered: Recovered): PaxosStep {
     promised,
     window,
     bearing: { until: Infinity, span: bearingSpan(options.timing) },
+    strandings: 0,
     leaderCommitBallot: 0,
     leaderCommit: 0,
     catchingUp: null,

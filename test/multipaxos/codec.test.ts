@@ -88,7 +88,9 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
   fc.record({ kind: fc.constant('heartbeat' as const), ballot, commit: mark, readRound: number }),
   fc.record({ kind: fc.constant('heartbeatReply' as const), ballot, readRound: number, commit: mark, durable: mark }),
   fc.record({ kind: fc.constant('commit' as const), ballot, commit: mark }),
-  fc.record({ kind: fc.constant('catchUp' as const), number, from: slot }),
+  fc.tuple(number, slot, fc.nat(50), fc.nat(9)).map(([name, from, more, bytes]) => {
+    return { kind: 'catchUp' as const, number: name, from, to: from + more, bytes };
+  }),
   fc.tuple(number, page, fc.nat(9)).map(([name, entries, more]) => {
     return {
       kind: 'catchUpReply' as const,
@@ -168,7 +170,7 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
   heartbeat: { kind: 'heartbeat', ballot: B, commit: 6, readRound: 2 },
   heartbeatReply: { kind: 'heartbeatReply', ballot: B, readRound: 2, commit: 6, durable: 5 },
   commit: { kind: 'commit', ballot: B, commit: 8 },
-  catchUp: { kind: 'catchUp', number: 2 ** 32 + 1, from: 3 },
+  catchUp: { kind: 'catchUp', number: 2 ** 32 + 1, from: 3, to: 300, bytes: 49_152 },
   catchUpReply: {
     kind: 'catchUpReply',
     number: 2 ** 32 + 1,
@@ -311,6 +313,7 @@ describe('what was never written is refused', () => {
     ['an unknown kind of entry', [...raw(4, B, 0, 1, 1), 3, 0]],
     ['a range that ends before it begins', raw(5, B, 5, 4, 0)],
     ['a range from nothing to something', raw(5, B, 0, 4, 0)],
+    ['a question that ends before it begins', raw(9, 1, 4, 3, 0)],
     ['an unknown reason', [...raw(12, 1), 2, 0]],
     ['a leader that is no replica', [...raw(12, 1), 0, 1, 0x20]],
     ['bytes after the end', [...raw(1, B, 1, 1, 8, 0), 0]],

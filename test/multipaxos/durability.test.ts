@@ -127,7 +127,7 @@ describe('the commit index on disk is a hint', () => {
     const node = new Node('n1');
     node.get('n2', accept(b(1, 2), [value(1, b(1, 2), 'mine'), value(2, b(1, 2), 'lost')]));
     node.get('n3', { kind: 'heartbeat', ballot: b(2, 3), commit: 3, readRound: 0 });
-    const { number } = node.state.catchingUp as { number: number };
+    const { number } = node.state.catchingUp?.questions[0] as { number: number };
     const entries = [value(1, b(1, 2), 'mine'), value(2, b(2, 3), 'won'), value(3, b(2, 3), 'more')];
     node.get('n3', { kind: 'catchUpReply', number, commit: 3, rest: 0, entries });
     const last = node.persists[node.persists.length - 1];
@@ -152,7 +152,9 @@ describe('what is in memory and not yet on disk stays in memory', () => {
     expect(node.state.log.tailFrom).toBeLessThanOrEqual(2);
     node.sync();
     expect(node.state.log.tailFrom).toBeGreaterThan(200);
-    expect(messages(node.get('n2', { kind: 'catchUp', number: 1, from: 1 }), 'catchUpReply')).toEqual([]);
+    expect(
+      messages(node.get('n2', { kind: 'catchUp', number: 1, from: 1, to: 9, bytes: 1000 }), 'catchUpReply'),
+    ).toEqual([]);
     expect(node.all.some((each) => each.kind === 'load' && each.from === 1)).toBe(true);
   });
 });

@@ -87,9 +87,10 @@ const states: readonly (readonly [rule: string, what: string, state: PaxosState]
     'one Accept under way twice',
     firstPeer({
       inflight: [
-        { last: 2, bytes: 3 },
-        { last: 2, bytes: 3 },
+        { from: 1, to: 1, bytes: 3, lane: 'control', sentAt: 0, again: false, overtaken: false },
+        { from: 1, to: 1, bytes: 3, lane: 'control', sentAt: 0, again: true, overtaken: false },
       ],
+      sentTo: 1,
       inflightBytes: 6,
     }),
   ],

@@ -124,24 +124,30 @@ describe('a restart', () => {
     node.sync();
     const again = node.restart();
     const ask = (number: number): core.Load => {
-      const out = again.get('n3', { kind: 'catchUp', number, from: 2 });
+      const out = again.get('n3', { kind: 'catchUp', number, from: 2, to: 9, bytes: 1000 });
       return out.find((each): each is core.Load => each.kind === 'load') as core.Load;
     };
     const load = ask(1);
     expect([load.from, load.to]).toEqual([2, 3]);
-    expect(ask(1)).toBeUndefined(); // one load a peer
+    expect(ask(1)).toBeUndefined(); // one load for the same slots
     expect(ask(2)).toBeUndefined(); // whose answer is for the newest question
     const entries = [2, 3].map((slot) => value(slot, b(1, 2), `v${slot}`));
+    const inMemory = { ...value(4, b(1, 2), 'v4'), data: Uint8Array.from(Buffer.from('v4')) };
     const served = again.step({ kind: 'loaded', now: 0, id: load.id, entries });
     expect(messages(served, 'catchUpReply', 'n3')).toEqual([
-      { kind: 'catchUpReply', number: 2, commit: 4, rest: 4, entries },
+      { kind: 'catchUpReply', number: 2, commit: 4, rest: 0, entries },
+      { kind: 'catchUpReply', number: 2, commit: 4, rest: 0, entries: [inMemory] },
     ]);
     const beyond = [2, 3, 4, 5].map((slot) => value(slot, b(1, 2), `v${slot}`));
     expect(again.step({ kind: 'loaded', now: 0, id: ask(3).id, entries: beyond })).toEqual([]);
-    expect(messages(again.get('n3', { kind: 'catchUp', number: 4, from: 4 }), 'catchUpReply')[0]?.entries).toHaveLength(
-      1,
-    );
-    expect(messages(again.get('n3', { kind: 'catchUp', number: 5, from: 9 }), 'catchUpReply')[0]?.entries).toEqual([]);
+    expect(
+      messages(again.get('n3', { kind: 'catchUp', number: 4, from: 4, to: 9, bytes: 1000 }), 'catchUpReply')[0]
+        ?.entries,
+    ).toHaveLength(1);
+    expect(
+      messages(again.get('n3', { kind: 'catchUp', number: 5, from: 9, to: 9, bytes: 1000 }), 'catchUpReply')[0]
+        ?.entries,
+    ).toEqual([]);
   });
 
   it('refuses stores that contradict each other, and a replica that is no member', () => {

@@ -4,6 +4,7 @@ import { edit, hostRun, mutant, schedule, scope, script, type Mutant } from './m
 
 const CALLS = 'replica/driver/calls.ts';
 const REPLICATION = 'raft/replication.ts';
+const PROGRESS = 'multipaxos/progress.ts';
 const SENDING = 'raft/sending.ts';
 const TIMER = 'core/election-timer.ts';
 const PRE_VOTE = 'core/pre-vote.ts';
@@ -21,7 +22,7 @@ const limits: readonly Mutant[] = [
     'The bytes of an Accept that was answered count as under way for ever (Multi-Paxos).',
     ['limits/in-flight-adds-up'],
     scope('paxos n3 E1'),
-    edit('multipaxos/progress.ts', 'inflightBytes -= (sent[answered] as PaxosInflight).bytes;', ''),
+    edit(PROGRESS, 'p.inflightBytes -= each.bytes;', ''),
   ),
   mutant(
     'raft-window-without-end',
@@ -49,11 +50,40 @@ const limits: readonly Mutant[] = [
     ),
   ),
   mutant(
-    'paxos-gap-not-filled',
-    'A leader waits for what is missing below an acknowledged slot, and does not send it again.',
+    'paxos-silence-borne',
+    'A leader waits for ever for what nobody acknowledges.',
     ['limits/window-is-kept'],
+    script('slow links: silence'),
+    edit(
+      'multipaxos/leader.ts',
+      'return draft.now >= since + patienceFor(draft.state.options.timing, oldest.bytes);',
+      'return draft.now === since - 1;',
+    ),
+  ),
+  mutant(
+    'paxos-gap-not-filled',
+    'A leader bears with what was overtaken for as long as any answer may take.',
+    ['limits/lost-by-evidence'],
     script('slow links: gaps'),
-    edit('multipaxos/leader.ts', 'if (draft.now - peer.filledAt >= electionMin / 2) fillGaps(draft, at);', ''),
+    edit(PROGRESS, 'Math.min(most, Math.floor((5 * roundTrip) / 4) + 1)', 'Math.max(most, roundTrip)'),
+  ),
+  mutant(
+    'paxos-overtaken-is-lost',
+    'A leader sends again at once what was overtaken.',
+    ['limits/lost-by-evidence'],
+    script('slow links: disorder'),
+    edit(PROGRESS, 'Math.min(most, Math.floor((5 * roundTrip) / 4) + 1)', 'Math.min(most, roundTrip, 1)'),
+  ),
+  mutant(
+    'paxos-catch-up-in-vain',
+    'A replica asks for all that it lacks, whether it is answered or not.',
+    ['limits/catch-up-window'],
+    script('slow links: no answers'),
+    edit(
+      'multipaxos/catch-up.ts',
+      'Math.max(1, Math.min(FIRST_PAGES * limits.messageBytes, limits.inflightBytes))',
+      'limits.inflightBytes',
+    ),
   ),
   mutant(
     'signal-still-listens',
@@ -92,6 +122,13 @@ const liveness: readonly Mutant[] = [
     ['liveness/phase1-is-borne'],
     script('slow links: a long Phase 1'),
     edit('multipaxos/phase1.ts', 'restartElectionTimer(draft); //', '//'),
+  ),
+  mutant(
+    'paxos-stranded-again-and-again',
+    'A leader that cannot learn gives way, and tries again as soon as ever.',
+    ['liveness/stranded-gives-way'],
+    script('slow links: stranded'),
+    edit('multipaxos/election.ts', '(2 ** strandings - 1) * options.timing.electionMax', '0 * strandings'),
   ),
   mutant(
     'raft-rare-heartbeats',

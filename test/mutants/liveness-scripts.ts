@@ -1,6 +1,7 @@
 /** What must happen in time: on links that are slow, and for the sake of another candidate. */
 
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
+import type { Accept } from '../../src/multipaxos/messages.js';
 import type { PreVote } from '../../src/core/election-messages.js';
 import { raftProtocol } from '../../src/raft/index.js';
 import { rivals, succession, undisturbed, WRONGS } from '../both/disturb.js';
@@ -61,21 +62,31 @@ async function longPhase1(): Promise<void> {
   );
 }
 
-/** Of three, one is down, and the other follower has lost many Accepts and acknowledged a later one. */
-async function manyGaps(): Promise<void> {
-  const limits = { inflightMessages: 256 };
-  const slow = new SlowCluster({ protocol: multipaxosProtocol, roundTrip: 100, limits });
+/** A leader of three that is sure of one follower only, since the other is down. */
+function ofTwo(roundTrip: number): { readonly slow: SlowCluster; readonly leader: string; readonly other: string } {
+  const slow = new SlowCluster({ protocol: multipaxosProtocol, roundTrip, limits: { inflightMessages: 256 } });
   const leader = settled(slow);
   const [other, third] = slow.hosts.filter(({ id }) => id !== leader).map(({ id }) => id) as [string, string];
   slow.kill(third);
+  return { slow, leader, other };
+}
+
+function bytesOf(slow: SlowCluster, kind: string): number {
+  return slow.sent.get(kind)?.bytes ?? 0;
+}
+
+/** The only follower that is left has lost many Accepts and acknowledges a later one. */
+async function manyGaps(): Promise<void> {
+  const roundTrip = 100;
+  const { slow, leader, other } = ofTwo(roundTrip);
   slow.loses = (_from, _to, { kind }) => kind === 'accept';
   for (let count = 0; count < 5; count++) slow.propose(leader, 1, 100);
   slow.loses = () => false;
   slow.propose(leader, 1, 100);
   const { last } = slow.status(leader);
   demand(
-    slow.run(electionMax, () => slow.status(leader).commit === last) && slow.status(other).last === last,
-    'limits/window-is-kept: a gap is filled at once, with all that is missing',
+    slow.run(3 * roundTrip, () => slow.status(leader).commit === last) && slow.status(other).last === last,
+    'limits/lost-by-evidence: all that is lost is sent again as soon as a later one is acknowledged',
   );
 }
 
@@ -118,6 +129,66 @@ async function answers(): Promise<void> {
   demand(again?.term === 8, 'liveness/refusal-teaches: whoever lags behind asks again in a term that is new');
 }
 
+/** The only follower that is left has lost all Accepts, and none comes after them. */
+async function silence(): Promise<void> {
+  const { slow, leader } = ofTwo(20);
+  slow.loses = (_from, _to, { kind }) => kind === 'accept';
+  slow.propose(leader, 1, 100);
+  slow.loses = () => false;
+  const { last } = slow.status(leader);
+  demand(
+    slow.run(2 * electionMin, () => slow.status(leader).commit === last),
+    'limits/window-is-kept: what nobody acknowledges is sent again',
+  );
+}
+
+/** Nothing is lost, but Accepts overtake each other. */
+async function disorder(): Promise<void> {
+  const { slow, leader, other } = ofTwo(20);
+  let turn = 0;
+  let slots = 0;
+  slow.delays = () => (++turn * 37) % 150;
+  slow.loses = (_from, to, message) => {
+    if (message.kind === 'accept' && to === other) slots += (message as Accept).entries.length;
+    return false;
+  };
+  for (let count = 0; count < 300; count++) {
+    slow.propose(leader, 1, 100);
+    slow.run(5);
+  }
+  slow.run(electionMax);
+  demand(slots < 1.5 * 300, 'limits/lost-by-evidence: what is late is not lost', () => slots);
+}
+
+/** A follower hears of commits, and hears no answer. */
+async function noAnswers(): Promise<void> {
+  const slow = new SlowCluster({ protocol: multipaxosProtocol, roundTrip: 20 });
+  const leader = settled(slow);
+  const lagging = slow.hosts.find(({ id }) => id !== leader)?.id;
+  slow.loses = (_from, to, { kind }) => to === lagging && kind !== 'heartbeat';
+  slow.propose(leader, 64, 256 * KIB);
+  slow.run(10_000);
+  const sent = bytesOf(slow, 'catchUpReply');
+  demand(sent < 600 * KIB, 'limits/catch-up-window: next to nothing is sent while nothing comes', () => sent);
+}
+
+/** The only one that can be elected cannot learn what the other one alone holds. */
+async function stranded(): Promise<void> {
+  const slow = new SlowCluster({ protocol: multipaxosProtocol, roundTrip: 20 });
+  const leader = settled(slow);
+  const [holder, candidate] = slow.hosts.filter(({ id }) => id !== leader).map(({ id }) => id) as [string, string];
+  const teaches = new Set(['accept', 'catchUpReply']);
+  slow.loses = (_from, to, { kind }) => to === candidate && teaches.has(kind);
+  slow.propose(leader, 10, 100);
+  slow.run(10 * electionMax, () => slow.status(holder).commit === slow.status(leader).last);
+  slow.kill(leader);
+  slow.loses = (from, to, { kind }) =>
+    from === holder && (kind === 'prepare' || (to === candidate && teaches.has(kind)));
+  slow.run(60_000);
+  const won = slow.host(candidate).events.filter(({ role }) => role === 'leader').length;
+  demand(won > 1 && won <= 8, 'liveness/stranded-gives-way: it tries again less and less often', () => won);
+}
+
 export const livenessScripts = {
   'pre-votes: in vain': inVain,
   'pre-votes: two ask at once': twoAsk,
@@ -125,5 +196,9 @@ export const livenessScripts = {
   'pre-votes: answers': answers,
   'core: a grant': grant,
   'slow links: a long Phase 1': longPhase1,
+  'slow links: disorder': disorder,
   'slow links: gaps': manyGaps,
+  'slow links: no answers': noAnswers,
+  'slow links: silence': silence,
+  'slow links: stranded': stranded,
 } as const;

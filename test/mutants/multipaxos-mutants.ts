@@ -368,7 +368,7 @@ export const learners: readonly Mutant[] = [
     'An acknowledgement beyond a gap counts for the gap, too.',
     ['paxos/acks-by-slot', 'paxos/one-value-per-slot'],
     scenario('multipaxos/ack-beyond-gap'),
-    edit(PROGRESS, 'if (from <= p.match + 1) return withMatch(p, to, durable);', 'return withMatch(p, to, durable);'),
+    edit(PROGRESS, 'if (from <= p.match + 1) raise(after, to);', 'if (from > 0) raise(after, to);'),
   ),
   mutant(
     'paxos-known-counts-as-accepted',
@@ -384,8 +384,8 @@ export const learners: readonly Mutant[] = [
     ),
     edit(
       LEADER,
-      'peer = withChosen(peer, Math.min(m.commit, commit));',
-      'peer = withChosen(peer, Math.min(m.commit, lead.next - 1));',
+      'peer = withChosen(peer, Math.min(m.commit, commit), most);',
+      'peer = withChosen(peer, Math.min(m.commit, lead.next - 1), most);',
     ),
   ),
   mutant(

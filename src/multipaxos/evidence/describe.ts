@@ -75,7 +75,7 @@ export function describeMessage(m: PaxosMessage): string {
     case 'commit':
       return `Commit ${describeBallot(m.ballot)} commit=${m.commit}`;
     case 'catchUp':
-      return `CatchUp ${describeNumber(m.number)} from=${m.from}`;
+      return `CatchUp ${describeNumber(m.number)} from=${m.from} to=${m.to}${m.bytes === 0 ? ' bytes=0' : ''}`;
     case 'catchUpReply':
       return `CatchUpReply ${describeNumber(m.number)} ${describeVotes(m.entries)} commit=${m.commit}${rest(m)}`;
     case 'preVote':

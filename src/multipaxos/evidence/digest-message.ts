@@ -63,7 +63,9 @@ export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, d
       return digest.value(m.commit);
     case 'catchUp':
       digestNumber(digest, 'catchUp', from, m.number);
-      return digest.value(m.from);
+      digest.value(m.from);
+      digest.value(m.to);
+      return digest.value(m.bytes);
     case 'catchUpReply':
       digestNumber(digest, 'catchUp', to, m.number);
       digest.value(m.commit);

@@ -62,23 +62,32 @@ function unsynced({ digest, me }: DigestScribe, { from, to, term, persistSeq }: 
 
 // The learner.
 
-function question(s: DigestScribe, { number, peer, target, retryAt, asked, from, ahead }: CatchingUp): void {
+function catchUp(s: DigestScribe, c: CatchingUp): void {
   const { digest } = s;
-  digest.reference('catchUp', s.me, number);
-  digest.id(peer);
-  digest.value(target);
-  digestDeadline(s, retryAt);
-  digest.value(asked);
-  digest.value(from);
-  digest.value(ahead.length);
-  for (const page of ahead) digestEntries(digest, page);
+  digest.id(c.peer);
+  digest.value(c.target);
+  digestDeadline(s, c.retryAt);
+  digest.value(c.asked);
+  digest.value(c.questions.length);
+  for (const { number, from, to, bytes } of c.questions) {
+    digest.reference('catchUp', s.me, number);
+    digest.value(from);
+    digest.value(to);
+    digest.value(bytes);
+  }
+  digest.value(c.window);
+  digest.value(c.slotBytes);
+  digest.value(c.ahead.length);
+  for (const page of c.ahead) digestEntries(digest, page);
 }
 
-function serving({ digest, me }: DigestScribe, { load, peer, number, from }: Serving): void {
+function serving({ digest, me }: DigestScribe, { load, peer, number, from, to, bytes }: Serving): void {
   digest.reference('load', me, load);
   digest.id(peer);
   digest.reference('catchUp', peer, number);
   digest.value(from);
+  digest.value(to);
+  digest.value(bytes);
 }
 
 // The proposer.
@@ -122,8 +131,8 @@ function preparing(s: DigestScribe, { ballot, held, promises, progressed, resend
 /**
  * A peer of a leader whose quorum timer was last reset at `since`, relative to now. The time of the peer's last answer
  * counts only if it is later, since it does nothing but reset that timer. A confirmed read round counts only if it is
- * the one under way, since later rounds are higher than any. `inflightBytes` follows from `inflight`. By `durable`
- * nothing is decided: answers raise it, and it goes nowhere from there.
+ * the one under way, since later rounds are higher than any. `inflightBytes` and `overdueAt` follow from the rest, as
+ * `checkState` demands. By `durable` nothing is decided: answers raise it, and status reports it.
  */
 function progress(s: DigestScribe, peer: PaxosProgress, since: Milliseconds, readRound: number): void {
   const { digest } = s;
@@ -132,14 +141,23 @@ function progress(s: DigestScribe, peer: PaxosProgress, since: Milliseconds, rea
   ranges(s, peer.beyond);
   digest.value(peer.next);
   digest.value(peer.inflight.length);
-  for (const { last, bytes } of peer.inflight) {
-    digest.value(last);
+  for (const { from, to, bytes, lane, sentAt, again, overtaken } of peer.inflight) {
+    digest.value(from);
+    digest.value(to);
     digest.value(bytes);
+    digest.text(lane);
+    digest.value(Math.max(sentAt - s.now, s.late));
+    digest.value(again);
+    digest.value(overtaken);
   }
+  digest.value(peer.sentTo);
   digest.value(peer.probing);
-  digest.value(peer.waiting);
-  digest.value(peer.waiting === 0 ? 0 : Math.max(peer.waitingSince - s.now, s.late));
-  digest.value(Math.max(peer.filledAt - s.now, s.late));
+  digest.value(peer.roundTrip);
+  // A lane that carries nothing waits for nothing.
+  for (const lane of ['control', 'bulk'] as const) {
+    const waits = peer.inflight.some((each) => each.lane === lane);
+    digest.value(waits ? Math.max(peer.waitsSince[lane] - s.now, s.late) : 0);
+  }
   digest.value(readRound > 0 && peer.readRound >= readRound);
   digest.value(Math.max(peer.answeredAt - s.now, since));
 }
@@ -203,13 +221,14 @@ export function digestState(state: PaxosState, now: Milliseconds, digest: Digest
   const { until, span } = state.bearing;
   digest.value(until === Infinity ? -1 : Math.max(until - clock, 0));
   digest.value(span);
+  digest.value(state.strandings);
   list(s, state.unsynced, unsynced);
   digestLog(log, state.options.limits, s.digest);
   // A leader's commit index at or below the own one has no effect any more, nor has one of a lower ballot.
   digest.value(state.leaderCommitBallot);
   digest.value(Math.max(state.leaderCommit - log.last, 0));
   digestDelivery(s, state.delivery);
-  list(s, state.catchingUp === null ? [] : [state.catchingUp], question);
+  list(s, state.catchingUp === null ? [] : [state.catchingUp], catchUp);
   list(s, state.serving, serving);
   role(s, state);
   // Only a campaign asks for it, and takes the higher round of both.

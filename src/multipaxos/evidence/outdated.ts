@@ -8,7 +8,7 @@ import type { Ballot } from '../ballot.js';
 import type { PaxosMessage } from '../messages.js';
 import { NO_END } from '../ranges.js';
 import { placeOf } from '../../core/state.js';
-import type { PaxosState } from '../state.js';
+import type { PaxosState, Question } from '../state.js';
 
 /**
  * Whether a replica has durably promised at least this ballot. A promise that is not durable may be lost in a crash.
@@ -33,6 +33,10 @@ function isPromiseIdle(owner: PaxosState, ballot: Ballot, acceptor: ReplicaId): 
   return role.kind === 'leader' || promise?.upTo === NO_END;
 }
 
+function isOf(number: number): (question: Question) => boolean {
+  return (question) => question.number === number;
+}
+
 /**
  * Whether a message can never change anything again, neither at `to` nor by an answer at `from`. In doubt it is not
  * outdated. @see Model.isOutdated
@@ -53,8 +57,9 @@ export function isOutdated(m: PaxosMessage, from: PaxosState, to: PaxosState): b
     case 'heartbeatReply':
       return isOver(to, m.ballot);
     case 'catchUpReply':
-      // Entries are learned whatever was asked, again after a crash; numbers are never used again.
-      return m.entries.length === 0 && to.catchingUp?.number !== m.number;
+      // Entries are learned whatever was asked, again after a crash. An answer without any counts only while its
+      // question is waited for (`continueCatchUp`), and numbers are never used again.
+      return m.entries.length === 0 && !(to.catchingUp?.questions ?? []).some(isOf(m.number));
     default:
       return false;
   }

@@ -198,12 +198,22 @@ function othersOf(node: Tree, key: string, value: unknown): readonly unknown[] {
   if (key === 'id' && 'term' in node) return [value === null ? { session: 1, sequence: 1, firstIncomplete: 1 } : null];
   if (key === 'id' && typeof value === 'object') return [];
   if (value === null && BOOKS.has(key)) return [];
-  if (key === 'catchingUp')
-    return [value === null ? { number: 1, peer: 'n1', target: 1, retryAt: 1, asked: 1, from: 1, ahead: [] } : null];
+  if (key === 'catchingUp') return [value === null ? someCatchUp : null];
   if (value === null) return ['n1'];
   if (typeof value === 'string') return [value === 'n1' ? 'n2' : 'n1'];
   return Array.isArray(value) && value.length > 0 ? [value.slice(0, -1)] : [];
 }
+
+const someCatchUp: PaxosState['catchingUp'] = {
+  peer: 'n1',
+  target: 1,
+  retryAt: 1,
+  asked: 1,
+  questions: [],
+  window: 0,
+  slotBytes: 0,
+  ahead: [],
+};
 
 function isBook(value: object): value is NonNullable<Book<BookItem>> {
   return 'items' in value && 'left' in value && 'right' in value;
@@ -256,12 +266,13 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   'log.chunks.*.bytes': 'follows from the entries',
   'delivery.unappliedBytes': 'follows from what is not applied',
   'role.peers.*.inflightBytes': 'follows from what is on its way',
+  'role.peers.*.overdueAt': 'follows from what is on its way',
   'role.peers.*.durable': 'nothing is decided by it',
   'reads.*.at': 'no place',
+  'role.peers.*.waitsSince.bulk': 'these runs send no Accept by bulk',
   'role.reads.begun.reads.ofPeers.*.at': 'no place',
   'role.reads.begun.reads.own.*.at': 'no place',
   'role.reads.waiting.ofPeers.*.at': 'no place',
-  'role.reads.waiting.own.*.at': 'no place',
 };
 
 /** Looked at only where it matters, and where that is. */
@@ -274,7 +285,7 @@ const SOMETIMES: Readonly<Record<string, string>> = {
   'attempts.*.forward': 'until the leader has answered',
   'attempts.*.sentAt': 'until the leader has answered',
   'attempts.*.until': 'until the leader has answered',
-  'role.peers.*.waitingSince': 'while an acknowledgement is missing',
+  'role.peers.*.waitsSince.control': 'while something is under way',
 };
 
 function clockOf(fact: Fact): number {
@@ -387,13 +398,14 @@ const NUMBERED: Readonly<Record<string, keyof typeof SHIFTS>> = {
   deadline: 'time',
   quickUntil: 'time',
   until: 'time',
-  sentAt: 'time',
   resendAt: 'time',
   heartbeatAt: 'time',
   answeredAt: 'time',
   retryAt: 'time',
-  waitingSince: 'time',
-  filledAt: 'time',
+  sentAt: 'time',
+  overdueAt: 'time',
+  control: 'time',
+  bulk: 'time',
   persistSeq: 'persist',
   durableSeq: 'persist',
   hardSeq: 'persist',
@@ -477,7 +489,7 @@ describe('the digest of a message', () => {
 
   it('counts a number by who asked, in the question and in its answer', () => {
     const words = (message: PaxosMessage, from: string, to: string): string => rawMessage({ message, from, to });
-    expect(words({ kind: 'catchUp', number: 5, from: 1 }, 'n1', 'n2')).toContain('catchUp of n1 5');
+    expect(words({ kind: 'catchUp', number: 5, from: 1, to: 9, bytes: 1000 }, 'n1', 'n2')).toContain('catchUp of n1 5');
     const reply = { kind: 'catchUpReply', number: 5, commit: 0, rest: 0, entries: [] } as const;
     expect(words(reply, 'n2', 'n1')).toContain('catchUp of n1 5');
     expect(words({ kind: 'forwardRead', term: 9, number: 6 }, 'n1', 'n2')).toContain('forward of n1 6');

@@ -59,12 +59,12 @@ export const quickScopes = {
   'paxos n3 V E1': pinned(paxos(3, { ...PRE_VOTES, elections: 1 }), 364, 12),
   'paxos n2 V E1 each C1': pinned(paxos(2, { ...PRE_VOTES, electionsEach: 1, crashes: 1 }), 1582, 19),
   'paxos n3 E1': pinned(paxos(3, { elections: 1 }), 118, 9),
-  'paxos n3 E1 R1': pinned(paxos(3, { elections: 1, proposals: 1 }), 2086, 14),
-  'paxos n3 E1 R1 C1': pinned(paxos(3, { elections: 1, proposals: 1, crashes: 1 }), 18068, 16),
-  'paxos n3 2p E1 each': pinned(paxos(3, { candidates: 2, electionsEach: 1 }), 37970, 23),
-  'paxos n2 E1 each C1': pinned(paxos(2, { electionsEach: 1, crashes: 1 }), 872, 15),
-  'paxos n2 E1 each R1 Q1': pinned(paxos(2, { electionsEach: 1, proposals: 1, reads: 1 }), 13215, 21),
-  'paxos n2 E1 each C1 split': pinned(paxos(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 2384, 23),
+  'paxos n3 E1 R1': pinned(paxos(3, { elections: 1, proposals: 1 }), 2140, 14),
+  'paxos n3 E1 R1 C1': pinned(paxos(3, { elections: 1, proposals: 1, crashes: 1 }), 18272, 16),
+  'paxos n3 2p E1 each': pinned(paxos(3, { candidates: 2, electionsEach: 1 }), 40410, 23),
+  'paxos n2 E1 each C1': pinned(paxos(2, { electionsEach: 1, crashes: 1 }), 918, 16),
+  'paxos n2 E1 each R1 Q1': pinned(paxos(2, { electionsEach: 1, proposals: 1, reads: 1 }), 14803, 21),
+  'paxos n2 E1 each C1 split': pinned(paxos(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 2462, 24),
 } as const satisfies { readonly [name: string]: PinnedScope };
 
 /** What takes minutes to hours: with what there is in it where it was exhausted once. */
