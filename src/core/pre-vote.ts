@@ -116,10 +116,11 @@ export function onPreVoteReply<D extends AnyDraft>(
   draft: D,
   rules: ElectionRules<D>,
   from: ReplicaId,
-  { number, current, granted }: PreVoteReply,
+  { term, number, current, granted }: PreVoteReply,
 ): void {
   const { preVoting } = draft.state;
   if (preVoting === null || preVoting.number !== number || preVoting.granted.includes(from)) return;
+  if (term !== rules.claim(draft).term) return; // no answer to this question
   if (rules.learnTerm(draft, current)) return seekElection(draft, rules);
   if (!granted) return askAgainSoon(draft);
   const all = [...preVoting.granted, from];

@@ -10,6 +10,7 @@ import {
   isElectionMessage,
   readElectionMessage,
   writeElectionMessage,
+  type ElectionMessage,
 } from '../core/election-messages.js';
 import {
   FORWARDING_KINDS,
@@ -20,7 +21,7 @@ import {
   type Forwarding,
 } from '../core/forwarding.js';
 import type { Codec, Entry } from '../core/protocol.js';
-import type { AppendEntries, RaftMessage } from './messages.js';
+import { MAX_TERM, type AppendEntries, type RaftMessage } from './messages.js';
 
 const VERSION = 1;
 const KINDS = [
@@ -115,6 +116,12 @@ function readAppend(reader: Reader, term: number): AppendEntries {
   return { kind: 'appendEntries', term, viewId, prevIndex, prevTerm, entries, commit, readRound };
 }
 
+function readElection(reader: Reader, kind: ElectionMessage['kind'], term: number): ElectionMessage {
+  const message = readElectionMessage(reader, kind, term);
+  if (message.kind === 'preVoteReply' && message.current > MAX_TERM) throw new Malformed('a voter is in no term');
+  return message;
+}
+
 function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number): RaftMessage {
   switch (kind) {
     case 'requestVote':
@@ -136,7 +143,7 @@ function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number):
       return { kind, term, commit: reader.varint() };
     case 'preVote':
     case 'preVoteReply':
-      return readElectionMessage(reader, kind, term);
+      return readElection(reader, kind, term);
     default:
       return readForwarding(reader, kind, term);
   }
@@ -147,7 +154,7 @@ function read(reader: Reader): RaftMessage {
   const kind = KINDS[reader.u8()];
   if (kind === undefined) throw new Malformed('a message is of an unknown kind');
   const term = reader.varint();
-  if (term === 0) throw new Malformed('a message is of no term');
+  if (term === 0 || term > MAX_TERM) throw new Malformed('a message is of no term');
   const message = readFields(reader, kind, term);
   reader.end();
   return message;

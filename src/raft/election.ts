@@ -13,7 +13,7 @@ import { noReads } from '../core/reads.js';
 import { sizeOf } from '../core/state.js';
 import { checkElectionTimer, deferCampaign, startElectionTimer } from '../core/election-timer.js';
 import type { RaftDraft } from './draft.js';
-import type { RaftMessage, RequestVote, RequestVoteReply } from './messages.js';
+import { MAX_TERM, type RaftMessage, type RequestVote, type RequestVoteReply } from './messages.js';
 import { appendNoop } from './replication.js';
 import { broadcast } from './sending.js';
 import type { RaftCandidate, RaftProgress, RaftState } from './state.js';
@@ -21,6 +21,7 @@ import type { RaftCandidate, RaftProgress, RaftState } from './state.js';
 /** Starts an election: a new term, the own vote, and RequestVote to all others once both are durable. */
 export function campaign(draft: RaftDraft): void {
   if (draft.state.role.kind === 'leader') return;
+  if (draft.state.term >= MAX_TERM) return startElectionTimer(draft); // no honest member gets so far
   draft.becomeCandidate();
   const { term, log, options, hardSeq } = draft.state;
   const request: RequestVote = { kind: 'requestVote', term, lastIndex: log.last, lastTerm: lastTerm(log) };
@@ -30,7 +31,7 @@ export function campaign(draft: RaftDraft): void {
 export const electionRules: ElectionRules<RaftDraft> = {
   withdraw: (draft) => draft.follow(null),
   claim({ state: { term, log } }) {
-    return { term: term + 1, lastIndex: log.last, lastTerm: lastTerm(log) };
+    return { term: Math.min(term + 1, MAX_TERM), lastIndex: log.last, lastTerm: lastTerm(log) };
   },
   mayLead: ({ state }, preVote) => preVote.term > state.term && isUpToDate(state, preVote),
   learnTerm(draft, term) {

@@ -8,6 +8,9 @@ import type { ElectionMessage } from '../core/election-messages.js';
 import type { Forwarding } from '../core/forwarding.js';
 import type { Entry, Index, Term } from '../core/protocol.js';
 
+/** No message has a higher term: so there is always a safe integer left for what is counted from it. */
+export const MAX_TERM: Term = 2 ** 52;
+
 /** A candidate to every member, when it starts an election, to gather votes (§5.2). */
 export interface RequestVote {
   readonly kind: 'requestVote';

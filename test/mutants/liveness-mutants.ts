@@ -99,7 +99,7 @@ const liveness: readonly Mutant[] = [
     'spread-without-end',
     'Each failed election doubles the range of timeouts, without a bound.',
     ['liveness/spread-grows'],
-    schedule('multipaxos', 49),
+    schedule('multipaxos', 28),
     edit(TIMER, 'Math.min(2 * electionTimer.spread, mostSpread(options.timing))', '2 * electionTimer.spread'),
   ),
   mutant(

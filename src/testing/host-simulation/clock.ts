@@ -48,13 +48,14 @@ export class SimulatedProcess {
   readonly waiting: ScheduledEvent[] = [];
   /** How often it was stalled: nothing that it set a time for need come in time then. */
   stalls = 0;
-  /** The longest time for which it let no input in. */
+  /** The longest time for which it let no input in, by its own clock. */
   longest = 0;
   /** True time until which it is at work. */
   private free = 0;
   private begun = 0;
   private readonly schedule: Schedule;
-  private rate: number;
+  /** How much faster than true time its clock runs. */
+  rate: number;
   private base: number;
   private since: number;
   private suspended = false;
@@ -93,7 +94,7 @@ export class SimulatedProcess {
     const { schedule, lag } = this;
     if (lag === 0) this.begun = schedule.now;
     this.free = this.caughtUp + milliseconds;
-    this.longest = Math.max(this.longest, this.free - this.begun);
+    this.longest = Math.max(this.longest, (this.free - this.begun) * this.rate);
     if (lag === 0) this.wakeLater();
   }
 

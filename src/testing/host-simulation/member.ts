@@ -123,9 +123,10 @@ export class SimulatedMember {
   private work(process: SimulatedProcess): void {
     const { plan, trace } = this.world;
     process.work(plan.cost);
-    if (process.longest < SLICE - plan.cost) return;
+    const cost = plan.cost * process.rate;
+    if (process.longest < SLICE - cost) return;
     trace.cover('slice of applying');
-    if (process.longest > SLICE + plan.cost) {
+    if (process.longest > SLICE + cost) {
       trace.violate('law/time-is-data', `${this.id} let no input in for ${process.longest.toFixed(1)} ms`);
     }
   }

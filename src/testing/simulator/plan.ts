@@ -171,7 +171,11 @@ function worldOf(dice: Dice, options: PlanOptions): WorldOptions {
   const strict = dice.chance(0.03);
   const byReference = !dice.chance(0.25);
   const drawn: WorldOptions = { ...world, replicas, established, strict, byReference, seed };
-  const tuning = { timing: { ...timing, ...world.tuning?.timing }, limits: { ...limits, ...world.tuning?.limits } };
+  const tuning = {
+    ...world.tuning,
+    timing: { ...timing, ...world.tuning?.timing },
+    limits: { ...limits, ...world.tuning?.limits },
+  };
   const kept = world.replicas === undefined ? {} : { replicas: world.replicas };
   return { ...drawn, ...kept, tuning, constants: { ...constants, ...world.constants } };
 }
@@ -188,7 +192,11 @@ function pacedPlan(plan: Plan, options: PlanOptions): Plan {
   return {
     ...plan,
     // Messages have their true size only as bytes.
-    world: { ...plan.world, tuning: { timing, limits: { ...own.limits, ...tuning.limits } }, byReference: false },
+    world: {
+      ...plan.world,
+      tuning: { ...tuning, timing, limits: { ...own.limits, ...tuning.limits } },
+      byReference: false,
+    },
     length: 2 * plan.length,
     network: { ...delay, fifo: plan.network.fifo },
     disk,
