@@ -35,7 +35,7 @@ describe.each(models)('over $protocol.name', (model) => {
       `elect n1
        run 500
        isolate n2
-       run 2000 until n2 candidate
+       run 2000
        ${each(commands, () => `propose n2 ${word}`)}
        heal
        run 20000 until call 100 acknowledged
