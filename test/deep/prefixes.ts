@@ -4,18 +4,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { multipaxosModel } from 'quorate/multipaxos';
 import { raftModel } from 'quorate/raft';
-import {
-  actions,
-  apply,
-  createWorld,
-  parseScenario,
-  runScenario,
-  type Action,
-  type Prefix,
-  type World,
-} from 'quorate/testing';
+import { createWorld, parseScenario, runScenario, type Action, type Prefix, type World } from 'quorate/testing';
+import type { ReplicaId } from '../../src/core/members.js';
+import { Turn } from '../../src/testing/world/turn.js';
 
 const MODELS = [raftModel, multipaxosModel];
+/** What can be eager, in the order in which it happens at a replica. */
+const WORK = ['written', 'applied', 'loaded'] as const;
 
 /**
  * The same run without anything eager: what happened at once in the scenario becomes an action. So disks and machines
@@ -23,12 +18,25 @@ const MODELS = [raftModel, multipaxosModel];
  */
 function spelledOut(world: World, scripted: readonly Action[], eager: Readonly<Record<string, boolean>>): Action[] {
   const happened: Action[] = [];
-  let here = world;
+  const turn = new Turn(world);
   const happen = (action: Action): void => {
     happened.push(action);
-    here = apply(here, action);
+    turn.run(action);
   };
-  const next = (): Action | undefined => actions(here).find(({ kind }) => eager[kind] === true);
+  const work = (place: number, replica: ReplicaId): Action | undefined => {
+    const { process, paused, writing, applying, loads } = turn.slot(place);
+    if (process === null || paused) return undefined;
+    const under = { written: writing !== null, applied: applying !== null, loaded: loads.length > 0 };
+    const kind = WORK.find((each) => under[each] && eager[each] === true);
+    return kind === undefined ? undefined : { kind, at: turn.now, replica };
+  };
+  const next = (): Action | undefined => {
+    for (const [place, replica] of turn.rules.ids.entries()) {
+      const action = work(place, replica);
+      if (action !== undefined) return action;
+    }
+    return undefined;
+  };
   const rest = (): void => {
     for (let action = next(); action !== undefined; action = next()) happen(action);
   };

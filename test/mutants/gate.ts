@@ -33,6 +33,8 @@ export interface Fate {
 
 const ROOT = new URL('../../', import.meta.url);
 const PROCESSES = 2;
+/** Every mutant is other code, which runs for a moment: it is hardly worth compiling. */
+const EXEC_ARGV = ['--interrupt-budget=400000', '--max-inlined-bytecode-size-cumulative=200'];
 /** Far more than any killer takes, on a slow machine too. */
 const LIMIT_MS = 60_000;
 
@@ -68,7 +70,7 @@ class Worker {
     try {
       if (this.#child === null) {
         const loader = fileURLToPath(new URL('load.mjs', import.meta.url));
-        this.#child = fork(loader, ['test/mutants/worker.ts'], { execArgv: [] });
+        this.#child = fork(loader, ['test/mutants/worker.ts'], { execArgv: EXEC_ARGV });
         await reply(this.#child); // it listens: what is sent before is lost
       }
       this.#child.send(job);

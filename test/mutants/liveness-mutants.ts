@@ -145,7 +145,7 @@ const liveness: readonly Mutant[] = [
     'deadlines-pass',
     'No call ends because its time is over.',
     ['liveness/ends-by-deadline'],
-    hostRun('raft', 1),
+    script('driver: a deadline'),
     edit(CALLS, 'this.end((calls) => itemsDue(calls, now), null, false);', 'void now;'),
   ),
   mutant(

@@ -3,9 +3,12 @@
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
 import type { Accept } from '../../src/multipaxos/messages.js';
 import type { PreVote } from '../../src/core/election-messages.js';
-import { raftProtocol } from '../../src/raft/index.js';
+import type { AnyModel } from '../../src/core/model.js';
+import { raftModel, raftProtocol } from '../../src/raft/index.js';
+import { createWorld } from '../../src/testing/world/world.js';
 import { rivals, succession, undisturbed, WRONGS } from '../both/disturb.js';
 import { Node } from '../raft/support.js';
+import { BareDriver, driverIn } from '../replica/bare-driver.js';
 import { SlowCluster } from '../slow-links.js';
 import { timing } from '../values.js';
 import { demand } from '../violation.js';
@@ -189,7 +192,26 @@ async function stranded(): Promise<void> {
   demand(won > 1 && won <= 8, 'liveness/stranded-gives-way: it tries again less and less often', () => won);
 }
 
+/** A replica that hears of no leader is asked for something that has until then. */
+async function deadline(): Promise<void> {
+  const world = createWorld({ model: raftModel });
+  const driver = new BareDriver(raftModel.protocol as AnyModel['protocol'], driverIn(world, 'n1'), world.now);
+  const ends = driver.now + electionMin / 2;
+  driver.step({ kind: 'read', calls: [{ call: 1, deadline: ends }], minIndex: null });
+  driver.now = ends - 1;
+  driver.step({ kind: 'tick' });
+  demand(driver.failure(1) === undefined, 'liveness/ends-by-deadline: no call ends before its time is over');
+  driver.now = ends;
+  driver.step({ kind: 'tick' });
+  demand(
+    driver.failure(1)?.code === 'ERR_TIMEOUT',
+    'liveness/ends-by-deadline: a call ends when its time is over',
+    () => driver.failure(1),
+  );
+}
+
 export const livenessScripts = {
+  'driver: a deadline': deadline,
   'pre-votes: in vain': inVain,
   'pre-votes: two ask at once': twoAsk,
   'pre-votes: a crash': crash,
