@@ -15,20 +15,40 @@ import { coreOf, models, play } from '../play.js';
 /** Counts what is new in each state that it is shown. */
 class Meter {
   written = 0;
-  private readonly seen = new WeakSet<object>();
+  private seen = new Set<object>();
+  /** With so many, those of older states are forgotten: a `WeakSet` would do it by itself, and take most of the time. */
+  private most = 100_000;
 
   /** Takes in a state: everything in it that was in no earlier one counts. */
   show(value: unknown): void {
-    const left: unknown[] = [value];
-    while (left.length > 0) {
-      const each = left.pop();
-      if (typeof each !== 'object' || each === null || each instanceof Uint8Array || this.seen.has(each)) continue;
-      this.seen.add(each);
-      const parts = Array.isArray(each) ? (each as unknown[]) : Object.values(each);
-      this.written += parts.length;
-      for (const part of parts) left.push(part);
+    this.written += taken(value, this.seen);
+    if (this.seen.size < this.most) return;
+    this.seen = new Set();
+    taken(value, this.seen);
+    this.most = 100_000 + 2 * this.seen.size;
+  }
+}
+
+/** Puts all that a value consists of into a set; returns the fields and items of what was not there. */
+function taken(value: unknown, seen: Set<object>): number {
+  const left: unknown[] = [value];
+  let written = 0;
+  while (left.length > 0) {
+    const each = left.pop();
+    if (typeof each !== 'object' || each === null || each instanceof Uint8Array || seen.has(each)) continue;
+    seen.add(each);
+    if (Array.isArray(each)) {
+      written += each.length;
+      for (const part of each as unknown[]) if (typeof part === 'object') left.push(part);
+      continue;
+    }
+    for (const key in each) {
+      written += 1;
+      const part = (each as Readonly<Record<string, unknown>>)[key];
+      if (typeof part === 'object') left.push(part);
     }
   }
+  return written;
 }
 
 /** Four times as much may cost a little more than that, by a logarithm. */
