@@ -1,6 +1,6 @@
 /**
- * `node test/together.mjs <script> …`: runs these scripts of package.json at the same time, and prints what each has
- * said when it is over. Exits with 1 if any failed.
+ * `node test/together.mjs <script> … [-- <script>]`: runs these scripts of package.json at the same time. What each has
+ * said is printed when it is over; the one after `--` prints it at once. Exits with 1 if any failed.
  */
 
 import { spawn } from 'node:child_process';
@@ -10,6 +10,17 @@ async function run(script) {
   const child = spawn('npm', ['run', '--silent', script], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = new Promise((resolve, reject) => child.on('exit', resolve).on('error', reject));
   const [code, said, errors] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
+  return { script, code, said, errors };
+}
+
+function runAloud(script) {
+  const child = spawn('npm', ['run', '--silent', script], { stdio: ['ignore', 'inherit', 'inherit'] });
+  return new Promise((resolve, reject) => {
+    child.on('exit', (code) => resolve({ script, code, said: '', errors: '' })).on('error', reject);
+  });
+}
+
+function report({ script, code, said, errors }) {
   process.stdout.write(said);
   process.stderr.write(errors);
   if (code === 0) return;
@@ -17,4 +28,9 @@ async function run(script) {
   process.exitCode = 1;
 }
 
-await Promise.all(process.argv.slice(2).map(run));
+const scripts = process.argv.slice(2);
+const [aloud] = scripts.includes('--') ? scripts.splice(scripts.indexOf('--')).slice(1) : [];
+const silent = scripts.map(run);
+// What the others have said would be lost in the middle of what is printed meanwhile.
+if (aloud !== undefined) report(await runAloud(aloud));
+for (const each of silent) report(await each);

@@ -21,6 +21,8 @@ import { keyValue, keyValueCommands } from '../history/key-value.js';
 
 const SCENARIOS = new URL('../../scenarios/', import.meta.url);
 const MODELS = [raftModel, multipaxosModel] as const;
+/** Of each kind; all points are met by far fewer, and further seeds are for `npm run test:deep`. */
+const SCHEDULES = 800;
 
 /** Of the scenarios: what is rare by chance is there by design. */
 function coverageOfScenarios(model: (typeof MODELS)[number]): Set<string> {
@@ -46,9 +48,9 @@ function demandAll(report: SimulationReport, schedules: number): void {
 for (const model of MODELS) {
   const { name } = model.protocol;
 
-  test(`1,300 schedules of ${name}, a tenth from scripted beginnings, meet every point and every fault`, () => {
-    const report = simulate({ model, seed: 1, schedules: 1300, prefixes: prefixesOf(name, SCENARIOS) });
-    demandAll(report, 1300);
+  test(`${SCHEDULES} schedules of ${name}, a tenth from scripted beginnings, meet every point and every fault`, () => {
+    const report = simulate({ model, seed: 1, schedules: SCHEDULES, prefixes: prefixesOf(name, SCENARIOS) });
+    demandAll(report, SCHEDULES);
     const designed = coverageOfScenarios(model);
     const missed = model.coveragePoints.filter((point) => report.coverage[point] === 0 && !designed.has(point));
     expect(missed).toEqual([]);
@@ -57,8 +59,8 @@ for (const model of MODELS) {
     expect(Object.keys(report.coverage).sort()).toEqual([...model.coveragePoints].sort());
   }, 240_000);
 
-  test(`1,300 schedules of a key-value store over ${name}, each tenth history searched for an order`, () => {
+  test(`${SCHEDULES} schedules of a key-value store over ${name}, each tenth history searched for an order`, () => {
     const workload = { machine: keyValue(), commands: keyValueCommands, sequential: keyValueModel() };
-    demandAll(simulate({ model, seed: 100_001, schedules: 1300, ...workload }), 1300);
+    demandAll(simulate({ model, seed: 100_001, schedules: SCHEDULES, ...workload }), SCHEDULES);
   }, 240_000);
 }
