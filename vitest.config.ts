@@ -66,13 +66,14 @@ const alias = [
 ];
 
 /**
- * Most of what these tests run is short: with V8's own limits a third of the time goes into compiling it again and
- * again, better each time. Later and with less inlined it costs far less, and what is compiled runs as fast.
+ * For processes that run one file: with V8's own limits a third of a short run goes into compiling the same functions
+ * better and better. Later and with less inlined costs less; in a process that lives long it would gain nothing.
  */
-const execArgv = ['--interrupt-budget=400000', '--max-inlined-bytecode-size-cumulative=200'];
+const SHORT_LIVED = ['--interrupt-budget=400000', '--max-inlined-bytecode-size-cumulative=200'];
 
 /** Some of the tests. What they would take over from the whole is what `--maxWorkers` could not change any more. */
 function project(name: string, include: string[], exclude: string[], isolate: boolean): TestProjectInlineConfiguration {
+  const execArgv = isolate ? SHORT_LIVED : [];
   const timeouts = { testTimeout: 30_000, hookTimeout: 30_000 };
   const left = [...configDefaults.exclude, ...exclude];
   return { resolve: { alias }, test: { name, include, exclude: left, isolate, pool: 'forks', execArgv, ...timeouts } };
