@@ -2,33 +2,41 @@
 
 import { refusalOf } from '../driver/calls.js';
 import type { PendingCall, PendingCommand, ReplicaEvent, ReplicaStatus } from '../driver/state.js';
-import type { StoredResult } from '../driver/session-table.js';
 import { CommandRejected, ConsensusError, invalidArgument } from '../errors.js';
 import type { Leadership, Signal } from '../leadership.js';
 import type { AnyMachine, CheckedOptions, CommandOf, ResultOf } from '../options.js';
 import type { ReadOptions, Replica, RequestOptions, WithIndex, WithMeta, WithoutMeta } from '../replica.js';
+import { CommandCaller, ReadCaller, abortError, errorOf, notReadyError, type GivenResult } from './callers.js';
 import { Emitter, type Listener } from './emitter.js';
 import { Host } from './host.js';
 import { LeadershipView } from './leadership-view.js';
 import type { MachineRunner } from './machine-runner.js';
 import { silence } from './plug-ins.js';
-import { checkRequest, encodeCommand, refusalBy, staleIndex, undecodable, type CheckedRequest } from './requests.js';
+import { NO_OPTIONS, checkRequest, encodeCommand, refusalBy, staleIndex, type CheckedRequest } from './requests.js';
 import { listen } from './signals.js';
-import { Waiters, abortError, errorOf, notReadyError } from './waiters.js';
+import { Waiters } from './waiters.js';
 
-/** A result with its index, or without, as the caller wants it. */
-type GivenResult<M extends AnyMachine> = ResultOf<M> | WithIndex<ResultOf<M>>;
+const PROPOSE_OPTIONS = ['signal', 'meta'];
+
+/** A request of this turn. Its deadline is 0 until the turn's requests go to the driver. */
+interface NewCall extends PendingCall {
+  deadline: number;
+}
+
+function deadlineOf(signal: Signal | undefined): number {
+  return signal === undefined ? 0 : Infinity;
+}
 
 export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   readonly host: Host;
   private readonly checked: CheckedOptions<M>;
   private readonly runner: MachineRunner;
-  private readonly callers = new Waiters();
+  private readonly callers = new Waiters((call) => this.cancel(call));
   private readonly emitter: Emitter;
   private readonly view = new LeadershipView();
   private readonly readyWaiters = new Set<() => void>();
-  private newCommands: PendingCommand[] = [];
-  private newReads: PendingCall[] = [];
+  private newCommands: (NewCall & PendingCommand)[] = [];
+  private newReads: NewCall[] = [];
   private gone: number[] = [];
   private flushing = false;
   private closing: Promise<void> | null = null;
@@ -39,7 +47,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     this.emitter = new Emitter(checked.onEvent);
     this.host = new Host(checked, runner, {
       answer: (call, result, index) => this.callers.answer(call, result, index),
-      serve: (calls, index) => this.callers.serve(calls, index),
+      serve: (calls) => this.callers.serve(calls),
       fail: (calls, failure) => this.callers.fail(calls, failure),
       failAll: (failure) => this.callers.failAll(failure),
       tell: (event) => this.tell(event),
@@ -90,11 +98,13 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     let now = host.now;
     const { newCommands } = this;
     this.newCommands = [];
-    if (newCommands.length > 0) host.dispatch({ kind: 'propose', commands: newCommands }, now);
-    now = host.now;
-    const { newReads } = this;
-    this.newReads = [];
-    if (newReads.length > 0) host.dispatch({ kind: 'read', calls: newReads, minIndex: null }, now);
+    if (newCommands.length > 0) host.dispatch({ kind: 'propose', commands: this.timed(newCommands, now) }, now);
+    if (this.newReads.length > 0) {
+      now = host.now;
+      const { newReads } = this;
+      this.newReads = [];
+      host.dispatch({ kind: 'read', calls: this.timed(newReads, now), minIndex: null }, now);
+    }
     if (gone.length > 0) host.dispatch({ kind: 'cancel', calls: gone });
   }
 
@@ -104,24 +114,30 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     this.flushSoon();
   }
 
-  private deadline(signal: Signal | undefined): number {
-    return signal === undefined ? this.host.now + this.checked.requestTimeout : Infinity;
+  /** Requests without a signal end when their time is over, which begins now. */
+  private timed<C extends NewCall>(calls: readonly C[], now: number): readonly C[] {
+    const deadline = now + this.checked.requestTimeout;
+    for (const call of calls) if (call.deadline === 0) call.deadline = deadline;
+    return calls;
   }
 
   propose(command: CommandOf<M>, options: WithMeta): Promise<WithIndex<ResultOf<M>>>;
   propose(command: CommandOf<M>, options?: WithoutMeta): Promise<ResultOf<M>>;
-  propose(command: CommandOf<M>, options: WithMeta | WithoutMeta = {}): Promise<GivenResult<M>> {
+  propose(command: CommandOf<M>, options: WithMeta | WithoutMeta = NO_OPTIONS): Promise<GivenResult<M>> {
     this.assertOpen();
-    const request = checkRequest(options, ['signal', 'meta']);
+    const request = checkRequest(options, PROPOSE_OPTIONS);
     return this.submit(this.prepare(command), request, options.meta === true);
   }
 
   proposeAll(commands: readonly CommandOf<M>[], options: WithMeta): Promise<WithIndex<ResultOf<M>>>[];
   proposeAll(commands: readonly CommandOf<M>[], options?: WithoutMeta): Promise<ResultOf<M>>[];
-  proposeAll(commands: readonly CommandOf<M>[], options: WithMeta | WithoutMeta = {}): Promise<GivenResult<M>>[] {
+  proposeAll(
+    commands: readonly CommandOf<M>[],
+    options: WithMeta | WithoutMeta = NO_OPTIONS,
+  ): Promise<GivenResult<M>>[] {
     this.assertOpen();
     if (!Array.isArray(commands)) throw invalidArgument('proposeAll: expected an array of commands');
-    const request = checkRequest(options, ['signal', 'meta']);
+    const request = checkRequest(options, PROPOSE_OPTIONS);
     // All are prepared before the first is submitted, so a mistake in one proposes none.
     const prepared = Array.from(commands as readonly CommandOf<M>[], (command) => this.prepare(command));
     const promises = prepared.map((each) => this.submit(each, request, options.meta === true));
@@ -146,50 +162,33 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     if (prepared instanceof CommandRejected) return Promise.reject(prepared);
     return new Promise((resolve, reject) => {
       if (aborted) return reject(abortError(signal as Signal));
-      const complete = (stored: StoredResult, index: number): void => {
-        let value: ResultOf<M>;
-        try {
-          value = this.runner.give(stored) as ResultOf<M>;
-        } catch (error) {
-          return reject(undecodable(error, index));
-        }
-        if (stored.rejected) reject(new CommandRejected(value, stored.threw === true ? { outcome: 'unknown' } : {}));
-        else resolve(meta ? { result: value, index } : value);
-      };
-      const deadline = this.deadline(signal);
-      const call = this.callers.add(signal, { complete }, reject, (gone) => this.cancel(gone));
+      const call = this.callers.add(new CommandCaller<M>(signal, resolve, reject, this.runner, meta));
       if (call === null) return reject(abortError(signal as Signal));
-      this.newCommands.push({ call, deadline, data: prepared });
+      this.newCommands.push({ call, deadline: deadlineOf(signal), data: prepared });
       this.flushSoon();
     });
   }
 
-  read<T>(reader: (machine: M) => T, options: ReadOptions = {}): Promise<T> {
+  read<T>(reader: (machine: M) => T, options: ReadOptions = NO_OPTIONS): Promise<T> {
     this.assertOpen();
     if (typeof reader !== 'function') throw invalidArgument('read: expected a function of the machine');
     const { signal, aborted } = checkRequest(options, ['signal', 'consistency', 'minIndex']);
     const minIndex = staleIndex(options);
     return new Promise((resolve, reject) => {
       if (aborted) return reject(abortError(signal as Signal));
-      const serve = (): void => {
-        try {
-          resolve(reader(this.checked.machine));
-        } catch (error) {
-          reject(error);
-        }
-      };
-      const deadline = this.deadline(signal);
+      const given = (): void => resolve(reader(this.checked.machine));
       const { now } = this.host;
-      const call = this.callers.add(signal, { serve }, reject, (gone) => this.cancel(gone));
+      const call = this.callers.add(new ReadCaller(signal, given, reject));
       if (call === null) return reject(abortError(signal as Signal));
-      const booked = { call, deadline };
-      if (minIndex !== null) return this.host.dispatch({ kind: 'read', calls: [booked], minIndex }, now);
+      const booked = { call, deadline: deadlineOf(signal) };
+      if (minIndex !== null)
+        return this.host.dispatch({ kind: 'read', calls: this.timed([booked], now), minIndex }, now);
       this.newReads.push(booked);
       this.flushSoon();
     });
   }
 
-  ready(options: RequestOptions = {}): Promise<void> {
+  ready(options: RequestOptions = NO_OPTIONS): Promise<void> {
     this.assertOpen();
     const { signal, aborted } = checkRequest(options, ['signal']);
     return new Promise((resolve, reject) => {

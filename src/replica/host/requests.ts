@@ -14,13 +14,18 @@ export interface CheckedRequest {
   readonly aborted: boolean;
 }
 
+/** The options of a request that is given none. */
+export const NO_OPTIONS: Readonly<Record<string, never>> = Object.freeze({});
+const UNSIGNALLED: CheckedRequest = { signal: undefined, aborted: false };
+
 /** @throws ConsensusError ERR_INVALID_ARGUMENT */
 export function checkRequest(options: object, known: readonly string[]): CheckedRequest {
+  if (options === NO_OPTIONS) return UNSIGNALLED;
   if (typeof options !== 'object' || options === null) throw invalidArgument('options: expected an object');
   const unknown = Object.keys(options).find((name) => !known.includes(name));
   if (unknown !== undefined) throw invalidArgument(`${unknown}: no such option; there are ${known.join(', ')}`);
   const { signal } = options as { signal?: Signal };
-  if (signal === undefined) return { signal, aborted: false };
+  if (signal === undefined) return UNSIGNALLED;
   try {
     const isSignal = ['addEventListener', 'removeEventListener'].every(
       (name) => typeof signal[name as keyof Signal] === 'function',

@@ -11,6 +11,7 @@ import {
   type Replica,
   type ReplicaOptions,
 } from 'quorate';
+import { ReadCaller } from '../../../src/replica/host/callers.js';
 import { Waiters } from '../../../src/replica/host/waiters.js';
 
 const timing = { heartbeat: 30, electionMin: 100, electionMax: 200 };
@@ -225,7 +226,7 @@ describe('a signal whose methods are async functions', () => {
 });
 
 it('a signal that is used again while it is listened to is left alone when its requests have ended', () => {
-  const waiters = new Waiters();
+  const waiters = new Waiters(() => undefined);
   const listeners = new Set<unknown>();
   const nothing = (): void => undefined;
   const calls: (number | null)[] = [];
@@ -234,11 +235,11 @@ it('a signal that is used again while it is listened to is left alone when its r
     reason: undefined,
     addEventListener(_: 'abort', listener: () => void) {
       listeners.add(listener);
-      if (listeners.size < 3) calls.push(waiters.add(signal, {}, nothing, nothing));
+      if (listeners.size < 3) calls.push(waiters.add(new ReadCaller(signal, nothing, nothing)));
     },
     removeEventListener: (_: 'abort', listener: () => void) => void listeners.delete(listener),
   };
-  calls.push(waiters.add(signal, {}, nothing, nothing));
+  calls.push(waiters.add(new ReadCaller(signal, nothing, nothing)));
   expect(calls).toEqual([1, 2, 3]);
   expect(listeners.size).toBe(3);
   waiters.failAll({ code: 'ERR_CLOSED', outcome: 'none', message: 'closed' });
