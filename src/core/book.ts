@@ -124,24 +124,38 @@ export function withItem<T extends BookItem>(book: Book<T>, item: T): Book<T> {
   return node(items, withItem(left, item), right);
 }
 
-/** With these items of one span, which ascend and lie above all others. */
-function withTop<T extends BookItem>(book: Book<T>, span: number, items: readonly T[]): Book<T> {
-  if (book === null) return node(items, null, null);
-  const own = spanOfNode(book);
-  if (span === own) return node(book.items.concat(items), book.left, null);
-  if (outranks(span, own)) return node(items, book, null);
-  return node(book.items, book.left, withTop(book.right, span, items));
+/** With these items in the highest node, whose span is theirs; they ascend and lie above all others. */
+function withTop<T extends BookItem>(book: Book<T>, items: readonly T[]): Book<T> {
+  if (book === null) return null;
+  if (book.right === null) return node(book.items.concat(items), book.left, null);
+  return node(book.items, book.left, withTop(book.right, items));
+}
+
+/** The spans from the place `from` on, up to `to`, which ascend, as one book. */
+function bookOf<T extends BookItem>(spans: readonly (readonly T[])[], from: number, to: number): Book<T> {
+  if (from === to) return null;
+  let top = from;
+  for (let at = from + 1; at < to; at++) {
+    if (outranks(spanOf((spans[at] as readonly [T])[0].key), spanOf((spans[top] as readonly [T])[0].key))) top = at;
+  }
+  return node(spans[top] as readonly T[], bookOf(spans, from, top), bookOf(spans, top + 1, to));
 }
 
 /** With these items, which ascend and lie above all others. */
 export function withNewest<T extends BookItem>(book: Book<T>, items: readonly T[]): Book<T> {
+  if (items.length === 0) return book;
+  const spans: (readonly T[])[] = [];
   let result = book;
+  let span = spanOf((items[0] as T).key);
+  const isShared = book !== null && span === spanOf(highestKey(book));
   for (let from = 0, to = 0; from < items.length; from = to) {
-    const span = spanOf((items[from] as T).key);
+    span = spanOf((items[from] as T).key);
     while (to < items.length && (items[to] as T).key < (span + 1) * SPAN) to++;
-    result = withTop(result, span, items.slice(from, to));
+    const own = to - from === items.length ? items : items.slice(from, to);
+    if (from === 0 && isShared) result = withTop(book, own);
+    else spans.push(own);
   }
-  return result;
+  return joined(result, bookOf(spans, 0, spans.length));
 }
 
 /** Without the item of this key; the same book if there is none. */
@@ -162,10 +176,27 @@ function without<T extends BookItem>(book: Book<T>, keys: readonly number[], fro
   const high = placeOf(keys, (span + 1) * SPAN, low, to);
   const left = without(book.left, keys, from, low);
   const right = without(book.right, keys, high, to);
-  const items = low === high ? book.items : book.items.filter(({ key }) => !holds(keys, key, low, high));
+  const items = low === high ? book.items : itemsWithout(book.items, keys, low, high);
   if (items.length === 0) return joined(left, right);
   const same = items.length === book.items.length && left === book.left && right === book.right;
   return same ? book : node(items, left, right);
+}
+
+/** These items of one span without those of the keys from the place `from` on, up to `to`. */
+function itemsWithout<T extends BookItem>(
+  items: readonly T[],
+  keys: readonly number[],
+  from: number,
+  to: number,
+): readonly T[] {
+  const left: T[] = [];
+  let at = from;
+  for (let i = 0; i < items.length; i++) {
+    const item = items[i] as T;
+    while (at < to && (keys[at] as number) < item.key) at++;
+    if (at === to || keys[at] !== item.key) left.push(item);
+  }
+  return left;
 }
 
 /** The place of the first of these ascending keys, from `from` on and up to `to`, that is not below `key`. */
@@ -177,11 +208,6 @@ function placeOf(keys: readonly number[], key: number, from: number, to: number)
     else high = middle;
   }
   return low;
-}
-
-function holds(keys: readonly number[], key: number, from: number, to: number): boolean {
-  const at = placeOf(keys, key, from, to);
-  return at < to && keys[at] === key;
 }
 
 /** The items up to `key`, and those above it. */
@@ -219,6 +245,28 @@ export function itemNumbered<T extends BookItem>(
 ): T | undefined {
   const item = lastUpTo(book, numberOf, number);
   return item !== undefined && numberOf(item) === number ? item : undefined;
+}
+
+/** The items whose numbers are from `low` to `high`, in a book where numbers ascend with the keys. */
+export function itemsInRange<T extends BookItem>(
+  book: Book<T>,
+  numberOf: (item: T) => number,
+  low: number,
+  high: number,
+): readonly T[] {
+  const found: T[] = [];
+  const walk = (here: Book<T>): void => {
+    if (here === null) return;
+    const { items, left, right } = here;
+    if (numberOf(items[0] as T) > low) walk(left);
+    for (let at = 0; at < items.length; at++) {
+      const number = numberOf(items[at] as T);
+      if (number >= low && number <= high) found.push(items[at] as T);
+    }
+    if (numberOf(items[items.length - 1] as T) < high) walk(right);
+  };
+  walk(book);
+  return found;
 }
 
 /** The last item whose number is not above `number`, where numbers ascend with the keys. */

@@ -19,10 +19,37 @@ const LOW_BITS = 2 ** 28;
  * a small one, has memory of its own, and making it takes many times as long. So small parts are copied.
  */
 const SMALL = 64;
+/** Up to so many bytes are copied one by one. */
+const FEW = 48;
 
 /** A part of an array, sharing its memory unless it is small. */
 export function part(bytes: Uint8Array, from: number, to: number): Uint8Array {
-  return bytes.length <= SMALL ? bytes.slice(from, to) : bytes.subarray(from, to);
+  // A third quicker than `subarray`, which asks for the species; and never a Buffer, whose `slice` does not copy.
+  return bytes.length <= SMALL
+    ? bytes.slice(from, to)
+    : new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from);
+}
+
+/** The bytes of a varint of this integer, or a few more. */
+export function varintBytes(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : VARINT_MAX_BYTES;
+}
+
+/** Writes a varint at `at`, where there is room for it. Gives the place behind it. @throws RangeError as `varint` */
+function putVarint(buffer: Uint8Array, at: number, value: number): number {
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not a safe integer ≥ 0: ${value}`);
+  let end = at;
+  let rest = value;
+  while (rest >= LOW_BITS) {
+    buffer[end++] = rest % 128 | 0x80;
+    rest = Math.floor(rest / 128);
+  }
+  while (rest >= 0x80) {
+    buffer[end++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  buffer[end] = rest;
+  return end + 1;
 }
 
 /** Whether two arrays hold the same bytes. */
@@ -65,21 +92,24 @@ export class Writer {
 
   /** @param value a safe integer ≥ 0; RangeError otherwise */
   varint(value: number): void {
-    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not a safe integer ≥ 0: ${value}`);
     this.reserve(VARINT_MAX_BYTES);
-    const buffer = this.buffer;
+    this.length = putVarint(this.buffer, this.length, value);
+  }
+
+  /** `head`, then these integers, then the length of `bytes` and `bytes`: as `u8`, `varint` and `bytes` would. */
+  record(head: number, a: number, b: number, c: number, bytes: Uint8Array): void {
+    const { length } = bytes;
+    this.reserve(1 + varintBytes(a) + varintBytes(b) + varintBytes(c) + varintBytes(length) + length);
+    const { buffer } = this;
     let at = this.length;
-    let rest = value;
-    while (rest >= LOW_BITS) {
-      buffer[at++] = rest % 128 | 0x80;
-      rest = Math.floor(rest / 128);
-    }
-    while (rest >= 0x80) {
-      buffer[at++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    buffer[at++] = rest;
-    this.length = at;
+    buffer[at] = head;
+    at = putVarint(buffer, at + 1, a);
+    at = putVarint(buffer, at, b);
+    at = putVarint(buffer, at, c);
+    at = putVarint(buffer, at, length);
+    this.length = at + length;
+    if (length > FEW) buffer.set(bytes, at);
+    else for (let i = 0; i < length; i++) buffer[at + i] = bytes[i] as number;
   }
 
   /** The bytes without a length; the reader must know how many there are. */

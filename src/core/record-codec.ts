@@ -29,14 +29,11 @@ export const ENTRY_BODY_OVERHEAD = 1 + 4 * VARINT_MAX_BYTES;
 
 /** Writes kind, id and data of an entry. */
 export function writeEntryBody(writer: Writer, entry: Entry): void {
-  writer.u8(kindNumber(entry.kind));
-  const { id } = entry;
-  if (id !== null) {
-    writer.varint(id.session);
-    writer.varint(id.sequence);
-    writer.varint(id.firstIncomplete);
-  }
-  writer.bytes(entry.data);
+  const { kind, id, data } = entry;
+  const head = kindNumber(kind);
+  if (id !== null) return writer.record(head, id.session, id.sequence, id.firstIncomplete, data);
+  writer.u8(head);
+  writer.bytes(data);
 }
 
 /** Reads what `writeEntryBody` wrote; `data` is a view of the reader's input. @throws Malformed */

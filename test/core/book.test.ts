@@ -94,6 +94,9 @@ function check({ items, model }: Both, at: number, index: number): void {
     expect(book.itemsKeyed(items, [at, known.key])).toEqual([...model.filter((each) => each.key === at), known]);
   }
   expect(book.itemNumbered(items, (each) => each.number, 3 * at)).toBeUndefined();
+  const [low, high] = [3 * at - 7, 3 * at + 8];
+  const within = model.filter((each) => each.number >= low && each.number <= high);
+  expect(book.itemsInRange(items, (each) => each.number, low, high)).toEqual(within);
   expect(book.itemsDue(items, index)).toEqual(model.filter((each) => each.deadline <= index));
   expect(book.itemsThrough(items, index)).toEqual(model.filter((each) => each.at <= index));
   expect(book.earliestDeadline(items)).toBe(Math.min(Infinity, ...model.map((each) => each.deadline)));

@@ -84,6 +84,20 @@ describe('bytes', () => {
     expect(() => new Writer().varint(value)).toThrow(RangeError);
   });
 
+  it('a record is its parts', () => {
+    fc.assert(
+      fc.property(fc.nat(255), number, number, number, fc.uint8Array({ maxLength: 120 }), (head, a, b, c, data) => {
+        const parts = written((writer) => {
+          writer.u8(head);
+          for (const each of [a, b, c]) writer.varint(each);
+          writer.bytes(data);
+        });
+        expect(written((writer) => writer.record(head, a, b, c, data))).toEqual(parts);
+      }),
+    );
+    expect(() => new Writer().record(0, 1, -1, 1, new Uint8Array(0))).toThrow(RangeError);
+  });
+
   it('believes no length that the input does not back', () => {
     const huge = written((writer) => writer.varint(Number.MAX_SAFE_INTEGER));
     expect(() => new Reader(huge).bytes()).toThrow(Malformed);

@@ -69,7 +69,7 @@ export const timing: readonly Mutant[] = [
     'One quick write makes a slow disk a quick one.',
     ['law/timing-assumption'],
     script('timing: a slow disk'),
-    edit(TIMING, 'if (now - measure.since >= this.window) return', 'if (now > measure.since) return'),
+    edit(TIMING, 'now - measure.since >= this.window;', 'now > measure.since;'),
     edit(TIMING, 'return Math.max(longest, before);', 'return longest;'),
   ),
   mutant(
@@ -260,6 +260,7 @@ export const requests: readonly Mutant[] = [
     ['liveness/every-call-ends'],
     scenario('raft/request-window'),
     edit(PROPOSALS, 'takeFrom(next.queued, end - nextSequence, ', 'takeFrom(next.queued, Infinity, '),
+    edit(PROPOSALS, 'if (nextSequence + commands.length > end) return false;', ''),
   ),
   mutant(
     'driver-late-is-none',

@@ -13,7 +13,7 @@ import { leastPatience } from '../../core/tuning.js';
 import type { Index, Milliseconds, Outcome, Reason, RequestNumber } from '../../core/protocol.js';
 import { guarded } from './halt.js';
 import { PartDraft } from './part-draft.js';
-import { commandBytes } from './proposals.js';
+import { commandBytes } from './commands.js';
 import type { DriverPhase, Failure, PendingCall, PendingCommand } from './state.js';
 
 /** How long the driver asks the core nothing after the core refused a request: at first, doubled by each refusal. */
@@ -132,10 +132,16 @@ export class CallsDraft extends PartDraft<CallsState> {
     return count < commands.length ? commands.slice(0, count) : commands;
   }
 
+  /** Whether the core can take requests now. */
+  get isFed(): boolean {
+    const { phase, leadership, now } = this.draft;
+    return phase.kind === 'running' && leadership.state.leader !== null && now >= this.state.pausedUntil;
+  }
+
   /** Passes queued requests to the core if it can take any; called once at the end of every event. */
   feed(): void {
-    const { phase, leadership, session, proposals, reads, now } = this.draft;
-    if (phase.kind !== 'running' || leadership.state.leader === null || now < this.state.pausedUntil) return;
+    if (!this.isFed) return;
+    const { session, proposals, reads } = this.draft;
     session.open();
     proposals.feed();
     reads.feed();

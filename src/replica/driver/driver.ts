@@ -18,7 +18,7 @@ import { guarded } from './halt.js';
 import { initialIdentity } from './peer-records.js';
 import { noLeadership } from './leadership.js';
 import { emptyLane } from './persist-lane.js';
-import { noProposals, proposalsDeadline } from './proposals.js';
+import { noProposals, proposalsDeadline } from './commands.js';
 import { noReads, readsDeadline } from './reads.js';
 import { closedSession } from './session.js';
 import { statusOf } from './status.js';

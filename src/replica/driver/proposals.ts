@@ -14,7 +14,6 @@
  */
 
 import {
-  earliestDeadline,
   highestKey,
   itemAtOrBelow,
   itemNumbered,
@@ -27,74 +26,28 @@ import {
   withoutItem,
   withoutItems,
   type Book,
-  type BookItem,
 } from '../../core/book.js';
 import type { Mutable } from '../../core/draft.js';
-import type { Entry, Milliseconds, Proposal, RequestNumber } from '../../core/protocol.js';
+import type { Entry, Proposal, RequestNumber } from '../../core/protocol.js';
 import type { CallChoice, EndedCalls } from './calls.js';
-import { isOpen, openWindow, withAnswer, withGroup, withoutEnded, type LeaderWindow } from './leader-window.js';
+import {
+  ascending,
+  commandBytes,
+  expected,
+  sequenceOf,
+  type NumberedCommand,
+  type ProposalsState,
+  type ProposedCommand,
+  type QueuedCommand,
+} from './commands.js';
+import { isOpen, withAnswer, withGroup, withoutEnded } from './leader-window.js';
 import { PartDraft } from './part-draft.js';
+import type { OpenSession } from './session.js';
 import type { StoredResult } from './session-table.js';
 import type { Failure, PendingCommand } from './state.js';
 
-/** An upper bound of the bytes of a proposal beside its data in a message to the leader. */
-const FORWARD_OVERHEAD = 48;
-
-/** A command of a caller, by the caller's number. */
-export interface QueuedCommand extends BookItem {
-  readonly data: Uint8Array;
-}
-
-/** A command that was proposed before. */
-export interface NumberedCommand extends QueuedCommand {
-  /** Its number in this replica's session. */
-  readonly sequence: number;
-  /** An earlier attempt may still take effect. */
-  readonly mayHaveTakenEffect: boolean;
-}
-
-/** A command that the core has an attempt of. */
-export interface ProposedCommand extends NumberedCommand {
-  /** The number of the request to the core. */
-  readonly request: RequestNumber;
-}
-
-/** @see ProposalsDraft */
-export interface ProposalsState {
-  /** Never proposed in this session. */
-  readonly queued: Book<QueuedCommand>;
-  /** Proposed before; they are proposed again before any queued one. */
-  readonly retrying: Book<NumberedCommand>;
-  readonly underway: Book<ProposedCommand>;
-  readonly window: LeaderWindow;
-  /** How many commands the three books hold, and how many bytes these take. */
-  readonly count: number;
-  readonly bytes: number;
-}
-
-export const noProposals: ProposalsState = {
-  queued: null,
-  retrying: null,
-  underway: null,
-  window: openWindow,
-  count: 0,
-  bytes: 0,
-};
-
 /** A message takes no more commands than this, however small they are. */
 const MOST_COMMANDS = 4096;
-
-const sequenceOf = (command: NumberedCommand): number => command.sequence;
-
-/** The bytes that a command takes, wherever waiting commands are bounded. */
-export function commandBytes({ data }: Pick<QueuedCommand, 'data'>): number {
-  return data.length + FORWARD_OVERHEAD;
-}
-
-/** The earliest deadline of a command. */
-export function proposalsDeadline({ queued, retrying, underway }: ProposalsState): Milliseconds {
-  return Math.min(earliestDeadline(queued), earliestDeadline(retrying), earliestDeadline(underway));
-}
 
 /** The failure of a command whose deadline has passed or whose caller waits no longer. */
 function endedBy(sent: boolean, mayHaveTakenEffect: boolean, cancelled: boolean, leaderKnown: boolean): Failure {
@@ -133,10 +86,53 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
   queue(commands: readonly PendingCommand[]): void {
     if (commands.length === 0) return;
     const next = this.edit();
+    next.count += commands.length;
+    for (let at = 0; at < commands.length; at++) next.bytes += commandBytes(commands[at] as PendingCommand);
+    if (this.canLeave(commands)) return this.leave(commands);
     const items = commands.map(({ call, deadline, data }) => ({ key: call, deadline, at: Infinity, data }));
     next.queued = withNewest(next.queued, items);
-    next.count += items.length;
-    for (const item of items) next.bytes += commandBytes(item);
+  }
+
+  /** Whether nothing waits before these commands, and one message takes all of them. */
+  private canLeave(commands: readonly PendingCommand[]): boolean {
+    const { draft } = this;
+    const { queued, retrying, window } = this.state;
+    const session = draft.session.state;
+    if (session.kind !== 'open' || queued !== null || retrying !== null || !draft.calls.isFed) return false;
+    const { configuration, limits } = draft.options;
+    const { nextSequence } = session;
+    const end = this.firstIncomplete(nextSequence) + configuration.constants.sessionWindow;
+    if (nextSequence + commands.length > end) return false;
+    if (this.leads) return true;
+    if (commands.length > MOST_COMMANDS || !isOpen(window, limits)) return false;
+    let bytes = 0;
+    for (const command of commands) bytes += commandBytes(command);
+    return bytes <= limits.messageBytes;
+  }
+
+  /** Proposes commands that need not wait. */
+  private leave(commands: readonly PendingCommand[]): void {
+    const { draft } = this;
+    const session = draft.session.state as OpenSession;
+    const { nextSequence } = session;
+    const chosen = new Array<ProposedCommand>(commands.length);
+    for (let at = 0; at < commands.length; at++) {
+      const { call, deadline, data } = commands[at] as PendingCommand;
+      const sequence = nextSequence + at;
+      const request = draft.freshRequest();
+      chosen[at] = { key: call, deadline, at: Infinity, data, sequence, mayHaveTakenEffect: false, request };
+    }
+    const firstIncomplete = this.firstIncomplete(nextSequence);
+    const next = this.edit();
+    next.underway = withNewest(next.underway, chosen);
+    draft.session.advance(chosen.length);
+    this.pass(chosen, session.id, firstIncomplete);
+  }
+
+  /** This replica leads, as far as it knows. */
+  private get leads(): boolean {
+    const { leadership, options } = this.draft;
+    return leadership.state.leader === options.id;
   }
 
   /** The lowest sequence that a caller still waits for; the next one if there is none. */
@@ -160,13 +156,20 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     const { draft } = this;
     const { queued, retrying, window } = this.state;
     if (queued === null && retrying === null) return false;
-    const { limits, configuration, id } = draft.options;
-    const leads = draft.leadership.state.leader === id;
+    const { limits, configuration } = draft.options;
+    const { leads } = this;
     if (!leads && !isOpen(window, limits)) return false;
     const most = leads ? Infinity : limits.messageBytes;
-    const { nextSequence } = draft.session.state as Extract<typeof draft.session.state, { kind: 'open' }>;
+    const { nextSequence } = draft.session.state as OpenSession;
     const chosen = this.takeNext(nextSequence, firstIncomplete + configuration.constants.sessionWindow, most);
     if (chosen.length === 0) return false;
+    this.pass(chosen, session, firstIncomplete);
+    return true;
+  }
+
+  /** Passes commands under way to the core together. */
+  private pass(chosen: readonly ProposedCommand[], session: number, firstIncomplete: number): void {
+    const { draft, leads } = this;
     const proposals = new Array<Proposal>(chosen.length);
     const calls = new Array<number>(chosen.length);
     let bytes = 0;
@@ -178,9 +181,9 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
       calls[at] = key;
       if (!leads) bytes += commandBytes(command);
     }
-    this.edit().window = withGroup(window, (chosen[0] as ProposedCommand).request, calls, bytes);
+    const next = this.edit();
+    next.window = withGroup(next.window, (chosen[0] as ProposedCommand).request, calls, bytes);
     draft.toCore({ kind: 'propose', now: draft.now, proposals, deadline: Infinity });
-    return true;
   }
 
   /** Moves commands to `underway`: those proposed before, then queued ones, with the next sequences up to `end`. */
@@ -266,10 +269,13 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     if (session.kind !== 'open' || (underway === null && retrying === null)) return;
     const ends = { underway: [] as NumberedCommand[], retrying: [] as NumberedCommand[] };
     const repeated: RequestNumber[] = [];
+    const likely = expected(underway, commands, session.id);
+    let next = 0;
     for (let i = 0; i < commands.length; i++) {
       const { id, index } = commands[i] as Entry;
       if (id === null || id.session !== session.id) continue;
-      const proposed = itemNumbered(underway, sequenceOf, id.sequence);
+      const ahead = likely[next]?.sequence === id.sequence ? likely[next++] : undefined;
+      const proposed = ahead ?? itemNumbered(underway, sequenceOf, id.sequence);
       const command = proposed ?? itemNumbered(retrying, sequenceOf, id.sequence);
       if (command === undefined) continue;
       draft.answer(command.key, results[i] as StoredResult, index);
@@ -286,7 +292,7 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
   private drop(book: 'queued' | 'retrying' | 'underway', commands: readonly QueuedCommand[]): void {
     if (commands.length === 0) return;
     const next = this.edit();
-    const keys = commands.map(({ key }) => key).sort((a, b) => a - b);
+    const keys = ascending(commands.map(({ key }) => key));
     if (book === 'queued') next.queued = withoutItems(next.queued, keys);
     else if (book === 'retrying') next.retrying = withoutItems(next.retrying, keys);
     else next.underway = withoutItems(next.underway, keys);

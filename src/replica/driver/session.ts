@@ -14,12 +14,18 @@ import type { EndedCalls } from './calls.js';
 import type { DriverDraft } from './draft.js';
 import { encodeSessionOpening, type SessionOpening } from './session-table.js';
 
+export interface OpenSession {
+  readonly kind: 'open';
+  /** The index of the entry that opened it. */
+  readonly id: Index;
+  readonly nextSequence: number;
+}
+
 export type OwnSession =
   | { readonly kind: 'closed' }
   /** The core has an attempt with the `openSession` entry; after `deadline` there is another. */
   | { readonly kind: 'opening'; readonly request: RequestNumber; readonly deadline: Milliseconds }
-  /** `id` is the index of the entry that opened it. */
-  | { readonly kind: 'open'; readonly id: Index; readonly nextSequence: number };
+  | OpenSession;
 
 /** More starts than a replica has (`firstNumberOf`). */
 const BOOTS = 2 ** 20;

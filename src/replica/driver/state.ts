@@ -25,7 +25,7 @@ import type { FirstStart } from './first-start.js';
 import type { IdentityState } from './peer-records.js';
 import type { LeadershipState } from './leadership.js';
 import type { PersistLane } from './persist-lane.js';
-import type { ProposalsState } from './proposals.js';
+import type { ProposalsState } from './commands.js';
 import type { ReadsState } from './reads.js';
 import type { OwnSession } from './session.js';
 import type { StoredResult } from './session-table.js';

@@ -162,7 +162,7 @@ export function timingStatusOf(state: TimingState, { timing }: DriverOptions): T
 }
 
 export class TimingDraft extends PartDraft<TimingState> {
-  /** Something was measured in this event. */
+  /** A measure changed in this event. */
   declare private measured: boolean | undefined;
 
   protected override copy(state: TimingState): Mutable<TimingState> {
@@ -183,10 +183,12 @@ export class TimingDraft extends PartDraft<TimingState> {
 
   /** With one time more. */
   private with(measure: Measure, time: Milliseconds): Measure {
-    this.measured = true;
     const { now } = this.draft;
-    if (now - measure.since >= this.window) return { longest: time, before: measure.longest, since: now };
-    return time > measure.longest ? { longest: time, before: measure.before, since: measure.since } : measure;
+    const isNewWindow = now - measure.since >= this.window;
+    if (!isNewWindow && time <= measure.longest) return measure;
+    this.measured = true;
+    if (isNewWindow) return { longest: time, before: measure.longest, since: now };
+    return { longest: time, before: measure.before, since: measure.since };
   }
 
   /** Without what was measured too long ago to say anything of now. */
@@ -227,6 +229,7 @@ export class TimingDraft extends PartDraft<TimingState> {
   tick(due: Milliseconds): void {
     const { now } = this.draft;
     const { host, writingSince, storage, loads, load, peers } = this.state;
+    this.measured = true; // what was measured long ago ends here
     const next = this.edit();
     next.host = this.with(host, Math.max(0, now - due));
     const writing = writingSince === null ? 0 : now - writingSince;

@@ -3,7 +3,7 @@
 import { itemsOf } from '../../core/book.js';
 import type { Status } from '../../core/protocol.js';
 import type { LaneOp } from './persist-lane.js';
-import { commandBytes } from './proposals.js';
+import { commandBytes } from './commands.js';
 import type { DriverState } from './state.js';
 
 /**
