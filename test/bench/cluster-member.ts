@@ -14,27 +14,45 @@ export interface MemberSettings {
   readonly clientPort: number;
 }
 
-/** A command is a key of eight bytes, and a value. */
+/** A command is a key of eight bytes, the highest first, and a value. */
 const KEY = 8;
+/** The keys are in so many maps: one map of a million moves all of them in one turn, when it grows. */
+const MAPS = 1024;
+const HALF = 2 ** 32;
 
+function u32(bytes: Uint8Array, at: number): number {
+  const [a, b, c, d] = [bytes[at] as number, bytes[at + 1] as number, bytes[at + 2] as number, bytes[at + 3] as number];
+  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+}
+
+function putU32(bytes: Uint8Array, at: number, value: number): void {
+  for (let i = 0; i < 4; i++) bytes[at + i] = value >>> (24 - 8 * i);
+}
+
+/** Keeps the commands as they come. A view of each, or of its buffer, would cost several times as much. */
 class Keys {
-  readonly values = new Map<bigint, Uint8Array>();
-  last: Uint8Array = new Uint8Array(0);
+  private readonly maps = Array.from({ length: MAPS }, () => new Map<number, Uint8Array>());
+  size = 0;
+  last: Uint8Array = new Uint8Array(KEY);
 
   apply(command: Uint8Array): number {
-    const key = new DataView(command.buffer, command.byteOffset).getBigUint64(0);
-    this.last = command.subarray(KEY);
-    this.values.set(key, this.last);
-    return this.values.size;
+    const key = u32(command, 0) * HALF + u32(command, 4);
+    const map = this.maps[key % MAPS] as Map<number, Uint8Array>;
+    const before = map.size;
+    map.set(key, command);
+    this.size += map.size - before;
+    this.last = command;
+    return this.size;
   }
 
-  snapshot(): [string, number[]][] {
-    return [...this.values].map(([key, value]) => [String(key), [...value]]);
+  snapshot(): number[][] {
+    return this.maps.flatMap((map) => [...map.values()].map((command) => [...command]));
   }
 
-  restore(entries: [string, number[]][]): void {
-    this.values.clear();
-    for (const [key, value] of entries) this.values.set(BigInt(key), new Uint8Array(value));
+  restore(commands: number[][]): void {
+    for (const map of this.maps) map.clear();
+    this.size = 0;
+    for (const command of commands) this.apply(Uint8Array.from(command));
   }
 }
 
@@ -59,7 +77,8 @@ async function inside(body: Buffer): Promise<Uint8Array> {
   const { payload, first, ...load } = JSON.parse(body.toString()) as Load & { payload: number; first: number };
   const measured = await measure(load, async (number) => {
     const command = new Uint8Array(KEY + payload);
-    new DataView(command.buffer).setBigUint64(0, BigInt(first + number));
+    putU32(command, 0, Math.floor((first + number) / HALF));
+    putU32(command, 4, first + number);
     await replica.propose(command);
   });
   return Buffer.from(JSON.stringify(measured));
@@ -71,12 +90,12 @@ async function answer({ kind, body }: Frame): Promise<Uint8Array> {
       await replica.propose(new Uint8Array(body));
       return NOTHING;
     case GET:
-      return replica.read((keys) => keys.last);
+      return replica.read((keys) => keys.last.subarray(KEY));
     case LOAD:
       return inside(body);
     case STATUS: {
       const { leading, applied, commit } = replica.status();
-      const size = await replica.read((keys) => keys.values.size, { consistency: 'stale' });
+      const size = await replica.read((keys) => keys.size, { consistency: 'stale' });
       return Buffer.from(JSON.stringify({ leading, applied, commit, size, rss: process.memoryUsage().rss }));
     }
     default:
