@@ -19,6 +19,8 @@ export const systems: readonly (readonly [system: string, protocol: AnyProtocol]
 const limits: core.Limits = { ...defaultLimits, messageBytes: 1 << 20, inflightMessages: 256 };
 const COMPACT_EVERY = 10_000;
 const STAY = 1000;
+/** Memory that commands share. */
+const SLAB = 64 * 1024;
 const NOTHING = new Uint8Array(0);
 
 /** One replica with its storage, which is instant and only remembers. */
@@ -80,6 +82,8 @@ export class Trio {
   readonly #byId = new Map<string, Node>();
   readonly #coded: boolean;
   now = 0;
+  #slab = new ArrayBuffer(0);
+  #at = 0;
   #made = 0;
   /** Sees every step, for whoever wants to keep some. */
   spy:
@@ -190,12 +194,23 @@ export class Trio {
     this.deliver();
   }
 
+  /** Bytes for one command. Many share their memory, as Node's small buffers do: to get some for each takes 1 µs. */
+  #payload(bytes: number): Uint8Array {
+    if (bytes <= 64) return new Uint8Array(bytes);
+    if (this.#at + bytes > this.#slab.byteLength) {
+      this.#slab = new ArrayBuffer(SLAB);
+      this.#at = 0;
+    }
+    this.#at += bytes;
+    return new Uint8Array(this.#slab, this.#at - bytes, bytes);
+  }
+
   /** Hands a batch of fresh commands to the leader. */
   propose(batch: number, payload: number): void {
     const proposals: core.Proposal[] = new Array<core.Proposal>(batch);
     for (let i = 0; i < batch; i++) {
       const number = this.#made++;
-      const data = payload === 0 ? NOTHING : new Uint8Array(payload);
+      const data = payload === 0 ? NOTHING : this.#payload(payload);
       data[0] = number;
       data[1] = number >>> 8;
       data[2] = number >>> 16;
