@@ -135,9 +135,9 @@ export class Host {
     this.work();
   }
 
-  /** Reports an event to the driver and carries out the effects. */
+  /** Reports an event to the driver, which owns it from then on, and carries out the effects. */
   dispatch(event: Untimed<DriverEvent>, now = this.now): void {
-    this.events.push({ ...event, now });
+    this.events.push(Object.assign(event, { now }));
     if (!this.working) this.work();
   }
 
