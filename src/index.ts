@@ -1,7 +1,16 @@
 /** The public names of `quorate`: replicas and their interfaces, both protocols, adapters in memory, errors. */
 
 export { createReplica } from './replica/replica.js';
-export type { ReadOptions, Replica, RequestOptions, WithIndex, WithMeta, WithoutMeta } from './replica/replica.js';
+export type {
+  CloseOptions,
+  ReadOptions,
+  Replica,
+  RequestOptions,
+  TransferOptions,
+  WithIndex,
+  WithMeta,
+  WithoutMeta,
+} from './replica/replica.js';
 export type { AnyMachine, CommandOf, InlineOptions, ReplicaOptions, ResultOf } from './replica/options.js';
 export type { Leadership, PlatformSignal } from './replica/leadership.js';
 export type { Phase, ReplicaEvent, ReplicaStatus } from './replica/driver/state.js';

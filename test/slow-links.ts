@@ -12,6 +12,7 @@ import type {
   Load,
   Milliseconds,
   Outbound,
+  Outcome,
   Persist,
   Protocol,
   Role,
@@ -58,6 +59,10 @@ interface SlowHost {
   delivered: number;
   tickAt: Milliseconds;
   readonly events: { readonly at: Milliseconds; readonly role: Role; readonly term: number }[];
+  /** How requests ended. */
+  readonly ends: Map<number, Outcome>;
+  /** Its disk hangs: no sync ends. */
+  hung: boolean;
 }
 
 type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
@@ -101,6 +106,8 @@ export class SlowCluster {
       delivered: 0,
       tickAt: Infinity,
       events: [],
+      ends: new Map<number, Outcome>(),
+      hung: false,
     }));
     this.hosts.forEach((host, at) => this.start(host, Math.imul(seed, 0x9e3779b1) + at * 7919));
   }
@@ -199,6 +206,13 @@ export class SlowCluster {
     this.give(id, { kind: 'propose', proposals, deadline: Infinity });
   }
 
+  /** Asks a replica for a transfer. Gives the number of the request. */
+  transfer(id: ReplicaId, to: ReplicaId | null = null, time: Milliseconds = Infinity): number {
+    const request = ++this.request;
+    this.give(id, { kind: 'transfer', request, to, deadline: this.now + time });
+    return request;
+  }
+
   kill(id: ReplicaId): void {
     this.host(id).up = false;
   }
@@ -243,8 +257,12 @@ export class SlowCluster {
       case 'load':
         return this.answer(host, outbound);
       case 'event':
-        if (outbound.event.kind !== 'role') throw new Error(`${host.id} halted: ${outbound.event.reason}`);
+        if (outbound.event.kind === 'fault') throw new Error(`${host.id} halted: ${outbound.event.reason}`);
+        if (outbound.event.kind === 'stalled') return;
         host.events.push({ at: this.now, role: outbound.event.role, term: outbound.event.term });
+        return;
+      case 'resolve':
+        for (const request of outbound.requests) host.ends.set(request, outbound.outcome);
         return;
       default:
     }
@@ -263,7 +281,7 @@ export class SlowCluster {
 
   /** One sync at a time, for all that waits when it begins. */
   private sync(host: SlowHost): void {
-    if (host.syncing || host.waiting.length === 0) return;
+    if (host.hung || host.syncing || host.waiting.length === 0) return;
     host.syncing = true;
     const batch = host.waiting.splice(0);
     this.schedule(this.options.write, () => {

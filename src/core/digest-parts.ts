@@ -15,6 +15,7 @@ import type { Log } from './log.js';
 import type { Entry, EntryId, Index, Limits, Milliseconds } from './protocol.js';
 import { READ_EXCHANGES, readsOf, type ForwardedReads, type LeaderReads } from './reads.js';
 import type { CoreLeader, CoreOptions, CoreState } from './state.js';
+import type { Transferring } from './transfer.js';
 
 /** The digest that a state is fed into, the replica whose state it is, and the time that deadlines are relative to. */
 export interface DigestScribe {
@@ -60,6 +61,30 @@ export function digestElectionTimer(s: DigestScribe, { electionTimer, preVoting,
   s.digest.value(forgiven);
   s.digest.value(spread);
   s.digest.value(deferred);
+}
+
+/** Whether the replica leaves, and how long its disk has made nothing durable, as far as it matters. */
+export function digestWaiting(s: DigestScribe, { leaving, unsyncedSince, options }: CoreState): void {
+  s.digest.value(leaving);
+  s.digest.value(unsyncedSince === Infinity ? -1 : Math.max(0, unsyncedSince + options.timing.electionMin - s.now));
+}
+
+/** A leader's transfer. */
+export function digestTransfer(s: DigestScribe, transfer: Transferring | null): void {
+  const { digest, me } = s;
+  digest.value(transfer !== null);
+  if (transfer === null) return;
+  digestNumber(digest, 'request', me, transfer.request);
+  digest.id(transfer.named);
+  digest.id(transfer.to);
+  digest.value(transfer.through);
+  digest.value(transfer.blocked);
+  digestNumber(digest, 'handover', me, transfer.number);
+  digest.value(transfer.doubtful);
+  digest.value(transfer.refused.length);
+  digestUnordered(digest, [...transfer.refused], (id) => digest.id(id));
+  digestDeadline(s, transfer.retryAt);
+  digestDeadline(s, transfer.deadline);
 }
 
 export function digestEntries(digest: Digest, entries: readonly Entry[]): void {
@@ -176,9 +201,11 @@ function digestProposal(digest: Digest, { kind, id, data, retry }: ForwardedProp
   digest.value(retry);
 }
 
-/** A message of a pre-vote but for its kind and term. Its number was given by the replica that asked. */
+/** A message of a pre-vote or a transfer but for its kind and term. Its number was given by the replica that asked. */
 export function digestElection(message: ElectionMessage, from: ReplicaId, to: ReplicaId, digest: Digest): void {
-  digestNumber(digest, 'preVote', message.kind === 'preVote' ? from : to, message.number);
+  const asks = message.kind === 'preVote' || message.kind === 'handover';
+  const kind = message.kind === 'preVote' || message.kind === 'preVoteReply' ? 'preVote' : 'handover';
+  digestNumber(digest, kind, asks ? from : to, message.number);
   switch (message.kind) {
     case 'preVote':
       digest.value(message.lastIndex);
@@ -186,6 +213,9 @@ export function digestElection(message: ElectionMessage, from: ReplicaId, to: Re
     case 'preVoteReply':
       digest.value(message.current);
       return digest.value(message.granted);
+    case 'handover':
+    case 'handoverRefused':
+      return;
   }
 }
 

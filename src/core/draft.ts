@@ -33,7 +33,7 @@ import type {
   Term,
 } from './protocol.js';
 import type { ForwardedReads } from './reads.js';
-import { leaderOf, placeOf, type CoreLeader, type CoreState } from './state.js';
+import { leaderOf, placeOf, type CoreLeader, type CoreProgress, type CoreState } from './state.js';
 import { cutSynced, durableIndex, seqCovering } from './unsynced.js';
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -113,7 +113,9 @@ export abstract class BaseDraft<S extends CoreState, M> {
   private beginPersist(): PersistSeq {
     if (this.ops === null) {
       this.ops = [];
-      this.edit().persistSeq += 1;
+      const next = this.edit();
+      if (next.durableSeq === next.persistSeq) next.unsyncedSince = this.now;
+      next.persistSeq += 1;
       // It comes first. Mostly nothing stands before it yet; moving messages later costs as much as a small step.
       this.placed = this.outbound.length === 0;
       if (this.placed) this.outbound.push({ kind: 'persist', persistSeq: this.current.persistSeq, ops: this.ops });
@@ -135,6 +137,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
     if (persistSeq <= current.durableSeq) return;
     const next = this.edit();
     next.durableSeq = persistSeq;
+    next.unsyncedSince = persistSeq < next.persistSeq ? this.now : Infinity;
     next.unsynced = cutSynced(next.unsynced, persistSeq);
   }
 
@@ -222,7 +225,12 @@ export abstract class BaseDraft<S extends CoreState, M> {
     if (peers[at] === progress) return;
     const leader = this.editLeader();
     if (leader.peers !== this.ownedPeers) leader.peers = this.ownedPeers = peers.slice();
-    (leader.peers as { readonly id: ReplicaId }[])[at] = progress;
+    (leader.peers as CoreProgress[])[at] = progress;
+  }
+
+  /** For `transfer.ts` alone. */
+  setLeaving(): void {
+    this.edit().leaving = true;
   }
 
   private raiseRoleEvent(): void {

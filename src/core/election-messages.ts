@@ -1,6 +1,6 @@
 /**
- * The messages of an election that both protocols have, and their encoding: a pre-vote and its answer (Ongaro's thesis
- * 9.6). They are handled in `pre-vote.ts`.
+ * The messages around elections that both protocols have, and their encoding: a pre-vote and its answer (Ongaro's
+ * thesis 9.6), handled in `pre-vote.ts`; and the messages of a transfer (thesis 3.10), handled in `transfer.ts`.
  */
 
 import type { Reader, Writer } from './bytes.js';
@@ -31,13 +31,30 @@ export interface PreVoteReply {
   readonly granted: boolean;
 }
 
-export type ElectionMessage = PreVote | PreVoteReply;
+/** A leader to the member that is to lead instead: campaign now (thesis 3.10, TimeoutNow). */
+export interface Handover {
+  readonly kind: 'handover';
+  /** The leader's term or ballot, ≥ 1: for any other one it means nothing. */
+  readonly term: Term;
+  /** In the range of the sender's boot; a Handover that is sent again keeps it. */
+  readonly number: number;
+}
+
+/** A member to the leader that would hand over to it: it leaves, or its disk has stalled. */
+export interface HandoverRefused {
+  readonly kind: 'handoverRefused';
+  /** Both echoed. */
+  readonly term: Term;
+  readonly number: number;
+}
+
+export type ElectionMessage = PreVote | PreVoteReply | Handover | HandoverRefused;
 
 /** A message that both protocols have. */
 export type CoreMessage = Forwarding | ElectionMessage;
 
 /** In the order of their numbers on the wire, after the kinds of forwarding. */
-export const ELECTION_KINDS = ['preVote', 'preVoteReply'] as const;
+export const ELECTION_KINDS = ['preVote', 'preVoteReply', 'handover', 'handoverRefused'] as const;
 
 export function isElectionMessage(message: { readonly kind: string }): message is ElectionMessage {
   return (ELECTION_KINDS as readonly string[]).includes(message.kind);
@@ -53,6 +70,9 @@ export function writeElectionMessage(writer: Writer, message: ElectionMessage): 
     case 'preVoteReply':
       writer.varint(message.current);
       return writer.u8(message.granted ? 1 : 0);
+    case 'handover':
+    case 'handoverRefused':
+      return;
   }
 }
 
@@ -64,5 +84,8 @@ export function readElectionMessage(reader: Reader, kind: ElectionMessage['kind'
       return { kind, term, number, lastIndex: reader.varint(), lastTerm: reader.varint() };
     case 'preVoteReply':
       return { kind, term, number, current: reader.varint(), granted: readFlag(reader) };
+    case 'handover':
+    case 'handoverRefused':
+      return { kind, term, number };
   }
 }

@@ -12,6 +12,8 @@
 import { nextSeed, sampleBetween } from './random.js';
 import type { AnyDraft } from './draft.js';
 import type { Milliseconds, Timing } from './protocol.js';
+import { majorityReached } from './quorum.js';
+import type { CoreLeader } from './state.js';
 
 export interface ElectionTimer {
   /** When it was started, or reset last: when a leader, or a majority, was heard. */
@@ -169,6 +171,15 @@ export function resetElectionTimer(draft: AnyDraft, at: Milliseconds = draft.now
   const asNew = !forgiven && !deferred && quickUntil === 0;
   if (asNew && startedAt === at && deadline === at + timeout) return;
   draft.setElectionTimer(withReset(electionTimer, at));
+}
+
+/** At a leader's tick: resets the quorum timer as of the time at which a majority had last answered. */
+export function resetQuorumTimer(draft: AnyDraft): void {
+  const times = [draft.now];
+  for (const { answeredAt } of (draft.state.role as CoreLeader).peers) times.push(answeredAt);
+  const since = majorityReached(times);
+  const { deadline, timeout } = draft.state.electionTimer;
+  if (since + timeout > deadline) resetElectionTimer(draft, since);
 }
 
 /** An election goes on: the timer starts again, with the same timeout. */

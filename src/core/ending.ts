@@ -21,6 +21,7 @@ import {
   type LeaderRead,
 } from './reads.js';
 import { leaderOf, type CoreState } from './state.js';
+import { cancelTransfer, endTransferForLeaderChange, resolveTransfer } from './transfer.js';
 
 /** The request numbers of `requests`, in their order. */
 export function requestsOf(requests: readonly { readonly request: RequestNumber }[]): readonly RequestNumber[] {
@@ -68,6 +69,7 @@ export function onCancel(draft: AnyDraft, requests: readonly RequestNumber[]): v
   draft.endAttempts(endCancelled(state.attempts, requests));
   endReads(draft, itemsKeyed(state.reads, requests), 'cancelled', null);
   if (state.role.kind === 'leader') endQueued(draft, readsRequested(state.role.reads, requests), 'cancelled', null);
+  cancelTransfer(draft, requests);
 }
 
 /** A forward ends without an answer: the leader refused it, or it never left. */
@@ -99,6 +101,7 @@ export function endAllRequests(draft: AnyDraft, reason: Reason): void {
   draft.endAttempts(endAllAttempts(attempts, reason, null));
   endReads(draft, itemsOf(reads), reason, null);
   if (role.kind !== 'leader') return;
+  resolveTransfer(draft, reason);
   const own = allReads(role.reads).filter(({ peer }) => peer === null);
   endQueued(draft, own, reason, null);
 }
@@ -113,6 +116,7 @@ export function endForLeaderChange(draft: AnyDraft, leader: ReplicaId | null): v
   draft.endAttempts(endAllAttempts(attempts, 'leaderChanged', leader));
   endReads(draft, itemsOf(reads), 'leaderChanged', leader);
   restorePatience(draft);
+  endTransferForLeaderChange(draft);
   if (role.kind !== 'leader') return;
   for (const { key, peer, forward } of allReads(role.reads)) {
     if (peer === null) draft.refuse([key], 'leaderChanged', leader);

@@ -178,7 +178,7 @@ function describePlaces(places: ForwardAccepted['places']): string {
   return `[${runs.join(' ')}]`;
 }
 
-/** A message of a pre-vote in a trace. @param term the term as the protocol writes it */
+/** A message of a pre-vote or a transfer in a trace. @param term the term as the protocol writes it */
 export function describeElection(message: ElectionMessage, term: string): string {
   const number = describeNumber(message.number);
   switch (message.kind) {
@@ -188,6 +188,10 @@ export function describeElection(message: ElectionMessage, term: string): string
     }
     case 'preVoteReply':
       return `PreVote ${number} ${term} ${message.granted ? 'granted' : 'refused'}`;
+    case 'handover':
+      return `Handover ${number} ${term}`;
+    case 'handoverRefused':
+      return `Handover ${number} ${term} refused`;
   }
 }
 

@@ -22,6 +22,7 @@ import type { ReplicaId } from './members.js';
 import type { Milliseconds, Term } from './protocol.js';
 import { majority } from './quorum.js';
 import { leaderOf, sizeOf, type CoreState } from './state.js';
+import { isUnfit } from './transfer.js';
 
 /** A round of pre-votes under way. */
 export interface PreVoting {
@@ -56,10 +57,14 @@ export function refusesElection(draft: AnyDraft, from: ReplicaId): boolean {
   return leaderOf(draft.state) !== from && hearsLeader(draft.state, draft.now);
 }
 
-/** Tries to lead: asks for pre-votes, or campaigns at once if pre-votes are off or there is nobody to ask. */
+/**
+ * Tries to lead: asks for pre-votes, or campaigns at once if pre-votes are off or there is nobody to ask. Who leaves,
+ * or whose disk has stalled, leaves it to the others (liveness/leaving-leads-not).
+ */
 export function seekElection<D extends AnyDraft>(draft: D, rules: ElectionRules<D>): void {
   const { options, electionTimer } = draft.state;
   if (draft.state.role.kind === 'leader') return;
+  if (options.others.length > 0 && isUnfit(draft)) return startElectionTimer(draft);
   if (!options.preVote || options.others.length === 0) return rules.campaign(draft);
   rules.withdraw(draft);
   if (draft.now < electionTimer.quickUntil) startQuickTimer(draft);
@@ -75,10 +80,15 @@ export function seekElection<D extends AnyDraft>(draft: D, rules: ElectionRules<
 /**
  * The process of this peer refuses connections. If it led, this replica follows nobody until it hears a leader again,
  * and asks for pre-votes soon (liveness/crash-is-noticed). A majority must have lost the leader too, so that a broken
- * link disturbs nobody.
+ * link disturbs nobody. A leader knows that this peer does not answer.
  */
 export function onPeerUnreachable<D extends AnyDraft>(draft: D, rules: ElectionRules<D>, peer: ReplicaId): void {
   const { role, options } = draft.state;
+  if (role.kind === 'leader') {
+    const progress = role.peers.find(({ id }) => id === peer);
+    if (progress !== undefined) draft.setProgress({ ...progress, answeredAt: 0 } as never);
+    return;
+  }
   if (!options.preVote || role.kind !== 'follower' || leaderOf(draft.state) !== peer) return;
   rules.withdraw(draft);
   expireSoon(draft);

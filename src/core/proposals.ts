@@ -6,8 +6,9 @@
  * each proposal in the leader's log. The answer says when to try again, never that a proposal has or has not an effect.
  *
  * Overload: the leader accepts proposals one after the other while the protocol has room for them, and refuses the rest
- * as `busy`, its own and forwarded ones alike. Retries: a proposal that may have been sent before is looked for among
- * the uncommitted entries (`standing.ts`). One that is found is waited for and not appended again.
+ * as `busy`, its own and forwarded ones alike; all of them while the target of a transfer takes over. Retries: a
+ * proposal that may have been sent before is looked for among the uncommitted entries (`standing.ts`). One that is
+ * found is waited for and not appended again.
  */
 
 import { addForwarded, addPlaced, placeAccepted, unansweredAttempt } from './attempts.js';
@@ -28,6 +29,8 @@ export interface Room {
   readonly entries: number;
   readonly bytes: number;
 }
+
+const NO_ROOM: Room = { entries: 0, bytes: 0 };
 
 /** What this file asks of a protocol. */
 export interface ProposalRules<D> {
@@ -78,7 +81,9 @@ function takeIn<D extends AnyDraft>(
   if (lookUp === null && standing !== null && standing.through <= draft.commitIndex) draft.editLeader().standing = null;
   const places = lookUp === null ? null : proposals.map(lookUp);
   const fresh = places === null ? proposals : proposals.filter((_, at) => places[at] === 0);
-  const count = countTaken(rules.room(draft), fresh);
+  // Nothing is appended that the target of a transfer lacks: liveness/target-holds-all.
+  const room = draft.leaderRole.transfer?.blocked === true ? NO_ROOM : rules.room(draft);
+  const count = countTaken(room, fresh);
   const first = count > 0 ? rules.append(draft, count === fresh.length ? fresh : fresh.slice(0, count)) : 0;
   if (places === null) {
     const taken = { first, count };

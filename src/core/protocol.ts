@@ -224,6 +224,8 @@ export interface Status {
   readonly uncommittedBytes: number;
   /** Bytes of the entries delivered to the application and not yet reported applied. */
   readonly unappliedBytes: number;
+  /** The host will stop this replica soon: it does not campaign. */
+  readonly leaving: boolean;
   /** Of a leader: the other members. Empty otherwise. */
   readonly peers: readonly PeerStatus[];
   /** Why the replica halted; `null` while it runs. */
@@ -250,6 +252,8 @@ export type Inbound<Message> =
   | Propose
   | Read
   | Campaign
+  | Transfer
+  | Leave
   | Cancel
   | Stop
   | Persisted
@@ -294,6 +298,26 @@ export interface Read {
 /** Try to lead now, without waiting for the election timer. The others refuse pre-votes while they hear a leader. */
 export interface Campaign {
   readonly kind: 'campaign';
+  readonly now: Milliseconds;
+}
+
+/**
+ * Hand the leadership over, with one `resolve` at the end: `transferred`, `none` or `unknown`. Meanwhile proposals end
+ * as `busy` for as long as the target needs to take over.
+ */
+export interface Transfer {
+  readonly kind: 'transfer';
+  readonly now: Milliseconds;
+  readonly request: RequestNumber;
+  /** Another member; `null`: the best candidate. */
+  readonly to: ReplicaId | null;
+  /** When it is given up, and this replica leads on; `Infinity` for never. */
+  readonly deadline: Milliseconds;
+}
+
+/** The host will stop this replica soon: it campaigns no more, and the leadership is not transferred to it. */
+export interface Leave {
+  readonly kind: 'leave';
   readonly now: Milliseconds;
 }
 
@@ -436,11 +460,13 @@ export interface ForwardTaken {
 }
 
 /**
- * How a request ended. `committed`: it is in the log for good. `none`: it provably has no effect. `unknown`: it may
+ * How a request ended. `committed`: it is in the log for good. `transferred`: this replica let another one take over
+ * and leads no longer. `none`: it provably has no effect. `unknown`: it may
  * still take effect. `leader` is the replica to ask next, if it is known.
  */
 export type Outcome =
   | { readonly kind: 'committed' }
+  | { readonly kind: 'transferred'; readonly reason: Reason; readonly leader: ReplicaId | null }
   | { readonly kind: 'none'; readonly reason: Reason; readonly leader: ReplicaId | null }
   | { readonly kind: 'unknown'; readonly reason: Reason; readonly leader: ReplicaId | null };
 
@@ -449,6 +475,7 @@ export type Outcome =
  * - `busy`: a limit is reached; it may be tried again later.
  * - `superseded`: another entry was committed at its index.
  * - `leaderChanged`: the leader that had it does not lead any more.
+ * - `noTarget`: no other member can take the leadership over now.
  * - `unsent`: it never left. `disconnected`: the connection to the leader was lost. `unanswered`: the leader's answer
  *   is overdue.
  * - `deadline`, `cancelled`, `stopped`, `storageFailed`: this replica waits for it no longer.
@@ -459,6 +486,7 @@ export type Reason =
   | 'busy'
   | 'superseded'
   | 'leaderChanged'
+  | 'noTarget'
   | 'unsent'
   | 'disconnected'
   | 'unanswered'
@@ -504,4 +532,6 @@ export type CoreEvent =
       readonly leader: ReplicaId | null;
       readonly fence: Index | null;
     }
+  /** A leader gives way: its disk has made nothing durable since then. */
+  | { readonly kind: 'stalled'; readonly since: Milliseconds }
   | { readonly kind: 'fault'; readonly reason: string };

@@ -15,6 +15,7 @@ import { nextSeed } from './random.js';
 import type { ForwardedReads, ReadQueue } from './reads.js';
 import type { StandingProposals } from './standing.js';
 import { leastPatience } from './tuning.js';
+import type { Transferring } from './transfer.js';
 import { durableIndex, type Unsynced } from './unsynced.js';
 
 /** What never changes during a start. */
@@ -37,12 +38,19 @@ export interface CoreCandidate {
   readonly kind: 'candidate';
 }
 
+/** A leader's view of one follower, as far as both protocols have it. */
+export interface CoreProgress {
+  readonly id: ReplicaId;
+  /** When it last answered; when this leadership began, if it has not; 0 since its process is unreachable. */
+  readonly answeredAt: Milliseconds;
+}
+
 export interface CoreLeader {
   readonly kind: 'leader';
   /** The index of the no-op by which this leadership takes effect; for applications the fencing token. */
   readonly noopIndex: Index;
   /** A progress record for each peer, in the order of `CoreOptions.others`. */
-  readonly peers: readonly { readonly id: ReplicaId }[];
+  readonly peers: readonly CoreProgress[];
   readonly reads: ReadQueue;
   /** For each peer the highest commit index that a message let it adopt, in the order of `CoreOptions.others`. */
   readonly told: readonly Index[];
@@ -50,6 +58,8 @@ export interface CoreLeader {
   readonly forwarded: readonly Index[];
   /** Where proposals stand that may be tried again; `null` unless some were. */
   readonly standing: StandingProposals | null;
+  /** The transfer of this leadership; `null` while none is under way. */
+  readonly transfer: Transferring | null;
 }
 
 export type CoreRole = CoreFollower | CoreCandidate | CoreLeader;
@@ -68,6 +78,8 @@ export interface CoreState {
   readonly durableSeq: PersistSeq;
   /** The persist that holds the term, vote or promise in force. */
   readonly hardSeq: PersistSeq;
+  /** Since when the disk has made nothing durable of what it was given; `Infinity` while it has nothing to do. */
+  readonly unsyncedSince: Milliseconds;
   /** The entries on their way to disk. */
   readonly unsynced: Unsynced;
   /** Raft's log; in Multi-Paxos the chosen prefix. */
@@ -84,6 +96,8 @@ export interface CoreState {
   readonly reads: ForwardedReads;
   /** How long the answer to a forward is waited for. */
   readonly patience: Milliseconds;
+  /** The host will stop this replica soon: it does not campaign. */
+  readonly leaving: boolean;
   /** The replica has stopped for good: nothing changes any more. */
   readonly stopped: boolean;
   /** Why it stopped, if its storage failed. */
@@ -119,6 +133,7 @@ export function startOf(start: ProtocolOptions, log: Log): Omit<CoreState, 'opti
     persistSeq: 0,
     durableSeq: 0,
     hardSeq: 0,
+    unsyncedSince: Infinity,
     unsynced: [],
     log,
     delivery: noDelivery,
@@ -127,6 +142,7 @@ export function startOf(start: ProtocolOptions, log: Log): Omit<CoreState, 'opti
     attempts: null,
     reads: null,
     patience: leastPatience(start.timing),
+    leaving: false,
     stopped: false,
     fault: null,
   };
@@ -168,6 +184,7 @@ export function coreStatus(
     durable: durableIndex(unsynced, last),
     uncommittedBytes,
     unappliedBytes: delivery.unappliedBytes,
+    leaving: state.leaving,
     peers,
     fault,
   };

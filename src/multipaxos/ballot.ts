@@ -34,6 +34,11 @@ export function roundOf(ballot: Ballot): number {
   return Math.floor(ballot / NUMBERS);
 }
 
+/** Whether a ballot is of the very next round. */
+export function succeeds(ballot: Ballot, before: Ballot): boolean {
+  return roundOf(ballot) === roundOf(before) + 1;
+}
+
 /** The number of the member that owns a ballot; 0 for no ballot. */
 export function numberOf(ballot: Ballot): number {
   return ballot % NUMBERS;

@@ -14,6 +14,7 @@ import {
 } from '../core/election-messages.js';
 import {
   FORWARDING_KINDS,
+  readFlag,
   readForwarding,
   sizeOfForwarding,
   writeForwarding,
@@ -137,11 +138,12 @@ function write(writer: Writer, m: PaxosMessage): void {
   }
 }
 
-function writePrepare(writer: Writer, { ballot, from, first, pages, held }: Prepare): void {
+function writePrepare(writer: Writer, { ballot, from, first, pages, handover, held }: Prepare): void {
   writer.varint(ballot);
   writer.varint(from);
   writer.u8(first ? 1 : 0);
   writer.varint(pages);
+  writer.u8(handover ? 1 : 0);
   writeSpans(writer, held);
 }
 
@@ -171,10 +173,10 @@ function readAccept(input: Reader): Accept {
 function readPrepare(reader: Reader): Prepare {
   const ballot = ballotIn(reader);
   const from = slotIn(reader);
-  const first = reader.u8();
-  if (first > 1) throw new Malformed('a flag is 0 or 1');
+  const first = readFlag(reader);
   const pages = reader.varint();
-  return { kind: 'prepare', ballot, from, first: first === 1, pages, held: readSpans(reader) };
+  const handover = readFlag(reader);
+  return { kind: 'prepare', ballot, from, first, pages, handover, held: readSpans(reader) };
 }
 
 function readPromise(reader: Reader): PromisePage {
@@ -224,7 +226,7 @@ function readAnswer(reader: Reader): PaxosMessage {
 function readElection(reader: Reader, kind: ElectionMessage['kind']): PaxosMessage {
   const message = readElectionMessage(reader, kind, ballotIn(reader));
   if (message.kind === 'preVote') checkSlot(message.lastIndex);
-  else if (message.current !== 0) checkBallot(message.current);
+  else if (message.kind === 'preVoteReply' && message.current !== 0) checkBallot(message.current);
   return message;
 }
 
@@ -258,6 +260,8 @@ function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
       return readAnswer(reader);
     case 'preVote':
     case 'preVoteReply':
+    case 'handover':
+    case 'handoverRefused':
       return readElection(reader, kind);
     default:
       return readForwarding(reader, kind, ballotIn(reader));

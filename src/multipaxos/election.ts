@@ -8,17 +8,19 @@ import {
   checkElectionTimer,
   deferCampaign,
   mostSpread,
-  resetElectionTimer,
+  resetQuorumTimer,
   startElectionTimer,
 } from '../core/election-timer.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Milliseconds } from '../core/protocol.js';
 import { seekElection, type ElectionRules } from '../core/pre-vote.js';
-import { majorityReached } from '../core/quorum.js';
+import type { TransferRules } from '../core/transfer.js';
 import { sampleBetween } from '../core/random.js';
 import { isResting, noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
+import { succeeds } from './ballot.js';
 import { heartbeat } from './heartbeat.js';
+import { noticeRules } from './leader.js';
 import type { Nack } from './messages.js';
 import { campaign, nextBallot, resendPrepares } from './phase1.js';
 import { follow } from './roles.js';
@@ -35,7 +37,19 @@ export const electionRules: ElectionRules<PaxosDraft> = {
     draft.noteBallotSeen(ballot);
     return ballot > Math.max(promised, highestBallotSeen);
   },
-  campaign,
+  campaign: (draft) => campaign(draft),
+};
+
+/** A target that has accepted everything needs no more than one page of each acceptor in its Phase 1. */
+export const transferRules: TransferRules<PaxosDraft> = {
+  held: noticeRules.held,
+  last: ({ leaderRole }) => leaderRole.next - 1,
+  withdraw: electionRules.withdraw,
+  takeOver(draft) {
+    if (!succeeds(nextBallot(draft.state), draft.state.promised)) return false;
+    campaign(draft, true);
+    return true;
+  },
 };
 
 /** An acceptor has promised a higher ballot: this replica's own ballot is over. A leader campaigns again soon. */
@@ -55,19 +69,10 @@ export function onNack(draft: PaxosDraft, from: ReplicaId, m: Nack): void {
   noteAhead(draft, from, m.commit);
 }
 
-/** Resets the quorum timer as of the time at which a majority had last answered. */
-function resetQuorumTimer(draft: PaxosDraft, { peers }: PaxosLeader): void {
-  const times = [draft.now];
-  for (const { answeredAt } of peers) times.push(answeredAt);
-  const since = majorityReached(times);
-  const { deadline, timeout } = draft.state.electionTimer;
-  if (since + timeout > deadline) resetElectionTimer(draft, since);
-}
-
 function tickLeader(draft: PaxosDraft, due: Milliseconds): void {
   const role = draft.leaderRole;
   if (role.peers.length === 0) return;
-  resetQuorumTimer(draft, role);
+  resetQuorumTimer(draft);
   if (checkElectionTimer(draft, due)) return follow(draft, null, 0); // no majority has answered
   if (draft.now < role.heartbeatAt) return;
   if (isStranded(draft.state, role)) return giveWay(draft);

@@ -207,9 +207,8 @@ function checkVotesMade(before: PaxosState, after: PaxosState, message: Inbound<
 
 /** Whether the step may raise the promise: by a Prepare, Accept or Heartbeat, or by campaigning. */
 function mayPromise(message: Inbound<PaxosMessage>): boolean {
-  if (message.kind !== 'receive') return message.kind === 'tick' || message.kind === 'campaign';
-  const { kind } = message.message;
-  return kind === 'prepare' || kind === 'accept' || kind === 'heartbeat' || kind === 'preVoteReply';
+  const kind = message.kind === 'receive' ? message.message.kind : message.kind;
+  return /^(?:tick|campaign|prepare|accept|heartbeat|preVoteReply|handover)$/.test(kind);
 }
 
 /** Whether the step may raise the commit index: by one of these messages, or by the own vote that became durable. */

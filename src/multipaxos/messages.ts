@@ -33,6 +33,8 @@ export interface Prepare {
   readonly first: boolean;
   /** How many pages it asks for; 0 for none. */
   readonly pages: number;
+  /** The leader of the ballot before handed over to the candidate: no acceptor holds it up for that leader. */
+  readonly handover: boolean;
   /** Votes whose values the candidate knows: ascending, apart. An acceptor does not send these. */
   readonly held: readonly VoteSpan[];
 }
@@ -145,7 +147,7 @@ export interface CatchUpReply {
   readonly entries: readonly Entry[];
 }
 
-/** A message of Phase 1 or 2, a heartbeat, or one of catch-up, of a pre-vote or of forwarding. */
+/** A message of Phase 1 or 2, a heartbeat, or one of catch-up, of a pre-vote, a transfer or of forwarding. */
 export type PaxosMessage =
   | Prepare
   | PromisePage

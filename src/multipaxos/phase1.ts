@@ -42,9 +42,9 @@ function patience({ options }: PaxosState): Milliseconds {
 /** Sends Prepare to one acceptor, for `pages` pages of its promise from `from` on. */
 function prepare(draft: PaxosDraft, at: number, from: Index, first: boolean, pages: number): void {
   const { role, options, hardSeq } = draft.state;
-  const { ballot, held } = role as PaxosCandidate;
+  const { ballot, handover, held } = role as PaxosCandidate;
   const { id } = options.others[at] as Member;
-  const message: Prepare = { kind: 'prepare', ballot, from, first, pages, held };
+  const message: Prepare = { kind: 'prepare', ballot, from, first, pages, handover, held };
   draft.send(id, message, hardSeq, 'control'); // after its own promise is durable
 }
 
@@ -59,8 +59,11 @@ export function nextBallot({ options, promised, highestBallotSeen }: PaxosState)
   return ballotOf(Math.min(round, MAX_ROUND), options.number);
 }
 
-/** Phase 1a: takes a ballot above all that it knows, promises it as an acceptor, and sends Prepare to all others. */
-export function campaign(draft: PaxosDraft): void {
+/**
+ * Phase 1a: takes a ballot above all that it knows, promises it as an acceptor, and sends Prepare to all others.
+ * @param handover the leader of the ballot before asked for it
+ */
+export function campaign(draft: PaxosDraft, handover = false): void {
   const { options, promised, highestBallotSeen } = draft.state;
   startCampaignTimer(draft);
   endBearing(draft);
@@ -72,7 +75,7 @@ export function campaign(draft: PaxosDraft): void {
   const retryAt = draft.now + patience(draft.state);
   const promises = options.others.map(() => ({ upTo: from - 1, beyond: NO_RANGES, asked: from, commit: 0, retryAt }));
   const held = spansOf(knownVotes(draft.state), MOST_HELD);
-  draft.setRole({ kind: 'candidate', ballot, held, promises, progressed: false, resendAt: retryAt });
+  draft.setRole({ kind: 'candidate', ballot, handover, held, promises, progressed: false, resendAt: retryAt });
   for (let at = 0; at < promises.length; at++) prepare(draft, at, from, true, PAGES);
 }
 
@@ -193,6 +196,7 @@ function lead(
     told: peers.map(() => 0),
     forwarded: peers.map(() => 0),
     standing: null,
+    transfer: null,
   });
   draft.forgetReported();
   startQuorumTimer(draft);

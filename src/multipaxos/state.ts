@@ -13,6 +13,7 @@ import type { Entry, Index, Milliseconds } from '../core/protocol.js';
 import type { ReadQueue } from '../core/reads.js';
 import type { StandingProposals } from '../core/standing.js';
 import type { CoreFollower, CoreLeader, CoreOptions, CoreState } from '../core/state.js';
+import type { Transferring } from '../core/transfer.js';
 import type { Ballot } from './ballot.js';
 import type { VoteSpan } from './messages.js';
 import type { PaxosProgress } from './progress.js';
@@ -51,6 +52,8 @@ export interface PromiseProgress {
 export interface PaxosCandidate {
   readonly kind: 'candidate';
   readonly ballot: Ballot;
+  /** The leader handed over to it: every Prepare says so. */
+  readonly handover: boolean;
   /** The votes whose values it knew when it began: acceptors do not send them. */
   readonly held: readonly VoteSpan[];
   readonly promises: readonly PromiseProgress[];
@@ -77,6 +80,7 @@ export interface PaxosLeader extends CoreLeader {
   readonly told: readonly Index[];
   readonly forwarded: readonly Index[];
   readonly standing: StandingProposals | null;
+  readonly transfer: Transferring | null;
 }
 
 export type PaxosRole = PaxosFollower | PaxosCandidate | PaxosLeader;
@@ -174,6 +178,7 @@ export function copyState(s: PaxosState): Mutable<PaxosState> {
     persistSeq: s.persistSeq,
     durableSeq: s.durableSeq,
     hardSeq: s.hardSeq,
+    unsyncedSince: s.unsyncedSince,
     unsynced: s.unsynced,
     log: s.log,
     delivery: s.delivery,
@@ -183,6 +188,7 @@ export function copyState(s: PaxosState): Mutable<PaxosState> {
     attempts: s.attempts,
     reads: s.reads,
     patience: s.patience,
+    leaving: s.leaving,
     stopped: s.stopped,
     fault: s.fault,
     promised: s.promised,
@@ -213,5 +219,6 @@ export function copyLeader(leader: PaxosLeader): Mutable<PaxosLeader> {
     told: leader.told,
     forwarded: leader.forwarded,
     standing: leader.standing,
+    transfer: leader.transfer,
   };
 }

@@ -14,15 +14,24 @@ import { tellCommits } from '../core/notices.js';
 import { onPeerUnreachable, onPreVote, onPreVoteReply, refusesElection, seekElection } from '../core/pre-vote.js';
 import { conductReads, onForwardRead, onRead } from '../core/reads.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
+import {
+  conductTransfer,
+  onHandover,
+  onHandoverRefused,
+  onLeave,
+  onTransfer,
+  tickTransfer,
+  transferDeadline,
+} from '../core/transfer.js';
 import { bearingSpan, nack, onAccept, onPrepare } from './acceptor.js';
-import { numberOf } from './ballot.js';
+import { numberOf, succeeds } from './ballot.js';
 import { retryCatchUp } from './catch-up.js';
 import { PaxosDraft } from './draft.js';
-import { electionDeadline, electionRules, onNack, tickElection } from './election.js';
+import { electionDeadline, electionRules, onNack, tickElection, transferRules } from './election.js';
 import { onHeartbeat, onHeartbeatReply } from './heartbeat.js';
 import { lossDeadline, noticeRules, onAccepted, onDisconnected, proceed, takeForLost } from './leader.js';
 import { onCatchUpReply, onCommit } from './learner.js';
-import type { PaxosMessage } from './messages.js';
+import type { PaxosMessage, Prepare } from './messages.js';
 import { campaign, onPromise, recoveredPromise, tryToLead } from './phase1.js';
 import { proposalRules } from './proposals.js';
 import { onReadAnswer, readRules } from './reads.js';
@@ -46,7 +55,7 @@ function admits(draft: PaxosDraft, sender: Member, m: PaxosMessage): boolean {
     case 'accept':
     case 'heartbeat':
       if (numberOf(m.ballot) !== sender.number) return false;
-      if (m.kind === 'prepare' && m.ballot > draft.state.promised && refusesElection(draft, sender.id)) return false;
+      if (m.kind === 'prepare' && isHeldUp(draft, sender.id, m)) return false;
       if (m.ballot >= draft.state.promised) return true; // paxos/promise-binds, paxos/vote-at-promise
       nack(draft, sender.id, m.ballot);
       return false;
@@ -57,6 +66,16 @@ function admits(draft: PaxosDraft, sender: Member, m: PaxosMessage): boolean {
     default:
       return true;
   }
+}
+
+/**
+ * Whether this Prepare would depose a leader that this replica hears (liveness/sticky-leader). One that the leader
+ * handed over to is not held up: only its target asks so in the next round (liveness/handover-passes-stickiness).
+ */
+function isHeldUp(draft: PaxosDraft, from: ReplicaId, { ballot, handover }: Prepare): boolean {
+  const { promised } = draft.state;
+  if (ballot <= promised || (handover && succeeds(ballot, promised))) return false;
+  return refusesElection(draft, from);
 }
 
 function onMessage(draft: PaxosDraft, from: ReplicaId, m: PaxosMessage): void {
@@ -85,6 +104,10 @@ function onMessage(draft: PaxosDraft, from: ReplicaId, m: PaxosMessage): void {
       return onPreVote(draft, electionRules, from, m);
     case 'preVoteReply':
       return onPreVoteReply(draft, electionRules, from, m);
+    case 'handover':
+      return onHandover(draft, transferRules, from, m);
+    case 'handoverRefused':
+      return onHandoverRefused(draft, transferRules, from, m);
     case 'forwardProposals':
       return onForwardProposals(draft, proposalRules, from, m);
     case 'forwardAccepted':
@@ -111,6 +134,7 @@ function onTick(draft: PaxosDraft): void {
   if (draft.now < due) return;
   expireRequests(draft);
   tickElection(draft, due);
+  tickTransfer(draft, transferRules);
   takeForLost(draft);
   retryCatchUp(draft);
 }
@@ -127,6 +151,10 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
       return onRead(draft, m);
     case 'campaign':
       return draft.state.role.kind === 'follower' ? seekElection(draft, electionRules) : undefined;
+    case 'transfer':
+      return onTransfer(draft, transferRules, m);
+    case 'leave':
+      return onLeave(draft, transferRules);
     case 'cancel':
       return onCancel(draft, m.requests);
     case 'stop':
@@ -161,6 +189,7 @@ function conclude(draft: PaxosDraft): void {
     proceed(draft);
     conductReads(draft, readRules);
     tellCommits(draft, noticeRules);
+    conductTransfer(draft, transferRules); // it may end the leadership
   }
   deliver(draft);
 }
@@ -178,7 +207,8 @@ export function deadline(state: PaxosState): Milliseconds {
   if (state.stopped) return Infinity;
   const { catchingUp } = state;
   const learning = catchingUp?.retryAt ?? Infinity;
-  return Math.min(electionDeadline(state), requestsDeadline(state), lossDeadline(state), learning);
+  const leading = Math.min(lossDeadline(state), transferDeadline(state));
+  return Math.min(electionDeadline(state), requestsDeadline(state), leading, learning);
 }
 
 function optionsOf(start: ProtocolOptions): PaxosOptions {

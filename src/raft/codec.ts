@@ -57,7 +57,8 @@ function write(writer: Writer, message: RaftMessage): void {
   switch (message.kind) {
     case 'requestVote':
       writer.varint(message.lastIndex);
-      return writer.varint(message.lastTerm);
+      writer.varint(message.lastTerm);
+      return writer.u8(message.handover ? 1 : 0);
     case 'requestVoteReply':
       return writer.u8(message.granted ? 1 : 0);
     case 'appendEntries':
@@ -125,7 +126,7 @@ function readElection(reader: Reader, kind: ElectionMessage['kind'], term: numbe
 function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number): RaftMessage {
   switch (kind) {
     case 'requestVote':
-      return { kind, term, lastIndex: reader.varint(), lastTerm: reader.varint() };
+      return { kind, term, lastIndex: reader.varint(), lastTerm: reader.varint(), handover: readFlag(reader) };
     case 'requestVoteReply':
       return { kind, term, granted: readFlag(reader) };
     case 'appendEntries':
@@ -143,6 +144,8 @@ function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number):
       return { kind, term, commit: reader.varint() };
     case 'preVote':
     case 'preVoteReply':
+    case 'handover':
+    case 'handoverRefused':
       return readElection(reader, kind, term);
     default:
       return readForwarding(reader, kind, term);

@@ -7,24 +7,29 @@ import { isElectionMessage } from '../core/election-messages.js';
 import { lastTerm } from '../core/log.js';
 import type { Index, Milliseconds } from '../core/protocol.js';
 import { refusesElection, seekElection, type ElectionRules } from '../core/pre-vote.js';
+import type { TransferRules } from '../core/transfer.js';
 import type { ReplicaId } from '../core/members.js';
 import { majority } from '../core/quorum.js';
 import { noReads } from '../core/reads.js';
 import { sizeOf } from '../core/state.js';
-import { checkElectionTimer, deferCampaign, startElectionTimer } from '../core/election-timer.js';
+import { checkElectionTimer, deferCampaign, resetQuorumTimer, startElectionTimer } from '../core/election-timer.js';
 import type { RaftDraft } from './draft.js';
 import { MAX_TERM, type RaftMessage, type RequestVote, type RequestVoteReply } from './messages.js';
 import { appendNoop } from './replication.js';
-import { broadcast } from './sending.js';
+import { broadcast, noticeRules } from './sending.js';
 import type { RaftCandidate, RaftProgress, RaftState } from './state.js';
 
-/** Starts an election: a new term, the own vote, and RequestVote to all others once both are durable. */
-export function campaign(draft: RaftDraft): void {
+/**
+ * Starts an election: a new term, the own vote, and RequestVote to all others once both are durable.
+ * @param handover the leader of the term before asked for it
+ */
+export function campaign(draft: RaftDraft, handover = false): void {
   if (draft.state.role.kind === 'leader') return;
   if (draft.state.term >= MAX_TERM) return startElectionTimer(draft); // no honest member gets so far
   draft.becomeCandidate();
   const { term, log, options, hardSeq } = draft.state;
-  const request: RequestVote = { kind: 'requestVote', term, lastIndex: log.last, lastTerm: lastTerm(log) };
+  const last = { lastIndex: log.last, lastTerm: lastTerm(log) };
+  const request: RequestVote = { kind: 'requestVote', term, ...last, handover };
   for (const { id } of options.others) draft.send(id, request, hardSeq, 'control');
 }
 
@@ -39,7 +44,17 @@ export const electionRules: ElectionRules<RaftDraft> = {
     draft.yieldTo(term);
     return true;
   },
-  campaign,
+  campaign: (draft) => campaign(draft),
+};
+
+export const transferRules: TransferRules<RaftDraft> = {
+  held: noticeRules.held,
+  last: ({ state }) => state.log.last,
+  withdraw: electionRules.withdraw,
+  takeOver(draft) {
+    campaign(draft, true);
+    return true;
+  },
 };
 
 /** Whether the candidate's log is at least as up to date as ours (§5.4.1). */
@@ -85,7 +100,7 @@ export function countOwnVote(draft: RaftDraft): void {
   if (state.role.kind === 'candidate' && state.hardSeq <= state.durableSeq) countVote(draft, state.options.id);
 }
 
-function newProgress(id: ReplicaId, viewId: number, next: Index): RaftProgress {
+function newProgress(id: ReplicaId, viewId: number, next: Index, now: Milliseconds): RaftProgress {
   return {
     id,
     viewId,
@@ -97,7 +112,7 @@ function newProgress(id: ReplicaId, viewId: number, next: Index): RaftProgress {
     inflightBytes: 0,
     lane: 'control',
     progressedAt: 0,
-    answered: false,
+    answeredAt: now,
     readRound: 0,
     loading: 0,
   };
@@ -107,7 +122,7 @@ function newProgress(id: ReplicaId, viewId: number, next: Index): RaftProgress {
 function lead(draft: RaftDraft): void {
   const { log, options } = draft.state;
   const viewId = draft.freshNumber();
-  const peers = options.others.map(({ id }) => newProgress(id, viewId, log.last + 1));
+  const peers = options.others.map(({ id }) => newProgress(id, viewId, log.last + 1, draft.now));
   draft.becomeLeader({
     kind: 'leader',
     peers,
@@ -117,6 +132,7 @@ function lead(draft: RaftDraft): void {
     told: peers.map(() => 0),
     forwarded: peers.map(() => 0),
     standing: null,
+    transfer: null,
     uncommitted: null,
     uncommittedBytes: 0,
   });
@@ -126,6 +142,7 @@ function lead(draft: RaftDraft): void {
 
 /** When the timer has expired, a follower or candidate campaigns, and a leader steps down (Ongaro's thesis 6.2). */
 export function tickElection(draft: RaftDraft, due: Milliseconds): void {
+  if (draft.state.role.kind === 'leader' && draft.state.role.peers.length > 0) resetQuorumTimer(draft);
   if (!checkElectionTimer(draft, due)) return;
   if (draft.state.role.kind === 'leader') draft.follow(null);
   else seekElection(draft, electionRules);
@@ -133,9 +150,12 @@ export function tickElection(draft: RaftDraft, due: Milliseconds): void {
 
 /**
  * Whether the term of this message is to be taken over (Rules for Servers). One that a pre-vote names has not begun;
- * and while this replica hears a leader, nobody deposes it by asking for a vote (thesis 4.2.3).
+ * and while this replica hears a leader, nobody deposes it by asking for a vote (thesis 4.2.3), unless that leader
+ * handed over: only its own target asks so for the next term (liveness/handover-passes-stickiness).
  */
 export function bringsTerm(draft: RaftDraft, from: ReplicaId, message: RaftMessage): boolean {
   if (message.term <= draft.state.term || isElectionMessage(message)) return false;
-  return message.kind !== 'requestVote' || !refusesElection(draft, from);
+  if (message.kind !== 'requestVote') return true;
+  const isHandover = message.handover && message.term === draft.state.term + 1;
+  return isHandover || !refusesElection(draft, from);
 }

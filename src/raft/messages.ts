@@ -19,6 +19,8 @@ export interface RequestVote {
   /** Index and term of the candidate's last entry; 0 and 0 for an empty log (§5.4.1). */
   readonly lastIndex: Index;
   readonly lastTerm: Term;
+  /** The leader of the term before handed over to the candidate: nobody holds it up for that leader (thesis 4.2.3). */
+  readonly handover: boolean;
 }
 
 /** A voter to a candidate that asked (§5.2). A refusal with a higher term teaches the candidate that term. */
@@ -85,7 +87,7 @@ export interface RaftCommit {
   readonly commit: Index;
 }
 
-/** A message of a pre-vote, of an election, of replication or of forwarding. */
+/** A message of a pre-vote, an election, a transfer, of replication or of forwarding. */
 export type RaftMessage =
   | RequestVote
   | RequestVoteReply

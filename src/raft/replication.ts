@@ -9,9 +9,8 @@ import { noopAt } from '../core/entries.js';
 import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
 import type { Entry, Index, Milliseconds } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
-import { majority, majorityReached } from '../core/quorum.js';
+import { majorityReached } from '../core/quorum.js';
 import { resetElectionTimer } from '../core/election-timer.js';
-import { sizeOf } from '../core/state.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendAccepted, AppendEntries, AppendRejected, RaftCommit } from './messages.js';
 import { progressOf, sendTo } from './sending.js';
@@ -91,26 +90,12 @@ function reject(draft: RaftDraft, to: ReplicaId, message: AppendEntries): void {
   draft.send(to, rejected, 0, 'control');
 }
 
-function unanswered(peer: RaftProgress): RaftProgress {
-  if (!peer.answered) return peer;
-  const next = copyProgress(peer);
-  next.answered = false;
-  return next;
-}
-
-/** Notes that a follower answered. When a majority has, the quorum timer is reset. */
+/** Notes that a follower answered: with a majority, the quorum timer is reset at the next tick. */
 function noteAnswer(draft: RaftDraft, peer: RaftProgress): void {
-  const role = draft.leaderRole;
-  if (peer.answered) return;
-  let count = 2; // this one, and this replica
-  for (const each of role.peers) if (each.answered) count++;
-  if (count < majority(sizeOf(draft.state.options))) {
-    const next = copyProgress(peer);
-    next.answered = true;
-    return draft.setProgress(next);
-  }
-  resetElectionTimer(draft);
-  if (role.peers.some((each) => each.answered)) draft.editLeader().peers = role.peers.map(unanswered);
+  if (peer.answeredAt === draft.now) return;
+  const next = copyProgress(peer);
+  next.answeredAt = draft.now;
+  draft.setProgress(next);
 }
 
 export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: AppendAccepted): void {
@@ -119,12 +104,10 @@ export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: App
   const { match } = message;
   if (match > draft.state.log.last)
     throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });
-  noteAnswer(draft, peer);
-  const now = progressOf(draft, from) as RaftProgress;
-  if (match > now.match || (now.probing && match === now.next - 1)) {
-    draft.setProgress(withMatch(now, match, draft.now));
-    if (match > now.match) tryCommit(draft);
-  }
+  if (match > peer.match || (peer.probing && match === peer.next - 1)) {
+    draft.setProgress(withMatch(peer, match, draft.now));
+    if (match > peer.match) tryCommit(draft);
+  } else noteAnswer(draft, peer);
   sendTo(draft, from);
 }
 
@@ -146,7 +129,7 @@ function withMatch(peer: RaftProgress, match: Index, now: Milliseconds): RaftPro
     inflightBytes: bytes,
     lane: peer.lane,
     progressedAt: now,
-    answered: peer.answered,
+    answeredAt: now,
     readRound: peer.readRound,
     loading: peer.loading,
   };

@@ -6,7 +6,8 @@ import type { ReplicaId } from '../core/members.js';
 import type { Index, Lane, Milliseconds, Term } from '../core/protocol.js';
 import type { ReadQueue } from '../core/reads.js';
 import type { StandingProposals } from '../core/standing.js';
-import type { CoreFollower, CoreLeader, CoreState } from '../core/state.js';
+import type { CoreFollower, CoreLeader, CoreProgress, CoreState } from '../core/state.js';
+import type { Transferring } from '../core/transfer.js';
 
 /** Entries under way to a peer in one message. */
 export interface RaftInflight {
@@ -15,7 +16,7 @@ export interface RaftInflight {
 }
 
 /** A leader's view of one follower ("volatile state on leaders"). */
-export interface RaftProgress {
+export interface RaftProgress extends CoreProgress {
   readonly id: ReplicaId;
   /** The id of this record, in every append and its answers. */
   readonly viewId: number;
@@ -33,8 +34,7 @@ export interface RaftProgress {
   readonly lane: Lane;
   /** When something was last acknowledged, or sent while nothing was under way. */
   readonly progressedAt: Milliseconds;
-  /** It has answered since the quorum timer was last reset. */
-  readonly answered: boolean;
+  readonly answeredAt: Milliseconds;
   /** The newest read round that it confirmed. */
   readonly readRound: number;
   /** The load under way for it; 0 for none. */
@@ -69,6 +69,7 @@ export interface RaftLeader extends CoreLeader {
   readonly told: readonly Index[];
   readonly forwarded: readonly Index[];
   readonly standing: StandingProposals | null;
+  readonly transfer: Transferring | null;
   readonly uncommitted: Book<UncommittedBatch>;
   readonly uncommittedBytes: number;
 }
@@ -95,6 +96,7 @@ export function copyState(s: RaftState): Mutable<RaftState> {
     persistSeq: s.persistSeq,
     durableSeq: s.durableSeq,
     hardSeq: s.hardSeq,
+    unsyncedSince: s.unsyncedSince,
     unsynced: s.unsynced,
     log: s.log,
     delivery: s.delivery,
@@ -104,6 +106,7 @@ export function copyState(s: RaftState): Mutable<RaftState> {
     attempts: s.attempts,
     reads: s.reads,
     patience: s.patience,
+    leaving: s.leaving,
     stopped: s.stopped,
     fault: s.fault,
     term: s.term,
@@ -123,6 +126,7 @@ export function copyLeader(leader: RaftLeader): Mutable<RaftLeader> {
     told: leader.told,
     forwarded: leader.forwarded,
     standing: leader.standing,
+    transfer: leader.transfer,
     uncommitted: leader.uncommitted,
     uncommittedBytes: leader.uncommittedBytes,
   };
@@ -141,7 +145,7 @@ export function copyProgress(peer: RaftProgress): Mutable<RaftProgress> {
     inflightBytes: peer.inflightBytes,
     lane: peer.lane,
     progressedAt: peer.progressedAt,
-    answered: peer.answered,
+    answeredAt: peer.answeredAt,
     readRound: peer.readRound,
     loading: peer.loading,
   };

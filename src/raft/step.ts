@@ -12,6 +12,15 @@ import { tellCommits } from '../core/notices.js';
 import { onPeerUnreachable, onPreVote, onPreVoteReply, seekElection } from '../core/pre-vote.js';
 import { conductReads, onForwardRead, onRead } from '../core/reads.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
+import {
+  conductTransfer,
+  onHandover,
+  onHandoverRefused,
+  onLeave,
+  onTransfer,
+  tickTransfer,
+  transferDeadline,
+} from '../core/transfer.js';
 import { RaftDraft } from './draft.js';
 import {
   bringsTerm,
@@ -21,6 +30,7 @@ import {
   onRequestVote,
   onRequestVoteReply,
   tickElection,
+  transferRules,
 } from './election.js';
 import type { RaftMessage } from './messages.js';
 import { proposalRules } from './proposals.js';
@@ -64,6 +74,7 @@ export function step(state: RaftState, inbound: Inbound<RaftMessage>): RaftStep 
 function conclude(draft: RaftDraft): void {
   conductReads(draft, readRules);
   tellCommits(draft, noticeRules);
+  conductTransfer(draft, transferRules); // it may end the leadership
 }
 
 function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMessage>): void {
@@ -78,6 +89,10 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
       return onRead(draft, inbound);
     case 'campaign':
       return seekElection(draft, electionRules);
+    case 'transfer':
+      return onTransfer(draft, transferRules, inbound);
+    case 'leave':
+      return onLeave(draft, transferRules);
     case 'cancel':
       return onCancel(draft, inbound.requests);
     case 'stop':
@@ -130,6 +145,10 @@ function onReceive(draft: RaftDraft, { from, message }: Receive<RaftMessage>): v
       return onPreVote(draft, electionRules, from, message);
     case 'preVoteReply':
       return onPreVoteReply(draft, electionRules, from, message);
+    case 'handover':
+      return onHandover(draft, transferRules, from, message);
+    case 'handoverRefused':
+      return onHandoverRefused(draft, transferRules, from, message);
     case 'forwardProposals':
       return onForwardProposals(draft, proposalRules, from, message);
     case 'forwardAccepted':
@@ -146,8 +165,10 @@ function onReceive(draft: RaftDraft, { from, message }: Receive<RaftMessage>): v
 }
 
 function onTick(draft: RaftDraft, due: Milliseconds): void {
+  if (draft.now < due) return;
   expireRequests(draft);
   tickElection(draft, due);
+  tickTransfer(draft, transferRules);
   const { role } = draft.state;
   if (role.kind === 'leader' && draft.now >= role.heartbeatAt) heartbeat(draft);
 }
@@ -162,6 +183,6 @@ function onLoaded(draft: RaftDraft, message: Loaded): void {
 export function deadline(state: RaftState): Milliseconds {
   if (state.stopped) return Infinity;
   const { role, electionTimer } = state;
-  const due = Math.min(electionTimer.deadline, requestsDeadline(state));
+  const due = Math.min(electionTimer.deadline, requestsDeadline(state), transferDeadline(state));
   return role.kind === 'leader' ? Math.min(due, role.heartbeatAt) : due;
 }

@@ -15,6 +15,10 @@ export type ErrorCode =
   | 'ERR_OUTCOME_UNKNOWN'
   /** The request's deadline passed, or its signal aborted, and it had and will have no effect. */
   | 'ERR_TIMEOUT'
+  /** Asked of a replica that does not lead; the message names the leader. */
+  | 'ERR_NOT_LEADER'
+  /** Nobody took the leadership over; the message says why, and `outcome` whether somebody still may. */
+  | 'ERR_TRANSFER_FAILED'
   /** `maxWaiting` requests are waiting on this replica: try again later. */
   | 'ERR_BUSY'
   /** The encoded command is longer than the cluster constant `maxEntryBytes`. */

@@ -43,6 +43,20 @@ export interface ReadOptions extends RequestOptions {
   readonly minIndex?: number | undefined;
 }
 
+/** Options of `Replica.transfer`. */
+export interface TransferOptions extends RequestOptions {
+  /** The member that is to lead; without it the best candidate: one that answers and holds most of the log. */
+  readonly to?: string | undefined;
+  /** Milliseconds after which the transfer is given up; `timing.electionMax` by default. */
+  readonly timeout?: number | undefined;
+}
+
+/** Options of `Replica.close`. */
+export interface CloseOptions {
+  /** Milliseconds that handing over and draining may take; 5000 by default, 0 to stop at once. */
+  readonly timeout?: number | undefined;
+}
+
 /** A command's result with the log index of its entry, which `minIndex` of a stale read takes. */
 export interface WithIndex<T> {
   readonly result: T;
@@ -76,8 +90,28 @@ export interface Replica<M extends AnyMachine = AnyMachine> extends AsyncDisposa
    * ERR_CLOSED, ERR_LOST_IDENTITY, or the code of a fault on a replica that has halted.
    */
   read<T>(reader: (machine: M) => T, options?: ReadOptions): Promise<T>;
-  /** Resolves once a leader is known and this replica takes part; only `signal` ends the wait. Rejects like `read`. */
+  /**
+   * Resolves once a leader is known, its leadership has taken effect (its no-op is committed and applied here), and
+   * this replica takes part; only `signal` ends the wait. Rejects like `read`.
+   */
   ready(options?: RequestOptions): Promise<void>;
+  /** Resolves once everything that was committed before the call is applied here, on any member. Throws like `read`. */
+  barrier(options?: RequestOptions): Promise<void>;
+  /**
+   * Resolves once a majority has confirmed, after the call, that this replica leads: nobody else has led until
+   * then. Rejects with ERR_NOT_LEADER if it does not lead, or ceases to meanwhile; otherwise like `read`.
+   */
+  verifyLeader(options?: RequestOptions): Promise<void>;
+  /**
+   * Hands the leadership over to `to`, or to the best candidate (thesis 3.10); asked of the leader. The target is
+   * caught up first; proposals wait meanwhile, and go to the new leader. Resolves with the new leader's id once this
+   * replica knows it. Throws ERR_INVALID_ARGUMENT or ERR_CLOSED at once. Rejects with a ConsensusError: ERR_NOT_LEADER;
+   * ERR_TRANSFER_FAILED, and this replica may lead on; ERR_TIMEOUT, and it leads on; ERR_OUTCOME_UNKNOWN, when the
+   * target may still take over; ERR_CLOSED; ERR_LOST_IDENTITY; or the code of a fault.
+   */
+  transfer(options?: TransferOptions): Promise<string>;
+  /** A transfer to the best candidate: resolves once another member leads. Rejects like `transfer`. */
+  stepDown(options?: Omit<TransferOptions, 'to'>): Promise<void>;
   /** Yields the current leadership, then the latest after each change; ends when the replica is closed. */
   leadership(): AsyncGenerator<Leadership, void, undefined>;
   /** The state of this replica at this moment, for operators. */
@@ -90,8 +124,13 @@ export interface Replica<M extends AnyMachine = AnyMachine> extends AsyncDisposa
   on<K extends ReplicaEvent['kind']>(kind: K, listener: Listener<K>): () => void;
   /** Starts an election now, without waiting for the election timeout. Throws ERR_CLOSED after `close`. */
   campaign(): void;
-  /** Ends every request, then stops transport and storage; no handle stays open. May be called more than once. */
-  close(): Promise<void>;
+  /**
+   * Closes the replica. It takes no new requests, hands over if it leads, and lets the requests of its own callers end;
+   * with nothing left to do, with nobody to hand over to, or after `timeout`, it ends what is left, and stops transport
+   * and storage; no handle stays open. May be called more than once.
+   * Throws ERR_INVALID_ARGUMENT.
+   */
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /** An upper bound of the bytes that a message needs beside its largest entry. */

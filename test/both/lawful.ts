@@ -31,7 +31,7 @@ const emptyBook: Book = { open: new Map(), seq: 0 };
 
 function askedIn(inbound: Inbound<unknown>): readonly RequestNumber[] {
   if (inbound.kind === 'propose') return inbound.proposals.map(({ request }) => request);
-  return inbound.kind === 'read' ? [inbound.request] : [];
+  return inbound.kind === 'read' || inbound.kind === 'transfer' ? [inbound.request] : [];
 }
 
 function endedIn(outbound: Outbound<unknown>): readonly RequestNumber[] {

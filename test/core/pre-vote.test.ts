@@ -56,7 +56,7 @@ it('answers to an earlier round count for nothing (liveness/pre-vote-of-this-rou
 it('a late answer is ignored whatever term it tells (raft/stale-term-is-ignored)', () => {
   const node = asking();
   const late = reply(asked(node), { current: 9, granted: false });
-  node.receive('c', { kind: 'requestVote', term: 5, lastIndex: 0, lastTerm: 0 });
+  node.receive('c', { kind: 'requestVote', term: 5, lastIndex: 0, lastTerm: 0, handover: false });
   const before = node.state;
   node.receive('b', late);
   expect(node.state).toBe(before);

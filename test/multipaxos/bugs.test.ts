@@ -91,6 +91,7 @@ it('when no replica is left that knows what is chosen below committedAtElection,
   const alive = { kind: 'heartbeatReply', ballot: b(2, 1), readRound: 0, commit: 0, durable: 0 } as const;
   for (let turn = 0; turn < 9 && node.role === 'leader'; turn++) {
     node.pass(timingHeartbeat);
+    node.sync();
     node.get('n3', alive);
   }
   // It gives way: others come first.
@@ -144,6 +145,7 @@ it('no two members ever use one ballot, and gaps are filled only by a leader in 
   for (const id of ['n1', 'n2', 'n3']) {
     const node = new Node(id);
     for (let turn = 0; turn < 4; turn++) {
+      node.sync();
       node.pass(3000);
       ballots.add(node.state.promised);
       expect(messages(node.all, 'accept')).toEqual([]);

@@ -74,6 +74,7 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
     from: slot,
     first: fc.boolean(),
     pages: fc.nat(99),
+    handover: fc.boolean(),
     held,
   }),
   fc.record({ kind: fc.constant('promise' as const), ballot, from: slot, commit: mark, next: mark, rest: mark, votes }),
@@ -126,6 +127,7 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
     }),
   }),
   fc.record({ kind: fc.constant('forwardRead' as const), term: ballot, number }),
+  fc.record({ kind: fc.constantFrom('handover' as const, 'handoverRefused' as const), term: ballot, number }),
   fc.record({ kind: fc.constant('readAnswer' as const), term: ballot, number, index: mark, commit: mark }),
 );
 
@@ -149,7 +151,15 @@ const B = ballotOf(2, 3);
 
 /** One of each kind, as its golden file holds it. */
 const samples: Readonly<Record<string, PaxosMessage>> = {
-  prepare: { kind: 'prepare', ballot: B, from: 7, first: true, pages: 8, held: [{ from: 8, to: 9, ballot: B - 1 }] },
+  prepare: {
+    kind: 'prepare',
+    ballot: B,
+    from: 7,
+    first: true,
+    pages: 8,
+    handover: true,
+    held: [{ from: 8, to: 9, ballot: B - 1 }],
+  },
   promise: {
     kind: 'promise',
     ballot: B,
@@ -192,6 +202,8 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
       { kind: 'command', id: { session: 3, sequence: 9, firstIncomplete: 8 }, data: Buffer.from('c'), retry: true },
     ],
   },
+  handover: { kind: 'handover', term: B, number: 2 ** 32 + 9 },
+  handoverRefused: { kind: 'handoverRefused', term: B, number: 2 ** 32 + 9 },
   forwardRefused: { kind: 'forwardRefused', term: B, number: 2 ** 32 + 2, reason: 'busy', leader: 'n2' },
   forwardAccepted: {
     kind: 'forwardAccepted',
@@ -316,7 +328,7 @@ describe('what was never written is refused', () => {
     ['a question that ends before it begins', raw(9, 1, 4, 3, 0)],
     ['an unknown reason', [...raw(12, 1), 2, 0]],
     ['a leader that is no replica', [...raw(12, 1), 0, 1, 0x20]],
-    ['bytes after the end', [...raw(1, B, 1, 1, 8, 0), 0]],
+    ['bytes after the end', [...raw(1, B, 1, 1, 8, 0, 0), 0]],
     ['bytes after the entries', [...raw(4, B, 0, 1, 1), 0, 0, 0]],
   ] as const)('%s', (_, bytes) => refuse(bytes));
 

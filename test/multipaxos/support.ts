@@ -225,7 +225,7 @@ export function promise(ballot: core.Term, fields: Partial<Of<'promise'>> = {}):
 }
 
 export function prepare(ballot: core.Term, fields: Partial<Of<'prepare'>> = {}): Of<'prepare'> {
-  return { kind: 'prepare', ballot, from: 1, first: true, pages: 8, held: [], ...fields };
+  return { kind: 'prepare', ballot, from: 1, first: true, pages: 8, handover: false, held: [], ...fields };
 }
 
 export function accepted(ballot: core.Term, from: number, to = from, commit = 0): Of<'accepted'> {

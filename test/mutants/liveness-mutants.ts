@@ -8,6 +8,7 @@ const PROGRESS = 'multipaxos/progress.ts';
 const SENDING = 'raft/sending.ts';
 const TIMER = 'core/election-timer.ts';
 const PRE_VOTE = 'core/pre-vote.ts';
+const TRANSFER = 'core/transfer.ts';
 
 const limits: readonly Mutant[] = [
   mutant(
@@ -209,4 +210,54 @@ const preVotes: readonly Mutant[] = [
   ),
 ];
 
-export const livenessMutants: readonly Mutant[] = [...limits, ...liveness, ...preVotes];
+const transfers: readonly Mutant[] = [
+  mutant(
+    'transfer-to-a-laggard',
+    'A Handover leaves although the target lacks entries.',
+    ['liveness/target-holds-all'],
+    script('transfer: who lags'),
+    edit(
+      TRANSFER,
+      'if (number === 0 && blocked && held >= Math.max(rules.last(draft), noopIndex))',
+      'if (number === 0)',
+    ),
+  ),
+  mutant(
+    'transfer-takes-on',
+    'A leader takes proposals while the target waits for the last ones.',
+    ['liveness/target-holds-all'],
+    script('transfer: under load'),
+    edit(
+      'core/proposals.ts',
+      'draft.leaderRole.transfer?.blocked === true ? NO_ROOM : rules.room(draft)',
+      'rules.room(draft)',
+    ),
+  ),
+  mutant(
+    'handover-not-marked',
+    'The target of a transfer is held up like anyone who asks while a leader is heard.',
+    ['liveness/handover-passes-stickiness', 'liveness/target-holds-all'],
+    script('transfer: under load'),
+    edit(
+      'raft/election.ts',
+      'return isHandover || !refusesElection(draft, from);',
+      'return !refusesElection(draft, from);',
+    ),
+  ),
+  mutant(
+    'leaving-leads',
+    'A replica that is about to close takes the leadership over.',
+    ['liveness/leaving-leads-not'],
+    script('transfer: who leaves'),
+    edit(TRANSFER, 'return draft.state.leaving || isStalled', 'return isStalled'),
+  ),
+  mutant(
+    'stalled-disk-leads-on',
+    'A leader whose disk hangs leads on.',
+    ['liveness/stalled-disk-gives-way'],
+    script('transfer: a disk that hangs'),
+    edit(TRANSFER, 'Infinity : unsyncedSince + options.timing.electionMin', 'Infinity : Infinity'),
+  ),
+];
+
+export const livenessMutants: readonly Mutant[] = [...limits, ...liveness, ...preVotes, ...transfers];

@@ -7,6 +7,7 @@ import type { AnyModel } from '../../src/core/model.js';
 import { raftModel, raftProtocol } from '../../src/raft/index.js';
 import { createWorld } from '../../src/testing/world/world.js';
 import { rivals, succession, undisturbed, WRONGS } from '../both/disturb.js';
+import { catchesUpFirst, hungDiskGivesWay, leavesAlone, transferUnderLoad } from '../both/transfer.js';
 import { Node } from '../raft/support.js';
 import { BareDriver, driverIn } from '../replica/bare-driver.js';
 import { SlowCluster } from '../slow-links.js';
@@ -26,7 +27,7 @@ function settled(slow: SlowCluster): string {
 /** Whoever grants a vote leaves the candidate half the smallest election timeout more than it had drawn. */
 async function grant(): Promise<void> {
   const node = new Node('a');
-  node.receive('b', { kind: 'requestVote', term: 1, lastIndex: 0, lastTerm: 0 });
+  node.receive('b', { kind: 'requestVote', term: 1, lastIndex: 0, lastTerm: 0, handover: false });
   const { now, vote, electionTimer } = node.state;
   demand(vote === 'b', 'raft/one-vote-per-term: a vote that is free is granted');
   demand(
@@ -192,6 +193,24 @@ async function stranded(): Promise<void> {
   demand(won > 1 && won <= 8, 'liveness/stranded-gives-way: it tries again less and less often', () => won);
 }
 
+const WORLD = { size: 3, roundTrip: 40, write: 10 } as const;
+
+async function transfers(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) transferUnderLoad(protocol, WORLD);
+}
+
+async function laggard(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) catchesUpFirst(protocol, WORLD);
+}
+
+async function leaving(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) leavesAlone(protocol, WORLD);
+}
+
+async function hungDisk(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) hungDiskGivesWay(protocol, WORLD);
+}
+
 /** A replica that hears of no leader is asked for something that has until then. */
 async function deadline(): Promise<void> {
   const world = createWorld({ model: raftModel });
@@ -211,6 +230,10 @@ async function deadline(): Promise<void> {
 }
 
 export const livenessScripts = {
+  'transfer: under load': transfers,
+  'transfer: who lags': laggard,
+  'transfer: who leaves': leaving,
+  'transfer: a disk that hangs': hungDisk,
   'driver: a deadline': deadline,
   'pre-votes: in vain': inVain,
   'pre-votes: two ask at once': twoAsk,

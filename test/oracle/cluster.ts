@@ -222,7 +222,7 @@ export class Cluster {
       }
       case 'event':
         if (outbound.event.kind === 'role') host.leads = outbound.event.role === 'leader';
-        else throw new Violation(`${host.id} halted: ${outbound.event.reason}`);
+        else if (outbound.event.kind === 'fault') throw new Violation(`${host.id} halted: ${outbound.event.reason}`);
         return;
       case 'members':
         return;

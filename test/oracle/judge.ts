@@ -123,6 +123,7 @@ export class Judge {
 
   resolved(replica: string, requests: readonly number[], outcome: Outcome): void {
     const { kind } = outcome;
+    if (kind === 'transferred') throw new Violation(`${replica} transfers a leadership, and nobody asked`);
     for (const request of requests) {
       const { proposal } = this.close(replica, request);
       if (proposal === null) this.ends.notServed++;

@@ -12,7 +12,7 @@ const GOLDEN = new URL('./golden/messages.json', import.meta.url);
 const id = { session: 3, sequence: 300, firstIncomplete: 299 };
 const noop = { index: 9, term: 7, kind: 'noop', id: null, data: new Uint8Array(0) } as const;
 const messages: readonly RaftMessage[] = [
-  { kind: 'requestVote', term: 7, lastIndex: 300, lastTerm: 6 },
+  { kind: 'requestVote', term: 7, lastIndex: 300, lastTerm: 6, handover: false },
   { kind: 'requestVoteReply', term: 7, granted: true },
   {
     kind: 'appendEntries',

@@ -39,7 +39,7 @@ function append(change: Partial<AppendEntries>): AppendEntries {
 }
 
 describe('RequestVote', () => {
-  const ask = { kind: 'requestVote', term: 2, lastIndex: 0, lastTerm: 0 } as const;
+  const ask = { kind: 'requestVote', term: 2, lastIndex: 0, lastTerm: 0, handover: false } as const;
 
   it('§5.2 a candidate increments its term, votes for itself and asks everybody, once that is durable', () => {
     const node = new Node('a', 3, hard(4));
@@ -85,7 +85,7 @@ describe('RequestVote', () => {
     ['an earlier last term loses, however long', [2], { lastIndex: 9, lastTerm: 1 }, false],
   ] as const)('§5.4.1 %s', (_, terms, last, granted) => {
     const node = new Node('a', 3, hard(2), logOf(...terms));
-    node.receive('b', { kind: 'requestVote', term: 3, ...last });
+    node.receive('b', { kind: 'requestVote', term: 3, ...last, handover: false });
     expect(node.sends[0]).toMatchObject({ message: { granted } });
   });
 
@@ -105,7 +105,7 @@ describe('RequestVote', () => {
   it('§5.1 a higher term makes a follower of anybody, and a stale one is answered with the newer', () => {
     const node = new Node('a');
     node.lead('b');
-    node.receive('c', { kind: 'requestVote', term: 9, lastIndex: 0, lastTerm: 0 });
+    node.receive('c', { kind: 'requestVote', term: 9, lastIndex: 0, lastTerm: 0, handover: false });
     expect(node.state).toMatchObject({ term: 9, role: { kind: 'follower' } });
     node.receive('b', append({ term: 1 }));
     expect(node.sends[0]).toMatchObject({ to: 'b', message: { kind: 'appendRejected', term: 9, viewId: 0 } });

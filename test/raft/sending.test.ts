@@ -71,6 +71,7 @@ describe('a window', () => {
   it('is kept for as long as something is acknowledged now and then', () => {
     const node = leader();
     for (let at = 0; at < 10; at++) propose(node);
+    node.sync();
     for (let match = 2; match <= 11; match++) {
       node.now += PATIENCE - 1;
       node.step({ kind: 'tick' });

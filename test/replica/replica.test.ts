@@ -211,7 +211,7 @@ describe.each(Object.keys(protocols) as (keyof typeof protocols)[])('replica ove
     cluster(protocol, async (replicas) => {
       const [a] = replicas as [Replica<Counter>];
       const waiting = a.propose({ add: 1 });
-      const closed = a.close();
+      const closed = a.close({ timeout: 0 });
       await expect(waiting).rejects.toMatchObject({ code: 'ERR_CLOSED' });
       await closed;
       await a[Symbol.asyncDispose]();

@@ -42,10 +42,11 @@ function rest({ rest: begin }: { readonly rest: Index }): string {
   return begin === 0 ? '' : ` rest=${begin}`;
 }
 
-function describePrepare({ ballot, from, first, pages, held }: Prepare): string {
+function describePrepare({ ballot, from, first, pages, handover, held }: Prepare): string {
   const known = held.map((span) => `${span.from}-${span.to}@${describeBallot(span.ballot)}`).join(' ');
   const more = first ? '' : pages === 0 ? ' goes on' : ' further';
-  return `Prepare ${describeBallot(ballot)} from=${from}${more}${held.length === 0 ? '' : ` held=[${known}]`}`;
+  const marks = `${more}${handover ? ' handover' : ''}`;
+  return `Prepare ${describeBallot(ballot)} from=${from}${marks}${held.length === 0 ? '' : ` held=[${known}]`}`;
 }
 
 /** @see Model.describeMessage */
@@ -80,6 +81,8 @@ export function describeMessage(m: PaxosMessage): string {
       return `CatchUpReply ${describeNumber(m.number)} ${describeVotes(m.entries)} commit=${m.commit}${rest(m)}`;
     case 'preVote':
     case 'preVoteReply':
+    case 'handover':
+    case 'handoverRefused':
       return describeElection(m, describeBallot(m.term));
     default:
       return describeForwarding(m, describeBallot(m.term));

@@ -6,11 +6,12 @@ import { digestElection, digestEntries, digestForwarding, digestNumber } from '.
 import { digestReadRound, digestSpans } from './digest.js';
 import type { Heartbeat, HeartbeatReply, PaxosMessage, Prepare, PromisePage } from '../messages.js';
 
-function prepare({ ballot, from, first, pages, held }: Prepare, digest: Digest): void {
+function prepare({ ballot, from, first, pages, handover, held }: Prepare, digest: Digest): void {
   digest.value(ballot);
   digest.value(from);
   digest.value(first);
   digest.value(pages);
+  digest.value(handover);
   digestSpans(held, digest);
 }
 
@@ -73,6 +74,8 @@ export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, d
       return digestEntries(digest, m.entries);
     case 'preVote':
     case 'preVoteReply':
+    case 'handover':
+    case 'handoverRefused':
       digest.value(m.term);
       return digestElection(m, from, to, digest);
     default:

@@ -15,6 +15,8 @@ import {
   digestLog,
   digestNumber,
   digestTold,
+  digestTransfer,
+  digestWaiting,
   scribeOf,
   type DigestScribe,
 } from '../../core/digest-parts.js';
@@ -120,8 +122,10 @@ export function digestSpans(spans: readonly VoteSpan[], digest: Digest): void {
   }
 }
 
-function preparing(s: DigestScribe, { ballot, held, promises, progressed, resendAt }: PaxosCandidate): void {
+function preparing(s: DigestScribe, candidate: PaxosCandidate): void {
+  const { ballot, handover, held, promises, progressed, resendAt } = candidate;
   s.digest.value(ballot);
+  s.digest.value(handover);
   s.digest.value(progressed);
   digestSpans(held, s.digest);
   list(s, promises, promised);
@@ -182,6 +186,7 @@ function leading(s: DigestScribe, role: PaxosLeader, electionTimer: ElectionTime
   digest.value(role.next);
   digestEntries(digest, role.toRepropose);
   digestDeadline(s, role.heartbeatAt);
+  digestTransfer(s, role.transfer);
   readQueue(s, role.reads, role.ballot);
   const { deadline, timeout } = electionTimer;
   const since = Math.max(deadline - s.now, s.late) - timeout;
@@ -223,6 +228,7 @@ export function digestState(state: PaxosState, now: Milliseconds, digest: Digest
   digest.value(span);
   digest.value(state.strandings);
   list(s, state.unsynced, unsynced);
+  digestWaiting(s, state);
   digestLog(log, state.options.limits, s.digest);
   // A leader's commit index at or below the own one has no effect any more, nor has one of a lower ballot.
   digest.value(state.leaderCommitBallot);

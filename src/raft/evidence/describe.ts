@@ -2,7 +2,7 @@
 
 import type { Index, Term, TermRun } from '../../core/protocol.js';
 import { describeElection, describeEntries, describeForwarding } from '../../core/model.js';
-import type { AppendEntries, RaftMessage } from '../messages.js';
+import type { AppendEntries, RaftMessage, RequestVote } from '../messages.js';
 import type { RaftState } from '../state.js';
 
 function place(index: Index, term: Term): string {
@@ -15,12 +15,16 @@ function describeAppend({ term, prevIndex, prevTerm, entries, commit, readRound 
   return `AppendEntries t${term} prev=${place(prevIndex, prevTerm)}${sent} commit=${commit}${read}`;
 }
 
+function describeLast({ lastIndex, lastTerm, handover }: RequestVote): string {
+  return `last=${place(lastIndex, lastTerm)}${handover ? ' handover' : ''}`;
+}
+
 /** @see Model.describeMessage */
 export function describeMessage(message: RaftMessage): string {
   const { term } = message;
   switch (message.kind) {
     case 'requestVote':
-      return `RequestVote t${term} last=${place(message.lastIndex, message.lastTerm)}`;
+      return `RequestVote t${term} ${describeLast(message)}`;
     case 'requestVoteReply':
       return `RequestVote t${term} ${message.granted ? 'granted' : 'refused'}`;
     case 'appendEntries':
@@ -37,6 +41,8 @@ export function describeMessage(message: RaftMessage): string {
       return `Commit t${term} commit=${message.commit}`;
     case 'preVote':
     case 'preVoteReply':
+    case 'handover':
+    case 'handoverRefused':
       return describeElection(message, `t${term}`);
     default:
       return describeForwarding(message, `t${term}`);

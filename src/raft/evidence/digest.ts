@@ -25,10 +25,13 @@ import {
   digestLog,
   digestNumber,
   digestTold,
+  digestTransfer,
+  digestWaiting,
   scribeOf,
   type DigestScribe,
 } from '../../core/digest-parts.js';
 import { itemsOf } from '../../core/book.js';
+import type { ElectionTimer } from '../../core/election-timer.js';
 import type { Member, ReplicaId } from '../../core/members.js';
 import { digestEntry, digestUnordered, type Digest } from '../../core/model.js';
 import type { Milliseconds, PersistSeq } from '../../core/protocol.js';
@@ -41,7 +44,11 @@ function persist(s: DigestScribe, seq: PersistSeq, durable: PersistSeq): void {
   digestNumber(s.digest, 'persist', s.me, seq <= durable ? 0 : seq);
 }
 
-function digestProgress(s: DigestScribe, peer: RaftProgress): void {
+/**
+ * @param since when the quorum timer was last reset, relative to now: the time of an answer counts only if it is later,
+ * since it does nothing but reset that timer
+ */
+function digestProgress(s: DigestScribe, peer: RaftProgress, since: Milliseconds): void {
   const { digest, me } = s;
   digest.id(peer.id);
   digestNumber(digest, 'viewId', me, peer.viewId);
@@ -58,7 +65,7 @@ function digestProgress(s: DigestScribe, peer: RaftProgress): void {
     digest.text(peer.lane);
     digestDeadline(s, peer.progressedAt);
   }
-  digest.value(peer.answered);
+  digest.value(Math.max(peer.answeredAt - s.now, since));
   digestNumber(digest, 'round', me, peer.readRound);
   digestNumber(digest, 'load', me, peer.loading);
 }
@@ -74,14 +81,16 @@ function digestQueue(s: DigestScribe, { readRound, waiting, begun }: ReadQueue):
   digestLeaderReads(s, begun.reads);
 }
 
-function digestLeader(s: DigestScribe, role: RaftLeader): void {
+function digestLeader(s: DigestScribe, role: RaftLeader, { deadline, timeout }: ElectionTimer): void {
   const { digest } = s;
+  const since = Math.max(deadline - s.now, s.late) - timeout;
   digestUnordered(digest, role.peers, (peer) => {
-    digestProgress(s, peer);
+    digestProgress(s, peer, since);
     digestTold(digest, role, role.peers.indexOf(peer));
   });
   digest.value(role.noopIndex);
   digestDeadline(s, role.heartbeatAt);
+  digestTransfer(s, role.transfer);
   digestQueue(s, role.reads);
   const uncommitted = itemsOf(role.uncommitted);
   digest.value(uncommitted.length);
@@ -91,10 +100,10 @@ function digestLeader(s: DigestScribe, role: RaftLeader): void {
   }
 }
 
-function digestRole(s: DigestScribe, { role, options }: RaftState): void {
+function digestRole(s: DigestScribe, { role, options, electionTimer }: RaftState): void {
   const { digest } = s;
   digest.text(role.kind);
-  if (role.kind === 'leader') return digestLeader(s, role);
+  if (role.kind === 'leader') return digestLeader(s, role, electionTimer);
   if (role.kind === 'follower') {
     digest.id(role.leader);
     digest.value(role.matched);
@@ -122,6 +131,7 @@ export function digestState(state: RaftState, now: Milliseconds, digest: Digest)
     digest.value(to);
     persist(s, persistSeq, durableSeq);
   }
+  digestWaiting(s, state);
   digest.value(state.commit);
   digestRole(s, state);
   digestElectionTimer(s, state);
@@ -140,7 +150,8 @@ export function digestMessage(message: RaftMessage, from: ReplicaId, to: Replica
   switch (message.kind) {
     case 'requestVote':
       digest.value(message.lastIndex);
-      return digest.value(message.lastTerm);
+      digest.value(message.lastTerm);
+      return digest.value(message.handover);
     case 'requestVoteReply':
       return digest.value(message.granted);
     case 'appendEntries':
@@ -166,6 +177,8 @@ export function digestMessage(message: RaftMessage, from: ReplicaId, to: Replica
       return digest.value(message.commit);
     case 'preVote':
     case 'preVoteReply':
+    case 'handover':
+    case 'handoverRefused':
       return digestElection(message, from, to, digest);
     default:
       return digestForwarding(message, from, to, digest);

@@ -14,7 +14,7 @@ import type { Index, Milliseconds, Outcome, Reason, RequestNumber } from '../../
 import { guarded } from './halt.js';
 import { PartDraft } from './part-draft.js';
 import { commandBytes } from './commands.js';
-import type { DriverPhase, Failure, PendingCall, PendingCommand } from './state.js';
+import type { DriverEvent, DriverPhase, Failure, PendingCall, PendingCommand } from './state.js';
 
 /** How long the driver asks the core nothing after the core refused a request: at first, doubled by each refusal. */
 const REFUSAL_PAUSE: Milliseconds = 20;
@@ -43,6 +43,13 @@ function assertAscending(calls: readonly PendingCall[], newest: number): void {
   }
 }
 
+/** The callers whose requests an event brings. */
+export function callsIn(event: DriverEvent): readonly number[] {
+  if (event.kind === 'propose') return numbers(event.commands);
+  if (event.kind === 'read') return numbers(event.calls);
+  return event.kind === 'transfer' ? [event.call.call] : [];
+}
+
 /** Attempts that the core has ended without success, by request; `true` if one may still take effect. */
 export type EndedCalls = ReadonlyMap<RequestNumber, boolean>;
 
@@ -56,12 +63,15 @@ export interface CallsState {
 
 export const noCalls: CallsState = { pausedUntil: -Infinity, pause: REFUSAL_PAUSE };
 
-/** The failure with which a replica in this phase refuses requests; `null` while it takes them. */
-export function refusalOf(phase: DriverPhase): Failure | null {
+/**
+ * The failure with which a replica in this phase refuses requests; `null` while it takes them.
+ * @param leaving it is about to close
+ */
+export function refusalOf(phase: DriverPhase, leaving = false): Failure | null {
   switch (phase.kind) {
     case 'establishing':
     case 'running':
-      return null;
+      return leaving ? { code: 'ERR_CLOSED', outcome: 'none', message: 'the replica is closing' } : null;
     case 'stopped':
       return { code: 'ERR_CLOSED', outcome: 'none', message: 'the replica is closed' };
     case 'lostIdentity':
@@ -111,7 +121,7 @@ export class CallsDraft extends PartDraft<CallsState> {
     const { draft } = this;
     // A replica that halts here refuses them below: they have no effect.
     if (refusalOf(draft.phase) === null) guarded(draft, () => assertAscending(calls, newest));
-    const refusal = refusalOf(draft.phase);
+    const refusal = refusalOf(draft.phase, draft.transfers.state.leaving !== null);
     if (refusal !== null) {
       draft.fail(numbers(calls), refusal);
       return [];
@@ -153,6 +163,7 @@ export class CallsDraft extends PartDraft<CallsState> {
    */
   attemptsEnded(requests: readonly RequestNumber[], outcome: Outcome): void {
     if (outcome.kind === 'committed') return this.draft.proposals.committed(requests);
+    if (this.draft.transfers.ended(requests, outcome)) return;
     if (PAUSING.has(outcome.reason)) this.pause();
     this.endedAttempts ??= new Map();
     for (const request of requests) this.endedAttempts.set(request, outcome.kind === 'unknown');
@@ -166,6 +177,11 @@ export class CallsDraft extends PartDraft<CallsState> {
     const next = this.edit();
     next.pausedUntil = now + pause;
     next.pause = Math.min(2 * pause, leastPatience(options.timing));
+  }
+
+  /** A new leader is known: the pause was for the one before. */
+  resume(): void {
+    if (this.draft.now < this.state.pausedUntil) this.edit().pausedUntil = this.draft.now;
   }
 
   /** The leader took a request: the next pause is short again. */
@@ -198,18 +214,21 @@ export class CallsDraft extends PartDraft<CallsState> {
 
   /** These callers wait no longer: their signals have aborted. */
   cancel(gone: readonly number[]): void {
+    this.draft.transfers.cancel(gone);
     this.end((calls) => itemsKeyed(calls, gone), null, true);
   }
 
   /** Ends every call, since the replica stops or takes no part any more. */
   endAll(failure: Failure): void {
     this.takeBack();
+    this.draft.transfers.endAll(failure);
     this.end(itemsOf, failure, false);
   }
 
   /** Ends the calls whose deadline has passed; on a tick, when all that had arrived before is handled. */
   expire(): void {
     const { now } = this.draft;
+    this.draft.transfers.expire();
     this.end((calls) => itemsDue(calls, now), null, false);
   }
 }

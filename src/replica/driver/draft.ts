@@ -18,6 +18,7 @@ import { ProposalsDraft } from './proposals.js';
 import { ReadsDraft } from './reads.js';
 import { SessionDraft } from './session.js';
 import { TimingDraft } from './timing.js';
+import { TransfersDraft } from './transfers.js';
 import type { StoredResult } from './session-table.js';
 import type { DriverEffect, DriverOptions, DriverPhase, DriverState, Failure, Fault, ReplicaEvent } from './state.js';
 
@@ -46,6 +47,7 @@ export class DriverDraft {
   declare readonly proposals: ProposalsDraft;
   declare readonly reads: ReadsDraft;
   declare readonly timing: TimingDraft;
+  declare readonly transfers: TransfersDraft;
   /** The failure of the storage that the event reports: the core is told, and answers by a fault. */
   declare storageFault: Fault | undefined;
   declare private currentPhase: DriverPhase;
@@ -67,6 +69,7 @@ export class DriverDraft {
     this.proposals = new ProposalsDraft(this, state.proposals);
     this.reads = new ReadsDraft(this, state.reads);
     this.timing = new TimingDraft(this, state.timing);
+    this.transfers = new TransfersDraft(this, state.transfers);
     this.storageFault = undefined;
     this.currentPhase = state.phase;
     this.lastRequest = state.lastRequest;
@@ -150,6 +153,10 @@ export class DriverDraft {
     if (calls.length > 0) this.effects.push({ kind: 'serve', calls, index });
   }
 
+  transferred(call: number, leader: ReplicaId): void {
+    this.effects.push({ kind: 'transferred', call, leader });
+  }
+
   fail(calls: readonly number[], failure: Failure): void {
     if (calls.length > 0) this.effects.push({ kind: 'fail', calls, failure });
   }
@@ -170,6 +177,7 @@ export class DriverDraft {
       proposals: this.proposals.state,
       reads: this.reads.state,
       timing: this.timing.state,
+      transfers: this.transfers.state,
     };
     return [state, this.effects];
   }

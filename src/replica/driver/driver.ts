@@ -23,6 +23,7 @@ import { noReads, readsDeadline } from './reads.js';
 import { closedSession } from './session.js';
 import { statusOf } from './status.js';
 import { initialTiming } from './timing.js';
+import { noTransfers, transfersDeadline } from './transfers.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState, DriverStatus } from './state.js';
 
 /** A new state, and the effects for the host to carry out in order. */
@@ -52,6 +53,7 @@ function initial(options: DriverOptions, recovered: Recovered): DriverState {
     proposals: noProposals,
     reads: noReads,
     timing: initialTiming(options),
+    transfers: noTransfers,
   };
 }
 
@@ -107,8 +109,14 @@ function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound
 }
 
 function onCoreEvent(draft: DriverDraft, event: CoreEvent): void {
-  if (event.kind === 'fault') draft.halt(draft.storageFault ?? { code: 'ERR_STORAGE_FAILED', reason: event.reason });
-  else draft.leadership.follow(event);
+  switch (event.kind) {
+    case 'fault':
+      return draft.halt(draft.storageFault ?? { code: 'ERR_STORAGE_FAILED', reason: event.reason });
+    case 'stalled':
+      return draft.event({ kind: 'stalled', waited: draft.now - event.since });
+    case 'role':
+      return draft.leadership.follow(event);
+  }
 }
 
 /** @param isLate it waited here for the disk: it says nothing about a round trip */
@@ -177,6 +185,10 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
       return draft.calls.propose(event.commands);
     case 'read':
       return draft.calls.read(event.calls, event.minIndex);
+    case 'transfer':
+      return draft.transfers.transfer(event.call, event.to);
+    case 'leave':
+      return draft.transfers.leave(event.deadline);
     case 'cancel':
       return draft.calls.cancel(event.calls);
     case 'written':
@@ -240,10 +252,12 @@ function complete(draft: DriverDraft, protocol: AnyProtocol): void {
   if (phase.kind === 'establishing' && draft.identity.establish()) {
     draft.event({ kind: 'established' });
     startCore(draft, protocol, phase.recovered);
+    draft.transfers.coreStarted();
   }
   if (draft.phase.kind === 'running') runToQuiescence(draft, protocol);
   draft.reads.serve();
   draft.leadership.tell();
+  draft.transfers.conclude();
   draft.timing.judge();
   if (draft.phase.kind !== 'halted') draft.lane.startWrite();
 }
@@ -259,8 +273,8 @@ function feedingDeadline({ session, calls, proposals, reads, leadership, now }: 
 }
 
 function deadlineOf(state: DriverState, protocol: AnyProtocol): Milliseconds {
-  const { phase, identity, proposals, reads } = state;
-  const expiry = Math.min(proposalsDeadline(proposals), readsDeadline(reads));
+  const { phase, identity, proposals, reads, transfers } = state;
+  const expiry = Math.min(proposalsDeadline(proposals), readsDeadline(reads), transfersDeadline(transfers));
   if (phase.kind === 'running') return Math.min(expiry, protocol.deadline(phase.core), feedingDeadline(state));
   if (phase.kind !== 'establishing') return Infinity;
   const { standing } = identity;
@@ -271,7 +285,10 @@ function deadlineOf(state: DriverState, protocol: AnyProtocol): Milliseconds {
 function stepAfterEnd(draft: DriverDraft, event: DriverEvent): void {
   if (event.kind === 'propose') draft.calls.propose(event.commands);
   if (event.kind === 'read') draft.calls.read(event.calls, event.minIndex);
+  if (event.kind === 'transfer') draft.transfers.transfer(event.call, event.to);
+  if (event.kind === 'leave') draft.transfers.leave(event.deadline);
   if (event.kind === 'stop') draft.stop();
+  draft.transfers.conclude();
 }
 
 /** The driver for a protocol. */

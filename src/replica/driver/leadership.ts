@@ -58,6 +58,7 @@ export class LeadershipDraft extends PartDraft<LeadershipState> {
   /** The core reports its role, its term and the leader that it knows. */
   follow({ role, term, leader, fence }: Extract<CoreEvent, { kind: 'role' }>): void {
     const { state } = this;
+    const known = state.leader;
     const changed = state.role !== role || state.term !== term || state.leader !== leader;
     const next = this.edit();
     next.role = role;
@@ -65,6 +66,7 @@ export class LeadershipDraft extends PartDraft<LeadershipState> {
     next.leader = leader;
     next.fence = fence;
     if (role !== 'leader') next.confirming = NOT_CONFIRMING;
+    if (leader !== null && leader !== known) this.draft.calls.resume();
     if (changed) this.draft.event({ kind: 'role', role, term, leader });
   }
 

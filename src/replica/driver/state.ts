@@ -30,6 +30,7 @@ import type { ReadsState } from './reads.js';
 import type { OwnSession } from './session.js';
 import type { StoredResult } from './session-table.js';
 import type { TimingPart, TimingState, TimingStatus } from './timing.js';
+import type { TransfersState } from './transfers.js';
 import type { WaitingBytes } from './waiting-bytes.js';
 
 /** The incarnation recorded durably for a peer: a note, which another may replace, or final. */
@@ -127,6 +128,7 @@ export interface DriverState {
   readonly proposals: ProposalsState;
   readonly reads: ReadsState;
   readonly timing: TimingState;
+  readonly transfers: TransfersState;
 }
 
 /** The events that the host reports to a driver. `now` is in monotonic milliseconds. */
@@ -138,6 +140,10 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'propose'; readonly commands: readonly PendingCommand[] }
   /** Linearizable if `minIndex` is `null`; else stale, served once that index is applied. */
   | { readonly kind: 'read'; readonly calls: readonly PendingCall[]; readonly minIndex: Index | null }
+  /** Transfer the leadership to that member, or to the best candidate. */
+  | { readonly kind: 'transfer'; readonly call: PendingCall; readonly to: ReplicaId | null }
+  /** The replica is about to close: it drains and hands over, and says `left`, at the deadline at the latest. */
+  | { readonly kind: 'leave'; readonly deadline: Milliseconds }
   | { readonly kind: 'cancel'; readonly calls: readonly number[] }
   /** The write under way is durable. */
   | { readonly kind: 'written' }
@@ -197,6 +203,10 @@ export type DriverEffect =
   | { readonly kind: 'answer'; readonly call: number; readonly result: StoredResult; readonly index: Index }
   /** Let these callers read the machine now, in the state after the entry at `index`. */
   | { readonly kind: 'serve'; readonly calls: readonly number[]; readonly index: Index }
+  /** This caller's transfer has succeeded: that member leads. */
+  | { readonly kind: 'transferred'; readonly call: number; readonly leader: ReplicaId }
+  /** The replica has left: it may be stopped. */
+  | { readonly kind: 'left' }
   | { readonly kind: 'fail'; readonly calls: readonly number[]; readonly failure: Failure }
   /** Reach these members, this one among them, and refuse other incarnations of them where one is named. */
   | { readonly kind: 'peers'; readonly members: readonly PeerToReach[] }
@@ -233,6 +243,8 @@ export type ReplicaEvent =
       readonly bound: Milliseconds;
       readonly peer: ReplicaId | null;
     }
+  /** This replica led and gives way: its disk has made nothing durable for so many milliseconds. */
+  | { readonly kind: 'stalled'; readonly waited: Milliseconds }
   /** A listener of events of the kind `of` threw; told once for each listener. `cause` is what it threw. */
   | { readonly kind: 'listenerFailed'; readonly of: string; readonly reason: string; readonly cause?: unknown }
   /** An event of the transport; see `TransportEvent`. */

@@ -17,6 +17,7 @@ const NO_CORE = {
   durable: 0,
   uncommittedBytes: 0,
   unappliedBytes: 0,
+  leaving: false,
   peers: [],
 };
 
@@ -42,6 +43,7 @@ export function statusOf(state: DriverState, protocol: AnyProtocol): DriverStatu
     phase: phase.kind,
     firstStart: firstStart(state),
     leading: leadership.leading,
+    leaving: state.transfers.leaving !== null,
     members: options.configuration.members,
     waiting: proposals.count + reads.count,
     bytes: waitingBytesOf(state, status),

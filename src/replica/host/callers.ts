@@ -30,7 +30,7 @@ export function notReadyError(signal: Signal, { phase, firstStart }: ReplicaStat
   return new ConsensusError(message, { code: 'ERR_TIMEOUT', retryable: true, cause: reasonOf(signal) });
 }
 
-const RETRYABLE = new Set(['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_BUSY', 'ERR_OUTCOME_UNKNOWN']);
+const RETRYABLE = new Set(['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_BUSY', 'ERR_OUTCOME_UNKNOWN', 'ERR_TRANSFER_FAILED']);
 
 /** The error that users catch for a failure. */
 export function errorOf({ code, outcome, message, cause }: Failure, signal: Signal | undefined): ConsensusError {
@@ -52,7 +52,7 @@ export interface SignalCalls {
   stop(): void;
 }
 
-/** A caller that waits: a command is completed, a read served, and either may fail. */
+/** A caller that waits: a command is completed, a read served, a transfer succeeds, and each may fail. */
 export abstract class Caller {
   readonly signal: Signal | undefined;
   protected readonly reject: (error: unknown) => void;
@@ -69,6 +69,9 @@ export abstract class Caller {
 
   /** A read may read the machine now. */
   serve(): void {}
+
+  /** The leadership was transferred. */
+  transferred(_leader: string): void {}
 
   fail(failure: Failure): void {
     this.reject(errorOf(failure, this.signal));
@@ -121,5 +124,19 @@ export class ReadCaller extends Caller {
     } catch (error) {
       this.reject(error);
     }
+  }
+}
+
+/** A caller of `transfer`. */
+export class TransferCaller extends Caller {
+  private readonly resolve: (leader: string) => void;
+
+  constructor(signal: Signal | undefined, resolve: (leader: string) => void, reject: (error: unknown) => void) {
+    super(signal, reject);
+    this.resolve = resolve;
+  }
+
+  override transferred(leader: string): void {
+    this.resolve(leader);
   }
 }

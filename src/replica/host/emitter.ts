@@ -21,6 +21,7 @@ const KINDS: Readonly<Record<ReplicaEvent['kind'], true>> = {
   optionIgnored: true,
   dropped: true,
   fault: true,
+  stalled: true,
   timing: true,
   listenerFailed: true,
   transport: true,

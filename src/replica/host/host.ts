@@ -11,6 +11,7 @@
 
 import { exchangeBound } from '../../core/tuning.js';
 import type { Cancellable } from '../clock.js';
+import { callsIn } from '../driver/calls.js';
 import { driverOf, type Driver } from '../driver/driver.js';
 import type {
   DriverEffect,
@@ -23,18 +24,19 @@ import type {
 } from '../driver/state.js';
 import { ApplySlices } from './apply-slices.js';
 import type { MachineRunner } from './machine-runner.js';
-import { answered, areEntries, promised } from './plug-ins.js';
+import { answered, areEntries, connectionsOf, promised, type Connections } from './plug-ins.js';
 import type { OpenedData } from './recover.js';
 import { typedError, type ErrorCode } from '../errors.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
 import type { StoredResult } from '../driver/session-table.js';
 import type { StoredEntry } from '../storage.js';
-import type { TransportHandler, UnsentBytes } from '../transport.js';
+import type { TransportHandler } from '../transport.js';
 
 /** The callbacks of the host: ends of calls, and events. */
 export interface Audience {
   answer(call: number, result: StoredResult, index: number): void;
   serve(calls: readonly number[], index: number): void;
+  transferred(call: number, leader: string): void;
   fail(calls: readonly number[], failure: Failure): void;
   /** Fails every call that waits: the driver cannot even halt. */
   failAll(failure: Failure): void;
@@ -61,6 +63,8 @@ export class Host {
   private timer: Cancellable | null = null;
   private timerAt = Infinity;
   private lastNow = 0;
+  /** Called when the driver says that the replica has left. */
+  private left: () => void = () => undefined;
 
   constructor(checked: CheckedOptions<AnyMachine>, runner: MachineRunner, audience: Audience) {
     this.checked = checked;
@@ -106,24 +110,9 @@ export class Host {
   }
 
   status(): ReplicaStatus {
-    return { ...this.driver.status(this.state), connected: this.connected(), unsent: this.unsent() };
-  }
-
-  private connected(): readonly string[] {
-    let connected: readonly string[] = [];
-    this.guard('ERR_TRANSPORT_FAILED', () => {
-      connected = [...this.checked.transport.connected()];
-    });
-    return connected;
-  }
-
-  private unsent(): readonly UnsentBytes[] | null {
-    let unsent: readonly UnsentBytes[] | null = null;
-    this.guard('ERR_TRANSPORT_FAILED', () => {
-      const told = this.checked.transport.unsent();
-      if (told !== null) unsent = told.map(({ peer, bytes }) => ({ peer, bytes }));
-    });
-    return unsent;
+    let connections: Connections = { connected: [], unsent: null };
+    this.guard('ERR_TRANSPORT_FAILED', () => (connections = connectionsOf(this.checked.transport)));
+    return { ...this.driver.status(this.state), ...connections };
   }
 
   /** Starts the driver, which then handles the events that arrived before. */
@@ -209,15 +198,14 @@ export class Host {
       this.audience.tell({ kind: 'fault', ...fault });
     }
     this.slices.stop();
+    this.left();
   }
 
   /** Ends the calls of an event that the driver could not handle: they never left this replica. */
   private refuse(event: DriverEvent): void {
     const { code, reason, cause } = this.fault as Fault;
     const failure: Failure = { code, outcome: 'none', message: `the replica has halted: ${reason}`, cause };
-    const calls = event.kind === 'propose' ? event.commands : event.kind === 'read' ? event.calls : [];
-    const numbers = calls.map(({ call }) => call);
-    this.audience.fail(numbers, failure);
+    this.audience.fail(callsIn(event), failure);
   }
 
   /** A timer that fires early does no harm, so one is only replaced by an earlier one. */
@@ -282,6 +270,10 @@ export class Host {
         return this.audience.answer(effect.call, effect.result, effect.index);
       case 'serve':
         return this.audience.serve(effect.calls, effect.index);
+      case 'transferred':
+        return this.audience.transferred(effect.call, effect.leader);
+      case 'left':
+        return this.left();
       case 'fail':
         return this.audience.fail(effect.calls, effect.failure);
       case 'peers':
@@ -324,6 +316,17 @@ export class Host {
   private storageFailed(cause: unknown): void {
     const { code, message } = typedError(cause, 'ERR_STORAGE_FAILED');
     this.dispatch({ kind: 'storageFailed', code, reason: message, cause });
+  }
+
+  /**
+   * Lets the replica leave: it takes nothing new, hands over if it leads, and ends the requests of its own callers.
+   * Resolves when it has, or at the deadline.
+   */
+  leave(deadline: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.left = resolve;
+      this.dispatch({ kind: 'leave', deadline });
+    });
   }
 
   /** Stops the driver, which ends every request, then stops the transport and closes the storage. */

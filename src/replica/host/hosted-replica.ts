@@ -1,19 +1,45 @@
 /** The replica that `createReplica` gives: checks requests, gives promises, and passes requests to the driver. */
 
-import { refusalOf } from '../driver/calls.js';
 import type { PendingCall, PendingCommand, ReplicaEvent, ReplicaStatus } from '../driver/state.js';
+import type { LeadershipState } from '../driver/leadership.js';
+import { notLeader } from '../driver/transfers.js';
 import { CommandRejected, ConsensusError, invalidArgument } from '../errors.js';
 import type { Leadership, Signal } from '../leadership.js';
 import type { AnyMachine, CheckedOptions, CommandOf, ResultOf } from '../options.js';
-import type { ReadOptions, Replica, RequestOptions, WithIndex, WithMeta, WithoutMeta } from '../replica.js';
-import { CommandCaller, ReadCaller, abortError, errorOf, notReadyError, type GivenResult } from './callers.js';
+import type {
+  CloseOptions,
+  ReadOptions,
+  Replica,
+  RequestOptions,
+  TransferOptions,
+  WithIndex,
+  WithMeta,
+  WithoutMeta,
+} from '../replica.js';
+import {
+  CommandCaller,
+  ReadCaller,
+  TransferCaller,
+  abortError,
+  errorOf,
+  notReadyError,
+  type GivenResult,
+} from './callers.js';
 import { Emitter, type Listener } from './emitter.js';
 import { Host } from './host.js';
 import { LeadershipView } from './leadership-view.js';
 import type { MachineRunner } from './machine-runner.js';
 import { silence } from './plug-ins.js';
-import { NO_OPTIONS, checkRequest, encodeCommand, refusalBy, staleIndex, type CheckedRequest } from './requests.js';
-import { listen } from './signals.js';
+import {
+  NO_OPTIONS,
+  checkRequest,
+  closeTimeoutOf,
+  encodeCommand,
+  refusalBy,
+  staleIndex,
+  transferOf,
+  type CheckedRequest,
+} from './requests.js';
 import { Waiters } from './waiters.js';
 
 const PROPOSE_OPTIONS = ['signal', 'meta'];
@@ -27,6 +53,12 @@ function deadlineOf(signal: Signal | undefined): number {
   return signal === undefined ? 0 : Infinity;
 }
 
+/** What a read waits for: an index, or with `null` one that is linearizable; until when, as in `NewCall`. */
+interface ReadWait {
+  readonly minIndex: number | null;
+  readonly deadline: number;
+}
+
 export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   readonly host: Host;
   private readonly checked: CheckedOptions<M>;
@@ -34,7 +66,6 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   private readonly callers = new Waiters((call) => this.cancel(call));
   private readonly emitter: Emitter;
   private readonly view = new LeadershipView();
-  private readonly readyWaiters = new Set<() => void>();
   private newCommands: (NewCall & PendingCommand)[] = [];
   private newReads: NewCall[] = [];
   private gone: number[] = [];
@@ -49,6 +80,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
       answer: (call, result, index) => this.callers.answer(call, result, index),
       serve: (calls) => this.callers.serve(calls),
       fail: (calls, failure) => this.callers.fail(calls, failure),
+      transferred: (call, leader) => this.callers.transferred(call, leader),
       failAll: (failure) => this.callers.failAll(failure),
       tell: (event) => this.tell(event),
     });
@@ -64,16 +96,11 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     if (event.kind === 'role') this.view.followed(event);
     if (event.kind === 'leadership') this.view.led(event, this.checked.id);
     this.emitter.emit(event);
-    if (this.readyWaiters.size > 0) this.later(() => this.lookReady());
   }
 
   /** In a coming turn; at once if the clock has failed, for which the replica halts. */
   private later(work: () => void): void {
     if (this.host.soon(work) === null) work();
-  }
-
-  private lookReady(): void {
-    for (const look of this.readyWaiters) look();
   }
 
   private assertOpen(): void {
@@ -172,15 +199,54 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   read<T>(reader: (machine: M) => T, options: ReadOptions = NO_OPTIONS): Promise<T> {
     this.assertOpen();
     if (typeof reader !== 'function') throw invalidArgument('read: expected a function of the machine');
-    const { signal, aborted } = checkRequest(options, ['signal', 'consistency', 'minIndex']);
-    const minIndex = staleIndex(options);
+    const request = checkRequest(options, ['signal', 'consistency', 'minIndex']);
+    const wait = { minIndex: staleIndex(options), deadline: deadlineOf(request.signal) };
+    return this.waitToRead(request, wait, () => reader(this.checked.machine));
+  }
+
+  barrier(options: RequestOptions = {}): Promise<void> {
+    this.assertOpen();
+    const request = checkRequest(options, ['signal']);
+    return this.waitToRead(request, { minIndex: null, deadline: deadlineOf(request.signal) }, () => undefined);
+  }
+
+  verifyLeader(options: RequestOptions = {}): Promise<void> {
+    const before = this.host.state.leadership;
+    return this.verified(before, this.barrier(options));
+  }
+
+  /** Once a quorum has confirmed that it leads: has it led all the time since `before`? */
+  private async verified(before: LeadershipState, confirmed: Promise<void>): Promise<void> {
+    if (before.role === 'leader') await confirmed;
+    else silence(confirmed);
+    const { role, term, leader } = this.host.state.leadership;
+    if (role !== 'leader' || before.role !== 'leader' || term !== before.term)
+      throw errorOf(notLeader(leader), undefined);
+  }
+
+  ready(options: RequestOptions = {}): Promise<void> {
+    this.assertOpen();
+    return this.readied(checkRequest(options, ['signal']));
+  }
+
+  private async readied(request: CheckedRequest): Promise<void> {
+    try {
+      await this.waitToRead(request, { minIndex: null, deadline: Infinity }, () => undefined);
+    } catch (error) {
+      if (!request.aborted && (error as ConsensusError).code !== 'ERR_TIMEOUT') throw error;
+      throw notReadyError(request.signal as Signal, this.host.status());
+    }
+  }
+
+  /** Calls `serve` once everything up to an index is applied here: the one given, or one that is linearizable now. */
+  private waitToRead<T>({ signal, aborted }: CheckedRequest, wait: ReadWait, serve: () => T): Promise<T> {
+    const { minIndex, deadline } = wait;
     return new Promise((resolve, reject) => {
       if (aborted) return reject(abortError(signal as Signal));
-      const given = (): void => resolve(reader(this.checked.machine));
       const { now } = this.host;
-      const call = this.callers.add(new ReadCaller(signal, given, reject));
+      const call = this.callers.add(new ReadCaller(signal, () => resolve(serve()), reject));
       if (call === null) return reject(abortError(signal as Signal));
-      const booked = { call, deadline: deadlineOf(signal) };
+      const booked = { call, deadline };
       if (minIndex !== null)
         return this.host.dispatch({ kind: 'read', calls: this.timed([booked], now), minIndex }, now);
       this.newReads.push(booked);
@@ -188,28 +254,22 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     });
   }
 
-  ready(options: RequestOptions = NO_OPTIONS): Promise<void> {
+  transfer(options: TransferOptions = {}): Promise<string> {
     this.assertOpen();
-    const { signal, aborted } = checkRequest(options, ['signal']);
+    const { signal, aborted } = checkRequest(options, ['signal', 'to', 'timeout']);
+    const { to, timeout } = transferOf(options, this.host.state.options);
     return new Promise((resolve, reject) => {
-      let stop: (() => void) | null = null;
-      const end = (finish: () => void): void => {
-        this.readyWaiters.delete(look);
-        stop?.();
-        finish();
-      };
-      const fail = (): void => reject(notReadyError(signal as Signal, this.host.status()));
-      const look = (): void => {
-        const { state } = this.host;
-        const refusal = refusalOf(state.phase);
-        if (refusal !== null) end(() => reject(errorOf(refusal, signal)));
-        else if (state.phase.kind === 'running' && state.leadership.leader !== null) end(resolve);
-      };
-      if (aborted) return fail();
-      if (signal !== undefined && (stop = listen(signal, () => end(fail))) === null) return fail();
-      this.readyWaiters.add(look);
-      look();
+      if (aborted) return reject(abortError(signal as Signal));
+      const call = this.callers.add(new TransferCaller(signal, resolve, reject));
+      if (call === null) return reject(abortError(signal as Signal));
+      this.host.dispatch({ kind: 'transfer', call: { call, deadline: this.host.now + timeout }, to });
     });
+  }
+
+  stepDown(options: Omit<TransferOptions, 'to'> = {}): Promise<void> {
+    this.assertOpen();
+    checkRequest(options, ['signal', 'timeout']);
+    return this.transfer(options).then(() => undefined);
   }
 
   leadership(): AsyncGenerator<Leadership, void, undefined> {
@@ -229,25 +289,22 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     this.host.dispatch({ kind: 'campaign' });
   }
 
-  close(): Promise<void> {
+  close(options: CloseOptions = {}): Promise<void> {
     if (this.closing !== null) return this.closing;
+    const timeout = closeTimeoutOf(options);
     let begin: () => void = () => undefined;
-    this.closing = new Promise((resolve) => (begin = () => resolve(this.end())));
+    this.closing = new Promise((resolve) => (begin = () => resolve(this.end(timeout))));
     begin(); // from the first event that it tells on, whoever closes the replica again gets the same promise
     return this.closing;
   }
 
-  private async end(): Promise<void> {
+  private async end(timeout: number): Promise<void> {
     this.flush();
+    if (timeout > 0) await this.host.leave(this.host.now + timeout);
     const stopped = this.host.stop();
     this.emitter.open();
     this.view.end();
-    this.lookReady();
-    try {
-      await stopped;
-    } finally {
-      this.lookReady(); // if a callback closed the replica, the driver has only now handled `stop`
-    }
+    await stopped;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -3,6 +3,7 @@
  * its interface says. The helpers here turn that into typed errors.
  */
 
+import type { ReplicaStatus } from '../driver/state.js';
 import type { Cancellable, Clock } from '../clock.js';
 import { ConsensusError, textOf, typedError, type ErrorCode } from '../errors.js';
 import type { StoredEntry } from '../storage.js';
@@ -140,4 +141,14 @@ export function checkedRandom(random: () => number): () => number {
       cause,
     });
   };
+}
+
+/** Whom a transport reaches, and what it has not yet passed on. */
+export type Connections = Pick<ReplicaStatus, 'connected' | 'unsent'>;
+
+/** @throws what the transport throws */
+export function connectionsOf(transport: CheckedTransport): Connections {
+  const connected = [...transport.connected()];
+  const unsent = transport.unsent();
+  return { connected, unsent: unsent === null ? null : unsent.map(({ peer, bytes }) => ({ peer, bytes })) };
 }

@@ -3,7 +3,8 @@
 import { CommandRejected, ConsensusError, invalidArgument, textOf } from '../errors.js';
 import type { Signal } from '../leadership.js';
 import type { AnyMachine } from '../options.js';
-import type { ReadOptions } from '../replica.js';
+import type { DriverOptions } from '../driver/state.js';
+import type { CloseOptions, ReadOptions, TransferOptions } from '../replica.js';
 import type { ValueCodec } from '../state-machine.js';
 import { isThenable, silence } from './plug-ins.js';
 
@@ -46,6 +47,35 @@ export function staleIndex({ consistency = 'linearizable', minIndex }: ReadOptio
     throw invalidArgument(`minIndex: expected an index, with consistency 'stale'`);
   }
   return consistency === 'stale' ? (minIndex ?? 0) : null;
+}
+
+/**
+ * The target and the timeout of a transfer.
+ * @throws ConsensusError ERR_INVALID_ARGUMENT
+ */
+export function transferOf(
+  { to, timeout }: TransferOptions,
+  { configuration, timing }: DriverOptions,
+): { readonly to: string | null; readonly timeout: number } {
+  if (to !== undefined && configuration.members.every(({ id }) => id !== to)) {
+    throw invalidArgument(`to: expected the id of a member, got ${textOf(to)}`);
+  }
+  return { to: to ?? null, timeout: timeoutIn(timeout, timing.electionMax, 1) };
+}
+
+/** How long closing may wait, unless the caller says so. */
+const CLOSE_TIMEOUT = 5000;
+
+/** @throws ConsensusError ERR_INVALID_ARGUMENT */
+export function closeTimeoutOf(options: CloseOptions): number {
+  checkRequest(options, ['timeout']);
+  return timeoutIn(options.timeout, CLOSE_TIMEOUT, 0);
+}
+
+function timeoutIn(timeout: number | undefined, byDefault: number, least: number): number {
+  if (timeout === undefined) return byDefault;
+  if (typeof timeout === 'number' && timeout >= least && timeout < 2 ** 31) return timeout;
+  throw invalidArgument(`timeout: expected milliseconds from ${least} to 2^31 - 1, got ${textOf(timeout)}`);
 }
 
 /**

@@ -77,6 +77,10 @@ export class Waiters {
     for (const call of calls) this.take(call)?.serve();
   }
 
+  transferred(call: number, leader: string): void {
+    this.take(call)?.transferred(leader);
+  }
+
   failAll(failure: Failure): void {
     this.fail([...this.waiters.keys()], failure);
   }

@@ -65,6 +65,7 @@ export class RememberingProgram implements Program {
   readonly deadline: Program['deadline'];
   readonly core: Program['core'];
   readonly health: Program['health'];
+  readonly isLeaving: Program['isLeaving'];
   readonly fault: Program['fault'];
   readonly message: Program['message'];
   readonly describe: Program['describe'];
@@ -97,6 +98,7 @@ export class RememberingProgram implements Program {
     this.deadline = (state) => program.deadline(state);
     this.core = (state) => program.core(state);
     this.health = (state) => program.health(state);
+    this.isLeaving = (state) => program.isLeaving(state);
     this.fault = (state) => program.fault(state);
     this.message = (payload) => program.message(payload);
     this.describe = (payload) => program.describe(payload);

@@ -135,6 +135,22 @@ function read(words: Words): ScenarioCommand {
   return act({ kind: 'read', replica, minIndex, timeout });
 }
 
+/** `transfer n1 n2`; without a target the best candidate. */
+function transfer(words: Words): ScenarioCommand {
+  const replica = words.replica();
+  const timeout = words.option('timeout') ?? Infinity;
+  const to = words.isEmpty ? null : words.replica();
+  words.end();
+  return act({ kind: 'transfer', replica, to, timeout });
+}
+
+function leave(words: Words): ScenarioCommand {
+  const replica = words.replica();
+  const timeout = words.option('timeout') ?? Infinity;
+  words.end();
+  return act({ kind: 'leave', replica, timeout });
+}
+
 function cancel(words: Words): ScenarioCommand {
   const calls = words.words().map((word) => words.whole('the number of a call', word, 1));
   return calls.length > 0 ? act({ kind: 'cancel', calls }) : words.fail('cancel: which calls?');
@@ -220,6 +236,8 @@ const COMMANDS: Readonly<Record<string, CommandParser>> = {
   cancel,
   campaign: each('campaign'),
   stop: each('stop'),
+  transfer,
+  leave,
   refuse: refusal('refuse'),
   accept: refusal('accept'),
   disconnect,

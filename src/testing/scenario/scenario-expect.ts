@@ -106,6 +106,8 @@ function describeEnd({ end }: WorldCall): string {
       return `acknowledged index=${end.index} result=${describeResult(end.result)}`;
     case 'served':
       return `served index=${end.index} position=${end.position}`;
+    case 'transferred':
+      return `transferred leader=${end.leader}`;
     case 'failed':
       return `failed ${end.failure.outcome} ${end.failure.code}`;
     case 'lost':

@@ -58,6 +58,12 @@ export function formatHappening(happening: Happening): string {
       return `disconnect ${happening.replica} ${happening.peer} ${happening.lane}`;
     case 'unreachable':
       return `unreachable ${happening.replica} ${happening.peer}`;
+    case 'transfer': {
+      const { replica, to, timeout } = happening;
+      return `transfer ${replica}${to === null ? '' : ` ${to}`}${option('timeout', timeout)}`;
+    }
+    case 'leave':
+      return `leave ${happening.replica}${option('timeout', happening.timeout)}`;
     case 'wait':
       return 'wait';
     case 'tick':

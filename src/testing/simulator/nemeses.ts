@@ -174,6 +174,17 @@ function isAwake(run: SimulatedRun, place: number): boolean {
   return run.isUp(place) && !run.turn.slot(place).paused;
 }
 
+/** A transfer is asked of a leader, to anyone or to the best candidate; seldom of a replica that does not lead. */
+function transfer(run: SimulatedRun): boolean {
+  const { dice } = run;
+  const leaders = run.places().filter((place) => run.status(place)?.role === 'leader');
+  const place = leaders.length > 0 && dice.chance(0.9) ? dice.pick(leaders) : dice.between(0, run.size - 1);
+  const others = run.places().filter((other) => other !== place);
+  const to = others.length > 0 && dice.chance(0.6) ? run.id(dice.pick(others)) : null;
+  run.act({ kind: 'transfer', at: run.now, replica: run.id(place), to, timeout: dice.pick([20, 300, 3000]) });
+  return isAwake(run, place) && leaders.includes(place);
+}
+
 const NEMESES: Readonly<Record<Timed, (run: SimulatedRun) => boolean>> = {
   oneWay(run) {
     const from = victim(run);
@@ -242,6 +253,18 @@ const NEMESES: Readonly<Record<Timed, (run: SimulatedRun) => boolean>> = {
     const calls = run.turn.slot(place).waiting.filter(() => run.dice.chance(0.5));
     const met = calls.length > 0 && isAwake(run, place);
     if (calls.length > 0) run.act({ kind: 'cancel', at: run.now, calls });
+    return met;
+  },
+  transfer,
+  leave(run) {
+    const place = victim(run);
+    const met = isAwake(run, place);
+    run.act({ kind: 'leave', at: run.now, replica: run.id(place), timeout: run.dice.pick([50, 500, 5000]) });
+    run.later(run.dice.wait(400), () => {
+      if (!run.isLeaving(place)) return;
+      run.act({ kind: 'stop', at: run.now, replica: run.id(place) });
+      run.later(run.dice.wait(300), () => run.revive(place));
+    });
     return met;
   },
 };

@@ -78,6 +78,12 @@ function describe(run: SimulatedRun): unknown {
   });
 }
 
+function cancelTransfers(run: SimulatedRun, place: number): void {
+  const { record } = run.turn;
+  const calls = run.turn.slot(place).waiting.filter((call) => record.call(call)?.kind === 'transfer');
+  if (calls.length > 0) run.act({ kind: 'cancel', at: run.now, calls });
+}
+
 function heal(run: SimulatedRun, places: readonly number[], apart: readonly number[]): void {
   for (const from of run.places()) {
     for (const to of run.places()) {
@@ -92,6 +98,9 @@ function heal(run: SimulatedRun, places: readonly number[], apart: readonly numb
   }
   for (const place of places) {
     resume(run, place);
+    // What was asked for in the storm is over: a transfer that goes on would change the leader at rest.
+    cancelTransfers(run, place);
+    if (run.isLeaving(place)) run.act({ kind: 'stop', at: run.now, replica: run.id(place) });
     // A disk whose next write will fail counts as failed.
     const replica = run.id(place);
     if (run.turn.slot(place).failing !== null) run.act({ kind: 'crash', at: run.now, replica, keep: false });
@@ -124,7 +133,9 @@ function newCommands(run: SimulatedRun, places: readonly number[], limit: Millis
     });
     const { record } = run.turn;
     const ended = run.until(Math.max(0, end - run.now), () => asked.every(({ call }) => !record.isOpen(call)));
-    demand(ended, 'liveness/new-command-commits: a new command of everybody is committed', () => describe(run));
+    demand(ended && run.now < end, 'liveness/new-command-commits: a new command of everybody is committed', () =>
+      describe(run),
+    );
     left = asked.filter(({ call }) => record.call(call)?.end?.kind !== 'acknowledged').map(({ place }) => place);
     if (left.length > 0) run.until(run.turn.rules.timing.electionMin, () => false);
   }
@@ -223,6 +234,8 @@ export function allAtRest(run: SimulatedRun, command: unknown): void {
   const idle = (): boolean => run.places().every((place) => run.turn.slot(place).waiting.length === 0);
   demand(run.until(limit, idle), 'liveness/every-call-ends: every call ends', () => describe(run));
   demandOutsiders(run);
+  // A write that the storm has slowed is a fault that goes on: its leader gives way.
+  run.until(limit, () => run.places().every((place) => run.turn.slot(place).writing === null));
   demand(comesToRest(run, places), 'liveness/terms-at-rest: terms are at rest', () => describe(run));
 }
 

@@ -38,6 +38,8 @@ export const FAULT_KINDS = [
   'disconnect',
   'refuse',
   'deadPort',
+  'transfer',
+  'leave',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -128,6 +130,8 @@ const TYPICAL: Readonly<Record<FaultKind, readonly [min: number, max: number]>> 
   disconnect: [100, 1500],
   refuse: [200, 2000],
   deadPort: [0.3, 1],
+  transfer: [100, 1500],
+  leave: [500, 4000],
 };
 
 function faultsOf(dice: Dice, options: PlanOptions): FaultMix {

@@ -315,6 +315,12 @@ export class SimulatedRun implements Watcher {
     this.later(this.dice.wait(200), () => this.revive(place));
   }
 
+  /** Whether a replica is about to close. */
+  isLeaving(place: number): boolean {
+    const { process } = this.turn.slot(place);
+    return process !== null && this.turn.rules.program.isLeaving(process);
+  }
+
   /** Starts a replica that is down, closed or halted. */
   revive(place: number): void {
     if (this.isUp(place)) return;

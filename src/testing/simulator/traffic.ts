@@ -6,7 +6,7 @@ import type { Turn } from '../world/turn.js';
 import type { Agenda } from '../world/agenda.js';
 import { Loops } from '../world/loops.js';
 import type { Pace } from './pace.js';
-import { bytesOnWire, Wires, type Leaving } from '../world/wires.js';
+import { bytesOnWire, Wires, type OnItsWay } from '../world/wires.js';
 
 /** Without a pace everything is done at once. */
 export class Traffic {
@@ -31,7 +31,7 @@ export class Traffic {
   }
 
   /** A message leaves its replica. */
-  send({ now, rules }: Turn, from: number, to: number, { lane, payload }: Flight, done: Omit<Leaving, 'left'>): void {
+  send({ now, rules }: Turn, from: number, to: number, { lane, payload }: Flight, done: Omit<OnItsWay, 'left'>): void {
     if (this.wires === null) return done.sent();
     this.wires.put(now, from * this.size + to, lane, bytesOnWire(rules, payload), done);
   }

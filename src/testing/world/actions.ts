@@ -65,6 +65,15 @@ export type Happening =
   /** The callers wait no longer. Calls are numbered from 1 in the order in which they were made. */
   | { readonly kind: 'cancel'; readonly calls: readonly number[] }
   | { readonly kind: 'campaign' | 'stop'; readonly replica: ReplicaId }
+  /** A caller at a replica that leads: transfer the leadership to that member, or to the best candidate. */
+  | {
+      readonly kind: 'transfer';
+      readonly replica: ReplicaId;
+      readonly to: ReplicaId | null;
+      readonly timeout: Milliseconds;
+    }
+  /** It is about to close: it hands over and drains, and takes no new calls. */
+  | { readonly kind: 'leave'; readonly replica: ReplicaId; readonly timeout: Milliseconds }
   /** A replica loses its connection to a peer on this lane, with what it has under way there, and is told. */
   | { readonly kind: 'disconnect'; readonly replica: ReplicaId; readonly peer: ReplicaId; readonly lane: Lane }
   /** It is told that it could not connect again. */

@@ -5,6 +5,7 @@ import type { ReplicaId } from '../../core/members.js';
 import type { Index, Milliseconds } from '../../core/protocol.js';
 import type { WorldDraft } from './draft.js';
 import type { ProcessEffect } from './process.js';
+import type { WorldCall } from './record.js';
 
 export class Callers {
   private readonly draft: WorldDraft;
@@ -28,17 +29,20 @@ export class Callers {
     draft.pending.push({ place, event: { kind: 'read', now, calls: [{ call, deadline: now + timeout }], minIndex } });
   }
 
-  private invoke(
-    place: number,
-    kind: 'write' | 'read' | 'staleRead',
-    command: unknown,
-    minIndex: Index | null,
-  ): number {
+  transfer(place: number, to: ReplicaId | null, timeout: Milliseconds): void {
+    const { draft } = this;
+    const number = this.invoke(place, 'transfer', undefined, null);
+    const now = draft.local(place);
+    const call = { call: number, deadline: now + timeout };
+    draft.pending.push({ place, event: { kind: 'transfer', now, call, to } });
+  }
+
+  private invoke(place: number, kind: WorldCall['kind'], command: unknown, minIndex: Index | null): number {
     const { draft } = this;
     const slot = draft.ownSlot(place);
     const call = draft.record.invoke(slot.id, kind, command, draft.now, minIndex);
     slot.waiting = [...slot.waiting, call];
-    draft.tell({ kind: 'asked', replica: slot.id, call, command });
+    draft.tell({ kind: 'asked', replica: slot.id, call, asks: kind, command });
     return call;
   }
 
@@ -67,6 +71,13 @@ export class Callers {
       draft.record.serve(replica, call, index, position, draft.now);
       draft.tell({ kind: 'served', replica, call, index });
     }
+  }
+
+  transferred(place: number, { call, leader }: Extract<ProcessEffect, { kind: 'transferred' }>): void {
+    const { draft } = this;
+    const replica = this.end(place, call);
+    draft.record.transferred(replica, call, leader, draft.now);
+    draft.tell({ kind: 'transferred', replica, call, leader });
   }
 
   fail(place: number, { calls, failure }: Extract<ProcessEffect, { kind: 'fail' }>): void {

@@ -18,6 +18,7 @@ import { MAX_PADDING } from './machine.js';
 
 const flag = oneOf(true, false);
 const replica: Check = (id, ids) => (ids.includes(id as ReplicaId) ? null : `one of ${ids.join(', ')}`);
+const target: Check = (id, ids) => (id === null ? null : replica(id, ids));
 const time = expecting('a number of milliseconds from 0', (value) => Number.isFinite(value) && Number(value) >= 0);
 const above = expecting('a number above 0', (value) => typeof value === 'number' && value > 0);
 const pick = expecting('an ordinal from 1 or the beginning of a description', (value) => {
@@ -65,6 +66,8 @@ const SHAPES: Readonly<Record<Action['kind'], Shape>> = {
   cancel: { calls },
   campaign: alone,
   stop: alone,
+  transfer: { replica, to: target, timeout: above },
+  leave: { replica, timeout: above },
   disconnect: { replica, peer: replica, lane },
   unreachable: { replica, peer: replica },
   wait: {},

@@ -92,6 +92,10 @@ class CoreDraft {
   private resolve(request: RequestNumber, outcome: Outcome): void {
     if (outcome.kind === 'committed') return this.change(request, (asked) => ({ ...asked, committed: true }));
     this.next.asked = this.next.asked.filter((asked) => asked.request !== request);
+    if (outcome.kind === 'transferred') {
+      this.effects.push({ kind: 'transferred', call: request, leader: outcome.leader ?? this.next.id });
+      return;
+    }
     const failure: Failure = { code: 'ERR_NO_LEADER', outcome: outcome.kind, message: outcome.reason };
     this.effects.push({ kind: 'fail', calls: [request], failure });
   }
@@ -211,6 +215,13 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
       if (event.minIndex !== null) return;
       for (const { call, deadline } of event.calls) draft.feed({ kind: 'read', now, request: call, deadline });
       return;
+    case 'transfer': {
+      const { to, call } = event;
+      ask(draft, [call], Infinity);
+      return draft.feed({ kind: 'transfer', now, request: call.call, to, deadline: call.deadline });
+    }
+    case 'leave':
+      return draft.feed({ kind: 'leave', now });
     case 'cancel':
       return draft.feed({ kind: 'cancel', now, requests: event.calls });
     case 'written':
@@ -297,6 +308,7 @@ export function coreProgram(protocol: AnyProtocol, options: ProgramOptions): Pro
       return stopped || fault !== null ? Infinity : protocol.deadline(core);
     },
     core: (state) => (state as CoreProcess).core,
+    isLeaving: (state) => protocol.status((state as CoreProcess).core).leaving,
     health(state) {
       const { stopped, fault } = state as CoreProcess;
       return fault !== null ? 'halted' : stopped ? 'stopped' : 'running';

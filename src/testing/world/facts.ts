@@ -6,6 +6,7 @@ import type { ReplicaId } from '../../core/members.js';
 import type { Failure, ReplicaEvent } from '../../replica/driver/state.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 import type { Action } from './actions.js';
+import type { WorldCall } from './record.js';
 
 /** One thing that happened in a world; `at` is true time in milliseconds. */
 export type Fact = { readonly at: Milliseconds } &
@@ -28,7 +29,13 @@ export type Fact = { readonly at: Milliseconds } &
       }
     /** The write under way became durable. */
     | { readonly kind: 'durable'; readonly replica: ReplicaId }
-    | { readonly kind: 'asked'; readonly replica: ReplicaId; readonly call: number; readonly command: unknown }
+    | {
+        readonly kind: 'asked';
+        readonly replica: ReplicaId;
+        readonly call: number;
+        readonly asks: WorldCall['kind'];
+        readonly command: unknown;
+      }
     | {
         readonly kind: 'applied';
         readonly replica: ReplicaId;
@@ -44,6 +51,7 @@ export type Fact = { readonly at: Milliseconds } &
         readonly result: StoredResult;
       }
     | { readonly kind: 'served'; readonly replica: ReplicaId; readonly call: number; readonly index: Index }
+    | { readonly kind: 'transferred'; readonly replica: ReplicaId; readonly call: number; readonly leader: ReplicaId }
     | { readonly kind: 'failed'; readonly replica: ReplicaId; readonly call: number; readonly failure: Failure }
     | { readonly kind: 'event'; readonly replica: ReplicaId; readonly event: ReplicaEvent }
     | { readonly kind: 'ended'; readonly replica: ReplicaId; readonly why: 'crash' | 'stop' }

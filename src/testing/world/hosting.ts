@@ -159,11 +159,14 @@ export class Hosting {
         return callers.answer(place, effect);
       case 'serve':
         return callers.serve(place, effect, applications.position(place));
+      case 'transferred':
+        return callers.transferred(place, effect);
       case 'fail':
         return callers.fail(place, effect);
       case 'event':
         return this.say(place, effect);
       case 'peers':
+      case 'left':
         return;
       default:
         unreachable(effect);

@@ -54,6 +54,8 @@ export interface Program {
   /** The core's state, `null` before it runs. */
   core(state: unknown): unknown;
   health(state: unknown): Health;
+  /** Whether it was told that it is about to close. */
+  isLeaving(state: unknown): boolean;
   /** The reason of its halt; `null` if it has not halted. */
   fault(state: unknown): string | null;
   /** The core's message in a payload; `null` for a message of the driver's own. */
@@ -127,6 +129,7 @@ export function driverProgram(protocol: Protocol<unknown, unknown>, options: Pro
       const { kind } = (state as DriverState).phase;
       return kind === 'establishing' ? 'running' : kind;
     },
+    isLeaving: (state) => (state as DriverState).transfers.leaving !== null,
     fault: (state) => faultOf((state as DriverState).phase)?.reason ?? null,
     message: (payload) => messageIn(protocol, payload),
     describe(payload) {

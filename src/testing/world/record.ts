@@ -27,6 +27,8 @@ export type CallEnd =
   | { readonly kind: 'acknowledged'; readonly index: Index; readonly result: StoredResult }
   /** `position`: the last index whose effect the caller saw. */
   | { readonly kind: 'served'; readonly index: Index; readonly position: Index }
+  /** Of a transfer: who leads. */
+  | { readonly kind: 'transferred'; readonly leader: ReplicaId }
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'lost' };
 
@@ -34,8 +36,8 @@ export type CallEnd =
 export interface WorldCall {
   readonly call: number;
   readonly replica: ReplicaId;
-  readonly kind: 'write' | 'read' | 'staleRead';
-  /** The proposed command as the caller gave it; `undefined` for a read. */
+  readonly kind: 'write' | 'read' | 'staleRead' | 'transfer';
+  /** The proposed command as the caller gave it; `undefined` for another call. */
   readonly command: unknown;
   readonly invokedAt: Milliseconds;
   /** The highest index that was acknowledged, or seen by a read, before this call was made. */
@@ -46,7 +48,7 @@ export interface WorldCall {
   readonly endedAt: Milliseconds;
 }
 
-/** A command that took effect, with the result of the first replica that applied it. */
+/** A command that took effect, with the result of its first replica. */
 export interface WorldEffect {
   readonly entry: Entry;
   readonly result: StoredResult;
@@ -58,7 +60,6 @@ export interface WorldRecord {
   readonly committed: Ledger<Entry>;
   /** The commands that took effect, in order. */
   readonly effects: Ledger<WorldEffect>;
-  /** By number, from 1 on. */
   readonly calls: readonly WorldCall[];
   /** The highest index that was acknowledged to a caller, or seen by a read. */
   readonly seen: Index;
@@ -75,6 +76,11 @@ export const emptyRecord: WorldRecord = {
 
 function violation(text: RuleText, evidence: unknown): InvariantViolation {
   return new InvariantViolation(text, evidence);
+}
+
+function demandKind({ kind, call }: WorldCall, isSo: boolean, answered: string): void {
+  const rule = 'requests/answered-in-kind: a call is answered in kind';
+  if (!isSo) throw violation(`${rule}: call ${call}, a ${kind}, is answered as ${answered}`, { call });
 }
 
 function sameResult(a: StoredResult, b: StoredResult): boolean {
@@ -146,7 +152,7 @@ export class RecordDraft {
     return this.calls[call - 1];
   }
 
-  /** The commands that took effect, oldest first. */
+  /** Oldest first. */
   commands(): readonly Entry[] {
     return this.effects.items.slice(0, this.effects.length).map(({ entry }) => entry);
   }
@@ -164,12 +170,8 @@ export class RecordDraft {
   deliver(replica: ReplicaId, delivered: Index, entry: Entry): boolean {
     const { index } = entry;
     if (index !== delivered + 1) {
-      throw violation(
-        `log/delivered-in-order: entries are delivered in order: ${replica} delivers ${index} after ${delivered}`,
-        {
-          entry,
-        },
-      );
+      const rule = 'log/delivered-in-order: entries are delivered in order';
+      throw violation(`${rule}: ${replica} delivers ${index} after ${delivered}`, { entry });
     }
     const first = this.committed.items[index - 1];
     if (index <= this.committed.length && first !== undefined) {
@@ -246,8 +248,7 @@ export class RecordDraft {
   /** A write is acknowledged: it took effect at `index`, after everything acknowledged before it was made. */
   acknowledge(replica: ReplicaId, number: number, index: Index, result: StoredResult, at: Milliseconds): void {
     const call = this.open(number, replica);
-    if (call.kind !== 'write')
-      throw violation(`requests/answered-in-kind: a read is not answered as a write: call ${number}`, call);
+    demandKind(call, call.kind === 'write', 'a write');
     if (call.effect !== index) {
       throw violation(
         `history/one-index-per-operation: a call is told where it took effect: call ${number}, told ${index}`,
@@ -282,8 +283,7 @@ export class RecordDraft {
   /** A read is served: it must see everything that was acknowledged or seen before it was made. */
   serve(replica: ReplicaId, number: number, index: Index, position: Index, at: Milliseconds): void {
     const call = this.open(number, replica);
-    if (call.kind === 'write')
-      throw violation(`requests/answered-in-kind: a write is not answered as a read: call ${number}`, call);
+    demandKind(call, call.kind === 'read' || call.kind === 'staleRead', 'a read');
     if (position < index) {
       throw violation(
         `reads/served-after-apply: a read is served once all up to its index is applied: call ${number}`,
@@ -296,6 +296,13 @@ export class RecordDraft {
     }
     if (call.kind === 'read') this.seen = Math.max(this.seen, position);
     this.edit({ ...call, end: { kind: 'served', index, position }, endedAt: at });
+  }
+
+  /** A transfer has succeeded. */
+  transferred(replica: ReplicaId, number: number, leader: ReplicaId, at: Milliseconds): void {
+    const call = this.open(number, replica);
+    demandKind(call, call.kind === 'transfer', 'a transfer');
+    this.edit({ ...call, end: { kind: 'transferred', leader }, endedAt: at });
   }
 
   /** A call fails. Outcome `none` promises that it never takes effect. */

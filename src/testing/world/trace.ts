@@ -67,6 +67,8 @@ function describeEvent(event: ReplicaEvent): string | null {
       const times = `${Math.round(total)} of ${bound} ms, ${part} ${Math.round(measured)}`;
       return `${holds ? 'keeps' : 'breaks'} the timing assumption: ${times}`;
     }
+    case 'stalled':
+      return `gives way: its disk has stalled for ${Math.round(event.waited)} ms`;
     case 'listenerFailed':
       return `has a listener of ${event.of} that failed: ${event.reason}`;
     case 'optionIgnored':
@@ -75,6 +77,8 @@ function describeEvent(event: ReplicaEvent): string | null {
       return `transport ${event.event}: ${event.reason}`;
   }
 }
+
+const ASKED = { read: 'read', staleRead: 'read', transfer: 'transfer' } as const;
 
 /** The actions whose effect on a disk has a line; writes that are eager have none. */
 const DISK_ACTIONS: readonly Action['kind'][] = ['sync', 'written', 'crash', 'failStorage'];
@@ -161,7 +165,7 @@ export class TraceWriter {
   private tell(fact: Exclude<Fact, { kind: 'action' | 'step' | 'send' | 'deliver' | 'drop' | 'durable' }>): void {
     switch (fact.kind) {
       case 'asked': {
-        const what = fact.command === undefined ? 'read' : `propose ${describeCommand(fact.command)}`;
+        const what = fact.asks === 'write' ? `propose ${describeCommand(fact.command)}` : ASKED[fact.asks];
         return this.add(`call ${fact.call} at ${fact.replica}: ${what}`);
       }
       case 'applied': {
@@ -172,6 +176,8 @@ export class TraceWriter {
         return this.add(`call ${fact.call} acknowledged index=${fact.index} result=${describeResult(fact.result)}`);
       case 'served':
         return this.add(`call ${fact.call} served index=${fact.index}`);
+      case 'transferred':
+        return this.add(`call ${fact.call} transferred leader=${fact.leader}`);
       case 'failed':
         return this.add(`call ${fact.call} failed ${fact.failure.outcome} ${fact.failure.code}`);
       case 'event': {

@@ -166,6 +166,12 @@ export class Turn {
         return hosting.tick(place);
       case 'campaign':
         return hosting.step(place, { kind, now: draft.local(place) });
+      case 'transfer':
+        return callers.transfer(place, action.to, action.timeout);
+      case 'leave': {
+        const now = draft.local(place);
+        return hosting.step(place, { kind, now, deadline: now + action.timeout });
+      }
       case 'disconnect': {
         const { peer, lane } = action;
         this.network.lose(place, draft.placeOf(peer), lane);

@@ -19,7 +19,7 @@ const LANE_BYTES: Readonly<Record<Lane, number>> = { control: 4096 * KIB, bulk: 
 const LANES: readonly Lane[] = ['control', 'bulk'];
 
 /** A message on its way out. */
-export interface Leaving {
+export interface OnItsWay {
   left: number;
   readonly sent: () => void;
   readonly lost: () => void;
@@ -27,8 +27,8 @@ export interface Leaving {
 
 /** One direction of a link. */
 interface Wire {
-  readonly control: Leaving[];
-  readonly bulk: Leaving[];
+  readonly control: OnItsWay[];
+  readonly bulk: OnItsWay[];
   readonly full: Record<Lane, boolean>;
   busy: boolean;
   /** When the frame under way has left. */
@@ -43,7 +43,7 @@ export function bytesOnWire({ model }: Rules, payload: Payload): number {
   return FRAMING + (payload instanceof Uint8Array ? payload.length : model.protocol.codec.sizeOf(payload));
 }
 
-function bytesOf(lane: readonly Leaving[]): number {
+function bytesOf(lane: readonly OnItsWay[]): number {
   return lane.reduce((sum, { left }) => sum + left, 0);
 }
 
@@ -69,7 +69,7 @@ export class Wires {
   }
 
   /** `sent` is called when the last byte has left, `lost` if it never will. */
-  put(now: Milliseconds, link: number, lane: Lane, bytes: number, done: Omit<Leaving, 'left'>): void {
+  put(now: Milliseconds, link: number, lane: Lane, bytes: number, done: Omit<OnItsWay, 'left'>): void {
     if (this.bandwidth === Infinity) return done.sent();
     const wire = this.wires[link] as Wire;
     const waiting = wire[lane];

@@ -289,6 +289,7 @@ function* changesOf(node: Tree, path = '', place = ''): Generator<Change> {
     const where = `${place}${key}`;
     const here = `${path}${Array.isArray(node) ? '*' : key}`;
     if (here === 'options' || here === 'role.kind') continue;
+    if (here === 'role.transfer' && value === null) continue; // nothing but a transfer makes one
     if (here === 'role.standing') continue; // follows from the window, and changed by itself would be none
     for (const other of othersOf(node, key, value)) {
       yield {
@@ -446,6 +447,7 @@ const SHIFTS = { time: 10_000_019, persist: 40, number: 1000, request: 90_000, r
 const NUMBERED: Readonly<Record<string, keyof typeof SHIFTS>> = {
   now: 'time',
   startedAt: 'time',
+  unsyncedSince: 'time',
   deadline: 'time',
   quickUntil: 'time',
   until: 'time',
@@ -507,6 +509,7 @@ describe('the digest of a message', () => {
     'forwardProposals',
     'forwardRead',
     'forwardRefused',
+    'handover',
     'heartbeat',
     'heartbeatReply',
     'nack',

@@ -28,8 +28,11 @@ const answer = { kind: 'readAnswer', term: 3, number: 5, commit: 4 } as const;
 
 describe('a trace says of a message', () => {
   it.each<readonly [string, RaftMessage]>([
-    ['RequestVote t3 last=9@1', { kind: 'requestVote', term: 3, lastIndex: 9, lastTerm: 1 }],
-    ['RequestVote t3 last=0', { kind: 'requestVote', term: 3, lastIndex: 0, lastTerm: 0 }],
+    ['RequestVote t3 last=9@1', { kind: 'requestVote', term: 3, lastIndex: 9, lastTerm: 1, handover: false }],
+    ['RequestVote t3 last=0', { kind: 'requestVote', term: 3, lastIndex: 0, lastTerm: 0, handover: false }],
+    ['RequestVote t3 last=0 handover', { kind: 'requestVote', term: 3, lastIndex: 0, lastTerm: 0, handover: true }],
+    ['Handover #5 t3', { kind: 'handover', term: 3, number: 5 }],
+    ['Handover #5 t3 refused', { kind: 'handoverRefused', term: 3, number: 5 }],
     ['RequestVote t3 granted', { kind: 'requestVoteReply', term: 3, granted: true }],
     ['RequestVote t3 refused', { kind: 'requestVoteReply', term: 3, granted: false }],
     ['AppendEntries t3 prev=9@1 [10@2] commit=8', { ...append, entries: [entry(10, 2)] }],

@@ -141,6 +141,7 @@ function isBook(value: object): value is NonNullable<Book<BookItem>> {
 /** Nothing but an item makes another book of an empty one, and a round is none without its reads. */
 const BOOKS: ReadonlySet<string> = new Set([
   'preVoting',
+  'transfer',
   'attempts',
   'reads',
   'own',
@@ -198,6 +199,7 @@ const LEFT_OUT: readonly (readonly [path: RegExp, why: string])[] = [
 const SOMETIMES: readonly (readonly [path: RegExp, why: string])[] = [
   [/^attempts\.\*\.(forward|sentAt|until)$/, 'until the leader has answered'],
   [/^role\.peers\.\*\.(lane|progressedAt)$/, 'while something is under way'],
+  [/^role\.peers\.\*\.answeredAt$/, 'if it is later than the last reset of the quorum timer'],
   [/^role\.forwarded(\.\*)?$/, 'until the peer was told of its commit'],
 ];
 
@@ -330,6 +332,9 @@ const SHIFTS: Readonly<Record<string, number>> = {
   until: LATER,
   sentAt: LATER,
   progressedAt: LATER,
+  answeredAt: LATER,
+  unsyncedSince: LATER,
+  retryAt: LATER,
   heartbeatAt: LATER,
   persistSeq: PERSISTS,
   durableSeq: PERSISTS,
@@ -347,7 +352,7 @@ function shifted<T>(value: T, key = ''): T {
   if (typeof value === 'number') {
     const none =
       value === 0 &&
-      !/^(now|startedAt|deadline|quickUntil|until|sentAt|progressedAt|heartbeatAt|persistSeq|durableSeq|hardSeq)$/.test(
+      !/^(now|startedAt|deadline|quickUntil|until|sentAt|progressedAt|answeredAt|unsyncedSince|heartbeatAt|persistSeq|durableSeq|hardSeq)$/.test(
         key,
       );
     return (none ? value : value + (SHIFTS[key] ?? 0)) as T;

@@ -205,7 +205,7 @@ describe('a matchIndex', () => {
 });
 
 describe('what leaves a replica', () => {
-  const request: RaftMessage = { kind: 'requestVote', term: 2, lastIndex: 2, lastTerm: 1 };
+  const request: RaftMessage = { kind: 'requestVote', term: 2, lastIndex: 2, lastTerm: 1, handover: false };
   const grant: RaftMessage = { kind: 'requestVoteReply', term: 2, granted: true };
   const heartbeat: RaftMessage = {
     kind: 'appendEntries',
@@ -396,7 +396,7 @@ describe('one step', () => {
   };
   const logged = (...terms: number[]): RaftState => ({ ...follower, term: 2, log: append(emptyLog, logOf(...terms)) });
   const asked = (lastIndex: number, lastTerm: number, term = 2): Inbound<RaftMessage> =>
-    receive('c', { kind: 'requestVote', term, lastIndex, lastTerm });
+    receive('c', { kind: 'requestVote', term, lastIndex, lastTerm, handover: false });
   const later = followerOf('b', 1, 2);
   const sure = { ...follower, commit: 2 };
   const read: Inbound<RaftMessage> = { kind: 'read', now: 0, request: 1, deadline: 9 };

@@ -220,6 +220,8 @@ describe.each(WORLDS)('a world ($name)', ({ model, program }) => {
       cancel: [{ kind: 'cancel', calls: [1, 7] }],
       campaign: [gone, still].map((who) => ({ kind: 'campaign', ...who })),
       stop: [gone, still].map((who) => ({ kind: 'stop', ...who })),
+      transfer: [gone, still].map((who) => ({ kind: 'transfer', ...who, to: null, timeout: 5 })),
+      leave: [gone, still].map((who) => ({ kind: 'leave', ...who, timeout: 5 })),
       // A transport can always begin to refuse.
       refuse: [],
       accept: [{ kind: 'accept', ...link, lane: 'bulk' }],

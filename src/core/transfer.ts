@@ -1,0 +1,265 @@
+/**
+ * Transfer of the leadership (Ongaro's thesis 3.10), the same in both protocols: because the host asks for it, or of
+ * the leader's own accord since its disk has stalled (liveness/stalled-disk-gives-way).
+ *
+ * The leader first lets the target catch up, and goes on taking proposals until the target holds everything that stood
+ * in the log when the transfer began. From then on it refuses proposals as `busy`, and once the target holds the whole
+ * log it sends a Handover (liveness/target-holds-all). The target campaigns at once, without pre-votes, and marks its
+ * requests: they are for the very next term or ballot, and so pass the stickiness of everyone who follows that leader
+ * (liveness/handover-passes-stickiness). The old leader follows as soon as such a request reaches it.
+ *
+ * A transfer ends with one `resolve`: `transferred` when the leader ceases to lead after a Handover left; otherwise, at
+ * its deadline or if nobody can take over, the leader goes on as before. Without a named target the best candidate is
+ * tried, and another one when a Handover is refused or not answered in time.
+ *
+ * A replica that leaves takes no Handover and does not campaign (liveness/leaving-leads-not).
+ */
+
+import type { AnyDraft } from './draft.js';
+import type { Handover, HandoverRefused } from './election-messages.js';
+import type { ReplicaId } from './members.js';
+import type { Index, Milliseconds, Reason, RequestNumber, Transfer } from './protocol.js';
+import { leaderOf, placeOf, type CoreProgress, type CoreState } from './state.js';
+import { leastPatience } from './tuning.js';
+
+/** A transfer under way, in a leader's state. */
+export interface Transferring {
+  /** The request that asked for it; 0: the leader gives way of its own accord, since its disk has stalled. */
+  readonly request: RequestNumber;
+  /** The target that was named; `null` if any will do. */
+  readonly named: ReplicaId | null;
+  /** Whom it is tried with. */
+  readonly to: ReplicaId;
+  /** Proposals are taken until the target holds everything up to here. */
+  readonly through: Index;
+  /** Proposals are refused. */
+  readonly blocked: boolean;
+  /** The number of the Handover that waits for its effect; 0 while the target lacks entries. */
+  readonly number: number;
+  /** An earlier Handover was neither refused nor had its effect. */
+  readonly doubtful: boolean;
+  /** Who refused. */
+  readonly refused: readonly ReplicaId[];
+  /** When the Handover is sent again, or another target is tried. */
+  readonly retryAt: Milliseconds;
+  /** When the transfer is given up. */
+  readonly deadline: Milliseconds;
+}
+
+/** What this file asks of a protocol. */
+export interface TransferRules<D> {
+  /** The index up to which the peer at this place is known to hold the log. */
+  held(draft: D, at: number): Index;
+  /** The last index that this leader has proposed. */
+  last(draft: D): Index;
+  /** Stops leading or campaigning: becomes a follower of nobody. */
+  withdraw(draft: D): void;
+  /** Begins an election whose requests are marked by the Handover. Gives `false` if they could not pass. */
+  takeOver(draft: D): boolean;
+}
+
+/** Whether this replica's disk has made nothing durable for twice as long as the timing assumption allows. */
+export function isStalled({ unsyncedSince, options }: CoreState, now: Milliseconds): boolean {
+  return now >= unsyncedSince + options.timing.electionMin;
+}
+
+/** Whether this replica must not lead: it leaves, or its disk has stalled. */
+export function isUnfit(draft: AnyDraft): boolean {
+  return draft.state.leaving || isStalled(draft.state, draft.now);
+}
+
+/** The host asks for a transfer. @throws RangeError if the target is no other member */
+export function onTransfer<D extends AnyDraft>(draft: D, rules: TransferRules<D>, m: Transfer): void {
+  const { request, to, deadline } = m;
+  const { role, options } = draft.state;
+  if (to !== null && placeOf(options, to) < 0) throw new RangeError(`transfer: ${to} is no other member`);
+  const leader = leaderOf(draft.state);
+  if (role.kind !== 'leader') return draft.refuse([request], leader === null ? 'noLeader' : 'notLeader', leader);
+  if (deadline <= draft.now) return draft.refuse([request], 'deadline', leader);
+  if ((role.transfer?.request ?? 0) !== 0) return draft.refuse([request], 'busy', leader);
+  if (!begin(draft, rules, request, to, deadline)) draft.refuse([request], 'noTarget', leader);
+}
+
+/** Begins a transfer. Gives `false` if there is nobody to try it with. */
+function begin<D extends AnyDraft>(
+  draft: D,
+  rules: TransferRules<D>,
+  request: RequestNumber,
+  named: ReplicaId | null,
+  deadline: Milliseconds,
+): boolean {
+  const to = named ?? candidates(draft, rules, [])[0];
+  if (to === undefined) return false;
+  draft.editLeader().transfer = {
+    request,
+    named,
+    to,
+    // What is appended behind a stalled disk only grows.
+    through: request === 0 ? 0 : Math.max(rules.last(draft), draft.leaderRole.noopIndex),
+    blocked: false,
+    number: 0,
+    doubtful: false,
+    refused: [],
+    retryAt: draft.now + leastPatience(draft.state.options.timing),
+    deadline,
+  };
+  return true;
+}
+
+/** Whether nothing was heard of a peer for longer than an answer to a heartbeat may take, or its process is gone. */
+function isSilent({ state, now, leaderRole }: AnyDraft, at: number): boolean {
+  const { timing } = state.options;
+  return now > (leaderRole.peers[at] as CoreProgress).answeredAt + timing.heartbeat + leastPatience(timing);
+}
+
+/** Who may take over, the best first: who answers and holds most of the log. */
+function candidates<D extends AnyDraft>(
+  draft: D,
+  rules: TransferRules<D>,
+  refused: readonly ReplicaId[],
+): readonly ReplicaId[] {
+  const found: { readonly id: ReplicaId; readonly held: Index }[] = [];
+  draft.state.options.others.forEach(({ id }, at) => {
+    if (!refused.includes(id) && !isSilent(draft, at)) found.push({ id, held: rules.held(draft, at) });
+  });
+  return found.sort((a, b) => b.held - a.held).map(({ id }) => id);
+}
+
+/** At the end of every step of a leader: goes on with the transfer as far as the target has come. */
+export function conductTransfer<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
+  const { transfer, noopIndex } = draft.leaderRole;
+  if (transfer === null) return;
+  const { request, to, number, doubtful, through, named } = transfer;
+  if (request === 0 && number === 0 && !doubtful && !isStalled(draft.state, draft.now)) {
+    draft.editLeader().transfer = null; // the disk works again
+    return;
+  }
+  const at = placeOf(draft.state.options, to);
+  if (named === null && isSilent(draft, at)) return tryAgain(draft, rules, transfer);
+  const held = rules.held(draft, at);
+  const blocked = transfer.blocked || held >= through;
+  if (number === 0 && blocked && held >= Math.max(rules.last(draft), noopIndex)) return handOver(draft, transfer);
+  if (blocked !== transfer.blocked) draft.editLeader().transfer = { ...transfer, blocked };
+}
+
+/** Lets the target campaign: it holds the whole log. */
+function handOver(draft: AnyDraft, transfer: Transferring): void {
+  const { hardSeq, options } = draft.state;
+  const number = transfer.number === 0 ? draft.freshNumber() : transfer.number;
+  const handover: Handover = { kind: 'handover', term: draft.termOf(draft.state), number };
+  draft.send(transfer.to, handover, hardSeq, 'control');
+  const retryAt = draft.now + leastPatience(options.timing);
+  draft.editLeader().transfer = { ...transfer, number, blocked: true, retryAt };
+}
+
+/** At a leader's tick: gives way if its disk has stalled, and gives up or tries again what is overdue. */
+export function tickTransfer<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
+  const { state, now } = draft;
+  if (state.role.kind !== 'leader') return;
+  if (state.role.transfer === null && stallDeadline(state) <= now) {
+    draft.event({ kind: 'stalled', since: state.unsyncedSince });
+    if (!begin(draft, rules, 0, null, now + state.options.timing.electionMin)) return rules.withdraw(draft);
+  }
+  const { transfer } = draft.leaderRole;
+  if (transfer === null) return;
+  if (now >= transfer.deadline) endTransfer(draft, rules, 'deadline');
+  else if (now >= transfer.retryAt) tryAgain(draft, rules, transfer);
+}
+
+/** Nothing came of the last try in time: sends the Handover again, or goes on to another candidate. */
+function tryAgain<D extends AnyDraft>(draft: D, rules: TransferRules<D>, transfer: Transferring): void {
+  const { named, to, number } = transfer;
+  const ranked = named === null ? candidates(draft, rules, transfer.refused) : [named];
+  const next = ranked[(ranked.indexOf(to) + 1) % ranked.length];
+  if (next === undefined) return endTransfer(draft, rules, 'noTarget');
+  if (next === to && number !== 0) return handOver(draft, transfer);
+  retarget(draft, { ...transfer, doubtful: transfer.doubtful || number !== 0 }, next);
+}
+
+function retarget(draft: AnyDraft, transfer: Transferring, to: ReplicaId): void {
+  const retryAt = draft.now + leastPatience(draft.state.options.timing);
+  draft.editLeader().transfer = { ...transfer, to, number: 0, retryAt };
+}
+
+/** The target cannot take over: another one is tried, if any will do. */
+export function onHandoverRefused<D extends AnyDraft>(
+  draft: D,
+  rules: TransferRules<D>,
+  from: ReplicaId,
+  { number }: HandoverRefused,
+): void {
+  const { role } = draft.state;
+  if (role.kind !== 'leader' || role.transfer === null) return;
+  const { transfer } = role;
+  if (transfer.to !== from || transfer.number === 0 || transfer.number !== number) return;
+  const refused = [...transfer.refused, from];
+  const next = transfer.named === null ? candidates(draft, rules, refused)[0] : undefined;
+  if (next !== undefined) return retarget(draft, { ...transfer, refused }, next);
+  draft.editLeader().transfer = { ...transfer, number: 0 };
+  endTransfer(draft, rules, 'noTarget');
+}
+
+/** Gives the transfer up: this replica leads on, unless its disk has stalled. */
+function endTransfer<D extends AnyDraft>(draft: D, rules: TransferRules<D>, reason: Reason): void {
+  resolveTransfer(draft, reason);
+  draft.editLeader().transfer = null;
+  if (isStalled(draft.state, draft.now) && draft.state.options.others.length > 0) rules.withdraw(draft);
+}
+
+/** Ends the request of the leader's transfer, whose leadership goes on or ends for another reason. */
+export function resolveTransfer(draft: AnyDraft, reason: Reason): void {
+  const { role } = draft.state;
+  if (role.kind !== 'leader' || role.transfer === null || role.transfer.request === 0) return;
+  const { request, number, doubtful } = role.transfer;
+  const leader = leaderOf(draft.state);
+  const kind = number !== 0 || doubtful ? 'unknown' : 'none';
+  draft.resolve([request], { kind, reason, leader });
+}
+
+/** The host waits for the transfer no longer. A Handover that left may have its effect. */
+export function cancelTransfer(draft: AnyDraft, requests: readonly RequestNumber[]): void {
+  const { role } = draft.state;
+  if (role.kind !== 'leader' || role.transfer === null || !requests.includes(role.transfer.request)) return;
+  resolveTransfer(draft, 'cancelled');
+  draft.editLeader().transfer = null;
+}
+
+/** This replica ceases to lead: its transfer has succeeded if a Handover left. Called before the role changes. */
+export function endTransferForLeaderChange(draft: AnyDraft): void {
+  const { role } = draft.state;
+  if (role.kind !== 'leader' || role.transfer === null || role.transfer.request === 0) return;
+  const { request, number, doubtful, to } = role.transfer;
+  if (number === 0 && !doubtful) return resolveTransfer(draft, 'leaderChanged');
+  draft.resolve([request], { kind: 'transferred', reason: 'leaderChanged', leader: to });
+}
+
+/** The leader lets this replica take over. */
+export function onHandover<D extends AnyDraft>(draft: D, rules: TransferRules<D>, from: ReplicaId, m: Handover): void {
+  const { state } = draft;
+  const { term, number } = m;
+  // Of an earlier leadership, or one that this replica follows no longer.
+  if (state.role.kind !== 'follower' || state.role.leader !== from || term !== draft.termOf(state)) return;
+  if (!isUnfit(draft) && rules.takeOver(draft)) return;
+  draft.send(from, { kind: 'handoverRefused', term, number }, 0, 'control');
+}
+
+/** The host will stop this replica soon: it does not campaign any more. */
+export function onLeave<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
+  if (draft.state.leaving) return;
+  draft.setLeaving();
+  draft.setPreVoting(null);
+  if (draft.state.role.kind === 'candidate') rules.withdraw(draft);
+}
+
+/** When a leader gives way unless its disk makes something durable before. */
+function stallDeadline({ unsyncedSince, options }: CoreState): Milliseconds {
+  return options.others.length === 0 ? Infinity : unsyncedSince + options.timing.electionMin;
+}
+
+/** When a leader has to look after its transfer, or its disk. */
+export function transferDeadline(state: CoreState): Milliseconds {
+  const { role } = state;
+  if (role.kind !== 'leader') return Infinity;
+  const { transfer } = role;
+  return transfer === null ? stallDeadline(state) : Math.min(transfer.retryAt, transfer.deadline);
+}

@@ -1,0 +1,104 @@
+/** What the tests and the mutants of transfers have in common. */
+
+import type { Outcome } from '../../src/core/protocol.js';
+import type { SlowCluster, SlowOptions } from '../slow-links.js';
+import { timing } from '../values.js';
+import { demand } from '../violation.js';
+import { led, othersOf, type World } from './disturb.js';
+
+const { electionMin, electionMax } = timing;
+
+/** Five times there and back, and five syncs one after the other. */
+export function fewExchanges({ roundTrip = 2, write = 0 }: World): number {
+  return 5 * (roundTrip + write) + 10;
+}
+
+/** How a transfer ended, after so much time at most. */
+export function endOf(cluster: SlowCluster, id: string, request: number, time: number): Outcome | undefined {
+  const { ends } = cluster.host(id);
+  cluster.run(time, () => ends.has(request));
+  return ends.get(request);
+}
+
+/** A transfer while the leader is busy: the target leads within a few exchanges, by one campaign, without pre-votes. */
+export function transferUnderLoad(protocol: SlowOptions['protocol'], world: World, seed = 1): void {
+  const { cluster, leader } = led(protocol, world, seed);
+  const target = othersOf(cluster, leader)[seed % 2] as string;
+  cluster.sent.delete('preVote');
+  for (let at = 0; at < 20; at++) {
+    cluster.propose(leader, 5, 100);
+    cluster.run(1);
+  }
+  const begun = cluster.now;
+  const request = cluster.transfer(leader, target);
+  // The load does not end before the transfer does.
+  for (let at = 0; at < electionMax && !cluster.host(leader).ends.has(request); at++) {
+    cluster.propose(leader, 5, 100);
+    cluster.run(1);
+  }
+  const end = endOf(cluster, leader, request, electionMax);
+  demand(end?.kind === 'transferred', 'liveness/target-holds-all: a target that holds all takes over', () => end);
+  cluster.run(electionMax, () => cluster.leader() === target);
+  const won = cluster.host(target).events.find(({ at, role }) => at >= begun && role === 'leader');
+  const took = (won?.at ?? Infinity) - begun;
+  demand(took <= fewExchanges(world), 'liveness/handover-passes-stickiness: it takes a few exchanges', () => took);
+  demand(cluster.campaigns(begun) === 1, 'liveness/handover-passes-stickiness: one campaign is enough');
+  demand(!cluster.sent.has('preVote'), 'liveness/handover-passes-stickiness: nobody is asked for a pre-vote');
+  cluster.propose(target, 1, 10);
+  const last = (): number => cluster.status(target).last;
+  const level = (): boolean => cluster.hosts.every(({ id }) => cluster.status(id).commit === last());
+  demand(cluster.run(electionMax, level), 'liveness/all-become-equal: all are level after a transfer');
+}
+
+/** A target that lags is caught up first, and takes over at the first attempt. */
+export function catchesUpFirst(protocol: SlowOptions['protocol'], world: World): void {
+  const { cluster, leader } = led(protocol, world);
+  const [target] = othersOf(cluster, leader) as [string];
+  cluster.cut(target);
+  for (let at = 0; at < 40; at++) cluster.propose(leader, 10, 2000);
+  cluster.run(electionMin / 2);
+  cluster.heal();
+  const request = cluster.transfer(leader, target);
+  const { last } = cluster.status(leader);
+  cluster.propose(leader, 10, 100);
+  const taken = cluster.status(leader).last === last + 10;
+  demand(taken, 'liveness/target-holds-all: a leader takes proposals while the target is caught up');
+  const begun = cluster.now;
+  const end = endOf(cluster, leader, request, 10 * electionMax);
+  demand(end?.kind === 'transferred', 'liveness/target-holds-all: a target that lags is caught up', () => end);
+  cluster.run(electionMax, () => cluster.leader() !== null);
+  demand(cluster.leader() === target, 'liveness/target-holds-all: the target leads', () => cluster.leader());
+  demand(cluster.campaigns(begun) === 1, 'liveness/target-holds-all: it takes over at once');
+}
+
+/** A replica that leaves does not campaign, whatever happens, and takes no leadership over. */
+export function leavesAlone(protocol: SlowOptions['protocol'], world: World): void {
+  const { cluster, leader } = led(protocol, world);
+  const [leaver] = othersOf(cluster, leader) as [string];
+  cluster.give(leaver, { kind: 'leave' });
+  const begun = cluster.now;
+  const end = endOf(cluster, leader, cluster.transfer(leader, leaver, electionMax), 2 * electionMax);
+  demand(end?.kind === 'none', 'liveness/leaving-leads-not: a replica that leaves takes no Handover', () => end);
+  cluster.give(leaver, { kind: 'campaign' });
+  cluster.kill(leader);
+  const replaced = (): boolean => cluster.leader() !== null;
+  cluster.run(10 * electionMax, replaced);
+  const campaigned = cluster.host(leaver).events.filter(({ at, role }) => at >= begun && role !== 'follower');
+  demand(campaigned.length === 0, 'liveness/leaving-leads-not: a replica that leaves does not campaign');
+  const isOther = ![null, leader, leaver].includes(cluster.leader());
+  demand(isOther, 'liveness/leaving-leads-not: another one leads', () => cluster.leader());
+}
+
+/** A leader whose disk hangs gives way while the others can go on, and does not lead again while it hangs. */
+export function hungDiskGivesWay(protocol: SlowOptions['protocol'], world: World): void {
+  const { cluster, leader } = led(protocol, world);
+  cluster.host(leader).hung = true;
+  cluster.propose(leader, 1, 10);
+  const replaced = (): boolean => ![null, leader].includes(cluster.leader());
+  const limit = electionMin + fewExchanges(world);
+  demand(cluster.run(limit, replaced), 'liveness/stalled-disk-gives-way: a leader whose disk hangs gives way');
+  const begun = cluster.now;
+  cluster.run(6 * electionMax);
+  const again = cluster.host(leader).events.some(({ at, role }) => at >= begun && role !== 'follower');
+  demand(!again, 'liveness/stalled-disk-gives-way: it does not campaign while its disk hangs');
+}
