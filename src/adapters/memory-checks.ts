@@ -1,6 +1,7 @@
 /** The checks and errors of the memory transport. */
 
 import { ConsensusError, invalidArgument } from '../replica/errors.js';
+import type { TransportPeer } from '../replica/transport.js';
 
 export function failed(message: string): ConsensusError {
   return new ConsensusError(message, { code: 'ERR_TRANSPORT_FAILED' });
@@ -25,4 +26,11 @@ export function decided<T>(fate: T): T {
 export function positive(value: unknown, name: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
   throw invalidArgument(`memoryNetwork: ${name}: expected a positive integer, got ${String(value)}`);
+}
+
+/** Peers by id, with the incarnation that each must have; `null` for any. */
+export function peersOf(peers: readonly TransportPeer[]): ReadonlyMap<string, number | null> {
+  const named = new Map(peers.map(({ id, incarnation }) => [id, incarnation ?? null]));
+  if (named.size < peers.length) throw invalidArgument('peers: an id is there twice');
+  return named;
 }

@@ -8,7 +8,7 @@
  */
 
 import { invalidArgument } from '../replica/errors.js';
-import { decided, failed, isLater, positive } from './memory-checks.js';
+import { decided, failed, isLater, peersOf, positive } from './memory-checks.js';
 import { systemSoon } from './memory-soon.js';
 import type {
   Transport,
@@ -85,6 +85,7 @@ class MemoryNetworkCore implements MemoryNetwork {
   /** Pairs that are cut, as `pairOf` writes them. */
   private readonly cut = new Set<string>();
   private due: (() => void)[] = [];
+  private isScheduled = false;
 
   constructor({ deliver, soon, maxMessageBytes, queueBytes }: MemoryNetworkOptions) {
     this.fate = deliver;
@@ -149,25 +150,35 @@ class MemoryNetworkCore implements MemoryNetwork {
   }
 
   /**
-   * Runs callbacks in a later turn, in order. An exception of one is uncaught and does not stop the others.
+   * Runs callbacks in a later turn, in order. When `soon` throws, what is due waits for the next call.
    */
   private later(act: () => void): void {
     this.due.push(act);
-    if (this.due.length > 1) return;
-    const scheduled: unknown = this.soon(() => {
-      const due = this.due;
-      this.due = [];
-      for (const next of due) {
-        try {
-          next();
-        } catch (error) {
-          this.soon(() => {
-            throw error;
-          });
-        }
+    if (this.isScheduled) return;
+    this.isScheduled = true;
+    try {
+      const scheduled: unknown = this.soon(() => this.runDue());
+      isLater(scheduled); // it may be an async function
+    } catch (error) {
+      this.isScheduled = false;
+      throw error;
+    }
+  }
+
+  /** An exception of one is uncaught and does not stop the others. */
+  private runDue(): void {
+    const { due } = this;
+    this.due = [];
+    this.isScheduled = false;
+    for (const next of due) {
+      try {
+        next();
+      } catch (error) {
+        systemSoon(() => {
+          throw error;
+        });
       }
-    });
-    isLater(scheduled); // it may be an async function
+    }
   }
 
   /** Opens and ends connections after a change of members, and tells both ends. */
@@ -326,12 +337,6 @@ function isOther({ identity }: MemoryMember, { peers }: MemoryMember): boolean {
 
 function pairOf(a: string, b: string): string {
   return JSON.stringify([a, b].sort());
-}
-
-function peersOf(peers: readonly TransportPeer[]): MemoryMember['peers'] {
-  const named = new Map(peers.map(({ id, incarnation }) => [id, incarnation ?? null]));
-  if (named.size < peers.length) throw invalidArgument('peers: an id is there twice');
-  return named;
 }
 
 /**

@@ -66,6 +66,27 @@ describe('a memory network', () => {
     expect(b.told.messages).toHaveLength(1);
   });
 
+  test('goes on when `soon` has thrown once', async () => {
+    const turns: (() => void)[] = [];
+    let isBroken = false;
+    const network = memoryNetwork({
+      soon(callback) {
+        if (isBroken) throw new Error('no turn');
+        turns.push(callback);
+      },
+    });
+    const members = membersOf(network);
+    const a = await members.start('a', { peers: ['b'] });
+    const b = await members.start('b', { peers: ['a'] });
+    while (turns.length > 0) turns.shift()?.();
+    isBroken = true;
+    expect(() => a.transport.send('b', Uint8Array.of(1), 'control')).toThrow('no turn');
+    isBroken = false;
+    a.transport.send('b', Uint8Array.of(2), 'control');
+    while (turns.length > 0) turns.shift()?.();
+    expect(b.told.messages.map(({ bytes }) => bytes[0])).toEqual([1, 2]);
+  });
+
   test.each([
     [{ maxMessageBytes: 0 }, /maxMessageBytes/],
     [{ queueBytes: 1.5 }, /queueBytes/],
