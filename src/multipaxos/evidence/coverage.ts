@@ -2,6 +2,7 @@
 
 import type { Hit } from '../../core/model.js';
 import type { Outbound } from '../../core/protocol.js';
+import { coverPreVotes, preVotePoints } from '../../core/pre-vote-coverage.js';
 import { sameValue } from '../../core/entries.js';
 import type { PaxosMessage } from '../messages.js';
 import { commitOf, type PaxosLeader, type PaxosState } from '../state.js';
@@ -56,9 +57,10 @@ const REQUESTS = {
 } as const;
 
 /** @see Model.coveragePoints */
-export const coveragePoints: readonly string[] = [STARTED, ELECTIONS, ACCEPTORS, LEARNERS, REQUESTS].flatMap((each) =>
-  Object.values(each),
-);
+export const coveragePoints: readonly string[] = [
+  ...[STARTED, ELECTIONS, ACCEPTORS, LEARNERS, REQUESTS].flatMap((each) => Object.values(each)),
+  ...preVotePoints,
+];
 
 function onStart({ window, log }: PaxosState, hit: Hit): void {
   if (window.runs.length > 0) hit(STARTED.votes);
@@ -187,6 +189,7 @@ function onOutbound(each: Outbound<PaxosMessage>, fact: PaxosStepFact, hit: Hit)
 export function cover(fact: PaxosStepFact, hit: Hit): void {
   const { before, after, inbound, outbound } = fact;
   if (before === null) return onStart(after, hit);
+  if (inbound !== null) coverPreVotes({ before, after, inbound, outbound }, hit);
   if (before.role !== after.role) onRole(fact, before, after, hit);
   if (before.window !== after.window) onVotes(before, after, hit);
   if (before !== after && inbound?.kind === 'unsent') hit(REQUESTS.unsent);

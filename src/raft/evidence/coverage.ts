@@ -4,6 +4,7 @@ import { readsOf } from '../../core/reads.js';
 import { termAt } from '../../core/log.js';
 import type { Hit } from '../../core/model.js';
 import type { Outbound } from '../../core/protocol.js';
+import { coverPreVotes, preVotePoints } from '../../core/pre-vote-coverage.js';
 import { majorityReached } from '../../core/quorum.js';
 import { durableIndex } from '../../core/unsynced.js';
 import type { RaftMessage } from '../messages.js';
@@ -60,6 +61,7 @@ export const coveragePoints: readonly string[] = [
   PAUSED,
   UNSENT,
   DISCONNECTED,
+  ...preVotePoints,
 ];
 type ReceivedMessage = RaftMessage & { readonly round?: number };
 
@@ -125,6 +127,7 @@ function coverAnswers({ after, outbound, inbound }: RaftStepFact, message: Recei
 export function cover(fact: RaftStepFact, hit: Hit): void {
   const { before, after, inbound, outbound } = fact;
   if (before === null || inbound === null) return;
+  coverPreVotes({ before, after, inbound, outbound }, hit);
   if (before !== after) {
     coverRoles(before, after, hit);
     if (inbound.kind === 'unsent') hit(UNSENT);
