@@ -21,7 +21,16 @@ export { CommandRejected, ConsensusError } from './replica/errors.js';
 export type { ErrorCode, ErrorDetails, RequestOutcome } from './replica/errors.js';
 export { jsonCodec } from './replica/state-machine.js';
 export type { StateMachine, ValueCodec } from './replica/state-machine.js';
-export type { Opened, Storage, StorageOp, StoredEntry, StoredRun } from './replica/storage.js';
+export type {
+  Opened,
+  Storage,
+  StorageListener,
+  StorageNotice,
+  StorageOp,
+  StorageStatus,
+  StoredEntry,
+  StoredRun,
+} from './replica/storage.js';
 export type {
   Transport,
   TransportEvent,

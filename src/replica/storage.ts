@@ -39,17 +39,48 @@ export type StorageOp =
   /** Removes the entries at `from` and above. */
   | { readonly kind: 'truncate'; readonly from: number };
 
+/** What a storage tells by itself. */
+export interface StorageNotice {
+  /**
+   * - `waiting`: something other than space is short (descriptors, memory). What needs it waits.
+   * - `full`: no more space can be got. What is written while there is some left succeeds, what comes then waits.
+   * - `resumed`: what was `waiting` or `full` goes on.
+   * - `dropped`: `open` dropped a torn last write. It was never acknowledged, unless a disk lied or was damaged there.
+   * - `failed`: the data is gone, and every later write fails.
+   */
+  readonly kind: 'waiting' | 'full' | 'resumed' | 'dropped' | 'failed';
+  /** What happened, with file and offset where there are any. */
+  readonly reason: string;
+  /** The error behind it: of `resumed` the one that is over; none for `dropped`. */
+  readonly cause?: unknown;
+}
+
+/** Hears what a storage tells, from `open` on. It must not throw. */
+export type StorageListener = (event: StorageNotice) => void;
+
+/** A storage's own account of itself. */
+export interface StorageStatus {
+  /** Whether writes are durable when they resolve; false only where that was switched off, for tests. */
+  readonly durable: boolean;
+  /** `waiting` and `full` as in `StorageNotice`; `failed` once nothing is written any more. */
+  readonly state: 'ready' | 'waiting' | 'full' | 'failed';
+  /** Bytes that can still be written when the disk is full. */
+  readonly spaceAhead: number;
+}
+
 /**
  * Duties of an implementation:
  *
  * - `open` is called once, before anything else. It repairs a torn last write, counts the boot, and makes durable all
  *   that it returns before it resolves (what a killed process wrote may be in the page cache only).
  *   It refuses data that another open storage holds (`ERR_STORAGE_LOCKED`), and data that does not verify
- *   (`ERR_STORAGE_CORRUPT`): damage is never a silent loss.
+ *   (`ERR_STORAGE_CORRUPT`): damage is never a silent loss. What it drops it says, by the event `dropped`.
  * - `write` makes all its operations durable, atomically and in order, and only then resolves. Calls may overlap;
  *   they take effect in the order of the calls, and a later one never resolves before an earlier one. The bytes
  *   given belong to the storage until it resolves, and are not changed by the caller.
  * - Indexes may leave gaps, be overwritten, and be put again after a truncate.
+ * - A shortage that passes (of space, descriptors, memory) fails nothing of which no byte was written: the call waits
+ *   until it is over, and the listener hears of it. `close` ends the wait; such a call had no effect.
  * - After a failed write or sync every later `write` rejects with `ERR_STORAGE_FAILED`; a sync is never retried.
  * - `read` gives entries in ascending order as of the latest `write` call that resolved; it may or may not show
  *   later ones. It gives at least one entry when there is one in the range, and stops before `maxBytes` of data
@@ -58,9 +89,11 @@ export type StorageOp =
  * - All errors are `ConsensusError`s.
  */
 export interface Storage {
-  open(): Promise<Opened>;
+  open(events?: StorageListener): Promise<Opened>;
   write(ops: readonly StorageOp[]): Promise<void>;
   /** Entries with `from` ≤ index ≤ `to`. */
   read(from: number, to: number, maxBytes: number): Promise<readonly StoredEntry[]>;
   close(): Promise<void>;
+  /** For `status()` of a replica; a storage without it says nothing. It must not throw. */
+  status?(): StorageStatus;
 }

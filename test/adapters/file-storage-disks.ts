@@ -19,46 +19,105 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-function placed(bytes: Uint8Array, position: number, data: Uint8Array): Uint8Array {
-  const result = new Uint8Array(Math.max(bytes.length, position + data.length));
-  result.set(bytes);
-  result.set(data, position);
-  return result;
+/** Bytes that grow in place. */
+class Contents {
+  private buffer: Uint8Array;
+  length: number;
+
+  constructor(bytes = new Uint8Array(0)) {
+    this.buffer = bytes.slice();
+    this.length = bytes.length;
+  }
+
+  get bytes(): Uint8Array {
+    return this.buffer.subarray(0, this.length);
+  }
+
+  resize(length: number): void {
+    if (length > this.buffer.length) {
+      const larger = new Uint8Array(Math.max(length, 2 * this.buffer.length));
+      larger.set(this.bytes);
+      this.buffer = larger;
+    } else if (length < this.length) this.buffer.fill(0, length, this.length);
+    this.length = length;
+  }
+
+  place(position: number, data: Uint8Array): void {
+    if (position + data.length > this.length) this.resize(position + data.length);
+    this.buffer.set(data, position);
+  }
 }
 
+/** A change of a file that no sync has made durable: bytes in their place, or a new length. */
+type Change = { readonly position: number; readonly data: Uint8Array } | { readonly length: number };
+
+let inodes = 0;
+
 class Inode {
-  durable = new Uint8Array(0);
-  now = new Uint8Array(0);
-  unsynced: { position: number; data: Uint8Array }[] = [];
+  readonly number = ++inodes;
+  readonly now: Contents;
+  private durable: Contents;
+  private unsynced: Change[] = [];
+
+  constructor(bytes = new Uint8Array(0)) {
+    this.now = new Contents(bytes);
+    this.durable = new Contents(bytes);
+  }
 
   write(position: number, data: Uint8Array): void {
-    this.now = placed(this.now, position, data) as Uint8Array<ArrayBuffer>;
+    this.now.place(position, data);
     this.unsynced.push({ position, data });
   }
 
+  truncate(length: number): void {
+    this.now.resize(length);
+    this.unsynced.push({ length });
+  }
+
   sync(): void {
-    this.durable = this.now.slice();
+    for (const change of this.unsynced) {
+      if ('length' in change) this.durable.resize(change.length);
+      else this.durable.place(change.position, change.data);
+    }
     this.unsynced = [];
   }
 
-  /** What a power cut leaves: each sector of each unsynced write, or not. */
-  afterCrash(keep: () => boolean): Inode {
-    let bytes: Uint8Array = this.durable;
-    for (const { position, data } of this.unsynced) {
-      for (let at = 0; at < data.length; ) {
-        const end = Math.min(data.length, at + SECTOR - ((position + at) % SECTOR));
-        if (keep()) bytes = placed(bytes, position + at, data.subarray(at, end));
-        at = end;
-      }
-    }
-    return Inode.of(bytes);
+  copy(): Inode {
+    const copy = new Inode(this.now.bytes as Uint8Array<ArrayBuffer>);
+    copy.durable = new Contents(this.durable.bytes as Uint8Array<ArrayBuffer>);
+    copy.unsynced = [...this.unsynced];
+    return copy;
   }
 
-  static of(bytes: Uint8Array): Inode {
-    const inode = new Inode();
-    inode.now = bytes.slice() as Uint8Array<ArrayBuffer>;
-    inode.sync();
-    return inode;
+  /** What a power cut leaves of the file. */
+  afterCrash(loss: Loss, random: () => number): Inode {
+    const left = new Contents(this.durable.bytes as Uint8Array<ArrayBuffer>);
+    for (const change of this.unsynced) {
+      if ('length' in change) {
+        if (loss === 'kept' || loss === 'metadata' || (loss === 'some' && random() < 0.5)) left.resize(change.length);
+      } else if (loss === 'kept' || loss === 'names') left.place(change.position, change.data);
+      else if (loss === 'metadata') {
+        const end = change.position + change.data.length;
+        if (end > left.length) left.resize(end);
+      } else if (loss === 'data') {
+        const fits = Math.max(0, left.length - change.position);
+        if (fits > 0) left.place(change.position, change.data.subarray(0, fits));
+      } else if (loss === 'some') this.keepSectors(left, change, random);
+    }
+    return new Inode(left.bytes as Uint8Array<ArrayBuffer>);
+  }
+
+  /** Each sector of an unsynced write is there, or not. */
+  private keepSectors(
+    left: Contents,
+    { position, data }: { position: number; data: Uint8Array },
+    random: () => number,
+  ): void {
+    for (let at = 0; at < data.length; ) {
+      const end = Math.min(data.length, at + SECTOR - ((position + at) % SECTOR));
+      if (random() < 0.5) left.place(position + at, data.subarray(at, end));
+      at = end;
+    }
   }
 }
 
@@ -73,8 +132,17 @@ function changed(names: Names, change: NameChange): void {
   }
 }
 
-/** How a crash treats what was not synced. */
-export type Loss = 'all' | 'some' | 'none';
+/**
+ * How a crash treats what was not synced: `all` of it is lost; `some`, by sector and by name; `none`, since only the
+ * processes died; or the power goes and it is all `kept`; lengths and names are there without the data (`metadata`), or
+ * the data without lengths and names (`data`), or data and some of the changes of the directory (`names`).
+ */
+export type Loss = 'all' | 'some' | 'none' | 'kept' | 'metadata' | 'data' | 'names';
+
+interface Timer {
+  readonly at: number;
+  readonly callback: () => void;
+}
 
 /** One directory in memory, with a power switch. */
 export class SimDisk implements Disk {
@@ -82,7 +150,18 @@ export class SimDisk implements Disk {
   private durableNames: Names = new Map();
   private unsyncedNames: NameChange[] = [];
   private locked = false;
+  private own = ++inodes;
   private randomState: number;
+  private readonly timers = new Set<Timer>();
+  private readonly intervals = new Set<() => void>();
+  private time = 0;
+  /** Whether time flies: what waits is called back in the next turn. Else it waits for `advance`. */
+  flies = false;
+  /** How many bytes the files may have together. */
+  capacity = Infinity;
+  /** Whether syncs do what they say. */
+  syncs = true;
+  syncsDirectories = true;
 
   constructor(seed = 1) {
     this.randomState = seed;
@@ -93,16 +172,27 @@ export class SimDisk implements Disk {
     const disk = new SimDisk(this.randomState + 1);
     if (loss === 'none') {
       // The cache survives the processes, and what was not synced still is not.
-      disk.names = new Map(this.names);
-      disk.durableNames = new Map(this.durableNames);
-      disk.unsyncedNames = [...this.unsyncedNames];
+      const copies = new Map<Inode, Inode>();
+      const copyOf = (inode: Inode): Inode => {
+        const copy = copies.get(inode) ?? inode.copy();
+        copies.set(inode, copy);
+        return copy;
+      };
+      for (const [name, inode] of this.names) disk.names.set(name, copyOf(inode));
+      for (const [name, inode] of this.durableNames) disk.durableNames.set(name, copyOf(inode));
+      disk.unsyncedNames = this.unsyncedNames.map((change) =>
+        change.map(([name, inode]) => [name, inode && copyOf(inode)] as const),
+      );
       return disk;
     }
-    const keep = (): boolean => loss === 'some' && random() < 0.5;
     const left: Names = new Map(this.durableNames);
-    for (const change of this.unsyncedNames) if (keep()) changed(left, change);
+    for (const change of this.unsyncedNames) {
+      const isKept = loss === 'kept' || loss === 'metadata';
+      const mayBeKept = loss === 'some' || loss === 'names';
+      if (isKept || (mayBeKept && random() < 0.5)) changed(left, change);
+    }
     for (const [name, inode] of left) {
-      const kept = inode.afterCrash(keep);
+      const kept = inode.afterCrash(loss, random);
       disk.names.set(name, kept);
       disk.durableNames.set(name, kept);
     }
@@ -113,7 +203,7 @@ export class SimDisk implements Disk {
   static of(files: Iterable<readonly [string, Uint8Array]>): SimDisk {
     const disk = new SimDisk();
     for (const [name, bytes] of files) {
-      const inode = Inode.of(bytes);
+      const inode = new Inode(bytes as Uint8Array<ArrayBuffer>);
       disk.names.set(name, inode);
       disk.durableNames.set(name, inode);
     }
@@ -123,7 +213,7 @@ export class SimDisk implements Disk {
   /** The files as a reader sees them now, by name. */
   files(): Map<string, Uint8Array> {
     const sorted = [...this.names].sort(([a], [b]) => (a < b ? -1 : 1));
-    return new Map(sorted.map(([name, { now }]) => [name, now.slice()]));
+    return new Map(sorted.map(([name, { now }]) => [name, now.bytes.slice()]));
   }
 
   resolve(dir: string): string {
@@ -146,16 +236,30 @@ export class SimDisk implements Disk {
     return [...this.names.keys()];
   }
 
-  async open(path: string): Promise<DiskFile> {
+  /** Another directory is there instead: empty, or with these files. */
+  replace(files: Iterable<readonly [string, Uint8Array]> = []): void {
+    this.names = new Map([...files].map(([name, bytes]) => [name, new Inode(bytes as Uint8Array<ArrayBuffer>)]));
+    this.own = ++inodes;
+  }
+
+  private find(path: string): Inode {
     const inode = this.names.get(path);
     if (inode === undefined) throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
-    return fileOf(inode);
+    return inode;
+  }
+
+  async open(path: string): Promise<DiskFile> {
+    return this.fileOf(this.find(path));
+  }
+
+  async openToRead(path: string): Promise<DiskFile> {
+    return this.fileOf(this.find(path));
   }
 
   async create(path: string): Promise<DiskFile> {
     const inode = new Inode();
     this.change([[path, inode]]);
-    return fileOf(inode);
+    return this.fileOf(inode);
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -177,6 +281,7 @@ export class SimDisk implements Disk {
   }
 
   async syncDirectory(): Promise<void> {
+    if (!this.syncsDirectories) return;
     this.durableNames = new Map(this.names);
     this.unsyncedNames = [];
   }
@@ -195,25 +300,82 @@ export class SimDisk implements Disk {
     this.randomState = Math.imul(this.randomState, 1664525) + 1013904223;
     return this.randomState >>> 0;
   }
+
+  async identity(path: string): Promise<string> {
+    return path.startsWith('/') ? `directory ${this.own}` : String(this.find(path).number);
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    if (this.flies) {
+      const soon = setImmediate(callback);
+      return () => clearImmediate(soon);
+    }
+    const timer = { at: this.time + ms, callback };
+    this.timers.add(timer);
+    return () => this.timers.delete(timer);
+  }
+
+  every(_ms: number, callback: () => void): () => void {
+    this.intervals.add(callback);
+    return () => this.intervals.delete(callback);
+  }
+
+  /** Lets time pass, and then what was called back. Whatever repeats is called back once. */
+  async advance(ms: number): Promise<void> {
+    this.time += ms;
+    for (const timer of [...this.timers]) {
+      if (timer.at > this.time) continue;
+      this.timers.delete(timer);
+      timer.callback();
+    }
+    for (const callback of [...this.intervals]) callback();
+    await settled();
+  }
+
+  /** How many of `length` bytes there is space for. */
+  private room(inode: Inode, length: number, position: number): number {
+    if (this.capacity === Infinity) return length;
+    let used = 0;
+    for (const { now } of new Set(this.names.values())) used += now.length;
+    const growth = Math.max(0, position + length - inode.now.length);
+    const missing = Math.max(0, growth - Math.max(0, this.capacity - used));
+    if (missing >= length) throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
+    return length - missing;
+  }
+
+  private fileOf(inode: Inode): DiskFile {
+    return {
+      read: async (target, at, length, position) => {
+        const piece = inode.now.bytes.subarray(position, position + length);
+        target.set(piece, at);
+        return piece.length;
+      },
+      write: async (source, at, length, position) => {
+        const taken = this.room(inode, length, position);
+        inode.write(position, source.slice(at, at + taken));
+        return taken;
+      },
+      datasync: async () => {
+        if (this.syncs) inode.sync();
+      },
+      size: async () => inode.now.length,
+      truncate: async (length) => inode.truncate(length),
+      identity: async () => String(inode.number),
+      close: async () => {
+        /* nothing to let go */
+      },
+    };
+  }
 }
 
-function fileOf(inode: Inode): DiskFile {
-  return {
-    read: async (target, at, length, position) => {
-      const piece = inode.now.subarray(position, position + length);
-      target.set(piece, at);
-      return piece.length;
-    },
-    write: async (source, at, length, position) => {
-      inode.write(position, source.slice(at, at + length));
-      return length;
-    },
-    datasync: async () => inode.sync(),
-    size: async () => inode.now.length,
-    close: async () => {
-      /* nothing to let go */
-    },
-  };
+/** All of a simulated disk happens within a few turns. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The files of the log, without those that are space got ahead. */
+export function segmentsOf(files: ReadonlyMap<string, Uint8Array>): Map<string, Uint8Array> {
+  return new Map([...files].filter(([name]) => name.endsWith('.log')));
 }
 
 /**
@@ -258,6 +420,15 @@ export class FaultyDisk implements Disk {
   random(): number {
     return this.disk.random();
   }
+  after(ms: number, callback: () => void): () => void {
+    return this.disk.after(ms, callback);
+  }
+  every(ms: number, callback: () => void): () => void {
+    return this.disk.every(ms, callback);
+  }
+  identity(path: string): Promise<string> {
+    return this.pass('identity', () => this.disk.identity(path));
+  }
   mkdir(dir: string): Promise<void> {
     return this.pass('mkdir', () => this.disk.mkdir(dir));
   }
@@ -276,6 +447,10 @@ export class FaultyDisk implements Disk {
 
   async open(path: string): Promise<DiskFile> {
     return this.wrapped(await this.pass('open', () => this.disk.open(path)));
+  }
+
+  async openToRead(path: string): Promise<DiskFile> {
+    return this.wrapped(await this.pass('openToRead', () => this.disk.openToRead(path)));
   }
 
   async create(path: string): Promise<DiskFile> {
@@ -297,6 +472,8 @@ export class FaultyDisk implements Disk {
       },
       datasync: () => this.pass('datasync', () => file.datasync()),
       size: () => this.pass('size', () => file.size()),
+      truncate: (length) => this.pass('truncate', () => file.truncate(length)),
+      identity: () => this.pass('identity', () => file.identity()),
       close: async () => {
         this.openFiles--;
         // A descriptor is gone even when closing it reports an error.

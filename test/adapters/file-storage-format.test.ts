@@ -8,77 +8,108 @@ import { crc32c } from '../../src/adapters/crc32c.js';
 import { decodeHeader, finishRecord, LAST_OF_WRITE_GROUP, viewOf } from '../../src/adapters/file-storage/format.js';
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { Opened } from '../../src/replica/storage.js';
-import { randomFrom, SimDisk } from './file-storage-disks.js';
+import { randomFrom, segmentsOf, SimDisk } from './file-storage-disks.js';
 import { plain, put, set, text } from './storage-laws.js';
 
 type Files = Map<string, Uint8Array>;
 
 const FIRST = 'wal-0000000000000001.log';
 const HEADER = 64;
+const START = 3 * 4096;
 const RECORD = 28;
 
 /**
- * Every byte of a small log as release 0.1.0 writes it. Other bytes are another format: give it another
- * version.
+ * Every byte of a small log as release 0.1.0 writes it, by offset; all others are zero. Other bytes are another format:
+ * give it another version.
  */
-const GOLDEN = [
-  '51554f5257414c0a',
-  '01000000',
-  '40000000', // magic, version, header size
-  '6d59883c',
-  'db85885e', // log
-  '0100000000000000',
-  '0100000000000000',
-  '0000000000000000',
-  '0100000000000000', // segment, group, end, oldest
-  '00000000',
-  '2f3d86e2', // CRC
-  '4bb1492b',
-  '6d59883c',
-  '05000000',
-  '01000000',
-  '0100000000000000',
-  '0000',
-  '0100', // CRC … group, ordinal, last
-  '04',
-  '01000000', // boot 1
-  'bfd6144a',
-  '6d59883c',
-  '55000000',
-  '01000000',
-  '0200000000000000',
-  '0000',
-  '0100',
-  '01',
-  '01000000',
-  '01000000',
-  '6b',
-  '76', // set k = v
-  '02',
-  '02000000',
-  '0b000000',
-  '0100000000000000',
-  '0200000000000000', // 2 entries from 1, term 2
-  '01000000',
-  '61',
-  '02000000',
-  '6263',
-  '02',
-  '01000000',
-  '04000000',
-  '0900000000000000',
-  '0300000000000000',
-  '00000000', // entry 9, term 3
-  '03',
-  '0900000000000000', // truncate from 9
-  '03aeec67',
-  '6d59883c',
-  '00000000',
-  '01000000',
-  '0300000000000000',
-  '0000',
-  '0100', // closed in order
-].join('');
+const GOLDEN: readonly (readonly [offset: number, bytes: readonly string[]])[] = [
+  [
+    0,
+    [
+      '51554f5257414c0a',
+      '02000000',
+      '40000000', // magic, version, header size
+      '6d59883c',
+      'db85885e', // log
+      '0100000000000000',
+      '0100000000000000',
+      '0000000000000000',
+      '0100000000000000', // segment, group, end, oldest
+      '00000000',
+      '2056d90b', // CRC
+    ],
+  ],
+  [
+    4096,
+    [
+      'aaa12a33',
+      '6d59883c',
+      '0100000000000000',
+      '2130000000000000',
+      '8b3b4f64', // the first watermark: CRC, log, group 1, end, the CRC of its last record
+    ],
+  ],
+  [
+    8192,
+    [
+      '60e34fae',
+      '6d59883c',
+      '0200000000000000',
+      '9230000000000000',
+      'ff431a8d', // the second one: group 2
+    ],
+  ],
+  [
+    12288,
+    [
+      '8b3b4f64',
+      '6d59883c',
+      '05000000',
+      '01000000',
+      '0100000000000000',
+      '0000',
+      '0100', // CRC … group, ordinal, last
+      '04',
+      '01000000', // boot 1
+      'ff431a8d',
+      '6d59883c',
+      '55000000',
+      '01000000',
+      '0200000000000000',
+      '0000',
+      '0100',
+      '01',
+      '01000000',
+      '01000000',
+      '6b',
+      '76', // set k = v
+      '02',
+      '02000000',
+      '0b000000',
+      '0100000000000000',
+      '0200000000000000', // 2 entries from 1, term 2
+      '01000000',
+      '61',
+      '02000000',
+      '6263',
+      '02',
+      '01000000',
+      '04000000',
+      '0900000000000000',
+      '0300000000000000',
+      '00000000', // entry 9, term 3
+      '03',
+      '0900000000000000', // truncate from 9
+    ],
+  ],
+];
+
+function goldenBytes(): Uint8Array {
+  const pieces = GOLDEN.map(([offset, bytes]) => ({ offset, data: Buffer.from(bytes.join(''), 'hex') }));
+  const result = new Uint8Array(Math.max(...pieces.map(({ offset, data }) => offset + data.length)));
+  for (const { offset, data } of pieces) result.set(data, offset);
+  return result;
+}
 
 async function open(disk: SimDisk): Promise<{ opened: Opened; entries: ReturnType<typeof plain> }> {
   const storage = fileStorage('data', { fs: disk, segmentBytes: 4096 });
@@ -107,7 +138,7 @@ async function logOf(calls: number, data: string): Promise<{ files: Files; marks
 
 /** Where the records end and space got ahead begins. */
 function endOf(bytes: Uint8Array): number {
-  return recordsFrom(bytes, HEADER).at(-1) ?? HEADER;
+  return recordsFrom(bytes, START).at(-1) ?? START;
 }
 
 /** Where each record ends, from `at` on. */
@@ -149,11 +180,11 @@ describe('the format', () => {
     await storage.write([set('k', 'v'), put([1, 2, 'a'], [2, 2, 'bc'], [9, 3, '']), { kind: 'truncate', from: 9 }]);
     await storage.close();
     const bytes = disk.files().get(FIRST) ?? new Uint8Array(0);
-    const end = endOf(bytes);
-    expect(Buffer.from(bytes.subarray(0, end)).toString('hex')).toBe(GOLDEN);
-    expect(bytes.subarray(end).every((byte) => byte === 0)).toBe(true);
+    const pinned = goldenBytes();
+    expect(Buffer.from(bytes.subarray(0, pinned.length)).toString('hex')).toBe(Buffer.from(pinned).toString('hex'));
+    expect(bytes.subarray(pinned.length).every((byte) => byte === 0)).toBe(true);
 
-    const golden = SimDisk.of([[FIRST, new Uint8Array(Buffer.from(GOLDEN, 'hex'))]]);
+    const golden = SimDisk.of([[FIRST, pinned]]);
     const { opened, entries } = await open(golden);
     expect(opened).toMatchObject({ boot: 2, first: 1, last: 2, runs: [{ from: 1, term: 2 }] });
     expect([...opened.values].map(([key, value]) => [key, text(value)])).toEqual([['k', 'v']]);
@@ -163,17 +194,17 @@ describe('the format', () => {
     ]);
   });
 
-  test('a newer version is refused, by name and not as damage (storage/newer-format)', async () => {
+  test.each([1, 3])('version %i is refused, by name and not as damage (storage/newer-format)', async (version) => {
     const { files } = await logOf(1, 'x');
     const disk = withFile(files, FIRST, (bytes) => {
       const view = new DataView(bytes.buffer, bytes.byteOffset);
-      view.setUint32(8, 2, true);
+      view.setUint32(8, version, true);
       view.setUint32(60, crc32c(bytes, 0, 60), true);
       return bytes;
     });
     await expect(open(disk)).rejects.toMatchObject({
       code: 'ERR_STORAGE_MISMATCH',
-      message: expect.stringContaining('format version 2') as string,
+      message: expect.stringContaining(`format version ${version}`) as string,
     });
   });
 });
@@ -245,8 +276,9 @@ describe('rot', () => {
   test('of any byte before the last record is refused, with file and offset (storage/damage-is-refused)', async () => {
     const { files, marks } = await logOf(4, 'data');
     const last = marks[3] ?? 0;
-    for (let at = 0; at < last; at++) {
-      const start = at < HEADER ? 0 : ([HEADER, ...marks].filter((mark) => mark <= at).at(-1) ?? 0);
+    const offsets = [...Array(HEADER).keys(), ...Array.from({ length: last - START }, (_, at) => START + at)];
+    for (const at of offsets) {
+      const start = at < HEADER ? 0 : ([START, ...marks].filter((mark) => mark <= at).at(-1) ?? 0);
       await expect(open(withFile(files, FIRST, (bytes) => flipped(bytes, at))), `byte ${at}`).rejects.toMatchObject(
         corruptAt(FIRST, start),
       );
@@ -285,7 +317,7 @@ describe('rot', () => {
     const end = marks.at(-1) ?? 0;
     const bytes = files.get(FIRST) ?? new Uint8Array(0);
     const header = decodeHeader(bytes);
-    if (header === undefined || 'newer' in header) throw new Error('the log has no header');
+    if (header === undefined || 'version' in header) throw new Error('the log has no header');
     const next = { header, offset: end, boot: 1, writeGroup: 4, ordinal: 0, flags: LAST_OF_WRITE_GROUP };
     const stored = async (place: typeof next): Promise<number> => {
       const disk = withFile(files, FIRST, (copy) => {
@@ -342,7 +374,7 @@ describe('rot', () => {
       if (result === undefined) refused++;
       else for (const { index, data } of result.entries) expect(data).toBe(`${index}`.repeat(60));
     }
-    expect(refused).toBeGreaterThan(100);
+    expect(refused).toBeGreaterThan(60);
   });
 });
 
@@ -351,11 +383,11 @@ describe('segments', () => {
     const disk = new SimDisk();
     const storage = fileStorage('data', { fs: disk, segmentBytes: 4096 });
     await storage.open();
-    for (let index = 1; disk.files().size < 3; index++) {
+    for (let index = 1; segmentsOf(disk.files()).size < 3; index++) {
       await storage.write([put([index, 1, 'z'.repeat(500)]), set('n', 'v')]);
     }
     // The power goes: what is told below is told by what was synced.
-    const files = disk.crash('all', () => 0).files();
+    const files = segmentsOf(disk.crash('all', () => 0).files());
     return { files, names: [...files.keys()] };
   }
 
@@ -377,7 +409,7 @@ describe('segments', () => {
     const [first = ''] = names;
     const bytes = files.get(first) ?? new Uint8Array(0);
     const view = new DataView(bytes.buffer, bytes.byteOffset);
-    for (let at = HEADER; at < endOf(bytes) - 2 * RECORD; at += RECORD + view.getUint32(at + 8, true)) {
+    for (let at = START; at < endOf(bytes) - 2 * RECORD; at += RECORD + view.getUint32(at + 8, true)) {
       await expect(open(withFile(files, first, () => bytes.slice(0, at)))).rejects.toMatchObject(corruptAt(first, at));
     }
   });
@@ -426,7 +458,7 @@ describe('segments', () => {
     const { files, names } = await threeSegments();
     for (const name of names.slice(1)) {
       const bytes = Buffer.from(files.get(name) ?? []);
-      expect(bytes.subarray(HEADER, HEADER + 100).includes('nv')).toBe(true);
+      expect(bytes.subarray(START, START + 100).includes('nv')).toBe(true);
     }
   });
 });

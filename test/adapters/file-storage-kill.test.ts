@@ -50,7 +50,7 @@ interface Child {
   readonly ended: Promise<unknown>;
 }
 
-function start(mode: 'write' | 'hold', dir: string): Child {
+function start(mode: 'write' | 'hold' | 'cluster', dir: string): Child {
   const child = spawn(process.execPath, [program, mode, dir], { stdio: ['pipe', 'pipe', 'inherit'] });
   children.add(child);
   const lines = createInterface({ input: child.stdout });
@@ -144,4 +144,21 @@ describe('fileStorage in processes that get killed', () => {
     child.process.stdin?.end();
     expect(await code).toBe(0);
   });
+
+  test.each(['short', 'a name that is longer than the path of a socket may be'.repeat(3)])(
+    'in a worker of node:cluster it dies with the worker, not with the primary (%#)',
+    async (name) => {
+      const dir = join(newDir(), name);
+      const child = start('cluster', dir);
+      expect(await firstLine(child)).toBe('open');
+      await expect(fileStorage(dir).open()).rejects.toMatchObject({ code: 'ERR_STORAGE_LOCKED' });
+      const said = firstLine(child);
+      child.process.stdin?.end();
+      expect(await said).toBe('dead');
+      const storage = fileStorage(dir);
+      expect(await storage.open()).toMatchObject({ boot: 2 });
+      await storage.close();
+      await kill(child);
+    },
+  );
 });

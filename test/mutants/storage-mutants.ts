@@ -10,7 +10,55 @@ export const storageMutants: readonly Mutant[] = [
     'A log is cut at the first record that does not verify, though later ones do.',
     ['storage/damage-is-refused', 'storage/acknowledged-survives'],
     script('storage: rot'),
-    edit('adapters/file-storage/scan.ts', 'await refuseRot(window, segment, position, found);\n', ''),
+    edit(
+      'adapters/file-storage/scan.ts',
+      'const isTorn = await refuseRot(window, segment, position, found);',
+      'const isTorn = refuseRot.length > 0;',
+    ),
+  ),
+  mutant(
+    'storage-watermark-ignored',
+    'What a watermark vouches for is dropped as a torn write.',
+    ['storage/damage-is-refused'],
+    script('storage: rot at the end'),
+    edit(
+      'adapters/file-storage/scan.ts',
+      'if (watermark !== undefined && position.writeGroup <= watermark.writeGroup) {',
+      'if (watermark !== undefined && position.writeGroup < 0) {',
+    ),
+  ),
+  mutant(
+    'storage-watermark-early',
+    'The watermark of a group shares its sync.',
+    ['storage/watermark-is-never-early'],
+    script('storage: torn group'),
+    edit(
+      WRITER,
+      '    const mark = this.writeMark();\n',
+      '    slots.reached(watermarkOf(group, writeGroup, end));\n    const mark = this.writeMark();\n',
+    ),
+  ),
+  mutant(
+    'storage-one-slot-only',
+    'All watermarks go to one slot, over the only one that there is.',
+    ['storage/one-slot-at-a-time'],
+    script('storage: torn watermark'),
+    edit(
+      'adapters/file-storage/watermark.ts',
+      '    if (first.synced && second.synced) return first.writeGroup < second.writeGroup ? 0 : 1;\n    return first.synced ? 1 : 0;',
+      '    return first.writeGroup < 0 && second.synced ? 1 : 0;',
+    ),
+  ),
+  mutant(
+    'storage-never-sealed',
+    'A segment whose rotation was cut short stays without its seal.',
+    ['storage/no-hole'],
+    script('storage: rotation cut short'),
+    edit(
+      'adapters/file-storage/recovery.ts',
+      '    if (await isSealedAt(segment, end)) return end;\n',
+      '    if ((await isSealedAt(segment, end)) || from.end > 0) return end;\n',
+    ),
   ),
   mutant(
     'storage-sync-tried-again',
@@ -19,8 +67,8 @@ export const storageMutants: readonly Mutant[] = [
     script('storage: failed sync'),
     edit(
       WRITER,
-      '    await file.datasync();\n    this.take(writeGroup);',
-      '    await file.datasync().catch(() => file.datasync());\n    this.take(writeGroup);',
+      '    if (this.options.sync) await file.datasync();\n    slots.synced();\n    if',
+      '    if (this.options.sync) await file.datasync().catch(() => file.datasync());\n    slots.synced();\n    if',
     ),
   ),
   mutant(
@@ -28,6 +76,10 @@ export const storageMutants: readonly Mutant[] = [
     'A write is acknowledged when it is written, not when it is synced.',
     ['storage/acknowledged-survives'],
     script('storage: power cut'),
-    edit(WRITER, '    await file.datasync();\n    this.take(writeGroup);', '    this.take(writeGroup);'),
+    edit(
+      WRITER,
+      '    if (this.options.sync) await file.datasync();\n    slots.synced();\n    if',
+      '    slots.synced();\n    if',
+    ),
   ),
 ];

@@ -2,7 +2,7 @@
 
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { StorageOp } from '../../src/replica/storage.js';
-import { FaultyDisk, platformError, SimDisk } from '../adapters/file-storage-disks.js';
+import { FaultyDisk, platformError, randomFrom, segmentsOf, SimDisk } from '../adapters/file-storage-disks.js';
 import { demand } from '../violation.js';
 
 const WORDS = ['first', 'second', 'third'] as const;
@@ -61,15 +61,95 @@ async function failedSync(): Promise<void> {
   );
 }
 
-/** A byte of an entry changes that was followed by others: it was durable, so this is no torn end. */
+type Files = Map<string, Uint8Array>;
+const SLOTS = [4096, 8192] as const;
+
+/** Changes the one segment of a log. */
+function damaged(files: Files, change: (bytes: Uint8Array) => Uint8Array): Files {
+  return new Map([...segmentsOf(files)].map(([name, bytes]) => [name, change(bytes.slice())]));
+}
+
+function opens(files: Files): Promise<boolean> {
+  return succeeds(fileStorage('data', { fs: SimDisk.of(files), segmentBytes: 4096 }).open());
+}
+
+function flip(bytes: Uint8Array, word: string): Uint8Array {
+  const at = Buffer.from(bytes).indexOf(word);
+  bytes[at] = (bytes[at] as number) ^ 1;
+  return bytes;
+}
+
+/** A byte of an entry changes that was followed by others, and both watermarks were lost: it is no torn end. */
 async function rot(): Promise<void> {
-  const files = (await written()).files();
-  for (const bytes of files.values()) {
-    const at = Buffer.from(bytes).indexOf('second');
-    if (at >= 0) bytes[at] = (bytes[at] as number) ^ 1;
+  const files = damaged((await written()).files(), (bytes) => flip(bytes.fill(0, SLOTS[0], 3 * 4096), 'second'));
+  demand(
+    !(await opens(files)),
+    'storage/acknowledged-survives: a log with damage below what was acknowledged is refused',
+  );
+}
+
+/** A byte of the very last entry changes, after the process was idle: it was durable, and its watermark says so. */
+async function rotAtTheEnd(): Promise<void> {
+  const disk = await written();
+  await disk.advance(10);
+  const files = damaged(disk.files(), (bytes) => flip(bytes, 'third'));
+  demand(!(await opens(files)), 'storage/damage-is-refused: what a watermark vouches for is refused');
+}
+
+/** The power goes while a group is under way: whatever of it and of the watermark beside it is kept, the log opens. */
+async function tornGroup(): Promise<void> {
+  for (let seed = 1; seed <= 40; seed++) {
+    let image: SimDisk | undefined;
+    let armed = false;
+    const disk = new SimDisk();
+    const faulty = new FaultyDisk(disk, (call) => {
+      if (armed && call === 'datasync') image ??= disk.crash('some', randomFrom(seed));
+      return undefined;
+    });
+    const storage = fileStorage('data', { fs: faulty, segmentBytes: 4096 });
+    await storage.open();
+    await storage.write(put(0));
+    armed = true;
+    await storage.write(put(1));
+    demand(
+      image !== undefined && (await opens(image.files())),
+      'storage/watermark-is-never-early: a power cut leaves no watermark without its group',
+    );
   }
-  const opened = succeeds(fileStorage('data', { fs: SimDisk.of(files) }).open());
-  demand(!(await opened), 'storage/acknowledged-survives: a log with damage below what was acknowledged is refused');
+}
+
+/** A torn write of the newest watermark leaves the other one: a log that is cut below it is refused. */
+async function tornWatermark(): Promise<void> {
+  const disk = await written();
+  await disk.advance(10);
+  const [bytes = new Uint8Array(0)] = segmentsOf(disk.files()).values();
+  const groupIn = (slot: number): number => new DataView(bytes.buffer, bytes.byteOffset).getUint32(slot + 8, true);
+  const newest = groupIn(SLOTS[0]) > groupIn(SLOTS[1]) ? SLOTS[0] : SLOTS[1];
+  const files = damaged(disk.files(), (all) =>
+    all.fill(7, newest, newest + 32).slice(0, Buffer.from(all).indexOf('first')),
+  );
+  demand(!(await opens(files)), 'storage/one-slot-at-a-time: one of two watermarks is always there');
+}
+
+/** A crash comes between the name of a segment and the seal of the one before; later the segment is lost. */
+async function cutShort(): Promise<void> {
+  const disk = new SimDisk();
+  let image: SimDisk | undefined;
+  const faulty = new FaultyDisk(disk, (call) => {
+    if (call === 'write' && segmentsOf(disk.files()).size === 2) image ??= disk.crash('all', () => 0);
+    return undefined;
+  });
+  const storage = fileStorage('data', { fs: faulty, segmentBytes: 4096 });
+  await storage.open();
+  for (let index = 1; image === undefined && index < 100; index++) {
+    await storage.write([{ kind: 'put', entries: [{ index, term: 1, data: new Uint8Array(500) }] }]);
+  }
+  const next = fileStorage('data', { fs: image as unknown as SimDisk, segmentBytes: 4096 });
+  await next.open();
+  await next.close();
+  const files = segmentsOf((image as unknown as SimDisk).files());
+  files.delete([...files.keys()].at(-1) as string);
+  demand(!(await opens(files)), 'storage/no-hole: a lost segment is noticed, also after a rotation that was cut short');
 }
 
 /** By name, for the tables. */
@@ -77,4 +157,8 @@ export const storageScripts = {
   'storage: power cut': powerCut,
   'storage: failed sync': failedSync,
   'storage: rot': rot,
+  'storage: rot at the end': rotAtTheEnd,
+  'storage: torn group': tornGroup,
+  'storage: torn watermark': tornWatermark,
+  'storage: rotation cut short': cutShort,
 } as const;

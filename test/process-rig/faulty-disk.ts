@@ -34,6 +34,7 @@ export class FaultyDisk {
     this.disk = {
       ...nodeDisk,
       open: async (path) => wrap(await nodeDisk.open(path)),
+      openToRead: async (path) => wrap(await nodeDisk.openToRead(path)),
       create: async (path) => {
         if (this.fault.full) throw broken('ENOSPC', 'open');
         return wrap(await nodeDisk.create(path));
@@ -122,6 +123,17 @@ class FaultyFile implements DiskFile {
   async size(): Promise<number> {
     const size = await this.file.size();
     return this.pending.reduce((most, { position, bytes }) => Math.max(most, position + bytes.length), size);
+  }
+
+  async truncate(length: number): Promise<void> {
+    this.pending = this.pending
+      .filter(({ position }) => position < length)
+      .map(({ position, bytes }) => ({ position, bytes: bytes.subarray(0, length - position) }));
+    await this.file.truncate(length);
+  }
+
+  identity(): Promise<string> {
+    return this.file.identity();
   }
 
   close(): Promise<void> {

@@ -36,6 +36,15 @@ export async function writeFully(
   }
 }
 
+const ZEROS = new Uint8Array(1024 * 1024);
+
+/** Writes zeros in `[from, to)`. */
+export async function writeZeros(file: DiskFile, from: number, to: number): Promise<void> {
+  for (let at = from; at < to; at += ZEROS.length) {
+    await writeFully(file, ZEROS, 0, Math.min(ZEROS.length, to - at), at);
+  }
+}
+
 /** The error for stored data that does not verify. */
 export function corrupt(path: string, offset: number, what: string): ConsensusError {
   return new ConsensusError(`${path} at offset ${offset}: ${what}`, { code: 'ERR_STORAGE_CORRUPT' });

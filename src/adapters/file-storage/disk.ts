@@ -12,6 +12,10 @@ export interface DiskFile {
   /** Makes the written bytes durable, and the file's size if it grew, before it resolves. */
   datasync(): Promise<void>;
   size(): Promise<number>;
+  /** Cuts the file behind `length` bytes. */
+  truncate(length: number): Promise<void>;
+  /** What tells this file from every other one, whatever its name is. */
+  identity(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -21,7 +25,7 @@ export interface DiskLock {
 }
 
 /**
- * A file system, and two other services of the platform that the storage needs: a lock and random numbers.
+ * A file system, and three other services of the platform that the storage needs: a lock, timers and random numbers.
  */
 export interface Disk {
   /** The absolute path of `dir`. */
@@ -34,6 +38,8 @@ export interface Disk {
   readdir(dir: string): Promise<readonly string[]>;
   /** Opens an existing file to read and write. */
   open(path: string): Promise<DiskFile>;
+  /** Opens an existing file to read, also where nothing may be written. */
+  openToRead(path: string): Promise<DiskFile>;
   /** Creates an empty file, replacing any other, with access for the owner only. */
   create(path: string): Promise<DiskFile>;
   rename(from: string, to: string): Promise<void>;
@@ -42,6 +48,12 @@ export interface Disk {
   syncDirectory(dir: string): Promise<void>;
   /** Locks `dir`; resolves with `undefined` when another storage holds it. The lock ends with its process. */
   lock(dir: string): Promise<DiskLock | undefined>;
+  /** What tells the file or directory that `path` names now from every other one. */
+  identity(path: string): Promise<string>;
+  /** Calls back once, in `ms` milliseconds. The timer keeps no process alive. @returns what cancels it */
+  after(ms: number, callback: () => void): () => void;
+  /** Calls back every `ms` milliseconds, as `after` does. @returns what ends it */
+  every(ms: number, callback: () => void): () => void;
   /** A random integer in [0, 2^32). */
   random(): number;
 }

@@ -1,8 +1,9 @@
 /**
- * The bytes of a segment, format version 1. Integers are little-endian.
+ * The bytes of a segment, format version 2. Integers are little-endian.
  *
  * ```
- * segment = header, group*, zeros (preallocated space, only after the last group: storage/zeros-only-at-the-end)
+ * segment = header, zeros up to 4096, slot, slot (4096 each, see watermark.ts), group*, zeros (space got ahead, only
+ *           after the last group: storage/zeros-only-at-the-end)
  * header  = magic 8, version u32, header size u32, log u64 (random, its low half not 0), segment u64,
  *           first group u64, where the groups of the segment before end u64, oldest segment in need u64,
  *           0 u32, CRC u32
@@ -16,14 +17,20 @@
  * does not verify; log and boot tell it from bytes of an earlier use of the place (storage/bytes-in-their-place).
  * Groups are numbered through all segments, and each is written when the one before is durable: a valid record of a
  * later group proves that the earlier one was durable, so that its damage is rot and not a torn write
- * (storage/torn-tail). A sealed segment ends with a record flagged `seal`, written when the next segment is durable; if
- * that next segment is missing, it was lost. In every version the first 16 bytes mean the same, and the last four of
- * the first 64 are a CRC.
+ * (storage/torn-tail); so does a watermark. A sealed segment ends with a record flagged `seal`, written when the next
+ * segment is durable; if that next segment is missing, it was lost. Version 1 had no slots: its groups followed the
+ * header. In every version the first 16 bytes mean the same, and the last four of the first 64 are a CRC.
  */
 import { crc32c } from '../crc32c.js';
 
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 export const HEADER_SIZE = 64;
+/** What a disk writes at once: a torn write of one such sector leaves the others as they were. */
+export const PHYSICAL_SECTOR = 4096;
+/** Where the two slots for watermarks are, each in a sector of its own. */
+export const SLOT_OFFSETS = [PHYSICAL_SECTOR, 2 * PHYSICAL_SECTOR] as const;
+/** Where the groups of a segment begin. */
+export const LOG_START: number = 3 * PHYSICAL_SECTOR;
 export const RECORD_HEADER_SIZE = 28;
 /** A record is closed when its payload has this many bytes. A read verifies whole records. */
 export const RECORD_TARGET = 64 * 1024;
@@ -100,6 +107,17 @@ export function isTemporary(name: string): boolean {
   return /^wal-\d{16}\.log\.tmp$/.test(name);
 }
 
+/** The name of a file of zeros: space got ahead for the next segment, and for the next start. */
+export function spareName(number: number): string {
+  return `wal-spare-${number}`;
+}
+
+/** The number in a spare file's name; undefined for any other file. */
+export function spareOf(name: string): number | undefined {
+  const match = /^wal-spare-(\d+)$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
 export function encodeHeader(header: SegmentHeader): Uint8Array {
   const bytes = new Uint8Array(HEADER_SIZE);
   const view = viewOf(bytes);
@@ -116,13 +134,13 @@ export function encodeHeader(header: SegmentHeader): Uint8Array {
   return bytes;
 }
 
-/** A header, the version of a newer format, or undefined for what does not verify. */
-export function decodeHeader(bytes: Uint8Array): SegmentHeader | { readonly newer: number } | undefined {
+/** A header, the version of another format, or undefined for what does not verify. */
+export function decodeHeader(bytes: Uint8Array): SegmentHeader | { readonly version: number } | undefined {
   if (bytes.length < HEADER_SIZE || MAGIC.some((byte, at) => bytes[at] !== byte)) return undefined;
   const view = viewOf(bytes);
   if (view.getUint32(60, true) !== crc32c(bytes, 0, 60)) return undefined;
   const version = view.getUint32(8, true);
-  if (version > FORMAT_VERSION) return { newer: version };
+  if (version !== FORMAT_VERSION) return { version };
   return {
     logLow: view.getUint32(16, true),
     logHigh: view.getUint32(20, true),
@@ -133,8 +151,8 @@ export function decodeHeader(bytes: Uint8Array): SegmentHeader | { readonly newe
   };
 }
 
-/** The number with which a record's CRC is mixed. Two places of a log share it with odds of 1 in 2^32. */
-function placeOf(header: SegmentHeader, offset: number): number {
+/** The number with which a CRC is mixed. Two places of a log share it with odds of 1 in 2^32. */
+export function placeOf(header: SegmentHeader, offset: number): number {
   return (Math.imul(header.segment, 0x9e3779b1) ^ Math.imul(offset, 0x85ebca6b) ^ header.logHigh) | 0;
 }
 

@@ -1,25 +1,35 @@
 /**
  * `fileStorage(dir)`: a replica's storage as a segmented write-ahead log. This file implements `Storage`: options, the
- * phases from new to closed, and errors. `format.ts` and `ops.ts` define the bytes, `group.ts` encodes,
- * `log-writer.ts` writes, `block-index.ts` and `log-reader.ts` find and read entries, `scan.ts` and `recovery.ts` open
- * the log, and `disk.ts` is the interface to the platform.
+ * phases from new to closed, and errors. `format.ts`, `watermark.ts` and `ops.ts` define the bytes, `group.ts` encodes,
+ * `log-writer.ts` writes into space that `spares.ts` gets ahead, `block-index.ts` and `log-reader.ts` find and read
+ * entries, `scan.ts`, `recovery.ts` and `renewal.ts` open the log, and `disk.ts` is the interface to the platform.
  */
 import { ConsensusError, invalidArgument } from '../../replica/errors.js';
-import type { Opened, Storage, StorageOp, StoredEntry } from '../../replica/storage.js';
+import type { Opened, Storage, StorageListener, StorageOp, StorageStatus, StoredEntry } from '../../replica/storage.js';
 import { checkOps, checkRead } from '../storage-checks.js';
+import { watchDirectory } from './directory-watch.js';
 import { failed } from './disk-io.js';
 import type { Disk, DiskLock } from './disk.js';
-import { BATCH_LIMIT } from './format.js';
+import { BATCH_LIMIT, LOG_START } from './format.js';
 import { encodedBound } from './group.js';
 import { LogRead } from './log-reader.js';
 import { LogWriter } from './log-writer.js';
 import { nodeDisk } from './node-disk.js';
+import { boundedDisk } from './opening-disk.js';
 import { recover } from './recovery.js';
+import { SharedFiles } from './shared-files.js';
+import { Shortages } from './shortages.js';
+import { Spares } from './spares.js';
 
 /** Options of `fileStorage`. */
 export interface FileStorageOptions {
-  /** Bytes above which the log goes on in a new file: 4 KiB to 1 GiB, 64 MiB by default. */
+  /** Bytes of log above which it goes on in a new file: 4 KiB to 1 GiB, 64 MiB by default. */
   readonly segmentBytes?: number | undefined;
+  /**
+   * `false` for tests that want speed: nothing is ever synced, so a power cut may lose all of it, and damage may go
+   * unnoticed. `status().storage.durable` of the replica says so. True by default.
+   */
+  readonly sync?: boolean | undefined;
   /** The file system, for tests that inject faults. Not part of the supported interface. */
   readonly fs?: Disk | undefined;
 }
@@ -27,43 +37,62 @@ export interface FileStorageOptions {
 const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
 const MIN_SEGMENT_BYTES = 4 * 1024;
 const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
-const OPTIONS: readonly string[] = ['segmentBytes', 'fs'];
+const OPTIONS: readonly string[] = ['segmentBytes', 'sync', 'fs'];
 
 type StoragePhase = 'new' | 'opening' | 'open' | 'closed';
+
+/** What an open storage consists of. */
+interface OpenParts {
+  readonly writer: LogWriter;
+  readonly files: SharedFiles;
+  readonly spares: Spares;
+  readonly shortages: Shortages;
+  stopWatch(): void;
+}
 
 class FileStorage implements Storage {
   private readonly disk: Disk;
   private readonly dir: string;
-  private readonly segmentBytes: number;
+  private readonly limit: number;
+  private readonly sync: boolean;
   private phase: StoragePhase = 'new';
   private opening: Promise<Opened> | undefined;
   private closing: Promise<void> | undefined;
-  private writer: LogWriter | undefined;
+  private parts: OpenParts | undefined;
   private lock: DiskLock | undefined;
   private readonly reads = new Set<Promise<unknown>>();
 
-  constructor(disk: Disk, dir: string, segmentBytes: number) {
+  constructor(disk: Disk, dir: string, segmentBytes: number, sync: boolean) {
     this.disk = disk;
     this.dir = disk.resolve(dir);
-    this.segmentBytes = segmentBytes;
+    this.limit = LOG_START + segmentBytes;
+    this.sync = sync;
   }
 
-  open(): Promise<Opened> {
+  open(events?: StorageListener): Promise<Opened> {
     if (this.phase === 'closed') return Promise.reject(this.closedError());
     if (this.phase !== 'new') return Promise.reject(this.lockedError());
     this.phase = 'opening';
-    this.opening = this.openNow();
+    this.opening = this.openNow(events);
     return this.opening;
   }
 
-  private async openNow(): Promise<Opened> {
+  private async openNow(events: StorageListener | undefined): Promise<Opened> {
+    const disk = boundedDisk(this.disk);
     try {
-      await this.disk.mkdir(this.dir);
-      this.lock = await this.disk.lock(this.dir);
+      await disk.mkdir(this.dir);
+      this.lock = await disk.lock(this.dir);
       if (this.lock === undefined) throw this.lockedError();
-      const { state, terms } = await recover(this.disk, this.dir);
-      this.writer = new LogWriter(this.disk, this.dir, this.segmentBytes, state);
+      const identity = await disk.identity(this.dir);
+      const recovered = await recover(disk, this.dir, this.limit);
+      const { state, terms, torn } = recovered;
+      const shortages = new Shortages(this.disk, events);
+      this.parts = this.assemble(recovered, shortages, identity);
       if (this.phase === 'opening') this.phase = 'open';
+      if (torn !== undefined) {
+        const reason = `${torn.path} at offset ${torn.offset}: the last write group is torn, and was dropped`;
+        shortages.tell({ kind: 'dropped', reason });
+      }
       const values = new Map([...state.values].map(([key, value]) => [key, value.slice()]));
       return { boot: state.boot, values, first: terms.first, last: terms.last, runs: terms.runs() };
     } catch (error) {
@@ -74,8 +103,24 @@ class FileStorage implements Storage {
     }
   }
 
+  private assemble(
+    { state, spares: found }: Awaited<ReturnType<typeof recover>>,
+    shortages: Shortages,
+    identity: string,
+  ): OpenParts {
+    const { disk, dir, limit, sync } = this;
+    const spares = new Spares({ disk, dir, limit, sync, shortages, found });
+    const writer = new LogWriter({ disk, dir, limit, sync, shortages, spares }, state);
+    const stopWatch = watchDirectory(disk, dir, identity, writer, (error) => {
+      writer.fail(error);
+      shortages.tell({ kind: 'failed', reason: error.message, cause: error });
+    });
+    disk.after(0, () => spares.start()); // whoever opens goes first
+    return { writer, files: new SharedFiles(disk, dir, shortages), spares, shortages, stopWatch };
+  }
+
   write(ops: readonly StorageOp[]): Promise<void> {
-    if (this.phase !== 'open' || this.writer === undefined) return Promise.reject(this.notOpenError('write'));
+    if (this.phase !== 'open' || this.parts === undefined) return Promise.reject(this.notOpenError('write'));
     try {
       checkOps(ops);
       if (encodedBound(ops) > BATCH_LIMIT) {
@@ -84,17 +129,17 @@ class FileStorage implements Storage {
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.writer.write(ops);
+    return this.parts.writer.write(ops);
   }
 
   async read(from: number, to: number, maxBytes: number): Promise<readonly StoredEntry[]> {
-    const { writer } = this;
-    if (this.phase !== 'open' || writer === undefined) throw this.notOpenError('read');
+    const { parts } = this;
+    if (this.phase !== 'open' || parts === undefined) throw this.notOpenError('read');
     checkRead(from, to, maxBytes);
+    const { writer, files, shortages } = parts;
     const blocks = writer.index.find(from, to);
     if (blocks.length === 0) return [];
-    const read = new LogRead(this.disk, this.dir, writer.header);
-    const reading = read.read(blocks, from, to, maxBytes).finally(() => read.close());
+    const reading = new LogRead(files, shortages, writer.header).read(blocks, from, to, maxBytes);
     this.reads.add(reading);
     try {
       return await reading;
@@ -105,6 +150,14 @@ class FileStorage implements Storage {
     }
   }
 
+  status(): StorageStatus {
+    const { sync: durable, parts } = this;
+    if (parts === undefined) return { durable, state: 'ready', spaceAhead: 0 };
+    const { writer, shortages } = parts;
+    const state = writer.hasFailed ? 'failed' : (shortages.state ?? 'ready');
+    return { durable, state, spaceAhead: writer.spaceLeft };
+  }
+
   close(): Promise<void> {
     this.closing ??= this.closeNow();
     return this.closing;
@@ -113,13 +166,25 @@ class FileStorage implements Storage {
   private async closeNow(): Promise<void> {
     this.phase = 'closed';
     await this.opening?.catch(() => undefined); // the caller of `open` gets this error
+    this.parts?.shortages.close();
     await Promise.allSettled(this.reads);
     try {
-      await this.writer?.close();
+      await this.closeParts(this.parts);
     } catch (error) {
       throw failed(`closing ${this.dir} failed`, error);
     } finally {
       await this.lock?.release().catch(() => undefined);
+    }
+  }
+
+  private async closeParts(parts: OpenParts | undefined): Promise<void> {
+    if (parts === undefined) return;
+    parts.stopWatch();
+    try {
+      await parts.writer.close();
+    } finally {
+      await parts.spares.close();
+      await parts.files.close();
     }
   }
 
@@ -155,11 +220,12 @@ export function fileStorage(dir: string, options: FileStorageOptions = {}): Stor
     if (OPTIONS.includes(name)) continue;
     throw invalidArgument(`fileStorage: there is no option ${JSON.stringify(name)}`);
   }
-  const { segmentBytes = DEFAULT_SEGMENT_BYTES, fs = nodeDisk } = options;
+  const { segmentBytes = DEFAULT_SEGMENT_BYTES, sync = true, fs = nodeDisk } = options;
   const inBounds = segmentBytes >= MIN_SEGMENT_BYTES && segmentBytes <= MAX_SEGMENT_BYTES;
   if (!Number.isSafeInteger(segmentBytes) || !inBounds) {
     const bounds = `an integer from ${MIN_SEGMENT_BYTES} to ${MAX_SEGMENT_BYTES}`;
     throw invalidArgument(`fileStorage: segmentBytes must be ${bounds}, not ${String(segmentBytes)}`);
   }
-  return new FileStorage(fs, dir, segmentBytes);
+  if (typeof sync !== 'boolean') throw invalidArgument('fileStorage: sync must be true or false');
+  return new FileStorage(fs, dir, segmentBytes, sync);
 }

@@ -41,7 +41,8 @@ function codeOf(error: unknown): unknown {
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(path, () => {
+    // Exclusive: in a worker of node:cluster the primary would listen in its place, and the lock outlive its holder.
+    server.listen({ path, exclusive: true }, () => {
       server.off('error', reject);
       server.on('error', () => undefined); // failing to accept a connection is the asker's trouble
       server.unref(); // the lock keeps no process alive

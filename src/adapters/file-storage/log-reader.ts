@@ -6,11 +6,12 @@
 import type { StoredEntry } from '../../replica/storage.js';
 import { includes } from './block-index.js';
 import type { Block, IndexRange } from './block-index.js';
-import { corrupt, letGo, readFully } from './disk-io.js';
-import type { Disk, DiskFile } from './disk.js';
-import { peekRecord, RECORD_HEADER_SIZE, segmentName, verifyRecord, viewOf } from './format.js';
+import { corrupt, readFully } from './disk-io.js';
+import { peekRecord, RECORD_HEADER_SIZE, verifyRecord, viewOf } from './format.js';
 import type { SegmentHeader } from './format.js';
 import { walkItems, walkOps } from './ops.js';
+import type { SharedFiles } from './shared-files.js';
+import type { Shortages } from './shortages.js';
 
 /** The most blocks that one stretch reads, and that are kept for the next one; a stretch with more is shortened. */
 const MAX_BLOCKS = 32;
@@ -18,18 +19,17 @@ const MAX_BLOCKS = 32;
 /** The live entries of a stretch of the log, by index. */
 type FoundEntries = Map<number, StoredEntry>;
 
-/** One call of `read`. Opens files as it needs them; `close` when done. */
+/** One call of `read`. */
 export class LogRead {
-  private readonly disk: Disk;
-  private readonly dir: string;
+  private readonly files: SharedFiles;
+  private readonly shortages: Shortages;
   /** The log's name is the same in all headers, and the segment's number is the block's. */
   private readonly header: SegmentHeader;
-  private readonly files = new Map<number, DiskFile>();
   private readonly loaded = new Map<Block, Uint8Array>();
 
-  constructor(disk: Disk, dir: string, header: SegmentHeader) {
-    this.disk = disk;
-    this.dir = dir;
+  constructor(files: SharedFiles, shortages: Shortages, header: SegmentHeader) {
+    this.files = files;
+    this.shortages = shortages;
     this.header = header;
   }
 
@@ -64,7 +64,7 @@ export class LogRead {
       const bytes = this.loaded.get(block) ?? (await this.load(block));
       if (this.loaded.size < MAX_BLOCKS) this.loaded.set(block, bytes);
       // A later truncate has shortened the block's ranges; one in the block itself takes effect in the replay.
-      for (const [index, entry] of replay(bytes, block, from, to, this.pathOf(block))) {
+      for (const [index, entry] of replay(bytes, block, from, to, this.files.pathOf(block.segment))) {
         if (includes(block.ranges, index)) found.set(index, entry);
       }
     }
@@ -72,30 +72,24 @@ export class LogRead {
   }
 
   private async load(block: Block): Promise<Uint8Array> {
-    const file = this.files.get(block.segment) ?? (await this.disk.open(this.pathOf(block)));
-    this.files.set(block.segment, file);
-    const bytes = new Uint8Array(block.end - block.start);
-    const got = await readFully(file, bytes, 0, bytes.length, block.start);
-    const header = { ...this.header, segment: block.segment };
+    const { segment, start, end } = block;
+    const path = this.files.pathOf(segment);
+    const bytes = new Uint8Array(end - start);
+    const got = await this.files.use(segment, (file) =>
+      this.shortages.outlast(`reading ${path}`, () => readFully(file, bytes, 0, bytes.length, start)),
+    );
+    const header = { ...this.header, segment };
     const view = viewOf(bytes);
     for (let at = 0; at < bytes.length; ) {
       const record = at + RECORD_HEADER_SIZE <= got ? peekRecord(view, at, header) : undefined;
       const size = RECORD_HEADER_SIZE + (record?.payload ?? 0);
-      const offset = block.start + at;
+      const offset = start + at;
       if (record === undefined || at + size > got || !verifyRecord(view, bytes, at, size, header, offset)) {
-        throw corrupt(this.pathOf(block), offset, 'a record does not verify any more');
+        throw corrupt(path, offset, 'a record does not verify any more');
       }
       at += size;
     }
     return bytes;
-  }
-
-  private pathOf(block: Block): string {
-    return this.disk.join(this.dir, segmentName(block.segment));
-  }
-
-  async close(): Promise<void> {
-    for (const file of this.files.values()) await letGo(file);
   }
 }
 

@@ -1,57 +1,77 @@
 /**
  * Writes the log, in one order for all calls (storage/one-lane), by group commit: one write with its fdatasync is under
- * way, and operations that come meanwhile form the next group. Space is preallocated in steps, as zeros, since a sync
- * that need not record new blocks is about a quarter faster (measured: 9.0 k against 7.3 k a second on ext4).
+ * way, and operations that come meanwhile form the next group. Groups are written into space that was got ahead as
+ * zeros, since a sync that need not record new blocks is about a quarter faster (measured: 9.0 k against 7.3 k a second
+ * on ext4), and since space then does not run out inside a group.
  *
  * Invariants: no group is written before the one before it is durable; the index and the values hold exactly what is
- * durable; after the first failure nothing is written any more, and no sync is tried twice (storage/no-retry).
+ * durable; a group is written only where the file has space for it and for a seal behind it, and trouble in getting
+ * that space is no fault (storage/shortage-is-no-fault); after the first failed write or sync of a group or a watermark
+ * nothing is written any more, and no sync is tried twice (storage/no-retry); the watermark of a group is written with
+ * the next group, or alone when none followed for `IDLE_MS` (storage/watermark-is-never-early).
  */
 import type { ConsensusError } from '../../replica/errors.js';
 import type { StorageOp } from '../../replica/storage.js';
 import type { BlockIndex } from './block-index.js';
-import { failed, letGo, writeFully } from './disk-io.js';
+import { failed, letGo, writeFully, writeZeros } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
-import { encodeHeader, HEADER_SIZE, RECORD_HEADER_SIZE, SEAL, segmentName } from './format.js';
+import { LOG_START, RECORD_HEADER_SIZE } from './format.js';
 import type { SegmentHeader } from './format.js';
 import { WriteGroup } from './group.js';
 import { walkOps } from './ops.js';
+import { giveName, openingGroup, SEAL_SIZE, watermarkOf, writeHead, writeSeal } from './segment.js';
+import type { Shortages } from './shortages.js';
+import type { Spares } from './spares.js';
+import { WatermarkSlots } from './watermark.js';
 
 /** Calls share a group until it has this many bytes. */
 const FLUSH_TARGET = 4 * 1024 * 1024;
-/** How many bytes are preallocated at a time. A group larger than this allocates its own blocks. */
-const AHEAD = 1024 * 1024;
-const SMALL_FLUSH = 64 * 1024;
-const ZEROS = new Uint8Array(AHEAD);
+/** How many bytes a file grows by when no spare file is ready. */
+const STEP = 1024 * 1024;
+/** Milliseconds after which a watermark is written by itself. */
+export const IDLE_MS = 10;
 
 /** An open log. `end` is where the next group goes, `writeGroup` its number. */
 export interface LogState {
   readonly header: SegmentHeader;
+  /** The path of the segment that is written. */
+  readonly path: string;
   readonly file: DiskFile;
   readonly boot: number;
+  /** Where the segment's opening group ends: a group that does not fit behind it fits in no segment. */
+  readonly start: number;
   readonly end: number;
   readonly writeGroup: number;
+  /** The offset up to which the file has space. */
+  readonly space: number;
   readonly index: BlockIndex;
   readonly values: Map<string, Uint8Array>;
+  readonly slots: WatermarkSlots;
+}
+
+export interface WriterOptions {
+  readonly disk: Disk;
+  readonly dir: string;
+  /** The size that a segment's file should not exceed. */
+  readonly limit: number;
+  readonly sync: boolean;
+  readonly shortages: Shortages;
+  readonly spares: Spares;
 }
 
 export class LogWriter {
-  private readonly disk: Disk;
-  private readonly dir: string;
-  private readonly segmentBytes: number;
+  private readonly options: WriterOptions;
   private state: LogState;
-  /** The offset up to which the file has blocks. */
-  private allocated: number;
   private readonly queue: WriteGroup[] = [];
   private spare: WriteGroup | undefined;
   private flushing: Promise<void> | undefined;
   private failure: ConsensusError | undefined;
+  private stopIdle: (() => void) | undefined;
 
-  constructor(disk: Disk, dir: string, segmentBytes: number, state: LogState) {
-    this.disk = disk;
-    this.dir = dir;
-    this.segmentBytes = segmentBytes;
+  constructor(options: WriterOptions, state: LogState) {
+    this.options = options;
     this.state = state;
-    this.allocated = state.end;
+    this.options.spares.progress(state.end, state.space);
   }
 
   get header(): SegmentHeader {
@@ -60,6 +80,20 @@ export class LogWriter {
 
   get index(): BlockIndex {
     return this.state.index;
+  }
+
+  /** The file that is written, and its path. */
+  get current(): { readonly path: string; readonly file: DiskFile } {
+    return this.state;
+  }
+
+  /** Bytes that can be written though there is no space on the disk. */
+  get spaceLeft(): number {
+    return Math.max(0, this.state.space - this.state.end - SEAL_SIZE);
+  }
+
+  get hasFailed(): boolean {
+    return this.failure !== undefined;
   }
 
   /** The operations must have passed `checkOps`. */
@@ -79,36 +113,56 @@ export class LogWriter {
   }
 
   private async flushAll(): Promise<void> {
+    this.stopIdle?.();
     await null; // calls of the same turn share the first flush
     for (let writeGroup = this.queue.shift(); writeGroup !== undefined; writeGroup = this.queue.shift()) {
-      try {
-        await this.flush(writeGroup);
-      } catch (error) {
-        this.fail(writeGroup, error);
-        break;
-      }
+      const wasWritten = await this.flush(writeGroup);
+      if (!wasWritten) break;
       for (const waiter of writeGroup.waiters) waiter.resolve();
       writeGroup.clear();
       this.spare = writeGroup;
     }
     this.flushing = undefined;
+    this.whenIdle();
   }
 
-  private async flush(writeGroup: WriteGroup): Promise<void> {
-    if (this.state.end + writeGroup.length > this.segmentBytes) await this.rotate();
-    const { file, header, boot, end } = this.state;
-    writeGroup.finish(header, end, boot, this.state.writeGroup);
-    await writeFully(file, writeGroup.bytes, 0, writeGroup.length, end);
-    await this.getAhead(end + writeGroup.length, writeGroup.length);
-    await file.datasync();
-    this.take(writeGroup);
+  /** @returns whether the group is durable; if not, the log has failed */
+  private async flush(writeGroup: WriteGroup): Promise<boolean> {
+    try {
+      await this.makeRoom(writeGroup.length);
+    } catch (error) {
+      this.fail(error, writeGroup, 'none');
+      return false;
+    }
+    try {
+      await this.writeGroup(writeGroup);
+      return true;
+    } catch (error) {
+      this.fail(error, writeGroup, 'unknown');
+      return false;
+    }
   }
 
-  private async getAhead(end: number, size: number): Promise<void> {
-    if (end <= this.allocated) return;
-    const room = Math.min(AHEAD, this.segmentBytes - end);
-    if (size <= SMALL_FLUSH && room > 0) await writeFully(this.state.file, ZEROS, 0, room, end);
-    this.allocated = size <= SMALL_FLUSH && room > 0 ? end + room : end;
+  private async writeGroup(group: WriteGroup): Promise<void> {
+    const { file, header, boot, end, writeGroup, slots } = this.state;
+    group.finish(header, end, boot, writeGroup);
+    const mark = this.writeMark();
+    const written = writeFully(file, group.bytes, 0, group.length, end);
+    if (mark !== undefined) await Promise.allSettled([mark, written]);
+    await mark;
+    await written;
+    if (this.options.sync) await file.datasync();
+    slots.synced();
+    if (this.failure !== undefined) throw this.failure; // the directory was lost meanwhile
+    this.take(group);
+    if (this.options.sync) slots.reached(watermarkOf(group, writeGroup, end));
+    this.options.spares.progress(this.state.end, this.state.space);
+  }
+
+  /** Writes the watermark that is due; the next sync makes it durable. */
+  private writeMark(): Promise<void> | undefined {
+    const due = this.state.slots.take();
+    return due && writeFully(this.state.file, due.bytes, 0, due.bytes.length, due.position);
   }
 
   /** The group is durable: index and values take in its operations. */
@@ -126,65 +180,114 @@ export class LogWriter {
     this.state = { ...this.state, end: end + writeGroup.length, writeGroup: this.state.writeGroup + 1 };
   }
 
+  /** The last group's watermark, when nothing follows that would take it along. */
+  private whenIdle(): void {
+    if (this.failure !== undefined || !this.state.slots.isDue) return;
+    const cancel = this.options.disk.after(IDLE_MS, () => {
+      this.stopIdle = undefined;
+      this.flushing ??= this.markAlone().then(() => {
+        this.flushing = undefined;
+        if (this.queue.length > 0) this.flushing ??= this.flushAll();
+      });
+    });
+    this.stopIdle = () => {
+      this.stopIdle = undefined;
+      cancel();
+    };
+  }
+
+  /** Makes the last group's watermark durable. */
+  private async markAlone(): Promise<void> {
+    const { file, slots } = this.state;
+    if (this.failure !== undefined || !slots.isDue) return;
+    try {
+      await this.writeMark();
+      await file.datasync();
+      slots.synced();
+    } catch (error) {
+      this.fail(error, undefined, 'none');
+    }
+  }
+
+  /** Goes on in a spare file, or makes the file larger, until it has space for a group of `length` bytes. */
+  private async makeRoom(length: number): Promise<void> {
+    const fits = (): boolean => this.state.end + length + SEAL_SIZE <= this.state.space;
+    if (fits()) return;
+    const { limit, spares } = this.options;
+    const isFull = this.state.end + length + SEAL_SIZE > limit && this.state.end > this.state.start;
+    const isBetter = (spares.available?.size ?? 0) >= Math.max(this.state.space, LOG_START + 2 * length);
+    if (isFull || isBetter) await this.rotate();
+    if (!fits()) await this.grow(length);
+  }
+
+  private async grow(length: number): Promise<void> {
+    const { shortages, limit } = this.options;
+    const { file, path, end, space } = this.state;
+    const needed = end + length + SEAL_SIZE;
+    const to = Math.max(needed, Math.min(needed + STEP, limit));
+    await shortages.outlast(`getting space in ${path}`, () => writeZeros(file, space, to));
+    this.state = { ...this.state, space: to };
+  }
+
   /**
-   * Starts the next segment. It gets its name when it is durable, and begins with all values, so that no value depends
-   * on earlier segments. Then the old segment is sealed, so that the loss of its successor would be noticed.
+   * Starts the next segment in a spare file. It gets its name when it is durable. Then the old segment is sealed, so
+   * that the loss of its successor would be noticed; a seal that a crash prevented is written by the next start.
    */
   private async rotate(): Promise<void> {
+    const { disk, dir, spares, shortages, sync } = this.options;
     const { header: old, file: oldFile, boot, end, writeGroup, values } = this.state;
     const header: SegmentHeader = { ...old, segment: old.segment + 1, firstWriteGroup: writeGroup, previousEnd: end };
-    const first = new WriteGroup();
-    first.addBoot(boot);
-    for (const [key, value] of values) first.addSet(key, value);
-    first.finish(header, HEADER_SIZE, boot, writeGroup);
-    const seal = new WriteGroup();
-    seal.finish(old, end, boot, writeGroup, SEAL);
-
-    const path = this.disk.join(this.dir, segmentName(header.segment));
-    const file = await this.disk.create(`${path}.tmp`);
+    const first = openingGroup(header, boot, writeGroup, values);
+    const spare = await spares.take();
+    const { file, size } = spare;
+    let path: string;
     try {
-      await writeFully(file, encodeHeader(header), 0, HEADER_SIZE, 0);
-      await writeFully(file, first.bytes, 0, first.length, HEADER_SIZE);
-      await file.datasync();
-      await this.disk.rename(`${path}.tmp`, path);
-      await this.disk.syncDirectory(this.dir);
-      await writeFully(oldFile, seal.bytes, 0, seal.length, end);
-      await oldFile.datasync();
+      await writeHead(file, header);
+      await writeFully(file, first.bytes, 0, first.length, LOG_START);
+      if (sync) await file.datasync();
+      path = await giveName(disk, dir, spare.path, header.segment, shortages);
+      spares.renamed(spare);
+      await writeSeal(oldFile, old, { end, boot, writeGroup });
+      if (sync) await oldFile.datasync();
     } catch (error) {
       await letGo(file);
       throw error;
     }
-    this.state = { ...this.state, header, file, end: HEADER_SIZE + first.length, writeGroup: writeGroup + 1 };
-    this.allocated = this.state.end;
+    const start = LOG_START + first.length;
+    const space = Math.max(size, start);
+    const slots = new WatermarkSlots(header);
+    this.state = { ...this.state, header, path, file, start, end: start, space, writeGroup: writeGroup + 1, slots };
+    spares.progress(start, space);
     await letGo(oldFile);
   }
 
-  /** Fails the log for good: the group under way may or may not be durable, the queued calls were never written. */
-  private fail(writeGroup: WriteGroup, cause: unknown): void {
-    this.failure = failed(`writing to ${this.dir} failed, it takes nothing more`, cause, 'unknown');
-    for (const waiter of writeGroup.waiters) waiter.reject(this.failure);
+  /** Fails the log for good. The queued calls were never written; what was under way ends with `outcome`. */
+  fail(cause: unknown, writeGroup?: WriteGroup, outcome: 'none' | 'unknown' = 'none'): void {
+    const known = this.failure;
+    const what = `writing to ${this.options.dir} failed, it takes nothing more`;
+    this.failure ??= failed(what, cause, 'unknown');
+    const reason = outcome === 'unknown' ? this.failure : failed(what, cause, outcome);
+    for (const waiter of writeGroup?.waiters ?? []) waiter.reject(known ?? reason);
     for (const { waiters } of this.queue.splice(0)) {
       for (const waiter of waiters) waiter.reject(this.refusal());
     }
   }
 
   private refusal(): ConsensusError {
-    return failed(`an earlier write to ${this.dir} failed`, this.failure?.cause);
+    return failed(`an earlier write to ${this.options.dir} failed`, this.failure?.cause);
   }
 
   /**
-   * Waits for the write under way, then writes an empty group: with it, later damage of the group before cannot be
-   * taken for a torn write (storage/damage-is-refused).
+   * Waits for the write under way, and makes the last watermark durable: with it, later damage cannot be taken for a
+   * torn write (storage/damage-is-refused).
    */
   async close(): Promise<void> {
-    await this.flushing;
-    const { file, header, boot, end, writeGroup } = this.state;
-    if (this.failure === undefined) {
-      const mark = new WriteGroup();
-      mark.finish(header, end, boot, writeGroup);
-      const marked = writeFully(file, mark.bytes, 0, mark.length, end).then(() => file.datasync());
-      await marked.catch(() => undefined); // acknowledged writes are durable without it
-    }
-    await file.close();
+    this.stopIdle?.();
+    while (this.flushing !== undefined) await this.flushing;
+    this.stopIdle?.();
+    const failedBefore = this.failure !== undefined;
+    await this.markAlone();
+    await this.state.file.close();
+    if (!failedBefore && this.failure !== undefined) throw this.failure;
   }
 }

@@ -16,6 +16,11 @@ function called(start: (done: Done) => void): Promise<void> {
   return new Promise((fulfil, reject) => start((error) => (error === null ? fulfil() : reject(error))));
 }
 
+/** Device and inode: a name that is given to another file has another one. */
+function nameOf({ dev, ino }: fs.BigIntStats): string {
+  return `${dev}:${ino}`;
+}
+
 class NodeFile implements DiskFile {
   private readonly fd: number;
 
@@ -48,6 +53,16 @@ class NodeFile implements DiskFile {
   size(): Promise<number> {
     return new Promise((fulfil, reject) => {
       fs.fstat(this.fd, (error, stats) => (error === null ? fulfil(stats.size) : reject(error)));
+    });
+  }
+
+  truncate(length: number): Promise<void> {
+    return called((done) => fs.ftruncate(this.fd, length, done));
+  }
+
+  identity(): Promise<string> {
+    return new Promise((fulfil, reject) => {
+      fs.fstat(this.fd, { bigint: true }, (error, stats) => (error === null ? fulfil(nameOf(stats)) : reject(error)));
     });
   }
 
@@ -87,10 +102,20 @@ export const nodeDisk: Disk = {
   },
   readdir: (dir) => fs.promises.readdir(dir),
   open: (path) => openFile(path, 'r+'),
+  openToRead: (path) => openFile(path, 'r'),
   create: (path) => openFile(path, 'w+'),
   rename: (from, to) => fs.promises.rename(from, to),
   unlink: (path) => fs.promises.unlink(path),
   syncDirectory,
   lock: lockDirectory,
+  identity: async (path) => nameOf(await fs.promises.stat(path, { bigint: true })),
+  after: (ms, callback) => {
+    const timer = setTimeout(callback, ms).unref();
+    return () => clearTimeout(timer);
+  },
+  every: (ms, callback) => {
+    const timer = setInterval(callback, ms).unref();
+    return () => clearInterval(timer);
+  },
   random: () => randomBytes(4).readUInt32LE(0),
 };

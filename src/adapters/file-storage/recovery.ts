@@ -1,35 +1,37 @@
 /**
- * Recovery, the work of `open`: it finds the segments, verifies every record and drops a torn last group. Then it makes
- * the last segment durable. Bytes of a killed process may be in the page cache only, and after a failed sync the
- * cache even counts as clean (storage/no-retry); so the last segment is copied into a fresh file, with the new boot
- * behind it, which takes its name. A crash at any point leaves the old file or the new one, and perhaps a temporary one
- * that the next `open` removes. Earlier segments were synced before their successor was created.
+ * Recovery, the work of `open`: it finds the segments, verifies every record, drops a torn last group, seals what a
+ * rotation that was cut short left unsealed, and has the last segment renewed (see renewal.ts).
  */
 import { BlockIndex } from './block-index.js';
-import { corrupt, letGo, readFully, writeFully } from './disk-io.js';
+import { corrupt, letGo, readFully } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
 import {
   decodeHeader,
-  encodeHeader,
   FORMAT_VERSION,
   HEADER_SIZE,
   isTemporary,
+  LOG_START,
+  PHYSICAL_SECTOR,
   segmentName,
   segmentOf,
+  SLOT_OFFSETS,
+  spareOf,
 } from './format.js';
 import type { SegmentHeader } from './format.js';
-import { WriteGroup } from './group.js';
 import type { LogState } from './log-writer.js';
+import { boundedFile } from './opening-disk.js';
 import { walkOps } from './ops.js';
-import { scanDroppingTornTail, scanSealed } from './scan.js';
-import type { Position, RecordVisitor } from './scan.js';
+import { renew } from './renewal.js';
+import { isSealedAt, scanDroppingTornTail, scanSealed } from './scan.js';
+import type { Position, RecordVisitor, Segment, TornGroup } from './scan.js';
+import { writeSeal } from './segment.js';
+import { SpaceFound } from './space-found.js';
 import { TermRuns } from './term-runs.js';
+import { newestWatermark } from './watermark.js';
 import { ConsensusError } from '../../replica/errors.js';
 
-const COPY_PIECE = 1024 * 1024;
-
 /** The log as its replay found it. */
-interface ReplayedLog {
+export interface ReplayedLog {
   readonly values: Map<string, Uint8Array>;
   readonly index: BlockIndex;
   readonly terms: TermRuns;
@@ -40,40 +42,86 @@ interface ReplayedLog {
 export interface RecoveredLog {
   readonly state: LogState;
   readonly terms: TermRuns;
+  readonly torn: TornGroup | undefined;
+  /** The numbers of the spare files that are left. */
+  readonly spares: readonly number[];
 }
 
-export async function recover(disk: Disk, dir: string): Promise<RecoveredLog> {
+/** @param limit the size that a segment's file should not exceed */
+export async function recover(disk: Disk, dir: string, limit: number): Promise<RecoveredLog> {
   const names = await disk.readdir(dir);
-  for (const name of names) if (isTemporary(name)) await disk.unlink(disk.join(dir, name));
   const numbers = names
     .map(segmentOf)
     .filter((number) => number !== undefined)
     .sort((a, b) => a - b);
+  const spares = names.map(spareOf).filter((number) => number !== undefined);
+  const [spare] = spares;
+  // Spare files are made when there is a segment.
+  if (numbers.length === 0 && spare !== undefined) throw corrupt(dir, 0, 'there are spare files, and no segment');
+  const found = new SpaceFound(disk, dir, spares, names.filter(isTemporary));
+  await found.keepOrRemove(numbers.length === 0);
   const replayed: ReplayedLog = { values: new Map(), index: new BlockIndex(), terms: new TermRuns(), boot: 0 };
-  if (numbers.length === 0) {
-    const header = await firstHeader(disk, dir);
-    return renew(disk, dir, header, { end: HEADER_SIZE, writeGroup: 1, boot: 0 }, undefined, replayed);
-  }
-  const headers = await readHeaders(disk, dir, numbers);
-  let position: Position = { end: HEADER_SIZE, writeGroup: headers[0]?.firstWriteGroup ?? 1, boot: 0 };
+  const headers = numbers.length === 0 ? [await firstHeader(disk, dir)] : await readHeaders(disk, dir, numbers);
+  const last = headers.pop() as SegmentHeader;
+  let position: Position = { end: LOG_START, writeGroup: (headers[0] ?? last).firstWriteGroup, boot: 0, checksum: 0 };
   for (const [at, header] of headers.entries()) {
-    const path = disk.join(dir, segmentName(header.segment));
-    const next = headers[at + 1];
-    const file = await disk.open(path);
-    try {
-      const segment = { path, file, size: await file.size(), header };
-      const visit = replayInto(replayed, header.segment);
-      const from = { ...position, end: HEADER_SIZE };
-      if (next === undefined) {
-        position = await scanDroppingTornTail(segment, from, visit);
-        return await renew(disk, dir, header, position, file, replayed);
-      }
-      position = await scanSealed(segment, from, { end: next.previousEnd, group: next.firstWriteGroup }, visit);
-    } finally {
-      await letGo(file);
-    }
+    position = await replaySealed(disk, dir, header, headers[at + 1] ?? last, position, replayed);
   }
-  throw new Error('unreachable: the last segment returns');
+  const renewal = { disk, dir, limit, header: last, replayed, found };
+  if (numbers.length === 0) {
+    const state = await renew(renewal, position, undefined);
+    return { state, terms: replayed.terms, torn: undefined, spares: found.spares };
+  }
+  const path = disk.join(dir, segmentName(last.segment));
+  return withFile(disk, path, async (file) => {
+    const segment = { path, file, size: await file.size(), header: last };
+    const from = { ...position, end: LOG_START };
+    const watermark = await readWatermark(segment);
+    const scanned = await scanDroppingTornTail(segment, from, watermark, replayInto(replayed, last.segment));
+    const state = await renew(renewal, scanned.position, { file, vouched: watermark?.end ?? LOG_START });
+    return { state, terms: replayed.terms, torn: scanned.torn, spares: found.spares };
+  });
+}
+
+async function withFile<T>(disk: Disk, path: string, work: (file: DiskFile) => Promise<T>): Promise<T> {
+  const file = await disk.open(path);
+  try {
+    return await work(boundedFile(disk, path, file));
+  } finally {
+    await letGo(file);
+  }
+}
+
+/** Replays a segment that has a successor, and seals it if a crash has come before the seal. */
+async function replaySealed(
+  disk: Disk,
+  dir: string,
+  header: SegmentHeader,
+  next: SegmentHeader,
+  position: Position,
+  replayed: ReplayedLog,
+): Promise<Position> {
+  const path = disk.join(dir, segmentName(header.segment));
+  return withFile(disk, path, async (file) => {
+    const segment = { path, file, size: await file.size(), header };
+    const until = { end: next.previousEnd, group: next.firstWriteGroup };
+    const from = { ...position, end: LOG_START };
+    const end = await scanSealed(segment, from, until, replayInto(replayed, header.segment));
+    if (await isSealedAt(segment, end)) return end;
+    await disk.syncDirectory(dir); // a seal that outlives its successor's name would say that it was lost
+    await writeSeal(file, header, end);
+    await file.datasync();
+    return end;
+  });
+}
+
+/** What the slots of the last segment vouch for. */
+async function readWatermark({ path, file, header }: Segment): Promise<ReturnType<typeof newestWatermark>> {
+  const slots = new Uint8Array(SLOT_OFFSETS.length * PHYSICAL_SECTOR);
+  const got = await readFully(file, slots, 0, slots.length, SLOT_OFFSETS[0]);
+  // A segment gets its name when its first group is durable, and that is behind the slots.
+  if (got < slots.length) throw corrupt(path, SLOT_OFFSETS[0] + got, 'the file was cut short');
+  return newestWatermark(slots, header, path);
 }
 
 async function firstHeader(disk: Disk, dir: string): Promise<SegmentHeader> {
@@ -123,8 +171,8 @@ async function readHeader(disk: Disk, dir: string, number: number): Promise<Segm
     const header = decodeHeader(bytes.subarray(0, got));
     // A segment gets its name when its header is durable: no crash leaves such a file.
     if (header === undefined) throw corrupt(path, 0, "the segment's header does not verify");
-    if ('newer' in header) {
-      const message = `${path} has format version ${header.newer}, this release reads up to`;
+    if ('version' in header) {
+      const message = `${path} has format version ${header.version}, this release reads`;
       throw new ConsensusError(`${message} ${FORMAT_VERSION}`, { code: 'ERR_STORAGE_MISMATCH' });
     }
     if (header.segment !== number) throw corrupt(path, 24, `the file holds segment ${header.segment}`);
@@ -146,51 +194,4 @@ function replayInto(replayed: ReplayedLog, segment: number): RecordVisitor {
     });
     return sound && replayed.index.addRecord(segment, start, end, bytes, view, from, to);
   };
-}
-
-/** Copies the segment into a new file up to the end of its last whole group, and writes the boot behind it. */
-async function renew(
-  disk: Disk,
-  dir: string,
-  header: SegmentHeader,
-  position: Position,
-  old: DiskFile | undefined,
-  replayed: ReplayedLog,
-): Promise<RecoveredLog> {
-  const path = disk.join(dir, segmentName(header.segment));
-  const boot = replayed.boot + 1;
-  const writeGroup = new WriteGroup();
-  writeGroup.addBoot(boot);
-  writeGroup.finish(header, position.end, boot, position.writeGroup);
-  const file = await disk.create(`${path}.tmp`);
-  try {
-    if (old === undefined) await writeFully(file, encodeHeader(header), 0, HEADER_SIZE, 0);
-    else await copy(path, old, file, position.end);
-    await writeFully(file, writeGroup.bytes, 0, writeGroup.length, position.end);
-    await file.datasync();
-    await disk.rename(`${path}.tmp`, path);
-    await disk.syncDirectory(dir);
-  } catch (error) {
-    await letGo(file);
-    throw error;
-  }
-  const state: LogState = {
-    header,
-    file,
-    boot,
-    end: position.end + writeGroup.length,
-    writeGroup: position.writeGroup + 1,
-    index: replayed.index,
-    values: replayed.values,
-  };
-  return { state, terms: replayed.terms };
-}
-
-async function copy(path: string, from: DiskFile, to: DiskFile, length: number): Promise<void> {
-  const piece = new Uint8Array(Math.min(length, COPY_PIECE));
-  for (let at = 0; at < length; at += piece.length) {
-    const size = Math.min(piece.length, length - at);
-    if ((await readFully(from, piece, 0, size, at)) < size) throw corrupt(path, at, 'the file became shorter');
-    await writeFully(to, piece, 0, size, at);
-  }
 }

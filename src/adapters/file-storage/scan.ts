@@ -5,8 +5,8 @@
 import { corrupt, readFully } from './disk-io.js';
 import type { DiskFile } from './disk.js';
 import {
-  HEADER_SIZE,
   LAST_OF_WRITE_GROUP,
+  LOG_START,
   peekRecord,
   RECORD_HEADER_SIZE,
   SEAL,
@@ -14,6 +14,7 @@ import {
   viewOf,
 } from './format.js';
 import type { RecordHeader, SegmentHeader } from './format.js';
+import type { Watermark } from './watermark.js';
 
 const WINDOW = 1024 * 1024;
 
@@ -32,6 +33,14 @@ export interface Position {
   readonly writeGroup: number;
   /** The boot that wrote last. */
   readonly boot: number;
+  /** The CRC of the last record of the group before; 0 if there is none. */
+  readonly checksum: number;
+}
+
+/** A last group that was dropped, since it is not whole and nothing vouches for it. */
+export interface TornGroup {
+  readonly path: string;
+  readonly offset: number;
 }
 
 /** The callback for each record of a verified group: its place, and its payload in `bytes[from, to)`. */
@@ -91,6 +100,7 @@ async function recordAt(window: ScanWindow, segment: Segment, offset: number): P
 interface FoundWriteGroup {
   readonly ends: readonly number[];
   readonly boot: number;
+  readonly checksum: number;
   readonly seal: boolean;
 }
 
@@ -110,14 +120,17 @@ async function writeGroupAt(window: ScanWindow, segment: Segment, from: Position
     )
       return offset; // a record of an earlier use of this place
     boot = record.boot;
+    const at = await window.at(offset, RECORD_HEADER_SIZE);
+    const checksum = window.view.getUint32(at, true);
     offset += RECORD_HEADER_SIZE + record.payload;
     ends.push(offset);
-    if ((record.flags & LAST_OF_WRITE_GROUP) !== 0) return { ends, boot, seal: (record.flags & SEAL) !== 0 };
+    if ((record.flags & LAST_OF_WRITE_GROUP) === 0) continue;
+    return { ends, boot, checksum, seal: (record.flags & SEAL) !== 0 };
   }
 }
 
-function after(position: Position, { ends, boot }: FoundWriteGroup): Position {
-  return { end: ends[ends.length - 1] as number, writeGroup: position.writeGroup + 1, boot };
+function after(position: Position, { ends, boot, checksum }: FoundWriteGroup): Position {
+  return { end: ends[ends.length - 1] as number, writeGroup: position.writeGroup + 1, boot, checksum };
 }
 
 async function visitWriteGroup(
@@ -135,6 +148,12 @@ async function visitWriteGroup(
     if (!sound) throw corrupt(segment.path, start, 'a record holds an operation that is none');
     start = end;
   }
+}
+
+/** Whether the group at `position` is the seal of the segment. */
+export async function isSealedAt(segment: Segment, position: Position): Promise<boolean> {
+  const found = await writeGroupAt(new ScanWindow(segment), segment, position);
+  return typeof found !== 'number' && found.seal;
 }
 
 /**
@@ -163,43 +182,63 @@ export async function scanSealed(
 }
 
 /**
- * Visits the groups of the last segment. A torn last group is dropped: it is not visited, and the position given is the
- * one before it. Other damage is refused.
+ * Visits the groups of the last segment. Those up to its watermark were durable, so any damage there is refused
+ * (storage/damage-is-refused). Above it one group may be torn: it is dropped, that is, not visited, and the position
+ * given is the one before it. How far above proves nothing, since a watermark may be late.
  */
-export async function scanDroppingTornTail(segment: Segment, from: Position, visit: RecordVisitor): Promise<Position> {
+export async function scanDroppingTornTail(
+  segment: Segment,
+  from: Position,
+  watermark: Watermark | undefined,
+  visit: RecordVisitor,
+): Promise<{ readonly position: Position; readonly torn: TornGroup | undefined }> {
   const window = new ScanWindow(segment);
   let position = from;
   for (;;) {
     const found = await writeGroupAt(window, segment, position);
     if (typeof found === 'number') {
-      await refuseRot(window, segment, position, found);
-      return position;
+      if (watermark !== undefined && position.writeGroup <= watermark.writeGroup) {
+        throw corrupt(segment.path, found, 'a record does not verify, and its sync had returned');
+      }
+      const isTorn = await refuseRot(window, segment, position, found);
+      return { position, torn: isTorn ? { path: segment.path, offset: position.end } : undefined };
     }
     if (found.seal) throw corrupt(segment.path, position.end, 'sealed, but the next segment is missing');
     await visitWriteGroup(window, segment, position.end, found.ends, visit);
+    const number = position.writeGroup;
     position = after(position, found);
+    if (number === watermark?.writeGroup) checkNamed(segment, position, watermark);
   }
+}
+
+/** The group before `position` is the one that the watermark names, and no other one of its number. */
+function checkNamed({ path }: Segment, position: Position, watermark: Watermark): void {
+  if (position.end === watermark.end && position.checksum === watermark.checksum) return;
+  throw corrupt(path, position.end, `the watermark names another group, which ends at ${watermark.end}`);
 }
 
 /**
  * The group at `position` is missing or not whole: `bad` is its first record that does not verify. A crash leaves that
  * only if no later group was written. A valid record of a later group proves that this one was durable and acknowledged
  * (storage/torn-tail: neither zeros nor garbage end a log that continues).
+ * @returns whether there is anything but zeros behind the log: then a group was written, and is torn
  */
-async function refuseRot(window: ScanWindow, segment: Segment, position: Position, bad: number): Promise<void> {
+async function refuseRot(window: ScanWindow, segment: Segment, position: Position, bad: number): Promise<boolean> {
   // The first group of a segment is durable before the segment gets its name.
-  if (position.end === HEADER_SIZE) throw corrupt(segment.path, bad, 'the first record does not verify');
+  if (position.end === LOG_START) throw corrupt(segment.path, bad, 'the first record does not verify');
   const mark = new Uint8Array(4);
   viewOf(mark).setUint32(0, segment.header.logLow, true);
+  let isTorn = false;
   let offset = position.end;
-  while (offset + RECORD_HEADER_SIZE <= segment.size) {
+  while (offset < segment.size) {
     const length = Math.min(WINDOW, segment.size - offset);
     const at = await window.at(offset, length);
-    if (at < 0) return;
+    if (at < 0) break;
+    isTorn ||= !isZero(window.bytes, at, at + length);
     const found = indexOf(window.bytes, mark, at + 4, at + length);
     if (found < 0) {
+      if (length < WINDOW) break;
       offset += length - 7; // a header whose mark is cut by the end of the window is looked at again
-      if (length < WINDOW) return;
       continue;
     }
     offset += found - 4 - at;
@@ -209,6 +248,12 @@ async function refuseRot(window: ScanWindow, segment: Segment, position: Positio
     }
     offset += 1;
   }
+  return isTorn;
+}
+
+function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (bytes[at] !== 0) return false;
+  return true;
 }
 
 function indexOf(bytes: Uint8Array, mark: Uint8Array, from: number, to: number): number {

@@ -1,0 +1,78 @@
+/**
+ * The space that a start finds: spare files of the process before, and temporary files that a crash left behind. A
+ * start takes one of them for the file that it makes, so it needs no free space (storage/restart-needs-no-space). What
+ * is in them is unknown, and is overwritten.
+ */
+import type { Disk, DiskFile } from './disk.js';
+import { spareName } from './format.js';
+
+/** How many spare files are kept. */
+const KEPT = 2;
+
+/** A file under way to its name. */
+export interface TemporaryFile {
+  readonly path: string;
+  readonly file: DiskFile;
+  /** Gives its space back: as a spare file if it was one, else by removing it. */
+  giveBack(): Promise<void>;
+}
+
+export class SpaceFound {
+  private readonly disk: Disk;
+  private readonly dir: string;
+  private readonly numbers: number[];
+  private readonly temporary: readonly string[];
+
+  constructor(disk: Disk, dir: string, spares: readonly number[], temporary: readonly string[]) {
+    this.disk = disk;
+    this.dir = dir;
+    this.numbers = [...spares].sort((a, b) => a - b);
+    this.temporary = temporary;
+  }
+
+  /** The numbers of the spare files that are left. */
+  get spares(): readonly number[] {
+    return [...this.numbers];
+  }
+
+  private pathOf(number: number): string {
+    return this.disk.join(this.dir, spareName(number));
+  }
+
+  private freeNumber(): number {
+    let number = 1;
+    while (this.numbers.includes(number)) number++;
+    return number;
+  }
+
+  /**
+   * Temporary files become spare files while those are few, and are removed otherwise.
+   * @param isNew whether there is no segment yet, and so no spare file either
+   */
+  async keepOrRemove(isNew: boolean): Promise<void> {
+    for (const name of this.temporary) {
+      const path = this.disk.join(this.dir, name);
+      if (!isNew && this.numbers.length < KEPT) await this.keep(path);
+      else await this.disk.unlink(path);
+    }
+  }
+
+  private async keep(path: string): Promise<void> {
+    const number = this.freeNumber();
+    await this.disk.rename(path, this.pathOf(number));
+    this.numbers.push(number);
+  }
+
+  /** A file to write to under the name `path`: a spare one if there is any. */
+  async take(path: string): Promise<TemporaryFile> {
+    const { disk } = this;
+    const number = this.numbers.pop();
+    if (number === undefined) {
+      const file = await disk.create(path);
+      return { path, file, giveBack: () => disk.unlink(path) };
+    }
+    const spare = this.pathOf(number);
+    await disk.rename(spare, path);
+    return { path, file: await disk.open(path), giveBack: () => disk.rename(path, spare) };
+  }
+}
