@@ -41,6 +41,8 @@ export type ErrorCode =
   | 'ERR_APPLY_ASYNC'
   /** A read, write or sync of the storage failed, so this replica has halted; nothing more is written. */
   | 'ERR_STORAGE_FAILED'
+  /** This replica's storage is full: it takes no commands of its own callers until there is space. */
+  | 'ERR_STORAGE_FULL'
   /** Stored data does not verify; the message names file and offset. */
   | 'ERR_STORAGE_CORRUPT'
   /** Another open storage, of this process or another, holds the same data. */

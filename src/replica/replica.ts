@@ -7,6 +7,7 @@ import { HostedReplica } from './host/hosted-replica.js';
 import { MachineRunner } from './host/machine-runner.js';
 import { answered, type CheckedTransport } from './host/plug-ins.js';
 import { openData } from './host/recover.js';
+import { StorageNotices } from './host/storage-notices.js';
 import { takePlace } from './host/take-place.js';
 import type { Leadership, PlatformSignal } from './leadership.js';
 import {
@@ -148,8 +149,9 @@ function checkMessageSize(transport: CheckedTransport, maxEntryBytes: number, me
 async function startReplica<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<Replica<M>> {
   const { transport, storage, machine, codec, resultCodec } = checked;
   let started = false;
+  const notices = new StorageNotices();
   try {
-    const data = await answered('ERR_STORAGE_FAILED', 'storage.open', () => openData(checked));
+    const data = await answered('ERR_STORAGE_FAILED', 'storage.open', () => openData(checked, notices.listener));
     const { configuration } = data.options;
     const runner = new MachineRunner(machine, codec, resultCodec, configuration.constants.onApplyError);
     const replica = new HostedReplica(checked, runner);
@@ -158,6 +160,7 @@ async function startReplica<M extends AnyMachine>(checked: CheckedOptions<M>): P
     started = true;
     for (const event of data.events) replica.tell(event);
     replica.host.begin(data);
+    notices.begin(replica.host, (event) => replica.tell(event));
     return replica.handOver();
   } catch (error) {
     // The caller gets the first error. A locked storage or a transport that did not start may serve another replica.

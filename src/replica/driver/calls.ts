@@ -27,6 +27,12 @@ const PAUSING: ReadonlySet<Reason> = new Set(['busy', 'notLeader', 'noLeader', '
 
 const BUSY: Failure = { code: 'ERR_BUSY', outcome: 'none', message: 'too many requests are waiting on this replica' };
 
+const FULL: Failure = {
+  code: 'ERR_STORAGE_FULL',
+  outcome: 'none',
+  message: 'the storage of this replica is full, and takes no commands until there is space',
+};
+
 /** Chooses calls of a book. */
 export type CallChoice = <C extends BookItem>(calls: Book<C>) => readonly C[];
 
@@ -59,9 +65,11 @@ export interface CallsState {
   readonly pausedUntil: Milliseconds;
   /** How long the next pause is; refusals that follow one another double it. */
   readonly pause: Milliseconds;
+  /** The storage has no more space: no new command is taken. */
+  readonly storageFull: boolean;
 }
 
-export const noCalls: CallsState = { pausedUntil: -Infinity, pause: REFUSAL_PAUSE };
+export const noCalls: CallsState = { pausedUntil: -Infinity, pause: REFUSAL_PAUSE, storageFull: false };
 
 /**
  * The failure with which a replica in this phase refuses requests; `null` while it takes them.
@@ -91,7 +99,7 @@ export class CallsDraft extends PartDraft<CallsState> {
   declare private endedAttempts: Map<RequestNumber, boolean> | undefined;
 
   protected override copy(state: CallsState): Mutable<CallsState> {
-    return { pausedUntil: state.pausedUntil, pause: state.pause };
+    return { pausedUntil: state.pausedUntil, pause: state.pause, storageFull: state.storageFull };
   }
 
   /** The deadline of an attempt that begins now. */
@@ -101,7 +109,14 @@ export class CallsDraft extends PartDraft<CallsState> {
 
   propose(commands: readonly PendingCommand[]): void {
     const { proposals } = this.draft;
-    proposals.queue(this.admitBytes(this.admit(commands, proposals.newest)));
+    const admitted = this.admit(commands, proposals.newest);
+    if (this.state.storageFull) return this.draft.fail(numbers(admitted), FULL);
+    proposals.queue(this.admitBytes(admitted));
+  }
+
+  /** The storage has run out of space, or has some again. What waits here goes on waiting. */
+  storageFull(full: boolean): void {
+    if (full !== this.state.storageFull) this.edit().storageFull = full;
   }
 
   /** @param minIndex the index that stale reads wait for; `null` for linearizable reads */

@@ -195,6 +195,8 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
       return onWritten(draft, protocol);
     case 'storageFailed':
       return onStorageFailed(draft, event);
+    case 'storageFull':
+      return draft.calls.storageFull(event.full);
     case 'loaded':
       return onLoaded(draft, event);
     case 'applied':

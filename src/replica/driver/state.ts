@@ -18,7 +18,7 @@ import type {
   Timing,
 } from '../../core/protocol.js';
 import type { ErrorCode, RequestOutcome } from '../errors.js';
-import type { StorageOp, StoredEntry } from '../storage.js';
+import type { StorageNotice, StorageOp, StorageStatus, StoredEntry } from '../storage.js';
 import type { ApplyingState } from './apply.js';
 import type { CallsState } from './calls.js';
 import type { FirstStart } from './first-start.js';
@@ -154,6 +154,8 @@ export type DriverEvent = { readonly now: Milliseconds } & (
       readonly reason: string;
       readonly cause?: unknown;
     }
+  /** The storage has no more space, or has space again. */
+  | { readonly kind: 'storageFull'; readonly full: boolean }
   | { readonly kind: 'loaded'; readonly id: number; readonly entries: readonly StoredEntry[] }
   /** The machine has applied the next entries of the last `apply`, one or more, with one result for each. */
   | { readonly kind: 'applied'; readonly results: readonly StoredResult[] }
@@ -247,6 +249,13 @@ export type ReplicaEvent =
   | { readonly kind: 'stalled'; readonly waited: Milliseconds }
   /** A listener of events of the kind `of` threw; told once for each listener. `cause` is what it threw. */
   | { readonly kind: 'listenerFailed'; readonly of: string; readonly reason: string; readonly cause?: unknown }
+  /** An event of the storage; see `StorageNotice`. */
+  | {
+      readonly kind: 'storage';
+      readonly event: StorageNotice['kind'];
+      readonly reason: string;
+      readonly cause?: unknown;
+    }
   /** An event of the transport; see `TransportEvent`. */
   | {
       readonly kind: 'transport';
@@ -280,4 +289,6 @@ export interface ReplicaStatus extends DriverStatus {
   readonly connected: readonly ReplicaId[];
   /** What the transport has not yet passed on, by peer; `null` if it cannot tell. */
   readonly unsent: readonly { readonly peer: ReplicaId; readonly bytes: number }[] | null;
+  /** The storage's account of itself; `null` if it gives none. */
+  readonly storage: StorageStatus | null;
 }

@@ -30,7 +30,14 @@ export function notReadyError(signal: Signal, { phase, firstStart }: ReplicaStat
   return new ConsensusError(message, { code: 'ERR_TIMEOUT', retryable: true, cause: reasonOf(signal) });
 }
 
-const RETRYABLE = new Set(['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_BUSY', 'ERR_OUTCOME_UNKNOWN', 'ERR_TRANSFER_FAILED']);
+const RETRYABLE = new Set([
+  'ERR_NO_LEADER',
+  'ERR_TIMEOUT',
+  'ERR_BUSY',
+  'ERR_STORAGE_FULL',
+  'ERR_OUTCOME_UNKNOWN',
+  'ERR_TRANSFER_FAILED',
+]);
 
 /** The error that users catch for a failure. */
 export function errorOf({ code, outcome, message, cause }: Failure, signal: Signal | undefined): ConsensusError {

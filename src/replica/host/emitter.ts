@@ -24,6 +24,7 @@ const KINDS: Readonly<Record<ReplicaEvent['kind'], true>> = {
   stalled: true,
   timing: true,
   listenerFailed: true,
+  storage: true,
   transport: true,
 };
 

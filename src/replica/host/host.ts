@@ -24,7 +24,7 @@ import type {
 } from '../driver/state.js';
 import { ApplySlices } from './apply-slices.js';
 import type { MachineRunner } from './machine-runner.js';
-import { answered, areEntries, connectionsOf, promised, type Connections } from './plug-ins.js';
+import { answered, areEntries, promised, storageStatus, unsentOf } from './plug-ins.js';
 import type { OpenedData } from './recover.js';
 import { typedError, type ErrorCode } from '../errors.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
@@ -110,9 +110,18 @@ export class Host {
   }
 
   status(): ReplicaStatus {
-    let connections: Connections = { connected: [], unsent: null };
-    this.guard('ERR_TRANSPORT_FAILED', () => (connections = connectionsOf(this.checked.transport)));
-    return { ...this.driver.status(this.state), ...connections };
+    const { transport, storage } = this.checked;
+    const connected = this.asked('ERR_TRANSPORT_FAILED', () => [...transport.connected()], []);
+    const unsent = this.asked('ERR_TRANSPORT_FAILED', () => unsentOf(transport), null);
+    const stored = this.asked('ERR_STORAGE_FAILED', () => storageStatus(storage), null);
+    return { ...this.driver.status(this.state), connected, unsent, storage: stored };
+  }
+
+  /** What a plug-in says of itself; `otherwise` if it throws, for which the replica halts. */
+  private asked<T>(code: ErrorCode, ask: () => T, otherwise: T): T {
+    let told = otherwise;
+    this.guard(code, () => (told = ask()));
+    return told;
   }
 
   /** Starts the driver, which then handles the events that arrived before. */

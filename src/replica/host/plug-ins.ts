@@ -3,10 +3,9 @@
  * its interface says. The helpers here turn that into typed errors.
  */
 
-import type { ReplicaStatus } from '../driver/state.js';
 import type { Cancellable, Clock } from '../clock.js';
 import { ConsensusError, textOf, typedError, type ErrorCode } from '../errors.js';
-import type { StoredEntry } from '../storage.js';
+import type { Storage, StorageStatus, StoredEntry } from '../storage.js';
 import type { Transport, UnsentBytes } from '../transport.js';
 
 /** Whether it is a promise, of whatever make. Throws what a getter throws. */
@@ -96,6 +95,17 @@ export function checkedTransport(transport: Transport): CheckedTransport {
   };
 }
 
+/** What a transport has not passed on yet; `null` if it cannot tell. */
+export function unsentOf(transport: CheckedTransport): readonly UnsentBytes[] | null {
+  return transport.unsent()?.map(({ peer, bytes }) => ({ peer, bytes })) ?? null;
+}
+
+/** A storage's account of itself; `null` if it gives none. */
+export function storageStatus(storage: Storage): StorageStatus | null {
+  const given = storage.status === undefined ? null : atOnce('storage.status', storage.status());
+  return given === null ? null : { durable: given.durable, state: given.state, spaceAhead: given.spaceAhead };
+}
+
 function clockFailure(what: string): ConsensusError {
   return new ConsensusError(`clock.${what}`, { code: 'ERR_CLOCK_FAILED' });
 }
@@ -141,14 +151,4 @@ export function checkedRandom(random: () => number): () => number {
       cause,
     });
   };
-}
-
-/** Whom a transport reaches, and what it has not yet passed on. */
-export type Connections = Pick<ReplicaStatus, 'connected' | 'unsent'>;
-
-/** @throws what the transport throws */
-export function connectionsOf(transport: CheckedTransport): Connections {
-  const connected = [...transport.connected()];
-  const unsent = transport.unsent();
-  return { connected, unsent: unsent === null ? null : unsent.map(({ peer, bytes }) => ({ peer, bytes })) };
 }

@@ -22,7 +22,7 @@ import {
   type StoredIdentity,
 } from '../driver/stored-identity.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
-import type { Opened, StorageOp } from '../storage.js';
+import type { Opened, StorageListener, StorageOp } from '../storage.js';
 
 /** What a driver starts with, the events of recovery, and what to write before anything else. */
 export interface OpenedData {
@@ -98,6 +98,11 @@ async function recover(checked: CheckedOptions<AnyMachine>, opened: Opened): Pro
   const { limits } = checked.protocol;
   const bytes = opened.values.get(HARD_KEY);
   const hard: HardState | null = bytes === undefined ? null : decoded('hard state', () => durable.decodeHard(bytes));
+  // Whatever is committed was written before the hint that says so.
+  if (hard !== null && hard.commit > opened.last) {
+    const message = `entries up to ${hard.commit} were committed, and the log ends at ${opened.last}: it was cut`;
+    throw new ConsensusError(message, { code: 'ERR_STORAGE_CORRUPT' });
+  }
   // The log is never trimmed, so it begins at 1, though Multi-Paxos may have stored votes for later slots only.
   const first = 1;
   const tail: Entry[] = [];
@@ -118,8 +123,8 @@ async function recover(checked: CheckedOptions<AnyMachine>, opened: Opened): Pro
  * @throws ConsensusError ERR_STORAGE_MISMATCH, ERR_STORAGE_CORRUPT, ERR_INVALID_ARGUMENT (a cluster of one without
  * `bootstrap`), or the error of the storage
  */
-export async function openData(checked: CheckedOptions<AnyMachine>): Promise<OpenedData> {
-  const opened = await checked.storage.open();
+export async function openData(checked: CheckedOptions<AnyMachine>, listener?: StorageListener): Promise<OpenedData> {
+  const opened = await checked.storage.open(listener);
   const bytes = opened.values.get(IDENTITY_KEY);
   if (bytes === undefined && opened.last !== 0) throw mismatch('something else than a replica,', '', checked.id);
   const identity = bytes === undefined ? newIdentity(checked) : decoded('identity', () => decodeIdentity(bytes));

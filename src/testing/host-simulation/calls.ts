@@ -54,10 +54,11 @@ const OUTCOMES: Readonly<Record<string, readonly string[]>> = {
   ERR_NO_LEADER: ['none'],
   ERR_TIMEOUT: ['none'],
   ERR_OUTCOME_UNKNOWN: ['unknown'],
+  ERR_STORAGE_FULL: ['none'],
   ERR_STORAGE_FAILED: ['none', 'unknown'],
   ERR_LOST_IDENTITY: ['none'],
 };
-const RETRYABLE = ['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_BUSY', 'ERR_OUTCOME_UNKNOWN'];
+const RETRYABLE = ['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_BUSY', 'ERR_STORAGE_FULL', 'ERR_OUTCOME_UNKNOWN'];
 /** Codes that say that the caller's time was over. */
 const LATE = ['ERR_NO_LEADER', 'ERR_TIMEOUT', 'ERR_OUTCOME_UNKNOWN'];
 /** Milliseconds that an end may come after its time, on a loop that was neither stalled nor at work. */

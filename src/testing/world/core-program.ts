@@ -254,6 +254,7 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
     case 'unreachable':
       return draft.feed({ kind: 'unreachable', now, peer: event.peer });
     case 'refused': // a bare core has no identity
+    case 'storageFull': // nor does it know of space
     case 'late':
       return;
     default:

@@ -73,6 +73,8 @@ function describeEvent(event: ReplicaEvent): string | null {
       return `has a listener of ${event.of} that failed: ${event.reason}`;
     case 'optionIgnored':
       return `ignores its option ${event.option}`;
+    case 'storage':
+      return `storage ${event.event}: ${event.reason}`;
     case 'transport':
       return `transport ${event.event}: ${event.reason}`;
   }

@@ -39,4 +39,25 @@ describe('opening', () => {
       message: expect.stringContaining('hard state'),
     });
   });
+
+  it.each([raft(), multipaxos()])('refuses a log that ends below the stored commit index (%#)', async (protocol) => {
+    const storage = memoryStorage();
+    await storage.write((await openData(checked(storage, protocol))).format);
+    const entry = { index: 1, term: 65_537, kind: 'noop', id: null, data: new Uint8Array(0) } as const;
+    const { durable } = protocol.protocol;
+    const [data] = durable.encodeEntries([entry]);
+    const hard = (commit: number) => durable.encodeHard({ term: 65_537, vote: null, commit });
+    await storage.write([
+      { kind: 'put', entries: [{ index: 1, term: entry.term, data: data as Uint8Array }] },
+      { kind: 'set', key: 'hard', value: hard(1) },
+    ]);
+    await storage.close();
+    expect((await openData(checked(storage, protocol))).recovered).toMatchObject({ last: 1 });
+    await storage.write([{ kind: 'set', key: 'hard', value: hard(2) }]);
+    await storage.close();
+    await expect(openData(checked(storage, protocol))).rejects.toMatchObject({
+      code: 'ERR_STORAGE_CORRUPT',
+      message: expect.stringContaining('the log ends at 1'),
+    });
+  });
 });
