@@ -2,5 +2,14 @@
 
 export type { FileStorageOptions } from './adapters/file-storage/index.js';
 export type { TcpTransportOptions } from './adapters/tcp-transport/index.js';
+export type { StorageProblem } from './adapters/file-storage/disk-io.js';
+export type {
+  InspectOptions,
+  SegmentReport,
+  StorageReport,
+  StorageVerdict,
+  StoredOwner,
+} from './adapters/file-storage/inspect.js';
+export { inspectStorage, verifyStorage } from './adapters/file-storage/inspect.js';
 export { fileStorage } from './adapters/file-storage/index.js';
 export { tcpTransport } from './adapters/tcp-transport/index.js';

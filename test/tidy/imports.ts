@@ -45,6 +45,13 @@ const PARTS: readonly Part[] = [
     types: ['replica/'],
     node: false,
   },
+  // What shows a directory to people reads whose it is.
+  {
+    files: 'adapters/file-storage/inspect',
+    values: ['adapters/file-storage/', 'core/', 'replica/errors', 'replica/driver/stored-identity'],
+    types: ['replica/'],
+    node: true,
+  },
   { files: 'adapters/', values: ['core/', 'replica/errors'], types: ['replica/'], node: true },
   ...RIG_TOOLS.map((files) => rigPart(files)),
   rigPart('testing/world/', ...RIG_TOOLS),

@@ -28,6 +28,7 @@ import { writeSeal } from './segment.js';
 import { SpaceFound } from './space-found.js';
 import { TermRuns } from './term-runs.js';
 import { newestWatermark } from './watermark.js';
+import type { Watermark } from './watermark.js';
 import { ConsensusError } from '../../replica/errors.js';
 
 /** The log as its replay found it. */
@@ -116,7 +117,7 @@ async function replaySealed(
 }
 
 /** What the slots of the last segment vouch for. */
-async function readWatermark({ path, file, header }: Segment): Promise<ReturnType<typeof newestWatermark>> {
+export async function readWatermark({ path, file, header }: Segment): Promise<Watermark | undefined> {
   const slots = new Uint8Array(SLOT_OFFSETS.length * PHYSICAL_SECTOR);
   const got = await readFully(file, slots, 0, slots.length, SLOT_OFFSETS[0]);
   // A segment gets its name when its first group is durable, and that is behind the slots.
@@ -162,9 +163,10 @@ async function readHeaders(disk: Disk, dir: string, numbers: readonly number[]):
   return needed;
 }
 
-async function readHeader(disk: Disk, dir: string, number: number): Promise<SegmentHeader> {
+/** The header of a segment. @throws ConsensusError ERR_STORAGE_CORRUPT, ERR_STORAGE_MISMATCH */
+export async function readHeader(disk: Disk, dir: string, number: number): Promise<SegmentHeader> {
   const path = disk.join(dir, segmentName(number));
-  const file = await disk.open(path);
+  const file = await disk.openToRead(path);
   try {
     const bytes = new Uint8Array(HEADER_SIZE);
     const got = await readFully(file, bytes, 0, HEADER_SIZE, 0);
@@ -182,7 +184,7 @@ async function readHeader(disk: Disk, dir: string, number: number): Promise<Segm
   }
 }
 
-function replayInto(replayed: ReplayedLog, segment: number): RecordVisitor {
+export function replayInto(replayed: ReplayedLog, segment: number): RecordVisitor {
   return (start, end, bytes, view, from, to) => {
     const sound = walkOps(bytes, view, from, to, {
       set: (key, valueFrom, valueTo) => replayed.values.set(key, bytes.slice(valueFrom, valueTo)),

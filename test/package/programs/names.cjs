@@ -14,7 +14,7 @@ const names = {
   ],
   'quorate/raft': ['raftProtocol', 'raftModel'],
   'quorate/multipaxos': ['multipaxosProtocol', 'multipaxosModel'],
-  'quorate/node': ['fileStorage', 'tcpTransport'],
+  'quorate/node': ['fileStorage', 'inspectStorage', 'tcpTransport', 'verifyStorage'],
   'quorate/testing': [
     'simulate',
     'SimulationFailure',
