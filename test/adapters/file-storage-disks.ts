@@ -69,6 +69,21 @@ class Inode {
     this.unsynced.push({ position, data });
   }
 
+  /** A write that is durable at once, it alone. */
+  writeThrough(position: number, data: Uint8Array): void {
+    this.now.place(position, data);
+    this.durable.place(position, data);
+    for (const change of this.unsynced) {
+      if ('length' in change) continue;
+      const [from, to] = [position - change.position, position + data.length - change.position];
+      if (from >= change.data.length || to <= 0) continue;
+      change.data.set(
+        data.subarray(Math.max(0, -from), Math.min(data.length, change.data.length - from)),
+        Math.max(0, from),
+      );
+    }
+  }
+
   truncate(length: number): void {
     this.now.resize(length);
     this.unsynced.push({ length });
@@ -159,6 +174,10 @@ export class SimDisk implements Disk {
   flies = false;
   /** How many bytes the files may have together. */
   capacity = Infinity;
+  /** Opens files so that a write is durable when it resolves, where that is offered. */
+  openThrough: ((path: string) => Promise<DiskFile>) | undefined;
+  /** Called while a write through is under way: some of its sectors may be durable. */
+  underWay: (() => void) | undefined;
   /** Whether syncs do what they say. */
   syncs = true;
   syncsDirectories = true;
@@ -240,6 +259,26 @@ export class SimDisk implements Disk {
   replace(files: Iterable<readonly [string, Uint8Array]> = []): void {
     this.names = new Map([...files].map(([name, bytes]) => [name, new Inode(bytes as Uint8Array<ArrayBuffer>)]));
     this.own = ++inodes;
+  }
+
+  /** Offers to write through. */
+  offerThrough(): this {
+    this.openThrough = async (path) => {
+      const inode = this.find(path);
+      const file = this.fileOf(inode);
+      return {
+        ...file,
+        write: async (source, at, length, position) => {
+          const taken = this.room(inode, length, position);
+          const data = source.slice(at, at + taken);
+          inode.write(position, data);
+          this.underWay?.();
+          if (this.syncs) inode.writeThrough(position, data);
+          return taken;
+        },
+      };
+    };
+    return this;
   }
 
   private find(path: string): Inode {
@@ -451,6 +490,12 @@ export class FaultyDisk implements Disk {
 
   async openToRead(path: string): Promise<DiskFile> {
     return this.wrapped(await this.pass('openToRead', () => this.disk.openToRead(path)));
+  }
+
+  get openThrough(): ((path: string) => Promise<DiskFile>) | undefined {
+    const { openThrough } = this.disk;
+    if (openThrough === undefined) return undefined;
+    return async (path) => this.wrapped(await this.pass('openThrough', () => openThrough(path)));
   }
 
   async create(path: string): Promise<DiskFile> {

@@ -28,7 +28,8 @@ interface Run {
   closeError?: unknown;
 }
 
-async function run(fault: Fault, disk = new SimDisk()): Promise<Run> {
+async function run(fault: Fault, disk = new SimDisk(), through = false): Promise<Run> {
+  if (through) disk.offerThrough();
   disk.flies = true; // what waits for a shortage to pass
   const faulty = new FaultyDisk(disk, fault);
   const result: Run = { disk, faulty, opened: false, acknowledged: 0, errors: [] };
@@ -90,17 +91,23 @@ function expectPoisoned(result: Run, code: string): void {
 }
 
 describe('fileStorage when the k-th call fails', () => {
-  for (const code of ['EIO', 'ENOSPC', 'EMFILE', 'EACCES', 'EROFS']) {
-    test(`${code}, for every k`, async () => {
+  const CODES = ['EIO', 'ENOSPC', 'EMFILE', 'EACCES', 'EROFS'];
+  const cases = CODES.flatMap((code) => [false, true].map((through) => ({ code, through })));
+  for (const { code, through } of cases) {
+    test(`${code}, for every k${through ? ', groups being written through' : ''}`, async () => {
       let hit = true;
       let tried = 0;
       for (let k = 1; hit; k++) {
         hit = false;
-        const result = await run((_call, count) => {
-          if (count !== k) return undefined;
-          hit = true;
-          return platformError(code);
-        });
+        const result = await run(
+          (_call, count) => {
+            if (count !== k) return undefined;
+            hit = true;
+            return platformError(code);
+          },
+          new SimDisk(),
+          through,
+        );
         if (hit) tried++;
         expectPoisoned(result, code);
         if (!hit) expect(result.errors).toEqual([]);

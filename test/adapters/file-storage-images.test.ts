@@ -33,13 +33,16 @@ async function imagesOf(disk: SimDisk, from: number, to: number, label: string, 
   let acknowledged = from;
   let begun = from;
   const random = randomFrom(seed);
-  const faulty = new FaultyDisk(disk, (call, count) => {
+  const lose = (when: string): void => {
     for (const mode of MODES) {
-      const what = `${label}, ${mode} before ${call} ${count}`;
-      images.push({ disk: disk.crash(mode, random), acknowledged, begun, what });
+      images.push({ disk: disk.crash(mode, random), acknowledged, begun, what: `${label}, ${mode} ${when}` });
     }
+  };
+  const faulty = new FaultyDisk(disk, (call, count) => {
+    lose(`before ${call} ${count}`);
     return undefined;
   });
+  disk.underWay = () => lose('during a write');
   const storage = fileStorage('data', { fs: faulty, ...OPTIONS });
   await storage.open();
   for (let at = from; at < to; at++) {
@@ -90,11 +93,20 @@ async function twoLives(prepare: (disk: SimDisk) => void = () => undefined): Pro
 }
 
 describe('fileStorage when the power goes (storage/acknowledged-survives)', () => {
-  test('before every operation, in every way: nothing acknowledged is lost', { timeout: 120_000 }, async () => {
-    const images = await twoLives();
-    expect(images.length).toBeGreaterThan(900);
-    expect(await problemsOf(images)).toEqual([]);
-  });
+  const WAYS = [
+    ['synced', () => undefined],
+    ['written through', (disk: SimDisk) => void disk.offerThrough()],
+  ] as const;
+
+  test.each(WAYS)(
+    'before every operation, groups being %s: nothing is lost',
+    { timeout: 120_000 },
+    async (_, prepare) => {
+      const images = await twoLives(prepare);
+      expect(images.length).toBeGreaterThan(900);
+      expect(await problemsOf(images)).toEqual([]);
+    },
+  );
 
   test('and again while it opens', { timeout: 120_000 }, async () => {
     const images = (await twoLives()).filter((_, nth) => nth % 41 === 7);
@@ -126,6 +138,8 @@ describe('fileStorage when the power goes (storage/acknowledged-survives)', () =
   test('a disk that syncs nothing, or no directory, is caught', { timeout: 120_000 }, async () => {
     const idle = await twoLives((disk) => (disk.syncs = false));
     expect((await problemsOf(idle)).length).toBeGreaterThan(100);
+    const lying = await twoLives((disk) => (disk.offerThrough().syncs = false));
+    expect((await problemsOf(lying)).length).toBeGreaterThan(100);
     const forgetful = await twoLives((disk) => (disk.syncsDirectories = false));
     expect((await problemsOf(forgetful)).length).toBeGreaterThan(10);
   });

@@ -34,8 +34,9 @@ export const storageMutants: readonly Mutant[] = [
     script('storage: torn group'),
     edit(
       WRITER,
-      '    const mark = this.writeMark();\n',
-      '    slots.reached(watermarkOf(group, writeGroup, end));\n    const mark = this.writeMark();\n',
+      '    const mark = this.writeMark();\n    const written',
+      '    this.state.slots.reached(watermarkOf(group, this.state.writeGroup, end));\n' +
+        '    const mark = this.writeMark();\n    const written',
     ),
   ),
   mutant(
@@ -67,8 +68,8 @@ export const storageMutants: readonly Mutant[] = [
     script('storage: failed sync'),
     edit(
       WRITER,
-      '    if (this.options.sync) await file.datasync();\n    slots.synced();\n    if',
-      '    if (this.options.sync) await file.datasync().catch(() => file.datasync());\n    slots.synced();\n    if',
+      '    if (this.options.sync) await file.datasync();\n    this.state.slots.synced();',
+      '    if (this.options.sync) await file.datasync().catch(() => file.datasync());\n    this.state.slots.synced();',
     ),
   ),
   mutant(
@@ -78,8 +79,8 @@ export const storageMutants: readonly Mutant[] = [
     script('storage: power cut'),
     edit(
       WRITER,
-      '    if (this.options.sync) await file.datasync();\n    slots.synced();\n    if',
-      '    slots.synced();\n    if',
+      '    if (this.options.sync) await file.datasync();\n    this.state.slots.synced();',
+      '    this.state.slots.synced();',
     ),
   ),
 ];

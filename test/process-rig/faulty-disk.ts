@@ -34,6 +34,7 @@ export class FaultyDisk {
     this.disk = {
       ...nodeDisk,
       open: async (path) => wrap(await nodeDisk.open(path)),
+      openThrough: undefined, // what is not synced is kept back here
       openToRead: async (path) => wrap(await nodeDisk.openToRead(path)),
       create: async (path) => {
         if (this.fault.full) throw broken('ENOSPC', 'open');

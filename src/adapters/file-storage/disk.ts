@@ -40,6 +40,11 @@ export interface Disk {
   open(path: string): Promise<DiskFile>;
   /** Opens an existing file to read, also where nothing may be written. */
   openToRead(path: string): Promise<DiskFile>;
+  /**
+   * Opens an existing file so that what a write takes is durable when the write resolves. Absent where the platform has
+   * no such way, or where it may not reach the medium.
+   */
+  openThrough?: ((path: string) => Promise<DiskFile>) | undefined;
   /** Creates an empty file, replacing any other, with access for the owner only. */
   create(path: string): Promise<DiskFile>;
   rename(from: string, to: string): Promise<void>;

@@ -13,7 +13,7 @@ import type { Disk, DiskLock } from './disk.js';
 import { BATCH_LIMIT, LOG_START } from './format.js';
 import { encodedBound } from './group.js';
 import { LogRead } from './log-reader.js';
-import { LogWriter } from './log-writer.js';
+import { LogWriter, openThrough } from './log-writer.js';
 import { nodeDisk } from './node-disk.js';
 import { boundedDisk } from './opening-disk.js';
 import { recover } from './recovery.js';
@@ -30,6 +30,11 @@ export interface FileStorageOptions {
    * unnoticed. `status().storage.durable` of the replica says so. True by default.
    */
   readonly sync?: boolean | undefined;
+  /**
+   * Whether a write group is written and synced by one call (O_DSYNC) instead of two, which saves a trip to the thread
+   * pool; on Linux only, elsewhere it changes nothing. True by default.
+   */
+  readonly writeThrough?: boolean | undefined;
   /** The file system, for tests that inject faults. Not part of the supported interface. */
   readonly fs?: Disk | undefined;
 }
@@ -37,7 +42,7 @@ export interface FileStorageOptions {
 const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
 const MIN_SEGMENT_BYTES = 4 * 1024;
 const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
-const OPTIONS: readonly string[] = ['segmentBytes', 'sync', 'fs'];
+const OPTIONS: readonly string[] = ['segmentBytes', 'sync', 'writeThrough', 'fs'];
 
 type StoragePhase = 'new' | 'opening' | 'open' | 'closed';
 
@@ -55,6 +60,7 @@ class FileStorage implements Storage {
   private readonly dir: string;
   private readonly limit: number;
   private readonly sync: boolean;
+  private readonly writeThrough: boolean;
   private phase: StoragePhase = 'new';
   private opening: Promise<Opened> | undefined;
   private closing: Promise<void> | undefined;
@@ -62,11 +68,12 @@ class FileStorage implements Storage {
   private lock: DiskLock | undefined;
   private readonly reads = new Set<Promise<unknown>>();
 
-  constructor(disk: Disk, dir: string, segmentBytes: number, sync: boolean) {
+  constructor(disk: Disk, dir: string, segmentBytes: number, sync: boolean, writeThrough: boolean) {
     this.disk = disk;
     this.dir = disk.resolve(dir);
     this.limit = LOG_START + segmentBytes;
     this.sync = sync;
+    this.writeThrough = writeThrough;
   }
 
   open(events?: StorageListener): Promise<Opened> {
@@ -87,7 +94,8 @@ class FileStorage implements Storage {
       const recovered = await recover(disk, this.dir, this.limit);
       const { state, terms, torn } = recovered;
       const shortages = new Shortages(this.disk, events);
-      this.parts = this.assemble(recovered, shortages, identity);
+      const through = await openThrough(this.disk, state.path, this.sync && this.writeThrough);
+      this.parts = this.assemble({ ...recovered, state: { ...state, through } }, shortages, identity);
       if (this.phase === 'opening') this.phase = 'open';
       if (torn !== undefined) {
         const reason = `${torn.path} at offset ${torn.offset}: the last write group is torn, and was dropped`;
@@ -108,9 +116,9 @@ class FileStorage implements Storage {
     shortages: Shortages,
     identity: string,
   ): OpenParts {
-    const { disk, dir, limit, sync } = this;
+    const { disk, dir, limit, sync, writeThrough } = this;
     const spares = new Spares({ disk, dir, limit, sync, shortages, found });
-    const writer = new LogWriter({ disk, dir, limit, sync, shortages, spares }, state);
+    const writer = new LogWriter({ disk, dir, limit, sync, writeThrough, shortages, spares }, state);
     const stopWatch = watchDirectory(disk, dir, identity, writer, (error) => {
       writer.fail(error);
       shortages.tell({ kind: 'failed', reason: error.message, cause: error });
@@ -220,12 +228,13 @@ export function fileStorage(dir: string, options: FileStorageOptions = {}): Stor
     if (OPTIONS.includes(name)) continue;
     throw invalidArgument(`fileStorage: there is no option ${JSON.stringify(name)}`);
   }
-  const { segmentBytes = DEFAULT_SEGMENT_BYTES, sync = true, fs = nodeDisk } = options;
+  const { segmentBytes = DEFAULT_SEGMENT_BYTES, sync = true, writeThrough = true, fs = nodeDisk } = options;
   const inBounds = segmentBytes >= MIN_SEGMENT_BYTES && segmentBytes <= MAX_SEGMENT_BYTES;
   if (!Number.isSafeInteger(segmentBytes) || !inBounds) {
     const bounds = `an integer from ${MIN_SEGMENT_BYTES} to ${MAX_SEGMENT_BYTES}`;
     throw invalidArgument(`fileStorage: segmentBytes must be ${bounds}, not ${String(segmentBytes)}`);
   }
   if (typeof sync !== 'boolean') throw invalidArgument('fileStorage: sync must be true or false');
-  return new FileStorage(fs, dir, segmentBytes, sync);
+  if (typeof writeThrough !== 'boolean') throw invalidArgument('fileStorage: writeThrough must be true or false');
+  return new FileStorage(fs, dir, segmentBytes, sync, writeThrough);
 }

@@ -9,6 +9,10 @@
  * that space is no fault (storage/shortage-is-no-fault); after the first failed write or sync of a group or a watermark
  * nothing is written any more, and no sync is tried twice (storage/no-retry); the watermark of a group is written with
  * the next group, or alone when none followed for `IDLE_MS` (storage/watermark-is-never-early).
+ *
+ * Where the disk can, a group is written through: one call that returns when it is durable, instead of a write and a
+ * sync. Its watermark follows at once by a plain write that nothing waits for, and is synced when the log is idle;
+ * until then the same slot takes the later ones (storage/one-slot-at-a-time).
  */
 import type { ConsensusError } from '../../replica/errors.js';
 import type { StorageOp } from '../../replica/storage.js';
@@ -37,6 +41,8 @@ export interface LogState {
   /** The path of the segment that is written. */
   readonly path: string;
   readonly file: DiskFile;
+  /** The same file, opened so that a write is durable when it resolves; undefined where groups are synced. */
+  readonly through: DiskFile | undefined;
   readonly boot: number;
   /** Where the segment's opening group ends: a group that does not fit behind it fits in no segment. */
   readonly start: number;
@@ -55,6 +61,8 @@ export interface WriterOptions {
   /** The size that a segment's file should not exceed. */
   readonly limit: number;
   readonly sync: boolean;
+  /** Whether groups are written through where the disk can. */
+  readonly writeThrough: boolean;
   readonly shortages: Shortages;
   readonly spares: Spares;
 }
@@ -67,6 +75,8 @@ export class LogWriter {
   private flushing: Promise<void> | undefined;
   private failure: ConsensusError | undefined;
   private stopIdle: (() => void) | undefined;
+  /** The write of a watermark that nothing waits for. */
+  private marking: Promise<void> | undefined;
 
   constructor(options: WriterOptions, state: LogState) {
     this.options = options;
@@ -144,19 +154,34 @@ export class LogWriter {
   }
 
   private async writeGroup(group: WriteGroup): Promise<void> {
-    const { file, header, boot, end, writeGroup, slots } = this.state;
+    const { file, through, header, boot, end, writeGroup, slots } = this.state;
     group.finish(header, end, boot, writeGroup);
+    if (through === undefined) await this.writeAndSync(group, file, end);
+    else await writeFully(through, group.bytes, 0, group.length, end);
+    if (this.failure !== undefined) throw this.failure; // the directory was lost meanwhile
+    this.take(group);
+    if (this.options.sync) slots.reached(watermarkOf(group, writeGroup, end));
+    if (through !== undefined) this.markSoon();
+    this.options.spares.progress(this.state.end, this.state.space);
+  }
+
+  private async writeAndSync(group: WriteGroup, file: DiskFile, end: number): Promise<void> {
     const mark = this.writeMark();
     const written = writeFully(file, group.bytes, 0, group.length, end);
     if (mark !== undefined) await Promise.allSettled([mark, written]);
     await mark;
     await written;
     if (this.options.sync) await file.datasync();
-    slots.synced();
-    if (this.failure !== undefined) throw this.failure; // the directory was lost meanwhile
-    this.take(group);
-    if (this.options.sync) slots.reached(watermarkOf(group, writeGroup, end));
-    this.options.spares.progress(this.state.end, this.state.space);
+    this.state.slots.synced();
+  }
+
+  /** Writes the watermark of the newest group that is durable, beside the groups that follow. */
+  private markSoon(): void {
+    this.marking ??= (this.writeMark() ?? Promise.resolve())
+      .catch((error: unknown) => this.fail(error))
+      .then(() => {
+        this.marking = undefined;
+      });
   }
 
   /** Writes the watermark that is due; the next sync makes it durable. */
@@ -182,7 +207,7 @@ export class LogWriter {
 
   /** The last group's watermark, when nothing follows that would take it along. */
   private whenIdle(): void {
-    if (this.failure !== undefined || !this.state.slots.isDue) return;
+    if (this.failure !== undefined || !this.hasMarks) return;
     const cancel = this.options.disk.after(IDLE_MS, () => {
       this.stopIdle = undefined;
       this.flushing ??= this.markAlone().then(() => {
@@ -196,16 +221,23 @@ export class LogWriter {
     };
   }
 
+  /** Whether the last group's watermark is not known to be durable. */
+  private get hasMarks(): boolean {
+    const { slots, through } = this.state;
+    return slots.isDue || (through !== undefined && slots.isUnsynced);
+  }
+
   /** Makes the last group's watermark durable. */
   private async markAlone(): Promise<void> {
+    await this.marking;
     const { file, slots } = this.state;
-    if (this.failure !== undefined || !slots.isDue) return;
+    if (this.failure !== undefined || !this.hasMarks) return;
     try {
       await this.writeMark();
       await file.datasync();
       slots.synced();
     } catch (error) {
-      this.fail(error, undefined, 'none');
+      this.fail(error);
     }
   }
 
@@ -235,7 +267,7 @@ export class LogWriter {
    */
   private async rotate(): Promise<void> {
     const { disk, dir, spares, shortages, sync } = this.options;
-    const { header: old, file: oldFile, boot, end, writeGroup, values } = this.state;
+    const { header: old, file: oldFile, through: oldThrough, boot, end, writeGroup, values } = this.state;
     const header: SegmentHeader = { ...old, segment: old.segment + 1, firstWriteGroup: writeGroup, previousEnd: end };
     const first = openingGroup(header, boot, writeGroup, values);
     const spare = await spares.take();
@@ -249,6 +281,7 @@ export class LogWriter {
       spares.renamed(spare);
       await writeSeal(oldFile, old, { end, boot, writeGroup });
       if (sync) await oldFile.datasync();
+      await this.marking; // its descriptor is about to be closed
     } catch (error) {
       await letGo(file);
       throw error;
@@ -256,9 +289,12 @@ export class LogWriter {
     const start = LOG_START + first.length;
     const space = Math.max(size, start);
     const slots = new WatermarkSlots(header);
-    this.state = { ...this.state, header, path, file, start, end: start, space, writeGroup: writeGroup + 1, slots };
+    const through = await openThrough(disk, path, this.options.writeThrough && sync);
+    const place = { header, path, file, through, start, end: start, space, slots };
+    this.state = { ...this.state, ...place, writeGroup: writeGroup + 1 };
     spares.progress(start, space);
     await letGo(oldFile);
+    if (oldThrough !== undefined) await letGo(oldThrough);
   }
 
   /** Fails the log for good. The queued calls were never written; what was under way ends with `outcome`. */
@@ -287,7 +323,14 @@ export class LogWriter {
     this.stopIdle?.();
     const failedBefore = this.failure !== undefined;
     await this.markAlone();
+    if (this.state.through !== undefined) await letGo(this.state.through);
     await this.state.file.close();
     if (!failedBefore && this.failure !== undefined) throw this.failure;
   }
+}
+
+/** The file to write groups through; undefined where the disk cannot, or not now. */
+export async function openThrough(disk: Disk, path: string, wanted: boolean): Promise<DiskFile | undefined> {
+  if (!wanted || disk.openThrough === undefined) return undefined;
+  return disk.openThrough(path).catch(() => undefined);
 }

@@ -126,7 +126,20 @@ async function makeSegment(renewal: Renewal, fresh: FreshSegment, boot: number, 
     );
     const { index, values } = replayed;
     const { file: own } = temporary;
-    return { header, path, file: own, boot, start, end, writeGroup: writeGroup + 1, space, index, values, slots };
+    return {
+      header,
+      path,
+      file: own,
+      through: undefined,
+      boot,
+      start,
+      end,
+      writeGroup: writeGroup + 1,
+      space,
+      index,
+      values,
+      slots,
+    };
   } catch (error) {
     await letGo(temporary.file);
     await temporary.giveBack().catch(() => undefined); // it has its name already, or the disk is gone
