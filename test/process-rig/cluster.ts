@@ -120,7 +120,8 @@ export class Cluster implements Listener {
   event(member: string, event: string, detail: string): void {
     this.events.set(event, (this.events.get(event) ?? 0) + 1);
     // Timeouts that fit a short test are soon too short for a disk or a process that is slowed down.
-    const isOrdinary = /^(role|transport) |^(leadership|established|timing)$/.test(event);
+    // A storage that waits, or drops what a kill has torn, says so.
+    const isOrdinary = /^(role|transport) |^(leadership|established|timing|storage)$/.test(event);
     const isOwed = event === 'fault ERR_STORAGE_FAILED' && this.faulted.has(member);
     if (!isOrdinary && !isOwed) this.problems.push(`${member}: ${event}: ${detail}`);
   }
@@ -132,7 +133,7 @@ export class Cluster implements Listener {
   /** Whether this code is owed to what was done to the member. One that has halted says why it did. */
   mayFail(member: string, code: string): boolean {
     if (code === 'ERR_CLOSED') return this.faulted.has(member) || !this.member(member).isUp;
-    return code === 'ERR_STORAGE_FAILED' && this.faulted.has(member);
+    return /^ERR_STORAGE_(?:FAILED|FULL)$/.test(code) && this.faulted.has(member);
   }
 
   // What is done to members.
