@@ -78,10 +78,19 @@ function describe(run: SimulatedRun): unknown {
   });
 }
 
+/** Cancels transfers, and drops the Handovers that the storm holds up: what comes of one comes within a round trip. */
 function cancelTransfers(run: SimulatedRun, place: number): void {
-  const { record } = run.turn;
+  const { record, rules } = run.turn;
   const calls = run.turn.slot(place).waiting.filter((call) => record.call(call)?.kind === 'transfer');
   if (calls.length > 0) run.act({ kind: 'cancel', at: run.now, calls });
+  for (const to of run.places()) {
+    if (to === place) continue;
+    for (const { ordinal, payload } of run.turn.link(place, to).flights) {
+      const message = rules.program.message(payload) as { readonly kind?: string } | null;
+      const flight = { from: run.id(place), to: run.id(to), pick: ordinal };
+      if (message?.kind === 'handover') run.act({ kind: 'drop', at: run.now, ...flight });
+    }
+  }
 }
 
 function heal(run: SimulatedRun, places: readonly number[], apart: readonly number[]): void {
