@@ -142,10 +142,12 @@ function newCommands(run: SimulatedRun, places: readonly number[], limit: Millis
     });
     const { record } = run.turn;
     const ended = run.until(Math.max(0, end - run.now), () => asked.every(({ call }) => !record.isOpen(call)));
-    demand(ended && run.now < end, 'liveness/new-command-commits: a new command of everybody is committed', () =>
+    demand(ended, 'liveness/new-command-commits: a new command of everybody is committed', () => describe(run));
+    left = asked.filter(({ call }) => record.call(call)?.end?.kind !== 'acknowledged').map(({ place }) => place);
+    const goesOn = left.length === 0 || run.now < end;
+    demand(goesOn, 'liveness/new-command-commits: a new command of everybody is committed in time', () =>
       describe(run),
     );
-    left = asked.filter(({ call }) => record.call(call)?.end?.kind !== 'acknowledged').map(({ place }) => place);
     if (left.length > 0) run.until(run.turn.rules.timing.electionMin, () => false);
   }
 }
