@@ -19,10 +19,10 @@ import type {
   DriverState,
   Failure,
   Fault,
-  ReplicaEvent,
   ReplicaStatus,
 } from '../driver/state.js';
 import { ApplySlices } from './apply-slices.js';
+import type { Audience } from './audience.js';
 import type { MachineRunner } from './machine-runner.js';
 import { answered, areEntries, promised, storageStatus, unsentOf } from './plug-ins.js';
 import type { OpenedData } from './recover.js';
@@ -31,17 +31,6 @@ import type { AnyMachine, CheckedOptions } from '../options.js';
 import type { StoredResult } from '../driver/session-table.js';
 import type { StoredEntry } from '../storage.js';
 import type { TransportHandler } from '../transport.js';
-
-/** The callbacks of the host: ends of calls, and events. */
-export interface Audience {
-  answer(call: number, result: StoredResult, index: number): void;
-  serve(calls: readonly number[], index: number): void;
-  transferred(call: number, leader: string): void;
-  fail(calls: readonly number[], failure: Failure): void;
-  /** Fails every call that waits: the driver cannot even halt. */
-  failAll(failure: Failure): void;
-  tell(event: ReplicaEvent): void;
-}
 
 /** An event without its time. */
 type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;

@@ -220,8 +220,6 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
       ask(draft, [call], Infinity);
       return draft.feed({ kind: 'transfer', now, request: call.call, to, deadline: call.deadline });
     }
-    case 'leave':
-      return draft.feed({ kind: 'leave', now });
     case 'cancel':
       return draft.feed({ kind: 'cancel', now, requests: event.calls });
     case 'written':
@@ -242,6 +240,7 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
       draft.next.stopped = true;
       return;
     case 'tick':
+    case 'leave':
     case 'campaign':
       return draft.feed({ kind: event.kind, now });
     case 'storageFailed':

@@ -1,0 +1,15 @@
+/** Whom the host tells: the side of a replica that faces its callers and listeners. */
+
+import type { Failure, ReplicaEvent } from '../driver/state.js';
+import type { StoredResult } from '../driver/session-table.js';
+
+/** The callbacks of the host: ends of calls, and events. */
+export interface Audience {
+  answer(call: number, result: StoredResult, index: number): void;
+  serve(calls: readonly number[], index: number): void;
+  transferred(call: number, leader: string): void;
+  fail(calls: readonly number[], failure: Failure): void;
+  /** Fails every call that waits: the driver cannot even halt. */
+  failAll(failure: Failure): void;
+  tell(event: ReplicaEvent): void;
+}
