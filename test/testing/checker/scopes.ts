@@ -43,7 +43,7 @@ export const quickScopes = {
   'raft n2 E1 each': pinned(raft(2, { electionsEach: 1 }), 38, 12),
   'raft n3 T1': pinned(raft(3, { maxTerm: 1, electionsEach: 1 }), 49, 10),
   'raft n3 E1 R1': pinned(raft(3, { elections: 1, proposals: 1 }), 253, 15),
-  'raft n3 E1 R1 B1': pinned(raft(3, { elections: 1, proposals: 1, beats: 1 }), 23640, 24),
+  'raft n3 E1 R1 B1': pinned(raft(3, { elections: 1, proposals: 1, beats: 1 }), 25371, 24),
   'raft n3 E1 R1 Q1': pinned(raft(3, { elections: 1, proposals: 1, reads: 1 }), 30838, 22),
   'raft n3 T1 R2': pinned(raft(3, { maxTerm: 1, electionsEach: 1, proposals: 2 }), 85551, 24),
   'raft n3 T2': pinned(raft(3, { maxTerm: 2, electionsEach: 2 }), 3370, 19),
@@ -51,7 +51,7 @@ export const quickScopes = {
   'raft n2 T3 E3 each C1': pinned(raft(2, { maxTerm: 3, electionsEach: 3, crashes: 1 }), 2091, 20),
   'raft n2 T3 R2 C1': pinned(raft(2, { maxTerm: 3, electionsEach: 3, proposals: 2, crashes: 1 }), 55499, 27),
   'raft n2 E2 R1 C1': pinned(raft(2, { elections: 2, proposals: 1, crashes: 1 }), 877, 17),
-  'raft n2 E1 each C1 split': pinned(raft(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 759, 21),
+  'raft n2 E1 each C1 split': pinned(raft(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 707, 21),
   'raft n2 E1 R1 C1 split': pinned(raft(2, { elections: 1, proposals: 1, crashes: 1, splitWrites: true }), 299, 18),
   'raft n3 E1 R1 C1 split': pinned(raft(3, { elections: 1, proposals: 1, crashes: 1, splitWrites: true }), 9960, 27),
   'raft n3 V E2': pinned(raft(3, { ...PRE_VOTES, elections: 2, electionsEach: 1 }), 8433, 24),
@@ -64,7 +64,7 @@ export const quickScopes = {
   'paxos n3 2p E1 each': pinned(paxos(3, { candidates: 2, electionsEach: 1 }), 40410, 23),
   'paxos n2 E1 each C1': pinned(paxos(2, { electionsEach: 1, crashes: 1 }), 918, 16),
   'paxos n2 E1 each R1 Q1': pinned(paxos(2, { electionsEach: 1, proposals: 1, reads: 1 }), 13215, 21),
-  'paxos n2 E1 each C1 split': pinned(paxos(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 2462, 24),
+  'paxos n2 E1 each C1 split': pinned(paxos(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 2396, 24),
 } as const satisfies { readonly [name: string]: PinnedScope };
 
 /** What takes minutes to hours: with what there is in it where it was exhausted once. */
