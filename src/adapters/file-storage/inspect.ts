@@ -162,8 +162,15 @@ async function lookAtSegment(
       return { segment: { ...report, lastGroup: writeGroup - 1, end, sealed, vouched }, torn: null };
     }
     const watermark = await noting(problems, () => readWatermark(segment));
-    // Of a log that moved on since its names were read, the seal may be there already.
-    const found = await noting(problems, () => scanDroppingTornTail(segment, from, watermark, visit));
+    const damage: StorageProblem[] = [];
+    const found = await noting(damage, () => scanDroppingTornTail(segment, from, watermark, visit));
+    // Of a log that moved on since its names were read, the seal is there already, and the next segment before it.
+    const number = header.segment + 1;
+    if (found === undefined && (await disk.readdir(dir)).includes(segmentName(number))) {
+      const later = await noting(problems, () => readHeader(disk, dir, number));
+      if (later !== undefined) return await lookAtSegment(disk, dir, header, later, replayed, problems);
+    }
+    problems.push(...damage);
     const { end, writeGroup } = found?.position ?? from;
     const vouched = watermark?.writeGroup ?? 0;
     const what = 'the last write group does not verify, and nothing vouches for it: it is torn, or being written';
@@ -192,9 +199,10 @@ function key({ file, offset }: StorageProblem): string {
   return `${file} ${offset}`;
 }
 
-/** Looks until two looks at what does not verify agree. */
+/** Looks until two looks at what does not verify agree, or else tells what two looks in a row found. */
 async function examine(disk: Disk, dir: string): Promise<Look> {
   let before: Look | undefined;
+  let twice: Look | undefined;
   for (let nth = 0; nth < LOOKS; nth++) {
     const seen = await look(disk, dir).catch((error: unknown) => {
       if ((error as { code?: unknown }).code === 'ENOENT' && nth + 1 < LOOKS) return undefined;
@@ -203,10 +211,12 @@ async function examine(disk: Disk, dir: string): Promise<Look> {
     if (seen === undefined) continue;
     if (seen.problems.length === 0) return seen;
     const known = new Set(before?.problems.map(key));
-    if (seen.problems.every((problem) => known.has(key(problem)))) return seen;
+    const problems = seen.problems.filter((problem) => known.has(key(problem)));
+    if (problems.length === seen.problems.length) return seen;
+    if (problems.length > 0) twice = { ...seen, problems };
     before = seen;
   }
-  if (before !== undefined) return before;
+  if (twice !== undefined) return twice;
   throw new ConsensusError(`${dir} changes faster than it can be read`, { code: 'ERR_STORAGE_FAILED' });
 }
 
