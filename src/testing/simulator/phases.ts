@@ -275,9 +275,14 @@ export function durabilityScan(run: SimulatedRun): void {
     run.act({ kind: 'restart', at: run.now, replica: run.id(place) });
   }
   const { seen } = turn.finish().record;
-  const whole = (): boolean => agreed(run, places) && level(run, places);
+  const limit = patience(run);
   demand(
-    run.until(patience(run), whole),
+    run.until(limit, () => agreed(run, places)),
+    'liveness/leader-found: a cluster that lost power finds a leader',
+    () => describe(run),
+  );
+  demand(
+    run.until(limit, () => level(run, places)),
     'history/acknowledged-is-kept: everything is there after a loss of power',
     () => describe(run),
   );

@@ -97,7 +97,7 @@ function tail(options: SimulateOptions, plan: Plan, actions: readonly Action[]):
 
 /**
  * Shrinks a failure that only the end of a schedule shows, by running the phases after ever shorter storms. That takes
- * far longer than a replay, so it has a smaller budget.
+ * far longer than a replay, so it has a smaller budget. What a shorter storm only puts off is not shorter.
  */
 function shrinkStorm(
   options: SimulateOptions,
@@ -105,9 +105,13 @@ function shrinkStorm(
   run: SimulatedRun,
   budget: number,
 ): SimulationFailure | null {
+  let longest = Infinity;
   const trial = (shorter: readonly Action[]): Replayed | null => {
     const { run: again, error } = tail(options, plan, shorter);
-    return error === null ? null : { error, actions: again.storm, committed: [] };
+    const length = again.actions?.length ?? 0;
+    if (error === null || length > longest) return null;
+    longest = length;
+    return { error, actions: again.storm, committed: [] };
   };
   const first = trial(run.storm);
   if (first === null) return null;
