@@ -63,9 +63,10 @@ export function digestElectionTimer(s: DigestScribe, { electionTimer, preVoting,
   s.digest.value(deferred);
 }
 
-/** Whether the replica leaves, and how long its disk has made nothing durable, as far as it matters. */
-export function digestWaiting(s: DigestScribe, { leaving, unsyncedSince, options }: CoreState): void {
+/** Whether the replica leaves, and how long its disk has made nothing durable, as far as it matters, and what last. */
+export function digestWaiting(s: DigestScribe, { leaving, unsyncedSince, persistSeq, options }: CoreState): void {
   s.digest.value(leaving);
+  digestNumber(s.digest, 'persist', s.me, unsyncedSince === Infinity ? 0 : persistSeq);
   s.digest.value(unsyncedSince === Infinity ? -1 : Math.max(0, unsyncedSince + options.timing.electionMin - s.now));
 }
 

@@ -114,7 +114,7 @@ export abstract class BaseDraft<S extends CoreState, M> {
     if (this.ops === null) {
       this.ops = [];
       const next = this.edit();
-      if (next.durableSeq === next.persistSeq) next.unsyncedSince = this.now;
+      if (next.unsyncedSince === Infinity) next.unsyncedSince = this.now;
       next.persistSeq += 1;
       // It comes first. Mostly nothing stands before it yet; moving messages later costs as much as a small step.
       this.placed = this.outbound.length === 0;

@@ -210,8 +210,9 @@ function role(s: DigestScribe, state: PaxosState): void {
 
 /**
  * Left out: `now`, since deadlines are relative to the clock; `seed`, since scopes run with timeouts without spread;
- * `persistSeq` and `lastNumber`, which only give fresh numbers; `durableSeq`, since the numbers compared with it are
- * digested, or known to be below it; `options`, which never changes; and all data of a replica that has stopped.
+ * `lastNumber`, and `persistSeq` once it is durable, which only give fresh numbers; `durableSeq`, since the numbers
+ * compared with it are digested, or known to be below it; `options`, which never changes; and all data of a replica
+ * that has stopped.
  */
 export function digestState(state: PaxosState, now: Milliseconds, digest: Digest): void {
   const { options, log } = state;

@@ -4,7 +4,7 @@
  * - `options`: they never change during a start, and how a replica differs from the others is its name;
  * - `now`: deadlines are given relative to the clock, and a clock never falls;
  * - `seed`: a scope that is searched runs with timeouts without spread, where every draw is the same;
- * - `persistSeq`, `lastNumber`: they only give fresh numbers, greater than all that are in use;
+ * - `lastNumber`, and `persistSeq` once it is durable: they only give fresh numbers, greater than all that are in use;
  * - `durableSeq`: the numbers compared with it are digested as 0 once they are durable;
  * - of a forward that the leader accepted, what the wait for its answer needed; of a peer to which nothing is under
  *   way, since when and in which lane: the next append sets both; of an entry that a peer forwarded, its index, once

@@ -309,7 +309,6 @@ function* changesOf(node: Tree, path = '', place = ''): Generator<Change> {
 const LEFT_OUT: Readonly<Record<string, string>> = {
   now: 'times count from the clock',
   seed: 'scopes run with timeouts without spread',
-  persistSeq: 'makes fresh numbers only',
   lastNumber: 'makes fresh numbers only',
   fault: 'of a replica that is over',
   'window.bytes': 'follows from the entries',
@@ -325,11 +324,13 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   'role.reads.begun.reads.ofPeers.*.at': 'no place',
   'role.reads.begun.reads.own.*.at': 'no place',
   'role.reads.waiting.ofPeers.*.at': 'no place',
+  'role.reads.waiting.own.*.at': 'no place',
 };
 
 /** Looked at only where it matters, and where that is. */
 const SOMETIMES: Readonly<Record<string, string>> = {
   durableSeq: 'while the promise waits for it',
+  persistSeq: 'until it is durable: then it makes fresh numbers only',
   'role.promises.*.asked': 'until it is complete',
   'role.promises.*.retryAt': 'until it is complete',
   'role.reads.readRound': 'while a round is under way',

@@ -178,7 +178,7 @@ function leavesOf(value: unknown, place: readonly (string | number)[] = []): Lea
 const LEFT_OUT: readonly (readonly [path: RegExp, why: string])[] = [
   [/^now$/, 'deadlines are relative'],
   [/^seed$/, 'timeouts have no spread where states are compared'],
-  [/^(persistSeq|lastNumber)$/, 'yields fresh numbers only'],
+  [/^lastNumber$/, 'yields fresh numbers only'],
   [/^durableSeq$/, 'what it covers is given as none'],
   [/^hardSeq$/, 'which persist it was does not matter once it is durable; shown below'],
   [/^options\./, 'never changes'],
@@ -197,6 +197,7 @@ const LEFT_OUT: readonly (readonly [path: RegExp, why: string])[] = [
 
 /** Why a field is in the digest only at times. */
 const SOMETIMES: readonly (readonly [path: RegExp, why: string])[] = [
+  [/^persistSeq$/, 'until it is durable: then it yields fresh numbers only'],
   [/^attempts\.\*\.(forward|sentAt|until)$/, 'until the leader has answered'],
   [/^role\.peers\.\*\.(lane|progressedAt)$/, 'while something is under way'],
   [/^role\.peers\.\*\.answeredAt$/, 'if it is later than the last reset of the quorum timer'],
