@@ -33,7 +33,7 @@ export const lane: readonly Mutant[] = [
     'driver-queued-counts-as-written',
     'The end of a write is taken for the end of what was queued behind it, too.',
     ['durability/send-after-sync', 'log/committed-on-majority'],
-    schedule('multipaxos', 5),
+    schedule('raft', 1),
     edit(
       LANE,
       'const { writeId, persistSeq } = writing;',
