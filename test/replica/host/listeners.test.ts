@@ -149,7 +149,7 @@ describe('the events of the start', () => {
     const heard: ReplicaEvent[] = [];
     replica.on('established', (event) => heard.push(event));
     replica.on('role', (event) => heard.push(event));
-    const closed = replica.close();
+    const closed = replica.close({ timeout: 0 });
     expect(heard).toEqual(all.filter(({ kind }) => kind === 'established' || kind === 'role'));
     expect(heard.length).toBeGreaterThan(0);
     await closed;

@@ -95,7 +95,7 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%
     expect(await schedule.run(() => own.applied > 10, MINUTE)).toBe(true);
     const { applied } = own;
     let closed = false;
-    void leader.close().then(() => (closed = true));
+    void leader.close({ timeout: 0 }).then(() => (closed = true));
     expect(await schedule.run(() => closed && outcomes.length === 100, MINUTE)).toBe(true);
     await schedule.pass(1000);
     expect(own.applied).toBe(applied);
