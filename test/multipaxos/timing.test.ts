@@ -37,6 +37,7 @@ describe('a follower', () => {
   it('takes a very late tick for a pause of its own, once', () => {
     const node = new Node('n2');
     beat(node, 0);
+    node.sync();
     node.tick(1.3 * electionMax + electionMin);
     expect(node.role).toBe('follower');
     node.tick(node.state.electionTimer.deadline + 10 * electionMax);
@@ -92,7 +93,10 @@ describe('an acceptor (liveness/phase1-is-borne)', () => {
     /** For how long it waits for a candidate that makes progress for ever. */
     const borne = (ballot: number): number => {
       const since = node.now;
-      for (; node.role === 'follower'; node.pass(100)) node.get('n3', prepare(ballot, { first: false }));
+      for (; node.role === 'follower' && node.now < since + 100 * electionMax; node.pass(100)) {
+        node.get('n3', prepare(ballot, { first: false }));
+        node.sync();
+      }
       return node.now - since;
     };
     const span = 4 * electionMax;
@@ -113,6 +117,7 @@ describe('a candidate', () => {
   it('campaigns again in a higher ballot', () => {
     const node = new Node('n2');
     node.campaign();
+    node.sync();
     node.pass(node.state.electionTimer.timeout);
     expect(node.state.promised).toBe(b(2, 2));
     expect(node.role).toBe('candidate');
