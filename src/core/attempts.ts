@@ -41,6 +41,8 @@ export interface Attempt extends BookItem {
   readonly forward: number;
   /** When the forward left; 0 at a leader. */
   readonly sentAt: Milliseconds;
+  /** Bytes of all forwards to that leader up to this one; 0 at a leader. */
+  readonly through: number;
   /** The deadline that the host gave. */
   readonly until: Milliseconds;
 }
@@ -77,20 +79,31 @@ export function addPlaced(
   const requests = proposals.map((proposal) => proposal.request);
   const ids = proposals.map((proposal) => proposal.id);
   const key = requests[0] as RequestNumber;
-  return withItem(attempts, { key, deadline: until, at: first, requests, ids, forward: 0, sentAt: 0, until });
+  return withItem(attempts, {
+    key,
+    deadline: until,
+    at: first,
+    requests,
+    ids,
+    forward: 0,
+    sentAt: 0,
+    through: 0,
+    until,
+  });
 }
 
 /** With an attempt that is forwarded at `sentAt`, and whose answer is overdue after `patience`. */
 export function addForwarded(
   attempts: Attempts,
   proposals: readonly Pick<Proposal, 'request' | 'id'>[],
-  { forward, sentAt, patience, until }: Pick<Attempt, 'forward' | 'sentAt' | 'until'> & { patience: Milliseconds },
+  sending: Pick<Attempt, 'forward' | 'sentAt' | 'through' | 'until'> & { readonly patience: Milliseconds },
 ): Attempts {
   const requests = proposals.map((proposal) => proposal.request);
   const ids = proposals.map((proposal) => proposal.id);
   const key = requests[0] as RequestNumber;
-  const deadline = Math.min(until, sentAt + patience);
-  return withItem(attempts, { key, deadline, at: Infinity, requests, ids, forward, sentAt, until });
+  const { patience, ...forwarded } = sending;
+  const deadline = Math.min(sending.until, sending.sentAt + patience);
+  return withItem(attempts, { key, deadline, at: Infinity, requests, ids, ...forwarded });
 }
 
 /** The attempt whose forward has this number, while the leader's answer is waited for. */

@@ -4,7 +4,6 @@
  * that behave alike have one digest, whenever and by whatever history they were reached.
  */
 
-import type { Attempts } from './attempts.js';
 import { itemsOf } from './book.js';
 import type { Delivery } from './delivery.js';
 import type { ElectionMessage } from './election-messages.js';
@@ -164,11 +163,16 @@ export function digestTold(digest: Digest, { told, forwarded }: CoreLeader, at: 
   digest.value(through > known ? through : 0);
 }
 
-export function digestAttempts(s: DigestScribe, attempts: Attempts): void {
+/** Attempts, and how much was forwarded that the leader has not answered. */
+export function digestAttempts(
+  s: DigestScribe,
+  { attempts, forwardedBytes, answeredBytes }: Pick<CoreState, 'attempts' | 'forwardedBytes' | 'answeredBytes'>,
+): void {
   const { digest, me } = s;
   const items = itemsOf(attempts);
+  digest.value(forwardedBytes - answeredBytes);
   digest.value(items.length);
-  for (const { requests, ids, at, forward, sentAt, deadline, until } of items) {
+  for (const { requests, ids, at, forward, sentAt, through, deadline, until } of items) {
     digest.value(requests.length);
     for (const request of requests) digestNumber(digest, 'request', me, request);
     for (const id of ids) digestEntryId(digest, id);
@@ -177,6 +181,7 @@ export function digestAttempts(s: DigestScribe, attempts: Attempts): void {
     if (at < Infinity) continue;
     digestNumber(digest, 'forward', me, forward);
     digestSentAt(s, sentAt, 1);
+    digest.value(Math.max(0, through - answeredBytes));
     digestDeadline(s, until);
   }
 }

@@ -305,6 +305,15 @@ export abstract class BaseDraft<S extends CoreState, M> {
     if (patience !== this.current.patience) this.edit().patience = patience;
   }
 
+  /** For `patience.ts` alone. */
+  setForwardedBytes(forwarded: number, answered: number): void {
+    const { forwardedBytes, answeredBytes } = this.current;
+    if (forwarded === forwardedBytes && answered === answeredBytes) return;
+    const next = this.edit();
+    next.forwardedBytes = forwarded;
+    next.answeredBytes = answered;
+  }
+
   setAttempts(attempts: S['attempts']): void {
     if (attempts !== this.current.attempts) this.edit().attempts = attempts;
   }

@@ -8,7 +8,7 @@ import { endAllAttempts, endAttempt, endCancelled, endExpired, endUnanswered, un
 import { earliestDeadline, itemsDue, itemsKeyed, itemsOf, withoutItem } from './book.js';
 import type { AnyDraft } from './draft.js';
 import type { ReplicaId } from './members.js';
-import { doublePatience, restorePatience } from './patience.js';
+import { doublePatience, forgetForwarded, noteAnswered, restorePatience } from './patience.js';
 import type { Milliseconds, Reason, RequestNumber } from './protocol.js';
 import {
   allReads,
@@ -82,7 +82,10 @@ export function endForward(
 ): void {
   const { attempts, reads } = draft.state;
   const attempt = unansweredAttempt(attempts, number);
-  if (attempt !== undefined) draft.endAttempts(endAttempt(attempts, attempt, { kind, reason, leader }));
+  if (attempt !== undefined) {
+    if (reason !== 'unsent') noteAnswered(draft, attempt.through);
+    draft.endAttempts(endAttempt(attempts, attempt, { kind, reason, leader }));
+  }
   const read = readForwarded(reads, number);
   if (read !== undefined) endReads(draft, [read], reason, leader);
 }
@@ -93,6 +96,7 @@ export function endForDisconnect(draft: AnyDraft, peer: ReplicaId): void {
   if (role.kind !== 'follower' || role.leader !== peer) return;
   draft.endAttempts(endUnanswered(attempts, peer));
   endReads(draft, itemsOf(reads), 'disconnected', peer);
+  forgetForwarded(draft);
 }
 
 /** Ends every request of the own host. */

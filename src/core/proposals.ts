@@ -19,7 +19,7 @@ import type { ForwardAccepted, ForwardedProposal, ForwardProposals, ForwardRefus
 import { leadsIn } from './leadership.js';
 import { entryAt } from './log.js';
 import type { ReplicaId } from './members.js';
-import { noteAnswerTime } from './patience.js';
+import { noteAnswered, noteAnswerTime, patienceForForward } from './patience.js';
 import type { Entry, Index, Propose } from './protocol.js';
 import { noteStanding, standingAt } from './standing.js';
 import { leaderOf } from './state.js';
@@ -113,10 +113,13 @@ export function onPropose<D extends AnyDraft>(draft: D, rules: ProposalRules<D>,
   if (leader === null) return draft.refuse(requestsOf(proposals), 'noLeader', null);
   if (state.role.kind === 'leader') return proposeHere(draft, rules, message);
   const number = draft.freshNumber();
-  const sending = { forward: number, sentAt: draft.now, until: deadline, patience: state.patience };
-  draft.setAttempts(addForwarded(state.attempts, proposals, sending));
   const bare = proposals.map(({ kind, id, data, retry }) => ({ kind, id, data, retry }));
-  const lane = bytesOf(bare) > state.options.limits.messageBytes ? 'bulk' : 'control';
+  const bytes = bytesOf(bare);
+  const patience = patienceForForward(draft, bytes);
+  const through = draft.state.forwardedBytes;
+  const sending = { forward: number, sentAt: draft.now, through, until: deadline, patience };
+  draft.setAttempts(addForwarded(state.attempts, proposals, sending));
+  const lane = bytes > state.options.limits.messageBytes ? 'bulk' : 'control';
   const term = draft.termOf(state);
   draft.sendForward(leader, { kind: 'forwardProposals', term, number, proposals: bare }, lane);
 }
@@ -155,6 +158,7 @@ export function onForwardAccepted(draft: AnyDraft, { number, places }: ForwardAc
   for (const run of places) count += run.count;
   if (count !== attempt.requests.length) return; // it answers something else
   noteAnswerTime(draft, draft.now - attempt.sentAt);
+  noteAnswered(draft, attempt.through);
   draft.forwardTaken(attempt.requests.filter((request) => request !== 0));
   draft.endAttempts(placeAccepted(attempts, attempt, places, delivery.delivered, (at) => entryAt(log, at)?.id));
 }

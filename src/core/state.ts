@@ -98,6 +98,9 @@ export interface CoreState {
   readonly patience: Milliseconds;
   /** The host will stop this replica soon: it does not campaign. */
   readonly leaving: boolean;
+  /** Bytes of all forwards to the present leader, and up to where of these its answers reach. */
+  readonly forwardedBytes: number;
+  readonly answeredBytes: number;
   /** The replica has stopped for good: nothing changes any more. */
   readonly stopped: boolean;
   /** Why it stopped, if its storage failed. */
@@ -143,6 +146,8 @@ export function startOf(start: ProtocolOptions, log: Log): Omit<CoreState, 'opti
     reads: null,
     patience: leastPatience(start.timing),
     leaving: false,
+    forwardedBytes: 0,
+    answeredBytes: 0,
     stopped: false,
     fault: null,
   };

@@ -1,44 +1,37 @@
 /**
  * Catch-up: a replica that is told a commit index which its own votes do not reach asks a peer for the chosen entries.
- * It asks for several ranges of slots at once: how many bytes may be under way grows with
- * each page that comes, as in a TCP that starts slowly, so that one that begins to ask, or that nobody hears, makes
- * nobody send much (limits/catch-up-window). What is to be asked for follows from what it knows and what it has asked.
+ * How many bytes may be under way grows with each page that comes, as in a TCP that starts slowly, so that one that
+ * begins to ask, or that nobody hears, makes nobody send much (limits/catch-up-window). What is to be asked for follows
+ * from what it knows and what it has asked.
  *
  * Pages are learned whichever question they answer, since a chosen value proves itself, and those that come too early
- * are kept (paxos/learned-from-any-answer). When nothing comes, the peers are asked in turn whether they hear it, and
- * have something; whoever does is asked for the entries. It rests when all were asked in vain, until the next message
- * with a higher commit index. The side that answers is in `serving.ts`.
+ * are kept (paxos/learned-from-any-answer). When nothing comes for long, the peer is asked whether it hears; one that
+ * does is waited for, until its answer shows that what it had sent is lost. Otherwise the peers are asked in turn
+ * whether they hear, and have something; whoever does is asked for the entries. It rests when all were asked in vain,
+ * until the next message with a higher commit index. The side that answers is in `serving.ts`.
  */
 
 import { bytesOf } from '../core/entries.js';
-import type { Entry, Index } from '../core/protocol.js';
+import type { Entry, Index, Milliseconds } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import { placeOf } from '../core/state.js';
-import { patienceFor } from '../core/tuning.js';
+import { leastPatience, patienceFor } from '../core/tuning.js';
 import type { PaxosDraft } from './draft.js';
 import type { CatchUpReply } from './messages.js';
 import { firstFree, type SlotRange } from './ranges.js';
-import { commitOf, type CatchingUp, type PaxosOptions, type Question } from './state.js';
+import { commitOf, type CatchingUp, type Doubt, type PaxosOptions, type Question } from './state.js';
 
 /** Pages that are asked for at first, and once a peer has answered that was asked whether it does. */
 const FIRST_PAGES = 4;
 
-/** So many questions share what may be under way, as far as each is large enough. */
+/** More is asked for when so much of the window is free. */
+const FREE_PART = 0.75;
+
+/** So many questions whether a peer hears are waited for at most. */
 const QUESTIONS = 4;
 
 function firstWindow({ limits }: PaxosOptions): number {
   return Math.max(1, Math.min(FIRST_PAGES * limits.messageBytes, limits.inflightBytes));
-}
-
-/** Bytes of one answer: a page at least. */
-function answerBytes(window: number, { limits }: PaxosOptions): number {
-  return Math.max(limits.messageBytes, Math.ceil(window / QUESTIONS));
-}
-
-/** How many bytes a slot takes, as a moving average: commands differ in size. */
-function sizeOf(page: readonly Entry[], known: number): number {
-  const size = bytesOf(page) / page.length;
-  return Math.ceil(known === 0 ? size : (3 * known + size) / 4);
 }
 
 /** The bytes that are kept of pages that came before the ones below them. */
@@ -50,28 +43,22 @@ function slotsOf(page: readonly Entry[]): SlotRange {
   return { from: (page[0] as Entry).index, to: (page[page.length - 1] as Entry).index };
 }
 
-/** Asks the peer for what is neither known nor asked for, as the window allows; for one range at least. */
+/**
+ * Asks the peer for what is neither known nor asked for, if a large part of the window is free. A question goes as far
+ * as the target; where its answer ends is known once the first page of that comes, and the next question begins there.
+ * So pages are asked for in order, however large the slots are.
+ */
 function askMore(draft: PaxosDraft, catchingUp: CatchingUp): void {
-  const { options } = draft.state;
-  const { peer, target, slotBytes, ahead, window } = catchingUp;
-  const share = answerBytes(window, options);
-  const questions = [...catchingUp.questions];
-  let left = Math.min(window, options.limits.inflightBytes - aheadBytes(ahead));
+  const { peer, target, ahead, window, questions } = catchingUp;
+  const known = [...ahead.map(slotsOf), ...questions];
+  const { from, to } = firstFree(known, commitOf(draft.state) + 1, target);
+  let left = Math.min(window, draft.state.options.limits.inflightBytes - aheadBytes(ahead));
   for (const { bytes } of questions) left -= bytes;
-  for (;;) {
-    const known = [...ahead.map(slotsOf), ...questions];
-    const { from, to: end } = firstFree(known, commitOf(draft.state) + 1, target);
-    if (from > end || questions.length >= options.limits.inflightMessages || (left <= 0 && questions.length > 0)) break;
-    // The slots that are expected to fit; what the answer leaves is asked for again.
-    const to = slotBytes === 0 ? end : Math.min(end, from + Math.ceil(share / slotBytes) - 1);
-    const bytes = slotBytes === 0 ? window : share;
-    const expected = slotBytes === 0 ? bytes : Math.min(Math.max(bytes, slotBytes), (to - from + 1) * slotBytes);
-    const number = draft.freshNumber();
-    questions.push({ number, from, to, bytes: expected });
-    left -= expected;
-    draft.send(peer, { kind: 'catchUp', number, from, to, bytes }, 0, 'control');
-  }
-  draft.setCatchingUp({ ...catchingUp, questions });
+  if (from > to || (questions.length > 0 && left < FREE_PART * window)) return draft.setCatchingUp(catchingUp);
+  const number = draft.freshNumber();
+  const bytes = Math.max(1, left);
+  draft.setCatchingUp({ ...catchingUp, questions: [...questions, { number, from, to, bytes }] });
+  draft.send(peer, { kind: 'catchUp', number, from, to, bytes }, 0, 'control');
 }
 
 /**
@@ -83,22 +70,46 @@ function askWhether(draft: PaxosDraft, catchingUp: CatchingUp): void {
   const from = commitOf(draft.state) + 1;
   const { peer, target: to, window } = catchingUp;
   const questions = window > 0 ? [] : catchingUp.questions.slice(1 - QUESTIONS);
-  draft.setCatchingUp({ ...catchingUp, questions: [...questions, { number, from, to, bytes: 0 }], window: 0 });
+  const asked = [...questions, { number, from, to, bytes: 0 }];
+  draft.setCatchingUp({ ...catchingUp, questions: asked, window: 0, doubt: null });
   draft.send(peer, { kind: 'catchUp', number, from, to, bytes: 0 }, 0, 'control');
 }
 
-/** When whoever was asked is taken for silent: a page is as long as it is, and one entry may be. */
-function patienceEnds(draft: PaxosDraft, slotBytes: number): number {
-  return draft.now + patienceFor(draft.state.options.timing, slotBytes);
+/**
+ * No page has come for long: a large entry, or what stands before it in a queue, may take its time. The peer is asked
+ * whether it hears, and answers once by each lane (serving.ts). One answer says that it hears; the second one, that
+ * what was to come by the other lane before it has come or is lost (limits/late-is-not-lost).
+ */
+function doubt(draft: PaxosDraft, catchingUp: CatchingUp): void {
+  const { timing, limits } = draft.state.options;
+  const number = draft.freshNumber();
+  const { peer, target: to } = catchingUp;
+  const until = catchingUp.doubt?.until ?? draft.now + patienceFor(timing, limits.inflightBytes);
+  const retryAt = patienceEnds(draft);
+  draft.setCatchingUp({ ...catchingUp, doubt: { number, isHeard: false, until }, retryAt });
+  draft.send(peer, { kind: 'catchUp', number, from: commitOf(draft.state) + 1, to, bytes: 0 }, 0, 'control');
+}
+
+/** An answer to the question why no page comes. */
+function settleDoubt(draft: PaxosDraft, catchingUp: CatchingUp, asked: Doubt, m: CatchUpReply): void {
+  const target = Math.max(catchingUp.target, m.commit);
+  if (asked.isHeard || m.rest === 0) return askNext(draft, { ...catchingUp, target });
+  const retryAt = patienceEnds(draft);
+  draft.setCatchingUp({ ...catchingUp, target, doubt: { ...asked, isHeard: true }, retryAt });
+}
+
+/** When whoever was asked is asked why nothing comes. */
+function patienceEnds({ now, state }: PaxosDraft): Milliseconds {
+  return now + leastPatience(state.options.timing);
 }
 
 /** A peer's message carries its commit index: asks it for the entries if that is higher than the own one. */
 export function noteAhead(draft: PaxosDraft, peer: ReplicaId, commit: Index): void {
   const { catchingUp, options } = draft.state;
   if (commit <= commitOf(draft.state)) return;
-  const asked = { peer, asked: 1, retryAt: patienceEnds(draft, catchingUp?.slotBytes ?? 0) };
+  const asked = { peer, asked: 1, retryAt: patienceEnds(draft) };
   if (catchingUp === null) {
-    const nothing = { target: commit, slotBytes: 0, questions: [], ahead: [] };
+    const nothing = { target: commit, questions: [], doubt: null, ahead: [] };
     askMore(draft, { ...asked, ...nothing, window: firstWindow(options) });
   } else if (isResting(catchingUp)) {
     askWhether(draft, { ...catchingUp, ...asked, target: Math.max(catchingUp.target, commit) });
@@ -114,21 +125,30 @@ export function isResting({ retryAt }: CatchingUp): boolean {
 function askNext(draft: PaxosDraft, catchingUp: CatchingUp): void {
   const { options } = draft.state;
   const { others } = options;
-  const { peer, asked, slotBytes, window, questions } = catchingUp;
+  const { peer, asked, window, questions } = catchingUp;
   const next = others[(placeOf(options, peer) + 1) % others.length];
   if (next === undefined || asked >= others.length) {
     const late = window > 0 ? [] : questions;
-    return draft.setCatchingUp({ ...catchingUp, questions: late, window: 0, retryAt: Infinity });
+    return draft.setCatchingUp({ ...catchingUp, questions: late, window: 0, doubt: null, retryAt: Infinity });
   }
-  askWhether(draft, { ...catchingUp, peer: next.id, asked: asked + 1, retryAt: patienceEnds(draft, slotBytes) });
+  askWhether(draft, { ...catchingUp, peer: next.id, asked: asked + 1, retryAt: patienceEnds(draft) });
 }
 
-/** At a tick: nothing has come for long enough, so the next peer is asked; it ends if it is not needed any more. */
+/** At a tick: nothing has come for long enough. It ends if it is not needed any more. */
 export function retryCatchUp(draft: PaxosDraft): void {
   const { catchingUp } = draft.state;
   if (catchingUp === null || catchingUp.retryAt > draft.now) return;
-  if (commitOf(draft.state) >= catchingUp.target) draft.setCatchingUp(null);
+  if (commitOf(draft.state) >= catchingUp.target) return draft.setCatchingUp(null);
+  const { window, doubt: asked } = catchingUp;
+  const mayHear = asked === null || (asked.isHeard && draft.now < asked.until);
+  if (window > 0 && mayHear) doubt(draft, catchingUp);
   else askNext(draft, catchingUp);
+}
+
+/** The connection with a peer was lost, and the pages that were under way from it. */
+export function endQuestions(draft: PaxosDraft, peer: ReplicaId): void {
+  const { catchingUp } = draft.state;
+  if (catchingUp !== null && catchingUp.peer === peer && catchingUp.window > 0) askNext(draft, catchingUp);
 }
 
 /** Keeps a page that came before the ones below it, as many as may be under way. Gives whether it is kept. */
@@ -179,6 +199,8 @@ function unanswered({ questions, ahead }: CatchingUp, commit: Index, m: CatchUpR
 export function continueCatchUp(draft: PaxosDraft, peer: ReplicaId, m: CatchUpReply, isNews: boolean): void {
   const { catchingUp, options } = draft.state;
   if (catchingUp === null) return;
+  const { doubt: asked } = catchingUp;
+  if (m.entries.length === 0 && asked?.number === m.number) return settleDoubt(draft, catchingUp, asked, m);
   const question = catchingUp.questions.find(({ number }) => number === m.number);
   if (m.entries.length === 0 && question === undefined) return;
   const commit = commitOf(draft.state);
@@ -187,19 +209,17 @@ export function continueCatchUp(draft: PaxosDraft, peer: ReplicaId, m: CatchUpRe
   // What is known already counts only if it ends before all that was asked for.
   const leavesMore = question !== undefined && m.rest > 0 && m.rest <= question.to;
   if (!isNews && m.entries.length > 0 && !leavesMore) return;
-  const { window, slotBytes } = catchingUp;
+  const { window } = catchingUp;
   // While nobody answers, none of the questions is for entries.
   const questions = window > 0 ? unanswered(catchingUp, commit, m) : [];
   if (m.entries.length > 0) {
-    const size = sizeOf(m.entries, slotBytes);
-    const known = { peer, target, questions, asked: 1, slotBytes: size, retryAt: patienceEnds(draft, size) };
+    const known = { peer, target, questions, asked: 1, retryAt: patienceEnds(draft), doubt: null };
     const grown = Math.max(window + (isNews ? 2 * bytesOf(m.entries) : 0), firstWindow(options));
     return askMore(draft, { ...catchingUp, ...known, window: Math.min(options.limits.inflightBytes, grown) });
   }
   if (window > 0) return askNext(draft, catchingUp); // it has none of those that it was asked for
   if (m.rest > 0) {
-    const retryAt = patienceEnds(draft, slotBytes);
-    const heard = { peer, target, questions, asked: 1, retryAt, window: firstWindow(options) };
+    const heard = { peer, target, questions, asked: 1, retryAt: patienceEnds(draft), window: firstWindow(options) };
     return askMore(draft, { ...catchingUp, ...heard });
   }
   const rest = { ...catchingUp, questions: catchingUp.questions.filter(({ number }) => number !== m.number) };

@@ -8,7 +8,7 @@ import { slice } from '../core/log.js';
 import type { Entry, Index } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import type { PaxosDraft } from './draft.js';
-import type { CatchUp } from './messages.js';
+import type { CatchUp, CatchUpReply } from './messages.js';
 import { commitOf, type Serving } from './state.js';
 
 /** What is left of a question. */
@@ -65,12 +65,24 @@ function mayLoad({ serving, options }: PaxosDraft['state'], { peer }: Wanted): b
   return serving.filter((each) => each.peer === peer).length < options.limits.inflightMessages;
 }
 
+/**
+ * Answers whether there are any, by both lanes: one answer comes soon, the other one behind the pages that are under
+ * way, unless some are still to be loaded.
+ */
+function answerByBoth(draft: PaxosDraft, { peer, number, from, to }: Wanted): void {
+  const commit = commitOf(draft.state);
+  const rest = from <= Math.min(to, commit) ? from : 0;
+  const message: CatchUpReply = { kind: 'catchUpReply', number, commit, rest, entries: [] };
+  draft.send(peer, message, 0, 'control');
+  if (!draft.state.serving.some((each) => each.peer === peer)) draft.send(peer, message, 0, 'bulk');
+}
+
 /** A peer asks for chosen entries, or whether there are any. A question that is asked again is loaded once. */
 export function onCatchUp(draft: PaxosDraft, peer: ReplicaId, m: CatchUp): void {
   const { serving, options } = draft.state;
   const { number, from, to } = m;
   const wanted = { peer, number, from, to, bytes: Math.min(m.bytes, options.limits.inflightBytes) };
-  if (m.bytes === 0) return send(draft, wanted, [], from <= Math.min(to, commitOf(draft.state)) ? from : 0);
+  if (m.bytes === 0) return answerByBoth(draft, wanted);
   const under = serving.find((each) => each.peer === peer && each.from === from && each.to === to);
   if (under?.number === number) return;
   if (under !== undefined) {

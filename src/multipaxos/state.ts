@@ -93,6 +93,16 @@ export interface Question extends SlotRange {
   readonly bytes: number;
 }
 
+/** No page has come for long, and the peer was asked why: it answers once by each lane. */
+export interface Doubt {
+  /** The number of the CatchUp. */
+  readonly number: number;
+  /** One answer has come: the peer hears, so its pages may only be slow. */
+  readonly isHeard: boolean;
+  /** When the peer is given up, though it hears. */
+  readonly until: Milliseconds;
+}
+
 /** What this replica asks peers for, until it has what it was told of. */
 export interface CatchingUp {
   /** Who is asked. */
@@ -107,8 +117,8 @@ export interface CatchingUp {
   readonly questions: readonly Question[];
   /** How many bytes may be under way; 0 while nobody answers. */
   readonly window: number;
-  /** How many bytes a slot took in the newest page; 0 before the first. */
-  readonly slotBytes: number;
+  /** The question whether the peer hears this replica, while pages are late; `null` while they are not. */
+  readonly doubt: Doubt | null;
   /** Pages that came before the ones below them. */
   readonly ahead: readonly (readonly Entry[])[];
 }
@@ -189,6 +199,8 @@ export function copyState(s: PaxosState): Mutable<PaxosState> {
     reads: s.reads,
     patience: s.patience,
     leaving: s.leaving,
+    forwardedBytes: s.forwardedBytes,
+    answeredBytes: s.answeredBytes,
     stopped: s.stopped,
     fault: s.fault,
     promised: s.promised,

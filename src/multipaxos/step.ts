@@ -25,7 +25,7 @@ import {
 } from '../core/transfer.js';
 import { bearingSpan, nack, onAccept, onPrepare } from './acceptor.js';
 import { numberOf, succeeds } from './ballot.js';
-import { retryCatchUp } from './catch-up.js';
+import { endQuestions, retryCatchUp } from './catch-up.js';
 import { PaxosDraft } from './draft.js';
 import { electionDeadline, electionRules, onNack, tickElection, transferRules } from './election.js';
 import { onHeartbeat, onHeartbeatReply } from './heartbeat.js';
@@ -172,9 +172,11 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
       return onUnsent(draft, m.number);
     case 'disconnected':
       endForDisconnect(draft, m.peer);
+      endQuestions(draft, m.peer);
       return onDisconnected(draft, m.peer);
     case 'unreachable':
       endForDisconnect(draft, m.peer);
+      endQuestions(draft, m.peer);
       onDisconnected(draft, m.peer);
       return onPeerUnreachable(draft, electionRules, m.peer);
     default:

@@ -38,7 +38,7 @@ function checkProgress(peer: RaftProgress, { log, options }: RaftState, readRoun
   let last = peer.match;
   for (const each of peer.inflight) {
     assert(
-      each.last > last && each.last < peer.next,
+      each.last > last && (peer.probing || each.last < peer.next),
       'limits/in-flight-adds-up: what is under way lies between match and next',
     );
     last = each.last;
@@ -49,7 +49,8 @@ function checkProgress(peer: RaftProgress, { log, options }: RaftState, readRoun
   const newest = peer.inflight[peer.inflight.length - 1]?.bytes ?? 0;
   const bounded = peer.inflight.length <= inflightMessages && bytes - newest <= inflightBytes;
   assert(bounded, 'limits/in-flight-window: no more is under way than the window takes, and one message');
-  assert(!peer.probing || peer.inflight.length === 0, 'raft/probe-one-at-a-time: a probe is not pipelined');
+  const isAlone = peer.inflight.length === 0 || (peer.inflight.length === 1 && peer.asked);
+  assert(!peer.probing || isAlone, 'raft/probe-one-at-a-time: a probe is not pipelined');
   assert(peer.readRound <= readRound, 'reads/rounds-in-order: no round is confirmed that was not begun');
 }
 

@@ -13,7 +13,7 @@ import { majorityReached } from '../core/quorum.js';
 import { resetElectionTimer } from '../core/election-timer.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendAccepted, AppendEntries, AppendRejected, RaftCommit } from './messages.js';
-import { progressOf, sendTo } from './sending.js';
+import { ask, isStreaming, progressOf, sendTo } from './sending.js';
 import { copyProgress, type RaftFollower, type RaftProgress } from './state.js';
 
 /** Appends a no-op at the start of a term; committing it commits everything before it (§5.4.2, §8). */
@@ -105,12 +105,18 @@ export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: App
   if (match > draft.state.log.last)
     throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });
   if (match > peer.match || (peer.probing && match === peer.next - 1)) {
-    draft.setProgress(withMatch(peer, match, draft.now));
+    const after = withMatch(peer, match, draft.now);
+    draft.setProgress(after);
+    if (after.probing) ask(draft, after);
     if (match > peer.match) tryCommit(draft);
   } else noteAnswer(draft, peer);
   sendTo(draft, from);
 }
 
+/**
+ * The follower holds what we have, up to here. It is probed no longer, unless this answers a heartbeat that has passed
+ * the probe: of what was refused before that one, more refusals may come.
+ */
 function withMatch(peer: RaftProgress, match: Index, now: Milliseconds): RaftProgress {
   let done = 0;
   let bytes = peer.inflightBytes;
@@ -118,13 +124,15 @@ function withMatch(peer: RaftProgress, match: Index, now: Milliseconds): RaftPro
     bytes -= (peer.inflight[done] as { bytes: number }).bytes;
     done++;
   }
+  const newest = peer.inflight[peer.inflight.length - 1]?.last ?? 0;
+  const probing = peer.probing && match === peer.next - 1 && done < peer.inflight.length;
   return {
     id: peer.id,
     viewId: peer.viewId,
     match: Math.max(peer.match, match),
-    next: Math.max(peer.next, match + 1),
-    probing: false,
-    asked: false,
+    next: probing ? peer.next : Math.max(peer.next, match + 1, newest + 1),
+    probing,
+    asked: probing,
     inflight: done === 0 ? peer.inflight : peer.inflight.slice(done),
     inflightBytes: bytes,
     lane: peer.lane,
@@ -154,12 +162,16 @@ export function onAppendRejected(draft: RaftDraft, from: ReplicaId, message: App
   if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
   noteAnswer(draft, peer);
   const now = progressOf(draft, from) as RaftProgress;
-  const expected = now.probing ? message.prevIndex === now.next - 1 : message.prevIndex < now.next;
+  const place = now.inflight[now.inflight.length - 1]?.last; // of a question behind the probe
+  const answersProbe = message.prevIndex === now.next - 1 || message.prevIndex === place;
+  const expected = now.probing ? answersProbe : message.prevIndex < now.next;
   if (!expected || message.prevIndex <= now.match) return; // stale
   const { log } = draft.state;
   const hint = lastIndexWithTermAtMost(log, message.hintTerm, Math.min(message.hintIndex, message.prevIndex - 1));
   const next = Math.max(now.match, hint) + 1;
-  draft.changeProgress(now, { next, probing: true, asked: false, inflight: [], inflightBytes: 0, loading: 0 });
+  // What is under way behind it will be refused, too: what is sent now must not overtake it.
+  const lane = isStreaming(now) ? now.lane : 'control';
+  draft.changeProgress(now, { next, probing: true, asked: false, inflight: [], inflightBytes: 0, lane, loading: 0 });
   sendTo(draft, from);
 }
 

@@ -1,8 +1,12 @@
 /**
  * What a leader sends (§5.3). It probes a follower with one append at a time until it knows where the logs agree, and
- * then streams entries in a window of messages and bytes. The window is given up, and the follower probed again, when
- * nothing was acknowledged for as long as an answer may take by the timing assumption. Appends that are under way at
- * one time keep one lane, or they would overtake each other and be refused.
+ * then streams entries in a window of messages and bytes. Appends that are under way at one time keep one lane, or they
+ * would overtake each other and be refused; a large entry waits until nothing is under way by `control`.
+ *
+ * What is under way is never taken for lost for the time that it takes: large entries may wait for long behind others,
+ * in queues of which this core knows nothing. When nothing was acknowledged for as long as an answer may take, the
+ * leader asks: an append without entries goes the same way, at the place behind all that is under way. A follower that
+ * has all of it accepts; one that lacks some refuses, and is sent that again.
  */
 
 import { agreeing, slice, termAt } from '../core/log.js';
@@ -13,7 +17,7 @@ import type { Member, ReplicaId } from '../core/members.js';
 import type { NoticeRules } from '../core/notices.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendEntries } from './messages.js';
-import { copyProgress, type RaftProgress, type RaftState } from './state.js';
+import { copyProgress, type RaftInflight, type RaftProgress, type RaftState } from './state.js';
 
 const NOTHING: readonly Entry[] = [];
 
@@ -53,8 +57,9 @@ export function sendTo(draft: RaftDraft, id: ReplicaId): void {
       return;
     }
     if (entries.length === 0 && !peer.probing) return;
-    const large = entries.length === 1 && entryBytes(entries[0] as Entry) > options.limits.messageBytes;
-    sendEntries(draft, peer, entries, isStreaming(peer) ? peer.lane : large ? 'bulk' : 'control');
+    const lane = laneFor(draft.state, peer, entries, 'control');
+    if (lane === null) return;
+    sendEntries(draft, peer, entries, lane);
   }
 }
 
@@ -65,23 +70,32 @@ function hasRoom(state: RaftState, peer: RaftProgress): boolean {
   return peer.next <= state.log.last && peer.inflight.length < inflightMessages && peer.inflightBytes < inflightBytes;
 }
 
-function isStreaming(peer: RaftProgress): boolean {
+/** Whether entries are under way. */
+export function isStreaming(peer: RaftProgress): boolean {
   return peer.inflight.length > 0;
+}
+
+/**
+ * The lane of these entries: that of what is under way, or was when it was refused, or else `bulk` for a large entry.
+ * `null`: a large one waits, or the heartbeats would wait for it.
+ */
+function laneFor({ options }: RaftState, peer: RaftProgress, entries: readonly Entry[], free: Lane): Lane | null {
+  const isLarge = entries.length === 1 && entryBytes(entries[0] as Entry) > options.limits.messageBytes;
+  if (!isStreaming(peer)) return isLarge || (peer.probing && peer.lane === 'bulk') ? 'bulk' : free;
+  return isLarge && peer.lane === 'control' ? null : peer.lane;
 }
 
 function sendEntries(draft: RaftDraft, peer: RaftProgress, entries: readonly Entry[], lane: Lane): void {
   sendAppend(draft, peer, peer.next - 1, entries, lane);
-  if (peer.probing) {
-    draft.changeProgress(peer, { asked: true, loading: 0 });
-    return;
-  }
+  const after = copyProgress(peer);
+  after.loading = 0;
+  after.asked = peer.probing;
+  if (entries.length === 0) return draft.setProgress(after);
   const bytes = bytesOf(entries);
   const last = peer.next + entries.length - 1;
-  const after = copyProgress(peer);
-  after.next = last + 1;
+  if (!peer.probing) after.next = last + 1;
   after.inflight = [...peer.inflight, { last, bytes }];
   after.inflightBytes += bytes;
-  after.loading = 0;
   if (!isStreaming(peer)) {
     after.lane = lane;
     after.progressedAt = draft.now;
@@ -103,13 +117,20 @@ export function sendEmpty(draft: RaftDraft, peer: RaftProgress): void {
   sendAppend(draft, peer, peer.probing ? peer.next - 1 : peer.match, NOTHING, 'control');
 }
 
-/** Sends heartbeats; a follower that acknowledged nothing for too long is probed again. */
+/** Asks by the lane of what is under way whether the follower has all of it. */
+export function ask(draft: RaftDraft, peer: RaftProgress): void {
+  const { last } = peer.inflight[peer.inflight.length - 1] as RaftInflight;
+  sendAppend(draft, peer, last, NOTHING, peer.lane);
+  draft.changeProgress(peer, { progressedAt: draft.now });
+}
+
+/** Sends heartbeats; a follower that acknowledged nothing for too long is asked whether it has what is under way. */
 export function heartbeat(draft: RaftDraft): void {
   const { timing } = draft.state.options;
   for (const peer of draft.leaderRole.peers) {
-    const isStalled = isStreaming(peer) && draft.now >= peer.progressedAt + leastPatience(timing);
-    if (isStalled && peer.loading === 0) draft.setProgress(probed(peer)); // a load is always answered
-    sendEmpty(draft, progressOf(draft, peer.id) as RaftProgress);
+    sendEmpty(draft, peer);
+    const isSilent = isStreaming(peer) && draft.now >= peer.progressedAt + leastPatience(timing);
+    if (isSilent) ask(draft, peer);
   }
   draft.editLeader().heartbeatAt = draft.now + timing.heartbeat;
 }
@@ -117,13 +138,14 @@ export function heartbeat(draft: RaftDraft): void {
 /** Back to one append at a time, from matchIndex on; the heartbeats probe. */
 function probed(peer: RaftProgress): RaftProgress {
   const next = peer.probing ? peer.next : peer.match + 1;
-  return Object.assign(copyProgress(peer), { next, probing: true, asked: true, inflight: [], inflightBytes: 0 });
+  const nothing = { inflight: [], inflightBytes: 0, lane: 'control' as const };
+  return Object.assign(copyProgress(peer), { next, probing: true, asked: true, ...nothing });
 }
 
 /** The transport lost a connection with a follower: what is under way to it counts as lost. */
 export function onDisconnected(draft: RaftDraft, id: ReplicaId): void {
   const peer = progressOf(draft, id);
-  if (peer !== undefined && !peer.probing) draft.setProgress(probed(peer));
+  if (peer !== undefined && (!peer.probing || isStreaming(peer))) draft.setProgress(probed(peer));
 }
 
 /** Sends the entries that were loaded for a follower that lags behind. */
@@ -134,7 +156,10 @@ export function onPeerLoaded(draft: RaftDraft, id: number, entries: readonly Ent
   const usable = agreeing(log, entries, peer.next, log.last);
   draft.changeProgress(peer, { loading: 0, asked: false });
   if (usable.length === 0) return;
-  sendEntries(draft, progressOf(draft, peer.id) as RaftProgress, usable, 'bulk');
+  const known = progressOf(draft, peer.id) as RaftProgress;
+  const lane = laneFor(draft.state, known, usable, 'bulk');
+  if (lane === null) return; // it is loaded again
+  sendEntries(draft, known, usable, lane);
   sendTo(draft, peer.id);
 }
 

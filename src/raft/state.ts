@@ -28,11 +28,12 @@ export interface RaftProgress extends CoreProgress {
   readonly probing: boolean;
   /** A probe is under way; the next one leaves after its answer, or at the next heartbeat. */
   readonly asked: boolean;
+  /** The appends with entries that were not answered; while it is probed, the probe. */
   readonly inflight: readonly RaftInflight[];
   readonly inflightBytes: number;
   /** The lane of what is under way: appends that follow one another do not overtake each other. */
   readonly lane: Lane;
-  /** When something was last acknowledged, or sent while nothing was under way. */
+  /** When something was last acknowledged, or asked for, or sent while nothing was under way. */
   readonly progressedAt: Milliseconds;
   readonly answeredAt: Milliseconds;
   /** The newest read round that it confirmed. */
@@ -107,6 +108,8 @@ export function copyState(s: RaftState): Mutable<RaftState> {
     reads: s.reads,
     patience: s.patience,
     leaving: s.leaving,
+    forwardedBytes: s.forwardedBytes,
+    answeredBytes: s.answeredBytes,
     stopped: s.stopped,
     fault: s.fault,
     term: s.term,

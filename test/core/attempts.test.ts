@@ -113,7 +113,7 @@ class Cluster {
       return;
     }
     this.forwards.push({ requests: proposals.map(({ request }) => request), places: null });
-    const sending = { forward: this.forwards.length, sentAt: 0, until, patience };
+    const sending = { forward: this.forwards.length, sentAt: 0, through: 0, until, patience };
     this.attempts = frozen(requests.addForwarded(this.attempts, proposals, sending));
   }
 
@@ -258,7 +258,7 @@ describe('requests', () => {
 
   it('give the same books back when nothing ends', () => {
     const placed = requests.addPlaced(null, [proposal(1, 1)], 3, 50);
-    const sending = { forward: 8, sentAt: 10, until: 90, patience: 40 };
+    const sending = { forward: 8, sentAt: 10, through: 0, until: 90, patience: 40 };
     const attempts = requests.addForwarded(placed, [proposal(2, 2)], sending);
     expect(requests.completeCommitted(attempts, [noop(1, 1), noop(2, 1)])).toEqual({ attempts, endings: [] });
     expect(requests.completeCommitted(attempts, [noop(1, 1), noop(2, 1)]).attempts).toBe(attempts);
@@ -278,7 +278,7 @@ describe('requests', () => {
   });
 
   it('an answer is overdue after the patience, and the deadline of the host ends what waits at its place', () => {
-    const sending = { forward: 8, sentAt: 10, until: 90, patience: 40 };
+    const sending = { forward: 8, sentAt: 10, through: 0, until: 90, patience: 40 };
     const attempts = requests.addForwarded(null, [proposal(1, 1), proposal(2, 2)], sending);
     expect(earliestDeadline(attempts)).toBe(50);
     const overdue = { kind: 'unknown', reason: 'unanswered', leader: null };
@@ -291,7 +291,7 @@ describe('requests', () => {
   });
 
   it('the parts of an answer wait each at its own place', () => {
-    const sending = { forward: 8, sentAt: 0, until: 90, patience: 40 };
+    const sending = { forward: 8, sentAt: 0, through: 0, until: 90, patience: 40 };
     const proposals = [1, 2, 3, 4, 5].map((each) => proposal(each, each));
     const attempts = requests.addForwarded(null, proposals, sending);
     const attempt = requests.unansweredAttempt(attempts, 8) as requests.Attempt;

@@ -89,7 +89,7 @@ it('when no replica is left that knows what is chosen below committedAtElection,
   elect(node, { commit: 1, ballot: b(2, 1) }); // n2 knew, and crashes
   expect(node.state.role).toMatchObject({ kind: 'leader', committedAtElection: 1 });
   const alive = { kind: 'heartbeatReply', ballot: b(2, 1), readRound: 0, commit: 0, durable: 0 } as const;
-  for (let turn = 0; turn < 9 && node.role === 'leader'; turn++) {
+  for (let turn = 0; turn < 13 && node.role === 'leader'; turn++) {
     node.pass(timingHeartbeat);
     node.sync();
     node.get('n3', alive);
@@ -308,12 +308,35 @@ describe('what is lost is sent again', () => {
     const node = new Node('n1');
     node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 3, readRound: 0 });
     expect(node.state.catchingUp?.peer).toBe('n2');
-    const out = node.pass(timing.electionMin / 2);
-    expect(sends(out, 'catchUp').map(({ to }) => to)).toEqual(['n3']);
-    node.pass(timing.electionMin / 2);
+    const patience = timing.electionMin / 2;
+    const [doubt] = sends(node.pass(patience), 'catchUp');
+    expect(doubt).toMatchObject({ to: 'n2', message: { bytes: 0 } });
+    expect(sends(node.pass(patience), 'catchUp').map(({ to }) => to)).toEqual(['n3']);
+    node.pass(patience);
     expect(node.state.catchingUp?.retryAt).toBe(Infinity);
     node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 3, readRound: 0 });
     expect(node.state.catchingUp).toMatchObject({ peer: 'n2', retryAt: node.now + timing.electionMin / 2 });
+  });
+
+  it('a page that is late is waited for while the peer hears, until its second answer passes (limits/late-is-not-lost)', () => {
+    const node = new Node('n1');
+    node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 3, readRound: 0 });
+    const patience = timing.electionMin / 2;
+    const ask = (): number => (sends(node.pass(patience), 'catchUp')[0]?.message as { number: number }).number;
+    const answer = (number: number) => {
+      return node.get('n2', { kind: 'catchUpReply', number, commit: 3, rest: 1, entries: [] });
+    };
+    for (let turn = 0; turn < 20; turn++) expect(sends(answer(ask()), 'catchUp')).toEqual([]);
+    const number = ask();
+    answer(number);
+    expect(sends(answer(number), 'catchUp').map(({ to }) => to)).toEqual(['n3']);
+  });
+
+  it('a lost connection to whom it asked sends it to the next peer at once', () => {
+    const node = new Node('n1');
+    node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 3, readRound: 0 });
+    const out = node.step({ kind: 'disconnected', now: node.now, peer: 'n2', lane: 'bulk' });
+    expect(sends(out, 'catchUp').map(({ to }) => to)).toEqual(['n3']);
   });
 
   it('to a peer that was unreachable everything, once it answers', () => {

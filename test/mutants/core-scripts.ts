@@ -3,8 +3,10 @@
 import type { ReplicaId } from '../../src/core/members.js';
 import type { Lane, Resolve, Send } from '../../src/core/protocol.js';
 import { defaultLimits } from '../../src/core/tuning.js';
-import type { RaftMessage } from '../../src/raft/index.js';
+import { raftModel, type RaftMessage } from '../../src/raft/index.js';
+import { play } from '../play.js';
 import { Node } from '../raft/support.js';
+import { BareDriver, driverIn } from '../replica/bare-driver.js';
 import { demand } from '../violation.js';
 
 function propose(node: Node, request: number, bytes: number): void {
@@ -54,7 +56,36 @@ async function mixedAppends(): Promise<void> {
   );
 }
 
+/** A large append waits for the small ones before it: by their lane, the heartbeats would wait for it. */
+async function largeBehindSmall(): Promise<void> {
+  const node = new Node('a');
+  node.lead('b');
+  node.sync();
+  const accept = (match: number): readonly Lane[] => {
+    node.receive('b', { kind: 'appendAccepted', term: node.state.term, viewId: node.session, match });
+    return lanesTo(node, 'b');
+  };
+  accept(1);
+  propose(node, 1, 1);
+  const lanes = [...lanesTo(node, 'b')];
+  propose(node, 2, defaultLimits.messageBytes + 1);
+  lanes.push(...lanesTo(node, 'b'), ...accept(2));
+  demand(lanes.join(' ') === 'control bulk', 'replication/one-lane: no large append goes by `control`', () => lanes);
+}
+
+/** A caller whose number is not above all that wait would be lost in the books: the replica halts before. */
+async function callers(): Promise<void> {
+  const { world } = play(raftModel, 'elect n1\nrun 1000');
+  const bare = new BareDriver(raftModel.protocol, driverIn(world, 'n1'), world.now);
+  const commands = [7, 6].map((call) => ({ call, deadline: Infinity, data: Uint8Array.of(1) }));
+  bare.step({ kind: 'propose', commands });
+  const { phase } = bare.driver.status(bare.state);
+  demand(phase === 'halted', 'requests/callers-ascend: a later caller has a higher number', () => phase);
+}
+
 export const coreScripts = {
+  'driver: callers': callers,
   'core: unsent forward': unsentForward,
   'core: mixed appends': mixedAppends,
+  'core: large behind small': largeBehindSmall,
 } as const;

@@ -11,6 +11,7 @@ import type { identityScripts } from './identity-scripts.js';
 import type { livenessScripts } from './liveness-scripts.js';
 import type { storageScripts } from './storage-scripts.js';
 import type { timingScripts } from './timing-scripts.js';
+import type { trafficScripts } from './traffic-scripts.js';
 
 export type ProtocolName = 'raft' | 'multipaxos';
 export type ScopeName = keyof typeof quickScopes;
@@ -23,7 +24,8 @@ export interface ScriptKiller {
     | keyof typeof coreScripts
     | keyof typeof identityScripts
     | keyof typeof livenessScripts
-    | keyof typeof timingScripts;
+    | keyof typeof timingScripts
+    | keyof typeof trafficScripts;
 }
 
 /** A scenario of test/scenarios, by the name of its file without the ending: it must run through. */
@@ -69,7 +71,9 @@ const kinds: Kinds = {
     const { coreScripts } = await import('./core-scripts.js');
     const { livenessScripts } = await import('./liveness-scripts.js');
     const { timingScripts } = await import('./timing-scripts.js');
-    await { ...storageScripts, ...coreScripts, ...identityScripts, ...livenessScripts, ...timingScripts }[script]();
+    const { trafficScripts } = await import('./traffic-scripts.js');
+    const protocols = { ...coreScripts, ...livenessScripts, ...timingScripts, ...trafficScripts };
+    await { ...storageScripts, ...identityScripts, ...protocols }[script]();
   },
   async scenario({ file }) {
     const { runScenario } = await import('../../src/testing/scenario/scenario.js');

@@ -87,6 +87,13 @@ const limits: readonly Mutant[] = [
     ),
   ),
   mutant(
+    'paxos-late-is-lost',
+    'A replica that catches up asks another peer as soon as a page is late.',
+    ['limits/late-is-not-lost'],
+    script('traffic: multipaxos'),
+    edit('multipaxos/catch-up.ts', 'if (window > 0 && mayHear)', 'if (window < 0 && mayHear)'),
+  ),
+  mutant(
     'signal-still-listens',
     'A call that has ended goes on listening to the signal of its caller.',
     ['limits/nothing-leaks'],
@@ -141,6 +148,31 @@ const liveness: readonly Mutant[] = [
       'draft.editLeader().heartbeatAt = draft.now + timing.heartbeat;',
       'draft.editLeader().heartbeatAt = draft.now + 4 * timing.electionMax;',
     ),
+  ),
+  mutant(
+    'driver-first-start-asks-once',
+    'A replica at its first start asks each member once.',
+    ['liveness/all-come-up'],
+    script('identity: lost questions'),
+    edit('replica/driver/identity.ts', 'askAt: now + jittered(wait, seed),', 'askAt: Infinity,'),
+  ),
+  mutant(
+    'followers-keep-their-commands',
+    'A follower counts commands as forwarded and sends them to nobody.',
+    ['liveness/new-command-commits'],
+    schedule('raft', 1),
+    edit(
+      'core/proposals.ts',
+      "draft.sendForward(leader, { kind: 'forwardProposals', term, number, proposals: bare }, lane);",
+      'void [leader, term, lane];',
+    ),
+  ),
+  mutant(
+    'driver-callers-in-any-order',
+    'Callers are booked whatever their numbers are.',
+    ['requests/callers-ascend'],
+    script('driver: callers'),
+    edit(CALLS, 'assert(call > last,', 'assert(call > 0,'),
   ),
   mutant(
     'deadlines-pass',

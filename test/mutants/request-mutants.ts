@@ -150,25 +150,58 @@ export const notices: readonly Mutant[] = [
 
 export const windows: readonly Mutant[] = [
   mutant(
-    'raft-window-given-up-early',
-    'What is under way counts as lost at the first heartbeat.',
+    'raft-silent-is-lost',
+    'What is under way counts as lost when nothing was acknowledged for as long as one exchange may take.',
     ['replication/window-kept'],
-    scenario('raft/window-kept'),
-    edit(SENDING, 'isStreaming(peer) && draft.now >= peer.progressedAt + leastPatience(timing)', 'isStreaming(peer)'),
+    script('traffic: raft'),
+    edit(SENDING, 'if (isSilent) ask(draft, peer);', 'if (isSilent) draft.setProgress(probed(peer));'),
   ),
   mutant(
-    'raft-window-never-given-up',
-    'What is under way never counts as lost.',
+    'raft-silence-borne',
+    'A leader never asks whether what is under way has come.',
     ['replication/window-kept', 'liveness/all-become-equal'],
     scenario('raft/window-kept'),
-    edit(SENDING, 'if (isStalled && peer.loading === 0)', 'if (isStalled && peer.loading < 0)'),
+    edit(SENDING, 'if (isSilent) ask(draft, peer);', ''),
+  ),
+  mutant(
+    'raft-old-refusals-count',
+    'A heartbeat that passes the probe ends the probing, and each late refusal sends everything again.',
+    ['replication/window-kept'],
+    script('traffic: raft'),
+    edit(
+      'raft/replication.ts',
+      'peer.probing && match === peer.next - 1 && done < peer.inflight.length',
+      'peer.probing && match < 0',
+    ),
+  ),
+  mutant(
+    'raft-large-by-control',
+    'A large entry follows small ones by the lane of the heartbeats.',
+    ['replication/one-lane'],
+    script('core: large behind small'),
+    edit(SENDING, "return isLarge && peer.lane === 'control' ? null : peer.lane;", 'return peer.lane;'),
+  ),
+  mutant(
+    'forward-patience-by-time',
+    'The answer to a forward is waited for as long as one exchange may take, however large it is.',
+    ['requests/patience'],
+    script('traffic: forwards'),
+    edit(
+      'core/patience.ts',
+      'return patience + patienceFor(options.timing, ahead + bytes) - leastPatience(options.timing);',
+      'return ahead < 0 ? leastPatience(options.timing) : patience;',
+    ),
   ),
   mutant(
     'raft-lane-by-size',
     'Each append takes the lane of its size: a small one overtakes a large one, and is refused.',
     ['replication/one-lane'],
     script('core: mixed appends'),
-    edit(SENDING, "isStreaming(peer) ? peer.lane : large ? 'bulk' : 'control'", "large ? 'bulk' : 'control'"),
+    edit(
+      SENDING,
+      "if (!isStreaming(peer)) return isLarge || (peer.probing && peer.lane === 'bulk') ? 'bulk' : free;",
+      "if (free !== 'bulk') return isLarge ? 'bulk' : free;",
+    ),
   ),
 ];
 

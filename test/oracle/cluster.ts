@@ -74,6 +74,8 @@ export class Cluster {
   /** Directed links that carry nothing, as `from>to`. */
   readonly cuts = new Set<string>();
   weather: Weather;
+  /** Bytes of the messages that left, on links with a bandwidth. */
+  sentBytes = 0;
   /** The highest term, or ballot, that any replica was told to write down. */
   highestTerm = 0;
   private readonly core: Core;
@@ -250,13 +252,15 @@ export class Cluster {
     const at = this.hosts.findIndex(({ id }) => id === to);
     const peer = this.hosts[at] as OracleHost;
     const wire = host.wires[at] as OracleWire;
+    const bytes = weather.bandwidth === Infinity ? 0 : this.core.codec.sizeOf(message) + FRAMING;
+    this.sentBytes += bytes;
     for (let copies = dice.chance(weather.duplicate) ? 2 : 1; copies > 0; copies--) {
       if (this.cuts.has(`${host.id}>${to}`) || dice.chance(weather.loss)) continue;
       const delay = dice.between(weather.lagFrom, dice.chance(weather.lagging) ? weather.longLag : weather.lag);
       const arrive = (): void => this.give(peer, { kind: 'receive', from: host.id, message });
       const travel = (): void => wire.travel(lane, delay, weather.inOrder, arrive);
       if (weather.bandwidth === Infinity) travel();
-      else wire.put(lane, this.core.codec.sizeOf(message) + FRAMING, weather.bandwidth, travel);
+      else wire.put(lane, bytes, weather.bandwidth, travel);
     }
   }
 

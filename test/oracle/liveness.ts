@@ -4,6 +4,7 @@
  * so that nobody has a reason to campaign; whoever is down is down for a while, and comes back with what it had.
  */
 
+import { exchangeBound } from 'quorate/testing';
 import { Cluster } from './cluster.js';
 import type { Core } from './core.js';
 import { OracleDice } from './dice.js';
@@ -167,15 +168,20 @@ class Life {
     cluster.runUntil(cluster.now + 5 * TIMING.electionMax);
   }
 
-  /** Some elections' time, and what it takes to load, send and apply everything twice. */
+  /**
+   * Some elections' time, and what it takes to load, send and apply everything twice. An exchange brings no more bytes
+   * to a peer than its window takes, and no more commands to the log than α: who is refused asks again after a pause.
+   */
   private get bound(): number {
     const { weather, judge } = this.cluster;
-    const { messageBytes } = this.settings.limits;
-    const pages = Math.ceil(this.bytes / messageBytes) + 1;
-    const sending = (2 * this.bytes) / weather.bandwidth;
-    return Math.ceil(
-      5 * TIMING.electionMax + sending + 2 * pages * weather.load + 2 * judge.length * (weather.cost ?? 0),
-    );
+    const { configuration, limits } = this.settings;
+    const pages = Math.ceil(this.bytes / limits.messageBytes) + 1;
+    const windows = Math.ceil(this.bytes / limits.inflightBytes);
+    const sending = (2 * this.bytes) / weather.bandwidth + windows * exchangeBound(TIMING);
+    const rounds = Math.ceil(this.wishes.length / configuration.constants.alpha);
+    const refused = rounds * (2 * exchangeBound(TIMING) + TIMING.heartbeat);
+    const applying = 2 * judge.length * (weather.cost ?? 0);
+    return Math.ceil(5 * TIMING.electionMax + sending + 2 * pages * weather.load + applying + refused);
   }
 }
 

@@ -40,6 +40,12 @@ function accept(node: Node, peer: string, match: number): void {
   node.receive(peer, { kind: 'appendAccepted', term: node.state.term, viewId, match });
 }
 
+function refuse(node: Node, peer: string, prevIndex: number, hintIndex = 1): void {
+  const { viewId } = progressAt(node, peer);
+  const { term } = node.state;
+  node.receive(peer, { kind: 'appendRejected', term, viewId, prevIndex, hintIndex, hintTerm: term });
+}
+
 let request = 0;
 function propose(node: Node, bytes = 10): void {
   const id = { session: 1, sequence: ++request, firstIncomplete: 1 };
@@ -82,21 +88,45 @@ describe('a window', () => {
     }
   });
 
-  it('is given up when nothing was acknowledged for half of the least election timeout; the heartbeat probes', () => {
+  it('is asked about by its lane when nothing was acknowledged for half of the least election timeout', () => {
     const node = leader();
-    propose(node);
+    propose(node, 60_000);
     node.now = PATIENCE;
     node.step({ kind: 'tick' });
-    expect(appendsTo(node, 'b')).toMatchObject([{ entries: [], prevIndex: 1 }]);
-    expect(progressAt(node, 'b')).toMatchObject({ probing: true, asked: true, inflight: [], next: 2 });
-    // One probe for each heartbeat, however much is proposed.
+    const asked = node.sends.filter(({ to }) => to === 'b').map(({ message, lane }) => ({ lane, ...message }));
+    expect(asked).toMatchObject([
+      { lane: 'control', entries: [], prevIndex: 1 },
+      { lane: 'bulk', entries: [], prevIndex: 2 },
+    ]);
+    // Asked once for each patience; nothing is sent again, however long that is, and what is new follows.
     propose(node);
-    expect(appendsTo(node, 'b')).toEqual([]);
+    expect(entriesTo(node, 'b')).toEqual([3]);
     node.now += heartbeat;
     node.step({ kind: 'tick' });
-    expect(appendsTo(node, 'b')).toHaveLength(1);
-    accept(node, 'b', 1);
-    expect(entriesTo(node, 'b')).toEqual([2, 3]);
+    expect(appendsTo(node, 'b')).toMatchObject([{ entries: [], prevIndex: 1 }]);
+    node.now += PATIENCE;
+    node.step({ kind: 'tick' });
+    expect(appendsTo(node, 'b').map(({ prevIndex }) => prevIndex)).toEqual([1, 3]);
+    expect(entriesTo(node, 'b')).toEqual([]);
+    refuse(node, 'b', 3);
+    expect(entriesTo(node, 'b')).toEqual([2]);
+    accept(node, 'b', 2);
+    expect(entriesTo(node, 'b')).toEqual([3]);
+  });
+
+  it('that was refused is sent again once, though what was under way behind it is refused, too', () => {
+    const node = leader();
+    for (let count = 0; count < 3; count++) propose(node, 60_000);
+    refuse(node, 'b', 2);
+    expect(entriesTo(node, 'b')).toEqual([2]);
+    refuse(node, 'b', 3);
+    expect(appendsTo(node, 'b')).toEqual([]);
+    accept(node, 'b', 1); // a heartbeat, which passes the probe: is the probe lost?
+    expect(appendsTo(node, 'b')).toMatchObject([{ entries: [], prevIndex: 2 }]);
+    refuse(node, 'b', 4);
+    expect(appendsTo(node, 'b')).toEqual([]);
+    accept(node, 'b', 2);
+    expect(entriesTo(node, 'b')).toEqual([3, 4]);
   });
 
   it('to a peer whose connection was lost is given up at once', () => {
@@ -124,7 +154,9 @@ describe('a window', () => {
     propose(node);
     expect(lanes()).toEqual(['control']);
     propose(node, 60_000);
-    expect(lanes()).toEqual(['control']);
+    expect(lanes()).toEqual([]); // the heartbeats would wait for it
+    accept(node, 'b', 5);
+    expect(lanes()).toEqual(['bulk']);
   });
 });
 

@@ -78,7 +78,12 @@ function catchUp(s: DigestScribe, c: CatchingUp): void {
     digest.value(bytes);
   }
   digest.value(c.window);
-  digest.value(c.slotBytes);
+  digest.value(c.doubt !== null);
+  if (c.doubt !== null) {
+    digest.reference('catchUp', s.me, c.doubt.number);
+    digest.value(c.doubt.isHeard);
+    digestDeadline(s, c.doubt.until);
+  }
   digest.value(c.ahead.length);
   for (const page of c.ahead) digestEntries(digest, page);
 }
@@ -240,7 +245,7 @@ export function digestState(state: PaxosState, now: Milliseconds, digest: Digest
   role(s, state);
   // Only a campaign asks for it, and takes the higher round of both.
   digest.value(Math.max(roundOf(state.highestBallotSeen) - roundOf(state.promised), 0));
-  digestAttempts(s, state.attempts);
+  digestAttempts(s, state);
   digestForwardedReads(s, state.reads);
   digest.value(state.patience);
 }

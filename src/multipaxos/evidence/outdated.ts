@@ -8,7 +8,7 @@ import type { Ballot } from '../ballot.js';
 import type { PaxosMessage } from '../messages.js';
 import { NO_END } from '../ranges.js';
 import { placeOf } from '../../core/state.js';
-import type { PaxosState, Question } from '../state.js';
+import type { PaxosState } from '../state.js';
 
 /**
  * Whether a replica has durably promised at least this ballot. A promise that is not durable may be lost in a crash.
@@ -33,8 +33,10 @@ function isPromiseIdle(owner: PaxosState, ballot: Ballot, acceptor: ReplicaId): 
   return role.kind === 'leader' || promise?.upTo === NO_END;
 }
 
-function isOf(number: number): (question: Question) => boolean {
-  return (question) => question.number === number;
+/** Whether an answer to the question of this number still counts, though it has no entries. */
+function isAwaited({ catchingUp }: PaxosState, number: number): boolean {
+  if (catchingUp === null) return false;
+  return catchingUp.doubt?.number === number || catchingUp.questions.some((question) => question.number === number);
 }
 
 /**
@@ -59,7 +61,7 @@ export function isOutdated(m: PaxosMessage, from: PaxosState, to: PaxosState): b
     case 'catchUpReply':
       // Entries are learned whatever was asked, again after a crash. An answer without any counts only while its
       // question is waited for (`continueCatchUp`), and numbers are never used again.
-      return m.entries.length === 0 && !(to.catchingUp?.questions ?? []).some(isOf(m.number));
+      return m.entries.length === 0 && !isAwaited(to, m.number);
     default:
       return false;
   }

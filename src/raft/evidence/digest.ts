@@ -61,10 +61,8 @@ function digestProgress(s: DigestScribe, peer: RaftProgress, since: Milliseconds
     digest.value(last);
     digest.value(bytes);
   }
-  if (peer.inflight.length > 0) {
-    digest.text(peer.lane);
-    digestDeadline(s, peer.progressedAt);
-  }
+  if (peer.inflight.length > 0 || peer.probing) digest.text(peer.lane);
+  if (peer.inflight.length > 0) digestDeadline(s, peer.progressedAt);
   digest.value(Math.max(peer.answeredAt - s.now, since));
   digestNumber(digest, 'round', me, peer.readRound);
   digestNumber(digest, 'load', me, peer.loading);
@@ -135,7 +133,7 @@ export function digestState(state: RaftState, now: Milliseconds, digest: Digest)
   digest.value(state.commit);
   digestRole(s, state);
   digestElectionTimer(s, state);
-  digestAttempts(s, state.attempts);
+  digestAttempts(s, state);
   digestForwardedReads(s, state.reads);
   digest.value(state.patience);
   digestDelivery(s, state.delivery);

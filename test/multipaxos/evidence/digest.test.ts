@@ -262,7 +262,7 @@ const someCatchUp: PaxosState['catchingUp'] = {
   asked: 1,
   questions: [],
   window: 0,
-  slotBytes: 0,
+  doubt: null,
   ahead: [],
 };
 
@@ -337,6 +337,7 @@ const SOMETIMES: Readonly<Record<string, string>> = {
   'role.peers.*.readRound': 'while a round is under way',
   'attempts.*.forward': 'until the leader has answered',
   'attempts.*.sentAt': 'until the leader has answered',
+  'attempts.*.through': 'until the leader has answered',
   'attempts.*.until': 'until the leader has answered',
   'role.peers.*.waitsSince.control': 'while something is under way',
 };

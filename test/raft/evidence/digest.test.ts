@@ -198,8 +198,8 @@ const LEFT_OUT: readonly (readonly [path: RegExp, why: string])[] = [
 /** Why a field is in the digest only at times. */
 const SOMETIMES: readonly (readonly [path: RegExp, why: string])[] = [
   [/^persistSeq$/, 'until it is durable: then it yields fresh numbers only'],
-  [/^attempts\.\*\.(forward|sentAt|until)$/, 'until the leader has answered'],
-  [/^role\.peers\.\*\.(lane|progressedAt)$/, 'while something is under way'],
+  [/^attempts\.\*\.(forward|sentAt|through|until)$/, 'until the leader has answered'],
+  [/^role\.peers\.\*\.(lane|progressedAt)$/, 'while something is under way, or the peer is probed'],
   [/^role\.peers\.\*\.answeredAt$/, 'if it is later than the last reset of the quorum timer'],
   [/^role\.forwarded(\.\*)?$/, 'until the peer was told of its commit'],
 ];

@@ -312,7 +312,7 @@ describe('one state', () => {
     ['raft/match-below-next: match < next ≤ last + 1', withPeer(leader, { match: 3, next: 3 })],
     [
       'limits/in-flight-adds-up: what is under way lies between match and next',
-      withPeer(leader, { inflight: [{ last: 9, bytes: 0 }] }),
+      withPeer(leader, { probing: false, inflight: [{ last: 9, bytes: 0 }] }),
     ],
     ['limits/in-flight-adds-up: the bytes under way add up', withPeer(leader, { inflightBytes: 5 })],
     [
@@ -329,7 +329,7 @@ describe('one state', () => {
     ],
     [
       'raft/probe-one-at-a-time: a probe is not pipelined',
-      withPeer(leader, { probing: true, next: 4, inflight: [{ last: 3, bytes: 0 }] }),
+      withPeer(leader, { probing: true, asked: false, next: 3, inflight: [{ last: 3, bytes: 0 }], inflightBytes: 0 }),
     ],
     ['reads/rounds-in-order: no round is confirmed that was not begun', withPeer(leader, { readRound: 1 })],
     ['raft/candidate-votes-for-itself: a leader voted for itself', { ...leader, vote: 'b' }],

@@ -63,6 +63,13 @@ export function oneByOne(size: number): void {
   });
 }
 
+/** The first question of everybody to everybody is lost. */
+export function lostQuestions(size: number): void {
+  let lost = 0;
+  const now = settle(started(size), undefined, () => ++lost > size * (size - 1));
+  same('liveness/all-come-up', phases(now), all(size));
+}
+
 /** All members, and before them one under the id of the first. */
 function withStray(size: number): Model {
   const first = model.fresh(model.emptyModel(size), 'n1', 99);
