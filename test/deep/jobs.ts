@@ -17,6 +17,8 @@ export type Job =
       readonly paced: boolean;
     }
   | { readonly kind: 'host'; readonly protocol: ProtocolName; readonly seed: number; readonly schedules: number }
+  /** Lives of the oracle at the bound of the timing assumption. */
+  | { readonly kind: 'lives'; readonly protocol: ProtocolName; readonly seed: number; readonly lives: number }
   /** Searches a scope for so many seconds at most. */
   | { readonly kind: 'check'; readonly scope: string; readonly seconds: number };
 
@@ -43,6 +45,7 @@ export type Answer =
       readonly coverage: Readonly<Record<string, number>>;
       readonly found: Found | null;
     }
+  | { readonly kind: 'lives'; readonly lives: number; readonly found: Found | null }
   | {
       readonly kind: 'check';
       readonly scope: string;
@@ -56,10 +59,11 @@ export type Answer =
 /** The seed of a deep run is a whole number from 0 to this. */
 export const LARGEST_SEED = 2 ** 31;
 
-/** So many slices of the simulator go with one of the host. */
+/** So many slices of the simulator go with one of the host, and one of lives. */
 const HOST_EVERY = 6;
 const SLICE = 100;
 const HOST_SLICE = 10;
+const LIVES = 20;
 
 /**
  * All jobs of a deep run, without end.
@@ -82,6 +86,8 @@ export function* jobsOf(seed: number, seconds: number, pace: boolean): Generator
       };
       if (slice % HOST_EVERY === 0) {
         yield { kind: 'host', protocol, seed: seed * 100_000 + slice * HOST_SLICE, schedules: HOST_SLICE };
+      } else if (slice % HOST_EVERY === 1) {
+        yield { kind: 'lives', protocol, seed: seed * 100_000 + slice * LIVES, lives: LIVES };
       }
     }
     const scope = slice % 4 === 0 ? scopes.shift() : undefined;

@@ -37,6 +37,8 @@ export interface Summary {
   readonly workers: number;
   readonly simulated: Record<ProtocolName, SimulatedSummary>;
   readonly host: Record<ProtocolName, HostSummary>;
+  /** Lives of the oracle at the bound of the timing assumption. */
+  readonly lives: Record<ProtocolName, number>;
   readonly scopes: ScopeSummary[];
   processes: unknown;
   /** Coverage points that were never met and faults that never happened: a search that misses them means less. */
@@ -70,6 +72,7 @@ export class Tally {
       workers,
       simulated: { raft: newSimulated(), multipaxos: newSimulated() },
       host: { raft: newHost(), multipaxos: newHost() },
+      lives: { raft: 0, multipaxos: 0 },
       scopes: [],
       processes: null,
       missed: [],
@@ -82,7 +85,8 @@ export class Tally {
     if (answer.kind === 'check') {
       const { scope, generated, distinct, depth, complete } = answer;
       this.summary.scopes.push({ scope, generated, distinct, depth, complete });
-    } else if (answer.kind === 'host') this.addHost(protocol as ProtocolName, answer);
+    } else if (answer.kind === 'lives') this.summary.lives[protocol as ProtocolName] += answer.lives;
+    else if (answer.kind === 'host') this.addHost(protocol as ProtocolName, answer);
     else this.addSimulated(protocol as ProtocolName, answer);
   }
 
@@ -150,6 +154,9 @@ export function tell(summary: Summary): string {
     lines.push(
       `host of ${protocol}: ${schedules} schedules, ${events} events, ${virtualHours.toFixed(1)} virtual hours`,
     );
+  }
+  for (const [protocol, lives] of Object.entries(summary.lives)) {
+    lines.push(`lives of ${protocol} at the bound of the timing assumption: ${lives}`);
   }
   for (const { scope, generated, distinct, depth, complete } of summary.scopes) {
     const end = complete ? 'exhausted' : 'cut by time';

@@ -1,8 +1,8 @@
 /** A worker of the deep suite: does one job after the other. */
 
 import { parentPort } from 'node:worker_threads';
-import { multipaxos, multipaxosModel } from 'quorate/multipaxos';
-import { raft, raftModel } from 'quorate/raft';
+import { multipaxos, multipaxosModel, multipaxosProtocol } from 'quorate/multipaxos';
+import { raft, raftModel, raftProtocol } from 'quorate/raft';
 import {
   checkModel,
   formatActions,
@@ -13,6 +13,8 @@ import {
   simulateHost,
   type ModelCheckerResult,
 } from 'quorate/testing';
+import type { Core } from '../oracle/core.js';
+import { lifeOf } from '../oracle/liveness.js';
 import { keyValue, keyValueCommands } from '../testing/history/key-value.js';
 import { deepScopes, type DeepScope } from '../testing/checker/scopes.js';
 import type { Answer, Found, Job } from './jobs.js';
@@ -21,6 +23,7 @@ import { prefixesOf } from './prefixes.js';
 const SCENARIOS = new URL('../../test/scenarios/', import.meta.url);
 const MODELS = { raft: raftModel, multipaxos: multipaxosModel };
 const CHOICES = { raft, multipaxos };
+const CORES = { raft: raftProtocol as Core, multipaxos: multipaxosProtocol as Core };
 const prefixes = {
   raft: prefixesOf('raft', SCENARIOS),
   multipaxos: prefixesOf('multipaxos', SCENARIOS),
@@ -71,6 +74,17 @@ async function hostJob({ protocol, seed, schedules }: Extract<Job, { kind: 'host
   return { kind: 'host', schedules: done, events, milliseconds, coverage, found };
 }
 
+function livesJob({ protocol, seed, lives }: Extract<Job, { kind: 'lives' }>): Answer {
+  for (let at = 0; at < lives; at++) {
+    const { problems } = lifeOf(CORES[protocol], seed + at, 1);
+    const what = `life of ${protocol} at the bound, seed ${seed + at}`;
+    if (problems.length > 0) {
+      return { kind: 'lives', lives: at + 1, found: { what, rule: problems.join('; '), scenario: null } };
+    }
+  }
+  return { kind: 'lives', lives, found: null };
+}
+
 /** A scope that was exhausted has as many states as ever, or the behaviour has changed. */
 function otherCount(what: string, pinned: DeepScope, { complete, distinct, depth }: ModelCheckerResult): Found | null {
   if (!complete || pinned.distinct === undefined) return null;
@@ -91,7 +105,19 @@ function checkJob({ scope, seconds }: Extract<Job, { kind: 'check' }>): Answer {
   return { kind: 'check', scope, generated, distinct, depth, complete, found };
 }
 
+async function answerOf(job: Job): Promise<Answer> {
+  switch (job.kind) {
+    case 'simulate':
+      return simulateJob(job);
+    case 'host':
+      return hostJob(job);
+    case 'lives':
+      return livesJob(job);
+    case 'check':
+      return checkJob(job);
+  }
+}
+
 parentPort?.on('message', (job: Job) => {
-  const answer = job.kind === 'simulate' ? simulateJob(job) : job.kind === 'check' ? checkJob(job) : hostJob(job);
-  void Promise.resolve(answer).then((given) => parentPort?.postMessage(given));
+  void answerOf(job).then((given) => parentPort?.postMessage(given));
 });

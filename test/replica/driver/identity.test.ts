@@ -24,6 +24,10 @@ describe.each(SIZES)('of %i members', (size) => {
     cases.oneByOne(size);
   });
 
+  it('complete though the first question of everybody is lost', () => {
+    cases.lostQuestions(size);
+  });
+
   it('a stray start under the id of one locks it not out (identity/strays-lock-nobody-out)', () => {
     cases.stray(size);
   });
