@@ -307,7 +307,7 @@ export const requests: readonly Mutant[] = [
     'A lost answer of the leader leaves its call waiting: nothing is asked again.',
     ['liveness/every-call-ends'],
     scenario('raft/lost-forward'),
-    edit('core/attempts.ts', 'Math.min(until, sentAt + patience)', 'until'),
+    edit('core/attempts.ts', 'Math.min(sending.until, sending.sentAt + patience)', 'sending.until'),
   ),
   mutant(
     'raft-retry-appended-again',
