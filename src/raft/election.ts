@@ -112,6 +112,7 @@ function newProgress(id: ReplicaId, viewId: number, next: Index, now: Millisecon
     inflightBytes: 0,
     lane: 'control',
     progressedAt: 0,
+    questioned: false,
     answeredAt: now,
     readRound: 0,
     loading: 0,

@@ -13,7 +13,7 @@ import { majorityReached } from '../core/quorum.js';
 import { resetElectionTimer } from '../core/election-timer.js';
 import type { RaftDraft } from './draft.js';
 import type { AppendAccepted, AppendEntries, AppendRejected, RaftCommit } from './messages.js';
-import { ask, isStreaming, progressOf, sendTo } from './sending.js';
+import { isStreaming, progressOf, sendTo } from './sending.js';
 import { copyProgress, type RaftFollower, type RaftProgress } from './state.js';
 
 /** Appends a no-op at the start of a term; committing it commits everything before it (§5.4.2, §8). */
@@ -104,10 +104,9 @@ export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: App
   const { match } = message;
   if (match > draft.state.log.last)
     throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });
-  if (match > peer.match || (peer.probing && match === peer.next - 1)) {
-    const after = withMatch(peer, match, draft.now);
-    draft.setProgress(after);
-    if (after.probing) ask(draft, after);
+  const agrees = peer.probing && match === peer.next - 1 && !isStreaming(peer);
+  if (match > peer.match || agrees) {
+    draft.setProgress(withMatch(peer, match, draft.now));
     if (match > peer.match) tryCommit(draft);
   } else noteAnswer(draft, peer);
   sendTo(draft, from);
@@ -136,7 +135,8 @@ function withMatch(peer: RaftProgress, match: Index, now: Milliseconds): RaftPro
     inflight: done === 0 ? peer.inflight : peer.inflight.slice(done),
     inflightBytes: bytes,
     lane: peer.lane,
-    progressedAt: now,
+    progressedAt: probing ? peer.progressedAt : now,
+    questioned: probing && peer.questioned,
     answeredAt: now,
     readRound: peer.readRound,
     loading: peer.loading,
@@ -163,7 +163,8 @@ export function onAppendRejected(draft: RaftDraft, from: ReplicaId, message: App
   noteAnswer(draft, peer);
   const now = progressOf(draft, from) as RaftProgress;
   const place = now.inflight[now.inflight.length - 1]?.last; // of a question behind the probe
-  const answersProbe = message.prevIndex === now.next - 1 || message.prevIndex === place;
+  const answersQuestion = now.questioned && message.prevIndex === place;
+  const answersProbe = message.prevIndex === now.next - 1 || answersQuestion;
   const expected = now.probing ? answersProbe : message.prevIndex < now.next;
   if (!expected || message.prevIndex <= now.match) return; // stale
   const { log } = draft.state;
@@ -171,7 +172,16 @@ export function onAppendRejected(draft: RaftDraft, from: ReplicaId, message: App
   const next = Math.max(now.match, hint) + 1;
   // What is under way behind it will be refused, too: what is sent now must not overtake it.
   const lane = isStreaming(now) ? now.lane : 'control';
-  draft.changeProgress(now, { next, probing: true, asked: false, inflight: [], inflightBytes: 0, lane, loading: 0 });
+  draft.changeProgress(now, {
+    next,
+    probing: true,
+    asked: false,
+    inflight: [],
+    inflightBytes: 0,
+    lane,
+    loading: 0,
+    questioned: false,
+  });
   sendTo(draft, from);
 }
 

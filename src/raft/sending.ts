@@ -99,6 +99,7 @@ function sendEntries(draft: RaftDraft, peer: RaftProgress, entries: readonly Ent
   if (!isStreaming(peer)) {
     after.lane = lane;
     after.progressedAt = draft.now;
+    after.questioned = false;
   }
   draft.setProgress(after);
 }
@@ -118,10 +119,10 @@ export function sendEmpty(draft: RaftDraft, peer: RaftProgress): void {
 }
 
 /** Asks by the lane of what is under way whether the follower has all of it. */
-export function ask(draft: RaftDraft, peer: RaftProgress): void {
+function ask(draft: RaftDraft, peer: RaftProgress): void {
   const { last } = peer.inflight[peer.inflight.length - 1] as RaftInflight;
   sendAppend(draft, peer, last, NOTHING, peer.lane);
-  draft.changeProgress(peer, { progressedAt: draft.now });
+  draft.changeProgress(peer, { progressedAt: draft.now, questioned: true });
 }
 
 /** Sends heartbeats; a follower that acknowledged nothing for too long is asked whether it has what is under way. */
@@ -138,7 +139,7 @@ export function heartbeat(draft: RaftDraft): void {
 /** Back to one append at a time, from matchIndex on; the heartbeats probe. */
 function probed(peer: RaftProgress): RaftProgress {
   const next = peer.probing ? peer.next : peer.match + 1;
-  const nothing = { inflight: [], inflightBytes: 0, lane: 'control' as const };
+  const nothing = { inflight: [], inflightBytes: 0, lane: 'control' as const, questioned: false };
   return Object.assign(copyProgress(peer), { next, probing: true, asked: true, ...nothing });
 }
 

@@ -35,6 +35,8 @@ export interface RaftProgress extends CoreProgress {
   readonly lane: Lane;
   /** When something was last acknowledged, or asked for, or sent while nothing was under way. */
   readonly progressedAt: Milliseconds;
+  /** It was asked whether it has what is under way, and nothing was sent or acknowledged since. */
+  readonly questioned: boolean;
   readonly answeredAt: Milliseconds;
   /** The newest read round that it confirmed. */
   readonly readRound: number;
@@ -148,6 +150,7 @@ export function copyProgress(peer: RaftProgress): Mutable<RaftProgress> {
     inflightBytes: peer.inflightBytes,
     lane: peer.lane,
     progressedAt: peer.progressedAt,
+    questioned: peer.questioned,
     answeredAt: peer.answeredAt,
     readRound: peer.readRound,
     loading: peer.loading,

@@ -173,6 +173,7 @@ export const windows: readonly Mutant[] = [
       'peer.probing && match === peer.next - 1 && done < peer.inflight.length',
       'peer.probing && match < 0',
     ),
+    edit('raft/replication.ts', 'match === peer.next - 1 && !isStreaming(peer);', 'match === peer.next - 1;'),
   ),
   mutant(
     'raft-large-by-control',

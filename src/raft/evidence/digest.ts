@@ -62,7 +62,10 @@ function digestProgress(s: DigestScribe, peer: RaftProgress, since: Milliseconds
     digest.value(bytes);
   }
   if (peer.inflight.length > 0 || peer.probing) digest.text(peer.lane);
-  if (peer.inflight.length > 0) digestDeadline(s, peer.progressedAt);
+  if (peer.inflight.length > 0) {
+    digest.value(peer.questioned);
+    digestDeadline(s, peer.progressedAt);
+  }
   digest.value(Math.max(peer.answeredAt - s.now, since));
   digestNumber(digest, 'round', me, peer.readRound);
   digestNumber(digest, 'load', me, peer.loading);

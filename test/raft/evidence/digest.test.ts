@@ -199,7 +199,7 @@ const LEFT_OUT: readonly (readonly [path: RegExp, why: string])[] = [
 const SOMETIMES: readonly (readonly [path: RegExp, why: string])[] = [
   [/^persistSeq$/, 'until it is durable: then it yields fresh numbers only'],
   [/^attempts\.\*\.(forward|sentAt|through|until)$/, 'until the leader has answered'],
-  [/^role\.peers\.\*\.(lane|progressedAt)$/, 'while something is under way, or the peer is probed'],
+  [/^role\.peers\.\*\.(lane|questioned|progressedAt)$/, 'while something is under way, or the peer is probed'],
   [/^role\.peers\.\*\.answeredAt$/, 'if it is later than the last reset of the quorum timer'],
   [/^role\.forwarded(\.\*)?$/, 'until the peer was told of its commit'],
 ];
@@ -227,7 +227,7 @@ const COMMON = [
   'forwardRefused',
 ];
 
-const { steps, sends } = collect(16);
+const { steps, sends } = collect(28);
 
 describe('the digest of a state', () => {
   it('names the role', () => {
