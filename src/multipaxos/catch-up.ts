@@ -126,6 +126,7 @@ function askNext(draft: PaxosDraft, catchingUp: CatchingUp): void {
   const { options } = draft.state;
   const { others } = options;
   const { peer, asked, window, questions } = catchingUp;
+  if (commitOf(draft.state) >= catchingUp.target) return draft.setCatchingUp(null);
   const next = others[(placeOf(options, peer) + 1) % others.length];
   if (next === undefined || asked >= others.length) {
     const late = window > 0 ? [] : questions;

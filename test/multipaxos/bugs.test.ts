@@ -107,6 +107,17 @@ it('when no replica is left that knows what is chosen below committedAtElection,
   expect(proposed(out, 'n3')).toEqual(['1:x', '2:-', '3:-']); // 2 is its own of the ballot before
 });
 
+it('who has learned meanwhile asks nobody when a connection is lost', () => {
+  const node = new Node('n1');
+  node.get('n3', { kind: 'heartbeat', ballot: b(1, 3), commit: 3, readRound: 0 });
+  expect(messages(node.all, 'catchUp')).toMatchObject([{ from: 1, to: 3 }]);
+  const values = [1, 2, 3].map((slot) => value(slot, b(1, 3), 'x'));
+  node.get('n3', { kind: 'accept', ballot: b(1, 3), commit: 3, entries: values });
+  expect(node.state.log.last).toBe(3);
+  const out = node.step({ kind: 'disconnected', peer: 'n3', lane: 'bulk', now: node.now });
+  expect(messages(out, 'catchUp')).toEqual([]);
+});
+
 it('a promise delayed across stepping down and campaigning again is not counted', () => {
   const node = new Node('n1');
   node.campaign();
