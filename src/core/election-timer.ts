@@ -66,7 +66,6 @@ function timerOf(at: Milliseconds, timeout: Milliseconds, spread: Milliseconds):
     forgiven: false,
     spread,
     deferred: false,
-
     quickUntil: 0,
   };
 }
@@ -77,7 +76,7 @@ export function newQuorumTimer(now: Milliseconds, timing: Timing): ElectionTimer
 }
 
 /** The timer of a single member, and of a replica that has stopped: it never expires. */
-export const noElectionTimer: ElectionTimer = timerOf(0, Infinity, 0);
+export const noElectionTimer: ElectionTimer = { ...timerOf(0, Infinity, 0), startedAt: -Infinity };
 
 /** The timer reset at `now`, with the same timeout. */
 export function withReset({ timeout, spread }: ElectionTimer, now: Milliseconds): ElectionTimer {
