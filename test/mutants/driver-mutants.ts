@@ -1,6 +1,6 @@
 /** The driver's mutants: the persist lane, identity, the session table and the callers' books (contract). */
 
-import { edit, mutant, scenario, schedule, script, type Mutant } from './mutant.js';
+import { edit, mutant, scenario, script, type Mutant } from './mutant.js';
 
 const STANDING = 'retry ? standingAt(unsettled, id) || standingAt(standing, id) : 0';
 
@@ -33,7 +33,7 @@ export const lane: readonly Mutant[] = [
     'driver-queued-counts-as-written',
     'The end of a write is taken for the end of what was queued behind it, too.',
     ['durability/send-after-sync', 'log/committed-on-majority'],
-    schedule('raft', 1),
+    scenario('raft/queue-behind-write'),
     edit(
       LANE,
       'const { writeId, persistSeq } = writing;',
