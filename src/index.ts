@@ -38,6 +38,7 @@ export type {
   TransportIdentity,
   TransportLane,
   TransportPeer,
+  TransportTiming,
   UnsentBytes,
 } from './replica/transport.js';
 export type { Cancellable, Clock } from './replica/clock.js';

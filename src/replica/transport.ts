@@ -28,14 +28,21 @@ export interface TransportPeer {
   readonly incarnation?: number;
 }
 
+/** What a transport may know of the replica's time, to derive its own from it. */
+export interface TransportTiming {
+  /** The longest election timeout, in milliseconds: a path that is dead for longer costs a leader. */
+  readonly electionMax: number;
+}
+
 /** An event of a transport, for operators. */
 export interface TransportEvent {
   /**
    * `refused`: this replica or the peer refused a handshake (no member, another cluster, version or incarnation).
    * `malformed`: a peer sent bytes that are no frame, and was disconnected.
    * `connected`, `disconnected`: a connection to `peer` opened or ended.
+   * `unresolved`: the name in the address of `peer` could not be looked up; told once until the reason changes.
    */
-  readonly kind: 'refused' | 'malformed' | 'connected' | 'disconnected';
+  readonly kind: 'refused' | 'malformed' | 'connected' | 'disconnected' | 'unresolved';
   /** The id of the peer; `null` if it is not known. */
   readonly peer: string | null;
   readonly reason: string;
@@ -87,6 +94,7 @@ export interface TransportHandler {
  *   an unknown or unreachable peer, a full queue, a message above `maxMessageBytes`. True promises nothing. The bytes
  *   belong to the transport from then on. Memory per peer is bounded.
  * - `onDisconnected` is called for every connection with a peer that is lost, `onUnreachable` only as described there.
+ *   A path that dies without a word counts as lost within the longest election timeout.
  * - `setPeers` replaces the list of peers; all others are disconnected and refused.
  * - The `from` of a message is authentic as far as the transport can tell: a stranger's message is never delivered.
  * - A slow or dead peer delays nobody else.
@@ -99,6 +107,7 @@ export interface Transport {
     self: TransportPeer,
     peers: readonly TransportPeer[],
     handler: TransportHandler,
+    timing?: TransportTiming,
   ): Promise<void>;
   answer(): void;
   send(to: string, bytes: Uint8Array, lane: TransportLane): boolean;

@@ -235,6 +235,7 @@ describe('frames', () => {
   test('of an unknown kind, and parts without a length, are malformed', () => {
     for (const [kind, body] of [
       [2, 10],
+      [3, 2],
       [255, 2],
       [1, 2],
       [1, 5],
@@ -245,7 +246,9 @@ describe('frames', () => {
       view.setUint32(0, body, true);
       view.setUint32(4, ~body >>> 0, true);
       view.setUint32(8, crc32c(bytes, HEADER_BYTES), true);
-      expect(String(parse([bytes]).error)).toMatch(kind === 1 ? /a part is empty/ : /unknown kind/);
+      expect(String(parse([bytes]).error)).toMatch(
+        kind === 1 ? /a part is empty/ : kind === 2 ? /a ping is not empty/ : /unknown kind/,
+      );
     }
   });
 

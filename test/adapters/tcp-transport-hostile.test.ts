@@ -2,7 +2,7 @@
 
 import { connect, createServer, Socket, type Server } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { FrameParser, WHOLE_OVERHEAD, writeWholeHead } from '../../src/adapters/tcp-transport/frames.js';
+import { ANSWER_FRAME, FrameParser, WHOLE_OVERHEAD, writeWholeHead } from '../../src/adapters/tcp-transport/frames.js';
 import {
   decodeAnswer,
   decodeHello,
@@ -161,17 +161,6 @@ describe('who dials is refused, with an answer and an event', () => {
     expect(a.told.events.every(({ reason }) => /in time/.test(reason))).toBe(true);
   });
 
-  test('when too many are at it; members come through once those are cut (transport/handshake-deadline, transport/bounded-sockets)', async () => {
-    const a = await start('a', { handshakeTimeout: 300 });
-    const crowd = Array.from({ length: 80 }, () => new Raw('a'));
-    await a.told.event('refused', /more than 64 connections/);
-    const b = await start('b', { reconnectDelay: { max: 60 } }, ['a']);
-    await Promise.all(crowd.map(({ closed }) => closed));
-    await b.told.until(() => b.told.count('connected', 'a') > 0);
-    expect(b.transport.send('a', Uint8Array.of(1), 'control')).toBe(true);
-    await a.told.until(() => a.told.messages.length === 1);
-  });
-
   test('once: what it says after that is not heard', async () => {
     const a = await members.start('a');
     const raw = new Raw('a');
@@ -324,7 +313,7 @@ describe('who is dialled', () => {
     const a = await start('a', {}, ['b']);
     await a.told.until(() => a.told.count('connected', 'b') === 1);
     a.transport.send('b', Uint8Array.of(1), 'control');
-    await a.told.event('malformed', /only an end may come/);
+    await a.told.event('malformed', /only an answer may come/);
     expect(a.told.disconnected).toEqual(['b control']);
   });
 
@@ -475,7 +464,8 @@ describe('a peer that does not read', () => {
     const heard = new Recorder();
     await impostor('b', (socket, hello) => {
       if (hello.lane === 'bulk') socket.pause();
-      const parser = new FrameParser(8 << 20, (message) => heard.onMessage(hello.lane, message));
+      const deliver = (message: Uint8Array): void => heard.onMessage(hello.lane, message);
+      const parser = new FrameParser(8 << 20, deliver, () => void socket.write(ANSWER_FRAME));
       socket.on('data', (chunk) => parser.push(chunk));
       if (hello.lane === 'bulk') socket.pause();
       socket.write(welcome('b', hello));
@@ -572,7 +562,7 @@ describe('a peer that does not read', () => {
     await a.told.until(() => a.told.count('connected', 'b') > 0);
     const more = setInterval(() => fill(a, 'b', 'bulk', new Uint8Array(1 << 20)), 1);
     closers.push(() => clearInterval(more));
-    await a.told.event('disconnected', /bulk lane: took no byte for 80 ms/);
+    await a.told.event('disconnected', /bulk lane: no sign of life for 80 ms/);
     expect(a.told.unreachable).toEqual([]);
     expect(a.transport.send('b', Uint8Array.of(1), 'control')).toBe(true);
   });

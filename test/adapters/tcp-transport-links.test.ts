@@ -192,7 +192,8 @@ describe('a slow link', () => {
           const view = new DataView(stream.buffer, stream.byteOffset, stream.length);
           length = HEADER_BYTES + view.getUint32(0, true);
           if (stream.length < length) break;
-          kinds.push(stream[HEADER_BYTES + 1] === 1 ? 'part' : view.getUint32(WHOLE_OVERHEAD));
+          const kind = stream[HEADER_BYTES + 1] as number;
+          if (kind < 2) kinds.push(kind === 1 ? 'part' : view.getUint32(WHOLE_OVERHEAD)); // the others are pings
         }
         parser.push(chunk);
       });

@@ -303,17 +303,11 @@ export class Cluster implements Listener {
 const QUICK = {
   timing: { heartbeat: 40, electionMin: 200, electionMax: 400 },
   requestTimeout: 4000,
-  handshakeTimeout: 400,
-  stallTimeout: 1500,
-  longestReconnect: 150,
 };
 
 const SLOW = {
   timing: { heartbeat: 150, electionMin: 1000, electionMax: 2000 },
   requestTimeout: 10_000,
-  handshakeTimeout: 3000,
-  stallTimeout: 10_000,
-  longestReconnect: 2000,
 };
 
 /**

@@ -27,9 +27,6 @@ export interface MemberSettings {
   readonly timing: { readonly heartbeat: number; readonly electionMin: number; readonly electionMax: number };
   readonly requestTimeout: number;
   readonly segmentBytes: number;
-  readonly handshakeTimeout: number;
-  readonly stallTimeout: number;
-  readonly longestReconnect: number;
   /** Serves linearizable reads from what is applied here: a canary, which the rig has to notice. */
   readonly readsLie: boolean;
 }

@@ -86,12 +86,7 @@ try {
     id,
     members,
     protocol: settings.protocol === 'raft' ? raft(tuning) : multipaxos(tuning),
-    transport: tcpTransport({
-      listen: settings.listen,
-      handshakeTimeout: settings.handshakeTimeout,
-      stallTimeout: settings.stallTimeout,
-      reconnectDelay: { min: 20, max: settings.longestReconnect },
-    }),
+    transport: tcpTransport({ listen: settings.listen, reconnectDelay: { min: 20 } }),
     storage: fileStorage(settings.directory, { segmentBytes, ...(faulty === null ? {} : { fs: faulty.disk }) }),
     machine: new Keys(),
     // Whoever starts a cluster of one vouches for its disk: here nobody wipes it.

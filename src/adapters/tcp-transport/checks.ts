@@ -26,6 +26,6 @@ export function checkPeers(peers: readonly TransportPeer[]): void {
     if (!isReplicaId(id)) throw invalidArgument(`peers: expected ids of replicas, got ${JSON.stringify(id)}`);
     if (seen.has(id)) throw invalidArgument(`peers: ${id} is there twice`);
     seen.add(id);
-    parseAddress(address, `address of ${id}`);
+    parseAddress(address, `members.${id}`);
   }
 }

@@ -5,6 +5,11 @@
  *     body: varint group, u8 kind, then by kind
  *     whole   the message
  *     part    u32 length of the message, then its next `PART_BYTES`, or as many as are left
+ *     ping    nothing: the receiver answers at once
+ *     answer  nothing; the only frame that an acceptor sends
+ *
+ * An acceptor answers a ping, and from time to time whatever else comes: an answer says that the path is alive in both
+ * directions and that the process behind it reads (transport/dead-path). It is the same 14 bytes each time.
  *
  * Integers are little-endian. The group is always 0 in this version. A message that fits goes as a `whole`; a longer
  * one as parts in order, which all name its length. Between two parts come wholes, but no part of another message. The
@@ -27,6 +32,8 @@ const LARGEST_BODY = FRAME_BYTES - HEADER_BYTES;
 const GROUP = 0;
 const WHOLE = 0;
 const PART = 1;
+const PING = 2;
+const ANSWER = 3;
 /** Group and kind. */
 const HEAD_BYTES = 2;
 const PART_HEAD_BYTES = HEAD_BYTES + 4;
@@ -59,6 +66,32 @@ function writeHeader(target: Uint8Array, at: number, length: number, checksum: n
   putU32(target, at + 8, checksum);
 }
 
+function emptyFrame(kind: number): Uint8Array {
+  const frame = new Uint8Array(WHOLE_OVERHEAD);
+  frame[HEADER_BYTES] = GROUP;
+  frame[HEADER_BYTES + 1] = kind;
+  writeHeader(frame, 0, HEAD_BYTES, crc32c(frame, HEADER_BYTES));
+  return frame;
+}
+
+/** The frame by which a dialer asks for an answer. Nobody changes it. */
+export const PING_FRAME = emptyFrame(PING);
+/** The answer to it. Nobody changes it. */
+export const ANSWER_FRAME = emptyFrame(ANSWER);
+
+/** Checks that a stream is made of answers alone, whatever the size of its chunks. It holds nothing but a place. */
+export class AnswerReader {
+  private at = 0;
+
+  /** @throws Malformed */
+  push(chunk: Uint8Array): void {
+    for (let i = 0; i < chunk.length; i++) {
+      if (chunk[i] !== ANSWER_FRAME[this.at]) throw new Malformed('bytes came where only an answer may come');
+      this.at = this.at + 1 === ANSWER_FRAME.length ? 0 : this.at + 1;
+    }
+  }
+}
+
 /** Writes the `WHOLE_OVERHEAD` bytes that precede a message of at most `LARGEST_WHOLE`. */
 export function writeWholeHead(target: Uint8Array, at: number, message: Uint8Array): void {
   writeHeader(target, at, message.length + HEAD_BYTES, crc32c(message, 0, message.length, WHOLE_CHECKSUM));
@@ -81,6 +114,7 @@ export class FrameParser {
   private readonly maxMessageBytes: number;
   private readonly largestBody: number;
   private readonly deliver: (message: Uint8Array) => void;
+  private readonly pinged: () => void;
   private readonly header = new Uint8Array(HEADER_BYTES);
   private headerFilled = 0;
   /** The body of a frame that did not come in one piece; null while there is none. */
@@ -94,11 +128,13 @@ export class FrameParser {
   /**
    * @param maxMessageBytes longer messages are malformed
    * @param deliver gets each message and owns its bytes. It must not throw.
+   * @param pinged is called for each ping
    */
-  constructor(maxMessageBytes: number, deliver: (message: Uint8Array) => void) {
+  constructor(maxMessageBytes: number, deliver: (message: Uint8Array) => void, pinged: () => void = () => {}) {
     this.maxMessageBytes = maxMessageBytes;
     this.largestBody = Math.min(LARGEST_BODY, maxMessageBytes + HEAD_BYTES);
     this.deliver = deliver;
+    this.pinged = pinged;
   }
 
   /** How many bytes of messages that are not complete it holds: at most the limit of a message and one frame. */
@@ -136,8 +172,10 @@ export class FrameParser {
       this.header.set(chunk.subarray(at, from));
       return this.begin(length, from);
     }
-    if (isWhole(chunk, from, to, u32(chunk, at + 8))) this.deliver(ownBytes(chunk, from + HEAD_BYTES, to));
-    else this.join(chunk, from, to);
+    const kind = kindOf(chunk, from, to, u32(chunk, at + 8));
+    if (kind === WHOLE) this.deliver(ownBytes(chunk, from + HEAD_BYTES, to));
+    else if (kind === PART) this.join(chunk, from, to);
+    else this.pinged();
     return to;
   }
 
@@ -160,11 +198,12 @@ export class FrameParser {
     body.set(chunk.subarray(at, end), this.bodyFilled);
     this.bodyFilled += end - at;
     if (this.bodyFilled < body.length) return end;
-    const isOne = isWhole(body, 0, body.length, u32(this.header, 8));
+    const kind = kindOf(body, 0, body.length, u32(this.header, 8));
     this.body = null;
     this.headerFilled = 0;
-    if (isOne) this.deliver(body.subarray(HEAD_BYTES));
-    else this.join(body, 0, body.length);
+    if (kind === WHOLE) this.deliver(body.subarray(HEAD_BYTES));
+    else if (kind === PART) this.join(body, 0, body.length);
+    else this.pinged();
     return end;
   }
 
@@ -198,13 +237,16 @@ export class FrameParser {
   }
 }
 
-/** Checks the body at `[from, to)`: its checksum, and that its group is 0. True if it is a whole. @throws Malformed */
-function isWhole(bytes: Uint8Array, from: number, to: number, checksum: number): boolean {
+/**
+ * The kind (`WHOLE`, `PART`, `PING`) of the frame whose body is at `[from, to)`, once it is checked. @throws Malformed
+ */
+function kindOf(bytes: Uint8Array, from: number, to: number, checksum: number): number {
   if (crc32c(bytes, from, to) !== checksum) throw new Malformed('the checksum of a frame does not match');
   if (bytes[from] !== GROUP) throw new Malformed('a frame names an unknown group');
-  const kind = bytes[from + 1];
-  if (kind !== WHOLE && kind !== PART) throw new Malformed('a frame is of an unknown kind');
-  return kind === WHOLE;
+  const kind = bytes[from + 1] as number;
+  if (kind > PING) throw new Malformed('a frame is of an unknown kind');
+  if (kind === PING && to - from !== HEAD_BYTES) throw new Malformed('a ping is not empty');
+  return kind;
 }
 
 /**

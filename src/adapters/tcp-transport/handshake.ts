@@ -1,7 +1,7 @@
 /**
  * The handshake of a connection. The dialer sends its identity and the id that it wants to reach; the acceptor checks
  * both and answers `welcome`, with its own identity for the dialer to check, or `refused` with a reason. Then the
- * dialer sends frames (frames.ts) and the acceptor sends nothing more.
+ * dialer sends frames (frames.ts) and the acceptor nothing but answers, which are frames, too.
  *
  *     "QUOR"   u16 LE length   body: u8 kind, then by kind
  *     hello    least version, greatest version, cluster, id, incarnation, lane, expected id

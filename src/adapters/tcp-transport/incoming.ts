@@ -1,20 +1,24 @@
 /**
  * A connection that another replica has dialled: it brings a handshake and then frames; this side sends the answer to
- * the handshake and nothing else.
+ * the handshake and then nothing but answers (transport/dead-path): one at once to pings, and one at each look at which
+ * other bytes have come that were not answered. So the dialer hears of bytes that come slowly, and a busy connection
+ * needs no pings. An answer that the socket does not take is left out, so that who never reads costs no memory.
  *
  * Invariants: no frame is parsed before the handshake is accepted, so `from` is the id that the peer gave there; a
  * socket that has not finished the handshake by the deadline is closed, even if bytes keep coming
- * (transport/handshake-deadline); after `close` nothing is delivered, not even the rest of a chunk, and what has come
- * of a message is let go.
+ * (transport/handshake-deadline); one that brings nothing for long is dropped; after `close` nothing is delivered, not
+ * even the rest of a chunk, and what has come of a message is let go.
  */
 
 import { Malformed } from '../../core/bytes.js';
 import type { TransportIdentity, TransportLane } from '../../replica/transport.js';
-import { FrameParser } from './frames.js';
+import { ANSWER_FRAME, FrameParser } from './frames.js';
 import type { ExpectedPeer, Hello, HandshakeRefused, UnknownVersion } from './handshake.js';
 import { decodeHello, encodeRefused, encodeWelcome, HandshakeReader, refusalOf } from './handshake.js';
 import type { Settings } from './options.js';
 import type { Socket } from './sockets.js';
+import { plainAddress, type Stranger } from './strangers.js';
+import { MOST_UNHEARD } from './timing.js';
 
 /** The callbacks of the transport for its incoming connections. */
 export interface IncomingOwner {
@@ -28,7 +32,8 @@ export interface IncomingOwner {
   closed(connection: Incoming): void;
 }
 
-export class Incoming {
+export class Incoming implements Stranger {
+  readonly from: string;
   /** Null until the handshake is accepted. */
   peer: string | null = null;
   lane: TransportLane = 'control';
@@ -38,21 +43,32 @@ export class Incoming {
   /** The address of the other end, for messages. */
   private readonly remote: string;
   private readonly handshake = new HandshakeReader();
-  private readonly deadline: NodeJS.Timeout;
+  private deadline: NodeJS.Timeout | undefined;
   private parser: FrameParser | null = null;
   private isOver = false;
+  /** Since the last look: whether bytes came, and whether an answer was given; and the looks since bytes came. */
+  private isHeard = false;
+  private isAnswered = false;
+  private unheard = 0;
+  private isPinged = false;
 
   constructor(owner: IncomingOwner, socket: Socket) {
     this.owner = owner;
     this.socket = socket;
+    this.from = plainAddress(socket.remoteAddress);
     this.remote = `${socket.remoteAddress}:${socket.remotePort}`;
-    this.deadline = setTimeout(() => this.tooSlow(), owner.settings.handshakeTimeout);
-    socket.on('data', (chunk) => this.onData(chunk));
     socket.on('error', () => this.close());
     socket.on('close', () => {
       this.close();
       owner.closed(this);
     });
+  }
+
+  /** Reads and answers from now on. Before that, what comes stays in the socket. */
+  begin(): void {
+    if (this.isOver) return;
+    this.deadline = setTimeout(() => this.tooSlow(), this.owner.settings.handshakeTimeout);
+    this.socket.on('data', (chunk) => this.onData(chunk));
   }
 
   /** How many bytes of messages that are not complete it holds. */
@@ -63,7 +79,7 @@ export class Incoming {
   private onData(chunk: Uint8Array): void {
     if (this.isOver) return;
     try {
-      if (this.parser !== null) return this.parser.push(chunk);
+      if (this.parser !== null) return this.take(this.parser, chunk);
       const body = this.handshake.push(chunk);
       if (body !== null) this.judge(decodeHello(body));
     } catch (error) {
@@ -71,6 +87,30 @@ export class Incoming {
       this.close();
       this.owner.turnedAway('malformed', this.peer, `${this.remote}: ${error.message}`);
     }
+  }
+
+  private take(parser: FrameParser, chunk: Uint8Array): void {
+    this.isHeard = true;
+    parser.push(chunk);
+    if (!this.isPinged) return;
+    this.isPinged = false;
+    this.answer();
+  }
+
+  private answer(): void {
+    this.isAnswered = true;
+    if (!this.isOver && this.socket.writableLength === 0) this.socket.write(ANSWER_FRAME);
+  }
+
+  /** Called `CHECKS` times per `stallTimeout`. */
+  check(): void {
+    if (this.parser === null) return;
+    if (this.isHeard && !this.isAnswered) this.answer();
+    this.unheard = this.isHeard ? 0 : this.unheard + 1;
+    this.isHeard = this.isAnswered = false;
+    if (this.unheard < MOST_UNHEARD) return;
+    this.socket.resetAndDestroy();
+    this.close();
   }
 
   private judge(hello: Hello | UnknownVersion): void {
@@ -85,7 +125,8 @@ export class Incoming {
     const deliver = (message: Uint8Array): void => {
       if (!this.isOver) this.owner.deliver(hello.id, message);
     };
-    this.parser = new FrameParser(settings.maxMessageBytes, deliver);
+    const pinged = (): void => void (this.isPinged = true);
+    this.parser = new FrameParser(settings.maxMessageBytes, deliver, pinged);
     const { maxMessageBytes } = settings;
     this.socket.write(encodeWelcome({ ...identity, dialer: hello.id, maxMessageBytes }));
     this.owner.accepted(this);
@@ -107,6 +148,13 @@ export class Incoming {
     this.close();
     if (wasRefused) return;
     this.owner.turnedAway('refused', null, `${this.remote}: did not finish the handshake in time`);
+  }
+
+  /** Closes it, since there is no room for all that are in their handshake. */
+  giveWay(reason: string): void {
+    const wasRefused = this.isOver;
+    this.close();
+    if (!wasRefused) this.owner.turnedAway('refused', null, `${this.remote}: gave way, since ${reason}`);
   }
 
   /** Closes the socket at once, without an answer. */

@@ -2,7 +2,7 @@
 
 import type { Transport } from '../../replica/transport.js';
 import type { TcpTransportOptions } from './options.js';
-import { settingsOf } from './options.js';
+import { checkTcpOptions } from './options.js';
 import { TcpTransport } from './transport.js';
 
 export type { TcpTransportOptions };
@@ -15,5 +15,5 @@ export type { TcpTransportOptions };
  * @throws ConsensusError ERR_INVALID_ARGUMENT when an option breaks its rule
  */
 export function tcpTransport(options: TcpTransportOptions = {}): Transport {
-  return new TcpTransport(settingsOf(options));
+  return new TcpTransport(checkTcpOptions(options));
 }

@@ -5,6 +5,7 @@
 import { invalidArgument } from '../../replica/errors.js';
 import type { SocketAddress } from './address.js';
 import { parseAddress } from './address.js';
+import { derivedTimes, SHORTEST_SILENCE, USUAL_ELECTION_MAX } from './timing.js';
 
 /** Options of `tcpTransport`, all optional. Times are in milliseconds, sizes in bytes. */
 export interface TcpTransportOptions {
@@ -20,14 +21,18 @@ export interface TcpTransportOptions {
    */
   readonly queueBytes?: { readonly control?: number; readonly bulk?: number };
   /**
-   * How long a connection may take from the dial, or from its acceptance, to the end of the handshake;
-   * default 3000.
+   * How long each step of opening a connection may take, be it dialled (to connect; the answer) or accepted (the
+   * hello); default half of `stallTimeout`.
    */
   readonly handshakeTimeout?: number;
-  /** How long a connection may accept no byte while bytes wait to be written, before it is closed; default 10000. */
+  /**
+   * How long a connection may show no sign of life (no answer of the peer, no byte that leaves a full socket) before it
+   * is dropped and dialled anew; default the longest election timeout of the replica, 2000 unless set.
+   */
   readonly stallTimeout?: number;
   /**
-   * The shortest and the longest wait between two dials to a peer that does not answer; default 50 and 2000.
+   * The shortest and the longest wait between two dials to a peer that cannot be reached; default 50 and half of
+   * `stallTimeout`.
    */
   readonly reconnectDelay?: { readonly min?: number; readonly max?: number };
 }
@@ -71,21 +76,53 @@ function record(value: unknown, name: string, known: readonly string[]): Record<
 
 const NAMES = ['listen', 'maxMessageBytes', 'queueBytes', 'handshakeTimeout', 'stallTimeout', 'reconnectDelay'];
 
-/** @throws ERR_INVALID_ARGUMENT that names the option and what was expected */
-export function settingsOf(options: TcpTransportOptions): Settings {
-  const given = record(options, 'options', NAMES);
-  const queue = record(given['queueBytes'] ?? {}, 'queueBytes', ['control', 'bulk']);
+/** The times that a user gave; what is absent is derived once the replica's timing is known. */
+interface GivenTimes {
+  readonly handshakeTimeout: number | undefined;
+  readonly stallTimeout: number | undefined;
+  readonly shortestDelay: number;
+  readonly longestDelay: number | undefined;
+}
+
+/** Checked options; the settings follow from them and the longest election timeout of the replica. */
+export interface CheckedTcpOptions {
+  settings(electionMax?: number): Settings;
+}
+
+function optional(value: unknown, name: string, least: number, most: number): number | undefined {
+  return value === undefined ? undefined : integer(value, name, least, most);
+}
+
+function timesOf(given: Record<string, unknown>): GivenTimes {
   const delay = record(given['reconnectDelay'] ?? {}, 'reconnectDelay', ['min', 'max']);
   const shortestDelay = integer(delay['min'] ?? 50, 'reconnectDelay.min', 1, HOUR);
-  const listen = given['listen'];
   return {
+    handshakeTimeout: optional(given['handshakeTimeout'], 'handshakeTimeout', 1, HOUR),
+    stallTimeout: optional(given['stallTimeout'], 'stallTimeout', 10, HOUR),
+    shortestDelay,
+    longestDelay: optional(delay['max'], 'reconnectDelay.max', shortestDelay, HOUR),
+  };
+}
+
+/** @throws ERR_INVALID_ARGUMENT that names the option and what was expected */
+export function checkTcpOptions(options: TcpTransportOptions): CheckedTcpOptions {
+  const given = record(options, 'options', NAMES);
+  const queue = record(given['queueBytes'] ?? {}, 'queueBytes', ['control', 'bulk']);
+  const times = timesOf(given);
+  const listen = given['listen'];
+  const untimed = {
     listen: listen === undefined ? null : parseAddress(listen, 'tcpTransport: listen'),
     maxMessageBytes: integer(given['maxMessageBytes'] ?? 8 * MIB, 'maxMessageBytes', KIB, 64 * MIB),
     controlQueueBytes: integer(queue['control'] ?? 4 * MIB, 'queueBytes.control', KIB, KIB * MIB),
     bulkQueueBytes: integer(queue['bulk'] ?? 16 * MIB, 'queueBytes.bulk', KIB, KIB * MIB),
-    handshakeTimeout: integer(given['handshakeTimeout'] ?? 3000, 'handshakeTimeout', 1, HOUR),
-    stallTimeout: integer(given['stallTimeout'] ?? 10_000, 'stallTimeout', 10, HOUR),
-    shortestDelay,
-    longestDelay: integer(delay['max'] ?? Math.max(2000, shortestDelay), 'reconnectDelay.max', shortestDelay, HOUR),
   };
+  const settings = (electionMax = USUAL_ELECTION_MAX): Settings => {
+    const { shortestDelay } = times;
+    const stallTimeout = times.stallTimeout ?? Math.max(electionMax, SHORTEST_SILENCE);
+    const derived = derivedTimes(stallTimeout);
+    const handshakeTimeout = times.handshakeTimeout ?? derived.step;
+    const longestDelay = times.longestDelay ?? Math.max(derived.longestDelay, shortestDelay);
+    return { ...untimed, handshakeTimeout, stallTimeout, shortestDelay, longestDelay };
+  };
+  return { settings };
 }

@@ -1,9 +1,13 @@
 /**
- * The connection by which this replica sends to one peer on one lane: it dials, does the handshake, writes the queued
- * messages, and after a loss dials again after a growing, jittered wait.
+ * The connection by which this replica sends to one peer on one lane: it dials, writes the queued messages, asks for a
+ * sign of life when there is none, and after a loss dials again after a growing, jittered wait.
  *
  * A lost control connection is dialled again at once: a killed process refuses within a round trip, a mere reset is
  * mended. That one dial decides whether the peer is reported unreachable (transport/unreachable-after-redial).
+ *
+ * A sign of life is a byte that comes (the peer sends nothing but answers), or one that a full socket lets out, for
+ * which the peer's system has acknowledged others. What a socket takes while it has room is none. Without one the
+ * connection is reset, so that what its socket holds does not come after all (transport/dead-path).
  *
  * Invariants: at most one socket at a time; frames are written in state `open` only; messages that waited when a
  * connection was lost are dropped, as a datagram may be, and that is reported; the socket's stream holds at most
@@ -13,13 +17,14 @@
 
 import { Malformed } from '../../core/bytes.js';
 import type { TransportIdentity, TransportLane } from '../../replica/transport.js';
-import type { SocketAddress } from './address.js';
+import { Dial, letGo, type DialFailure } from './dial.js';
+import { AnswerReader, PING_FRAME } from './frames.js';
 import type { ExpectedPeer, RefusalCause, Welcome } from './handshake.js';
-import { decodeAnswer, encodeHello, HandshakeReader, mismatchOf } from './handshake.js';
 import type { Settings } from './options.js';
 import { OutgoingQueue, SCRATCH_BYTES } from './outgoing-queue.js';
+import type { Place } from './place.js';
 import type { Socket } from './sockets.js';
-import { dialSocket } from './sockets.js';
+import { MOST_SILENT, PROBE_CHECKS } from './timing.js';
 
 /** The callbacks of the transport for its outgoing connections. */
 export interface OutgoingOwner {
@@ -34,33 +39,32 @@ export interface OutgoingOwner {
   peerNamed(id: string): ExpectedPeer | undefined;
   /** The peer refused this replica, beside `failed`. */
   refusedBy(connection: Outgoing, why: RefusalCause, reason: string): void;
-  /** A handshake failed; reported once until the reason changes. */
-  failed(connection: Outgoing, kind: 'refused' | 'malformed', reason: string): void;
+  /** A handshake or the lookup of a name failed; reported once until the reason changes. */
+  failed(connection: Outgoing, kind: 'refused' | 'malformed' | 'unresolved', reason: string): void;
   /** Asks for a `flush` at the end of this turn of the event loop. */
   flushSoon(connection: Outgoing): void;
 }
 
-/** How many times per `stallTimeout` the owner calls `check`. */
-export const CHECKS_PER_STALL = 4;
 /** The most doublings of the shortest wait; with them it exceeds any longest wait. */
 const MOST_ATTEMPTS = 24;
 
 /** How many writes a connection gets in one turn of the event loop. */
 const ROUNDS = 2;
 const NOTHING = new Uint8Array(0);
-const ignore = (): void => {};
 
 export class Outgoing {
   readonly peer: string;
   readonly lane: TransportLane;
-  private readonly address: SocketAddress;
+  private readonly place: Place;
   private readonly owner: OutgoingOwner;
   private readonly queue: OutgoingQueue;
   /** `idle`: dials on demand, `waiting`: until the timer ends, `dialing`: up to the answer. */
   private state: 'idle' | 'waiting' | 'dialing' | 'open' | 'closed' = 'idle';
+  private dialing: Dial | null = null;
   private socket: Socket | null = null;
   private timer: NodeJS.Timeout | undefined;
   private attempts = 0;
+  private dialledAt = 0;
   private openedAt = 0;
   /** When a lost connection was last dialled again without a wait. */
   private redialledAt = -Infinity;
@@ -70,15 +74,18 @@ export class Outgoing {
   private isFlushDue = false;
   /** A buffer to build frames in, unused while the socket has accepted all that was written. */
   private scratch: Uint8Array | null = null;
-  /** Bytes written to this socket, how many of them it had accepted at the last check, and the checks since. */
+  /** Bytes written to this socket; at the last check, how many of them it had taken, and whether it was full. */
   private written = 0;
   private takenBefore = 0;
-  private checksWithoutProgress = 0;
+  private wasFull = false;
+  /** Whether the peer was heard since the last check, and the checks since the last sign of life. */
+  private isHeard = false;
+  private silent = 0;
 
-  constructor(owner: OutgoingOwner, peer: string, address: SocketAddress, lane: TransportLane) {
+  constructor(owner: OutgoingOwner, peer: string, place: Place, lane: TransportLane) {
     this.owner = owner;
     this.peer = peer;
-    this.address = address;
+    this.place = place;
     this.lane = lane;
     const { controlQueueBytes, bulkQueueBytes } = owner.settings;
     this.queue = new OutgoingQueue(lane, lane === 'control' ? controlQueueBytes : bulkQueueBytes);
@@ -122,79 +129,83 @@ export class Outgoing {
     this.dial();
   }
 
-  /** Dials without further waiting, since the peer is known to be up. */
+  /** Dials without further waiting. */
   dialNow(): void {
     if (this.state === 'idle' || this.state === 'waiting') this.dial();
+  }
+
+  /** The peer is known to be up: dials without further waiting, or has an open connection show that it lives. */
+  probe(): void {
+    if (this.state === 'open') {
+      this.silent = Math.max(this.silent, MOST_SILENT - PROBE_CHECKS);
+      this.ping();
+    } else if (this.state !== 'dialing') this.dialNow();
+    else if (this.dialing?.isHanging === true) {
+      this.dialing.abandon();
+      this.dial();
+    }
   }
 
   private dial(): void {
     clearTimeout(this.timer);
     this.state = 'dialing';
-    const { handshakeTimeout } = this.owner.settings;
-    this.timer = setTimeout(() => this.unanswered(), handshakeTimeout);
-    const socket = dialSocket(this.address);
-    const answer = new HandshakeReader();
-    this.socket = socket;
-    socket.on('connect', () => {
-      const { identity } = this.owner;
-      socket.write(encodeHello({ ...identity, lane: this.lane, expected: this.peer }));
+    this.dialledAt = performance.now();
+    const { peer, lane, place, owner } = this;
+    const { identity, settings } = owner;
+    this.dialing = new Dial({
+      peer,
+      lane,
+      place,
+      identity,
+      settings,
+      expected: () => owner.peerNamed(peer),
+      opened: (socket, welcome) => this.open(socket, welcome),
+      failed: (failure) => this.failed(failure),
     });
-    socket.on('data', (chunk) => this.onData(answer, chunk));
+    this.dialing.begin();
+  }
+
+  private failed({ kind, reason, why }: DialFailure): void {
+    if (kind === 'down') return this.down(reason);
+    const isNew = reason !== this.lastFailure;
+    this.lastFailure = reason;
+    // The next wait is the longest one, since the reason seldom goes away by itself.
+    this.attempts = MOST_ATTEMPTS;
+    this.down(reason);
+    if (!isNew) return;
+    this.owner.failed(this, kind, reason);
+    if (why !== null) this.owner.refusedBy(this, why, reason);
+  }
+
+  private open(socket: Socket, welcome: Welcome): void {
+    const answers = new AnswerReader();
+    this.dialing = null;
+    this.socket = socket;
+    socket.on('data', (chunk) => this.onData(answers, chunk));
     socket.on('error', (error) => this.down(error.message));
     socket.on('end', () => this.down('closed by the peer'));
     socket.on('close', () => this.down('closed'));
-  }
-
-  private unanswered(): void {
-    // A machine to which no TCP connection opens is down, which is not reported as a failed handshake.
-    if (this.socket?.connecting === false) this.fail('refused', 'did not answer the handshake in time');
-    else this.down('not reachable in time');
-  }
-
-  private onData(answer: HandshakeReader, chunk: Uint8Array): void {
-    try {
-      if (this.state !== 'dialing') throw new Malformed('bytes came where only an end may come');
-      const body = answer.push(chunk);
-      if (body === null) return;
-      const said = decodeAnswer(body);
-      if (said.kind === 'refused') return this.refused(said.why, `refused us: this replica ${said.reason}`);
-      const mismatch = mismatchOf(said, this.owner.identity, this.peer, this.owner.peerNamed(this.peer));
-      if (mismatch !== null) return this.fail('refused', mismatch);
-      this.open(said);
-    } catch (error) {
-      if (!(error instanceof Malformed)) throw error;
-      this.fail('malformed', error.message);
-    }
-  }
-
-  private open(welcome: Welcome): void {
-    clearTimeout(this.timer);
     this.state = 'open';
     this.openedAt = performance.now();
     this.lastFailure = '';
-    this.isInDoubt = false;
-    this.written = this.takenBefore = this.checksWithoutProgress = 0;
+    this.isInDoubt = this.isHeard = this.wasFull = false;
+    this.written = this.takenBefore = this.silent = 0;
     this.owner.opened(this, welcome);
     this.flush();
   }
 
-  private refused(why: RefusalCause, reason: string): void {
-    const isNew = reason !== this.lastFailure;
-    this.fail('refused', reason);
-    if (isNew) this.owner.refusedBy(this, why, reason);
-  }
-
-  /** A handshake failed. The next wait is the longest one, since the reason seldom goes away by itself. */
-  private fail(kind: 'refused' | 'malformed', reason: string): void {
-    this.attempts = MOST_ATTEMPTS;
-    this.down(reason);
-    if (reason === this.lastFailure) return;
-    this.lastFailure = reason;
-    this.owner.failed(this, kind, reason);
+  private onData(answers: AnswerReader, chunk: Uint8Array): void {
+    this.isHeard = true;
+    try {
+      answers.push(chunk);
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error;
+      this.failed({ kind: 'malformed', reason: error.message, why: null });
+    }
   }
 
   /** Drops the socket and the queued messages, and dials again: a lost control connection at once, else later. */
-  private down(reason: string): void {
+  private down(reason: string, isDead = false): void {
     const wasOpen = this.state === 'open';
     const { isInUse } = this;
     const { longestDelay } = this.owner.settings;
@@ -203,19 +214,22 @@ export class Outgoing {
     if (wasOpen && now - this.openedAt > longestDelay) this.attempts = 0;
     const isGivenUp = !wasOpen && this.isInDoubt;
     this.isInDoubt = wasOpen && this.lane === 'control';
+    if (isDead) this.socket?.resetAndDestroy();
     this.abandon();
     if (this.isInDoubt && now - this.redialledAt > longestDelay) {
       this.redialledAt = now;
       this.dial();
-    } else this.dialLater();
+    } else this.dialLater(wasOpen ? 0 : now - this.dialledAt);
     if (isInUse) this.owner.lost(this, wasOpen ? reason : null);
     if (isGivenUp) this.owner.unreachable(this);
   }
 
-  private dialLater(): void {
+  /** @param spent how long the last dial took, which counts as waiting */
+  private dialLater(spent: number): void {
     const { longestDelay, shortestDelay } = this.owner.settings;
     this.state = 'waiting';
-    const delay = Math.min(longestDelay, shortestDelay * 2 ** this.attempts) * (0.5 + Math.random() / 2);
+    const wait = Math.max(shortestDelay, Math.min(longestDelay, shortestDelay * 2 ** this.attempts) - spent);
+    const delay = wait * (0.5 + Math.random() / 2);
     this.attempts = Math.min(this.attempts + 1, MOST_ATTEMPTS);
     this.timer = setTimeout(() => {
       if (this.lane === 'control') this.dial();
@@ -223,14 +237,17 @@ export class Outgoing {
     }, delay);
   }
 
-  private abandon(): void {
+  /** Drops the connection, or the attempt to open one. Gives its socket, whose handle may not be closed yet. */
+  private abandon(): Socket | null {
     clearTimeout(this.timer);
     this.queue.clear();
     this.scratch = null;
-    this.socket?.removeAllListeners();
-    this.socket?.on('error', ignore);
-    this.socket?.destroy();
-    this.socket = null;
+    const { socket, dialing } = this;
+    this.socket = this.dialing = null;
+    if (socket === null) return dialing?.abandon() ?? null;
+    letGo(socket);
+    socket.destroy();
+    return socket;
   }
 
   /**
@@ -267,17 +284,27 @@ export class Outgoing {
     if (!this.queue.isEmpty) this.askForFlush();
   };
 
-  /** Called `CHECKS_PER_STALL` times per `stallTimeout`; ends a connection that accepted no byte for that long. */
+  /** Asks for an answer, unless bytes wait that will have one. What was written before ends with a whole frame. */
+  private ping(): void {
+    if (this.socket === null || this.socket.writableLength > 0) return;
+    this.written += PING_FRAME.length;
+    this.socket.write(PING_FRAME);
+  }
+
+  /** Called `CHECKS` times per `stallTimeout`: asks a silent peer for a sign of life, and ends what shows none. */
   check(): void {
     if (this.state !== 'open' || this.socket === null) return;
     const unsent = this.socket.writableLength;
     const taken = this.written - unsent;
-    if (unsent === 0 || taken !== this.takenBefore) this.checksWithoutProgress = 0;
-    else this.checksWithoutProgress++;
+    const isAlive = this.isHeard || (this.wasFull && taken !== this.takenBefore);
+    this.isHeard = false;
+    this.wasFull = unsent > 0;
     this.takenBefore = taken;
-    if (this.checksWithoutProgress >= CHECKS_PER_STALL) {
-      this.down(`took no byte for ${this.owner.settings.stallTimeout} ms`);
-    }
+    this.silent = isAlive ? 0 : this.silent + 1;
+    if (this.silent === 1) this.ping();
+    if (this.silent < MOST_SILENT) return;
+    this.attempts = 0;
+    this.down(`no sign of life for ${this.owner.settings.stallTimeout} ms`, true);
   }
 
   /** Ends a connection whose peer is known to be gone, and dials again on demand. */
@@ -293,8 +320,7 @@ export class Outgoing {
   /** Closes the connection for good, after one more write of the queue. Resolves when the socket's handle is closed. */
   close(): Promise<void> {
     this.flush();
-    const socket = this.socket;
-    this.abandon();
+    const socket = this.abandon();
     this.state = 'closed';
     if (socket === null) return Promise.resolve();
     return new Promise((resolve) => socket.once('close', () => resolve()));

@@ -2,9 +2,13 @@
 
 import type { ExpectedPeer } from './handshake.js';
 import type { Outgoing } from './outgoing.js';
+import type { Place } from './place.js';
 
 export interface TcpPeer extends ExpectedPeer {
   readonly address: string;
+  readonly place: Place;
+  /** The IP address from which it last dialled this replica; empty before. */
+  from: string;
   incarnation: number | null;
   /** The incarnation that answered the last dial; `null` before. */
   reached: number | null;

@@ -5,21 +5,33 @@
 import type { Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import type { SocketAddress } from './address.js';
+import type { Place } from './place.js';
 
 export type { Server, Socket };
 
 const KEEP_ALIVE_AFTER = 10_000;
 
-/**
- * Dials. Keep-alive detects a dead machine on a connection that only receives. A host name is looked up at each dial,
- * as its address may have changed; that takes a thread of the pool, an IP address takes none.
- */
+/** Dials an IP address. */
 export function dialSocket({ host, port }: SocketAddress): Socket {
   return connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER });
 }
 
+/** Listens on the first of the place's addresses that this machine has. Rejects with the system's error. */
+export async function listenAt(place: Place, accept: (socket: Socket) => void): Promise<Server> {
+  let failure: unknown;
+  for (const host of place.isFixed ? place.known : await place.lookUp()) {
+    try {
+      return await listenOn({ host, port: place.port }, accept);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRNOTAVAIL') throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
 /** Resolves when listening; rejects with the system's error. */
-export function listenOn({ host, port }: SocketAddress, accept: (socket: Socket) => void): Promise<Server> {
+function listenOn({ host, port }: SocketAddress, accept: (socket: Socket) => void): Promise<Server> {
   const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER };
   const server = createServer(options, accept);
   return new Promise((resolve, reject) => {

@@ -1,19 +1,20 @@
 /**
  * The TCP transport: it owns the connections to and from all peers.
  *
- * Each replica dials the connections by which it sends, and only receives on those that it accepts: `control`
- * always, `bulk` from the first message on. One shared connection per pair would need a tie-break for crossing dials
- * and a way for the other side to ask for a dial; measured on loopback it saved nothing beyond noise (the number of
- * reads and writes is the same). All frames for one connection in one turn of the event loop leave in one write at the
- * end of the turn (by setImmediate: a flush per incoming chunk, by microtask, was a tenth slower under load and no
- * faster idle), those of control before those of bulk.
+ * Each replica dials the connections by which it sends, and only receives on those that it accepts: `control` always,
+ * `bulk` from the first message on. One shared connection per pair would need a tie-break for crossing dials and a way
+ * for the other side to ask for a dial; measured on loopback it saved nothing beyond noise (the number of reads and
+ * writes is the same). All frames for one connection in one turn of the event loop leave in one write at the end of the
+ * turn (by setImmediate: a flush per incoming chunk, by microtask, was a tenth slower under load and no faster idle),
+ * those of control before those of bulk.
  *
- * Invariants: at most one connection per incarnation of a peer, lane and direction, the newest; `onDisconnected` is
- * called once for each that ends while its peer is one, and `onUnreachable` at most once for each outgoing control
- * connection that ends, if the first dial after that failed; no handler is called before `answer` or after `stop`.
+ * Invariants: at most one connection per incarnation of a peer, lane and direction, the newest; every connection shows
+ * signs of life or ends (transport/dead-path); `onDisconnected` is called once for each that ends while its peer is
+ * one, and `onUnreachable` at most once for each outgoing control connection that ends, if the first dial after that
+ * failed; no handler is called before `answer` or after `stop`.
  */
 
-import { ConsensusError } from '../../replica/errors.js';
+import { ConsensusError, textOf } from '../../replica/errors.js';
 import type {
   Transport,
   TransportEvent,
@@ -21,54 +22,55 @@ import type {
   TransportIdentity,
   TransportLane,
   TransportPeer,
+  TransportTiming,
   UnsentBytes,
 } from '../../replica/transport.js';
+import { IncomingConnections, type IncomingSideOwner } from './incoming-connections.js';
 import { parseAddress } from './address.js';
 import { checkIdentity, checkPeers } from './checks.js';
 import type { ExpectedPeer, RefusalCause, Welcome } from './handshake.js';
-import type { IncomingOwner } from './incoming.js';
-import { Incoming } from './incoming.js';
-import type { Settings } from './options.js';
+import { Lookups } from './lookups.js';
+import type { CheckedTcpOptions, Settings } from './options.js';
 import type { OutgoingOwner } from './outgoing.js';
-import { CHECKS_PER_STALL, Outgoing } from './outgoing.js';
+import { Outgoing } from './outgoing.js';
 import type { TcpPeer } from './peer.js';
+import { Place } from './place.js';
 import type { Server, Socket } from './sockets.js';
-import { listenOn } from './sockets.js';
+import { listenAt } from './sockets.js';
+import { CHECKS } from './timing.js';
 
-/** The most incoming sockets that may be in their handshake at a time. */
-export const MOST_STRANGERS = 64;
 /** The most refusals of incoming connections that are reported between two checks, so that a flood fills no log. */
 const MOST_REPORTS = 64;
 
 /** In the order in which they are served. */
 const LANES: readonly TransportLane[] = ['control', 'bulk'];
 
-/** The most incarnations of one peer whose connections are open at a time, while none is known to be the right one. */
-const MOST_INCARNATIONS = 2;
-
-export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
+export class TcpTransport implements Transport, OutgoingOwner, IncomingSideOwner {
   readonly maxMessageBytes: number;
-  readonly settings: Settings;
+  settings: Settings;
   identity: TransportIdentity = { cluster: '', id: '', incarnation: 0 };
   private phase: 'new' | 'starting' | 'bound' | 'running' | 'stopped' = 'new';
   private handler: TransportHandler | null = null;
   private listening: Promise<Server> | null = null;
   private stopping: Promise<void> | null = null;
   private readonly peers = new Map<string, TcpPeer>();
-  /** The peers to dial once this replica answers, and those who dialled it before. */
+  /** The peers to dial once this replica answers. */
   private atStart: readonly TransportPeer[] = [];
-  private early: Socket[] = [];
-  private readonly incoming = new Set<Incoming>();
-  private strangers = 0;
+  private readonly options: CheckedTcpOptions;
+  private readonly lookups: Lookups;
+  private readonly incoming = new IncomingConnections(this);
   private reports = 0;
   private checks: NodeJS.Timeout | undefined;
   private readonly toFlush: Record<TransportLane, Outgoing[]> = { control: [], bulk: [] };
   private isFlushDue = false;
   private flushing: NodeJS.Immediate | undefined;
 
-  constructor(settings: Settings) {
-    this.settings = settings;
-    this.maxMessageBytes = settings.maxMessageBytes;
+  /** @param lookups other than those of the system only in tests */
+  constructor(options: CheckedTcpOptions, lookups = new Lookups()) {
+    this.options = options;
+    this.settings = options.settings();
+    this.maxMessageBytes = this.settings.maxMessageBytes;
+    this.lookups = lookups;
   }
 
   async start(
@@ -76,23 +78,30 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     self: TransportPeer,
     peers: readonly TransportPeer[],
     handler: TransportHandler,
+    timing?: TransportTiming,
   ): Promise<void> {
     if (this.phase !== 'new') throw failed('a tcpTransport() can be started only once');
     checkIdentity(identity, self);
     checkPeers(peers);
-    const own = parseAddress(self.address, `address of ${self.id}`);
-    const address = this.settings.listen ?? own;
+    const option = `members.${self.id}`;
+    const own = parseAddress(self.address, option);
+    this.settings = this.options.settings(timing?.electionMax);
+    const { listen } = this.settings;
     this.phase = 'starting';
     this.identity = { cluster: identity.cluster, id: identity.id, incarnation: identity.incarnation };
     this.handler = handler;
-    this.listening = listenOn(address, (socket) => this.accept(socket));
+    this.listening = listenAt(new Place(listen ?? own, this.lookups), (socket) => this.accept(socket));
     try {
       await this.listening;
     } catch (cause) {
+      const wasStopped = this.isStopped();
       await this.stop();
-      throw failed(`cannot listen on ${address.host} port ${address.port}`, cause);
+      if (wasStopped) throw stopped();
+      const { host, port } = listen ?? own;
+      const where = `${listen === null ? option : 'tcpTransport: listen'}: cannot listen on ${host} port ${port}`;
+      throw failed(`${where}: ${textOf(cause)}`, cause);
     }
-    if (this.isStopped()) throw new ConsensusError('the transport was stopped', { code: 'ERR_CLOSED' });
+    if (this.isStopped()) throw stopped();
     this.phase = 'bound';
     this.atStart = peers;
   }
@@ -100,11 +109,9 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
   answer(): void {
     if (this.phase !== 'bound') return;
     this.phase = 'running';
-    this.checks = setInterval(() => this.check(), this.settings.stallTimeout / CHECKS_PER_STALL);
+    this.checks = setInterval(() => this.check(), this.settings.stallTimeout / CHECKS);
     this.setPeers(this.atStart);
-    const { early } = this;
-    this.early = [];
-    for (const socket of early) if (!socket.destroyed) this.accept(socket);
+    this.incoming.begin();
   }
 
   connected(): readonly string[] {
@@ -148,18 +155,13 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
       const lost = this.leave(id, peer, next !== undefined);
       if (next !== undefined) moved.set(id, lost);
     }
-    for (const connection of this.incoming) {
-      if (connection.peer === null) continue;
-      const expected = wanted.get(connection.peer);
-      const isOther = expected?.incarnation !== undefined && expected.incarnation !== connection.incarnation;
-      if (expected === undefined || isOther) connection.close();
-    }
+    this.incoming.keepOnly(new Map([...wanted].map(([id, { incarnation }]) => [id, incarnation])));
     for (const [id, { address, incarnation = null }] of wanted) {
       if (this.peers.has(id)) continue;
-      const at = parseAddress(address, `address of ${id}`);
-      const control = new Outgoing(this, id, at, 'control');
-      const bulk = new Outgoing(this, id, at, 'bulk');
-      this.peers.set(id, { address, incarnation, reached: null, control, bulk, limit: 0 });
+      const place = new Place(parseAddress(address, `members.${id}`), this.lookups);
+      const control = new Outgoing(this, id, place, 'control');
+      const bulk = new Outgoing(this, id, place, 'bulk');
+      this.peers.set(id, { address, place, from: '', incarnation, reached: null, control, bulk, limit: 0 });
       if (moved.get(id)?.includes('control')) control.replace();
       else control.dialNow();
     }
@@ -195,10 +197,10 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     this.phase = 'stopped';
     clearInterval(this.checks);
     clearImmediate(this.flushing);
-    for (const socket of this.early) socket.destroy();
+    this.lookups.close();
     const closing = [...this.peers.values()].flatMap(({ control, bulk }) => [control.close(), bulk.close()]);
     this.peers.clear();
-    for (const connection of this.incoming) connection.close();
+    this.incoming.close();
     const server = await this.listening?.catch(() => undefined);
     if (server !== undefined) closing.push(new Promise((resolve) => server.close(() => resolve())));
     await Promise.all(closing);
@@ -213,13 +215,13 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
    */
   held(id: string): { readonly outgoing: number; readonly incoming: number } {
     const peer = this.peers.get(id);
-    let incoming = 0;
-    for (const connection of this.incoming) if (connection.peer === id) incoming += connection.held;
-    return { outgoing: peer === undefined ? 0 : peer.control.bytes + peer.bulk.bytes, incoming };
+    const outgoing = peer === undefined ? 0 : peer.control.bytes + peer.bulk.bytes;
+    return { outgoing, incoming: this.incoming.held(id) };
   }
 
   private check(): void {
     this.reports = 0;
+    this.incoming.check();
     for (const { control, bulk } of this.peers.values()) {
       control.check();
       bulk.check();
@@ -264,7 +266,7 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     this.call((handler) => handler.onUnreachable(peer));
   }
 
-  failed({ peer }: Outgoing, kind: 'refused' | 'malformed', reason: string): void {
+  failed({ peer }: Outgoing, kind: 'refused' | 'malformed' | 'unresolved', reason: string): void {
     const address = this.peers.get(peer)?.address;
     this.report({ kind, peer, reason: `${peer} at ${address} ${reason}` });
   }
@@ -277,33 +279,25 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
 
   private accept(socket: Socket): void {
     socket.on('error', () => {});
-    if (this.phase === 'stopped') return void socket.destroy();
-    // Before `answer` it waits: what it says stays in the socket until then.
-    const isEarly = this.phase !== 'running';
-    if (isEarly) return void (this.early.length < MOST_STRANGERS ? this.early.push(socket) : socket.destroy());
-    if (this.strangers >= MOST_STRANGERS) {
-      socket.destroy();
-      return this.turnedAway('refused', null, `more than ${MOST_STRANGERS} connections in their handshake`);
-    }
-    this.strangers++;
-    this.incoming.add(new Incoming(this, socket));
+    if (this.phase === 'stopped') socket.destroy();
+    else this.incoming.add(socket);
   }
 
   peerNamed(id: string): ExpectedPeer | undefined {
     return this.peers.get(id);
   }
 
-  accepted(connection: Incoming): void {
-    this.strangers--;
-    const { peer, lane, incarnation } = connection;
-    // Another incarnation takes no connection away: if it were known which one is right, this one would be refused.
-    let strays = 0;
-    for (const other of this.incoming) {
-      if (other === connection || other.peer !== peer || other.lane !== lane) continue;
-      if (other.incarnation === incarnation || ++strays >= MOST_INCARNATIONS) other.close();
-    }
-    // The peer that dials us is up, so we dial it without waiting.
-    if (peer !== null) this.peers.get(peer)?.control.dialNow();
+  /** A peer that dials us is up, and the way to it may have been cut meanwhile. */
+  dialledBy(id: string, address: string): void {
+    const peer = this.peers.get(id);
+    if (peer === undefined) return;
+    peer.from = address;
+    peer.control.probe();
+  }
+
+  isOfMember(address: string): boolean {
+    for (const { place, from } of this.peers.values()) if (from === address || place.has(address)) return true;
+    return false;
   }
 
   deliver(from: string, message: Uint8Array): void {
@@ -314,11 +308,8 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
     if (++this.reports <= MOST_REPORTS) this.report({ kind, peer, reason });
   }
 
-  closed(connection: Incoming): void {
-    this.incoming.delete(connection);
-    const { peer, lane } = connection;
-    if (peer === null) this.strangers--;
-    else if (this.peers.has(peer)) this.disconnected(peer, lane);
+  ended(peer: string, lane: TransportLane): void {
+    if (this.peers.has(peer)) this.disconnected(peer, lane);
   }
 
   // Reports to the replica.
@@ -342,6 +333,10 @@ export class TcpTransport implements Transport, OutgoingOwner, IncomingOwner {
       });
     }
   }
+}
+
+function stopped(): ConsensusError {
+  return new ConsensusError('the transport was stopped', { code: 'ERR_CLOSED' });
 }
 
 function failed(message: string, cause?: unknown): ConsensusError {

@@ -259,7 +259,7 @@ export type ReplicaEvent =
   /** An event of the transport; see `TransportEvent`. */
   | {
       readonly kind: 'transport';
-      readonly event: 'refused' | 'malformed' | 'connected' | 'disconnected';
+      readonly event: 'refused' | 'malformed' | 'connected' | 'disconnected' | 'unresolved';
       readonly peer: ReplicaId | null;
       readonly reason: string;
     };

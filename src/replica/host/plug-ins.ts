@@ -82,7 +82,7 @@ export function checkedTransport(transport: Transport): CheckedTransport {
   const typed = typedBy('ERR_TRANSPORT_FAILED');
   return {
     checkAddress: (address) => atOnce('transport.checkAddress', transport.checkAddress(address)),
-    start: (identity, self, peers, handler) => transport.start(identity, self, peers, handler),
+    start: (identity, self, peers, handler, timing) => transport.start(identity, self, peers, handler, timing),
     answer: () => typed(() => atOnce('transport.answer', transport.answer())),
     send: (to, bytes, lane) => typed(() => atOnce('transport.send', transport.send(to, bytes, lane))),
     setPeers: (peers) => typed(() => atOnce('transport.setPeers', transport.setPeers(peers))),

@@ -16,7 +16,7 @@ import type { OpenedData } from './recover.js';
  * has stopped
  */
 export async function takePlace(
-  { id, transport, storage, configuration: given }: CheckedOptions<AnyMachine>,
+  { id, transport, storage, protocol, configuration: given }: CheckedOptions<AnyMachine>,
   { options, format }: OpenedData,
   handler: TransportHandler,
 ): Promise<void> {
@@ -28,8 +28,9 @@ export async function takePlace(
   }
   const others = peersAtStart(options).filter((member) => !isOwn(member));
   const { address } = self;
+  const { electionMax } = protocol.timing;
   await answered('ERR_TRANSPORT_FAILED', 'transport.start', () =>
-    transport.start({ cluster, id, incarnation }, { id, address }, others, handler),
+    transport.start({ cluster, id, incarnation }, { id, address }, others, handler, { electionMax }),
   );
   try {
     if (format.length > 0) await answered('ERR_STORAGE_FAILED', 'storage.write', () => storage.write(format));

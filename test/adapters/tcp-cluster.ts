@@ -1,0 +1,94 @@
+/** Three replicas in one process, over TCP and links whose paths may die without a word. */
+
+import {
+  createReplica,
+  memoryStorage,
+  multipaxos,
+  raft,
+  type Replica,
+  type ReplicaEvent,
+  type StateMachine,
+} from 'quorate';
+import { tcpTransport } from 'quorate/node';
+import type { Timing } from '../../src/core/protocol.js';
+import { Link } from './tcp-sockets.js';
+import { freeAddresses } from './transport-laws.js';
+
+export type ProtocolOfCluster = 'raft' | 'multipaxos';
+
+const IDS = ['a', 'b', 'c'] as const;
+
+function counter(): StateMachine<number, number> {
+  let sum = 0;
+  return { apply: (add) => (sum += add), snapshot: () => sum, restore: (to) => void (sum = to as number) };
+}
+
+export interface LinkedReplica {
+  readonly id: string;
+  readonly replica: Replica<StateMachine<number, number>>;
+  readonly events: ReplicaEvent[];
+}
+
+export class LinkedCluster {
+  readonly links = new Map<string, Link>();
+  readonly replicas: LinkedReplica[] = [];
+
+  static async start(protocol: ProtocolOfCluster, timing: Partial<Timing> = {}): Promise<LinkedCluster> {
+    const cluster = new LinkedCluster();
+    const { links, replicas } = cluster;
+    const places = await freeAddresses(IDS);
+    for (const id of IDS) links.set(id, await Link.to(places.get(id) as string));
+    const members = Object.fromEntries([...links].map(([id, { address }]) => [id, address]));
+    for (const id of IDS) {
+      const events: ReplicaEvent[] = [];
+      const replica = await createReplica({
+        id,
+        members,
+        protocol: protocol === 'raft' ? raft({ timing }) : multipaxos({ timing }),
+        transport: tcpTransport({ listen: places.get(id) as string }),
+        storage: memoryStorage(),
+        machine: counter(),
+        onEvent: (event) => events.push(event),
+      });
+      replicas.push({ id, replica, events });
+    }
+    await Promise.all(replicas.map(({ replica }) => replica.ready()));
+    return cluster;
+  }
+
+  /** All paths die, or live again: each connection that there was, or that is opened meanwhile, is dead for good. */
+  set areDead(areDead: boolean) {
+    for (const link of this.links.values()) link.isDead = areDead;
+  }
+
+  /** The paths from and to one member die. */
+  cut(id: string): void {
+    for (const [to, link] of this.links) {
+      for (const other of IDS) if ((to === id) !== (other === id)) link.deadFor.add(other);
+    }
+  }
+
+  heal(): void {
+    this.areDead = false;
+    for (const link of this.links.values()) link.deadFor.clear();
+  }
+
+  leader(): LinkedReplica | undefined {
+    return this.replicas.find(({ replica }) => replica.status().leading);
+  }
+
+  /** Resolves as soon as it holds. Rejects after `most` milliseconds. */
+  async until(what: string, holds: () => boolean, most = 25_000): Promise<void> {
+    const end = performance.now() + most;
+    while (!holds()) {
+      if (performance.now() > end) throw new Error(`waited in vain until ${what}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  async close(): Promise<void> {
+    // Nobody need hand over.
+    await Promise.all(this.replicas.map(({ replica }) => replica.close({ timeout: 0 }).catch(() => undefined)));
+    for (const link of this.links.values()) link.close();
+  }
+}
