@@ -11,8 +11,8 @@ import {
 } from 'quorate';
 import { tcpTransport } from 'quorate/node';
 import type { Timing } from '../../src/core/protocol.js';
+import { freeAddresses } from './free-addresses.js';
 import { Link } from './tcp-sockets.js';
-import { freeAddresses } from './transport-laws.js';
 
 export type ProtocolOfCluster = 'raft' | 'multipaxos';
 

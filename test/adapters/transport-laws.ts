@@ -3,7 +3,6 @@
  * the members to check them with. Nothing waits for time: a wait ends when what it waits for has happened.
  */
 
-import { createServer, type AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type {
@@ -13,6 +12,8 @@ import type {
   TransportLane,
   TransportPeer,
 } from '../../src/replica/transport.js';
+
+export { freeAddresses } from './free-addresses.js';
 
 /** Far above what anything takes, for a test that fails. */
 const TOO_LONG = 20_000;
@@ -154,26 +155,6 @@ export class Members {
   async stop(): Promise<void> {
     await Promise.all(this.started.map((transport) => transport.stop()));
   }
-}
-
-/** Addresses on loopback that nobody listens on. */
-export async function freeAddresses(ids: readonly string[], host = '127.0.0.1'): Promise<Map<string, string>> {
-  const servers = await Promise.all(
-    ids.map((id) => {
-      const server = createServer();
-      return new Promise<{ id: string; server: typeof server }>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(0, host, () => resolve({ id, server }));
-      });
-    }),
-  );
-  const shown = host.includes(':') ? `[${host}]` : host;
-  const result = new Map<string, string>();
-  for (const { id, server } of servers) {
-    result.set(id, `${shown}:${(server.address() as AddressInfo).port}`);
-    await new Promise((resolve) => server.close(resolve));
-  }
-  return result;
 }
 
 function bytesOf(length: number, seed = 0): Uint8Array {

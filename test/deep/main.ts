@@ -1,6 +1,6 @@
 /**
  * `npm run test:deep -- [--minutes N] [--seed S] [--workers W] [--out folder] [--pace]`: spends a time budget over the
- * simulator (with `--pace` in part with time and weight), the host, the model checker and real processes, and writes
+ * simulator (with `--pace` in part with time and weight), the host, the model checker, silent outages and real processes, and writes
  * `summary.txt`, `summary.json` and a scenario for each violation to the folder (`.build/deep-run` unless given). Exits with 1 when a rule was broken, or when a
  * coverage point or a fault was never met: no pass is vacuous.
  */
@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { outages } from './outages.js';
 import { jobsOf, LARGEST_SEED, type Answer, type Job } from './jobs.js';
 import { Tally, tell } from './summary.js';
 
@@ -87,7 +88,9 @@ async function processes(tally: Tally): Promise<void> {
 mkdirSync(out, { recursive: true });
 const tally = new Tally(seed, minutes, workers);
 const queue = jobsOf(seed, Math.max(1, (budget * SCOPE_SHARE) / 1000), values.pace);
+const cuts = outages(left());
 await Promise.all(Array.from({ length: workers }, () => work(queue, tally)));
+tally.addOutages(await cuts);
 await processes(tally);
 const summary = tally.finish();
 writeFileSync(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);

@@ -1,6 +1,7 @@
 /** Sums up the answers of the workers, and formats the summary as text. */
 
 import type { Answer, Found, ProtocolName } from './jobs.js';
+import type { OutageReport, OutageSummary } from './outages.js';
 
 export interface ScopeSummary {
   readonly scope: string;
@@ -40,6 +41,9 @@ export interface Summary {
   /** Lives of the oracle at the bound of the timing assumption. */
   readonly lives: Record<ProtocolName, number>;
   readonly scopes: ScopeSummary[];
+  /** By protocol and length; and how many were left out, for lack of time. */
+  outages: readonly OutageSummary[];
+  outagesLeftOut: number;
   processes: unknown;
   /** Coverage points that were never met and faults that never happened: a search that misses them means less. */
   missed: string[];
@@ -74,6 +78,8 @@ export class Tally {
       host: { raft: newHost(), multipaxos: newHost() },
       lives: { raft: 0, multipaxos: 0 },
       scopes: [],
+      outages: [],
+      outagesLeftOut: 0,
       processes: null,
       missed: [],
       violations: [],
@@ -88,6 +94,12 @@ export class Tally {
     } else if (answer.kind === 'lives') this.summary.lives[protocol as ProtocolName] += answer.lives;
     else if (answer.kind === 'host') this.addHost(protocol as ProtocolName, answer);
     else this.addSimulated(protocol as ProtocolName, answer);
+  }
+
+  addOutages({ outages, found, leftOut }: OutageReport): void {
+    this.summary.outages = outages;
+    this.summary.outagesLeftOut = leftOut;
+    this.summary.violations.push(...found);
   }
 
   private addHost(protocol: ProtocolName, answer: Extract<Answer, { kind: 'host' }>): void {
@@ -162,6 +174,11 @@ export function tell(summary: Summary): string {
     const end = complete ? 'exhausted' : 'cut by time';
     lines.push(`scope ${scope}: ${distinct} distinct of ${generated} states, depth ${depth}, ${end}`);
   }
+  for (const { protocol, cut, seconds, took } of summary.outages) {
+    const until = cut === 'all' ? 'something committed' : 'it was heard, and nobody deposed';
+    lines.push(`outage of ${cut}, ${seconds} s, ${protocol}: ${took} ms until ${until}`);
+  }
+  if (summary.outagesLeftOut > 0) lines.push(`outages left out for lack of time: ${summary.outagesLeftOut}`);
   if (summary.processes !== null) lines.push(`processes: ${JSON.stringify(summary.processes)}`);
   lines.push(
     `coverage points and faults never met: ${summary.missed.length === 0 ? 'none' : summary.missed.join('; ')}`,
