@@ -31,6 +31,8 @@ export class Clients {
   readonly records: readonly ClientRecord[];
   /** Told of every acknowledged write. */
   onAcknowledged: (write: Acknowledged) => void = () => undefined;
+  /** The id of a member that is left alone. */
+  avoided: string | null = null;
   private readonly members: readonly MemberProcess[];
   private going = false;
   private loops: Promise<void>[] = [];
@@ -57,7 +59,7 @@ export class Clients {
 
   private async loop(record: ClientRecord, offset: number): Promise<void> {
     for (let number = record.acknowledged.size + record.unknown.size + record.without.size + 1; this.going; number++) {
-      const running = this.members.filter((member) => member.running);
+      const running = this.members.filter((member) => member.running && member.id !== this.avoided);
       const member = running[(number + offset) % Math.max(1, running.length)];
       if (member === undefined) {
         record.without.add(number);

@@ -7,6 +7,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Link } from './links.js';
 import type { Answer, Ask, MemberSettings } from './messages.js';
 
 const MEMBER = fileURLToPath(new URL('./member.js', import.meta.url));
@@ -93,21 +94,33 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** Members that are not started yet, with data in a temporary folder, and how to leave nothing behind. */
-export async function prepare(
-  protocol: MemberSettings['protocol'],
-): Promise<{ readonly members: readonly MemberProcess[]; readonly directory: string; cleanUp(): void }> {
+/** Members that are not started yet, and how to leave nothing behind. */
+export interface Prepared {
+  readonly members: readonly MemberProcess[];
+  /** Between the members, if they were asked for. */
+  readonly links: readonly Link[];
+  /** A temporary folder, for their data. */
+  readonly directory: string;
+  cleanUp(): void;
+}
+
+/** @param isLinked whether members reach each other through links */
+export async function prepare(protocol: MemberSettings['protocol'], isLinked: boolean): Promise<Prepared> {
   const ids = ['a', 'b', 'c'];
   const ports = await freePorts(ids.length);
+  const links = isLinked ? ids.map((id, at) => new Link(id, ports[at] ?? 0)) : [];
+  await Promise.all(links.map((link) => link.open()));
   // Created last, so that the caller can clean up as soon as the directory exists.
   const directory = mkdtempSync(join(tmpdir(), 'quorate-demo-'));
-  const addresses = Object.fromEntries(ids.map((id, at) => [id, `127.0.0.1:${ports[at]}`]));
-  const members = ids.map(
-    (id) => new MemberProcess({ id, members: addresses, directory: join(directory, id), protocol }),
+  const places = ids.map((id, at) => [id, `127.0.0.1:${ports[at]}`] as const);
+  const addresses = Object.fromEntries(places.map(([id, place], at) => [id, links[at]?.address ?? place]));
+  const members = places.map(
+    ([id, listen]) => new MemberProcess({ id, members: addresses, listen, directory: join(directory, id), protocol }),
   );
   const cleanUp = (): void => {
     for (const member of members) member.killNow();
+    for (const link of links) link.close();
     rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   };
-  return { members, directory, cleanUp };
+  return { members, links, directory, cleanUp };
 }

@@ -4,47 +4,21 @@
  *
  *     npm run demo
  *     npm run demo -- --protocol=multipaxos
+ *     npm run demo -- outage
  *     npm run demo -- --help
  */
 
 import { parseArgs } from 'node:util';
-import { Clients, judge, type Acknowledged, type Verdict } from './clients.js';
+import { Clients, type Acknowledged } from './clients.js';
 import { prepare, type MemberProcess } from './cluster.js';
-import type { MemberSettings, MemberStatus } from './messages.js';
-import { bold, dim, fact, green, headline, red, table, whenNobodyReads } from './terminal.js';
+import type { MemberSettings } from './messages.js';
+import { runOutage } from './outage.js';
+import { bold, dim, fact, headline, red, whenNobodyReads } from './terminal.js';
+import { leaderOf, pause, report, statusOf, until, verify } from './watching.js';
 
 const CLIENTS = 12;
 const WRITE_FOR = 1500;
-const POLL = 25;
-const PATIENCE = 15_000;
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-async function statusOf(member: MemberProcess): Promise<MemberStatus | null> {
-  if (!member.running) return null;
-  const answer = await member.ask({ kind: 'status' }).catch(() => null);
-  return answer?.kind === 'status' ? answer.status : null;
-}
-
-/** Asks again and again until there is an answer. */
-async function until<T>(what: string, look: () => Promise<T | null>): Promise<T> {
-  const end = performance.now() + PATIENCE;
-  while (performance.now() < end) {
-    const found = await look();
-    if (found !== null) return found;
-    await pause(POLL);
-  }
-  throw new Error(`waited ${PATIENCE / 1000} s in vain for ${what}`);
-}
-
-function leaderOf(members: readonly MemberProcess[]): Promise<MemberProcess> {
-  return until('a leader', async () => {
-    for (const member of members) if ((await statusOf(member))?.leading === true) return member;
-    return null;
-  });
-}
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Kills the leader while writes are in flight. Gives the time to the first acknowledged write begun after that. */
 async function killLeader(members: readonly MemberProcess[], clients: Clients): Promise<number> {
@@ -83,39 +57,6 @@ async function killAll(members: readonly MemberProcess[], clients: Clients): Pro
   await clients.stop();
 }
 
-async function verify(members: readonly MemberProcess[], clients: Clients): Promise<readonly Verdict[]> {
-  const verdicts: Verdict[] = [];
-  for (const member of members) {
-    const state = await until(`a linearizable read on ${member.id}`, async () => {
-      const answer = await member.ask({ kind: 'read' });
-      return answer.kind === 'tally' ? answer.state : null;
-    });
-    verdicts.push(judge(clients.records, state));
-  }
-  return verdicts;
-}
-
-function report(clients: Clients, verdicts: readonly Verdict[], failovers: readonly number[]): boolean {
-  const sum = (pick: (record: Clients['records'][number]) => Set<number>): number =>
-    clients.records.reduce((total, record) => total + pick(record).size, 0);
-  const worst = (pick: (verdict: Verdict) => number): number => Math.max(...verdicts.map(pick));
-  const unknown = sum((record) => record.unknown);
-  const lost = worst((verdict) => verdict.lost);
-  const duplicates = worst((verdict) => verdict.duplicates + verdict.ghosts);
-  const sound = verdicts.every((verdict) => verdict.sound);
-  const ok = lost === 0 && duplicates === 0 && sound;
-  table([
-    ['writes acknowledged', String(sum((record) => record.acknowledged))],
-    ['unknown to their client', `${unknown} (${worst((verdict) => verdict.found)} took effect)`],
-    ['lost', lost === 0 ? green('0') : red(String(lost))],
-    ['duplicates', duplicates === 0 ? green('0') : red(String(duplicates))],
-    ['failover times', failovers.map((took) => `${took.toFixed(0)} ms`).join(', ')],
-  ]);
-  const verdict = ok ? green('every acknowledged write is on every member, once') : red('WRITES ARE WRONG');
-  fact('verdict', bold(verdict));
-  return ok;
-}
-
 async function run(protocol: MemberSettings['protocol'], members: readonly MemberProcess[]): Promise<boolean> {
   await Promise.all(members.map((member) => member.start()));
   const clients = new Clients(members, CLIENTS);
@@ -131,46 +72,63 @@ async function run(protocol: MemberSettings['protocol'], members: readonly Membe
   headline('Kill everything');
   await killAll(members, clients);
   headline(`What ${protocol === 'raft' ? 'Raft' : 'Multi-Paxos'} kept, by a linearizable read on every member`);
-  return report(clients, await verify(members, clients), failovers);
+  return report(clients, await verify(members, clients), ['failover times', failovers]);
 }
 
-const USAGE = `usage: npm run demo [-- --protocol=raft|multipaxos]
+const USAGE = `usage: npm run demo [-- [outage] [--protocol=raft|multipaxos]]
 
 Starts three processes that keep one replicated state, and twelve clients that write to it. Kills the process
 that leads with SIGKILL, twice, and then all three at once; then checks on every member that every acknowledged
 write is there, and that none took effect twice. Takes about ten seconds. Data goes to a temporary folder, which
 is removed in the end.
 
+  outage                  kills nobody: the paths between the three swallow every byte for a while, without a
+                          reset, and come back; first all of them, then those to one member. Does it with both
+                          protocols, unless one is named, and takes about fifteen seconds with each
   --protocol=raft         the three keep their state by Raft (this is the default)
   --protocol=multipaxos   by Multi-Paxos
   --help                  prints this and ends
 
 Exits with 0 if nothing was lost, 1 if something was, 2 if it was called in another way than this.`;
 
-/** What the command line asks for. @throws if it cannot be understood */
-function asked(): { readonly help: boolean; readonly protocol: MemberSettings['protocol'] } {
-  const options = { protocol: { type: 'string', default: 'raft' }, help: { type: 'boolean', default: false } } as const;
-  const { protocol, help } = parseArgs({ options }).values;
-  if (protocol !== 'raft' && protocol !== 'multipaxos') {
-    throw new Error(`--protocol: expected raft or multipaxos, got "${protocol}"`);
-  }
-  return { help, protocol };
+type ProtocolName = MemberSettings['protocol'];
+
+interface Asked {
+  readonly help: boolean;
+  readonly isOutage: boolean;
+  readonly protocols: readonly ProtocolName[];
 }
 
-/** The whole demo. Gives the exit code. */
-async function demonstrate(protocol: MemberSettings['protocol']): Promise<number> {
-  const { members, directory, cleanUp } = await prepare(protocol);
+/** What the command line asks for. @throws if it cannot be understood */
+function asked(): Asked {
+  const options = { protocol: { type: 'string' }, help: { type: 'boolean', default: false } } as const;
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  const { protocol, help } = values;
+  if (protocol !== undefined && protocol !== 'raft' && protocol !== 'multipaxos') {
+    throw new Error(`--protocol: expected raft or multipaxos, got "${protocol}"`);
+  }
+  const [story, ...others] = positionals;
+  const isOutage = story === 'outage';
+  const unknown = isOutage ? others[0] : story;
+  if (unknown !== undefined) throw new Error(`expected outage or nothing, got "${unknown}"`);
+  const usual: readonly ProtocolName[] = isOutage ? ['raft', 'multipaxos'] : ['raft'];
+  return { help, isOutage, protocols: protocol === undefined ? usual : [protocol] };
+}
+
+/** One story with one protocol. Gives the exit code. */
+async function demonstrate(protocol: ProtocolName, isOutage: boolean): Promise<number> {
+  const { members, links, directory, cleanUp } = await prepare(protocol, isOutage);
   const leave = (code: number): never => {
     cleanUp();
     process.exit(code);
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => leave(130));
+  for (const signal of SIGNALS) process.removeAllListeners(signal).once(signal, () => leave(130));
   whenNobodyReads(() => leave(0));
   headline(`Three processes, one state: ${protocol === 'raft' ? 'Raft' : 'Multi-Paxos'}`);
   fact('members', members.map(({ id, settings }) => `${bold(id)} ${dim(settings.members[id] ?? '')}`).join('  '));
   fact('data', dim(directory));
   try {
-    return (await run(protocol, members)) ? 0 : 1;
+    return (await (isOutage ? runOutage(members, links) : run(protocol, members))) ? 0 : 1;
   } catch (error) {
     console.error(red((error as Error).message));
     return 1;
@@ -179,11 +137,19 @@ async function demonstrate(protocol: MemberSettings['protocol']): Promise<number
   }
 }
 
+async function demonstrateAll(protocols: readonly ProtocolName[], isOutage: boolean): Promise<number> {
+  for (const protocol of protocols) {
+    const code = await demonstrate(protocol, isOutage);
+    if (code !== 0) return code;
+  }
+  return 0;
+}
+
 /** Reads the command line, and does what it asks for. Gives the exit code. */
 function main(): number | Promise<number> {
   try {
-    const { help, protocol } = asked();
-    if (!help) return demonstrate(protocol);
+    const { help, isOutage, protocols } = asked();
+    if (!help) return demonstrateAll(protocols, isOutage);
     console.log(USAGE);
     return 0;
   } catch (error) {

@@ -22,7 +22,7 @@ try {
     id: settings.id,
     members: settings.members,
     protocol: settings.protocol === 'raft' ? raft() : multipaxos(),
-    transport: tcpTransport(),
+    transport: tcpTransport({ listen: settings.listen }),
     storage: fileStorage(settings.directory),
     machine: new Tally(),
     requestTimeout: REQUEST_TIMEOUT,

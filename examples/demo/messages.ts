@@ -6,6 +6,8 @@ import type { Add, TallyState } from './tally.js';
 export interface MemberSettings {
   readonly id: string;
   readonly members: Record<string, string>;
+  /** Where it listens, which is not where its peers dial if there is a link between. */
+  readonly listen: string;
   readonly directory: string;
   readonly protocol: 'raft' | 'multipaxos';
 }

@@ -22,9 +22,16 @@ let addresses: Map<string, string>;
 let members: Members;
 const closers: (() => void)[] = [];
 
+/** Those who are played here answer no pings, and send none, however slow the machine is. */
+const PATIENT: TcpTransportOptions = {
+  stallTimeout: 3_600_000,
+  handshakeTimeout: 1000,
+  reconnectDelay: { min: 50, max: 1000 },
+};
+
 beforeEach(async () => {
   addresses = await freeAddresses(IDS);
-  members = new Members(() => tcpTransport(), addresses);
+  members = new Members(() => tcpTransport(PATIENT), addresses);
 });
 
 afterEach(async () => {
@@ -36,7 +43,7 @@ afterEach(async () => {
 const othersThan = (id: string): string[] => IDS.filter((other) => other !== id);
 
 function start(id: string, options: TcpTransportOptions, peers = othersThan(id)): Promise<Member> {
-  return members.start(id, { transport: tcpTransport(options), peers });
+  return members.start(id, { transport: tcpTransport({ ...PATIENT, ...options }), peers });
 }
 
 const portOf = (id: string): number => Number(addresses.get(id)?.split(':')[1]);

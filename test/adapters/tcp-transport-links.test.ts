@@ -11,13 +11,15 @@ import type { TransportLane } from '../../src/replica/transport.js';
 import { fill, freeAddresses, Members, type Member } from './transport-laws.js';
 
 const LANES: readonly TransportLane[] = ['control', 'bulk'];
+/** Whoever is played here answers no pings, however slow the machine is. */
+const PATIENT = { stallTimeout: 3_600_000, handshakeTimeout: 1000, reconnectDelay: { min: 5, max: 10 } };
 const closers: (() => void)[] = [];
 let addresses: Map<string, string>;
 let members: Members;
 
 beforeEach(async () => {
   addresses = await freeAddresses(['a', 'b', 'c']);
-  members = new Members(() => tcpTransport(), addresses);
+  members = new Members(() => tcpTransport(PATIENT), addresses);
 });
 
 afterEach(async () => {
@@ -117,7 +119,7 @@ function numberOf(message: Uint8Array): number {
 async function throughProxy(): Promise<{ a: Member; b: Member; proxy: Proxy }> {
   const proxy = await Proxy.to(addresses.get('b') as string);
   const b = await members.start('b', { peers: ['a'] });
-  const transport = tcpTransport({ reconnectDelay: { min: 5, max: 10 } });
+  const transport = tcpTransport(PATIENT);
   const a = await members.start('a', { peers: [], transport });
   a.transport.setPeers([{ id: 'b', address: proxy.address }]);
   await a.told.until(() => a.told.count('connected', 'b') > 0);
@@ -164,7 +166,7 @@ describe('a slow link', () => {
     closers.push(() => server.close());
     await new Promise<void>((resolve) => server.listen(portOf(members.peer('b').address), '127.0.0.1', resolve));
     const write = vi.spyOn(Socket.prototype, 'write');
-    const transport = tcpTransport({ maxMessageBytes: 64 << 20 });
+    const transport = tcpTransport({ ...PATIENT, maxMessageBytes: 64 << 20 });
     const a = await members.start('a', { peers: ['b'], transport });
     await a.told.until(() => a.told.count('connected', 'b') > 0);
     write.mockClear();
@@ -281,7 +283,7 @@ describe('a peer that never reads', () => {
     });
     closers.push(() => server.close());
     await new Promise<void>((resolve) => server.listen(portOf(members.peer('b').address), '127.0.0.1', resolve));
-    const transport = tcpTransport({ queueBytes: { control: 1 << 20, bulk: 2 << 20 } }) as TcpTransport;
+    const transport = tcpTransport({ ...PATIENT, queueBytes: { control: 1 << 20, bulk: 2 << 20 } }) as TcpTransport;
     const a = await members.start('a', { transport });
     const c = await members.start('c', { peers: ['a'] });
     for (const id of ['b', 'c']) await a.told.until(() => a.told.count('connected', id) > 0);

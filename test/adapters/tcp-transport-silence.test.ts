@@ -62,7 +62,7 @@ function look(member: Member): void {
 
 describe('a path that dies without a word (transport/dead-path)', () => {
   test('is noticed on both lanes, and both come back when it does, with nothing stale', async () => {
-    const { a, b, link } = await linked({ stallTimeout: 200 });
+    const { a, b, link } = await linked({ stallTimeout: 400 });
     link.isDead = true;
     // All of this is written to sockets that have room for it, or waits for them.
     for (const lane of LANES) {
@@ -70,7 +70,7 @@ describe('a path that dies without a word (transport/dead-path)', () => {
     }
     await a.told.until(() => a.told.disconnected.length === 2);
     expect(a.told.disconnected.slice().sort()).toEqual(['b bulk', 'b control']);
-    await a.told.event('disconnected', /control lane: no sign of life for 200 ms/);
+    await a.told.event('disconnected', /control lane: no sign of life for 400 ms/);
     await a.told.until(() => a.told.unreachable.length === 1);
     expect(a.transport.connected()).toEqual([]);
     link.isDead = false;
@@ -230,18 +230,18 @@ describe('looks at a connection', () => {
 
 describe('a peer that is only slow keeps its connections', () => {
   test('while bytes of a large message come to it, however long that takes', async () => {
-    const { a, b, link } = await linked({ stallTimeout: 200 });
-    // A quarter of a second for the megabyte would do; this is five times as long as a connection may be silent.
-    link.rate = { every: 15, bytes: 16 << 10 };
+    const { a, b, link } = await linked({ stallTimeout: 400 });
+    // In all, this is five times as long as a connection may be silent.
+    link.rate = { every: 30, bytes: 16 << 10 };
     expect(a.transport.send('b', new Uint8Array(1 << 20), 'bulk')).toBe(true);
     await b.told.until(() => b.told.messages.length === 3);
     expect([a.told.disconnected, b.told.disconnected]).toEqual([[], []]);
   });
 
   test('when its process, or this one, stalls for 1.3 of that time', async () => {
-    const { a, b } = await linked({ stallTimeout: 200 });
-    for (let stall = 0; stall < 20; stall++) {
-      const end = performance.now() + 260;
+    const { a, b } = await linked({ stallTimeout: 300 });
+    for (let stall = 0; stall < 10; stall++) {
+      const end = performance.now() + 390;
       while (performance.now() < end) continue;
       for (const lane of LANES) expect(a.transport.send('b', Uint8Array.of(stall), lane)).toBe(true);
       await b.told.until(() => b.told.messages.length === 4 + 2 * stall);

@@ -59,6 +59,18 @@ describe('the demo', () => {
     120_000,
   );
 
+  it('loses nothing in a silent outage, and goes on after it, with both protocols', async () => {
+    const { code, output, errors } = await run(['outage']);
+    expect(output.match(/Three processes, one state: (?:Raft|Multi-Paxos)/g)).toHaveLength(2);
+    expect(output.match(/outage +0 more were acknowledged/g)).toHaveLength(2);
+    expect(output.match(/first acknowledged write \d+ ms after the paths came back/g)).toHaveLength(2);
+    expect(output.match(/outage +[1-9]\d* more were acknowledged/g)).toHaveLength(2);
+    expect(output.match(/caught up in \d+ ms/g)).toHaveLength(2);
+    expect(output.match(/lost +\| +0 /g)).toHaveLength(2);
+    expect(output.match(/duplicates +\| +0 /g)).toHaveLength(2);
+    expect({ code, errors, left: readdirSync(scratch) }).toEqual({ code: 0, errors: '', left: [] });
+  }, 120_000);
+
   it('says how it is called', async () => {
     const { code, output, errors } = await run(['--help']);
     expect(output).toContain('usage: npm run demo');
@@ -69,7 +81,8 @@ describe('the demo', () => {
     ['a protocol', ['--protocol=zab'], '--protocol: expected raft or multipaxos, got "zab"'],
     ['no protocol', ['--protocol'], '--protocol'],
     ['an option', ['--fast'], '--fast'],
-    ['a word', ['raft'], 'raft'],
+    ['a word', ['raft'], 'expected outage or nothing, got "raft"'],
+    ['a second word', ['outage', 'twice'], 'expected outage or nothing, got "twice"'],
   ])('refuses %s that it does not know, in a sentence', async (_, args, told) => {
     const { code, output, errors } = await run(args);
     expect(errors.split('\n')[0]).toContain(told);

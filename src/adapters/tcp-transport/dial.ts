@@ -68,9 +68,9 @@ export class Dial {
     const { place, settings } = this.request;
     if (place.isFixed) return this.tryAll(place.known);
     const onError = (error: unknown): void => this.unresolved((error as Error).message);
-    this.step(lookupPatience(settings.stallTimeout, place.known.length > 0), () =>
-      this.unresolved(`lookup of ${place.host}: no answer in time`),
-    );
+    this.stepBegan = performance.now();
+    // Without an address there is nothing better to do than to wait for one.
+    if (place.known.length > 0) this.step(lookupPatience(settings.stallTimeout), () => this.tryAll(place.known));
     place.lookUp().then((found) => this.tryAll(found), onError);
   }
 

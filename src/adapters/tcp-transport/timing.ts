@@ -1,8 +1,8 @@
 /**
- * Every time of the transport, derived from one number: the longest election timeout E, which the replica tells, 2000
- * ms where nobody does. By the timing assumption (law/timing-assumption) a round trip, with what a busy process adds,
- * takes less than half of the shortest election timeout, and so less than E / 2: round trips of 1 to 400 ms with the
- * default.
+ * Every time of the transport, derived from one number: the longest election timeout E, which the replica tells; where
+ * nobody does it is 2000 ms. By the timing assumption (law/timing-assumption) a round trip, with what a busy process
+ * adds, takes less than half of the shortest election timeout, and so less than E / 2: with the default, round trips of
+ * 1 to 400 ms.
  *
  * - A connection is looked at `CHECKS` = 8 times in E. One that showed no sign of life between two looks is asked for
  *   one, and dropped after `MOST_SILENT` = 7 such looks: at most E after the last sign, with 3/4 E for the answer.
@@ -12,7 +12,7 @@
  * - Each step of opening a connection is one round trip, and has E / 2. A step that has taken E / 4 when the peer dials
  *   us is begun anew.
  * - The longest wait between two dials is E / 2: after a cut, however long, the peer is dialled within E.
- * - A name is looked up in E at most, or in E / 4 where an earlier lookup gave addresses to go on with.
+ * - A lookup of a name is waited for E / 4 where an earlier one gave addresses to go on with.
  *
  * Looks are counted, not time: whatever waits in a socket is read between two of them, so a stalled process finds
  * nobody dead for its own stall.
@@ -43,7 +43,7 @@ export function hangingAfter(silence: number): number {
   return silence / 4;
 }
 
-/** How long a lookup is waited for; it may go on beyond that. */
-export function lookupPatience(silence: number, areKnown: boolean): number {
-  return areKnown ? silence / 4 : silence;
+/** How long a lookup is waited for where addresses are known already; it goes on beyond that. */
+export function lookupPatience(silence: number): number {
+  return silence / 4;
 }
