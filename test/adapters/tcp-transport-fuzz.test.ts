@@ -105,22 +105,29 @@ describe('frames', () => {
   test.each([
     ['small', short],
     ['large', long],
-  ])('%s, cut at every place and joined at every other, come out as they went in', (_, sent) => {
-    const stream = streamOf(sent);
-    const whole = parse([stream]);
-    expect({ ...whole, messages: whole.messages.length }).toMatchObject({ messages: sent.length, error: null });
-    expect(whole.pings).toBe(sent.length);
-    const places = placesIn(stream);
-    for (const [at, cut] of places.entries()) {
-      const next = places[(at * 7 + 3) % places.length] as number;
-      const [first, second] = cut < next ? [cut, next] : [next, cut];
-      const chunks = [stream.subarray(0, first), stream.subarray(first, second), stream.subarray(second)];
-      const { messages, pings, error, held } = parse(chunks);
-      expect({ pings, error, count: messages.length }).toEqual({ pings: sent.length, error: null, count: sent.length });
-      expect(isPrefix(messages, sent)).toBe(true);
-      expect(held).toBeLessThanOrEqual(Math.min(LIMIT, first + second) + FRAME_BYTES);
-    }
-  });
+  ])(
+    '%s, cut at every place and joined at every other, come out as they went in (transport/whole-frames, transport/length-before-memory)',
+    (_, sent) => {
+      const stream = streamOf(sent);
+      const whole = parse([stream]);
+      expect({ ...whole, messages: whole.messages.length }).toMatchObject({ messages: sent.length, error: null });
+      expect(whole.pings).toBe(sent.length);
+      const places = placesIn(stream);
+      for (const [at, cut] of places.entries()) {
+        const next = places[(at * 7 + 3) % places.length] as number;
+        const [first, second] = cut < next ? [cut, next] : [next, cut];
+        const chunks = [stream.subarray(0, first), stream.subarray(first, second), stream.subarray(second)];
+        const { messages, pings, error, held } = parse(chunks);
+        expect({ pings, error, count: messages.length }).toEqual({
+          pings: sent.length,
+          error: null,
+          count: sent.length,
+        });
+        expect(isPrefix(messages, sent)).toBe(true);
+        expect(held).toBeLessThanOrEqual(Math.min(LIMIT, first + second) + FRAME_BYTES);
+      }
+    },
+  );
 
   test.each([
     ['small', short],
@@ -266,7 +273,7 @@ describe('against hostile peers', () => {
     return { a, check };
   }
 
-  test('handshakes and frames at random cost a bounded number of sockets and bytes, and reach nobody', async () => {
+  test('handshakes and frames at random cost a bounded number of sockets and bytes, and reach nobody (transport/bounded-sockets)', async () => {
     const { a, check } = await withBystander();
     const hello = encodeHello(helloOf());
     const good = [frameOf(Uint8Array.of(1)), frameOf(bytesOf(50)), PING_FRAME, streamOf([bytesOf(70_000)])];
@@ -349,7 +356,7 @@ describe('against hostile peers', () => {
     expect(a.told.messages.every(({ from }) => from === 'c')).toBe(true);
   });
 
-  test('a reader that stops, and asks on, costs one answer', async () => {
+  test('a reader that stops, and asks on, costs one answer (transport/bounded-queue)', async () => {
     const { a, check } = await withBystander();
     const peer = dialled('a');
     await peer.ask(encodeHello(helloOf()));
