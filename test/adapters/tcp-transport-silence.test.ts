@@ -10,7 +10,7 @@ import { TcpTransport } from '../../src/adapters/tcp-transport/transport.js';
 import { Malformed } from '../../src/core/bytes.js';
 import type { TransportLane } from '../../src/replica/transport.js';
 import { Dialled, frameOf, helloOf, Link, standIn, welcomeOf } from './tcp-sockets.js';
-import { freeAddresses, Members, type Member } from './transport-laws.js';
+import { fill, freeAddresses, Members, type Member } from './transport-laws.js';
 
 const LANES: readonly TransportLane[] = ['control', 'bulk'];
 const HOUR = 3_600_000;
@@ -117,17 +117,12 @@ describe('looks at a connection', () => {
   const patient: TcpTransportOptions = { stallTimeout: HOUR, reconnectDelay: { min: HOUR } };
 
   /** A member a with a connection to a stand-in for b, which answers if it is told to. */
-  async function withStandIn(): Promise<{ a: Member; pings: () => number; answer: () => Promise<void> }> {
-    let pings = 0;
+  async function withStandIn(): Promise<{ a: Member; socket: Socket; answer: () => Promise<void> }> {
     let current: Socket | null = null;
     const { close } = await standIn(addressOf('b'), (socket, hello) => {
       current = socket;
       socket.write(welcomeOf('b', hello));
-      const parser = new FrameParser(
-        8 << 20,
-        () => {},
-        () => pings++,
-      );
+      const parser = new FrameParser(8 << 20, () => {});
       socket.on('data', (chunk) => parser.push(chunk));
     });
     closers.push(close);
@@ -143,7 +138,7 @@ describe('looks at a connection', () => {
       current?.write(ANSWER_FRAME);
       await heard;
     };
-    return { a, pings: () => pings, answer };
+    return { a, socket: current as unknown as Socket, answer };
   }
 
   test('ask for life once in a silence, and end it after so many', async () => {
@@ -183,6 +178,46 @@ describe('looks at a connection', () => {
       look(a);
     }
     expect(a.told.disconnected).toEqual(['b control']);
+  });
+
+  test('take a byte that leaves a full socket for one', async () => {
+    const { a, socket } = await withStandIn();
+    const held = (): number => (a.transport as TcpTransport).held('b').outgoing;
+    socket.pause();
+    const fillUp = async (): Promise<void> => {
+      for (let refused = 0; refused < 20; refused++) {
+        if (fill(a, 'b', 'control', new Uint8Array(60_000)) > 0) refused = 0;
+        await turn();
+      }
+    };
+    await fillUp();
+    look(a);
+    for (let i = 0; i < 2 * MOST_SILENT; i++) {
+      const before = held();
+      socket.resume();
+      while (held() >= before) await turn();
+      socket.pause();
+      await fillUp();
+      look(a);
+    }
+    expect(a.told.disconnected).toEqual([]);
+    for (let i = 1; i < MOST_SILENT; i++) look(a);
+    expect(a.told.disconnected).toEqual([]);
+    look(a);
+    expect(a.told.disconnected).toEqual(['b control']);
+    expect(held()).toBe(0);
+  });
+
+  test('that find it dead reset it, so that what the socket holds does not come after all', async () => {
+    const { a, socket } = await withStandIn();
+    const ended = new Promise((resolve) => {
+      socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code)).on('end', () => resolve('end'));
+    });
+    const pinged = new Promise((resolve) => socket.once('data', resolve));
+    look(a);
+    await pinged;
+    for (let i = 1; i < MOST_SILENT; i++) look(a);
+    expect(await ended).toBe('ECONNRESET');
   });
 
   test('are shortened when the peer dials, who is up then', async () => {
@@ -225,6 +260,30 @@ describe('looks at a connection', () => {
     await peer.closed;
     await a.told.until(() => a.told.disconnected.length === 1);
     expect(a.told.disconnected).toEqual(['b control']);
+  });
+});
+
+describe('a dial that hangs', () => {
+  test('is begun anew when the peer dials, and not before it hangs', async () => {
+    const answered: Socket[] = [];
+    const silent: Socket[] = [];
+    const { close } = await standIn(addressOf('b'), (socket, hello) => {
+      if (silent.length === 0) return void silent.push(socket);
+      answered.push(socket);
+      socket.write(welcomeOf('b', hello));
+    });
+    closers.push(close);
+    // Nothing but the dial of the peer ends the one that hangs.
+    const patient = { stallTimeout: 400, handshakeTimeout: HOUR, reconnectDelay: { min: HOUR } };
+    const a = await start('a', patient, ['b']);
+    for (let dials = 1; a.told.count('connected', 'b') === 0; dials++) {
+      expect(dials).toBeLessThan(1000);
+      const peer = new Dialled(addressOf('a'));
+      closers.push(() => peer.socket.destroy());
+      await peer.ask(encodeHello(helloOf()));
+    }
+    expect([silent.length, answered.length]).toEqual([1, 1]);
+    expect(a.told.unreachable).toEqual([]);
   });
 });
 
