@@ -31,8 +31,8 @@ export interface TcpTransportOptions {
    */
   readonly stallTimeout?: number;
   /**
-   * The shortest and the longest wait between two dials to a peer that cannot be reached; default 50 and half of
-   * `stallTimeout`.
+   * The shortest and the longest wait between two dials: to a peer that refuses; half of the longest to one that is not
+   * there. Default 50 and half of `stallTimeout`.
    */
   readonly reconnectDelay?: { readonly min?: number; readonly max?: number };
 }

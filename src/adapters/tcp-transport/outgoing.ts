@@ -24,7 +24,7 @@ import type { Settings } from './options.js';
 import { OutgoingQueue, SCRATCH_BYTES } from './outgoing-queue.js';
 import type { Place } from './place.js';
 import type { Socket } from './sockets.js';
-import { MOST_SILENT, PROBE_CHECKS } from './timing.js';
+import { DOWN_SHARE, MOST_SILENT, PROBE_CHECKS } from './timing.js';
 
 /** The callbacks of the transport for its outgoing connections. */
 export interface OutgoingOwner {
@@ -66,6 +66,8 @@ export class Outgoing {
   private attempts = 0;
   private dialledAt = 0;
   private openedAt = 0;
+  /** Whoever answered the last dial did not fit, or nobody knows its name. */
+  private isUnfit = false;
   /** When a lost connection was last dialled again without a wait. */
   private redialledAt = -Infinity;
   /** The connection was lost, and no dial has ended since. */
@@ -149,6 +151,7 @@ export class Outgoing {
   private dial(): void {
     clearTimeout(this.timer);
     this.state = 'dialing';
+    this.isUnfit = false;
     this.dialledAt = performance.now();
     const { peer, lane, place, owner } = this;
     const { identity, settings } = owner;
@@ -170,6 +173,7 @@ export class Outgoing {
     const isNew = reason !== this.lastFailure;
     this.lastFailure = reason;
     // The next wait is the longest one, since the reason seldom goes away by itself.
+    this.isUnfit = true;
     this.attempts = MOST_ATTEMPTS;
     this.down(reason);
     if (!isNew) return;
@@ -228,7 +232,8 @@ export class Outgoing {
   private dialLater(spent: number): void {
     const { longestDelay, shortestDelay } = this.owner.settings;
     this.state = 'waiting';
-    const wait = Math.max(shortestDelay, Math.min(longestDelay, shortestDelay * 2 ** this.attempts) - spent);
+    const longest = this.isUnfit ? longestDelay : longestDelay * DOWN_SHARE;
+    const wait = Math.max(shortestDelay, Math.min(longest, shortestDelay * 2 ** this.attempts) - spent);
     const delay = wait * (0.5 + Math.random() / 2);
     this.attempts = Math.min(this.attempts + 1, MOST_ATTEMPTS);
     this.timer = setTimeout(() => {

@@ -11,7 +11,9 @@
  *   2 E, so that a stall of 1.3 E, which deposes nobody, costs no connection here.
  * - Each step of opening a connection is one round trip, and has E / 2. A step that has taken E / 4 when the peer dials
  *   us is begun anew.
- * - The longest wait between two dials is E / 2: after a cut, however long, the peer is dialled within E.
+ * - The longest wait between two dials is E / 2 for a peer that refuses, and half of that for one that is not there:
+ *   after a cut, however long, a peer is dialled within 3/4 E, the step of a dial that was lost and the wait for the
+ *   next one.
  * - A lookup of a name is waited for E / 4 where an earlier one gave addresses to go on with.
  *
  * Looks are counted, not time: whatever waits in a socket is read between two of them, so a stalled process finds
@@ -26,6 +28,8 @@ export const CHECKS = 8;
 export const MOST_SILENT = CHECKS - 1;
 export const PROBE_CHECKS = CHECKS / 2;
 export const MOST_UNHEARD = 2 * CHECKS;
+/** Of the longest wait between two dials, for a peer that is not there. */
+export const DOWN_SHARE = 1 / 2;
 
 /** Times that follow from how long a connection may be silent, in milliseconds. */
 export interface DerivedTimes {
