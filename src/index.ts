@@ -12,12 +12,13 @@ export type {
   WithoutMeta,
 } from './replica/replica.js';
 export type { AnyMachine, CommandOf, InlineOptions, ReplicaOptions, ResultOf } from './replica/options.js';
+export type { AppliedChange, Change, ChangesOptions, RejectedChange } from './replica/changes.js';
 export type { Leadership, PlatformSignal } from './replica/leadership.js';
 export type { Phase, ReplicaEvent, ReplicaStatus } from './replica/driver/state.js';
 export type { FirstStart } from './replica/driver/first-start.js';
 export type { RoundTrip, TimingPart, TimingStatus } from './replica/driver/timing.js';
 export type { WaitingBytes } from './replica/driver/waiting-bytes.js';
-export { CommandRejected, ConsensusError } from './replica/errors.js';
+export { ChangesTrimmed, CommandRejected, ConsensusError } from './replica/errors.js';
 export type { ErrorCode, ErrorDetails, RequestOutcome } from './replica/errors.js';
 export { jsonCodec } from './replica/state-machine.js';
 export type { StateMachine, ValueCodec } from './replica/state-machine.js';

@@ -17,13 +17,18 @@ export type ErrorCode =
   | 'ERR_TIMEOUT'
   /** Asked of a replica that does not lead; the message names the leader. */
   | 'ERR_NOT_LEADER'
+  /** The changes asked for, or next in turn, are no longer kept: the error is a `ChangesTrimmed`. */
+  | 'ERR_CHANGES_TRIMMED'
   /** Nobody took the leadership over; the message says why, and `outcome` whether somebody still may. */
   | 'ERR_TRANSFER_FAILED'
   /** `maxWaiting` requests are waiting on this replica: try again later. */
   | 'ERR_BUSY'
   /** The encoded command is longer than the cluster constant `maxEntryBytes`. */
   | 'ERR_TOO_LARGE'
-  /** The command cannot be encoded; or one in the log cannot be decoded, so this replica has halted. */
+  /**
+   * The command cannot be encoded; or one in the log cannot be decoded, so this replica has halted, or, in `changes`,
+   * for that consumer alone.
+   */
   | 'ERR_NOT_SERIALIZABLE'
   /**
    * A result, or the reason of a rejection, cannot be encoded, so this replica has halted; or it cannot be decoded, for
@@ -71,6 +76,7 @@ export interface ErrorDetails {
 
 const errorBrand = Symbol.for('quorate.ConsensusError');
 const rejectionBrand = Symbol.for('quorate.CommandRejected');
+const trimmedBrand = Symbol.for('quorate.ChangesTrimmed');
 
 function isBranded(value: unknown, brand: symbol): boolean {
   try {
@@ -80,7 +86,7 @@ function isBranded(value: unknown, brand: symbol): boolean {
   }
 }
 
-/** The error class of the library, told apart by `code`. Its one subclass is `CommandRejected`. */
+/** The error class of the library, told apart by `code`. Its subclasses are `CommandRejected` and `ChangesTrimmed`. */
 export class ConsensusError extends Error {
   override readonly name: string = 'ConsensusError';
   readonly code: ErrorCode;
@@ -117,6 +123,24 @@ export class CommandRejected extends ConsensusError {
     super(text, { code: 'ERR_COMMAND_REJECTED', outcome: options.outcome ?? 'none', cause: options.cause });
     this.reason = reason;
     Object.defineProperty(this, rejectionBrand, { value: true });
+  }
+}
+
+/** What a consumer of `Replica.changes` gets that begins, or has fallen, below the changes that are kept. */
+export class ChangesTrimmed extends ConsensusError {
+  override readonly name: string = 'ChangesTrimmed';
+  /** The lowest `from` that misses nothing: every command applied at this index or above is kept. */
+  readonly firstIndex: number;
+
+  constructor(from: number, firstIndex: number) {
+    const message = `changes: those from index ${from} on are no longer kept; the first index there is ${firstIndex}`;
+    super(message, { code: 'ERR_CHANGES_TRIMMED' });
+    this.firstIndex = firstIndex;
+    Object.defineProperty(this, trimmedBrand, { value: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isBranded(value, trimmedBrand);
   }
 }
 

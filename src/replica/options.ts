@@ -47,6 +47,11 @@ export interface ReplicaOptions<M extends AnyMachine> {
   readonly maxWaiting?: number | undefined;
   /** How many bytes of commands may wait here, with 48 for each beside its data; 64 MiB by default. */
   readonly maxWaitingBytes?: number | undefined;
+  /**
+   * How many bytes of applied commands and their results are kept for `Replica.changes`, with 20 for each beside its
+   * data: 0, which keeps none, to 2^32 - 1; 16 MiB by default.
+   */
+  readonly changesBytes?: number | undefined;
   /** Encodes commands for the log; JSON by default. */
   readonly codec?: ValueCodec<CommandOf<M>> | undefined;
   /** Encodes results and reasons of rejection for the session table; JSON by default. */
@@ -87,6 +92,7 @@ export interface CheckedOptions<M extends AnyMachine> {
   readonly requestTimeout: number;
   readonly maxWaiting: number;
   readonly maxWaitingBytes: number;
+  readonly changesBytes: number;
   readonly codec: ValueCodec<unknown>;
   readonly resultCodec: ValueCodec<unknown>;
   readonly onEvent: ((event: ReplicaEvent) => void) | undefined;
@@ -115,6 +121,7 @@ const KNOWN = new Set([
   'requestTimeout',
   'maxWaiting',
   'maxWaitingBytes',
+  'changesBytes',
   'codec',
   'resultCodec',
   'constants',
@@ -156,7 +163,8 @@ function checkParts(options: ReplicaOptions<AnyMachine>): void {
 }
 
 function checkScalars(options: ReplicaOptions<AnyMachine>): void {
-  const { cluster, bootstrap, requestTimeout, maxWaiting, maxWaitingBytes, seed, random, onEvent } = options;
+  const { cluster, bootstrap, requestTimeout, maxWaiting, maxWaitingBytes, changesBytes } = options;
+  const { seed, random, onEvent } = options;
   if (cluster !== undefined && (typeof cluster !== 'string' || !/^[\x21-\x7e]{1,128}$/.test(cluster))) {
     throw invalidArgument(`cluster: expected 1 to 128 printable ASCII characters, got ${shown(cluster)}`);
   }
@@ -166,6 +174,7 @@ function checkScalars(options: ReplicaOptions<AnyMachine>): void {
   if (requestTimeout !== undefined) checkNumber('requestTimeout', requestTimeout, 1, 2 ** 31 - 1);
   if (maxWaiting !== undefined) checkNumber('maxWaiting', maxWaiting, 1, 2 ** 24);
   if (maxWaitingBytes !== undefined) checkNumber('maxWaitingBytes', maxWaitingBytes, 1, 2 ** 40);
+  if (changesBytes !== undefined) checkNumber('changesBytes', changesBytes, 0, 2 ** 32 - 1);
   if (seed !== undefined) checkNumber('seed', seed, -(2 ** 31), 2 ** 32 - 1);
   if (random !== undefined && typeof random !== 'function') throw invalidArgument('random: expected a function');
   if (onEvent !== undefined && typeof onEvent !== 'function') throw invalidArgument('onEvent: expected a function');
@@ -233,6 +242,7 @@ export function checkOptions<M extends AnyMachine>(options: ReplicaOptions<M>): 
     requestTimeout: options.requestTimeout ?? 30_000,
     maxWaiting: options.maxWaiting ?? 16_384,
     maxWaitingBytes: options.maxWaitingBytes ?? 64 * 1024 * 1024,
+    changesBytes: options.changesBytes ?? 16 * 1024 * 1024,
     codec: options.codec === undefined ? jsonCodec() : copying(options.codec),
     resultCodec: options.resultCodec === undefined ? jsonCodec() : copying(options.resultCodec),
     onEvent: options.onEvent,

@@ -1,5 +1,6 @@
 /** `createReplica`, and what a replica does for an application. */
 
+import type { Change, ChangesOptions } from './changes.js';
 import type { ReplicaEvent, ReplicaStatus } from './driver/state.js';
 import { ConsensusError, invalidArgument, typedError } from './errors.js';
 import type { Listener } from './host/emitter.js';
@@ -115,6 +116,19 @@ export interface Replica<M extends AnyMachine = AnyMachine> extends AsyncDisposa
   stepDown(options?: Omit<TransferOptions, 'to'>): Promise<void>;
   /** Yields the current leadership, then the latest after each change; ends when the replica is closed. */
   leadership(): AsyncGenerator<Leadership, void, undefined>;
+  /**
+   * Yields the commands applied here, in the order of the log: each that took effect, with its result, and each that
+   * the machine refused in `apply`, with the reason; nothing else that the log holds. Applying waits for no consumer:
+   * the replica keeps the last `changesBytes`, from which consumers pull, each at its own pace. A start applies the log
+   * again, so `from` may name an index of before.
+   *
+   * Ends once the replica is closed and the consumer has what was applied. Throws ERR_INVALID_ARGUMENT or ERR_CLOSED at
+   * once. `next` rejects, and the iterator ends, with a ConsensusError: ERR_CHANGES_TRIMMED, a `ChangesTrimmed` that
+   * names the first index there; ERR_TIMEOUT once `signal` has aborted; ERR_NOT_SERIALIZABLE or
+   * ERR_RESULT_NOT_SERIALIZABLE for what cannot be decoded; and, once the consumer has what was applied,
+   * ERR_LOST_IDENTITY, or the code of a fault on a replica that has halted.
+   */
+  changes(options?: ChangesOptions): AsyncGenerator<Change<M>, void, undefined>;
   /** The state of this replica at this moment, for operators. */
   status(): ReplicaStatus;
   /**

@@ -21,8 +21,8 @@ export interface SliceHost {
   readonly now: number;
   /** Runs it in a coming turn of the event loop, after input that is queued. */
   soon(callback: () => void): Cancellable | null;
-  /** These are the results of the next entries, and the fault of the one after them. */
-  applied(results: readonly StoredResult[], fault: Fault | null): void;
+  /** These are the results of the first of these entries, and the fault of the one after them. */
+  applied(entries: readonly Entry[], results: readonly StoredResult[], fault: Fault | null): void;
 }
 
 export class ApplySlices {
@@ -71,7 +71,7 @@ export class ApplySlices {
     }
     this.rest = fault === null ? rest.slice(results.length) : [];
     if (this.rest.length > 0) this.waiting = host.soon(() => this.nextSlice());
-    host.applied(results, fault);
+    host.applied(rest, results, fault);
   }
 
   private nextSlice(): void {

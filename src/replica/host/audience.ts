@@ -1,10 +1,13 @@
 /** Whom the host tells: the side of a replica that faces its callers and listeners. */
 
+import type { Entry } from '../../core/protocol.js';
 import type { Failure, ReplicaEvent } from '../driver/state.js';
 import type { StoredResult } from '../driver/session-table.js';
 
-/** The callbacks of the host: ends of calls, and events. */
+/** The callbacks of the host: what was applied, ends of calls, and events. */
 export interface Audience {
+  /** These commands were applied, in order, with these results; there may be more commands than results. */
+  applied(commands: readonly Entry[], results: readonly StoredResult[]): void;
   answer(call: number, result: StoredResult, index: number): void;
   serve(calls: readonly number[], index: number): void;
   transferred(call: number, leader: string): void;

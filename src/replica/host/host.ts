@@ -9,6 +9,7 @@
  * the driver halts, which ends every request. Nothing that calls the host sees an exception.
  */
 
+import type { Entry } from '../../core/protocol.js';
 import { exchangeBound } from '../../core/tuning.js';
 import type { Cancellable } from '../clock.js';
 import { callsIn } from '../driver/calls.js';
@@ -279,8 +280,9 @@ export class Host {
     if (!isLeaving && forward !== undefined) this.dispatch({ kind: 'unsent', forward });
   }
 
-  /** The machine has applied the next commands, and failed at the one after them if there is a fault. */
-  applied(results: readonly StoredResult[], fault: Fault | null): void {
+  /** The machine has applied the first of these commands, and failed at the one after them if there is a fault. */
+  applied(commands: readonly Entry[], results: readonly StoredResult[], fault: Fault | null): void {
+    this.audience.applied(commands, results);
     if (results.length > 0) this.dispatch({ kind: 'applied', results });
     if (fault !== null) this.dispatch({ kind: 'failed', ...fault });
   }

@@ -1,8 +1,10 @@
 /** The replica that `createReplica` gives: checks requests, gives promises, and passes requests to the driver. */
 
-import type { PendingCall, PendingCommand, ReplicaEvent, ReplicaStatus } from '../driver/state.js';
+import { refusalOf } from '../driver/calls.js';
+import type { Failure, PendingCall, PendingCommand, ReplicaEvent, ReplicaStatus } from '../driver/state.js';
 import type { LeadershipState } from '../driver/leadership.js';
 import { notLeader } from '../driver/transfers.js';
+import type { Change, ChangesOptions } from '../changes.js';
 import { CommandRejected, ConsensusError, invalidArgument } from '../errors.js';
 import type { Leadership, Signal } from '../leadership.js';
 import type { AnyMachine, CheckedOptions, CommandOf, ResultOf } from '../options.js';
@@ -25,6 +27,7 @@ import {
   notReadyError,
   type GivenResult,
 } from './callers.js';
+import { ChangesFeed } from './changes-feed.js';
 import { Emitter, type Listener } from './emitter.js';
 import { Host } from './host.js';
 import { LeadershipView } from './leadership-view.js';
@@ -35,6 +38,7 @@ import {
   checkRequest,
   closeTimeoutOf,
   encodeCommand,
+  firstChange,
   refusalBy,
   staleIndex,
   transferOf,
@@ -66,6 +70,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   private readonly callers = new Waiters((call) => this.cancel(call));
   private readonly emitter: Emitter;
   private readonly view = new LeadershipView();
+  private readonly feed: ChangesFeed<M>;
   private newCommands: (NewCall & PendingCommand)[] = [];
   private newReads: NewCall[] = [];
   private gone: number[] = [];
@@ -77,6 +82,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     this.runner = runner;
     this.emitter = new Emitter(checked.onEvent);
     this.host = new Host(checked, runner, {
+      applied: (commands, results) => this.feed.applied(commands, results),
       answer: (call, result, index) => this.callers.answer(call, result, index),
       serve: (calls) => this.callers.serve(calls),
       fail: (calls, failure) => this.callers.fail(calls, failure),
@@ -84,6 +90,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
       failAll: (failure) => this.callers.failAll(failure),
       tell: (event) => this.tell(event),
     });
+    this.feed = new ChangesFeed(checked.changesBytes, runner, this.host);
   }
 
   /** The caller of `createReplica` gets the replica in this turn; what it then listens for it gets from the next on. */
@@ -95,6 +102,8 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   tell(event: ReplicaEvent): void {
     if (event.kind === 'role') this.view.followed(event);
     if (event.kind === 'leadership') this.view.led(event, this.checked.id);
+    const isLast = event.kind === 'fault' || event.kind === 'lostIdentity';
+    if (isLast) this.feed.end(refusalOf(this.host.state.phase) as Failure);
     this.emitter.emit(event);
   }
 
@@ -276,6 +285,12 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     return this.view.follow();
   }
 
+  changes(options: ChangesOptions = NO_OPTIONS): AsyncGenerator<Change<M>, void, undefined> {
+    this.assertOpen();
+    const request = checkRequest(options, ['from', 'signal']);
+    return this.feed.follow(firstChange(options), request);
+  }
+
   status(): ReplicaStatus {
     return this.host.status();
   }
@@ -304,6 +319,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     const stopped = this.host.stop();
     this.emitter.open();
     this.view.end();
+    this.feed.end('closed');
     await stopped;
   }
 

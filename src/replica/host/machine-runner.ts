@@ -33,7 +33,7 @@ export class MachineRunner {
     let command: unknown;
     let result: unknown;
     try {
-      command = this.codec.decode(entry.data);
+      command = this.decode(entry.data);
     } catch (error) {
       return this.failed('ERR_NOT_SERIALIZABLE', `the command at index ${entry.index} cannot be decoded`, error);
     }
@@ -89,6 +89,11 @@ export class MachineRunner {
   private keep(value: unknown): StoredResult['value'] {
     if (value === undefined || value === null || typeof value === 'boolean' || typeof value === 'number') return value;
     return this.results.encode(value);
+  }
+
+  /** Decodes a command. Throws what the codec throws. */
+  decode(data: Uint8Array): unknown {
+    return this.codec.decode(data);
   }
 
   /** Decodes a kept result, so that every caller gets a value of its own. */

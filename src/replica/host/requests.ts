@@ -4,6 +4,7 @@ import { CommandRejected, ConsensusError, invalidArgument, textOf } from '../err
 import type { Signal } from '../leadership.js';
 import type { AnyMachine } from '../options.js';
 import type { DriverOptions } from '../driver/state.js';
+import type { ChangesOptions } from '../changes.js';
 import type { CloseOptions, ReadOptions, TransferOptions } from '../replica.js';
 import type { ValueCodec } from '../state-machine.js';
 import { isThenable, silence } from './plug-ins.js';
@@ -47,6 +48,15 @@ export function staleIndex({ consistency = 'linearizable', minIndex }: ReadOptio
     throw invalidArgument(`minIndex: expected an index, with consistency 'stale'`);
   }
   return consistency === 'stale' ? (minIndex ?? 0) : null;
+}
+
+/**
+ * The index that changes begin with; `null` for that of the next command.
+ * @throws ConsensusError ERR_INVALID_ARGUMENT
+ */
+export function firstChange({ from }: ChangesOptions): number | null {
+  if (from === undefined || (Number.isSafeInteger(from) && from >= 1)) return from ?? null;
+  throw invalidArgument(`from: expected an index, a whole number from 1, got ${textOf(from)}`);
 }
 
 /**

@@ -7,6 +7,8 @@ import {
   memoryStorage,
   multipaxos,
   raft,
+  type Change,
+  type ChangesOptions,
   type Limits,
   type ReadOptions,
   type ReplicaOptions,
@@ -60,10 +62,25 @@ export async function inline(signal?: AbortSignal): Promise<number> {
   const { total } = await replica.propose({ add: 1, name: 'x' }, { signal });
   const both = await Promise.all(replica.proposeAll([{ add: 1, name: 'y' }], { meta: true, signal }));
   const seen: number = await replica.read((machine) => machine.names.size + machine.total, { signal });
+  for await (const change of replica.changes({ from: 1, signal })) {
+    const { index, command }: { index: number; command: { add: number } } = change;
+    if (change.kind === 'rejected') return index + command.add + String(change.reason).length;
+    const { total: after }: { total: number } = change.result;
+    // @ts-expect-error what took effect has no reason
+    if (after === total) return change.reason as number;
+  }
   // @ts-expect-error a command of another type
   await replica.propose({ subtract: 1 }).catch(() => undefined);
   await replica.close();
   return total + seen + (both[0]?.index ?? 0) + (both[0]?.result.total ?? 0) + readdirSync('.').length;
+}
+
+export const since: ChangesOptions = { from: undefined, signal: undefined };
+
+/** A consumer that is written for one machine is none for another. */
+export function follow(change: Change<Typed>): number {
+  const command: string = change.command;
+  return change.kind === 'applied' ? change.result : command.length;
 }
 
 export class Typed implements StateMachine<string, number, string> {

@@ -45,9 +45,13 @@ describe.each([
     await Promise.all([a, b, c].map((replica) => replica.propose(null as never)));
     await c.close();
     const again = await start('c', memoryStorage());
+    const changes = again.changes();
+    const waiting = changes.next().catch((error: unknown) => error);
     await expect(again.ready()).rejects.toMatchObject({ code: 'ERR_LOST_IDENTITY' });
     expect(again.status()).toMatchObject({ phase: 'lostIdentity', firstStart: { confirmed: [] } });
     expect(again.status().firstStart?.refused[0]?.reason).toMatch(/other data/);
+    expect(await waiting).toMatchObject({ code: 'ERR_LOST_IDENTITY', outcome: 'none' });
+    expect((await changes.next()).done).toBe(true);
     await a.propose(null as never);
     expect(told.some(({ id, reason }) => id === 'c' && /refused us.*incarnation/.test(reason))).toBe(true);
     expect(told.some(({ id, reason }) => id !== 'c' && /incarnation/.test(reason))).toBe(true);
