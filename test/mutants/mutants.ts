@@ -1,6 +1,7 @@
 /** All mutants, each with its killer. */
 
 import { driverMutants } from './driver-mutants.js';
+import { hostMutants } from './host-mutants.js';
 import { livenessMutants } from './liveness-mutants.js';
 import type { Mutant } from './mutant.js';
 import { multipaxosMutants } from './multipaxos-mutants.js';
@@ -15,4 +16,5 @@ export const mutants: readonly Mutant[] = [
   ...driverMutants,
   ...livenessMutants,
   ...storageMutants,
+  ...hostMutants,
 ];

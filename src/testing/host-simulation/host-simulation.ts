@@ -177,10 +177,10 @@ class Simulation {
     const leaders = (): number => this.members.filter((member) => member.leads).length;
     await this.expect('liveness/leader-found', `${when}, one member must lead`, () => leaders() === 1);
     const { commands } = this.world.ledger;
-    const equal = (): boolean => this.healthy.every((member) => member.run?.machine.applied === commands.length);
+    const equal = (): boolean => this.healthy.every((member) => member.hasApplied(commands.length));
     await this.expect(
       'liveness/all-become-equal',
-      `${when}, all must have applied all ${commands.length} commands`,
+      `${when}, all must have applied all ${commands.length} commands and told them`,
       equal,
     );
   }

@@ -10,6 +10,7 @@ import type { ReplicaOptions } from '../../replica/options.js';
 import { createReplica, type Replica } from '../../replica/replica.js';
 import type { ProtocolChoice } from '../../core/tuning.js';
 import type { CallBook } from './calls.js';
+import { ChangesWatcher } from './changes.js';
 import type { Dice } from '../random.js';
 import { type Schedule, SimulatedProcess } from './clock.js';
 import { LeadershipWatcher, type ClusterLeaderships } from './leadership.js';
@@ -70,6 +71,7 @@ export class SimulatedMember {
   private readonly dice: Dice;
   private rate = 1;
   private follower: LeadershipWatcher | null = null;
+  private mirror: ChangesWatcher | null = null;
 
   constructor(id: string, disk: SimulatedDisk, world: Surroundings, dice: Dice) {
     this.id = id;
@@ -101,6 +103,11 @@ export class SimulatedMember {
   /** As its application last heard. */
   get leadership(): Leadership | null {
     return this.follower?.last ?? null;
+  }
+
+  /** Its machine has applied so many commands, and who follows its changes has got them. */
+  hasApplied(commands: number): boolean {
+    return this.run?.machine.applied === commands && this.mirror?.hasGot(commands) === true;
   }
 
   setRate(rate: number): void {
@@ -144,6 +151,7 @@ export class SimulatedMember {
       bootstrap: plan.members.length === 1,
       requestTimeout: plan.requestTimeout,
       maxWaiting: plan.maxWaiting,
+      changesBytes: plan.changesBytes,
       constants: plan.constants,
       clock: run.process.clock,
       random: () => this.dice.between(0, 2 ** 32 - 1),
@@ -168,7 +176,9 @@ export class SimulatedMember {
     if (this.phase === 'opening') this.phase = 'up';
     // The flag may have become durable just before a crash, and then no event says so.
     if (replica.status().phase === 'running') this.established = true;
-    this.follower = new LeadershipWatcher(this.id, replica, this.world.trace, this.world.leaderships);
+    const { trace, ledger, leaderships } = this.world;
+    this.follower = new LeadershipWatcher(this.id, replica, trace, leaderships);
+    this.mirror = new ChangesWatcher(this.id, replica, ledger, trace);
   }
 
   private notOpened(run: MemberRun, error: unknown): void {
@@ -242,11 +252,12 @@ export class SimulatedMember {
     this.replica = null;
     this.run = null;
     this.follower = null;
+    this.mirror = null;
   }
 
   /** Closes its replica; everything that waits there must end. */
   close(): void {
-    const { replica, run, follower } = this;
+    const { replica, run, follower, mirror } = this;
     if (replica === null || run === null || this.phase === 'closing') return;
     const { trace, book } = this.world;
     trace.tell(`${this.id} closes`);
@@ -261,6 +272,7 @@ export class SimulatedMember {
           trace.violate('liveness/close-ends', `${this.id}: ${book.waiting()} never ended`);
         if (follower?.ended === false)
           trace.violate('leadership/told-truly', `${this.id} closed, and its leadership goes on`);
+        this.world.schedule.after(QUIET, () => mirror?.finish(run.machine.applied));
         this.ended(run);
       },
       (error: unknown) => trace.violate('host/close-is-final', `${this.id}: ${String(error)}`),

@@ -80,6 +80,7 @@ export interface HostPlan {
   readonly constants: Constants;
   readonly requestTimeout: number;
   readonly maxWaiting: number;
+  readonly changesBytes: number;
   /** Of each member. */
   readonly clients: number;
   readonly keys: number;
@@ -230,6 +231,7 @@ function plainPlan(dice: Dice, options: HostPlanOptions): HostPlan {
     constants,
     requestTimeout: dice.pick([2, 5, 20]) * timing.electionMax,
     maxWaiting: has('burst') ? dice.pick([3, 10, 16_384]) : 16_384,
+    changesBytes: dice.fork('changes').pick([0, 300, 2000, 16 * KIB * KIB]),
     clients: 1 + dice.between(0, 1),
     keys: 1 + dice.between(0, 2),
     think: dice.pick([20, 100, 300]),

@@ -37,6 +37,8 @@ const PROBES = [
   'refused, nobody is there',
   'lost identity',
   'leadership ends',
+  'changes trimmed',
+  'changes to the end',
   'stalled leader',
   'isolated leader',
   'long pause of a leader',
