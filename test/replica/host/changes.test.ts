@@ -211,6 +211,20 @@ describe('a consumer', () => {
     expect((await take(replica.changes({ from: mine.index }), 1))[0]).toMatchObject(untouched);
   });
 
+  it('that asks while it reads goes on right behind what it read', async () => {
+    const replica = await start();
+    const many = Array.from({ length: 300 }, (_, at) => ({ name: `${at}` }));
+    for (let times = 0; times < 20; times++) {
+      const proposed = replica.proposeAll(many);
+      const consistency = times % 2 === 0 ? 'linearizable' : 'stale';
+      const reader = ({ count }: Machine) => ({ count, changes: replica.changes() });
+      const { count, changes } = await replica.read(reader, { consistency });
+      await replica.propose({ name: 'one more' });
+      expect(await take(changes, 1)).toMatchObject([{ result: { count: count + 1 } }]);
+      await Promise.all(proposed);
+    }
+  });
+
   it('that never pulls holds up nobody and nothing', async () => {
     const replica = await start({ changesBytes: 500 });
     const idle = replica.changes({ from: 1 });
