@@ -1,7 +1,8 @@
-/** `npm run bench -- [core|step|books|memory|burst|trace|size|cluster|all] [--quick]`: see output.ts for the lines. */
+/** `npm run bench -- [core|step|books|changes|memory|burst|trace|size|cluster|all] [--quick]`: see output.ts for the lines. */
 
 import { books } from './books.js';
 import { burst } from './burst.js';
+import { changes } from './changes.js';
 import { core } from './core.js';
 import { memory } from './memory-core.js';
 import { note } from './output.js';
@@ -20,6 +21,7 @@ const parts: Readonly<Record<string, (quick: boolean, system?: string) => void |
   core,
   step,
   books,
+  changes,
   memory,
   burst,
   trace,
