@@ -19,8 +19,13 @@ const copies = [
 for (const [esm, cjs] of copies) assert.deepEqual(Object.keys(cjs).sort(), Object.keys(esm).sort());
 assert.equal(require('quorate/package.json').name, 'quorate');
 
-for (const { CommandRejected } of copies[0]) {
-  for (const { ConsensusError } of copies[0]) assert.ok(new CommandRejected('no') instanceof ConsensusError);
+for (const { CommandRejected, ChangesTrimmed } of copies[0]) {
+  for (const { ConsensusError, ChangesTrimmed: Other } of copies[0]) {
+    assert.ok(new CommandRejected('no') instanceof ConsensusError);
+    assert.ok(new ChangesTrimmed(1, 2) instanceof ConsensusError);
+    assert.ok(new ChangesTrimmed(1, 2) instanceof Other);
+    assert.ok(!(new CommandRejected('no') instanceof Other));
+  }
 }
 for (const deep of ['quorate/dist/index.js', 'quorate/core']) {
   await assert.rejects(import(deep), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' });
