@@ -198,7 +198,7 @@ class ChangesIterator<M extends AnyMachine> implements AsyncGenerator<Change<M>,
   private take(): NextChange<M> | null {
     const { feed, cursor } = this;
     const { buffer, ended } = feed;
-    if (this.aborted) throw this.abortion();
+    if (this.aborted) throw this.abortError();
     if (cursor.from <= buffer.trimmed) throw new ChangesTrimmed(cursor.from, buffer.trimmed + 1);
     if (buffer.last < cursor.from) {
       if (ended === null) return null;
@@ -210,7 +210,7 @@ class ChangesIterator<M extends AnyMachine> implements AsyncGenerator<Change<M>,
     return kept === null ? null : { done: false, value: feed.decoded(kept) };
   }
 
-  private abortion(): ConsensusError {
+  private abortError(): ConsensusError {
     const cause = this.signal === undefined ? undefined : reasonOf(this.signal);
     return new ConsensusError('changes: the signal was aborted', { code: 'ERR_TIMEOUT', retryable: true, cause });
   }
@@ -221,7 +221,7 @@ class ChangesIterator<M extends AnyMachine> implements AsyncGenerator<Change<M>,
     first?.reject(error);
   }
 
-  /** From now on there is nothing more, for those either who wait. */
+  /** From now on there is nothing more, for those who wait either. */
   private finish(): void {
     const { asked, unlisten } = this;
     this.over = true;
