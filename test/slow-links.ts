@@ -37,6 +37,7 @@ export interface SlowOptions {
   readonly write?: Milliseconds;
   readonly load?: Milliseconds;
   readonly alpha?: number;
+  readonly leaseReads?: Milliseconds;
   readonly preVote?: boolean;
 }
 
@@ -63,6 +64,12 @@ interface SlowHost {
   readonly ends: Map<number, Outcome>;
   /** Its disk hangs: no sync ends. */
   hung: boolean;
+  /** Its clock: what it showed at `since`, and how much faster than true time it runs. */
+  clock: { readonly base: Milliseconds; readonly since: Milliseconds; readonly rate: number };
+  /** What came while its machine sleeps, whose clock stands still; `null` while it does not. */
+  asleep: Untimed<Inbound<unknown>>[] | null;
+  /** The index at which each read may be served. */
+  readonly reads: Map<number, number>;
 }
 
 type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
@@ -77,7 +84,7 @@ export class SlowCluster {
   /** Whether a message that leaves is lost. */
   loses: (from: ReplicaId, to: ReplicaId, message: { readonly kind: string }) => boolean = () => false;
   /** How much longer than the others a message takes, which may be overtaken by later ones. */
-  delays: () => Milliseconds = () => 0;
+  delays: (from: ReplicaId, to: ReplicaId) => Milliseconds = () => 0;
   private readonly protocol: Protocol<unknown, unknown>;
   private readonly options: Required<Omit<SlowOptions, 'limits' | 'protocol'>> & { readonly limits: Limits };
   private readonly configuration: Configuration;
@@ -90,10 +97,10 @@ export class SlowCluster {
   constructor(options: SlowOptions) {
     this.protocol = options.protocol as Protocol<unknown, unknown>;
     const { size = 3, timing = defaultTiming, seed = 1, roundTrip = 2, bytesPerMs = Infinity } = options;
-    const { write = 0, load = 1, alpha = 8192, preVote = true } = options;
+    const { write = 0, load = 1, alpha = 8192, preVote = true, leaseReads = 0 } = options;
     const limits = { ...defaultLimits, ...options.limits };
-    this.options = { size, timing, seed, roundTrip, bytesPerMs, write, load, alpha, preVote, limits };
-    this.configuration = clusterOf(size, { alpha });
+    this.options = { size, timing, seed, roundTrip, bytesPerMs, write, load, alpha, preVote, leaseReads, limits };
+    this.configuration = clusterOf(size, { alpha, leaseReads });
     this.hosts = this.configuration.members.map(({ id }) => ({
       id,
       state: null,
@@ -108,6 +115,9 @@ export class SlowCluster {
       events: [],
       ends: new Map<number, Outcome>(),
       hung: false,
+      clock: { base: 0, since: 0, rate: 1 },
+      asleep: null,
+      reads: new Map<number, number>(),
     }));
     this.hosts.forEach((host, at) => this.start(host, Math.imul(seed, 0x9e3779b1) + at * 7919));
   }
@@ -188,7 +198,8 @@ export class SlowCluster {
   give(id: ReplicaId, happening: Untimed<Inbound<unknown>>): void {
     const host = this.host(id);
     if (!host.up) return;
-    const inbound = { ...happening, now: this.now } as Inbound<unknown>;
+    if (host.asleep !== null) return void host.asleep.push(happening);
+    const inbound = { ...happening, now: this.timeAt(host) } as Inbound<unknown>;
     const before = host.state;
     const step = this.protocol.step(before, inbound);
     this.protocol.checkStep(before, step[0], inbound);
@@ -213,6 +224,42 @@ export class SlowCluster {
     return request;
   }
 
+  /** Asks a replica for a read. Gives the number of the request. */
+  read(id: ReplicaId, byLease: boolean): number {
+    const request = ++this.request;
+    this.give(id, { kind: 'read', request, deadline: Infinity, byLease });
+    return request;
+  }
+
+  private timeAt({ clock, asleep }: SlowHost): Milliseconds {
+    return asleep === null ? clock.base + (this.now - clock.since) * clock.rate : clock.base;
+  }
+
+  /** From now on the clock of a replica runs so much faster than true time. */
+  setRate(id: ReplicaId, rate: number): void {
+    const host = this.host(id);
+    host.clock = { base: this.timeAt(host), since: this.now, rate };
+    host.tickAt = -Infinity; // what was scheduled is for another rate
+    this.take(host, [host.state, []]);
+  }
+
+  /** The machine of a replica sleeps: nothing happens there, and its clock stands still. */
+  sleep(id: ReplicaId): void {
+    const host = this.host(id);
+    host.clock = { ...host.clock, base: this.timeAt(host), since: this.now };
+    host.asleep = [];
+  }
+
+  /** It wakes, and its host notices that it slept. */
+  wake(id: ReplicaId): void {
+    const host = this.host(id);
+    const missed = host.asleep ?? [];
+    host.clock = { ...host.clock, since: this.now };
+    host.asleep = null;
+    this.give(id, { kind: 'resumed' });
+    for (const each of missed) this.give(id, each);
+  }
+
   kill(id: ReplicaId): void {
     this.host(id).up = false;
   }
@@ -233,7 +280,7 @@ export class SlowCluster {
     if (at === host.tickAt) return;
     host.tickAt = at;
     if (at === Infinity) return;
-    this.schedule(Math.max(0, at - this.now), () => {
+    this.schedule(Math.max(0, (at - this.timeAt(host)) / host.clock.rate), () => {
       if (host.tickAt !== at) return;
       host.tickAt = Infinity;
       this.give(host.id, { kind: 'tick' });
@@ -254,6 +301,9 @@ export class SlowCluster {
         const { index } = outbound.entries[outbound.entries.length - 1] as Entry;
         return this.schedule(0, () => this.give(host.id, { kind: 'applied', index }));
       }
+      case 'readReady':
+        host.reads.set(outbound.request, outbound.index);
+        return;
       case 'load':
         return this.answer(host, outbound);
       case 'event':
@@ -313,7 +363,7 @@ export class SlowCluster {
     const begun = Math.max(this.now, this.busy.get(way) ?? 0);
     const carried = begun + bytes / bytesPerMs;
     this.busy.set(way, carried);
-    const delay = Math.ceil(carried - this.now + roundTrip / 2) + this.delays();
+    const delay = Math.ceil(carried - this.now + roundTrip / 2) + this.delays(host.id, to);
     const from = host.id;
     this.schedule(delay, () => {
       if (!this.cuts.has(link)) this.give(to, { kind: 'receive', from, message });

@@ -8,6 +8,7 @@ import { itemsOf } from './book.js';
 import type { Delivery } from './delivery.js';
 import type { ElectionMessage } from './election-messages.js';
 import type { ForwardedProposal, Forwarding } from './forwarding.js';
+import type { Grants } from './lease-reads.js';
 import type { ReplicaId } from './members.js';
 import { digestEntry, digestUnordered, type Digest } from './model.js';
 import type { Log } from './log.js';
@@ -62,10 +63,14 @@ export function digestElectionTimer(s: DigestScribe, { electionTimer, preVoting,
   s.digest.value(deferred);
 }
 
-/** Whether the replica leaves, and how long its disk has made nothing durable, as far as it matters, and what last. */
-export function digestWaiting(s: DigestScribe, { leaving, unsyncedSince, persistSeq, options }: CoreState): void {
+/** Whether it leaves, whom alone it elects, and how long its disk has made nothing durable, as far as it matters. */
+export function digestWaiting(s: DigestScribe, state: CoreState): void {
+  const { leaving, unsyncedSince, persistSeq, bound, options } = state;
   s.digest.value(leaving);
   digestNumber(s.digest, 'persist', s.me, unsyncedSince === Infinity ? 0 : persistSeq);
+  const left = Math.max(0, bound.until - s.now);
+  s.digest.value(left);
+  if (left > 0) s.digest.id(bound.to);
   s.digest.value(unsyncedSince === Infinity ? -1 : Math.max(0, unsyncedSince + options.timing.electionMin - s.now));
 }
 
@@ -85,6 +90,18 @@ export function digestTransfer(s: DigestScribe, transfer: Transferring | null): 
   digestUnordered(digest, [...transfer.refused], (id) => digest.id(id));
   digestDeadline(s, transfer.retryAt);
   digestDeadline(s, transfer.deadline);
+}
+
+/** A leader's grants. */
+export function digestGrants(s: DigestScribe, { asked, until, over }: Grants): void {
+  const { digest, me, now } = s;
+  digest.value(over);
+  digest.value(asked.length);
+  for (const { number, sentAt } of asked) {
+    digestNumber(digest, 'grant', me, number);
+    digest.value(sentAt - now);
+  }
+  for (const each of until) digest.value(Math.max(0, each - now));
 }
 
 export function digestEntries(digest: Digest, entries: readonly Entry[]): void {
@@ -207,10 +224,19 @@ function digestProposal(digest: Digest, { kind, id, data, retry }: ForwardedProp
   digest.value(retry);
 }
 
-/** A message of a pre-vote or a transfer but for its kind and term. Its number was given by the replica that asked. */
+/** What the number of a message is of, and whether its sender gave it. */
+const NUMBERED = {
+  preVote: ['preVote', true],
+  preVoteReply: ['preVote', false],
+  handover: ['handover', true],
+  handoverRefused: ['handover', false],
+  askGrant: ['grant', true],
+  grant: ['grant', false],
+} as const;
+
+/** A message around elections but for its kind and term. Its number was given by the replica that asked. */
 export function digestElection(message: ElectionMessage, from: ReplicaId, to: ReplicaId, digest: Digest): void {
-  const asks = message.kind === 'preVote' || message.kind === 'handover';
-  const kind = message.kind === 'preVote' || message.kind === 'preVoteReply' ? 'preVote' : 'handover';
+  const [kind, asks] = NUMBERED[message.kind];
   digestNumber(digest, kind, asks ? from : to, message.number);
   switch (message.kind) {
     case 'preVote':
@@ -219,8 +245,11 @@ export function digestElection(message: ElectionMessage, from: ReplicaId, to: Re
     case 'preVoteReply':
       digest.value(message.current);
       return digest.value(message.granted);
+    case 'grant':
+      return digest.value(message.length);
     case 'handover':
     case 'handoverRefused':
+    case 'askGrant':
       return;
   }
 }
@@ -242,7 +271,7 @@ export function digestForwarding(message: Forwarding, from: ReplicaId, to: Repli
       }
       return;
     case 'forwardRead':
-      return;
+      return digest.value(message.byLease);
     case 'forwardRefused':
       digest.text(message.reason);
       return digest.id(message.leader);

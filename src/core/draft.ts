@@ -228,6 +228,11 @@ export abstract class BaseDraft<S extends CoreState, M> {
     (leader.peers as CoreProgress[])[at] = progress;
   }
 
+  /** For `lease-reads.ts` alone. */
+  setBound(bound: S['bound']): void {
+    this.edit().bound = bound;
+  }
+
   /** For `transfer.ts` alone. */
   setLeaving(): void {
     this.edit().leaving = true;

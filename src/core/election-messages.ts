@@ -1,11 +1,12 @@
 /**
  * The messages around elections that both protocols have, and their encoding: a pre-vote and its answer (Ongaro's
- * thesis 9.6), handled in `pre-vote.ts`; and the messages of a transfer (thesis 3.10), handled in `transfer.ts`.
+ * thesis 9.6), handled in `pre-vote.ts`; the messages of a transfer (thesis 3.10), handled in `transfer.ts`;
+ * and those of lease reads, handled in `lease-reads.ts`.
  */
 
 import type { Reader, Writer } from './bytes.js';
 import { readFlag, type Forwarding } from './forwarding.js';
-import type { Index, Term } from './protocol.js';
+import type { Index, Milliseconds, Term } from './protocol.js';
 
 /** A replica to every member, before it campaigns: would you let me lead? Neither side changes its term or vote. */
 export interface PreVote {
@@ -48,13 +49,31 @@ export interface HandoverRefused {
   readonly number: number;
 }
 
-export type ElectionMessage = PreVote | PreVoteReply | Handover | HandoverRefused;
+/** A leader to every member: will you elect nobody else for a while? */
+export interface AskGrant {
+  readonly kind: 'askGrant';
+  readonly term: Term;
+  /** In the range of the sender's boot. */
+  readonly number: number;
+}
+
+/** A member to its leader: it elects nobody else for so long. */
+export interface Grant {
+  readonly kind: 'grant';
+  /** Both echoed. */
+  readonly term: Term;
+  readonly number: number;
+  /** By the member's clock, from when it got the question. */
+  readonly length: Milliseconds;
+}
+
+export type ElectionMessage = PreVote | PreVoteReply | Handover | HandoverRefused | AskGrant | Grant;
 
 /** A message that both protocols have. */
 export type CoreMessage = Forwarding | ElectionMessage;
 
 /** In the order of their numbers on the wire, after the kinds of forwarding. */
-export const ELECTION_KINDS = ['preVote', 'preVoteReply', 'handover', 'handoverRefused'] as const;
+export const ELECTION_KINDS = ['preVote', 'preVoteReply', 'handover', 'handoverRefused', 'askGrant', 'grant'] as const;
 
 export function isElectionMessage(message: { readonly kind: string }): message is ElectionMessage {
   return (ELECTION_KINDS as readonly string[]).includes(message.kind);
@@ -70,8 +89,11 @@ export function writeElectionMessage(writer: Writer, message: ElectionMessage): 
     case 'preVoteReply':
       writer.varint(message.current);
       return writer.u8(message.granted ? 1 : 0);
+    case 'grant':
+      return writer.varint(message.length);
     case 'handover':
     case 'handoverRefused':
+    case 'askGrant':
       return;
   }
 }
@@ -84,8 +106,11 @@ export function readElectionMessage(reader: Reader, kind: ElectionMessage['kind'
       return { kind, term, number, lastIndex: reader.varint(), lastTerm: reader.varint() };
     case 'preVoteReply':
       return { kind, term, number, current: reader.varint(), granted: readFlag(reader) };
+    case 'grant':
+      return { kind, term, number, length: reader.varint() };
     case 'handover':
     case 'handoverRefused':
+    case 'askGrant':
       return { kind, term, number };
   }
 }

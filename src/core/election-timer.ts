@@ -138,6 +138,13 @@ export function expireSoon(draft: AnyDraft): void {
   draft.setElectionTimer({ ...electionTimer, deadline, quickUntil: draft.now + electionMin }, nextSeed(seed));
 }
 
+/** The own grant ends first: the timer expires soon after it. */
+export function waitForGrant(draft: AnyDraft): void {
+  const { electionTimer, seed, options, bound } = draft.state;
+  const deadline = bound.until + sampleBetween(seed, 0, options.timing.heartbeat);
+  draft.setElectionTimer({ ...electionTimer, deadline, forgiven: false }, nextSeed(seed));
+}
+
 /** Starts the timer of a round of pre-votes after a crash: whoever does not answer in time is asked again. */
 export function startQuickTimer(draft: AnyDraft): void {
   const { electionTimer, seed, options } = draft.state;

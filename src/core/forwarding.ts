@@ -27,6 +27,8 @@ export interface ForwardRead {
   readonly kind: 'forwardRead';
   readonly term: Term;
   readonly number: number;
+  /** A lease read: the leader answers at once if it holds the grants of a majority. */
+  readonly byLease: boolean;
 }
 
 /** Where consecutive proposals of a forward stand: at `first` and the indexes after it; 0 for those without room. */
@@ -119,7 +121,7 @@ export function writeForwarding(writer: Writer, message: Forwarding): void {
       }
       return;
     case 'forwardRead':
-      return;
+      return writer.u8(message.byLease ? 1 : 0);
     case 'readAnswer':
       writer.varint(message.index);
       return writer.varint(message.commit);
@@ -182,7 +184,7 @@ export function readForwarding(reader: Reader, kind: Forwarding['kind'], term: T
     case 'forwardAccepted':
       return { kind, term, number, places: readPlaces(reader) };
     case 'forwardRead':
-      return { kind, term, number };
+      return { kind, term, number, byLease: readFlag(reader) };
     case 'readAnswer':
       return { kind, term, number, index: reader.varint(), commit: reader.varint() };
   }

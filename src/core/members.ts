@@ -31,6 +31,11 @@ export interface Constants {
   readonly sessionBytes: number;
   /** The largest command, encoded. */
   readonly maxEntryBytes: number;
+  /**
+   * For how long, in milliseconds, a member grants its leader that it elects nobody else, so that the leader serves
+   * lease reads; 0: never. Raises the time that passes without a leader after a crash to as much.
+   */
+  readonly leaseReads: number;
   /** Whether an exception of the state machine halts the replica, or becomes the result of the command. */
   readonly onApplyError: 'halt' | 'reject';
 }
@@ -48,6 +53,7 @@ export const defaultConstants: Constants = {
   sessions: 256,
   sessionBytes: 16 * 1024 * 1024,
   maxEntryBytes: 1024 * 1024,
+  leaseReads: 0,
   onApplyError: 'halt',
 };
 
@@ -110,6 +116,7 @@ const CONSTANT_RANGES = {
   sessions: [2 * MAX_MEMBERS, 65_536],
   sessionBytes: [1024, 2 ** 40],
   maxEntryBytes: [1, 2 ** 30],
+  leaseReads: [0, 60_000],
 } as const;
 
 function checkConstants(constants: Constants): void {
@@ -142,6 +149,7 @@ export function writeConfiguration(writer: Writer, { members, constants }: Confi
   writer.varint(constants.sessions);
   writer.varint(constants.sessionBytes);
   writer.varint(constants.maxEntryBytes);
+  writer.varint(constants.leaseReads);
   writer.u8(constants.onApplyError === 'reject' ? 1 : 0);
 }
 
@@ -159,6 +167,7 @@ export function readConfiguration(reader: Reader): Configuration {
       sessions: reader.varint(),
       sessionBytes: reader.varint(),
       maxEntryBytes: reader.varint(),
+      leaseReads: reader.varint(),
       onApplyError: reader.u8() === 1 ? 'reject' : 'halt',
     },
   };

@@ -192,6 +192,10 @@ export function describeElection(message: ElectionMessage, term: string): string
       return `Handover ${number} ${term}`;
     case 'handoverRefused':
       return `Handover ${number} ${term} refused`;
+    case 'askGrant':
+      return `Grant ${number} ${term}`;
+    case 'grant':
+      return `Grant ${number} ${term} granted ${message.length}`;
   }
 }
 
@@ -204,7 +208,7 @@ export function describeForwarding(message: Forwarding, term: string): string {
     case 'forwardAccepted':
       return `ForwardAccepted ${number} ${term} places=${describePlaces(message.places)}`;
     case 'forwardRead':
-      return `ForwardRead ${number} ${term}`;
+      return `ForwardRead ${number} ${term}${message.byLease ? ' lease' : ''}`;
     case 'forwardRefused':
       return `ForwardRefused ${number} ${message.reason}${message.leader === null ? '' : ` leader=${message.leader}`}`;
     case 'readAnswer':

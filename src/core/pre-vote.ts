@@ -17,7 +17,15 @@
 
 import type { AnyDraft } from './draft.js';
 import type { PreVote, PreVoteReply } from './election-messages.js';
-import { askAgainSoon, deferCampaign, expireSoon, startElectionTimer, startQuickTimer } from './election-timer.js';
+import {
+  askAgainSoon,
+  deferCampaign,
+  expireSoon,
+  waitForGrant,
+  startElectionTimer,
+  startQuickTimer,
+} from './election-timer.js';
+import { isBoundAgainst } from './lease-reads.js';
 import type { ReplicaId } from './members.js';
 import type { Milliseconds, Term } from './protocol.js';
 import { majority } from './quorum.js';
@@ -52,9 +60,9 @@ export function hearsLeader(state: CoreState, now: Milliseconds): boolean {
   return now < electionTimer.startedAt + options.timing.electionMin;
 }
 
-/** Whether a request to be elected from this peer is to be ignored: thesis 4.2.3. */
-export function refusesElection(draft: AnyDraft, from: ReplicaId): boolean {
-  return leaderOf(draft.state) !== from && hearsLeader(draft.state, draft.now);
+/** Whether a request to be elected from this peer is to be ignored: thesis 4.2.3, and because of a grant. */
+export function refusesElection({ state, now }: AnyDraft, from: ReplicaId): boolean {
+  return (leaderOf(state) !== from && hearsLeader(state, now)) || isBoundAgainst(state, from, now);
 }
 
 /**
@@ -65,6 +73,7 @@ export function seekElection<D extends AnyDraft>(draft: D, rules: ElectionRules<
   const { options, electionTimer } = draft.state;
   if (draft.state.role.kind === 'leader') return;
   if (options.others.length > 0 && isUnfit(draft)) return startElectionTimer(draft);
+  if (isBoundAgainst(draft.state, options.id, draft.now)) return waitForGrant(draft);
   if (!options.preVote || options.others.length === 0) return rules.campaign(draft);
   rules.withdraw(draft);
   if (draft.now < electionTimer.quickUntil) startQuickTimer(draft);

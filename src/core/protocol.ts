@@ -262,7 +262,8 @@ export type Inbound<Message> =
   | Applied
   | Unsent
   | Disconnected
-  | Unreachable;
+  | Unreachable
+  | Resumed;
 
 /** A peer's message arrived, already decoded; `from` is the peer that the transport authenticated. */
 export interface Receive<Message> {
@@ -293,6 +294,8 @@ export interface Read {
   readonly now: Milliseconds;
   readonly request: RequestNumber;
   readonly deadline: Milliseconds;
+  /** A lease read: served at once by a leader that holds the grants of a majority, otherwise as any other read. */
+  readonly byLease?: boolean;
 }
 
 /** Try to lead now, without waiting for the election timer. The others refuse pre-votes while they hear a leader. */
@@ -391,6 +394,12 @@ export interface Unreachable {
   readonly kind: 'unreachable';
   readonly now: Milliseconds;
   readonly peer: ReplicaId;
+}
+
+/** The host slept, and its monotonic clock may have stood still: what was granted before ends. */
+export interface Resumed {
+  readonly kind: 'resumed';
+  readonly now: Milliseconds;
 }
 
 /** Everything that a replica can want done. */

@@ -21,6 +21,7 @@ import {
 } from './book.js';
 import type { AnyDraft } from './draft.js';
 import type { ForwardRead, ReadAnswer } from './forwarding.js';
+import { leaseReadIndex } from './lease-reads.js';
 import type { ReplicaId } from './members.js';
 import { noteAnswerTime } from './patience.js';
 import { leadsIn } from './leadership.js';
@@ -177,25 +178,36 @@ function queueOf(draft: AnyDraft): ReadQueue {
 }
 
 /** The host asks for a read: the leader queues it, any other replica forwards it. */
-export function onRead(draft: AnyDraft, { request, deadline }: Read): void {
+export function onRead<D extends AnyDraft>(draft: D, rules: ReadRules<D>, m: Read): void {
+  const { request, deadline, byLease = false } = m;
   const { state } = draft;
   const leader = leaderOf(state);
   if (deadline <= draft.now) return draft.refuse([request], 'deadline', leader);
   if (leader === null) return draft.refuse([request], 'noLeader', null);
-  if (state.role.kind === 'leader')
+  if (state.role.kind === 'leader') {
+    const index = byLease ? leaseReadIndex(draft, rules.index) : null;
+    if (index !== null) return draft.readReady(request, index);
     return wait(draft, { key: request, peer: null, forward: 0, deadline, at: Infinity });
+  }
   const number = draft.freshNumber();
   const sentAt = draft.now;
   const overdue = Math.min(deadline, sentAt + READ_EXCHANGES * state.patience);
   const read = { key: request, forward: number, deadline: overdue, until: deadline, sentAt, at: Infinity };
   draft.setReads(withItem(state.reads, read));
-  draft.sendForward(leader, { kind: 'forwardRead', term: draft.termOf(state), number }, 'control');
+  draft.sendForward(leader, { kind: 'forwardRead', term: draft.termOf(state), number, byLease }, 'control');
 }
 
 /** A follower forwarded a read. */
-export function onForwardRead(draft: AnyDraft, from: ReplicaId, { term, number }: ForwardRead): void {
+export function onForwardRead<D extends AnyDraft>(
+  draft: D,
+  rules: ReadRules<D>,
+  from: ReplicaId,
+  { term, number, byLease }: ForwardRead,
+): void {
   const { state } = draft;
   if (!leadsIn(draft, term)) return draft.refuseForward(from, number, 'notLeader');
+  const index = byLease ? leaseReadIndex(draft, rules.index) : null;
+  if (index !== null) return answer(draft, from, number, index);
   const deadline = draft.now + FORWARDED_READ_TIMEOUTS * state.options.timing.electionMax;
   wait(draft, { key: draft.freshNumber(), peer: from, forward: number, deadline, at: Infinity });
 }
@@ -228,12 +240,15 @@ function serveConfirmed<D extends AnyDraft>(draft: D, rules: ReadRules<D>): void
 }
 
 function serve(draft: AnyDraft, { index, reads }: ReadRound): void {
-  const term = draft.termOf(draft.state);
-  const commit = draft.commitIndex;
   for (const { key, peer, forward } of readsOf(reads)) {
     if (peer === null) draft.readReady(key, index);
-    else draft.send(peer, { kind: 'readAnswer', term, number: forward, index, commit }, 0, 'control');
+    else answer(draft, peer, forward, index);
   }
+}
+
+function answer(draft: AnyDraft, peer: ReplicaId, number: number, index: Index): void {
+  const term = draft.termOf(draft.state);
+  draft.send(peer, { kind: 'readAnswer', term, number, index, commit: draft.commitIndex }, 0, 'control');
 }
 
 /** Serves a forwarded read by the leader's answer, unless the read has ended. */

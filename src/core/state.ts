@@ -7,6 +7,7 @@
 import type { Attempts } from './attempts.js';
 import { noDelivery, type Delivery } from './delivery.js';
 import { noElectionTimer, newElectionTimer, type ElectionTimer } from './election-timer.js';
+import type { Bound, Grants } from './lease-reads.js';
 import type { Log } from './log.js';
 import { checkConfiguration, type Member, type ReplicaId } from './members.js';
 import type { Index, Limits, Milliseconds, PersistSeq, ProtocolOptions, Status, Timing } from './protocol.js';
@@ -26,6 +27,8 @@ export interface CoreOptions {
   readonly timing: Timing;
   readonly limits: Limits;
   readonly preVote: boolean;
+  /** For how long a member grants that it elects nobody else; 0: there are no lease reads. */
+  readonly leaseReads: Milliseconds;
 }
 
 export interface CoreFollower {
@@ -58,6 +61,7 @@ export interface CoreLeader {
   readonly forwarded: readonly Index[];
   /** Where proposals stand that may be tried again; `null` unless some were. */
   readonly standing: StandingProposals | null;
+  readonly grants: Grants;
   /** The transfer of this leadership; `null` while none is under way. */
   readonly transfer: Transferring | null;
 }
@@ -98,6 +102,8 @@ export interface CoreState {
   readonly patience: Milliseconds;
   /** The host will stop this replica soon: it does not campaign. */
   readonly leaving: boolean;
+  /** Whom alone it elects, since it granted that. */
+  readonly bound: Bound;
   /** Bytes of all forwards to the present leader, and up to where of these its answers reach. */
   readonly forwardedBytes: number;
   readonly answeredBytes: number;
@@ -119,16 +125,21 @@ export function firstNumberOf(boot: number): number {
 /** @throws RangeError when the configuration breaks its rules or lacks this replica */
 export function coreOptionsOf({ id, configuration, timing, limits, preVote }: ProtocolOptions): CoreOptions {
   checkConfiguration(configuration);
-  const { members } = configuration;
+  const { members, constants } = configuration;
   const others = members.filter((member) => member.id !== id);
   if (others.length === members.length) throw new RangeError(`id: ${id} is no member of the configuration`);
-  return { id, others, timing, limits, preVote };
+  return { id, others, timing, limits, preVote, leaseReads: constants.leaseReads };
 }
 
 /** The shared part of the state of a replica that starts with this log. */
-export function startOf(start: ProtocolOptions, log: Log): Omit<CoreState, 'options' | 'role'> {
+export function startOf(
+  start: ProtocolOptions,
+  options: CoreOptions,
+  log: Log,
+  bound: Bound,
+): Omit<CoreState, 'options' | 'role'> {
   const seed = nextSeed(start.seed);
-  const isAlone = start.configuration.members.length === 1;
+  const isAlone = options.others.length === 0;
   return {
     now: start.now,
     seed,
@@ -146,6 +157,7 @@ export function startOf(start: ProtocolOptions, log: Log): Omit<CoreState, 'opti
     reads: null,
     patience: leastPatience(start.timing),
     leaving: false,
+    bound,
     forwardedBytes: 0,
     answeredBytes: 0,
     stopped: false,

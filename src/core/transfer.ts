@@ -17,6 +17,7 @@
 
 import type { AnyDraft } from './draft.js';
 import type { Handover, HandoverRefused } from './election-messages.js';
+import { endGrants } from './lease-reads.js';
 import type { ReplicaId } from './members.js';
 import type { Index, Milliseconds, Reason, RequestNumber, Transfer } from './protocol.js';
 import { leaderOf, placeOf, type CoreProgress, type CoreState } from './state.js';
@@ -146,6 +147,7 @@ export function conductTransfer<D extends AnyDraft>(draft: D, rules: TransferRul
 function handOver(draft: AnyDraft, transfer: Transferring): void {
   const { hardSeq, options } = draft.state;
   const number = transfer.number === 0 ? draft.freshNumber() : transfer.number;
+  endGrants(draft);
   const handover: Handover = { kind: 'handover', term: draft.termOf(draft.state), number };
   draft.send(transfer.to, handover, hardSeq, 'control');
   const retryAt = draft.now + leastPatience(options.timing);

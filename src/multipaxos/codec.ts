@@ -262,6 +262,8 @@ function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
     case 'preVoteReply':
     case 'handover':
     case 'handoverRefused':
+    case 'askGrant':
+    case 'grant':
       return readElection(reader, kind);
     default:
       return readForwarding(reader, kind, ballotIn(reader));

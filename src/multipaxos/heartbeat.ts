@@ -3,6 +3,7 @@
  * higher ballot, reports its progress, and confirms a read round.
  */
 
+import { askForGrants } from '../core/lease-reads.js';
 import type { ReplicaId } from '../core/members.js';
 import { leastPatience } from '../core/tuning.js';
 import { durableIndex } from '../core/unsynced.js';
@@ -29,6 +30,7 @@ export function sendHeartbeats(draft: PaxosDraft): void {
 export function heartbeat(draft: PaxosDraft): void {
   draft.editLeader().heartbeatAt = draft.now + draft.state.options.timing.heartbeat;
   sendHeartbeats(draft);
+  askForGrants(draft);
   resend(draft);
 }
 

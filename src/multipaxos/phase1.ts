@@ -14,6 +14,7 @@
 import { assert } from '../core/assert.js';
 import { restartElectionTimer, startCampaignTimer, startQuorumTimer } from '../core/election-timer.js';
 import { endForLeaderChange } from '../core/ending.js';
+import { noGrants } from '../core/lease-reads.js';
 import type { Member, ReplicaId } from '../core/members.js';
 import type { Entry, HardState, Index, Milliseconds } from '../core/protocol.js';
 import { majority } from '../core/quorum.js';
@@ -196,6 +197,7 @@ function lead(
     told: peers.map(() => 0),
     forwarded: peers.map(() => 0),
     standing: null,
+    grants: noGrants(options),
     transfer: null,
   });
   draft.forgetReported();

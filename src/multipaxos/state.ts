@@ -8,6 +8,7 @@
  */
 
 import type { Mutable } from '../core/draft.js';
+import type { Grants } from '../core/lease-reads.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Entry, Index, Milliseconds } from '../core/protocol.js';
 import type { ReadQueue } from '../core/reads.js';
@@ -80,6 +81,7 @@ export interface PaxosLeader extends CoreLeader {
   readonly told: readonly Index[];
   readonly forwarded: readonly Index[];
   readonly standing: StandingProposals | null;
+  readonly grants: Grants;
   readonly transfer: Transferring | null;
 }
 
@@ -199,6 +201,7 @@ export function copyState(s: PaxosState): Mutable<PaxosState> {
     reads: s.reads,
     patience: s.patience,
     leaving: s.leaving,
+    bound: s.bound,
     forwardedBytes: s.forwardedBytes,
     answeredBytes: s.answeredBytes,
     stopped: s.stopped,
@@ -231,6 +234,7 @@ export function copyLeader(leader: PaxosLeader): Mutable<PaxosLeader> {
     told: leader.told,
     forwarded: leader.forwarded,
     standing: leader.standing,
+    grants: leader.grants,
     transfer: leader.transfer,
   };
 }

@@ -12,6 +12,7 @@ import type { Inbound, Milliseconds, ProtocolOptions, Recovered, Step } from '..
 import { onForwardAccepted, onForwardProposals, onForwardRefused, onPropose, onUnsent } from '../core/proposals.js';
 import { tellCommits } from '../core/notices.js';
 import { onPeerUnreachable, onPreVote, onPreVoteReply, refusesElection, seekElection } from '../core/pre-vote.js';
+import { boundAtStart, onAskGrant, onGrant, onResumed } from '../core/lease-reads.js';
 import { conductReads, onForwardRead, onRead } from '../core/reads.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
 import {
@@ -108,6 +109,10 @@ function onMessage(draft: PaxosDraft, from: ReplicaId, m: PaxosMessage): void {
       return onHandover(draft, transferRules, from, m);
     case 'handoverRefused':
       return onHandoverRefused(draft, transferRules, from, m);
+    case 'askGrant':
+      return onAskGrant(draft, from, m);
+    case 'grant':
+      return onGrant(draft, from, m);
     case 'forwardProposals':
       return onForwardProposals(draft, proposalRules, from, m);
     case 'forwardAccepted':
@@ -115,7 +120,7 @@ function onMessage(draft: PaxosDraft, from: ReplicaId, m: PaxosMessage): void {
     case 'forwardRefused':
       return onForwardRefused(draft, m);
     case 'forwardRead':
-      return onForwardRead(draft, from, m);
+      return onForwardRead(draft, readRules, from, m);
     case 'readAnswer':
       return onReadAnswer(draft, from, m);
     default:
@@ -148,7 +153,7 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
     case 'propose':
       return onPropose(draft, proposalRules, m);
     case 'read':
-      return onRead(draft, m);
+      return onRead(draft, readRules, m);
     case 'campaign':
       return draft.state.role.kind === 'follower' ? seekElection(draft, electionRules) : undefined;
     case 'transfer':
@@ -179,6 +184,8 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
       endQuestions(draft, m.peer);
       onDisconnected(draft, m.peer);
       return onPeerUnreachable(draft, electionRules, m.peer);
+    case 'resumed':
+      return onResumed(draft);
     default:
       unreachable(m);
   }
@@ -245,7 +252,7 @@ export function init(start: ProtocolOptions, recovered: Recovered): PaxosStep {
   const { log, window, promised } = recoverStores(recovered, options.alpha);
   const state: PaxosState = {
     options,
-    ...startOf(start, log),
+    ...startOf(start, options, log, boundAtStart(options, start.now, recovered.hard === null)),
     role: { kind: 'follower', leader: null, ballot: 0 },
     promised,
     window,

@@ -146,6 +146,8 @@ function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number):
     case 'preVoteReply':
     case 'handover':
     case 'handoverRefused':
+    case 'askGrant':
+    case 'grant':
       return readElection(reader, kind, term);
     default:
       return readForwarding(reader, kind, term);

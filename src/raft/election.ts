@@ -4,6 +4,7 @@
  */
 
 import { isElectionMessage } from '../core/election-messages.js';
+import { askForGrants, noGrants } from '../core/lease-reads.js';
 import { lastTerm } from '../core/log.js';
 import type { Index, Milliseconds } from '../core/protocol.js';
 import { refusesElection, seekElection, type ElectionRules } from '../core/pre-vote.js';
@@ -133,12 +134,14 @@ function lead(draft: RaftDraft): void {
     told: peers.map(() => 0),
     forwarded: peers.map(() => 0),
     standing: null,
+    grants: noGrants(options),
     transfer: null,
     uncommitted: null,
     uncommittedBytes: 0,
   });
   appendNoop(draft);
   broadcast(draft);
+  askForGrants(draft);
 }
 
 /** When the timer has expired, a follower or candidate campaigns, and a leader steps down (Ongaro's thesis 6.2). */

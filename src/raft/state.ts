@@ -2,6 +2,7 @@
 
 import type { Book, BookItem } from '../core/book.js';
 import type { Mutable } from '../core/draft.js';
+import type { Grants } from '../core/lease-reads.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Index, Lane, Milliseconds, Term } from '../core/protocol.js';
 import type { ReadQueue } from '../core/reads.js';
@@ -72,6 +73,7 @@ export interface RaftLeader extends CoreLeader {
   readonly told: readonly Index[];
   readonly forwarded: readonly Index[];
   readonly standing: StandingProposals | null;
+  readonly grants: Grants;
   readonly transfer: Transferring | null;
   readonly uncommitted: Book<UncommittedBatch>;
   readonly uncommittedBytes: number;
@@ -110,6 +112,7 @@ export function copyState(s: RaftState): Mutable<RaftState> {
     reads: s.reads,
     patience: s.patience,
     leaving: s.leaving,
+    bound: s.bound,
     forwardedBytes: s.forwardedBytes,
     answeredBytes: s.answeredBytes,
     stopped: s.stopped,
@@ -131,6 +134,7 @@ export function copyLeader(leader: RaftLeader): Mutable<RaftLeader> {
     told: leader.told,
     forwarded: leader.forwarded,
     standing: leader.standing,
+    grants: leader.grants,
     transfer: leader.transfer,
     uncommitted: leader.uncommitted,
     uncommittedBytes: leader.uncommittedBytes,

@@ -10,6 +10,7 @@ import type { Inbound, Loaded, Milliseconds, ProtocolOptions, Receive, Recovered
 import { onForwardAccepted, onForwardProposals, onForwardRefused, onPropose, onUnsent } from '../core/proposals.js';
 import { tellCommits } from '../core/notices.js';
 import { onPeerUnreachable, onPreVote, onPreVoteReply, seekElection } from '../core/pre-vote.js';
+import { boundAtStart, onAskGrant, onGrant, onResumed } from '../core/lease-reads.js';
 import { conductReads, onForwardRead, onRead } from '../core/reads.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
 import {
@@ -50,7 +51,7 @@ export function init(start: ProtocolOptions, recovered: Recovered): RaftStep {
   assert(lastTerm(log) <= term, 'raft/terms-rise-in-log: no recovered entry is of a later term than the replica');
   const state: RaftState = {
     options,
-    ...startOf(start, log),
+    ...startOf(start, options, log, boundAtStart(options, start.now, hard === null)),
     role: { kind: 'follower', leader: null, matched: 0, readRound: 0 },
     term,
     vote: hard?.vote ?? null,
@@ -86,7 +87,7 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
     case 'propose':
       return onPropose(draft, proposalRules, inbound);
     case 'read':
-      return onRead(draft, inbound);
+      return onRead(draft, readRules, inbound);
     case 'campaign':
       return seekElection(draft, electionRules);
     case 'transfer':
@@ -117,6 +118,8 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
       endForDisconnect(draft, inbound.peer);
       onDisconnected(draft, inbound.peer);
       return onPeerUnreachable(draft, electionRules, inbound.peer);
+    case 'resumed':
+      return onResumed(draft);
     default:
       unreachable(inbound);
   }
@@ -149,6 +152,10 @@ function onReceive(draft: RaftDraft, { from, message }: Receive<RaftMessage>): v
       return onHandover(draft, transferRules, from, message);
     case 'handoverRefused':
       return onHandoverRefused(draft, transferRules, from, message);
+    case 'askGrant':
+      return onAskGrant(draft, from, message);
+    case 'grant':
+      return onGrant(draft, from, message);
     case 'forwardProposals':
       return onForwardProposals(draft, proposalRules, from, message);
     case 'forwardAccepted':
@@ -156,7 +163,7 @@ function onReceive(draft: RaftDraft, { from, message }: Receive<RaftMessage>): v
     case 'forwardRefused':
       return onForwardRefused(draft, message);
     case 'forwardRead':
-      return onForwardRead(draft, from, message);
+      return onForwardRead(draft, readRules, from, message);
     case 'readAnswer':
       return onReadAnswer(draft, from, message);
     default:

@@ -5,10 +5,12 @@ export interface Cancellable {
   cancel(): void;
 }
 
-/** Monotonic time and timers. */
+/** Monotonic time, timers, and the time of day. */
 export interface Clock {
   /** Monotonic milliseconds, with fractions. Never the wall clock. */
   now(): number;
+  /** Milliseconds of the wall clock, which may jump: only to notice that the host slept. */
+  wall(): number;
   /** Calls back once, not before `delay` milliseconds have passed; any delay is allowed, it is clamped below 2^31. */
   after(delay: number, callback: () => void): Cancellable;
   /** Calls back in a coming turn of the event loop, after input that is already queued. */
@@ -18,6 +20,7 @@ export interface Clock {
 /** The globals used, declared here because this folder is checked without the types of any platform. */
 interface TimerPlatform {
   performance: { now(): number };
+  Date: { now(): number };
   setTimeout(callback: () => void, delay: number): unknown;
   clearTimeout(timer: unknown): void;
   setImmediate?(callback: () => void): unknown;
@@ -38,5 +41,5 @@ export function systemClock(): Clock {
     const timer = platform.setImmediate(callback);
     return { cancel: () => platform.clearImmediate?.(timer) };
   };
-  return { now: () => platform.performance.now(), after, soon };
+  return { now: () => platform.performance.now(), wall: () => platform.Date.now(), after, soon };
 }

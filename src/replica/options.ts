@@ -1,6 +1,7 @@
 /** The options of `createReplica` and their validation, which names every mistake before anything is opened. */
 
 import { configurationOf, defaultConstants, isReplicaId, type Configuration, type Constants } from '../core/members.js';
+import type { Timing } from '../core/protocol.js';
 import { given, homeOf, type Given, type ProtocolChoice } from '../core/tuning.js';
 import { systemClock, type Clock } from './clock.js';
 import type { ReplicaEvent } from './driver/state.js';
@@ -211,6 +212,14 @@ function checkAddresses(transport: CheckedTransport, { members }: Configuration)
   }
 }
 
+/** A grant outlasts heartbeats, and holds up an election no longer than the silence of a leader does. */
+function checkLeaseReads({ constants }: Configuration, { heartbeat, electionMin }: Timing): void {
+  const { leaseReads } = constants;
+  if (leaseReads === 0 || (leaseReads >= 2 * heartbeat && leaseReads <= electionMin)) return;
+  const range = `from twice timing.heartbeat (${heartbeat}) to timing.electionMin (${electionMin})`;
+  throw invalidArgument(`constants.leaseReads: expected 0, or milliseconds ${range}, got ${leaseReads}`);
+}
+
 /** Where an option that was looked for here is to be found. */
 function hintFor(name: string): string {
   const setting = ['timing', 'limits', 'preVote'].includes(name) ? name : homeOf(name);
@@ -228,6 +237,7 @@ export function checkOptions<M extends AnyMachine>(options: ReplicaOptions<M>): 
   const configuration = checkMembers(options);
   checkParts(options);
   checkScalars(options);
+  checkLeaseReads(configuration, options.protocol.timing);
   const transport = checkedTransport(options.transport);
   checkAddresses(transport, configuration);
   return {

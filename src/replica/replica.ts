@@ -39,8 +39,13 @@ export interface WithoutMeta extends RequestOptions {
 
 /** Options of `Replica.read`: how fresh the state must be. */
 export interface ReadOptions extends RequestOptions {
-  /** `linearizable` (the default) sees all writes acknowledged before it (thesis 6.4); `stale` what is applied here. */
-  readonly consistency?: 'linearizable' | 'stale' | undefined;
+  /**
+   * `linearizable` (the default) sees all writes acknowledged before it (thesis 6.4). `lease` sees the same as long as
+   * the clocks of the members keep to the bound that the documentation states (thesis 6.4.1): the leader serves it
+   * without a message, if the cluster has `constants.leaseReads`; where it cannot, it is served as `linearizable`.
+   * `stale` sees what is applied here.
+   */
+  readonly consistency?: 'linearizable' | 'lease' | 'stale' | undefined;
   /** For a stale read: wait until this replica has applied the entry at this index; 0 by default. */
   readonly minIndex?: number | undefined;
 }

@@ -240,7 +240,7 @@ describe.each(models)('$protocol.name', (model) => {
     ];
     for (const message of [
       { kind: 'forwardProposals', term: core.term - 1, number: 8, proposals },
-      { kind: 'forwardRead', term: core.term - 1, number: 9 },
+      { kind: 'forwardRead', term: core.term - 1, number: 9, byLease: false },
     ]) {
       const out = core.hear(message, 'n2');
       expect(out).toMatchObject([

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { InvariantViolation } from '../../src/core/assert.js';
 import { withItem } from '../../src/core/book.js';
 import { BaseDraft, type Mutable } from '../../src/core/draft.js';
+import { unbound } from '../../src/core/lease-reads.js';
 import { emptyLog } from '../../src/core/log.js';
 import { configurationOf } from '../../src/core/members.js';
 import type { HardState, PersistSeq } from '../../src/core/protocol.js';
@@ -71,7 +72,7 @@ const start = {
 };
 const state: Tiny = Object.freeze({
   options: coreOptionsOf(start),
-  ...startOf(start, emptyLog),
+  ...startOf(start, coreOptionsOf(start), emptyLog, unbound),
   role: NOBODY,
   lastNumber: 7,
   persistSeq: 4,

@@ -126,7 +126,9 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
       maxLength: 5,
     }),
   }),
-  fc.record({ kind: fc.constant('forwardRead' as const), term: ballot, number }),
+  fc.record({ kind: fc.constant('forwardRead' as const), term: ballot, number, byLease: fc.boolean() }),
+  fc.record({ kind: fc.constant('askGrant' as const), term: ballot, number }),
+  fc.record({ kind: fc.constant('grant' as const), term: ballot, number, length: fc.nat(60_000) }),
   fc.record({ kind: fc.constantFrom('handover' as const, 'handoverRefused' as const), term: ballot, number }),
   fc.record({ kind: fc.constant('readAnswer' as const), term: ballot, number, index: mark, commit: mark }),
 );
@@ -204,6 +206,8 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
   },
   handover: { kind: 'handover', term: B, number: 2 ** 32 + 9 },
   handoverRefused: { kind: 'handoverRefused', term: B, number: 2 ** 32 + 9 },
+  askGrant: { kind: 'askGrant', term: B, number: 2 ** 32 + 4 },
+  grant: { kind: 'grant', term: B, number: 2 ** 32 + 4, length: 900 },
   forwardRefused: { kind: 'forwardRefused', term: B, number: 2 ** 32 + 2, reason: 'busy', leader: 'n2' },
   forwardAccepted: {
     kind: 'forwardAccepted',
@@ -214,7 +218,7 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
       { first: 0, count: 1 },
     ],
   },
-  forwardRead: { kind: 'forwardRead', term: B, number: 2 ** 32 + 3 },
+  forwardRead: { kind: 'forwardRead', term: B, number: 2 ** 32 + 3, byLease: false },
   readAnswer: { kind: 'readAnswer', term: B, number: 2 ** 32 + 3, index: 9, commit: 8 },
 };
 

@@ -137,7 +137,9 @@ describe('passed on', () => {
 
   it('a leader answers with the index of its round', () => {
     const node = settled();
-    expect(messages(node.get('n3', { kind: 'forwardRead', term: b(1, 1), number: 55 }), 'heartbeat')).toHaveLength(2);
+    expect(
+      messages(node.get('n3', { kind: 'forwardRead', term: b(1, 1), number: 55, byLease: false }), 'heartbeat'),
+    ).toHaveLength(2);
     const out = node.get('n2', reply(1));
     expect(messages(out, 'readAnswer', 'n3')).toEqual([
       { kind: 'readAnswer', term: b(1, 1), number: 55, index: 1, commit: 1 },
@@ -147,11 +149,11 @@ describe('passed on', () => {
   it('who does not lead refuses and says who does; who stops leading refuses what waits', () => {
     const node = new Node('n2');
     node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), commit: 0, readRound: 0 });
-    expect(messages(node.get('n3', { kind: 'forwardRead', term: b(1, 1), number: 5 }), 'forwardRefused')).toEqual([
-      { kind: 'forwardRefused', term: b(1, 1), number: 5, reason: 'notLeader', leader: 'n1' },
-    ]);
+    expect(
+      messages(node.get('n3', { kind: 'forwardRead', term: b(1, 1), number: 5, byLease: false }), 'forwardRefused'),
+    ).toEqual([{ kind: 'forwardRefused', term: b(1, 1), number: 5, reason: 'notLeader', leader: 'n1' }]);
     const leader = settled();
-    leader.get('n3', { kind: 'forwardRead', term: b(1, 1), number: 6 });
+    leader.get('n3', { kind: 'forwardRead', term: b(1, 1), number: 6, byLease: false });
     const out = leader.get('n2', prepare(b(2, 2)));
     expect(messages(out, 'forwardRefused', 'n3')).toEqual([
       { kind: 'forwardRefused', term: b(2, 2), number: 6, reason: 'notLeader', leader: null },

@@ -292,4 +292,44 @@ const transfers: readonly Mutant[] = [
   ),
 ];
 
-export const livenessMutants: readonly Mutant[] = [...limits, ...liveness, ...preVotes, ...transfers];
+const LEASE_READS = 'core/lease-reads.ts';
+
+const leaseReads: readonly Mutant[] = [
+  mutant(
+    'lease-grant-not-binding',
+    'A member that has granted elects another one when the leader is unreachable.',
+    ['reads/grant-binds'],
+    script('lease reads: cut off'),
+    edit(LEASE_READS, 'return now < bound.until && bound.to !== id;', 'return now < bound.until && id === "";'),
+  ),
+  mutant(
+    'lease-start-unbound',
+    'A voter that has just started votes at once.',
+    ['reads/start-binds'],
+    script('lease reads: a start'),
+    edit(LEASE_READS, 'leaseReads === 0 || isNew ||', 'leaseReads >= 0 || isNew ||'),
+  ),
+  mutant(
+    'lease-counts-from-answer',
+    'A grant counts from when its answer came.',
+    ['reads/grant-binds', 'reads/grant-counts-from-send'],
+    script('lease reads: cut off'),
+    edit(LEASE_READS, 'const until = asked.sentAt + GRANT_SHARE', 'const until = draft.now + GRANT_SHARE'),
+  ),
+  mutant(
+    'lease-outlives-handover',
+    'A leader that has handed over serves lease reads.',
+    ['reads/handover-ends-leases'],
+    script('lease reads: a Handover'),
+    edit(TRANSFER, '  endGrants(draft);\n', ''),
+  ),
+  mutant(
+    'lease-outlives-sleep',
+    'A leader whose host slept counts what was granted before.',
+    ['reads/sleep-ends-leases'],
+    script('lease reads: sleep'),
+    edit(LEASE_READS, "if (role.kind !== 'leader' || options.leaseReads === 0)", "if (role.kind === 'leader')"),
+  ),
+];
+
+export const livenessMutants: readonly Mutant[] = [...limits, ...liveness, ...preVotes, ...transfers, ...leaseReads];

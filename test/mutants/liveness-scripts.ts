@@ -8,6 +8,7 @@ import { raftModel, raftProtocol } from '../../src/raft/index.js';
 import { createWorld } from '../../src/testing/world/world.js';
 import { rivals, succession, undisturbed, WRONGS } from '../both/disturb.js';
 import { catchesUpFirst, hungDiskGivesWay, leavesAlone, transferUnderLoad } from '../both/transfer.js';
+import { afterHandover, afterSleep, cutOff, startsBound } from '../both/lease-reads.js';
 import { Node } from '../raft/support.js';
 import { BareDriver, driverIn } from '../replica/bare-driver.js';
 import { SlowCluster } from '../slow-links.js';
@@ -211,6 +212,24 @@ async function hungDisk(): Promise<void> {
   for (const protocol of [raftProtocol, multipaxosProtocol]) hungDiskGivesWay(protocol, WORLD);
 }
 
+async function leaseCutOff(): Promise<void> {
+  for (let seed = 1; seed <= 5; seed++) {
+    for (const protocol of [raftProtocol, multipaxosProtocol]) cutOff(protocol, seed, 'reads/grant-binds');
+  }
+}
+
+async function leaseHandover(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) afterHandover(protocol, 'reads/handover-ends-leases');
+}
+
+async function leaseSleep(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) afterSleep(protocol, 'reads/sleep-ends-leases');
+}
+
+async function leaseStart(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) startsBound(protocol);
+}
+
 /** A replica that hears of no leader is asked for something that has until then. */
 async function deadline(): Promise<void> {
   const world = createWorld({ model: raftModel });
@@ -234,6 +253,10 @@ export const livenessScripts = {
   'transfer: who lags': laggard,
   'transfer: who leaves': leaving,
   'transfer: a disk that hangs': hungDisk,
+  'lease reads: cut off': leaseCutOff,
+  'lease reads: a Handover': leaseHandover,
+  'lease reads: sleep': leaseSleep,
+  'lease reads: a start': leaseStart,
   'driver: a deadline': deadline,
   'pre-votes: in vain': inVain,
   'pre-votes: two ask at once': twoAsk,

@@ -96,6 +96,7 @@ export function settingsOf(dice: OracleDice, size: number): Settings {
     sessions: 256,
     sessionBytes: 1 << 20,
     maxEntryBytes: 1 << 20,
+    leaseReads: 0,
     onApplyError: 'halt' as const,
   };
   const limits = {

@@ -50,6 +50,8 @@ function failure(error: unknown): { code: string | null; outcome: 'none' | 'unkn
   return { code: error.code, outcome: error.outcome, message: error.message };
 }
 
+let reads = 0;
+
 async function answer(replica: Replica<Keys>, question: Question): Promise<Answer> {
   switch (question.kind) {
     case 'propose': {
@@ -57,7 +59,7 @@ async function answer(replica: Replica<Keys>, question: Question): Promise<Answe
       return { kind: 'proposed', result, index };
     }
     case 'read': {
-      const consistency = settings.readsLie ? 'stale' : 'linearizable';
+      const consistency = settings.readsLie ? 'stale' : reads++ % 2 === 0 ? 'linearizable' : 'lease';
       return { kind: 'read', result: await replica.read((keys) => keys.look(question.key), { consistency }) };
     }
     case 'stale': {
@@ -89,6 +91,7 @@ try {
     transport: tcpTransport({ listen: settings.listen, reconnectDelay: { min: 20 } }),
     storage: fileStorage(settings.directory, { segmentBytes, ...(faulty === null ? {} : { fs: faulty.disk }) }),
     machine: new Keys(),
+    constants: { leaseReads: 0.9 * timing.electionMin },
     // Whoever starts a cluster of one vouches for its disk: here nobody wipes it.
     bootstrap: Object.keys(members).length === 1,
     requestTimeout,

@@ -34,7 +34,9 @@ const messages: readonly RaftMessage[] = [
     proposals: [{ kind: 'command', id, data: new Uint8Array([1, 2]), retry: true }],
   },
   { kind: 'forwardRefused', term: 7, number: 5, reason: 'busy', leader: 'b' },
-  { kind: 'forwardRead', term: 7, number: 6 },
+  { kind: 'forwardRead', term: 7, number: 6, byLease: true },
+  { kind: 'askGrant', term: 7, number: 2 ** 32 + 4 },
+  { kind: 'grant', term: 7, number: 2 ** 32 + 4, length: 900 },
   { kind: 'readAnswer', term: 7, number: 6, index: 8, commit: 9 },
   {
     kind: 'forwardAccepted',

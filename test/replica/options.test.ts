@@ -52,6 +52,12 @@ const wrong: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ seed: 'x' }, /^seed: expected/],
   [{ onEvent: 1 }, /^onEvent: expected a function/],
   [{ constants: { alpha: 0 } }, /alpha: expected/],
+  [{ constants: { leaseReads: -1 } }, /leaseReads: expected/],
+  [
+    { constants: { leaseReads: 299 } },
+    /^constants.leaseReads: expected 0, or milliseconds from twice timing.heartbeat/,
+  ],
+  [{ constants: { leaseReads: 1001 } }, /^constants.leaseReads: .* to timing.electionMin \(1000\), got 1001$/],
   [{ constants: { beta: 1 } }, /^constants.beta: no such constant/],
   [{ constants: { onApplyError: 'ignore' } }, /onApplyError: expected/],
   [{ port: 7001 }, /^port: no such option/],

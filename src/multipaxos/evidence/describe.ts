@@ -83,6 +83,8 @@ export function describeMessage(m: PaxosMessage): string {
     case 'preVoteReply':
     case 'handover':
     case 'handoverRefused':
+    case 'askGrant':
+    case 'grant':
       return describeElection(m, describeBallot(m.term));
     default:
       return describeForwarding(m, describeBallot(m.term));

@@ -76,6 +76,8 @@ export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, d
     case 'preVoteReply':
     case 'handover':
     case 'handoverRefused':
+    case 'askGrant':
+    case 'grant':
       digest.value(m.term);
       return digestElection(m, from, to, digest);
     default:

@@ -15,6 +15,7 @@ import {
   digestLog,
   digestNumber,
   digestTold,
+  digestGrants,
   digestTransfer,
   digestWaiting,
   scribeOf,
@@ -191,6 +192,7 @@ function leading(s: DigestScribe, role: PaxosLeader, electionTimer: ElectionTime
   digest.value(role.next);
   digestEntries(digest, role.toRepropose);
   digestDeadline(s, role.heartbeatAt);
+  digestGrants(s, role.grants);
   digestTransfer(s, role.transfer);
   readQueue(s, role.reads, role.ballot);
   const { deadline, timeout } = electionTimer;

@@ -43,6 +43,8 @@ export function describeMessage(message: RaftMessage): string {
     case 'preVoteReply':
     case 'handover':
     case 'handoverRefused':
+    case 'askGrant':
+    case 'grant':
       return describeElection(message, `t${term}`);
     default:
       return describeForwarding(message, `t${term}`);

@@ -25,6 +25,7 @@ import {
   digestLog,
   digestNumber,
   digestTold,
+  digestGrants,
   digestTransfer,
   digestWaiting,
   scribeOf,
@@ -91,6 +92,7 @@ function digestLeader(s: DigestScribe, role: RaftLeader, { deadline, timeout }: 
   });
   digest.value(role.noopIndex);
   digestDeadline(s, role.heartbeatAt);
+  digestGrants(s, role.grants);
   digestTransfer(s, role.transfer);
   digestQueue(s, role.reads);
   const uncommitted = itemsOf(role.uncommitted);
@@ -180,6 +182,8 @@ export function digestMessage(message: RaftMessage, from: ReplicaId, to: Replica
     case 'preVoteReply':
     case 'handover':
     case 'handoverRefused':
+    case 'askGrant':
+    case 'grant':
       return digestElection(message, from, to, digest);
     default:
       return digestForwarding(message, from, to, digest);

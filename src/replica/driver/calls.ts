@@ -10,7 +10,7 @@ import { itemsDue, itemsKeyed, itemsOf, type Book, type BookItem } from '../../c
 import { assert } from '../../core/assert.js';
 import type { Mutable } from '../../core/draft.js';
 import { leastPatience } from '../../core/tuning.js';
-import type { Index, Milliseconds, Outcome, Reason, RequestNumber } from '../../core/protocol.js';
+import type { Milliseconds, Outcome, Reason, RequestNumber } from '../../core/protocol.js';
 import { guarded } from './halt.js';
 import { PartDraft } from './part-draft.js';
 import { commandBytes } from './commands.js';
@@ -119,12 +119,13 @@ export class CallsDraft extends PartDraft<CallsState> {
     if (full !== this.state.storageFull) this.edit().storageFull = full;
   }
 
-  /** @param minIndex the index that stale reads wait for; `null` for linearizable reads */
-  read(calls: readonly PendingCall[], minIndex: Index | null): void {
+  read({ calls, minIndex, byLease = false }: Extract<DriverEvent, { kind: 'read' }>): void {
     const { reads } = this.draft;
-    const admitted = this.admit(calls, minIndex === null ? reads.newest : -Infinity);
+    const isQueued = minIndex === null && !(byLease && this.isFed);
+    const admitted = this.admit(calls, isQueued ? reads.newest : -Infinity);
     if (admitted.length === 0) return;
-    if (minIndex === null) reads.queue(admitted);
+    if (isQueued) reads.queue(admitted);
+    else if (minIndex === null) reads.ask(admitted);
     else reads.wait(minIndex, admitted);
   }
 

@@ -184,7 +184,7 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
     case 'propose':
       return draft.calls.propose(event.commands);
     case 'read':
-      return draft.calls.read(event.calls, event.minIndex);
+      return draft.calls.read(event);
     case 'transfer':
       return draft.transfers.transfer(event.call, event.to);
     case 'leave':
@@ -211,6 +211,8 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
       return draft.toCore({ kind: 'disconnected', now, peer: event.peer, lane: event.lane });
     case 'unreachable':
       return draft.toCore({ kind: 'unreachable', now, peer: event.peer });
+    case 'resumed':
+      return draft.toCore({ kind: 'resumed', now });
     case 'campaign':
       return draft.toCore({ kind: 'campaign', now });
     case 'stop':
@@ -286,7 +288,7 @@ function deadlineOf(state: DriverState, protocol: AnyProtocol): Milliseconds {
 /** A replica that has halted or was closed refuses what it is asked, and does nothing else. */
 function stepAfterEnd(draft: DriverDraft, event: DriverEvent): void {
   if (event.kind === 'propose') draft.calls.propose(event.commands);
-  if (event.kind === 'read') draft.calls.read(event.calls, event.minIndex);
+  if (event.kind === 'read') draft.calls.read(event);
   if (event.kind === 'transfer') draft.transfers.transfer(event.call, event.to);
   if (event.kind === 'leave') draft.transfers.leave(event.deadline);
   if (event.kind === 'stop') draft.stop();

@@ -93,6 +93,16 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     draft.toCore({ kind: 'read', now: draft.now, request, deadline: draft.calls.attemptDeadline });
   }
 
+  /** Asks the core for an index for these lease reads, at once. Without an answer they are queued as linearizable. */
+  ask(calls: readonly PendingCall[]): void {
+    const { draft } = this;
+    const request = draft.freshRequest();
+    const next = this.edit();
+    next.asked = [...next.asked, { request, calls: withNewest(null, booked(calls, Infinity)) }];
+    next.count += calls.length;
+    draft.toCore({ kind: 'read', now: draft.now, request, deadline: draft.calls.attemptDeadline, byLease: true });
+  }
+
   /** The core answered: these reads are linearizable at `index`. */
   ready(request: RequestNumber, index: Index): void {
     const batch = this.state.asked.find((each) => each.request === request);

@@ -138,8 +138,13 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   /** A timer of the host fired so many milliseconds late, whether or not a tick is still due. */
   | { readonly kind: 'late'; readonly by: Milliseconds }
   | { readonly kind: 'propose'; readonly commands: readonly PendingCommand[] }
-  /** Linearizable if `minIndex` is `null`; else stale, served once that index is applied. */
-  | { readonly kind: 'read'; readonly calls: readonly PendingCall[]; readonly minIndex: Index | null }
+  /** Linearizable if `minIndex` is `null`, and then perhaps by lease; else stale, served once that index is applied. */
+  | {
+      readonly kind: 'read';
+      readonly calls: readonly PendingCall[];
+      readonly minIndex: Index | null;
+      readonly byLease?: boolean;
+    }
   /** Transfer the leadership to that member, or to the best candidate. */
   | { readonly kind: 'transfer'; readonly call: PendingCall; readonly to: ReplicaId | null }
   /** The replica is about to close: it drains and hands over, and says `left`, at the deadline at the latest. */
@@ -166,6 +171,8 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   /** A connection with this peer was lost, and perhaps what was under way on its lane. */
   | { readonly kind: 'disconnected'; readonly peer: ReplicaId; readonly lane: Lane }
   /** The control connection to this peer was lost, and one immediate attempt to connect again failed. */
+  /** The host slept. */
+  | { readonly kind: 'resumed' }
   | { readonly kind: 'unreachable'; readonly peer: ReplicaId }
   /** A peer's transport refused this replica; `incarnation`: it knows this id by other data. */
   | {

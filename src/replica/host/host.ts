@@ -18,6 +18,7 @@ import type { DriverEffect, DriverEvent, DriverState, Failure, Fault, ReplicaSta
 import { ApplySlices } from './apply-slices.js';
 import type { Audience } from './audience.js';
 import type { MachineRunner } from './machine-runner.js';
+import { sleepWatchFor, type SleepWatch } from './sleep-watch.js';
 import { answered, areEntries, promised, storageStatus, unsentOf } from './plug-ins.js';
 import type { OpenedData } from './recover.js';
 import { typedError, type ErrorCode } from '../errors.js';
@@ -46,6 +47,8 @@ export class Host {
   private timer: Cancellable | null = null;
   private timerAt = Infinity;
   private lastNow = 0;
+  /** Only where members grant. */
+  private sleepWatch: SleepWatch | null = null;
   /** Called when the driver says that the replica has left. */
   private left: () => void = () => undefined;
 
@@ -112,12 +115,14 @@ export class Host {
     // Opening the data and taking the address took their time.
     const [state, effects] = this.driver.init({ ...options, now: this.now }, recovered);
     this.current = state;
+    this.sleepWatch = sleepWatchFor(state.options, this.checked.clock);
     for (const effect of effects) this.carryOut(effect);
     this.work();
   }
 
   /** Reports an event to the driver, which owns it from then on, and carries out the effects. */
   dispatch(event: Untimed<DriverEvent>, now = this.now): void {
+    if (this.sleepWatch?.hasSlept(now) === true) this.events.push({ kind: 'resumed', now });
     this.events.push(Object.assign(event, { now }));
     if (!this.working) this.work();
   }

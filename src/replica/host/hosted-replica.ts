@@ -60,6 +60,7 @@ function deadlineOf(signal: Signal | undefined): number {
 /** What a read waits for: an index, or with `null` one that is linearizable; until when, as in `NewCall`. */
 interface ReadWait {
   readonly minIndex: number | null;
+  readonly byLease: boolean;
   readonly deadline: number;
 }
 
@@ -73,6 +74,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   private readonly feed: ChangesFeed<M>;
   private newCommands: (NewCall & PendingCommand)[] = [];
   private newReads: NewCall[] = [];
+  private newLeaseReads: NewCall[] = [];
   private gone: number[] = [];
   private flushing = false;
   private closing: Promise<void> | null = null;
@@ -140,6 +142,12 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
       const { newReads } = this;
       this.newReads = [];
       host.dispatch({ kind: 'read', calls: this.timed(newReads, now), minIndex: null }, now);
+    }
+    if (this.newLeaseReads.length > 0) {
+      now = host.now;
+      const calls = this.timed(this.newLeaseReads, now);
+      this.newLeaseReads = [];
+      host.dispatch({ kind: 'read', calls, minIndex: null, byLease: true }, now);
     }
     if (gone.length > 0) host.dispatch({ kind: 'cancel', calls: gone });
   }
@@ -209,14 +217,19 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     this.assertOpen();
     if (typeof reader !== 'function') throw invalidArgument('read: expected a function of the machine');
     const request = checkRequest(options, ['signal', 'consistency', 'minIndex']);
-    const wait = { minIndex: staleIndex(options), deadline: deadlineOf(request.signal) };
+    const byLease = options.consistency === 'lease';
+    const wait = { minIndex: staleIndex(options), byLease, deadline: deadlineOf(request.signal) };
     return this.waitToRead(request, wait, () => reader(this.checked.machine));
   }
 
   barrier(options: RequestOptions = {}): Promise<void> {
     this.assertOpen();
     const request = checkRequest(options, ['signal']);
-    return this.waitToRead(request, { minIndex: null, deadline: deadlineOf(request.signal) }, () => undefined);
+    return this.waitToRead(
+      request,
+      { minIndex: null, byLease: false, deadline: deadlineOf(request.signal) },
+      () => undefined,
+    );
   }
 
   verifyLeader(options: RequestOptions = {}): Promise<void> {
@@ -240,7 +253,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
 
   private async readied(request: CheckedRequest): Promise<void> {
     try {
-      await this.waitToRead(request, { minIndex: null, deadline: Infinity }, () => undefined);
+      await this.waitToRead(request, { minIndex: null, byLease: false, deadline: Infinity }, () => undefined);
     } catch (error) {
       if (!request.aborted && (error as ConsensusError).code !== 'ERR_TIMEOUT') throw error;
       throw notReadyError(request.signal as Signal, this.host.status());
@@ -249,7 +262,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
 
   /** Calls `serve` once everything up to an index is applied here: the one given, or one that is linearizable now. */
   private waitToRead<T>({ signal, aborted }: CheckedRequest, wait: ReadWait, serve: () => T): Promise<T> {
-    const { minIndex, deadline } = wait;
+    const { minIndex, byLease, deadline } = wait;
     return new Promise((resolve, reject) => {
       if (aborted) return reject(abortError(signal as Signal));
       const { now } = this.host;
@@ -258,7 +271,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
       const booked = { call, deadline };
       if (minIndex !== null)
         return this.host.dispatch({ kind: 'read', calls: this.timed([booked], now), minIndex }, now);
-      this.newReads.push(booked);
+      (byLease ? this.newLeaseReads : this.newReads).push(booked);
       this.flushSoon();
     });
   }

@@ -119,17 +119,19 @@ export function checkedClock(clock: Clock): Clock {
     }
     return { cancel: () => typed(() => atOnce(`clock.${what}().cancel`, given.cancel())) };
   };
+  const reading = (what: 'now' | 'wall') => (): number => {
+    try {
+      const time: unknown = clock[what](); // read for every command, so nothing more is done if it is a number
+      if (typeof time === 'number' && Number.isFinite(time)) return time;
+      atOnce(`clock.${what}`, time);
+    } catch (error) {
+      throw typedError(error, 'ERR_CLOCK_FAILED');
+    }
+    throw clockFailure(`${what} gave no number`);
+  };
   return {
-    now() {
-      try {
-        const now: unknown = clock.now(); // read for every command, so nothing more is done if it is a number
-        if (typeof now === 'number' && Number.isFinite(now)) return now;
-        atOnce('clock.now', now);
-      } catch (error) {
-        throw typedError(error, 'ERR_CLOCK_FAILED');
-      }
-      throw clockFailure('now gave no number');
-    },
+    now: reading('now'),
+    wall: reading('wall'),
     after: (delay, callback) => typed(() => cancellable('after', clock.after(delay, callback))),
     soon: (callback) => typed(() => cancellable('soon', clock.soon(callback))),
   };

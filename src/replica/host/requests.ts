@@ -41,8 +41,8 @@ export function checkRequest(options: object, known: readonly string[]): Checked
 
 /** The index that a stale read waits for; `null` for a linearizable read. */
 export function staleIndex({ consistency = 'linearizable', minIndex }: ReadOptions): number | null {
-  if (consistency !== 'linearizable' && consistency !== 'stale') {
-    throw invalidArgument(`consistency: expected 'linearizable' or 'stale', got ${textOf(consistency)}`);
+  if (consistency !== 'linearizable' && consistency !== 'lease' && consistency !== 'stale') {
+    throw invalidArgument(`consistency: expected 'linearizable', 'lease' or 'stale', got ${textOf(consistency)}`);
   }
   if (minIndex !== undefined && (consistency !== 'stale' || !Number.isSafeInteger(minIndex) || minIndex < 0)) {
     throw invalidArgument(`minIndex: expected an index, with consistency 'stale'`);

@@ -206,7 +206,10 @@ export class Adversary {
 
   private changeRate(): boolean {
     const member = this.dice.pick(this.members);
-    member.setRate(this.dice.pick([0.5, 0.9, 1, 1.1, 2]));
+    const drawn = this.dice.pick([0.5, 0.9, 1, 1.1, 2]);
+    // Lease reads rest on clocks that differ by less than 5 %.
+    const isBounded = this.world.plan.constants.leaseReads > 0;
+    member.setRate(isBounded ? Math.min(Math.max(drawn, 0.98), 1.02) : drawn);
     return true;
   }
 

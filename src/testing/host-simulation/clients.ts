@@ -38,6 +38,7 @@ export class SimulatedClient {
   private readonly world: Surroundings;
   private readonly dice: Dice;
   private requests = 0;
+  private reads = 0;
   private waiting = 0;
   private stopped = true;
   /** The last write of ours of which the index is known: what a stale read can ask for. */
@@ -95,7 +96,7 @@ export class SimulatedClient {
     if (faults.has('burst') && dice.chance(0.1)) {
       for (let left = 2 + dice.between(0, burst - 1); left > 0; left--) this.write(target);
     } else if (dice.chance(0.5)) this.write(target);
-    else if (dice.chance(0.7)) this.read(target, 'linearizable');
+    else if (dice.chance(0.7)) this.read(target, this.nextConsistency());
     else if (dice.chance(0.8)) this.read(target, 'stale');
     else if (!faults.has('odd commands') || dice.chance(0.3)) this.ready(target);
     else if (dice.chance(0.5)) this.misread(target);
@@ -197,7 +198,13 @@ export class SimulatedClient {
     });
   }
 
-  private read(target: ClientTarget, consistency: 'linearizable' | 'stale'): void {
+  /** Every other read is a lease read, where there are any. */
+  private nextConsistency(): 'linearizable' | 'lease' {
+    this.reads += 1;
+    return this.world.plan.constants.leaseReads > 0 && this.reads % 2 === 0 ? 'lease' : 'linearizable';
+  }
+
+  private read(target: ClientTarget, consistency: 'linearizable' | 'lease' | 'stale'): void {
     const { book, trace } = this.world;
     const key = this.key();
     const isStale = consistency === 'stale';

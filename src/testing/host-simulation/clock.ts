@@ -14,6 +14,9 @@ import type { Trace } from './trace.js';
 
 /** How many promises may follow from each other before the next event: more than the longest chain of the host. */
 const TURNS = 12;
+/** What wall clocks show when the simulation begins. */
+const EPOCH = 1_700_000_000_000;
+
 /** A timer that is due in less is due: clocks are sums of fractions. */
 const EARLY = 1e-6;
 /** Timers wait at least this long, in milliseconds, so that rounding can never stop time. */
@@ -158,6 +161,7 @@ export class SimulatedProcess {
 
   readonly clock: Clock = {
     now: () => this.now,
+    wall: () => EPOCH + this.caughtUp,
     after: (delay, callback) => this.later('timer', this.now + Math.max(0, delay), callback),
     soon: (callback) => this.later('soon', 0, callback),
   };

@@ -130,7 +130,12 @@ function drawLimits(dice: Dice): Limits {
   };
 }
 
-function drawConstants(dice: Dice): Constants {
+/** A third of the clusters has lease reads; drawn without dice of its own. */
+function leaseReadsFor({ heartbeat, electionMin }: Timing): number {
+  return heartbeat % 3 === 0 ? Math.floor(0.9 * electionMin) : 0;
+}
+
+function drawConstants(dice: Dice, timing: Timing): Constants {
   return {
     ...defaultConstants,
     alpha: dice.pick([1, 2, 16, defaultConstants.alpha]),
@@ -138,6 +143,7 @@ function drawConstants(dice: Dice): Constants {
     sessions: dice.pick([14, defaultConstants.sessions]),
     sessionBytes: dice.pick([1024, defaultConstants.sessionBytes]),
     maxEntryBytes: dice.pick([256, 4096]),
+    leaseReads: leaseReadsFor(timing),
     onApplyError: 'reject',
   };
 }
@@ -165,6 +171,7 @@ function drawNetwork(dice: Dice, timing: Timing, has: (fault: HostFault) => bool
  */
 function paced(plan: HostPlan, dice: Dice): HostPlan {
   const timing = defaultTiming;
+  const leaseReads = plan.constants.leaseReads === 0 ? 0 : 0.9 * timing.electionMin;
   const cost = dice.pick([0, 0, 0.05, 1, 3]);
   const slice = cost === 0 ? 0 : SLICE + cost;
   let left = (dice.pick([1, 0.25]) * timing.electionMin) / 2 - 2 * slice - 2;
@@ -185,7 +192,7 @@ function paced(plan: HostPlan, dice: Dice): HostPlan {
     ...plan,
     timing,
     limits: defaultLimits,
-    constants: { ...plan.constants, maxEntryBytes: defaultConstants.maxEntryBytes },
+    constants: { ...plan.constants, maxEntryBytes: defaultConstants.maxEntryBytes, leaseReads },
     requestTimeout: dice.pick([2, 5, 20]) * timing.electionMax,
     cost,
     burst: dice.pick([20, 20, 60, 200]),
@@ -218,7 +225,7 @@ function plainPlan(dice: Dice, options: HostPlanOptions): HostPlan {
   const all = new Set(faults ?? drawn);
   const has = (fault: HostFault): boolean => all.has(fault);
   const timing = drawTiming(dice);
-  const constants = drawConstants(dice);
+  const constants = drawConstants(dice, timing);
   const limits = drawLimits(dice);
   const largest = Math.max(constants.maxEntryBytes, limits.messageBytes) + 1024;
   const members = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];

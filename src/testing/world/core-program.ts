@@ -225,8 +225,7 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
     case 'written':
       return draft.written(now);
     case 'loaded': {
-      const { durable } = protocol;
-      const entries = event.entries.map(({ index, term, data }) => durable.decodeEntry(index, term, data));
+      const entries = event.entries.map(({ index, term, data }) => protocol.durable.decodeEntry(index, term, data));
       return draft.feed({ kind: 'loaded', now, id: event.id, entries });
     }
     case 'applied':
@@ -242,6 +241,7 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
     case 'tick':
     case 'leave':
     case 'campaign':
+    case 'resumed':
       return draft.feed({ kind: event.kind, now });
     case 'storageFailed':
       draft.feed({ kind: 'storageFailed', now, reason: event.reason });

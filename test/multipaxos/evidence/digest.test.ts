@@ -310,6 +310,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   now: 'times count from the clock',
   seed: 'scopes run with timeouts without spread',
   lastNumber: 'makes fresh numbers only',
+  'bound.to': 'of a grant that is over',
   fault: 'of a replica that is over',
   'window.bytes': 'follows from the entries',
   'reported.bytes': 'follows from the entries',
@@ -548,7 +549,7 @@ describe('the digest of a message', () => {
     expect(words({ kind: 'catchUp', number: 5, from: 1, to: 9, bytes: 1000 }, 'n1', 'n2')).toContain('catchUp of n1 5');
     const reply = { kind: 'catchUpReply', number: 5, commit: 0, rest: 0, entries: [] } as const;
     expect(words(reply, 'n2', 'n1')).toContain('catchUp of n1 5');
-    expect(words({ kind: 'forwardRead', term: 9, number: 6 }, 'n1', 'n2')).toContain('forward of n1 6');
+    expect(words({ kind: 'forwardRead', term: 9, number: 6, byLease: false }, 'n1', 'n2')).toContain('forward of n1 6');
     expect(words({ kind: 'forwardProposals', term: 9, number: 6, proposals: [] }, 'n1', 'n2')).toContain(
       'forward of n1 6',
     );

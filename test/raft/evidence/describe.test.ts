@@ -49,7 +49,7 @@ describe('a trace says of a message', () => {
     ['Forward #5 t3 commands=2', { ...forward, proposals: [proposal, proposal] }],
     ['ForwardRefused #5 busy', { ...refused, reason: 'busy', leader: null }],
     ['ForwardRefused #5 notLeader leader=n2', { ...refused, reason: 'notLeader', leader: 'n2' }],
-    ['ForwardRead #5 t3', { kind: 'forwardRead', term: 3, number: 5 }],
+    ['ForwardRead #5 t3', { kind: 'forwardRead', term: 3, number: 5, byLease: false }],
     ['ReadAnswer #5 t3 index=4 commit=4', { ...answer, index: 4 }],
   ])('%s', (words, message) => {
     expect(raftModel.describeMessage(message)).toBe(words);

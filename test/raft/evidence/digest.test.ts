@@ -179,6 +179,7 @@ const LEFT_OUT: readonly (readonly [path: RegExp, why: string])[] = [
   [/^now$/, 'deadlines are relative'],
   [/^seed$/, 'timeouts have no spread where states are compared'],
   [/^lastNumber$/, 'yields fresh numbers only'],
+  [/^bound\.to$/, 'of a grant that is over'],
   [/^durableSeq$/, 'what it covers is given as none'],
   [/^hardSeq$/, 'which persist it was does not matter once it is durable; shown below'],
   [/^options\./, 'never changes'],

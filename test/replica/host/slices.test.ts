@@ -34,6 +34,7 @@ class SlowProcess {
     };
     this.clock = {
       now: () => clock.now() + this.busy,
+      wall: () => clock.wall(),
       after: (delay, callback) => clock.after(delay, callback),
       soon: (callback) => clock.soon(callback),
     };

@@ -15,6 +15,7 @@ const BATCH = 26;
 const PROBES = [
   'write',
   'linearizable read',
+  'lease read',
   'stale read',
   'stale read with an index',
   'read from disk',
