@@ -9,6 +9,7 @@
 import { completeCommitted } from './attempts.js';
 import type { AnyDraft } from './draft.js';
 import { bytesOf } from './entries.js';
+import { noteFreshlyApplied } from './freshness.js';
 import { agreeing, slice, type Log } from './log.js';
 import type { Entry, Index, Limits, Loaded } from './protocol.js';
 
@@ -103,4 +104,5 @@ export function onDeliveryLoaded(draft: AnyDraft, { id, entries }: Loaded): bool
 /** The application has applied everything up to `index`. @throws RangeError when that was never delivered */
 export function onApplied(draft: AnyDraft, index: Index): void {
   draft.setDelivery(noteApplied(draft.state.delivery, index));
+  noteFreshlyApplied(draft);
 }

@@ -233,6 +233,11 @@ export abstract class BaseDraft<S extends CoreState, M> {
     this.edit().bound = bound;
   }
 
+  /** For `freshness.ts` alone. */
+  setFreshness(freshness: S['freshness']): void {
+    this.edit().freshness = freshness;
+  }
+
   /** For `transfer.ts` alone. */
   setLeaving(): void {
     this.edit().leaving = true;

@@ -15,6 +15,7 @@
 
 import type { AnyDraft } from './draft.js';
 import type { AskGrant, Grant } from './election-messages.js';
+import { neverFresh } from './freshness.js';
 import type { ReplicaId } from './members.js';
 import type { Index, Milliseconds } from './protocol.js';
 import { majorityReached } from './quorum.js';
@@ -125,6 +126,7 @@ export function endGrants(draft: AnyDraft): void {
 /** The host has slept: no grant counts that was asked for before. */
 export function onResumed(draft: AnyDraft): void {
   const { role, options } = draft.state;
+  draft.setFreshness(neverFresh);
   if (role.kind !== 'leader' || options.leaseReads === 0) return;
   draft.editLeader().grants = { ...noGrants(options), over: role.grants.over };
 }

@@ -167,6 +167,8 @@ export interface Protocol<State, Message> {
   checkState(state: State): void;
   /** When the host must deliver the next `tick` at the latest; `Infinity` when nothing is due. */
   deadline(state: State): Milliseconds;
+  /** When the newest message of a leader arrived whose commit index is applied here; `-Infinity` for none. */
+  freshAt(state: State, now: Milliseconds): Milliseconds;
   /** The replica's view of itself and its peers, for operators. */
   status(state: State): Status;
   /** Peer messages to bytes and back. Everything that a peer sends passes through it. */

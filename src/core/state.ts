@@ -7,6 +7,7 @@
 import type { Attempts } from './attempts.js';
 import { noDelivery, type Delivery } from './delivery.js';
 import { noElectionTimer, newElectionTimer, type ElectionTimer } from './election-timer.js';
+import { neverFresh, type Freshness } from './freshness.js';
 import type { Bound, Grants } from './lease-reads.js';
 import type { Log } from './log.js';
 import { checkConfiguration, type Member, type ReplicaId } from './members.js';
@@ -104,6 +105,8 @@ export interface CoreState {
   readonly leaving: boolean;
   /** Whom alone it elects, since it granted that. */
   readonly bound: Bound;
+  /** How fresh is what is applied here? */
+  readonly freshness: Freshness;
   /** Bytes of all forwards to the present leader, and up to where of these its answers reach. */
   readonly forwardedBytes: number;
   readonly answeredBytes: number;
@@ -158,6 +161,7 @@ export function startOf(
     patience: leastPatience(start.timing),
     leaving: false,
     bound,
+    freshness: neverFresh,
     forwardedBytes: 0,
     answeredBytes: 0,
     stopped: false,

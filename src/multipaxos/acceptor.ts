@@ -5,6 +5,7 @@
 
 import { deferCampaign, resetElectionTimer, restartElectionTimer } from '../core/election-timer.js';
 import { bytesOf } from '../core/entries.js';
+import { noteLeaderCommit } from '../core/freshness.js';
 import type { Entry, Index, Milliseconds, PersistSeq, Timing } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import { leaderOf } from '../core/state.js';
@@ -130,6 +131,7 @@ function votable(draft: PaxosDraft, entries: readonly Entry[]): readonly Entry[]
 /** Phase 2b. `step` has refused what is below the promise. */
 export function onAccept(draft: PaxosDraft, from: ReplicaId, m: Accept): void {
   hearLeader(draft, from, m.ballot);
+  noteLeaderCommit(draft, m.commit);
   learnCommit(draft, from, m.ballot, m.commit);
   const entries = votable(draft, m.entries);
   let first: Index = 0;

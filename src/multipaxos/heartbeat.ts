@@ -3,6 +3,7 @@
  * higher ballot, reports its progress, and confirms a read round.
  */
 
+import { noteLeaderCommit, noteOwnCommit } from '../core/freshness.js';
 import { askForGrants } from '../core/lease-reads.js';
 import type { ReplicaId } from '../core/members.js';
 import { leastPatience } from '../core/tuning.js';
@@ -31,6 +32,7 @@ export function heartbeat(draft: PaxosDraft): void {
   draft.editLeader().heartbeatAt = draft.now + draft.state.options.timing.heartbeat;
   sendHeartbeats(draft);
   askForGrants(draft);
+  noteOwnCommit(draft);
   resend(draft);
 }
 
@@ -54,6 +56,7 @@ export function onHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: Heartbea
 /** Follows the leader, learns its commit index, and answers. */
 export function onHeartbeat(draft: PaxosDraft, from: ReplicaId, m: Heartbeat): void {
   hearLeader(draft, from, m.ballot);
+  noteLeaderCommit(draft, m.commit);
   learnCommit(draft, from, m.ballot, m.commit);
   const { unsynced } = draft.state;
   const commit = commitOf(draft.state);

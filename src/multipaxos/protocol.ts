@@ -1,5 +1,6 @@
 /** Multi-Paxos as an implementation of the contract `Protocol`, and its choice for a replica. */
 
+import { freshAt } from '../core/freshness.js';
 import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
 import { coreStatus } from '../core/state.js';
 import { durableRecords } from '../core/record-codec.js';
@@ -33,6 +34,7 @@ export const multipaxosProtocol: Protocol<PaxosState, PaxosMessage> = {
   checkStep,
   checkState,
   deadline,
+  freshAt: (state, now) => freshAt(state, commitOf(state), now),
   status: statusOf,
   codec: paxosCodec,
   durable: {

@@ -202,6 +202,7 @@ export function copyState(s: PaxosState): Mutable<PaxosState> {
     patience: s.patience,
     leaving: s.leaving,
     bound: s.bound,
+    freshness: s.freshness,
     forwardedBytes: s.forwardedBytes,
     answeredBytes: s.answeredBytes,
     stopped: s.stopped,

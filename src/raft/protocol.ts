@@ -1,5 +1,6 @@
 /** Raft as an implementation of the contract `Protocol`, and its choice for a replica. */
 
+import { freshAt } from '../core/freshness.js';
 import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
 import { coreStatus } from '../core/state.js';
 import { durableRecords } from '../core/record-codec.js';
@@ -25,6 +26,7 @@ export const raftProtocol: Protocol<RaftState, RaftMessage> = {
   checkStep,
   checkState,
   deadline,
+  freshAt: (state, now) => freshAt(state, state.commit, now),
   status: statusOf,
   codec: raftCodec,
   durable: {

@@ -6,6 +6,7 @@
 import { InvariantViolation } from '../core/assert.js';
 import { itemsOf, splitAfter } from '../core/book.js';
 import { noopAt } from '../core/entries.js';
+import { noteLeaderCommit } from '../core/freshness.js';
 import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
 import type { Entry, Index, Milliseconds } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
@@ -39,6 +40,7 @@ export function onAppendEntries(draft: RaftDraft, from: ReplicaId, message: Appe
     });
   }
   draft.hearLeader(from);
+  noteLeaderCommit(draft, message.commit);
   answerReadRound(draft, from, message);
   const { prevIndex, prevTerm, entries } = message;
   if (termAt(draft.state.log, prevIndex) !== prevTerm) return reject(draft, from, message); // rule 2
@@ -153,6 +155,7 @@ export function onCommit(draft: RaftDraft, from: ReplicaId, { term, commit }: Ra
   const { role, term: current } = draft.state;
   if (term !== current || role.kind !== 'follower' || role.leader !== from) return;
   resetElectionTimer(draft);
+  noteLeaderCommit(draft, commit);
   followCommit(draft, commit);
 }
 

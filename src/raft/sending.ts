@@ -9,6 +9,7 @@
  * has all of it accepts; one that lacks some refuses, and is sent that again.
  */
 
+import { noteOwnCommit } from '../core/freshness.js';
 import { askForGrants } from '../core/lease-reads.js';
 import { agreeing, slice, termAt } from '../core/log.js';
 import { leastPatience } from '../core/tuning.js';
@@ -129,6 +130,7 @@ function ask(draft: RaftDraft, peer: RaftProgress): void {
 /** Sends heartbeats; a follower that acknowledged nothing for too long is asked whether it has what is under way. */
 export function heartbeat(draft: RaftDraft): void {
   askForGrants(draft);
+  noteOwnCommit(draft);
   const { timing } = draft.state.options;
   for (const peer of draft.leaderRole.peers) {
     sendEmpty(draft, peer);

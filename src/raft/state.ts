@@ -113,6 +113,7 @@ export function copyState(s: RaftState): Mutable<RaftState> {
     patience: s.patience,
     leaving: s.leaving,
     bound: s.bound,
+    freshness: s.freshness,
     forwardedBytes: s.forwardedBytes,
     answeredBytes: s.answeredBytes,
     stopped: s.stopped,

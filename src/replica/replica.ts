@@ -48,6 +48,11 @@ export interface ReadOptions extends RequestOptions {
   readonly consistency?: 'linearizable' | 'lease' | 'stale' | undefined;
   /** For a stale read: wait until this replica has applied the entry at this index; 0 by default. */
   readonly minIndex?: number | undefined;
+  /**
+   * For a stale read: milliseconds. Wait until a message of a leader, whose commit index is applied here, has arrived
+   * at most so long ago by this host's monotonic clock. Messages come at least every `timing.heartbeat`.
+   */
+  readonly maxAge?: number | undefined;
 }
 
 /** Options of `Replica.transfer`. */

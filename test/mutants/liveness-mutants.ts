@@ -296,6 +296,13 @@ const LEASE_READS = 'core/lease-reads.ts';
 
 const leaseReads: readonly Mutant[] = [
   mutant(
+    'fresh-before-applied',
+    'A state counts as fresh when a commit index is heard, before it is applied.',
+    ['reads/fresh-when-applied'],
+    script('core: freshness'),
+    edit('core/freshness.ts', 'if (delivery.applied >= commit) draft', 'if (delivery.applied >= 0) draft'),
+  ),
+  mutant(
     'lease-grant-not-binding',
     'A member that has granted elects another one when the leader is unreachable.',
     ['reads/grant-binds'],

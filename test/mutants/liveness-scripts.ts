@@ -212,6 +212,20 @@ async function hungDisk(): Promise<void> {
   for (const protocol of [raftProtocol, multipaxosProtocol]) hungDiskGivesWay(protocol, WORLD);
 }
 
+/** What is known to be committed is not applied yet. */
+async function freshness(): Promise<void> {
+  const node = new Node('a');
+  node.now = 100;
+  const entries = [{ index: 1, term: 1, kind: 'noop', id: null, data: new Uint8Array(0) }] as const;
+  const place = { prevIndex: 0, prevTerm: 0, commit: 1 };
+  node.receive('b', { kind: 'appendEntries', term: 1, viewId: 1, ...place, entries, readRound: 0 });
+  const freshAt = (): number => raftProtocol.freshAt(node.state, node.now);
+  demand(freshAt() === -Infinity, 'reads/fresh-when-applied: what is not applied makes nothing fresh', freshAt);
+  node.now = 200;
+  node.step({ kind: 'applied', index: 1 });
+  demand(freshAt() === 100, 'reads/fresh-when-applied: it counts from its arrival', freshAt);
+}
+
 async function leaseCutOff(): Promise<void> {
   for (let seed = 1; seed <= 5; seed++) {
     for (const protocol of [raftProtocol, multipaxosProtocol]) cutOff(protocol, seed, 'reads/grant-binds');
@@ -253,6 +267,7 @@ export const livenessScripts = {
   'transfer: who lags': laggard,
   'transfer: who leaves': leaving,
   'transfer: a disk that hangs': hungDisk,
+  'core: freshness': freshness,
   'lease reads: cut off': leaseCutOff,
   'lease reads: a Handover': leaseHandover,
   'lease reads: sleep': leaseSleep,

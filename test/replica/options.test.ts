@@ -104,6 +104,8 @@ describe('options', () => {
     expect(() => replica.read(5)).toThrow(/^read: expected a function/);
     expect(() => replica.read(() => 1, { consistency: 'strong' })).toThrow(/^consistency: expected/);
     expect(() => replica.read(() => 1, { minIndex: 1 })).toThrow(/^minIndex: expected/);
+    expect(() => replica.read(() => 1, { maxAge: 1 })).toThrow(/^maxAge: expected/);
+    expect(() => replica.read(() => 1, { consistency: 'stale', maxAge: -1 })).toThrow(/^maxAge: expected/);
     expect(await replica.propose('x'.repeat(98))).toBe(1);
     await replica.close();
   });

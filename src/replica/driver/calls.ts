@@ -119,14 +119,15 @@ export class CallsDraft extends PartDraft<CallsState> {
     if (full !== this.state.storageFull) this.edit().storageFull = full;
   }
 
-  read({ calls, minIndex, byLease = false }: Extract<DriverEvent, { kind: 'read' }>): void {
+  read({ calls, minIndex, byLease = false, maxAge = Infinity }: Extract<DriverEvent, { kind: 'read' }>): void {
     const { reads } = this.draft;
     const isQueued = minIndex === null && !(byLease && this.isFed);
     const admitted = this.admit(calls, isQueued ? reads.newest : -Infinity);
     if (admitted.length === 0) return;
     if (isQueued) reads.queue(admitted);
     else if (minIndex === null) reads.ask(admitted);
-    else reads.wait(minIndex, admitted);
+    else if (maxAge === Infinity) reads.wait(minIndex, admitted);
+    else reads.waitFresh(minIndex, maxAge, admitted);
   }
 
   /**

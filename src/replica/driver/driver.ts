@@ -250,6 +250,11 @@ function runToQuiescence(draft: DriverDraft, protocol: AnyProtocol): void {
   });
 }
 
+/** Serves stale reads that wait for a state that is fresh enough. */
+function serveFresh({ phase, reads, now }: DriverDraft, protocol: AnyProtocol): void {
+  if (phase.kind === 'running' && reads.state.aged !== null) reads.serveFresh(protocol.freshAt(phase.core, now));
+}
+
 /** The last part of every event. */
 function complete(draft: DriverDraft, protocol: AnyProtocol): void {
   const { phase } = draft;
@@ -260,6 +265,7 @@ function complete(draft: DriverDraft, protocol: AnyProtocol): void {
   }
   if (draft.phase.kind === 'running') runToQuiescence(draft, protocol);
   draft.reads.serve();
+  serveFresh(draft, protocol);
   draft.leadership.tell();
   draft.transfers.conclude();
   draft.timing.judge();

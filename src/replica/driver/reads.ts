@@ -32,17 +32,33 @@ export interface AskedBatch {
   readonly calls: Book<BookItem>;
 }
 
+/** A stale read that waits until what is applied here is fresh enough. */
+export interface AgedRead extends BookItem {
+  readonly minIndex: Index;
+  readonly maxAge: Milliseconds;
+}
+
 /** @see ReadsDraft */
 export interface ReadsState {
   readonly queued: Book<BookItem>;
   readonly asked: readonly AskedBatch[];
   /** Each waits until everything up to its `at` is applied. */
   readonly waiting: Book<BookItem>;
+  readonly aged: Book<AgedRead>;
+  /** When the state was fresh, as far as the aged reads have been told. */
+  readonly toldFreshAt: Milliseconds;
   /** How many reads wait in all. */
   readonly count: number;
 }
 
-export const noReads: ReadsState = { queued: null, asked: [], waiting: null, count: 0 };
+export const noReads: ReadsState = {
+  queued: null,
+  asked: [],
+  waiting: null,
+  aged: null,
+  toldFreshAt: -Infinity,
+  count: 0,
+};
 
 function booked(calls: readonly PendingCall[], at: Index): readonly BookItem[] {
   return calls.map(({ call, deadline }) => ({ key: call, deadline, at }));
@@ -51,15 +67,16 @@ function booked(calls: readonly PendingCall[], at: Index): readonly BookItem[] {
 const keyOf = ({ key }: BookItem): number => key;
 
 /** The earliest deadline of a read. */
-export function readsDeadline({ queued, asked, waiting }: ReadsState): Milliseconds {
-  let deadline = Math.min(earliestDeadline(queued), earliestDeadline(waiting));
+export function readsDeadline({ queued, asked, waiting, aged }: ReadsState): Milliseconds {
+  let deadline = Math.min(earliestDeadline(queued), earliestDeadline(waiting), earliestDeadline(aged));
   for (const { calls } of asked) deadline = Math.min(deadline, earliestDeadline(calls));
   return deadline;
 }
 
 export class ReadsDraft extends PartDraft<ReadsState> {
   protected override copy(state: ReadsState): Mutable<ReadsState> {
-    return { queued: state.queued, asked: state.asked, waiting: state.waiting, count: state.count };
+    const { queued, asked, waiting, aged, toldFreshAt, count } = state;
+    return { queued, asked, waiting, aged, toldFreshAt, count };
   }
 
   /** The highest number of a caller whose read is queued. */
@@ -79,6 +96,29 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     const next = this.edit();
     for (const item of booked(calls, index)) next.waiting = withItem(next.waiting, item);
     next.count += calls.length;
+  }
+
+  /** Reads that can be served once everything up to `minIndex` is applied, and that is fresh enough. */
+  waitFresh(minIndex: Index, maxAge: Milliseconds, calls: readonly PendingCall[]): void {
+    const next = this.edit();
+    for (const item of booked(calls, Infinity)) next.aged = withItem(next.aged, { ...item, minIndex, maxAge });
+    next.count += calls.length;
+    next.toldFreshAt = -Infinity;
+  }
+
+  /** Serves the reads for which the state is fresh enough. They are looked at only when it became fresher. */
+  serveFresh(freshAt: Milliseconds): void {
+    const { aged, toldFreshAt } = this.state;
+    const { now } = this.draft;
+    if (aged === null || freshAt <= toldFreshAt) return;
+    const { applied } = this.draft.applying.state;
+    const fits = ({ minIndex, maxAge }: AgedRead): boolean => minIndex <= applied && now - freshAt <= maxAge;
+    const keys = itemsOf<AgedRead>(aged).filter(fits).map(keyOf);
+    if (keys.length > 0) this.draft.serve(keys, applied);
+    const next = this.edit();
+    next.aged = withoutItems(aged, keys);
+    next.count -= keys.length;
+    next.toldFreshAt = freshAt;
   }
 
   /** Asks the core for an index at which all queued reads can be served. */
@@ -137,7 +177,8 @@ export class ReadsDraft extends PartDraft<ReadsState> {
 
   /** Fails the chosen reads. Returns the requests to the core that no read waits for any more. */
   end(choice: CallChoice, failure: Failure): readonly RequestNumber[] {
-    const { queued, asked, waiting } = this.state;
+    const { queued, asked, waiting, aged } = this.state;
+    const leftAged = this.failChosen(aged, choice, failure);
     const left = this.failChosen(queued, choice, failure);
     const leftWaiting = this.failChosen(waiting, choice, failure);
     const leftAsked = asked.map((batch) => {
@@ -147,11 +188,12 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     const next = this.edit();
     next.queued = left;
     next.waiting = leftWaiting;
+    next.aged = leftAged;
     next.asked = leftAsked.filter(({ calls }) => calls !== null);
     return leftAsked.filter(({ calls }) => calls === null).map(({ request }) => request);
   }
 
-  private failChosen(calls: Book<BookItem>, choice: CallChoice, failure: Failure): Book<BookItem> {
+  private failChosen<I extends BookItem>(calls: Book<I>, choice: CallChoice, failure: Failure): Book<I> {
     const keys = choice(calls).map(keyOf);
     if (keys.length === 0) return calls;
     this.draft.fail(keys, failure);

@@ -144,6 +144,8 @@ export type DriverEvent = { readonly now: Milliseconds } & (
       readonly calls: readonly PendingCall[];
       readonly minIndex: Index | null;
       readonly byLease?: boolean;
+      /** Of stale reads: the most milliseconds since the state here was known to be fresh. */
+      readonly maxAge?: Milliseconds;
     }
   /** Transfer the leadership to that member, or to the best candidate. */
   | { readonly kind: 'transfer'; readonly call: PendingCall; readonly to: ReplicaId | null }

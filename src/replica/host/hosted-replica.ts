@@ -34,15 +34,17 @@ import { LeadershipView } from './leadership-view.js';
 import type { MachineRunner } from './machine-runner.js';
 import { silence } from './plug-ins.js';
 import {
+  LINEARIZABLE,
   NO_OPTIONS,
   checkRequest,
   closeTimeoutOf,
   encodeCommand,
   firstChange,
+  needOf,
   refusalBy,
-  staleIndex,
   transferOf,
   type CheckedRequest,
+  type ReadNeed,
 } from './requests.js';
 import { Waiters } from './waiters.js';
 
@@ -55,13 +57,6 @@ interface NewCall extends PendingCall {
 
 function deadlineOf(signal: Signal | undefined): number {
   return signal === undefined ? 0 : Infinity;
-}
-
-/** What a read waits for: an index, or with `null` one that is linearizable; until when, as in `NewCall`. */
-interface ReadWait {
-  readonly minIndex: number | null;
-  readonly byLease: boolean;
-  readonly deadline: number;
 }
 
 export class HostedReplica<M extends AnyMachine> implements Replica<M> {
@@ -216,20 +211,14 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   read<T>(reader: (machine: M) => T, options: ReadOptions = NO_OPTIONS): Promise<T> {
     this.assertOpen();
     if (typeof reader !== 'function') throw invalidArgument('read: expected a function of the machine');
-    const request = checkRequest(options, ['signal', 'consistency', 'minIndex']);
-    const byLease = options.consistency === 'lease';
-    const wait = { minIndex: staleIndex(options), byLease, deadline: deadlineOf(request.signal) };
-    return this.waitToRead(request, wait, () => reader(this.checked.machine));
+    const request = checkRequest(options, ['signal', 'consistency', 'minIndex', 'maxAge']);
+    return this.waitToRead(request, needOf(options), deadlineOf(request.signal), () => reader(this.checked.machine));
   }
 
   barrier(options: RequestOptions = {}): Promise<void> {
     this.assertOpen();
     const request = checkRequest(options, ['signal']);
-    return this.waitToRead(
-      request,
-      { minIndex: null, byLease: false, deadline: deadlineOf(request.signal) },
-      () => undefined,
-    );
+    return this.waitToRead(request, LINEARIZABLE, deadlineOf(request.signal), () => undefined);
   }
 
   verifyLeader(options: RequestOptions = {}): Promise<void> {
@@ -253,7 +242,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
 
   private async readied(request: CheckedRequest): Promise<void> {
     try {
-      await this.waitToRead(request, { minIndex: null, byLease: false, deadline: Infinity }, () => undefined);
+      await this.waitToRead(request, LINEARIZABLE, Infinity, () => undefined);
     } catch (error) {
       if (!request.aborted && (error as ConsensusError).code !== 'ERR_TIMEOUT') throw error;
       throw notReadyError(request.signal as Signal, this.host.status());
@@ -261,8 +250,12 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   }
 
   /** Calls `serve` once everything up to an index is applied here: the one given, or one that is linearizable now. */
-  private waitToRead<T>({ signal, aborted }: CheckedRequest, wait: ReadWait, serve: () => T): Promise<T> {
-    const { minIndex, byLease, deadline } = wait;
+  private waitToRead<T>(
+    { signal, aborted }: CheckedRequest,
+    { minIndex, byLease, maxAge }: ReadNeed,
+    deadline: number,
+    serve: () => T,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       if (aborted) return reject(abortError(signal as Signal));
       const { now } = this.host;
@@ -270,7 +263,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
       if (call === null) return reject(abortError(signal as Signal));
       const booked = { call, deadline };
       if (minIndex !== null)
-        return this.host.dispatch({ kind: 'read', calls: this.timed([booked], now), minIndex }, now);
+        return this.host.dispatch({ kind: 'read', calls: this.timed([booked], now), minIndex, maxAge }, now);
       (byLease ? this.newLeaseReads : this.newReads).push(booked);
       this.flushSoon();
     });

@@ -39,15 +39,30 @@ export function checkRequest(options: object, known: readonly string[]): Checked
   throw invalidArgument('signal: expected an AbortSignal');
 }
 
-/** The index that a stale read waits for; `null` for a linearizable read. */
-export function staleIndex({ consistency = 'linearizable', minIndex }: ReadOptions): number | null {
+/** What a read waits for: an index that is linearizable, perhaps by lease, or the one given and a state so fresh. */
+export interface ReadNeed {
+  readonly minIndex: number | null;
+  readonly byLease: boolean;
+  readonly maxAge: number;
+}
+
+export const LINEARIZABLE: ReadNeed = { minIndex: null, byLease: false, maxAge: Infinity };
+
+const BY_LEASE: ReadNeed = { minIndex: null, byLease: true, maxAge: Infinity };
+
+/** @throws ConsensusError ERR_INVALID_ARGUMENT */
+export function needOf({ consistency = 'linearizable', minIndex, maxAge }: ReadOptions): ReadNeed {
   if (consistency !== 'linearizable' && consistency !== 'lease' && consistency !== 'stale') {
     throw invalidArgument(`consistency: expected 'linearizable', 'lease' or 'stale', got ${textOf(consistency)}`);
   }
   if (minIndex !== undefined && (consistency !== 'stale' || !Number.isSafeInteger(minIndex) || minIndex < 0)) {
     throw invalidArgument(`minIndex: expected an index, with consistency 'stale'`);
   }
-  return consistency === 'stale' ? (minIndex ?? 0) : null;
+  if (maxAge !== undefined && (consistency !== 'stale' || typeof maxAge !== 'number' || !(maxAge >= 0))) {
+    throw invalidArgument(`maxAge: expected milliseconds from 0, with consistency 'stale'`);
+  }
+  if (consistency !== 'stale') return consistency === 'lease' ? BY_LEASE : LINEARIZABLE;
+  return { minIndex: minIndex ?? 0, byLease: false, maxAge: maxAge ?? Infinity };
 }
 
 /**

@@ -180,6 +180,7 @@ const LEFT_OUT: readonly (readonly [path: RegExp, why: string])[] = [
   [/^seed$/, 'timeouts have no spread where states are compared'],
   [/^lastNumber$/, 'yields fresh numbers only'],
   [/^bound\.to$/, 'of a grant that is over'],
+  [/^freshness\./, 'only reads ask for it, outside of steps'],
   [/^durableSeq$/, 'what it covers is given as none'],
   [/^hardSeq$/, 'which persist it was does not matter once it is durable; shown below'],
   [/^options\./, 'never changes'],

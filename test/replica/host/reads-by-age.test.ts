@@ -1,0 +1,88 @@
+/** Stale reads with a bound on their age: served when the state here is as fresh as they ask for, and not before. */
+
+import { describe, expect, it } from 'vitest';
+import { multipaxos, raft, type Replica } from 'quorate';
+import { MINUTE, SimulatedCluster } from './cluster.js';
+
+const WAY = { min: 1, max: 20 };
+
+/** A read of this age, and how it ended. */
+function ask(replica: Replica, maxAge: number): { served: boolean; error: string | null } {
+  const end: { served: boolean; error: string | null } = { served: false, error: null };
+  replica
+    .read(() => undefined, { consistency: 'stale', maxAge })
+    .then(
+      () => (end.served = true),
+      (error: { code: string }) => (end.error = error.code),
+    );
+  return end;
+}
+
+describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%s', (_, protocol) => {
+  it('every member serves them while it hears the leader, the leader too', async () => {
+    const cluster = new SimulatedCluster(protocol, { way: WAY });
+    await cluster.led();
+    for (const maxAge of [0, 10, 100, 200]) {
+      const ends = cluster.replicas.map((replica) => ask(replica, maxAge));
+      expect(await cluster.schedule.run(() => ends.every(({ served }) => served), 200)).toBe(true);
+    }
+    await cluster.close();
+  });
+
+  it('who is cut off serves what is fresh enough, then waits, and goes on when it is back', async () => {
+    const cluster = new SimulatedCluster(protocol, { way: WAY });
+    const leader = await cluster.led();
+    const { schedule, replicas } = cluster;
+    for (const replica of [leader, replicas.find((each) => each !== leader) as Replica]) {
+      const { id } = replica.status();
+      cluster.isolate(id);
+      await schedule.pass(100);
+      const early = ask(replica, 500);
+      await schedule.pass(1);
+      expect(early.served).toBe(true);
+      await schedule.pass(500);
+      const late = ask(replica, 500);
+      await schedule.pass(5000);
+      expect(late).toEqual({ served: false, error: null });
+      expect(ask(replica, Infinity)).toMatchObject({ error: null });
+      cluster.network.heal();
+      expect(await schedule.run(() => late.served, 5000)).toBe(true);
+      await schedule.pass(3000);
+    }
+    await cluster.close();
+  });
+
+  it('time out without a leader', async () => {
+    const cluster = new SimulatedCluster(protocol, { way: WAY });
+    const leader = await cluster.led();
+    cluster.isolate(leader.status().id);
+    await cluster.schedule.pass(1000);
+    const end = ask(leader, 500);
+    expect(await cluster.schedule.run(() => end.error !== null, MINUTE)).toBe(true);
+    expect(end).toEqual({ served: false, error: 'ERR_TIMEOUT' });
+    await cluster.close();
+  });
+
+  it('see all that was acknowledged before so long ago', async () => {
+    const cluster = new SimulatedCluster(protocol, { way: WAY });
+    const leader = await cluster.led();
+    const { schedule, dice, replicas } = cluster;
+    const acknowledged: { readonly index: number; readonly at: number }[] = [];
+    let served = 0;
+    for (let round = 0; round < 400; round++) {
+      void leader.propose(round, { meta: true }).then(({ index }) => acknowledged.push({ index, at: schedule.now }));
+      const replica = dice.pick(replicas);
+      const maxAge = dice.between(0, 300);
+      void replica
+        .read(() => replica.status().applied, { consistency: 'stale', maxAge })
+        .then((applied) => {
+          const old = acknowledged.filter(({ at }) => at <= schedule.now - maxAge - WAY.max);
+          expect(applied).toBeGreaterThanOrEqual(old.at(-1)?.index ?? 0);
+          served++;
+        });
+      await schedule.pass(dice.between(0, 20));
+    }
+    expect(await schedule.run(() => served === 400, 1000)).toBe(true);
+    await cluster.close();
+  });
+});
