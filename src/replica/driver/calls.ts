@@ -121,11 +121,11 @@ export class CallsDraft extends PartDraft<CallsState> {
 
   read({ calls, minIndex, byLease = false, maxAge = Infinity }: Extract<DriverEvent, { kind: 'read' }>): void {
     const { reads } = this.draft;
-    const isQueued = minIndex === null && !(byLease && this.isFed);
-    const admitted = this.admit(calls, isQueued ? reads.newest : -Infinity);
+    const admitted = this.admit(calls, minIndex === null && !byLease ? reads.newest : -Infinity);
     if (admitted.length === 0) return;
-    if (isQueued) reads.queue(admitted);
-    else if (minIndex === null) reads.ask(admitted);
+    if (byLease && this.isFed) reads.ask(admitted);
+    else if (byLease) reads.queueAmong(admitted);
+    else if (minIndex === null) reads.queue(admitted);
     else if (maxAge === Infinity) reads.wait(minIndex, admitted);
     else reads.waitFresh(minIndex, maxAge, admitted);
   }

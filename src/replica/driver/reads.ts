@@ -91,6 +91,13 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     next.count += calls.length;
   }
 
+  /** Queues lease reads as linearizable ones; callers of other reads of the same turn may be newer. */
+  queueAmong(calls: readonly PendingCall[]): void {
+    const next = this.edit();
+    for (const item of booked(calls, Infinity)) next.queued = withItem(next.queued, item);
+    next.count += calls.length;
+  }
+
   /** Reads that can be served once everything up to `index` is applied. */
   wait(index: Index, calls: readonly PendingCall[]): void {
     const next = this.edit();

@@ -19,6 +19,27 @@ function ask(replica: Replica, maxAge: number): { served: boolean; error: string
 }
 
 describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%s', (_, protocol) => {
+  it('reads of every consistency that are asked in one turn are served, with a leader and before there is one', async () => {
+    const cluster = new SimulatedCluster(protocol, { way: WAY });
+    let served = 0;
+    const ask = (): void => {
+      for (const replica of cluster.replicas) {
+        for (const consistency of ['linearizable', 'lease', 'linearizable', 'stale', 'lease', 'lease'] as const) {
+          void replica.read(() => served++, { consistency });
+        }
+      }
+    };
+    expect(await cluster.schedule.run(() => cluster.replicas.length === 3, MINUTE)).toBe(true);
+    expect(cluster.replicas.some((replica) => replica.status().leader !== null)).toBe(false);
+    ask();
+    expect(await cluster.schedule.run(() => served === 18, MINUTE)).toBe(true);
+    ask();
+    expect(await cluster.schedule.run(() => served === 36, MINUTE)).toBe(true);
+    await cluster.close();
+  });
+});
+
+describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%s', (_, protocol) => {
   it('every member serves them while it hears the leader, the leader too', async () => {
     const cluster = new SimulatedCluster(protocol, { way: WAY });
     await cluster.led();
