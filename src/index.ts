@@ -14,7 +14,8 @@ export type {
 export type { AnyMachine, CommandOf, InlineOptions, ReplicaOptions, ResultOf } from './replica/options.js';
 export type { AppliedChange, Change, ChangesOptions, RejectedChange } from './replica/changes.js';
 export type { Leadership, PlatformSignal } from './replica/leadership.js';
-export type { Phase, ReplicaEvent, ReplicaStatus } from './replica/driver/state.js';
+export type { PeerView, Phase, ReplicaEvent, ReplicaStatus } from './replica/driver/state.js';
+export type { PeerHealth } from './replica/driver/health.js';
 export type { FirstStart } from './replica/driver/first-start.js';
 export type { RoundTrip, TimingPart, TimingStatus } from './replica/driver/timing.js';
 export type { WaitingBytes } from './replica/driver/waiting-bytes.js';

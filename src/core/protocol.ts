@@ -206,6 +206,8 @@ export interface PeerStatus {
   readonly match: Index;
   /** The next index that will be sent. */
   readonly next: Index;
+  /** When it last answered; when this leadership began, if it has not; 0 since its process is unreachable. */
+  readonly answeredAt: Milliseconds;
 }
 
 /** A replica's view of itself and its peers, as plain data, for operators. */

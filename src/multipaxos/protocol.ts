@@ -4,18 +4,23 @@ import { freshAt } from '../core/freshness.js';
 import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
 import { coreStatus } from '../core/state.js';
 import { durableRecords } from '../core/record-codec.js';
-import type { Protocol, Status } from '../core/protocol.js';
+import type { PeerStatus, Protocol, Status } from '../core/protocol.js';
 import { paxosCodec } from './codec.js';
 import { checkState, checkStep } from './invariants.js';
 import type { PaxosMessage } from './messages.js';
+import type { PaxosProgress } from './progress.js';
 import { commitOf, type PaxosState } from './state.js';
 import { deadline, init, step } from './step.js';
 import { lastVote } from './window.js';
 
+function statusOfPeer({ id, durable, next, answeredAt }: PaxosProgress): PeerStatus {
+  return { id, match: durable, next, answeredAt };
+}
+
 function statusOf(state: PaxosState): Status {
   const { role, promised, window } = state;
   const commit = commitOf(state);
-  const peers = role.kind === 'leader' ? role.peers.map(({ id, durable, next }) => ({ id, match: durable, next })) : [];
+  const peers = role.kind === 'leader' ? role.peers.map(statusOfPeer) : [];
   const uncommittedBytes = role.kind === 'leader' ? window.bytes : 0;
   return coreStatus(state, {
     term: promised,

@@ -4,16 +4,20 @@ import { freshAt } from '../core/freshness.js';
 import { choose, type ProtocolChoice, type Tuning } from '../core/tuning.js';
 import { coreStatus } from '../core/state.js';
 import { durableRecords } from '../core/record-codec.js';
-import type { Protocol, Status } from '../core/protocol.js';
+import type { PeerStatus, Protocol, Status } from '../core/protocol.js';
 import { raftCodec } from './codec.js';
 import { checkState, checkStep } from './invariants.js';
 import type { RaftMessage } from './messages.js';
-import type { RaftState } from './state.js';
+import type { RaftProgress, RaftState } from './state.js';
 import { deadline, init, step } from './step.js';
+
+function statusOfPeer({ id, match, next, answeredAt }: RaftProgress): PeerStatus {
+  return { id, match, next, answeredAt };
+}
 
 function statusOf(state: RaftState): Status {
   const { role, term, commit, log } = state;
-  const peers = role.kind === 'leader' ? role.peers.map(({ id, match, next }) => ({ id, match, next })) : [];
+  const peers = role.kind === 'leader' ? role.peers.map(statusOfPeer) : [];
   const uncommittedBytes = role.kind === 'leader' ? role.uncommittedBytes : 0;
   return coreStatus(state, { term, commit, last: log.last, uncommittedBytes, peers });
 }

@@ -11,6 +11,7 @@ import type { DurableCodec, Inbound, Index, Milliseconds, RequestNumber } from '
 import type { ReplicaId } from '../../core/members.js';
 import { ApplyingDraft } from './apply.js';
 import { CallsDraft, refusalOf } from './calls.js';
+import { HealthDraft } from './health.js';
 import { IdentityDraft } from './identity.js';
 import { LeadershipDraft } from './leadership.js';
 import { LaneDraft } from './persist-lane.js';
@@ -48,6 +49,7 @@ export class DriverDraft {
   declare readonly reads: ReadsDraft;
   declare readonly timing: TimingDraft;
   declare readonly transfers: TransfersDraft;
+  declare readonly health: HealthDraft;
   /** The failure of the storage that the event reports: the core is told, and answers by a fault. */
   declare storageFault: Fault | undefined;
   declare private currentPhase: DriverPhase;
@@ -70,6 +72,7 @@ export class DriverDraft {
     this.reads = new ReadsDraft(this, state.reads);
     this.timing = new TimingDraft(this, state.timing);
     this.transfers = new TransfersDraft(this, state.transfers);
+    this.health = new HealthDraft(this, state.health);
     this.storageFault = undefined;
     this.currentPhase = state.phase;
     this.lastRequest = state.lastRequest;
@@ -178,6 +181,7 @@ export class DriverDraft {
       reads: this.reads.state,
       timing: this.timing.state,
       transfers: this.transfers.state,
+      health: this.health.state,
     };
     return [state, this.effects];
   }

@@ -15,6 +15,7 @@ import { noCalls } from './calls.js';
 import { DriverDraft } from './draft.js';
 import { openEnvelope, sealCore } from './envelope.js';
 import { guarded } from './halt.js';
+import { allHealthy } from './health.js';
 import { initialIdentity } from './peer-records.js';
 import { noLeadership } from './leadership.js';
 import { emptyLane } from './persist-lane.js';
@@ -54,6 +55,7 @@ function initial(options: DriverOptions, recovered: Recovered): DriverState {
     reads: noReads,
     timing: initialTiming(options),
     transfers: noTransfers,
+    health: allHealthy,
   };
 }
 
@@ -255,8 +257,18 @@ function serveFresh({ phase, reads, now }: DriverDraft, protocol: AnyProtocol): 
   if (phase.kind === 'running' && reads.state.aged !== null) reads.serveFresh(protocol.freshAt(phase.core, now));
 }
 
+/** A leader looks after its peers at every heartbeat, and when one of them is unreachable or back. */
+function judgeHealth({ phase, leadership, health }: DriverDraft, protocol: AnyProtocol, event: DriverEvent): void {
+  const { ailing } = health.state;
+  const leads = leadership.state.role === 'leader';
+  if (phase.kind !== 'running' || (!leads && ailing.length === 0)) return;
+  const { kind } = event;
+  const isDue = kind === 'tick' || kind === 'unreachable' || (kind === 'message' && health.isAiling(event.from));
+  if (isDue) health.judge(leads ? protocol.status(phase.core).peers : []);
+}
+
 /** The last part of every event. */
-function complete(draft: DriverDraft, protocol: AnyProtocol): void {
+function complete(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent | null): void {
   const { phase } = draft;
   if (phase.kind === 'establishing' && draft.identity.establish()) {
     draft.event({ kind: 'established' });
@@ -267,6 +279,7 @@ function complete(draft: DriverDraft, protocol: AnyProtocol): void {
   draft.reads.serve();
   serveFresh(draft, protocol);
   draft.leadership.tell();
+  if (event !== null) judgeHealth(draft, protocol, event);
   draft.transfers.conclude();
   draft.timing.judge();
   if (draft.phase.kind !== 'halted') draft.lane.startWrite();
@@ -308,7 +321,7 @@ export function driverOf(protocol: AnyProtocol): Driver {
       const draft = new DriverDraft(initial(options, recovered), options.now, protocol.durable);
       if (options.established) startCore(draft, protocol, recovered);
       else draft.identity.ask();
-      complete(draft, protocol);
+      complete(draft, protocol, null);
       return draft.finish();
     },
     step(state, event) {
@@ -319,7 +332,7 @@ export function driverOf(protocol: AnyProtocol): Driver {
       }
       if (event.kind === 'tick') onTick(draft, deadlineOf(state, protocol));
       guarded(draft, () => onEvent(draft, protocol, event));
-      complete(draft, protocol);
+      complete(draft, protocol, event);
       if (event.kind === 'stop') draft.stop();
       return draft.finish();
     },

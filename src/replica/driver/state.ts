@@ -10,6 +10,7 @@ import type {
   Lane,
   Limits,
   Milliseconds,
+  PeerStatus,
   Recovered,
   RequestNumber,
   Role,
@@ -26,6 +27,7 @@ import type { IdentityState } from './peer-records.js';
 import type { LeadershipState } from './leadership.js';
 import type { PersistLane } from './persist-lane.js';
 import type { ProposalsState } from './commands.js';
+import type { HealthState, PeerHealth } from './health.js';
 import type { ReadsState } from './reads.js';
 import type { OwnSession } from './session.js';
 import type { StoredResult } from './session-table.js';
@@ -129,6 +131,7 @@ export interface DriverState {
   readonly reads: ReadsState;
   readonly timing: TimingState;
   readonly transfers: TransfersState;
+  readonly health: HealthState;
 }
 
 /** The events that the host reports to a driver. `now` is in monotonic milliseconds. */
@@ -256,6 +259,8 @@ export type ReplicaEvent =
     }
   /** This replica led and gives way: its disk has made nothing durable for so many milliseconds. */
   | { readonly kind: 'stalled'; readonly waited: Milliseconds }
+  /** This replica leads, and another member answers it, or does so no longer. */
+  | { readonly kind: 'peer'; readonly peer: ReplicaId; readonly health: PeerHealth }
   /** A listener of events of the kind `of` threw; told once for each listener. `cause` is what it threw. */
   | { readonly kind: 'listenerFailed'; readonly of: string; readonly reason: string; readonly cause?: unknown }
   /** An event of the storage; see `StorageNotice`. */
@@ -275,6 +280,7 @@ export type ReplicaEvent =
 
 /** The status of a replica as its driver knows it. */
 export interface DriverStatus extends Status {
+  readonly peers: readonly PeerView[];
   readonly cluster: string;
   readonly protocol: string;
   readonly incarnation: number;
@@ -290,6 +296,11 @@ export interface DriverStatus extends Status {
   readonly bytes: WaitingBytes;
   /** Whether the timing assumption holds, and what was measured. */
   readonly timing: TimingStatus;
+}
+
+/** The progress and the health of one peer, as the leader knows it. */
+export interface PeerView extends PeerStatus {
+  readonly health: PeerHealth;
 }
 
 /** The status of a replica, for operators. */

@@ -2,6 +2,7 @@
 
 import type { AnyProtocol } from '../../core/tuning.js';
 import { coreOf, faultOf } from './draft.js';
+import { healthOf } from './health.js';
 import { firstStartOf, type FirstStart } from './first-start.js';
 import type { DriverState, DriverStatus } from './state.js';
 import { timingStatusOf } from './timing.js';
@@ -33,6 +34,7 @@ export function statusOf(state: DriverState, protocol: AnyProtocol): DriverStatu
   const status = core === null ? { ...NO_CORE, role: leadership.role } : protocol.status(core);
   return {
     ...status,
+    peers: status.peers.map((peer) => ({ ...peer, health: healthOf(peer, state.now, options.timing) })),
     id: options.id,
     applied: applying.applied,
     fault: faultOf(phase)?.reason ?? null,

@@ -69,6 +69,8 @@ function describeEvent(event: ReplicaEvent): string | null {
     }
     case 'stalled':
       return `gives way: its disk has stalled for ${Math.round(event.waited)} ms`;
+    case 'peer':
+      return `takes ${event.peer} for ${event.health}`;
     case 'listenerFailed':
       return `has a listener of ${event.of} that failed: ${event.reason}`;
     case 'optionIgnored':
