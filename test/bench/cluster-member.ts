@@ -1,7 +1,7 @@
 /** One member of the durable cluster: a replica on files and TCP, and a port for the load. */
 
 import { createServer } from 'node:net';
-import { createReplica, multipaxos, raft, type ValueCodec } from 'quorate';
+import { createReplica, multipaxos, raft, type ReadOptions, type ValueCodec } from 'quorate';
 import { fileStorage, tcpTransport } from 'quorate/node';
 import { measure, type Load } from './cluster-load.js';
 import { Batched, FAILED, GET, LOAD, OK, PUT, STATUS, frame, onFrames, type Frame } from './cluster-wire.js';
@@ -12,6 +12,8 @@ export interface MemberSettings {
   readonly directory: string;
   readonly protocol: string;
   readonly clientPort: number;
+  /** @see Constants.leaseReads */
+  readonly leaseReads: number;
 }
 
 /** A command is a key of eight bytes, the highest first, and a value. */
@@ -68,13 +70,22 @@ const replica = await createReplica({
   storage: fileStorage(settings.directory),
   machine: new Keys(),
   codec: bytes,
+  constants: { leaseReads: settings.leaseReads },
 });
 
 const NOTHING = new Uint8Array(0);
 
+type Consistency = NonNullable<ReadOptions['consistency']>;
+
 /** Clients within this very process: how an embedded library is used. */
 async function inside(body: Buffer): Promise<Uint8Array> {
-  const { payload, first, ...load } = JSON.parse(body.toString()) as Load & { payload: number; first: number };
+  const asked = JSON.parse(body.toString()) as Load & { payload: number; first: number; read?: Consistency };
+  const { payload, first, read, ...load } = asked;
+  if (read !== undefined) {
+    const reader = (keys: Keys): number => keys.size;
+    const measured = await measure(load, async () => void (await replica.read(reader, { consistency: read })));
+    return Buffer.from(JSON.stringify(measured));
+  }
   const measured = await measure(load, async (number) => {
     const command = new Uint8Array(KEY + payload);
     putU32(command, 0, Math.floor((first + number) / HALF));

@@ -21,6 +21,8 @@ const CLIENTS = [1, 64, 256];
 const PAYLOADS = [16, 256];
 const FAILOVERS = 5;
 const KEY = 8;
+/** Where lease reads are measured. */
+const LEASE_READS = 900;
 
 interface MemberStatus {
   readonly leading: boolean;
@@ -146,6 +148,16 @@ class Work {
     this.print('linearizable-get', clients, 0, measured);
   }
 
+  /** Clients that read in the process of the leader, or of a follower. */
+  async read(mode: 'read-inside' | 'read-follower', consistency: string, clients: number): Promise<void> {
+    const leader = await leaderOf(this.members);
+    const follower = this.members.find((member) => member !== leader) as Member;
+    const member = mode === 'read-inside' ? leader : follower;
+    const body = Buffer.from(JSON.stringify({ ...this.load(clients), payload: 0, first: 0, read: consistency }));
+    const measured = JSON.parse((await member.ask(LOAD, body)).toString()) as Measured;
+    line({ system: this.system, mode, consistency, clients, ...measured });
+  }
+
   /** SIGKILL of the leader to the first acknowledged write, begun after that, at another member. */
   async failover(): Promise<number> {
     const leader = await leaderOf(this.members);
@@ -193,19 +205,34 @@ class Work {
   }
 }
 
-async function run(protocol: string, quick: boolean): Promise<void> {
+/** Three members in processes of their own, for as long as `use` takes. */
+async function withMembers(
+  protocol: string,
+  leaseReads: number,
+  use: (members: readonly Member[]) => Promise<void>,
+): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'quorate-bench-'));
   const ids = ['a', 'b', 'c'];
   const found = await ports(2 * ids.length);
   const addresses = Object.fromEntries(ids.map((id, at) => [id, `127.0.0.1:${found[at]}`]));
   const members = ids.map((id, at) => {
     const clientPort = found[ids.length + at] as number;
-    return new Member({ id, members: addresses, directory: join(directory, id), protocol, clientPort });
+    return new Member({ id, members: addresses, directory: join(directory, id), protocol, clientPort, leaseReads });
   });
   const killAll = (): void => void Promise.all(members.map((member) => member.kill()));
   process.once('exit', killAll);
   try {
     await Promise.all(members.map((member) => member.start()));
+    await use(members);
+  } finally {
+    await Promise.all(members.map((member) => member.kill()));
+    process.removeListener('exit', killAll);
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function run(protocol: string, quick: boolean): Promise<void> {
+  await withMembers(protocol, 0, async (members) => {
     const work = new Work(`quorate-${protocol}`, members, quick);
     for (const payload of PAYLOADS) for (const clients of CLIENTS) await work.put(clients, payload);
     for (const clients of CLIENTS) await work.putFrom('put-inside', clients, 16);
@@ -221,10 +248,23 @@ async function run(protocol: string, quick: boolean): Promise<void> {
     times.sort((a, b) => a - b);
     const median = Math.round(times[Math.floor(times.length / 2)] as number);
     line({ system: `quorate-${protocol}`, mode: 'failover', times_ms: times.map(Math.round), median_ms: median });
-  } finally {
-    await Promise.all(members.map((member) => member.kill()));
-    process.removeListener('exit', killAll);
-    rmSync(directory, { recursive: true, force: true });
+  });
+}
+
+/** What a read of each consistency costs, asked in the process of the leader, and in a follower's. */
+export async function reads(quick: boolean): Promise<void> {
+  for (const protocol of ['raft', 'multipaxos']) {
+    note(`reads, ${protocol}`);
+    await withMembers(protocol, LEASE_READS, async (members) => {
+      const work = new Work(`quorate-${protocol}`, members, quick);
+      await work.put(1, 16);
+      for (const consistency of ['linearizable', 'lease', 'stale']) {
+        for (const clients of [1, 64]) {
+          await work.read('read-inside', consistency, clients);
+          await work.read('read-follower', consistency, clients);
+        }
+      }
+    });
   }
 }
 

@@ -1,4 +1,4 @@
-/** `npm run bench -- [core|step|books|changes|memory|burst|trace|size|cluster|all] [--quick]`: see output.ts for the lines. */
+/** `npm run bench -- [core|step|books|changes|memory|burst|trace|size|cluster|reads|all] [--quick]`: see output.ts for the lines. */
 
 import { books } from './books.js';
 import { burst } from './burst.js';
@@ -11,10 +11,10 @@ import { step } from './step.js';
 import { trace } from './trace.js';
 
 /** The durable cluster is a program of its own, with processes; it stands beside this one. */
-async function cluster(quick: boolean): Promise<void> {
+async function durable(part: 'cluster' | 'reads', quick: boolean): Promise<void> {
   const file = new URL('./cluster.js', import.meta.url);
-  const program = (await import(file.href)) as { cluster(quick: boolean): Promise<void> };
-  await program.cluster(quick);
+  const program = (await import(file.href)) as Record<typeof part, (quick: boolean) => Promise<void>>;
+  await program[part](quick);
 }
 
 const parts: Readonly<Record<string, (quick: boolean, system?: string) => void | Promise<void>>> = {
@@ -26,7 +26,8 @@ const parts: Readonly<Record<string, (quick: boolean, system?: string) => void |
   burst,
   trace,
   size,
-  cluster,
+  cluster: (quick) => durable('cluster', quick),
+  reads: (quick) => durable('reads', quick),
 };
 
 const args = process.argv.slice(2);

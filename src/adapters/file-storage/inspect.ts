@@ -9,13 +9,13 @@ import { decodeIdentity, IDENTITY_KEY } from '../../replica/driver/stored-identi
 import { ConsensusError, invalidArgument } from '../../replica/errors.js';
 import type { StoredRun } from '../../replica/storage.js';
 import { BlockIndex } from './block-index.js';
-import { corrupt, failed, letGo, problemOf } from './disk-io.js';
+import { failed, letGo, problemOf } from './disk-io.js';
 import type { StorageProblem } from './disk-io.js';
 import type { Disk } from './disk.js';
 import { LOG_START, segmentName, segmentOf } from './format.js';
 import type { SegmentHeader } from './format.js';
 import { nodeDisk } from './node-disk.js';
-import { readHeader, readWatermark, replayInto } from './recovery.js';
+import { chainOf, readHeader, readWatermark, replayInto } from './recovery.js';
 import type { ReplayedLog } from './recovery.js';
 import { isSealedAt, scanDroppingTornTail, scanSealed } from './scan.js';
 import { TermRuns } from './term-runs.js';
@@ -75,6 +75,8 @@ export interface StorageVerdict {
   readonly text: string;
 }
 
+const NO_CHAIN = { needed: [], faults: [] } as const;
+
 /** How often a directory is looked at again that changes meanwhile. */
 const LOOKS = 20;
 
@@ -97,15 +99,14 @@ async function look(disk: Disk, directory: string): Promise<Look | undefined> {
   }
   const segments: SegmentReport[] = [];
   let torn: StorageProblem | null = null;
-  for (const header of headers.values()) {
+  const { needed, faults } = headers.size === 0 ? NO_CHAIN : chainOf(disk, directory, [...headers.values()]);
+  for (const fault of faults) {
+    const problem = problemOf(fault) as StorageProblem;
+    if (problems.every(({ file }) => file !== problem.file)) problems.push(problem);
+  }
+  for (const header of needed) {
     const next = headers.get(header.segment + 1);
     const isLast = header.segment === numbers[numbers.length - 1];
-    if (next === undefined && !isLast) {
-      const missing = disk.join(directory, segmentName(header.segment + 1));
-      await noting(problems, () =>
-        Promise.reject(corrupt(missing, 0, 'the segment is missing, or its header damaged')),
-      );
-    }
     const seen = await lookAtSegment(disk, directory, header, next, replayed, problems);
     if (seen === 'moved on' && isLast) return undefined;
     if (seen === 'moved on') continue;

@@ -150,17 +150,33 @@ async function syncAncestor(disk: Disk, path: string, own: boolean): Promise<voi
 async function readHeaders(disk: Disk, dir: string, numbers: readonly number[]): Promise<SegmentHeader[]> {
   const headers: SegmentHeader[] = [];
   for (const number of numbers) headers.push(await readHeader(disk, dir, number));
+  const { needed, faults } = chainOf(disk, dir, headers);
+  if (faults[0] !== undefined) throw faults[0];
+  return needed;
+}
+
+/** What the last header says of the segments before it: which are needed, and what of them is not there or foreign. */
+export function chainOf(
+  disk: Disk,
+  dir: string,
+  headers: readonly SegmentHeader[],
+): { readonly needed: SegmentHeader[]; readonly faults: ConsensusError[] } {
   const last = headers[headers.length - 1] as SegmentHeader;
   const needed = headers.filter((header) => header.segment >= last.oldest);
-  for (const [at, header] of needed.entries()) {
-    const expected = last.oldest + at;
+  const faults: ConsensusError[] = [];
+  for (let expected = last.oldest, at = 0; expected <= last.segment; expected++) {
     const path = disk.join(dir, segmentName(expected));
-    if (header.segment !== expected) throw corrupt(path, 0, 'the segment is missing');
+    const header = needed[at];
+    if (header?.segment !== expected) {
+      faults.push(corrupt(path, 0, 'the segment is missing'));
+      continue;
+    }
+    at += 1;
     if (header.logLow !== last.logLow || header.logHigh !== last.logHigh) {
-      throw corrupt(path, 16, `the segment belongs to another log than ${segmentName(last.segment)}`);
+      faults.push(corrupt(path, 16, `the segment belongs to another log than ${segmentName(last.segment)}`));
     }
   }
-  return needed;
+  return { needed, faults };
 }
 
 /** The header of a segment. @throws ConsensusError ERR_STORAGE_CORRUPT, ERR_STORAGE_MISMATCH */
