@@ -260,6 +260,22 @@ export class SlowCluster {
     for (const each of missed) this.give(id, each);
   }
 
+  /** The disk of a replica works again. */
+  unhang(id: ReplicaId): void {
+    const host = this.host(id);
+    host.hung = false;
+    this.sync(host);
+  }
+
+  /** Bytes that a replica has given to its disk and that are not durable. */
+  unsyncedBytes(id: ReplicaId): number {
+    let bytes = 0;
+    for (const { ops } of this.host(id).waiting) {
+      for (const op of ops) if (op.kind === 'put') for (const { data } of op.entries) bytes += data.length;
+    }
+    return bytes;
+  }
+
   kill(id: ReplicaId): void {
     this.host(id).up = false;
   }

@@ -22,7 +22,7 @@ const LARGE_FILES: readonly checks.Exception[] = [
   },
   {
     of: 'src/core/draft.ts',
-    lines: 392,
+    lines: 394,
     why: 'a draft has one short verb for each thing that a step may do',
   },
 ];

@@ -235,6 +235,8 @@ export abstract class BaseDraft<S extends CoreState, M> {
 
   /** For `freshness.ts` alone. */
   setFreshness(freshness: S['freshness']): void {
+    const { at, heardAt, commit } = this.current.freshness;
+    if (freshness.at === at && freshness.heardAt === heardAt && freshness.commit === commit) return;
     this.edit().freshness = freshness;
   }
 

@@ -15,7 +15,7 @@ import { checkOneValue, checkProposal } from './invariants.js';
 import { learnCommit, advanceToLeaderCommit } from './learner.js';
 import type { Accept, Prepare } from './messages.js';
 import { follow } from './roles.js';
-import { commitOf } from './state.js';
+import { commitOf, isSwamped } from './state.js';
 import { lastVote, pagesOf, voteAt } from './window.js';
 
 /** How many pages are asked for at once, and sent at most. */
@@ -133,7 +133,7 @@ export function onAccept(draft: PaxosDraft, from: ReplicaId, m: Accept): void {
   hearLeader(draft, from, m.ballot);
   noteLeaderCommit(draft, m.commit);
   learnCommit(draft, from, m.ballot, m.commit);
-  const entries = votable(draft, m.entries);
+  const entries = isSwamped(draft.state) ? [] : votable(draft, m.entries);
   let first: Index = 0;
   let last: Index = 0;
   let after: PersistSeq = 0;

@@ -19,7 +19,7 @@ import { leastPatience, patienceFor } from '../core/tuning.js';
 import type { PaxosDraft } from './draft.js';
 import type { CatchUpReply } from './messages.js';
 import { firstFree, type SlotRange } from './ranges.js';
-import { commitOf, type CatchingUp, type Doubt, type PaxosOptions, type Question } from './state.js';
+import { commitOf, isSwamped, type CatchingUp, type Doubt, type PaxosOptions, type Question } from './state.js';
 
 /** Pages that are asked for at first, and once a peer has answered that was asked whether it does. */
 const FIRST_PAGES = 4;
@@ -49,6 +49,7 @@ function slotsOf(page: readonly Entry[]): SlotRange {
  * So pages are asked for in order, however large the slots are.
  */
 function askMore(draft: PaxosDraft, catchingUp: CatchingUp): void {
+  if (isSwamped(draft.state)) return rest(draft, catchingUp, []);
   const { peer, target, ahead, window, questions } = catchingUp;
   const known = [...ahead.map(slotsOf), ...questions];
   const { from, to } = firstFree(known, commitOf(draft.state) + 1, target);
@@ -106,7 +107,7 @@ function patienceEnds({ now, state }: PaxosDraft): Milliseconds {
 /** A peer's message carries its commit index: asks it for the entries if that is higher than the own one. */
 export function noteAhead(draft: PaxosDraft, peer: ReplicaId, commit: Index): void {
   const { catchingUp, options } = draft.state;
-  if (commit <= commitOf(draft.state)) return;
+  if (commit <= commitOf(draft.state) || isSwamped(draft.state)) return;
   const asked = { peer, asked: 1, retryAt: patienceEnds(draft) };
   if (catchingUp === null) {
     const nothing = { target: commit, questions: [], doubt: null, ahead: [] };
@@ -114,6 +115,11 @@ export function noteAhead(draft: PaxosDraft, peer: ReplicaId, commit: Index): vo
   } else if (isResting(catchingUp)) {
     askWhether(draft, { ...catchingUp, ...asked, target: Math.max(catchingUp.target, commit) });
   }
+}
+
+/** Asks nobody until a message brings a commit index. */
+function rest(draft: PaxosDraft, catchingUp: CatchingUp, questions: readonly Question[]): void {
+  draft.setCatchingUp({ ...catchingUp, questions, window: 0, doubt: null, retryAt: Infinity });
 }
 
 /** Whether all were asked in vain. */
@@ -129,8 +135,7 @@ function askNext(draft: PaxosDraft, catchingUp: CatchingUp): void {
   if (commitOf(draft.state) >= catchingUp.target) return draft.setCatchingUp(null);
   const next = others[(placeOf(options, peer) + 1) % others.length];
   if (next === undefined || asked >= others.length) {
-    const late = window > 0 ? [] : questions;
-    return draft.setCatchingUp({ ...catchingUp, questions: late, window: 0, doubt: null, retryAt: Infinity });
+    return rest(draft, catchingUp, window > 0 ? [] : questions);
   }
   askWhether(draft, { ...catchingUp, peer: next.id, asked: asked + 1, retryAt: patienceEnds(draft) });
 }

@@ -180,6 +180,15 @@ export function commitOf(state: PaxosState): Index {
   return state.log.last;
 }
 
+/**
+ * Whether so much waits for the own disk that this replica takes nothing more: the tail of the log and the votes are in
+ * memory, and what is not durable stays there (limits/disk-bounds-learning).
+ */
+export function isSwamped({ log, window, unsynced, options }: PaxosState): boolean {
+  const { tailBytes, inflightBytes } = options.limits;
+  return unsynced.length > 0 && log.bytes + window.bytes > tailBytes + 2 * inflightBytes;
+}
+
 /** A copy to change, written as a literal: several times faster than a spread. */
 export function copyState(s: PaxosState): Mutable<PaxosState> {
   return {

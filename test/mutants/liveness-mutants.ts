@@ -296,6 +296,13 @@ const LEASE_READS = 'core/lease-reads.ts';
 
 const leaseReads: readonly Mutant[] = [
   mutant(
+    'paxos-learns-past-its-disk',
+    'A follower whose disk hangs goes on learning.',
+    ['limits/disk-bounds-learning'],
+    script('slow links: a hung follower'),
+    edit('multipaxos/state.ts', 'return unsynced.length > 0 && log.bytes', 'return unsynced.length < 0 && log.bytes'),
+  ),
+  mutant(
     'fresh-before-applied',
     'A state counts as fresh when a commit index is heard, before it is applied.',
     ['reads/fresh-when-applied'],

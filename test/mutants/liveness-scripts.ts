@@ -9,6 +9,7 @@ import { createWorld } from '../../src/testing/world/world.js';
 import { rivals, succession, undisturbed, WRONGS } from '../both/disturb.js';
 import { catchesUpFirst, hungDiskGivesWay, leavesAlone, transferUnderLoad } from '../both/transfer.js';
 import { afterHandover, afterSleep, cutOff, startsBound } from '../both/lease-reads.js';
+import { hungFollower } from '../both/swamped.js';
 import { Node } from '../raft/support.js';
 import { BareDriver, driverIn } from '../replica/bare-driver.js';
 import { SlowCluster } from '../slow-links.js';
@@ -226,6 +227,10 @@ async function freshness(): Promise<void> {
   demand(freshAt() === 100, 'reads/fresh-when-applied: it counts from its arrival', freshAt);
 }
 
+async function swamped(): Promise<void> {
+  hungFollower(multipaxosProtocol);
+}
+
 async function leaseCutOff(): Promise<void> {
   for (let seed = 1; seed <= 5; seed++) {
     for (const protocol of [raftProtocol, multipaxosProtocol]) cutOff(protocol, seed, 'reads/grant-binds');
@@ -268,6 +273,7 @@ export const livenessScripts = {
   'transfer: who leaves': leaving,
   'transfer: a disk that hangs': hungDisk,
   'core: freshness': freshness,
+  'slow links: a hung follower': swamped,
   'lease reads: cut off': leaseCutOff,
   'lease reads: a Handover': leaseHandover,
   'lease reads: sleep': leaseSleep,
