@@ -50,7 +50,8 @@ export interface ReadOptions extends RequestOptions {
   readonly minIndex?: number | undefined;
   /**
    * For a stale read: milliseconds. Wait until a message of a leader, whose commit index is applied here, has arrived
-   * at most so long ago by this host's monotonic clock. Messages come at least every `timing.heartbeat`.
+   * at most so long ago by this host's monotonic clock: taken from the transport, so what waited there while the
+   * process was stopped counts as new. Messages come at least every `timing.heartbeat`.
    */
   readonly maxAge?: number | undefined;
 }

@@ -119,3 +119,11 @@ test('of a running replica: whose it is, again and again while it writes, and no
   expect(await contents()).toEqual(before);
   await rm(dir, { recursive: true, force: true });
 });
+
+test.each([[5], [undefined], [null], [''], ['a\0b']])('of %j is refused by a typed error', async (dir) => {
+  for (const look of [inspectStorage, verifyStorage]) {
+    await expect(look(dir as string)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    await expect(look('/tmp', null as never)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    await expect(look('/tmp', { nope: 1 } as never)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+  }
+});

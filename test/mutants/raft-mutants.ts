@@ -330,8 +330,8 @@ export const replication: readonly Mutant[] = [
     scenario('raft/cloudflare-switch'),
     edit(
       REPLICATION,
-      'draft.hearLeader(from);\n  answerReadRound',
-      'if (message.term === state.term) draft.hearLeader(from);\n  answerReadRound',
+      'draft.hearLeader(from);\n  noteLeaderCommit',
+      'if (message.term === state.term) draft.hearLeader(from);\n  noteLeaderCommit',
     ),
     edit(
       REPLICATION,

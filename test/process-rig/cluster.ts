@@ -121,7 +121,7 @@ export class Cluster implements Listener {
     this.events.set(event, (this.events.get(event) ?? 0) + 1);
     // Timeouts that fit a short test are soon too short for a disk or a process that is slowed down.
     // A storage that waits, or drops what a kill has torn, says so.
-    const isOrdinary = /^(role|transport) |^(leadership|established|timing|storage|stalled)$/.test(event);
+    const isOrdinary = /^(role|transport) |^(leadership|established|timing|storage|stalled|peer)$/.test(event);
     const isOwed = event === 'fault ERR_STORAGE_FAILED' && this.faulted.has(member);
     if (!isOrdinary && !isOwed) this.problems.push(`${member}: ${event}: ${detail}`);
   }

@@ -249,6 +249,16 @@ function textOf(seen: Look): string {
   return [...lines, ...verdictText(seen)].join('\n');
 }
 
+/** @throws ConsensusError ERR_INVALID_ARGUMENT */
+function checkArguments(dir: string, options: InspectOptions): void {
+  if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) {
+    throw invalidArgument('inspectStorage: dir must be the path of a directory');
+  }
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options: expected an object');
+  const unknown = Object.keys(options).find((name) => name !== 'fs');
+  if (unknown !== undefined) throw invalidArgument(`${unknown}: no such option`);
+}
+
 /** Options of `inspectStorage` and `verifyStorage`. */
 export interface InspectOptions {
   /** The file system, for tests. Not part of the supported interface. */
@@ -262,13 +272,17 @@ export interface InspectOptions {
  * @returns rejects with a ConsensusError: ERR_INVALID_ARGUMENT where there is no log, ERR_STORAGE_MISMATCH for another
  * format version, ERR_STORAGE_FAILED when it cannot be read
  */
-export async function inspectStorage(dir: string, { fs = nodeDisk }: InspectOptions = {}): Promise<StorageReport> {
+export async function inspectStorage(dir: string, options: InspectOptions = {}): Promise<StorageReport> {
+  checkArguments(dir, options);
+  const { fs = nodeDisk } = options;
   const seen = await examine(fs, fs.resolve(dir));
   return { ...seen, text: textOf(seen) };
 }
 
 /** Whether all that was acknowledged verifies; otherwise as `inspectStorage`. */
-export async function verifyStorage(dir: string, { fs = nodeDisk }: InspectOptions = {}): Promise<StorageVerdict> {
+export async function verifyStorage(dir: string, options: InspectOptions = {}): Promise<StorageVerdict> {
+  checkArguments(dir, options);
+  const { fs = nodeDisk } = options;
   const seen = await examine(fs, fs.resolve(dir));
   const { problems, torn } = seen;
   return { sound: problems.length === 0, problems, torn, text: verdictText(seen).join('\n') };

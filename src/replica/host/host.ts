@@ -19,6 +19,7 @@ import { ApplySlices } from './apply-slices.js';
 import type { Audience } from './audience.js';
 import type { MachineRunner } from './machine-runner.js';
 import { sleepWatchFor, type SleepWatch } from './sleep-watch.js';
+import { closedInTime } from './closing.js';
 import { answered, areEntries, promised, storageStatus, unsentOf } from './plug-ins.js';
 import type { OpenedData } from './recover.js';
 import { typedError, type ErrorCode } from '../errors.js';
@@ -342,7 +343,8 @@ export class Host {
     try {
       await answered('ERR_TRANSPORT_FAILED', 'transport.stop', () => transport.stop());
     } finally {
-      await answered('ERR_STORAGE_FAILED', 'storage.close', () => storage.close());
+      const closed = answered('ERR_STORAGE_FAILED', 'storage.close', () => storage.close());
+      await closedInTime(this.checked.clock, closed);
     }
   }
 }

@@ -1,0 +1,50 @@
+/** The end of a storage that comes, fails, or does not come. */
+
+import { describe, expect, it } from 'vitest';
+import type { Clock } from 'quorate';
+import { closedInTime } from '../../../src/replica/host/closing.js';
+
+/** A clock by hand: what is set on it, and what was cancelled. */
+function handClock(): { clock: Clock; ring: () => void; isSet: () => boolean } {
+  let set: (() => void) | null = null;
+  const cancel = (): void => void (set = null);
+  const after = (_: number, callback: () => void): { cancel: () => void } => {
+    set = callback;
+    return { cancel };
+  };
+  const clock = { now: () => 0, wall: () => 0, after, soon: () => ({ cancel }) };
+  return { clock, ring: () => set?.(), isSet: () => set !== null };
+}
+
+const broken = new Error('broken');
+
+describe('a storage that is closed', () => {
+  it('is waited for, and leaves no timer', async () => {
+    const { clock, isSet } = handClock();
+    await closedInTime(clock, Promise.resolve());
+    expect(isSet()).toBe(false);
+    await expect(closedInTime(clock, Promise.reject(broken))).rejects.toBe(broken);
+    expect(isSet()).toBe(false);
+  });
+
+  it('and does not end is a typed error after a bound', async () => {
+    const { clock, ring } = handClock();
+    const closed = closedInTime(clock, new Promise(() => undefined));
+    ring();
+    await expect(closed).rejects.toMatchObject({
+      code: 'ERR_STORAGE_FAILED',
+      message: /has not closed within 5000 ms/,
+    });
+  });
+
+  it('is waited for alone where the clock fails', async () => {
+    const fail = (): never => {
+      throw broken;
+    };
+    const clock = { now: fail, wall: fail, after: fail, soon: fail };
+    await closedInTime(clock, Promise.resolve());
+    await expect(closedInTime(clock, Promise.reject(broken))).rejects.toBe(broken);
+    const late = { now: fail, wall: fail, after: () => ({ cancel: fail }), soon: fail };
+    await closedInTime(late, Promise.resolve());
+  });
+});
