@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { createReplica, multipaxos, raft, type ReadOptions, type ValueCodec } from 'quorate';
 import { fileStorage, tcpTransport } from 'quorate/node';
 import { measure, type Load } from './cluster-load.js';
-import { Batched, FAILED, GET, LOAD, OK, PUT, STATUS, frame, onFrames, type Frame } from './cluster-wire.js';
+import { Batched, CLOSE, FAILED, GET, LOAD, OK, PUT, STATUS, frame, onFrames, type Frame } from './cluster-wire.js';
 
 export interface MemberSettings {
   readonly id: string;
@@ -104,6 +104,9 @@ async function answer({ kind, body }: Frame): Promise<Uint8Array> {
       return replica.read((keys) => keys.last.subarray(KEY));
     case LOAD:
       return inside(body);
+    case CLOSE:
+      await replica.close();
+      return NOTHING;
     case STATUS: {
       const { leading, applied, commit } = replica.status();
       const size = await replica.read((keys) => keys.size, { consistency: 'stale' });

@@ -12,6 +12,7 @@ export const PUT = 1;
 export const GET = 2;
 export const STATUS = 3;
 export const LOAD = 4;
+export const CLOSE = 5;
 
 export const OK = 0;
 export const FAILED = 1;

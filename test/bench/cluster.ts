@@ -11,9 +11,9 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { measure, type Load, type Measured } from './cluster-load.js';
+import { measure, quantile, type Load, type Measured } from './cluster-load.js';
 import type { MemberSettings } from './cluster-member.js';
-import { GET, LOAD, Link, OK, PUT, STATUS } from './cluster-wire.js';
+import { CLOSE, GET, LOAD, Link, OK, PUT, STATUS } from './cluster-wire.js';
 import { line, note } from './output.js';
 
 const MEMBER = fileURLToPath(new URL('./cluster-member.js', import.meta.url));
@@ -21,6 +21,7 @@ const CLIENTS = [1, 64, 256];
 const PAYLOADS = [16, 256];
 const FAILOVERS = 5;
 const KEY = 8;
+const ROLLING_CLIENTS = 16;
 /** Where lease reads are measured. */
 const LEASE_READS = 900;
 
@@ -69,6 +70,13 @@ class Member {
     const gone = once(child, 'exit');
     child.kill('SIGKILL');
     await gone;
+  }
+
+  /** Restarts the member as an operator does: it closes, and starts again from its files. */
+  async restart(): Promise<void> {
+    await this.ask(CLOSE);
+    await this.kill();
+    await this.start();
   }
 }
 
@@ -249,6 +257,68 @@ async function run(protocol: string, quick: boolean): Promise<void> {
     const median = Math.round(times[Math.floor(times.length / 2)] as number);
     line({ system: `quorate-${protocol}`, mode: 'failover', times_ms: times.map(Math.round), median_ms: median });
   });
+}
+
+/** Writes of clients that are spread over the members, with how they ended, until `done`. */
+async function spreadLoad(members: readonly Member[], work: Work, done: () => boolean): Promise<SpreadLoad> {
+  const times: number[] = [];
+  let failed = 0;
+  const client = async (nth: number): Promise<void> => {
+    while (!done()) {
+      const command = work.command(16);
+      const from = performance.now();
+      // A member that closes takes nothing new: its client goes to the next one.
+      for (let tries = 0; ; tries++) {
+        const answer = await members[(nth + tries) % members.length]?.ask(PUT, command).then(Boolean, () => false);
+        if (answer === true) break;
+        if (tries > 200) {
+          failed += 1;
+          break;
+        }
+        if (tries % members.length === members.length - 1) await pause(1);
+      }
+      times.push(performance.now() - from);
+      work.acknowledged += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: ROLLING_CLIENTS }, (_, nth) => client(nth)));
+  times.sort((a, b) => a - b);
+  return { failed, p999_ms: Math.round(quantile(times, 0.999)), worst_ms: Math.round(quantile(times, 1)) };
+}
+
+interface SpreadLoad {
+  readonly failed: number;
+  readonly p999_ms: number;
+  readonly worst_ms: number;
+}
+
+/** A rolling restart of all three under load, beside the same load without one. */
+export async function rolling(quick: boolean): Promise<void> {
+  for (const protocol of ['raft', 'multipaxos']) {
+    note(`rolling restart, ${protocol}`);
+    for (let nth = 0; nth < (quick ? 1 : 5); nth++) {
+      await withMembers(protocol, 0, async (members) => {
+        const work = new Work(`quorate-${protocol}`, members, quick);
+        await leaderOf(members);
+        let isOver = false;
+        const calm = spreadLoad(members, work, () => isOver);
+        await pause(quick ? 1000 : 4000);
+        isOver = true;
+        const without = await calm;
+        isOver = false;
+        const busy = spreadLoad(members, work, () => isOver);
+        await pause(500);
+        for (const member of members) {
+          await member.restart();
+          await pause(1000);
+        }
+        isOver = true;
+        const restarted = await busy;
+        await work.verify();
+        line({ system: `quorate-${protocol}`, mode: 'rolling-restart', clients: ROLLING_CLIENTS, without, restarted });
+      });
+    }
+  }
 }
 
 /** What a read of each consistency costs, asked in the process of the leader, and in a follower's. */

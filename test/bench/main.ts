@@ -1,4 +1,4 @@
-/** `npm run bench -- [core|step|books|changes|memory|burst|trace|size|cluster|reads|all] [--quick]`: see output.ts for the lines. */
+/** `npm run bench -- [core|step|books|changes|memory|burst|trace|size|cluster|reads|rolling|all] [--quick]`: see output.ts for the lines. */
 
 import { books } from './books.js';
 import { burst } from './burst.js';
@@ -11,7 +11,7 @@ import { step } from './step.js';
 import { trace } from './trace.js';
 
 /** The durable cluster is a program of its own, with processes; it stands beside this one. */
-async function durable(part: 'cluster' | 'reads', quick: boolean): Promise<void> {
+async function durable(part: 'cluster' | 'reads' | 'rolling', quick: boolean): Promise<void> {
   const file = new URL('./cluster.js', import.meta.url);
   const program = (await import(file.href)) as Record<typeof part, (quick: boolean) => Promise<void>>;
   await program[part](quick);
@@ -28,6 +28,7 @@ const parts: Readonly<Record<string, (quick: boolean, system?: string) => void |
   size,
   cluster: (quick) => durable('cluster', quick),
   reads: (quick) => durable('reads', quick),
+  rolling: (quick) => durable('rolling', quick),
 };
 
 const args = process.argv.slice(2);
