@@ -79,7 +79,7 @@ export class Lookups {
   private async search(host: string): Promise<readonly string[]> {
     const listed = addressesInHosts(await this.sources.hosts().catch(() => ''), host);
     if (listed.length > 0) return listed;
-    if (/(?:^|\.)localhost$/i.test(host)) return LOOPBACK; // RFC 6761, section 6.3
+    if (/(?:^|\.)localhost$/i.test(host)) return LOOPBACK; // RFC 6761
     this.refuseIfClosed(host);
     try {
       return await this.askServers(host);
