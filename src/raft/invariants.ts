@@ -135,7 +135,9 @@ function checkLogStep(before: RaftState, after: RaftState, inbound: Inbound<Raft
   if (inbound.kind === 'receive' && inbound.message.kind === 'appendEntries') {
     return checkAdopted(before, after, inbound.message);
   }
-  assert(after.role.kind === 'leader', 'raft/leader-append-only: only a leader appends what nobody sent');
+  // A leader may give way at the end of the very step in which it has appended.
+  const leads = after.role.kind === 'leader' || before.role.kind === 'leader';
+  assert(leads, 'raft/leader-append-only: only a leader appends what nobody sent');
   assert(
     is.last > was.last && termAt(is, was.last) === lastTerm(was),
     'raft/leader-append-only: a leader only appends',
