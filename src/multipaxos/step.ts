@@ -9,21 +9,14 @@ import { endForDisconnect, expireRequests, onCancel, requestsDeadline } from '..
 import { emptyLog, recoverLog } from '../core/log.js';
 import type { Member, ReplicaId } from '../core/members.js';
 import type { Inbound, Milliseconds, ProtocolOptions, Recovered, Step } from '../core/protocol.js';
-import { onForwardAccepted, onForwardProposals, onForwardRefused, onPropose, onUnsent } from '../core/proposals.js';
+import { onPropose, onUnsent } from '../core/proposals.js';
 import { tellCommits } from '../core/notices.js';
-import { onPeerUnreachable, onPreVote, onPreVoteReply, refusesElection, seekElection } from '../core/pre-vote.js';
-import { boundAtStart, onAskGrant, onGrant, onResumed } from '../core/lease-reads.js';
-import { conductReads, onForwardRead, onRead } from '../core/reads.js';
+import { onPeerUnreachable, refusesElection, seekElection } from '../core/pre-vote.js';
+import { boundAtStart, onResumed } from '../core/lease-reads.js';
+import { conductReads, onRead } from '../core/reads.js';
+import { onCoreMessage, type CoreRules } from '../core/receiving.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
-import {
-  conductTransfer,
-  onHandover,
-  onHandoverRefused,
-  onLeave,
-  onTransfer,
-  tickTransfer,
-  transferDeadline,
-} from '../core/transfer.js';
+import { conductTransfer, onLeave, onTransfer, tickTransfer, transferDeadline } from '../core/transfer.js';
 import { bearingSpan, nack, onAccept, onPrepare } from './acceptor.js';
 import { numberOf, succeeds } from './ballot.js';
 import { endQuestions, retryCatchUp } from './catch-up.js';
@@ -41,6 +34,14 @@ import type { PaxosOptions, PaxosState } from './state.js';
 import { emptyWindow, lastVote, withVotes, type VoteWindow } from './window.js';
 
 type PaxosStep = Step<PaxosState, PaxosMessage>;
+
+const coreRules: CoreRules<PaxosDraft> = {
+  election: electionRules,
+  transfer: transferRules,
+  proposals: proposalRules,
+  reads: readRules,
+  onReadAnswer,
+};
 
 const NOTHING: readonly never[] = [];
 
@@ -101,30 +102,8 @@ function onMessage(draft: PaxosDraft, from: ReplicaId, m: PaxosMessage): void {
       return onCatchUp(draft, from, m);
     case 'catchUpReply':
       return onCatchUpReply(draft, from, m);
-    case 'preVote':
-      return onPreVote(draft, electionRules, from, m);
-    case 'preVoteReply':
-      return onPreVoteReply(draft, electionRules, from, m);
-    case 'handover':
-      return onHandover(draft, transferRules, from, m);
-    case 'handoverRefused':
-      return onHandoverRefused(draft, transferRules, from, m);
-    case 'askGrant':
-      return onAskGrant(draft, from, m);
-    case 'grant':
-      return onGrant(draft, from, m);
-    case 'forwardProposals':
-      return onForwardProposals(draft, proposalRules, from, m);
-    case 'forwardAccepted':
-      return onForwardAccepted(draft, m);
-    case 'forwardRefused':
-      return onForwardRefused(draft, m);
-    case 'forwardRead':
-      return onForwardRead(draft, readRules, from, m);
-    case 'readAnswer':
-      return onReadAnswer(draft, from, m);
     default:
-      unreachable(m);
+      onCoreMessage(draft, coreRules, from, m);
   }
 }
 

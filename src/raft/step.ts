@@ -7,21 +7,14 @@ import { deliver, onApplied, onDeliveryLoaded } from '../core/delivery.js';
 import { endForDisconnect, expireRequests, onCancel, requestsDeadline } from '../core/ending.js';
 import { lastTerm, recoverLog } from '../core/log.js';
 import type { Inbound, Loaded, Milliseconds, ProtocolOptions, Receive, Recovered, Step } from '../core/protocol.js';
-import { onForwardAccepted, onForwardProposals, onForwardRefused, onPropose, onUnsent } from '../core/proposals.js';
+import { onPropose, onUnsent } from '../core/proposals.js';
 import { tellCommits } from '../core/notices.js';
-import { onPeerUnreachable, onPreVote, onPreVoteReply, seekElection } from '../core/pre-vote.js';
-import { boundAtStart, onAskGrant, onGrant, onResumed } from '../core/lease-reads.js';
-import { conductReads, onForwardRead, onRead } from '../core/reads.js';
+import { onPeerUnreachable, seekElection } from '../core/pre-vote.js';
+import { boundAtStart, onResumed } from '../core/lease-reads.js';
+import { conductReads, onRead } from '../core/reads.js';
+import { onCoreMessage, type CoreRules } from '../core/receiving.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
-import {
-  conductTransfer,
-  onHandover,
-  onHandoverRefused,
-  onLeave,
-  onTransfer,
-  tickTransfer,
-  transferDeadline,
-} from '../core/transfer.js';
+import { conductTransfer, onLeave, onTransfer, tickTransfer, transferDeadline } from '../core/transfer.js';
 import { RaftDraft } from './draft.js';
 import {
   bringsTerm,
@@ -41,6 +34,14 @@ import { heartbeat, noticeRules, onDisconnected, onPeerLoaded } from './sending.
 import type { RaftState } from './state.js';
 
 type RaftStep = Step<RaftState, RaftMessage>;
+
+const coreRules: CoreRules<RaftDraft> = {
+  election: electionRules,
+  transfer: transferRules,
+  proposals: proposalRules,
+  reads: readRules,
+  onReadAnswer,
+};
 
 /** A replica that starts, as a follower, from what was durable. */
 export function init(start: ProtocolOptions, recovered: Recovered): RaftStep {
@@ -144,30 +145,8 @@ function onReceive(draft: RaftDraft, { from, message }: Receive<RaftMessage>): v
       return onReadRoundConfirmed(draft, from, message);
     case 'commit':
       return onCommit(draft, from, message);
-    case 'preVote':
-      return onPreVote(draft, electionRules, from, message);
-    case 'preVoteReply':
-      return onPreVoteReply(draft, electionRules, from, message);
-    case 'handover':
-      return onHandover(draft, transferRules, from, message);
-    case 'handoverRefused':
-      return onHandoverRefused(draft, transferRules, from, message);
-    case 'askGrant':
-      return onAskGrant(draft, from, message);
-    case 'grant':
-      return onGrant(draft, from, message);
-    case 'forwardProposals':
-      return onForwardProposals(draft, proposalRules, from, message);
-    case 'forwardAccepted':
-      return onForwardAccepted(draft, message);
-    case 'forwardRefused':
-      return onForwardRefused(draft, message);
-    case 'forwardRead':
-      return onForwardRead(draft, readRules, from, message);
-    case 'readAnswer':
-      return onReadAnswer(draft, from, message);
     default:
-      unreachable(message);
+      onCoreMessage(draft, coreRules, from, message);
   }
 }
 
