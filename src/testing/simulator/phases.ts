@@ -152,10 +152,14 @@ function newCommands(run: SimulatedRun, places: readonly number[], limit: Millis
   }
 }
 
-/** The limit for liveness, which grows with the entries that a replica may have to catch up with. */
+/**
+ * The limit for liveness, which grows with the entries that a replica may have to catch up with, and with the calls
+ * that wait: where a session's window or α is 1, they are served one after the other.
+ */
 function patience(run: SimulatedRun): Milliseconds {
   const { pace } = run.plan;
-  const { last } = run.turn.record.view;
+  const waiting = run.places().reduce((sum, place) => sum + run.turn.slot(place).waiting.length, 0);
+  const last = run.turn.record.view.last + waiting;
   const each = pace === null ? 40 : 2 * slowestExchange(pace) + 2 * pace.cost;
   const sending = pace === null ? 0 : (4 * run.size * run.padded) / pace.bandwidth;
   return 20 * run.turn.rules.timing.electionMax + each * last + sending + 2000;
