@@ -124,6 +124,13 @@ export function withItem<T extends BookItem>(book: Book<T>, item: T): Book<T> {
   return node(items, withItem(left, item), right);
 }
 
+/** With these items, in place of those with their keys. */
+export function withItems<T extends BookItem>(book: Book<T>, items: readonly T[]): Book<T> {
+  let result = book;
+  for (const item of items) result = withItem(result, item);
+  return result;
+}
+
 /** With these items in the highest node, whose span is theirs; they ascend and lie above all others. */
 function withTop<T extends BookItem>(book: Book<T>, items: readonly T[]): Book<T> {
   if (book === null) return null;

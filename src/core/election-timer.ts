@@ -179,11 +179,16 @@ export function resetElectionTimer(draft: AnyDraft, at: Milliseconds = draft.now
   draft.setElectionTimer(withReset(electionTimer, at));
 }
 
+/** When a majority had last answered a leader, itself included. */
+export function majorityAnsweredAt({ peers }: CoreLeader, now: Milliseconds): Milliseconds {
+  const times = [now];
+  for (const { answeredAt } of peers) times.push(answeredAt);
+  return majorityReached(times);
+}
+
 /** At a leader's tick: resets the quorum timer as of the time at which a majority had last answered. */
 export function resetQuorumTimer(draft: AnyDraft): void {
-  const times = [draft.now];
-  for (const { answeredAt } of (draft.state.role as CoreLeader).peers) times.push(answeredAt);
-  const since = majorityReached(times);
+  const since = majorityAnsweredAt(draft.state.role as CoreLeader, draft.now);
   const { deadline, timeout } = draft.state.electionTimer;
   if (since + timeout > deadline) resetElectionTimer(draft, since);
 }

@@ -7,9 +7,9 @@
  */
 
 import type { AnyDraft } from './draft.js';
+import { majorityAnsweredAt } from './election-timer.js';
 import type { Index, Milliseconds } from './protocol.js';
-import type { CoreLeader, CoreState } from './state.js';
-import { majorityReached } from './quorum.js';
+import type { CoreState } from './state.js';
 
 /** @see freshAt */
 export interface Freshness {
@@ -29,15 +29,10 @@ export function noteLeaderCommit(draft: AnyDraft, commit: Index, at: Millisecond
   else if (freshness.commit === 0) draft.setFreshness({ at: freshness.at, heardAt: at, commit });
 }
 
-/** When a majority had last answered, itself included: then nobody else had committed anything. */
-function answeredAt({ peers }: CoreLeader, now: Milliseconds): Milliseconds {
-  return majorityReached([now, ...peers.map((peer) => peer.answeredAt)]);
-}
-
-/** At a leader's heartbeat. */
+/** At a leader's heartbeat: when a majority had last answered, nobody else had committed anything. */
 export function noteOwnCommit(draft: AnyDraft): void {
   const { leaderRole, commitIndex, now } = draft;
-  if (commitIndex >= leaderRole.noopIndex) noteLeaderCommit(draft, commitIndex, answeredAt(leaderRole, now));
+  if (commitIndex >= leaderRole.noopIndex) noteLeaderCommit(draft, commitIndex, majorityAnsweredAt(leaderRole, now));
 }
 
 /** More was applied. */
@@ -54,5 +49,5 @@ export function noteFreshlyApplied(draft: AnyDraft): void {
 export function freshAt(state: CoreState, commit: Index, now: Milliseconds): Milliseconds {
   const { freshness, role, delivery } = state;
   if (role.kind !== 'leader' || commit < role.noopIndex || delivery.applied < commit) return freshness.at;
-  return Math.max(freshness.at, answeredAt(role, now));
+  return Math.max(freshness.at, majorityAnsweredAt(role, now));
 }

@@ -13,7 +13,7 @@ import {
   highestKey,
   itemsOf,
   itemsThrough,
-  withItem,
+  withItems,
   withNewest,
   withoutItems,
   type Book,
@@ -94,21 +94,22 @@ export class ReadsDraft extends PartDraft<ReadsState> {
   /** Queues lease reads as linearizable ones; callers of other reads of the same turn may be newer. */
   queueAmong(calls: readonly PendingCall[]): void {
     const next = this.edit();
-    for (const item of booked(calls, Infinity)) next.queued = withItem(next.queued, item);
+    next.queued = withItems(next.queued, booked(calls, Infinity));
     next.count += calls.length;
   }
 
   /** Reads that can be served once everything up to `index` is applied. */
   wait(index: Index, calls: readonly PendingCall[]): void {
     const next = this.edit();
-    for (const item of booked(calls, index)) next.waiting = withItem(next.waiting, item);
+    next.waiting = withItems(next.waiting, booked(calls, index));
     next.count += calls.length;
   }
 
   /** Reads that can be served once everything up to `minIndex` is applied, and that is fresh enough. */
   waitFresh(minIndex: Index, maxAge: Milliseconds, calls: readonly PendingCall[]): void {
     const next = this.edit();
-    for (const item of booked(calls, Infinity)) next.aged = withItem(next.aged, { ...item, minIndex, maxAge });
+    const items = booked(calls, Infinity).map((item) => ({ ...item, minIndex, maxAge }));
+    next.aged = withItems(next.aged, items);
     next.count += calls.length;
     next.toldFreshAt = -Infinity;
   }
@@ -130,24 +131,24 @@ export class ReadsDraft extends PartDraft<ReadsState> {
 
   /** Asks the core for an index at which all queued reads can be served. */
   feed(): void {
-    const { draft } = this;
     const { queued } = this.state;
     if (queued === null) return;
-    const request = draft.freshRequest();
-    const next = this.edit();
-    next.asked = [...next.asked, { request, calls: queued }];
-    next.queued = null;
-    draft.toCore({ kind: 'read', now: draft.now, request, deadline: draft.calls.attemptDeadline });
+    this.edit().queued = null;
+    this.askCore(queued, false);
   }
 
   /** Asks the core for an index for these lease reads, at once. Without an answer they are queued as linearizable. */
   ask(calls: readonly PendingCall[]): void {
+    this.edit().count += calls.length;
+    this.askCore(withNewest(null, booked(calls, Infinity)), true);
+  }
+
+  private askCore(calls: Book<BookItem>, byLease: boolean): void {
     const { draft } = this;
     const request = draft.freshRequest();
     const next = this.edit();
-    next.asked = [...next.asked, { request, calls: withNewest(null, booked(calls, Infinity)) }];
-    next.count += calls.length;
-    draft.toCore({ kind: 'read', now: draft.now, request, deadline: draft.calls.attemptDeadline, byLease: true });
+    next.asked = [...next.asked, { request, calls }];
+    draft.toCore({ kind: 'read', now: draft.now, request, deadline: draft.calls.attemptDeadline, byLease });
   }
 
   /** The core answered: these reads are linearizable at `index`. */
@@ -156,9 +157,8 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     if (batch === undefined) return;
     const next = this.edit();
     next.asked = next.asked.filter((each) => each !== batch);
-    for (const { key, deadline } of itemsOf(batch.calls)) {
-      next.waiting = withItem(next.waiting, { key, deadline, at: index });
-    }
+    const items = itemsOf(batch.calls).map(({ key, deadline }) => ({ key, deadline, at: index }));
+    next.waiting = withItems(next.waiting, items);
   }
 
   /** The core could not answer these requests: their reads are queued again, before those that came later. */
@@ -167,7 +167,7 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     if (back.length === 0) return;
     const next = this.edit();
     next.asked = next.asked.filter(({ request }) => !attempts.has(request));
-    for (const { calls } of back) for (const item of itemsOf(calls)) next.queued = withItem(next.queued, item);
+    for (const { calls } of back) next.queued = withItems(next.queued, itemsOf(calls));
   }
 
   /** Serves the reads whose index is applied. */

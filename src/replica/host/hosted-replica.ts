@@ -128,23 +128,21 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     this.flushing = false;
     const { host, gone } = this;
     this.gone = [];
-    let now = host.now;
+    const { now } = host;
     const { newCommands } = this;
     this.newCommands = [];
     if (newCommands.length > 0) host.dispatch({ kind: 'propose', commands: this.timed(newCommands, now) }, now);
-    if (this.newReads.length > 0) {
-      now = host.now;
-      const { newReads } = this;
-      this.newReads = [];
-      host.dispatch({ kind: 'read', calls: this.timed(newReads, now), minIndex: null }, now);
-    }
-    if (this.newLeaseReads.length > 0) {
-      now = host.now;
-      const calls = this.timed(this.newLeaseReads, now);
-      this.newLeaseReads = [];
-      host.dispatch({ kind: 'read', calls, minIndex: null, byLease: true }, now);
-    }
+    this.flushReads('newReads', false);
+    this.flushReads('newLeaseReads', true);
     if (gone.length > 0) host.dispatch({ kind: 'cancel', calls: gone });
+  }
+
+  private flushReads(which: 'newReads' | 'newLeaseReads', byLease: boolean): void {
+    if (this[which].length === 0) return;
+    const { now } = this.host;
+    const calls = this.timed(this[which], now);
+    this[which] = [];
+    this.host.dispatch({ kind: 'read', calls, minIndex: null, byLease }, now);
   }
 
   /** Cancels in batches, since one signal may belong to thousands of callers. */
