@@ -63,10 +63,12 @@ export function digestElectionTimer(s: DigestScribe, { electionTimer, preVoting,
   s.digest.value(deferred);
 }
 
-/** Whether it leaves, whom alone it elects, and how long its disk has made nothing durable, as far as it matters. */
+/** Whether it leaves, whom alone it elects; whether its disk is full, and how long it has made nothing durable. */
 export function digestWaiting(s: DigestScribe, state: CoreState): void {
-  const { leaving, unsyncedSince, persistSeq, bound, options } = state;
+  const { leaving, storageFull, role, unsyncedSince, persistSeq, bound, options } = state;
   s.digest.value(leaving);
+  s.digest.value(storageFull);
+  if (role.kind === 'leader') digestDeadline(s, role.giveWayAt);
   digestNumber(s.digest, 'persist', s.me, unsyncedSince === Infinity ? 0 : persistSeq);
   const left = Math.max(0, bound.until - s.now);
   s.digest.value(left);

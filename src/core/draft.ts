@@ -245,6 +245,11 @@ export abstract class BaseDraft<S extends CoreState, M> {
     this.edit().leaving = true;
   }
 
+  /** For `transfer.ts` alone. */
+  setStorageFull(full: boolean): void {
+    this.edit().storageFull = full;
+  }
+
   private raiseRoleEvent(): void {
     const { before, current } = this;
     const term = this.termOf(current);

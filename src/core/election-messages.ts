@@ -41,7 +41,7 @@ export interface Handover {
   readonly number: number;
 }
 
-/** A member to the leader that would hand over to it: it leaves, or its disk has stalled. */
+/** A member to the leader that would hand over to it: it leaves, or its disk has stalled or is full. */
 export interface HandoverRefused {
   readonly kind: 'handoverRefused';
   /** Both echoed. */

@@ -48,13 +48,16 @@ export interface ForwardAccepted {
   readonly places: readonly PlaceRun[];
 }
 
+/** Why a forward is refused, in the order of their numbers on the wire. */
+const REFUSALS = ['notLeader', 'busy', 'storageFull'] as const;
+
 /** The receiver of a forward to its sender: the forward is refused as a whole. */
 export interface ForwardRefused {
   readonly kind: 'forwardRefused';
   readonly term: Term;
   /** The number of the forward. */
   readonly number: number;
-  readonly reason: 'notLeader' | 'busy';
+  readonly reason: (typeof REFUSALS)[number];
   /** Who leads instead, `null` when unknown. */
   readonly leader: ReplicaId | null;
 }
@@ -111,7 +114,7 @@ export function writeForwarding(writer: Writer, message: Forwarding): void {
       }
       return;
     case 'forwardRefused':
-      writer.u8(message.reason === 'busy' ? 1 : 0);
+      writer.u8(REFUSALS.indexOf(message.reason));
       return writer.ascii(message.leader ?? '');
     case 'forwardAccepted':
       writer.varint(message.places.length);
@@ -178,7 +181,8 @@ export function readForwarding(reader: Reader, kind: Forwarding['kind'], term: T
     case 'forwardProposals':
       return { kind, term, number, proposals: readProposals(reader) };
     case 'forwardRefused': {
-      const reason = readFlag(reader) ? 'busy' : 'notLeader';
+      const reason = REFUSALS[reader.u8()];
+      if (reason === undefined) throw new Malformed('a forward is refused for an unknown reason');
       return { kind, term, number, reason, leader: readLeader(reader) };
     }
     case 'forwardAccepted':

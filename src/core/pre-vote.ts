@@ -30,7 +30,7 @@ import type { ReplicaId } from './members.js';
 import type { Milliseconds, Term } from './protocol.js';
 import { majority } from './quorum.js';
 import { leaderOf, sizeOf, type CoreState } from './state.js';
-import { isUnfit } from './transfer.js';
+import { cannotVote, isUnfit } from './transfer.js';
 
 /** A round of pre-votes under way. */
 export interface PreVoting {
@@ -67,7 +67,7 @@ export function refusesElection({ state, now }: AnyDraft, from: ReplicaId): bool
 
 /**
  * Tries to lead: asks for pre-votes, or campaigns at once if pre-votes are off or there is nobody to ask. Who leaves,
- * or whose disk has stalled, leaves it to the others (liveness/leaving-leads-not).
+ * or whose disk has stalled or is full, leaves it to the others (liveness/leaving-leads-not).
  */
 export function seekElection<D extends AnyDraft>(draft: D, rules: ElectionRules<D>): void {
   const { options, electionTimer } = draft.state;
@@ -105,7 +105,7 @@ export function onPeerUnreachable<D extends AnyDraft>(draft: D, rules: ElectionR
 
 /** A replica asks whether this one would let it lead. */
 export function onPreVote<D extends AnyDraft>(draft: D, rules: ElectionRules<D>, from: ReplicaId, m: PreVote): void {
-  const granted = !refusesElection(draft, from) && rules.mayLead(draft, m);
+  const granted = !refusesElection(draft, from) && !cannotVote(draft) && rules.mayLead(draft, m);
   if (granted) giveWay(draft, rules, from, m);
   const { term, number } = m;
   const current = draft.termOf(draft.state);

@@ -67,6 +67,19 @@ function countTaken({ entries, bytes }: Room, proposals: readonly ForwardedPropo
 }
 
 /**
+ * Whether this leader appends no proposals now: the target of a transfer would lack them (liveness/target-holds-all),
+ * or there is no space for them (requests/full-takes-nothing).
+ */
+function takesNothing({ leaderRole, state }: AnyDraft): boolean {
+  return leaderRole.transfer?.blocked === true || state.storageFull;
+}
+
+/** Why it takes no more. */
+function refusal({ state }: AnyDraft): 'busy' | 'storageFull' {
+  return state.storageFull ? 'storageFull' : 'busy';
+}
+
+/**
  * Takes proposals into the log as far as there is room, but none that stands there already. Gives their places, in the
  * order of the proposals.
  */
@@ -81,8 +94,7 @@ function takeIn<D extends AnyDraft>(
   if (lookUp === null && standing !== null && standing.through <= draft.commitIndex) draft.editLeader().standing = null;
   const places = lookUp === null ? null : proposals.map(lookUp);
   const fresh = places === null ? proposals : proposals.filter((_, at) => places[at] === 0);
-  // Nothing is appended that the target of a transfer lacks: liveness/target-holds-all.
-  const room = draft.leaderRole.transfer?.blocked === true ? NO_ROOM : rules.room(draft);
+  const room = takesNothing(draft) ? NO_ROOM : rules.room(draft);
   const count = countTaken(room, fresh);
   const first = count > 0 ? rules.append(draft, count === fresh.length ? fresh : fresh.slice(0, count)) : 0;
   if (places === null) {
@@ -130,7 +142,7 @@ function proposeHere<D extends AnyDraft>(draft: D, rules: ProposalRules<D>, { pr
     const part = count === proposals.length ? proposals : proposals.slice(from, from + count);
     from += count;
     if (first > 0) draft.setAttempts(addPlaced(draft.state.attempts, part, first, deadline));
-    else draft.refuse(requestsOf(part), 'busy', draft.state.options.id);
+    else draft.refuse(requestsOf(part), refusal(draft), draft.state.options.id);
   }
 }
 
@@ -144,7 +156,7 @@ export function onForwardProposals<D extends AnyDraft>(
   if (!leadsIn(draft, term)) return draft.refuseForward(from, number, 'notLeader');
   const places = takeIn(draft, rules, proposals);
   const through = Math.max(...places.map(({ first, count }) => (first === 0 ? 0 : first + count - 1)));
-  if (through === 0) return draft.refuseForward(from, number, 'busy');
+  if (through === 0) return draft.refuseForward(from, number, refusal(draft));
   draft.noteForwarded(from, through);
   draft.send(from, { kind: 'forwardAccepted', term, number, places }, 0, 'control');
 }

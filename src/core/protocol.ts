@@ -262,6 +262,7 @@ export type Inbound<Message> =
   | Stop
   | Persisted
   | StorageFailed
+  | StorageFull
   | Loaded
   | Applied
   | Unsent
@@ -353,6 +354,13 @@ export interface StorageFailed {
   readonly kind: 'storageFailed';
   readonly now: Milliseconds;
   readonly reason: string;
+}
+
+/** The storage has run out of space, or has some again. Meanwhile what is written may become durable, or may wait. */
+export interface StorageFull {
+  readonly kind: 'storageFull';
+  readonly now: Milliseconds;
+  readonly full: boolean;
 }
 
 /** The answer to a `load`: entries from its `from` on, without a gap, up to its `maxBytes`. */
@@ -486,6 +494,7 @@ export type Outcome =
 /**
  * - `noLeader`: no leader is known. `notLeader`: the replica asked does not lead, or not any more.
  * - `busy`: a limit is reached; it may be tried again later.
+ * - `storageFull`: the leader's storage has no space; it may be tried again later.
  * - `superseded`: another entry was committed at its index.
  * - `leaderChanged`: the leader that had it does not lead any more.
  * - `noTarget`: no other member can take the leadership over now.
@@ -497,6 +506,7 @@ export type Reason =
   | 'noLeader'
   | 'notLeader'
   | 'busy'
+  | 'storageFull'
   | 'superseded'
   | 'leaderChanged'
   | 'noTarget'

@@ -65,6 +65,8 @@ export interface CoreLeader {
   readonly grants: Grants;
   /** The transfer of this leadership; `null` while none is under way. */
   readonly transfer: Transferring | null;
+  /** While its storage is full: when it next tries to let another one lead. `Infinity` otherwise. */
+  readonly giveWayAt: Milliseconds;
 }
 
 export type CoreRole = CoreFollower | CoreCandidate | CoreLeader;
@@ -103,6 +105,8 @@ export interface CoreState {
   readonly patience: Milliseconds;
   /** The host will stop this replica soon: it does not campaign. */
   readonly leaving: boolean;
+  /** The storage has no space: this replica takes no proposals, and leads only as long as nobody else can. */
+  readonly storageFull: boolean;
   /** Whom alone it elects, since it granted that. */
   readonly bound: Bound;
   /** How fresh is what is applied here? */
@@ -160,6 +164,7 @@ export function startOf(
     reads: null,
     patience: leastPatience(start.timing),
     leaving: false,
+    storageFull: false,
     bound,
     freshness: neverFresh,
     forwardedBytes: 0,

@@ -1,6 +1,7 @@
 /**
  * Transfer of the leadership (Ongaro's thesis 3.10), the same in both protocols: because the host asks for it, or of
- * the leader's own accord since its disk has stalled (liveness/stalled-disk-gives-way).
+ * the leader's own accord, since its disk has stalled (liveness/stalled-disk-gives-way) or has no space
+ * (liveness/full-disk-gives-way).
  *
  * The leader first lets the target catch up, and goes on taking proposals until the target holds everything that stood
  * in the log when the transfer began. From then on it refuses proposals as `busy`, and once the target holds the whole
@@ -12,7 +13,8 @@
  * its deadline or if nobody can take over, the leader goes on as before. Without a named target the best candidate is
  * tried, and another one when a Handover is refused or not answered in time.
  *
- * A replica that leaves takes no Handover and does not campaign (liveness/leaving-leads-not).
+ * A replica that leaves takes no Handover and does not campaign (liveness/leaving-leads-not); nor does one whose disk
+ * has stalled or has no space.
  */
 
 import type { AnyDraft } from './draft.js';
@@ -25,7 +27,7 @@ import { leastPatience } from './tuning.js';
 
 /** A transfer under way, in a leader's state. */
 export interface Transferring {
-  /** The request that asked for it; 0: the leader gives way of its own accord, since its disk has stalled. */
+  /** The request that asked for it; 0: the leader gives way of its own accord, because of its disk. */
   readonly request: RequestNumber;
   /** The target that was named; `null` if any will do. */
   readonly named: ReplicaId | null;
@@ -64,9 +66,21 @@ export function isStalled({ unsyncedSince, options }: CoreState, now: Millisecon
   return now >= unsyncedSince + options.timing.electionMin;
 }
 
-/** Whether this replica must not lead: it leaves, or its disk has stalled. */
+/** Whether this replica must not lead: it leaves, or its disk has stalled or has no space. */
 export function isUnfit(draft: AnyDraft): boolean {
-  return draft.state.leaving || isStalled(draft.state, draft.now);
+  return draft.state.leaving || hasIllDisk(draft.state, draft.now);
+}
+
+function hasIllDisk(state: CoreState, now: Milliseconds): boolean {
+  return state.storageFull || isStalled(state, now);
+}
+
+/**
+ * Whether a vote of this replica would stay here: its disk has no space, and not even room for what it was given last
+ * (liveness/full-disk-votes-if-it-can).
+ */
+export function cannotVote({ state, now }: AnyDraft): boolean {
+  return state.storageFull && isStalled(state, now);
 }
 
 /** The host asks for a transfer. @throws RangeError if the target is no other member */
@@ -131,7 +145,7 @@ export function conductTransfer<D extends AnyDraft>(draft: D, rules: TransferRul
   const { transfer, noopIndex } = draft.leaderRole;
   if (transfer === null) return;
   const { request, to, number, doubtful, through, named } = transfer;
-  if (request === 0 && number === 0 && !doubtful && !isStalled(draft.state, draft.now)) {
+  if (request === 0 && number === 0 && !doubtful && !hasIllDisk(draft.state, draft.now)) {
     draft.editLeader().transfer = null; // the disk works again
     return;
   }
@@ -154,18 +168,27 @@ function handOver(draft: AnyDraft, transfer: Transferring): void {
   draft.editLeader().transfer = { ...transfer, number, blocked: true, retryAt };
 }
 
-/** At a leader's tick: gives way if its disk has stalled, and gives up or tries again what is overdue. */
+/** At a leader's tick: gives way if its disk requires it, and gives up or tries again what is overdue. */
 export function tickTransfer<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
-  const { state, now } = draft;
-  if (state.role.kind !== 'leader') return;
-  if (state.role.transfer === null && stallDeadline(state) <= now) {
-    draft.event({ kind: 'stalled', since: state.unsyncedSince });
-    if (!begin(draft, rules, 0, null, now + state.options.timing.electionMin)) return rules.withdraw(draft);
-  }
-  const { transfer } = draft.leaderRole;
-  if (transfer === null) return;
+  const { now } = draft;
+  giveWayIfDue(draft, rules);
+  const { role } = draft.state;
+  if (role.kind !== 'leader' || role.transfer === null) return;
+  const { transfer } = role;
   if (now >= transfer.deadline) endTransfer(draft, rules, 'deadline');
   else if (now >= transfer.retryAt) tryAgain(draft, rules, transfer);
+}
+
+/** A leader lets another one lead because of its disk. With a full one it leads on while nobody can take over. */
+function giveWayIfDue<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
+  const { state, now } = draft;
+  const { role, storageFull, unsyncedSince, options } = state;
+  if (role.kind !== 'leader' || role.transfer !== null || giveWayDeadline(state) > now) return;
+  // With a full disk there is time to ask everyone.
+  const deadline = now + options.timing.electionMin * (storageFull ? options.others.length : 1);
+  if (storageFull) draft.editLeader().giveWayAt = deadline;
+  else draft.event({ kind: 'stalled', since: unsyncedSince });
+  if (!begin(draft, rules, 0, null, deadline) && !storageFull) rules.withdraw(draft);
 }
 
 /** Nothing came of the last try in time: sends the Handover again, or goes on to another candidate. */
@@ -201,11 +224,13 @@ export function onHandoverRefused<D extends AnyDraft>(
   endTransfer(draft, rules, 'noTarget');
 }
 
-/** Gives the transfer up: this replica leads on, unless its disk has stalled. */
+/** Gives the transfer up: this replica leads on, unless its disk has stalled; with a full one if nobody else can. */
 function endTransfer<D extends AnyDraft>(draft: D, rules: TransferRules<D>, reason: Reason): void {
   resolveTransfer(draft, reason);
   draft.editLeader().transfer = null;
-  if (isStalled(draft.state, draft.now) && draft.state.options.others.length > 0) rules.withdraw(draft);
+  const { state, now } = draft;
+  const isLast = state.storageFull && reason === 'noTarget';
+  if (isStalled(state, now) && state.options.others.length > 0 && !isLast) rules.withdraw(draft);
 }
 
 /** Ends the request of the leader's transfer, whose leadership goes on or ends for another reason. */
@@ -249,13 +274,28 @@ export function onHandover<D extends AnyDraft>(draft: D, rules: TransferRules<D>
 export function onLeave<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
   if (draft.state.leaving) return;
   draft.setLeaving();
+  ceaseToCampaign(draft, rules);
+}
+
+function ceaseToCampaign<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
   draft.setPreVoting(null);
   if (draft.state.role.kind === 'candidate') rules.withdraw(draft);
 }
 
-/** When a leader gives way unless its disk makes something durable before. */
-function stallDeadline({ unsyncedSince, options }: CoreState): Milliseconds {
-  return options.others.length === 0 ? Infinity : unsyncedSince + options.timing.electionMin;
+/** The storage has run out of space, or has some again. A leader without space lets another one lead. */
+export function onStorageFull<D extends AnyDraft>(draft: D, rules: TransferRules<D>, full: boolean): void {
+  if (draft.state.storageFull === full) return;
+  draft.setStorageFull(full);
+  if (full) ceaseToCampaign(draft, rules);
+  if (draft.state.role.kind !== 'leader') return;
+  draft.editLeader().giveWayAt = full ? draft.now : Infinity;
+  giveWayIfDue(draft, rules);
+}
+
+/** When a leader gives way because of its disk: when it is full, or unless it makes something durable before. */
+function giveWayDeadline({ role, storageFull, unsyncedSince, options }: CoreState): Milliseconds {
+  if (role.kind !== 'leader' || options.others.length === 0) return Infinity;
+  return storageFull ? role.giveWayAt : unsyncedSince + options.timing.electionMin;
 }
 
 /** When a leader has to look after its transfer, or its disk. */
@@ -263,5 +303,5 @@ export function transferDeadline(state: CoreState): Milliseconds {
   const { role } = state;
   if (role.kind !== 'leader') return Infinity;
   const { transfer } = role;
-  return transfer === null ? stallDeadline(state) : Math.min(transfer.retryAt, transfer.deadline);
+  return transfer === null ? giveWayDeadline(state) : Math.min(transfer.retryAt, transfer.deadline);
 }

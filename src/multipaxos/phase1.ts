@@ -199,6 +199,7 @@ function lead(
     standing: null,
     grants: noGrants(options),
     transfer: null,
+    giveWayAt: Infinity,
   });
   draft.forgetReported();
   startQuorumTimer(draft);

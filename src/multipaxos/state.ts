@@ -83,6 +83,7 @@ export interface PaxosLeader extends CoreLeader {
   readonly standing: StandingProposals | null;
   readonly grants: Grants;
   readonly transfer: Transferring | null;
+  readonly giveWayAt: Milliseconds;
 }
 
 export type PaxosRole = PaxosFollower | PaxosCandidate | PaxosLeader;
@@ -210,6 +211,7 @@ export function copyState(s: PaxosState): Mutable<PaxosState> {
     reads: s.reads,
     patience: s.patience,
     leaving: s.leaving,
+    storageFull: s.storageFull,
     bound: s.bound,
     freshness: s.freshness,
     forwardedBytes: s.forwardedBytes,
@@ -246,5 +248,6 @@ export function copyLeader(leader: PaxosLeader): Mutable<PaxosLeader> {
     standing: leader.standing,
     grants: leader.grants,
     transfer: leader.transfer,
+    giveWayAt: leader.giveWayAt,
   };
 }

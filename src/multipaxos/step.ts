@@ -16,7 +16,14 @@ import { boundAtStart, onResumed } from '../core/lease-reads.js';
 import { conductReads, onRead } from '../core/reads.js';
 import { onCoreMessage, type CoreRules } from '../core/receiving.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
-import { conductTransfer, onLeave, onTransfer, tickTransfer, transferDeadline } from '../core/transfer.js';
+import {
+  conductTransfer,
+  onLeave,
+  onStorageFull,
+  onTransfer,
+  tickTransfer,
+  transferDeadline,
+} from '../core/transfer.js';
 import { bearingSpan, nack, onAccept, onPrepare } from './acceptor.js';
 import { numberOf, succeeds } from './ballot.js';
 import { endQuestions, retryCatchUp } from './catch-up.js';
@@ -147,6 +154,8 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
       return draft.persisted(m.persistSeq);
     case 'storageFailed':
       return draft.halt(m.reason);
+    case 'storageFull':
+      return onStorageFull(draft, transferRules, m.full);
     case 'loaded':
       // For delivery, or for a peer that asked.
       return onDeliveryLoaded(draft, m) ? undefined : onPeerLoaded(draft, m.id, m.entries);

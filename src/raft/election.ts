@@ -136,6 +136,7 @@ function lead(draft: RaftDraft): void {
     standing: null,
     grants: noGrants(options),
     transfer: null,
+    giveWayAt: Infinity,
     uncommitted: null,
     uncommittedBytes: 0,
   });

@@ -75,6 +75,7 @@ export interface RaftLeader extends CoreLeader {
   readonly standing: StandingProposals | null;
   readonly grants: Grants;
   readonly transfer: Transferring | null;
+  readonly giveWayAt: Milliseconds;
   readonly uncommitted: Book<UncommittedBatch>;
   readonly uncommittedBytes: number;
 }
@@ -112,6 +113,7 @@ export function copyState(s: RaftState): Mutable<RaftState> {
     reads: s.reads,
     patience: s.patience,
     leaving: s.leaving,
+    storageFull: s.storageFull,
     bound: s.bound,
     freshness: s.freshness,
     forwardedBytes: s.forwardedBytes,
@@ -137,6 +139,7 @@ export function copyLeader(leader: RaftLeader): Mutable<RaftLeader> {
     standing: leader.standing,
     grants: leader.grants,
     transfer: leader.transfer,
+    giveWayAt: leader.giveWayAt,
     uncommitted: leader.uncommitted,
     uncommittedBytes: leader.uncommittedBytes,
   };

@@ -14,7 +14,14 @@ import { boundAtStart, onResumed } from '../core/lease-reads.js';
 import { conductReads, onRead } from '../core/reads.js';
 import { onCoreMessage, type CoreRules } from '../core/receiving.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
-import { conductTransfer, onLeave, onTransfer, tickTransfer, transferDeadline } from '../core/transfer.js';
+import {
+  conductTransfer,
+  onLeave,
+  onStorageFull,
+  onTransfer,
+  tickTransfer,
+  transferDeadline,
+} from '../core/transfer.js';
 import { RaftDraft } from './draft.js';
 import {
   bringsTerm,
@@ -105,6 +112,8 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
       return tryCommit(draft);
     case 'storageFailed':
       return draft.halt(inbound.reason);
+    case 'storageFull':
+      return onStorageFull(draft, transferRules, inbound.full);
     case 'loaded':
       return onLoaded(draft, inbound);
     case 'applied':

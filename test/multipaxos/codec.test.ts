@@ -114,7 +114,7 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
     kind: fc.constant('forwardRefused' as const),
     term: ballot,
     number,
-    reason: fc.constantFrom('notLeader' as const, 'busy' as const),
+    reason: fc.constantFrom('notLeader' as const, 'busy' as const, 'storageFull' as const),
     leader,
   }),
   fc.record({

@@ -259,11 +259,7 @@ const transfers: readonly Mutant[] = [
     'A leader takes proposals while the target waits for the last ones.',
     ['liveness/target-holds-all'],
     script('transfer: under load'),
-    edit(
-      'core/proposals.ts',
-      'draft.leaderRole.transfer?.blocked === true ? NO_ROOM : rules.room(draft)',
-      'rules.room(draft)',
-    ),
+    edit('core/proposals.ts', 'leaderRole.transfer?.blocked === true || state.storageFull', 'state.storageFull'),
   ),
   mutant(
     'handover-not-marked',
@@ -281,14 +277,53 @@ const transfers: readonly Mutant[] = [
     'A replica that is about to close takes the leadership over.',
     ['liveness/leaving-leads-not'],
     script('transfer: who leaves'),
-    edit(TRANSFER, 'return draft.state.leaving || isStalled', 'return isStalled'),
+    edit(TRANSFER, 'return draft.state.leaving || hasIllDisk', 'return hasIllDisk'),
   ),
   mutant(
     'stalled-disk-leads-on',
     'A leader whose disk hangs leads on.',
     ['liveness/stalled-disk-gives-way'],
     script('transfer: a disk that hangs'),
-    edit(TRANSFER, 'Infinity : unsyncedSince + options.timing.electionMin', 'Infinity : Infinity'),
+    edit(TRANSFER, 'role.giveWayAt : unsyncedSince + options.timing.electionMin', 'role.giveWayAt : Infinity'),
+  ),
+  mutant(
+    'full-disk-leads-on',
+    'A leader whose storage is full leads on.',
+    ['liveness/full-disk-gives-way'],
+    script('full disk: a leader'),
+    edit(TRANSFER, 'giveWayAt = full ? draft.now : Infinity', 'giveWayAt = full ? Infinity : Infinity'),
+  ),
+  mutant(
+    'full-disk-campaigns',
+    'A replica whose storage is full takes the leadership over.',
+    ['liveness/full-disk-gives-way'],
+    script('full disk: a leader'),
+    edit(TRANSFER, 'return state.storageFull || isStalled(state, now);', 'return isStalled(state, now);'),
+  ),
+  mutant(
+    'full-disk-leaves-nobody',
+    'A leader whose storage is full steps down though nobody else can lead.',
+    ['liveness/full-disk-gives-way'],
+    script('full disk: nobody has space'),
+    edit(TRANSFER, "const isLast = state.storageFull && reason === 'noTarget';", 'const isLast = false;'),
+  ),
+  mutant(
+    'full-disk-promises-votes',
+    'A replica grants pre-votes though its disk takes no vote.',
+    ['liveness/full-disk-votes-if-it-can'],
+    script('full disk: a voter'),
+    edit(TRANSFER, 'return state.storageFull && isStalled(state, now);', 'return state.storageFull && state.leaving;'),
+  ),
+  mutant(
+    'full-disk-takes-on',
+    'A leader whose storage is full appends proposals.',
+    ['requests/full-takes-nothing'],
+    script('full disk: nobody has space'),
+    edit(
+      'core/proposals.ts',
+      'return leaderRole.transfer?.blocked === true || state.storageFull;',
+      'return leaderRole.transfer?.blocked === true;',
+    ),
   ),
 ];
 

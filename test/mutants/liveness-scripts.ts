@@ -8,6 +8,7 @@ import { raftModel, raftProtocol } from '../../src/raft/index.js';
 import { createWorld } from '../../src/testing/world/world.js';
 import { rivals, succession, undisturbed, WRONGS } from '../both/disturb.js';
 import { catchesUpFirst, hungDiskGivesWay, leavesAlone, transferUnderLoad } from '../both/transfer.js';
+import { fullDiskGivesWay, fullVoter, nobodyHasSpace } from '../both/full-disk.js';
 import { afterHandover, afterSleep, cutOff, startsBound } from '../both/lease-reads.js';
 import { hungFollower } from '../both/swamped.js';
 import { Node } from '../raft/support.js';
@@ -213,6 +214,22 @@ async function hungDisk(): Promise<void> {
   for (const protocol of [raftProtocol, multipaxosProtocol]) hungDiskGivesWay(protocol, WORLD);
 }
 
+async function fullLeader(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) fullDiskGivesWay(protocol, WORLD);
+}
+
+async function fullEverywhere(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) {
+    for (const stuck of [false, true]) nobodyHasSpace(protocol, WORLD, stuck);
+  }
+}
+
+async function fullFollower(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) {
+    for (const stuck of [false, true]) fullVoter(protocol, stuck);
+  }
+}
+
 /** What is known to be committed is not applied yet. */
 async function freshness(): Promise<void> {
   const node = new Node('a');
@@ -272,6 +289,9 @@ export const livenessScripts = {
   'transfer: who lags': laggard,
   'transfer: who leaves': leaving,
   'transfer: a disk that hangs': hungDisk,
+  'full disk: a leader': fullLeader,
+  'full disk: nobody has space': fullEverywhere,
+  'full disk: a voter': fullFollower,
   'core: freshness': freshness,
   'slow links: a hung follower': swamped,
   'lease reads: cut off': leaseCutOff,

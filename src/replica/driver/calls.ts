@@ -23,7 +23,14 @@ const REFUSAL_PAUSE: Milliseconds = 20;
 const ATTEMPT_TIMEOUTS = 2;
 
 /** The reasons for which the core is asked nothing for a while: it would refuse again. */
-const PAUSING: ReadonlySet<Reason> = new Set(['busy', 'notLeader', 'noLeader', 'unsent', 'leaderChanged']);
+const PAUSING: ReadonlySet<Reason> = new Set([
+  'busy',
+  'storageFull',
+  'notLeader',
+  'noLeader',
+  'unsent',
+  'leaderChanged',
+]);
 
 const BUSY: Failure = { code: 'ERR_BUSY', outcome: 'none', message: 'too many requests are waiting on this replica' };
 
@@ -116,7 +123,14 @@ export class CallsDraft extends PartDraft<CallsState> {
 
   /** The storage has run out of space, or has some again. What waits here goes on waiting. */
   storageFull(full: boolean): void {
-    if (full !== this.state.storageFull) this.edit().storageFull = full;
+    if (full === this.state.storageFull) return;
+    this.edit().storageFull = full;
+    this.draft.toCore({ kind: 'storageFull', now: this.draft.now, full });
+  }
+
+  /** The core has just started: it is told what it has missed. */
+  coreStarted(): void {
+    if (this.state.storageFull) this.draft.toCore({ kind: 'storageFull', now: this.draft.now, full: true });
   }
 
   read({ calls, minIndex, byLease = false, maxAge = Infinity }: Extract<DriverEvent, { kind: 'read' }>): void {

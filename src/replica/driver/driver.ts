@@ -274,6 +274,7 @@ function complete(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent 
     draft.event({ kind: 'established' });
     startCore(draft, protocol, phase.recovered);
     draft.transfers.coreStarted();
+    draft.calls.coreStarted();
   }
   if (draft.phase.kind === 'running') runToQuiescence(draft, protocol);
   draft.reads.serve();

@@ -251,9 +251,9 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
     case 'disconnected':
       return draft.feed({ kind: 'disconnected', now, peer: event.peer, lane: event.lane });
     case 'unreachable':
-      return draft.feed({ kind: 'unreachable', now, peer: event.peer });
+    case 'storageFull':
+      return draft.feed(event);
     case 'refused': // a bare core has no identity
-    case 'storageFull': // nor does it know of space
     case 'late':
       return;
     default:

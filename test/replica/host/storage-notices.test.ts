@@ -1,7 +1,16 @@
 /** What a storage tells by itself: it reaches those who listen, and a full one refuses new commands of own callers. */
 
 import { describe, expect, it } from 'vitest';
-import { createReplica, memoryStorage, type ReplicaEvent, type Storage, type StorageNotice } from 'quorate';
+import {
+  createReplica,
+  memoryNetwork,
+  memoryStorage,
+  multipaxos,
+  raft,
+  type ReplicaEvent,
+  type Storage,
+  type StorageNotice,
+} from 'quorate';
 import { fileStorage } from '../../../src/adapters/file-storage/index.js';
 import { SimDisk } from '../../adapters/file-storage-disks.js';
 import { aloneOptions } from './alone.js';
@@ -83,6 +92,42 @@ describe('a storage that is full', () => {
     expect(await replica.propose(1)).toBe(2);
     expect(told()).toMatchObject([{ event: 'full' }, { event: 'resumed' }]);
     await replica.close();
+  });
+});
+
+describe.each([
+  ['raft', raft],
+  ['multipaxos', multipaxos],
+])('%s: of three replicas', (_, protocol) => {
+  it('the leader that is full hands over, and all get their commands through but its own new callers', async () => {
+    const network = memoryNetwork();
+    const members = { a: 'a', b: 'b', c: 'c' };
+    const storages = new Map(Object.keys(members).map((id) => [id, talkative()]));
+    const replicas = await Promise.all(
+      [...storages].map(([id, { storage }]) =>
+        createReplica({
+          id,
+          members,
+          machine: new Counter(),
+          storage,
+          transport: network.transport(),
+          protocol: protocol({ timing: { heartbeat: 30, electionMin: 200, electionMax: 400 } }),
+        }),
+      ),
+    );
+    await Promise.all(replicas.map((replica) => replica.ready()));
+    const full = replicas.find((replica) => replica.status().role === 'leader') as (typeof replicas)[0];
+    const others = replicas.filter((replica) => replica !== full);
+    const { say } = storages.get(full.status().id) as ReturnType<typeof talkative>;
+    await Promise.all(others.map((replica) => replica.propose(1)));
+    say({ kind: 'full', reason: 'no space' });
+    await expect(full.propose(1)).rejects.toMatchObject({ code: 'ERR_STORAGE_FULL', outcome: 'none' });
+    await Promise.all(others.map((replica) => replica.propose(1)));
+    const { leader } = (others[0] as (typeof replicas)[0]).status();
+    expect(others.map((replica) => replica.status().id)).toContain(leader);
+    say({ kind: 'resumed', reason: 'there is space' });
+    expect(await full.propose(1)).toBe(5);
+    await Promise.all(replicas.map((replica) => replica.close({ timeout: 0 })));
   });
 });
 
