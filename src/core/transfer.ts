@@ -278,8 +278,10 @@ export function onLeave<D extends AnyDraft>(draft: D, rules: TransferRules<D>): 
 }
 
 function ceaseToCampaign<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
+  const { role, options } = draft.state;
+  if (options.others.length === 0) return; // nobody else could lead
   draft.setPreVoting(null);
-  if (draft.state.role.kind === 'candidate') rules.withdraw(draft);
+  if (role.kind === 'candidate') rules.withdraw(draft);
 }
 
 /** The storage has run out of space, or has some again. A leader without space lets another one lead. */

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
 import { raftProtocol } from '../../src/raft/index.js';
+import { SlowCluster } from '../slow-links.js';
 import { timing } from '../values.js';
 import { led } from './disturb.js';
 import { fullDiskGivesWay, fullVoter, nobodyHasSpace } from './full-disk.js';
@@ -43,6 +44,13 @@ describe.each([
     cluster.propose(leader, 1, 10);
     cluster.run(10);
     expect(cluster.status(leader)).toMatchObject({ last: last + 1, commit: last + 1 });
+  });
+
+  it('alone it leads on even when it is full before its vote is durable', () => {
+    const cluster = new SlowCluster({ protocol, size: 1, write: 10 });
+    const id = 'n1';
+    cluster.give(id, { kind: 'storageFull', full: true });
+    expect(cluster.run(100, () => cluster.leader() === id)).toBe(true);
   });
 
   it('what is asked again while nothing changed changes nothing', () => {

@@ -107,7 +107,7 @@ const liveness: readonly Mutant[] = [
     'spread-without-end',
     'Each failed election doubles the range of timeouts, without a bound.',
     ['liveness/spread-grows'],
-    schedule('multipaxos', 28),
+    schedule('raft', 36),
     edit(TIMER, 'Math.min(2 * electionTimer.spread, mostSpread(options.timing))', '2 * electionTimer.spread'),
   ),
   mutant(

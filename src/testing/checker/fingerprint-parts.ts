@@ -154,6 +154,7 @@ export class PartTaker {
     digest.value(slot.wiped !== null);
     digest.value(slot.durable);
     digest.value(slot.failing === null ? 0 : slot.failing.keep ? 1 : 2);
+    digest.value(slot.room ?? -1);
     digest.value(slot.writing === null);
     // A write is digested as the disk that it will leave.
     if (slot.writing !== null) this.takeDisk(written(slot.disk, slot.writing));

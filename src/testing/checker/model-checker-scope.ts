@@ -11,7 +11,7 @@ import type { AnyModel, Model } from '../../core/model.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { Tuning } from '../../core/tuning.js';
 import type { Action } from '../world/actions.js';
-import type { Slot, World } from '../world/state.js';
+import { isWritable, type Slot, type World } from '../world/state.js';
 
 /** A scope. Numbers are upper bounds; events whose number is not given do not happen. */
 export interface Scope {
@@ -124,7 +124,7 @@ function movesAt(scope: Scope, world: World, spent: Spent, place: number, moves:
     if (campaigns && elects && !isLeader) moves.push(single({ ...AT_ONCE, kind: 'campaign', replica }, place));
     if (beats || (elects && !campaigns && !isLeader))
       moves.push(single({ ...AT_ONCE, kind: 'timeout', replica }, place));
-    if (slot.writing !== null) moves.push(single({ ...AT_ONCE, kind: 'written', replica }));
+    if (isWritable(slot)) moves.push(single({ ...AT_ONCE, kind: 'written', replica }));
     if (slot.applying !== null) moves.push(single({ ...AT_ONCE, kind: 'applied', replica }));
     if (isLeader || scope.callAnywhere === true) callsAt(scope, world, replica, moves);
   }

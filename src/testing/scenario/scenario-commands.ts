@@ -135,6 +135,16 @@ function read(words: Words): ScenarioCommand {
   return act({ kind: 'read', replica, minIndex, timeout });
 }
 
+/** `fill n1 3`: the disk has room for three more writes; without a number for none. */
+function fill(words: Words): ScenarioCommand {
+  const replica = words.replica();
+  const room = words.isEmpty ? 0 : words.number('how many writes it has room for');
+  words.end();
+  return Number.isSafeInteger(room) && room >= 0
+    ? act({ kind: 'fill', replica, room })
+    : words.fail(`fill: expected a whole number of writes from 0, got ${room}`);
+}
+
 /** `transfer n1 n2`; without a target the best candidate. */
 function transfer(words: Words): ScenarioCommand {
   const replica = words.replica();
@@ -223,6 +233,8 @@ const COMMANDS: Readonly<Record<string, CommandParser>> = {
   restart: each('restart'),
   wipe: each('wipe'),
   'fail-storage': keepOrLose('failStorage'),
+  fill,
+  free: each('free'),
   cut: link('cut'),
   heal: link('heal'),
   isolate,

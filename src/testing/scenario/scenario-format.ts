@@ -42,6 +42,8 @@ export function formatHappening(happening: Happening): string {
       return `crash ${happening.replica} ${happening.keep ? 'keep' : 'lose'}`;
     case 'failStorage':
       return `fail-storage ${happening.replica} ${happening.keep ? 'keep' : 'lose'}`;
+    case 'fill':
+      return `fill ${happening.replica} ${happening.room}`;
     case 'leap':
       return `leap ${happening.replica} ${happening.by}`;
     case 'rate':
@@ -74,6 +76,7 @@ export function formatHappening(happening: Happening): string {
     case 'loaded':
     case 'restart':
     case 'wipe':
+    case 'free':
     case 'pause':
     case 'resume':
     case 'campaign':

@@ -10,7 +10,7 @@ import type { Happening } from '../world/actions.js';
 import { Agenda } from '../world/agenda.js';
 import type { Watcher } from '../world/draft.js';
 import { Loops } from '../world/loops.js';
-import type { Flight } from '../world/state.js';
+import { isWritable, type Flight } from '../world/state.js';
 import type { Turn } from '../world/turn.js';
 import { bytesOnWire, Wires } from '../world/wires.js';
 import type { ScenarioHeader } from './scenario-header.js';
@@ -77,7 +77,9 @@ export class ScenarioPace implements Watcher {
 
   touched(place: number): void {
     const { turn, times, loops } = this;
-    const { process, writing, loads, applying } = turn.slot(place);
+    const slot = turn.slot(place);
+    const { process, loads, applying } = slot;
+    const writing = isWritable(slot) ? slot.writing : null;
     const work = this.work[place] as Record<WorkKind, UnderWay>;
     const begin = (kind: WorkKind, what: unknown, due: () => Milliseconds): void => {
       if (what === work[kind].what) return;

@@ -10,7 +10,7 @@ import { isLeading, unmet, type Expectation } from './scenario-expect.js';
 import type { TraceWriter } from '../world/trace.js';
 import type { Turn } from '../world/turn.js';
 import { dueAt } from '../world/world.js';
-import type { Flight, Slot } from '../world/state.js';
+import { isWritable, type Flight, type Slot } from '../world/state.js';
 
 /** An expectation of a scenario does not hold. */
 export class Unmet extends Error {}
@@ -129,7 +129,7 @@ export class ScenarioRunner {
     const slot = this.slot(place);
     if (slot.process === null || slot.paused) return null;
     const replica = slot.id;
-    if (slot.writing !== null && which('written')) return { kind: 'written', replica };
+    if (isWritable(slot) && which('written')) return { kind: 'written', replica };
     if (slot.loads.length > 0 && which('loaded')) return { kind: 'loaded', replica };
     return slot.applying === null || !which('applied') ? null : { kind: 'applied', replica };
   }

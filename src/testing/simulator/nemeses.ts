@@ -227,6 +227,15 @@ const NEMESES: Readonly<Record<Timed, (run: SimulatedRun) => boolean>> = {
     run.later(run.dice.wait(300), () => run.revive(place));
     return met;
   },
+  fullDisk(run) {
+    const { dice } = run;
+    const place = victim(run);
+    const replica = run.id(place);
+    const met = isAwake(run, place);
+    run.act({ kind: 'fill', at: run.now, replica, room: dice.pick([0, 0, 2, 20]) });
+    run.later(dice.wait(dice.pick([50, 400, 2000])), () => run.act({ kind: 'free', at: run.now, replica }));
+    return met;
+  },
   wipe,
   stop(run) {
     const place = victim(run);

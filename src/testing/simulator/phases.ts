@@ -112,6 +112,7 @@ function heal(run: SimulatedRun, places: readonly number[], apart: readonly numb
     if (run.isLeaving(place)) run.act({ kind: 'stop', at: run.now, replica: run.id(place) });
     // A disk whose next write will fail counts as failed.
     const replica = run.id(place);
+    run.act({ kind: 'free', at: run.now, replica });
     if (run.turn.slot(place).failing !== null) run.act({ kind: 'crash', at: run.now, replica, keep: false });
     run.revive(place);
     run.act({ kind: 'rate', at: run.now, replica, rate: 1 });

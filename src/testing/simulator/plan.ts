@@ -40,6 +40,7 @@ export const FAULT_KINDS = [
   'deadPort',
   'transfer',
   'leave',
+  'fullDisk',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -132,6 +133,7 @@ const TYPICAL: Readonly<Record<FaultKind, readonly [min: number, max: number]>> 
   deadPort: [0.3, 1],
   transfer: [100, 1500],
   leave: [500, 4000],
+  fullDisk: [300, 3000],
 };
 
 function faultsOf(dice: Dice, options: PlanOptions): FaultMix {

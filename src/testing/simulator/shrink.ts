@@ -11,6 +11,7 @@ import { checkAction } from '../world/check-action.js';
 import { callOf } from '../world/machine.js';
 import { Turn } from '../world/turn.js';
 import type { WorldOptions } from '../world/options.js';
+import { isWritable } from '../world/state.js';
 import { createWorld } from '../world/world.js';
 
 /** The rule of a violation without its particulars. Two failures of the same rule count as one. */
@@ -43,7 +44,7 @@ function committedOf(turn: Turn, calls: readonly Action[]): readonly Action[] {
 function isVain(turn: Turn, action: Action): boolean {
   if (action.kind !== 'written' && action.kind !== 'applied' && action.kind !== 'loaded') return false;
   const slot = turn.slot(turn.rules.places.get(action.replica) as number);
-  if (action.kind === 'written') return slot.writing === null;
+  if (action.kind === 'written') return !isWritable(slot);
   return action.kind === 'applied' ? slot.applying === null : slot.loads.length === 0;
 }
 

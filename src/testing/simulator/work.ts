@@ -2,6 +2,7 @@
 
 import type { Milliseconds } from '../../core/protocol.js';
 import type { Dice } from '../random.js';
+import { isWritable } from '../world/state.js';
 import { dueAt } from '../world/world.js';
 import type { Agenda } from '../world/agenda.js';
 import type { Span } from './pace.js';
@@ -28,7 +29,7 @@ export class Work {
     const due = dueAt(this.run.turn.rules, slot, this.run.now);
     if (due < (this.tickAt[place] as number)) this.scheduleTick(place, due);
     const busy = this.busy[place] as { io: boolean; apply: boolean; load: boolean };
-    if (slot.writing !== null && !busy.io) {
+    if (isWritable(slot) && !busy.io) {
       busy.io = true;
       this.agenda.add(this.run.now + this.diskTime(this.run.weather.disk), () => this.written(place));
     }
@@ -84,7 +85,7 @@ export class Work {
     const busy = this.busy[place] as { io: boolean };
     busy.io = false;
     const slot = this.run.turn.slot(place);
-    if (slot.writing === null) return;
+    if (!isWritable(slot)) return;
     if (this.run.stormy && !slot.paused && this.io.chance(this.run.plan.faults.crashAtPersist ?? 0)) {
       this.run.fault('crashAtPersist');
       return this.run.crash(place, this.io.chance(0.5));

@@ -35,6 +35,12 @@ export type Happening =
   | { readonly kind: 'restart' | 'wipe'; readonly replica: ReplicaId }
   /** The write under way fails, whether or not it is on the disk; without one, the next will. */
   | { readonly kind: 'failStorage'; readonly replica: ReplicaId; readonly keep: boolean }
+  /**
+   * The storage runs out of space, but for so many writes; later ones wait until it has some again. The replica is told
+   * of both, and after a start on a full disk.
+   */
+  | { readonly kind: 'fill'; readonly replica: ReplicaId; readonly room: number }
+  | { readonly kind: 'free'; readonly replica: ReplicaId }
   /** Everything sent from one to the other is lost, until it is healed. `heal` also accepts what was refused. */
   | { readonly kind: 'cut' | 'heal'; readonly from: ReplicaId; readonly to: ReplicaId }
   /** The sender's transport refuses what it is given on this lane, which never leaves, until it accepts it again. */

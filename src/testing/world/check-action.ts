@@ -53,6 +53,8 @@ const SHAPES: Readonly<Record<Action['kind'], Shape>> = {
   restart: alone,
   wipe: alone,
   failStorage: fated,
+  fill: { replica, room: whole(0) },
+  free: alone,
   cut: link,
   heal: link,
   refuse: { ...link, lane },

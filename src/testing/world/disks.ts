@@ -1,6 +1,6 @@
 /**
- * The disks of a world: writes, loads and failures. A write or a load stays in the replica's slot until an action
- * finishes it, unless the world is eager.
+ * The disks of a world: writes, loads, failures and shortages of space. A write or a load stays in the replica's slot
+ * until an action finishes it, unless the world is eager; without space a write waits.
  */
 
 import { InvariantViolation } from '../../core/assert.js';
@@ -37,9 +37,10 @@ export class Disks {
   /** The write under way becomes durable; the process is not told yet. */
   sync(place: number): void {
     const { draft } = this;
-    const { writing, durable } = draft.slot(place);
-    if (writing === null || durable) return;
+    const { writing, durable, room } = draft.slot(place);
+    if (writing === null || durable || room === 0) return;
     const slot = draft.ownSlot(place);
+    if (room !== null) slot.room = room - 1;
     slot.disk = written(slot.disk, writing);
     slot.durable = true;
     draft.durable(slot.id);
@@ -51,6 +52,7 @@ export class Disks {
     const { draft } = this;
     if (draft.slot(place).writing === null) return;
     this.sync(place);
+    if (!draft.slot(place).durable) return; // no space
     draft.ownSlot(place).writing = null;
     draft.pending.push({ place, event: { kind: 'written', now: draft.local(place) } });
   }
@@ -65,6 +67,31 @@ export class Disks {
     if (keep) this.sync(place);
     slot.writing = null;
     draft.pending.push({ place, event: { kind: 'storageFailed', now: draft.local(place), reason: EIO } });
+  }
+
+  /** The disk of a running replica is full, but for so many writes. */
+  fill(place: number, room: number): void {
+    this.draft.ownSlot(place).room = room;
+    this.tellSpace(place);
+    this.draft.watcher?.touched(place);
+  }
+
+  /** It has space again: what waited goes on. */
+  free(place: number): void {
+    const { draft } = this;
+    const { room, paused } = draft.slot(place);
+    if (room === null || paused) return;
+    draft.ownSlot(place).room = null;
+    if (draft.rules.eager.written) this.reportWritten(place);
+    this.tellSpace(place);
+    draft.watcher?.touched(place);
+  }
+
+  /** The replica hears whether there is space. */
+  tellSpace(place: number): void {
+    const { draft } = this;
+    const full = draft.slot(place).room !== null;
+    draft.pending.push({ place, event: { kind: 'storageFull', now: draft.local(place), full } });
   }
 
   load(place: number, { id, from, to, maxBytes }: Extract<ProcessEffect, { kind: 'load' }>): void {

@@ -96,11 +96,13 @@ export class Hosting {
     if (wipe) {
       slot.wiped ??= slot.disk;
       slot.disk = newDisk(draft.takeIncarnation());
+      slot.room = null;
     }
     slot.disk = booted(slot.disk);
     watch.begin(slot.id);
     const own = Math.imul(seed + slot.disk.boot * 0x9e3779b1, 0x85ebca6b) ^ Math.imul(place + 1, 0xc2b2ae35);
     this.take(place, program.start({ id: slot.id, disk: slot.disk, seed: own, now: draft.local(place) }));
+    if (slot.room !== null) this.around.disks.tellSpace(place);
   }
 
   private take(place: number, [process, effects]: ProcessStep): void {

@@ -64,6 +64,8 @@ export interface Slot {
   readonly durable: boolean;
   /** Whether the write under way or the next one fails; `keep`: it is on the disk all the same. */
   readonly failing: { readonly keep: boolean } | null;
+  /** How many writes a full disk has room for; `null` while it has space. */
+  readonly room: number | null;
   readonly loads: readonly PendingLoad[];
   /** The entries that the machine was given. */
   readonly applying: readonly Entry[] | null;
@@ -93,6 +95,11 @@ export const NO_PROCESS = {
   position: 0,
   waiting: [],
 } satisfies Partial<Slot>;
+
+/** Whether a write is under way that a disk can end now. */
+export function isWritable({ writing, durable, room }: Slot): boolean {
+  return writing !== null && (durable || room !== 0);
+}
 
 /** A message under way. */
 export interface Flight {

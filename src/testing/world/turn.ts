@@ -141,6 +141,8 @@ export class Turn {
         return hosting.restart(place, action.kind === 'wipe');
       case 'failStorage':
         return disks.fail(place, action.keep);
+      case 'free':
+        return disks.free(place);
       case 'pause':
       case 'resume':
         draft.ownSlot(place).paused = action.kind === 'pause' && slot.process !== null;
@@ -185,6 +187,8 @@ export class Turn {
         return disks.reportWritten(place);
       case 'loaded':
         return disks.answerLoad(place);
+      case 'fill':
+        return disks.fill(place, action.room);
       case 'applied':
         return this.applications.apply(place);
       case 'propose':

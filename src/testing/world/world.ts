@@ -22,7 +22,7 @@ import { checkWorldOptions, testTiming, type WorldOptions } from './options.js';
 import { driverProgram, establishedValues } from './process.js';
 import { emptyRecord } from './record.js';
 import { Turn } from './turn.js';
-import { FIRST_INCARNATION, NO_PROCESS, trueTime } from './state.js';
+import { FIRST_INCARNATION, isWritable, NO_PROCESS, trueTime } from './state.js';
 import type { Link, Rules, Slot, World } from './state.js';
 
 function namesOf(replicas: number | readonly ReplicaId[]): readonly ReplicaId[] {
@@ -75,6 +75,7 @@ function newSlot(rules: Rules, at: number, established: boolean): Slot {
     disk: newDisk(FIRST_INCARNATION + at, values),
     clock: { base: 0, since: 0, rate: 1 },
     ...NO_PROCESS,
+    room: null,
     wiped: null,
   };
 }
@@ -131,7 +132,7 @@ export function actions(world: World): readonly Action[] {
   slots.forEach((slot) => {
     if (slot.process === null || slot.paused) return;
     const replica = slot.id;
-    if (slot.writing !== null) found.push({ kind: 'written', at: now, replica });
+    if (isWritable(slot)) found.push({ kind: 'written', at: now, replica });
     if (slot.applying !== null) found.push({ kind: 'applied', at: now, replica });
     if (slot.loads.length > 0) found.push({ kind: 'loaded', at: now, replica });
     const due = dueAt(rules, slot, now);

@@ -79,6 +79,8 @@ function choices(world: World, step: number): readonly Action[] {
     { kind: 'crash', replica, keep: step % 2 === 0 },
     { kind: 'restart', replica },
     { kind: 'failStorage', replica, keep: step % 3 === 0 },
+    { kind: 'fill', replica, room: step % 2 },
+    { kind: 'free', replica },
     { kind: 'leap', replica, by: 40 },
     { kind: step % 2 === 0 ? 'pause' : 'resume', replica },
   ]);
@@ -144,7 +146,9 @@ describe.each(WORLDS)('a world ($name)', ({ model, program }) => {
       const { now, slots, links, rules } = world;
       const awake = slots.filter(({ process, paused }) => process !== null && !paused);
       const expected = [
-        ...awake.filter(({ writing }) => writing !== null).map(({ id }) => `written ${id}`),
+        ...awake
+          .filter(({ writing, durable, room }) => writing !== null && (durable || room !== 0))
+          .map(({ id }) => `written ${id}`),
         ...awake.filter(({ applying }) => applying !== null).map(({ id }) => `applied ${id}`),
         ...awake.filter(({ loads }) => loads.length > 0).map(({ id }) => `loaded ${id}`),
         ...awake.filter((slot) => dueAt(rules, slot, now) < Infinity).map(({ id }) => `tick ${id}`),
@@ -203,6 +207,8 @@ describe.each(WORLDS)('a world ($name)', ({ model, program }) => {
       // There is always a disk to lose: nothing makes this idle.
       wipe: [],
       failStorage: [{ kind: 'failStorage', ...gone, keep: true }],
+      fill: [gone, still].map((who) => ({ kind: 'fill', ...who, room: 1 })),
+      free: [gone, still, { replica: 'n1' }].map((who) => ({ kind: 'free', ...who })),
       cut: [{ kind: 'cut', from: 'n1', to: 'n2' }],
       heal: [{ kind: 'heal', ...link }],
       pause: [
