@@ -42,6 +42,7 @@ export class Adversary {
       'slow disk': () => this.slowDisk(),
       EIO: () => this.failWrite('EIO'),
       ENOSPC: () => this.failWrite('ENOSPC'),
+      shortage: () => this.shortage(),
       'failing read': () => this.armDisk('nextRead'),
       'failing open': () => this.armDisk('nextOpen'),
       'wiped disk': () => this.wipe(),
@@ -224,6 +225,14 @@ export class Adversary {
     const { disk } = this.pick((each) => each.phase === 'up') ?? this.dice.pick(this.members);
     disk.nextWrite = fault;
     if (fault === 'ENOSPC') this.world.schedule.after(this.dice.within(100, 1500), () => (disk.nextWrite = null));
+    return true;
+  }
+
+  /** Space runs out, or something else that passes; a few writes still end. */
+  private shortage(): boolean {
+    const { disk } = this.pick((each) => each.phase === 'up') ?? this.dice.pick(this.members);
+    disk.runShort(this.dice.chance(0.8) ? 'full' : 'waiting', this.dice.pick([0, 0, 2, 30]));
+    this.world.schedule.after(this.dice.within(50, 3000), () => disk.replenish());
     return true;
   }
 

@@ -28,6 +28,7 @@ export const HOST_FAULTS = [
   'slow disk',
   'EIO',
   'ENOSPC',
+  'shortage',
   'failing read',
   'failing open',
   'wiped disk',
@@ -221,7 +222,8 @@ function plainPlan(dice: Dice, options: HostPlanOptions): HostPlan {
   }
   const strange = faults?.find((fault) => !HOST_FAULTS.includes(fault));
   if (strange !== undefined) throw new RangeError(`faults: no such class of faults: ${String(strange)}`);
-  const drawn = HOST_FAULTS.filter(() => dice.chance(0.5));
+  // Shortages have dice of their own: what the seeds draw beside them does not depend on them.
+  const drawn = HOST_FAULTS.filter((fault) => (fault === 'shortage' ? dice.fork(fault) : dice).chance(0.5));
   const all = new Set(faults ?? drawn);
   const has = (fault: HostFault): boolean => all.has(fault);
   const timing = drawTiming(dice);

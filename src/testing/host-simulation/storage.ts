@@ -1,13 +1,14 @@
 /**
  * The disks of the host simulation: durable data, and writes under way. Each start of a replica gets a new `Storage` on
- * its disk. Writes and reads take virtual time and may fail, a crash keeps or loses the writes under way, and the
- * host's duties towards a storage are checked.
+ * its disk. Writes and reads take virtual time and may fail, or wait until a shortage is over; a crash keeps or loses
+ * the writes under way, and the host's duties towards a storage are checked.
  */
 
 import { ConsensusError } from '../../replica/errors.js';
-import type { Opened, Storage, StorageOp, StoredEntry, StoredRun } from '../../replica/storage.js';
+import type { Opened, Storage, StorageListener, StorageOp, StoredEntry } from '../../replica/storage.js';
 import type { Dice } from '../random.js';
 import type { Schedule, SimulatedProcess } from './clock.js';
+import { copyOf, DiskContents, found, isUnchanged } from './disk-contents.js';
 import type { DiskHabits } from './plan.js';
 import type { Trace } from './trace.js';
 
@@ -19,66 +20,13 @@ interface WriteBatch {
   lost: boolean;
 }
 
-/** What a disk holds. */
-class DiskContents {
-  readonly values = new Map<string, Uint8Array>();
-  readonly entries = new Map<number, StoredEntry>();
-  boot = 0;
-
-  copy(): DiskContents {
-    const copy = new DiskContents();
-    for (const [key, value] of this.values) copy.values.set(key, value);
-    for (const [index, entry] of this.entries) copy.entries.set(index, entry);
-    copy.boot = this.boot;
-    return copy;
-  }
-
-  apply(op: StorageOp): void {
-    if (op.kind === 'set') this.values.set(op.key, op.value);
-    else if (op.kind === 'put') for (const entry of op.entries) this.entries.set(entry.index, entry);
-    else for (const index of [...this.entries.keys()]) if (index >= op.from) this.entries.delete(index);
-  }
-
-  sorted(): StoredEntry[] {
-    return [...this.entries.values()].sort((a, b) => a.index - b.index);
-  }
-
-  opened(): Opened {
-    const all = this.sorted();
-    const runs: StoredRun[] = [];
-    for (const { index, term } of all) if (runs[runs.length - 1]?.term !== term) runs.push({ from: index, term });
-    const values = new Map([...this.values].map(([key, value]) => [key, value.slice()]));
-    return { boot: this.boot, values, first: all[0]?.index ?? 0, last: all[all.length - 1]?.index ?? 0, runs };
-  }
-}
-
 export type DiskFault = 'EIO' | 'ENOSPC';
+
+/** What a disk is short of: space, or something else that passes. */
+type DiskShortage = 'full' | 'waiting';
 
 function failure(reason: string): ConsensusError {
   return new ConsensusError(`simulated: ${reason}`, { code: 'ERR_STORAGE_FAILED', outcome: 'unknown' });
-}
-
-function copyOf(op: StorageOp): StorageOp {
-  if (op.kind === 'truncate') return { ...op };
-  if (op.kind === 'set') return { ...op, value: op.value.slice() };
-  const entries = op.entries.map(({ index, term, data }) => ({ index, term, data: data.slice() }));
-  return { kind: 'put', entries };
-}
-
-function areEqual(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
-  return true;
-}
-
-function isUnchanged(a: StorageOp, b: StorageOp): boolean {
-  if (a.kind === 'set' && b.kind === 'set') return a.key === b.key && areEqual(a.value, b.value);
-  if (a.kind === 'truncate' && b.kind === 'truncate') return a.from === b.from;
-  if (a.kind !== 'put' || b.kind !== 'put' || a.entries.length !== b.entries.length) return false;
-  return a.entries.every((entry, at) => {
-    const other = b.entries[at] as StoredEntry;
-    return entry.index === other.index && entry.term === other.term && areEqual(entry.data, other.data);
-  });
 }
 
 /** The disk of one member: it outlives crashes. */
@@ -97,6 +45,11 @@ export class SimulatedDisk {
   readonly schedule: Schedule;
   readonly trace: Trace;
   private batches: WriteBatch[] = [];
+  /** What it is short of. */
+  shortage: DiskShortage | null = null;
+  /** How many writes end in spite of the shortage; the next ones wait here. */
+  private room = 0;
+  private waiting: ((fault: DiskFault | null) => void)[] = [];
   /** Of a disk that lies: what a crash would leave. */
   private safe: DiskContents | null = null;
 
@@ -140,14 +93,42 @@ export class SimulatedDisk {
     const batch: WriteBatch = { given, ops: given.map(copyOf), lost: false };
     this.batches.push(batch);
     this.schedule.after(lag + this.delay(), () => {
-      if (!batch.lost) this.finish(batch, report);
+      if (batch.lost) return;
+      if (this.shortage === null || this.room-- > 0) return this.finish(batch, this.nextWrite, report);
+      this.trace.cover('write waits for space');
+      this.waiting.push((fault) => batch.lost || this.finish(batch, fault, report));
     });
   }
 
-  private finish(batch: WriteBatch, report: (fault: DiskFault | null) => void): void {
+  /** Something runs short: a few more writes end, the next ones wait. The holder is told. */
+  runShort(shortage: DiskShortage, room: number): void {
+    if (this.shortage !== null) return;
+    this.shortage = shortage;
+    this.room = room;
+    this.tellHolder();
+  }
+
+  /** The shortage is over: what waited ends. */
+  replenish(): void {
+    if (this.shortage === null) return;
+    this.shortage = null;
+    this.endWaiting(null);
+    this.tellHolder();
+  }
+
+  /** What waits ends, well or in a fault. */
+  endWaiting(fault: DiskFault | null): void {
+    for (const end of this.waiting.splice(0)) end(fault);
+  }
+
+  private tellHolder(): void {
+    this.trace.tell(`${this.name} disk ${this.shortage ?? 'resumed'}`);
+    this.holder?.hear();
+  }
+
+  private finish(batch: WriteBatch, fault: DiskFault | null, report: (fault: DiskFault | null) => void): void {
     const unchanged = batch.given.every((op, at) => isUnchanged(op, batch.ops[at] as StorageOp));
     if (!unchanged) this.trace.violate('storage/bytes-unchanged', `${this.name} changed a batch before it was durable`);
-    const fault = this.nextWrite;
     if (fault === 'EIO') this.nextWrite = null;
     const kept = fault === null || (fault === 'EIO' && this.dice.chance(0.5));
     this.batches.splice(this.batches.indexOf(batch), 1);
@@ -165,6 +146,7 @@ export class SimulatedDisk {
       if (keep) for (const op of batch.ops) this.contents.apply(op);
     }
     this.batches = [];
+    this.waiting = [];
     this.holder = null;
     if (this.safe !== null) this.contents = this.safe.copy();
   }
@@ -182,6 +164,7 @@ export class SimulatedDisk {
     this.nextRead = false;
     this.nextOpen = false;
     this.slowness = 1;
+    this.replenish();
   }
 }
 
@@ -193,6 +176,7 @@ export class SimulatedStorage implements Storage {
   private failed = false;
   private writing = 0;
   private closing: (() => void)[] = [];
+  private listener: StorageListener | undefined;
 
   constructor(disk: SimulatedDisk, process: SimulatedProcess) {
     this.disk = disk;
@@ -227,8 +211,16 @@ export class SimulatedStorage implements Storage {
       trace.violate('storage/calls-in-order', `${name}: ${call} after a write has failed`);
   }
 
-  open(): Promise<Opened> {
+  /** The process hears, when it comes to it, what the disk is short of by then. */
+  hear(): void {
+    const { disk, process, listener } = this;
+    if (this.phase !== 'open') return;
+    process.input(() => listener?.({ kind: disk.shortage ?? 'resumed', reason: 'simulated' }));
+  }
+
+  open(listener?: StorageListener): Promise<Opened> {
     const { disk } = this;
+    this.listener = listener;
     if (this.phase !== 'new') disk.trace.violate('storage/calls-in-order', `${disk.name}: opened twice`);
     this.phase = 'opening';
     return this.later(disk.delay(), () => {
@@ -244,6 +236,7 @@ export class SimulatedStorage implements Storage {
       disk.holder = this;
       this.phase = 'open';
       disk.contents.boot += 1;
+      if (disk.shortage !== null) this.hear();
       return disk.contents.opened();
     });
   }
@@ -284,6 +277,7 @@ export class SimulatedStorage implements Storage {
 
   close(): Promise<void> {
     this.phase = 'closed';
+    this.disk.endWaiting('ENOSPC'); // a closed storage waits no longer
     return new Promise((resolve) => {
       this.closing.push(resolve);
       this.release();
@@ -296,17 +290,4 @@ export class SimulatedStorage implements Storage {
     if (this.disk.holder === this) this.disk.holder = null;
     for (const resolve of this.closing.splice(0)) this.process.input(resolve);
   }
-}
-
-function found(contents: DiskContents, from: number, to: number, maxBytes: number): StoredEntry[] {
-  const entries: StoredEntry[] = [];
-  let left = maxBytes;
-  for (const { index, term, data } of contents.sorted()) {
-    if (index < from) continue;
-    if (index > to || (entries.length > 0 && data.length > left)) break;
-    left -= data.length;
-    entries.push({ index, term, data: data.slice() });
-    if (left <= 0) break;
-  }
-  return entries;
 }

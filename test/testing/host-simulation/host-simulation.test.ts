@@ -23,6 +23,7 @@ const PROBES = [
   'open fails',
   'EIO',
   'ENOSPC',
+  'write waits for space',
   'crash keeps an unsynced write',
   'crash loses an unsynced write',
   'crash with requests waiting',
@@ -58,6 +59,7 @@ const PROBES = [
   'ERR_TIMEOUT',
   'ERR_OUTCOME_UNKNOWN',
   'ERR_STORAGE_FAILED',
+  'ERR_STORAGE_FULL',
   'ERR_LOST_IDENTITY',
 ];
 

@@ -1,0 +1,75 @@
+/** What a disk of the host simulation holds, and what is written to it. */
+
+import type { Opened, StorageOp, StoredEntry, StoredRun } from '../../replica/storage.js';
+
+/** What a disk holds. */
+export class DiskContents {
+  readonly values = new Map<string, Uint8Array>();
+  readonly entries = new Map<number, StoredEntry>();
+  boot = 0;
+
+  copy(): DiskContents {
+    const copy = new DiskContents();
+    for (const [key, value] of this.values) copy.values.set(key, value);
+    for (const [index, entry] of this.entries) copy.entries.set(index, entry);
+    copy.boot = this.boot;
+    return copy;
+  }
+
+  apply(op: StorageOp): void {
+    if (op.kind === 'set') this.values.set(op.key, op.value);
+    else if (op.kind === 'put') for (const entry of op.entries) this.entries.set(entry.index, entry);
+    else for (const index of [...this.entries.keys()]) if (index >= op.from) this.entries.delete(index);
+  }
+
+  sorted(): StoredEntry[] {
+    return [...this.entries.values()].sort((a, b) => a.index - b.index);
+  }
+
+  opened(): Opened {
+    const all = this.sorted();
+    const runs: StoredRun[] = [];
+    for (const { index, term } of all) if (runs[runs.length - 1]?.term !== term) runs.push({ from: index, term });
+    const values = new Map([...this.values].map(([key, value]) => [key, value.slice()]));
+    return { boot: this.boot, values, first: all[0]?.index ?? 0, last: all[all.length - 1]?.index ?? 0, runs };
+  }
+}
+
+/** The operation as it is now. */
+export function copyOf(op: StorageOp): StorageOp {
+  if (op.kind === 'truncate') return { ...op };
+  if (op.kind === 'set') return { ...op, value: op.value.slice() };
+  const entries = op.entries.map(({ index, term, data }) => ({ index, term, data: data.slice() }));
+  return { kind: 'put', entries };
+}
+
+function areEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
+}
+
+/** Whether what was given is still what it was. */
+export function isUnchanged(a: StorageOp, b: StorageOp): boolean {
+  if (a.kind === 'set' && b.kind === 'set') return a.key === b.key && areEqual(a.value, b.value);
+  if (a.kind === 'truncate' && b.kind === 'truncate') return a.from === b.from;
+  if (a.kind !== 'put' || b.kind !== 'put' || a.entries.length !== b.entries.length) return false;
+  return a.entries.every((entry, at) => {
+    const other = b.entries[at] as StoredEntry;
+    return entry.index === other.index && entry.term === other.term && areEqual(entry.data, other.data);
+  });
+}
+
+/** Stored entries of a range, at least one if there is one, within `maxBytes` otherwise. */
+export function found(contents: DiskContents, from: number, to: number, maxBytes: number): StoredEntry[] {
+  const entries: StoredEntry[] = [];
+  let left = maxBytes;
+  for (const { index, term, data } of contents.sorted()) {
+    if (index < from) continue;
+    if (index > to || (entries.length > 0 && data.length > left)) break;
+    left -= data.length;
+    entries.push({ index, term, data: data.slice() });
+    if (left <= 0) break;
+  }
+  return entries;
+}
