@@ -444,7 +444,7 @@ describe('the digest of a message', () => {
       }
     }
     expect([...silent]).toEqual([]);
-    expect(kinds.size).toBe(14);
+    expect(kinds.size).toBe(15);
   });
 
   it('tells the kinds and the two ends of a session apart', () => {
