@@ -46,7 +46,7 @@ export type {
 export type { Cancellable, Clock } from './replica/clock.js';
 export type { Given, ProtocolChoice, Tuning } from './core/tuning.js';
 export type { Limits, Timing } from './core/protocol.js';
-export type { Constants, Member } from './core/members.js';
+export type { Constants, GivenMember, Member } from './core/members.js';
 export { memoryNetwork, memoryStorage } from './adapters/memory.js';
 export type { MemoryNetwork, MemoryNetworkOptions } from './adapters/memory-network.js';
 

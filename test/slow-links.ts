@@ -39,6 +39,8 @@ export interface SlowOptions {
   readonly alpha?: number;
   readonly leaseReads?: Milliseconds;
   readonly preVote?: boolean;
+  /** Of the members, in their order. */
+  readonly priorities?: readonly number[];
 }
 
 interface Scheduled {
@@ -97,10 +99,11 @@ export class SlowCluster {
   constructor(options: SlowOptions) {
     this.protocol = options.protocol as Protocol<unknown, unknown>;
     const { size = 3, timing = defaultTiming, seed = 1, roundTrip = 2, bytesPerMs = Infinity } = options;
-    const { write = 0, load = 1, alpha = 8192, preVote = true, leaseReads = 0 } = options;
+    const { write = 0, load = 1, alpha = 8192, preVote = true, leaseReads = 0, priorities = [] } = options;
     const limits = { ...defaultLimits, ...options.limits };
-    this.options = { size, timing, seed, roundTrip, bytesPerMs, write, load, alpha, preVote, leaseReads, limits };
-    this.configuration = clusterOf(size, { alpha, leaseReads });
+    const basics = { size, timing, seed, roundTrip, bytesPerMs, write, load };
+    this.options = { ...basics, alpha, preVote, leaseReads, limits, priorities };
+    this.configuration = clusterOf(size, { alpha, leaseReads }, priorities);
     this.hosts = this.configuration.members.map(({ id }) => ({
       id,
       state: null,

@@ -27,9 +27,14 @@ export function idsOf(size: number): readonly string[] {
   return Array.from({ length: size }, (_, at) => `n${at + 1}`);
 }
 
-export function clusterOf(size: number, constants: Partial<Constants> = {}): Configuration {
-  const addresses = Object.fromEntries(idsOf(size).map((id) => [id, `${id}:1`]));
-  return configurationOf(addresses, { ...defaultConstants, ...constants });
+/** @param priorities of the members, in their order */
+export function clusterOf(
+  size: number,
+  constants: Partial<Constants> = {},
+  priorities: readonly number[] = [],
+): Configuration {
+  const members = idsOf(size).map((id, at) => [id, { address: `${id}:1`, priority: priorities[at] }] as const);
+  return configurationOf(Object.fromEntries(members), { ...defaultConstants, ...constants });
 }
 
 export function command(index: number, term: number, bytes = 2, sequence = index): Entry {

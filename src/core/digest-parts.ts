@@ -68,7 +68,11 @@ export function digestWaiting(s: DigestScribe, state: CoreState): void {
   const { leaving, storageFull, role, unsyncedSince, persistSeq, bound, options } = state;
   s.digest.value(leaving);
   s.digest.value(storageFull);
-  if (role.kind === 'leader') digestDeadline(s, role.giveWayAt);
+  if (role.kind === 'leader') {
+    digestDeadline(s, role.giveWayAt);
+    s.digest.id(role.preferred?.id ?? null);
+    s.digest.value(s.now - (role.preferred?.since ?? s.now));
+  }
   digestNumber(s.digest, 'persist', s.me, unsyncedSince === Infinity ? 0 : persistSeq);
   const left = Math.max(0, bound.until - s.now);
   s.digest.value(left);
@@ -81,6 +85,7 @@ export function digestTransfer(s: DigestScribe, transfer: Transferring | null): 
   const { digest, me } = s;
   digest.value(transfer !== null);
   if (transfer === null) return;
+  digest.text(transfer.why);
   digestNumber(digest, 'request', me, transfer.request);
   digest.id(transfer.named);
   digest.id(transfer.to);

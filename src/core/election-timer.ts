@@ -13,7 +13,7 @@ import { nextSeed, sampleBetween } from './random.js';
 import type { AnyDraft } from './draft.js';
 import type { Milliseconds, Timing } from './protocol.js';
 import { majorityReached } from './quorum.js';
-import type { CoreLeader } from './state.js';
+import type { CoreLeader, CoreOptions } from './state.js';
 
 export interface ElectionTimer {
   /** When it was started, or reset last: when a leader, or a majority, was heard. */
@@ -45,14 +45,29 @@ export function mostSpread(timing: Timing): Milliseconds {
   return 2 ** MOST_DOUBLINGS * leastSpread(timing);
 }
 
+/** Of the least spread so much is waited longer for each higher priority that another member has. */
+const PRIORITY_SHARE = 0.5;
+
+/** A member of priority 0 waits so many of the longest election timeouts longer: then nobody else leads, it seems. */
+const LAST_TIMEOUTS = 4;
+
+type Waiting = Pick<CoreOptions, 'timing' | 'priority' | 'higherPriorities'>;
+
+/** How much longer than the first this replica waits before it campaigns: liveness/lower-priority-waits. */
+function waitOf({ timing, priority, higherPriorities }: Waiting): Milliseconds {
+  const last = priority === 0 && higherPriorities > 0 ? LAST_TIMEOUTS * timing.electionMax : 0;
+  return Math.ceil(higherPriorities * PRIORITY_SHARE * leastSpread(timing)) + last;
+}
+
 /** A timer started now, with a timeout drawn from `seed`; the seed to keep is `nextSeed(seed)`. */
 export function newElectionTimer(
   seed: number,
   now: Milliseconds,
-  timing: Timing,
-  spread: Milliseconds = leastSpread(timing),
+  options: Waiting,
+  spread: Milliseconds = leastSpread(options.timing),
 ): ElectionTimer {
-  const timeout = sampleBetween(seed, timing.electionMin, timing.electionMin + spread);
+  const { timing } = options;
+  const timeout = sampleBetween(seed, timing.electionMin, timing.electionMin + spread) + waitOf(options);
   return timerOf(now, timeout, spread);
 }
 
@@ -93,12 +108,12 @@ export function electionTimerAt(
   seed: number,
   due: Milliseconds,
   now: Milliseconds,
-  timing: Timing,
+  options: Waiting,
 ): 'waiting' | 'expired' | { readonly paused: ElectionTimer; readonly seed: number } {
-  const late = now > due + timing.electionMin / 2;
+  const late = now > due + options.timing.electionMin / 2;
   if (!late || electionTimer.forgiven) return now < electionTimer.deadline ? 'waiting' : 'expired';
   const next = nextSeed(seed);
-  return { paused: { ...newElectionTimer(next, now, timing, electionTimer.spread), forgiven: true }, seed: next };
+  return { paused: { ...newElectionTimer(next, now, options, electionTimer.spread), forgiven: true }, seed: next };
 }
 
 /** Starts the election timer with a new random timeout, out of this spread. */
@@ -106,7 +121,7 @@ export function startElectionTimer(draft: AnyDraft, spread: Milliseconds = draft
   const { seed, options } = draft.state;
   const next = nextSeed(seed);
   const isAlone = options.others.length === 0;
-  draft.setElectionTimer(isAlone ? noElectionTimer : newElectionTimer(next, draft.now, options.timing, spread), next);
+  draft.setElectionTimer(isAlone ? noElectionTimer : newElectionTimer(next, draft.now, options, spread), next);
 }
 
 /** Starts the timer of a candidate. It expires when this election has failed, so it is drawn from a doubled spread. */
@@ -130,11 +145,14 @@ export function deferCampaign(draft: AnyDraft): void {
 /**
  * The leader's process is gone, as far as this replica can see: it asks for pre-votes after a short random delay, and
  * again soon if the others have not noticed yet, for as long as the leader's own heartbeats would have been waited for.
+ * A lower priority waits longer here, too.
  */
 export function expireSoon(draft: AnyDraft): void {
   const { electionTimer, seed, options } = draft.state;
   const { heartbeat, electionMin } = options.timing;
-  const deadline = Math.min(electionTimer.deadline, draft.now + sampleBetween(seed, 0, heartbeat / 2));
+  if (options.priority === 0 && options.higherPriorities > 0) return; // the others come first
+  const soon = sampleBetween(seed, 0, heartbeat / 2) + (options.higherPriorities * heartbeat) / 2;
+  const deadline = Math.min(electionTimer.deadline, draft.now + soon);
   draft.setElectionTimer({ ...electionTimer, deadline, quickUntil: draft.now + electionMin }, nextSeed(seed));
 }
 
@@ -205,7 +223,7 @@ export function restartElectionTimer(draft: AnyDraft): void {
 export function checkElectionTimer(draft: AnyDraft, due: Milliseconds): boolean {
   const { electionTimer, seed, options, role } = draft.state;
   if (options.others.length === 0) return false;
-  const verdict = electionTimerAt(electionTimer, seed, due, draft.now, options.timing);
+  const verdict = electionTimerAt(electionTimer, seed, due, draft.now, options);
   if (typeof verdict === 'string') return verdict === 'expired';
   const isLeader = role.kind === 'leader';
   const paused = isLeader ? { ...newQuorumTimer(draft.now, options.timing), forgiven: true } : verdict.paused;

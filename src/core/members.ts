@@ -17,6 +17,20 @@ export interface Member {
   readonly number: number;
   /** Where the transport reaches it; opaque here. */
   readonly address: string;
+  /** Whom the cluster prefers as its leader, see `priorityOf`; left out where it is the default. */
+  readonly priority?: number;
+}
+
+/** A member as options give it: its address alone, or with what else is said of it. */
+export type GivenMember = string | { readonly address: string; readonly priority?: number | undefined };
+
+/** The priority of a member that is given none: all are alike. */
+export const DEFAULT_PRIORITY = 100;
+const MAX_PRIORITY = 65_535;
+
+/** A higher one is preferred as leader; a member of 0 leads only where nobody else does. */
+export function priorityOf({ priority = DEFAULT_PRIORITY }: Member): number {
+  return priority;
 }
 
 /** What every member must agree on to stay one state machine. */
@@ -72,14 +86,34 @@ export function isReplicaId(value: unknown): value is ReplicaId {
  * @throws RangeError that names the broken rule
  */
 export function configurationOf(
-  addresses: Readonly<Record<ReplicaId, string>>,
+  given: Readonly<Record<ReplicaId, GivenMember>>,
   constants: Constants = defaultConstants,
 ): Configuration {
-  const ids = Object.keys(addresses).sort();
-  const members = ids.map((id, at) => ({ id, number: at + 1, address: addresses[id] as string }));
+  const ids = Object.keys(given).sort();
+  const members = ids.map((id, at) => memberGiven(id, at + 1, given[id] as GivenMember));
   const configuration = { members, constants };
   checkConfiguration(configuration);
   return configuration;
+}
+
+/** @throws RangeError for what says nothing of a member */
+function memberGiven(id: ReplicaId, number: number, given: GivenMember): Member {
+  if (typeof given !== 'object' || given === null) return { id, number, address: given };
+  const strange = Object.keys(given).find((name) => name !== 'address' && name !== 'priority');
+  if (strange !== undefined) throw new RangeError(`members.${id}.${strange}: nothing of a member is called so`);
+  return withPriority({ id, number, address: given.address }, given.priority ?? DEFAULT_PRIORITY);
+}
+
+/** The default is left out, so that equal configurations look alike. */
+function withPriority(member: Member, priority: number): Member {
+  return priority === DEFAULT_PRIORITY ? member : { ...member, priority };
+}
+
+function checkPriority(member: Member): void {
+  const priority = priorityOf(member);
+  if (Number.isSafeInteger(priority) && priority >= 0 && priority <= MAX_PRIORITY) return;
+  const expected = `expected a whole number from 0 to ${MAX_PRIORITY}`;
+  throw new RangeError(`members.${member.id}.priority: ${expected}, got ${String(priority)}`);
 }
 
 /** @throws RangeError that names the broken rule */
@@ -99,6 +133,7 @@ export function checkConfiguration({ members, constants }: Configuration): void 
       const rule = `must be 1 to ${MAX_ADDRESS} printable ASCII characters`;
       throw new RangeError(`members: the address of ${member.id} ${rule}`);
     }
+    checkPriority(member);
     if (member.number <= number) throw new RangeError('members: numbers must rise');
     number = member.number;
   }
@@ -137,6 +172,10 @@ export function memberOf(configuration: Configuration, id: ReplicaId): Member | 
   return configuration.members.find((member) => member.id === id);
 }
 
+/** What the last byte of a configuration says: the bits that it may hold. */
+const REJECTS = 1;
+const HAS_PRIORITIES = 2;
+
 export function writeConfiguration(writer: Writer, { members, constants }: Configuration): void {
   writer.varint(members.length);
   for (const member of members) {
@@ -150,7 +189,9 @@ export function writeConfiguration(writer: Writer, { members, constants }: Confi
   writer.varint(constants.sessionBytes);
   writer.varint(constants.maxEntryBytes);
   writer.varint(constants.leaseReads);
-  writer.u8(constants.onApplyError === 'reject' ? 1 : 0);
+  const hasPriorities = members.some((member) => priorityOf(member) !== DEFAULT_PRIORITY);
+  writer.u8((constants.onApplyError === 'reject' ? REJECTS : 0) + (hasPriorities ? HAS_PRIORITIES : 0));
+  if (hasPriorities) for (const member of members) writer.varint(priorityOf(member));
 }
 
 /** @throws Malformed */
@@ -159,17 +200,20 @@ export function readConfiguration(reader: Reader): Configuration {
   for (let left = reader.count(3); left > 0; left--) {
     members.push({ id: reader.ascii(64), number: reader.varint(), address: reader.ascii(MAX_ADDRESS) });
   }
+  const numbers = {
+    alpha: reader.varint(),
+    sessionWindow: reader.varint(),
+    sessions: reader.varint(),
+    sessionBytes: reader.varint(),
+    maxEntryBytes: reader.varint(),
+    leaseReads: reader.varint(),
+  };
+  const flags = reader.u8();
+  if (flags > REJECTS + HAS_PRIORITIES) throw new Malformed('a configuration says what is not known');
+  const onApplyError = flags % HAS_PRIORITIES === REJECTS ? 'reject' : 'halt';
   const configuration: Configuration = {
-    members,
-    constants: {
-      alpha: reader.varint(),
-      sessionWindow: reader.varint(),
-      sessions: reader.varint(),
-      sessionBytes: reader.varint(),
-      maxEntryBytes: reader.varint(),
-      leaseReads: reader.varint(),
-      onApplyError: reader.u8() === 1 ? 'reject' : 'halt',
-    },
+    members: flags < HAS_PRIORITIES ? members : members.map((member) => withPriority(member, reader.varint())),
+    constants: { ...numbers, onApplyError },
   };
   try {
     checkConfiguration(configuration);

@@ -26,10 +26,10 @@ import {
   startQuickTimer,
 } from './election-timer.js';
 import { isBoundAgainst } from './lease-reads.js';
-import type { ReplicaId } from './members.js';
+import { priorityOf, type Member, type ReplicaId } from './members.js';
 import type { Milliseconds, Term } from './protocol.js';
 import { majority } from './quorum.js';
-import { leaderOf, sizeOf, type CoreState } from './state.js';
+import { leaderOf, placeOf, sizeOf, type CoreOptions, type CoreState } from './state.js';
 import { cannotVote, isUnfit } from './transfer.js';
 
 /** A round of pre-votes under way. */
@@ -116,18 +116,19 @@ export function onPreVote<D extends AnyDraft>(draft: D, rules: ElectionRules<D>,
 function giveWay<D extends AnyDraft>(draft: D, rules: ElectionRules<D>, from: ReplicaId, m: PreVote): void {
   const { preVoting, electionTimer, role, options } = draft.state;
   if (electionTimer.deferred || role.kind !== 'follower') return;
-  if (preVoting !== null && !outranks(m, from, rules.claim(draft), options.id)) return;
+  if (preVoting !== null && !outranks(m, from, rules.claim(draft), options)) return;
   draft.setPreVoting(null);
   deferCampaign(draft);
 }
 
 type Claim = Pick<PreVote, 'lastIndex' | 'lastTerm'>;
 
-/** Of two that ask at once the one with the longer log comes first, then the one whose name does. */
-function outranks(one: Claim, oneId: ReplicaId, other: Claim, otherId: ReplicaId): boolean {
-  if (one.lastTerm !== other.lastTerm) return one.lastTerm > other.lastTerm;
-  if (one.lastIndex !== other.lastIndex) return one.lastIndex > other.lastIndex;
-  return oneId < otherId;
+/** Of two that ask at once the one with the longer log comes first, then the higher priority, then the earlier name. */
+function outranks(one: Claim, oneId: ReplicaId, own: Claim, options: CoreOptions): boolean {
+  if (one.lastTerm !== own.lastTerm) return one.lastTerm > own.lastTerm;
+  if (one.lastIndex !== own.lastIndex) return one.lastIndex > own.lastIndex;
+  const priority = priorityOf(options.others[placeOf(options, oneId)] as Member);
+  return priority !== options.priority ? priority > options.priority : oneId < options.id;
 }
 
 /** An answer to the round under way. With a majority the replica campaigns; a higher term makes it ask again. */

@@ -10,9 +10,10 @@ import { noElectionTimer, newElectionTimer, type ElectionTimer } from './electio
 import { neverFresh, type Freshness } from './freshness.js';
 import type { Bound, Grants } from './lease-reads.js';
 import type { Log } from './log.js';
-import { checkConfiguration, type Member, type ReplicaId } from './members.js';
+import { checkConfiguration, priorityOf, type Member, type ReplicaId } from './members.js';
 import type { Index, Limits, Milliseconds, PersistSeq, ProtocolOptions, Status, Timing } from './protocol.js';
 import type { PreVoting } from './pre-vote.js';
+import type { Preferred } from './priority.js';
 import { nextSeed } from './random.js';
 import type { ForwardedReads, ReadQueue } from './reads.js';
 import type { StandingProposals } from './standing.js';
@@ -28,6 +29,9 @@ export interface CoreOptions {
   readonly timing: Timing;
   readonly limits: Limits;
   readonly preVote: boolean;
+  /** The own priority, and how many higher ones other members have. */
+  readonly priority: number;
+  readonly higherPriorities: number;
   /** For how long a member grants that it elects nobody else; 0: there are no lease reads. */
   readonly leaseReads: Milliseconds;
 }
@@ -67,6 +71,8 @@ export interface CoreLeader {
   readonly transfer: Transferring | null;
   /** While its storage is full: when it next tries to let another one lead. `Infinity` otherwise. */
   readonly giveWayAt: Milliseconds;
+  /** The member of a higher priority that could lead, and since when; `null` for none. */
+  readonly preferred: Preferred | null;
 }
 
 export type CoreRole = CoreFollower | CoreCandidate | CoreLeader;
@@ -135,7 +141,9 @@ export function coreOptionsOf({ id, configuration, timing, limits, preVote }: Pr
   const { members, constants } = configuration;
   const others = members.filter((member) => member.id !== id);
   if (others.length === members.length) throw new RangeError(`id: ${id} is no member of the configuration`);
-  return { id, others, timing, limits, preVote, leaseReads: constants.leaseReads };
+  const priority = priorityOf(members.find((member) => member.id === id) as Member);
+  const higherPriorities = new Set(others.map(priorityOf).filter((each) => each > priority)).size;
+  return { id, others, timing, limits, preVote, priority, higherPriorities, leaseReads: constants.leaseReads };
 }
 
 /** The shared part of the state of a replica that starts with this log. */
@@ -158,7 +166,7 @@ export function startOf(
     unsynced: [],
     log,
     delivery: noDelivery,
-    electionTimer: isAlone ? noElectionTimer : newElectionTimer(seed, start.now, start.timing),
+    electionTimer: isAlone ? noElectionTimer : newElectionTimer(seed, start.now, options),
     preVoting: null,
     attempts: null,
     reads: null,

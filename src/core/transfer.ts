@@ -20,14 +20,17 @@
 import type { AnyDraft } from './draft.js';
 import type { Handover, HandoverRefused } from './election-messages.js';
 import { endGrants } from './lease-reads.js';
-import type { ReplicaId } from './members.js';
+import { priorityOf, type ReplicaId } from './members.js';
+import { duePreferred } from './priority.js';
 import type { Index, Milliseconds, Reason, RequestNumber, Transfer } from './protocol.js';
 import { leaderOf, placeOf, type CoreProgress, type CoreState } from './state.js';
 import { leastPatience } from './tuning.js';
 
 /** A transfer under way, in a leader's state. */
 export interface Transferring {
-  /** The request that asked for it; 0: the leader gives way of its own accord, because of its disk. */
+  /** `disk`, `priority`: the leader gives way of its own accord. */
+  readonly why: 'asked' | 'disk' | 'priority';
+  /** The request that asked for it; 0 if none did. */
   readonly request: RequestNumber;
   /** The target that was named; `null` if any will do. */
   readonly named: ReplicaId | null;
@@ -92,31 +95,28 @@ export function onTransfer<D extends AnyDraft>(draft: D, rules: TransferRules<D>
   if (role.kind !== 'leader') return draft.refuse([request], leader === null ? 'noLeader' : 'notLeader', leader);
   if (deadline <= draft.now) return draft.refuse([request], 'deadline', leader);
   if ((role.transfer?.request ?? 0) !== 0) return draft.refuse([request], 'busy', leader);
-  if (!begin(draft, rules, request, to, deadline)) draft.refuse([request], 'noTarget', leader);
+  if (!begin(draft, rules, { why: 'asked', request, named: to, deadline })) draft.refuse([request], 'noTarget', leader);
 }
 
 /** Begins a transfer. Gives `false` if there is nobody to try it with. */
 function begin<D extends AnyDraft>(
   draft: D,
   rules: TransferRules<D>,
-  request: RequestNumber,
-  named: ReplicaId | null,
-  deadline: Milliseconds,
+  how: Pick<Transferring, 'why' | 'request' | 'named' | 'deadline'>,
 ): boolean {
+  const { why, named } = how;
   const to = named ?? candidates(draft, rules, [])[0];
   if (to === undefined) return false;
   draft.editLeader().transfer = {
-    request,
-    named,
+    ...how,
     to,
     // What is appended behind a stalled disk only grows.
-    through: request === 0 ? 0 : Math.max(rules.last(draft), draft.leaderRole.noopIndex),
+    through: why === 'disk' ? 0 : Math.max(rules.last(draft), draft.leaderRole.noopIndex),
     blocked: false,
     number: 0,
     doubtful: false,
     refused: [],
     retryAt: draft.now + leastPatience(draft.state.options.timing),
-    deadline,
   };
   return true;
 }
@@ -127,25 +127,30 @@ function isSilent({ state, now, leaderRole }: AnyDraft, at: number): boolean {
   return now > (leaderRole.peers[at] as CoreProgress).answeredAt + timing.heartbeat + leastPatience(timing);
 }
 
-/** Who may take over, the best first: who answers and holds most of the log. */
+/**
+ * Who may take over, the best first: who answers and holds what is committed, then who has the higher priority, then
+ * who holds most of the log.
+ */
 function candidates<D extends AnyDraft>(
   draft: D,
   rules: TransferRules<D>,
   refused: readonly ReplicaId[],
 ): readonly ReplicaId[] {
-  const found: { readonly id: ReplicaId; readonly held: Index }[] = [];
-  draft.state.options.others.forEach(({ id }, at) => {
-    if (!refused.includes(id) && !isSilent(draft, at)) found.push({ id, held: rules.held(draft, at) });
+  const found: { readonly id: ReplicaId; readonly held: Index; readonly rank: number }[] = [];
+  draft.state.options.others.forEach((member, at) => {
+    if (refused.includes(member.id) || isSilent(draft, at)) return;
+    const held = rules.held(draft, at);
+    found.push({ id: member.id, held, rank: held < draft.commitIndex ? -1 : priorityOf(member) });
   });
-  return found.sort((a, b) => b.held - a.held).map(({ id }) => id);
+  return found.sort((a, b) => b.rank - a.rank || b.held - a.held).map(({ id }) => id);
 }
 
 /** At the end of every step of a leader: goes on with the transfer as far as the target has come. */
 export function conductTransfer<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
   const { transfer, noopIndex } = draft.leaderRole;
   if (transfer === null) return;
-  const { request, to, number, doubtful, through, named } = transfer;
-  if (request === 0 && number === 0 && !doubtful && !hasIllDisk(draft.state, draft.now)) {
+  const { why, to, number, doubtful, through, named } = transfer;
+  if (why === 'disk' && number === 0 && !doubtful && !hasIllDisk(draft.state, draft.now)) {
     draft.editLeader().transfer = null; // the disk works again
     return;
   }
@@ -172,6 +177,7 @@ function handOver(draft: AnyDraft, transfer: Transferring): void {
 export function tickTransfer<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
   const { now } = draft;
   giveWayIfDue(draft, rules);
+  preferIfDue(draft, rules);
   const { role } = draft.state;
   if (role.kind !== 'leader' || role.transfer === null) return;
   const { transfer } = role;
@@ -188,7 +194,17 @@ function giveWayIfDue<D extends AnyDraft>(draft: D, rules: TransferRules<D>): vo
   const deadline = now + options.timing.electionMin * (storageFull ? options.others.length : 1);
   if (storageFull) draft.editLeader().giveWayAt = deadline;
   else draft.event({ kind: 'stalled', since: unsyncedSince });
-  if (!begin(draft, rules, 0, null, deadline) && !storageFull) rules.withdraw(draft);
+  if (!begin(draft, rules, { why: 'disk', request: 0, named: null, deadline }) && !storageFull) rules.withdraw(draft);
+}
+
+/** A leader lets a member of a higher priority lead that could do so for long: liveness/higher-priority-leads. */
+function preferIfDue<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
+  const { role, storageFull, options } = draft.state;
+  if (role.kind !== 'leader' || role.transfer !== null || storageFull || options.higherPriorities === 0) return;
+  const holds = (at: number): boolean => !isSilent(draft, at) && rules.held(draft, at) >= role.noopIndex;
+  const named = duePreferred(draft, holds);
+  const deadline = draft.now + options.timing.electionMin;
+  if (named !== null) begin(draft, rules, { why: 'priority', request: 0, named, deadline });
 }
 
 /** Nothing came of the last try in time: sends the Handover again, or goes on to another candidate. */

@@ -200,6 +200,7 @@ function lead(
     grants: noGrants(options),
     transfer: null,
     giveWayAt: Infinity,
+    preferred: null,
   });
   draft.forgetReported();
   startQuorumTimer(draft);

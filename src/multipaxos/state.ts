@@ -11,6 +11,7 @@ import type { Mutable } from '../core/draft.js';
 import type { Grants } from '../core/lease-reads.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Entry, Index, Milliseconds } from '../core/protocol.js';
+import type { Preferred } from '../core/priority.js';
 import type { ReadQueue } from '../core/reads.js';
 import type { StandingProposals } from '../core/standing.js';
 import type { CoreFollower, CoreLeader, CoreOptions, CoreState } from '../core/state.js';
@@ -84,6 +85,7 @@ export interface PaxosLeader extends CoreLeader {
   readonly grants: Grants;
   readonly transfer: Transferring | null;
   readonly giveWayAt: Milliseconds;
+  readonly preferred: Preferred | null;
 }
 
 export type PaxosRole = PaxosFollower | PaxosCandidate | PaxosLeader;
@@ -249,5 +251,6 @@ export function copyLeader(leader: PaxosLeader): Mutable<PaxosLeader> {
     grants: leader.grants,
     transfer: leader.transfer,
     giveWayAt: leader.giveWayAt,
+    preferred: leader.preferred,
   };
 }

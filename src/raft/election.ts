@@ -137,6 +137,7 @@ function lead(draft: RaftDraft): void {
     grants: noGrants(options),
     transfer: null,
     giveWayAt: Infinity,
+    preferred: null,
     uncommitted: null,
     uncommittedBytes: 0,
   });

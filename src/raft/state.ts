@@ -5,6 +5,7 @@ import type { Mutable } from '../core/draft.js';
 import type { Grants } from '../core/lease-reads.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Index, Lane, Milliseconds, Term } from '../core/protocol.js';
+import type { Preferred } from '../core/priority.js';
 import type { ReadQueue } from '../core/reads.js';
 import type { StandingProposals } from '../core/standing.js';
 import type { CoreFollower, CoreLeader, CoreProgress, CoreState } from '../core/state.js';
@@ -76,6 +77,7 @@ export interface RaftLeader extends CoreLeader {
   readonly grants: Grants;
   readonly transfer: Transferring | null;
   readonly giveWayAt: Milliseconds;
+  readonly preferred: Preferred | null;
   readonly uncommitted: Book<UncommittedBatch>;
   readonly uncommittedBytes: number;
 }
@@ -140,6 +142,7 @@ export function copyLeader(leader: RaftLeader): Mutable<RaftLeader> {
     grants: leader.grants,
     transfer: leader.transfer,
     giveWayAt: leader.giveWayAt,
+    preferred: leader.preferred,
     uncommitted: leader.uncommitted,
     uncommittedBytes: leader.uncommittedBytes,
   };

@@ -1,6 +1,13 @@
 /** The options of `createReplica` and their validation, which names every mistake before anything is opened. */
 
-import { configurationOf, defaultConstants, isReplicaId, type Configuration, type Constants } from '../core/members.js';
+import {
+  configurationOf,
+  defaultConstants,
+  isReplicaId,
+  type Configuration,
+  type Constants,
+  type GivenMember,
+} from '../core/members.js';
 import type { Timing } from '../core/protocol.js';
 import { given, homeOf, type Given, type ProtocolChoice } from '../core/tuning.js';
 import { systemClock, type Clock } from './clock.js';
@@ -23,10 +30,11 @@ export interface ReplicaOptions<M extends AnyMachine> {
   /** This replica's name, a key of `members`: 1 to 64 of `A-Z a-z 0-9 . _ -`. */
   readonly id: string;
   /**
-   * Addresses by name, of all members and this one too, in the transport's form (TCP: `host:port`). They must be the
-   * same on all members at their first start.
+   * Addresses by name, of all members and this one too, in the transport's form (TCP: `host:port`), or an object of
+   * `address` and `priority` (a whole number from 0 to 65,535; 100 by default): a higher one is preferred as leader.
+   * They must be the same on all members at their first start.
    */
-  readonly members: Readonly<Record<string, string>>;
+  readonly members: Readonly<Record<string, GivenMember>>;
   /** `raft()` or `multipaxos()`; the same on all members. */
   readonly protocol: ProtocolChoice;
   /** Carries messages between members, like `tcpTransport()`. The replica starts and stops it. */
@@ -188,7 +196,7 @@ function checkMembers(options: ReplicaOptions<AnyMachine>): Configuration {
     throw invalidArgument(`members: expected an object of addresses by id, got ${shown(members)}`);
   }
   if (!Object.hasOwn(members, id)) throw invalidArgument(`members: expected ${id} itself among them`);
-  const addresses = Object.values(members);
+  const addresses = Object.values(members).map((member) => (member as { address?: unknown } | null)?.address ?? member);
   const twice = addresses.find((address, at) => addresses.indexOf(address) !== at);
   if (twice !== undefined) throw invalidArgument(`members: the address ${shown(twice)} stands there twice`);
   for (const name of Object.keys(constants ?? {})) {

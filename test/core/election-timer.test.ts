@@ -6,6 +6,8 @@ import { newElectionTimer, withReset, electionTimerAt, type ElectionTimer } from
 import { nextSeed } from '../../src/core/random.js';
 import { frozen, timing } from '../values.js';
 
+const options = { timing, priority: 100, higherPriorities: 0 };
+
 const fresh: ElectionTimer = frozen({
   startedAt: 0,
   deadline: 1500,
@@ -35,7 +37,7 @@ describe('a tick that was due', () => {
     ['for a heartbeat, late, forgiven before', forgiven, 150, 651, 'waiting'],
     ['for nothing that ends', { ...fresh, deadline: Infinity }, 150, 300, 'waiting'],
   ] as const)('%s', (_, electionTimer, due, now, expected) => {
-    const verdict = electionTimerAt(electionTimer, seed, due, now, timing);
+    const verdict = electionTimerAt(electionTimer, seed, due, now, options);
     if (expected !== 'paused') return void expect(verdict).toBe(expected);
     expect(verdict).toMatchObject({ seed: nextSeed(seed), paused: { forgiven: true } });
     const { paused } = verdict as { paused: ElectionTimer };
@@ -46,7 +48,7 @@ describe('a tick that was due', () => {
 it('draws within the bounds, and keeps its timeout when it is reset', () => {
   fc.assert(
     fc.property(fc.integer(), fc.nat(1e6), fc.nat(1e6), (from, now, later) => {
-      const electionTimer = newElectionTimer(from, now, timing);
+      const electionTimer = newElectionTimer(from, now, options);
       expect(electionTimer.timeout).toBeGreaterThanOrEqual(timing.electionMin);
       expect(electionTimer.timeout).toBeLessThanOrEqual(timing.electionMax);
       expect(electionTimer).toEqual({
@@ -68,14 +70,24 @@ it('draws within the bounds, and keeps its timeout when it is reset', () => {
 });
 
 it('expires at the second deadline on a host that is always late', () => {
-  let electionTimer = newElectionTimer(seed, 0, timing);
+  let electionTimer = newElectionTimer(seed, 0, options);
   let now = 0;
   const verdicts: string[] = [];
   for (let turn = 0; turn < 2; turn++) {
     now = electionTimer.deadline + 10_000;
-    const verdict = electionTimerAt(electionTimer, seed, electionTimer.deadline, now, timing);
+    const verdict = electionTimerAt(electionTimer, seed, electionTimer.deadline, now, options);
     verdicts.push(typeof verdict === 'string' ? verdict : 'paused');
     if (typeof verdict !== 'string') electionTimer = verdict.paused;
   }
   expect(verdicts).toEqual(['paused', 'expired']);
+});
+
+it('liveness/lower-priority-waits: half a spread longer for each higher priority, and much longer with priority 0', () => {
+  const { timeout } = newElectionTimer(seed, 0, options);
+  const timeoutOf = (priority: number, higherPriorities: number): number =>
+    newElectionTimer(seed, 0, { timing, priority, higherPriorities }).timeout;
+  expect(timeoutOf(50, 1) - timeout).toBe((timing.electionMax - timing.electionMin) / 2);
+  expect(timeoutOf(50, 2) - timeout).toBe(timing.electionMax - timing.electionMin);
+  expect(timeoutOf(0, 1) - timeoutOf(50, 1)).toBe(4 * timing.electionMax);
+  expect(timeoutOf(0, 0)).toBe(timeout);
 });

@@ -89,3 +89,35 @@ describe('a configuration', () => {
     expect(() => members.checkConfiguration({ members: three.members, constants })).toThrow(/^onApplyError: /);
   });
 });
+
+it('a priority is kept, the default is left out, and what is no priority is refused', () => {
+  const given = {
+    a: { address: 'h:1', priority: 200 },
+    b: 'h:2',
+    c: { address: 'h:3', priority: 100 },
+    d: { address: 'h:4' },
+  };
+  const configuration = members.configurationOf(given);
+  expect(configuration.members.map(({ priority }) => priority)).toEqual([200, undefined, undefined, undefined]);
+  expect(configuration.members.map(members.priorityOf)).toEqual([200, 100, 100, 100]);
+  const bytesOf = (value: typeof configuration): Uint8Array => {
+    const writer = new Writer(64);
+    members.writeConfiguration(writer, value);
+    return writer.finish();
+  };
+  expect(members.readConfiguration(new Reader(bytesOf(configuration)))).toEqual(configuration);
+  for (const onApplyError of ['halt', 'reject'] as const) {
+    const constants = { ...members.defaultConstants, onApplyError };
+    const plain = bytesOf(members.configurationOf({ a: 'h:1', b: 'h:2' }, constants));
+    expect(plain[plain.length - 1]).toBe(onApplyError === 'reject' ? 1 : 0);
+    const zero = members.configurationOf({ a: 'h:1', b: { address: 'h:2', priority: 0 } }, constants);
+    expect(members.readConfiguration(new Reader(bytesOf(zero)))).toEqual(zero);
+  }
+  const unknown = bytesOf(members.configurationOf({ a: 'h:1' }));
+  unknown[unknown.length - 1] = 4;
+  expect(() => members.readConfiguration(new Reader(unknown))).toThrow(Malformed);
+  for (const priority of [-1, 1.5, NaN, 65_536, '1' as unknown as number]) {
+    expect(() => members.configurationOf({ a: { address: 'h:1', priority } })).toThrow(/members\.a\.priority/);
+  }
+  expect(() => members.configurationOf({ a: { address: 'h:1', weight: 1 } as never })).toThrow(/members\.a\.weight/);
+});

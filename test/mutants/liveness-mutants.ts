@@ -327,6 +327,37 @@ const transfers: readonly Mutant[] = [
   ),
 ];
 
+const priorities: readonly Mutant[] = [
+  mutant(
+    'priority-waits-not',
+    'A lower priority waits no longer than a higher one.',
+    ['liveness/lower-priority-waits'],
+    script('priorities: who wins'),
+    edit(TIMER, 'Math.ceil(higherPriorities * PRIORITY_SHARE * leastSpread(timing))', '0'),
+  ),
+  mutant(
+    'priority-zero-campaigns',
+    'A member of priority 0 waits like any other one.',
+    ['liveness/lower-priority-waits'],
+    script('priorities: zero'),
+    edit(TIMER, 'LAST_TIMEOUTS * timing.electionMax : 0;', '0 : 0;'),
+  ),
+  mutant(
+    'priority-never-leads',
+    'A leader keeps the leadership from a member of a higher priority.',
+    ['liveness/higher-priority-leads'],
+    script('priorities: a leader'),
+    edit(TRANSFER, 'if (named !== null) begin', 'if (named === "") begin'),
+  ),
+  mutant(
+    'priority-leads-at-once',
+    'A member of a higher priority is handed the leadership as soon as it answers.',
+    ['liveness/higher-priority-leads'],
+    script('priorities: flapping'),
+    edit('core/priority.ts', 'preferred.since + steadyTime(options)', 'preferred.since'),
+  ),
+];
+
 const LEASE_READS = 'core/lease-reads.ts';
 
 const leaseReads: readonly Mutant[] = [
@@ -381,4 +412,11 @@ const leaseReads: readonly Mutant[] = [
   ),
 ];
 
-export const livenessMutants: readonly Mutant[] = [...limits, ...liveness, ...preVotes, ...transfers, ...leaseReads];
+export const livenessMutants: readonly Mutant[] = [
+  ...limits,
+  ...liveness,
+  ...preVotes,
+  ...transfers,
+  ...priorities,
+  ...leaseReads,
+];

@@ -9,6 +9,7 @@ import { createWorld } from '../../src/testing/world/world.js';
 import { rivals, succession, undisturbed, WRONGS } from '../both/disturb.js';
 import { catchesUpFirst, hungDiskGivesWay, leavesAlone, transferUnderLoad } from '../both/transfer.js';
 import { fullDiskGivesWay, fullVoter, nobodyHasSpace } from '../both/full-disk.js';
+import { flapping, higherPriorityLeads, preferredWins, zeroComesLast } from '../both/priorities.js';
 import { afterHandover, afterSleep, cutOff, startsBound } from '../both/lease-reads.js';
 import { hungFollower } from '../both/swamped.js';
 import { Node } from '../raft/support.js';
@@ -230,6 +231,25 @@ async function fullFollower(): Promise<void> {
   }
 }
 
+async function priorityWins(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) {
+    const share = preferredWins(protocol, 10);
+    demand(share > 0.7, 'liveness/lower-priority-waits: mostly the highest priority wins', () => share);
+  }
+}
+
+async function priorityLeads(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) higherPriorityLeads(protocol, WORLD);
+}
+
+async function priorityFlaps(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) flapping(protocol);
+}
+
+async function priorityZero(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) zeroComesLast(protocol);
+}
+
 /** What is known to be committed is not applied yet. */
 async function freshness(): Promise<void> {
   const node = new Node('a');
@@ -292,6 +312,10 @@ export const livenessScripts = {
   'full disk: a leader': fullLeader,
   'full disk: nobody has space': fullEverywhere,
   'full disk: a voter': fullFollower,
+  'priorities: who wins': priorityWins,
+  'priorities: a leader': priorityLeads,
+  'priorities: flapping': priorityFlaps,
+  'priorities: zero': priorityZero,
   'core: freshness': freshness,
   'slow links: a hung follower': swamped,
   'lease reads: cut off': leaseCutOff,

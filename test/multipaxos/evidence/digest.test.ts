@@ -290,6 +290,7 @@ function* changesOf(node: Tree, path = '', place = ''): Generator<Change> {
     const here = `${path}${Array.isArray(node) ? '*' : key}`;
     if (here === 'options' || here === 'role.kind') continue;
     if (here === 'role.transfer' && value === null) continue; // nothing but a transfer makes one
+    if (here === 'role.preferred' && value === null) continue; // all have the same priority
     if (here === 'role.standing') continue; // follows from the window, and changed by itself would be none
     for (const other of othersOf(node, key, value)) {
       yield {

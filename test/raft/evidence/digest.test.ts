@@ -142,6 +142,7 @@ function isBook(value: object): value is NonNullable<Book<BookItem>> {
 const BOOKS: ReadonlySet<string> = new Set([
   'preVoting',
   'transfer',
+  'preferred',
   'attempts',
   'reads',
   'own',
@@ -339,6 +340,8 @@ const SHIFTS: Readonly<Record<string, number>> = {
   unsyncedSince: LATER,
   retryAt: LATER,
   heartbeatAt: LATER,
+  giveWayAt: LATER,
+  since: LATER,
   persistSeq: PERSISTS,
   durableSeq: PERSISTS,
   hardSeq: PERSISTS,

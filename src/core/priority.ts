@@ -1,0 +1,43 @@
+/**
+ * The member that a leader prefers to itself: the one of the highest priority above its own that answers and holds what
+ * was there when this leadership began. It is handed the leadership once that was so for long without a break, so that
+ * a member that comes and goes does not take the leadership with it (liveness/higher-priority-leads).
+ */
+
+import type { AnyDraft } from './draft.js';
+import { priorityOf, type Member, type ReplicaId } from './members.js';
+import type { Milliseconds } from './protocol.js';
+import type { CoreOptions } from './state.js';
+
+/** Who could lead instead, and since when. */
+export interface Preferred {
+  readonly id: ReplicaId;
+  readonly since: Milliseconds;
+}
+
+/** For how many of the longest election timeouts it must have been so. */
+const STEADY_TIMEOUTS = 4;
+
+/** For how long a member must have been able to lead before it is preferred. */
+export function steadyTime({ timing }: Pick<CoreOptions, 'timing'>): Milliseconds {
+  return STEADY_TIMEOUTS * timing.electionMax;
+}
+
+/**
+ * At a leader's tick: takes note of who could lead instead. Gives the one to hand over to now; another try has to wait
+ * as long again.
+ * @param couldLead whether the peer at this place could
+ */
+export function duePreferred(draft: AnyDraft, couldLead: (at: number) => boolean): ReplicaId | null {
+  const { options } = draft.state;
+  const { preferred } = draft.leaderRole;
+  let best: Member | null = null;
+  options.others.forEach((member, at) => {
+    if (priorityOf(member) > (best === null ? options.priority : priorityOf(best)) && couldLead(at)) best = member;
+  });
+  const id = (best as Member | null)?.id ?? null;
+  const isDue = preferred !== null && preferred.id === id && draft.now >= preferred.since + steadyTime(options);
+  const isNew = preferred?.id !== id && (preferred !== null || id !== null);
+  if (isNew || isDue) draft.editLeader().preferred = id === null ? null : { id, since: draft.now };
+  return isDue ? id : null;
+}

@@ -1,0 +1,103 @@
+/** What the tests and the mutants of priorities have in common. */
+
+import { steadyTime } from '../../src/core/priority.js';
+import { SlowCluster, type SlowOptions } from '../slow-links.js';
+import { timing } from '../values.js';
+import { demand } from '../violation.js';
+import { led, othersOf, type World } from './disturb.js';
+import { endOf, fewExchanges } from './transfer.js';
+
+const { electionMin, electionMax } = timing;
+const steady = steadyTime({ timing });
+const WORLD = { size: 3, roundTrip: 40, write: 10 } as const;
+
+/** Of clusters that start, and of those whose leader falls silent: how many find the member of priority 200 first. */
+export function preferredWins(protocol: SlowOptions['protocol'], seeds: number): number {
+  let won = 0;
+  for (let seed = 1; seed <= seeds; seed++) {
+    const cluster = new SlowCluster({ protocol, ...WORLD, seed, priorities: [50, 200, 100] });
+    demand(
+      cluster.run(10 * electionMax, () => cluster.leader() !== null),
+      'liveness/leader-found: a leader is found',
+    );
+    if (cluster.leader() === 'n2') won += 1;
+    cluster.run(2 * steady, () => cluster.leader() === 'n2');
+    cluster.run(electionMax);
+    cluster.kill('n2');
+    cluster.run(10 * electionMax, () => cluster.leader() !== null);
+    if (cluster.leader() === 'n3') won += 1;
+  }
+  return won / (2 * seeds);
+}
+
+/** A leader hands over to the member of a higher priority, once it was steady, and no command is refused for good. */
+export function higherPriorityLeads(protocol: SlowOptions['protocol'], world: World): void {
+  const rule = 'liveness/higher-priority-leads: ';
+  const { cluster } = led(protocol, { ...world, priorities: [100, 100, 200] });
+  demand(
+    cluster.run(2 * steady, () => cluster.leader() === 'n3'),
+    `${rule}the steady one leads`,
+  );
+  cluster.run(electionMax);
+  // It is gone for long, and comes back: it leads once it was steady, and not before.
+  cluster.cut('n3');
+  cluster.run(10 * electionMax, () => cluster.leader() !== null && cluster.leader() !== 'n3');
+  cluster.run(2 * electionMax);
+  const between = cluster.leader() as string;
+  demand(between !== 'n3', `${rule}another one leads meanwhile`, () => between);
+  cluster.heal();
+  const healed = cluster.now;
+  for (let at = 0; at < 10; at++) cluster.propose(between, 5, 100);
+  cluster.run(steady - electionMin);
+  demand(cluster.leader() === between, `${rule}it does not lead at once`, () => cluster.leader());
+  const campaigns = cluster.campaigns(healed);
+  demand(
+    cluster.run(2 * electionMax, () => cluster.leader() === 'n3'),
+    `${rule}it leads again`,
+  );
+  demand(cluster.campaigns(healed) === campaigns + 1, `${rule}by one campaign`);
+  const since = cluster.now;
+  cluster.run(3 * steady);
+  demand(cluster.campaigns(since) === 0, `${rule}then all is quiet`);
+}
+
+/** A member that comes and goes does not take the leadership with it. */
+export function flapping(protocol: SlowOptions['protocol']): void {
+  const { cluster } = led(protocol, { ...WORLD, priorities: [100, 100, 200] });
+  cluster.run(2 * steady, () => cluster.leader() === 'n3');
+  cluster.cut('n3');
+  cluster.run(5 * electionMax);
+  const leader = cluster.leader();
+  for (let round = 0; round < 12; round++) {
+    cluster.heal();
+    cluster.run(steady / 2);
+    cluster.cut('n3');
+    cluster.run(electionMax);
+  }
+  const rule = 'liveness/higher-priority-leads: who comes and goes does not lead';
+  demand(cluster.leader() === leader && leader !== 'n3', rule, () => [leader, cluster.leader()]);
+}
+
+/** A member of priority 0 leads only where nobody else does, and gives the leadership back. */
+export function zeroComesLast(protocol: SlowOptions['protocol']): void {
+  const rule = 'liveness/lower-priority-waits: ';
+  const { cluster, leader } = led(protocol, { ...WORLD, priorities: [0, 100, 100] });
+  demand(leader !== 'n1', `${rule}a member of priority 0 does not lead`, () => leader);
+  const [other] = othersOf(cluster, leader).filter((id) => id !== 'n1') as [string];
+  // Nobody else can: the other one answers and does not campaign.
+  cluster.give(other, { kind: 'leave' });
+  const begun = cluster.now;
+  cluster.cut(leader);
+  demand(
+    cluster.run(20 * electionMax, () => cluster.status('n1').role === 'leader'),
+    `${rule}it leads at last`,
+  );
+  demand(cluster.now - begun > 4 * electionMax, `${rule}it comes last`, () => cluster.now - begun);
+  cluster.heal();
+  demand(
+    cluster.run(3 * steady, () => cluster.leader() === leader),
+    `${rule}it gives the leadership back`,
+  );
+  const end = endOf(cluster, leader, cluster.transfer(leader, 'n1', electionMax), fewExchanges(WORLD) + electionMin);
+  demand(end?.kind === 'transferred', `${rule}it leads when it is named`, () => end);
+}
