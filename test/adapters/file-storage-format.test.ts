@@ -4,7 +4,7 @@
  * creating are mended.
  */
 import { describe, expect, test } from 'vitest';
-import { crc32c } from '../../src/adapters/crc32c.js';
+import { crc32c } from '../../src/core/crc32c.js';
 import { decodeHeader, finishRecord, LAST_OF_WRITE_GROUP, viewOf } from '../../src/adapters/file-storage/format.js';
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { Opened } from '../../src/replica/storage.js';

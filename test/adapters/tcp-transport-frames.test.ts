@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { crc32c } from '../../src/adapters/crc32c.js';
+import { crc32c } from '../../src/core/crc32c.js';
 import { parseAddress } from '../../src/adapters/tcp-transport/address.js';
 import {
   FRAME_BYTES,

@@ -21,7 +21,7 @@
  * segment is durable; if that next segment is missing, it was lost. Version 1 had no slots: its groups followed the
  * header. In every version the first 16 bytes mean the same, and the last four of the first 64 are a CRC.
  */
-import { crc32c } from '../crc32c.js';
+import { crc32c } from '../../core/crc32c.js';
 
 export const FORMAT_VERSION = 2;
 export const HEADER_SIZE = 64;

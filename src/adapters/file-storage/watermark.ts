@@ -16,7 +16,7 @@
  * - So of the two at most one is torn. Both blank: a new segment. One valid: it counts. One blank, one invalid: the
  *   first watermark of a segment was torn. Two that are neither valid nor blank: damage.
  */
-import { crc32c } from '../crc32c.js';
+import { crc32c } from '../../core/crc32c.js';
 import { corrupt } from './disk-io.js';
 import { getU64, PHYSICAL_SECTOR, placeOf, setU64, SLOT_OFFSETS, viewOf } from './format.js';
 import type { SegmentHeader } from './format.js';

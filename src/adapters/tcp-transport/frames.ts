@@ -23,7 +23,7 @@
  */
 
 import { Malformed } from '../../core/bytes.js';
-import { crc32c } from '../crc32c.js';
+import { crc32c } from '../../core/crc32c.js';
 
 /** The longest frame, its header included: a small message waits for no more than this of a large one. */
 export const FRAME_BYTES = 64 * 1024;
