@@ -22,9 +22,11 @@ export type { WaitingBytes } from './replica/driver/waiting-bytes.js';
 export { ChangesTrimmed, CommandRejected, ConsensusError } from './replica/errors.js';
 export type { ErrorCode, ErrorDetails, RequestOutcome } from './replica/errors.js';
 export { jsonCodec } from './replica/state-machine.js';
-export type { StateMachine, ValueCodec } from './replica/state-machine.js';
+export type { SnapshotPolicy } from './replica/driver/snapshots.js';
+export type { StateMachine, StreamingStateMachine, ValueCodec } from './replica/state-machine.js';
 export type {
   Opened,
+  SnapshotStore,
   Storage,
   StorageListener,
   StorageNotice,

@@ -137,7 +137,7 @@ export class SlowCluster {
       limits,
       preVote,
     };
-    const empty = { hard: null, first: 1, last: 0, runs: [], tail: [] };
+    const empty = { hard: null, first: 1, last: 0, runs: [], tail: [], snapshot: null };
     this.take(host, this.protocol.init(start, empty));
   }
 

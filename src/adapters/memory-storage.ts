@@ -4,10 +4,43 @@
  * platform.
  */
 import { ConsensusError, invalidArgument } from '../replica/errors.js';
-import type { Opened, Storage, StorageOp, StoredEntry, StoredRun } from '../replica/storage.js';
-import { checkOps, checkRead } from './storage-checks.js';
+import type { Opened, SnapshotStore, Storage, StorageOp, StoredEntry, StoredRun } from '../replica/storage.js';
+import { checkFileName, checkOps, checkRead } from './storage-checks.js';
+
+class MemorySnapshots implements SnapshotStore {
+  private readonly files = new Map<string, Uint8Array>();
+
+  async list(): Promise<readonly string[]> {
+    return [...this.files.keys()];
+  }
+
+  async write(file: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    checkFileName(file);
+    let content = new Uint8Array(0);
+    for await (const chunk of chunks) {
+      const longer = new Uint8Array(content.length + chunk.length);
+      longer.set(content);
+      longer.set(chunk, content.length);
+      content = longer;
+    }
+    this.files.set(file, content);
+  }
+
+  async read(file: string, offset: number, maxBytes: number): Promise<Uint8Array> {
+    checkFileName(file);
+    const content = this.files.get(file);
+    if (content !== undefined) return content.slice(offset, offset + maxBytes);
+    throw new ConsensusError(`there is no snapshot ${file}`, { code: 'ERR_STORAGE_CORRUPT' });
+  }
+
+  async remove(file: string): Promise<void> {
+    checkFileName(file);
+    this.files.delete(file);
+  }
+}
 
 class MemoryStorage implements Storage {
+  readonly snapshots: SnapshotStore = new MemorySnapshots();
   private readonly values = new Map<string, Uint8Array>();
   /** Ascending by index. */
   private readonly entries: StoredEntry[] = [];

@@ -23,7 +23,10 @@ export interface Delivery {
   readonly loading: number;
 }
 
-export const noDelivery: Delivery = { delivered: 0, applied: 0, unapplied: [], unappliedBytes: 0, loading: 0 };
+/** Of a start whose application has everything up to `index`, from a snapshot; 0 without one. */
+export function deliveredTo(index: Index): Delivery {
+  return { delivered: index, applied: index, unapplied: [], unappliedBytes: 0, loading: 0 };
+}
 
 /** The next entries to deliver, `'load'` when they must be loaded first, `null` when none are due. */
 export function nextDelivery(

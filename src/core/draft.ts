@@ -29,6 +29,7 @@ import type {
   PersistSeq,
   Reason,
   RequestNumber,
+  SnapshotName,
   Step,
   Term,
 } from './protocol.js';
@@ -272,6 +273,12 @@ export abstract class BaseDraft<S extends CoreState, M> {
   /** For `delivery.ts` alone. */
   setDelivery(delivery: S['delivery']): void {
     if (delivery !== this.current.delivery) this.edit().delivery = delivery;
+  }
+
+  /** For `compaction.ts` alone: the persist of this step names the snapshot. */
+  nameSnapshot(snapshot: SnapshotName): void {
+    this.persist({ kind: 'trim', snapshot });
+    this.edit().snapshot = snapshot;
   }
 
   commit(entries: readonly Entry[]): void {

@@ -36,6 +36,11 @@ export function checkCoreState(state: CoreState, commit: Index): void {
     electionTimer.spread <= mostSpread(options.timing),
     'liveness/spread-grows: the spread of timeouts is doubled no more often than it may be',
   );
+  const { snapshot } = state;
+  assert(
+    snapshot === null || snapshot.index <= delivery.applied,
+    'snapshots/commit-covers-it: a snapshot holds what is committed and applied',
+  );
   if (!state.stopped) return;
   assert(role.kind === 'follower' && role.leader === null, 'core/stop-is-final: a stopped replica takes no part');
   assert(state.attempts === null && state.reads === null, 'core/stop-is-final: a stopped replica waits for nothing');
@@ -47,6 +52,10 @@ export function checkCoreStep(before: CoreState, after: CoreState): void {
   assert(after.now >= before.now, 'law/time-is-data: time never falls');
   assert(after.delivery.delivered >= before.delivery.delivered, 'log/delivered-in-order: nothing is delivered twice');
   assert(after.delivery.applied >= before.delivery.applied, 'log/delivered-in-order: nothing is applied twice');
+  assert(
+    (after.snapshot?.index ?? 0) >= (before.snapshot?.index ?? 0),
+    'snapshots/newer-replaces-older: the snapshot that a start restores is never an older one',
+  );
   assert(
     after.persistSeq >= before.persistSeq && after.durableSeq >= before.durableSeq,
     'durability/persists-in-order: the persist lane goes forward',

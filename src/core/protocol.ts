@@ -119,6 +119,15 @@ export interface ProtocolOptions {
   readonly preVote: boolean;
 }
 
+/** Names a snapshot: the state of the application when everything up to `index` was applied. */
+export interface SnapshotName {
+  readonly index: Index;
+  /** The term of the entry at `index`; in Multi-Paxos the ballot in which this replica knows it. */
+  readonly term: Term;
+  /** Of the whole snapshot, 32 bits. Snapshots of one index differ in bytes between members. */
+  readonly checksum: number;
+}
+
 /** Entries from `from` up to the next run have this term. */
 export interface TermRun {
   readonly from: Index;
@@ -137,6 +146,8 @@ export interface Recovered {
   readonly runs: readonly TermRun[];
   /** The entries from `DurableCodec.tailFrom` on, ascending; in Multi-Paxos with gaps above the commit index. */
   readonly tail: readonly Entry[];
+  /** The snapshot that the application restores, which a durable persist named: delivery begins behind it. */
+  readonly snapshot: SnapshotName | null;
 }
 
 /** A new state, and what it wants done, in order. */
@@ -265,6 +276,7 @@ export type Inbound<Message> =
   | StorageFull
   | Loaded
   | Applied
+  | SnapshotTaken
   | Unsent
   | Disconnected
   | Unreachable
@@ -379,6 +391,13 @@ export interface Applied {
   readonly index: Index;
 }
 
+/** The application has a complete and durable snapshot, which the core must name before it counts. */
+export interface SnapshotTaken {
+  readonly kind: 'snapshotTaken';
+  readonly now: Milliseconds;
+  readonly snapshot: SnapshotName;
+}
+
 /** The transport refused the forward of this number: it never left, and never will. */
 export interface Unsent {
   readonly kind: 'unsent';
@@ -452,11 +471,15 @@ export interface Persist {
   readonly ops: readonly PersistOp[];
 }
 
-/** `put`: overwrites these indexes, and may leave gaps. `truncate`: drops `from` and all above it (Raft only). */
+/**
+ * `put`: overwrites these indexes, and may leave gaps. `truncate`: drops `from` and all above it (Raft only). `trim`:
+ * from now on a start restores this snapshot.
+ */
 export type PersistOp =
   | { readonly kind: 'hard'; readonly hard: HardState }
   | { readonly kind: 'put'; readonly entries: readonly Entry[] }
-  | { readonly kind: 'truncate'; readonly from: Index };
+  | { readonly kind: 'truncate'; readonly from: Index }
+  | { readonly kind: 'trim'; readonly snapshot: SnapshotName };
 
 /** Deliver to the application: in order, once per start, without a gap. Does not wait for the local disk. */
 export interface Commit {

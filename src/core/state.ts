@@ -5,13 +5,22 @@
  */
 
 import type { Attempts } from './attempts.js';
-import { noDelivery, type Delivery } from './delivery.js';
+import { deliveredTo, type Delivery } from './delivery.js';
 import { noElectionTimer, newElectionTimer, type ElectionTimer } from './election-timer.js';
 import { neverFresh, type Freshness } from './freshness.js';
 import type { Bound, Grants } from './lease-reads.js';
 import type { Log } from './log.js';
 import { checkConfiguration, priorityOf, type Member, type ReplicaId } from './members.js';
-import type { Index, Limits, Milliseconds, PersistSeq, ProtocolOptions, Status, Timing } from './protocol.js';
+import type {
+  Index,
+  Limits,
+  Milliseconds,
+  PersistSeq,
+  ProtocolOptions,
+  SnapshotName,
+  Status,
+  Timing,
+} from './protocol.js';
 import type { PreVoting } from './pre-vote.js';
 import type { Preferred } from './priority.js';
 import { nextSeed } from './random.js';
@@ -98,6 +107,8 @@ export interface CoreState {
   /** Raft's log; in Multi-Paxos the chosen prefix. */
   readonly log: Log;
   readonly delivery: Delivery;
+  /** The newest snapshot that a persist of the lane names; `null` for none. */
+  readonly snapshot: SnapshotName | null;
   readonly role: CoreRole;
   /** At a follower and a candidate the election timer, at a leader the timer of its quorum. */
   readonly electionTimer: ElectionTimer;
@@ -151,6 +162,7 @@ export function startOf(
   start: ProtocolOptions,
   options: CoreOptions,
   log: Log,
+  snapshot: SnapshotName | null,
   bound: Bound,
 ): Omit<CoreState, 'options' | 'role'> {
   const seed = nextSeed(start.seed);
@@ -165,7 +177,8 @@ export function startOf(
     unsyncedSince: Infinity,
     unsynced: [],
     log,
-    delivery: noDelivery,
+    delivery: deliveredTo(snapshot?.index ?? 0),
+    snapshot,
     electionTimer: isAlone ? noElectionTimer : newElectionTimer(seed, start.now, options),
     preVoting: null,
     attempts: null,

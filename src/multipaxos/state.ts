@@ -216,6 +216,7 @@ export function copyState(s: PaxosState): Mutable<PaxosState> {
     storageFull: s.storageFull,
     bound: s.bound,
     freshness: s.freshness,
+    snapshot: s.snapshot,
     forwardedBytes: s.forwardedBytes,
     answeredBytes: s.answeredBytes,
     stopped: s.stopped,

@@ -4,6 +4,7 @@
  */
 
 import { assert, unreachable } from '../core/assert.js';
+import { onSnapshotTaken } from '../core/compaction.js';
 import { deliver, onApplied, onDeliveryLoaded } from '../core/delivery.js';
 import { endForDisconnect, expireRequests, onCancel, requestsDeadline } from '../core/ending.js';
 import { emptyLog, recoverLog } from '../core/log.js';
@@ -161,6 +162,8 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
       return onDeliveryLoaded(draft, m) ? undefined : onPeerLoaded(draft, m.id, m.entries);
     case 'applied':
       return onApplied(draft, m.index);
+    case 'snapshotTaken':
+      return onSnapshotTaken(draft, m);
     case 'unsent':
       return onUnsent(draft, m.number);
     case 'disconnected':
@@ -240,7 +243,7 @@ export function init(start: ProtocolOptions, recovered: Recovered): PaxosStep {
   const { log, window, promised } = recoverStores(recovered, options.alpha);
   const state: PaxosState = {
     options,
-    ...startOf(start, options, log, boundAtStart(options, start.now, recovered.hard === null)),
+    ...startOf(start, options, log, recovered.snapshot, boundAtStart(options, start.now, recovered.hard === null)),
     role: { kind: 'follower', leader: null, ballot: 0 },
     promised,
     window,

@@ -118,6 +118,7 @@ export function copyState(s: RaftState): Mutable<RaftState> {
     storageFull: s.storageFull,
     bound: s.bound,
     freshness: s.freshness,
+    snapshot: s.snapshot,
     forwardedBytes: s.forwardedBytes,
     answeredBytes: s.answeredBytes,
     stopped: s.stopped,

@@ -3,6 +3,7 @@
  */
 
 import { assert, unreachable } from '../core/assert.js';
+import { onSnapshotTaken } from '../core/compaction.js';
 import { deliver, onApplied, onDeliveryLoaded } from '../core/delivery.js';
 import { endForDisconnect, expireRequests, onCancel, requestsDeadline } from '../core/ending.js';
 import { lastTerm, recoverLog } from '../core/log.js';
@@ -59,7 +60,7 @@ export function init(start: ProtocolOptions, recovered: Recovered): RaftStep {
   assert(lastTerm(log) <= term, 'raft/terms-rise-in-log: no recovered entry is of a later term than the replica');
   const state: RaftState = {
     options,
-    ...startOf(start, options, log, boundAtStart(options, start.now, hard === null)),
+    ...startOf(start, options, log, recovered.snapshot, boundAtStart(options, start.now, hard === null)),
     role: { kind: 'follower', leader: null, matched: 0, readRound: 0 },
     term,
     vote: hard?.vote ?? null,
@@ -119,6 +120,8 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
     case 'applied':
       onApplied(draft, inbound.index);
       return deliver(draft);
+    case 'snapshotTaken':
+      return onSnapshotTaken(draft, inbound);
     case 'unsent':
       return onUnsent(draft, inbound.number);
     case 'disconnected':

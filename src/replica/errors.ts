@@ -44,6 +44,8 @@ export type ErrorCode =
   | 'ERR_APPLY_FAILED'
   /** `apply` returned a promise, so this replica has halted. */
   | 'ERR_APPLY_ASYNC'
+  /** The machine could not be restored from a snapshot, so this replica has halted; the next start tries again. */
+  | 'ERR_RESTORE_FAILED'
   /** A read, write or sync of the storage failed, so this replica has halted; nothing more is written. */
   | 'ERR_STORAGE_FAILED'
   /** This replica's storage is full: it takes no commands of its own callers until there is space. */

@@ -11,15 +11,16 @@ import {
 import type { Timing } from '../core/protocol.js';
 import { given, homeOf, type Given, type ProtocolChoice } from '../core/tuning.js';
 import { systemClock, type Clock } from './clock.js';
+import type { SnapshotPolicy } from './driver/snapshots.js';
 import type { ReplicaEvent } from './driver/state.js';
 import { invalidArgument, textOf } from './errors.js';
 import { checkedClock, checkedRandom, checkedTransport, type CheckedTransport } from './host/plug-ins.js';
-import { copying, jsonCodec, type StateMachine, type ValueCodec } from './state-machine.js';
+import { copying, jsonCodec, type StateMachine, type StreamingStateMachine, type ValueCodec } from './state-machine.js';
 import type { Storage } from './storage.js';
 import type { Transport } from './transport.js';
 
 /** A state machine of any command, result and snapshot type. */
-export type AnyMachine = StateMachine<any, any, any>;
+export type AnyMachine = StateMachine<any, any, any> | StreamingStateMachine<any, any>;
 /** The type of the commands that a machine takes. */
 export type CommandOf<M extends AnyMachine> = Parameters<M['apply']>[0];
 /** The type of the results that a machine gives. */
@@ -65,6 +66,13 @@ export interface ReplicaOptions<M extends AnyMachine> {
   readonly codec?: ValueCodec<CommandOf<M>> | undefined;
   /** Encodes results and reasons of rejection for the session table; JSON by default. */
   readonly resultCodec?: ValueCodec<ResultOf<M>> | undefined;
+  /** Encodes snapshots of a machine that does not stream them; JSON by default. */
+  readonly snapshotCodec?: ValueCodec<any> | undefined;
+  /**
+   * When a snapshot is taken: when so many entries, or bytes of them, were applied since the last one. 1 to 2^40;
+   * 100,000 entries and 64 MiB by default. `false`: never.
+   */
+  readonly snapshots?: Given<SnapshotPolicy> | false | undefined;
   /** Constants of a new cluster; after the first start the stored ones are in force. */
   readonly constants?: Given<Constants> | undefined;
   /** Gets every event from the start on, in order; must not throw. See also `Replica.on`. */
@@ -104,6 +112,9 @@ export interface CheckedOptions<M extends AnyMachine> {
   readonly changesBytes: number;
   readonly codec: ValueCodec<unknown>;
   readonly resultCodec: ValueCodec<unknown>;
+  readonly snapshotCodec: ValueCodec<unknown>;
+  /** `null`: none are taken. */
+  readonly snapshots: SnapshotPolicy | null;
   readonly onEvent: ((event: ReplicaEvent) => void) | undefined;
   readonly clock: Clock;
   readonly seed: number | undefined;
@@ -133,6 +144,8 @@ const KNOWN = new Set([
   'changesBytes',
   'codec',
   'resultCodec',
+  'snapshotCodec',
+  'snapshots',
   'constants',
   'onEvent',
   'clock',
@@ -162,12 +175,21 @@ function checkParts(options: ReplicaOptions<AnyMachine>): void {
   const transport = ['checkAddress', 'start', 'answer', 'send', 'setPeers', 'stop', 'connected'];
   checkMethods('transport', options.transport, transport, 'a transport like tcpTransport()');
   checkMethods('storage', options.storage, ['open', 'write', 'read', 'close'], 'a storage like fileStorage(directory)');
-  checkMethods('machine', options.machine, ['apply', 'snapshot', 'restore'], 'a state machine');
+  const isStreaming =
+    typeof (options.machine as Partial<StreamingStateMachine> | undefined)?.restoreFrom === 'function';
+  const restoring = isStreaming ? 'restoreFrom' : 'restore';
+  checkMethods('machine', options.machine, ['apply', 'snapshot', restoring], 'a state machine');
   if (options.machine.validate !== undefined) checkMethods('machine', options.machine, ['validate'], 'a function');
   if (options.clock !== undefined) checkMethods('clock', options.clock, ['now', 'after', 'soon'], 'a clock');
   if (options.codec !== undefined) checkMethods('codec', options.codec, ['encode', 'decode'], 'a value codec');
   if (options.resultCodec !== undefined) {
     checkMethods('resultCodec', options.resultCodec, ['encode', 'decode'], 'a value codec');
+  }
+  if (options.snapshotCodec !== undefined) {
+    checkMethods('snapshotCodec', options.snapshotCodec, ['encode', 'decode'], 'a value codec');
+  }
+  if (options.storage.snapshots !== undefined) {
+    checkMethods('storage.snapshots', options.storage.snapshots, ['list', 'write', 'read', 'remove'], 'snapshots');
   }
 }
 
@@ -207,6 +229,20 @@ function checkMembers(options: ReplicaOptions<AnyMachine>): Configuration {
   } catch (error) {
     throw invalidArgument(textOf(error));
   }
+}
+
+const defaultSnapshotPolicy: SnapshotPolicy = { entries: 100_000, bytes: 64 * 1024 * 1024 };
+
+function snapshotPolicyOf({ snapshots, storage }: ReplicaOptions<AnyMachine>): SnapshotPolicy | null {
+  if (snapshots === false) return null;
+  if (snapshots !== undefined && (typeof snapshots !== 'object' || snapshots === null)) {
+    throw invalidArgument(`snapshots: expected an object or false, got ${shown(snapshots)}`);
+  }
+  for (const [name, value] of Object.entries(snapshots ?? {})) {
+    if (!Object.hasOwn(defaultSnapshotPolicy, name)) throw invalidArgument(`snapshots.${name}: no such setting`);
+    if (value !== undefined) checkNumber(`snapshots.${name}`, value, 1, 2 ** 40);
+  }
+  return storage.snapshots === undefined ? null : { ...defaultSnapshotPolicy, ...given(snapshots) };
 }
 
 /** Refuses a mistyped address before anything is opened, that of another member too. */
@@ -263,6 +299,8 @@ export function checkOptions<M extends AnyMachine>(options: ReplicaOptions<M>): 
     changesBytes: options.changesBytes ?? 16 * 1024 * 1024,
     codec: options.codec === undefined ? jsonCodec() : copying(options.codec),
     resultCodec: options.resultCodec === undefined ? jsonCodec() : copying(options.resultCodec),
+    snapshotCodec: options.snapshotCodec === undefined ? jsonCodec() : copying(options.snapshotCodec),
+    snapshots: snapshotPolicyOf(options),
     onEvent: options.onEvent,
     clock: options.clock === undefined ? systemClock() : checkedClock(options.clock),
     seed: options.seed,

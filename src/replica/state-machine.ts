@@ -14,13 +14,29 @@ import { checkPlainJson } from './plain-json.js';
  * - `validate` is synchronous and changes nothing. It is called where a command is proposed, before the command is
  *   encoded or logged; if it throws, the command is not proposed (`ERR_COMMAND_REJECTED`, outcome `none`).
  * - The result codec must be able to encode a result: for JSON, plain data.
- * - `snapshot` gives the whole state at one point in time as plain data; `restore` replaces the state by a snapshot.
+ * - `snapshot` gives the whole state at one point in time, at once, as a value that the snapshot codec can encode: for
+ *   JSON, plain data. What is applied afterwards must not show in it. An exception costs the snapshot, not the replica.
+ *   `restore` replaces the state by a snapshot.
  */
 export interface StateMachine<Command = unknown, Result = unknown, Snapshot = unknown> {
   apply(command: Command): Result;
   validate?(command: Command): void;
   snapshot(): Snapshot;
   restore(snapshot: Snapshot): void;
+}
+
+/**
+ * A machine whose snapshots stream, so that it may be larger than one value. Its further duties:
+ *
+ * - `snapshot` gives an iterable of chunks of bytes of one point in time, that of the call: it is read in the turns
+ *   that follow, while commands are applied, so it must not iterate what they change.
+ * - `restoreFrom` replaces the state by the same bytes, cut into other chunks, which are the machine's to keep.
+ */
+export interface StreamingStateMachine<Command = unknown, Result = unknown> {
+  apply(command: Command): Result;
+  validate?(command: Command): void;
+  snapshot(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+  restoreFrom(chunks: AsyncIterable<Uint8Array>): void | Promise<void>;
 }
 
 /** Turns values into bytes and back. `encode` throws for a value that it cannot carry. */

@@ -96,4 +96,26 @@ export interface Storage {
   close(): Promise<void>;
   /** For `status()` of a replica; a storage without it says nothing. It must not throw. */
   status?(): StorageStatus;
+  /** Where snapshots are kept; a replica on a storage without it takes none. */
+  readonly snapshots?: SnapshotStore | undefined;
+}
+
+/**
+ * Files of snapshots beside the log. A file's name is 1 to 64 of `A-Z a-z 0-9 . _ -`. Calls come between `open` and
+ * `close`, and may overlap writes of the log, which they must not hold up.
+ *
+ * Duties of an implementation:
+ *
+ * - `write` resolves when the file is complete and durable under its name, which it then replaces. It pulls the next
+ *   chunk when it has written the last one. When a chunk or a write fails it rejects with that error, and neither a
+ *   file nor the space for one is left; the log is not harmed.
+ * - `read` gives the bytes from `offset` on, at most `maxBytes` of them, and fewer only where the file ends.
+ * - `remove` resolves also when there is no such file.
+ */
+export interface SnapshotStore {
+  /** The names of all complete files. */
+  list(): Promise<readonly string[]>;
+  write(file: string, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  read(file: string, offset: number, maxBytes: number): Promise<Uint8Array>;
+  remove(file: string): Promise<void>;
 }

@@ -6,6 +6,7 @@
 import { configurationOf } from '../../src/core/members.js';
 import { defaultLimits, defaultTiming } from '../../src/core/tuning.js';
 import { driverOf, type Driver } from '../../src/replica/driver/driver.js';
+import { noSnapshots } from '../../src/replica/driver/snapshots.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState } from '../../src/replica/driver/state.js';
 import type { StoredEntry } from '../../src/replica/storage.js';
 import type { AnyProtocol } from './core-trio.js';
@@ -67,8 +68,17 @@ export class DriverTrio {
         peers: ids.flatMap((peer, place) => (peer === id ? [] : [{ id: peer, incarnation: place + 1, final: true }])),
         maxWaiting: 100_000,
         maxWaitingBytes: 1 << 30,
+        snapshotPolicy: null,
+        snapshots: noSnapshots,
       };
-      const [state, effects] = this.driver.init(options, { hard: null, first: 1, last: 0, runs: [], tail: [] });
+      const [state, effects] = this.driver.init(options, {
+        hard: null,
+        first: 1,
+        last: 0,
+        runs: [],
+        tail: [],
+        snapshot: null,
+      });
       return { node: new DriverNode(id, state), effects };
     });
     this.nodes = started.map(({ node }) => node);

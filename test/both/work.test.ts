@@ -107,6 +107,7 @@ function restarted(model: AnyModel, entries: number, limits: Partial<Limits>): [
     last: entries,
     runs: [{ from: 1, term: 65_537 }],
     tail: [],
+    snapshot: null,
   };
   const start = { id: 'n1', boot: 1, seed: 1, now: 0, timing, preVote: true, limits: { ...wideLimits, ...limits } };
   const [state, outbound] = model.protocol.init({ ...start, configuration: clusterOf(1) }, recovered);

@@ -22,7 +22,7 @@ describe('delivery', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
         let log = logs.emptyLog;
-        let state = frozen(delivery.noDelivery);
+        let state = frozen(delivery.deliveredTo(0));
         let commit = 0;
         const all: Entry[] = [];
         const delivered: Entry[] = [];
@@ -68,11 +68,11 @@ describe('delivery', () => {
 
   it('waits for a load that is under way', () => {
     const log = logs.append(logs.emptyLog, [command(1, 1)]);
-    expect(delivery.nextDelivery({ ...delivery.noDelivery, loading: 7 }, log, 1, limits)).toBeNull();
+    expect(delivery.nextDelivery({ ...delivery.deliveredTo(0), loading: 7 }, log, 1, limits)).toBeNull();
   });
 
   it('refuses to have applied what was never delivered; an old report changes nothing', () => {
-    const state = delivery.noteDelivered(delivery.noDelivery, [command(1, 1)]);
+    const state = delivery.noteDelivered(delivery.deliveredTo(0), [command(1, 1)]);
     expect(() => delivery.noteApplied(state, 2)).toThrow(RangeError);
     const applied = delivery.noteApplied(state, 1);
     expect(delivery.noteApplied(applied, 1)).toBe(applied);

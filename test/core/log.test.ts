@@ -163,6 +163,7 @@ describe('log', () => {
         { from: 6, term: 5 },
       ],
       tail: entries.slice(3),
+      snapshot: null,
     };
     const log = logs.recoverLog(frozen(recovered));
     expect([log.last, log.tailFrom]).toEqual([6, 4]);
@@ -178,7 +179,7 @@ describe('log', () => {
     ['a tail with a hole', { tail: [command(1, 1), command(3, 1)] }],
     ['a tail that ends early', { tail: [command(1, 1), command(2, 1)] }],
   ])('refuses to come back from %s', (_, broken) => {
-    const sound: Recovered = { hard: null, first: 1, last: 3, runs: [{ from: 1, term: 1 }], tail: [] };
+    const sound: Recovered = { hard: null, first: 1, last: 3, runs: [{ from: 1, term: 1 }], tail: [], snapshot: null };
     const whole = { ...sound, tail: [1, 2, 3].map((index) => command(index, 1)) };
     expect(logs.recoverLog(whole).last).toBe(3);
     expect(() => logs.recoverLog({ ...whole, ...broken })).toThrow(InvariantViolation);

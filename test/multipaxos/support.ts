@@ -7,7 +7,7 @@ import type * as core from '../../src/core/protocol.js';
 import { ballotOf } from '../../src/multipaxos/ballot.js';
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
 import type { PaxosMessage, PaxosState } from '../../src/multipaxos/index.js';
-import { storageOps } from '../../src/replica/driver/persist-lane.js';
+import { storageOps, type LaneOp } from '../../src/replica/driver/persist-lane.js';
 import { newDisk, read, recovered, written, type WorldDisk } from '../../src/testing/world/disk.js';
 import { checkedStep } from '../laws.js';
 import { clusterOf, timing, wideLimits } from '../values.js';
@@ -53,12 +53,12 @@ export function words(entries: readonly core.Entry[]): readonly string[] {
 }
 
 /** The disk after these writes of a core. */
-export function persisted(disk: WorldDisk, ops: readonly core.PersistOp[]): WorldDisk {
+export function persisted(disk: WorldDisk, ops: readonly LaneOp[]): WorldDisk {
   return written(disk, storageOps(ops, multipaxosProtocol.durable));
 }
 
 /** A disk on which nothing but this was ever written. */
-export function diskOf(...ops: readonly core.PersistOp[]): WorldDisk {
+export function diskOf(...ops: readonly LaneOp[]): WorldDisk {
   return persisted(newDisk(1), ops);
 }
 
@@ -116,7 +116,7 @@ export class Node {
   sync(persistSeq = this.state.persistSeq): readonly Outbound[] {
     for (const persist of this.persists) {
       if (persist.persistSeq > this.durable && persist.persistSeq <= persistSeq)
-        this.disk = persisted(this.disk, persist.ops);
+        this.disk = persisted(this.disk, persist.ops as readonly LaneOp[]);
     }
     this.durable = Math.max(this.durable, persistSeq);
     return this.step({ kind: 'persisted', now: this.now, persistSeq });

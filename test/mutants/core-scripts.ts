@@ -6,6 +6,7 @@ import { defaultLimits } from '../../src/core/tuning.js';
 import { raftModel, type RaftMessage } from '../../src/raft/index.js';
 import { play } from '../play.js';
 import { Node } from '../raft/support.js';
+import { noop } from '../values.js';
 import { BareDriver, driverIn } from '../replica/bare-driver.js';
 import { demand } from '../violation.js';
 
@@ -28,6 +29,21 @@ async function unsentForward(): Promise<void> {
     ends.length === 1 && ends[0]?.kind === 'none' && ends[0].reason === 'unsent',
     'requests/unsent-is-none: a forward that never left has no effect',
     () => ends,
+  );
+}
+
+/** The storage says of a snapshot that it is complete after it said so of a newer one. */
+async function olderSnapshot(): Promise<void> {
+  const node = new Node('a');
+  const entries = [1, 2, 3].map((index) => noop(index, 1));
+  const append = { viewId: 1, prevIndex: 0, prevTerm: 0, entries, commit: 3, readRound: 0 };
+  node.receive('b', { kind: 'appendEntries', term: 1, ...append });
+  node.step({ kind: 'applied', index: 3 });
+  for (const index of [3, 2]) node.step({ kind: 'snapshotTaken', snapshot: { index, term: 1, checksum: 7 } });
+  demand(
+    node.state.snapshot?.index === 3,
+    'snapshots/newer-replaces-older: the snapshot that a start restores is never an older one',
+    () => node.state.snapshot,
   );
 }
 
@@ -84,6 +100,7 @@ async function callers(): Promise<void> {
 }
 
 export const coreScripts = {
+  olderSnapshot,
   'driver: callers': callers,
   'core: unsent forward': unsentForward,
   'core: mixed appends': mixedAppends,

@@ -7,6 +7,7 @@ import type { Mutant } from './mutant.js';
 import { multipaxosMutants } from './multipaxos-mutants.js';
 import { raftMutants } from './raft-mutants.js';
 import { requestMutants } from './request-mutants.js';
+import { snapshots } from './snapshot-mutants.js';
 import { storageMutants } from './storage-mutants.js';
 
 export const mutants: readonly Mutant[] = [
@@ -15,6 +16,7 @@ export const mutants: readonly Mutant[] = [
   ...requestMutants,
   ...driverMutants,
   ...livenessMutants,
+  ...snapshots,
   ...storageMutants,
   ...hostMutants,
 ];

@@ -34,7 +34,8 @@ export class OracleDisk {
       for (const op of ops) {
         if (op.kind === 'hard') this.hard = op.hard;
         else if (op.kind === 'put') for (const entry of op.entries) this.entries.set(entry.index, entry);
-        else for (const index of [...this.entries.keys()]) if (index >= op.from) this.entries.delete(index);
+        else if (op.kind === 'truncate')
+          for (const index of [...this.entries.keys()]) if (index >= op.from) this.entries.delete(index);
       }
       this.durable = persistSeq;
     }
@@ -66,6 +67,6 @@ export class OracleDisk {
     const runs = stored.filter((entry, at) => entry.term !== stored[at - 1]?.term);
     const from = core.durable.tailFrom(hard, 1, last, limits);
     const tail = stored.filter((entry) => entry.index >= from);
-    return { hard, first: 1, last, runs: runs.map(({ index, term }) => ({ from: index, term })), tail };
+    return { hard, first: 1, last, runs: runs.map(({ index, term }) => ({ from: index, term })), tail, snapshot: null };
   }
 }

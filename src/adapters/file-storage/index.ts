@@ -2,7 +2,8 @@
  * `fileStorage(dir)`: a replica's storage as a segmented write-ahead log. This file implements `Storage`: options, the
  * phases from new to closed, and errors. `format.ts`, `watermark.ts` and `ops.ts` define the bytes, `group.ts` encodes,
  * `log-writer.ts` writes into space that `spares.ts` gets ahead, `block-index.ts` and `log-reader.ts` find and read
- * entries, `scan.ts`, `recovery.ts` and `renewal.ts` open the log, and `disk.ts` is the interface to the platform.
+ * entries, `scan.ts`, `recovery.ts` and `renewal.ts` open the log, `snapshot-store.ts` keeps snapshots,
+ * and `disk.ts` is the interface to the platform.
  */
 import { ConsensusError, invalidArgument } from '../../replica/errors.js';
 import type { Opened, Storage, StorageListener, StorageOp, StorageStatus, StoredEntry } from '../../replica/storage.js';
@@ -19,6 +20,7 @@ import { boundedDisk } from './opening-disk.js';
 import { recover } from './recovery.js';
 import { SharedFiles } from './shared-files.js';
 import { Shortages } from './shortages.js';
+import { FileSnapshots } from './snapshot-store.js';
 import { Spares } from './spares.js';
 
 /** Options of `fileStorage`. */
@@ -67,6 +69,7 @@ class FileStorage implements Storage {
   private parts: OpenParts | undefined;
   private lock: DiskLock | undefined;
   private readonly reads = new Set<Promise<unknown>>();
+  readonly snapshots: FileSnapshots;
 
   constructor(disk: Disk, dir: string, segmentBytes: number, sync: boolean, writeThrough: boolean) {
     this.disk = disk;
@@ -74,6 +77,12 @@ class FileStorage implements Storage {
     this.limit = LOG_START + segmentBytes;
     this.sync = sync;
     this.writeThrough = writeThrough;
+    this.snapshots = new FileSnapshots({
+      disk,
+      dir: this.dir,
+      sync,
+      checkOpen: (call) => this.checkOpen(call),
+    });
   }
 
   open(events?: StorageListener): Promise<Opened> {
@@ -93,6 +102,7 @@ class FileStorage implements Storage {
       const identity = await disk.identity(this.dir);
       const recovered = await recover(disk, this.dir, this.limit);
       const { state, terms, torn } = recovered;
+      await this.snapshots.sweep();
       const shortages = new Shortages(this.disk, events);
       const through = await openThrough(this.disk, state.path, this.sync && this.writeThrough);
       this.parts = this.assemble({ ...recovered, state: { ...state, through } }, shortages, identity);
@@ -176,6 +186,7 @@ class FileStorage implements Storage {
     await this.opening?.catch(() => undefined); // the caller of `open` gets this error
     this.parts?.shortages.close();
     await Promise.allSettled(this.reads);
+    await this.snapshots.close();
     try {
       await this.closeParts(this.parts);
     } catch (error) {
@@ -194,6 +205,10 @@ class FileStorage implements Storage {
       await parts.spares.close();
       await parts.files.close();
     }
+  }
+
+  private checkOpen(call: string): void {
+    if (this.phase !== 'open') throw this.notOpenError(call);
   }
 
   private notOpenError(call: string): ConsensusError {

@@ -19,7 +19,7 @@ function step(ghost: PaxosGhost, fact: PaxosStepFact, cluster: PaxosCluster): Pa
   const commit = before === null ? 0 : commitOf(before);
   if (commitOf(after) > commit) rules.checkLearned(ghost, fact, commit, cluster);
   if (before === null || before.role !== after.role) rules.checkBallot(ghost, fact, cluster);
-  let delivered = before?.delivery.delivered ?? 0;
+  let delivered = (before === null ? after.snapshot?.index : before.delivery.delivered) ?? 0;
   for (let i = 0; i < outbound.length; i++) {
     const each = outbound[i] as (typeof outbound)[0];
     if (each.kind === 'commit') delivered = rules.checkDelivered(ghost, fact, each, delivered, cluster);

@@ -9,7 +9,8 @@
 
 import { assert } from '../../core/assert.js';
 import type { Mutable } from '../../core/draft.js';
-import type { Entry, EntryId, Index } from '../../core/protocol.js';
+import { bytesOf } from '../../core/entries.js';
+import type { Entry, EntryId, Index, Term } from '../../core/protocol.js';
 import { PartDraft } from './part-draft.js';
 import {
   CHECK_EVERY,
@@ -19,11 +20,17 @@ import {
   type SessionTable,
   type StoredResult,
 } from './session-table.js';
+import { decodeSessionTable } from './session-table-codec.js';
+import type { FoundSnapshots } from './snapshots.js';
 
 /** The run of committed entries that the machine is applying. */
 export interface ApplyingRun {
   /** The index of its last entry. */
   readonly through: Index;
+  /** The term of that entry; how many entries the run has, and their bytes. */
+  readonly term: Term;
+  readonly entries: number;
+  readonly bytes: number;
   /** The new commands among its entries that the machine has not yet reported. */
   readonly commands: readonly Entry[];
 }
@@ -37,7 +44,15 @@ export interface ApplyingState {
   readonly applied: Index;
 }
 
-export const nothingApplied: ApplyingState = { sessionTable: emptyTable, backlog: [], running: null, applied: 0 };
+/** At the start: what the snapshot holds counts as applied, its sessions too (snapshots/hold-the-sessions). */
+export function appliedAtStart({ named, sessionTable }: FoundSnapshots): ApplyingState {
+  return {
+    sessionTable: sessionTable === null ? emptyTable : decodeSessionTable(sessionTable),
+    backlog: [],
+    running: null,
+    applied: named[0]?.index ?? 0,
+  };
+}
 
 export class ApplyingDraft extends PartDraft<ApplyingState> {
   protected override copy(state: ApplyingState): Mutable<ApplyingState> {
@@ -92,13 +107,14 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
 
   /** Gives the machine the next run, unless it is busy. */
   applyNext(): void {
-    while (this.state.running === null && this.state.backlog.length > 0) {
+    while (this.state.running === null && this.state.backlog.length > 0 && !this.draft.snapshots.isRestoring) {
       const run = this.takeRun();
-      const through = (run[run.length - 1] as Entry).index;
+      const { index: through, term } = run[run.length - 1] as Entry;
       const commands = this.judge(run);
-      this.edit().running = { through, commands };
+      const running = { through, term, entries: run.length, bytes: bytesOf(run), commands };
+      this.edit().running = running;
       if (commands.length > 0) return this.draft.effect({ kind: 'apply', entries: commands });
-      this.endRun(through);
+      this.endRun(running);
     }
   }
 
@@ -113,7 +129,7 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
       running !== null && results.length > 0 && results.length <= running.commands.length,
       'machine/one-result-per-command: one result comes back for each command',
     );
-    const { through, commands } = running;
+    const { commands } = running;
     const table = this.draftTable();
     for (let i = 0; i < results.length; i++) {
       table.record((commands[i] as Entry).id as EntryId, results[i] as StoredResult);
@@ -121,8 +137,8 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
     this.edit().sessionTable = table.finish();
     const next = commands[results.length];
     draft.proposals.applied(next === undefined ? commands : commands.slice(0, results.length), results);
-    if (next === undefined) return this.endRun(through);
-    this.edit().running = { through, commands: commands.slice(results.length) };
+    if (next === undefined) return this.endRun(running);
+    this.edit().running = { ...running, commands: commands.slice(results.length) };
     this.applied(next.index - 1);
   }
 
@@ -130,7 +146,7 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
    * All of the run is applied. Only now a session that its entries dropped counts as lost: until the end of the run,
    * commands of that session may still take effect.
    */
-  private endRun(through: Index): void {
+  private endRun({ through, term, entries, bytes }: ApplyingRun): void {
     const { draft } = this;
     const { sessionTable } = this.state;
     const session = draft.session.state;
@@ -140,6 +156,7 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
     }
     this.edit().running = null;
     this.applied(through);
+    draft.snapshots.applied(through, term, entries, bytes);
   }
 
   /** The machine has applied every entry up to `index`. */

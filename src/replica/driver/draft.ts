@@ -18,6 +18,7 @@ import { LaneDraft } from './persist-lane.js';
 import { ProposalsDraft } from './proposals.js';
 import { ReadsDraft } from './reads.js';
 import { SessionDraft } from './session.js';
+import { SnapshotsDraft } from './snapshots.js';
 import { TimingDraft } from './timing.js';
 import { TransfersDraft } from './transfers.js';
 import type { StoredResult } from './session-table.js';
@@ -44,6 +45,7 @@ export class DriverDraft {
   declare readonly leadership: LeadershipDraft;
   declare readonly applying: ApplyingDraft;
   declare readonly session: SessionDraft;
+  declare readonly snapshots: SnapshotsDraft;
   declare readonly calls: CallsDraft;
   declare readonly proposals: ProposalsDraft;
   declare readonly reads: ReadsDraft;
@@ -67,6 +69,7 @@ export class DriverDraft {
     this.leadership = new LeadershipDraft(this, state.leadership);
     this.applying = new ApplyingDraft(this, state.applying);
     this.session = new SessionDraft(this, state.session);
+    this.snapshots = new SnapshotsDraft(this, state.snapshots);
     this.calls = new CallsDraft(this, state.calls);
     this.proposals = new ProposalsDraft(this, state.proposals);
     this.reads = new ReadsDraft(this, state.reads);
@@ -176,6 +179,7 @@ export class DriverDraft {
       leadership: this.leadership.state,
       applying: this.applying.state,
       session: this.session.state,
+      snapshots: this.snapshots.state,
       calls: this.calls.state,
       proposals: this.proposals.state,
       reads: this.reads.state,

@@ -7,11 +7,12 @@
 
 import { unreachable } from '../../core/assert.js';
 import { Malformed } from '../../core/bytes.js';
-import type { CoreEvent, Inbound, Milliseconds, Outbound, Recovered, Send } from '../../core/protocol.js';
+import type { CoreEvent, Inbound, Milliseconds, Outbound, Persist, Recovered, Send } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { AnyProtocol } from '../../core/tuning.js';
-import { nothingApplied } from './apply.js';
+import { appliedAtStart } from './apply.js';
 import { noCalls } from './calls.js';
+import { deadlineOf } from './deadline.js';
 import { DriverDraft } from './draft.js';
 import { openEnvelope, sealCore } from './envelope.js';
 import { guarded } from './halt.js';
@@ -19,12 +20,13 @@ import { allHealthy } from './health.js';
 import { initialIdentity } from './peer-records.js';
 import { noLeadership } from './leadership.js';
 import { emptyLane } from './persist-lane.js';
-import { noProposals, proposalsDeadline } from './commands.js';
-import { noReads, readsDeadline } from './reads.js';
+import { noProposals } from './commands.js';
+import { noReads } from './reads.js';
 import { closedSession } from './session.js';
+import { initialSnapshots } from './snapshots.js';
 import { statusOf } from './status.js';
 import { initialTiming } from './timing.js';
-import { noTransfers, transfersDeadline } from './transfers.js';
+import { noTransfers } from './transfers.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState, DriverStatus } from './state.js';
 
 /** A new state, and the effects for the host to carry out in order. */
@@ -48,8 +50,9 @@ function initial(options: DriverOptions, recovered: Recovered): DriverState {
     lane: emptyLane,
     identity: initialIdentity(options),
     leadership: noLeadership,
-    applying: nothingApplied,
+    applying: appliedAtStart(options.snapshots),
     session: closedSession,
+    snapshots: initialSnapshots(options.snapshots, options.now),
     calls: noCalls,
     proposals: noProposals,
     reads: noReads,
@@ -81,12 +84,16 @@ function onSend(draft: DriverDraft, protocol: AnyProtocol, send: Send<unknown>):
   draft.lane.sendAfter(send.to, bytes, send.lane, send.after, send.forward);
 }
 
+function onPersist({ lane, snapshots }: DriverDraft, { persistSeq, ops }: Persist): void {
+  snapshots.queued(ops, lane.persist(persistSeq, snapshots.inLane(ops)));
+}
+
 function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound<unknown>): void {
   switch (message.kind) {
     case 'send':
       return onSend(draft, protocol, message);
     case 'persist':
-      return draft.lane.persist(message.persistSeq, message.ops);
+      return onPersist(draft, message);
     case 'commit':
       return draft.applying.deliver(message.entries);
     case 'resolve':
@@ -203,6 +210,12 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
       return onLoaded(draft, event);
     case 'applied':
       return draft.applying.report(event.results);
+    case 'restored':
+      return draft.snapshots.restored();
+    case 'snapshotTaken':
+      return draft.snapshots.taken(event.file, event.checksum, event.bytes);
+    case 'snapshotFailed':
+      return draft.snapshots.failed(event.file, event.reason, event.cause);
     case 'failed':
       return draft.halt({ code: event.code, reason: event.reason, cause: event.cause });
     case 'unsent':
@@ -277,32 +290,16 @@ function complete(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent 
     draft.calls.coreStarted();
   }
   if (draft.phase.kind === 'running') runToQuiescence(draft, protocol);
-  draft.reads.serve();
-  serveFresh(draft, protocol);
+  if (!draft.snapshots.isRestoring) {
+    draft.reads.serve();
+    serveFresh(draft, protocol);
+  }
+  draft.snapshots.conclude();
   draft.leadership.tell();
   if (event !== null) judgeHealth(draft, protocol, event);
   draft.transfers.conclude();
   draft.timing.judge();
   if (draft.phase.kind !== 'halted') draft.lane.startWrite();
-}
-
-/** The time at which requests that wait for a leader or for the end of a pause can be passed to the core. */
-function feedingDeadline({ session, calls, proposals, reads, leadership, now }: DriverState): Milliseconds {
-  if (leadership.leader === null) return Infinity;
-  const { pausedUntil } = calls;
-  const waits =
-    session.kind !== 'open' || proposals.queued !== null || proposals.retrying !== null || reads.queued !== null;
-  const resumed = waits && pausedUntil > now ? pausedUntil : Infinity;
-  return session.kind === 'opening' ? Math.min(resumed, Math.max(session.deadline, pausedUntil)) : resumed;
-}
-
-function deadlineOf(state: DriverState, protocol: AnyProtocol): Milliseconds {
-  const { phase, identity, proposals, reads, transfers } = state;
-  const expiry = Math.min(proposalsDeadline(proposals), readsDeadline(reads), transfersDeadline(transfers));
-  if (phase.kind === 'running') return Math.min(expiry, protocol.deadline(phase.core), feedingDeadline(state));
-  if (phase.kind !== 'establishing') return Infinity;
-  const { standing } = identity;
-  return standing.kind === 'asking' ? Math.min(expiry, standing.askAt) : expiry;
 }
 
 /** A replica that has halted or was closed refuses what it is asked, and does nothing else. */
@@ -320,6 +317,8 @@ export function driverOf(protocol: AnyProtocol): Driver {
   return {
     init(options, recovered) {
       const draft = new DriverDraft(initial(options, recovered), options.now, protocol.durable);
+      const [snapshot] = options.snapshots.named;
+      if (snapshot !== undefined) draft.effect({ kind: 'restore', snapshot });
       if (options.established) startCore(draft, protocol, recovered);
       else draft.identity.ask();
       complete(draft, protocol, null);

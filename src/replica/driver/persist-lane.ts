@@ -14,7 +14,9 @@ import type { StorageOp, StoredEntry } from '../storage.js';
 import { PartDraft } from './part-draft.js';
 
 /** An operation for the storage: one of the core, or a value of the driver's own. */
-export type LaneOp = PersistOp | { readonly kind: 'set'; readonly key: string; readonly value: Uint8Array };
+export type LaneOp =
+  | Exclude<PersistOp, { readonly kind: 'trim' }>
+  | { readonly kind: 'set'; readonly key: string; readonly value: Uint8Array };
 
 /** The write under way. */
 export interface LaneWrite {
@@ -146,11 +148,12 @@ export class LaneDraft extends PartDraft<PersistLane> {
     next.queued = withNewest(next.queued, [{ key: this.freshItem(), deadline: Infinity, at: Infinity, ops }]);
   }
 
-  /** Queues a persist of the core. */
-  persist(persistSeq: PersistSeq, ops: readonly PersistOp[]): void {
+  /** Queues a persist of the core. Returns the `writeId` of the write that will contain it. */
+  persist(persistSeq: PersistSeq, ops: readonly LaneOp[]): number {
     assert(persistSeq > this.state.queuedSeq, 'durability/persists-in-order: persists come in order');
     this.enqueue(ops);
     this.edit().queuedSeq = persistSeq;
+    return this.nextWriteId;
   }
 
   /** Queues a value of the driver's own. Returns the `writeId` of the write that will contain it. */

@@ -98,7 +98,8 @@ function copyOf(session: Session): WorkingSession {
   return { replica, incarnation, boot, start, id, firstIncomplete, results: results.slice(), bytes, lastIndex };
 }
 
-function sizeOf(result: StoredResult | null): number {
+/** Bytes that a result counts for in the bounds of the table. */
+export function resultBytes(result: StoredResult | null): number {
   if (result === null) return 0;
   return result.value instanceof Uint8Array ? RESULT_BYTES + result.value.length : RESULT_BYTES;
 }
@@ -203,13 +204,13 @@ export class SessionTableDraft {
     if ((session.results[at] ?? null) !== null) return 'known';
     while (session.results.length <= at) session.results.push(null);
     session.results[at] = PENDING;
-    session.bytes += sizeOf(PENDING);
+    session.bytes += resultBytes(PENDING);
     return 'new';
   }
 
   private raise(session: WorkingSession, firstIncomplete: number): void {
     const gone = session.results.splice(0, firstIncomplete - session.firstIncomplete);
-    for (const result of gone) session.bytes -= sizeOf(result);
+    for (const result of gone) session.bytes -= resultBytes(result);
     session.firstIncomplete = firstIncomplete;
   }
 
@@ -218,7 +219,7 @@ export class SessionTableDraft {
     const session = this.edit(id.session);
     if (session === undefined || id.sequence < session.firstIncomplete) return;
     const at = id.sequence - session.firstIncomplete;
-    session.bytes += sizeOf(result) - sizeOf(session.results[at] ?? null);
+    session.bytes += resultBytes(result) - resultBytes(session.results[at] ?? null);
     session.results[at] = result;
   }
 

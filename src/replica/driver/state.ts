@@ -30,6 +30,7 @@ import type { ProposalsState } from './commands.js';
 import type { HealthState, PeerHealth } from './health.js';
 import type { ReadsState } from './reads.js';
 import type { OwnSession } from './session.js';
+import type { FoundSnapshots, SnapshotPolicy, SnapshotsState, StoredSnapshot } from './snapshots.js';
 import type { StoredResult } from './session-table.js';
 import type { TimingPart, TimingState, TimingStatus } from './timing.js';
 import type { TransfersState } from './transfers.js';
@@ -66,6 +67,10 @@ export interface DriverOptions {
   /** How many requests may wait here, and how many bytes of commands; more fail with ERR_BUSY. */
   readonly maxWaiting: number;
   readonly maxWaitingBytes: number;
+  /** When a snapshot is taken; `null`: never. */
+  readonly snapshotPolicy: SnapshotPolicy | null;
+  /** The snapshots in storage, of which the machine restores the newest first. */
+  readonly snapshots: FoundSnapshots;
 }
 
 /** A member as the transport is to reach it; with an incarnation every other one is refused. */
@@ -126,6 +131,7 @@ export interface DriverState {
   readonly leadership: LeadershipState;
   readonly applying: ApplyingState;
   readonly session: OwnSession;
+  readonly snapshots: SnapshotsState;
   readonly calls: CallsState;
   readonly proposals: ProposalsState;
   readonly reads: ReadsState;
@@ -171,6 +177,11 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'applied'; readonly results: readonly StoredResult[] }
   /** A plug-in or the host itself failed: the replica halts. */
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly reason: string; readonly cause?: unknown }
+  /** The machine has restored the snapshot with which this replica started. */
+  | { readonly kind: 'restored' }
+  /** The snapshot is complete and durable, and was read back; or there is nothing of it. */
+  | { readonly kind: 'snapshotTaken'; readonly file: string; readonly checksum: number; readonly bytes: number }
+  | { readonly kind: 'snapshotFailed'; readonly file: string; readonly reason: string; readonly cause?: unknown }
   /** The transport refused the message that carried this forward: it never left. */
   | { readonly kind: 'unsent'; readonly forward: number }
   /** A connection with this peer was lost, and perhaps what was under way on its lane. */
@@ -189,6 +200,9 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'campaign' }
   | { readonly kind: 'stop' }
 );
+
+/** An event without its time. */
+export type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
 
 /** The end of a call that failed. */
 export interface Failure {
@@ -214,6 +228,17 @@ export type DriverEffect =
   | { readonly kind: 'load'; readonly id: number; readonly from: Index; readonly to: Index; readonly maxBytes: number }
   /** Apply these entries to the machine in order; the next `apply` comes when all are reported. */
   | { readonly kind: 'apply'; readonly entries: readonly Entry[] }
+  /** Restore this snapshot into the machine, which nothing touches until `restored` says so. */
+  | { readonly kind: 'restore'; readonly snapshot: StoredSnapshot }
+  /** Take a snapshot of the machine as it is now, and write it beside what the driver adds to it. */
+  | {
+      readonly kind: 'takeSnapshot';
+      readonly file: string;
+      readonly index: Index;
+      readonly term: Term;
+      readonly sessionTable: Uint8Array;
+    }
+  | { readonly kind: 'removeSnapshot'; readonly file: string }
   | { readonly kind: 'answer'; readonly call: number; readonly result: StoredResult; readonly index: Index }
   /** Let these callers read the machine now, in the state after the entry at `index`. */
   | { readonly kind: 'serve'; readonly calls: readonly number[]; readonly index: Index }
@@ -263,6 +288,19 @@ export type ReplicaEvent =
   | { readonly kind: 'peer'; readonly peer: ReplicaId; readonly health: PeerHealth }
   /** A listener of events of the kind `of` threw; told once for each listener. `cause` is what it threw. */
   | { readonly kind: 'listenerFailed'; readonly of: string; readonly reason: string; readonly cause?: unknown }
+  /**
+   * A snapshot was `begun`, `taken` (it is durable, and a start restores it), `restored`, or it `failed`, and the log
+   * and the older snapshot serve on. `bytes` is its size, `took` how long it took in milliseconds; 0 where not known.
+   */
+  | {
+      readonly kind: 'snapshot';
+      readonly event: 'begun' | 'taken' | 'failed' | 'restored';
+      readonly index: Index;
+      readonly bytes: number;
+      readonly took: Milliseconds;
+      readonly reason?: string;
+      readonly cause?: unknown;
+    }
   /** An event of the storage; see `StorageNotice`. */
   | {
       readonly kind: 'storage';

@@ -8,6 +8,8 @@ import type { StoredResult } from '../driver/session-table.js';
 export interface Audience {
   /** These commands were applied, in order, with these results; there may be more commands than results. */
   applied(commands: readonly Entry[], results: readonly StoredResult[]): void;
+  /** The machine restores a snapshot: what was applied up to this index is told to nobody. */
+  restores(index: number): void;
   answer(call: number, result: StoredResult, index: number): void;
   serve(calls: readonly number[], index: number): void;
   transferred(call: number, leader: string): void;

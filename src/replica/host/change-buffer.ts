@@ -95,6 +95,13 @@ export class ChangeBuffer {
     return this.addedThrough;
   }
 
+  /** Everything up to `index` was applied elsewhere: it is not kept, nor is anything before it. */
+  skipTo(index: Index): void {
+    this.drop(Infinity);
+    this.addedThrough = index;
+    this.droppedThrough = index;
+  }
+
   /** These commands were applied, in order, with these results. There may be more commands than results. */
   add(commands: readonly Entry[], results: readonly StoredResult[]): void {
     for (let i = 0; i < results.length; i++) this.addOne(commands[i] as Entry, results[i] as StoredResult);

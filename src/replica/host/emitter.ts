@@ -25,6 +25,7 @@ const KINDS: Readonly<Record<ReplicaEvent['kind'], true>> = {
   peer: true,
   timing: true,
   listenerFailed: true,
+  snapshot: true,
   storage: true,
   transport: true,
 };

@@ -14,28 +14,36 @@ import { exchangeBound } from '../../core/tuning.js';
 import type { Cancellable } from '../clock.js';
 import { callsIn } from '../driver/calls.js';
 import { driverOf, type Driver } from '../driver/driver.js';
-import type { DriverEffect, DriverEvent, DriverState, Failure, Fault, ReplicaStatus } from '../driver/state.js';
+import type {
+  DriverEffect,
+  DriverEvent,
+  DriverState,
+  Failure,
+  Fault,
+  ReplicaStatus,
+  Untimed,
+} from '../driver/state.js';
 import { ApplySlices } from './apply-slices.js';
 import type { Audience } from './audience.js';
 import type { MachineRunner } from './machine-runner.js';
 import { sleepWatchFor, type SleepWatch } from './sleep-watch.js';
 import { closedInTime } from './closing.js';
-import { answered, areEntries, promised, storageStatus, unsentOf } from './plug-ins.js';
+import { SnapshotFiles } from './snapshot-files.js';
+import { StorageCalls } from './storage-calls.js';
+import { answered, storageStatus, unsentOf } from './plug-ins.js';
 import type { OpenedData } from './recover.js';
 import { typedError, type ErrorCode } from '../errors.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
 import type { StoredResult } from '../driver/session-table.js';
-import type { StoredEntry } from '../storage.js';
 import type { TransportHandler } from '../transport.js';
-
-/** An event without its time. */
-type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
 
 export class Host {
   readonly handler: TransportHandler;
   private readonly checked: CheckedOptions<AnyMachine>;
   private readonly driver: Driver;
   private readonly slices: ApplySlices;
+  private readonly log: StorageCalls;
+  private readonly snapshots: SnapshotFiles;
   private readonly audience: Audience;
   private current: DriverState | null = null;
   private events: DriverEvent[] = [];
@@ -57,6 +65,9 @@ export class Host {
     this.checked = checked;
     this.driver = driverOf(checked.protocol.protocol);
     this.slices = new ApplySlices(runner, this);
+    const { storage, machine, snapshotCodec } = checked;
+    this.log = new StorageCalls(storage, (event) => this.dispatch(event));
+    this.snapshots = new SnapshotFiles(storage.snapshots, machine, snapshotCodec, this);
     this.audience = audience;
     this.handler = {
       onMessage: (from, bytes) => this.guard('ERR_TRANSPORT_FAILED', () => this.receive(from, bytes)),
@@ -116,6 +127,8 @@ export class Host {
     // Opening the data and taking the address took their time.
     const [state, effects] = this.driver.init({ ...options, now: this.now }, recovered);
     this.current = state;
+    const { name } = this.checked.protocol.protocol;
+    this.snapshots.begin({ cluster: options.cluster, protocol: name }, options.snapshots.named);
     this.sleepWatch = sleepWatchFor(state.options, this.checked.clock);
     for (const effect of effects) this.carryOut(effect);
     this.work();
@@ -178,7 +191,13 @@ export class Host {
     }
     for (let i = 0; i < effects.length; i++) this.carryOut(effects[i] as DriverEffect);
     const { kind } = this.state.phase;
-    if (kind !== 'running' && kind !== 'establishing') this.slices.stop();
+    if (kind !== 'running' && kind !== 'establishing') this.endWork();
+  }
+
+  /** The machine is not touched any more. */
+  private endWork(): void {
+    this.slices.stop();
+    this.snapshots.stop();
   }
 
   /** Halts the driver, once. If it cannot even halt, everybody who waits gets the fault, and the state says it. */
@@ -195,7 +214,7 @@ export class Host {
       this.audience.failAll({ code, outcome: 'unknown', message: `the replica has halted: ${reason}`, cause });
       this.audience.tell({ kind: 'fault', ...fault });
     }
-    this.slices.stop();
+    this.endWork();
     this.left();
   }
 
@@ -251,19 +270,23 @@ export class Host {
   }
 
   private perform(effect: DriverEffect): void {
-    const { transport, storage, id } = this.checked;
+    const { transport, id } = this.checked;
     switch (effect.kind) {
       case 'send':
         return this.send(effect);
       case 'write':
-        return this.stored('write', () => storage.write(effect.ops), this.written);
-      case 'load': {
-        const { from, to, maxBytes } = effect;
-        const loaded = (entries: readonly StoredEntry[]): void => this.loaded(effect.id, entries);
-        return this.stored('read', () => storage.read(from, to, maxBytes), loaded);
-      }
+        return this.log.write(effect.ops);
+      case 'load':
+        return this.log.load(effect);
       case 'apply':
         return this.slices.apply(effect.entries);
+      case 'restore':
+        this.audience.restores(effect.snapshot.index);
+        return this.snapshots.restore(effect.snapshot);
+      case 'takeSnapshot':
+        return this.snapshots.take(effect);
+      case 'removeSnapshot':
+        return this.snapshots.remove(effect.file);
       case 'answer':
         return this.audience.answer(effect.call, effect.result, effect.index);
       case 'serve':
@@ -293,30 +316,6 @@ export class Host {
     if (fault !== null) this.dispatch({ kind: 'failed', ...fault });
   }
 
-  private readonly written = (): void => this.dispatch({ kind: 'written' });
-
-  private loaded(id: number, entries: readonly StoredEntry[]): void {
-    if (areEntries(entries)) this.dispatch({ kind: 'loaded', id, entries });
-    else this.storageFailed(new TypeError('storage.read gave something else than entries'));
-  }
-
-  /** Calls the storage. If it throws, rejects or gives no promise, the driver gets `storageFailed`. */
-  private stored<T>(what: string, work: () => Promise<T>, then: (value: T) => void): void {
-    const failed = (error: unknown): void => this.storageFailed(error);
-    let done: Promise<T>;
-    try {
-      done = promised(`storage.${what}`, work());
-    } catch (error) {
-      return failed(error);
-    }
-    done.then(then, failed);
-  }
-
-  private storageFailed(cause: unknown): void {
-    const { code, message } = typedError(cause, 'ERR_STORAGE_FAILED');
-    this.dispatch({ kind: 'storageFailed', code, reason: message, cause });
-  }
-
   /**
    * Lets the replica leave: it takes nothing new, hands over if it leads, and ends the requests of its own callers.
    * Resolves when it has, or at the deadline.
@@ -332,7 +331,7 @@ export class Host {
   async stop(): Promise<void> {
     this.dispatch({ kind: 'stop' });
     this.stopped = true;
-    this.slices.stop();
+    this.endWork();
     try {
       this.timer?.cancel();
     } catch {

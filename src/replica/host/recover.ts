@@ -7,7 +7,7 @@
 
 import { Malformed } from '../../core/bytes.js';
 import type { Configuration } from '../../core/members.js';
-import type { Entry, HardState, Recovered } from '../../core/protocol.js';
+import type { Entry, HardState, Recovered, SnapshotName } from '../../core/protocol.js';
 import { hashOfConfiguration, defaultCluster } from '../driver/hash.js';
 import { HARD_KEY } from '../driver/persist-lane.js';
 import type { DriverOptions, ReplicaEvent } from '../driver/state.js';
@@ -22,7 +22,9 @@ import {
   type StoredIdentity,
 } from '../driver/stored-identity.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
+import { SNAPSHOTS_KEY, decodeSnapshots, noSnapshots } from '../driver/snapshots.js';
 import type { Opened, StorageListener, StorageOp } from '../storage.js';
+import { findSnapshots, type SnapshotOwner } from './snapshot-files.js';
 
 /** What a driver starts with, the events of recovery, and what to write before anything else. */
 export interface OpenedData {
@@ -93,7 +95,11 @@ function checkIdentity(given: CheckedOptions<AnyMachine>, stored: StoredIdentity
   }
 }
 
-async function recover(checked: CheckedOptions<AnyMachine>, opened: Opened): Promise<Recovered> {
+async function recover(
+  checked: CheckedOptions<AnyMachine>,
+  opened: Opened,
+  snapshot: SnapshotName | null,
+): Promise<Recovered> {
   const { durable } = checked.protocol.protocol;
   const { limits } = checked.protocol;
   const bytes = opened.values.get(HARD_KEY);
@@ -115,7 +121,26 @@ async function recover(checked: CheckedOptions<AnyMachine>, opened: Opened): Pro
     }
     from = (page[page.length - 1] as { index: number }).index + 1;
   }
-  return { hard, first, last: opened.last, runs: opened.runs, tail };
+  return { hard, first, last: opened.last, runs: opened.runs, tail, snapshot };
+}
+
+/** The snapshots that the storage holds, by the list that a durable write named. */
+async function snapshotsIn(
+  { storage }: CheckedOptions<AnyMachine>,
+  { values }: Opened,
+  owner: SnapshotOwner,
+): ReturnType<typeof findSnapshots> {
+  const bytes = values.get(SNAPSHOTS_KEY);
+  if (bytes === undefined) return { found: noSnapshots, damaged: [] };
+  const named = decoded('list of snapshots', () => decodeSnapshots(bytes));
+  if (storage.snapshots !== undefined) return findSnapshots(storage.snapshots, named, owner);
+  throw new ConsensusError('the data has snapshots, and the storage cannot read them', {
+    code: 'ERR_STORAGE_MISMATCH',
+  });
+}
+
+function snapshotLost(cause: ConsensusError): ReplicaEvent {
+  return { kind: 'snapshot', event: 'failed', index: 0, bytes: 0, took: 0, reason: cause.message, cause };
 }
 
 /**
@@ -129,6 +154,7 @@ export async function openData(checked: CheckedOptions<AnyMachine>, listener?: S
   if (bytes === undefined && opened.last !== 0) throw mismatch('something else than a replica,', '', checked.id);
   const identity = bytes === undefined ? newIdentity(checked) : decoded('identity', () => decodeIdentity(bytes));
   checkIdentity(checked, identity);
+  const { found, damaged } = await snapshotsIn(checked, opened, identity);
   const peers = opened.values.get(PEERS_KEY);
   const options: DriverOptions = {
     id: identity.id,
@@ -147,11 +173,16 @@ export async function openData(checked: CheckedOptions<AnyMachine>, listener?: S
     peers: peers === undefined ? [] : decoded('peer records', () => decodePeers(peers)),
     maxWaiting: checked.maxWaiting,
     maxWaitingBytes: checked.maxWaitingBytes,
+    snapshotPolicy: checked.snapshots,
+    snapshots: found,
   };
+  const [restored] = found.named;
+  const snapshot =
+    restored === undefined ? null : { index: restored.index, term: restored.term, checksum: restored.checksum };
   return {
     options,
-    recovered: await recover(checked, opened),
-    events: differences(checked, identity.configuration),
+    recovered: await recover(checked, opened, snapshot),
+    events: [...differences(checked, identity.configuration), ...damaged.map(snapshotLost)],
     format: bytes === undefined ? [{ kind: 'set', key: IDENTITY_KEY, value: encodeIdentity(identity) }] : [],
   };
 }

@@ -6,12 +6,15 @@ import type { Opened, StorageOp, StoredEntry, StoredRun } from '../../replica/st
 export class DiskContents {
   readonly values = new Map<string, Uint8Array>();
   readonly entries = new Map<number, StoredEntry>();
+  /** Complete snapshots, by name. */
+  readonly files = new Map<string, Uint8Array>();
   boot = 0;
 
   copy(): DiskContents {
     const copy = new DiskContents();
     for (const [key, value] of this.values) copy.values.set(key, value);
     for (const [index, entry] of this.entries) copy.entries.set(index, entry);
+    for (const [file, content] of this.files) copy.files.set(file, content);
     copy.boot = this.boot;
     return copy;
   }

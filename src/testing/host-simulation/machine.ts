@@ -26,6 +26,12 @@ export interface HostResult {
   readonly done: boolean;
 }
 
+/** `applied`: how many commands, which the simulation needs to know. */
+export interface HostSnapshot {
+  readonly applied: number;
+  readonly values: readonly (readonly [key: string, value: string])[];
+}
+
 /** What was applied, in order, by anybody. */
 export class CommandLedger {
   readonly commands: HostCommand[] = [];
@@ -60,6 +66,18 @@ export class CommandLedger {
     }
   }
 
+  /** A member restored the state after the first `position` commands. */
+  checkRestored(member: string, position: number, values: ReadonlyMap<string, string>): void {
+    this.trace.cover('snapshot restored');
+    const keys = new Set(this.commands.slice(0, position).map(({ key }) => key));
+    for (const key of new Set([...keys, ...values.keys()])) {
+      const [own, expected] = [values.get(key) ?? null, this.valueAt(key, position)];
+      if (own === expected) continue;
+      const what = `${member} restored ${key} = ${String(own)} at ${position}, not ${String(expected)}`;
+      this.trace.violate('machine/snapshot-is-the-state', what);
+    }
+  }
+
   /** The value of a key after the first `position` commands. */
   valueAt(key: string, position: number): string | null {
     let value: string | null = null;
@@ -72,7 +90,7 @@ export class CommandLedger {
 }
 
 /** One start's machine. */
-export class HostMachine implements StateMachine<HostCommand, HostResult, never> {
+export class HostMachine implements StateMachine<HostCommand, HostResult, HostSnapshot> {
   applied = 0;
   private readonly values = new Map<string, string>();
   private readonly member: string;
@@ -103,11 +121,15 @@ export class HostMachine implements StateMachine<HostCommand, HostResult, never>
     return { position, before, done };
   }
 
-  snapshot(): never {
-    throw new Error('nothing takes snapshots yet');
+  snapshot(): HostSnapshot {
+    return { applied: this.applied, values: [...this.values] };
   }
 
-  restore(): void {
-    throw new Error('nothing restores snapshots yet');
+  /** What is restored must be what the ledger has. */
+  restore({ applied, values }: HostSnapshot): void {
+    this.applied = applied;
+    this.values.clear();
+    for (const [key, value] of values) this.values.set(key, value);
+    this.ledger.checkRestored(this.member, applied, this.values);
   }
 }

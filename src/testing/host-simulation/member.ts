@@ -152,6 +152,7 @@ export class SimulatedMember {
       requestTimeout: plan.requestTimeout,
       maxWaiting: plan.maxWaiting,
       changesBytes: plan.changesBytes,
+      snapshots: plan.snapshotEntries === 0 ? false : { entries: plan.snapshotEntries },
       constants: plan.constants,
       clock: run.process.clock,
       random: () => this.dice.between(0, 2 ** 32 - 1),

@@ -82,6 +82,8 @@ export interface HostPlan {
   readonly requestTimeout: number;
   readonly maxWaiting: number;
   readonly changesBytes: number;
+  /** After how many entries a snapshot is taken; 0: never. */
+  readonly snapshotEntries: number;
   /** Of each member. */
   readonly clients: number;
   readonly keys: number;
@@ -241,6 +243,7 @@ function plainPlan(dice: Dice, options: HostPlanOptions): HostPlan {
     requestTimeout: dice.pick([2, 5, 20]) * timing.electionMax,
     maxWaiting: has('burst') ? dice.pick([3, 10, 16_384]) : 16_384,
     changesBytes: dice.fork('changes').pick([0, 300, 2000, 16 * KIB * KIB]),
+    snapshotEntries: dice.fork('snapshots').pick([0, 5, 20, 100]),
     clients: 1 + dice.between(0, 1),
     keys: 1 + dice.between(0, 2),
     think: dice.pick([20, 100, 300]),

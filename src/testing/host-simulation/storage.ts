@@ -10,6 +10,7 @@ import type { Dice } from '../random.js';
 import type { Schedule, SimulatedProcess } from './clock.js';
 import { copyOf, DiskContents, found, isUnchanged } from './disk-contents.js';
 import type { DiskHabits } from './plan.js';
+import { SimulatedSnapshots } from './snapshots.js';
 import type { Trace } from './trace.js';
 
 /** A batch that was written and is not durable yet. */
@@ -170,6 +171,7 @@ export class SimulatedDisk {
 
 /** A disk as one start of a replica has it. */
 export class SimulatedStorage implements Storage {
+  readonly snapshots: SimulatedSnapshots;
   private readonly disk: SimulatedDisk;
   private readonly process: SimulatedProcess;
   private phase: 'new' | 'opening' | 'open' | 'closed' = 'new';
@@ -181,6 +183,7 @@ export class SimulatedStorage implements Storage {
   constructor(disk: SimulatedDisk, process: SimulatedProcess) {
     this.disk = disk;
     this.process = process;
+    this.snapshots = new SimulatedSnapshots(disk, (delay, work) => this.later(delay, work));
   }
 
   /** Nothing of it is open or under way. */

@@ -179,6 +179,14 @@ function rate(words: Words): ScenarioCommand {
   return happening.rate > 0 ? act(happening) : words.fail(`rate: expected more than 0, got ${happening.rate}`);
 }
 
+/** `snapshotted n1`; or `snapshotted n1 fails`. */
+function snapshotted(words: Words): ScenarioCommand {
+  const replica = words.replica();
+  const fails = !words.isEmpty && words.choice('what becomes of the snapshot', ['fails']) === 'fails';
+  words.end();
+  return act({ kind: 'snapshotted', replica, fails });
+}
+
 /** `… n1 n2 bulk`; without a lane both. */
 function lanesOf(words: Words): readonly Lane[] {
   const lanes = words.isEmpty ? LANES : [words.choice('the lane', LANES)];
@@ -229,6 +237,8 @@ const COMMANDS: Readonly<Record<string, CommandParser>> = {
   written: each('written'),
   applied: each('applied'),
   loaded: each('loaded'),
+  snapshotted,
+  restored: each('restored'),
   crash: keepOrLose('crash'),
   restart: each('restart'),
   wipe: each('wipe'),

@@ -66,6 +66,8 @@ export function formatHappening(happening: Happening): string {
     }
     case 'leave':
       return `leave ${happening.replica}${option('timeout', happening.timeout)}`;
+    case 'snapshotted':
+      return `snapshotted ${happening.replica}${happening.fails ? ' fails' : ''}`;
     case 'wait':
       return 'wait';
     case 'tick':
@@ -74,6 +76,7 @@ export function formatHappening(happening: Happening): string {
     case 'written':
     case 'applied':
     case 'loaded':
+    case 'restored':
     case 'restart':
     case 'wipe':
     case 'free':

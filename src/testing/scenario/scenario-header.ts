@@ -26,6 +26,8 @@ export interface ScenarioHeader {
   readonly limits: Partial<Limits>;
   readonly constants: Partial<Constants>;
   readonly maxWaiting: number;
+  /** After how many entries a snapshot is taken; 0: never. */
+  readonly snapshots: number;
   /** How long a message takes while time passes by `run`, in milliseconds. */
   readonly latency: Milliseconds;
   /** What each direction of a link carries then, in bytes a millisecond; `Infinity`: everything at once. */
@@ -55,6 +57,7 @@ const DEFAULTS: Omit<ScenarioHeader, 'protocol' | 'replicas'> = {
   limits: {},
   constants: {},
   maxWaiting: 1000,
+  snapshots: 0,
   latency: 5,
   bandwidth: Infinity,
   write: 0,
@@ -119,6 +122,7 @@ const FIELDS: Readonly<Record<keyof ScenarioHeader, FieldParser>> = {
   limits: (words) => ({ limits: settings(words, 'limits', defaultLimits) }),
   constants: (words) => ({ constants: settings(words, 'constants', defaultConstants) as Partial<Constants> }),
   maxWaiting: (words) => ({ maxWaiting: words.whole('maxWaiting', undefined, 1) }),
+  snapshots: (words) => ({ snapshots: words.whole('snapshots', undefined, 0) }),
   latency: (words) => ({ latency: words.whole('latency', undefined, 1) }),
   bandwidth: (words) => ({ bandwidth: words.whole('bandwidth', undefined, 1) }),
   write: (words) => ({ write: words.whole('write', undefined, 0) }),
@@ -176,7 +180,7 @@ const TIMES = ['latency', 'bandwidth', 'write', 'load', 'cost'] as const;
 
 /** The lines of a header; fields with their defaults are left out. */
 export function formatHeader(header: ScenarioHeader): string[] {
-  const { protocol, replicas, program, seed, eager, timing, limits, constants, maxWaiting } = header;
+  const { protocol, replicas, program, seed, eager, timing, limits, constants, maxWaiting, snapshots } = header;
   const plain = replicas.every((id, at) => id === `n${at + 1}`);
   const now = EAGER.filter((each) => eager[each]);
   return [
@@ -191,6 +195,7 @@ export function formatHeader(header: ScenarioHeader): string[] {
     ...settingsText('limits', limits),
     ...settingsText('constants', constants),
     ...(maxWaiting === DEFAULTS.maxWaiting ? [] : [`maxWaiting: ${maxWaiting}`]),
+    ...(snapshots === DEFAULTS.snapshots ? [] : [`snapshots: ${snapshots}`]),
     ...TIMES.flatMap((name) => (header[name] === DEFAULTS[name] ? [] : [`${name}: ${header[name]}`])),
   ];
 }
@@ -210,6 +215,7 @@ export function headerOf(options: WorldOptions): ScenarioHeader {
     limits: given(tuning?.limits),
     constants: { ...constants },
     maxWaiting: options.maxWaiting ?? DEFAULTS.maxWaiting,
+    snapshots: options.snapshots ?? DEFAULTS.snapshots,
     latency: DEFAULTS.latency,
     bandwidth: DEFAULTS.bandwidth,
     write: DEFAULTS.write,
@@ -224,7 +230,8 @@ export function worldOptionsOf(
   model: Model<any, any, any>,
   machine: MachineSpec | undefined,
 ): WorldOptions {
-  const { replicas, program, seed, established, preVote, eager, timing, limits, constants, maxWaiting } = header;
-  const base = { model, replicas, program, seed, established, eager, constants, maxWaiting };
+  const { replicas, program, seed, established, preVote, eager, timing, limits, constants, maxWaiting, snapshots } =
+    header;
+  const base = { model, replicas, program, seed, established, eager, constants, maxWaiting, snapshots };
   return { ...base, tuning: { timing, limits, preVote }, ...(machine === undefined ? {} : { machine }) };
 }

@@ -18,7 +18,7 @@ import type { ScenarioHeader } from './scenario-header.js';
 export type ScenarioTimes = Pick<ScenarioHeader, 'latency' | 'bandwidth' | 'write' | 'load' | 'cost'>;
 
 /** What a replica has under way beside messages. */
-export type WorkKind = 'written' | 'loaded' | 'applied';
+export type WorkKind = 'written' | 'loaded' | 'applied' | 'snapshotted' | 'restored';
 
 interface UnderWay {
   readonly what: unknown;
@@ -49,7 +49,7 @@ export class ScenarioPace implements Watcher {
     this.size = ids.length;
     this.wires = new Wires(this.size ** 2, this.agenda, times.bandwidth);
     this.loops = new Loops(this.size, this.agenda);
-    this.work = ids.map(() => ({ written: IDLE, loaded: IDLE, applied: IDLE }));
+    this.work = ids.map(() => ({ written: IDLE, loaded: IDLE, applied: IDLE, snapshotted: IDLE, restored: IDLE }));
     this.wires.onFull = (link, lane, isFull) => {
       const [from, to] = [this.id(Math.floor(link / this.size)), this.id(link % this.size)];
       this.consequences.push({ kind: isFull ? 'refuse' : 'accept', from, to, lane });
@@ -78,7 +78,7 @@ export class ScenarioPace implements Watcher {
   touched(place: number): void {
     const { turn, times, loops } = this;
     const slot = turn.slot(place);
-    const { process, loads, applying } = slot;
+    const { process, loads, applying, taking, restoring } = slot;
     const writing = isWritable(slot) ? slot.writing : null;
     const work = this.work[place] as Record<WorkKind, UnderWay>;
     const begin = (kind: WorkKind, what: unknown, due: () => Milliseconds): void => {
@@ -87,6 +87,8 @@ export class ScenarioPace implements Watcher {
     };
     begin('written', writing, () => turn.now + times.write);
     begin('loaded', loads[0] ?? null, () => turn.now + times.load);
+    begin('snapshotted', taking, () => turn.now + times.write);
+    begin('restored', restoring, () => turn.now + times.load);
     begin('applied', applying, () => loops.work(turn.now, place, (applying?.length ?? 0) * times.cost));
     if (process !== null) return;
     loops.crash(place);
@@ -138,6 +140,6 @@ export class ScenarioPace implements Watcher {
   /** Whether such work takes no time. */
   isInstant(kind: WorkKind): boolean {
     const { write, load, cost } = this.times;
-    return { written: write, loaded: load, applied: cost }[kind] === 0;
+    return { written: write, snapshotted: write, loaded: load, restored: load, applied: cost }[kind] === 0;
   }
 }

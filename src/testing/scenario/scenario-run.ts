@@ -17,8 +17,13 @@ export class Unmet extends Error {}
 
 /** The most rounds of `quiesce`, far more than any scenario needs. */
 const ROUNDS = 1000;
-const WORK: readonly WorkKind[] = ['written', 'loaded', 'applied'];
+const WORK: readonly WorkKind[] = ['written', 'loaded', 'restored', 'snapshotted', 'applied'];
 const TIMEOUTS = 10;
+
+/** The end of some work. */
+function ended(kind: WorkKind, replica: ReplicaId): Happening {
+  return kind === 'snapshotted' ? { kind, replica, fails: false } : { kind, replica };
+}
 
 interface Sighting {
   readonly from: number;
@@ -131,6 +136,8 @@ export class ScenarioRunner {
     const replica = slot.id;
     if (isWritable(slot) && which('written')) return { kind: 'written', replica };
     if (slot.loads.length > 0 && which('loaded')) return { kind: 'loaded', replica };
+    if (slot.restoring !== null && which('restored')) return { kind: 'restored', replica };
+    if (slot.taking !== null && which('snapshotted')) return ended('snapshotted', replica);
     return slot.applying === null || !which('applied') ? null : { kind: 'applied', replica };
   }
 
@@ -201,7 +208,7 @@ export class ScenarioRunner {
     }
     for (const { id: replica } of awake) {
       const place = turn.rules.places.get(replica) as number;
-      for (const kind of WORK) offer(pace.doneAt(place, kind), { kind, replica });
+      for (const kind of WORK) offer(pace.doneAt(place, kind), ended(kind, replica));
     }
     return next;
   }

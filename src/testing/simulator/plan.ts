@@ -176,7 +176,8 @@ function worldOf(dice: Dice, options: PlanOptions): WorldOptions {
   const established = dice.chance(0.6);
   const strict = dice.chance(0.03);
   const byReference = !dice.chance(0.25);
-  const drawn: WorldOptions = { ...world, replicas, established, strict, byReference, seed };
+  const snapshots = dice.fork('snapshots').pick([0, 2, 5, 20, 100]);
+  const drawn: WorldOptions = { ...world, replicas, established, strict, byReference, seed, snapshots };
   const tuning = {
     ...world.tuning,
     timing: { ...timing, ...world.tuning?.timing },

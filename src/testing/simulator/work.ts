@@ -8,19 +8,28 @@ import type { Agenda } from '../world/agenda.js';
 import type { Span } from './pace.js';
 import type { SimulatedRun } from './run.js';
 
+/** What is scheduled. */
+interface Busy {
+  io: boolean;
+  apply: boolean;
+  load: boolean;
+  snapshot: boolean;
+  restore: boolean;
+}
+
 export class Work {
   private readonly run: SimulatedRun;
   private readonly agenda: Agenda<() => void>;
   private readonly io: Dice;
   private readonly tickAt: number[];
-  private readonly busy: { io: boolean; apply: boolean; load: boolean }[];
+  private readonly busy: Busy[];
 
   constructor(run: SimulatedRun, agenda: Agenda<() => void>, io: Dice) {
     this.run = run;
     this.agenda = agenda;
     this.io = io;
     this.tickAt = run.places().map(() => Infinity);
-    this.busy = run.places().map(() => ({ io: false, apply: false, load: false }));
+    this.busy = run.places().map(() => ({ io: false, apply: false, load: false, snapshot: false, restore: false }));
   }
 
   /** A replica took part in something: what it has under way by now is scheduled. */
@@ -28,7 +37,7 @@ export class Work {
     const slot = this.run.turn.slot(place);
     const due = dueAt(this.run.turn.rules, slot, this.run.now);
     if (due < (this.tickAt[place] as number)) this.scheduleTick(place, due);
-    const busy = this.busy[place] as { io: boolean; apply: boolean; load: boolean };
+    const busy = this.busy[place] as Busy;
     if (isWritable(slot) && !busy.io) {
       busy.io = true;
       this.agenda.add(this.run.now + this.diskTime(this.run.weather.disk), () => this.written(place));
@@ -41,6 +50,17 @@ export class Work {
         this.own('applied', place);
       });
     }
+    if (slot.taking !== null && !busy.snapshot) {
+      busy.snapshot = true;
+      this.agenda.add(this.run.now + 3 * this.diskTime(this.run.weather.disk), () => this.snapshotted(place));
+    }
+    if (slot.restoring !== null && !busy.restore) {
+      busy.restore = true;
+      this.agenda.add(this.run.now + 3 * this.diskTime(this.run.weather.load), () => {
+        busy.restore = false;
+        this.own('restored', place);
+      });
+    }
     if (slot.loads.length > 0 && !busy.load) {
       busy.load = true;
       this.agenda.add(this.run.now + this.diskTime(this.run.weather.load), () => {
@@ -51,7 +71,7 @@ export class Work {
   }
 
   /** Carries out work of a replica. If it is paused, the work is scheduled again when it resumes. */
-  private own(kind: 'applied' | 'loaded' | 'written' | 'sync' | 'tick', place: number): void {
+  private own(kind: 'applied' | 'loaded' | 'written' | 'sync' | 'tick' | 'restored', place: number): void {
     this.run.act({ kind, at: this.run.now, replica: this.run.id(place) });
   }
 
@@ -75,6 +95,12 @@ export class Work {
     if (!this.run.stormy || !this.io.chance(faults.slowDisk ?? 0)) return time;
     this.run.fault('slowDisk');
     return time + this.io.between(20, 500);
+  }
+
+  private snapshotted(place: number): void {
+    (this.busy[place] as Busy).snapshot = false;
+    const fails = this.run.stormy && this.io.chance(0.1);
+    this.run.act({ kind: 'snapshotted', at: this.run.now, replica: this.run.id(place), fails });
   }
 
   private written(place: number): void {

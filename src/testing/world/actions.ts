@@ -29,6 +29,10 @@ export type Happening =
   | { readonly kind: 'sync' | 'written'; readonly replica: ReplicaId }
   /** `applied`: the machine applies the entries that it was given. `loaded`: the oldest load is answered. */
   | { readonly kind: 'applied' | 'loaded'; readonly replica: ReplicaId }
+  /** The snapshot that is taken is complete and durable; `fails`: there is none. */
+  | { readonly kind: 'snapshotted'; readonly replica: ReplicaId; readonly fails: boolean }
+  /** The machine has restored the snapshot of a start. */
+  | { readonly kind: 'restored'; readonly replica: ReplicaId }
   /** The process crashes. `keep`: the write under way is durable all the same. */
   | { readonly kind: 'crash'; readonly replica: ReplicaId; readonly keep: boolean }
   /** A replica that is down (or closed, or halted) starts again from its disk; `wipe`: its disk is lost first. */

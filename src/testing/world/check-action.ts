@@ -49,6 +49,8 @@ const SHAPES: Readonly<Record<Action['kind'], Shape>> = {
   written: alone,
   applied: alone,
   loaded: alone,
+  snapshotted: { replica, fails: flag },
+  restored: alone,
   crash: fated,
   restart: alone,
   wipe: alone,

@@ -1,8 +1,9 @@
 /** The state of a process that runs a bare core (`core-program.ts`), and its digest for the model checker. */
 
 import { digestEntry, type Digest } from '../../core/model.js';
-import type { Entry, Index, PersistOp, RequestNumber, Send, PersistSeq } from '../../core/protocol.js';
+import type { Entry, Index, RequestNumber, Send, PersistSeq } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
+import type { LaneOp } from '../../replica/driver/persist-lane.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 
 /** A request of a caller, under the caller's number. */
@@ -20,7 +21,7 @@ export interface Asked {
 export interface CoreProcess {
   readonly id: ReplicaId;
   readonly core: unknown;
-  readonly queue: readonly PersistOp[];
+  readonly queue: readonly LaneOp[];
   readonly queueSeq: PersistSeq;
   readonly writingSeq: PersistSeq;
   readonly durableSeq: PersistSeq;

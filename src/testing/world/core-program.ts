@@ -19,7 +19,7 @@ import type {
   Send,
 } from '../../core/protocol.js';
 import type { AnyProtocol } from '../../core/tuning.js';
-import { storageOps } from '../../replica/driver/persist-lane.js';
+import { storageOps, type LaneOp } from '../../replica/driver/persist-lane.js';
 import type { Failure } from '../../replica/driver/state.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 import { digestProcess, SESSION, type Asked, type CoreProcess } from './core-process.js';
@@ -55,7 +55,7 @@ class CoreDraft {
         else this.send(message);
         return;
       case 'persist':
-        next.queue = [...next.queue, ...message.ops];
+        next.queue = [...next.queue, ...(message.ops as readonly LaneOp[])]; // it names no snapshot
         next.queueSeq = message.persistSeq;
         return;
       case 'commit':
@@ -200,7 +200,22 @@ function ask(draft: CoreDraft, calls: readonly { readonly call: number }[], read
   draft.next.asked = [...draft.next.asked, ...asked];
 }
 
+/** What a bare core has nothing to do with: snapshots, identity, and the pace of its host. */
+type Foreign = 'restored' | 'snapshotTaken' | 'snapshotFailed' | 'refused' | 'late';
+const FOREIGN: ReadonlySet<string> = new Set<Foreign>([
+  'restored',
+  'snapshotTaken',
+  'snapshotFailed',
+  'refused',
+  'late',
+]);
+
+function concerns(event: ProcessEvent): event is Exclude<ProcessEvent, { readonly kind: Foreign }> {
+  return !FOREIGN.has(event.kind);
+}
+
 function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): void {
+  if (!concerns(event)) return;
   const { now } = event;
   switch (event.kind) {
     case 'message':
@@ -253,9 +268,6 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
     case 'unreachable':
     case 'storageFull':
       return draft.feed(event);
-    case 'refused': // a bare core has no identity
-    case 'late':
-      return;
     default:
       unreachable(event);
   }

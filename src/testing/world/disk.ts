@@ -5,7 +5,16 @@
  */
 
 import type { DiskView } from '../../core/model.js';
-import type { DurableCodec, Entry, HardState, Index, Limits, Recovered, Term } from '../../core/protocol.js';
+import type {
+  DurableCodec,
+  Entry,
+  HardState,
+  Index,
+  Limits,
+  Recovered,
+  SnapshotName,
+  Term,
+} from '../../core/protocol.js';
 import { HARD_KEY } from '../../replica/driver/persist-lane.js';
 import type { StorageOp, StoredEntry } from '../../replica/storage.js';
 
@@ -25,6 +34,15 @@ class Cell {
   }
 }
 
+/** A complete snapshot. */
+export interface WorldSnapshot extends SnapshotName {
+  readonly file: string;
+  readonly sessionTable: Uint8Array;
+  /** How many commands the machine had applied, and what it gave, encoded. */
+  readonly effects: number;
+  readonly state: Uint8Array;
+}
+
 export interface WorldDisk {
   /** Names this data; a wiped disk gets a new incarnation. */
   readonly incarnation: number;
@@ -36,11 +54,23 @@ export interface WorldDisk {
   /** Cells by index, with gaps; those beyond `last` belong to other versions. */
   readonly cells: readonly (Cell | undefined)[];
   readonly last: Index;
+  /** By the names of their files. */
+  readonly snapshots: ReadonlyMap<string, WorldSnapshot>;
 }
+
+const NO_SNAPSHOTS: ReadonlyMap<string, WorldSnapshot> = new Map();
 
 /** A disk without entries. @param values the initial values, by key */
 export function newDisk(incarnation: number, values: Iterable<readonly [string, Uint8Array]> = []): WorldDisk {
-  return { incarnation, boot: 0, values: new Map(values), hard: undefined, cells: [undefined], last: 0 };
+  return {
+    incarnation,
+    boot: 0,
+    values: new Map(values),
+    hard: undefined,
+    cells: [undefined],
+    last: 0,
+    snapshots: NO_SNAPSHOTS,
+  };
 }
 
 /** The disk after one more start. */
@@ -93,8 +123,9 @@ export function written(disk: WorldDisk, ops: readonly StorageOp[]): WorldDisk {
     else for (const entry of op.entries) put(changes, entry);
   }
   const { values, cells, last } = changes;
-  const { incarnation, boot } = disk;
-  return { incarnation, boot, values, hard: values === disk.values ? disk.hard : undefined, cells, last };
+  const { incarnation, boot, snapshots } = disk;
+  const hard = values === disk.values ? disk.hard : undefined;
+  return { incarnation, boot, values, hard, cells, last, snapshots };
 }
 
 function cellAt(disk: WorldDisk, index: Index): Cell | undefined {
@@ -124,7 +155,12 @@ function hardOf(disk: WorldDisk, durable: DurableCodec): HardState | null {
 }
 
 /** The state from which a core recovers. */
-export function recovered(disk: WorldDisk, durable: DurableCodec, limits: Limits): Recovered {
+export function recovered(
+  disk: WorldDisk,
+  durable: DurableCodec,
+  limits: Limits,
+  snapshot: SnapshotName | null = null,
+): Recovered {
   const hard = hardOf(disk, durable);
   const first = 1;
   const from = durable.tailFrom(hard, first, disk.last, limits);
@@ -137,7 +173,7 @@ export function recovered(disk: WorldDisk, durable: DurableCodec, limits: Limits
     if (runs[runs.length - 1]?.term !== term) runs.push({ from: index, term });
     if (index >= from) tail.push(cell.decoded(durable));
   }
-  return { hard, first, last: disk.last, runs, tail };
+  return { hard, first, last: disk.last, runs, tail, snapshot };
 }
 
 /** A view of a replica's disk for the checks; it always reads the current version, by `disk`. */

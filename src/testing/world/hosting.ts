@@ -13,6 +13,7 @@ import { isStorageFault, type Disks } from './disks.js';
 import type { WorldDraft } from './draft.js';
 import type { Network } from './network.js';
 import type { ProcessEffect, ProcessEvent, ProcessStep } from './process.js';
+import type { Snapshots } from './snapshots.js';
 import { NO_PROCESS, type Slot } from './state.js';
 
 /** The parts of a turn that carry out the effects of processes. */
@@ -20,6 +21,7 @@ export interface HostingParts {
   readonly network: Network;
   readonly disks: Disks;
   readonly applications: Applications;
+  readonly snapshots: Snapshots;
   readonly callers: Callers;
 }
 
@@ -99,6 +101,7 @@ export class Hosting {
       slot.room = null;
     }
     slot.disk = booted(slot.disk);
+    this.around.snapshots.begin(place);
     watch.begin(slot.id);
     const own = Math.imul(seed + slot.disk.boot * 0x9e3779b1, 0x85ebca6b) ^ Math.imul(place + 1, 0xc2b2ae35);
     this.take(place, program.start({ id: slot.id, disk: slot.disk, seed: own, now: draft.local(place) }));
@@ -147,7 +150,7 @@ export class Hosting {
   }
 
   private perform(place: number, effect: ProcessEffect): void {
-    const { network, disks, applications, callers } = this.around;
+    const { network, disks, applications, snapshots, callers } = this.around;
     switch (effect.kind) {
       case 'send':
         return network.send(place, effect);
@@ -156,10 +159,18 @@ export class Hosting {
       case 'load':
         return disks.load(place, effect);
       case 'apply':
+        snapshots.demandRestored(place);
         return applications.begin(place, effect.entries);
+      case 'restore':
+        return;
+      case 'takeSnapshot':
+        return snapshots.take(place, effect);
+      case 'removeSnapshot':
+        return snapshots.remove(place, effect.file);
       case 'answer':
         return callers.answer(place, effect);
       case 'serve':
+        snapshots.demandRestored(place);
         return callers.serve(place, effect, applications.position(place));
       case 'transferred':
         return callers.transferred(place, effect);

@@ -4,8 +4,9 @@
  * moved elsewhere is built again from the commands.
  */
 
+import { InvariantViolation } from '../../core/assert.js';
 import { Reader, VARINT_MAX_BYTES, Writer, part } from '../../core/bytes.js';
-import type { Constants } from '../../core/members.js';
+import type { Constants, ReplicaId } from '../../core/members.js';
 import type { Entry } from '../../core/protocol.js';
 import { invalidArgument, textOf } from '../../replica/errors.js';
 import { MachineRunner } from '../../replica/host/machine-runner.js';
@@ -19,6 +20,8 @@ export interface MachineSpec<Command = any, Result = any, Snapshot = any> {
   create(): StateMachine<Command, Result, Snapshot>;
   /** The codec of commands; JSON unless given. */
   readonly codec?: ValueCodec<Command>;
+  /** The codec of snapshots; JSON unless given. */
+  readonly snapshotCodec?: ValueCodec<Snapshot>;
   /** Called after every batch of commands; an exception is a violation (machine/own-check). */
   check?(machine: StateMachine<Command, Result, Snapshot>): void;
 }
@@ -83,12 +86,14 @@ export interface Holder {
 export class Machines {
   private readonly spec: MachineSpec;
   private readonly codec: ValueCodec;
+  private readonly snapshots: ValueCodec<any>;
   private readonly onError: Constants['onApplyError'];
 
   constructor(spec: MachineSpec, onError: Constants['onApplyError']) {
     this.spec = spec;
     this.onError = onError;
     this.codec = spec.codec ?? jsonCodec();
+    this.snapshots = spec.snapshotCodec ?? jsonCodec();
   }
 
   /**
@@ -128,6 +133,28 @@ export class Machines {
     const fresh = this.create();
     fresh.runner.run(commands.slice(0, position));
     fresh.at = position;
+    return fresh;
+  }
+
+  /** What a machine gives as its snapshot, encoded as a host does by default. @param id whose machine it is */
+  snapshotOf(machine: StateMachine, id: ReplicaId): Uint8Array {
+    try {
+      return this.snapshots.encode(machine.snapshot());
+    } catch (error) {
+      const rule = 'machine/snapshot-is-the-state: a machine gives a snapshot that can be encoded';
+      throw new InvariantViolation(`${rule}: ${id}: ${textOf(error)}`);
+    }
+  }
+
+  /** A holder whose machine was restored from a snapshot of `at` commands. */
+  restored(state: Uint8Array, at: number): Holder {
+    const fresh = this.create();
+    try {
+      fresh.machine.restore(this.snapshots.decode(state));
+    } catch (error) {
+      throw new InvariantViolation(`machine/never-fails: a machine cannot be restored: ${textOf(error)}`);
+    }
+    fresh.at = at;
     return fresh;
   }
 

@@ -31,6 +31,8 @@ export interface WorldOptions {
   readonly eager?: Partial<Eager>;
   /** How many calls may wait at one replica; 1000 unless given. */
   readonly maxWaiting?: number;
+  /** After how many entries a driver takes a snapshot; 0, never, unless given. */
+  readonly snapshots?: number;
   /** Lets messages travel by reference rather than as bytes, which is faster. */
   readonly byReference?: boolean;
   /** Also checks that every step repeated gives the same and that no step changes a value, which is slower. */
@@ -57,6 +59,7 @@ const WORLD: Readonly<Record<keyof WorldOptions, Check>> = {
   established: oneOf(undefined, true, false),
   eager: anything,
   maxWaiting: expecting('a whole number from 1', (value) => value === undefined || whole(1)(value, []) === null),
+  snapshots: expecting('a whole number from 0', (value) => value === undefined || whole(0)(value, []) === null),
   byReference: oneOf(undefined, true, false),
   strict: oneOf(undefined, true, false),
 };

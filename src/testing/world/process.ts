@@ -12,7 +12,9 @@ import { driverOf } from '../../replica/driver/driver.js';
 import { hashOfConfiguration, defaultCluster } from '../../replica/driver/hash.js';
 import { openEnvelope } from '../../replica/driver/envelope.js';
 import { ESTABLISHED_KEY, PEERS_KEY, decodePeers, encodePeers } from '../../replica/driver/stored-identity.js';
+import { SNAPSHOTS_KEY, decodeSnapshots, noSnapshots, type FoundSnapshots } from '../../replica/driver/snapshots.js';
 import { recovered, type WorldDisk } from './disk.js';
+import { newestOn } from './snapshots.js';
 
 /** A message on the network: bytes of the driver, or a bare core's message itself. Opaque to the world. */
 export type Payload = Uint8Array | object;
@@ -74,6 +76,8 @@ export interface ProgramOptions {
   readonly preVote: boolean;
   /** How many requests may wait at one replica. */
   readonly maxWaiting: number;
+  /** After how many entries a driver takes a snapshot; 0: never. */
+  readonly snapshots: number;
 }
 
 /** The stored values of an established replica, so that a simulation may begin after the first start. */
@@ -89,13 +93,21 @@ function messageIn(protocol: Protocol<unknown, unknown>, payload: Payload): unkn
   return opened.kind === 'core' ? protocol.codec.read(opened.reader) : null;
 }
 
+/** What a host finds and verifies. */
+function snapshotsOn(disk: WorldDisk): FoundSnapshots {
+  const bytes = disk.values.get(SNAPSHOTS_KEY);
+  if (bytes === undefined) return noSnapshots;
+  return { named: decodeSnapshots(bytes), sessionTable: newestOn(disk)?.sessionTable ?? null };
+}
+
 /** As a host has it by default. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
 /** The driver that is shipped, over this protocol. */
 export function driverProgram(protocol: Protocol<unknown, unknown>, options: ProgramOptions): Program {
   const driver = driverOf(protocol);
-  const { configuration, timing, limits, preVote, maxWaiting } = options;
+  const { configuration, timing, limits, preVote, maxWaiting, snapshots } = options;
+  const snapshotPolicy = snapshots === 0 ? null : { entries: snapshots, bytes: Infinity };
   const cluster = defaultCluster(configuration);
   const configurationHash = hashOfConfiguration(configuration);
   return {
@@ -119,8 +131,10 @@ export function driverProgram(protocol: Protocol<unknown, unknown>, options: Pro
         peers: peers === undefined ? [] : decodePeers(peers),
         maxWaiting,
         maxWaitingBytes: MAX_WAITING_BYTES,
+        snapshotPolicy,
+        snapshots: snapshotsOn(disk),
       };
-      return driver.init(given, recovered(disk, protocol.durable, limits));
+      return driver.init(given, recovered(disk, protocol.durable, limits, newestOn(disk)));
     },
     step: (state, event) => driver.step(state as DriverState, event as DriverEvent),
     deadline: (state) => driver.deadline(state as DriverState),

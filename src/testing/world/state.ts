@@ -7,7 +7,7 @@ import type { Configuration, ReplicaId } from '../../core/members.js';
 import type { AnyModel } from '../../core/model.js';
 import type { Entry, Index, Lane, Limits, Milliseconds, Timing } from '../../core/protocol.js';
 import type { StorageOp } from '../../replica/storage.js';
-import type { WorldDisk } from './disk.js';
+import type { WorldDisk, WorldSnapshot } from './disk.js';
 import type { Holder, Machines } from './machine.js';
 import type { Watch } from './observed.js';
 import type { Payload, Program } from './process.js';
@@ -70,6 +70,9 @@ export interface Slot {
   /** The entries that the machine was given. */
   readonly applying: readonly Entry[] | null;
   readonly machine: Holder | null;
+  /** The snapshot that is taken and not complete yet, and the one that the machine restores. */
+  readonly taking: WorldSnapshot | null;
+  readonly restoring: WorldSnapshot | null;
   /** The last index that this start delivered; how many commands took effect in it; the last of their indexes. */
   readonly delivered: Index;
   readonly effects: number;
@@ -90,6 +93,8 @@ export const NO_PROCESS = {
   loads: [],
   applying: null,
   machine: null,
+  taking: null,
+  restoring: null,
   delivered: 0,
   effects: 0,
   position: 0,

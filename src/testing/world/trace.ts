@@ -75,6 +75,8 @@ function describeEvent(event: ReplicaEvent): string | null {
       return `has a listener of ${event.of} that failed: ${event.reason}`;
     case 'optionIgnored':
       return `ignores its option ${event.option}`;
+    case 'snapshot':
+      return `snapshot at ${event.index} ${event.event}`;
     case 'storage':
       return `storage ${event.event}: ${event.reason}`;
     case 'transport':

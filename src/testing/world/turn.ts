@@ -17,6 +17,7 @@ import type { Observer } from './facts.js';
 import { Hosting } from './hosting.js';
 import { Network } from './network.js';
 import type { RecordDraft } from './record.js';
+import { Snapshots } from './snapshots.js';
 import type { Link, Rules, Slot, World } from './state.js';
 
 /** An action on one replica. */
@@ -29,6 +30,7 @@ export class Turn {
   private readonly draft: WorldDraft;
   private readonly disks: Disks;
   private readonly applications: Applications;
+  private readonly snapshots: Snapshots;
   private readonly callers: Callers;
   private readonly hosting: Hosting;
 
@@ -40,9 +42,10 @@ export class Turn {
     this.network = new Network(draft);
     this.disks = new Disks(draft);
     this.applications = new Applications(draft);
+    this.snapshots = new Snapshots(draft);
     this.callers = new Callers(draft);
-    const { network, disks, applications, callers } = this;
-    this.hosting = new Hosting(draft, { network, disks, applications, callers });
+    const { network, disks, applications, snapshots, callers } = this;
+    this.hosting = new Hosting(draft, { network, disks, applications, snapshots, callers });
   }
 
   // Reading.
@@ -191,6 +194,10 @@ export class Turn {
         return disks.fill(place, action.room);
       case 'applied':
         return this.applications.apply(place);
+      case 'snapshotted':
+        return action.fails ? this.snapshots.fail(place) : this.snapshots.complete(place);
+      case 'restored':
+        return this.snapshots.restored(place);
       case 'propose':
         return callers.propose(place, action.command, action.timeout, action.padding);
       case 'read':

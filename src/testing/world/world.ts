@@ -45,10 +45,10 @@ function rulesOf(options: WorldOptions): Rules {
   const seed = options.seed ?? 1;
   if (!Number.isSafeInteger(seed)) throw invalidArgument(`seed: expected a safe integer, got ${String(seed)}`);
   const watch = new Watch();
-  const { byReference = false, strict = false, maxWaiting = 1000 } = options;
+  const { byReference = false, strict = false, maxWaiting = 1000, snapshots = 0 } = options;
   const bare = options.program === 'core';
   const protocol = observed(model, watch, { byReference: byReference && !bare, strict });
-  const programOptions = { configuration, timing, limits, preVote, maxWaiting };
+  const programOptions = { configuration, timing, limits, preVote, maxWaiting, snapshots };
   return {
     model,
     program: bare ? coreProgram(protocol, programOptions) : driverProgram(protocol, programOptions),
@@ -134,6 +134,8 @@ export function actions(world: World): readonly Action[] {
     const replica = slot.id;
     if (isWritable(slot)) found.push({ kind: 'written', at: now, replica });
     if (slot.applying !== null) found.push({ kind: 'applied', at: now, replica });
+    if (slot.taking !== null) found.push({ kind: 'snapshotted', at: now, replica, fails: false });
+    if (slot.restoring !== null) found.push({ kind: 'restored', at: now, replica });
     if (slot.loads.length > 0) found.push({ kind: 'loaded', at: now, replica });
     const due = dueAt(rules, slot, now);
     if (due < Infinity) found.push({ kind: 'tick', at: due, replica });

@@ -8,6 +8,7 @@ import type { Entry, Inbound, Outbound, Protocol } from '../../../src/core/proto
 import { choose } from '../../../src/core/tuning.js';
 import { raftProtocol } from '../../../src/raft/index.js';
 import { driverOf, type Driver } from '../../../src/replica/driver/driver.js';
+import { noSnapshots } from '../../../src/replica/driver/snapshots.js';
 import { encodeSessionOpening, type StoredResult } from '../../../src/replica/driver/session-table.js';
 import type { DriverEffect, DriverEvent, DriverState } from '../../../src/replica/driver/state.js';
 
@@ -59,8 +60,13 @@ class Applying {
       peers: [],
       maxWaiting: 1000,
       maxWaitingBytes: 2 ** 20,
+      snapshotPolicy: null,
+      snapshots: noSnapshots,
     };
-    [this.state] = this.driver.init({ ...identity, ...rest }, { hard: null, first: 1, last: 0, runs: [], tail: [] });
+    [this.state] = this.driver.init(
+      { ...identity, ...rest },
+      { hard: null, first: 1, last: 0, runs: [], tail: [], snapshot: null },
+    );
   }
 
   private step(inbound: Inbound<unknown>): readonly [unknown, readonly Outbound<unknown>[]] {

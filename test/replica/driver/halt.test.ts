@@ -188,7 +188,14 @@ describe('a law that breaks in production', () => {
     };
     const protocol = { ...model.protocol, checkState };
     const { options } = driverIn(play(model, 'wait', { header: ['replicas: 1'] }).world, 'n1');
-    const [state, effects] = driverOf(protocol).init(options, { hard: null, first: 1, last: 0, runs: [], tail: [] });
+    const [state, effects] = driverOf(protocol).init(options, {
+      hard: null,
+      first: 1,
+      last: 0,
+      runs: [],
+      tail: [],
+      snapshot: null,
+    });
     const reason = 'law/pure: nothing is right {"data":"4096 bytes"}';
     expect(effects).toEqual([{ kind: 'event', event: { kind: 'fault', code: 'ERR_INVARIANT', reason } }]);
     refuses(new BareDriver(protocol, state, 0), 'ERR_INVARIANT');

@@ -7,6 +7,7 @@ import type { Inbound, Outbound, Protocol } from '../../../src/core/protocol.js'
 import { choose } from '../../../src/core/tuning.js';
 import { raftProtocol } from '../../../src/raft/index.js';
 import { driverOf } from '../../../src/replica/driver/driver.js';
+import { noSnapshots } from '../../../src/replica/driver/snapshots.js';
 import { openEnvelope } from '../../../src/replica/driver/envelope.js';
 import { hashOfConfiguration } from '../../../src/replica/driver/hash.js';
 import type { DriverEvent, DriverState } from '../../../src/replica/driver/state.js';
@@ -165,8 +166,10 @@ export function boot(model: Model, at: number): Model {
       peers: peers === undefined ? [] : decodePeers(peers),
       maxWaiting: 1,
       maxWaitingBytes: 1,
+      snapshotPolicy: null,
+      snapshots: noSnapshots,
     },
-    { hard: null, first: 1, last: 0, runs: [], tail: [] },
+    { hard: null, first: 1, last: 0, runs: [], tail: [], snapshot: null },
   );
   const starts = model.starts.map((each, place) => (place === at ? start : each));
   return after({ ...model, starts }, at, state, effects);

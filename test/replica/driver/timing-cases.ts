@@ -9,6 +9,7 @@ import type { Lane, Outbound, Protocol } from '../../../src/core/protocol.js';
 import { choose } from '../../../src/core/tuning.js';
 import { raftProtocol } from '../../../src/raft/index.js';
 import { driverOf } from '../../../src/replica/driver/driver.js';
+import { noSnapshots } from '../../../src/replica/driver/snapshots.js';
 import type { DriverEffect, DriverEvent, DriverState, ReplicaEvent } from '../../../src/replica/driver/state.js';
 import { timingStatusOf, type TimingStatus } from '../../../src/replica/driver/timing.js';
 import { demand } from '../../violation.js';
@@ -56,9 +57,9 @@ class Timed {
     const incarnation = id === 'a' ? 1 : 2;
     const identity = { id, incarnation, boot: 1, cluster: 'test', configuration, configurationHash: 'hash' };
     const peers = [id === 'a' ? { id: 'b', incarnation: 2, final: true } : { id: 'a', incarnation: 1, final: true }];
-    const bounds = { maxWaiting: 100, maxWaitingBytes: 1e6 };
+    const bounds = { maxWaiting: 100, maxWaitingBytes: 1e6, snapshotPolicy: null, snapshots: noSnapshots };
     const rest = { timing, limits, preVote: true, seed: 1, start, now, established: true, peers, ...bounds };
-    const recovered = { hard: null, first: 1, last: 0, runs: [], tail: [] };
+    const recovered = { hard: null, first: 1, last: 0, runs: [], tail: [], snapshot: null };
     [this.state] = this.driver.init({ ...identity, ...rest }, recovered);
   }
 

@@ -12,6 +12,7 @@ import { choose } from '../../../src/core/tuning.js';
 import { raftProtocol } from '../../../src/raft/index.js';
 import { watched } from '../../books.js';
 import { driverOf, type Driver } from '../../../src/replica/driver/driver.js';
+import { noSnapshots } from '../../../src/replica/driver/snapshots.js';
 import type { DriverEffect, DriverEvent, DriverState, Failure } from '../../../src/replica/driver/state.js';
 
 type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
@@ -49,9 +50,9 @@ class Scripted {
     });
     const configuration = configurationOf({ a: 'a', b: 'b' }, defaultConstants);
     const identity = { id: 'b', incarnation: 2, boot: 1, cluster: 'test', configuration, configurationHash: 'hash' };
-    const bounds = { maxWaiting: 64 * MANY, maxWaitingBytes };
+    const bounds = { maxWaiting: 64 * MANY, maxWaitingBytes, snapshotPolicy: null, snapshots: noSnapshots };
     const rest = { timing, limits, preVote: true, seed: 1, start: 1, now: 0, established: true, peers: [], ...bounds };
-    const recovered = { hard: null, first: 1, last: 0, runs: [], tail: [] };
+    const recovered = { hard: null, first: 1, last: 0, runs: [], tail: [], snapshot: null };
     [this.state] = this.driver.init({ ...identity, ...rest }, recovered);
   }
 

@@ -29,13 +29,16 @@ const pick = fc.oneof(
   fc.string({ unit: 'binary' }),
 );
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => (number === 0 ? 0 : number));
-const command = fc.oneof(fc.string(), fc.constantFrom('timeout=5', 'a timeout=5', ''), fc.jsonValue());
+/** JSON has no -0. */
+const json = fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value)) as unknown);
+const command = fc.oneof(fc.string(), fc.constantFrom('timeout=5', 'a timeout=5', ''), json);
 
 const lane = fc.constantFrom('control', 'bulk');
 
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ kind: fc.constantFrom('deliver', 'duplicate', 'drop'), from: replica, to: replica, pick }),
-  fc.record({ kind: fc.constantFrom('tick', 'timeout', 'sync', 'written', 'applied', 'loaded'), replica }),
+  fc.record({ kind: fc.constantFrom('tick', 'timeout', 'sync', 'written', 'applied', 'loaded', 'restored'), replica }),
+  fc.record({ kind: fc.constant('snapshotted'), replica, fails: fc.boolean() }),
   fc.record({ kind: fc.constant('fill'), replica, room: fc.nat() }),
   fc.record({ kind: fc.constantFrom('free', 'restart', 'wipe', 'pause', 'resume', 'campaign', 'stop'), replica }),
   fc.record({ kind: fc.constantFrom('crash', 'failStorage'), replica, keep: fc.boolean() }),
@@ -71,6 +74,7 @@ const header: fc.Arbitrary<ScenarioHeader> = fc
     limits: fc.constantFrom({}, { tailEntries: 4, messageBytes: 64 }),
     constants: fc.constantFrom({}, { alpha: 4 }, { onApplyError: 'reject' as const }),
     maxWaiting: fc.integer({ min: 1, max: 2000 }),
+    snapshots: fc.nat({ max: 200 }),
     latency: fc.integer({ min: 1, max: 100 }),
     bandwidth: fc.constantFrom(Infinity, 1, 64),
     write: fc.nat({ max: 9 }),
@@ -187,6 +191,9 @@ const EXAMPLES: readonly (readonly [string, ...Happening[]])[] = [
   ['written n1', { kind: 'written', replica: 'n1' }],
   ['applied n1', { kind: 'applied', replica: 'n1' }],
   ['loaded n1', { kind: 'loaded', replica: 'n1' }],
+  ['snapshotted n1', { kind: 'snapshotted', replica: 'n1', fails: false }],
+  ['snapshotted n1 fails', { kind: 'snapshotted', replica: 'n1', fails: true }],
+  ['restored n1', { kind: 'restored', replica: 'n1' }],
   ['crash n1', { kind: 'crash', replica: 'n1', keep: false }],
   ['crash n1 keep', { kind: 'crash', replica: 'n1', keep: true }],
   ['restart n1', { kind: 'restart', replica: 'n1' }],

@@ -199,6 +199,8 @@ describe.each(WORLDS)('a world ($name)', ({ model, program }) => {
       written: [gone, still, { replica: 'n1' }].map((who) => ({ kind: 'written', ...who })),
       applied: [gone, still, { replica: 'n1' }].map((who) => ({ kind: 'applied', ...who })),
       loaded: [gone, still, { replica: 'n1' }].map((who) => ({ kind: 'loaded', ...who })),
+      snapshotted: [gone, still].map((who) => ({ kind: 'snapshotted', ...who, fails: false })),
+      restored: [gone, still].map((who) => ({ kind: 'restored', ...who })),
       crash: [{ kind: 'crash', ...gone, keep: true }],
       restart: [
         { kind: 'restart', replica: 'n1' },

@@ -1,0 +1,28 @@
+/** When a driver must get its next tick. */
+
+import type { Milliseconds } from '../../core/protocol.js';
+import type { AnyProtocol } from '../../core/tuning.js';
+import { proposalsDeadline } from './commands.js';
+import { readsDeadline } from './reads.js';
+import type { DriverState } from './state.js';
+import { transfersDeadline } from './transfers.js';
+
+/** The time at which requests that wait for a leader or for the end of a pause can be passed to the core. */
+function feedingDeadline({ session, calls, proposals, reads, leadership, now }: DriverState): Milliseconds {
+  if (leadership.leader === null) return Infinity;
+  const { pausedUntil } = calls;
+  const waits =
+    session.kind !== 'open' || proposals.queued !== null || proposals.retrying !== null || reads.queued !== null;
+  const resumed = waits && pausedUntil > now ? pausedUntil : Infinity;
+  return session.kind === 'opening' ? Math.min(resumed, Math.max(session.deadline, pausedUntil)) : resumed;
+}
+
+/** The earliest time at which anything of it is due; `Infinity` if nothing is. */
+export function deadlineOf(state: DriverState, protocol: AnyProtocol): Milliseconds {
+  const { phase, identity, proposals, reads, transfers } = state;
+  const expiry = Math.min(proposalsDeadline(proposals), readsDeadline(reads), transfersDeadline(transfers));
+  if (phase.kind === 'running') return Math.min(expiry, protocol.deadline(phase.core), feedingDeadline(state));
+  if (phase.kind !== 'establishing') return Infinity;
+  const { standing } = identity;
+  return standing.kind === 'asking' ? Math.min(expiry, standing.askAt) : expiry;
+}

@@ -1,0 +1,306 @@
+/**
+ * Takes snapshots of the machine into the storage, reads them back, and restores the machine from one.
+ *
+ * Invariants: the point in time of a snapshot is the call of `snapshot()`, in the turn in which the driver asks for it;
+ * what follows streams in slices that let input in, while applying goes on. A snapshot is reported only when it was
+ * complete, durable and read back. Every byte is verified before the first one is given to the machine, and nothing
+ * else touches the machine meanwhile.
+ */
+
+import { Malformed } from '../../core/bytes.js';
+import { decodeSessionTable } from '../driver/session-table-codec.js';
+import { noSnapshots, type FoundSnapshots, type StoredSnapshot } from '../driver/snapshots.js';
+import type { DriverEffect, DriverEvent, Untimed } from '../driver/state.js';
+import { ConsensusError, textOf, typedError } from '../errors.js';
+import type { AnyMachine } from '../options.js';
+import type { StreamingStateMachine, ValueCodec } from '../state-machine.js';
+import type { SnapshotStore } from '../storage.js';
+import { SLICE, type SliceHost } from './apply-slices.js';
+import { answered, isThenable, silence } from './plug-ins.js';
+import {
+  SnapshotFramer,
+  SnapshotScan,
+  corruptSnapshot,
+  encodeSnapshotHeader,
+  joined,
+  readBeginning,
+  type SnapshotForm,
+} from './snapshot-format.js';
+
+type TakeSnapshot = Extract<DriverEffect, { readonly kind: 'takeSnapshot' }>;
+type SnapshotEvent = Extract<
+  DriverEvent,
+  { readonly kind: 'restored' | 'snapshotTaken' | 'snapshotFailed' | 'failed' }
+>;
+/** The part of the host that snapshots need. */
+export interface SnapshotHost extends Pick<SliceHost, 'now' | 'soon'> {
+  dispatch(event: Untimed<SnapshotEvent>): void;
+}
+
+/** Whose snapshots they are. */
+export interface SnapshotOwner {
+  readonly cluster: string;
+  readonly protocol: string;
+}
+
+/** What the machine gave. */
+type SnapshotSource =
+  | { readonly form: 'value'; readonly bytes: Uint8Array }
+  | { readonly form: 'stream'; readonly chunks: AsyncIterable<unknown> };
+
+/** The replica is being closed. */
+class Closed extends Error {}
+
+function isStreaming(machine: AnyMachine): machine is StreamingStateMachine<any, any> {
+  return typeof (machine as Partial<StreamingStateMachine>).restoreFrom === 'function';
+}
+
+/** Verifies a snapshot from its first byte to its last. Gives what the driver has in it. */
+async function verified(
+  store: SnapshotStore,
+  snapshot: Pick<StoredSnapshot, 'file' | 'index' | 'term'>,
+  owner: SnapshotOwner,
+): Promise<{ readonly checksum: number; readonly bytes: number; readonly sessionTable: Uint8Array }> {
+  const { file, index, term } = snapshot;
+  const scan = scanOf(store, file);
+  const { header, sessionTable } = await readBeginning(file, scan);
+  const isOwn = header.cluster === owner.cluster && header.protocol === owner.protocol;
+  if (!isOwn || header.index !== index || header.term !== term)
+    throw corruptSnapshot(file, 0, 'it is another snapshot');
+  try {
+    decodeSessionTable(sessionTable);
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    throw corruptSnapshot(file, 0, error.message);
+  }
+  while ((await scan.next()) !== null);
+  return { checksum: scan.checksum, bytes: scan.position, sessionTable };
+}
+
+function scanOf(store: SnapshotStore, file: string): SnapshotScan {
+  return new SnapshotScan(file, (offset, maxBytes) =>
+    answered('ERR_STORAGE_FAILED', 'snapshots.read', () => store.read(file, offset, maxBytes)),
+  );
+}
+
+/**
+ * The newest of the named snapshots that verifies, and those before it; with what is said of the others. Where none
+ * does, the log is applied from its beginning, since it is never trimmed.
+ */
+export async function findSnapshots(
+  store: SnapshotStore,
+  named: readonly StoredSnapshot[],
+  owner: SnapshotOwner,
+): Promise<{ readonly found: FoundSnapshots; readonly damaged: readonly ConsensusError[] }> {
+  const damaged: ConsensusError[] = [];
+  for (const [at, snapshot] of named.entries()) {
+    try {
+      const { checksum, sessionTable } = await verified(store, snapshot, owner);
+      if (checksum !== snapshot.checksum) throw corruptSnapshot(snapshot.file, 0, 'it is another snapshot');
+      return { found: { named: named.slice(at), sessionTable }, damaged };
+    } catch (error) {
+      const typed = typedError(error, 'ERR_STORAGE_FAILED');
+      if (typed.code !== 'ERR_STORAGE_CORRUPT') throw typed;
+      damaged.push(typed);
+    }
+  }
+  return { found: noSnapshots, damaged };
+}
+
+/**
+ * The chunks of a machine, of which the first one is asked for at once: a generator runs no line before that, and would
+ * see what is applied meanwhile.
+ */
+function begun(given: Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined): AsyncIterable<unknown> {
+  const iterator = given?.[Symbol.asyncIterator]?.() ?? given?.[Symbol.iterator]?.();
+  if (iterator === undefined) {
+    throw new TypeError('snapshot() of a machine with restoreFrom gave something that cannot be iterated');
+  }
+  const first: unknown = iterator.next();
+  if (isThenable(first)) silence(first);
+  return following(iterator, first as IteratorResult<unknown> | Promise<IteratorResult<unknown>>);
+}
+
+async function* following(
+  iterator: AsyncIterator<unknown> | Iterator<unknown>,
+  first: IteratorResult<unknown> | Promise<IteratorResult<unknown>>,
+): AsyncGenerator<unknown> {
+  try {
+    for (let next = await first; next.done !== true; next = await iterator.next()) yield next.value;
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+export class SnapshotFiles {
+  private readonly store: SnapshotStore | undefined;
+  private readonly machine: AnyMachine;
+  private readonly codec: ValueCodec;
+  private readonly host: SnapshotHost;
+  private owner: SnapshotOwner = { cluster: '', protocol: '' };
+  private stopped = false;
+
+  constructor(store: SnapshotStore | undefined, machine: AnyMachine, codec: ValueCodec, host: SnapshotHost) {
+    this.store = store;
+    this.machine = machine;
+    this.codec = codec;
+    this.host = host;
+  }
+
+  /** Removes the files that no list names: they were never complete, or are no longer needed. */
+  begin(owner: SnapshotOwner, named: readonly StoredSnapshot[]): void {
+    this.owner = owner;
+    const { store } = this;
+    if (store === undefined) return;
+    const rest = answered('ERR_STORAGE_FAILED', 'snapshots.list', () => store.list());
+    const isNamed = (file: string): boolean => named.some((snapshot) => snapshot.file === file);
+    // What cannot be removed now stays until the next start.
+    silence(rest.then((files) => files.filter((file) => !isNamed(file)).forEach((file) => this.remove(file))));
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  remove(file: string): void {
+    const { store } = this;
+    if (store !== undefined && !this.stopped) {
+      silence(answered('ERR_STORAGE_FAILED', 'snapshots.remove', () => store.remove(file)));
+    }
+  }
+
+  /** Takes a snapshot of the machine as it is in this turn. */
+  take(effect: TakeSnapshot): void {
+    const { file } = effect;
+    let source: SnapshotSource;
+    try {
+      source = this.source();
+    } catch (error) {
+      return this.failed(file, error);
+    }
+    this.write(effect, source).then(
+      ({ checksum, bytes }) => {
+        if (!this.stopped) this.host.dispatch({ kind: 'snapshotTaken', file, checksum, bytes });
+      },
+      (error: unknown) => this.failed(file, error),
+    );
+  }
+
+  private failed(file: string, cause: unknown): void {
+    if (!this.stopped) this.host.dispatch({ kind: 'snapshotFailed', file, reason: textOf(cause), cause });
+  }
+
+  private source(): SnapshotSource {
+    const { machine } = this;
+    const given: unknown = machine.snapshot();
+    if (isThenable(given)) {
+      silence(given);
+      throw new TypeError('snapshot() gave a promise');
+    }
+    if (!isStreaming(machine)) return { form: 'value', bytes: this.codec.encode(given) };
+    return { form: 'stream', chunks: begun(given as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null) };
+  }
+
+  private async write(effect: TakeSnapshot, source: SnapshotSource): Promise<{ checksum: number; bytes: number }> {
+    const store = this.store as SnapshotStore;
+    const { file, index, term } = effect;
+    const framer = new SnapshotFramer();
+    const pieces = this.sliced(this.piecesOf(effect, source, framer));
+    await answered('ERR_STORAGE_FAILED', 'snapshots.write', () => store.write(file, pieces));
+    try {
+      const read = await verified(store, { file, index, term }, this.owner);
+      const isSame = read.checksum === framer.checksum && read.bytes === framer.size;
+      if (!isSame) throw corruptSnapshot(file, 0, 'it was read back as something else');
+      return read;
+    } catch (error) {
+      this.remove(file);
+      throw error;
+    }
+  }
+
+  private async *piecesOf(
+    { index, term, sessionTable }: TakeSnapshot,
+    source: SnapshotSource,
+    framer: SnapshotFramer,
+  ): AsyncGenerator<Uint8Array> {
+    const { form } = source;
+    const header = encodeSnapshotHeader({ form, ...this.owner, index, term, tableBytes: sessionTable.length });
+    yield* framer.pieces(header);
+    yield* framer.pieces(sessionTable);
+    if (source.form === 'value') yield* framer.pieces(source.bytes);
+    else {
+      for await (const chunk of source.chunks) {
+        if (!(chunk instanceof Uint8Array)) throw new TypeError('a chunk of the snapshot is no Uint8Array');
+        yield* framer.pieces(chunk);
+      }
+    }
+    yield framer.end();
+  }
+
+  /** The same, with a turn of the event loop between slices of time. */
+  private async *sliced(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    let since = this.host.now;
+    for await (const piece of pieces) {
+      yield piece;
+      if (this.stopped) throw new Closed('the replica was closed');
+      if (this.host.now - since < SLICE) continue;
+      await this.turn();
+      since = this.host.now;
+    }
+  }
+
+  private turn(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.host.soon(resolve) === null) resolve();
+    });
+  }
+
+  /** Restores the machine. The snapshot was verified. */
+  restore({ file }: StoredSnapshot): void {
+    this.restoreFrom(file).then(
+      () => {
+        if (!this.stopped) this.host.dispatch({ kind: 'restored' });
+      },
+      (error: unknown) => {
+        if (this.stopped) return;
+        const { code, message } = typedError(error, 'ERR_RESTORE_FAILED');
+        const cause = error instanceof ConsensusError && error.cause !== undefined ? error.cause : error;
+        this.host.dispatch({ kind: 'failed', code, reason: `the snapshot ${file}: ${message}`, cause });
+      },
+    );
+  }
+
+  private async restoreFrom(file: string): Promise<void> {
+    const { machine } = this;
+    const scan = scanOf(this.store as SnapshotStore, file);
+    const { header } = await readBeginning(file, scan);
+    this.demandForm(header.form, machine);
+    const chunks = this.sliced(chunksOf(scan));
+    if (isStreaming(machine)) return this.answeredBy(() => machine.restoreFrom(chunks));
+    const pieces: Uint8Array[] = [];
+    for await (const chunk of chunks) pieces.push(chunk);
+    return this.answeredBy(() => machine.restore(this.codec.decode(joined(pieces)) as never));
+  }
+
+  /** Calls the machine; what it throws is ERR_RESTORE_FAILED, whatever it is. */
+  private async answeredBy(call: () => unknown): Promise<void> {
+    try {
+      await call();
+    } catch (error) {
+      throw new ConsensusError(`restoring threw: ${textOf(error)}`, { code: 'ERR_RESTORE_FAILED', cause: error });
+    }
+  }
+
+  private demandForm(form: SnapshotForm, machine: AnyMachine): void {
+    if ((form === 'stream') === isStreaming(machine)) return;
+    const message =
+      form === 'stream'
+        ? 'it is a stream of chunks, and the machine has no restoreFrom'
+        : 'it is one value, and the machine has restoreFrom';
+    throw new ConsensusError(message, { code: 'ERR_RESTORE_FAILED' });
+  }
+}
+
+async function* chunksOf(scan: SnapshotScan): AsyncGenerator<Uint8Array> {
+  for (let chunk = await scan.next(); chunk !== null; chunk = await scan.next()) yield chunk.slice();
+}

@@ -1,0 +1,49 @@
+/** The host's calls of the storage's log: what it answers, throws or rejects with becomes an event of the driver. */
+
+import type { DriverEffect, DriverEvent, Untimed } from '../driver/state.js';
+import { typedError } from '../errors.js';
+import type { Storage, StorageOp, StoredEntry } from '../storage.js';
+import { areEntries, promised } from './plug-ins.js';
+
+type LogEvent = Extract<DriverEvent, { readonly kind: 'written' | 'loaded' | 'storageFailed' }>;
+export class StorageCalls {
+  private readonly storage: Storage;
+  private readonly dispatch: (event: Untimed<LogEvent>) => void;
+
+  constructor(storage: Storage, dispatch: (event: Untimed<LogEvent>) => void) {
+    this.storage = storage;
+    this.dispatch = dispatch;
+  }
+
+  write(ops: readonly StorageOp[]): void {
+    this.call('write', () => this.storage.write(ops), this.written);
+  }
+
+  load({ id, from, to, maxBytes }: Extract<DriverEffect, { readonly kind: 'load' }>): void {
+    const loaded = (entries: readonly StoredEntry[]): void => this.loaded(id, entries);
+    this.call('read', () => this.storage.read(from, to, maxBytes), loaded);
+  }
+
+  private readonly written = (): void => this.dispatch({ kind: 'written' });
+
+  private loaded(id: number, entries: readonly StoredEntry[]): void {
+    if (areEntries(entries)) this.dispatch({ kind: 'loaded', id, entries });
+    else this.failed(new TypeError('storage.read gave something else than entries'));
+  }
+
+  /** If the storage throws, rejects or gives no promise, the driver gets `storageFailed`. */
+  private call<T>(what: string, work: () => Promise<T>, then: (value: T) => void): void {
+    let done: Promise<T>;
+    try {
+      done = promised(`storage.${what}`, work());
+    } catch (error) {
+      return this.failed(error);
+    }
+    done.then(then, (error: unknown) => this.failed(error));
+  }
+
+  private failed(cause: unknown): void {
+    const { code, message } = typedError(cause, 'ERR_STORAGE_FAILED');
+    this.dispatch({ kind: 'storageFailed', code, reason: message, cause });
+  }
+}

@@ -1,0 +1,304 @@
+/** Snapshots on a whole replica: taken, kept, restored at a start, and what becomes of those that fail. */
+
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createReplica, memoryStorage, multipaxos, raft, type ReplicaEvent, type Storage } from 'quorate';
+import { fileStorage } from 'quorate/node';
+import { aloneOptions } from './alone.js';
+
+/** Sums, and counts how often it was asked to. */
+class Sum {
+  total = 0;
+  applied = 0;
+  restores = 0;
+  apply(by: number): number {
+    this.applied += 1;
+    return (this.total += by);
+  }
+  snapshot(): { total: number } {
+    return { total: this.total };
+  }
+  restore({ total }: { total: number }): void {
+    this.restores += 1;
+    this.total = total;
+  }
+}
+
+/** The same, in chunks of one number each. */
+class Streaming {
+  numbers: number[] = [];
+  applied = 0;
+  /** Called for each chunk that is restored. */
+  onChunk: () => Promise<void> | void = () => undefined;
+  apply(number: number): number {
+    this.applied += 1;
+    return this.numbers.push(number);
+  }
+  *snapshot(): Generator<Uint8Array> {
+    for (const number of [...this.numbers]) yield new Uint8Array(new Float64Array([number]).buffer);
+  }
+  async restoreFrom(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    this.numbers = [];
+    for await (const chunk of chunks) {
+      await this.onChunk();
+      for (const number of new Float64Array(chunk.slice().buffer)) this.numbers.push(number);
+    }
+  }
+}
+
+function snapshotsIn(events: readonly ReplicaEvent[]) {
+  return events.filter((event) => event.kind === 'snapshot');
+}
+
+interface Given {
+  readonly storage: Storage;
+  readonly machine: Sum | Streaming;
+  readonly protocol?: ReturnType<typeof raft>;
+  readonly entries?: number;
+}
+
+/** A cluster of one on this storage. `told` resolves with the next event of a snapshot of that kind. */
+async function started({ storage, machine, protocol = raft(), entries = 10 }: Given) {
+  const events: ReplicaEvent[] = [];
+  let wake: () => void = () => undefined;
+  const options = aloneOptions({
+    machine: machine as Sum,
+    storage,
+    onEvent: (event) => {
+      events.push(event);
+      wake();
+    },
+  });
+  const replica = await createReplica({ ...options, protocol, snapshots: { entries } });
+  const told = async (kind: string, count = 1): Promise<void> => {
+    while (snapshotsIn(events).filter(({ event }) => event === kind).length < count) {
+      await new Promise<void>((resolve) => (wake = resolve));
+    }
+  };
+  return { replica, events, told };
+}
+
+const directories: string[] = [];
+afterEach(async () => {
+  for (const directory of directories.splice(0)) await rm(directory, { recursive: true, force: true });
+});
+
+async function freshDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'quorate-snapshots-'));
+  directories.push(directory);
+  return directory;
+}
+
+describe.each([
+  ['raft', raft],
+  ['multipaxos', multipaxos],
+])('%s', (_, protocol) => {
+  it('restores at a start, and applies only what follows', async () => {
+    const storage = memoryStorage();
+    const first = await started({ storage, machine: new Sum(), protocol: protocol() });
+    for (let by = 1; by <= 25; by++) await first.replica.propose(by);
+    await first.told('taken', 2);
+    await first.replica.close();
+    const machine = new Sum();
+    const second = await started({ storage, machine, protocol: protocol() });
+    expect(await second.replica.read(({ total }) => total)).toBe(325);
+    expect(machine.restores).toBe(1);
+    expect(machine.applied).toBeLessThan(15);
+    expect(snapshotsIn(second.events)[0]).toMatchObject({ event: 'restored' });
+    expect(await second.replica.propose(5)).toBe(330);
+    await second.replica.close();
+  });
+});
+
+describe('files', () => {
+  it('keeps the two newest, and removes what no list names', async () => {
+    const directory = await freshDirectory();
+    const first = await started({ storage: fileStorage(directory), machine: new Sum() });
+    for (let by = 1; by <= 60; by++) await first.replica.propose(by);
+    await first.told('taken', 4);
+    await first.replica.close();
+    await writeFile(join(directory, 'snapshot-7-1.tmp'), 'cut short');
+    await writeFile(join(directory, 'snapshot-8-1'), 'never named');
+    const second = await started({ storage: fileStorage(directory), machine: new Sum() });
+    expect(await second.replica.read(({ total }) => total)).toBe(1830);
+    const files = async (): Promise<string[]> =>
+      (await readdir(directory)).filter((name) => name.startsWith('snapshot-'));
+    while ((await files()).length > 2) await new Promise((resolve) => setImmediate(resolve));
+    await second.replica.close();
+    expect(await files()).toHaveLength(2);
+    expect(await files()).not.toContain('snapshot-8-1');
+  });
+
+  it.each([1, 2])('are verified: with the newest %i damaged the rest serves, and an event says so', async (count) => {
+    const directory = await freshDirectory();
+    const first = await started({ storage: fileStorage(directory), machine: new Sum() });
+    for (const by of [1, 2, 3]) {
+      for (let each = 0; each < 12; each++) await first.replica.propose(by);
+      await first.told('taken', by);
+    }
+    await first.replica.close();
+    const files = (await readdir(directory))
+      .filter((name) => name.startsWith('snapshot-'))
+      .sort((a, b) => parseInt(b.slice(9)) - parseInt(a.slice(9)));
+    for (const file of files.slice(0, count)) {
+      const bytes = await readFile(join(directory, file));
+      bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
+      await writeFile(join(directory, file), bytes);
+    }
+    const machine = new Sum();
+    const second = await started({ storage: fileStorage(directory), machine });
+    expect(await second.replica.read(({ total }) => total)).toBe(72);
+    expect(machine.restores).toBe(2 - count);
+    const failed = snapshotsIn(second.events).filter(({ event }) => event === 'failed');
+    expect(failed).toHaveLength(count);
+    expect(failed[0]).toMatchObject({ cause: { code: 'ERR_STORAGE_CORRUPT' } });
+    await second.replica.close();
+  });
+});
+
+describe('a machine that streams', () => {
+  it('gives chunks of one point in time while it goes on, and gets the same bytes back', async () => {
+    const storage = memoryStorage();
+    const first = await started({ storage, machine: new Streaming() });
+    for (let by = 1; by <= 25; by++) await first.replica.propose(by);
+    await first.told('taken', 2);
+    await first.replica.close();
+    const machine = new Streaming();
+    const second = await started({ storage, machine });
+    await second.told('restored');
+    expect(await second.replica.propose(26)).toBe(26);
+    expect(machine.numbers).toEqual(Array.from({ length: 26 }, (_, at) => at + 1));
+    expect(machine.applied).toBeLessThan(16);
+    await second.replica.close();
+  });
+
+  it('is touched by nothing while it is restored, and reads wait', async () => {
+    const storage = memoryStorage();
+    const first = await started({ storage, machine: new Streaming() });
+    for (let by = 1; by <= 12; by++) await first.replica.propose(by);
+    await first.told('taken');
+    await first.replica.close();
+    const machine = new Streaming();
+    let goOn: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    machine.onChunk = () => held;
+    const { replica } = await started({ storage, machine });
+    const seen: number[] = [];
+    const read = (options: object): Promise<number> =>
+      replica.read((it) => seen.push((it as unknown as Streaming).numbers.length), options);
+    const waiting = [read({}), read({ consistency: 'stale' }), read({ consistency: 'stale', minIndex: 3 })];
+    const proposed = replica.propose(13);
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect([seen, machine.applied]).toEqual([[], 0]);
+    goOn();
+    await Promise.all(waiting);
+    expect(await proposed).toBe(13);
+    expect(seen.every((length) => length >= 8)).toBe(true);
+    await replica.close();
+  });
+});
+
+describe('what fails', () => {
+  it.each([
+    [
+      'a machine that throws',
+      {
+        snapshot: (): never => {
+          throw new Error('no');
+        },
+      },
+    ],
+    ['a value that the codec refuses', { snapshot: (): unknown => ({ at: new Date() }) }],
+    ['a promise', { snapshot: (): unknown => Promise.resolve(1) }],
+  ])('%s costs the snapshot, not the replica', async (_, broken) => {
+    const storage = memoryStorage();
+    const machine = Object.assign(new Sum(), broken) as Sum;
+    const { replica, events, told } = await started({ storage, machine });
+    for (let by = 1; by <= 25; by++) await replica.propose(by);
+    await told('failed');
+    expect(snapshotsIn(events)).toMatchObject([{ event: 'begun' }, { event: 'failed' }]);
+    expect(await replica.propose(0)).toBe(325);
+    expect(await storage.snapshots?.list()).toEqual([]);
+    await replica.close();
+  });
+
+  it('a disk without space for it, or one that gives back something else', async () => {
+    for (const broken of ['write', 'read'] as const) {
+      const memory = memoryStorage();
+      const files = memory.snapshots as NonNullable<Storage['snapshots']>;
+      const fails = (): Promise<never> => Promise.reject(new Error('ENOSPC'));
+      const snapshots = { ...bound(files), [broken]: broken === 'write' ? fails : async () => new Uint8Array(9) };
+      const storage: Storage = { ...bound(memory), snapshots };
+      const { replica, told } = await started({ storage, machine: new Sum() });
+      for (let by = 1; by <= 12; by++) await replica.propose(by);
+      await told('failed');
+      expect(await replica.propose(0)).toBe(78);
+      await replica.close();
+      expect(await files.list()).toEqual([]);
+    }
+  });
+
+  it('a machine that cannot be restored halts the replica, and the next start tries again', async () => {
+    const storage = memoryStorage();
+    const first = await started({ storage, machine: new Sum() });
+    for (let by = 1; by <= 12; by++) await first.replica.propose(by);
+    await first.told('taken');
+    await first.replica.close();
+    const cause = new Error('cannot');
+    const machine = Object.assign(new Sum(), {
+      restore: (): never => {
+        throw cause;
+      },
+    });
+    const broken = await started({ storage, machine });
+    await expect(broken.replica.read(() => 1)).rejects.toMatchObject({ code: 'ERR_RESTORE_FAILED', cause });
+    await broken.replica.close();
+    const again = await started({ storage, machine: new Sum() });
+    expect(await again.replica.read(({ total }) => total)).toBe(78);
+    await again.replica.close();
+  });
+
+  it('options out of range are named', async () => {
+    const options = aloneOptions({ machine: new Sum(), storage: memoryStorage() });
+    for (const snapshots of [{ entries: 0 }, { bytes: 0.5 }, { often: 1 }, 7]) {
+      await expect((async () => createReplica({ ...options, snapshots } as never))()).rejects.toMatchObject({
+        code: 'ERR_INVALID_ARGUMENT',
+        message: expect.stringContaining('snapshots'),
+      });
+    }
+  });
+});
+
+it('changes begin behind what was restored', async () => {
+  const storage = memoryStorage();
+  const first = await started({ storage, machine: new Sum() });
+  for (let by = 1; by <= 12; by++) await first.replica.propose(by);
+  await first.told('taken');
+  await first.replica.close();
+  const { replica } = await started({ storage, machine: new Sum() });
+  const next = replica.changes();
+  await expect(replica.changes({ from: 1 }).next()).rejects.toMatchObject({ code: 'ERR_CHANGES_TRIMMED' });
+  await replica.propose(1000);
+  let change = await next.next();
+  while (!change.done && change.value.command !== 1000) change = await next.next();
+  expect(change.value).toMatchObject({ command: 1000, result: 1078 });
+  await replica.close();
+});
+
+/** The methods of an object as properties of a plain one. */
+function bound<T extends object>(target: T): T {
+  return new Proxy({} as T, {
+    ownKeys: () => methodsOf(target),
+    getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
+    get: (_, name) => {
+      const value = target[name as keyof T];
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+function methodsOf(target: object): string[] {
+  return Object.getOwnPropertyNames(Object.getPrototypeOf(target)).filter((name) => name !== 'constructor');
+}
