@@ -28,7 +28,7 @@ export class SimulatedSnapshots implements SnapshotStore {
     const pieces: Uint8Array[] = [];
     for await (const chunk of chunks) {
       await this.later(disk.delay() / 4, () => pieces.push(chunk.slice()));
-      if (disk.nextWrite !== 'ENOSPC') continue;
+      if (disk.shortage !== 'full') continue;
       disk.trace.cover('snapshot fails');
       throw new ConsensusError('simulated: no space for a snapshot', { code: 'ERR_STORAGE_FAILED' });
     }
