@@ -23,7 +23,7 @@ export { ChangesTrimmed, CommandRejected, ConsensusError } from './replica/error
 export type { ErrorCode, ErrorDetails, RequestOutcome } from './replica/errors.js';
 export { jsonCodec } from './replica/state-machine.js';
 export type { SnapshotPolicy } from './replica/driver/snapshots.js';
-export type { StateMachine, StreamingStateMachine, ValueCodec } from './replica/state-machine.js';
+export type { ApplyContext, StateMachine, StreamingStateMachine, ValueCodec } from './replica/state-machine.js';
 export type {
   Opened,
   SnapshotStore,

@@ -6,6 +6,7 @@
 
 import type { Configuration, ReplicaId } from '../src/core/members.js';
 import type {
+  CoreEvent,
   Entry,
   Inbound,
   Limits,
@@ -85,6 +86,9 @@ export class SlowCluster {
   readonly sent = new Map<string, { count: number; bytes: number }>();
   /** Whether a message that leaves is lost. */
   loses: (from: ReplicaId, to: ReplicaId, message: { readonly kind: string }) => boolean = () => false;
+  /** Called with what is delivered, and with every event of a core. */
+  delivers: (id: ReplicaId, entries: readonly Entry[]) => void = () => undefined;
+  says: (id: ReplicaId, event: CoreEvent) => void = () => undefined;
   /** How much longer than the others a message takes, which may be overtaken by later ones. */
   delays: (from: ReplicaId, to: ReplicaId) => Milliseconds = () => 0;
   private readonly protocol: Protocol<unknown, unknown>;
@@ -317,6 +321,7 @@ export class SlowCluster {
         return this.sync(host);
       case 'commit': {
         host.delivered += outbound.entries.length;
+        this.delivers(host.id, outbound.entries);
         const { index } = outbound.entries[outbound.entries.length - 1] as Entry;
         return this.schedule(0, () => this.give(host.id, { kind: 'applied', index }));
       }
@@ -326,8 +331,9 @@ export class SlowCluster {
       case 'load':
         return this.answer(host, outbound);
       case 'event':
+        this.says(host.id, outbound.event);
         if (outbound.event.kind === 'fault') throw new Error(`${host.id} halted: ${outbound.event.reason}`);
-        if (outbound.event.kind === 'stalled') return;
+        if (outbound.event.kind !== 'role') return;
         host.events.push({ at: this.now, role: outbound.event.role, term: outbound.event.term });
         return;
       case 'resolve':

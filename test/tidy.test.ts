@@ -17,17 +17,17 @@ const others = tests.filter(({ path }) => !path.startsWith('test/tidy/'));
 const LARGE_FILES: readonly checks.Exception[] = [
   {
     of: 'src/core/protocol.ts',
-    lines: 585,
+    lines: 612,
     why: 'the contract is read from top to bottom as one page, and half of it is doc comments',
   },
   {
     of: 'src/core/draft.ts',
-    lines: 402,
+    lines: 412,
     why: 'a draft has one short verb for each thing that a step may do',
   },
   {
     of: 'src/replica/driver/state.ts',
-    lines: 360,
+    lines: 380,
     why: 'the events and effects of the driver are one list each, and most of it says what each means',
   },
 ];

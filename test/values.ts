@@ -39,11 +39,11 @@ export function clusterOf(
 
 export function command(index: number, term: number, bytes = 2, sequence = index): Entry {
   const data = new Uint8Array(bytes).fill(index & 0xff);
-  return { index, term, kind: 'command' as EntryKind, id: { session: 1, sequence, firstIncomplete: 1 }, data };
+  return { index, term, kind: 'command' as EntryKind, time: 0, id: { session: 1, sequence, firstIncomplete: 1 }, data };
 }
 
 export function noop(index: number, term: number): Entry {
-  return { index, term, kind: 'noop', id: null, data: new Uint8Array(0) };
+  return { index, term, kind: 'noop', time: 0, id: null, data: new Uint8Array(0) };
 }
 
 export function proposal(request: number, sequence: number, bytes = 4, session = 1): Proposal {

@@ -23,6 +23,7 @@ export type RuleArea =
   | 'requests'
   | 'snapshots'
   | 'storage'
+  | 'time'
   | 'transport';
 
 /** The name of a rule, a colon, and what the rule says: `raft/one-vote-per-term: one vote a term`. */

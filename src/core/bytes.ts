@@ -97,15 +97,17 @@ export class Writer {
   }
 
   /** `head`, then these integers, then the length of `bytes` and `bytes`: as `u8`, `varint` and `bytes` would. */
-  record(head: number, a: number, b: number, c: number, bytes: Uint8Array): void {
+  record(head: number, a: number, b: number, c: number, d: number, bytes: Uint8Array): void {
     const { length } = bytes;
-    this.reserve(1 + varintBytes(a) + varintBytes(b) + varintBytes(c) + varintBytes(length) + length);
+    const integers = varintBytes(a) + varintBytes(b) + varintBytes(c) + varintBytes(d);
+    this.reserve(1 + integers + varintBytes(length) + length);
     const { buffer } = this;
     let at = this.length;
     buffer[at] = head;
     at = putVarint(buffer, at + 1, a);
     at = putVarint(buffer, at, b);
     at = putVarint(buffer, at, c);
+    at = putVarint(buffer, at, d);
     at = putVarint(buffer, at, length);
     this.length = at + length;
     if (length > FEW) buffer.set(bytes, at);

@@ -10,6 +10,7 @@ import { completeCommitted } from './attempts.js';
 import type { AnyDraft } from './draft.js';
 import { bytesOf } from './entries.js';
 import { noteFreshlyApplied } from './freshness.js';
+import { noteStamps } from './log-time.js';
 import { agreeing, slice, type Log } from './log.js';
 import type { Entry, Index, Limits, Loaded } from './protocol.js';
 
@@ -100,7 +101,10 @@ export function onDeliveryLoaded(draft: AnyDraft, { id, entries }: Loaded): bool
   draft.setDelivery({ ...delivery, loading: 0 });
   const usable = agreeing(log, entries, delivery.delivered + 1, draft.commitIndex);
   if (usable.length === 0) draft.halt('the storage lost committed entries');
-  else deliverEntries(draft, usable);
+  else {
+    noteStamps(draft, usable);
+    deliverEntries(draft, usable);
+  }
   return true;
 }
 

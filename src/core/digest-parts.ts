@@ -80,6 +80,16 @@ export function digestWaiting(s: DigestScribe, state: CoreState): void {
   s.digest.value(unsyncedSince === Infinity ? -1 : Math.max(0, unsyncedSince + options.timing.electionMin - s.now));
 }
 
+/** What the stamps of later entries follow from. */
+export function digestLogTime({ digest, now }: DigestScribe, { stamp, stampedAt, clocks, wake }: CoreState): void {
+  digest.value(stamp);
+  if (stamp > 0) digest.value(now - stampedAt);
+  for (const ahead of [clocks.own, ...clocks.heard]) digest.value(ahead + now);
+  digest.value(clocks.isOff);
+  digest.value(wake.at);
+  if (wake.at < Infinity) digest.value(Math.max(0, wake.notBefore - now));
+}
+
 /** A leader's transfer. */
 export function digestTransfer(s: DigestScribe, transfer: Transferring | null): void {
   const { digest, me } = s;

@@ -229,6 +229,23 @@ export abstract class BaseDraft<S extends CoreState, M> {
     (leader.peers as CoreProgress[])[at] = progress;
   }
 
+  /** For `log-time.ts` alone. */
+  setClocks(clocks: S['clocks']): void {
+    this.edit().clocks = clocks;
+  }
+
+  /** For `log-time.ts` alone: a stamp that is newer than all that were known before. */
+  setStamp(stamp: Milliseconds): void {
+    const next = this.edit();
+    next.stamp = stamp;
+    next.stampedAt = this.now;
+  }
+
+  /** For `log-time.ts` alone. */
+  setWake(wake: S['wake']): void {
+    this.edit().wake = wake;
+  }
+
   /** For `lease-reads.ts` alone. */
   setBound(bound: S['bound']): void {
     this.edit().bound = bound;

@@ -1,9 +1,12 @@
 /** Comparing, sizing and finding entries, in one way for the log, both protocols and the rig. */
 
 import { sameBytes } from './bytes.js';
-import type { Entry, EntryId, Index, Term } from './protocol.js';
+import type { Entry, EntryId, Index, Milliseconds, Term } from './protocol.js';
 
 const NO_DATA = new Uint8Array(0);
+
+/** No stamp is higher, so that differences of stamps, written with their sign, are safe integers. */
+export const MAX_TIME = 2 ** 52 - 1;
 
 /** The bytes that an entry takes beside its data, roughly, wherever bytes are bounded. */
 const ENTRY_OVERHEAD = 48;
@@ -20,9 +23,9 @@ export function bytesOf(entries: readonly Pick<Entry, 'data'>[]): number {
   return bytes + entries.length * ENTRY_OVERHEAD;
 }
 
-/** A no-op of that term or ballot. */
-export function noopAt(index: Index, term: Term): Entry {
-  return { index, term, kind: 'noop', id: null, data: NO_DATA };
+/** A no-op of that term or ballot, with this stamp. */
+export function noopAt(index: Index, term: Term, time: Milliseconds): Entry {
+  return { index, term, kind: 'noop', time, id: null, data: NO_DATA };
 }
 
 /** Whether two ids name the same proposal. */
@@ -35,6 +38,7 @@ export function sameValue(a: Entry, b: Entry): boolean {
   if (a === b) return true;
   return (
     a.kind === b.kind &&
+    a.time === b.time &&
     sameId(a.id, b.id) &&
     a.id?.firstIncomplete === b.id?.firstIncomplete &&
     sameBytes(a.data, b.data)

@@ -50,6 +50,7 @@ export function checkCoreState(state: CoreState, commit: Index): void {
 export function checkCoreStep(before: CoreState, after: CoreState): void {
   assert(!before.stopped, 'core/stop-is-final: a stopped replica takes no part');
   assert(after.now >= before.now, 'law/time-is-data: time never falls');
+  assert(after.stamp >= before.stamp, 'time/stamps-carry-on: the newest stamp stays the newest');
   assert(after.delivery.delivered >= before.delivery.delivered, 'log/delivered-in-order: nothing is delivered twice');
   assert(after.delivery.applied >= before.delivery.applied, 'log/delivered-in-order: nothing is applied twice');
   assert(

@@ -129,6 +129,7 @@ export function digestEntry(entry: Entry, digest: Digest): void {
   digest.value(entry.index);
   digest.value(entry.term);
   digest.text(entry.kind);
+  digest.value(entry.time);
   if (entry.id !== null) {
     digest.value(entry.id.session);
     digest.value(entry.id.sequence);
@@ -146,14 +147,25 @@ export function describeEntries(entries: readonly Entry[]): string {
     while (end < entries.length && follows(entries[end] as Entry, entries[end - 1] as Entry)) end++;
     const last = entries[end - 1] as Entry;
     const range = end - at === 1 ? first.index : `${first.index}-${last.index}`;
-    parts.push(`${range}@${first.term}${first.kind === 'command' ? '' : `:${first.kind}`}`);
+    parts.push(`${range}@${first.term}${first.kind === 'command' ? '' : `:${first.kind}`}${describeTime(first.time)}`);
     at = end;
   }
   return `[${parts.join(' ')}]`;
 }
 
+/** A stamp in a trace: `~5000`, after what it belongs to. */
+export function describeTime(time: Milliseconds): string {
+  return time === 0 ? '' : `~${time}`;
+}
+
+/** What the wall clock of the sender shows. */
+export function describeWall(wall: Milliseconds): string {
+  return wall === 0 ? '' : ` wall=${wall}`;
+}
+
 function follows(entry: Entry, before: Entry): boolean {
-  return entry.index === before.index + 1 && entry.term === before.term && entry.kind === before.kind;
+  const { index, term, kind, time } = entry;
+  return index === before.index + 1 && term === before.term && kind === before.kind && time === before.time;
 }
 
 /** Notes that a run met a coverage point. */

@@ -20,7 +20,7 @@ import { leadsIn } from './leadership.js';
 import { entryAt } from './log.js';
 import type { ReplicaId } from './members.js';
 import { noteAnswered, noteAnswerTime, patienceForForward } from './patience.js';
-import type { Entry, Index, Propose } from './protocol.js';
+import type { Entry, Index, Milliseconds, Propose } from './protocol.js';
 import { noteStanding, standingAt } from './standing.js';
 import { leaderOf } from './state.js';
 
@@ -185,12 +185,17 @@ export function onUnsent(draft: AnyDraft, number: number): void {
   endForward(draft, number, 'none', 'unsent', leaderOf(draft.state));
 }
 
-/** The entries made of these proposals, from index `first` on. */
-export function entriesOf(proposals: readonly ForwardedProposal[], first: Index, term: number): readonly Entry[] {
+/** The entries made of these proposals, from index `first` on, all with one stamp. */
+export function entriesOf(
+  proposals: readonly ForwardedProposal[],
+  first: Index,
+  term: number,
+  time: Milliseconds,
+): readonly Entry[] {
   const entries = new Array<Entry>(proposals.length);
   for (let i = 0; i < proposals.length; i++) {
     const { kind, id, data } = proposals[i] as ForwardedProposal;
-    entries[i] = { index: first + i, term, kind, id, data };
+    entries[i] = { index: first + i, term, kind, time, id, data };
   }
   return entries;
 }

@@ -56,6 +56,8 @@ export interface Entry {
   /** The term in which it was appended; in Multi-Paxos the ballot in which it was voted for or chosen. */
   readonly term: Term;
   readonly kind: EntryKind;
+  /** Milliseconds since the epoch by log time (`log-time.ts`), a whole number; 0 before any time is known. */
+  readonly time: Milliseconds;
   /** `null` in a noop. */
   readonly id: EntryId | null;
   /** Opaque to the protocols; empty in a noop. */
@@ -117,6 +119,8 @@ export interface ProtocolOptions {
    * it any replica that was cut off deposes a healthy leader when it comes back; it is off to study the papers' rules.
    */
   readonly preVote: boolean;
+  /** By how many milliseconds the wall clock is ahead of `now`, a whole number; absent when the host knows none. */
+  readonly ahead?: Milliseconds;
 }
 
 /** Names a snapshot: the state of the application when everything up to `index` was applied. */
@@ -241,6 +245,10 @@ export interface Status {
   readonly unappliedBytes: number;
   /** The host will stop this replica soon: it does not campaign. */
   readonly leaving: boolean;
+  /** The newest stamp that is known here, in milliseconds since the epoch; 0 when none is. */
+  readonly newestStamp: Milliseconds;
+  /** Of a leader whose wall clock is far from log time (`CLOCK_BOUND`): by how much it is ahead. `null` otherwise. */
+  readonly clockOff: Milliseconds | null;
   /** Of a leader: the other members. Empty otherwise. */
   readonly peers: readonly PeerStatus[];
   /** Why the replica halted; `null` while it runs. */
@@ -280,7 +288,9 @@ export type Inbound<Message> =
   | Unsent
   | Disconnected
   | Unreachable
-  | Resumed;
+  | Resumed
+  | WallClock
+  | WakeAt;
 
 /** A peer's message arrived, already decoded; `from` is the peer that the transport authenticated. */
 export interface Receive<Message> {
@@ -433,6 +443,25 @@ export interface Resumed {
   readonly now: Milliseconds;
 }
 
+/**
+ * The host's wall clock, told when it differs from what was told before: by how many milliseconds it is ahead of `now`.
+ * Nothing but the stamps of entries depends on it (`log-time.ts`).
+ */
+export interface WallClock {
+  readonly kind: 'wallClock';
+  readonly now: Milliseconds;
+  /** A whole number; negative when the wall clock is behind. */
+  readonly ahead: Milliseconds;
+}
+
+/** The state machine is to be woken by the first entry whose time reaches this one: a leader appends a no-op for it. */
+export interface WakeAt {
+  readonly kind: 'wakeAt';
+  readonly now: Milliseconds;
+  /** In log time; `Infinity` for never. Replaces what was told before. */
+  readonly time: Milliseconds;
+}
+
 /** Everything that a replica can want done. */
 export type Outbound<Message> =
   | Send<Message>
@@ -580,4 +609,6 @@ export type CoreEvent =
     }
   /** A leader gives way: its disk has made nothing durable since then. */
   | { readonly kind: 'stalled'; readonly since: Milliseconds }
+  /** The wall clock of a leader is far from log time, or no longer; so many milliseconds ahead of it. */
+  | { readonly kind: 'clock'; readonly isOff: boolean; readonly ahead: Milliseconds }
   | { readonly kind: 'fault'; readonly reason: string };

@@ -5,8 +5,9 @@
  */
 
 import { Malformed, Reader, VARINT_MAX_BYTES, Writer, part } from './bytes.js';
+import { MAX_TIME } from './entries.js';
 import { isReplicaId } from './members.js';
-import type { DurableCodec, Entry, EntryId, EntryKind, HardState, Index, Term } from './protocol.js';
+import type { DurableCodec, Entry, EntryId, EntryKind, HardState, Index, Milliseconds, Term } from './protocol.js';
 
 const VERSION = 1;
 const KINDS: readonly EntryKind[] = ['noop', 'command', 'openSession'];
@@ -25,24 +26,37 @@ export function kindOf(number: number): EntryKind {
 }
 
 /** An upper bound of the bytes that `writeEntryBody` gives beside the data. */
-export const ENTRY_BODY_OVERHEAD = 1 + 4 * VARINT_MAX_BYTES;
+export const ENTRY_BODY_OVERHEAD = 1 + 5 * VARINT_MAX_BYTES;
 
-/** Writes kind, id and data of an entry. */
-export function writeEntryBody(writer: Writer, entry: Entry): void {
-  const { kind, id, data } = entry;
+/** A difference as a number ≥ 0, small if it is: its sign is the lowest bit. */
+function folded(difference: number): number {
+  return difference < 0 ? -2 * difference - 1 : 2 * difference;
+}
+
+function unfolded(number: number): number {
+  return number % 2 === 0 ? number / 2 : -(number + 1) / 2;
+}
+
+/** Writes kind, stamp, id and data of an entry. @param before the stamp of the entry before, 0 for the first one */
+export function writeEntryBody(writer: Writer, entry: Entry, before: Milliseconds): void {
+  const { kind, time, id, data } = entry;
   const head = kindNumber(kind);
-  if (id !== null) return writer.record(head, id.session, id.sequence, id.firstIncomplete, data);
+  const since = folded(time - before);
+  if (id !== null) return writer.record(head, since, id.session, id.sequence, id.firstIncomplete, data);
   writer.u8(head);
+  writer.varint(since);
   writer.bytes(data);
 }
 
 /** Reads what `writeEntryBody` wrote; `data` is a view of the reader's input. @throws Malformed */
-export function readEntryBody(reader: Reader, index: Index, term: Term): Entry {
+export function readEntryBody(reader: Reader, index: Index, term: Term, before: Milliseconds): Entry {
   const kind = kindOf(reader.u8());
+  const time = before + unfolded(reader.varint());
+  if (time < 0 || time > MAX_TIME) throw new Malformed('an entry is of a time that cannot be');
   const id = kind === 'noop' ? null : readEntryId(reader);
   const data = reader.bytes();
   if (kind === 'noop' && data.length > 0) throw new Malformed('a noop carries data');
-  return { index, term, kind, id, data };
+  return { index, term, kind, time, id, data };
 }
 
 /** @throws Malformed */
@@ -77,7 +91,7 @@ function encodeEntries(entries: readonly Entry[]): readonly Uint8Array[] {
   const ends = new Array<number>(entries.length);
   for (let at = 0; at < entries.length; at++) {
     writer.u8(VERSION);
-    writeEntryBody(writer, entries[at] as Entry);
+    writeEntryBody(writer, entries[at] as Entry, 0);
     ends[at] = writer.size;
   }
   const all = writer.finish();
@@ -93,7 +107,7 @@ function encodeEntries(entries: readonly Entry[]): readonly Uint8Array[] {
 function decodeEntry(index: Index, term: Term, bytes: Uint8Array): Entry {
   const reader = new Reader(bytes);
   if (reader.u8() !== VERSION) throw new Malformed('an entry is of an unknown version');
-  const entry = readEntryBody(reader, index, term);
+  const entry = readEntryBody(reader, index, term, 0);
   reader.end();
   return entry;
 }

@@ -10,6 +10,7 @@ import { noElectionTimer, newElectionTimer, type ElectionTimer } from './electio
 import { neverFresh, type Freshness } from './freshness.js';
 import type { Bound, Grants } from './lease-reads.js';
 import type { Log } from './log.js';
+import { clockOffOf, clocksAtStart, neverWake, type Clocks, type Wake } from './log-time.js';
 import { checkConfiguration, priorityOf, type Member, type ReplicaId } from './members.js';
 import type {
   Index,
@@ -128,6 +129,12 @@ export interface CoreState {
   readonly bound: Bound;
   /** How fresh is what is applied here? */
   readonly freshness: Freshness;
+  /** The newest stamp of all entries that this replica has met, 0 for none; and when it met that one. */
+  readonly stamp: Milliseconds;
+  readonly stampedAt: Milliseconds;
+  readonly clocks: Clocks;
+  /** When the state machine is to be woken. */
+  readonly wake: Wake;
   /** Bytes of all forwards to the present leader, and up to where of these its answers reach. */
   readonly forwardedBytes: number;
   readonly answeredBytes: number;
@@ -157,13 +164,14 @@ export function coreOptionsOf({ id, configuration, timing, limits, preVote }: Pr
   return { id, others, timing, limits, preVote, priority, higherPriorities, leaseReads: constants.leaseReads };
 }
 
-/** The shared part of the state of a replica that starts with this log. */
+/** The shared part of the state of a replica that starts with this log. @param stamp the newest of what it recovered */
 export function startOf(
   start: ProtocolOptions,
   options: CoreOptions,
   log: Log,
   snapshot: SnapshotName | null,
   bound: Bound,
+  stamp: Milliseconds,
 ): Omit<CoreState, 'options' | 'role'> {
   const seed = nextSeed(start.seed);
   const isAlone = options.others.length === 0;
@@ -188,6 +196,10 @@ export function startOf(
     storageFull: false,
     bound,
     freshness: neverFresh,
+    stamp,
+    stampedAt: start.now,
+    clocks: clocksAtStart(options, start.ahead ?? -Infinity),
+    wake: neverWake,
     forwardedBytes: 0,
     answeredBytes: 0,
     stopped: false,
@@ -232,6 +244,8 @@ export function coreStatus(
     uncommittedBytes,
     unappliedBytes: delivery.unappliedBytes,
     leaving: state.leaving,
+    newestStamp: state.stamp,
+    clockOff: clockOffOf(state),
     peers,
     fault,
   };

@@ -6,6 +6,7 @@
 import { deferCampaign, resetElectionTimer, restartElectionTimer } from '../core/election-timer.js';
 import { bytesOf } from '../core/entries.js';
 import { noteLeaderCommit } from '../core/freshness.js';
+import { wallTime } from '../core/log-time.js';
 import type { Entry, Index, Milliseconds, PersistSeq, Timing } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import { leaderOf } from '../core/state.js';
@@ -78,11 +79,12 @@ function report(draft: PaxosDraft, to: ReplicaId, m: Prepare): void {
   const [pages, rest] = pagesOf(window, begin, messageBytes, m.held, Math.min(m.pages, PAGES));
   // The message leaves once the promise is durable; every earlier vote is durable then, since persists are in order.
   const after = draft.state.hardSeq;
+  const wall = wallTime(draft);
   pages.forEach(({ from, next, votes }, at) => {
     const covered = at === 0 ? m.from : from;
     // The first page is the answer to the candidate; the others must not hold up what is urgent.
     const lane = at === 0 && bytesOf(votes) <= messageBytes ? 'control' : 'bulk';
-    draft.send(to, { kind: 'promise', ballot: m.ballot, from: covered, commit, next, rest, votes }, after, lane);
+    draft.send(to, { kind: 'promise', ballot: m.ballot, from: covered, commit, next, rest, votes, wall }, after, lane);
   });
 }
 

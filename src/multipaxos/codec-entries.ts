@@ -12,8 +12,8 @@ import type { VoteSpan } from './messages.js';
 
 /** Slots stay below it, so that arithmetic on them is exact. */
 const MAX_SLOT = 2 ** 48;
-/** An entry takes at least a kind and a length. */
-export const LEAST_ENTRY = 2;
+/** An entry takes at least a kind, a stamp and a length. */
+export const LEAST_ENTRY = 3;
 
 /** Where the run that begins at `at` ends: consecutive slots of one ballot. */
 function runEnd(entries: readonly Entry[], at: number): number {
@@ -24,6 +24,16 @@ function runEnd(entries: readonly Entry[], at: number): number {
     if (entry.term !== term || entry.index !== index + end - at) break;
   }
   return end;
+}
+
+/** The bodies of the entries from place `from` to the one before `to`, with their stamps as differences. Gives `to`. */
+export function writeBodies(writer: Writer, entries: readonly Entry[], from: number, to: number): number {
+  for (let at = from, before = 0; at < to; at++) {
+    const entry = entries[at] as Entry;
+    writeEntryBody(writer, entry, before);
+    before = entry.time;
+  }
+  return to;
 }
 
 /** Runs: how many, then of each its first slot, ballot and length, then its entries. */
@@ -37,7 +47,7 @@ export function writeRuns(writer: Writer, entries: readonly Entry[]): void {
     writer.varint(index);
     writer.varint(term);
     writer.varint(end - at);
-    for (; at < end; at++) writeEntryBody(writer, entries[at] as Entry);
+    at = writeBodies(writer, entries, at, end);
   }
 }
 
@@ -104,7 +114,11 @@ export function copied(reader: Reader): Reader {
 /** `length` entries of one ballot from `from` on, pushed. */
 export function readRun(reader: Reader, entries: Entry[], from: Index, ballot: Ballot, length: number): void {
   checkSlot(from + length - 1);
-  for (let i = 0; i < length; i++) entries.push(readEntryBody(reader, from + i, ballot));
+  for (let i = 0, before = 0; i < length; i++) {
+    const entry = readEntryBody(reader, from + i, ballot, before);
+    before = entry.time;
+    entries.push(entry);
+  }
 }
 
 /** Reads what `writeRuns` wrote, up to the end of the input. @throws Malformed unless runs ascend and are maximal */

@@ -20,7 +20,7 @@ import {
   writeForwarding,
   type ReadAnswer,
 } from '../core/forwarding.js';
-import { ENTRY_BODY_OVERHEAD, writeEntryBody } from '../core/record-codec.js';
+import { ENTRY_BODY_OVERHEAD } from '../core/record-codec.js';
 import type { Codec, Entry } from '../core/protocol.js';
 import {
   ballotIn,
@@ -33,6 +33,7 @@ import {
   readRuns,
   readSpans,
   slotIn,
+  writeBodies,
   writeRuns,
   writeSpans,
 } from './codec-entries.js';
@@ -98,6 +99,7 @@ function write(writer: Writer, m: PaxosMessage): void {
       writer.varint(m.commit);
       writer.varint(m.next);
       writer.varint(m.rest);
+      writer.varint(m.wall);
       return writeRuns(writer, m.votes);
     case 'nack':
       writer.varint(m.ballot);
@@ -118,7 +120,8 @@ function write(writer: Writer, m: PaxosMessage): void {
       writer.varint(m.ballot);
       writer.varint(m.readRound);
       writer.varint(m.commit);
-      return writer.varint(m.durable);
+      writer.varint(m.durable);
+      return writer.varint(m.wall);
     case 'commit':
       writer.varint(m.ballot);
       return writer.varint(m.commit);
@@ -152,7 +155,7 @@ function writeAccept(writer: Writer, { ballot, commit, entries }: Accept): void 
   writer.varint(commit);
   writer.varint((entries[0] as Entry).index);
   writer.varint(entries.length);
-  for (let i = 0; i < entries.length; i++) writeEntryBody(writer, entries[i] as Entry);
+  writeBodies(writer, entries, 0, entries.length);
 }
 
 // Reading.
@@ -185,7 +188,8 @@ function readPromise(reader: Reader): PromisePage {
   const commit = markIn(reader);
   const next = markIn(reader);
   const rest = markIn(reader);
-  return { kind: 'promise', ballot, from, commit, next, rest, votes: readRuns(reader) };
+  const wall = reader.varint();
+  return { kind: 'promise', ballot, from, commit, next, rest, votes: readRuns(reader), wall };
 }
 
 function readCatchUp(reader: Reader): PaxosMessage {
@@ -246,7 +250,7 @@ function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
       return { kind, ballot: ballotIn(reader), commit: markIn(reader), readRound: reader.varint() };
     case 'heartbeatReply': {
       const [ballot, readRound] = [ballotIn(reader), reader.varint()];
-      return { kind, ballot, readRound, commit: markIn(reader), durable: markIn(reader) };
+      return { kind, ballot, readRound, commit: markIn(reader), durable: markIn(reader), wall: reader.varint() };
     }
     case 'commit':
       return { kind, ballot: ballotIn(reader), commit: markIn(reader) };

@@ -6,6 +6,7 @@
 import { assert } from '../core/assert.js';
 import { BaseDraft, type Mutable } from '../core/draft.js';
 import { append } from '../core/log.js';
+import { noteStamps } from '../core/log-time.js';
 import type { Entry, HardState, Index, PersistSeq } from '../core/protocol.js';
 import { noteUnsynced } from '../core/unsynced.js';
 import type { Ballot } from './ballot.js';
@@ -69,6 +70,7 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
     const seq = this.persist({ kind: 'put', entries });
     const next = this.edit();
     next.window = withVotes(next.window, entries);
+    noteStamps(this, entries);
     next.unsynced = noteUnsynced(next.unsynced, head.index, head.index + entries.length - 1, promised, seq);
     return seq;
   }
@@ -95,6 +97,7 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
   chooseLearned(entries: readonly Entry[], foreign: readonly Entry[]): void {
     const next = this.edit();
     next.log = append(next.log, entries);
+    noteStamps(this, entries);
     next.window = above(next.window, next.log.last);
     next.reported = above(next.reported, next.log.last);
     if (foreign.length === 0) return;
@@ -130,6 +133,7 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
     if (votes.length === 0) return;
     const next = this.edit();
     for (const run of runsOf(votes)) next.reported = withVotes(next.reported, run);
+    noteStamps(this, votes);
   }
 
   /** Forgets what promises reported: a leader is heard, or this replica leads. */

@@ -5,6 +5,7 @@
 
 import { noteLeaderCommit, noteOwnCommit } from '../core/freshness.js';
 import { askForGrants } from '../core/lease-reads.js';
+import { noteClock, wallTime, watchClock } from '../core/log-time.js';
 import type { ReplicaId } from '../core/members.js';
 import { leastPatience } from '../core/tuning.js';
 import { durableIndex } from '../core/unsynced.js';
@@ -33,6 +34,7 @@ export function heartbeat(draft: PaxosDraft): void {
   sendHeartbeats(draft);
   askForGrants(draft);
   noteOwnCommit(draft);
+  watchClock(draft);
   resend(draft);
 }
 
@@ -40,6 +42,7 @@ export function heartbeat(draft: PaxosDraft): void {
 export function onHeartbeatReply(draft: PaxosDraft, from: ReplicaId, m: HeartbeatReply): void {
   const at = answering(draft, from, m.ballot);
   if (at < 0) return;
+  noteClock(draft, from, m.wall);
   const lead = draft.leaderRole;
   if (m.readRound > lead.reads.readRound) return;
   let peer = lead.peers[at] as PaxosProgress;
@@ -62,5 +65,6 @@ export function onHeartbeat(draft: PaxosDraft, from: ReplicaId, m: Heartbeat): v
   const commit = commitOf(draft.state);
   const { ballot, readRound } = m;
   const durable = durableIndex(unsynced, commit);
-  draft.send(from, { kind: 'heartbeatReply', ballot, readRound, commit, durable }, 0, 'control');
+  const wall = wallTime(draft);
+  draft.send(from, { kind: 'heartbeatReply', ballot, readRound, commit, durable, wall }, 0, 'control');
 }

@@ -6,6 +6,7 @@
 
 import { isSynced } from '../core/unsynced.js';
 import { bytesOf, noopAt } from '../core/entries.js';
+import { stampNow } from '../core/log-time.js';
 import type { Entry, Index, Lane, Milliseconds } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import type { NoticeRules } from '../core/notices.js';
@@ -49,15 +50,17 @@ function repropose(draft: PaxosDraft, lead: PaxosLeader): void {
   const to = Math.min(lead.noopIndex, commitOf(state) + state.options.alpha); // paxos/alpha-window
   if (lead.next > to) return;
   const entries: Entry[] = [];
+  const time = stampNow(draft);
   let at = 0;
   for (let slot = lead.next; slot <= to; slot++) {
     const vote = lead.toRepropose[at];
     if (vote?.index !== slot) {
-      entries.push(noopAt(slot, lead.ballot));
+      entries.push(noopAt(slot, lead.ballot, time));
       continue;
     }
     at++;
-    entries.push({ index: slot, term: lead.ballot, kind: vote.kind, id: vote.id, data: vote.data });
+    // time/stamp-is-value
+    entries.push({ index: slot, term: lead.ballot, kind: vote.kind, time: vote.time, id: vote.id, data: vote.data });
   }
   draft.editLeader().toRepropose = lead.toRepropose.slice(at);
   propose(draft, entries);

@@ -9,7 +9,7 @@
 
 import type { ElectionMessage } from '../core/election-messages.js';
 import type { Forwarding } from '../core/forwarding.js';
-import type { Entry, Index } from '../core/protocol.js';
+import type { Entry, Index, Milliseconds } from '../core/protocol.js';
 import type { Ballot } from './ballot.js';
 
 /** Votes for slots `from` to `to` in one ballot, named without their values. */
@@ -57,6 +57,8 @@ export interface PromisePage {
    * `term` is the ballot of the vote.
    */
   readonly votes: readonly Entry[];
+  /** What the acceptor's wall clock shows, in milliseconds since the epoch; 0 when it is not known. */
+  readonly wall: Milliseconds;
 }
 
 /** An acceptor to the sender of a Prepare, Accept or Heartbeat whose ballot is below its promise. */
@@ -111,6 +113,8 @@ export interface HeartbeatReply {
   readonly commit: Index;
   /** The index up to which its log is durable there. */
   readonly durable: Index;
+  /** What its wall clock shows, in milliseconds since the epoch; 0 when it is not known. */
+  readonly wall: Milliseconds;
 }
 
 /** A leader to a forwarder, when its entries are committed and no other message of the step tells it. */

@@ -15,6 +15,7 @@ import { assert } from '../core/assert.js';
 import { restartElectionTimer, startCampaignTimer, startQuorumTimer } from '../core/election-timer.js';
 import { endForLeaderChange } from '../core/ending.js';
 import { noGrants } from '../core/lease-reads.js';
+import { forgetClocks, noteClock } from '../core/log-time.js';
 import type { Member, ReplicaId } from '../core/members.js';
 import type { Entry, HardState, Index, Milliseconds } from '../core/protocol.js';
 import { majority } from '../core/quorum.js';
@@ -72,6 +73,7 @@ export function campaign(draft: PaxosDraft, handover = false): void {
   if (ballot <= Math.max(promised, highestBallotSeen)) return;
   endForLeaderChange(draft, null);
   promiseOwn(draft, ballot); // paxos/own-acceptor
+  forgetClocks(draft);
   const from = commitOf(draft.state) + 1;
   const retryAt = draft.now + patience(draft.state);
   const promises = options.others.map(() => ({ upTo: from - 1, beyond: NO_RANGES, asked: from, commit: 0, retryAt }));
@@ -106,6 +108,7 @@ export function onPromise(draft: PaxosDraft, from: ReplicaId, m: PromisePage): v
   if (role.kind !== 'candidate' || role.ballot !== m.ballot) return;
   const at = placeOf(draft.state.options, from);
   const known = role.promises[at] as PromiseProgress;
+  noteClock(draft, from, m.wall);
   if (isComplete(known) || !isPage(m)) return;
   const promise = withPage(known, m, draft.now + patience(draft.state));
   if (promise === known) return;

@@ -14,6 +14,7 @@ import { onPropose, onUnsent } from '../core/proposals.js';
 import { tellCommits } from '../core/notices.js';
 import { onPeerUnreachable, refusesElection, seekElection } from '../core/pre-vote.js';
 import { boundAtStart, onResumed } from '../core/lease-reads.js';
+import { newestStamp, onWakeAt, onWallClock, tickWake, wakeDeadline } from '../core/log-time.js';
 import { conductReads, onRead } from '../core/reads.js';
 import { onCoreMessage, type CoreRules } from '../core/receiving.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
@@ -35,7 +36,7 @@ import { lossDeadline, noticeRules, onAccepted, onDisconnected, proceed, takeFor
 import { onCatchUpReply, onCommit } from './learner.js';
 import type { PaxosMessage, Prepare } from './messages.js';
 import { campaign, onPromise, recoveredPromise, tryToLead } from './phase1.js';
-import { proposalRules } from './proposals.js';
+import { proposalRules, wakeRules } from './proposals.js';
 import { onReadAnswer, readRules } from './reads.js';
 import { onCatchUp, onPeerLoaded } from './serving.js';
 import type { PaxosOptions, PaxosState } from './state.js';
@@ -127,6 +128,7 @@ function onTick(draft: PaxosDraft): void {
   expireRequests(draft);
   tickElection(draft, due);
   tickTransfer(draft, transferRules);
+  tickWake(draft, wakeRules);
   takeForLost(draft);
   retryCatchUp(draft);
 }
@@ -177,6 +179,10 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
       return onPeerUnreachable(draft, electionRules, m.peer);
     case 'resumed':
       return onResumed(draft);
+    case 'wallClock':
+      return onWallClock(draft, m.ahead);
+    case 'wakeAt':
+      return onWakeAt(draft, m.time);
     default:
       unreachable(m);
   }
@@ -207,7 +213,7 @@ export function deadline(state: PaxosState): Milliseconds {
   if (state.stopped) return Infinity;
   const { catchingUp } = state;
   const learning = catchingUp?.retryAt ?? Infinity;
-  const leading = Math.min(lossDeadline(state), transferDeadline(state));
+  const leading = Math.min(lossDeadline(state), transferDeadline(state), wakeDeadline(state));
   return Math.min(electionDeadline(state), requestsDeadline(state), leading, learning);
 }
 
@@ -243,7 +249,14 @@ export function init(start: ProtocolOptions, recovered: Recovered): PaxosStep {
   const { log, window, promised } = recoverStores(recovered, options.alpha);
   const state: PaxosState = {
     options,
-    ...startOf(start, options, log, recovered.snapshot, boundAtStart(options, start.now, recovered.hard === null)),
+    ...startOf(
+      start,
+      options,
+      log,
+      recovered.snapshot,
+      boundAtStart(options, start.now, recovered.hard === null),
+      newestStamp(recovered.tail),
+    ),
     role: { kind: 'follower', leader: null, ballot: 0 },
     promised,
     window,

@@ -60,12 +60,14 @@ function write(writer: Writer, message: RaftMessage): void {
       writer.varint(message.lastTerm);
       return writer.u8(message.handover ? 1 : 0);
     case 'requestVoteReply':
-      return writer.u8(message.granted ? 1 : 0);
+      writer.u8(message.granted ? 1 : 0);
+      return writer.varint(message.wall);
     case 'appendEntries':
       return writeAppend(writer, message);
     case 'appendAccepted':
       writer.varint(message.viewId);
-      return writer.varint(message.match);
+      writer.varint(message.match);
+      return writer.varint(message.wall);
     case 'appendRejected':
       writer.varint(message.viewId);
       writer.varint(message.prevIndex);
@@ -89,10 +91,12 @@ function writeAppend(writer: Writer, message: AppendEntries): void {
   writer.varint(message.readRound);
   writer.varint(message.entries.length);
   let term = message.prevTerm;
+  let time = 0;
   for (const entry of message.entries) {
     writer.varint(entry.term - term);
     term = entry.term;
-    writeEntryBody(writer, entry);
+    writeEntryBody(writer, entry, time);
+    time = entry.time;
   }
 }
 
@@ -103,15 +107,18 @@ function readAppend(reader: Reader, term: number): AppendEntries {
   const commit = reader.varint();
   const readRound = reader.varint();
   if ((prevIndex === 0) !== (prevTerm === 0)) throw new Malformed('an append begins nowhere');
-  const count = reader.count(3);
+  const count = reader.count(4);
   if (prevIndex + count > Number.MAX_SAFE_INTEGER) throw new Malformed('an append goes too far');
   const copy = count === 0 ? reader : reader.copied();
   const entries: Entry[] = [];
   let entryTerm = prevTerm;
+  let time = 0;
   for (let i = 0; i < count; i++) {
     entryTerm += copy.varint();
     if (entryTerm > term || entryTerm === 0) throw new Malformed('an entry is of a term that cannot be');
-    entries.push(readEntryBody(copy, prevIndex + 1 + i, entryTerm));
+    const entry = readEntryBody(copy, prevIndex + 1 + i, entryTerm, time);
+    time = entry.time;
+    entries.push(entry);
   }
   copy.end();
   return { kind: 'appendEntries', term, viewId, prevIndex, prevTerm, entries, commit, readRound };
@@ -128,11 +135,11 @@ function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number):
     case 'requestVote':
       return { kind, term, lastIndex: reader.varint(), lastTerm: reader.varint(), handover: readFlag(reader) };
     case 'requestVoteReply':
-      return { kind, term, granted: readFlag(reader) };
+      return { kind, term, granted: readFlag(reader), wall: reader.varint() };
     case 'appendEntries':
       return readAppend(reader, term);
     case 'appendAccepted':
-      return { kind, term, viewId: reader.varint(), match: reader.varint() };
+      return { kind, term, viewId: reader.varint(), match: reader.varint(), wall: reader.varint() };
     case 'appendRejected': {
       const viewId = reader.varint();
       const prevIndex = reader.varint();

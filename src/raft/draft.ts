@@ -17,6 +17,7 @@ import {
 import { endForLeaderChange } from '../core/ending.js';
 import { bytesOf } from '../core/entries.js';
 import { append, lastTerm, truncate } from '../core/log.js';
+import { forgetClocks, noteStamps } from '../core/log-time.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Entry, HardState, Index, Lane, Term } from '../core/protocol.js';
 import { cutUnsynced, noteUnsynced } from '../core/unsynced.js';
@@ -128,6 +129,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     this.enterTerm(this.state.term + 1);
     this.voteFor(this.state.options.id);
     startCampaignTimer(this);
+    forgetClocks(this);
     this.putRole({ kind: 'candidate', votes: [] });
   }
 
@@ -178,6 +180,7 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
       from = i;
     }
     next.log = append(next.log, entries);
+    noteStamps(this, entries);
     assert(lastTerm(next.log) <= next.term, 'raft/terms-rise-in-log: no entry is of a later term than the replica');
   }
 

@@ -6,6 +6,7 @@
 import { isElectionMessage } from '../core/election-messages.js';
 import { askForGrants, noGrants } from '../core/lease-reads.js';
 import { lastTerm } from '../core/log.js';
+import { noteClock, wallTime } from '../core/log-time.js';
 import type { Index, Milliseconds } from '../core/protocol.js';
 import { refusesElection, seekElection, type ElectionRules } from '../core/pre-vote.js';
 import type { TransferRules } from '../core/transfer.js';
@@ -76,7 +77,7 @@ export function onRequestVote(draft: RaftDraft, from: ReplicaId, message: Reques
     deferCampaign(draft);
   }
   // A grant rests on the durable vote; a refusal on nothing.
-  const reply: RequestVoteReply = { kind: 'requestVoteReply', term: draft.state.term, granted };
+  const reply: RequestVoteReply = { kind: 'requestVoteReply', term: draft.state.term, granted, wall: wallTime(draft) };
   draft.send(from, reply, granted ? draft.state.hardSeq : 0, 'control');
 }
 
@@ -84,6 +85,7 @@ export function onRequestVote(draft: RaftDraft, from: ReplicaId, message: Reques
 export function onRequestVoteReply(draft: RaftDraft, from: ReplicaId, message: RequestVoteReply): void {
   const { state } = draft;
   if (!message.granted || message.term !== state.term || state.role.kind !== 'candidate') return;
+  noteClock(draft, from, message.wall);
   countVote(draft, from);
 }
 

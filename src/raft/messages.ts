@@ -6,7 +6,7 @@
 
 import type { ElectionMessage } from '../core/election-messages.js';
 import type { Forwarding } from '../core/forwarding.js';
-import type { Entry, Index, Term } from '../core/protocol.js';
+import type { Entry, Index, Milliseconds, Term } from '../core/protocol.js';
 
 /** No message has a higher term: so there is always a safe integer left for what is counted from it. */
 export const MAX_TERM: Term = 2 ** 52;
@@ -29,6 +29,8 @@ export interface RequestVoteReply {
   /** The voter's term. */
   readonly term: Term;
   readonly granted: boolean;
+  /** What the voter's wall clock shows, in milliseconds since the epoch; 0 when it is not known. */
+  readonly wall: Milliseconds;
 }
 
 /** A leader to a follower: entries to append (§5.3); without entries a heartbeat, a probe or a read round. */
@@ -56,6 +58,8 @@ export interface AppendAccepted {
   readonly viewId: number;
   /** Everything up to here is durable and agrees with the leader's log; never beyond what the append carried. */
   readonly match: Index;
+  /** To an append without entries: what the follower's wall clock shows; 0 otherwise, or when it is not known. */
+  readonly wall: Milliseconds;
 }
 
 /** A follower to a leader whose append did not agree with its log; also tells a stale leader the newer term. */

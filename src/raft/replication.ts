@@ -7,6 +7,7 @@ import { InvariantViolation } from '../core/assert.js';
 import { itemsOf, splitAfter } from '../core/book.js';
 import { noopAt } from '../core/entries.js';
 import { noteLeaderCommit } from '../core/freshness.js';
+import { noteClock, stampNow, wallTime } from '../core/log-time.js';
 import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
 import type { Entry, Index, Milliseconds } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
@@ -20,7 +21,7 @@ import { copyProgress, type RaftFollower, type RaftProgress } from './state.js';
 /** Appends a no-op at the start of a term; committing it commits everything before it (§5.4.2, §8). */
 export function appendNoop(draft: RaftDraft): void {
   const { log, term } = draft.state;
-  draft.append([noopAt(log.last + 1, term)]);
+  draft.append([noopAt(log.last + 1, term, stampNow(draft))]);
 }
 
 /** AppendEntries RPC, receiver implementation. `step` has dealt with newer terms; rule 1 refuses older ones. */
@@ -48,7 +49,9 @@ export function onAppendEntries(draft: RaftDraft, from: ReplicaId, message: Appe
   appendNew(draft, prevIndex, entries); // rules 3 and 4
   draft.matchedTo(match);
   followCommit(draft, message.commit); // rule 5
-  const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match };
+  const { term, viewId } = message;
+  const wall = entries.length === 0 ? wallTime(draft) : 0;
+  const accepted: AppendAccepted = { kind: 'appendAccepted', term, viewId, match, wall };
   draft.send(from, accepted, draft.seqFor(1, match), 'control');
 }
 
@@ -103,7 +106,8 @@ function noteAnswer(draft: RaftDraft, peer: RaftProgress): void {
 export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: AppendAccepted): void {
   const peer = progressOf(draft, from);
   if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
-  const { match } = message;
+  const { match, wall } = message;
+  noteClock(draft, from, wall);
   if (match > draft.state.log.last)
     throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });
   const agrees = peer.probing && match === peer.next - 1 && !isStreaming(peer);

@@ -11,6 +11,7 @@
 
 import { noteOwnCommit } from '../core/freshness.js';
 import { askForGrants } from '../core/lease-reads.js';
+import { watchClock } from '../core/log-time.js';
 import { agreeing, slice, termAt } from '../core/log.js';
 import { leastPatience } from '../core/tuning.js';
 import { bytesOf, entryBytes } from '../core/entries.js';
@@ -131,6 +132,7 @@ function ask(draft: RaftDraft, peer: RaftProgress): void {
 export function heartbeat(draft: RaftDraft): void {
   askForGrants(draft);
   noteOwnCommit(draft);
+  watchClock(draft);
   const { timing } = draft.state.options;
   for (const peer of draft.leaderRole.peers) {
     sendEmpty(draft, peer);

@@ -12,6 +12,7 @@ import { onPropose, onUnsent } from '../core/proposals.js';
 import { tellCommits } from '../core/notices.js';
 import { onPeerUnreachable, seekElection } from '../core/pre-vote.js';
 import { boundAtStart, onResumed } from '../core/lease-reads.js';
+import { newestStamp, onWakeAt, onWallClock, tickWake, wakeDeadline } from '../core/log-time.js';
 import { conductReads, onRead } from '../core/reads.js';
 import { onCoreMessage, type CoreRules } from '../core/receiving.js';
 import { coreOptionsOf, placeOf, startOf } from '../core/state.js';
@@ -35,7 +36,7 @@ import {
   transferRules,
 } from './election.js';
 import type { RaftMessage } from './messages.js';
-import { proposalRules } from './proposals.js';
+import { proposalRules, wakeRules } from './proposals.js';
 import { onReadAnswer, onReadRoundConfirmed, readRules } from './reads.js';
 import { onAppendAccepted, onAppendEntries, onAppendRejected, onCommit, tryCommit } from './replication.js';
 import { heartbeat, noticeRules, onDisconnected, onPeerLoaded } from './sending.js';
@@ -60,7 +61,14 @@ export function init(start: ProtocolOptions, recovered: Recovered): RaftStep {
   assert(lastTerm(log) <= term, 'raft/terms-rise-in-log: no recovered entry is of a later term than the replica');
   const state: RaftState = {
     options,
-    ...startOf(start, options, log, recovered.snapshot, boundAtStart(options, start.now, hard === null)),
+    ...startOf(
+      start,
+      options,
+      log,
+      recovered.snapshot,
+      boundAtStart(options, start.now, hard === null),
+      newestStamp(recovered.tail),
+    ),
     role: { kind: 'follower', leader: null, matched: 0, readRound: 0 },
     term,
     vote: hard?.vote ?? null,
@@ -133,6 +141,10 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
       return onPeerUnreachable(draft, electionRules, inbound.peer);
     case 'resumed':
       return onResumed(draft);
+    case 'wallClock':
+      return onWallClock(draft, inbound.ahead);
+    case 'wakeAt':
+      return onWakeAt(draft, inbound.time);
     default:
       unreachable(inbound);
   }
@@ -167,6 +179,7 @@ function onTick(draft: RaftDraft, due: Milliseconds): void {
   expireRequests(draft);
   tickElection(draft, due);
   tickTransfer(draft, transferRules);
+  tickWake(draft, wakeRules);
   const { role } = draft.state;
   if (role.kind === 'leader' && draft.now >= role.heartbeatAt) heartbeat(draft);
 }
@@ -181,6 +194,6 @@ function onLoaded(draft: RaftDraft, message: Loaded): void {
 export function deadline(state: RaftState): Milliseconds {
   if (state.stopped) return Infinity;
   const { role, electionTimer } = state;
-  const due = Math.min(electionTimer.deadline, requestsDeadline(state), transferDeadline(state));
+  const due = Math.min(electionTimer.deadline, requestsDeadline(state), transferDeadline(state), wakeDeadline(state));
   return role.kind === 'leader' ? Math.min(due, role.heartbeatAt) : due;
 }

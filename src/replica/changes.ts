@@ -9,6 +9,8 @@ export interface AppliedChange<M extends AnyMachine = AnyMachine> {
   readonly kind: 'applied';
   /** The log index of its entry. */
   readonly index: number;
+  /** Log time, in milliseconds since the epoch, as the machine saw it with the command; 0 before any was known. */
+  readonly time: number;
   /** Decoded for this consumer alone, like the result. */
   readonly command: CommandOf<M>;
   readonly result: ResultOf<M>;
@@ -18,6 +20,7 @@ export interface AppliedChange<M extends AnyMachine = AnyMachine> {
 export interface RejectedChange<M extends AnyMachine = AnyMachine> {
   readonly kind: 'rejected';
   readonly index: number;
+  readonly time: number;
   readonly command: CommandOf<M>;
   /** That of the machine's `CommandRejected`; the text of what else it threw, with `onApplyError: 'reject'`. */
   readonly reason: unknown;

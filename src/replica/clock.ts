@@ -9,7 +9,7 @@ export interface Cancellable {
 export interface Clock {
   /** Monotonic milliseconds, with fractions. Never the wall clock. */
   now(): number;
-  /** Milliseconds of the wall clock, which may jump: only to notice that the host slept. */
+  /** Milliseconds since the epoch, by a clock that may jump: for log time, and to notice that the host slept. */
   wall(): number;
   /** Calls back once, not before `delay` milliseconds have passed; any delay is allowed, it is clamped below 2^31. */
   after(delay: number, callback: () => void): Cancellable;

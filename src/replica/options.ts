@@ -58,7 +58,7 @@ export interface ReplicaOptions<M extends AnyMachine> {
   /** How many bytes of commands may wait here, with 48 for each beside its data; 64 MiB by default. */
   readonly maxWaitingBytes?: number | undefined;
   /**
-   * How many bytes of applied commands and their results are kept for `Replica.changes`, with 20 for each beside its
+   * How many bytes of applied commands and their results are kept for `Replica.changes`, with 28 for each beside its
    * data: 0, which keeps none, to 2^32 - 1; 16 MiB by default.
    */
   readonly changesBytes?: number | undefined;

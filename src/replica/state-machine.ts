@@ -3,6 +3,20 @@
 import { atOnce } from './host/plug-ins.js';
 import { checkPlainJson } from './plain-json.js';
 
+/** Where in the log, and when, a machine applies a command or is woken. */
+export interface ApplyContext {
+  /** The log index of the entry. */
+  readonly index: number;
+  /** Log time, in whole milliseconds since the epoch; 0 before any is known. It never falls. */
+  readonly time: number;
+  /**
+   * Asks that `wake` is called once log time reaches `time`, in milliseconds since the epoch: by the next entry of the
+   * log if that is not after now. To be called within `apply` or `wake` only. Throws TypeError if the machine has no
+   * `wake`, RangeError for anything but a whole number ≥ 0.
+   */
+  wakeAt(time: number): void;
+}
+
 /**
  * Duties of an implementation:
  *
@@ -11,6 +25,10 @@ import { checkPlainJson } from './plain-json.js';
  * - `apply` is synchronous; a returned promise halts the replica (`ERR_APPLY_ASYNC`). To refuse a command it throws
  *   `CommandRejected` before it changes anything. Any other exception halts the replica (`ERR_APPLY_FAILED`),
  *   unless the cluster was made with the constant `onApplyError: 'reject'`.
+ * - Time comes with the command: `context.time` is log time, which never falls and is the same on every replica. What
+ *   expires in the machine does so by it alone. `context.wakeAt(time)` asks that `wake` is called at the first entry of
+ *   the log whose time reaches that, before the entry's command is applied; the earliest time asked for counts, and is
+ *   over when `wake` is called. An exception of `wake` is handled as one of `apply`.
  * - `validate` is synchronous and changes nothing. It is called where a command is proposed, before the command is
  *   encoded or logged; if it throws, the command is not proposed (`ERR_COMMAND_REJECTED`, outcome `none`).
  * - The result codec must be able to encode a result: for JSON, plain data.
@@ -19,7 +37,8 @@ import { checkPlainJson } from './plain-json.js';
  *   `restore` replaces the state by a snapshot.
  */
 export interface StateMachine<Command = unknown, Result = unknown, Snapshot = unknown> {
-  apply(command: Command): Result;
+  apply(command: Command, context: ApplyContext): Result;
+  wake?(context: ApplyContext): void;
   validate?(command: Command): void;
   snapshot(): Snapshot;
   restore(snapshot: Snapshot): void;
@@ -33,7 +52,8 @@ export interface StateMachine<Command = unknown, Result = unknown, Snapshot = un
  * - `restoreFrom` replaces the state by the same bytes, cut into other chunks, which are the machine's to keep.
  */
 export interface StreamingStateMachine<Command = unknown, Result = unknown> {
-  apply(command: Command): Result;
+  apply(command: Command, context: ApplyContext): Result;
+  wake?(context: ApplyContext): void;
   validate?(command: Command): void;
   snapshot(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
   restoreFrom(chunks: AsyncIterable<Uint8Array>): void | Promise<void>;

@@ -28,7 +28,7 @@ function entriesOf(payload: number, first: number): readonly Entry[] {
   return Array.from({ length: RUN }, (_, at) => {
     const data = codec.encode('x'.repeat(payload - 2));
     const id = { session: 1, sequence: first + at, firstIncomplete: first };
-    return { index: first + at, term: 1, kind: 'command', id, data };
+    return { index: first + at, term: 1, kind: 'command', time: 0, id, data };
   });
 }
 

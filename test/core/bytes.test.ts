@@ -86,16 +86,21 @@ describe('bytes', () => {
 
   it('a record is its parts', () => {
     fc.assert(
-      fc.property(fc.nat(255), number, number, number, fc.uint8Array({ maxLength: 120 }), (head, a, b, c, data) => {
-        const parts = written((writer) => {
-          writer.u8(head);
-          for (const each of [a, b, c]) writer.varint(each);
-          writer.bytes(data);
-        });
-        expect(written((writer) => writer.record(head, a, b, c, data))).toEqual(parts);
-      }),
+      fc.property(
+        fc.nat(255),
+        fc.tuple(number, number, number, number),
+        fc.uint8Array({ maxLength: 120 }),
+        (head, all, data) => {
+          const parts = written((writer) => {
+            writer.u8(head);
+            for (const each of all) writer.varint(each);
+            writer.bytes(data);
+          });
+          expect(written((writer) => writer.record(head, ...all, data))).toEqual(parts);
+        },
+      ),
     );
-    expect(() => new Writer().record(0, 1, -1, 1, new Uint8Array(0))).toThrow(RangeError);
+    expect(() => new Writer().record(0, 1, -1, 1, 1, new Uint8Array(0))).toThrow(RangeError);
   });
 
   it('believes no length that the input does not back', () => {

@@ -72,7 +72,7 @@ const start = {
 };
 const state: Tiny = Object.freeze({
   options: coreOptionsOf(start),
-  ...startOf(start, coreOptionsOf(start), emptyLog, null, unbound),
+  ...startOf(start, coreOptionsOf(start), emptyLog, null, unbound, 0),
   role: NOBODY,
   lastNumber: 7,
   persistSeq: 4,

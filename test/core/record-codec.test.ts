@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Malformed } from '../../src/core/bytes.js';
+import { MAX_TIME } from '../../src/core/entries.js';
 import { durableRecords as durable } from '../../src/core/record-codec.js';
 import type { Entry, HardState } from '../../src/core/protocol.js';
 import { expectGolden, goldenJson } from '../golden.js';
@@ -15,6 +16,7 @@ const entry: fc.Arbitrary<Entry> = fc.oneof(
     index: fc.integer({ min: 1 }),
     term: fc.integer({ min: 1 }),
     kind: fc.constantFrom('command' as const, 'openSession' as const),
+    time: fc.nat(MAX_TIME),
     id,
     data: fc.uint8Array({ maxLength: 100 }),
   }),
@@ -80,6 +82,7 @@ describe('durable records', () => {
         index: 2,
         term: 1,
         kind: 'openSession',
+        time: 0,
         id: { session: 0, sequence: 0, firstIncomplete: 0 },
         data: Uint8Array.of(1, 2, 3),
       },
@@ -87,6 +90,7 @@ describe('durable records', () => {
         index: 3,
         term: 300,
         kind: 'command',
+        time: 1_700_000_000_000,
         id: { session: 2, sequence: 129, firstIncomplete: 127 },
         data: Uint8Array.of(255),
       },
@@ -99,8 +103,8 @@ describe('durable records', () => {
         { term: 2 ** 32, vote: 'A.b_c-9', commit: 2 ** 33 },
       ].map((state) => ({ state, bytes: hex(durable.encodeHard(state)) })),
       entries: durable.encodeEntries(entries).map((bytes, at) => {
-        const { index, term, kind, id: of, data } = entries[at] as Entry;
-        return { entry: { index, term, kind, id: of, data: hex(data) }, bytes: hex(bytes) };
+        const { index, term, kind, time, id: of, data } = entries[at] as Entry;
+        return { entry: { index, term, kind, time, id: of, data: hex(data) }, bytes: hex(bytes) };
       }),
     };
     expectGolden(new URL('./golden/durable-records.json', import.meta.url), goldenJson(golden));

@@ -88,7 +88,7 @@ it('when no replica is left that knows what is chosen below committedAtElection,
   node.sync();
   elect(node, { commit: 1, ballot: b(2, 1) }); // n2 knew, and crashes
   expect(node.state.role).toMatchObject({ kind: 'leader', committedAtElection: 1 });
-  const alive = { kind: 'heartbeatReply', ballot: b(2, 1), readRound: 0, commit: 0, durable: 0 } as const;
+  const alive = { kind: 'heartbeatReply', wall: 0, ballot: b(2, 1), readRound: 0, commit: 0, durable: 0 } as const;
   for (let turn = 0; turn < 13 && node.role === 'leader'; turn++) {
     node.pass(timingHeartbeat);
     node.sync();
@@ -238,7 +238,7 @@ it('what a deposed leader proposed ends with its leadership, and nothing that is
 it('a leader that was cut off learns by a reply that it is behind, and gives way', () => {
   const node = settled();
   node.propose(['stale']);
-  const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 3, durable: 3 });
+  const out = node.get('n2', { kind: 'heartbeatReply', wall: 0, ballot: b(1, 1), readRound: 0, commit: 3, durable: 3 });
   const [question] = messages(out, 'catchUp', 'n2');
   const entries = [value(2, b(2, 3), 'x'), value(3, b(2, 3), 'y')];
   node.get('n2', { kind: 'catchUpReply', number: question?.number ?? 0, commit: 3, rest: 0, entries });
@@ -292,7 +292,7 @@ describe('what is lost is sent again', () => {
     const alive = (): void => {
       for (const from of ['n2', 'n3']) {
         const { readRound } = (node.state.role as PaxosLeader).reads;
-        node.get(from, { kind: 'heartbeatReply', ballot: b(1, 1), readRound, commit: 0, durable: 0 });
+        node.get(from, { kind: 'heartbeatReply', wall: 0, ballot: b(1, 1), readRound, commit: 0, durable: 0 });
       }
     };
     for (let beat = 0; beat < 40; beat++) {
@@ -356,7 +356,14 @@ describe('what is lost is sent again', () => {
     node.step({ kind: 'unreachable', now: node.now, peer: 'n2' });
     expect(proposed(node.propose(['a', 'b']), 'n2')).toEqual([]);
     node.sync();
-    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 1, durable: 1 });
+    const out = node.get('n2', {
+      kind: 'heartbeatReply',
+      wall: 0,
+      ballot: b(1, 1),
+      readRound: 0,
+      commit: 1,
+      durable: 1,
+    });
     expect(proposed(out, 'n2')).toEqual(['2:a', '3:b']);
     node.step({ kind: 'unreachable', now: node.now, peer: 'n2' });
     expect(proposed(node.pass(timingHeartbeat), 'n2')).toEqual(['2:a', '3:b']);
@@ -371,7 +378,14 @@ describe('what is lost is sent again', () => {
     node.get('n3', accepted(b(1, 1), 2, 3)); // n2 never answers these two
     expect(node.w).toBe(3);
     expect(proposed(node.propose(['c']), 'n2')).toEqual([]);
-    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 3, durable: 0 });
+    const out = node.get('n2', {
+      kind: 'heartbeatReply',
+      wall: 0,
+      ballot: b(1, 1),
+      readRound: 0,
+      commit: 3,
+      durable: 0,
+    });
     expect(proposed(out, 'n2')).toEqual(['4:c']);
   });
 });

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { Malformed, Reader, Writer } from '../../src/core/bytes.js';
+import { MAX_TIME } from '../../src/core/entries.js';
 import type { Entry } from '../../src/core/protocol.js';
 import { MAX_BALLOT, MAX_ROUND, ballotOf, numberOf, roundOf } from '../../src/multipaxos/ballot.js';
 import type { PaxosMessage } from '../../src/multipaxos/index.js';
@@ -38,9 +39,10 @@ const ballot = fc
 const number = fc.maxSafeNat();
 const id = fc.record({ session: number, sequence: number, firstIncomplete: number });
 const data = fc.uint8Array({ maxLength: 40 });
+const time = fc.oneof(fc.constant(0), fc.nat(MAX_TIME), fc.integer({ min: 1_700_000_000_000, max: 1_700_000_000_009 }));
 const body = fc.oneof(
-  fc.constant({ kind: 'noop' as const, id: null, data: new Uint8Array(0) }),
-  fc.record({ kind: fc.constantFrom('command' as const, 'openSession' as const), id, data }),
+  time.map((at) => ({ kind: 'noop' as const, time: at, id: null, data: new Uint8Array(0) })),
+  fc.record({ kind: fc.constantFrom('command' as const, 'openSession' as const), time, id, data }),
 );
 const bodies = fc.array(body, { minLength: 1, maxLength: 6 });
 const run = fc.tuple(fc.integer({ min: 0, max: 3 }), ballot, bodies);
@@ -77,7 +79,16 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
     handover: fc.boolean(),
     held,
   }),
-  fc.record({ kind: fc.constant('promise' as const), ballot, from: slot, commit: mark, next: mark, rest: mark, votes }),
+  fc.record({
+    kind: fc.constant('promise' as const),
+    ballot,
+    from: slot,
+    commit: mark,
+    next: mark,
+    rest: mark,
+    votes,
+    wall: number,
+  }),
   fc.record({ kind: fc.constant('nack' as const), ballot, promised: ballot, commit: mark }),
   fc.tuple(ballot, mark, slot, bodies).map(([term, commit, first, contents]) => {
     const entries = contents.map((each, at): Entry => ({ ...each, index: first + at, term }));
@@ -87,7 +98,14 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
     return { kind: 'accepted' as const, ballot: term, from, to: from === 0 ? 0 : from + more, commit };
   }),
   fc.record({ kind: fc.constant('heartbeat' as const), ballot, commit: mark, readRound: number }),
-  fc.record({ kind: fc.constant('heartbeatReply' as const), ballot, readRound: number, commit: mark, durable: mark }),
+  fc.record({
+    kind: fc.constant('heartbeatReply' as const),
+    wall: number,
+    ballot,
+    readRound: number,
+    commit: mark,
+    durable: mark,
+  }),
   fc.record({ kind: fc.constant('commit' as const), ballot, commit: mark }),
   fc.tuple(number, slot, fc.nat(50), fc.nat(9)).map(([name, from, more, bytes]) => {
     return { kind: 'catchUp' as const, number: name, from, to: from + more, bytes };
@@ -138,6 +156,7 @@ const entry = (index: number, term: number, text: string): Entry => {
     index,
     term,
     kind: 'command',
+    time: 0,
     id: { session: 3, sequence: 300, firstIncomplete: 2 },
     data: Buffer.from(text),
   };
@@ -146,6 +165,7 @@ const empty = (index: number, term: number): Entry => ({
   index,
   term,
   kind: 'noop',
+  time: 0,
   id: null,
   data: new Uint8Array(0),
 });
@@ -164,6 +184,7 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
   },
   promise: {
     kind: 'promise',
+    wall: 0,
     ballot: B,
     from: 7,
     commit: 5,
@@ -180,7 +201,7 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
   accept: { kind: 'accept', ballot: B, commit: 6, entries: [entry(7, B, 'hello'), empty(8, B)] },
   accepted: { kind: 'accepted', ballot: B, from: 7, to: 8, commit: 6 },
   heartbeat: { kind: 'heartbeat', ballot: B, commit: 6, readRound: 2 },
-  heartbeatReply: { kind: 'heartbeatReply', ballot: B, readRound: 2, commit: 6, durable: 5 },
+  heartbeatReply: { kind: 'heartbeatReply', wall: 0, ballot: B, readRound: 2, commit: 6, durable: 5 },
   commit: { kind: 'commit', ballot: B, commit: 8 },
   catchUp: { kind: 'catchUp', number: 2 ** 32 + 1, from: 3, to: 300, bytes: 49_152 },
   catchUpReply: {
@@ -285,9 +306,9 @@ describe('what was written is read', () => {
     ).toBe('hello');
   });
 
-  it('a long run of no-ops takes two bytes each', () => {
+  it('a long run of no-ops takes three bytes each', () => {
     const entries = Array.from({ length: 8192 }, (_, at) => empty(at + 1, B));
-    expect(encode({ kind: 'accept', ballot: B, commit: 0, entries }).length).toBeLessThan(8192 * 2 + 20);
+    expect(encode({ kind: 'accept', ballot: B, commit: 0, entries }).length).toBeLessThan(8192 * 3 + 20);
   });
 });
 
@@ -310,38 +331,42 @@ describe('what was never written is refused', () => {
     ['a ballot of no round', raw(1, 5, 1, 1, 8, 0)],
     ['slot 0 in a Prepare', raw(1, B, 0, 1, 8, 0)],
     ['slot 0 in a CatchUp', raw(9, 1, 0)],
-    ['slot 0 in an Accept', [...raw(4, B, 0, 0, 1), 0, 0]],
+    ['slot 0 in an Accept', [...raw(4, B, 0, 0, 1), 0, 0, 0]],
     ['a slot out of range', raw(1, B, 2 ** 50, 1, 8, 0)],
     ['a flag that is neither', raw(1, B, 1, 2, 8, 0)],
     ['spans that overlap', raw(1, B, 1, 1, 8, 2, 3, 2, B, 5, 0, B)],
     ['a span that goes too far', raw(1, B, 1, 1, 8, 1, 3, 2 ** 48, B)],
-    ['a run beyond the last slot', [...raw(4, B, 0, 2 ** 48, 2), 0, 0, 0, 0]],
+    ['a run beyond the last slot', [...raw(4, B, 0, 2 ** 48, 2), 0, 0, 0, 0, 0, 0]],
     ['an Accept of nothing', raw(4, B, 0, 1, 0)],
     ['a Forward of nothing', raw(11, 1, 0)],
     ['a forwarded noop', [...raw(11, 1, 1), 0, 1, 1, 1, 0]],
-    ['an empty run', raw(2, B, 1, 0, 0, 0, 1, 3, B, 0)],
-    ['overlapping runs', [...raw(2, B, 1, 0, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 3, B - 1, 1).slice(2), 0, 0]],
-    ['descending runs', [...raw(2, B, 1, 0, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 1, B - 1, 1).slice(2), 0, 0]],
-    ['a run in two pieces', [...raw(2, B, 1, 0, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 4, B, 1).slice(2), 0, 0]],
-    ['a page with a gap', [...raw(10, 1, 9, 0, 2, 3, B, 1), 0, 0, ...raw(0, 5, B, 1).slice(2), 0, 0]],
-    ['a page beyond what is chosen', [...raw(10, 1, 2, 0, 1, 3, B, 1), 0, 0]],
-    ['a noop with data', [...raw(4, B, 0, 1, 1), 0, 1, 7]],
-    ['an unknown kind of entry', [...raw(4, B, 0, 1, 1), 3, 0]],
+    ['an empty run', raw(2, B, 1, 0, 0, 0, 0, 1, 3, B, 0)],
+    ['overlapping runs', [...raw(2, B, 1, 0, 0, 0, 0, 2, 3, B, 1), 0, 0, 0, ...raw(0, 3, B - 1, 1).slice(2), 0, 0, 0]],
+    ['descending runs', [...raw(2, B, 1, 0, 0, 0, 0, 2, 3, B, 1), 0, 0, 0, ...raw(0, 1, B - 1, 1).slice(2), 0, 0, 0]],
+    ['a run in two pieces', [...raw(2, B, 1, 0, 0, 0, 0, 2, 3, B, 1), 0, 0, 0, ...raw(0, 4, B, 1).slice(2), 0, 0, 0]],
+    ['a page with a gap', [...raw(10, 1, 9, 0, 2, 3, B, 1), 0, 0, 0, ...raw(0, 5, B, 1).slice(2), 0, 0, 0]],
+    ['a page beyond what is chosen', [...raw(10, 1, 2, 0, 1, 3, B, 1), 0, 0, 0]],
+    ['a noop with data', [...raw(4, B, 0, 1, 1), 0, 0, 1, 7]],
+    ['an unknown kind of entry', [...raw(4, B, 0, 1, 1), 3, 0, 0]],
+    ['a time before the epoch', [...raw(4, B, 0, 1, 1), 0, 1, 0]],
+    ['a time that is too late', [...raw(4, B, 0, 1, 1), 0, ...raw(0, 2 ** 53 - 1).slice(2), 0]],
     ['a range that ends before it begins', raw(5, B, 5, 4, 0)],
     ['a range from nothing to something', raw(5, B, 0, 4, 0)],
     ['a question that ends before it begins', raw(9, 1, 4, 3, 0)],
     ['an unknown reason', [...raw(12, 1), 2, 0]],
     ['a leader that is no replica', [...raw(12, 1), 0, 1, 0x20]],
     ['bytes after the end', [...raw(1, B, 1, 1, 8, 0, 0), 0]],
-    ['bytes after the entries', [...raw(4, B, 0, 1, 1), 0, 0, 0]],
+    ['bytes after the entries', [...raw(4, B, 0, 1, 1), 0, 0, 0, 0]],
   ] as const)('%s', (_, bytes) => refuse(bytes));
 
   it('while the same without the fault is read', () => {
-    expect(decode(Uint8Array.from([...raw(4, B, 0, 1, 1), 0, 0])).kind).toBe('accept');
+    expect(decode(Uint8Array.from([...raw(4, B, 0, 1, 1), 0, 0, 0])).kind).toBe('accept');
     expect(
-      decode(Uint8Array.from([...raw(2, B, 1, 0, 0, 0, 2, 3, B, 1), 0, 0, ...raw(0, 4, B - 1, 1).slice(2), 0, 0])).kind,
+      decode(
+        Uint8Array.from([...raw(2, B, 1, 0, 0, 0, 0, 2, 3, B, 1), 0, 0, 0, ...raw(0, 4, B - 1, 1).slice(2), 0, 0, 0]),
+      ).kind,
     ).toBe('promise');
-    expect(decode(Uint8Array.from([...raw(10, 1, 4, 0, 1, 3, B, 2), 0, 0, 0, 0])).kind).toBe('catchUpReply');
+    expect(decode(Uint8Array.from([...raw(10, 1, 4, 0, 1, 3, B, 2), 0, 0, 0, 0, 0, 0])).kind).toBe('catchUpReply');
     expect([roundOf(MAX_BALLOT), numberOf(MAX_BALLOT)]).toEqual([MAX_ROUND, 65_535]);
   });
 
@@ -369,8 +394,8 @@ describe('what was never written is refused', () => {
     const before = process.memoryUsage().heapUsed;
     for (let turn = 0; turn < 300; turn++) {
       refuse(raw(4, B, 0, 1, 2 ** 40));
-      refuse(raw(2, B, 1, 0, 0, 0, 2 ** 40));
-      refuse([...raw(2, B, 1, 0, 0, 0, 1, 3, B, 2 ** 40), 0, 0]);
+      refuse(raw(2, B, 1, 0, 0, 0, 0, 2 ** 40));
+      refuse([...raw(2, B, 1, 0, 0, 0, 0, 1, 3, B, 2 ** 40), 0, 0]);
       refuse(raw(11, 1, 2 ** 40));
       refuse([...raw(4, B, 0, 1, 1), 1, 1, 1, 1, 255, 255, 255, 255, 15]);
     }

@@ -23,7 +23,7 @@ function ready(outbound: readonly Outbound[]): readonly (readonly number[])[] {
 }
 
 function reply(readRound: number, ballot = b(1, 1), commit = 1) {
-  return { kind: 'heartbeatReply', ballot, readRound, commit, durable: 0 } as const;
+  return { kind: 'heartbeatReply', wall: 0, ballot, readRound, commit, durable: 0 } as const;
 }
 
 describe('the index', () => {

@@ -311,7 +311,7 @@ describe('paxos/chosen-by-majority: a slot is chosen when a majority has accepte
     node.propose(['a', 'b']);
     node.sync();
     expect(messages(node.get('n2', accepted(b(1, 1), 0, 0, 3)), 'catchUp', 'n2')).toHaveLength(1);
-    node.get('n3', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 3, durable: 3 });
+    node.get('n3', { kind: 'heartbeatReply', wall: 0, ballot: b(1, 1), readRound: 0, commit: 3, durable: 3 });
     expect(node.w).toBe(1);
   });
 
@@ -361,7 +361,14 @@ describe('paxos/yield-to-chosen: a leader that learns of a chosen value not its 
   function contradicted(entries: ReturnType<typeof value>[]): Node {
     const node = settled();
     node.propose(['mine']);
-    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 2, durable: 0 });
+    const out = node.get('n2', {
+      kind: 'heartbeatReply',
+      wall: 0,
+      ballot: b(1, 1),
+      readRound: 0,
+      commit: 2,
+      durable: 0,
+    });
     const [question] = messages(out, 'catchUp', 'n2');
     const number = question?.number ?? 0;
     const rest = node.get('n2', { kind: 'catchUpReply', number, commit: 2, rest: 0, entries });
@@ -385,7 +392,14 @@ describe('paxos/yield-to-chosen: a leader that learns of a chosen value not its 
 
   it('a value where it has proposed nothing yet', () => {
     const node = settled();
-    const out = node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 2, durable: 0 });
+    const out = node.get('n2', {
+      kind: 'heartbeatReply',
+      wall: 0,
+      ballot: b(1, 1),
+      readRound: 0,
+      commit: 2,
+      durable: 0,
+    });
     const number = messages(out, 'catchUp')[0]?.number ?? 0;
     node.get('n2', { kind: 'catchUpReply', number, commit: 2, rest: 0, entries: [value(2, b(3, 3), 'other')] });
     expect(node.role).toBe('follower');

@@ -35,11 +35,18 @@ export const b = (n: number, number: number): core.Term => ballotOf(n, number);
 /** A command whose value is one word. */
 export function value(index: core.Index, term: core.Term, word: string): core.Entry {
   const sequence = [...word].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7) % 100_000;
-  return { index, term, kind: 'command', id: { session: 9, sequence, firstIncomplete: 1 }, data: Buffer.from(word) };
+  return {
+    index,
+    term,
+    kind: 'command',
+    time: 0,
+    id: { session: 9, sequence, firstIncomplete: 1 },
+    data: Buffer.from(word),
+  };
 }
 
 export function noop(index: core.Index, term: core.Term): core.Entry {
-  return { index, term, kind: 'noop', id: null, data: new Uint8Array(0) };
+  return { index, term, kind: 'noop', time: 0, id: null, data: new Uint8Array(0) };
 }
 
 /** What an entry says: the word, or `-` for a noop. */
@@ -221,7 +228,7 @@ export function proposed(outbound: readonly Outbound[], to: string): readonly st
 }
 
 export function promise(ballot: core.Term, fields: Partial<Of<'promise'>> = {}): Of<'promise'> {
-  return { kind: 'promise', ballot, from: 1, commit: 0, next: 0, rest: 0, votes: [], ...fields };
+  return { kind: 'promise', wall: 0, ballot, from: 1, commit: 0, next: 0, rest: 0, votes: [], ...fields };
 }
 
 export function prepare(ballot: core.Term, fields: Partial<Of<'prepare'>> = {}): Of<'prepare'> {

@@ -165,7 +165,7 @@ describe('a leader', () => {
   it('not while a majority answers, and one peer of five is none', () => {
     const node = settled({ size: 5 });
     const answer = (peer: string) => {
-      node.get(peer, { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 0, durable: 0 });
+      node.get(peer, { kind: 'heartbeatReply', wall: 0, ballot: b(1, 1), readRound: 0, commit: 0, durable: 0 });
     };
     for (let turn = 0; turn < 30; turn++) {
       node.pass(heartbeat);
@@ -184,7 +184,7 @@ describe('a leader', () => {
     const node = settled({ size: 4 });
     for (let turn = 0; turn < 30; turn++) {
       node.pass(heartbeat);
-      node.get('n2', { kind: 'heartbeatReply', ballot: b(1, 1), readRound: 0, commit: 0, durable: 0 });
+      node.get('n2', { kind: 'heartbeatReply', wall: 0, ballot: b(1, 1), readRound: 0, commit: 0, durable: 0 });
     }
     expect(node.role).not.toBe('leader');
   });

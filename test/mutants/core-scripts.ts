@@ -59,7 +59,7 @@ async function mixedAppends(): Promise<void> {
   node.lead('b');
   node.sync();
   const { term } = node.state;
-  node.receive('b', { kind: 'appendAccepted', term, viewId: node.session, match: 1 });
+  node.receive('b', { kind: 'appendAccepted', wall: 0, term, viewId: node.session, match: 1 });
   const lanes: Lane[] = [];
   for (const bytes of [defaultLimits.messageBytes + 1, 1]) {
     propose(node, lanes.length + 1, bytes);
@@ -78,7 +78,7 @@ async function largeBehindSmall(): Promise<void> {
   node.lead('b');
   node.sync();
   const accept = (match: number): readonly Lane[] => {
-    node.receive('b', { kind: 'appendAccepted', term: node.state.term, viewId: node.session, match });
+    node.receive('b', { kind: 'appendAccepted', wall: 0, term: node.state.term, viewId: node.session, match });
     return lanesTo(node, 'b');
   };
   accept(1);

@@ -9,6 +9,7 @@ import type { quickScopes } from '../testing/checker/scopes.js';
 import type { coreScripts } from './core-scripts.js';
 import type { identityScripts } from './identity-scripts.js';
 import type { livenessScripts } from './liveness-scripts.js';
+import type { logTimeScripts } from './log-time-scripts.js';
 import type { storageScripts } from './storage-scripts.js';
 import type { timingScripts } from './timing-scripts.js';
 import type { trafficScripts } from './traffic-scripts.js';
@@ -24,6 +25,7 @@ export interface ScriptKiller {
     | keyof typeof coreScripts
     | keyof typeof identityScripts
     | keyof typeof livenessScripts
+    | keyof typeof logTimeScripts
     | keyof typeof timingScripts
     | keyof typeof trafficScripts;
 }
@@ -70,9 +72,10 @@ const kinds: Kinds = {
     const { storageScripts } = await import('./storage-scripts.js');
     const { coreScripts } = await import('./core-scripts.js');
     const { livenessScripts } = await import('./liveness-scripts.js');
+    const { logTimeScripts } = await import('./log-time-scripts.js');
     const { timingScripts } = await import('./timing-scripts.js');
     const { trafficScripts } = await import('./traffic-scripts.js');
-    const protocols = { ...coreScripts, ...livenessScripts, ...timingScripts, ...trafficScripts };
+    const protocols = { ...coreScripts, ...livenessScripts, ...timingScripts, ...trafficScripts, ...logTimeScripts };
     await { ...storageScripts, ...identityScripts, ...protocols }[script]();
   },
   async scenario({ file }) {

@@ -254,7 +254,7 @@ async function priorityZero(): Promise<void> {
 async function freshness(): Promise<void> {
   const node = new Node('a');
   node.now = 100;
-  const entries = [{ index: 1, term: 1, kind: 'noop', id: null, data: new Uint8Array(0) }] as const;
+  const entries = [{ index: 1, term: 1, kind: 'noop', time: 0, id: null, data: new Uint8Array(0) }] as const;
   const place = { prevIndex: 0, prevTerm: 0, commit: 1 };
   node.receive('b', { kind: 'appendEntries', term: 1, viewId: 1, ...place, entries, readRound: 0 });
   const freshAt = (): number => raftProtocol.freshAt(node.state, node.now);

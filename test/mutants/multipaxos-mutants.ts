@@ -156,8 +156,8 @@ export const acceptors: readonly Mutant[] = [
     scenario('multipaxos/vrr-amnesia'),
     edit(
       ACCEPTOR,
-      "kind: 'promise', ballot: m.ballot, from: covered, commit, next, rest, votes }",
-      "kind: 'promise', ballot: m.ballot, from: covered, commit: 0, next, rest, votes }",
+      "kind: 'promise', wall: 0, ballot: m.ballot, from: covered, commit, next, rest, votes }",
+      "kind: 'promise', wall: 0, ballot: m.ballot, from: covered, commit: 0, next, rest, votes }",
     ),
   ),
   mutant(

@@ -3,6 +3,7 @@
 import { driverMutants } from './driver-mutants.js';
 import { hostMutants } from './host-mutants.js';
 import { livenessMutants } from './liveness-mutants.js';
+import { logTimeMutants } from './log-time-mutants.js';
 import type { Mutant } from './mutant.js';
 import { multipaxosMutants } from './multipaxos-mutants.js';
 import { raftMutants } from './raft-mutants.js';
@@ -17,6 +18,7 @@ export const mutants: readonly Mutant[] = [
   ...driverMutants,
   ...livenessMutants,
   ...snapshots,
+  ...logTimeMutants,
   ...storageMutants,
   ...hostMutants,
 ];

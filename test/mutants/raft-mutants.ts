@@ -15,7 +15,7 @@ const CODE = {
   const { match } = message;
   if (match > draft.state.log.last)
     throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });`,
-  accepted: `const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match };
+  accepted: `const accepted: AppendAccepted = { kind: 'appendAccepted', wall: 0, term: message.term, viewId: message.viewId, match };
   draft.send(from, accepted, draft.seqFor(1, match), 'control');`,
   confirmed: 'majorityReached([begun.readRound, ...rules.confirmed(draft)])',
 } as const;
@@ -303,7 +303,7 @@ export const replication: readonly Mutant[] = [
       REPLICATION,
       CODE.accepted,
       `const own = draft.state.log.last;
-  const accepted: AppendAccepted = { kind: 'appendAccepted', term: message.term, viewId: message.viewId, match: own };
+  const accepted: AppendAccepted = { kind: 'appendAccepted', wall: 0, term: message.term, viewId: message.viewId, match: own };
   draft.send(from, accepted, draft.seqFor(1, own), 'control');`,
     ),
     edit(REPLICATION, CODE.match, 'const match = Math.min(message.match, draft.state.log.last);'),

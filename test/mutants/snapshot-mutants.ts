@@ -14,8 +14,8 @@ export const snapshots: readonly Mutant[] = [
     schedule('raft', 8),
     edit(
       SNAPSHOTS,
-      "draft.effect({ kind: 'takeSnapshot', file, index, term, sessionTable });",
-      "draft.effect({ kind: 'takeSnapshot', file, index, term, sessionTable });\n" +
+      "draft.effect({ kind: 'takeSnapshot', file, index, term, part });",
+      "draft.effect({ kind: 'takeSnapshot', file, index, term, part });\n" +
         '    const early = { file, index, term, checksum: 0, bytes: 0 };\n' +
         '    draft.lane.set(SNAPSHOTS_KEY, encodeSnapshots([early]));',
     ),
@@ -53,6 +53,6 @@ export const snapshots: readonly Mutant[] = [
     'A start forgets the sessions of its snapshot, so that a retry is applied again.',
     ['snapshots/hold-the-sessions', 'requests/table-is-computed'],
     scenario('raft/snapshot-at-start'),
-    edit(APPLY, 'sessionTable === null ? emptyTable', 'sessionTable !== undefined ? emptyTable'),
+    edit(APPLY, 'part === null ? emptyPart', 'part !== undefined ? emptyPart'),
   ),
 ];

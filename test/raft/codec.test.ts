@@ -10,10 +10,10 @@ import { entry } from './support.js';
 const GOLDEN = new URL('./golden/messages.json', import.meta.url);
 
 const id = { session: 3, sequence: 300, firstIncomplete: 299 };
-const noop = { index: 9, term: 7, kind: 'noop', id: null, data: new Uint8Array(0) } as const;
+const noop = { index: 9, term: 7, kind: 'noop', time: 0, id: null, data: new Uint8Array(0) } as const;
 const messages: readonly RaftMessage[] = [
   { kind: 'requestVote', term: 7, lastIndex: 300, lastTerm: 6, handover: false },
-  { kind: 'requestVoteReply', term: 7, granted: true },
+  { kind: 'requestVoteReply', wall: 0, term: 7, granted: true },
   {
     kind: 'appendEntries',
     term: 7,
@@ -24,7 +24,7 @@ const messages: readonly RaftMessage[] = [
     commit: 7,
     readRound: 2,
   },
-  { kind: 'appendAccepted', term: 7, viewId: 2 ** 33, match: 9 },
+  { kind: 'appendAccepted', wall: 0, term: 7, viewId: 2 ** 33, match: 9 },
   { kind: 'appendRejected', term: 7, viewId: 1, prevIndex: 9, hintIndex: 8, hintTerm: 4 },
   { kind: 'roundConfirmed', term: 7, viewId: 1, readRound: 2 },
   {

@@ -94,11 +94,11 @@ describe('RequestVote', () => {
     node.step({ kind: 'campaign' });
     node.sync();
     const { term } = node.state;
-    node.receive('b', { kind: 'requestVoteReply', term, granted: true });
-    node.receive('b', { kind: 'requestVoteReply', term, granted: true });
-    node.receive('c', { kind: 'requestVoteReply', term: term - 1, granted: true });
+    node.receive('b', { kind: 'requestVoteReply', wall: 0, term, granted: true });
+    node.receive('b', { kind: 'requestVoteReply', wall: 0, term, granted: true });
+    node.receive('c', { kind: 'requestVoteReply', wall: 0, term: term - 1, granted: true });
     expect(node.state.role.kind).toBe('candidate');
-    node.receive('c', { kind: 'requestVoteReply', term, granted: true });
+    node.receive('c', { kind: 'requestVoteReply', wall: 0, term, granted: true });
     expect(node.state.role.kind).toBe('leader');
   });
 
@@ -139,7 +139,7 @@ describe('AppendEntries', () => {
     const node = new Node('a', 3, hard(1), logOf(1, 1, 1));
     node.receive('b', append({ prevIndex: 1, prevTerm: 1, commit: 3 }));
     expect(node.state.commit).toBe(1);
-    expect(node.sends[0]).toMatchObject({ message: { kind: 'appendAccepted', match: 1 } });
+    expect(node.sends[0]).toMatchObject({ message: { kind: 'appendAccepted', wall: 0, match: 1 } });
   });
 
   it('the acknowledgement waits for every entry it covers, also when it repeats one', () => {
@@ -209,9 +209,9 @@ describe('the leader', () => {
     const { session: viewId } = node;
     const { term } = node.state;
     node.sync();
-    for (const id of ['b', 'c']) node.receive(id, { kind: 'appendAccepted', term, viewId, match: 2 });
+    for (const id of ['b', 'c']) node.receive(id, { kind: 'appendAccepted', wall: 0, term, viewId, match: 2 });
     expect(node.state.commit).toBe(0);
-    for (const id of ['b', 'c']) node.receive(id, { kind: 'appendAccepted', term, viewId, match: 3 });
+    for (const id of ['b', 'c']) node.receive(id, { kind: 'appendAccepted', wall: 0, term, viewId, match: 3 });
     expect(node.state.commit).toBe(3);
     expect(termAt(node.state.log, 3)).toBe(term);
   });
@@ -221,8 +221,8 @@ describe('the leader', () => {
     node.lead('b');
     node.sync();
     const { term } = node.state;
-    node.receive('b', { kind: 'appendAccepted', term, viewId: 1, match: 1 });
-    node.receive('b', { kind: 'appendAccepted', term: term - 1, viewId: 1, match: 1 });
+    node.receive('b', { kind: 'appendAccepted', wall: 0, term, viewId: 1, match: 1 });
+    node.receive('b', { kind: 'appendAccepted', wall: 0, term: term - 1, viewId: 1, match: 1 });
     expect(node.state.commit).toBe(0);
   });
 
@@ -230,7 +230,7 @@ describe('the leader', () => {
     const node = new Node('a');
     node.lead('b');
     expect(node.sends.every((send) => send.after === 0)).toBe(true);
-    node.receive('b', { kind: 'appendAccepted', term: node.state.term, viewId: node.session, match: 1 });
+    node.receive('b', { kind: 'appendAccepted', wall: 0, term: node.state.term, viewId: node.session, match: 1 });
     expect(node.state.commit).toBe(0);
     node.sync();
     expect(node.state.commit).toBe(1);
@@ -257,7 +257,7 @@ describe('the leader', () => {
     expect(node.out).toEqual([]);
     const { term } = node.state;
     const { session: viewId } = node;
-    node.receive('b', { kind: 'appendAccepted', term, viewId, match: 2 });
+    node.receive('b', { kind: 'appendAccepted', wall: 0, term, viewId, match: 2 });
     expect(node.sends.filter((send) => (send.message as AppendEntries).readRound === 1)).toHaveLength(2);
     node.receive('c', { kind: 'roundConfirmed', term, viewId, readRound: 0 });
     expect(node.out.filter((each) => each.kind === 'readReady')).toEqual([]);
@@ -274,7 +274,7 @@ describe('the leader', () => {
     node.sync();
     const { term } = node.state;
     const { session: viewId } = node;
-    node.receive('b', { kind: 'appendAccepted', term, viewId, match: 1 });
+    node.receive('b', { kind: 'appendAccepted', wall: 0, term, viewId, match: 1 });
     node.step({ kind: 'read', request: 1, deadline: Infinity });
     node.step({ kind: 'read', request: 2, deadline: Infinity });
     node.receive('b', { kind: 'roundConfirmed', term, viewId, readRound: 1 });

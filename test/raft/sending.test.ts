@@ -37,7 +37,7 @@ function leader(): Node {
 
 function accept(node: Node, peer: string, match: number): void {
   const { viewId } = progressAt(node, peer);
-  node.receive(peer, { kind: 'appendAccepted', term: node.state.term, viewId, match });
+  node.receive(peer, { kind: 'appendAccepted', wall: 0, term: node.state.term, viewId, match });
 }
 
 function refuse(node: Node, peer: string, prevIndex: number, hintIndex = 1): void {
@@ -185,7 +185,7 @@ function sentBytes(sizes: readonly number[]): { sent: number; proposed: number; 
       const { viewId } = progressAt(node, 'b');
       if (message.kind !== 'appendEntries') return;
       if (message.prevIndex > match) rejected++;
-      else node.receive('b', { kind: 'appendAccepted', term: node.state.term, viewId, match });
+      else node.receive('b', { kind: 'appendAccepted', wall: 0, term: node.state.term, viewId, match });
       collect();
     }
   };

@@ -13,6 +13,7 @@ export function entry(index: number, term: number, sequence = index): Entry {
     index,
     term,
     kind: 'command',
+    time: 0,
     id: { session: 1, sequence, firstIncomplete: 1 },
     data: new Uint8Array([index]),
   };
@@ -92,7 +93,7 @@ export class Node {
     this.step({ kind: 'campaign' });
     this.sync();
     const { term } = this.state;
-    for (const voter of voters) this.receive(voter, { kind: 'requestVoteReply', term, granted: true });
+    for (const voter of voters) this.receive(voter, { kind: 'requestVoteReply', wall: 0, term, granted: true });
     if (this.state.role.kind !== 'leader') throw new Error('not elected');
   }
 }

@@ -5,7 +5,7 @@
 import { lastTerm } from '../../core/log.js';
 import type { Entry, Index } from '../../core/protocol.js';
 import { numberOf, roundOf, type Ballot } from '../ballot.js';
-import { describeElection, describeForwarding, describeNumber } from '../../core/model.js';
+import { describeElection, describeForwarding, describeNumber, describeTime, describeWall } from '../../core/model.js';
 import type { PaxosMessage, Prepare } from '../messages.js';
 import { commitOf, type PaxosState } from '../state.js';
 
@@ -20,20 +20,22 @@ interface VotedRun {
   to: Index;
   readonly ballot: Ballot;
   readonly kind: Entry['kind'];
+  readonly time: Entry['time'];
 }
 
 /** Votes: `3-4@2.1 5@2.1:noop`. @param ballot the ballot that is left out */
 function describeVotes(entries: readonly Entry[], ballot: Ballot = 0): string {
   const runs: VotedRun[] = [];
-  for (const { index, term, kind } of entries) {
+  for (const { index, term, kind, time } of entries) {
     const last = runs[runs.length - 1];
-    if (last !== undefined && last.to + 1 === index && last.ballot === term && last.kind === kind) last.to = index;
-    else runs.push({ from: index, to: index, ballot: term, kind });
+    const follows = last?.ballot === term && last.kind === kind && last.time === time;
+    if (follows && last.to + 1 === index) last.to = index;
+    else runs.push({ from: index, to: index, ballot: term, kind, time });
   }
   const words = runs.map((run) => {
     const slots = run.from === run.to ? `${run.from}` : `${run.from}-${run.to}`;
     const where = run.ballot === ballot ? '' : `@${describeBallot(run.ballot)}`;
-    return `${slots}${where}${run.kind === 'command' ? '' : `:${run.kind}`}`;
+    return `${slots}${where}${run.kind === 'command' ? '' : `:${run.kind}`}${describeTime(run.time)}`;
   });
   return `[${words.join(' ')}]`;
 }
@@ -57,7 +59,7 @@ export function describeMessage(m: PaxosMessage): string {
     case 'promise': {
       const more = m.next === 0 ? '' : ` next=${m.next}`;
       const where = `from=${m.from} ${describeVotes(m.votes)} commit=${m.commit}`;
-      return `Promise ${describeBallot(m.ballot)} ${where}${more}${rest(m)}`;
+      return `Promise ${describeBallot(m.ballot)} ${where}${more}${rest(m)}${describeWall(m.wall)}`;
     }
     case 'nack':
       return `Nack ${describeBallot(m.ballot)} promised=${describeBallot(m.promised)} commit=${m.commit}`;
@@ -70,8 +72,9 @@ export function describeMessage(m: PaxosMessage): string {
     case 'heartbeat':
       return `Heartbeat ${describeBallot(m.ballot)} commit=${m.commit}${describeRound(m.readRound)}`;
     case 'heartbeatReply': {
-      const { ballot, commit, durable, readRound } = m;
-      return `HeartbeatReply ${describeBallot(ballot)} commit=${commit} durable=${durable}${describeRound(readRound)}`;
+      const { ballot, commit, durable, readRound, wall } = m;
+      const round = `${describeRound(readRound)}${describeWall(wall)}`;
+      return `HeartbeatReply ${describeBallot(ballot)} commit=${commit} durable=${durable}${round}`;
     }
     case 'commit':
       return `Commit ${describeBallot(m.ballot)} commit=${m.commit}`;

@@ -15,12 +15,13 @@ function prepare({ ballot, from, first, pages, handover, held }: Prepare, digest
   digestSpans(held, digest);
 }
 
-function promise({ from, commit, next, rest, votes }: PromisePage, digest: Digest): void {
+function promise({ from, commit, next, rest, votes, wall }: PromisePage, digest: Digest): void {
   digest.value(rest);
   digest.value(from);
   digest.value(commit);
   digest.value(next);
   digestEntries(digest, votes);
+  digest.value(wall);
 }
 
 /**
@@ -58,6 +59,7 @@ export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, d
     case 'heartbeat':
       return heartbeat(m, from, digest);
     case 'heartbeatReply':
+      digest.value(m.wall);
       return heartbeat(m, to, digest);
     case 'commit':
       digest.value(m.ballot);

@@ -13,6 +13,7 @@ import {
   digestForwardedReads,
   digestLeaderReads,
   digestLog,
+  digestLogTime,
   digestNumber,
   digestTold,
   digestGrants,
@@ -237,6 +238,7 @@ export function digestState(state: PaxosState, now: Milliseconds, digest: Digest
   digest.value(state.strandings);
   list(s, state.unsynced, unsynced);
   digestWaiting(s, state);
+  digestLogTime(s, state);
   digestLog(log, state.options.limits, s.digest);
   // A leader's commit index at or below the own one has no effect any more, nor has one of a lower ballot.
   digest.value(state.leaderCommitBallot);

@@ -1,7 +1,7 @@
 /** Raft in traces: messages by the paper's names with their fields; states as role, term and log. */
 
 import type { Index, Term, TermRun } from '../../core/protocol.js';
-import { describeElection, describeEntries, describeForwarding } from '../../core/model.js';
+import { describeElection, describeEntries, describeForwarding, describeWall } from '../../core/model.js';
 import type { AppendEntries, RaftMessage, RequestVote } from '../messages.js';
 import type { RaftState } from '../state.js';
 
@@ -26,11 +26,11 @@ export function describeMessage(message: RaftMessage): string {
     case 'requestVote':
       return `RequestVote t${term} ${describeLast(message)}`;
     case 'requestVoteReply':
-      return `RequestVote t${term} ${message.granted ? 'granted' : 'refused'}`;
+      return `RequestVote t${term} ${message.granted ? 'granted' : 'refused'}${describeWall(message.wall)}`;
     case 'appendEntries':
       return describeAppend(message);
     case 'appendAccepted':
-      return `AppendEntries t${term} accepted match=${message.match}`;
+      return `AppendEntries t${term} accepted match=${message.match}${describeWall(message.wall)}`;
     case 'appendRejected': {
       const hint = place(message.hintIndex, message.hintTerm);
       return `AppendEntries t${term} rejected prev=${message.prevIndex} hint=${hint}`;

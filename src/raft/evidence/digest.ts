@@ -23,6 +23,7 @@ import {
   digestForwarding,
   digestLeaderReads,
   digestLog,
+  digestLogTime,
   digestNumber,
   digestTold,
   digestGrants,
@@ -135,6 +136,7 @@ export function digestState(state: RaftState, now: Milliseconds, digest: Digest)
     persist(s, persistSeq, durableSeq);
   }
   digestWaiting(s, state);
+  digestLogTime(s, state);
   digest.value(state.commit);
   digestRole(s, state);
   digestElectionTimer(s, state);
@@ -156,7 +158,8 @@ export function digestMessage(message: RaftMessage, from: ReplicaId, to: Replica
       digest.value(message.lastTerm);
       return digest.value(message.handover);
     case 'requestVoteReply':
-      return digest.value(message.granted);
+      digest.value(message.granted);
+      return digest.value(message.wall);
     case 'appendEntries':
       digestNumber(digest, 'viewId', from, message.viewId);
       digest.value(message.prevIndex);
@@ -167,7 +170,8 @@ export function digestMessage(message: RaftMessage, from: ReplicaId, to: Replica
       return digestNumber(digest, 'round', from, message.readRound);
     case 'appendAccepted':
       digestNumber(digest, 'viewId', to, message.viewId);
-      return digest.value(message.match);
+      digest.value(message.match);
+      return digest.value(message.wall);
     case 'appendRejected':
       digestNumber(digest, 'viewId', to, message.viewId);
       digest.value(message.prevIndex);

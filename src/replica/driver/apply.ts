@@ -5,23 +5,33 @@
  * Invariants: entries are applied in order and without a gap; a run never crosses a multiple of `CHECK_EVERY`, where
  * the session table checks the bytes of results, so the table depends on the log alone and not on how entries were
  * grouped into runs.
+ *
+ * Log time is the running maximum of the stamps (time/never-falls). The machine sees it with each command, and may
+ * ask to be woken: at the first entry whose time reaches that, whatever the entry is, and before its command is applied
+ * (time/woken-at-first-entry). So a run ends with the first entry behind a command that is no new command: only
+ * when the commands before it are applied it is known whether the machine is to be woken there.
  */
 
 import { assert } from '../../core/assert.js';
 import type { Mutable } from '../../core/draft.js';
 import { bytesOf } from '../../core/entries.js';
-import type { Entry, EntryId, Index, Term } from '../../core/protocol.js';
+import type { Entry, EntryId, Index, Milliseconds, Term } from '../../core/protocol.js';
 import { PartDraft } from './part-draft.js';
 import {
   CHECK_EVERY,
   SessionTableDraft,
   decodeSessionOpening,
-  emptyTable,
   type SessionTable,
   type StoredResult,
 } from './session-table.js';
-import { decodeSessionTable } from './session-table-codec.js';
+import { decodeDriverPart, emptyPart } from './driver-part.js';
 import type { FoundSnapshots } from './snapshots.js';
+
+/** An entry without a new command: the machine may have to be woken there. */
+export interface WakePoint {
+  readonly index: Index;
+  readonly time: Milliseconds;
+}
 
 /** The run of committed entries that the machine is applying. */
 export interface ApplyingRun {
@@ -33,7 +43,12 @@ export interface ApplyingRun {
   readonly bytes: number;
   /** The new commands among its entries that the machine has not yet reported. */
   readonly commands: readonly Entry[];
+  /** Its last entry, if that is no new command. */
+  readonly point: WakePoint | null;
 }
+
+/** Of a gap between two entries no more counts for what expires: neither an outage nor a jump of the clocks does. */
+export const MOST_GAP = 60_000;
 
 /** @see ApplyingDraft */
 export interface ApplyingState {
@@ -42,16 +57,21 @@ export interface ApplyingState {
   readonly backlog: readonly (readonly Entry[])[];
   readonly running: ApplyingRun | null;
   readonly applied: Index;
+  /** Log time, at the end of the run that is being applied: the highest stamp so far; 0 before any. */
+  readonly time: Milliseconds;
+  /** What sessions expire by: the sum of the gaps of log time, of each at most `MOST_GAP`. */
+  readonly expiryTime: Milliseconds;
+  /** When the machine asked to be woken; `Infinity` for never. */
+  readonly wakeAt: Milliseconds;
+  /** When the core was told to wake it. */
+  readonly toldWake: Milliseconds;
 }
 
 /** At the start: what the snapshot holds counts as applied, its sessions too (snapshots/hold-the-sessions). */
-export function appliedAtStart({ named, sessionTable }: FoundSnapshots): ApplyingState {
-  return {
-    sessionTable: sessionTable === null ? emptyTable : decodeSessionTable(sessionTable),
-    backlog: [],
-    running: null,
-    applied: named[0]?.index ?? 0,
-  };
+export function appliedAtStart({ named, part }: FoundSnapshots): ApplyingState {
+  const { sessionTable, time, expiryTime, wakeAt } = part === null ? emptyPart : decodeDriverPart(part);
+  const applied = named[0]?.index ?? 0;
+  return { sessionTable, backlog: [], running: null, applied, time, expiryTime, wakeAt, toldWake: Infinity };
 }
 
 export class ApplyingDraft extends PartDraft<ApplyingState> {
@@ -61,6 +81,10 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
       backlog: state.backlog,
       running: state.running,
       applied: state.applied,
+      time: state.time,
+      expiryTime: state.expiryTime,
+      wakeAt: state.wakeAt,
+      toldWake: state.toldWake,
     };
   }
 
@@ -92,37 +116,74 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
     if (opening !== null) this.draft.session.applied(opening, table.openSession(opening, entry.index));
   }
 
-  /** Returns the new commands of a run, by the session table. */
-  private judge(run: readonly Entry[]): readonly Entry[] {
+  /**
+   * Judges the entries of a run by the session table, as far as it goes. The commands of the result carry log time as
+   * their time.
+   */
+  private judge(run: readonly Entry[]): ApplyingRun {
     const table = this.draftTable();
     const commands: Entry[] = [];
+    const { wakeAt } = this.state;
+    let { time, expiryTime } = this.state;
+    let point: WakePoint | null = null;
+    let at = 0;
     table.check((run[0] as Entry).index);
-    for (const entry of run) {
+    while (at < run.length && point === null) {
+      const entry = run[at++] as Entry;
+      if (entry.time > time) {
+        expiryTime += Math.min(entry.time - time, MOST_GAP);
+        time = entry.time;
+      }
       if (entry.kind === 'openSession') this.applyOpenSession(table, entry);
-      else if (entry.kind === 'command' && table.admit(entry) === 'new') commands.push(entry);
+      else if (entry.kind === 'command' && table.admit(entry) === 'new') {
+        commands.push(entry.time === time ? entry : { ...entry, time });
+        continue;
+      }
+      if (commands.length > 0 || wakeAt <= time) point = { index: entry.index, time };
     }
-    this.edit().sessionTable = table.finish();
-    return commands;
+    const next = this.edit();
+    next.sessionTable = table.finish();
+    next.time = time;
+    next.expiryTime = expiryTime;
+    if (at < run.length) next.backlog = [run.slice(at), ...next.backlog];
+    const { index: through, term } = run[at - 1] as Entry;
+    const bytes = bytesOf(at < run.length ? run.slice(0, at) : run);
+    return { through, term, entries: at, bytes, commands, point };
   }
 
   /** Gives the machine the next run, unless it is busy. */
   applyNext(): void {
     while (this.state.running === null && this.state.backlog.length > 0 && !this.draft.snapshots.isRestoring) {
-      const run = this.takeRun();
-      const { index: through, term } = run[run.length - 1] as Entry;
-      const commands = this.judge(run);
-      const running = { through, term, entries: run.length, bytes: bytesOf(run), commands };
-      this.edit().running = running;
-      if (commands.length > 0) return this.draft.effect({ kind: 'apply', entries: commands });
-      this.endRun(running);
+      const run = this.judge(this.takeRun());
+      this.edit().running = run;
+      if (run.commands.length === 0) this.endCommands(run);
+      else return this.draft.effect({ kind: 'apply', entries: run.commands, wakeAt: this.state.wakeAt });
     }
+  }
+
+  /** The commands of a run are applied: the machine is woken at its last entry, if that is due, or the run ends. */
+  private endCommands(run: ApplyingRun): void {
+    const { wakeAt } = this.state;
+    const { point } = run;
+    if (point === null || wakeAt > point.time) return this.endRun(run);
+    this.edit().running = { ...run, commands: [] };
+    this.draft.effect({ kind: 'wake', index: point.index, time: point.time });
+  }
+
+  /** The machine was woken. @param wakeAt when it asked to be woken next */
+  woken(wakeAt: Milliseconds): void {
+    const { running } = this.state;
+    assert(running !== null && running.commands.length === 0, 'time/woken-at-first-entry: the machine was to be woken');
+    this.edit().wakeAt = wakeAt;
+    this.endRun(running);
   }
 
   /**
    * The machine has applied the first commands of its run, with one result for each. The machine may report a run in
    * several parts, so that others come in between.
+   * @param wakeAt when it asked to be woken next
    */
-  report(results: readonly StoredResult[]): void {
+  report(results: readonly StoredResult[], wakeAt: Milliseconds): void {
     const { draft } = this;
     const { running } = this.state;
     assert(
@@ -134,10 +195,12 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
     for (let i = 0; i < results.length; i++) {
       table.record((commands[i] as Entry).id as EntryId, results[i] as StoredResult);
     }
-    this.edit().sessionTable = table.finish();
+    const edited = this.edit();
+    edited.sessionTable = table.finish();
+    edited.wakeAt = wakeAt;
     const next = commands[results.length];
     draft.proposals.applied(next === undefined ? commands : commands.slice(0, results.length), results);
-    if (next === undefined) return this.endRun(running);
+    if (next === undefined) return this.endCommands(running);
     this.edit().running = { ...running, commands: commands.slice(results.length) };
     this.applied(next.index - 1);
   }
@@ -156,7 +219,20 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
     }
     this.edit().running = null;
     this.applied(through);
+    this.tellWake();
     draft.snapshots.applied(through, term, entries, bytes);
+  }
+
+  /**
+   * Tells the core when the machine is to be woken, if that changed. What it asked for may have been reached by the
+   * entry at which it asked: then the next one wakes it.
+   */
+  private tellWake(): void {
+    const { wakeAt, time, toldWake } = this.state;
+    const due = wakeAt === Infinity ? Infinity : Math.max(wakeAt, time + 1);
+    if (due === toldWake) return;
+    this.edit().toldWake = due;
+    this.draft.toCore({ kind: 'wakeAt', now: this.draft.now, time: due });
   }
 
   /** The machine has applied every entry up to `index`. */

@@ -52,6 +52,7 @@ export class DriverDraft {
   declare readonly timing: TimingDraft;
   declare readonly transfers: TransfersDraft;
   declare readonly health: HealthDraft;
+  declare ahead: Milliseconds | null;
   /** The failure of the storage that the event reports: the core is told, and answers by a fault. */
   declare storageFault: Fault | undefined;
   declare private currentPhase: DriverPhase;
@@ -76,6 +77,7 @@ export class DriverDraft {
     this.timing = new TimingDraft(this, state.timing);
     this.transfers = new TransfersDraft(this, state.transfers);
     this.health = new HealthDraft(this, state.health);
+    this.ahead = state.ahead;
     this.storageFault = undefined;
     this.currentPhase = state.phase;
     this.lastRequest = state.lastRequest;
@@ -118,6 +120,12 @@ export class DriverDraft {
   /** The replica is closed. */
   stop(): void {
     this.currentPhase = { kind: 'stopped', fault: faultOf(this.currentPhase), core: coreOf(this.currentPhase) };
+  }
+
+  /** The wall clock is told, also to a core that starts later. */
+  wallClock(ahead: Milliseconds): void {
+    this.ahead = ahead;
+    this.toCore({ kind: 'wallClock', now: this.now, ahead });
   }
 
   /** Puts a message into the core's inbox; the core handles it before the event ends. */
@@ -186,6 +194,7 @@ export class DriverDraft {
       timing: this.timing.state,
       transfers: this.transfers.state,
       health: this.health.state,
+      ahead: this.ahead,
     };
     return [state, this.effects];
   }

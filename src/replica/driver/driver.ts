@@ -59,12 +59,14 @@ function initial(options: DriverOptions, recovered: Recovered): DriverState {
     timing: initialTiming(options),
     transfers: noTransfers,
     health: allHealthy,
+    ahead: options.ahead ?? null,
   };
 }
 
 function startCore(draft: DriverDraft, protocol: AnyProtocol, recovered: Recovered): void {
   const { id, boot, configuration, seed, timing, limits, preVote } = draft.options;
-  const options = { id, boot, configuration, seed, now: draft.now, timing, limits, preVote };
+  const { now, ahead } = draft;
+  const options = { id, boot, configuration, seed, now, timing, limits, preVote, ...(ahead === null ? {} : { ahead }) };
   guarded(draft, () => {
     const [core, outbound] = protocol.init(options, recovered);
     protocol.checkState(core);
@@ -123,6 +125,8 @@ function onCoreEvent(draft: DriverDraft, event: CoreEvent): void {
       return draft.halt(draft.storageFault ?? { code: 'ERR_STORAGE_FAILED', reason: event.reason });
     case 'stalled':
       return draft.event({ kind: 'stalled', waited: draft.now - event.since });
+    case 'clock':
+      return draft.event(event);
     case 'role':
       return draft.leadership.follow(event);
   }
@@ -209,7 +213,11 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
     case 'loaded':
       return onLoaded(draft, event);
     case 'applied':
-      return draft.applying.report(event.results);
+      return draft.applying.report(event.results, event.wakeAt ?? Infinity);
+    case 'woken':
+      return draft.applying.woken(event.wakeAt);
+    case 'wallClock':
+      return draft.wallClock(event.ahead);
     case 'restored':
       return draft.snapshots.restored();
     case 'snapshotTaken':

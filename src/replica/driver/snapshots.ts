@@ -3,7 +3,7 @@
  * The host calls the machine and writes the files; the core names a complete one in the persist lane.
  *
  * Invariants: one snapshot is taken at a time, never while one is restored; its point in time lies between two runs of
- * commands, so what the driver adds to it (the session table) is of that very index; a file goes only after the list of
+ * commands, so what the driver adds to it (driver-part.ts) is of that very index; a file goes only after the list of
  * names without it is durable; the two newest are kept.
  */
 
@@ -12,7 +12,7 @@ import type { Mutable } from '../../core/draft.js';
 import type { Index, Milliseconds, PersistOp, SnapshotName, Term } from '../../core/protocol.js';
 import { PartDraft } from './part-draft.js';
 import type { LaneOp } from './persist-lane.js';
-import { encodeSessionTable } from './session-table-codec.js';
+import { encodeDriverPart } from './driver-part.js';
 
 /** A snapshot that the storage holds. */
 export interface StoredSnapshot extends SnapshotName {
@@ -33,10 +33,10 @@ export interface FoundSnapshots {
   /** By which the snapshots are kept, newest first. */
   readonly named: readonly StoredSnapshot[];
   /** What the driver has in the first of these, which verifies; `null` without one. */
-  readonly sessionTable: Uint8Array | null;
+  readonly part: Uint8Array | null;
 }
 
-export const noSnapshots: FoundSnapshots = { named: [], sessionTable: null };
+export const noSnapshots: FoundSnapshots = { named: [], part: null };
 
 /** The snapshot that the host takes. */
 interface TakingSnapshot {
@@ -144,9 +144,9 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     next.taking = { file, index, term, since: draft.now };
     next.entries = 0;
     next.bytes = 0;
-    const sessionTable = encodeSessionTable(draft.applying.state.sessionTable);
+    const part = encodeDriverPart(draft.applying.state);
     draft.event({ kind: 'snapshot', event: 'begun', index, bytes: 0, took: 0 });
-    draft.effect({ kind: 'takeSnapshot', file, index, term, sessionTable });
+    draft.effect({ kind: 'takeSnapshot', file, index, term, part });
   }
 
   /** The snapshot is complete and durable: the core is to name it. */

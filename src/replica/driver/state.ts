@@ -60,6 +60,8 @@ export interface DriverOptions {
   /** 32 random bits, fresh at each start whatever the seed: they tell a start from one of a copy of its storage. */
   readonly start: number;
   readonly now: Milliseconds;
+  /** By how many milliseconds the wall clock is ahead of `now`, a whole number; absent when it is not known. */
+  readonly ahead?: Milliseconds;
   /** The durable flag: enough peers hold final records of this incarnation, so it need not ask again. */
   readonly established: boolean;
   /** The records of peers as recovered from storage. */
@@ -138,6 +140,8 @@ export interface DriverState {
   readonly timing: TimingState;
   readonly transfers: TransfersState;
   readonly health: HealthState;
+  /** By how many milliseconds the wall clock is ahead of the monotonic one; `null` when it is not known. */
+  readonly ahead: Milliseconds | null;
 }
 
 /** The events that the host reports to a driver. `now` is in monotonic milliseconds. */
@@ -174,7 +178,16 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'storageFull'; readonly full: boolean }
   | { readonly kind: 'loaded'; readonly id: number; readonly entries: readonly StoredEntry[] }
   /** The machine has applied the next entries of the last `apply`, one or more, with one result for each. */
-  | { readonly kind: 'applied'; readonly results: readonly StoredResult[] }
+  | {
+      readonly kind: 'applied';
+      readonly results: readonly StoredResult[];
+      /** When the machine asks to be woken, in log time; `Infinity`, or absent: never. */
+      readonly wakeAt?: Milliseconds;
+    }
+  /** The machine was woken, as the last effect asked. */
+  | { readonly kind: 'woken'; readonly wakeAt: Milliseconds }
+  /** The wall clock is by another whole number of milliseconds ahead of the monotonic one than was told before. */
+  | { readonly kind: 'wallClock'; readonly ahead: Milliseconds }
   /** A plug-in or the host itself failed: the replica halts. */
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly reason: string; readonly cause?: unknown }
   /** The machine has restored the snapshot with which this replica started. */
@@ -226,8 +239,13 @@ export type DriverEffect =
   /** Make these operations durable; the next `write` comes after `written`. */
   | { readonly kind: 'write'; readonly ops: readonly StorageOp[] }
   | { readonly kind: 'load'; readonly id: number; readonly from: Index; readonly to: Index; readonly maxBytes: number }
-  /** Apply these entries to the machine in order; the next `apply` comes when all are reported. */
-  | { readonly kind: 'apply'; readonly entries: readonly Entry[] }
+  /**
+   * Apply these entries to the machine in order; the next `apply` comes when all are reported. Their time is log time;
+   * the machine is woken before the first one whose time reaches `wakeAt`; `null`: it is not woken at all.
+   */
+  | { readonly kind: 'apply'; readonly entries: readonly Entry[]; readonly wakeAt: Milliseconds | null }
+  /** Wake the machine, at this entry, which has no command for it; answered by `woken`. */
+  | { readonly kind: 'wake'; readonly index: Index; readonly time: Milliseconds }
   /** Restore this snapshot into the machine, which nothing touches until `restored` says so. */
   | { readonly kind: 'restore'; readonly snapshot: StoredSnapshot }
   /** Take a snapshot of the machine as it is now, and write it beside what the driver adds to it. */
@@ -236,7 +254,7 @@ export type DriverEffect =
       readonly file: string;
       readonly index: Index;
       readonly term: Term;
-      readonly sessionTable: Uint8Array;
+      readonly part: Uint8Array;
     }
   | { readonly kind: 'removeSnapshot'; readonly file: string }
   | { readonly kind: 'answer'; readonly call: number; readonly result: StoredResult; readonly index: Index }
@@ -284,6 +302,11 @@ export type ReplicaEvent =
     }
   /** This replica led and gives way: its disk has made nothing durable for so many milliseconds. */
   | { readonly kind: 'stalled'; readonly waited: Milliseconds }
+  /**
+   * This replica leads, and its wall clock is far from log time, or no longer: so many milliseconds ahead of it. What
+   * the cluster does is unharmed, as long as a majority of the clocks is right.
+   */
+  | { readonly kind: 'clock'; readonly isOff: boolean; readonly ahead: Milliseconds }
   /** This replica leads, and another member answers it, or does so no longer. */
   | { readonly kind: 'peer'; readonly peer: ReplicaId; readonly health: PeerHealth }
   /** A listener of events of the kind `of` threw; told once for each listener. `cause` is what it threw. */
@@ -328,6 +351,8 @@ export interface DriverStatus extends Status {
   readonly firstStart: FirstStart | null;
   readonly leading: boolean;
   readonly members: readonly Member[];
+  /** Log time at what is applied here, in milliseconds since the epoch; 0 before any is known. */
+  readonly logTime: Milliseconds;
   /** The number of requests of this replica's own callers that have not ended. */
   readonly waiting: number;
   /** Where bytes wait. */

@@ -19,6 +19,8 @@ const NO_CORE = {
   uncommittedBytes: 0,
   unappliedBytes: 0,
   leaving: false,
+  newestStamp: 0,
+  clockOff: null,
   peers: [],
 };
 
@@ -47,6 +49,7 @@ export function statusOf(state: DriverState, protocol: AnyProtocol): DriverStatu
     leading: leadership.leading,
     leaving: state.transfers.leaving !== null,
     members: options.configuration.members,
+    logTime: applying.time,
     waiting: proposals.count + reads.count,
     bytes: waitingBytesOf(state, status),
     timing: timingStatusOf(state.timing, options),

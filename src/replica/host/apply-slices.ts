@@ -4,7 +4,7 @@
  * slice, and deposes nobody.
  */
 
-import type { Entry } from '../../core/protocol.js';
+import type { Entry, Index, Milliseconds } from '../../core/protocol.js';
 import type { Cancellable } from '../clock.js';
 import type { StoredResult } from '../driver/session-table.js';
 import type { Fault } from '../driver/state.js';
@@ -23,6 +23,8 @@ export interface SliceHost {
   soon(callback: () => void): Cancellable | null;
   /** These are the results of the first of these entries, and the fault of the one after them. */
   applied(entries: readonly Entry[], results: readonly StoredResult[], fault: Fault | null): void;
+  /** The machine was woken, or failed. */
+  woken(fault: Fault | null): void;
 }
 
 export class ApplySlices {
@@ -38,9 +40,24 @@ export class ApplySlices {
     this.host = host;
   }
 
+  /** When the machine asks to be woken. */
+  get wakeAt(): Milliseconds {
+    return this.runner.wakeAt ?? Infinity;
+  }
+
+  /** Wakes the machine. All entries before that one must be reported. */
+  wake(index: Index, time: Milliseconds): void {
+    const { host } = this;
+    const before = host.now;
+    const fault = this.runner.wake(index, time);
+    this.spent += Math.max(0, host.now - before);
+    host.woken(fault);
+  }
+
   /** Applies these entries, as many as the slice has time for at once. All earlier ones must be reported. */
-  apply(entries: readonly Entry[]): void {
+  apply(entries: readonly Entry[], wakeAt: Milliseconds | null): void {
     this.rest = entries;
+    this.runner.wakeAt = wakeAt;
     this.go();
   }
 

@@ -3,18 +3,18 @@
  *
  * They are packed into chunks one behind the other, so that a command that is applied costs the copy of its bytes and
  * no object, and a chunk that is no longer needed becomes the next one. A change in a chunk is its header (index,
- * lengths of command and result, kind of the result), the command and the result. No change lies in two chunks; a large
- * one has a chunk of its own.
+ * lengths of command and result, kind of the result, log time), the command and the result. No change lies in two
+ * chunks; a large one has a chunk of its own.
  *
  * Invariant: what is kept is the longest run of changes up to the newest one that takes no more than `limit` bytes. So
  * everything applied above `trimmed` is kept, and nothing at or below it.
  */
 
-import type { Entry, Index } from '../../core/protocol.js';
+import type { Entry, Index, Milliseconds } from '../../core/protocol.js';
 import type { StoredResult } from '../driver/session-table.js';
 
 /** Bytes of a change beside its command and its result. */
-export const HEADER = 20;
+export const HEADER = 28;
 const CHUNK = 64 * 1024;
 /** What leaves at most a quarter of a chunk empty. */
 const SMALL = CHUNK / 4;
@@ -41,6 +41,8 @@ interface ChangeChunk {
 /** A change as it is kept. The command is a view that is good until the next change is added. */
 export interface KeptChange {
   readonly index: Index;
+  /** Log time. */
+  readonly time: Milliseconds;
   readonly command: Uint8Array;
   readonly result: StoredResult;
 }
@@ -107,7 +109,7 @@ export class ChangeBuffer {
     for (let i = 0; i < results.length; i++) this.addOne(commands[i] as Entry, results[i] as StoredResult);
   }
 
-  private addOne({ index, data }: Entry, result: StoredResult): void {
+  private addOne({ index, time, data }: Entry, result: StoredResult): void {
     const resultSize = sizeOf(result.value);
     const size = HEADER + data.length + resultSize;
     this.addedThrough = index;
@@ -118,6 +120,7 @@ export class ChangeBuffer {
     view.setUint32(end + 8, data.length);
     view.setUint32(end + 12, resultSize);
     view.setUint32(end + 16, kindOf(result));
+    view.setFloat64(end + 20, time);
     copy(data, bytes, end + HEADER);
     const at = end + HEADER + data.length;
     if (result.value instanceof Uint8Array) copy(result.value, bytes, at);
@@ -183,7 +186,8 @@ export class ChangeBuffer {
     const kind = view.getUint32(at + 16);
     cursor.from = index + 1;
     cursor.at = end;
-    return { index, command: bytes.subarray(at + HEADER, commandEnd), result: resultAt(chunk, commandEnd, end, kind) };
+    const command = bytes.subarray(at + HEADER, commandEnd);
+    return { index, time: view.getFloat64(at + 20), command, result: resultAt(chunk, commandEnd, end, kind) };
   }
 
   /** Moves the cursor to the first change from its index on, of which there is one. */

@@ -101,7 +101,7 @@ export class ChangesFeed<M extends AnyMachine> {
   }
 
   /** @throws ConsensusError ERR_NOT_SERIALIZABLE, ERR_RESULT_NOT_SERIALIZABLE */
-  decoded({ index, command: data, result }: KeptChange): Change<M> {
+  decoded({ index, time, command: data, result }: KeptChange): Change<M> {
     let command: Change<M>['command'];
     try {
       command = this.runner.decode(data) as Change<M>['command'];
@@ -110,8 +110,9 @@ export class ChangesFeed<M extends AnyMachine> {
     }
     try {
       const value = this.runner.give(result);
-      if (!result.rejected) return { kind: 'applied', index, command, result: value as never };
-      return { kind: 'rejected', index, command, reason: value, outcome: result.threw === true ? 'unknown' : 'none' };
+      if (!result.rejected) return { kind: 'applied', index, time, command, result: value as never };
+      const outcome = result.threw === true ? 'unknown' : 'none';
+      return { kind: 'rejected', index, time, command, reason: value, outcome };
     } catch (error) {
       throw undecodableAt(index, 'the result', 'ERR_RESULT_NOT_SERIALIZABLE', error);
     }

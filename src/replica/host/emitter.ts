@@ -22,6 +22,7 @@ const KINDS: Readonly<Record<ReplicaEvent['kind'], true>> = {
   dropped: true,
   fault: true,
   stalled: true,
+  clock: true,
   peer: true,
   timing: true,
   listenerFailed: true,

@@ -26,7 +26,7 @@ import type {
 import { ApplySlices } from './apply-slices.js';
 import type { Audience } from './audience.js';
 import type { MachineRunner } from './machine-runner.js';
-import { sleepWatchFor, type SleepWatch } from './sleep-watch.js';
+import { ClockWatch } from './clock-watch.js';
 import { closedInTime } from './closing.js';
 import { SnapshotFiles } from './snapshot-files.js';
 import { StorageCalls } from './storage-calls.js';
@@ -56,8 +56,7 @@ export class Host {
   private timer: Cancellable | null = null;
   private timerAt = Infinity;
   private lastNow = 0;
-  /** Only where members grant. */
-  private sleepWatch: SleepWatch | null = null;
+  private clockWatch: ClockWatch | null = null;
   /** Called when the driver says that the replica has left. */
   private left: () => void = () => undefined;
 
@@ -125,18 +124,19 @@ export class Host {
   /** Starts the driver, which then handles the events that arrived before. */
   begin({ options, recovered }: OpenedData): void {
     // Opening the data and taking the address took their time.
-    const [state, effects] = this.driver.init({ ...options, now: this.now }, recovered);
+    const { now } = this;
+    this.clockWatch = new ClockWatch(options, this.checked.clock);
+    const [state, effects] = this.driver.init({ ...options, now, ...this.clockWatch.atStart(now) }, recovered);
     this.current = state;
     const { name } = this.checked.protocol.protocol;
     this.snapshots.begin({ cluster: options.cluster, protocol: name }, options.snapshots.named);
-    this.sleepWatch = sleepWatchFor(state.options, this.checked.clock);
     for (const effect of effects) this.carryOut(effect);
     this.work();
   }
 
   /** Reports an event to the driver, which owns it from then on, and carries out the effects. */
   dispatch(event: Untimed<DriverEvent>, now = this.now): void {
-    if (this.sleepWatch?.hasSlept(now) === true) this.events.push({ kind: 'resumed', now });
+    this.clockWatch?.tell(now, this.events);
     this.events.push(Object.assign(event, { now }));
     if (!this.working) this.work();
   }
@@ -279,7 +279,9 @@ export class Host {
       case 'load':
         return this.log.load(effect);
       case 'apply':
-        return this.slices.apply(effect.entries);
+        return this.slices.apply(effect.entries, effect.wakeAt);
+      case 'wake':
+        return this.slices.wake(effect.index, effect.time);
       case 'restore':
         this.audience.restores(effect.snapshot.index);
         return this.snapshots.restore(effect.snapshot);
@@ -312,8 +314,12 @@ export class Host {
   /** The machine has applied the first of these commands, and failed at the one after them if there is a fault. */
   applied(commands: readonly Entry[], results: readonly StoredResult[], fault: Fault | null): void {
     this.audience.applied(commands, results);
-    if (results.length > 0) this.dispatch({ kind: 'applied', results });
+    if (results.length > 0) this.dispatch({ kind: 'applied', results, wakeAt: this.slices.wakeAt });
     if (fault !== null) this.dispatch({ kind: 'failed', ...fault });
+  }
+
+  woken(fault: Fault | null): void {
+    this.dispatch(fault === null ? { kind: 'woken', wakeAt: this.slices.wakeAt } : { kind: 'failed', ...fault });
   }
 
   /**

@@ -1,9 +1,9 @@
 /**
  * Runs the application's state machine: decodes commands, applies them, and encodes results for the session table.
- * No other code calls `apply`.
+ * No other code calls `apply` or `wake`.
  */
 
-import type { Entry } from '../../core/protocol.js';
+import type { Entry, Index, Milliseconds } from '../../core/protocol.js';
 import type { Constants } from '../../core/members.js';
 import type { Fault } from '../driver/state.js';
 import { CommandRejected, textOf } from '../errors.js';
@@ -17,6 +17,11 @@ export class MachineRunner {
   private readonly codec: ValueCodec;
   private readonly results: ValueCodec;
   private readonly onError: Constants['onApplyError'];
+  /** When the machine is to be woken, in log time; `Infinity` for never, `null`: it is never woken. */
+  wakeAt: Milliseconds | null = Infinity;
+  private isCalling = false;
+  /** Given to the machine, which may keep it: outside its calls it throws. */
+  private readonly ask = (time: number): void => this.asked(time);
 
   constructor(machine: AnyMachine, codec: ValueCodec, results: ValueCodec, onError: Constants['onApplyError']) {
     this.machine = machine;
@@ -26,10 +31,15 @@ export class MachineRunner {
   }
 
   /**
-   * Applies an entry. Returns its result, or the fault for which the replica halts, since the machine's state is no
-   * longer known. Never throws, whatever the machine or a codec throws.
+   * Applies an entry, whose time is log time; wakes the machine before, if that is due. Returns its result, or the
+   * fault for which the replica halts, since the machine's state is no longer known. Never throws, whatever the machine
+   * or a codec throws.
    */
   apply(entry: Entry): StoredResult | Fault {
+    if (this.wakeAt !== null && this.wakeAt <= entry.time) {
+      const fault = this.wake(entry.index, entry.time);
+      if (fault !== null) return fault;
+    }
     let command: unknown;
     let result: unknown;
     try {
@@ -38,12 +48,15 @@ export class MachineRunner {
       return this.failed('ERR_NOT_SERIALIZABLE', `the command at index ${entry.index} cannot be decoded`, error);
     }
     try {
-      result = this.machine.apply(command);
+      this.isCalling = true;
+      result = this.machine.apply(command, { index: entry.index, time: entry.time, wakeAt: this.ask });
+      this.isCalling = false;
       if (isThenable(result)) {
         silence(result); // the replica halts; without a handler, a rejection would also end the process
         return { code: 'ERR_APPLY_ASYNC', reason: `apply returned a promise at index ${entry.index}` };
       }
     } catch (error) {
+      this.isCalling = false;
       if (error instanceof CommandRejected) return this.rejected(error, entry);
       return this.failed('ERR_APPLY_FAILED', `apply threw at index ${entry.index}`, error);
     }
@@ -52,6 +65,32 @@ export class MachineRunner {
     } catch (error) {
       return this.failed('ERR_RESULT_NOT_SERIALIZABLE', `the result at index ${entry.index} cannot be encoded`, error);
     }
+  }
+
+  /** Wakes the machine: what it asked for is over. Returns the fault for which the replica halts; `null` for none. */
+  wake(index: Index, time: Milliseconds): Fault | null {
+    this.wakeAt = Infinity;
+    try {
+      this.isCalling = true;
+      const given: unknown = this.machine.wake?.({ index, time, wakeAt: this.ask });
+      this.isCalling = false;
+      if (!isThenable(given)) return null;
+      silence(given);
+      return { code: 'ERR_APPLY_ASYNC', reason: `wake returned a promise at index ${index}` };
+    } catch (error) {
+      this.isCalling = false;
+      const what = this.failed('ERR_APPLY_FAILED', `wake threw at index ${index}`, error);
+      return 'code' in what ? what : null;
+    }
+  }
+
+  private asked(time: number): void {
+    if (!this.isCalling) throw new Error('wakeAt: it is called within apply or wake only');
+    if (typeof this.machine.wake !== 'function') throw new TypeError('wakeAt: the machine has no method wake');
+    if (!Number.isSafeInteger(time) || time < 0) {
+      throw new RangeError(`wakeAt: expected milliseconds since the epoch as a whole number, got ${textOf(time)}`);
+    }
+    if (this.wakeAt !== null && time < this.wakeAt) this.wakeAt = time;
   }
 
   /** Applies entries in order. Returns one result for each, or the fault of the first that has one. */

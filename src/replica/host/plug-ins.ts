@@ -40,6 +40,22 @@ export function promised<T>(what: string, given: PromiseLike<T>): Promise<T> {
   return Promise.resolve(given);
 }
 
+/** Calls a plug-in, and then one of these, also if it throws or gives no promise. */
+export function awaited<T>(
+  what: string,
+  work: () => Promise<T>,
+  then: (value: T) => void,
+  failed: (error: unknown) => void,
+): void {
+  let done: Promise<T>;
+  try {
+    done = promised(what, work());
+  } catch (error) {
+    return failed(error);
+  }
+  done.then(then, failed);
+}
+
 /** Waits for a plug-in. What it throws or rejects with becomes a ConsensusError, with this code unless it is one. */
 export async function answered<T>(code: ErrorCode, what: string, work: () => Promise<T>): Promise<T> {
   try {

@@ -8,7 +8,7 @@
  */
 
 import { Malformed } from '../../core/bytes.js';
-import { decodeSessionTable } from '../driver/session-table-codec.js';
+import { decodeDriverPart } from '../driver/driver-part.js';
 import { noSnapshots, type FoundSnapshots, type StoredSnapshot } from '../driver/snapshots.js';
 import type { DriverEffect, DriverEvent, Untimed } from '../driver/state.js';
 import { ConsensusError, textOf, typedError } from '../errors.js';
@@ -60,21 +60,21 @@ async function verified(
   store: SnapshotStore,
   snapshot: Pick<StoredSnapshot, 'file' | 'index' | 'term'>,
   owner: SnapshotOwner,
-): Promise<{ readonly checksum: number; readonly bytes: number; readonly sessionTable: Uint8Array }> {
+): Promise<{ readonly checksum: number; readonly bytes: number; readonly part: Uint8Array }> {
   const { file, index, term } = snapshot;
   const scan = scanOf(store, file);
-  const { header, sessionTable } = await readBeginning(file, scan);
+  const { header, part } = await readBeginning(file, scan);
   const isOwn = header.cluster === owner.cluster && header.protocol === owner.protocol;
   if (!isOwn || header.index !== index || header.term !== term)
     throw corruptSnapshot(file, 0, 'it is another snapshot');
   try {
-    decodeSessionTable(sessionTable);
+    decodeDriverPart(part);
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
     throw corruptSnapshot(file, 0, error.message);
   }
   while ((await scan.next()) !== null);
-  return { checksum: scan.checksum, bytes: scan.position, sessionTable };
+  return { checksum: scan.checksum, bytes: scan.position, part };
 }
 
 function scanOf(store: SnapshotStore, file: string): SnapshotScan {
@@ -95,9 +95,9 @@ export async function findSnapshots(
   const damaged: ConsensusError[] = [];
   for (const [at, snapshot] of named.entries()) {
     try {
-      const { checksum, sessionTable } = await verified(store, snapshot, owner);
+      const { checksum, part } = await verified(store, snapshot, owner);
       if (checksum !== snapshot.checksum) throw corruptSnapshot(snapshot.file, 0, 'it is another snapshot');
-      return { found: { named: named.slice(at), sessionTable }, damaged };
+      return { found: { named: named.slice(at), part }, damaged };
     } catch (error) {
       const typed = typedError(error, 'ERR_STORAGE_FAILED');
       if (typed.code !== 'ERR_STORAGE_CORRUPT') throw typed;
@@ -219,14 +219,14 @@ export class SnapshotFiles {
   }
 
   private async *piecesOf(
-    { index, term, sessionTable }: TakeSnapshot,
+    { index, term, part }: TakeSnapshot,
     source: SnapshotSource,
     framer: SnapshotFramer,
   ): AsyncGenerator<Uint8Array> {
     const { form } = source;
-    const header = encodeSnapshotHeader({ form, ...this.owner, index, term, tableBytes: sessionTable.length });
+    const header = encodeSnapshotHeader({ form, ...this.owner, index, term, partBytes: part.length });
     yield* framer.pieces(header);
-    yield* framer.pieces(sessionTable);
+    yield* framer.pieces(part);
     if (source.form === 'value') yield* framer.pieces(source.bytes);
     else {
       for await (const chunk of source.chunks) {

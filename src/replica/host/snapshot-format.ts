@@ -2,10 +2,10 @@
  * The bytes of a snapshot's file, format version 1. Integers are little-endian.
  *
  * ```
- * file   = piece(header) piece(session table)* piece(of the machine)* end
+ * file   = piece(header) piece(the driver's part)* piece(of the machine)* end
  * piece  = payload bytes u32 (1 to 2^20), CRC-32C of the payload u32, payload
  * end    = 0 u32, CRC-32C of all bytes before u32
- * header = version u8, form u8, cluster, protocol, index, term, bytes of the session table (see core/bytes.ts)
+ * header = version u8, form u8, cluster, protocol, index, term, bytes of the driver's part (see core/bytes.ts)
  * ```
  *
  * The checksum by which the persist lane names a snapshot is that of the end. So every byte is verified by its piece
@@ -34,18 +34,18 @@ export interface SnapshotHeader {
   readonly protocol: string;
   readonly index: Index;
   readonly term: Term;
-  /** The bytes of the session table. */
-  readonly tableBytes: number;
+  /** The bytes of the driver's part. */
+  readonly partBytes: number;
 }
 
 export function encodeSnapshotHeader(header: SnapshotHeader): Uint8Array {
-  const { form, cluster, protocol, index, term, tableBytes } = header;
+  const { form, cluster, protocol, index, term, partBytes } = header;
   const writer = new Writer(256);
   writer.u8(VERSION);
   writer.u8(FORMS.indexOf(form));
   writer.ascii(cluster);
   writer.ascii(protocol);
-  for (const field of [index, term, tableBytes]) writer.varint(field);
+  for (const field of [index, term, partBytes]) writer.varint(field);
   return writer.finish();
 }
 
@@ -57,7 +57,7 @@ export function decodeSnapshotHeader(bytes: Uint8Array): SnapshotHeader {
   if (form === undefined) throw new Malformed('the snapshot is of an unknown form');
   const [cluster, protocol] = [reader.ascii(128), reader.ascii(64)];
   const [index, term] = [reader.varint(), reader.varint()];
-  const header = { form, cluster, protocol, index, term, tableBytes: reader.varint() };
+  const header = { form, cluster, protocol, index, term, partBytes: reader.varint() };
   reader.end();
   return header;
 }
@@ -166,11 +166,11 @@ export class SnapshotScan {
   }
 }
 
-/** The header and the session table, with which a snapshot begins. @throws ConsensusError ERR_STORAGE_CORRUPT */
+/** The header and the driver's part, with which a snapshot begins. @throws ConsensusError ERR_STORAGE_CORRUPT */
 export async function readBeginning(
   file: string,
   scan: SnapshotScan,
-): Promise<{ readonly header: SnapshotHeader; readonly sessionTable: Uint8Array }> {
+): Promise<{ readonly header: SnapshotHeader; readonly part: Uint8Array }> {
   const first = await scan.next();
   if (first === null) throw corruptSnapshot(file, 0, 'it is empty');
   let header: SnapshotHeader;
@@ -181,17 +181,17 @@ export async function readBeginning(
     throw corruptSnapshot(file, 0, error.message);
   }
   const pieces: Uint8Array[] = [];
-  let missing = header.tableBytes;
+  let missing = header.partBytes;
   while (missing > 0) {
     const place = scan.position;
     const payload = await scan.next();
     if (payload === null || payload.length > missing) {
-      throw corruptSnapshot(file, place, 'its session table is not as long as it says');
+      throw corruptSnapshot(file, place, "the driver's part is not as long as it says");
     }
     pieces.push(payload.slice());
     missing -= payload.length;
   }
-  return { header, sessionTable: joined(pieces) };
+  return { header, part: joined(pieces) };
 }
 
 /** All of these bytes in one array. */

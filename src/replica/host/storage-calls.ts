@@ -3,7 +3,7 @@
 import type { DriverEffect, DriverEvent, Untimed } from '../driver/state.js';
 import { typedError } from '../errors.js';
 import type { Storage, StorageOp, StoredEntry } from '../storage.js';
-import { areEntries, promised } from './plug-ins.js';
+import { areEntries, awaited } from './plug-ins.js';
 
 type LogEvent = Extract<DriverEvent, { readonly kind: 'written' | 'loaded' | 'storageFailed' }>;
 export class StorageCalls {
@@ -33,13 +33,7 @@ export class StorageCalls {
 
   /** If the storage throws, rejects or gives no promise, the driver gets `storageFailed`. */
   private call<T>(what: string, work: () => Promise<T>, then: (value: T) => void): void {
-    let done: Promise<T>;
-    try {
-      done = promised(`storage.${what}`, work());
-    } catch (error) {
-      return this.failed(error);
-    }
-    done.then(then, (error: unknown) => this.failed(error));
+    awaited(`storage.${what}`, work, then, (error) => this.failed(error));
   }
 
   private failed(cause: unknown): void {

@@ -1,9 +1,12 @@
 /** The application's own state machine as the model that its histories are checked against. */
 
 import { CommandRejected } from '../../replica/errors.js';
-import type { StateMachine } from '../../replica/state-machine.js';
+import type { ApplyContext, StateMachine } from '../../replica/state-machine.js';
 import { refused, unknown, type SequentialModel } from './models.js';
 import { sameData } from '../plain-data.js';
+
+/** A history says nothing of log time. */
+const UNTIMED: ApplyContext = { index: 0, time: 0, wakeAt: () => undefined };
 
 interface ClonePlatform {
   structuredClone<T>(value: T): T;
@@ -37,7 +40,7 @@ export function machineModel<Command, Result>(
       machine.restore(copy(state));
       let result: Result | Rejected;
       try {
-        result = machine.apply(copy(command));
+        result = machine.apply(copy(command), UNTIMED);
       } catch (error) {
         if (!(error instanceof CommandRejected)) throw error;
         return output === unknown || sameData(output, { rejected: error.reason }) ? state : refused;

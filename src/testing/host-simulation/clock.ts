@@ -62,6 +62,8 @@ export class SimulatedProcess {
   private base: number;
   private since: number;
   private suspended = false;
+  /** By how much its wall clock is ahead of what it should show, at each true time. */
+  wrong: (time: number) => number = () => 0;
 
   constructor(schedule: Schedule, name: string, zero: number, rate: number) {
     this.schedule = schedule;
@@ -161,7 +163,7 @@ export class SimulatedProcess {
 
   readonly clock: Clock = {
     now: () => this.now,
-    wall: () => EPOCH + this.caughtUp,
+    wall: () => EPOCH + this.caughtUp + this.wrong(this.caughtUp),
     after: (delay, callback) => this.later('timer', this.now + Math.max(0, delay), callback),
     soon: (callback) => this.later('soon', 0, callback),
   };

@@ -4,7 +4,7 @@
  */
 
 import { CommandRejected } from '../../replica/errors.js';
-import type { StateMachine } from '../../replica/state-machine.js';
+import type { ApplyContext, StateMachine } from '../../replica/state-machine.js';
 import type { Trace } from './trace.js';
 
 /** What all commands have; `id` is unique in a run. */
@@ -38,14 +38,15 @@ export class CommandLedger {
   /** By id, 1-based. */
   readonly positions = new Map<string, number>();
   private readonly results: string[] = [];
+  private readonly times: number[] = [];
   private readonly trace: Trace;
 
   constructor(trace: Trace) {
     this.trace = trace;
   }
 
-  /** A member applied a command as its `position`-th. */
-  note(member: string, position: number, command: HostCommand, result: string): void {
+  /** A member applied a command as its `position`-th, at this log time. */
+  note(member: string, position: number, command: HostCommand, result: string, time: number): void {
     const known = this.commands[position - 1];
     const expected = this.results[position - 1];
     if (known === undefined) {
@@ -58,11 +59,16 @@ export class CommandLedger {
       }
       this.commands.push(command);
       this.results.push(result);
+      const last = this.times[this.times.length - 1] ?? 0;
+      if (time < last) this.trace.violate('time/never-falls', `${command.id} is applied at ${time}, after ${last}`);
+      this.times.push(time);
       this.positions.set(command.id, position);
     } else if (known.id !== command.id) {
       this.trace.violate('log/one-value-per-index', `${member} applied ${command.id} at ${position}, not ${known.id}`);
     } else if (expected !== result) {
       this.trace.violate('requests/same-everywhere', `${command.id} gave ${result} on ${member}, not ${expected}`);
+    } else if (this.times[position - 1] !== time) {
+      this.trace.violate('time/never-falls', `${member} applied ${command.id} at another time, ${time}`);
     }
   }
 
@@ -108,13 +114,13 @@ export class HostMachine implements StateMachine<HostCommand, HostResult, HostSn
     return this.values.get(key) ?? null;
   }
 
-  apply(command: HostCommand): HostResult {
+  apply(command: HostCommand, { time }: ApplyContext): HostResult {
     this.work();
     this.applied += 1; // what the machine was asked, refused or not: the simulation's book, not the machine's state
     const position = this.applied;
     const before = this.get(command.key);
     const done = command.op === 'set' || (command.op === 'swap' && command.from === before);
-    this.ledger.note(this.member, position, command, `${command.op} ${String(before)} ${String(done)}`);
+    this.ledger.note(this.member, position, command, `${command.op} ${String(before)} ${String(done)}`, time);
     if (command.op === 'refuse') throw new CommandRejected({ position });
     if (command.op === 'boom') throw new Error(`boom at ${position}`);
     if (done) this.values.set(command.key, command.value);

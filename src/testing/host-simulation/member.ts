@@ -55,6 +55,18 @@ function isExpected(event: ReplicaEvent): boolean {
   return !['configurationMismatch', 'optionIgnored', 'listenerFailed'].includes(event.kind);
 }
 
+const HOUR = 3_600_000;
+
+/** How wall clocks go wrong, of half of the members: one is far ahead, one stands still, one steps to and fro. */
+const WALL_CLOCKS: readonly ((time: number) => number)[] = [
+  () => 0,
+  () => 20,
+  () => -20,
+  () => 365 * 24 * HOUR,
+  (time) => -time,
+  (time) => (Math.floor(time / 700) % 2 === 0 ? HOUR : -HOUR),
+];
+
 export class SimulatedMember {
   readonly id: string;
   readonly disk: SimulatedDisk;
@@ -72,12 +84,14 @@ export class SimulatedMember {
   private rate = 1;
   private follower: LeadershipWatcher | null = null;
   private mirror: ChangesWatcher | null = null;
+  private readonly wrongClock: (time: number) => number;
 
   constructor(id: string, disk: SimulatedDisk, world: Surroundings, dice: Dice) {
     this.id = id;
     this.disk = disk;
     this.world = world;
     this.dice = dice;
+    this.wrongClock = dice.fork('wall').pick(WALL_CLOCKS);
   }
 
   get process(): SimulatedProcess | null {
@@ -118,6 +132,7 @@ export class SimulatedMember {
   private newRun(): MemberRun {
     const { schedule, network, ledger } = this.world;
     const process = new SimulatedProcess(schedule, this.id, this.dice.within(0, 1e6), this.rate);
+    process.wrong = this.wrongClock;
     return {
       process,
       machine: new HostMachine(this.id, ledger, () => this.work(process)),

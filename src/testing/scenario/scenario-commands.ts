@@ -187,6 +187,14 @@ function snapshotted(words: Words): ScenarioCommand {
   return act({ kind: 'snapshotted', replica, fails });
 }
 
+/** `wall n1 5000`: its wall clock is so many milliseconds ahead of its own clock. */
+function wall(words: Words): ScenarioCommand {
+  const ahead = 'by how many milliseconds';
+  const happening = { kind: 'wall', replica: words.replica(), ahead: words.number(ahead) } as const;
+  words.end();
+  return Number.isSafeInteger(happening.ahead) ? act(happening) : words.fail('wall: expected a whole number');
+}
+
 /** `… n1 n2 bulk`; without a lane both. */
 function lanesOf(words: Words): readonly Lane[] {
   const lanes = words.isEmpty ? LANES : [words.choice('the lane', LANES)];
@@ -253,6 +261,7 @@ const COMMANDS: Readonly<Record<string, CommandParser>> = {
   resume: each('resume'),
   leap,
   rate,
+  wall,
   propose,
   read,
   cancel,

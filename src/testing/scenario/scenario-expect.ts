@@ -145,7 +145,7 @@ function unmetReplica(turn: Turn, { replica, not, words }: Extract<Expectation, 
 
 function unmetApplied(turn: Turn, { replica, commands }: Extract<Expectation, { kind: 'applied' }>): string | null {
   const { machines } = turn.rules;
-  const entries = turn.record.commands().slice(0, slotOf(turn, replica).effects);
+  const entries = turn.record.history().commands().slice(0, slotOf(turn, replica).effects);
   const applied = entries.map(({ data }) => machines.decode(data));
   if (sameData(applied, commands)) return null;
   const list = (each: readonly unknown[]): string => each.map(describeCommand).join(' ') || 'nothing';

@@ -46,6 +46,8 @@ export function formatHappening(happening: Happening): string {
       return `fill ${happening.replica} ${happening.room}`;
     case 'leap':
       return `leap ${happening.replica} ${happening.by}`;
+    case 'wall':
+      return `wall ${happening.replica} ${happening.ahead}`;
     case 'rate':
       return `rate ${happening.replica} ${happening.rate}`;
     case 'propose': {

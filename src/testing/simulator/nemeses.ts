@@ -276,7 +276,35 @@ const NEMESES: Readonly<Record<Timed, (run: SimulatedRun) => boolean>> = {
     });
     return met;
   },
+  wall,
 };
+
+/** The epoch of the world's time 0, by clocks that are right. */
+const EPOCH = 1_700_000_000_000;
+const HOUR = 3_600_000;
+
+/** Wall clocks that jump, or stand still; the first time all replicas get one, most of them about right. */
+function wall(run: SimulatedRun): boolean {
+  const { dice } = run;
+  const set = (place: number, ahead: Milliseconds): void =>
+    run.act({ kind: 'wall', at: run.now, replica: run.id(place), ahead });
+  const aheadOf = (place: number): Milliseconds | null => run.turn.slot(place).ahead;
+  if (run.places().every((place) => aheadOf(place) === null)) {
+    for (const place of run.places()) set(place, EPOCH + dice.between(-50, 50));
+    return true;
+  }
+  const place = victim(run);
+  const step = dice.pick([-365 * 24 * HOUR, -HOUR, -500, 500, HOUR, 24 * HOUR, 365 * 24 * HOUR]);
+  const some = dice.chance(0.3) ? run.places() : [place];
+  for (const each of some) set(each, (aheadOf(each) ?? EPOCH) + step);
+  const stand = (left: number): void => {
+    if (!run.stormy || left === 0) return;
+    set(place, (aheadOf(place) ?? EPOCH) - 40);
+    run.later(40, () => stand(left - 1));
+  };
+  if (dice.chance(0.3)) stand(10);
+  return true;
+}
 
 /** Lets every class of fault of the plan begin by its own clock, as long as the run is stormy. */
 export function unleash(run: SimulatedRun): void {

@@ -41,6 +41,7 @@ export const FAULT_KINDS = [
   'transfer',
   'leave',
   'fullDisk',
+  'wall',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -134,6 +135,7 @@ const TYPICAL: Readonly<Record<FaultKind, readonly [min: number, max: number]>> 
   transfer: [100, 1500],
   leave: [500, 4000],
   fullDisk: [300, 3000],
+  wall: [200, 3000],
 };
 
 function faultsOf(dice: Dice, options: PlanOptions): FaultMix {

@@ -54,6 +54,8 @@ export type Happening =
   /** The clock of a replica leaps ahead by milliseconds, or goes at another rate from now on (1 is true time). */
   | { readonly kind: 'leap'; readonly replica: ReplicaId; readonly by: Milliseconds }
   | { readonly kind: 'rate'; readonly replica: ReplicaId; readonly rate: number }
+  /** The wall clock of a replica is from now on so many milliseconds ahead of its own clock; at first it has none. */
+  | { readonly kind: 'wall'; readonly replica: ReplicaId; readonly ahead: Milliseconds }
   /**
    * A caller at a replica; `timeout` in milliseconds of the replica's clock, `Infinity` for none. With `padding` the
    * command takes so many bytes more in messages and on disks; the machine does not see them.

@@ -5,7 +5,8 @@
 
 import { InvariantViolation, type RuleText } from '../../core/assert.js';
 import { sameValue } from '../../core/entries.js';
-import type { Entry, Index } from '../../core/protocol.js';
+import type { Entry, Index, Milliseconds } from '../../core/protocol.js';
+import type { WakePoint } from '../../replica/driver/apply.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 import { textOf } from '../../replica/errors.js';
 import type { WorldDraft } from './draft.js';
@@ -42,8 +43,10 @@ export class Applications {
   }
 
   /** The machine is given commands. */
-  begin(place: number, entries: readonly Entry[]): void {
-    this.draft.ownSlot(place).applying = entries;
+  begin(place: number, entries: readonly Entry[], wakeAt: Milliseconds | null): void {
+    const slot = this.draft.ownSlot(place);
+    slot.applying = entries;
+    slot.wakeAt = wakeAt;
     if (this.draft.rules.eager.applied) this.apply(place);
   }
 
@@ -56,9 +59,9 @@ export class Applications {
     const { applying } = slot;
     if (applying === null) return;
     slot.applying = null;
-    const holder =
-      slot.machine?.at === slot.effects ? slot.machine : machines.at(slot.machine, slot.effects, record.commands());
+    const holder = machines.at(slot.machine, slot, record.history());
     slot.machine = holder;
+    holder.runner.wakeAt = slot.wakeAt;
     const results = this.run(slot, holder, applying);
     for (let i = 0; i < applying.length; i++) {
       const entry = applying[i] as Entry;
@@ -70,7 +73,23 @@ export class Applications {
       const command = machines.decode(entry.data);
       draft.tell({ kind: 'applied', replica: slot.id, index: entry.index, command, result });
     }
-    draft.pending.push({ place, event: { kind: 'applied', now: draft.local(place), results } });
+    const wakeAt = holder.runner.wakeAt ?? Infinity;
+    draft.pending.push({ place, event: { kind: 'applied', now: draft.local(place), results, wakeAt } });
+  }
+
+  /** The machine is woken at an entry that has no command for it. */
+  wake(place: number, { index, time }: WakePoint): void {
+    const { draft } = this;
+    const slot = draft.ownSlot(place);
+    const holder = draft.rules.machines.at(slot.machine, slot, draft.record.history());
+    slot.machine = holder;
+    const fault = draft.rules.machines.wake(holder, index, time);
+    if (fault !== null) {
+      throw new InvariantViolation(`machine/never-fails: the state machine failed at ${slot.id}: ${fault.reason}`);
+    }
+    slot.position = index;
+    const wakeAt = holder.runner.wakeAt ?? Infinity;
+    draft.pending.push({ place, event: { kind: 'woken', now: draft.local(place), wakeAt } });
   }
 
   /** Applies commands. An exception of the user's machine or check is a violation, with the commands as evidence. */

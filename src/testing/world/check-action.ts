@@ -64,6 +64,7 @@ const SHAPES: Readonly<Record<Action['kind'], Shape>> = {
   pause: alone,
   resume: alone,
   leap: { replica, by: time },
+  wall: { replica, ahead: expecting('a whole number of milliseconds', Number.isSafeInteger) },
   rate: { replica, rate: expecting('a finite number above 0', (value) => Number.isFinite(value) && Number(value) > 0) },
   propose: { replica, command: anything, timeout: above, padding },
   read: { replica, minIndex, timeout: above },

@@ -148,7 +148,7 @@ class CoreDraft {
       next.applying = (backlog[backlog.length - 1] as Entry).index;
       next.commands = backlog.filter((entry) => entry.kind === 'command');
       if (next.commands.length === 0) this.applied(now, []);
-      else effects.push({ kind: 'apply', entries: next.commands });
+      else effects.push({ kind: 'apply', entries: next.commands, wakeAt: null });
     }
   }
 
@@ -200,18 +200,25 @@ function ask(draft: CoreDraft, calls: readonly { readonly call: number }[], read
   draft.next.asked = [...draft.next.asked, ...asked];
 }
 
-/** What a bare core has nothing to do with: snapshots, identity, and the pace of its host. */
-type Foreign = 'restored' | 'snapshotTaken' | 'snapshotFailed' | 'refused' | 'late';
+/** What a bare core has nothing to do with: snapshots, identity, the pace of its host, and machines to wake. */
+type Foreign = 'restored' | 'snapshotTaken' | 'snapshotFailed' | 'refused' | 'late' | 'woken';
 const FOREIGN: ReadonlySet<string> = new Set<Foreign>([
   'restored',
   'snapshotTaken',
   'snapshotFailed',
   'refused',
   'late',
+  'woken',
 ]);
 
 function concerns(event: ProcessEvent): event is Exclude<ProcessEvent, { readonly kind: Foreign }> {
   return !FOREIGN.has(event.kind);
+}
+
+function read(draft: CoreDraft, { now, calls, minIndex }: Extract<ProcessEvent, { kind: 'read' }>): void {
+  ask(draft, calls, minIndex);
+  if (minIndex !== null) return;
+  for (const { call, deadline } of calls) draft.feed({ kind: 'read', now, request: call, deadline });
 }
 
 function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): void {
@@ -226,10 +233,7 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
       return draft.feed({ kind: 'propose', now, proposals, deadline: event.commands[0]?.deadline ?? Infinity });
     }
     case 'read':
-      ask(draft, event.calls, event.minIndex);
-      if (event.minIndex !== null) return;
-      for (const { call, deadline } of event.calls) draft.feed({ kind: 'read', now, request: call, deadline });
-      return;
+      return read(draft, event);
     case 'transfer': {
       const { to, call } = event;
       ask(draft, [call], Infinity);
@@ -245,6 +249,8 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
     }
     case 'applied':
       return draft.applied(now, event.results);
+    case 'wallClock':
+      return draft.feed({ kind: 'wallClock', now, ahead: event.ahead });
     case 'failed':
       draft.next.fault = event.reason;
       return;
@@ -285,8 +291,9 @@ export function coreProgram(protocol: AnyProtocol, options: ProgramOptions): Pro
   const { configuration, timing, limits, preVote } = options;
   return {
     kind: 'core',
-    start({ id, disk, seed, now }) {
-      const given = { id, boot: disk.boot, configuration, seed, now, timing, limits, preVote };
+    start({ id, disk, seed, now, ahead }) {
+      const known = ahead === null ? {} : { ahead };
+      const given = { id, boot: disk.boot, configuration, seed, now, timing, limits, preVote, ...known };
       const [core, outbound] = protocol.init(given, recovered(disk, protocol.durable, limits));
       const blank: CoreProcess = {
         id,

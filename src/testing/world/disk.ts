@@ -17,6 +17,7 @@ import type {
 } from '../../core/protocol.js';
 import { HARD_KEY } from '../../replica/driver/persist-lane.js';
 import type { StorageOp, StoredEntry } from '../../replica/storage.js';
+import type { MachinePlace } from './machine.js';
 
 /** A stored entry, decoded on first use. */
 class Cell {
@@ -37,9 +38,9 @@ class Cell {
 /** A complete snapshot. */
 export interface WorldSnapshot extends SnapshotName {
   readonly file: string;
-  readonly sessionTable: Uint8Array;
-  /** How many commands the machine had applied, and what it gave, encoded. */
-  readonly effects: number;
+  readonly part: Uint8Array;
+  /** How far the machine had come, and what it gave, encoded. */
+  readonly place: MachinePlace;
   readonly state: Uint8Array;
 }
 

@@ -118,8 +118,8 @@ export class WorldDraft {
 
   /** The state machine of a replica, as far as it has come. */
   machine(place: number): StateMachine {
-    const { machine, effects } = this.slot(place);
-    return this.rules.machines.at(machine, effects, this.record.commands()).machine;
+    const slot = this.slot(place);
+    return this.rules.machines.at(slot.machine, slot, this.record.history()).machine;
   }
 
   private viewOf(place: number): ReplicaView<unknown> {

@@ -39,8 +39,20 @@ export class Hosting {
     const { id, process } = this.draft.slot(place);
     if (process === null) return;
     const { watch, program } = this.draft.rules;
+    this.tellClock(place);
     watch.begin(id);
-    this.take(place, program.step(process, event));
+    this.take(place, program.step(this.draft.slot(place).process, event));
+  }
+
+  /** Like a host, at each turn: tells the wall clock if there is news of it. */
+  private tellClock(place: number): void {
+    const { draft } = this;
+    const { id, process, ahead, toldAhead } = draft.slot(place);
+    if (ahead === null || ahead === toldAhead) return;
+    const { watch, program } = draft.rules;
+    draft.ownSlot(place).toldAhead = ahead;
+    watch.begin(id);
+    this.take(place, program.step(process, { kind: 'wallClock', now: draft.local(place), ahead }));
   }
 
   /** A tick. After a pause longer than any election a leader may claim to lead only once a quorum has confirmed it. */
@@ -104,7 +116,9 @@ export class Hosting {
     this.around.snapshots.begin(place);
     watch.begin(slot.id);
     const own = Math.imul(seed + slot.disk.boot * 0x9e3779b1, 0x85ebca6b) ^ Math.imul(place + 1, 0xc2b2ae35);
-    this.take(place, program.start({ id: slot.id, disk: slot.disk, seed: own, now: draft.local(place) }));
+    slot.toldAhead = slot.ahead;
+    const { id, disk, ahead } = slot;
+    this.take(place, program.start({ id, disk, seed: own, now: draft.local(place), ahead }));
     if (slot.room !== null) this.around.disks.tellSpace(place);
   }
 
@@ -160,7 +174,9 @@ export class Hosting {
         return disks.load(place, effect);
       case 'apply':
         snapshots.demandRestored(place);
-        return applications.begin(place, effect.entries);
+        return applications.begin(place, effect.entries, effect.wakeAt);
+      case 'wake':
+        return applications.wake(place, effect);
       case 'restore':
         return;
       case 'takeSnapshot':

@@ -7,7 +7,7 @@
 import { InvariantViolation } from '../../core/assert.js';
 import { Reader, VARINT_MAX_BYTES, Writer, part } from '../../core/bytes.js';
 import type { Constants, ReplicaId } from '../../core/members.js';
-import type { Entry } from '../../core/protocol.js';
+import type { Entry, Index, Milliseconds } from '../../core/protocol.js';
 import { invalidArgument, textOf } from '../../replica/errors.js';
 import { MachineRunner } from '../../replica/host/machine-runner.js';
 import type { Fault } from '../../replica/driver/state.js';
@@ -75,11 +75,26 @@ function payloadOf(data: Uint8Array): Uint8Array {
   return part(data, data.length - reader.remaining + padding, data.length);
 }
 
-/** A machine that has applied `at` commands. */
+/** What a machine has been through: every entry of the log, and which commands took effect, at their log time. */
+export interface MachineHistory {
+  readonly committed: (index: Index) => Entry;
+  readonly commands: () => readonly Entry[];
+}
+
+/** How far a machine has come: how many commands it has applied, and the last index at which it was called. */
+export interface MachinePlace {
+  readonly effects: number;
+  readonly position: Index;
+  /** `null` where nobody wakes it. */
+  readonly wakeAt: Milliseconds | null;
+}
+
+/** A machine that has applied `at` commands and was called last at the index `position`. */
 export interface Holder {
   readonly runner: MachineRunner;
   readonly machine: StateMachine;
   at: number;
+  position: Index;
 }
 
 /** Makes the machines of one world and applies commands to them. */
@@ -124,15 +139,17 @@ export class Machines {
       throw invalidArgument(`machine.create: expected a state machine, got one without ${method}`);
     }
     const codec: ValueCodec = { encode: this.codec.encode, decode: (data) => this.decode(data) };
-    return { machine, runner: new MachineRunner(machine, codec, jsonCodec(), this.onError), at: 0 };
+    return { machine, runner: new MachineRunner(machine, codec, jsonCodec(), this.onError), at: 0, position: 0 };
   }
 
-  /** A holder at this position: the given one if it is there, else a new one to which those commands are applied. */
-  at(holder: Holder | null, position: number, commands: readonly Entry[]): Holder {
-    if (holder !== null && holder.at === position) return holder;
+  /** A holder at this place: the given one if it is there, else a new one that goes through the history up to there. */
+  at(holder: Holder | null, { effects, position, wakeAt }: MachinePlace, history: MachineHistory): Holder {
+    if (holder !== null && holder.at === effects && holder.position === position) return holder;
     const fresh = this.create();
-    fresh.runner.run(commands.slice(0, position));
-    fresh.at = position;
+    if (wakeAt === null) fresh.runner.wakeAt = null;
+    this.replay(fresh.runner, history, effects, position);
+    fresh.at = effects;
+    fresh.position = position;
     return fresh;
   }
 
@@ -146,16 +163,45 @@ export class Machines {
     }
   }
 
-  /** A holder whose machine was restored from a snapshot of `at` commands. */
-  restored(state: Uint8Array, at: number): Holder {
+  /** A holder whose machine was restored from a snapshot that was taken at this place. */
+  restored(state: Uint8Array, { effects, position, wakeAt }: MachinePlace): Holder {
     const fresh = this.create();
     try {
       fresh.machine.restore(this.snapshots.decode(state));
     } catch (error) {
       throw new InvariantViolation(`machine/never-fails: a machine cannot be restored: ${textOf(error)}`);
     }
-    fresh.at = at;
+    fresh.runner.wakeAt = wakeAt;
+    fresh.at = effects;
+    fresh.position = position;
     return fresh;
+  }
+
+  private replay(runner: MachineRunner, { committed, commands }: MachineHistory, effects: number, to: Index): void {
+    if (runner.wakeAt === null) {
+      runner.run(commands().slice(0, effects));
+      return;
+    }
+    const due = commands();
+    for (let index = 1, next = 0, time = 0; index <= to; index++) {
+      time = Math.max(time, committed(index).time);
+      const command = due[next];
+      if (command?.index === index) next += 1;
+      if (command?.index === index) runner.apply(command);
+      else if (runner.wakeAt <= time) runner.wake(index, time);
+    }
+  }
+
+  /** Wakes a machine. */
+  wake(holder: Holder, index: Index, time: Milliseconds): Fault | null {
+    const { at } = holder;
+    holder.at = -1;
+    const fault = holder.runner.wake(index, time);
+    if (fault !== null) return fault;
+    holder.at = at;
+    holder.position = index;
+    this.spec.check?.(holder.machine);
+    return null;
   }
 
   /** Applies commands. Exceptions of the user's `check` pass through. */
@@ -166,6 +212,7 @@ export class Machines {
     const results = holder.runner.run(commands);
     if ('code' in results) return results;
     holder.at = at + commands.length;
+    holder.position = (commands[commands.length - 1] as Entry).index;
     this.spec.check?.(holder.machine);
     return results;
   }

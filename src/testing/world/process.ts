@@ -42,6 +42,8 @@ export interface Start {
   readonly disk: WorldDisk;
   readonly seed: number;
   readonly now: Milliseconds;
+  /** By how much its wall clock is ahead of `now`; `null` when it has none. */
+  readonly ahead: Milliseconds | null;
 }
 
 /** Whether a process takes part: `running` does, or will; the others answer nobody, though the process exists. */
@@ -97,7 +99,7 @@ function messageIn(protocol: Protocol<unknown, unknown>, payload: Payload): unkn
 function snapshotsOn(disk: WorldDisk): FoundSnapshots {
   const bytes = disk.values.get(SNAPSHOTS_KEY);
   if (bytes === undefined) return noSnapshots;
-  return { named: decodeSnapshots(bytes), sessionTable: newestOn(disk)?.sessionTable ?? null };
+  return { named: decodeSnapshots(bytes), part: newestOn(disk)?.part ?? null };
 }
 
 /** As a host has it by default. */
@@ -112,7 +114,7 @@ export function driverProgram(protocol: Protocol<unknown, unknown>, options: Pro
   const configurationHash = hashOfConfiguration(configuration);
   return {
     kind: 'driver',
-    start({ id, disk, seed, now }) {
+    start({ id, disk, seed, now, ahead }) {
       const peers = disk.values.get(PEERS_KEY);
       const given: DriverOptions = {
         id,
@@ -127,6 +129,7 @@ export function driverProgram(protocol: Protocol<unknown, unknown>, options: Pro
         seed,
         start: seed >>> 0,
         now,
+        ...(ahead === null ? {} : { ahead }),
         established: disk.values.has(ESTABLISHED_KEY),
         peers: peers === undefined ? [] : decodePeers(peers),
         maxWaiting,

@@ -4,7 +4,6 @@
  */
 
 import { InvariantViolation, type RuleText } from '../../core/assert.js';
-import { sameBytes } from '../../core/bytes.js';
 import { sameValue } from '../../core/entries.js';
 import type { CommittedView } from '../../core/model.js';
 import type { Entry, Index, Milliseconds } from '../../core/protocol.js';
@@ -20,7 +19,8 @@ import {
   type RecordedLeaderships,
 } from './leaderships.js';
 import { appended, emptyLedger, type Ledger } from './ledger.js';
-import { callOf } from './machine.js';
+import { callOf, type MachineHistory } from './machine.js';
+import { readable, sameResult } from './results.js';
 
 /** How a call ended. `lost`: its process crashed, and the caller got no answer. */
 export type CallEnd =
@@ -83,17 +83,6 @@ function demandKind({ kind, call }: WorldCall, isSo: boolean, answered: string):
   if (!isSo) throw violation(`${rule}: call ${call}, a ${kind}, is answered as ${answered}`, { call });
 }
 
-function sameResult(a: StoredResult, b: StoredResult): boolean {
-  if (a.rejected !== b.rejected) return false;
-  if (a.value instanceof Uint8Array && b.value instanceof Uint8Array) return sameBytes(a.value, b.value);
-  return Object.is(a.value, b.value);
-}
-
-function readable({ value, rejected }: StoredResult): unknown {
-  const plain = value instanceof Uint8Array ? String.fromCharCode(...value.subarray(0, 200)) : value;
-  return rejected ? { rejected: plain } : plain;
-}
-
 /** The draft of a record. Every method throws `InvariantViolation` when a rule is broken. */
 export class RecordDraft {
   private committed: Ledger<Entry>;
@@ -152,9 +141,11 @@ export class RecordDraft {
     return this.calls[call - 1];
   }
 
-  /** Oldest first. */
-  commands(): readonly Entry[] {
-    return this.effects.items.slice(0, this.effects.length).map(({ entry }) => entry);
+  /** What every machine goes through. */
+  history(): MachineHistory {
+    const { committed, effects } = this;
+    const commands = (): readonly Entry[] => effects.items.slice(0, effects.length).map(({ entry }) => entry);
+    return { committed: (index) => committed.items[index - 1] as Entry, commands };
   }
 
   private edit(call: WorldCall): void {
@@ -197,10 +188,18 @@ export class RecordDraft {
         const rule = 'requests/same-everywhere: the same commands take effect everywhere';
         throw violation(`${rule}: ${replica} applies ${index}, others ${first.entry.index}`, { ordinal });
       }
+      if (first.entry.time !== entry.time) {
+        const rule = 'time/never-falls: log time is the same everywhere';
+        throw violation(`${rule}: ${replica} applies ${index} at ${entry.time}`, { first: first.entry, entry });
+      }
       if (sameResult(first.result, result)) return;
       const evidence = { index, call: callOf(entry.data), first: readable(first.result), now: readable(result) };
       const rule = 'machine/deterministic: the state machine is deterministic';
       throw violation(`${rule}: ${replica} has another result at ${index}`, evidence);
+    }
+    const last = this.effects.items[this.effects.length - 1];
+    if (this.once && last !== undefined && entry.time < last.entry.time) {
+      throw violation(`time/never-falls: log time never falls: index ${index}`, { last: last.entry, entry });
     }
     this.effects = appended(this.effects, { entry, result });
     this.firstEffect(entry);

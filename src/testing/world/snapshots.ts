@@ -44,33 +44,37 @@ export class Snapshots {
     const snapshot = newestOn(slot.disk);
     if (snapshot === null) return;
     slot.delivered = snapshot.index;
-    slot.position = snapshot.index;
-    slot.effects = snapshot.effects;
+    slot.effects = snapshot.place.effects;
+    slot.position = snapshot.place.position;
+    slot.wakeAt = snapshot.place.wakeAt;
     slot.restoring = snapshot;
     if (this.draft.rules.eager.applied) this.restored(place);
   }
 
   take(place: number, effect: Extract<DriverEffect, { readonly kind: 'takeSnapshot' }>): void {
     const { draft } = this;
-    const { file, index, term, sessionTable } = effect;
-    const { id, effects } = draft.slot(place);
-    this.demandSameTable(place, index, sessionTable);
+    const { file, index, term, part } = effect;
+    this.demandSamePart(place, index, part);
     const { machines } = draft.rules;
-    const state = machines.snapshotOf(draft.machine(place), id);
-    const snapshot: WorldSnapshot = { file, index, term, sessionTable, effects, state, checksum: crc32c(state) };
-    draft.ownSlot(place).taking = snapshot;
+    const slot = draft.ownSlot(place);
+    slot.machine = machines.at(slot.machine, slot, draft.record.history());
+    const { machine, runner } = slot.machine;
+    const state = machines.snapshotOf(machine, slot.id);
+    const { effects, position } = slot;
+    const reached = { effects, position, wakeAt: runner.wakeAt };
+    slot.taking = { file, index, term, part, place: reached, state, checksum: crc32c(state) };
     if (draft.rules.eager.written) this.complete(place);
   }
 
-  /** A session table follows from the log alone. */
-  private demandSameTable(place: number, index: number, sessionTable: Uint8Array): void {
+  /** The driver's part follows from the log alone. */
+  private demandSamePart(place: number, index: number, part: Uint8Array): void {
     const { draft } = this;
     for (let other = 0; other < draft.size; other++) {
       const { disk, taking } = draft.slot(other);
       for (const each of [...disk.snapshots.values(), ...(taking === null ? [] : [taking])]) {
-        if (each.index !== index || sameBytes(each.sessionTable, sessionTable)) continue;
+        if (each.index !== index || sameBytes(each.part, part)) continue;
         const [a, b] = [draft.slot(place).id, draft.slot(other).id];
-        throw new InvariantViolation(`requests/table-is-computed: ${a} and ${b} have other tables at ${index}`);
+        throw new InvariantViolation(`requests/table-is-computed: ${a} and ${b} differ at ${index}`);
       }
     }
   }
@@ -116,8 +120,8 @@ export class Snapshots {
     const { machines } = draft.rules;
     const slot = draft.ownSlot(place);
     slot.restoring = null;
-    slot.machine = machines.restored(restoring.state, restoring.effects);
-    const replayed = machines.at(null, restoring.effects, draft.record.commands());
+    slot.machine = machines.restored(restoring.state, restoring.place);
+    const replayed = machines.at(null, restoring.place, draft.record.history());
     const [own, expected] = [slot.machine.machine.snapshot(), replayed.machine.snapshot()];
     if (!sameDeep(own, expected)) {
       const rule = 'machine/snapshot-is-the-state: a machine that is restored is equal to one that applied everything';

@@ -58,6 +58,10 @@ export interface Slot {
   /** The program's state, `null` while it is down. */
   readonly process: unknown;
   readonly clock: WorldClock;
+  /** By how much its wall clock is ahead of that one; `null` while it has none. */
+  readonly ahead: Milliseconds | null;
+  /** What the process was told of it. */
+  readonly toldAhead: Milliseconds | null;
   readonly paused: boolean;
   /** The write under way; `durable` holds once it is on the disk and the process was not told yet. */
   readonly writing: readonly StorageOp[] | null;
@@ -69,11 +73,16 @@ export interface Slot {
   readonly loads: readonly PendingLoad[];
   /** The entries that the machine was given. */
   readonly applying: readonly Entry[] | null;
+  /** The time at which it is to be woken before a command; `null`: it is not woken. */
+  readonly wakeAt: Milliseconds | null;
   readonly machine: Holder | null;
   /** The snapshot that is taken and not complete yet, and the one that the machine restores. */
   readonly taking: WorldSnapshot | null;
   readonly restoring: WorldSnapshot | null;
-  /** The last index that this start delivered; how many commands took effect in it; the last of their indexes. */
+  /**
+   * The last index that this start delivered; how many commands took effect in it; the last index at which one did, or
+   * the machine was woken.
+   */
   readonly delivered: Index;
   readonly effects: number;
   readonly position: Index;
@@ -91,7 +100,9 @@ export const NO_PROCESS = {
   durable: false,
   failing: null,
   loads: [],
+  toldAhead: null,
   applying: null,
+  wakeAt: null,
   machine: null,
   taking: null,
   restoring: null,

@@ -67,6 +67,8 @@ function describeEvent(event: ReplicaEvent): string | null {
       const times = `${Math.round(total)} of ${bound} ms, ${part} ${Math.round(measured)}`;
       return `${holds ? 'keeps' : 'breaks'} the timing assumption: ${times}`;
     }
+    case 'clock':
+      return event.isOff ? `has a clock that is ${event.ahead} ms ahead of log time` : 'has a clock near log time';
     case 'stalled':
       return `gives way: its disk has stalled for ${Math.round(event.waited)} ms`;
     case 'peer':

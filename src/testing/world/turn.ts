@@ -152,6 +152,9 @@ export class Turn {
         return draft.watcher?.touched(place);
       case 'leap':
         return draft.setClock(place, draft.local(place) + action.by, slot.clock.rate);
+      case 'wall':
+        draft.ownSlot(place).ahead = action.ahead;
+        return;
       case 'rate':
         return draft.setClock(place, draft.local(place), action.rate);
       default:

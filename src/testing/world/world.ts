@@ -74,6 +74,7 @@ function newSlot(rules: Rules, at: number, established: boolean): Slot {
     id: rules.ids[at] as ReplicaId,
     disk: newDisk(FIRST_INCARNATION + at, values),
     clock: { base: 0, since: 0, rate: 1 },
+    ahead: null,
     ...NO_PROCESS,
     room: null,
     wiped: null,

@@ -200,11 +200,17 @@ beforeAll(() => {
     kinds.set(kind, count + 1);
     if (count < 20) sends.push(fact);
   };
-  for (const replicas of [3, 5]) {
+  // Those whose clocks are not known meet more shapes.
+  for (const [replicas, without] of [
+    [3, ['wall']],
+    [5, ['wall']],
+    [5, []],
+  ] as const) {
     simulate({
       model: multipaxosModel,
       replicas,
       schedules: 15,
+      without,
       length: 150,
       tuning: { limits: smallLimits },
       constants: { alpha: 6 },
@@ -232,7 +238,7 @@ const BOOKS: ReadonlySet<string> = new Set(['attempts', 'reads', 'own', 'ofPeers
 /** What a number, a name or a truth may be instead. */
 function othersOf(node: Tree, key: string, value: unknown): readonly unknown[] {
   // What an item is called is shown by other numbers; and a leader's lists have one item for each peer.
-  if (key === 'key' || key === 'told' || key === 'forwarded') return [];
+  if (key === 'key' || key === 'told' || key === 'forwarded' || key === 'heard') return [];
   if (typeof value === 'boolean') return [!value];
   if (typeof value === 'number') {
     // What is earlier, or durable already, may only be lower and still make sense.
@@ -291,6 +297,7 @@ function* changesOf(node: Tree, path = '', place = ''): Generator<Change> {
     if (here === 'options' || here === 'role.kind') continue;
     if (here === 'role.transfer' && value === null) continue; // nothing but a transfer makes one
     if (here === 'role.preferred' && value === null) continue; // all have the same priority
+    if (here === 'clocks.reached') continue; // follows from the clocks
     if (here === 'role.standing') continue; // follows from the window, and changed by itself would be none
     for (const other of othersOf(node, key, value)) {
       yield {
@@ -312,6 +319,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   seed: 'scopes run with timeouts without spread',
   lastNumber: 'makes fresh numbers only',
   'bound.to': 'of a grant that is over',
+  'wake.notBefore': 'these runs wake no machine',
   'freshness.at': 'only reads ask for it, outside of steps',
   'freshness.heardAt': 'only reads ask for it, outside of steps',
   'freshness.commit': 'only reads ask for it, outside of steps',
@@ -334,6 +342,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
 
 /** Looked at only where it matters, and where that is. */
 const SOMETIMES: Readonly<Record<string, string>> = {
+  stampedAt: 'once there is a stamp',
   durableSeq: 'while the promise waits for it',
   persistSeq: 'until it is durable: then it makes fresh numbers only',
   'role.promises.*.asked': 'until it is complete',
@@ -448,12 +457,17 @@ function isState(state: PaxosState): boolean {
   }
 }
 
-const SHIFTS = { time: 10_000_019, persist: 40, number: 1000, request: 90_000, round: 12 } as const;
+const SHIFTS = { time: 10_000_019, clock: -10_000_019, persist: 40, number: 1000, request: 90_000, round: 12 } as const;
 
 /** What kind of number stands in a field, wherever in a state or an inbound message that is. */
 const NUMBERED: Readonly<Record<string, keyof typeof SHIFTS>> = {
   now: 'time',
   startedAt: 'time',
+  stampedAt: 'time',
+  ahead: 'clock',
+  own: 'clock',
+  heard: 'clock',
+  reached: 'clock',
   unsyncedSince: 'time',
   deadline: 'time',
   quickUntil: 'time',
@@ -484,7 +498,7 @@ function shifted<T>(tree: T, key = ''): T {
     const kind = NUMBERED[key];
     const none = kind === undefined || (tree === 0 && kind !== 'time' && kind !== 'persist');
     if (none) return tree;
-    return (tree + (tree < 0 ? -1 : 1) * SHIFTS[kind]) as T;
+    return (tree + (tree < 0 && kind !== 'clock' ? -1 : 1) * SHIFTS[kind]) as T;
   }
   if (key === 'standing') return tree; // named by sessions and sequences, which stay
   if (typeof tree === 'object' && tree !== null && isBook(tree)) {
@@ -494,7 +508,7 @@ function shifted<T>(tree: T, key = ''): T {
     return withNewest(null, moved) as T;
   }
   if (Array.isArray(tree)) {
-    return tree.map((each: unknown) => shifted(each, key === 'requests' ? 'request' : '')) as T;
+    return tree.map((each: unknown) => shifted(each, key === 'requests' ? 'request' : key === 'heard' ? key : '')) as T;
   }
   if (typeof tree !== 'object' || tree === null || tree instanceof Uint8Array) return tree;
   const { kind } = tree as Tree;
@@ -562,7 +576,7 @@ describe('the digest of a message', () => {
     const refused = { kind: 'forwardRefused', term: 9, number: 6, reason: 'busy', leader: null } as const;
     expect(words(refused, 'n2', 'n1')).toContain('forward of n1 6');
     expect(words({ kind: 'heartbeat', ballot: 9, commit: 0, readRound: 3 }, 'n1', 'n2')).toContain('of n1 3');
-    const beat = { kind: 'heartbeatReply', ballot: 9, commit: 0, durable: 0, readRound: 3 } as const;
+    const beat = { kind: 'heartbeatReply', wall: 0, ballot: 9, commit: 0, durable: 0, readRound: 3 } as const;
     expect(words(beat, 'n2', 'n1')).toContain('round of 9 of n1 3');
   });
 });

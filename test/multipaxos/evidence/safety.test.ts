@@ -121,8 +121,8 @@ function told(word: core.Entry, commit: core.Index): Node {
   return node;
 }
 
-const page = { kind: 'promise', from: 1, commit: 0, next: 0, rest: 0, votes: [] } as const;
-const beat = { kind: 'heartbeatReply', ballot: b1, readRound: 0, commit: 0, durable: 0 } as const;
+const page = { kind: 'promise', wall: 0, from: 1, commit: 0, next: 0, rest: 0, votes: [] } as const;
+const beat = { kind: 'heartbeatReply', wall: 0, ballot: b1, readRound: 0, commit: 0, durable: 0 } as const;
 
 /** What is broken, and by what. Everything before the last word of a story is in order. */
 const stories: readonly (readonly [rule: string, what: string, tell: () => unknown])[] = [

@@ -5,7 +5,7 @@ import { raftModel, type RaftMessage, type RaftState } from '../../../src/raft/i
 import { entry, logOf, Node } from '../support.js';
 
 const NO_DATA = new Uint8Array(0);
-const noop = { index: 1, term: 1, kind: 'noop', id: null, data: NO_DATA } as const;
+const noop = { index: 1, term: 1, kind: 'noop', time: 0, id: null, data: NO_DATA } as const;
 const append = {
   kind: 'appendEntries',
   term: 3,
@@ -33,13 +33,13 @@ describe('a trace says of a message', () => {
     ['RequestVote t3 last=0 handover', { kind: 'requestVote', term: 3, lastIndex: 0, lastTerm: 0, handover: true }],
     ['Handover #5 t3', { kind: 'handover', term: 3, number: 5 }],
     ['Handover #5 t3 refused', { kind: 'handoverRefused', term: 3, number: 5 }],
-    ['RequestVote t3 granted', { kind: 'requestVoteReply', term: 3, granted: true }],
-    ['RequestVote t3 refused', { kind: 'requestVoteReply', term: 3, granted: false }],
+    ['RequestVote t3 granted', { kind: 'requestVoteReply', wall: 0, term: 3, granted: true }],
+    ['RequestVote t3 refused', { kind: 'requestVoteReply', wall: 0, term: 3, granted: false }],
     ['AppendEntries t3 prev=9@1 [10@2] commit=8', { ...append, entries: [entry(10, 2)] }],
     ['AppendEntries t3 prev=9@1 [10-11@2 12@3] commit=8', { ...append, entries: several }],
     ['AppendEntries t3 prev=0 [1@1:noop] commit=8', { ...append, prevIndex: 0, prevTerm: 0, entries: [noop] }],
     ['AppendEntries t3 prev=9@1 commit=8 round=2', { ...append, entries: [], readRound: 2 }],
-    ['AppendEntries t3 accepted match=7', { kind: 'appendAccepted', term: 3, viewId: 1, match: 7 }],
+    ['AppendEntries t3 accepted match=7', { kind: 'appendAccepted', wall: 0, term: 3, viewId: 1, match: 7 }],
     [
       'AppendEntries t3 rejected prev=9 hint=5@2',
       { kind: 'appendRejected', term: 3, viewId: 1, prevIndex: 9, hintIndex: 5, hintTerm: 2 },
@@ -70,7 +70,7 @@ describe('a trace says of a state', () => {
     node.step({ kind: 'campaign' });
     node.sync();
     expect(of(node.state)).toBe('candidate t4 votes=1 log=1-2@1 3@3 commit=0');
-    node.receive('b', { kind: 'requestVoteReply', term: 4, granted: true });
+    node.receive('b', { kind: 'requestVoteReply', wall: 0, term: 4, granted: true });
     expect(of(node.state)).toBe('leader t4 log=1-2@1 3@3 4@4 commit=0');
   });
 

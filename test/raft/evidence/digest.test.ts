@@ -181,6 +181,8 @@ const LEFT_OUT: readonly (readonly [path: RegExp, why: string])[] = [
   [/^seed$/, 'timeouts have no spread where states are compared'],
   [/^lastNumber$/, 'yields fresh numbers only'],
   [/^bound\.to$/, 'of a grant that is over'],
+  [/^clocks\.reached$/, 'follows from the clocks'],
+  [/^wake\./, 'these runs wake no machine'],
   [/^freshness\./, 'only reads ask for it, outside of steps'],
   [/^durableSeq$/, 'what it covers is given as none'],
   [/^hardSeq$/, 'which persist it was does not matter once it is durable; shown below'],
@@ -200,6 +202,7 @@ const LEFT_OUT: readonly (readonly [path: RegExp, why: string])[] = [
 
 /** Why a field is in the digest only at times. */
 const SOMETIMES: readonly (readonly [path: RegExp, why: string])[] = [
+  [/^stampedAt$/, 'once there is a stamp'],
   [/^persistSeq$/, 'until it is durable: then it yields fresh numbers only'],
   [/^attempts\.\*\.(forward|sentAt|through|until)$/, 'until the leader has answered'],
   [/^role\.peers\.\*\.(lane|questioned|progressedAt)$/, 'while something is under way, or the peer is probed'],
@@ -331,6 +334,11 @@ const REQUESTS = 300;
 const SHIFTS: Readonly<Record<string, number>> = {
   now: LATER,
   startedAt: LATER,
+  stampedAt: LATER,
+  ahead: -LATER,
+  own: -LATER,
+  heard: -LATER,
+  reached: -LATER,
   deadline: LATER,
   quickUntil: LATER,
   until: LATER,
@@ -358,13 +366,14 @@ function shifted<T>(value: T, key = ''): T {
   if (typeof value === 'number') {
     const none =
       value === 0 &&
-      !/^(now|startedAt|deadline|quickUntil|until|sentAt|progressedAt|answeredAt|unsyncedSince|heartbeatAt|persistSeq|durableSeq|hardSeq)$/.test(
+      !/^(now|startedAt|stampedAt|ahead|deadline|quickUntil|until|sentAt|progressedAt|answeredAt|unsyncedSince|heartbeatAt|persistSeq|durableSeq|hardSeq)$/.test(
         key,
       );
     return (none ? value : value + (SHIFTS[key] ?? 0)) as T;
   }
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
-  if (Array.isArray(value)) return value.map((each) => shifted(each, key === 'requests' ? 'request' : '')) as T;
+  if (Array.isArray(value))
+    return value.map((each) => shifted(each, key === 'requests' ? 'request' : key === 'heard' ? key : '')) as T;
   if (key === 'standing') return value; // named by sessions and sequences, which stay
   if (isBook(value)) {
     const moved = itemsOf<BookItem>(value).map((item) => {
@@ -453,7 +462,7 @@ describe('the digest of a message', () => {
   it('tells the kinds and the two ends of a session apart', () => {
     const plain = { term: 2, viewId: 5, match: 0 };
     const digest = (message: RaftMessage, from = 'n1', to = 'n2'): string => ofMessage({ message, from, to }).exact;
-    const accepted: RaftMessage = { kind: 'appendAccepted', ...plain };
+    const accepted: RaftMessage = { kind: 'appendAccepted', wall: 0, ...plain };
     expect(digest(accepted)).not.toBe(digest({ kind: 'roundConfirmed', term: 2, viewId: 5, readRound: 0 }));
     expect(digest(accepted)).not.toBe(digest(accepted, 'n1', 'n3'));
   });

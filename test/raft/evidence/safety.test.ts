@@ -206,7 +206,7 @@ describe('a matchIndex', () => {
 
 describe('what leaves a replica', () => {
   const request: RaftMessage = { kind: 'requestVote', term: 2, lastIndex: 2, lastTerm: 1, handover: false };
-  const grant: RaftMessage = { kind: 'requestVoteReply', term: 2, granted: true };
+  const grant: RaftMessage = { kind: 'requestVoteReply', wall: 0, term: 2, granted: true };
   const heartbeat: RaftMessage = {
     kind: 'appendEntries',
     term: 2,
@@ -217,7 +217,7 @@ describe('what leaves a replica', () => {
     commit: 0,
     readRound: 0,
   };
-  const accepted = (match: number): RaftMessage => ({ kind: 'appendAccepted', term: 2, viewId: 1, match });
+  const accepted = (match: number): RaftMessage => ({ kind: 'appendAccepted', wall: 0, term: 2, viewId: 1, match });
   const send = (message: RaftMessage, places: Record<string, Place>, ghost = EMPTY, to = 'c') =>
     safety.send(ghost, { from: 'b', to, message }, clusterOf(places));
 
@@ -403,7 +403,7 @@ describe('one step', () => {
   const grants: RaftState = { ...follower, term: 2, vote: 'c' };
   const { viewId } = role.peers[0] as RaftProgress;
   const ack = (change: object = {}): Inbound<RaftMessage> =>
-    receive('b', { kind: 'appendAccepted', term: 2, viewId, match: 2, ...change } as RaftMessage);
+    receive('b', { kind: 'appendAccepted', wall: 0, term: 2, viewId, match: 2, ...change } as RaftMessage);
   const matched = withPeer(leader, { match: 2, next: 4 });
   const noReads = { own: null, ofPeers: null };
   const reading = (joined: number): RaftState => {

@@ -109,6 +109,7 @@ const opening = (replica: string, index: number, incarnation = 2): Entry => ({
   index,
   term: 1,
   kind: 'openSession',
+  time: 0,
   id: null,
   data: encodeSessionOpening({ replica, incarnation, boot: 1, start: 1 }),
 });
@@ -116,6 +117,7 @@ const command = (session: number, sequence: number, index: number): Entry => ({
   index,
   term: 1,
   kind: 'command',
+  time: 0,
   id: { session, sequence, firstIncomplete: 1 },
   data: NO_DATA,
 });
@@ -132,7 +134,7 @@ describe('a run of commands', () => {
           for (const { repeat, calls, noops } of script) {
             for (let i = 0; i < calls; i++) entries.push(command(1, ++sequence, entries.length + 1));
             for (let i = 0; i < noops; i++)
-              entries.push({ ...command(1, 1, entries.length + 1), kind: 'noop', id: null });
+              entries.push({ ...command(1, 1, entries.length + 1), kind: 'noop', time: 0, id: null });
             if (repeat && sequence > 0) entries.push(command(1, sequence, entries.length + 1));
           }
           replica.commit(entries.slice(0, 1));
@@ -157,7 +159,7 @@ describe('a run of commands', () => {
     const replica = new Applying(() => 1);
     replica.commit([opening('b', 1)]);
     replica.happens({ kind: 'read', calls: [{ call: 1, deadline: Infinity }], minIndex: 3 });
-    replica.commit([command(1, 1, 2), { ...command(1, 2, 3), kind: 'noop', id: null }, command(1, 2, 4)]);
+    replica.commit([command(1, 1, 2), { ...command(1, 2, 3), kind: 'noop', time: 0, id: null }, command(1, 2, 4)]);
     expect(replica.applied).toEqual([1, 3, 4]);
     expect(replica.served).toEqual([3]);
   });

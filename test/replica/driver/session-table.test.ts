@@ -13,7 +13,14 @@ import {
 } from '../../../src/replica/driver/session-table.js';
 
 function command(index: number, session: number, sequence: number, firstIncomplete = 1): Entry {
-  return { index, term: 1, kind: 'command', id: { session, sequence, firstIncomplete }, data: new Uint8Array(0) };
+  return {
+    index,
+    term: 1,
+    kind: 'command',
+    time: 0,
+    id: { session, sequence, firstIncomplete },
+    data: new Uint8Array(0),
+  };
 }
 
 function change<T>(

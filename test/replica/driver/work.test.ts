@@ -96,6 +96,7 @@ class Scripted {
       index: from + at,
       term: 1,
       kind,
+      time: 0,
       id,
       data,
     });

@@ -47,7 +47,7 @@ class Model {
 const cursorAt = (from: number): ChangeCursor => ({ from, chunk: null, at: 0 });
 
 function entry(index: number, data: Uint8Array): Entry {
-  return { index, term: 1, kind: 'command', id: { session: 1, sequence: index, firstIncomplete: 1 }, data };
+  return { index, term: 1, kind: 'command', time: 0, id: { session: 1, sequence: index, firstIncomplete: 1 }, data };
 }
 
 /** The next one of a consumer, from the buffer and from the model: both have it, or neither. */

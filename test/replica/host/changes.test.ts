@@ -117,7 +117,10 @@ describe.each([
     // The no-op and the opening of the session stand before the first one.
     expect(first).toBeGreaterThan(1);
     const all = replica.changes({ from: 1 });
-    expect(await take(all, 3)).toEqual([
+    const changes = await take(all, 3);
+    const times = changes.map(({ time }) => time);
+    expect(times.every((time, at) => time > 1_700_000_000_000 && time >= (times[at - 1] ?? 0))).toBe(true);
+    expect(changes.map(({ time: _, ...change }) => change)).toEqual([
       { kind: 'applied', index: first, command: { name: 'one' }, result: { count: 1, list: [] } },
       {
         kind: 'rejected',
@@ -356,7 +359,7 @@ describe('the changes that are kept', () => {
     const left = names(await rest(kept));
     expect(left).toEqual(many.slice(-left.length));
     const size = (name: string, count: number): number =>
-      20 + JSON.stringify({ name }).length + JSON.stringify({ count, list: [] }).length;
+      28 + JSON.stringify({ name }).length + JSON.stringify({ count, list: [] }).length;
     const bytes = (of: readonly string[]): number =>
       of.reduce((sum, name) => sum + size(name, 2 + many.indexOf(name)), 0);
     expect(bytes(left)).toBeLessThanOrEqual(400);
@@ -470,6 +473,7 @@ describe('handing over', () => {
       index: at + 1,
       term: 1,
       kind: 'command' as const,
+      time: 0,
       id: { session: 1, sequence: at, firstIncomplete: 1 },
       data: codec.encode({ name: `${at}` }),
     }));

@@ -17,7 +17,7 @@ describe('opening', () => {
   it('a log begins at 1, also where votes are stored for later slots only', async () => {
     const storage = memoryStorage();
     await storage.write((await openData(checked(storage))).format);
-    const vote = { index: 3, term: 65_537, kind: 'noop', id: null, data: new Uint8Array(0) } as const;
+    const vote = { index: 3, term: 65_537, kind: 'noop', time: 0, id: null, data: new Uint8Array(0) } as const;
     const [data] = multipaxosProtocol.durable.encodeEntries([vote]);
     await storage.write([{ kind: 'put', entries: [{ index: 3, term: vote.term, data: data as Uint8Array }] }]);
     await storage.close();
@@ -43,7 +43,7 @@ describe('opening', () => {
   it.each([raft(), multipaxos()])('refuses a log that ends below the stored commit index (%#)', async (protocol) => {
     const storage = memoryStorage();
     await storage.write((await openData(checked(storage, protocol))).format);
-    const entry = { index: 1, term: 65_537, kind: 'noop', id: null, data: new Uint8Array(0) } as const;
+    const entry = { index: 1, term: 65_537, kind: 'noop', time: 0, id: null, data: new Uint8Array(0) } as const;
     const { durable } = protocol.protocol;
     const [data] = durable.encodeEntries([entry]);
     const hard = (commit: number) => durable.encodeHard({ term: 65_537, vote: null, commit });

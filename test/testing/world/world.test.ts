@@ -208,6 +208,8 @@ describe.each(WORLDS)('a world ($name)', ({ model, program }) => {
       ],
       // There is always a disk to lose: nothing makes this idle.
       wipe: [],
+      // A clock is set also where nothing runs.
+      wall: [],
       failStorage: [{ kind: 'failStorage', ...gone, keep: true }],
       fill: [gone, still].map((who) => ({ kind: 'fill', ...who, room: 1 })),
       free: [gone, still, { replica: 'n1' }].map((who) => ({ kind: 'free', ...who })),
