@@ -238,6 +238,13 @@ export class SlowCluster {
     return request;
   }
 
+  /** Asks a replica for a quorum read. Gives the number of the request. */
+  quorumRead(id: ReplicaId, time: Milliseconds = Infinity): number {
+    const request = ++this.request;
+    this.give(id, { kind: 'read', request, deadline: this.now + time, byQuorum: true });
+    return request;
+  }
+
   private timeAt({ clock, asleep }: SlowHost): Milliseconds {
     return asleep === null ? clock.base + (this.now - clock.since) * clock.rate : clock.base;
   }

@@ -17,7 +17,7 @@ const others = tests.filter(({ path }) => !path.startsWith('test/tidy/'));
 const LARGE_FILES: readonly checks.Exception[] = [
   {
     of: 'src/core/protocol.ts',
-    lines: 612,
+    lines: 640,
     why: 'the contract is read from top to bottom as one page, and half of it is doc comments',
   },
   {

@@ -323,6 +323,8 @@ export interface Read {
   readonly deadline: Milliseconds;
   /** A lease read: served at once by a leader that holds the grants of a majority, otherwise as any other read. */
   readonly byLease?: boolean;
+  /** A quorum read of Multi-Paxos, which needs no leader; in Raft as any other read. */
+  readonly byQuorum?: boolean;
 }
 
 /** Try to lead now, without waiting for the election timer. The others refuse pre-votes while they hear a leader. */

@@ -56,6 +56,8 @@ const KINDS: readonly (PaxosMessage['kind'] | null)[] = [
   'catchUpReply',
   ...FORWARDING_KINDS,
   ...ELECTION_KINDS,
+  'askSlots',
+  'slots',
 ];
 const NUMBERS = Object.freeze(
   Object.fromEntries(KINDS.flatMap((kind, at) => (kind === null ? [] : [[kind, at]]))),
@@ -135,6 +137,11 @@ function write(writer: Writer, m: PaxosMessage): void {
       writer.varint(m.commit);
       writer.varint(m.rest);
       return writeRuns(writer, m.entries);
+    case 'askSlots':
+      return writer.varint(m.number);
+    case 'slots':
+      writer.varint(m.number);
+      return writer.varint(m.highest);
     default:
       writer.varint(m.term);
       return isElectionMessage(m) ? writeElectionMessage(writer, m) : writeForwarding(writer, m);
@@ -258,6 +265,10 @@ function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
       return readCatchUp(reader);
     case 'catchUpReply':
       return readCatchUpReply(reader);
+    case 'askSlots':
+      return { kind, number: reader.varint() };
+    case 'slots':
+      return { kind, number: reader.varint(), highest: markIn(reader) };
     case 'forwardRefused':
       return readForwarding(reader, kind, reader.varint()); // whoever refuses may have promised nothing yet
     case 'readAnswer':

@@ -118,6 +118,17 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
     if (catchingUp !== this.state.catchingUp) this.edit().catchingUp = catchingUp;
   }
 
+  setQuorumReads(quorumReads: PaxosState['quorumReads']): void {
+    this.edit().quorumReads = quorumReads;
+  }
+
+  override halt(fault: string | null): void {
+    const reads = this.state.quorumReads.map(({ request }) => request);
+    this.refuse(reads, fault === null ? 'stopped' : 'storageFailed', null);
+    this.setQuorumReads([]);
+    super.halt(fault);
+  }
+
   setServing(serving: readonly Serving[]): void {
     this.edit().serving = serving;
   }

@@ -151,7 +151,23 @@ export interface CatchUpReply {
   readonly entries: readonly Entry[];
 }
 
-/** A message of Phase 1 or 2, a heartbeat, or one of catch-up, of a pre-vote, a transfer or of forwarding. */
+/** A replica to every other one, for a quorum read: what is the highest slot that you have voted for? */
+export interface AskSlots {
+  readonly kind: 'askSlots';
+  /** The number of the read, unique within a start of the replica that asks. */
+  readonly number: number;
+}
+
+/** The answer to an AskSlots. */
+export interface Slots {
+  readonly kind: 'slots';
+  /** Echoed. */
+  readonly number: number;
+  /** The highest slot that the sender has voted for or knows to be chosen; 0 for none. */
+  readonly highest: Index;
+}
+
+/** A message of Phase 1 or 2, a heartbeat, or one of catch-up, quorum reads, pre-votes, transfers or forwarding. */
 export type PaxosMessage =
   | Prepare
   | PromisePage
@@ -163,5 +179,7 @@ export type PaxosMessage =
   | PaxosCommit
   | CatchUp
   | CatchUpReply
+  | AskSlots
+  | Slots
   | ElectionMessage
   | Forwarding;

@@ -16,6 +16,7 @@ import type { ReadQueue } from '../core/reads.js';
 import type { StandingProposals } from '../core/standing.js';
 import type { CoreFollower, CoreLeader, CoreOptions, CoreState } from '../core/state.js';
 import type { Transferring } from '../core/transfer.js';
+import type { QuorumRead } from './quorum-reads.js';
 import type { Ballot } from './ballot.js';
 import type { VoteSpan } from './messages.js';
 import type { PaxosProgress } from './progress.js';
@@ -166,6 +167,8 @@ export interface PaxosState extends CoreState {
   readonly leaderCommit: Index;
   readonly catchingUp: CatchingUp | null;
   readonly serving: readonly Serving[];
+  /** Quorum reads of the own host that are not served yet. */
+  readonly quorumReads: readonly QuorumRead[];
 
   /** Proposer. */
   readonly role: PaxosRole;
@@ -233,6 +236,7 @@ export function copyState(s: PaxosState): Mutable<PaxosState> {
     leaderCommit: s.leaderCommit,
     catchingUp: s.catchingUp,
     serving: s.serving,
+    quorumReads: s.quorumReads,
     reported: s.reported,
     highestBallotSeen: s.highestBallotSeen,
   };

@@ -37,6 +37,15 @@ import { onCatchUpReply, onCommit } from './learner.js';
 import type { PaxosMessage, Prepare } from './messages.js';
 import { campaign, onPromise, recoveredPromise, tryToLead } from './phase1.js';
 import { proposalRules, wakeRules } from './proposals.js';
+import {
+  cancelQuorumReads,
+  onAskSlots,
+  onQuorumRead,
+  onSlots,
+  quorumReadsDeadline,
+  retryQuorumReads,
+  serveQuorumReads,
+} from './quorum-reads.js';
 import { onReadAnswer, readRules } from './reads.js';
 import { onCatchUp, onPeerLoaded } from './serving.js';
 import type { PaxosOptions, PaxosState } from './state.js';
@@ -111,6 +120,10 @@ function onMessage(draft: PaxosDraft, from: ReplicaId, m: PaxosMessage): void {
       return onCatchUp(draft, from, m);
     case 'catchUpReply':
       return onCatchUpReply(draft, from, m);
+    case 'askSlots':
+      return onAskSlots(draft, from, m);
+    case 'slots':
+      return onSlots(draft, from, m);
     default:
       onCoreMessage(draft, coreRules, from, m);
   }
@@ -131,6 +144,7 @@ function onTick(draft: PaxosDraft): void {
   tickWake(draft, wakeRules);
   takeForLost(draft);
   retryCatchUp(draft);
+  retryQuorumReads(draft);
 }
 
 function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
@@ -142,7 +156,7 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
     case 'propose':
       return onPropose(draft, proposalRules, m);
     case 'read':
-      return onRead(draft, readRules, m);
+      return m.byQuorum === true ? onQuorumRead(draft, m) : onRead(draft, readRules, m);
     case 'campaign':
       return draft.state.role.kind === 'follower' ? seekElection(draft, electionRules) : undefined;
     case 'transfer':
@@ -150,6 +164,7 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
     case 'leave':
       return onLeave(draft, transferRules);
     case 'cancel':
+      cancelQuorumReads(draft, m.requests);
       return onCancel(draft, m.requests);
     case 'stop':
       return draft.halt(null);
@@ -197,6 +212,7 @@ function conclude(draft: PaxosDraft): void {
     tellCommits(draft, noticeRules);
     conductTransfer(draft, transferRules); // it may end the leadership
   }
+  serveQuorumReads(draft);
   deliver(draft);
 }
 
@@ -212,7 +228,7 @@ export function step(state: PaxosState, m: Inbound<PaxosMessage>): PaxosStep {
 export function deadline(state: PaxosState): Milliseconds {
   if (state.stopped) return Infinity;
   const { catchingUp } = state;
-  const learning = catchingUp?.retryAt ?? Infinity;
+  const learning = Math.min(catchingUp?.retryAt ?? Infinity, quorumReadsDeadline(state));
   const leading = Math.min(lossDeadline(state), transferDeadline(state), wakeDeadline(state));
   return Math.min(electionDeadline(state), requestsDeadline(state), leading, learning);
 }
@@ -266,6 +282,7 @@ export function init(start: ProtocolOptions, recovered: Recovered): PaxosStep {
     leaderCommit: 0,
     catchingUp: null,
     serving: [],
+    quorumReads: [],
     reported: emptyWindow,
     highestBallotSeen: 0,
   };

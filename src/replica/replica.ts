@@ -43,9 +43,11 @@ export interface ReadOptions extends RequestOptions {
    * `linearizable` (the default) sees all writes acknowledged before it (thesis 6.4). `lease` sees the same as long as
    * the clocks of the members keep to the bound that the documentation states (thesis 6.4.1): the leader serves it
    * without a message, if the cluster has `constants.leaseReads`; where it cannot, it is served as `linearizable`.
-   * `stale` sees what is applied here.
+   * `quorum` sees the same as `linearizable`, too: in Multi-Paxos any replica serves it after one exchange with a
+   * majority, without the leader; where it cannot, and in Raft, it is served as `linearizable`. `stale` sees what is
+   * applied here.
    */
-  readonly consistency?: 'linearizable' | 'lease' | 'stale' | undefined;
+  readonly consistency?: 'linearizable' | 'lease' | 'quorum' | 'stale' | undefined;
   /** For a stale read: wait until this replica has applied the entry at this index; 0 by default. */
   readonly minIndex?: number | undefined;
   /**

@@ -144,6 +144,8 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
       maxLength: 5,
     }),
   }),
+  fc.record({ kind: fc.constant('askSlots' as const), number }),
+  fc.record({ kind: fc.constant('slots' as const), number, highest: fc.nat() }),
   fc.record({ kind: fc.constant('forwardRead' as const), term: ballot, number, byLease: fc.boolean() }),
   fc.record({ kind: fc.constant('askGrant' as const), term: ballot, number }),
   fc.record({ kind: fc.constant('grant' as const), term: ballot, number, length: fc.nat(60_000) }),
@@ -241,6 +243,8 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
   },
   forwardRead: { kind: 'forwardRead', term: B, number: 2 ** 32 + 3, byLease: false },
   readAnswer: { kind: 'readAnswer', term: B, number: 2 ** 32 + 3, index: 9, commit: 8 },
+  askSlots: { kind: 'askSlots', number: 2 ** 32 + 3 },
+  slots: { kind: 'slots', number: 2 ** 32 + 3, highest: 300 },
 };
 
 /** Bytes as numbers, whichever class holds them. */

@@ -358,6 +358,32 @@ const priorities: readonly Mutant[] = [
   ),
 ];
 
+const QUORUM_READS = 'multipaxos/quorum-reads.ts';
+
+const quorumReads: readonly Mutant[] = [
+  mutant(
+    'quorum-read-of-chosen',
+    'A replica names the highest slot that it knows to be chosen, though it voted for higher ones.',
+    ['reads/quorum-names-highest'],
+    script('quorum reads: never stale'),
+    edit(QUORUM_READS, 'return Math.max(commitOf(state), lastVote(state.window));', 'return commitOf(state);'),
+  ),
+  mutant(
+    'quorum-read-of-few',
+    'A quorum read is served by one answer fewer than make a majority.',
+    ['reads/quorum-names-highest'],
+    script('quorum reads: never stale'),
+    edit(QUORUM_READS, 'majority(sizeOf(options)) - 1', 'majority(sizeOf(options)) - 2'),
+  ),
+  mutant(
+    'quorum-read-waits-on',
+    'A quorum read waits for ever for a slot that is not chosen.',
+    ['reads/quorum-falls-back'],
+    script('quorum reads: a vote in vain'),
+    edit(QUORUM_READS, 'Math.min(deadline, now + timing.electionMin)', 'deadline'),
+  ),
+];
+
 const LEASE_READS = 'core/lease-reads.ts';
 
 const leaseReads: readonly Mutant[] = [
@@ -418,5 +444,6 @@ export const livenessMutants: readonly Mutant[] = [
   ...preVotes,
   ...transfers,
   ...priorities,
+  ...quorumReads,
   ...leaseReads,
 ];

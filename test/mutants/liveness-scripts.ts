@@ -10,6 +10,7 @@ import { rivals, succession, undisturbed, WRONGS } from '../both/disturb.js';
 import { catchesUpFirst, hungDiskGivesWay, leavesAlone, transferUnderLoad } from '../both/transfer.js';
 import { fullDiskGivesWay, fullVoter, nobodyHasSpace } from '../both/full-disk.js';
 import { flapping, higherPriorityLeads, preferredWins, zeroComesLast } from '../both/priorities.js';
+import { neverStale, voteInVain } from '../multipaxos/quorum-reads.js';
 import { afterHandover, afterSleep, cutOff, startsBound } from '../both/lease-reads.js';
 import { hungFollower } from '../both/swamped.js';
 import { Node } from '../raft/support.js';
@@ -250,6 +251,14 @@ async function priorityZero(): Promise<void> {
   for (const protocol of [raftProtocol, multipaxosProtocol]) zeroComesLast(protocol);
 }
 
+async function quorumNeverStale(): Promise<void> {
+  for (let seed = 1; seed <= 5; seed++) neverStale(seed);
+}
+
+async function quorumVoteInVain(): Promise<void> {
+  voteInVain();
+}
+
 /** What is known to be committed is not applied yet. */
 async function freshness(): Promise<void> {
   const node = new Node('a');
@@ -316,6 +325,8 @@ export const livenessScripts = {
   'priorities: a leader': priorityLeads,
   'priorities: flapping': priorityFlaps,
   'priorities: zero': priorityZero,
+  'quorum reads: never stale': quorumNeverStale,
+  'quorum reads: a vote in vain': quorumVoteInVain,
   'core: freshness': freshness,
   'slow links: a hung follower': swamped,
   'lease reads: cut off': leaseCutOff,

@@ -82,6 +82,10 @@ export function describeMessage(m: PaxosMessage): string {
       return `CatchUp ${describeNumber(m.number)} from=${m.from} to=${m.to}${m.bytes === 0 ? ' bytes=0' : ''}`;
     case 'catchUpReply':
       return `CatchUpReply ${describeNumber(m.number)} ${describeVotes(m.entries)} commit=${m.commit}${rest(m)}`;
+    case 'askSlots':
+      return `AskSlots ${describeNumber(m.number)}`;
+    case 'slots':
+      return `Slots ${describeNumber(m.number)} highest=${m.highest}`;
     case 'preVote':
     case 'preVoteReply':
     case 'handover':

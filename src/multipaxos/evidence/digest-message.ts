@@ -74,6 +74,11 @@ export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, d
       digest.value(m.commit);
       digest.value(m.rest);
       return digestEntries(digest, m.entries);
+    case 'askSlots':
+      return digestNumber(digest, 'quorumRead', from, m.number);
+    case 'slots':
+      digestNumber(digest, 'quorumRead', to, m.number);
+      return digest.value(m.highest);
     case 'preVote':
     case 'preVoteReply':
     case 'handover':

@@ -24,13 +24,14 @@ import {
 } from '../../core/digest-parts.js';
 import type { ElectionTimer } from '../../core/election-timer.js';
 import type { ReplicaId } from '../../core/members.js';
-import type { Digest } from '../../core/model.js';
+import { digestUnordered, type Digest } from '../../core/model.js';
 import type { Milliseconds } from '../../core/protocol.js';
 import type { ReadQueue } from '../../core/reads.js';
 import type { UnsyncedRun } from '../../core/unsynced.js';
 import { roundOf, type Ballot } from '../ballot.js';
 import type { VoteSpan } from '../messages.js';
 import type { PaxosProgress } from '../progress.js';
+import type { QuorumRead } from '../quorum-reads.js';
 import { NO_END, type SlotRange } from '../ranges.js';
 import type { CatchingUp, PaxosCandidate, PaxosLeader, PaxosState, PromiseProgress, Serving } from '../state.js';
 import type { VoteWindow } from '../window.js';
@@ -97,6 +98,17 @@ function serving({ digest, me }: DigestScribe, { load, peer, number, from, to, b
   digest.value(from);
   digest.value(to);
   digest.value(bytes);
+}
+
+function quorumRead(s: DigestScribe, { request, number, answered, index, retryAt, until }: QuorumRead): void {
+  const { digest, me } = s;
+  digestNumber(digest, 'request', me, request);
+  digestNumber(digest, 'quorumRead', me, number);
+  digest.value(answered.length);
+  digestUnordered(digest, [...answered], (id) => digest.id(id));
+  digest.value(index);
+  digestDeadline(s, retryAt);
+  digestDeadline(s, until);
 }
 
 // The proposer.
@@ -246,6 +258,7 @@ export function digestState(state: PaxosState, now: Milliseconds, digest: Digest
   digestDelivery(s, state.delivery);
   list(s, state.catchingUp === null ? [] : [state.catchingUp], catchUp);
   list(s, state.serving, serving);
+  list(s, state.quorumReads, quorumRead);
   role(s, state);
   // Only a campaign asks for it, and takes the higher round of both.
   digest.value(Math.max(roundOf(state.highestBallotSeen) - roundOf(state.promised), 0));

@@ -133,12 +133,13 @@ export class CallsDraft extends PartDraft<CallsState> {
     if (this.state.storageFull) this.draft.toCore({ kind: 'storageFull', now: this.draft.now, full: true });
   }
 
-  read({ calls, minIndex, byLease = false, maxAge = Infinity }: Extract<DriverEvent, { kind: 'read' }>): void {
+  read({ calls, minIndex, by = 'leader', maxAge = Infinity }: Extract<DriverEvent, { kind: 'read' }>): void {
     const { reads } = this.draft;
-    const admitted = this.admit(calls, minIndex === null && !byLease ? reads.newest : -Infinity);
+    const admitted = this.admit(calls, minIndex === null && by === 'leader' ? reads.newest : -Infinity);
     if (admitted.length === 0) return;
-    if (byLease && this.isFed) reads.ask(admitted);
-    else if (byLease) reads.queueAmong(admitted);
+    const canAsk = by === 'quorum' ? this.draft.phase.kind === 'running' : this.isFed;
+    if (by !== 'leader' && canAsk) reads.ask(admitted, by);
+    else if (by !== 'leader') reads.queueAmong(admitted);
     else if (minIndex === null) reads.queue(admitted);
     else if (maxAge === Infinity) reads.wait(minIndex, admitted);
     else reads.waitFresh(minIndex, maxAge, admitted);

@@ -23,7 +23,7 @@ import type { Mutable } from '../../core/draft.js';
 import type { Index, Milliseconds, RequestNumber } from '../../core/protocol.js';
 import type { CallChoice, EndedCalls } from './calls.js';
 import { PartDraft } from './part-draft.js';
-import type { Failure, PendingCall } from './state.js';
+import type { Failure, PendingCall, ReadWay } from './state.js';
 
 /** A batch that waits for the core to name its index. */
 export interface AskedBatch {
@@ -134,21 +134,23 @@ export class ReadsDraft extends PartDraft<ReadsState> {
     const { queued } = this.state;
     if (queued === null) return;
     this.edit().queued = null;
-    this.askCore(queued, false);
+    this.askCore(queued, 'leader');
   }
 
-  /** Asks the core for an index for these lease reads, at once. Without an answer they are queued as linearizable. */
-  ask(calls: readonly PendingCall[]): void {
+  /** Asks the core for an index for these reads, at once. Without an answer they are queued as any others. */
+  ask(calls: readonly PendingCall[], by: ReadWay): void {
     this.edit().count += calls.length;
-    this.askCore(withNewest(null, booked(calls, Infinity)), true);
+    this.askCore(withNewest(null, booked(calls, Infinity)), by);
   }
 
-  private askCore(calls: Book<BookItem>, byLease: boolean): void {
+  private askCore(calls: Book<BookItem>, by: ReadWay): void {
     const { draft } = this;
     const request = draft.freshRequest();
     const next = this.edit();
     next.asked = [...next.asked, { request, calls }];
-    draft.toCore({ kind: 'read', now: draft.now, request, deadline: draft.calls.attemptDeadline, byLease });
+    const { now } = draft;
+    const deadline = draft.calls.attemptDeadline;
+    draft.toCore({ kind: 'read', now, request, deadline, byLease: by === 'lease', byQuorum: by === 'quorum' });
   }
 
   /** The core answered: these reads are linearizable at `index`. */

@@ -145,18 +145,22 @@ export interface DriverState {
 }
 
 /** The events that the host reports to a driver. `now` is in monotonic milliseconds. */
+/** What confirms a read that is linearizable: a round of the leader, its lease, or a quorum without the leader. */
+export type ReadWay = 'leader' | 'lease' | 'quorum';
+
 export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'message'; readonly from: ReplicaId; readonly bytes: Uint8Array }
   | { readonly kind: 'tick' }
   /** A timer of the host fired so many milliseconds late, whether or not a tick is still due. */
   | { readonly kind: 'late'; readonly by: Milliseconds }
   | { readonly kind: 'propose'; readonly commands: readonly PendingCommand[] }
-  /** Linearizable if `minIndex` is `null`, and then perhaps by lease; else stale, served once that index is applied. */
+  /** Linearizable if `minIndex` is `null`; else stale, served once that index is applied. */
   | {
       readonly kind: 'read';
       readonly calls: readonly PendingCall[];
       readonly minIndex: Index | null;
-      readonly byLease?: boolean;
+      /** By whom it is confirmed: the leader, the leader by lease, or a quorum. */
+      readonly by?: ReadWay;
       /** Of stale reads: the most milliseconds since the state here was known to be fresh. */
       readonly maxAge?: Milliseconds;
     }

@@ -1,7 +1,7 @@
 /** The replica that `createReplica` gives: checks requests, gives promises, and passes requests to the driver. */
 
 import { refusalOf } from '../driver/calls.js';
-import type { Failure, PendingCall, PendingCommand, ReplicaEvent, ReplicaStatus } from '../driver/state.js';
+import type { Failure, PendingCall, PendingCommand, ReadWay, ReplicaEvent, ReplicaStatus } from '../driver/state.js';
 import type { LeadershipState } from '../driver/leadership.js';
 import { notLeader } from '../driver/transfers.js';
 import type { Change, ChangesOptions } from '../changes.js';
@@ -68,8 +68,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   private readonly view = new LeadershipView();
   private readonly feed: ChangesFeed<M>;
   private newCommands: (NewCall & PendingCommand)[] = [];
-  private newReads: NewCall[] = [];
-  private newLeaseReads: NewCall[] = [];
+  private readonly newReads: Record<ReadWay, NewCall[]> = { leader: [], lease: [], quorum: [] };
   private gone: number[] = [];
   private flushing = false;
   private closing: Promise<void> | null = null;
@@ -133,17 +132,16 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     const { newCommands } = this;
     this.newCommands = [];
     if (newCommands.length > 0) host.dispatch({ kind: 'propose', commands: this.timed(newCommands, now) }, now);
-    this.flushReads('newReads', false);
-    this.flushReads('newLeaseReads', true);
+    for (const by of ['leader', 'lease', 'quorum'] as const) this.flushReads(by);
     if (gone.length > 0) host.dispatch({ kind: 'cancel', calls: gone });
   }
 
-  private flushReads(which: 'newReads' | 'newLeaseReads', byLease: boolean): void {
-    if (this[which].length === 0) return;
+  private flushReads(by: ReadWay): void {
+    if (this.newReads[by].length === 0) return;
     const { now } = this.host;
-    const calls = this.timed(this[which], now);
-    this[which] = [];
-    this.host.dispatch({ kind: 'read', calls, minIndex: null, byLease }, now);
+    const calls = this.timed(this.newReads[by], now);
+    this.newReads[by] = [];
+    this.host.dispatch({ kind: 'read', calls, minIndex: null, by }, now);
   }
 
   /** Cancels in batches, since one signal may belong to thousands of callers. */
@@ -251,7 +249,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   /** Calls `serve` once everything up to an index is applied here: the one given, or one that is linearizable now. */
   private waitToRead<T>(
     { signal, aborted }: CheckedRequest,
-    { minIndex, byLease, maxAge }: ReadNeed,
+    { minIndex, by, maxAge }: ReadNeed,
     deadline: number,
     serve: () => T,
   ): Promise<T> {
@@ -263,7 +261,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
       const booked = { call, deadline };
       if (minIndex !== null)
         return this.host.dispatch({ kind: 'read', calls: this.timed([booked], now), minIndex, maxAge }, now);
-      (byLease ? this.newLeaseReads : this.newReads).push(booked);
+      this.newReads[by].push(booked);
       this.flushSoon();
     });
   }

@@ -1,5 +1,6 @@
 /** Checks what callers ask, and turns commands into bytes. */
 
+import type { ReadWay } from '../driver/state.js';
 import { CommandRejected, ConsensusError, invalidArgument, textOf } from '../errors.js';
 import type { Signal } from '../leadership.js';
 import type { AnyMachine } from '../options.js';
@@ -39,21 +40,26 @@ export function checkRequest(options: object, known: readonly string[]): Checked
   throw invalidArgument('signal: expected an AbortSignal');
 }
 
-/** What a read waits for: an index that is linearizable, perhaps by lease, or the one given and a state so fresh. */
+/** What a read waits for: an index that is linearizable, by this way, or the one given and a state so fresh. */
 export interface ReadNeed {
   readonly minIndex: number | null;
-  readonly byLease: boolean;
+  readonly by: ReadWay;
   readonly maxAge: number;
 }
 
-export const LINEARIZABLE: ReadNeed = { minIndex: null, byLease: false, maxAge: Infinity };
+export const LINEARIZABLE: ReadNeed = { minIndex: null, by: 'leader', maxAge: Infinity };
 
-const BY_LEASE: ReadNeed = { minIndex: null, byLease: true, maxAge: Infinity };
+const WAYS: Readonly<Record<string, ReadNeed>> = {
+  linearizable: LINEARIZABLE,
+  lease: { ...LINEARIZABLE, by: 'lease' },
+  quorum: { ...LINEARIZABLE, by: 'quorum' },
+};
 
 /** @throws ConsensusError ERR_INVALID_ARGUMENT */
 export function needOf({ consistency = 'linearizable', minIndex, maxAge }: ReadOptions): ReadNeed {
-  if (consistency !== 'linearizable' && consistency !== 'lease' && consistency !== 'stale') {
-    throw invalidArgument(`consistency: expected 'linearizable', 'lease' or 'stale', got ${textOf(consistency)}`);
+  if (consistency !== 'stale' && !Object.hasOwn(WAYS, consistency)) {
+    const known = `'linearizable', 'lease', 'quorum' or 'stale'`;
+    throw invalidArgument(`consistency: expected ${known}, got ${textOf(consistency)}`);
   }
   if (minIndex !== undefined && (consistency !== 'stale' || !Number.isSafeInteger(minIndex) || minIndex < 0)) {
     throw invalidArgument(`minIndex: expected an index, with consistency 'stale'`);
@@ -61,8 +67,8 @@ export function needOf({ consistency = 'linearizable', minIndex, maxAge }: ReadO
   if (maxAge !== undefined && (consistency !== 'stale' || typeof maxAge !== 'number' || !(maxAge >= 0))) {
     throw invalidArgument(`maxAge: expected milliseconds from 0, with consistency 'stale'`);
   }
-  if (consistency !== 'stale') return consistency === 'lease' ? BY_LEASE : LINEARIZABLE;
-  return { minIndex: minIndex ?? 0, byLease: false, maxAge: maxAge ?? Infinity };
+  if (consistency !== 'stale') return WAYS[consistency] as ReadNeed;
+  return { minIndex: minIndex ?? 0, by: 'leader', maxAge: maxAge ?? Infinity };
 }
 
 /**

@@ -198,13 +198,14 @@ export class SimulatedClient {
     });
   }
 
-  /** Every other read is a lease read, where there are any. */
-  private nextConsistency(): 'linearizable' | 'lease' {
+  /** Every other read is a lease read, where there are any; in Multi-Paxos every third one is a quorum read. */
+  private nextConsistency(): 'linearizable' | 'lease' | 'quorum' {
     this.reads += 1;
+    if (this.reads % 3 === 0 && this.world.protocol.protocol.name === 'multipaxos') return 'quorum';
     return this.world.plan.constants.leaseReads > 0 && this.reads % 2 === 0 ? 'lease' : 'linearizable';
   }
 
-  private read(target: ClientTarget, consistency: 'linearizable' | 'lease' | 'stale'): void {
+  private read(target: ClientTarget, consistency: 'linearizable' | 'lease' | 'quorum' | 'stale'): void {
     const { book, trace } = this.world;
     const key = this.key();
     const isStale = consistency === 'stale';

@@ -81,7 +81,8 @@ describe.each(PROTOCOLS)('seeds of %s', (_, protocol) => {
   });
 
   afterAll(() => {
-    expect(PROBES.filter((point) => !met.has(point))).toEqual([]);
+    const probes = protocol === multipaxos ? [...PROBES, 'quorum read'] : PROBES;
+    expect(probes.filter((point) => !met.has(point))).toEqual([]);
   });
 
   it('are the same run each time', async () => {
