@@ -81,6 +81,15 @@ export class MemberProcess {
     await gone;
   }
 
+  /** It closes in order: hands the leadership over, answers whom it was asked by, and ends. */
+  async close(): Promise<void> {
+    const { child } = this;
+    if (child === null) return;
+    const gone = once(child, 'exit');
+    await this.ask({ kind: 'close' }).catch(() => null);
+    await gone;
+  }
+
   killNow(): void {
     this.child?.kill('SIGKILL');
   }

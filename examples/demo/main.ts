@@ -5,18 +5,22 @@
  *     npm run demo
  *     npm run demo -- --protocol=multipaxos
  *     npm run demo -- outage
+ *     npm run demo -- transfer
+ *     npm run demo -- partition
  *     npm run demo -- --help
  */
 
 import { parseArgs } from 'node:util';
-import { Clients, type Acknowledged } from './clients.js';
+import type { Acknowledged, Clients } from './clients.js';
 import { prepare, type MemberProcess } from './cluster.js';
 import type { MemberSettings } from './messages.js';
 import { runOutage } from './outage.js';
+import { runPartition } from './partition.js';
+import { begin, CLIENTS, tell, type Story } from './stage.js';
 import { bold, dim, fact, headline, red, whenNobodyReads } from './terminal.js';
+import { runTransfer } from './transfer.js';
 import { leaderOf, pause, report, statusOf, until, verify } from './watching.js';
 
-const CLIENTS = 12;
 const WRITE_FOR = 1500;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -58,12 +62,7 @@ async function killAll(members: readonly MemberProcess[], clients: Clients): Pro
 }
 
 async function run(protocol: MemberSettings['protocol'], members: readonly MemberProcess[]): Promise<boolean> {
-  await Promise.all(members.map((member) => member.start()));
-  const clients = new Clients(members, CLIENTS);
-  const leader = await leaderOf(members);
-  fact('leader', `${bold(leader.id)} leads`);
-  clients.start();
-  await pause(WRITE_FOR);
+  const { clients } = await begin(members, [], WRITE_FOR);
   const failovers: number[] = [];
   for (const round of [1, 2]) {
     headline(`Kill the leader, ${round === 1 ? 'once' : 'and once more'}`);
@@ -75,7 +74,7 @@ async function run(protocol: MemberSettings['protocol'], members: readonly Membe
   return report(clients, await verify(members, clients), ['failover times', failovers]);
 }
 
-const USAGE = `usage: npm run demo [-- [outage] [--protocol=raft|multipaxos]]
+const USAGE = `usage: npm run demo [-- [outage|transfer|partition] [--protocol=raft|multipaxos]]
 
 Starts three processes that keep one replicated state, and twelve clients that write to it. Kills the process
 that leads with SIGKILL, twice, and then all three at once; then checks on every member that every acknowledged
@@ -85,6 +84,8 @@ is removed in the end.
   outage                  kills nobody: the paths between the three swallow every byte for a while, without a
                           reset, and come back; first all of them, then those to one member. Does it with both
                           protocols, unless one is named, and takes about fifteen seconds with each
+  transfer                kills nobody: restarts one after the other in order, while clients write; no request fails
+  partition               kills nobody: the leader hears nobody, though it is heard; then two of three hear nobody
   --protocol=raft         the three keep their state by Raft (this is the default)
   --protocol=multipaxos   by Multi-Paxos
   --help                  prints this and ends
@@ -93,9 +94,17 @@ Exits with 0 if nothing was lost, 1 if something was, 2 if it was called in anot
 
 type ProtocolName = MemberSettings['protocol'];
 
+const STORIES = { outage: runOutage, transfer: runTransfer, partition: runPartition } satisfies Record<string, Story>;
+type StoryName = keyof typeof STORIES;
+
+function isStory(name: string | undefined): name is StoryName {
+  return name !== undefined && Object.hasOwn(STORIES, name);
+}
+
 interface Asked {
   readonly help: boolean;
-  readonly isOutage: boolean;
+  /** `null`: the first one, which kills. */
+  readonly story: StoryName | null;
   readonly protocols: readonly ProtocolName[];
 }
 
@@ -107,17 +116,17 @@ function asked(): Asked {
   if (protocol !== undefined && protocol !== 'raft' && protocol !== 'multipaxos') {
     throw new Error(`--protocol: expected raft or multipaxos, got "${protocol}"`);
   }
-  const [story, ...others] = positionals;
-  const isOutage = story === 'outage';
-  const unknown = isOutage ? others[0] : story;
-  if (unknown !== undefined) throw new Error(`expected outage or nothing, got "${unknown}"`);
-  const usual: readonly ProtocolName[] = isOutage ? ['raft', 'multipaxos'] : ['raft'];
-  return { help, isOutage, protocols: protocol === undefined ? usual : [protocol] };
+  const [name, ...others] = positionals;
+  const story = isStory(name) ? name : null;
+  const unknown = story === null ? name : others[0];
+  if (unknown !== undefined) throw new Error(`expected outage, transfer, partition or nothing, got "${unknown}"`);
+  const usual: readonly ProtocolName[] = story === null ? ['raft'] : ['raft', 'multipaxos'];
+  return { help, story, protocols: protocol === undefined ? usual : [protocol] };
 }
 
 /** One story with one protocol. Gives the exit code. */
-async function demonstrate(protocol: ProtocolName, isOutage: boolean): Promise<number> {
-  const { members, links, directory, cleanUp } = await prepare(protocol, isOutage);
+async function demonstrate(protocol: ProtocolName, story: StoryName | null): Promise<number> {
+  const { members, links, directory, cleanUp } = await prepare(protocol, story === 'outage' || story === 'partition');
   const leave = (code: number): never => {
     cleanUp();
     process.exit(code);
@@ -128,7 +137,8 @@ async function demonstrate(protocol: ProtocolName, isOutage: boolean): Promise<n
   fact('members', members.map(({ id, settings }) => `${bold(id)} ${dim(settings.members[id] ?? '')}`).join('  '));
   fact('data', dim(directory));
   try {
-    return (await (isOutage ? runOutage(members, links) : run(protocol, members))) ? 0 : 1;
+    const ok = story === null ? await run(protocol, members) : await tell(STORIES[story], members, links);
+    return ok ? 0 : 1;
   } catch (error) {
     console.error(red((error as Error).message));
     return 1;
@@ -137,9 +147,9 @@ async function demonstrate(protocol: ProtocolName, isOutage: boolean): Promise<n
   }
 }
 
-async function demonstrateAll(protocols: readonly ProtocolName[], isOutage: boolean): Promise<number> {
+async function demonstrateAll(protocols: readonly ProtocolName[], story: StoryName | null): Promise<number> {
   for (const protocol of protocols) {
-    const code = await demonstrate(protocol, isOutage);
+    const code = await demonstrate(protocol, story);
     if (code !== 0) return code;
   }
   return 0;
@@ -148,8 +158,8 @@ async function demonstrateAll(protocols: readonly ProtocolName[], isOutage: bool
 /** Reads the command line, and does what it asks for. Gives the exit code. */
 function main(): number | Promise<number> {
   try {
-    const { help, isOutage, protocols } = asked();
-    if (!help) return demonstrateAll(protocols, isOutage);
+    const { help, story, protocols } = asked();
+    if (!help) return demonstrateAll(protocols, story);
     console.log(USAGE);
     return 0;
   } catch (error) {

@@ -40,6 +40,10 @@ try {
         const { leader, leading, applied, commit } = replica.status();
         return { ask: ask.ask, kind: 'status', status: { leader, leading, applied, commit } };
       }
+      case 'close':
+        await replica.close();
+        setImmediate(() => process.disconnect()); // behind the answer
+        return { ask: ask.ask, kind: 'closed' };
     }
   };
 

@@ -16,7 +16,9 @@ export type Ask =
   | { readonly ask: number; readonly kind: 'add'; readonly add: Add }
   /** A linearizable read of everything. */
   | { readonly ask: number; readonly kind: 'read' }
-  | { readonly ask: number; readonly kind: 'status' };
+  | { readonly ask: number; readonly kind: 'status' }
+  /** Close the replica, and end. */
+  | { readonly ask: number; readonly kind: 'close' };
 
 export interface MemberStatus {
   readonly leader: string | null;
@@ -30,6 +32,7 @@ export type Answer =
   | { readonly ask: number; readonly kind: 'tally'; readonly state: TallyState }
   | { readonly ask: number; readonly kind: 'status'; readonly status: MemberStatus }
   | { readonly ask: number; readonly kind: 'failed'; readonly code: string; readonly outcome: 'none' | 'unknown' }
+  | { readonly ask: number; readonly kind: 'closed' }
   /** Unasked: the replica listens. */
   | { readonly ask: 0; readonly kind: 'up' }
   /** Unasked: it could not start, or has halted. */

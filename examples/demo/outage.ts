@@ -1,19 +1,15 @@
 /** A silent outage and its end: the paths swallow every byte, without a reset, and come back. Nobody is killed. */
 
-import { Clients } from './clients.js';
+import type { Clients } from './clients.js';
 import type { MemberProcess } from './cluster.js';
 import type { Link } from './links.js';
+import { acknowledgedBy, type Stage } from './stage.js';
 import { bold, fact, headline, red } from './terminal.js';
-import { leaderOf, pause, report, statusOf, until, verify } from './watching.js';
+import { leaderOf, pause, statusOf, until } from './watching.js';
 
-const CLIENTS = 12;
 const WRITE_FOR = 1000;
 /** Long enough to be noticed, and shorter than a request is waited for. */
 const OUTAGE = 4000;
-
-function acknowledgedBy(clients: Clients): number {
-  return clients.records.reduce((sum, { acknowledged }) => sum + acknowledged.size, 0);
-}
 
 /** Cuts all paths. Gives the time from their return to the first acknowledged write. */
 async function cutAll(links: readonly Link[], clients: Clients): Promise<number> {
@@ -59,19 +55,11 @@ async function cutOne(members: readonly MemberProcess[], links: readonly Link[],
   return took;
 }
 
-/** Gives whether all that was acknowledged is there, once. */
-export async function runOutage(members: readonly MemberProcess[], links: readonly Link[]): Promise<boolean> {
-  await Promise.all(members.map((member) => member.start()));
-  const clients = new Clients(members, CLIENTS);
-  const leader = await leaderOf(members);
-  fact('leader', `${bold(leader.id)} leads`);
-  clients.start();
-  await pause(WRITE_FOR);
+/** Gives the times after the return. */
+export async function runOutage({ members, links, clients }: Stage): Promise<readonly [string, readonly number[]]> {
   headline('All paths die without a word');
   const all = await cutAll(links, clients);
   headline('The paths to one member die without a word');
   const one = await cutOne(members, links, clients);
-  await clients.stop();
-  headline('What is there, by a linearizable read on every member');
-  return report(clients, await verify(members, clients), ['after the return', [all, one]]);
+  return ['after the return', [all, one]];
 }

@@ -71,6 +71,25 @@ describe('the demo', () => {
     expect({ code, errors, left: readdirSync(scratch) }).toEqual({ code: 0, errors: '', left: [] });
   }, 120_000);
 
+  it('fails no request in a rolling restart under load, with both protocols', async () => {
+    const { code, output, errors } = await run(['transfer']);
+    expect(output.match(/ close +[abc](?:, which led: [abc] leads)?$/gm)).toHaveLength(6);
+    expect(output.match(/which led/g)?.length).toBeGreaterThanOrEqual(2);
+    expect(output.match(/requests +0 failed/g)).toHaveLength(2);
+    expect(output.match(/lost +\| +0 /g)).toHaveLength(2);
+    expect(output.match(/duplicates +\| +0 /g)).toHaveLength(2);
+    expect({ code, errors, left: readdirSync(scratch) }).toEqual({ code: 0, errors: '', left: [] });
+  }, 120_000);
+
+  it('goes on beside a deaf leader, and after a partition without a majority, with both protocols', async () => {
+    const { code, output, errors } = await run(['partition']);
+    expect(output.match(/leader +[abc] leads; writes are acknowledged/g)).toHaveLength(2);
+    expect(output.match(/partition +0 writes were acknowledged/g)).toHaveLength(2);
+    expect(output.match(/lost +\| +0 /g)).toHaveLength(2);
+    expect(output.match(/duplicates +\| +0 /g)).toHaveLength(2);
+    expect({ code, errors, left: readdirSync(scratch) }).toEqual({ code: 0, errors: '', left: [] });
+  }, 120_000);
+
   it('says how it is called', async () => {
     const { code, output, errors } = await run(['--help']);
     expect(output).toContain('usage: npm run demo');
@@ -81,8 +100,8 @@ describe('the demo', () => {
     ['a protocol', ['--protocol=zab'], '--protocol: expected raft or multipaxos, got "zab"'],
     ['no protocol', ['--protocol'], '--protocol'],
     ['an option', ['--fast'], '--fast'],
-    ['a word', ['raft'], 'expected outage or nothing, got "raft"'],
-    ['a second word', ['outage', 'twice'], 'expected outage or nothing, got "twice"'],
+    ['a word', ['raft'], 'expected outage, transfer, partition or nothing, got "raft"'],
+    ['a second word', ['outage', 'twice'], 'expected outage, transfer, partition or nothing, got "twice"'],
   ])('refuses %s that it does not know, in a sentence', async (_, args, told) => {
     const { code, output, errors } = await run(args);
     expect(errors.split('\n')[0]).toContain(told);
