@@ -156,8 +156,8 @@ export const acceptors: readonly Mutant[] = [
     scenario('multipaxos/vrr-amnesia'),
     edit(
       ACCEPTOR,
-      "kind: 'promise', wall: 0, ballot: m.ballot, from: covered, commit, next, rest, votes }",
-      "kind: 'promise', wall: 0, ballot: m.ballot, from: covered, commit: 0, next, rest, votes }",
+      "kind: 'promise', ballot: m.ballot, from: covered, commit, next, rest, votes, wall }",
+      "kind: 'promise', ballot: m.ballot, from: covered, commit: 0, next, rest, votes, wall }",
     ),
   ),
   mutant(
@@ -178,8 +178,8 @@ export const proposers: readonly Mutant[] = [
     scenario('multipaxos/own-value'),
     edit(
       LEADER,
-      'entries.push({ index: slot, term: lead.ballot, kind: vote.kind, id: vote.id, data: vote.data });',
-      'entries.push(noopAt(slot, lead.ballot));',
+      'entries.push({ index: slot, term: lead.ballot, kind: vote.kind, time: vote.time, id: vote.id, data: vote.data });',
+      'entries.push(noopAt(slot, lead.ballot, time));',
     ),
   ),
   mutant(

@@ -6,16 +6,18 @@ const CODE = {
   granted: "const granted = current && free && state.role.kind === 'follower' && isUpToDate(state, message);",
   upToDate: 'return message.lastTerm > own || (message.lastTerm === own && message.lastIndex >= state.log.last);',
   hard: 'return { term, vote, commit };',
-  match: `const { match } = message;
+  match: `const { match, wall } = message;
+  noteClock(draft, from, wall);
   if (match > draft.state.log.last)
     throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });`,
   acceptedDoor: `export function onAppendAccepted(draft: RaftDraft, from: ReplicaId, message: AppendAccepted): void {
   const peer = progressOf(draft, from);
   if (peer === undefined || message.term !== draft.state.term || message.viewId !== peer.viewId) return;
-  const { match } = message;
+  const { match, wall } = message;
+  noteClock(draft, from, wall);
   if (match > draft.state.log.last)
     throw new InvariantViolation('raft/ack-covers-what-was-sent: an acknowledgement covers what was sent', { match });`,
-  accepted: `const accepted: AppendAccepted = { kind: 'appendAccepted', wall: 0, term: message.term, viewId: message.viewId, match };
+  accepted: `const accepted: AppendAccepted = { kind: 'appendAccepted', term, viewId, match, wall };
   draft.send(from, accepted, draft.seqFor(1, match), 'control');`,
   confirmed: 'majorityReached([begun.readRound, ...rules.confirmed(draft)])',
 } as const;
@@ -303,7 +305,7 @@ export const replication: readonly Mutant[] = [
       REPLICATION,
       CODE.accepted,
       `const own = draft.state.log.last;
-  const accepted: AppendAccepted = { kind: 'appendAccepted', wall: 0, term: message.term, viewId: message.viewId, match: own };
+  const accepted: AppendAccepted = { kind: 'appendAccepted', term, viewId, match: own, wall };
   draft.send(from, accepted, draft.seqFor(1, own), 'control');`,
     ),
     edit(REPLICATION, CODE.match, 'const match = Math.min(message.match, draft.state.log.last);'),
