@@ -12,6 +12,7 @@ export type {
   WithoutMeta,
 } from './replica/replica.js';
 export type { AnyMachine, CommandOf, InlineOptions, ReplicaOptions, ResultOf } from './replica/options.js';
+export type { ClientSession, SequenceOptions, SessionOptions } from './replica/session.js';
 export type { AppliedChange, Change, ChangesOptions, RejectedChange } from './replica/changes.js';
 export type { Leadership, PlatformSignal } from './replica/leadership.js';
 export type { PeerView, Phase, ReplicaEvent, ReplicaStatus } from './replica/driver/state.js';

@@ -22,12 +22,12 @@ const LARGE_FILES: readonly checks.Exception[] = [
   },
   {
     of: 'src/core/draft.ts',
-    lines: 412,
+    lines: 418,
     why: 'a draft has one short verb for each thing that a step may do',
   },
   {
     of: 'src/replica/driver/state.ts',
-    lines: 380,
+    lines: 386,
     why: 'the events and effects of the driver are one list each, and most of it says what each means',
   },
 ];

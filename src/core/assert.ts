@@ -21,6 +21,7 @@ export type RuleArea =
   | 'reads'
   | 'replication'
   | 'requests'
+  | 'sessions'
   | 'snapshots'
   | 'storage'
   | 'time'

@@ -43,6 +43,12 @@ export interface Constants {
   readonly sessions: number;
   /** Bytes of results that one session may hold in the session table. */
   readonly sessionBytes: number;
+  /** How many sessions of clients there may be (`Replica.session`). */
+  readonly clientSessions: number;
+  /** Bytes of names and results of all sessions of clients; beyond it their proposals are refused as busy. */
+  readonly clientSessionBytes: number;
+  /** For how long, in milliseconds of log time, a client's session stays without a sign of its client. */
+  readonly clientSessionTime: number;
   /** The largest command, encoded. */
   readonly maxEntryBytes: number;
   /**
@@ -66,6 +72,9 @@ export const defaultConstants: Constants = {
   sessionWindow: 4096,
   sessions: 256,
   sessionBytes: 16 * 1024 * 1024,
+  clientSessions: 1024,
+  clientSessionBytes: 64 * 1024 * 1024,
+  clientSessionTime: 3_600_000,
   maxEntryBytes: 1024 * 1024,
   leaseReads: 0,
   onApplyError: 'halt',
@@ -150,6 +159,9 @@ const CONSTANT_RANGES = {
   // Room for the sessions of every member's newest start and the one before, or they would evict each other for ever.
   sessions: [2 * MAX_MEMBERS, 65_536],
   sessionBytes: [1024, 2 ** 40],
+  clientSessions: [1, 65_536],
+  clientSessionBytes: [1024, 2 ** 40],
+  clientSessionTime: [1000, 2 ** 40],
   maxEntryBytes: [1, 2 ** 30],
   leaseReads: [0, 60_000],
 } as const;
@@ -187,6 +199,9 @@ export function writeConfiguration(writer: Writer, { members, constants }: Confi
   writer.varint(constants.sessionWindow);
   writer.varint(constants.sessions);
   writer.varint(constants.sessionBytes);
+  writer.varint(constants.clientSessions);
+  writer.varint(constants.clientSessionBytes);
+  writer.varint(constants.clientSessionTime);
   writer.varint(constants.maxEntryBytes);
   writer.varint(constants.leaseReads);
   const hasPriorities = members.some((member) => priorityOf(member) !== DEFAULT_PRIORITY);
@@ -205,6 +220,9 @@ export function readConfiguration(reader: Reader): Configuration {
     sessionWindow: reader.varint(),
     sessions: reader.varint(),
     sessionBytes: reader.varint(),
+    clientSessions: reader.varint(),
+    clientSessionBytes: reader.varint(),
+    clientSessionTime: reader.varint(),
     maxEntryBytes: reader.varint(),
     leaseReads: reader.varint(),
   };

@@ -46,9 +46,9 @@ export interface EntryId {
 
 /**
  * What an entry is for: a leader appends a `noop` to the log for its own sake, a `command` is for the state machine,
- * and an `openSession` enters a new session into the session table.
+ * an `openSession` enters a new session into the session table, and a `session` is of a client's session.
  */
-export type EntryKind = 'noop' | 'command' | 'openSession';
+export type EntryKind = 'noop' | 'command' | 'openSession' | 'session';
 
 /** One entry of the replicated log. Two entries with the same index and term are the same entry. */
 export interface Entry {
@@ -261,7 +261,7 @@ export type Role = 'follower' | 'candidate' | 'leader';
 /** One proposal of the host. */
 export interface Proposal {
   readonly request: RequestNumber;
-  readonly kind: 'command' | 'openSession';
+  readonly kind: Exclude<EntryKind, 'noop'>;
   readonly id: EntryId;
   readonly data: Uint8Array;
   /** It may have been sent before: a leader first looks for it among its uncommitted entries. */

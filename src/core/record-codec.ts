@@ -10,12 +10,12 @@ import { isReplicaId } from './members.js';
 import type { DurableCodec, Entry, EntryId, EntryKind, HardState, Index, Milliseconds, Term } from './protocol.js';
 
 const VERSION = 1;
-const KINDS: readonly EntryKind[] = ['noop', 'command', 'openSession'];
+const KINDS: readonly EntryKind[] = ['noop', 'command', 'openSession', 'session'];
 const MAX_ID = 64;
 
 /** The number of a kind on the wire and on disk. */
 export function kindNumber(kind: EntryKind): number {
-  return kind === 'command' ? 1 : kind === 'noop' ? 0 : 2;
+  return kind === 'command' ? 1 : KINDS.indexOf(kind);
 }
 
 /** @throws Malformed for a number that no kind has */

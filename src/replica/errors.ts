@@ -19,6 +19,14 @@ export type ErrorCode =
   | 'ERR_NOT_LEADER'
   /** The changes asked for, or next in turn, are no longer kept: the error is a `ChangesTrimmed`. */
   | 'ERR_CHANGES_TRIMMED'
+  /** A client's session is not there: its time was over, it was closed, or it never was; see `Replica.session`. */
+  | 'ERR_SESSION_EXPIRED'
+  /** Somebody else has attached this client's session since. */
+  | 'ERR_SESSION_FENCED'
+  /** The sequence of a client's session is that of another command. */
+  | 'ERR_SEQUENCE_REUSED'
+  /** The client has said that it is done with this sequence of its session. */
+  | 'ERR_SEQUENCE_COMPLETED'
   /** Nobody took the leadership over; the message says why, and `outcome` whether somebody still may. */
   | 'ERR_TRANSFER_FAILED'
   /** `maxWaiting` requests are waiting on this replica: try again later. */

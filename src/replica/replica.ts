@@ -11,6 +11,7 @@ import { openData } from './host/recover.js';
 import { StorageNotices } from './host/storage-notices.js';
 import { takePlace } from './host/take-place.js';
 import type { Leadership, PlatformSignal } from './leadership.js';
+import type { ClientSession, SessionOptions } from './session.js';
 import {
   checkOptions,
   type AnyMachine,
@@ -99,6 +100,13 @@ export interface Replica<M extends AnyMachine = AnyMachine> extends AsyncDisposa
    */
   proposeAll(commands: readonly CommandOf<M>[], options: WithMeta): Promise<WithIndex<ResultOf<M>>>[];
   proposeAll(commands: readonly CommandOf<M>[], options?: WithoutMeta): Promise<ResultOf<M>>[];
+  /**
+   * Opens the session of this name (1 to 128 printable ASCII characters), or attaches the one that there is: whoever
+   * had it before is fenced. Its commands take effect once and its results are kept beyond this process, until it is
+   * closed, or has given no sign for `clientSessionTime` of log time. With `id` it is attached and never created, or
+   * ERR_SESSION_EXPIRED. Throws and rejects like `propose`; ERR_BUSY if there are `clientSessions` already.
+   */
+  session(name: string, options?: SessionOptions): Promise<ClientSession<M>>;
   /**
    * Reads the machine, on any member, through `reader`, which must not change it. Throws ERR_INVALID_ARGUMENT or
    * ERR_CLOSED at once. Rejects with the error of `reader`, or with a ConsensusError: ERR_TIMEOUT, ERR_BUSY,

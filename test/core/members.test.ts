@@ -77,7 +77,16 @@ describe('a configuration', () => {
     expect(check).toThrow(message);
   });
 
-  it.each(['alpha', 'sessionWindow', 'sessions', 'sessionBytes', 'maxEntryBytes'] as const)('checks %s', (name) => {
+  it.each([
+    'alpha',
+    'sessionWindow',
+    'sessions',
+    'sessionBytes',
+    'clientSessions',
+    'clientSessionBytes',
+    'clientSessionTime',
+    'maxEntryBytes',
+  ] as const)('checks %s', (name) => {
     for (const value of [0, -1, 1.5, NaN, 2 ** 53]) {
       const constants = { ...defaultConstants, [name]: value };
       expect(() => members.checkConfiguration({ members: three.members, constants })).toThrow(new RegExp(`^${name}: `));

@@ -66,7 +66,7 @@ export const logTimeMutants: readonly Mutant[] = [
     'A machine sees the stamps as they are.',
     ['time/never-falls', 'time/woken-at-first-entry'],
     script('log time: a machine'),
-    edit(APPLY, 'commands.push(entry.time === time ? entry : { ...entry, time });', 'commands.push(entry);'),
+    edit(APPLY, 'commands.push(command.time === time ? command : { ...command, time });', 'commands.push(command);'),
   ),
   mutant(
     'woken-by-commands-only',

@@ -1,8 +1,10 @@
-/** Killers of the mutants of log time. */
+/** Killers of the mutants of log time and of clients' sessions. */
 
+import fc from 'fast-check';
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
 import { raftProtocol } from '../../src/raft/index.js';
 import * as cases from '../both/log-time.js';
+import { answersAsTheModel, copiesTakeEffectOnce, move } from '../replica/driver/client-cases.js';
 import { calledInOrder, gapsCountLittle, logOf, type Made } from '../replica/driver/wake-cases.js';
 
 const PROTOCOLS = [raftProtocol, multipaxosProtocol] as const;
@@ -22,7 +24,14 @@ function wakes(): void {
   for (const size of [1, 2, 9]) for (const part of [1, 3]) calledInOrder(log, [size], part);
 }
 
+function sessionTable(): void {
+  const all = fc.sample(fc.array(move, { minLength: 20, maxLength: 60 }), { seed: 1, numRuns: 300 });
+  for (const moves of all) answersAsTheModel(moves);
+}
+
 export const logTimeScripts = {
+  'sessions: table': sessionTable,
+  'sessions: copies': copiesTakeEffectOnce,
   'log time: clocks': clocks,
   'log time: unheard': () => PROTOCOLS.forEach(cases.unheardCountsAsNotReached),
   'log time: a step back': () => PROTOCOLS.forEach((protocol) => cases.allStep(protocol, -3_600_000)),

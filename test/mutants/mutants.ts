@@ -8,6 +8,7 @@ import type { Mutant } from './mutant.js';
 import { multipaxosMutants } from './multipaxos-mutants.js';
 import { raftMutants } from './raft-mutants.js';
 import { requestMutants } from './request-mutants.js';
+import { sessionMutants } from './session-mutants.js';
 import { snapshots } from './snapshot-mutants.js';
 import { storageMutants } from './storage-mutants.js';
 
@@ -19,6 +20,7 @@ export const mutants: readonly Mutant[] = [
   ...livenessMutants,
   ...snapshots,
   ...logTimeMutants,
+  ...sessionMutants,
   ...storageMutants,
   ...hostMutants,
 ];

@@ -11,7 +11,7 @@ export const snapshots: readonly Mutant[] = [
     'snapshot-named-before-it-is-there',
     'A snapshot is named when it is begun.',
     ['snapshots/named-in-the-lane'],
-    schedule('raft', 8),
+    schedule('multipaxos', 8),
     edit(
       SNAPSHOTS,
       "draft.effect({ kind: 'takeSnapshot', file, index, term, part });",

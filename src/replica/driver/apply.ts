@@ -16,6 +16,8 @@ import { assert } from '../../core/assert.js';
 import type { Mutable } from '../../core/draft.js';
 import { bytesOf } from '../../core/entries.js';
 import type { Entry, EntryId, Index, Milliseconds, Term } from '../../core/protocol.js';
+import { decodeClientCommand, type ClientCommand } from './client-commands.js';
+import { ClientTableDraft, refused, type ClientTable } from './client-sessions.js';
 import { PartDraft } from './part-draft.js';
 import {
   CHECK_EVERY,
@@ -26,6 +28,17 @@ import {
 } from './session-table.js';
 import { decodeDriverPart, emptyPart } from './driver-part.js';
 import type { FoundSnapshots } from './snapshots.js';
+
+/** A command for the machine; of a client's session with its place there. */
+export interface MachineCommand extends Entry {
+  readonly client?: { readonly session: Index; readonly sequence: number };
+}
+
+/** An entry of a client's session that is answered without the machine; its index is where the command took effect. */
+export interface AnsweredEntry {
+  readonly entry: Entry;
+  readonly result: StoredResult;
+}
 
 /** An entry without a new command: the machine may have to be woken there. */
 export interface WakePoint {
@@ -42,7 +55,9 @@ export interface ApplyingRun {
   readonly entries: number;
   readonly bytes: number;
   /** The new commands among its entries that the machine has not yet reported. */
-  readonly commands: readonly Entry[];
+  readonly commands: readonly MachineCommand[];
+  /** To be answered when it has ended. */
+  readonly answered: readonly AnsweredEntry[];
   /** Its last entry, if that is no new command. */
   readonly point: WakePoint | null;
 }
@@ -53,6 +68,7 @@ export const MOST_GAP = 60_000;
 /** @see ApplyingDraft */
 export interface ApplyingState {
   readonly sessionTable: SessionTable;
+  readonly clients: ClientTable;
   /** Committed entries that wait for their run, in order. */
   readonly backlog: readonly (readonly Entry[])[];
   readonly running: ApplyingRun | null;
@@ -69,15 +85,35 @@ export interface ApplyingState {
 
 /** At the start: what the snapshot holds counts as applied, its sessions too (snapshots/hold-the-sessions). */
 export function appliedAtStart({ named, part }: FoundSnapshots): ApplyingState {
-  const { sessionTable, time, expiryTime, wakeAt } = part === null ? emptyPart : decodeDriverPart(part);
+  const { sessionTable, clients, time, expiryTime, wakeAt } = part === null ? emptyPart : decodeDriverPart(part);
   const applied = named[0]?.index ?? 0;
-  return { sessionTable, backlog: [], running: null, applied, time, expiryTime, wakeAt, toldWake: Infinity };
+  return { sessionTable, clients, backlog: [], running: null, applied, time, expiryTime, wakeAt, toldWake: Infinity };
+}
+
+type JudgedEntry =
+  | { readonly kind: 'command'; readonly command: MachineCommand }
+  | { readonly kind: 'answered'; readonly answer: AnsweredEntry };
+
+/** What a new entry is to the machine. @param client what it says, if it is one of a client's session */
+function judged(clients: ClientTableDraft, entry: Entry, client: ClientCommand | null, now: Milliseconds): JudgedEntry {
+  if (entry.kind === 'command') return { kind: 'command', command: entry };
+  const { index } = entry;
+  const answer = (result: StoredResult, at: Index): JudgedEntry => {
+    return { kind: 'answered', answer: { entry: at === index ? entry : { ...entry, index: at }, result } };
+  };
+  if (client === null) return answer(refused('expired'), index);
+  if (client.kind !== 'propose') return answer(clients.apply(client, index, now), index);
+  const verdict = clients.admit(client, index, now);
+  if (verdict.kind === 'answer') return answer(verdict.result, verdict.index);
+  const { session, sequence, data } = client;
+  return { kind: 'command', command: { ...entry, kind: 'command', data, client: { session, sequence } } };
 }
 
 export class ApplyingDraft extends PartDraft<ApplyingState> {
   protected override copy(state: ApplyingState): Mutable<ApplyingState> {
     return {
       sessionTable: state.sessionTable,
+      clients: state.clients,
       backlog: state.backlog,
       running: state.running,
       applied: state.applied,
@@ -111,6 +147,10 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
     return new SessionTableDraft(this.state.sessionTable, this.draft.options.configuration.constants);
   }
 
+  private draftClients(): ClientTableDraft {
+    return new ClientTableDraft(this.state.clients, this.draft.options.configuration.constants);
+  }
+
   private applyOpenSession(table: SessionTableDraft, entry: Entry): void {
     const opening = decodeSessionOpening(entry.data);
     if (opening !== null) this.draft.session.applied(opening, table.openSession(opening, entry.index));
@@ -122,33 +162,49 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
    */
   private judge(run: readonly Entry[]): ApplyingRun {
     const table = this.draftTable();
-    const commands: Entry[] = [];
+    const clients = this.draftClients();
+    const commands: MachineCommand[] = [];
+    const answered: AnsweredEntry[] = [];
     const { wakeAt } = this.state;
     let { time, expiryTime } = this.state;
     let point: WakePoint | null = null;
     let at = 0;
-    table.check((run[0] as Entry).index);
+    const { index: first } = run[0] as Entry;
+    table.check(first);
+    if (first % CHECK_EVERY === 0) clients.weigh();
     while (at < run.length && point === null) {
-      const entry = run[at++] as Entry;
+      const entry = run[at] as Entry;
+      const client = entry.kind === 'session' ? decodeClientCommand(entry.data) : null;
+      // Its answer is the result of a copy that is being applied.
+      if (client?.kind === 'propose' && clients.isPending(client)) break;
+      at++;
       if (entry.time > time) {
         expiryTime += Math.min(entry.time - time, MOST_GAP);
         time = entry.time;
+        clients.expire(expiryTime);
       }
       if (entry.kind === 'openSession') this.applyOpenSession(table, entry);
-      else if (entry.kind === 'command' && table.admit(entry) === 'new') {
-        commands.push(entry.time === time ? entry : { ...entry, time });
-        continue;
+      else if (entry.kind !== 'noop' && table.admit(entry) === 'new') {
+        const verdict = judged(clients, entry, client, expiryTime);
+        if (verdict.kind === 'command') {
+          const { command } = verdict;
+          commands.push(command.time === time ? command : { ...command, time });
+          continue;
+        }
+        table.record(entry.id as EntryId, verdict.answer.result);
+        answered.push(verdict.answer);
       }
       if (commands.length > 0 || wakeAt <= time) point = { index: entry.index, time };
     }
     const next = this.edit();
     next.sessionTable = table.finish();
+    next.clients = clients.finish();
     next.time = time;
     next.expiryTime = expiryTime;
     if (at < run.length) next.backlog = [run.slice(at), ...next.backlog];
     const { index: through, term } = run[at - 1] as Entry;
     const bytes = bytesOf(at < run.length ? run.slice(0, at) : run);
-    return { through, term, entries: at, bytes, commands, point };
+    return { through, term, entries: at, bytes, commands, answered, point };
   }
 
   /** Gives the machine the next run, unless it is busy. */
@@ -163,8 +219,8 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
 
   /** The commands of a run are applied: the machine is woken at its last entry, if that is due, or the run ends. */
   private endCommands(run: ApplyingRun): void {
-    const { wakeAt } = this.state;
     const { point } = run;
+    const { wakeAt } = this.state;
     if (point === null || wakeAt > point.time) return this.endRun(run);
     this.edit().running = { ...run, commands: [] };
     this.draft.effect({ kind: 'wake', index: point.index, time: point.time });
@@ -192,11 +248,15 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
     );
     const { commands } = running;
     const table = this.draftTable();
+    const clients = this.draftClients();
     for (let i = 0; i < results.length; i++) {
-      table.record((commands[i] as Entry).id as EntryId, results[i] as StoredResult);
+      const { id, client } = commands[i] as MachineCommand;
+      table.record(id as EntryId, results[i] as StoredResult);
+      if (client !== undefined) clients.record(client.session, client.sequence, results[i] as StoredResult);
     }
     const edited = this.edit();
     edited.sessionTable = table.finish();
+    edited.clients = clients.finish();
     edited.wakeAt = wakeAt;
     const next = commands[results.length];
     draft.proposals.applied(next === undefined ? commands : commands.slice(0, results.length), results);
@@ -209,8 +269,9 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
    * All of the run is applied. Only now a session that its entries dropped counts as lost: until the end of the run,
    * commands of that session may still take effect.
    */
-  private endRun({ through, term, entries, bytes }: ApplyingRun): void {
+  private endRun({ through, term, entries, bytes, answered }: ApplyingRun): void {
     const { draft } = this;
+    for (const { entry, result } of answered) draft.proposals.applied([entry], [result]);
     const { sessionTable } = this.state;
     const session = draft.session.state;
     if (session.kind === 'open' && !sessionTable.sessions.some(({ id }) => id === session.id)) {

@@ -13,6 +13,7 @@ const FORWARD_OVERHEAD = 48;
 /** A command of a caller, by the caller's number. */
 export interface QueuedCommand extends BookItem {
   readonly data: Uint8Array;
+  readonly kind: 'command' | 'session';
 }
 
 /** A command that was proposed before. */

@@ -235,9 +235,8 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
     case 'unreachable':
       return draft.toCore({ kind: 'unreachable', now, peer: event.peer });
     case 'resumed':
-      return draft.toCore({ kind: 'resumed', now });
     case 'campaign':
-      return draft.toCore({ kind: 'campaign', now });
+      return draft.toCore({ kind: event.kind, now });
     case 'stop':
       return onStop(draft);
     default:

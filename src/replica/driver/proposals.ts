@@ -89,7 +89,9 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     next.count += commands.length;
     for (let at = 0; at < commands.length; at++) next.bytes += commandBytes(commands[at] as PendingCommand);
     if (this.canLeave(commands)) return this.leave(commands);
-    const items = commands.map(({ call, deadline, data }) => ({ key: call, deadline, at: Infinity, data }));
+    const items = commands.map(({ call, deadline, data, kind = 'command' }) => {
+      return { key: call, deadline, at: Infinity, data, kind };
+    });
     next.queued = withNewest(next.queued, items);
   }
 
@@ -117,10 +119,10 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     const { nextSequence } = session;
     const chosen = new Array<ProposedCommand>(commands.length);
     for (let at = 0; at < commands.length; at++) {
-      const { call, deadline, data } = commands[at] as PendingCommand;
+      const { call, deadline, data, kind = 'command' } = commands[at] as PendingCommand;
       const sequence = nextSequence + at;
       const request = draft.freshRequest();
-      chosen[at] = { key: call, deadline, at: Infinity, data, sequence, mayHaveTakenEffect: false, request };
+      chosen[at] = { key: call, deadline, at: Infinity, data, kind, sequence, mayHaveTakenEffect: false, request };
     }
     const firstIncomplete = this.firstIncomplete(nextSequence);
     const next = this.edit();
@@ -175,9 +177,9 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     let bytes = 0;
     for (let at = 0; at < chosen.length; at++) {
       const command = chosen[at] as ProposedCommand;
-      const { key, data, sequence, mayHaveTakenEffect, request } = command;
+      const { key, data, kind, sequence, mayHaveTakenEffect, request } = command;
       const proposalId = { session, sequence, firstIncomplete };
-      proposals[at] = { request, kind: 'command', id: proposalId, data, retry: mayHaveTakenEffect };
+      proposals[at] = { request, kind, id: proposalId, data, retry: mayHaveTakenEffect };
       calls[at] = key;
       if (!leads) bytes += commandBytes(command);
     }
@@ -200,10 +202,11 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
       for (const command of lowestItems(book, mostBytes === Infinity ? most : Math.min(most, MOST_COMMANDS))) {
         bytes += commandBytes(command);
         if (chosen.length > 0 && bytes > mostBytes) break;
-        const { key, deadline, data } = command;
+        const { key, deadline, data, kind } = command;
         const mayHaveTakenEffect = 'mayHaveTakenEffect' in command && command.mayHaveTakenEffect === true;
         const request = draft.freshRequest();
-        chosen.push({ key, deadline, at: Infinity, data, sequence: number(command), mayHaveTakenEffect, request });
+        const sequence = number(command);
+        chosen.push({ key, deadline, at: Infinity, data, kind, sequence, mayHaveTakenEffect, request });
         last = key;
       }
       return last < 0 ? book : splitAfter(book, last)[1];
@@ -253,11 +256,11 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
   /** These attempts ended without success: their commands will be proposed again. */
   ended(attempts: EndedCalls): void {
     for (const command of this.resolved([...attempts.keys()].sort((a, b) => a - b))) {
-      const { key, deadline, at, data, sequence, request } = command;
+      const { key, deadline, at, data, kind, sequence, request } = command;
       const mayHaveTakenEffect = attempts.get(request) === true || command.mayHaveTakenEffect;
       const next = this.edit();
       next.underway = withoutItem(next.underway, key);
-      next.retrying = withItem(next.retrying, { key, deadline, at, data, sequence, mayHaveTakenEffect });
+      next.retrying = withItem(next.retrying, { key, deadline, at, data, kind, sequence, mayHaveTakenEffect });
     }
   }
 
@@ -312,8 +315,8 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     if (requests.length > 0) draft.toCore({ kind: 'cancel', now: draft.now, requests });
     const next = this.edit();
     next.queued = queued;
-    for (const { key, deadline, at, data } of [...proposed, ...itemsOf(retrying)]) {
-      next.queued = withItem(next.queued, { key, deadline, at, data });
+    for (const { key, deadline, at, data, kind } of [...proposed, ...itemsOf(retrying)]) {
+      next.queued = withItem(next.queued, { key, deadline, at, data, kind });
     }
     next.retrying = null;
     next.underway = null;

@@ -1,11 +1,19 @@
 /**
- * The session table as bytes, for snapshots. Two tables that are equal have equal bytes, since the table follows from
- * the log alone: members compare them at the same index.
+ * The sessions of replicas and of clients as bytes, for snapshots. Both tables follow from the log alone, so members
+ * have the same bytes at the same index.
  */
 
 import { Malformed, Reader, Writer } from '../../core/bytes.js';
 import { isReplicaId } from '../../core/members.js';
-import { resultBytes, type Session, type SessionTable, type StoredResult } from './session-table.js';
+import { MAX_NAME } from './client-commands.js';
+import type { ClientResult, ClientTable, StoredClientSession } from './client-sessions.js';
+import {
+  resultBytes,
+  type Session,
+  type SessionRefusal,
+  type SessionTable,
+  type StoredResult,
+} from './session-table.js';
 
 const VERSION = 1;
 
@@ -17,9 +25,12 @@ const NUMBER = 5;
 const BYTES = 6;
 const REJECTED = 8;
 const THREW = 16;
+const REFUSED = 32;
+/** By their numbers in the bytes. */
+const REFUSALS: readonly SessionRefusal[] = ['expired', 'fenced', 'completed', 'reused', 'busy'];
 
-function kindOf({ value, rejected, threw }: StoredResult): number {
-  const flags = (rejected ? REJECTED : 0) | (threw === true ? THREW : 0);
+function kindOf({ value, rejected, threw, refusal }: StoredResult): number {
+  const flags = (rejected ? REJECTED : 0) | (threw === true ? THREW : 0) | (refusal === undefined ? 0 : REFUSED);
   if (value instanceof Uint8Array) return flags | BYTES;
   return flags | (typeof value === 'number' ? NUMBER : FIRST_VALUE + VALUES.indexOf(value));
 }
@@ -30,13 +41,14 @@ function writeResult(writer: Writer, result: StoredResult | null): void {
   writer.u8(kindOf(result));
   if (value instanceof Uint8Array) writer.bytes(value);
   else if (typeof value === 'number') writer.raw(new Uint8Array(new Float64Array([value]).buffer));
+  if (result.refusal !== undefined) writer.u8(REFUSALS.indexOf(result.refusal));
 }
 
 function readResult(reader: Reader): StoredResult | null {
   const kind = reader.u8();
   if (kind === NONE) return null;
   const type = kind & (REJECTED - 1);
-  if (type === NONE || type > BYTES || kind >= 2 * THREW) throw new Malformed('a result is of an unknown kind');
+  if (type === NONE || type > BYTES || kind >= 2 * REFUSED) throw new Malformed('a result is of an unknown kind');
   const rejected = (kind & REJECTED) !== 0;
   const value =
     type === BYTES
@@ -44,7 +56,11 @@ function readResult(reader: Reader): StoredResult | null {
       : type === NUMBER
         ? (new Float64Array(reader.raw(8).slice().buffer)[0] as number)
         : VALUES[type - FIRST_VALUE];
-  return (kind & THREW) !== 0 ? { rejected, threw: true, value } : { rejected, value };
+  const result: StoredResult = (kind & THREW) !== 0 ? { rejected, threw: true, value } : { rejected, value };
+  if ((kind & REFUSED) === 0) return result;
+  const refusal = REFUSALS[reader.u8()];
+  if (refusal === undefined) throw new Malformed('a session was refused for no reason that is known');
+  return { ...result, refusal };
 }
 
 function writeSession(writer: Writer, session: Session): void {
@@ -84,4 +100,56 @@ export function decodeSessionTable(bytes: Uint8Array): SessionTable {
   for (let left = reader.count(8); left > 0; left--) sessions.push(readSession(reader));
   reader.end();
   return { sessions };
+}
+
+function writeClientResult(writer: Writer, result: ClientResult | null): void {
+  writer.u8(result === null ? 0 : 1);
+  if (result === null) return;
+  writer.ascii(result.digest);
+  writer.varint(result.index);
+  writeResult(writer, result.result);
+}
+
+function readClientResult(reader: Reader): ClientResult | null {
+  const kind = reader.u8();
+  if (kind > 1) throw new Malformed("a result of a client's session is of an unknown kind");
+  return kind === 0 ? null : { digest: reader.ascii(64), index: reader.varint(), result: readResult(reader) };
+}
+
+/** No command of the table may be being applied. */
+export function encodeClientTable({ sessions, isFull }: ClientTable): Uint8Array {
+  const writer = new Writer(1024);
+  writer.u8(VERSION);
+  writer.u8(isFull ? 1 : 0);
+  writer.varint(sessions.length);
+  for (const { name, id, epoch, firstIncomplete, expiresAt, results } of sessions) {
+    writer.ascii(name);
+    for (const field of [id, epoch, firstIncomplete, expiresAt, results.length]) writer.varint(field);
+    for (const result of results) writeClientResult(writer, result);
+  }
+  return writer.finish();
+}
+
+function readClientSession(reader: Reader): StoredClientSession {
+  const name = reader.ascii(MAX_NAME);
+  const [id, epoch, firstIncomplete, expiresAt] = [reader.varint(), reader.varint(), reader.varint(), reader.varint()];
+  const results: (ClientResult | null)[] = [];
+  for (let left = reader.count(1); left > 0; left--) results.push(readClientResult(reader));
+  return { name, id, epoch, firstIncomplete, expiresAt, results };
+}
+
+/** @throws Malformed */
+export function decodeClientTable(bytes: Uint8Array): ClientTable {
+  const reader = new Reader(bytes);
+  if (reader.u8() !== VERSION) throw new Malformed("the clients' sessions are of an unknown version");
+  const isFull = reader.u8() === 1;
+  const sessions: StoredClientSession[] = [];
+  let soonest = Infinity;
+  for (let left = reader.count(6); left > 0; left--) {
+    const session = readClientSession(reader);
+    sessions.push(session);
+    soonest = Math.min(soonest, session.expiresAt);
+  }
+  reader.end();
+  return { sessions, soonest, isFull };
 }

@@ -23,7 +23,15 @@ export interface StoredResult {
   /** It threw something else than `CommandRejected`, so that it may have changed its state before. */
   readonly threw?: boolean;
   readonly value: undefined | null | boolean | number | Uint8Array;
+  /** Of a command of a client's session: why it was refused. */
+  readonly refusal?: SessionRefusal;
 }
+
+/**
+ * `expired`: the session is not in the table. `fenced`: it was attached since. `busy`: there is no room. `reused`: the
+ * sequence is another command's. `completed`: its client has said that it is done with the sequence.
+ */
+export type SessionRefusal = 'expired' | 'fenced' | 'busy' | 'reused' | 'completed';
 
 /** The data of an `openSession` entry: which start of which replica opens a session. */
 export interface SessionOpening {

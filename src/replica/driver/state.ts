@@ -91,6 +91,8 @@ export interface PendingCall {
 
 export interface PendingCommand extends PendingCall {
   readonly data: Uint8Array;
+  /** Of a client's session; by default it is for the machine. */
+  readonly kind?: 'command' | 'session';
 }
 
 /** Why a replica halted. */

@@ -5,11 +5,11 @@
 
 import { describeFirstStart } from '../driver/first-start.js';
 import type { Failure, ReplicaStatus } from '../driver/state.js';
-import { CommandRejected, ConsensusError } from '../errors.js';
+import { CommandRejected, ConsensusError, type ErrorCode, type RequestOutcome } from '../errors.js';
 import type { Signal } from '../leadership.js';
 import type { AnyMachine, ResultOf } from '../options.js';
 import type { WithIndex } from '../replica.js';
-import type { StoredResult } from '../driver/session-table.js';
+import type { SessionRefusal, StoredResult } from '../driver/session-table.js';
 import type { MachineRunner } from './machine-runner.js';
 import { undecodable } from './requests.js';
 import { hasAborted, reasonOf } from './signals.js';
@@ -48,6 +48,21 @@ export function errorOf({ code, outcome, message, cause }: Failure, signal: Sign
     retryable,
     cause: cause === undefined && signal !== undefined && hasAborted(signal) ? reasonOf(signal) : cause,
   });
+}
+
+const REFUSALS: Readonly<Record<SessionRefusal, readonly [ErrorCode, RequestOutcome, string]>> = {
+  expired: ['ERR_SESSION_EXPIRED', 'unknown', 'the session is not there any more'],
+  fenced: ['ERR_SESSION_FENCED', 'unknown', 'the session was attached since, by somebody else'],
+  busy: ['ERR_BUSY', 'unknown', 'there is no room: complete sequences, or try again later'],
+  reused: ['ERR_SEQUENCE_REUSED', 'none', 'the sequence is that of another command'],
+  completed: ['ERR_SEQUENCE_COMPLETED', 'unknown', 'its client has said that it is done with the sequence'],
+};
+
+/** The error of a command of a client's session that was refused. @param given its outcome, if that is known */
+export function refusalError(refusal: SessionRefusal, given?: RequestOutcome): ConsensusError {
+  const [code, known, message] = REFUSALS[refusal];
+  const outcome = given ?? known;
+  return new ConsensusError(message, { code, outcome, retryable: refusal === 'busy' });
 }
 
 /** The calls of one signal. They share one listener, since platforms search all listeners when one is added. */
@@ -105,6 +120,7 @@ export class CommandCaller<M extends AnyMachine> extends Caller {
   }
 
   override complete(stored: StoredResult, index: number): void {
+    if (stored.refusal !== undefined) return this.reject(refusalError(stored.refusal));
     let value: ResultOf<M>;
     try {
       value = this.runner.give(stored) as ResultOf<M>;

@@ -16,9 +16,9 @@ export class ClockWatch {
   }
 
   /** For the options of a start. */
-  atStart(now: number): Pick<DriverOptions, 'ahead'> {
+  atStart(now: number): Pick<DriverOptions, 'now' | 'ahead'> {
     const ahead = this.wallWatch.news(now);
-    return ahead === null ? {} : { ahead };
+    return ahead === null ? { now } : { now, ahead };
   }
 
   /** Adds what is new to the events that are due. */

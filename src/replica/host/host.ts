@@ -64,9 +64,8 @@ export class Host {
     this.checked = checked;
     this.driver = driverOf(checked.protocol.protocol);
     this.slices = new ApplySlices(runner, this);
-    const { storage, machine, snapshotCodec } = checked;
-    this.log = new StorageCalls(storage, (event) => this.dispatch(event));
-    this.snapshots = new SnapshotFiles(storage.snapshots, machine, snapshotCodec, this);
+    this.log = new StorageCalls(checked.storage, (event) => this.dispatch(event));
+    this.snapshots = new SnapshotFiles(checked, this);
     this.audience = audience;
     this.handler = {
       onMessage: (from, bytes) => this.guard('ERR_TRANSPORT_FAILED', () => this.receive(from, bytes)),
@@ -124,12 +123,10 @@ export class Host {
   /** Starts the driver, which then handles the events that arrived before. */
   begin({ options, recovered }: OpenedData): void {
     // Opening the data and taking the address took their time.
-    const { now } = this;
     this.clockWatch = new ClockWatch(options, this.checked.clock);
-    const [state, effects] = this.driver.init({ ...options, now, ...this.clockWatch.atStart(now) }, recovered);
+    const [state, effects] = this.driver.init({ ...options, ...this.clockWatch.atStart(this.now) }, recovered);
     this.current = state;
-    const { name } = this.checked.protocol.protocol;
-    this.snapshots.begin({ cluster: options.cluster, protocol: name }, options.snapshots.named);
+    this.snapshots.begin(options);
     for (const effect of effects) this.carryOut(effect);
     this.work();
   }
@@ -283,12 +280,10 @@ export class Host {
       case 'wake':
         return this.slices.wake(effect.index, effect.time);
       case 'restore':
-        this.audience.restores(effect.snapshot.index);
-        return this.snapshots.restore(effect.snapshot);
       case 'takeSnapshot':
-        return this.snapshots.take(effect);
       case 'removeSnapshot':
-        return this.snapshots.remove(effect.file);
+        if (effect.kind === 'restore') this.audience.restores(effect.snapshot.index);
+        return this.snapshots.perform(effect);
       case 'answer':
         return this.audience.answer(effect.call, effect.result, effect.index);
       case 'serve':

@@ -1,12 +1,13 @@
 /** The replica that `createReplica` gives: checks requests, gives promises, and passes requests to the driver. */
 
 import { refusalOf } from '../driver/calls.js';
-import type { Failure, PendingCall, PendingCommand, ReadWay, ReplicaEvent, ReplicaStatus } from '../driver/state.js';
+import type { Failure, ReplicaEvent, ReplicaStatus } from '../driver/state.js';
 import type { LeadershipState } from '../driver/leadership.js';
 import { notLeader } from '../driver/transfers.js';
 import type { Change, ChangesOptions } from '../changes.js';
 import { CommandRejected, ConsensusError, invalidArgument } from '../errors.js';
 import type { Leadership, Signal } from '../leadership.js';
+import type { ClientSession, SessionOptions } from '../session.js';
 import type { AnyMachine, CheckedOptions, CommandOf, ResultOf } from '../options.js';
 import type {
   CloseOptions,
@@ -19,6 +20,7 @@ import type {
   WithoutMeta,
 } from '../replica.js';
 import {
+  Caller,
   CommandCaller,
   ReadCaller,
   TransferCaller,
@@ -28,6 +30,7 @@ import {
   type GivenResult,
 } from './callers.js';
 import { ChangesFeed } from './changes-feed.js';
+import { ClientHandles } from './client-handles.js';
 import { Emitter, type Listener } from './emitter.js';
 import { Host } from './host.js';
 import { LeadershipView } from './leadership-view.js';
@@ -46,31 +49,21 @@ import {
   type CheckedRequest,
   type ReadNeed,
 } from './requests.js';
+import { deadlineOf, TurnRequests } from './turn-requests.js';
 import { Waiters } from './waiters.js';
 
 const PROPOSE_OPTIONS = ['signal', 'meta'];
-
-/** A request of this turn. Its deadline is 0 until the turn's requests go to the driver. */
-interface NewCall extends PendingCall {
-  deadline: number;
-}
-
-function deadlineOf(signal: Signal | undefined): number {
-  return signal === undefined ? 0 : Infinity;
-}
 
 export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   readonly host: Host;
   private readonly checked: CheckedOptions<M>;
   private readonly runner: MachineRunner;
-  private readonly callers = new Waiters((call) => this.cancel(call));
+  private readonly callers = new Waiters((call) => this.turn.cancel(call));
   private readonly emitter: Emitter;
   private readonly view = new LeadershipView();
   private readonly feed: ChangesFeed<M>;
-  private newCommands: (NewCall & PendingCommand)[] = [];
-  private readonly newReads: Record<ReadWay, NewCall[]> = { leader: [], lease: [], quorum: [] };
-  private gone: number[] = [];
-  private flushing = false;
+  private readonly handles: ClientHandles<M>;
+  private readonly turn: TurnRequests;
   private closing: Promise<void> | null = null;
 
   constructor(checked: CheckedOptions<M>, runner: MachineRunner) {
@@ -88,6 +81,15 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
       tell: (event) => this.tell(event),
     });
     this.feed = new ChangesFeed(checked.changesBytes, runner, this.host);
+    this.turn = new TurnRequests(this.host, checked.requestTimeout);
+    this.handles = new ClientHandles<M>({
+      runner,
+      clock: checked.clock,
+      sessionTime: () => this.host.state.options.configuration.constants.clientSessionTime,
+      assertOpen: () => this.assertOpen(),
+      prepare: (command) => this.prepare(command),
+      enqueue: (request, data, callerOf) => this.enqueue(request, data, 'session', callerOf),
+    });
   }
 
   /** The caller of `createReplica` gets the replica in this turn; what it then listens for it gets from the next on. */
@@ -104,57 +106,8 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     this.emitter.emit(event);
   }
 
-  /** In a coming turn; at once if the clock has failed, for which the replica halts. */
-  private later(work: () => void): void {
-    if (this.host.soon(work) === null) work();
-  }
-
   private assertOpen(): void {
     if (this.closing !== null) throw new ConsensusError('the replica is closed', { code: 'ERR_CLOSED' });
-  }
-
-  /** Requests of one turn of the event loop go to the driver together. */
-  private flushSoon(): void {
-    if (this.flushing) return;
-    this.flushing = true;
-    this.later(() => this.flush());
-  }
-
-  /**
-   * Each batch is taken when it is dispatched, after the clock was read: whatever other code does meanwhile, no batch
-   * is overtaken by a later one, and no cancelling by the request that it cancels.
-   */
-  private flush(): void {
-    this.flushing = false;
-    const { host, gone } = this;
-    this.gone = [];
-    const { now } = host;
-    const { newCommands } = this;
-    this.newCommands = [];
-    if (newCommands.length > 0) host.dispatch({ kind: 'propose', commands: this.timed(newCommands, now) }, now);
-    for (const by of ['leader', 'lease', 'quorum'] as const) this.flushReads(by);
-    if (gone.length > 0) host.dispatch({ kind: 'cancel', calls: gone });
-  }
-
-  private flushReads(by: ReadWay): void {
-    if (this.newReads[by].length === 0) return;
-    const { now } = this.host;
-    const calls = this.timed(this.newReads[by], now);
-    this.newReads[by] = [];
-    this.host.dispatch({ kind: 'read', calls, minIndex: null, by }, now);
-  }
-
-  /** Cancels in batches, since one signal may belong to thousands of callers. */
-  private cancel(call: number): void {
-    this.gone.push(call);
-    this.flushSoon();
-  }
-
-  /** Requests without a signal end when their time is over, which begins now. */
-  private timed<C extends NewCall>(calls: readonly C[], now: number): readonly C[] {
-    const deadline = now + this.checked.requestTimeout;
-    for (const call of calls) if (call.deadline === 0) call.deadline = deadline;
-    return calls;
   }
 
   propose(command: CommandOf<M>, options: WithMeta): Promise<WithIndex<ResultOf<M>>>;
@@ -194,15 +147,28 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     request: CheckedRequest,
     meta: boolean,
   ): Promise<GivenResult<M>> {
-    const { signal, aborted } = request;
     if (prepared instanceof CommandRejected) return Promise.reject(prepared);
-    return new Promise((resolve, reject) => {
-      if (aborted) return reject(abortError(signal as Signal));
-      const call = this.callers.add(new CommandCaller<M>(signal, resolve, reject, this.runner, meta));
-      if (call === null) return reject(abortError(signal as Signal));
-      this.newCommands.push({ call, deadline: deadlineOf(signal), data: prepared });
-      this.flushSoon();
+    return this.enqueue<GivenResult<M>>(request, prepared, 'command', (resolve, reject) => {
+      return new CommandCaller<M>(request.signal, resolve, reject, this.runner, meta);
     });
+  }
+
+  private enqueue<T>(
+    { signal, aborted }: CheckedRequest,
+    data: Uint8Array,
+    kind: 'command' | 'session',
+    callerOf: (resolve: (given: T) => void, reject: (error: unknown) => void) => Caller,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const call = aborted ? null : this.callers.add(callerOf(resolve, reject));
+      if (call === null) return reject(abortError(signal as Signal));
+      this.turn.propose({ call, deadline: deadlineOf(signal), data, kind });
+    });
+  }
+
+  session(name: string, options: SessionOptions = NO_OPTIONS): Promise<ClientSession<M>> {
+    this.assertOpen();
+    return this.handles.session(name, options);
   }
 
   read<T>(reader: (machine: M) => T, options: ReadOptions = NO_OPTIONS): Promise<T> {
@@ -260,9 +226,8 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
       if (call === null) return reject(abortError(signal as Signal));
       const booked = { call, deadline };
       if (minIndex !== null)
-        return this.host.dispatch({ kind: 'read', calls: this.timed([booked], now), minIndex, maxAge }, now);
-      this.newReads[by].push(booked);
-      this.flushSoon();
+        return this.host.dispatch({ kind: 'read', calls: this.turn.timed([booked], now), minIndex, maxAge }, now);
+      this.turn.read(booked, by);
     });
   }
 
@@ -317,7 +282,8 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   }
 
   private async end(timeout: number): Promise<void> {
-    this.flush();
+    this.handles.end();
+    this.turn.flush();
     if (timeout > 0) await this.host.leave(this.host.now + timeout);
     const stopped = this.host.stop();
     this.emitter.open();

@@ -10,9 +10,9 @@
 import { Malformed } from '../../core/bytes.js';
 import { decodeDriverPart } from '../driver/driver-part.js';
 import { noSnapshots, type FoundSnapshots, type StoredSnapshot } from '../driver/snapshots.js';
-import type { DriverEffect, DriverEvent, Untimed } from '../driver/state.js';
+import type { DriverEffect, DriverEvent, DriverOptions, Untimed } from '../driver/state.js';
 import { ConsensusError, textOf, typedError } from '../errors.js';
-import type { AnyMachine } from '../options.js';
+import type { AnyMachine, CheckedOptions } from '../options.js';
 import type { StreamingStateMachine, ValueCodec } from '../state-machine.js';
 import type { SnapshotStore } from '../storage.js';
 import { SLICE, type SliceHost } from './apply-slices.js';
@@ -28,6 +28,7 @@ import {
 } from './snapshot-format.js';
 
 type TakeSnapshot = Extract<DriverEffect, { readonly kind: 'takeSnapshot' }>;
+type SnapshotEffect = Extract<DriverEffect, { readonly kind: 'takeSnapshot' | 'removeSnapshot' | 'restore' }>;
 type SnapshotEvent = Extract<
   DriverEvent,
   { readonly kind: 'restored' | 'snapshotTaken' | 'snapshotFailed' | 'failed' }
@@ -137,20 +138,23 @@ export class SnapshotFiles {
   private readonly machine: AnyMachine;
   private readonly codec: ValueCodec;
   private readonly host: SnapshotHost;
+  private readonly protocol: string;
   private owner: SnapshotOwner = { cluster: '', protocol: '' };
   private stopped = false;
 
-  constructor(store: SnapshotStore | undefined, machine: AnyMachine, codec: ValueCodec, host: SnapshotHost) {
-    this.store = store;
-    this.machine = machine;
-    this.codec = codec;
+  constructor(checked: CheckedOptions<AnyMachine>, host: SnapshotHost) {
+    this.store = checked.storage.snapshots;
+    this.machine = checked.machine;
+    this.codec = checked.snapshotCodec;
+    this.protocol = checked.protocol.protocol.name;
     this.host = host;
   }
 
   /** Removes the files that no list names: they were never complete, or are no longer needed. */
-  begin(owner: SnapshotOwner, named: readonly StoredSnapshot[]): void {
-    this.owner = owner;
-    const { store } = this;
+  begin({ cluster, snapshots }: Pick<DriverOptions, 'cluster' | 'snapshots'>): void {
+    const { store, protocol } = this;
+    const { named } = snapshots;
+    this.owner = { cluster, protocol };
     if (store === undefined) return;
     const rest = answered('ERR_STORAGE_FAILED', 'snapshots.list', () => store.list());
     const isNamed = (file: string): boolean => named.some((snapshot) => snapshot.file === file);
@@ -162,7 +166,13 @@ export class SnapshotFiles {
     this.stopped = true;
   }
 
-  remove(file: string): void {
+  perform(effect: SnapshotEffect): void {
+    if (effect.kind === 'takeSnapshot') this.take(effect);
+    else if (effect.kind === 'restore') this.restore(effect.snapshot);
+    else this.remove(effect.file);
+  }
+
+  private remove(file: string): void {
     const { store } = this;
     if (store !== undefined && !this.stopped) {
       silence(answered('ERR_STORAGE_FAILED', 'snapshots.remove', () => store.remove(file)));
@@ -170,7 +180,7 @@ export class SnapshotFiles {
   }
 
   /** Takes a snapshot of the machine as it is in this turn. */
-  take(effect: TakeSnapshot): void {
+  private take(effect: TakeSnapshot): void {
     const { file } = effect;
     let source: SnapshotSource;
     try {
@@ -256,7 +266,7 @@ export class SnapshotFiles {
   }
 
   /** Restores the machine. The snapshot was verified. */
-  restore({ file }: StoredSnapshot): void {
+  private restore({ file }: StoredSnapshot): void {
     this.restoreFrom(file).then(
       () => {
         if (!this.stopped) this.host.dispatch({ kind: 'restored' });

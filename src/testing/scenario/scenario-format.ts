@@ -25,6 +25,28 @@ function option(name: string, value: number | null): string {
   return value === null || value === Infinity ? '' : ` ${name}=${value}`;
 }
 
+type CallHappening = Extract<Happening, { readonly kind: 'propose' | 'read' | 'cancel' | 'transfer' | 'leave' }>;
+
+/** What a caller does. */
+function formatCall(happening: CallHappening): string {
+  switch (happening.kind) {
+    case 'propose': {
+      const { replica, command, timeout, padding = null } = happening;
+      return `propose ${replica} ${commandText(command)}${option('timeout', timeout)}${option('padding', padding)}`;
+    }
+    case 'read':
+      return `read ${happening.replica}${option('min', happening.minIndex)}${option('timeout', happening.timeout)}`;
+    case 'cancel':
+      return `cancel ${happening.calls.join(' ')}`;
+    case 'transfer': {
+      const { replica, to, timeout } = happening;
+      return `transfer ${replica}${to === null ? '' : ` ${to}`}${option('timeout', timeout)}`;
+    }
+    case 'leave':
+      return `leave ${happening.replica}${option('timeout', happening.timeout)}`;
+  }
+}
+
 /** One action as a command, without its time. */
 export function formatHappening(happening: Happening): string {
   switch (happening.kind) {
@@ -50,24 +72,16 @@ export function formatHappening(happening: Happening): string {
       return `wall ${happening.replica} ${happening.ahead}`;
     case 'rate':
       return `rate ${happening.replica} ${happening.rate}`;
-    case 'propose': {
-      const { replica, command, timeout, padding = null } = happening;
-      return `propose ${replica} ${commandText(command)}${option('timeout', timeout)}${option('padding', padding)}`;
-    }
+    case 'propose':
     case 'read':
-      return `read ${happening.replica}${option('min', happening.minIndex)}${option('timeout', happening.timeout)}`;
     case 'cancel':
-      return `cancel ${happening.calls.join(' ')}`;
+    case 'transfer':
+    case 'leave':
+      return formatCall(happening);
     case 'disconnect':
       return `disconnect ${happening.replica} ${happening.peer} ${happening.lane}`;
     case 'unreachable':
       return `unreachable ${happening.replica} ${happening.peer}`;
-    case 'transfer': {
-      const { replica, to, timeout } = happening;
-      return `transfer ${replica}${to === null ? '' : ` ${to}`}${option('timeout', timeout)}`;
-    }
-    case 'leave':
-      return `leave ${happening.replica}${option('timeout', happening.timeout)}`;
     case 'snapshotted':
       return `snapshotted ${happening.replica}${happening.fails ? ' fails' : ''}`;
     case 'wait':

@@ -150,14 +150,25 @@ function expectedOf(entries: readonly Entry[]): readonly string[] {
   return machine.calls;
 }
 
-/** Commits this log in deliveries of these sizes, reported in parts: the machine is called as by each entry in turn. */
-export function calledInOrder(entries: readonly Entry[], sizes: readonly number[], part: number): void {
+/** A replica to which this log was delivered in these sizes, and reported in parts. */
+function delivered(entries: readonly Entry[], sizes: readonly number[], part: number): Applying {
   const replica = new Applying(part);
   for (let at = 0, turn = 0; at < entries.length; turn++) {
     const size = sizes[turn % sizes.length] as number;
     replica.commit(entries.slice(at, at + size));
     at += size;
   }
+  return replica;
+}
+
+/** What the machine was called with. */
+export function callsOf(entries: readonly Entry[], sizes: readonly number[], part: number): readonly string[] {
+  return delivered(entries, sizes, part).machine.calls;
+}
+
+/** Commits this log in deliveries of these sizes, reported in parts: the machine is called as by each entry in turn. */
+export function calledInOrder(entries: readonly Entry[], sizes: readonly number[], part: number): void {
+  const replica = delivered(entries, sizes, part);
   const [calls, expected] = [replica.machine.calls.join(', '), expectedOf(entries).join(', ')];
   demand(calls === expected, 'time/woken-at-first-entry: the machine is called in order', () => ({ calls, expected }));
   const { time, applied, wakeAt, toldWake } = replica.state.applying;

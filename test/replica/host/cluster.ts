@@ -1,7 +1,15 @@
 /** Three replicas over the simulated clock, network and disks: everything is real but time. */
 
 import { expect } from 'vitest';
-import { createReplica, raft, type Clock, type Replica, type ReplicaEvent, type StateMachine } from 'quorate';
+import {
+  createReplica,
+  raft,
+  type Clock,
+  type Constants,
+  type Replica,
+  type ReplicaEvent,
+  type StateMachine,
+} from 'quorate';
 import { Schedule, SimulatedProcess } from '../../../src/testing/host-simulation/clock.js';
 import { SimulatedNetwork } from '../../../src/testing/host-simulation/network.js';
 import { SimulatedDisk } from '../../../src/testing/host-simulation/storage.js';
@@ -25,7 +33,7 @@ const QUICK: Span = { min: 0.1, max: 1 };
 /** The process of one replica, and what it runs. */
 export interface ClusterMember {
   readonly id: string;
-  readonly process: SimulatedProcess;
+  process: SimulatedProcess;
   readonly disk: SimulatedDisk;
   readonly events: ReplicaEvent[];
 }
@@ -34,6 +42,7 @@ interface ClusterOptions {
   /** What a message takes, one way, and what a write does. */
   readonly way?: Span;
   readonly disk?: Span;
+  readonly constants?: Partial<Constants>;
   /** The clock and the machine of a replica, if they are not the process's own and one that counts. */
   readonly equip?: (
     process: SimulatedProcess,
@@ -54,8 +63,9 @@ export class SimulatedCluster {
   readonly members: readonly ClusterMember[];
   /** In the order in which they started. */
   readonly replicas: Replica[] = [];
+  private readonly create: (member: ClusterMember) => Promise<Replica>;
 
-  constructor(protocol: typeof raft, { way = QUICK, disk = QUICK, equip }: ClusterOptions = {}) {
+  constructor(protocol: typeof raft, { way = QUICK, disk = QUICK, equip, constants = {} }: ClusterOptions = {}) {
     const trace = new Trace(1);
     const { dice } = this;
     this.schedule = new Schedule(trace);
@@ -65,8 +75,11 @@ export class SimulatedCluster {
       const process = new SimulatedProcess(this.schedule, id, 0, 1);
       const habits = { ...disk, load: disk, lies: false };
       const own = new SimulatedDisk(id, this.schedule, trace, dice.fork(`${id} disk`), habits);
-      const events: ReplicaEvent[] = [];
-      void createReplica({
+      return { id, process, disk: own, events: [] };
+    });
+    this.create = (member) => {
+      const { id, process, disk: own, events } = member;
+      return createReplica({
         id,
         members: MEMBERS,
         protocol: protocol(),
@@ -74,10 +87,30 @@ export class SimulatedCluster {
         storage: own.storage(process),
         ...(equip?.(process, this.schedule, dice.fork(id)) ?? { clock: process.clock, machine: counter() }),
         random: () => dice.between(0, 2 ** 32 - 1),
+        constants,
         onEvent: (event) => events.push(event),
-      }).then((replica) => this.replicas.push(replica));
-      return { id, process, disk: own, events };
-    });
+      });
+    };
+    for (const member of this.members) void this.create(member).then((replica) => this.replicas.push(replica));
+  }
+
+  /** Waits for it while time passes. */
+  async until<T>(promise: Promise<T>): Promise<T> {
+    let ended = false;
+    const end = (): void => void (ended = true);
+    promise.then(end, end);
+    expect(await this.schedule.run(() => ended, 10 * MINUTE)).toBe(true);
+    return promise;
+  }
+
+  /** A replica that was closed starts again, in a process of its own. */
+  async restart(id: string): Promise<Replica> {
+    const member = this.member(id);
+    member.process = new SimulatedProcess(this.schedule, id, 0, 1);
+    const replica = await this.until(this.create(member));
+    const at = this.replicas.findIndex((each) => each.status().id === id);
+    this.replicas.splice(at, 1, replica);
+    return replica;
   }
 
   /** Runs until all have started and one leads, and three seconds more. */

@@ -1,0 +1,62 @@
+/** The mutants of clients' sessions. */
+
+import { edit, mutant, script, type Mutant } from './mutant.js';
+
+const CLIENTS = 'replica/driver/client-sessions.ts';
+const APPLY = 'replica/driver/apply.ts';
+
+export const sessionMutants: readonly Mutant[] = [
+  mutant(
+    'session-retry-applies-again',
+    'A sequence that is known takes effect again.',
+    ['sessions/retry-gets-the-first-result'],
+    script('sessions: table'),
+    edit(
+      CLIENTS,
+      'if (known !== null) {\n      if (known.digest',
+      'if (known !== null && sequence < 0) {\n      if (known.digest',
+    ),
+  ),
+  mutant(
+    'session-copy-in-flight-is-answered',
+    'A copy of a command that is being applied is applied, too.',
+    ['sessions/retry-gets-the-first-result'],
+    script('sessions: copies'),
+    edit(APPLY, "if (client?.kind === 'propose' && clients.isPending(client)) break;", ''),
+  ),
+  mutant(
+    'session-sequence-reused',
+    'A known sequence is answered whatever its data.',
+    ['sessions/sequence-is-one-command'],
+    script('sessions: table'),
+    edit(CLIENTS, 'if (known.digest !== digest)', 'if (known.digest === null)'),
+  ),
+  mutant(
+    'session-not-fenced',
+    'Commands of an older epoch count.',
+    ['sessions/epoch-fences'],
+    script('sessions: table'),
+    edit(CLIENTS, "if (found.epoch !== epoch) return 'fenced';", ''),
+  ),
+  mutant(
+    'session-lives-for-ever',
+    'No session expires.',
+    ['sessions/expires-by-log-time'],
+    script('sessions: table'),
+    edit(CLIENTS, 'if (now >= this.current.soonest)', 'if (now >= Infinity)'),
+  ),
+  mutant(
+    'session-window-unbounded',
+    'A session takes any sequence.',
+    ['sessions/rooms-are-bounded'],
+    script('sessions: table'),
+    edit(CLIENTS, 'if (isBeyond || this.current.isFull)', 'if (this.current.isFull)'),
+  ),
+  mutant(
+    'session-count-unbounded',
+    'There may be any number of sessions.',
+    ['sessions/rooms-are-bounded'],
+    script('sessions: table'),
+    edit(CLIENTS, 'isFull || sessions.length >= this.constants.clientSessions', 'isFull'),
+  ),
+];

@@ -1,0 +1,74 @@
+/** The sessions of clients against a simple model: every retry gets the first result, and nothing else does. */
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  decodeClientCommand,
+  encodeClientCommand,
+  type ClientCommand,
+} from '../../../src/replica/driver/client-commands.js';
+import { ClientTableDraft, noClients } from '../../../src/replica/driver/client-sessions.js';
+import { answersAsTheModel, constants, copiesTakeEffectOnce, move, say } from './client-cases.js';
+
+describe('the sessions of clients', () => {
+  it('answer as a simple model does, with attach, epoch, window and expiry', () => {
+    fc.assert(
+      fc.property(fc.array(move, { maxLength: 60 }), (moves) => {
+        answersAsTheModel(moves);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('apply copies in one delivery once', copiesTakeEffectOnce);
+
+  it('refuse what is new while they hold too many bytes, and evict nobody', () => {
+    const draft = new ClientTableDraft(noClients, { ...constants, clientSessionBytes: 1024 });
+    expect(say(draft.apply({ kind: 'open', name: 'a', id: 0 }, 1, 0))).toBe('1');
+    const propose = (sequence: number, firstIncomplete = 1): string => {
+      const command = {
+        kind: 'propose',
+        session: 1,
+        epoch: 1,
+        sequence,
+        firstIncomplete,
+        data: new Uint8Array(1),
+      } as const;
+      const verdict = draft.admit(command, 10 + sequence, 0);
+      if (verdict.kind === 'new') draft.record(1, sequence, { rejected: false, value: new Uint8Array(1000) });
+      return verdict.kind === 'answer' ? (verdict.result.refusal ?? 'known') : verdict.kind;
+    };
+    expect(propose(1)).toBe('new');
+    draft.weigh();
+    expect(propose(2)).toBe('busy');
+    expect(propose(1)).toBe('known');
+    expect(say(draft.apply({ kind: 'open', name: 'b', id: 0 }, 20, 0))).toBe('busy');
+    expect(propose(2, 2)).toBe('busy');
+    draft.weigh();
+    expect(propose(2, 2)).toBe('new');
+  });
+
+  it('are asked by commands that are read as they were written', () => {
+    const number = fc.maxSafeNat();
+    const epoch = { session: number, epoch: number };
+    const command: fc.Arbitrary<ClientCommand> = fc.oneof(
+      fc.record({ kind: fc.constant('open' as const), name: fc.stringMatching(/^[\x21-\x7e]{1,128}$/), id: number }),
+      fc.record({ kind: fc.constant('renew' as const), ...epoch, firstIncomplete: number }),
+      fc.record({ kind: fc.constant('close' as const), ...epoch }),
+      fc.record({
+        kind: fc.constant('propose' as const),
+        ...epoch,
+        sequence: number,
+        firstIncomplete: number,
+        data: fc.uint8Array({ maxLength: 99 }),
+      }),
+    );
+    fc.assert(
+      fc.property(command, (each) => {
+        expect(decodeClientCommand(encodeClientCommand(each))).toEqual(each);
+      }),
+    );
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => void decodeClientCommand(bytes)));
+    expect(decodeClientCommand(Uint8Array.of(9))).toBeNull();
+  });
+});
