@@ -141,6 +141,8 @@ export class SnapshotFiles {
   private readonly protocol: string;
   private owner: SnapshotOwner = { cluster: '', protocol: '' };
   private stopped = false;
+  /** Called when the replica is closed. */
+  private onStop: () => void = () => undefined;
 
   constructor(checked: CheckedOptions<AnyMachine>, host: SnapshotHost) {
     this.store = checked.storage.snapshots;
@@ -164,6 +166,16 @@ export class SnapshotFiles {
 
   stop(): void {
     this.stopped = true;
+    this.onStop();
+  }
+
+  /** What a machine or a storage promises may never come: closing does not wait for it. */
+  private unlessStopped<T>(promise: PromiseLike<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.onStop = () => reject(new Closed('the replica was closed'));
+      promise.then(resolve, reject);
+      if (this.stopped) this.onStop();
+    });
   }
 
   perform(effect: SnapshotEffect): void {
@@ -250,12 +262,18 @@ export class SnapshotFiles {
   /** The same, with a turn of the event loop between slices of time. */
   private async *sliced(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     let since = this.host.now;
-    for await (const piece of pieces) {
-      yield piece;
-      if (this.stopped) throw new Closed('the replica was closed');
-      if (this.host.now - since < SLICE) continue;
-      await this.turn();
-      since = this.host.now;
+    const iterator = pieces[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await this.unlessStopped(iterator.next());
+        if (next.done === true) return;
+        yield next.value;
+        if (this.host.now - since < SLICE) continue;
+        await this.turn();
+        since = this.host.now;
+      }
+    } finally {
+      if (iterator.return !== undefined) silence(iterator.return()); // it may wait behind what never comes
     }
   }
 

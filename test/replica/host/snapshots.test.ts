@@ -260,6 +260,20 @@ describe('what fails', () => {
     await again.replica.close();
   });
 
+  it('a stream that never goes on holds up no close', async () => {
+    const machine = Object.assign(new Streaming(), {
+      async *snapshot() {
+        yield new Uint8Array(8);
+        await new Promise<never>(() => undefined);
+      },
+    });
+    const { replica, told } = await started({ storage: fileStorage(await freshDirectory()), machine });
+    for (let by = 1; by <= 12; by++) await replica.propose(by);
+    await told('begun');
+    await replica.close();
+    expect(replica.status()).toMatchObject({ phase: 'stopped', fault: null });
+  });
+
   it('options out of range are named', async () => {
     const options = aloneOptions({ machine: new Sum(), storage: memoryStorage() });
     for (const snapshots of [{ entries: 0 }, { bytes: 0.5 }, { often: 1 }, 7]) {
