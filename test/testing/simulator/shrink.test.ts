@@ -48,8 +48,8 @@ describe.each([raftModel, multipaxosModel])('a machine that the calls alone brea
   test.each([4, 5, 9])('shrinks to those calls, without a fault (seed %i)', { timeout: 120_000 }, (seed) => {
     const failure = failureOf(model, seed);
     const proposals = failure.actions.flatMap((action) => (action.kind === 'propose' ? [action.command] : []));
-    // With limits as small as these a call may be there to make room for the next.
-    expect(proposals.join('')).toMatch(/^aa?b$/);
+    // With limits as small as these one more call may be there to make room for the next.
+    expect(proposals.join('')).toMatch(/^(?:.?a|a.)b$/);
     const kinds = new Set(failure.actions.map(({ kind }) => kind));
     const calm = ['timeout', 'written', 'loaded', 'applied', 'deliver', 'propose'];
     expect([...kinds].filter((kind) => !calm.includes(kind))).toEqual([]);
