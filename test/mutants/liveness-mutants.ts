@@ -43,7 +43,7 @@ const limits: readonly Mutant[] = [
     'raft-uncommitted-without-end',
     'A leader takes proposals however much is uncommitted.',
     ['limits/uncommitted-bound'],
-    schedule('raft', 32),
+    schedule('raft', 35),
     edit(
       'raft/proposals.ts',
       'bytes: draft.state.options.limits.uncommittedBytes - draft.leaderRole.uncommittedBytes,',
@@ -107,7 +107,7 @@ const liveness: readonly Mutant[] = [
     'spread-without-end',
     'Each failed election doubles the range of timeouts, without a bound.',
     ['liveness/spread-grows'],
-    schedule('raft', 36),
+    schedule('raft', 49),
     edit(TIMER, 'Math.min(2 * electionTimer.spread, mostSpread(options.timing))', '2 * electionTimer.spread'),
   ),
   mutant(

@@ -100,8 +100,7 @@ export class ChangeBuffer {
   /** Everything up to `index` was applied elsewhere: it is not kept, nor is anything before it. */
   skipTo(index: Index): void {
     this.drop(Infinity);
-    this.addedThrough = index;
-    this.droppedThrough = index;
+    this.addedThrough = this.droppedThrough = index;
   }
 
   /** These commands were applied, in order, with these results. There may be more commands than results. */

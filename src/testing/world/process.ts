@@ -5,7 +5,7 @@
 
 import type { Configuration, ReplicaId } from '../../core/members.js';
 import type { Digest } from '../../core/model.js';
-import type { Lane, Limits, Milliseconds, Protocol, Timing } from '../../core/protocol.js';
+import type { Lane, Limits, Milliseconds, Protocol, SnapshotName, Timing } from '../../core/protocol.js';
 import { coreOf, faultOf } from '../../replica/driver/draft.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState, PeerRecord } from '../../replica/driver/state.js';
 import { driverOf } from '../../replica/driver/driver.js';
@@ -13,7 +13,7 @@ import { hashOfConfiguration, defaultCluster } from '../../replica/driver/hash.j
 import { openEnvelope } from '../../replica/driver/envelope.js';
 import { ESTABLISHED_KEY, PEERS_KEY, decodePeers, encodePeers } from '../../replica/driver/stored-identity.js';
 import { SNAPSHOTS_KEY, decodeSnapshots, noSnapshots, type FoundSnapshots } from '../../replica/driver/snapshots.js';
-import { recovered, type WorldDisk } from './disk.js';
+import { recovered, type WorldDisk, type WorldSnapshot } from './disk.js';
 import { newestOn } from './snapshots.js';
 
 /** A message on the network: bytes of the driver, or a bare core's message itself. Opaque to the world. */
@@ -95,6 +95,10 @@ function messageIn(protocol: Protocol<unknown, unknown>, payload: Payload): unkn
   return opened.kind === 'core' ? protocol.codec.read(opened.reader) : null;
 }
 
+function nameOf({ index, term, checksum }: WorldSnapshot): SnapshotName {
+  return { index, term, checksum };
+}
+
 /** What a host finds and verifies. */
 function snapshotsOn(disk: WorldDisk): FoundSnapshots {
   const bytes = disk.values.get(SNAPSHOTS_KEY);
@@ -137,7 +141,9 @@ export function driverProgram(protocol: Protocol<unknown, unknown>, options: Pro
         snapshotPolicy,
         snapshots: snapshotsOn(disk),
       };
-      return driver.init(given, recovered(disk, protocol.durable, limits, newestOn(disk)));
+      const snapshot = newestOn(disk);
+      const name = snapshot === null ? null : nameOf(snapshot);
+      return driver.init(given, recovered(disk, protocol.durable, limits, name));
     },
     step: (state, event) => driver.step(state as DriverState, event as DriverEvent),
     deadline: (state) => driver.deadline(state as DriverState),
