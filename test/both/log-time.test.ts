@@ -24,7 +24,9 @@ function sleeper(): StateMachine<unknown, string, string> {
       if (wakes % 2 === 0 && time > 0) wakeAt((asked = time + 30));
     },
     snapshot: count,
-    restore() {},
+    restore(snapshot) {
+      [commands, wakes, asked] = snapshot.split(' ').map(Number) as [number, number, number];
+    },
   };
 }
 

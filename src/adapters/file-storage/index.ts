@@ -100,9 +100,9 @@ class FileStorage implements Storage {
       this.lock = await disk.lock(this.dir);
       if (this.lock === undefined) throw this.lockedError();
       const identity = await disk.identity(this.dir);
+      await this.snapshots.sweep(disk);
       const recovered = await recover(disk, this.dir, this.limit);
       const { state, terms, torn } = recovered;
-      await this.snapshots.sweep();
       const shortages = new Shortages(this.disk, events);
       const through = await openThrough(this.disk, state.path, this.sync && this.writeThrough);
       this.parts = this.assemble({ ...recovered, state: { ...state, through } }, shortages, identity);

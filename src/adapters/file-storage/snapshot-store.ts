@@ -35,8 +35,8 @@ export class FileSnapshots implements SnapshotStore {
   }
 
   /** Removes what an earlier process left unfinished. */
-  async sweep(): Promise<void> {
-    const { disk, dir } = this.place;
+  async sweep(disk: Disk): Promise<void> {
+    const { dir } = this.place;
     for (const name of await disk.readdir(dir)) {
       const isLeft = name.startsWith(PREFIX) && name.endsWith(TEMPORARY);
       if (isLeft) await disk.unlink(disk.join(dir, name)).catch(() => undefined); // it is tried at the next start
