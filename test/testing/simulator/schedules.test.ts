@@ -22,7 +22,7 @@ import { keyValue, keyValueCommands } from '../history/key-value.js';
 const SCENARIOS = new URL('../../scenarios/', import.meta.url);
 const MODELS = [raftModel, multipaxosModel] as const;
 /** Of each kind; all points are met by far fewer, and further seeds are for `npm run test:deep`. */
-const SCHEDULES = 800;
+const SCHEDULES = 500;
 
 /** Of the scenarios: what is rare by chance is there by design. */
 function coverageOfScenarios(model: (typeof MODELS)[number]): Set<string> {
