@@ -103,7 +103,7 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%
         });
       await schedule.pass(dice.between(0, 20));
     }
-    expect(await schedule.run(() => served === 400, 1000)).toBe(true);
+    expect(await schedule.run(() => served === 400 && acknowledged.length === 400, 1000)).toBe(true);
     await cluster.close();
   });
 });
