@@ -141,7 +141,7 @@ export class SlowCluster {
       limits,
       preVote,
     };
-    const empty = { hard: null, first: 1, last: 0, runs: [], tail: [], snapshot: null };
+    const empty = { hard: null, base: { index: 0, term: 0 }, last: 0, runs: [], tail: [], snapshot: null };
     this.take(host, this.protocol.init(start, empty));
   }
 

@@ -17,12 +17,12 @@ const others = tests.filter(({ path }) => !path.startsWith('test/tidy/'));
 const LARGE_FILES: readonly checks.Exception[] = [
   {
     of: 'src/core/protocol.ts',
-    lines: 640,
+    lines: 665,
     why: 'the contract is read from top to bottom as one page, and half of it is doc comments',
   },
   {
     of: 'src/core/draft.ts',
-    lines: 418,
+    lines: 450,
     why: 'a draft has one short verb for each thing that a step may do',
   },
   {

@@ -66,6 +66,7 @@ class MemoryStorage implements Storage {
     for (const op of ops) {
       if (op.kind === 'set') this.values.set(op.key, op.value.slice());
       else if (op.kind === 'truncate') this.entries.length = this.find(op.from);
+      else if (op.kind === 'trim') this.entries.splice(0, this.find(op.through + 1));
       else for (const entry of op.entries) this.put(entry);
     }
   }

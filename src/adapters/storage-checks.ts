@@ -44,8 +44,13 @@ function checkOp(op: StorageOp): void {
         throw invalidArgument(`write: truncate needs a safe integer ≥ 1, not ${shown(op.from)}`);
       }
       return;
+    case 'trim':
+      if (!positive(op.through) || op.through === Number.MAX_SAFE_INTEGER) {
+        throw invalidArgument(`write: trim needs a safe integer ≥ 1, not ${shown(op.through)}`);
+      }
+      return;
     default:
-      throw invalidArgument('write: an operation must be a set, a put or a truncate');
+      throw invalidArgument('write: an operation must be a set, a put, a truncate or a trim');
   }
 }
 

@@ -24,6 +24,11 @@ export interface Delivery {
   readonly loading: number;
 }
 
+/** After a snapshot of a peer is installed: it is delivered in place of all entries up to `index`. */
+export function deliveredAgain({ applied, unapplied, unappliedBytes }: Delivery, index: Index): Delivery {
+  return { delivered: index, applied, unapplied, unappliedBytes, loading: 0 };
+}
+
 /** Of a start whose application has everything up to `index`, from a snapshot; 0 without one. */
 export function deliveredTo(index: Index): Delivery {
   return { delivered: index, applied: index, unapplied: [], unappliedBytes: 0, loading: 0 };

@@ -142,6 +142,7 @@ const ROOMY_BYTES = 64 * 1024;
  */
 export function digestLog(log: Log, limits: Limits, digest: Digest): void {
   digest.value(log.first);
+  digest.value(log.baseTerm);
   digest.value(log.last);
   digest.value(log.tailFrom);
   digest.value(log.runs.length);
@@ -249,6 +250,7 @@ const NUMBERED = {
   handoverRefused: ['handover', false],
   askGrant: ['grant', true],
   grant: ['grant', false],
+  logBegins: ['catchUp', false],
 } as const;
 
 /** A message around elections but for its kind and term. Its number was given by the replica that asked. */
@@ -264,6 +266,8 @@ export function digestElection(message: ElectionMessage, from: ReplicaId, to: Re
       return digest.value(message.granted);
     case 'grant':
       return digest.value(message.length);
+    case 'logBegins':
+      return digest.value(message.first);
     case 'handover':
     case 'handoverRefused':
     case 'askGrant':

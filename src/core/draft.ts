@@ -22,6 +22,7 @@ import type {
   HardState,
   Index,
   Lane,
+  LogBase,
   Milliseconds,
   Outbound,
   Outcome,
@@ -35,7 +36,7 @@ import type {
 } from './protocol.js';
 import type { ForwardedReads } from './reads.js';
 import { leaderOf, placeOf, type CoreLeader, type CoreProgress, type CoreState } from './state.js';
-import { cutSynced, durableIndex, seqCovering } from './unsynced.js';
+import { cutSynced, cutUnsynced, durableIndex, noteUnsynced, seqCovering } from './unsynced.js';
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** The leader's data in a state. */
@@ -292,10 +293,39 @@ export abstract class BaseDraft<S extends CoreState, M> {
     if (delivery !== this.current.delivery) this.edit().delivery = delivery;
   }
 
-  /** For `compaction.ts` alone: the persist of this step names the snapshot. */
-  nameSnapshot(snapshot: SnapshotName): void {
-    this.persist({ kind: 'trim', snapshot });
+  /** For `compaction.ts` alone: the persist of this step names the snapshot, and what the log begins behind. */
+  nameSnapshot(snapshot: SnapshotName, base: LogBase): void {
+    this.persist({ kind: 'trim', snapshot, base });
     this.edit().snapshot = snapshot;
+  }
+
+  /** For `compaction.ts` alone. */
+  setLog(log: S['log']): void {
+    this.edit().log = log;
+  }
+
+  /**
+   * The log begins behind a snapshot of a peer, in the persist of this step. `rest` is what stands behind it. What was
+   * on its way to disk counts no longer, but for what is kept; the snapshot takes its place (durability/unsynced-runs).
+   */
+  protected replaceLog(snapshot: SnapshotName, rest: S['log'], keepsAbove: boolean): void {
+    const { index, term } = snapshot;
+    const from = Math.min(this.durable, this.commitIndex) + 1;
+    const seq = this.persist({ kind: 'install', snapshot, keepsAbove });
+    const next = this.edit();
+    next.snapshot = snapshot;
+    next.log = rest;
+    next.unsynced = noteUnsynced(cutUnsynced(next.unsynced, 1, keepsAbove ? index : Infinity), from, index, term, seq);
+  }
+
+  /** For `compaction.ts` alone. */
+  restore(snapshot: SnapshotName): void {
+    this.outbound.push({ kind: 'restore', snapshot });
+  }
+
+  /** Asks the host for a snapshot of at least this index. */
+  pull(least: Index): void {
+    this.outbound.push({ kind: 'pull', least });
   }
 
   commit(entries: readonly Entry[]): void {

@@ -1,10 +1,11 @@
 /**
  * The messages around elections that both protocols have, and their encoding: a pre-vote and its answer (Ongaro's
  * thesis 9.6), handled in `pre-vote.ts`; the messages of a transfer (thesis 3.10), handled in `transfer.ts`;
- * and those of lease reads, handled in `lease-reads.ts`.
+ * those of lease reads, handled in `lease-reads.ts`; and the one that says that a log was trimmed, which each protocol
+ * handles itself.
  */
 
-import type { Reader, Writer } from './bytes.js';
+import { Malformed, type Reader, type Writer } from './bytes.js';
 import { readFlag, type Forwarding } from './forwarding.js';
 import type { Index, Milliseconds, Term } from './protocol.js';
 
@@ -67,13 +68,32 @@ export interface Grant {
   readonly length: Milliseconds;
 }
 
-export type ElectionMessage = PreVote | PreVoteReply | Handover | HandoverRefused | AskGrant | Grant;
+/** A replica to one that needs entries which it has trimmed: what it needs is in a snapshot. */
+export interface LogBegins {
+  readonly kind: 'logBegins';
+  /** The sender's term, or the ballot that it has promised. */
+  readonly term: Term;
+  /** Multi-Paxos: the number of the question, echoed. Raft: 0. */
+  readonly number: number;
+  /** The lowest index that the sender's log holds, ≥ 2. */
+  readonly first: Index;
+}
+
+export type ElectionMessage = PreVote | PreVoteReply | Handover | HandoverRefused | AskGrant | Grant | LogBegins;
 
 /** A message that both protocols have. */
 export type CoreMessage = Forwarding | ElectionMessage;
 
 /** In the order of their numbers on the wire, after the kinds of forwarding. */
-export const ELECTION_KINDS = ['preVote', 'preVoteReply', 'handover', 'handoverRefused', 'askGrant', 'grant'] as const;
+export const ELECTION_KINDS = [
+  'preVote',
+  'preVoteReply',
+  'handover',
+  'handoverRefused',
+  'askGrant',
+  'grant',
+  'logBegins',
+] as const;
 
 export function isElectionMessage(message: { readonly kind: string }): message is ElectionMessage {
   return (ELECTION_KINDS as readonly string[]).includes(message.kind);
@@ -91,6 +111,8 @@ export function writeElectionMessage(writer: Writer, message: ElectionMessage): 
       return writer.u8(message.granted ? 1 : 0);
     case 'grant':
       return writer.varint(message.length);
+    case 'logBegins':
+      return writer.varint(message.first);
     case 'handover':
     case 'handoverRefused':
     case 'askGrant':
@@ -108,6 +130,11 @@ export function readElectionMessage(reader: Reader, kind: ElectionMessage['kind'
       return { kind, term, number, current: reader.varint(), granted: readFlag(reader) };
     case 'grant':
       return { kind, term, number, length: reader.varint() };
+    case 'logBegins': {
+      const first = reader.varint();
+      if (first < 2) throw new Malformed('a log that begins at the beginning was not trimmed');
+      return { kind, term, number, first };
+    }
     case 'handover':
     case 'handoverRefused':
     case 'askGrant':

@@ -18,7 +18,7 @@ export function checkCoreState(state: CoreState, commit: Index): void {
     'log/delivery-in-bounds: applied ≤ delivered ≤ commit',
   );
   assert(
-    log.tailFrom <= Math.min(commit, durableIndex(unsynced, log.last)) + 1,
+    log.tailFrom <= Math.max(log.first, Math.min(commit, durableIndex(unsynced, log.last)) + 1),
     'durability/kept-until-durable: memory holds what is not durable or not committed',
   );
   assert(
@@ -38,8 +38,12 @@ export function checkCoreState(state: CoreState, commit: Index): void {
   );
   const { snapshot } = state;
   assert(
-    snapshot === null || snapshot.index <= delivery.applied,
-    'snapshots/commit-covers-it: a snapshot holds what is committed and applied',
+    snapshot === null || snapshot.index <= delivery.delivered,
+    'snapshots/commit-covers-it: a snapshot holds what is committed and delivered',
+  );
+  assert(
+    log.first - 1 <= (snapshot?.index ?? 0),
+    'snapshots/trim-below-snapshot: what the log does not hold is in a snapshot',
   );
   if (!state.stopped) return;
   assert(role.kind === 'follower' && role.leader === null, 'core/stop-is-final: a stopped replica takes no part');
@@ -57,6 +61,7 @@ export function checkCoreStep(before: CoreState, after: CoreState): void {
     (after.snapshot?.index ?? 0) >= (before.snapshot?.index ?? 0),
     'snapshots/newer-replaces-older: the snapshot that a start restores is never an older one',
   );
+  assert(after.log.first >= before.log.first, 'snapshots/trim-below-snapshot: what was trimmed does not come back');
   assert(
     after.persistSeq >= before.persistSeq && after.durableSeq >= before.durableSeq,
     'durability/persists-in-order: the persist lane goes forward',

@@ -3,7 +3,8 @@
  * tail. Older versions stay valid. The cost of appending follows the number of entries appended: the tail is a list of
  * chunks, and small neighbours are joined now and then, as the digits of a counter are carried.
  *
- * In Raft it is Figure 2's log; in Multi-Paxos the chosen prefix.
+ * In Raft it is Figure 2's log; in Multi-Paxos the chosen prefix. It begins behind its base, which is index 0 or the
+ * newest entry that was trimmed: of that one the term is known, and of what lies before nothing.
  *
  * Invariants: indexes are consecutive from `first` to `last`; runs cover exactly those; terms do not fall in
  * Raft; the chunks hold exactly `tailFrom`..`last`; `bytes` is the size of those.
@@ -11,7 +12,7 @@
 
 import { bytesOf, entryBytes } from './entries.js';
 import { assert } from './assert.js';
-import type { Entry, Index, Limits, Recovered, Term, TermRun } from './protocol.js';
+import type { Entry, Index, Limits, LogBase, Recovered, Term, TermRun } from './protocol.js';
 
 interface Chunk {
   readonly from: Index;
@@ -22,7 +23,9 @@ interface Chunk {
 export interface Log {
   /** The lowest index in memory or storage; 1 while nothing was trimmed. */
   readonly first: Index;
-  /** The highest index, 0 when empty. */
+  /** The term of the base, which is `first` - 1; 0 for index 0. */
+  readonly baseTerm: Term;
+  /** The highest index, that of the base when empty. */
   readonly last: Index;
   readonly runs: readonly TermRun[];
   /** The lowest index held in memory; `last` + 1 when none is. */
@@ -36,36 +39,48 @@ const JOINED = 8;
 const JOIN_ENTRIES = 512;
 const JOIN_BYTES = 128 * 1024;
 
-export const emptyLog: Log = { first: 1, last: 0, runs: [], tailFrom: 1, chunks: [], bytes: 0 };
+export const emptyLog: Log = { first: 1, baseTerm: 0, last: 0, runs: [], tailFrom: 1, chunks: [], bytes: 0 };
+
+export const noBase: LogBase = { index: 0, term: 0 };
+
+/** A log without entries behind this base. */
+export function emptyBehind({ index, term }: LogBase): Log {
+  return { ...emptyLog, first: index + 1, baseTerm: term, last: index, tailFrom: index + 1 };
+}
+
+/** What the log begins behind. */
+export function baseOf({ first, baseTerm }: Log): LogBase {
+  return { index: first - 1, term: baseTerm };
+}
 
 /**
  * The log that storage held, up to `last`. Of the recovered tail only the consecutive part that ends there is kept.
  * @throws InvariantViolation when bounds, runs and tail contradict each other
  */
 export function recoverLog(recovered: Recovered, last: Index = recovered.last): Log {
+  const { base } = recovered;
   const runs = recovered.runs.filter((run) => run.from <= last);
   assert(
-    last === 0 || (runs[0]?.from ?? 0) === recovered.first,
+    last === base.index || (last > base.index && runs[0]?.from === base.index + 1),
     'log/recovered-whole: the recovered terms cover the recovered log',
   );
   const tail = recovered.tail.filter((entry) => entry.index <= last);
   const from = tail[0]?.index ?? last + 1;
-  const bare: Log = { ...emptyLog, first: recovered.first, last: from - 1, tailFrom: from, runs: [] };
+  const bare: Log = { ...emptyBehind(base), last: from - 1, tailFrom: from };
   const log = append(bare, tail);
   assert(log.last === last, 'log/recovered-whole: the recovered tail reaches the end of the log');
   return { ...log, runs };
 }
 
-/** The term of the last entry, 0 when empty. */
+/** The term of the last entry, that of the base when empty. */
 export function lastTerm(log: Log): Term {
   const run = log.runs[log.runs.length - 1];
-  return run === undefined ? 0 : run.term;
+  return run === undefined ? log.baseTerm : run.term;
 }
 
-/** The term at `index`: 0 at 0, `undefined` beyond the log. */
+/** The term at `index`, the base included; `undefined` before it and beyond the log. */
 export function termAt(log: Log, index: Index): Term | undefined {
-  if (index === 0) return 0;
-  if (index > log.last || index < log.first) return undefined;
+  if (index > log.last || index < log.first) return index === log.first - 1 ? log.baseTerm : undefined;
   const { runs } = log;
   let at = runs.length - 1;
   if (index >= (runs[at] as TermRun).from) return (runs[at] as TermRun).term;
@@ -83,7 +98,10 @@ export function matches(log: Log, index: Index, term: Term): boolean {
   return termAt(log, index) === term;
 }
 
-/** The highest index ≤ `index` whose term is ≤ `term`; 0 when there is none. For hints after a rejected append. */
+/**
+ * The highest index ≤ `index` whose term is ≤ `term`, the base included; 0 when none is known. For hints after a
+ * rejected append.
+ */
 export function lastIndexWithTermAtMost(log: Log, term: Term, index: Index): Index {
   let end = Math.min(index, log.last);
   for (let at = log.runs.length - 1; at >= 0 && end > 0; at--) {
@@ -92,7 +110,7 @@ export function lastIndexWithTermAtMost(log: Log, term: Term, index: Index): Ind
     if (run.term <= term) return end;
     end = run.from - 1;
   }
-  return 0;
+  return end === log.first - 1 && log.baseTerm <= term ? end : 0;
 }
 
 /**
@@ -141,7 +159,7 @@ export function append(log: Log, entries: readonly Entry[]): Log {
   if (head === undefined) return log;
   assert(head.index === log.last + 1, 'log/no-gap: entries are appended after the last one');
   let runs = log.runs;
-  let term = lastTerm(log);
+  let term = runs.length === 0 ? -1 : lastTerm(log); // the run of the base is not among them
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i] as Entry;
     assert(entry.index === head.index + i, 'log/no-gap: appended entries are consecutive');
@@ -153,7 +171,8 @@ export function append(log: Log, entries: readonly Entry[]): Log {
   const bytes = bytesOf(entries);
   const chunks = withChunk(log.chunks, entries, bytes);
   const last = log.last + entries.length;
-  return { first: log.first, last, runs, tailFrom: log.tailFrom, chunks, bytes: log.bytes + bytes };
+  const { first, baseTerm, tailFrom } = log;
+  return { first, baseTerm, last, runs, tailFrom, chunks, bytes: log.bytes + bytes };
 }
 
 /** Without `from` and everything above it. */
@@ -170,7 +189,31 @@ export function truncate(log: Log, from: Index): Log {
     chunks.push({ from: chunk.from, entries, bytes: size });
     bytes += size;
   }
-  return { first: log.first, last: from - 1, runs, tailFrom: Math.min(log.tailFrom, from), chunks, bytes };
+  const { first, baseTerm } = log;
+  return { first, baseTerm, last: from - 1, runs, tailFrom: Math.min(log.tailFrom, from), chunks, bytes };
+}
+
+/** Without `through` and everything below it: it is the new base. */
+export function trim(log: Log, through: Index): Log {
+  const term = termAt(log, through);
+  assert(term !== undefined && through >= log.first, 'snapshots/trim-below-snapshot: what is trimmed is in the log');
+  const runs = log.runs.filter(
+    (run, at) => run.from > through || (log.runs[at + 1]?.from ?? log.last + 1) > through + 1,
+  );
+  const begin = runs[0];
+  if (begin !== undefined && begin.from <= through) runs[0] = { from: through + 1, term: begin.term };
+  const chunks: Chunk[] = [];
+  let bytes = 0;
+  for (const chunk of log.chunks) {
+    const gone = Math.max(0, Math.min(chunk.entries.length, through + 1 - chunk.from));
+    if (gone === chunk.entries.length) continue;
+    const entries = gone === 0 ? chunk.entries : chunk.entries.slice(gone);
+    const size = gone === 0 ? chunk.bytes : bytesOf(entries);
+    chunks.push({ from: chunk.from + gone, entries, bytes: size });
+    bytes += size;
+  }
+  const tailFrom = Math.max(log.tailFrom, through + 1);
+  return { first: through + 1, baseTerm: term as Term, last: log.last, runs, tailFrom, chunks, bytes };
 }
 
 /** Without the oldest chunks in memory, as long as the tail exceeds its bounds and they are durable. */
@@ -187,8 +230,8 @@ export function evict(log: Log, durable: Index, limits: Limits): Log {
     drop++;
   }
   if (drop === 0) return log;
-  const { first, last, runs } = log;
-  return { first, last, runs, tailFrom, chunks: log.chunks.slice(drop), bytes };
+  const { first, baseTerm, last, runs } = log;
+  return { first, baseTerm, last, runs, tailFrom, chunks: log.chunks.slice(drop), bytes };
 }
 
 function chunkAt(log: Log, index: Index): number {

@@ -208,6 +208,8 @@ export function describeElection(message: ElectionMessage, term: string): string
       return `Grant ${number} ${term}`;
     case 'grant':
       return `Grant ${number} ${term} granted ${message.length}`;
+    case 'logBegins':
+      return `LogBegins ${number} ${term} first=${message.first}`;
   }
 }
 

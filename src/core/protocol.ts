@@ -130,6 +130,15 @@ export interface SnapshotName {
   readonly term: Term;
   /** Of the whole snapshot, 32 bits. Snapshots of one index differ in bytes between members. */
   readonly checksum: number;
+  /** Log time at `index`: the highest stamp of all entries up to there. */
+  readonly time: Milliseconds;
+}
+
+/** The newest entry that was trimmed, behind which a log begins; index and term are 0 while nothing was. */
+export interface LogBase {
+  readonly index: Index;
+  /** Its term; in Multi-Paxos the ballot in which this replica knew it. */
+  readonly term: Term;
 }
 
 /** Entries from `from` up to the next run have this term. */
@@ -142,11 +151,11 @@ export interface TermRun {
 export interface Recovered {
   /** `null` when nothing was ever written. */
   readonly hard: HardState | null;
-  /** The lowest index in storage, 1 unless trimmed. */
-  readonly first: Index;
-  /** The highest index in storage, 0 when there is none. */
+  /** What the log in storage begins behind; what lies at or below is in the snapshot. */
+  readonly base: LogBase;
+  /** The highest index in storage, that of the base when there is none. */
   readonly last: Index;
-  /** Run-length terms of everything in storage, ascending. */
+  /** Run-length terms of everything in storage above the base, ascending. */
   readonly runs: readonly TermRun[];
   /** The entries from `DurableCodec.tailFrom` on, ascending; in Multi-Paxos with gaps above the commit index. */
   readonly tail: readonly Entry[];
@@ -285,6 +294,7 @@ export type Inbound<Message> =
   | Loaded
   | Applied
   | SnapshotTaken
+  | Install
   | Unsent
   | Disconnected
   | Unreachable
@@ -408,6 +418,15 @@ export interface SnapshotTaken {
   readonly kind: 'snapshotTaken';
   readonly now: Milliseconds;
   readonly snapshot: SnapshotName;
+  /** The log may be trimmed up to here, the index of a snapshot that is named or lower; 0 for not at all. */
+  readonly through: Index;
+}
+
+/** The host has pulled a snapshot of a peer, complete, verified and durable: the log is to begin behind it. */
+export interface Install {
+  readonly kind: 'install';
+  readonly now: Milliseconds;
+  readonly snapshot: SnapshotName;
 }
 
 /** The transport refused the forward of this number: it never left, and never will. */
@@ -469,6 +488,8 @@ export type Outbound<Message> =
   | Send<Message>
   | Persist
   | Commit
+  | Restore
+  | Pull
   | Resolve
   | ForwardTaken
   | ReadReady
@@ -504,18 +525,38 @@ export interface Persist {
 
 /**
  * `put`: overwrites these indexes, and may leave gaps. `truncate`: drops `from` and all above it (Raft only). `trim`:
- * from now on a start restores this snapshot.
+ * from now on a start restores this snapshot, and the log begins behind `base`. `install`: the same with a snapshot of
+ * a peer, whose index is that of the base; unless `keepsAbove`, nothing stored is kept.
  */
 export type PersistOp =
   | { readonly kind: 'hard'; readonly hard: HardState }
   | { readonly kind: 'put'; readonly entries: readonly Entry[] }
   | { readonly kind: 'truncate'; readonly from: Index }
-  | { readonly kind: 'trim'; readonly snapshot: SnapshotName };
+  | { readonly kind: 'trim'; readonly snapshot: SnapshotName; readonly base: LogBase }
+  | { readonly kind: 'install'; readonly snapshot: SnapshotName; readonly keepsAbove: boolean };
 
 /** Deliver to the application: in order, once per start, without a gap. Does not wait for the local disk. */
 export interface Commit {
   readonly kind: 'commit';
   readonly entries: readonly Entry[];
+}
+
+/**
+ * The application replaces its state by this snapshot, which was given by `install`. Commits that came before and are
+ * not applied are in it; the next one goes on behind it.
+ */
+export interface Restore {
+  readonly kind: 'restore';
+  readonly snapshot: SnapshotName;
+}
+
+/**
+ * This replica needs entries that no log holds any more which it can reach: the host is to pull a snapshot of at least
+ * this index from a peer, and give it by `install`. Said again as long as it is so.
+ */
+export interface Pull {
+  readonly kind: 'pull';
+  readonly least: Index;
 }
 
 /** The end of each of these requests, which comes once. */
@@ -551,6 +592,7 @@ export type Outcome =
  * - `storageFull`: the leader's storage has no space; it may be tried again later.
  * - `superseded`: another entry was committed at its index.
  * - `leaderChanged`: the leader that had it does not lead any more.
+ * - `restored`: a snapshot of a peer took the place of the entries that would have told.
  * - `noTarget`: no other member can take the leadership over now.
  * - `unsent`: it never left. `disconnected`: the connection to the leader was lost. `unanswered`: the leader's answer
  *   is overdue.
@@ -563,6 +605,7 @@ export type Reason =
   | 'storageFull'
   | 'superseded'
   | 'leaderChanged'
+  | 'restored'
   | 'noTarget'
   | 'unsent'
   | 'disconnected'

@@ -2,7 +2,7 @@
 
 import { unreachable } from './assert.js';
 import type { AnyDraft } from './draft.js';
-import type { CoreMessage } from './election-messages.js';
+import type { CoreMessage, LogBegins } from './election-messages.js';
 import type { ReadAnswer } from './forwarding.js';
 import { onAskGrant, onGrant } from './lease-reads.js';
 import type { ReplicaId } from './members.js';
@@ -17,6 +17,8 @@ export interface CoreRules<D> {
   readonly transfer: TransferRules<D>;
   readonly proposals: ProposalRules<D>;
   readonly reads: ReadRules<D>;
+  /** A peer's log begins above what was asked for. */
+  onLogBegins(draft: D, from: ReplicaId, message: LogBegins): void;
   /** The leader's answer to a forwarded read, which also carries its commit index. */
   onReadAnswer(draft: D, from: ReplicaId, message: ReadAnswer): void;
 }
@@ -48,6 +50,8 @@ export function onCoreMessage<D extends AnyDraft>(
       return onForwardRefused(draft, message);
     case 'forwardRead':
       return onForwardRead(draft, rules.reads, from, message);
+    case 'logBegins':
+      return rules.onLogBegins(draft, from, message);
     case 'readAnswer':
       return rules.onReadAnswer(draft, from, message);
     default:

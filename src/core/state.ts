@@ -196,7 +196,7 @@ export function startOf(
     storageFull: false,
     bound,
     freshness: neverFresh,
-    stamp,
+    stamp: Math.max(stamp, snapshot?.time ?? 0),
     stampedAt: start.now,
     clocks: clocksAtStart(options, start.ahead ?? -Infinity),
     wake: neverWake,

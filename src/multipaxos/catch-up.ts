@@ -11,6 +11,7 @@
  * until the next message with a higher commit index. The side that answers is in `serving.ts`.
  */
 
+import type { LogBegins } from '../core/election-messages.js';
 import { bytesOf } from '../core/entries.js';
 import type { Entry, Index, Milliseconds } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
@@ -110,16 +111,27 @@ export function noteAhead(draft: PaxosDraft, peer: ReplicaId, commit: Index): vo
   if (commit <= commitOf(draft.state) || isSwamped(draft.state)) return;
   const asked = { peer, asked: 1, retryAt: patienceEnds(draft) };
   if (catchingUp === null) {
-    const nothing = { target: commit, questions: [], doubt: null, ahead: [] };
+    const nothing = { target: commit, questions: [], doubt: null, least: 0, ahead: [] };
     askMore(draft, { ...asked, ...nothing, window: firstWindow(options) });
   } else if (isResting(catchingUp)) {
     askWhether(draft, { ...catchingUp, ...asked, target: Math.max(catchingUp.target, commit) });
   }
 }
 
-/** Asks nobody until a message brings a commit index. */
+/** Asks nobody until a message brings a commit index. What nobody has any more is in a snapshot. */
 function rest(draft: PaxosDraft, catchingUp: CatchingUp, questions: readonly Question[]): void {
-  draft.setCatchingUp({ ...catchingUp, questions, window: 0, doubt: null, retryAt: Infinity });
+  draft.setCatchingUp({ ...catchingUp, questions, window: 0, doubt: null, least: 0, retryAt: Infinity });
+  if (catchingUp.least > commitOf(draft.state)) draft.pull(catchingUp.least);
+}
+
+/** The peer that is asked has trimmed what is asked for; another one may have it. */
+export function onLogBegins(draft: PaxosDraft, from: ReplicaId, { number, first }: LogBegins): void {
+  const { catchingUp } = draft.state;
+  if (catchingUp === null || catchingUp.peer !== from) return;
+  const isAnswer = catchingUp.doubt?.number === number || catchingUp.questions.some((each) => each.number === number);
+  if (!isAnswer || first - 1 <= commitOf(draft.state)) return;
+  const least = catchingUp.least === 0 ? first - 1 : Math.min(catchingUp.least, first - 1);
+  askNext(draft, { ...catchingUp, least });
 }
 
 /** Whether all were asked in vain. */
@@ -219,7 +231,7 @@ export function continueCatchUp(draft: PaxosDraft, peer: ReplicaId, m: CatchUpRe
   // While nobody answers, none of the questions is for entries.
   const questions = window > 0 ? unanswered(catchingUp, commit, m) : [];
   if (m.entries.length > 0) {
-    const known = { peer, target, questions, asked: 1, retryAt: patienceEnds(draft), doubt: null };
+    const known = { peer, target, questions, asked: 1, retryAt: patienceEnds(draft), doubt: null, least: 0 };
     const grown = Math.max(window + (isNews ? 2 * bytesOf(m.entries) : 0), firstWindow(options));
     return askMore(draft, { ...catchingUp, ...known, window: Math.min(options.limits.inflightBytes, grown) });
   }

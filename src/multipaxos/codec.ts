@@ -279,6 +279,7 @@ function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
     case 'handoverRefused':
     case 'askGrant':
     case 'grant':
+    case 'logBegins':
       return readElection(reader, kind);
     default:
       return readForwarding(reader, kind, ballotIn(reader));

@@ -5,9 +5,9 @@
 
 import { assert } from '../core/assert.js';
 import { BaseDraft, type Mutable } from '../core/draft.js';
-import { append } from '../core/log.js';
+import { append, emptyBehind } from '../core/log.js';
 import { noteStamps } from '../core/log-time.js';
-import type { Entry, HardState, Index, PersistSeq } from '../core/protocol.js';
+import type { Entry, HardState, Index, PersistSeq, SnapshotName } from '../core/protocol.js';
 import { noteUnsynced } from '../core/unsynced.js';
 import type { Ballot } from './ballot.js';
 import type { PaxosMessage } from './messages.js';
@@ -103,6 +103,15 @@ export class PaxosDraft extends BaseDraft<PaxosState, PaxosMessage> {
     if (foreign.length === 0) return;
     const seq = this.persist({ kind: 'put', entries: foreign });
     for (const { index } of foreign) next.unsynced = noteUnsynced(next.unsynced, index, index, 0, seq);
+  }
+
+  /** The chosen prefix begins behind a snapshot of a peer. Votes above it and the promise stay: paxos/votes-stay. */
+  install(snapshot: SnapshotName): void {
+    const { index } = snapshot;
+    this.replaceLog(snapshot, emptyBehind(snapshot), true);
+    const next = this.edit();
+    next.window = above(next.window, index);
+    next.reported = above(next.reported, index);
   }
 
   /** Notes the commit index that a message of the leader of `ballot` carried. */

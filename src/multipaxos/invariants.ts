@@ -213,7 +213,7 @@ function mayPromise(message: Inbound<PaxosMessage>): boolean {
 
 /** Whether the step may raise the commit index: by one of these messages, or by the own vote that became durable. */
 function mayCommit(message: Inbound<PaxosMessage>): boolean {
-  if (message.kind !== 'receive') return message.kind === 'persisted';
+  if (message.kind !== 'receive') return message.kind === 'persisted' || message.kind === 'install';
   switch (message.message.kind) {
     case 'accepted':
     case 'accept':

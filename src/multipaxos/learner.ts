@@ -5,8 +5,9 @@
  * other than its own steps down (paxos/yield-to-chosen).
  */
 
+import { goOnBehind, isNews } from '../core/compaction.js';
 import { entryAt } from '../core/log.js';
-import type { Entry, Index } from '../core/protocol.js';
+import type { Entry, Index, SnapshotName } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import type { Ballot } from './ballot.js';
 import { continueCatchUp, keepAhead, noteAhead, takeAhead } from './catch-up.js';
@@ -70,6 +71,19 @@ export function learn(draft: PaxosDraft, from: ReplicaId, entries: readonly Entr
   if (contradicted) follow(draft, null, 0); // paxos/yield-to-chosen: before any message carries the new commit index
   draft.chooseLearned(fresh, foreign);
   return true;
+}
+
+/**
+ * A snapshot of a peer: all that is in it is chosen. A leader steps down if it has proposed in a slot of it, since what
+ * was chosen there is not known any more (paxos/yield-to-chosen).
+ */
+export function onInstall(draft: PaxosDraft, snapshot: SnapshotName): void {
+  if (!isNews(draft, snapshot)) return;
+  const { role } = draft.state;
+  if (role.kind === 'leader' && snapshot.index > role.committedAtElection) follow(draft, null, 0);
+  draft.install(snapshot);
+  goOnBehind(draft, snapshot);
+  advanceToLeaderCommit(draft);
 }
 
 /** A page of chosen entries, whichever question it answers: paxos/learned-from-any-answer. */

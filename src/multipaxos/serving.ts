@@ -3,6 +3,7 @@
  * one load after the other. It remembers a question only while its entries are being loaded.
  */
 
+import { tellLogBegins } from '../core/compaction.js';
 import { bytesOf, entryBytes } from '../core/entries.js';
 import { slice } from '../core/log.js';
 import type { Entry, Index } from '../core/protocol.js';
@@ -81,6 +82,7 @@ function answerByBoth(draft: PaxosDraft, { peer, number, from, to }: Wanted): vo
 export function onCatchUp(draft: PaxosDraft, peer: ReplicaId, m: CatchUp): void {
   const { serving, options } = draft.state;
   const { number, from, to } = m;
+  if (from < draft.state.log.first) return tellLogBegins(draft, peer, number);
   const wanted = { peer, number, from, to, bytes: Math.min(m.bytes, options.limits.inflightBytes) };
   if (m.bytes === 0) return answerByBoth(draft, wanted);
   const under = serving.find((each) => each.peer === peer && each.from === from && each.to === to);

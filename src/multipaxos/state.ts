@@ -125,6 +125,8 @@ export interface CatchingUp {
   readonly window: number;
   /** The question whether the peer hears this replica, while pages are late; `null` while they are not. */
   readonly doubt: Doubt | null;
+  /** The lowest index of a snapshot that would do, as peers say that have trimmed the entries; 0 while none said so. */
+  readonly least: Index;
   /** Pages that came before the ones below them. */
   readonly ahead: readonly (readonly Entry[])[];
 }

@@ -7,7 +7,7 @@ import { assert, unreachable } from '../core/assert.js';
 import { onSnapshotTaken } from '../core/compaction.js';
 import { deliver, onApplied, onDeliveryLoaded } from '../core/delivery.js';
 import { endForDisconnect, expireRequests, onCancel, requestsDeadline } from '../core/ending.js';
-import { emptyLog, recoverLog } from '../core/log.js';
+import { recoverLog } from '../core/log.js';
 import type { Member, ReplicaId } from '../core/members.js';
 import type { Inbound, Milliseconds, ProtocolOptions, Recovered, Step } from '../core/protocol.js';
 import { onPropose, onUnsent } from '../core/proposals.js';
@@ -28,12 +28,12 @@ import {
 } from '../core/transfer.js';
 import { bearingSpan, nack, onAccept, onPrepare } from './acceptor.js';
 import { numberOf, succeeds } from './ballot.js';
-import { endQuestions, retryCatchUp } from './catch-up.js';
+import { endQuestions, onLogBegins, retryCatchUp } from './catch-up.js';
 import { PaxosDraft } from './draft.js';
 import { electionDeadline, electionRules, onNack, tickElection, transferRules } from './election.js';
 import { onHeartbeat, onHeartbeatReply } from './heartbeat.js';
 import { lossDeadline, noticeRules, onAccepted, onDisconnected, proceed, takeForLost } from './leader.js';
-import { onCatchUpReply, onCommit } from './learner.js';
+import { onCatchUpReply, onCommit, onInstall } from './learner.js';
 import type { PaxosMessage, Prepare } from './messages.js';
 import { campaign, onPromise, recoveredPromise, tryToLead } from './phase1.js';
 import { proposalRules, wakeRules } from './proposals.js';
@@ -58,6 +58,7 @@ const coreRules: CoreRules<PaxosDraft> = {
   transfer: transferRules,
   proposals: proposalRules,
   reads: readRules,
+  onLogBegins,
   onReadAnswer,
 };
 
@@ -181,6 +182,8 @@ function onInbound(draft: PaxosDraft, m: Inbound<PaxosMessage>): void {
       return onApplied(draft, m.index);
     case 'snapshotTaken':
       return onSnapshotTaken(draft, m);
+    case 'install':
+      return onInstall(draft, m.snapshot);
     case 'unsent':
       return onUnsent(draft, m.number);
     case 'disconnected':
@@ -247,7 +250,7 @@ function optionsOf(start: ProtocolOptions): PaxosOptions {
  * proposes again and what is kept of promises is bounded by α after a crash, too.
  */
 function recoverStores(recovered: Recovered, alpha: number): Pick<PaxosState, 'log' | 'window' | 'promised'> {
-  const commit = recovered.hard?.commit ?? 0;
+  const commit = Math.max(recovered.hard?.commit ?? 0, recovered.base.index);
   const votes = recovered.tail.filter((entry) => entry.index > commit);
   let window: VoteWindow = emptyWindow;
   for (const vote of votes) window = withVotes(window, [vote]);
@@ -255,7 +258,7 @@ function recoverStores(recovered: Recovered, alpha: number): Pick<PaxosState, 'l
     lastVote(window) <= commit + alpha,
     'paxos/alpha-window: no recovered vote lies beyond the recovered commit index + α',
   );
-  const log = commit === 0 ? emptyLog : recoverLog(recovered, commit);
+  const log = recoverLog(recovered, commit);
   return { log, window, promised: recoveredPromise(recovered.hard, votes) };
 }
 

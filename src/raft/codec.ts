@@ -155,6 +155,7 @@ function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number):
     case 'handoverRefused':
     case 'askGrant':
     case 'grant':
+    case 'logBegins':
       return readElection(reader, kind, term);
     default:
       return readForwarding(reader, kind, term);

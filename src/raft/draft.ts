@@ -16,10 +16,10 @@ import {
 } from '../core/election-timer.js';
 import { endForLeaderChange } from '../core/ending.js';
 import { bytesOf } from '../core/entries.js';
-import { append, lastTerm, truncate } from '../core/log.js';
+import { append, emptyBehind, lastTerm, termAt, trim, truncate } from '../core/log.js';
 import { forgetClocks, noteStamps } from '../core/log-time.js';
 import type { ReplicaId } from '../core/members.js';
-import type { Entry, HardState, Index, Lane, Term } from '../core/protocol.js';
+import type { Entry, HardState, Index, Lane, SnapshotName, Term } from '../core/protocol.js';
 import { cutUnsynced, noteUnsynced } from '../core/unsynced.js';
 import type { AppendEntries, RaftMessage } from './messages.js';
 import {
@@ -191,6 +191,20 @@ export class RaftDraft extends BaseDraft<RaftState, RaftMessage> {
     next.log = truncate(next.log, from);
     next.unsynced = cutUnsynced(next.unsynced, from);
     this.persist({ kind: 'truncate', from });
+  }
+
+  /**
+   * The log begins behind a snapshot of a peer, in a term that is not below the snapshot's. What stands behind it stays
+   * only if the log agrees with it there: raft/suffix-if-it-matches.
+   */
+  install(snapshot: SnapshotName): void {
+    const { index, term } = snapshot;
+    if (term > this.state.term) this.yieldTo(term);
+    else if (this.state.role.kind === 'candidate') this.follow(null);
+    const { log } = this.state;
+    const keeps = termAt(log, index) === term;
+    this.replaceLog(snapshot, keeps ? trim(log, index) : emptyBehind(snapshot), keeps);
+    this.edit().commit = index;
   }
 
   /** Raises the commit index, never beyond the log, and delivers what is committed. */

@@ -10,7 +10,7 @@ import { itemsOf } from '../core/book.js';
 import { checkCoreState, checkCoreStep } from '../core/invariants.js';
 import type { UnsyncedRun } from '../core/unsynced.js';
 import { lastTerm, termAt } from '../core/log.js';
-import { type TermRun, type Inbound, type Index } from '../core/protocol.js';
+import { type TermRun, type Inbound, type Index, type SnapshotName } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
 import { majority } from '../core/quorum.js';
 import { placeOf } from '../core/state.js';
@@ -28,12 +28,14 @@ function checkLog({ log, term, unsynced }: RaftState): void {
   for (let at = 0; at < unsynced.length; at++) {
     const run = unsynced[at] as UnsyncedRun;
     assert(run.to <= log.last, 'durability/unsynced-runs: what is unsynced is in the log');
-    assert(termAt(log, run.from) === run.term, 'durability/unsynced-runs: what is unsynced is what is in the log now');
+    const stands = run.from < log.first || termAt(log, run.from) === run.term;
+    assert(stands, 'durability/unsynced-runs: what is unsynced is what is in the log now');
   }
 }
 
 function checkProgress(peer: RaftProgress, { log, options }: RaftState, readRound: number): void {
   assert(peer.match < peer.next && peer.next <= log.last + 1, 'raft/match-below-next: match < next ≤ last + 1');
+  assert(peer.next >= log.first, 'raft/trimmed-is-not-sent: what is sent next is in the log');
   let bytes = 0;
   let last = peer.match;
   for (const each of peer.inflight) {
@@ -58,7 +60,7 @@ function checkLeader(state: RaftState, role: RaftLeader): void {
   const { log, term, commit, options, vote } = state;
   assert(vote === options.id, 'raft/candidate-votes-for-itself: a leader voted for itself');
   assert(
-    lastTerm(log) === term && termAt(log, role.noopIndex) === term,
+    lastTerm(log) === term && (termAt(log, role.noopIndex) ?? term) === term,
     "raft/leader-append-only: a leader's log ends in its term",
   );
   assert(role.peers.length === options.others.length, 'raft/members-only: a leader has one view of each member');
@@ -108,30 +110,51 @@ export function checkState(state: RaftState): void {
 
 /** What a follower's log may become by an append: Figure 2, AppendEntries RPC, rules 2 to 4. */
 function checkAdopted(before: RaftState, after: RaftState, { prevIndex, prevTerm, entries }: AppendEntries): void {
+  const base = before.log.first - 1;
   assert(
-    termAt(before.log, prevIndex) === prevTerm,
+    prevIndex < base || termAt(before.log, prevIndex) === prevTerm,
     'raft/append-after-match: entries are adopted behind one that agrees',
   );
   const end = prevIndex + entries.length;
   let conflict = false;
   for (const { index, term } of entries) {
+    if (index <= base) continue; // raft/trimmed-matches
     const known = termAt(before.log, index);
     if (known !== undefined && known !== term) conflict = true;
     assert(termAt(after.log, index) === term, 'raft/append-after-match: what is adopted is what was sent');
   }
   const last = conflict ? end : Math.max(before.log.last, end);
   assert(after.log.last === last, 'raft/cut-at-conflict-only: a log is cut at a conflict, and only there');
-  assert(termAt(after.log, prevIndex) === prevTerm, 'raft/append-after-match: nothing before what is adopted changes');
+  const stays = prevIndex < base || termAt(after.log, prevIndex) === prevTerm;
+  assert(stays, 'raft/append-after-match: nothing before what is adopted changes');
+}
+
+/** A snapshot of a peer, in place of a log that ends below it or disagrees with it; otherwise the suffix stays. */
+function checkInstalled(before: RaftState, after: RaftState, { index, term }: SnapshotName): void {
+  assert(index > before.commit, 'snapshots/install-above-commit: nothing committed is taken back');
+  const matched = termAt(before.log, index) === term;
+  const stands = after.commit === index && after.log.first === index + 1 && after.log.baseTerm === term;
+  assert(stands, 'snapshots/install-above-commit: the log begins behind the snapshot');
+  const last = matched ? before.log.last : index;
+  assert(
+    after.log.last === last && lastTerm(after.log) === (matched ? lastTerm(before.log) : term),
+    'raft/suffix-if-it-matches: what lies behind a snapshot stays if the log agrees with it, and only then',
+  );
 }
 
 /** Compares terms and bounds alone, since entries may have been evicted from memory. */
 function checkLogStep(before: RaftState, after: RaftState, inbound: Inbound<RaftMessage>): void {
   const [was, is] = [before.log, after.log];
   if (was.last === is.last && lastTerm(was) === lastTerm(is) && was.runs === is.runs) return;
+  if (inbound.kind === 'install') return checkInstalled(before, after, inbound.snapshot);
   assert(
     termAt(is, before.commit) === termAt(was, before.commit),
     'raft/committed-stays: committed entries are never dropped',
   );
+  if (inbound.kind === 'snapshotTaken') {
+    const same = is.last === was.last && lastTerm(is) === lastTerm(was);
+    return assert(same, 'snapshots/trim-below-snapshot: a trim takes nothing from the end of the log');
+  }
   if (inbound.kind === 'receive' && inbound.message.kind === 'appendEntries') {
     return checkAdopted(before, after, inbound.message);
   }
@@ -246,7 +269,7 @@ export function checkStep(before: RaftState, after: RaftState, inbound: Inbound<
   assert(sameVote, 'raft/one-vote-per-term: one vote a term');
   if (before.vote !== after.vote || before.term !== after.term) checkVoted(before, after, inbound);
   if (before.log !== after.log) checkLogStep(before, after, inbound);
-  if (before.commit !== after.commit) checkCommitStep(after);
+  if (before.commit !== after.commit && inbound.kind !== 'install') checkCommitStep(after);
   if (before.role === after.role || after.role.kind !== 'leader') return;
   if (before.role.kind !== 'leader' || before.term !== after.term) checkElected(before, after);
   else {

@@ -6,6 +6,7 @@
 import { InvariantViolation } from '../core/assert.js';
 import { itemsOf, splitAfter } from '../core/book.js';
 import { noopAt } from '../core/entries.js';
+import type { LogBegins } from '../core/election-messages.js';
 import { noteLeaderCommit } from '../core/freshness.js';
 import { noteClock, stampNow, wallTime } from '../core/log-time.js';
 import { lastIndexWithTermAtMost, termAt } from '../core/log.js';
@@ -44,9 +45,13 @@ export function onAppendEntries(draft: RaftDraft, from: ReplicaId, message: Appe
   noteLeaderCommit(draft, message.commit);
   answerReadRound(draft, from, message);
   const { prevIndex, prevTerm, entries } = message;
-  if (termAt(draft.state.log, prevIndex) !== prevTerm) return reject(draft, from, message); // rule 2
+  const base = draft.state.log.first - 1;
+  const agrees = prevIndex < base || termAt(draft.state.log, prevIndex) === prevTerm;
+  if (!agrees) return reject(draft, from, message); // rule 2
   const match = prevIndex + entries.length;
-  appendNew(draft, prevIndex, entries); // rules 3 and 4
+  // What was trimmed is committed, so the leader has it, too: raft/trimmed-matches.
+  const known = Math.max(0, base - prevIndex);
+  appendNew(draft, prevIndex + known, known === 0 ? entries : entries.slice(known)); // rules 3 and 4
   draft.matchedTo(match);
   followCommit(draft, message.commit); // rule 5
   const { term, viewId } = message;
@@ -152,6 +157,13 @@ function withMatch(peer: RaftProgress, match: Index, now: Milliseconds): RaftPro
 /** The leader's commit index holds here as far as our log is known to agree with its log: raft/commit-what-matched. */
 export function followCommit(draft: RaftDraft, commit: Index): void {
   draft.commitTo(Math.min(commit, (draft.state.role as RaftFollower).matched));
+}
+
+/** The leader has trimmed what this follower lacks. */
+export function onLogBegins(draft: RaftDraft, from: ReplicaId, { term, first }: LogBegins): void {
+  const { role, term: current, commit } = draft.state;
+  if (term !== current || role.kind !== 'follower' || role.leader !== from) return;
+  if (first - 1 > commit) draft.pull(first - 1);
 }
 
 /** The leader tells of a commit for which no append is due. */

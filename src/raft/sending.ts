@@ -9,6 +9,7 @@
  * has all of it accepts; one that lacks some refuses, and is sent that again.
  */
 
+import { tellLogBegins } from '../core/compaction.js';
 import { noteOwnCommit } from '../core/freshness.js';
 import { askForGrants } from '../core/lease-reads.js';
 import { watchClock } from '../core/log-time.js';
@@ -53,6 +54,7 @@ export function sendTo(draft: RaftDraft, id: ReplicaId): void {
     const peer = progressOf(draft, id);
     if (peer === undefined || !hasRoom(draft.state, peer)) return;
     const { log, options } = draft.state;
+    if (peer.next < log.first) return probeAtBase(draft, peer);
     const entries = slice(log, peer.next, log.last, options.limits.messageBytes);
     if (entries === undefined) {
       const loading = draft.load(peer.next, log.last, options.limits.messageBytes);
@@ -118,7 +120,27 @@ export function broadcast(draft: RaftDraft): void {
  * that is probed it is a probe, too.
  */
 export function sendEmpty(draft: RaftDraft, peer: RaftProgress): void {
-  sendAppend(draft, peer, peer.probing ? peer.next - 1 : peer.match, NOTHING, 'control');
+  const place = peer.probing ? peer.next - 1 : peer.match;
+  sendAppend(draft, peer, Math.max(place, draft.state.log.first - 1), NOTHING, 'control');
+}
+
+/**
+ * What a follower needs next was trimmed: it is told so, and is probed by heartbeats at the base of the log, until a
+ * snapshot or what was under way to it has brought it that far.
+ */
+function probeAtBase(draft: RaftDraft, peer: RaftProgress): void {
+  tellLogBegins(draft, peer.id, 0);
+  draft.setProgress(Object.assign(probed(peer), { next: draft.state.log.first, loading: 0 }));
+}
+
+/** The log was trimmed: followers that are not known to hold what is gone are probed behind it. */
+export function probeBehindBase(draft: RaftDraft): void {
+  const { role, log } = draft.state;
+  if (role.kind !== 'leader') return;
+  for (const peer of role.peers) {
+    const isBehind = peer.next < log.first || (!peer.probing && peer.match < log.first - 1);
+    if (isBehind) probeAtBase(draft, peer);
+  }
 }
 
 /** Asks by the lane of what is under way whether the follower has all of it. */
@@ -162,7 +184,7 @@ export function onPeerLoaded(draft: RaftDraft, id: number, entries: readonly Ent
   if (peer === undefined) return;
   const usable = agreeing(log, entries, peer.next, log.last);
   draft.changeProgress(peer, { loading: 0, asked: false });
-  if (usable.length === 0) return;
+  if (usable.length === 0) return peer.next < log.first ? sendTo(draft, peer.id) : undefined;
   const known = progressOf(draft, peer.id) as RaftProgress;
   const lane = laneFor(draft.state, known, usable, 'bulk');
   if (lane === null) return; // it is loaded again

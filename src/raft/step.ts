@@ -3,11 +3,20 @@
  */
 
 import { assert, unreachable } from '../core/assert.js';
-import { onSnapshotTaken } from '../core/compaction.js';
+import { goOnBehind, isNews, onSnapshotTaken } from '../core/compaction.js';
 import { deliver, onApplied, onDeliveryLoaded } from '../core/delivery.js';
 import { endForDisconnect, expireRequests, onCancel, requestsDeadline } from '../core/ending.js';
 import { lastTerm, recoverLog } from '../core/log.js';
-import type { Inbound, Loaded, Milliseconds, ProtocolOptions, Receive, Recovered, Step } from '../core/protocol.js';
+import type {
+  Inbound,
+  Loaded,
+  Milliseconds,
+  ProtocolOptions,
+  Receive,
+  Recovered,
+  SnapshotName,
+  Step,
+} from '../core/protocol.js';
 import { onPropose, onUnsent } from '../core/proposals.js';
 import { tellCommits } from '../core/notices.js';
 import { onPeerUnreachable, seekElection } from '../core/pre-vote.js';
@@ -38,8 +47,15 @@ import {
 import type { RaftMessage } from './messages.js';
 import { proposalRules, wakeRules } from './proposals.js';
 import { onReadAnswer, onReadRoundConfirmed, readRules } from './reads.js';
-import { onAppendAccepted, onAppendEntries, onAppendRejected, onCommit, tryCommit } from './replication.js';
-import { heartbeat, noticeRules, onDisconnected, onPeerLoaded } from './sending.js';
+import {
+  onAppendAccepted,
+  onAppendEntries,
+  onAppendRejected,
+  onCommit,
+  onLogBegins,
+  tryCommit,
+} from './replication.js';
+import { heartbeat, noticeRules, onDisconnected, onPeerLoaded, probeBehindBase } from './sending.js';
 import type { RaftState } from './state.js';
 
 type RaftStep = Step<RaftState, RaftMessage>;
@@ -49,6 +65,7 @@ const coreRules: CoreRules<RaftDraft> = {
   transfer: transferRules,
   proposals: proposalRules,
   reads: readRules,
+  onLogBegins,
   onReadAnswer,
 };
 
@@ -72,7 +89,7 @@ export function init(start: ProtocolOptions, recovered: Recovered): RaftStep {
     role: { kind: 'follower', leader: null, matched: 0, readRound: 0 },
     term,
     vote: hard?.vote ?? null,
-    commit: Math.min(hard?.commit ?? 0, log.last),
+    commit: Math.max(Math.min(hard?.commit ?? 0, log.last), recovered.base.index),
   };
   const draft = new RaftDraft(state, start.now);
   draft.members(start.configuration.members);
@@ -129,7 +146,10 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
       onApplied(draft, inbound.index);
       return deliver(draft);
     case 'snapshotTaken':
-      return onSnapshotTaken(draft, inbound);
+      onSnapshotTaken(draft, inbound);
+      return probeBehindBase(draft);
+    case 'install':
+      return onInstall(draft, inbound.snapshot);
     case 'unsent':
       return onUnsent(draft, inbound.number);
     case 'disconnected':
@@ -148,6 +168,15 @@ function onInbound(draft: RaftDraft, state: RaftState, inbound: Inbound<RaftMess
     default:
       unreachable(inbound);
   }
+}
+
+/** A snapshot of a peer. A leader has all that is in it: its log holds what is committed (§5.4.3). */
+function onInstall(draft: RaftDraft, snapshot: SnapshotName): void {
+  const { role, term } = draft.state;
+  if (!isNews(draft, snapshot) || (role.kind === 'leader' && term >= snapshot.term)) return;
+  draft.install(snapshot);
+  goOnBehind(draft, snapshot);
+  deliver(draft);
 }
 
 /** Rules for Servers, all servers: a newer term makes a follower. Messages of non-members are ignored. */

@@ -37,7 +37,9 @@ export type StorageOp =
   | { readonly kind: 'set'; readonly key: string; readonly value: Uint8Array }
   | { readonly kind: 'put'; readonly entries: readonly StoredEntry[] }
   /** Removes the entries at `from` and above. */
-  | { readonly kind: 'truncate'; readonly from: number };
+  | { readonly kind: 'truncate'; readonly from: number }
+  /** Removes the entries at `through` and below. Their space need not be free at once. */
+  | { readonly kind: 'trim'; readonly through: number };
 
 /** What a storage tells by itself. */
 export interface StorageNotice {

@@ -23,7 +23,10 @@ export class Model {
       if (op.kind === 'set') this.values.set(op.key, text(op.value));
       else if (op.kind === 'put') {
         for (const { index, term, data } of op.entries) this.entries.set(index, { term, data: text(data) });
-      } else for (const index of [...this.entries.keys()]) if (index >= op.from) this.entries.delete(index);
+      } else {
+        const isGone = (index: number): boolean => (op.kind === 'trim' ? index <= op.through : index >= op.from);
+        for (const index of [...this.entries.keys()]) if (isGone(index)) this.entries.delete(index);
+      }
     }
   }
 
@@ -87,6 +90,7 @@ const operation: fc.Arbitrary<StorageOp> = fc.oneof(
   { weight: 3, arbitrary: stretch.map((entries) => ({ kind: 'put' as const, entries })) },
   { weight: 2, arbitrary: fc.array(entry, { maxLength: 6 }).map((entries) => ({ kind: 'put' as const, entries })) },
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 45 }).map((from) => ({ kind: 'truncate' as const, from })) },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 30 }).map((through) => ({ kind: 'trim' as const, through })) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -174,7 +178,7 @@ export function storageLaws(make: () => Promise<Medium>, runs = 60): void {
   };
 
   test(
-    'is a faithful copy of a map: puts, gaps, overwrites, truncates, values, restarts, bounded reads',
+    'is a faithful copy of a map: puts, gaps, overwrites, truncates, trims, values, restarts, bounded reads',
     () =>
       fc.assert(
         fc.asyncProperty(fc.array(action, { maxLength: 25 }), (actions) =>
@@ -209,6 +213,8 @@ export function storageLaws(make: () => Promise<Medium>, runs = 60): void {
         { kind: 'put' },
         { kind: 'truncate', from: 0 },
         { kind: 'truncate', from: Number.NaN },
+        { kind: 'trim', through: 0 },
+        { kind: 'trim', through: Number.MAX_SAFE_INTEGER },
         { kind: 'set', key: 1, value: bytesOf('') },
         { kind: 'set', key: 'k', value: [] },
         { kind: 'set', key: '\ud800', value: bytesOf('') },

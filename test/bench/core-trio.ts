@@ -100,7 +100,14 @@ export class Trio {
     this.#coded = coded;
     const configuration = configurationOf({ a: 'a:1', b: 'b:1', c: 'c:1' });
     this.nodes = configuration.members.map(({ id }) => new Node(id));
-    const recovered: core.Recovered = { hard: null, first: 1, last: 0, runs: [], tail: [], snapshot: null };
+    const recovered: core.Recovered = {
+      hard: null,
+      base: { index: 0, term: 0 },
+      last: 0,
+      runs: [],
+      tail: [],
+      snapshot: null,
+    };
     for (const node of this.nodes) {
       this.#byId.set(node.id, node);
       const base = {

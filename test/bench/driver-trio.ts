@@ -69,11 +69,12 @@ export class DriverTrio {
         maxWaiting: 100_000,
         maxWaitingBytes: 1 << 30,
         snapshotPolicy: null,
+        storesSnapshots: false,
         snapshots: noSnapshots,
       };
       const [state, effects] = this.driver.init(options, {
         hard: null,
-        first: 1,
+        base: { index: 0, term: 0 },
         last: 0,
         runs: [],
         tail: [],

@@ -114,7 +114,7 @@ export function startsBound(protocol: SlowOptions['protocol']): void {
   const configuration = clusterOf(3, { leaseReads: LEASE_READS });
   const limits = defaultLimits;
   const start = { id: 'n1', boot: 2, configuration, seed: 1, now: 1000, timing, limits, preVote: true };
-  const nothing = { first: 1, last: 0, runs: [], tail: [], snapshot: null };
+  const nothing = { base: { index: 0, term: 0 }, last: 0, runs: [], tail: [], snapshot: null };
   const hard = { term: ballotOf(1, 1), vote: null, commit: 0 };
   const message = { kind: 'preVote', term: ballotOf(9, 2), number: 1, lastIndex: 0, lastTerm: 0 };
   /** Whether it grants a pre-vote, and asks for some when told to campaign. */

@@ -103,7 +103,7 @@ function leaderOf(model: AnyModel, limits: Partial<Limits> = {}): Bare {
 function restarted(model: AnyModel, entries: number, limits: Partial<Limits>): [Bare, readonly Outbound<unknown>[]] {
   const recovered: Recovered = {
     hard: { term: 65_537, vote: null, commit: entries },
-    first: 1,
+    base: { index: 0, term: 0 },
     last: entries,
     runs: [{ from: 1, term: 65_537 }],
     tail: [],

@@ -22,7 +22,7 @@ describe.each<[string, AnyProtocol]>([
     let now = 0;
     let [state, outbound] = protocol.init(start, {
       hard: null,
-      first: 1,
+      base: { index: 0, term: 0 },
       last: 0,
       runs: [],
       tail: [],
@@ -45,14 +45,15 @@ describe.each<[string, AnyProtocol]>([
     }
     const { delivered } = protocol.status(state);
     step({ kind: 'applied', index: delivered });
-    const take = (snapshot: SnapshotName): readonly Outbound<unknown>[] => step({ kind: 'snapshotTaken', snapshot });
+    const take = (snapshot: SnapshotName): readonly Outbound<unknown>[] =>
+      step({ kind: 'snapshotTaken', snapshot, through: 0 });
     return { take, delivered, status: () => protocol.status(state) };
   }
 
   it('names it, with a commit index that is at least its index', () => {
     const { take, delivered } = replica(3);
     expect(delivered).toBe(4);
-    const snapshot = { index: 3, term: ballotOf(1, 1), checksum: 9 };
+    const snapshot = { index: 3, term: ballotOf(1, 1), checksum: 9, time: 0 };
     const [persist, ...rest] = take(snapshot) as readonly [Persist];
     expect(rest).toEqual([]);
     expect(persist.ops).toMatchObject([
@@ -63,9 +64,9 @@ describe.each<[string, AnyProtocol]>([
 
   it('ignores one that is not newer, and refuses one of what was never applied', () => {
     const { take, delivered } = replica(3);
-    take({ index: 3, term: 1, checksum: 9 });
-    expect(take({ index: 3, term: 1, checksum: 8 })).toEqual([]);
-    expect(take({ index: 2, term: 1, checksum: 7 })).toEqual([]);
-    expect(() => take({ index: delivered + 1, term: 1, checksum: 6 })).toThrow(RangeError);
+    take({ index: 3, term: 1, checksum: 9, time: 0 });
+    expect(take({ index: 3, term: 1, checksum: 8, time: 0 })).toEqual([]);
+    expect(take({ index: 2, term: 1, checksum: 7, time: 0 })).toEqual([]);
+    expect(() => take({ index: delivered + 1, term: 1, checksum: 6, time: 0 })).toThrow(RangeError);
   });
 });

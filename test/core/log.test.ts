@@ -155,7 +155,7 @@ describe('log', () => {
     const entries = [1, 1, 2, 2, 2, 5].map((term, at) => command(at + 1, term));
     const recovered: Recovered = {
       hard: null,
-      first: 1,
+      base: { index: 0, term: 0 },
       last: 6,
       runs: [
         { from: 1, term: 1 },
@@ -179,7 +179,14 @@ describe('log', () => {
     ['a tail with a hole', { tail: [command(1, 1), command(3, 1)] }],
     ['a tail that ends early', { tail: [command(1, 1), command(2, 1)] }],
   ])('refuses to come back from %s', (_, broken) => {
-    const sound: Recovered = { hard: null, first: 1, last: 3, runs: [{ from: 1, term: 1 }], tail: [], snapshot: null };
+    const sound: Recovered = {
+      hard: null,
+      base: { index: 0, term: 0 },
+      last: 3,
+      runs: [{ from: 1, term: 1 }],
+      tail: [],
+      snapshot: null,
+    };
     const whole = { ...sound, tail: [1, 2, 3].map((index) => command(index, 1)) };
     expect(logs.recoverLog(whole).last).toBe(3);
     expect(() => logs.recoverLog({ ...whole, ...broken })).toThrow(InvariantViolation);

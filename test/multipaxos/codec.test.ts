@@ -149,6 +149,7 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
   fc.record({ kind: fc.constant('forwardRead' as const), term: ballot, number, byLease: fc.boolean() }),
   fc.record({ kind: fc.constant('askGrant' as const), term: ballot, number }),
   fc.record({ kind: fc.constant('grant' as const), term: ballot, number, length: fc.nat(60_000) }),
+  fc.record({ kind: fc.constant('logBegins' as const), term: ballot, number, first: fc.integer({ min: 2, max: 1e9 }) }),
   fc.record({ kind: fc.constantFrom('handover' as const, 'handoverRefused' as const), term: ballot, number }),
   fc.record({ kind: fc.constant('readAnswer' as const), term: ballot, number, index: mark, commit: mark }),
 );
@@ -231,6 +232,7 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
   handoverRefused: { kind: 'handoverRefused', term: B, number: 2 ** 32 + 9 },
   askGrant: { kind: 'askGrant', term: B, number: 2 ** 32 + 4 },
   grant: { kind: 'grant', term: B, number: 2 ** 32 + 4, length: 900 },
+  logBegins: { kind: 'logBegins', term: B, number: 2 ** 32 + 4, first: 900 },
   forwardRefused: { kind: 'forwardRefused', term: B, number: 2 ** 32 + 2, reason: 'busy', leader: 'n2' },
   forwardAccepted: {
     kind: 'forwardAccepted',

@@ -1,7 +1,7 @@
 /** What a core must not do with what its host tells it: a forward that never left, and lanes that a host keeps apart. */
 
 import type { ReplicaId } from '../../src/core/members.js';
-import type { Lane, Resolve, Send } from '../../src/core/protocol.js';
+import type { Lane, Resolve, Send, SnapshotName } from '../../src/core/protocol.js';
 import { defaultLimits } from '../../src/core/tuning.js';
 import { raftModel, type RaftMessage } from '../../src/raft/index.js';
 import { play } from '../play.js';
@@ -39,11 +39,46 @@ async function olderSnapshot(): Promise<void> {
   const append = { viewId: 1, prevIndex: 0, prevTerm: 0, entries, commit: 3, readRound: 0 };
   node.receive('b', { kind: 'appendEntries', term: 1, ...append });
   node.step({ kind: 'applied', index: 3 });
-  for (const index of [3, 2]) node.step({ kind: 'snapshotTaken', snapshot: { index, term: 1, checksum: 7 } });
+  for (const index of [3, 2])
+    node.step({ kind: 'snapshotTaken', snapshot: { index, term: 1, checksum: 7, time: 0 }, through: 0 });
   demand(
     node.state.snapshot?.index === 3,
     'snapshots/newer-replaces-older: the snapshot that a start restores is never an older one',
     () => node.state.snapshot,
+  );
+}
+
+/** A follower of a leader of term 2 whose log has these terms, of which so many entries are committed. */
+function followerOf(terms: readonly number[], commit: number): Node {
+  const node = new Node('a');
+  const entries = terms.map((term, at) => noop(at + 1, term));
+  const append = { viewId: 1, prevIndex: 0, prevTerm: 0, entries, commit, readRound: 0 };
+  node.receive('b', { kind: 'appendEntries', term: 2, ...append });
+  node.step({ kind: 'applied', index: commit });
+  return node;
+}
+
+const SNAPSHOT: Omit<SnapshotName, 'index'> = { term: 2, checksum: 7, time: 0 };
+
+/** A snapshot of a peer whose index is committed here. */
+async function installBelow(): Promise<void> {
+  const node = followerOf([1, 1, 2], 3);
+  node.step({ kind: 'install', snapshot: { ...SNAPSHOT, index: 3 } });
+  demand(
+    node.state.log.first === 1,
+    'snapshots/install-above-commit: nothing committed is taken back',
+    () => node.state.log,
+  );
+}
+
+/** A snapshot of a peer at an index where the log has another term. */
+async function installedSuffix(): Promise<void> {
+  const node = followerOf([1, 1, 1, 1], 1);
+  node.step({ kind: 'install', snapshot: { ...SNAPSHOT, index: 3 } });
+  demand(
+    node.state.log.last === 3,
+    'raft/suffix-if-it-matches: what lies behind a snapshot stays if the log agrees with it, and only then',
+    () => node.state.log,
   );
 }
 
@@ -101,6 +136,8 @@ async function callers(): Promise<void> {
 
 export const coreScripts = {
   olderSnapshot,
+  installBelow,
+  installedSuffix,
   'driver: callers': callers,
   'core: unsent forward': unsentForward,
   'core: mixed appends': mixedAppends,

@@ -16,8 +16,8 @@ export const snapshots: readonly Mutant[] = [
       SNAPSHOTS,
       "draft.effect({ kind: 'takeSnapshot', file, index, term, part });",
       "draft.effect({ kind: 'takeSnapshot', file, index, term, part });\n" +
-        '    const early = { file, index, term, checksum: 0, bytes: 0 };\n' +
-        '    draft.lane.set(SNAPSHOTS_KEY, encodeSnapshots([early]));',
+        '    const early = { file, index, term, time, checksum: 0, bytes: 0 };\n' +
+        '    draft.lane.set(SNAPSHOTS_KEY, encodeSnapshots({ named: [early], base: noBase }));',
     ),
   ),
   mutant(
@@ -25,7 +25,56 @@ export const snapshots: readonly Mutant[] = [
     'A file goes before the list of names without it is durable.',
     ['snapshots/named-in-the-lane'],
     schedule('raft', 4),
-    edit(SNAPSHOTS, ' || draft.lane.state.durableWriteId < naming.writeId) return;', ') return;'),
+    edit(SNAPSHOTS, '.writeId <= durableWriteId; at++', '.writeId <= Infinity; at++'),
+  ),
+  mutant(
+    'snapshot-trims-above',
+    'The log is trimmed up to the newest snapshot, though the older one may have to be restored.',
+    ['snapshots/trim-below-snapshot'],
+    schedule('raft', 4),
+    edit(SNAPSHOTS, 'const through = draft.sources.kept(older, index);', 'const through = index;'),
+  ),
+  mutant(
+    'snapshot-trims-unsynced',
+    'What is not durable is trimmed, so an acknowledgement rests on nothing.',
+    ['snapshots/trim-below-snapshot', 'durability/send-after-sync', 'durability/unsynced-runs'],
+    schedule('raft', 4),
+    edit('core/compaction.ts', 'Math.min(through, durable)', 'Math.min(through, state.log.last + 0 * durable)'),
+  ),
+  mutant(
+    'snapshot-installed-below',
+    'A snapshot at or below the commit index is installed.',
+    ['snapshots/install-above-commit'],
+    script('installBelow'),
+    edit('core/compaction.ts', 'return index > commitIndex;', 'return index > commitIndex - 2;'),
+  ),
+  mutant(
+    'snapshot-vouched-early',
+    'An acknowledgement after an install rests on the entries below the index alone.',
+    ['durability/send-after-sync'],
+    schedule('raft', 32),
+    edit('core/draft.ts', 'const from = Math.min(this.durable, this.commitIndex) + 1;', 'const from = index;'),
+  ),
+  mutant(
+    'snapshot-leaves-callers',
+    'Who waits for a command that is in the snapshot is not told.',
+    ['liveness/every-call-ends', 'snapshots/waiting-calls-by-the-table'],
+    schedule('raft', 4),
+    edit('replica/driver/restored.ts', 'draft.proposals.applied(entries, known);', 'known.length = 0;'),
+  ),
+  mutant(
+    'raft-suffix-kept',
+    'What follows a snapshot of a peer stays although the log disagrees with it.',
+    ['raft/suffix-if-it-matches'],
+    script('installedSuffix'),
+    edit('raft/draft.ts', 'const keeps = termAt(log, index) === term;', 'const keeps = index <= log.last;'),
+  ),
+  mutant(
+    'raft-trimmed-peer-forgotten',
+    'A follower that needs what was trimmed is left where it was.',
+    ['raft/trimmed-is-not-sent'],
+    schedule('raft', 4),
+    edit('raft/sending.ts', 'if (isBehind) probeAtBase(draft, peer);', ''),
   ),
   mutant(
     'snapshot-older-named',

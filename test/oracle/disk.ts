@@ -67,6 +67,13 @@ export class OracleDisk {
     const runs = stored.filter((entry, at) => entry.term !== stored[at - 1]?.term);
     const from = core.durable.tailFrom(hard, 1, last, limits);
     const tail = stored.filter((entry) => entry.index >= from);
-    return { hard, first: 1, last, runs: runs.map(({ index, term }) => ({ from: index, term })), tail, snapshot: null };
+    return {
+      hard,
+      base: { index: 0, term: 0 },
+      last,
+      runs: runs.map(({ index, term }) => ({ from: index, term })),
+      tail,
+      snapshot: null,
+    };
   }
 }

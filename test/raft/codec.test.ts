@@ -37,6 +37,7 @@ const messages: readonly RaftMessage[] = [
   { kind: 'forwardRead', term: 7, number: 6, byLease: true },
   { kind: 'askGrant', term: 7, number: 2 ** 32 + 4 },
   { kind: 'grant', term: 7, number: 2 ** 32 + 4, length: 900 },
+  { kind: 'logBegins', term: 7, number: 0, first: 900 },
   { kind: 'readAnswer', term: 7, number: 6, index: 8, commit: 9 },
   {
     kind: 'forwardAccepted',

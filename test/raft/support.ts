@@ -34,7 +34,7 @@ export class Node {
     const configuration = configurationOf(Object.fromEntries(ids.map((each) => [each, each])));
     const runs: { from: number; term: number }[] = [];
     for (const { index, term } of tail) if (runs[runs.length - 1]?.term !== term) runs.push({ from: index, term });
-    const recovered: Recovered = { hard, first: 1, last: tail.length, runs, tail, snapshot: null };
+    const recovered: Recovered = { hard, base: { index: 0, term: 0 }, last: tail.length, runs, tail, snapshot: null };
     const options = {
       id,
       boot: 1,

@@ -4,8 +4,8 @@
  * hold it. So entries may be written in any order of indexes, and memory grows by one block per 64 KiB of log.
  *
  * Invariants: blocks are in log order and do not overlap; a block's ranges are ascending and disjoint,
- * include every live entry that it holds, and no index that a truncate after the block removed (a truncate within the
- * block is found when the block is replayed). Ranges are replaced, never changed, so that a reader's ranges stay as
+ * include every live entry that it holds, and no index that a truncate or a trim after the block removed (one within
+ * the block is found when the block is replayed). Ranges are replaced, never changed, so that a reader's ranges stay as
  * they were.
  */
 import { RECORD_TARGET } from './format.js';
@@ -61,6 +61,7 @@ export class BlockIndex {
         open.ranges = withRange(open.ranges, first, first + count - 1);
       },
       truncate: (index) => this.truncate(index),
+      trim: (through) => this.trim(through),
     });
   }
 
@@ -69,7 +70,23 @@ export class BlockIndex {
       const last = block.ranges[block.ranges.length - 1];
       if (last !== undefined && last.to >= index) block.ranges = below(block.ranges, index);
     }
-    // A block without entries need not be replayed; the last one may still get entries.
+    this.dropEmpty();
+  }
+
+  private trim(through: number): void {
+    for (const block of this.blocks) {
+      if (block.ranges.some((range) => range.from <= through)) block.ranges = above(block.ranges, through);
+    }
+    this.dropEmpty();
+  }
+
+  /** The first segment with entries; `otherwise` if none has any. */
+  oldestNeeded(otherwise: number): number {
+    return this.blocks.find(({ ranges }) => ranges.length > 0)?.segment ?? otherwise;
+  }
+
+  /** A block without entries need not be replayed; the last one may still get entries. */
+  private dropEmpty(): void {
     const last = this.blocks.length - 1;
     this.blocks = this.blocks.filter((block, at) => at === last || block.ranges.length > 0);
   }
@@ -98,6 +115,12 @@ export function includes(ranges: readonly IndexRange[], index: number): boolean 
 function below(ranges: readonly IndexRange[], index: number): IndexRange[] {
   const kept: IndexRange[] = [];
   for (const { from, to } of ranges) if (from < index) kept.push({ from, to: Math.min(to, index - 1) });
+  return kept;
+}
+
+function above(ranges: readonly IndexRange[], index: number): IndexRange[] {
+  const kept: IndexRange[] = [];
+  for (const { from, to } of ranges) if (to > index) kept.push({ from: Math.max(from, index + 1), to });
   return kept;
 }
 

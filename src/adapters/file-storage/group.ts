@@ -6,7 +6,7 @@
 import type { StorageOp, StoredEntry } from '../../replica/storage.js';
 import { finishRecord, LAST_OF_WRITE_GROUP, RECORD_HEADER_SIZE, RECORD_TARGET, setU64, viewOf } from './format.js';
 import type { SegmentHeader } from './format.js';
-import { BOOT, BOOT_SIZE, ITEM_HEAD, RUN, RUN_HEAD, SET, SET_HEAD, TRUNCATE, TRUNCATE_SIZE } from './ops.js';
+import { BOOT, BOOT_SIZE, ITEM_HEAD, RUN, RUN_HEAD, SET, SET_HEAD, TRIM, TRUNCATE, TRUNCATE_SIZE } from './ops.js';
 
 const FIRST_CAPACITY = 128 * 1024;
 /** A buffer larger than this is not kept after use. */
@@ -59,7 +59,8 @@ export class WriteGroup {
     if (this.records.length === 0) this.openRecord();
     for (const op of ops) {
       if (op.kind === 'set') this.addSet(op.key, op.value);
-      else if (op.kind === 'truncate') this.addTruncate(op.from);
+      else if (op.kind === 'truncate') this.addPlace(TRUNCATE, op.from);
+      else if (op.kind === 'trim') this.addPlace(TRIM, op.through);
       else for (const entry of op.entries) this.addEntry(entry);
     }
   }
@@ -80,10 +81,11 @@ export class WriteGroup {
     this.view.setUint32(at + 1, boot, true);
   }
 
-  private addTruncate(from: number): void {
+  /** A truncate or a trim, which have the same size. */
+  private addPlace(kind: number, index: number): void {
     const at = this.make(TRUNCATE_SIZE);
-    this.bytes[at] = TRUNCATE;
-    setU64(this.view, at + 1, from);
+    this.bytes[at] = kind;
+    setU64(this.view, at + 1, index);
   }
 
   private addEntry(entry: StoredEntry): void {

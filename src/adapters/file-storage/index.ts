@@ -11,7 +11,7 @@ import { checkOps, checkRead } from '../storage-checks.js';
 import { watchDirectory } from './directory-watch.js';
 import { failed } from './disk-io.js';
 import type { Disk, DiskLock } from './disk.js';
-import { BATCH_LIMIT, LOG_START } from './format.js';
+import { BATCH_LIMIT, LOG_START, segmentName } from './format.js';
 import { encodedBound } from './group.js';
 import { LogRead } from './log-reader.js';
 import { LogWriter, openThrough } from './log-writer.js';
@@ -69,6 +69,7 @@ class FileStorage implements Storage {
   private parts: OpenParts | undefined;
   private lock: DiskLock | undefined;
   private readonly reads = new Set<Promise<unknown>>();
+  private readonly removals = new Set<Promise<unknown>>();
   readonly snapshots: FileSnapshots;
 
   constructor(disk: Disk, dir: string, segmentBytes: number, sync: boolean, writeThrough: boolean) {
@@ -128,13 +129,26 @@ class FileStorage implements Storage {
   ): OpenParts {
     const { disk, dir, limit, sync, writeThrough } = this;
     const spares = new Spares({ disk, dir, limit, sync, shortages, found });
-    const writer = new LogWriter({ disk, dir, limit, sync, writeThrough, shortages, spares }, state);
+    const trimmed = (from: number, to: number): void => this.remove(from, to);
+    const writer = new LogWriter({ disk, dir, limit, sync, writeThrough, shortages, spares, trimmed }, state);
     const stopWatch = watchDirectory(disk, dir, identity, writer, (error) => {
       writer.fail(error);
       shortages.tell({ kind: 'failed', reason: error.message, cause: error });
     });
     disk.after(0, () => spares.start()); // whoever opens goes first
     return { writer, files: new SharedFiles(disk, dir, shortages), spares, shortages, stopWatch };
+  }
+
+  /** Removes trimmed segments, once nobody reads them; what fails is tried at the next start. */
+  private remove(from: number, to: number): void {
+    const { disk, dir } = this;
+    const removing = Promise.allSettled(this.reads).then(async () => {
+      for (let segment = from; segment <= to; segment++) {
+        await disk.unlink(disk.join(dir, segmentName(segment))).catch(() => undefined);
+      }
+    });
+    this.removals.add(removing);
+    void removing.then(() => this.removals.delete(removing));
   }
 
   write(ops: readonly StorageOp[]): Promise<void> {
@@ -185,7 +199,7 @@ class FileStorage implements Storage {
     this.phase = 'closed';
     await this.opening?.catch(() => undefined); // the caller of `open` gets this error
     this.parts?.shortages.close();
-    await Promise.allSettled(this.reads);
+    await Promise.allSettled([...this.reads, ...this.removals]);
     await this.snapshots.close();
     try {
       await this.closeParts(this.parts);

@@ -141,6 +141,9 @@ function replay(bytes: Uint8Array, block: Block, from: number, to: number, path:
       truncate: (index) => {
         for (const stored of found.keys()) if (stored >= index) found.delete(stored);
       },
+      trim: (through) => {
+        for (const stored of found.keys()) if (stored <= through) found.delete(stored);
+      },
     });
     if (!walked || !sound) throw corrupt(path, block.start + at, 'a record holds an operation that is none');
     at = end;

@@ -65,6 +65,8 @@ export interface WriterOptions {
   readonly writeThrough: boolean;
   readonly shortages: Shortages;
   readonly spares: Spares;
+  /** The segments from one to the other are needed no longer, by what is durable. */
+  trimmed(from: number, to: number): void;
 }
 
 export class LogWriter {
@@ -267,8 +269,10 @@ export class LogWriter {
    */
   private async rotate(): Promise<void> {
     const { disk, dir, spares, shortages, sync } = this.options;
-    const { header: old, file: oldFile, through: oldThrough, boot, end, writeGroup, values } = this.state;
-    const header: SegmentHeader = { ...old, segment: old.segment + 1, firstWriteGroup: writeGroup, previousEnd: end };
+    const { header: old, file: oldFile, through: oldThrough, boot, end, writeGroup, index, values } = this.state;
+    const segment = old.segment + 1;
+    const oldest = index.oldestNeeded(segment);
+    const header: SegmentHeader = { ...old, segment, firstWriteGroup: writeGroup, previousEnd: end, oldest };
     const first = openingGroup(header, boot, writeGroup, values);
     const spare = await spares.take();
     const { file, size } = spare;
@@ -295,6 +299,7 @@ export class LogWriter {
     spares.progress(start, space);
     await letGo(oldFile);
     if (oldThrough !== undefined) await letGo(oldThrough);
+    if (oldest > old.oldest) this.options.trimmed(old.oldest, oldest - 1);
   }
 
   /** Fails the log for good. The queued calls were never written; what was under way ends with `outcome`. */

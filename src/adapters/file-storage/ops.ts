@@ -7,6 +7,7 @@
  * item     = data bytes u32, data
  * truncate = 3 u8, from u64
  * boot     = 4 u8, boot u32
+ * trim     = 5 u8, through u64
  * ```
  *
  * A run gives the size of its items before them, so that a reader that needs only the indexes can skip them.
@@ -17,12 +18,14 @@ export const SET = 1;
 export const RUN = 2;
 export const TRUNCATE = 3;
 export const BOOT = 4;
+export const TRIM = 5;
 
 export const SET_HEAD = 9;
 export const RUN_HEAD = 25;
 export const ITEM_HEAD = 4;
 export const TRUNCATE_SIZE = 9;
 export const BOOT_SIZE = 5;
+export const TRIM_SIZE = 9;
 
 /** Callbacks for the operations, in order. Offsets are into the bytes walked over. */
 export interface OpVisitor {
@@ -30,6 +33,7 @@ export interface OpVisitor {
   run?(first: number, count: number, term: number, itemsFrom: number, itemsTo: number): void;
   truncate?(from: number): void;
   boot?(boot: number): void;
+  trim?(through: number): void;
 }
 
 /** @returns the end of the operation at `at`, or 0 if there is no well-formed operation that ends by `to` */
@@ -64,6 +68,12 @@ function walkOne(bytes: Uint8Array, view: DataView, at: number, to: number, visi
       if (left < BOOT_SIZE) return 0;
       visitor.boot?.(view.getUint32(at + 1, true));
       return at + BOOT_SIZE;
+    }
+    case TRIM: {
+      const through = left < TRIM_SIZE ? Number.NaN : getU64(view, at + 1);
+      if (Number.isNaN(through)) return 0;
+      visitor.trim?.(through);
+      return at + TRIM_SIZE;
     }
     default:
       return 0;

@@ -76,10 +76,16 @@ export async function recover(disk: Disk, dir: string, limit: number): Promise<R
   const path = disk.join(dir, segmentName(last.segment));
   return withFile(disk, path, async (file) => {
     const segment = { path, file, size: await file.size(), header: last };
-    const from = { ...position, end: LOG_START };
+    const begin = { ...position, end: LOG_START };
     const watermark = await readWatermark(segment);
-    const scanned = await scanDroppingTornTail(segment, from, watermark, replayInto(replayed, last.segment));
-    const state = await renew(renewal, scanned.position, { file, vouched: watermark?.end ?? LOG_START });
+    const scanned = await scanDroppingTornTail(segment, begin, watermark, replayInto(replayed, last.segment));
+    const oldest = replayed.index.oldestNeeded(last.segment);
+    const header = { ...last, oldest };
+    const from = { file, vouched: watermark?.end ?? LOG_START };
+    const state = await renew({ ...renewal, header }, scanned.position, from);
+    // A crash can come before the files of trimmed segments are gone, and what cannot be removed now stays until later.
+    const trimmed = numbers.filter((number) => number < oldest);
+    for (const number of trimmed) await disk.unlink(disk.join(dir, segmentName(number))).catch(() => undefined);
     return { state, terms: replayed.terms, torn: scanned.torn, spares: found.spares };
   });
 }
@@ -206,6 +212,7 @@ export function replayInto(replayed: ReplayedLog, segment: number): RecordVisito
       set: (key, valueFrom, valueTo) => replayed.values.set(key, bytes.slice(valueFrom, valueTo)),
       run: (first, count, term) => replayed.terms.put(first, count, term),
       truncate: (index) => replayed.terms.truncate(index),
+      trim: (through) => replayed.terms.trim(through),
       boot: (boot) => {
         replayed.boot = boot;
       },

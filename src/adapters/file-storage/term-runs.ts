@@ -47,6 +47,13 @@ export class TermRuns {
     if (cut !== undefined && cut.from < from) this.intervals.push({ ...cut, to: from - 1 });
   }
 
+  trim(through: number): void {
+    const at = this.find(through + 1);
+    const cut = this.intervals[at];
+    this.intervals.splice(0, at);
+    if (cut !== undefined && cut.from <= through) this.intervals[0] = { ...cut, from: through + 1 };
+  }
+
   /** The first interval that ends at `index` or later. */
   private find(index: number): number {
     let [low, high] = [0, this.intervals.length];

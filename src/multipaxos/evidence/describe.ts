@@ -92,6 +92,7 @@ export function describeMessage(m: PaxosMessage): string {
     case 'handoverRefused':
     case 'askGrant':
     case 'grant':
+    case 'logBegins':
       return describeElection(m, describeBallot(m.term));
     default:
       return describeForwarding(m, describeBallot(m.term));

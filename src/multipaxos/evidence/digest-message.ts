@@ -85,6 +85,7 @@ export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, d
     case 'handoverRefused':
     case 'askGrant':
     case 'grant':
+    case 'logBegins':
       digest.value(m.term);
       return digestElection(m, from, to, digest);
     default:

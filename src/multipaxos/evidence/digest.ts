@@ -87,6 +87,7 @@ function catchUp(s: DigestScribe, c: CatchingUp): void {
     digest.value(c.doubt.isHeard);
     digestDeadline(s, c.doubt.until);
   }
+  digest.value(c.least);
   digest.value(c.ahead.length);
   for (const page of c.ahead) digestEntries(digest, page);
 }

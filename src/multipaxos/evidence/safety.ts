@@ -22,7 +22,8 @@ function step(ghost: PaxosGhost, fact: PaxosStepFact, cluster: PaxosCluster): Pa
   let delivered = (before === null ? after.snapshot?.index : before.delivery.delivered) ?? 0;
   for (let i = 0; i < outbound.length; i++) {
     const each = outbound[i] as (typeof outbound)[0];
-    if (each.kind === 'commit') delivered = rules.checkDelivered(ghost, fact, each, delivered, cluster);
+    if (each.kind === 'restore') delivered = each.snapshot.index;
+    else if (each.kind === 'commit') delivered = rules.checkDelivered(ghost, fact, each, delivered, cluster);
     else if (each.kind === 'send') rules.checkReply(fact, each.message);
   }
   return ghost;

@@ -45,6 +45,7 @@ export function describeMessage(message: RaftMessage): string {
     case 'handoverRefused':
     case 'askGrant':
     case 'grant':
+    case 'logBegins':
       return describeElection(message, `t${term}`);
     default:
       return describeForwarding(message, `t${term}`);

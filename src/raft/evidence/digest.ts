@@ -188,6 +188,7 @@ export function digestMessage(message: RaftMessage, from: ReplicaId, to: Replica
     case 'handoverRefused':
     case 'askGrant':
     case 'grant':
+    case 'logBegins':
       return digestElection(message, from, to, digest);
     default:
       return digestForwarding(message, from, to, digest);

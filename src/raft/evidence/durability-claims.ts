@@ -69,9 +69,9 @@ function checkAccepted(ghost: RaftGhost, from: ReplicaId, accepted: AppendAccept
     const broken =
       found === undefined
         ? 'durability/send-after-sync: what is acknowledged is durable'
-        : own !== null && termAt(own, index) !== found
+        : own !== null && index >= own.first - 1 && termAt(own, index) !== found
           ? 'durability/send-after-sync: what is acknowledged is durable as it stands'
-          : leaders !== null && termAt(leaders, index) !== found
+          : leaders !== null && index >= leaders.first - 1 && termAt(leaders, index) !== found
             ? "raft/match-is-durable: what is acknowledged is the leader's"
             : null;
     if (broken !== null) violated(broken, { from, term, match, index, durable: found ?? null });

@@ -54,7 +54,7 @@ export function checkWin(ghost: RaftGhost, after: RaftState, cluster: RaftCluste
 export function checkComplete(ghost: RaftGhost, { log, options, role, term }: RaftState): void {
   const last = lastTerm(log);
   for (const { through, term: entryTerm, by } of ghost.committed) {
-    if (by >= last || termAt(log, through) === entryTerm) continue;
+    if (by >= last || through < log.first - 1 || termAt(log, through) === entryTerm) continue;
     const found = termAt(log, through) ?? null;
     const evidence = { id: options.id, term, last, index: through, committed: entryTerm, found };
     if (role.kind === 'leader')
@@ -66,7 +66,8 @@ export function checkComplete(ghost: RaftGhost, { log, options, role, term }: Ra
 /** The same the other way round: at a commit, logs that end in a later term have it already. */
 export function checkLogsAbove({ log, commit, term }: RaftState, cluster: RaftCluster): void {
   for (const { id, state } of cluster.replicas) {
-    if (state === null || lastTerm(state.log) <= term || termAt(state.log, commit) === termAt(log, commit)) continue;
+    if (state === null || lastTerm(state.log) <= term || commit < state.log.first - 1) continue;
+    if (termAt(state.log, commit) === termAt(log, commit)) continue;
     violated('raft/later-logs-are-complete: what is committed is in every log that ends in a later term', {
       id,
       index: commit,
@@ -81,7 +82,7 @@ function checkEntry(log: Log, entry: Entry, other: Log, replicas: readonly Repli
   if (theirs !== undefined && !sameValue(entry, theirs)) {
     violated('raft/log-matching: one entry for an index and term', { index, term, replicas });
   }
-  if (termAt(log, index - 1) !== termAt(other, index - 1)) {
+  if (index > other.first - 1 && index > log.first - 1 && termAt(log, index - 1) !== termAt(other, index - 1)) {
     violated('raft/log-matching: logs agree before a common entry', { index, term, replicas });
   }
 }
@@ -135,7 +136,7 @@ export function checkLearned(ghost: RaftGhost, state: RaftState): void {
 }
 
 function unequal(disk: DiskView, log: Log, index: Index): boolean {
-  return disk.entry(index)?.term !== termAt(log, index);
+  return index >= log.first - 1 && disk.entry(index)?.term !== termAt(log, index);
 }
 
 /** A follower in a later term may have dropped what it once acknowledged. */

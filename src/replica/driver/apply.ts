@@ -26,7 +26,7 @@ import {
   type SessionTable,
   type StoredResult,
 } from './session-table.js';
-import { decodeDriverPart, emptyPart } from './driver-part.js';
+import { decodeDriverPart, emptyPart, type DriverPart } from './driver-part.js';
 import type { FoundSnapshots } from './snapshots.js';
 
 /** A command for the machine; of a client's session with its place there. */
@@ -191,7 +191,7 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
           commands.push(command.time === time ? command : { ...command, time });
           continue;
         }
-        table.record(entry.id as EntryId, verdict.answer.result);
+        table.record(entry.id as EntryId, verdict.answer.result, verdict.answer.entry.index);
         answered.push(verdict.answer);
       }
       if (commands.length > 0 || wakeAt <= time) point = { index: entry.index, time };
@@ -205,6 +205,23 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
     const { index: through, term } = run[at - 1] as Entry;
     const bytes = bytesOf(at < run.length ? run.slice(0, at) : run);
     return { through, term, entries: at, bytes, commands, answered, point };
+  }
+
+  /** A snapshot takes the place of what waits: it is delivered again as a part of that. */
+  forget(): void {
+    if (this.state.backlog.length > 0) this.edit().backlog = [];
+  }
+
+  /** The machine was restored from a snapshot at `index`, in which the driver has this. */
+  replace(index: Index, { sessionTable, clients, time, expiryTime, wakeAt }: DriverPart): void {
+    const next = this.edit();
+    next.sessionTable = sessionTable;
+    next.clients = clients;
+    next.time = time;
+    next.expiryTime = expiryTime;
+    next.wakeAt = wakeAt;
+    this.applied(index);
+    this.tellWake();
   }
 
   /** Gives the machine the next run, unless it is busy. */

@@ -5,6 +5,7 @@
 
 import { earliestDeadline, itemsInRange, type Book, type BookItem } from '../../core/book.js';
 import type { Entry, Index, Milliseconds, RequestNumber } from '../../core/protocol.js';
+import type { Failure } from './state.js';
 import { openWindow, type LeaderWindow } from './leader-window.js';
 
 /** An upper bound of the bytes of a proposal beside its data in a message to the leader. */
@@ -86,4 +87,19 @@ export function ascending(keys: number[]): readonly number[] {
     if ((keys[at] as number) < (keys[at - 1] as number)) return keys.sort((a, b) => a - b);
   }
   return keys;
+}
+
+/** The failure of a command whose deadline has passed or whose caller waits no longer. */
+export function endedBy(sent: boolean, mayHaveTakenEffect: boolean, cancelled: boolean, leaderKnown: boolean): Failure {
+  if (sent || mayHaveTakenEffect) {
+    const message = 'the wait has ended, and the command may still take effect';
+    return { code: 'ERR_OUTCOME_UNKNOWN', outcome: 'unknown', message };
+  }
+  if (cancelled) return { code: 'ERR_TIMEOUT', outcome: 'none', message: 'the command was never sent' };
+  if (leaderKnown) {
+    // It waited behind others, for a session, or for a leader that takes no more.
+    const message = 'the command waited here until its time was over, and was never sent to the leader';
+    return { code: 'ERR_TIMEOUT', outcome: 'none', message };
+  }
+  return { code: 'ERR_NO_LEADER', outcome: 'none', message: 'no leader was known in time; the command was never sent' };
 }

@@ -3,7 +3,9 @@
 import type { Milliseconds } from '../../core/protocol.js';
 import type { AnyProtocol } from '../../core/tuning.js';
 import { proposalsDeadline } from './commands.js';
+import { pullingDeadline } from './pulling.js';
 import { readsDeadline } from './reads.js';
+import { sourcesDeadline } from './snapshot-sources.js';
 import type { DriverState } from './state.js';
 import { transfersDeadline } from './transfers.js';
 
@@ -19,9 +21,12 @@ function feedingDeadline({ session, calls, proposals, reads, leadership, now }: 
 
 /** The earliest time at which anything of it is due; `Infinity` if nothing is. */
 export function deadlineOf(state: DriverState, protocol: AnyProtocol): Milliseconds {
-  const { phase, identity, proposals, reads, transfers } = state;
+  const { phase, identity, proposals, reads, transfers, pulling, sources } = state;
   const expiry = Math.min(proposalsDeadline(proposals), readsDeadline(reads), transfersDeadline(transfers));
-  if (phase.kind === 'running') return Math.min(expiry, protocol.deadline(phase.core), feedingDeadline(state));
+  const pulled = Math.min(pullingDeadline(pulling), sourcesDeadline(sources));
+  if (phase.kind === 'running') {
+    return Math.min(expiry, protocol.deadline(phase.core), feedingDeadline(state), pulled);
+  }
   if (phase.kind !== 'establishing') return Infinity;
   const { standing } = identity;
   return standing.kind === 'asking' ? Math.min(expiry, standing.askAt) : expiry;

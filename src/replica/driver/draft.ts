@@ -16,8 +16,10 @@ import { IdentityDraft } from './identity.js';
 import { LeadershipDraft } from './leadership.js';
 import { LaneDraft } from './persist-lane.js';
 import { ProposalsDraft } from './proposals.js';
+import { PullingDraft } from './pulling.js';
 import { ReadsDraft } from './reads.js';
 import { SessionDraft } from './session.js';
+import { SourcesDraft } from './snapshot-sources.js';
 import { SnapshotsDraft } from './snapshots.js';
 import { TimingDraft } from './timing.js';
 import { TransfersDraft } from './transfers.js';
@@ -46,6 +48,8 @@ export class DriverDraft {
   declare readonly applying: ApplyingDraft;
   declare readonly session: SessionDraft;
   declare readonly snapshots: SnapshotsDraft;
+  declare readonly sources: SourcesDraft;
+  declare readonly pulling: PullingDraft;
   declare readonly calls: CallsDraft;
   declare readonly proposals: ProposalsDraft;
   declare readonly reads: ReadsDraft;
@@ -71,6 +75,8 @@ export class DriverDraft {
     this.applying = new ApplyingDraft(this, state.applying);
     this.session = new SessionDraft(this, state.session);
     this.snapshots = new SnapshotsDraft(this, state.snapshots);
+    this.sources = new SourcesDraft(this, state.sources);
+    this.pulling = new PullingDraft(this, state.pulling);
     this.calls = new CallsDraft(this, state.calls);
     this.proposals = new ProposalsDraft(this, state.proposals);
     this.reads = new ReadsDraft(this, state.reads);
@@ -188,6 +194,8 @@ export class DriverDraft {
       applying: this.applying.state,
       session: this.session.state,
       snapshots: this.snapshots.state,
+      sources: this.sources.state,
+      pulling: this.pulling.state,
       calls: this.calls.state,
       proposals: this.proposals.state,
       reads: this.reads.state,

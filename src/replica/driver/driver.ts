@@ -5,24 +5,27 @@
  * replica's identity. The host carries out the effects and reports what happened as events.
  */
 
-import { unreachable } from '../../core/assert.js';
 import { Malformed } from '../../core/bytes.js';
-import type { CoreEvent, Inbound, Milliseconds, Outbound, Persist, Recovered, Send } from '../../core/protocol.js';
+import type { Inbound, Milliseconds, Outbound, Recovered } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { AnyProtocol } from '../../core/tuning.js';
 import { appliedAtStart } from './apply.js';
 import { noCalls } from './calls.js';
 import { deadlineOf } from './deadline.js';
 import { DriverDraft } from './draft.js';
-import { openEnvelope, sealCore } from './envelope.js';
+import { openEnvelope } from './envelope.js';
 import { guarded } from './halt.js';
 import { allHealthy } from './health.js';
 import { initialIdentity } from './peer-records.js';
 import { noLeadership } from './leadership.js';
 import { emptyLane } from './persist-lane.js';
 import { noProposals } from './commands.js';
+import { doAll } from './outbound.js';
+import { noPulling } from './pulling.js';
 import { noReads } from './reads.js';
 import { closedSession } from './session.js';
+import { onSnapshotInput } from './snapshot-events.js';
+import { noSources } from './snapshot-sources.js';
 import { initialSnapshots } from './snapshots.js';
 import { statusOf } from './status.js';
 import { initialTiming } from './timing.js';
@@ -53,6 +56,8 @@ function initial(options: DriverOptions, recovered: Recovered): DriverState {
     applying: appliedAtStart(options.snapshots),
     session: closedSession,
     snapshots: initialSnapshots(options.snapshots, options.now),
+    sources: noSources,
+    pulling: noPulling,
     calls: noCalls,
     proposals: noProposals,
     reads: noReads,
@@ -75,63 +80,6 @@ function startCore(draft: DriverDraft, protocol: AnyProtocol, recovered: Recover
   });
 }
 
-/** Carries out the outbound effects of a core's step, in order. */
-function doAll(draft: DriverDraft, protocol: AnyProtocol, outbound: readonly Outbound<unknown>[]): void {
-  for (let i = 0; i < outbound.length; i++) onOutbound(draft, protocol, outbound[i] as Outbound<unknown>);
-  draft.calls.takeBack();
-}
-
-function onSend(draft: DriverDraft, protocol: AnyProtocol, send: Send<unknown>): void {
-  const bytes = sealCore(protocol.codec, send.message, draft.identity.addressOf(send.to));
-  draft.lane.sendAfter(send.to, bytes, send.lane, send.after, send.forward);
-}
-
-function onPersist({ lane, snapshots }: DriverDraft, { persistSeq, ops }: Persist): void {
-  snapshots.queued(ops, lane.persist(persistSeq, snapshots.inLane(ops)));
-}
-
-function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound<unknown>): void {
-  switch (message.kind) {
-    case 'send':
-      return onSend(draft, protocol, message);
-    case 'persist':
-      return onPersist(draft, message);
-    case 'commit':
-      return draft.applying.deliver(message.entries);
-    case 'resolve':
-      return draft.calls.attemptsEnded(message.requests, message.outcome);
-    case 'forwardTaken':
-      draft.calls.goOn();
-      return draft.proposals.taken(message.requests);
-    case 'readReady':
-      draft.calls.goOn();
-      draft.leadership.confirmed(message.request);
-      return draft.reads.ready(message.request, message.index);
-    case 'load':
-      draft.timing.loadBegins(message.id);
-      return draft.effect(message);
-    case 'members':
-      return draft.effect({ kind: 'peers', members: draft.identity.reachable(message.members) });
-    case 'event':
-      return onCoreEvent(draft, message.event);
-    default:
-      unreachable(message);
-  }
-}
-
-function onCoreEvent(draft: DriverDraft, event: CoreEvent): void {
-  switch (event.kind) {
-    case 'fault':
-      return draft.halt(draft.storageFault ?? { code: 'ERR_STORAGE_FAILED', reason: event.reason });
-    case 'stalled':
-      return draft.event({ kind: 'stalled', waited: draft.now - event.since });
-    case 'clock':
-      return draft.event(event);
-    case 'role':
-      return draft.leadership.follow(event);
-  }
-}
-
 /** @param isLate it waited here for the disk: it says nothing about a round trip */
 function onMessage(
   draft: DriverDraft,
@@ -144,6 +92,7 @@ function onMessage(
     const opened = openEnvelope(bytes);
     if (opened.kind === 'identity') return draft.identity.receive(from, opened.address, opened.message);
     if (!draft.identity.admits(from, opened.address, bytes)) return;
+    if (opened.kind === 'snapshot') return draft.pulling.receive(from, opened.message);
     if (opened.timing !== null && !isLate) draft.timing.heard(from, opened.timing);
     const message = protocol.codec.read(opened.reader);
     draft.toCore({ kind: 'receive', now: draft.now, from, message });
@@ -218,12 +167,6 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
       return draft.applying.woken(event.wakeAt);
     case 'wallClock':
       return draft.wallClock(event.ahead);
-    case 'restored':
-      return draft.snapshots.restored();
-    case 'snapshotTaken':
-      return draft.snapshots.taken(event.file, event.checksum, event.bytes);
-    case 'snapshotFailed':
-      return draft.snapshots.failed(event.file, event.reason, event.cause);
     case 'failed':
       return draft.halt({ code: event.code, reason: event.reason, cause: event.cause });
     case 'unsent':
@@ -240,7 +183,7 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
     case 'stop':
       return onStop(draft);
     default:
-      unreachable(event);
+      return onSnapshotInput(draft, event);
   }
 }
 
@@ -265,6 +208,7 @@ function runToQuiescence(draft: DriverDraft, protocol: AnyProtocol): void {
       let inbound: Inbound<unknown> | undefined;
       while ((inbound = draft.take()) !== undefined) doAll(draft, protocol, stepCore(draft, protocol, inbound));
       if (draft.phase.kind !== 'running') return;
+      draft.snapshots.beginRestore();
       draft.applying.applyNext();
       draft.calls.feed();
       if (!draft.hasInbox) return;
@@ -302,6 +246,7 @@ function complete(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent 
     serveFresh(draft, protocol);
   }
   draft.snapshots.conclude();
+  draft.pulling.conclude(protocol.name === 'raft');
   draft.leadership.tell();
   if (event !== null) judgeHealth(draft, protocol, event);
   draft.transfers.conclude();

@@ -1,11 +1,18 @@
 /**
- * The wire format of messages between replicas: the core's messages, and the driver's own about identity. Every
+ * The wire format of messages between replicas: the core's messages, and the driver's own about identity and about
+ * snapshots. Every
  * message names the incarnation of its sender and, if known, of its receiver, so that a message to a replica whose
  * disk was lost is never handled by its successor.
  */
 
 import { Malformed, Reader, VARINT_MAX_BYTES, Writer } from '../../core/bytes.js';
 import type { Codec } from '../../core/protocol.js';
+import {
+  readSnapshotMessage,
+  snapshotMessageBound,
+  writeSnapshotMessage,
+  type SnapshotMessage,
+} from './snapshot-messages.js';
 
 const VERSION = 1;
 
@@ -80,6 +87,7 @@ const CONFIRMED = 4;
 const REFUSED = 5;
 /** A core message with stamps, which stand before the address. */
 const TIMED = 6;
+const SNAPSHOT = 7;
 /** By their numbers on the wire. */
 const REASONS: readonly RefusalReason[] = ['incarnation', 'configuration', 'replaced'];
 /** Stands on the wire for an unknown incarnation; an incarnation is never 0. */
@@ -130,6 +138,13 @@ export function sealIdentity(message: IdentityMessage, address: EnvelopeAddress)
   return writer.finish();
 }
 
+/** A message about snapshots in its envelope. */
+export function sealSnapshotMessage(message: SnapshotMessage, address: EnvelopeAddress): Uint8Array {
+  const writer = begin(snapshotMessageBound(message), SNAPSHOT, address);
+  writeSnapshotMessage(writer, message);
+  return writer.finish();
+}
+
 /** A decoded envelope. For a core message, `reader` stands at the bytes that the core's codec decodes. */
 export type OpenedEnvelope =
   | {
@@ -139,6 +154,7 @@ export type OpenedEnvelope =
       readonly timing: EnvelopeTiming | null;
       readonly reader: Reader;
     }
+  | { readonly kind: 'snapshot'; readonly address: EnvelopeAddress; readonly message: SnapshotMessage }
   | { readonly kind: 'identity'; readonly address: EnvelopeAddress; readonly message: IdentityMessage };
 
 function readIdentity(kind: number, reader: Reader): IdentityMessage {
@@ -183,6 +199,11 @@ export function openEnvelope(bytes: Uint8Array): OpenedEnvelope {
   const timing = kind === TIMED ? readTiming(reader) : null;
   const address = readAddress(reader);
   if (kind === CORE || kind === TIMED) return { kind: 'core', address, timing, reader };
+  if (kind === SNAPSHOT) {
+    const message = readSnapshotMessage(reader);
+    reader.end();
+    return { kind: 'snapshot', address, message };
+  }
   const message = readIdentity(kind, reader);
   reader.end();
   return { kind: 'identity', address, message };

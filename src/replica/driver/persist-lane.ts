@@ -8,14 +8,15 @@
 import { assert } from '../../core/assert.js';
 import { itemsOf, itemsThrough, withNewest, withoutItems, type Book, type BookItem } from '../../core/book.js';
 import type { Mutable } from '../../core/draft.js';
-import type { DurableCodec, Entry, Lane, PersistOp, PersistSeq } from '../../core/protocol.js';
+import type { DurableCodec, Entry, Index, Lane, PersistOp, PersistSeq } from '../../core/protocol.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { StorageOp, StoredEntry } from '../storage.js';
 import { PartDraft } from './part-draft.js';
 
 /** An operation for the storage: one of the core, or a value of the driver's own. */
 export type LaneOp =
-  | Exclude<PersistOp, { readonly kind: 'trim' }>
+  | Exclude<PersistOp, { readonly kind: 'trim' | 'install' }>
+  | { readonly kind: 'trim'; readonly through: Index }
   | { readonly kind: 'set'; readonly key: string; readonly value: Uint8Array };
 
 /** The write under way. */

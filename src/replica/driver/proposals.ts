@@ -33,6 +33,7 @@ import type { CallChoice, EndedCalls } from './calls.js';
 import {
   ascending,
   commandBytes,
+  endedBy,
   expected,
   sequenceOf,
   type NumberedCommand,
@@ -48,21 +49,6 @@ import type { Failure, PendingCommand } from './state.js';
 
 /** A message takes no more commands than this, however small they are. */
 const MOST_COMMANDS = 4096;
-
-/** The failure of a command whose deadline has passed or whose caller waits no longer. */
-function endedBy(sent: boolean, mayHaveTakenEffect: boolean, cancelled: boolean, leaderKnown: boolean): Failure {
-  if (sent || mayHaveTakenEffect) {
-    const message = 'the wait has ended, and the command may still take effect';
-    return { code: 'ERR_OUTCOME_UNKNOWN', outcome: 'unknown', message };
-  }
-  if (cancelled) return { code: 'ERR_TIMEOUT', outcome: 'none', message: 'the command was never sent' };
-  if (leaderKnown) {
-    // It waited behind others, for a session, or for a leader that takes no more.
-    const message = 'the command waited here until its time was over, and was never sent to the leader';
-    return { code: 'ERR_TIMEOUT', outcome: 'none', message };
-  }
-  return { code: 'ERR_NO_LEADER', outcome: 'none', message: 'no leader was known in time; the command was never sent' };
-}
 
 export class ProposalsDraft extends PartDraft<ProposalsState> {
   protected override copy(state: ProposalsState): Mutable<ProposalsState> {
@@ -320,6 +306,23 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     }
     next.retrying = null;
     next.underway = null;
+  }
+
+  /**
+   * A snapshot in whose table the session is gone took the place of entries that were never seen here: whoever may have
+   * taken effect by them does not learn it, and all others are proposed anew.
+   */
+  lost(): void {
+    const { underway, retrying } = this.state;
+    const again = itemsOf(retrying).filter(({ mayHaveTakenEffect }) => mayHaveTakenEffect);
+    const proposed = itemsOf(underway);
+    const requests = proposed.map(({ request }) => request);
+    if (requests.length > 0) this.draft.toCore({ kind: 'cancel', now: this.draft.now, requests });
+    const calls = [...proposed, ...again].map(({ key }) => key);
+    this.draft.fail(ascending(calls), endedBy(true, true, false, true));
+    this.drop('underway', proposed);
+    this.drop('retrying', again);
+    this.startOver();
   }
 
   /** Fails the chosen commands. Returns the requests to the core that no caller waits for any more. */

@@ -5,6 +5,7 @@
 
 import { Malformed, Reader, Writer } from '../../core/bytes.js';
 import { isReplicaId } from '../../core/members.js';
+import type { Index } from '../../core/protocol.js';
 import { MAX_NAME } from './client-commands.js';
 import type { ClientResult, ClientTable, StoredClientSession } from './client-sessions.js';
 import {
@@ -15,7 +16,7 @@ import {
   type StoredResult,
 } from './session-table.js';
 
-const VERSION = 1;
+const VERSION = 2;
 
 // The kind of a result: none yet, one of VALUES, a number, or bytes; and two flags.
 const NONE = 0;
@@ -68,7 +69,10 @@ function writeSession(writer: Writer, session: Session): void {
   for (const field of ['incarnation', 'boot', 'start', 'id', 'firstIncomplete', 'lastIndex'] as const)
     writer.varint(session[field]);
   writer.varint(session.results.length);
-  for (const result of session.results) writeResult(writer, result);
+  session.results.forEach((result, at) => {
+    writeResult(writer, result);
+    if (result !== null) writer.varint(session.indexes[at] as Index);
+  });
 }
 
 function readSession(reader: Reader): Session {
@@ -77,10 +81,15 @@ function readSession(reader: Reader): Session {
   const [incarnation, boot, start] = [reader.varint(), reader.varint(), reader.varint()];
   const [id, firstIncomplete, lastIndex] = [reader.varint(), reader.varint(), reader.varint()];
   const results: (StoredResult | null)[] = [];
-  for (let left = reader.count(1); left > 0; left--) results.push(readResult(reader));
+  const indexes: Index[] = [];
   let bytes = 0;
-  for (const result of results) bytes += resultBytes(result);
-  return { replica, incarnation, boot, start, id, firstIncomplete, results, bytes, lastIndex };
+  for (let left = reader.count(1); left > 0; left--) {
+    const result = readResult(reader);
+    results.push(result);
+    indexes.push(result === null ? 0 : reader.varint());
+    bytes += resultBytes(result);
+  }
+  return { replica, incarnation, boot, start, id, firstIncomplete, results, indexes, bytes, lastIndex };
 }
 
 /** No command of the table may be being applied. */

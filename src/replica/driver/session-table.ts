@@ -50,6 +50,8 @@ export interface Session extends SessionOpening {
   readonly firstIncomplete: number;
   /** Results by sequence, from `firstIncomplete` on: `null` if not applied yet, `PENDING` while being applied. */
   readonly results: readonly (StoredResult | null)[];
+  /** Where each of these took effect; 0 if it is not applied yet. */
+  readonly indexes: readonly Index[];
   readonly bytes: number;
   /** The index of its newest entry. */
   readonly lastIndex: Index;
@@ -96,14 +98,16 @@ export function decodeSessionOpening(data: Uint8Array): SessionOpening | null {
   }
 }
 
-interface WorkingSession extends Omit<Mutable<Session>, 'results'> {
+interface WorkingSession extends Omit<Mutable<Session>, 'results' | 'indexes'> {
   results: (StoredResult | null)[];
+  indexes: Index[];
 }
 
 /** Written as a literal, like every copy of a state. */
 function copyOf(session: Session): WorkingSession {
-  const { replica, incarnation, boot, start, id, firstIncomplete, results, bytes, lastIndex } = session;
-  return { replica, incarnation, boot, start, id, firstIncomplete, results: results.slice(), bytes, lastIndex };
+  const { replica, incarnation, boot, start, id, firstIncomplete, bytes, lastIndex } = session;
+  const [results, indexes] = [session.results.slice(), session.indexes.slice()];
+  return { replica, incarnation, boot, start, id, firstIncomplete, results, indexes, bytes, lastIndex };
 }
 
 /** Bytes that a result counts for in the bounds of the table. */
@@ -178,6 +182,7 @@ export class SessionTableDraft {
       id: index,
       firstIncomplete: 1,
       results: [],
+      indexes: [],
       bytes: 0,
       lastIndex: index,
     };
@@ -210,25 +215,34 @@ export class SessionTableDraft {
     const at = id.sequence - session.firstIncomplete;
     if (at >= this.constants.sessionWindow) return 'refused';
     if ((session.results[at] ?? null) !== null) return 'known';
-    while (session.results.length <= at) session.results.push(null);
+    while (session.results.length <= at) {
+      session.results.push(null);
+      session.indexes.push(0);
+    }
     session.results[at] = PENDING;
+    session.indexes[at] = entry.index;
     session.bytes += resultBytes(PENDING);
     return 'new';
   }
 
   private raise(session: WorkingSession, firstIncomplete: number): void {
     const gone = session.results.splice(0, firstIncomplete - session.firstIncomplete);
+    session.indexes.splice(0, firstIncomplete - session.firstIncomplete);
     for (const result of gone) session.bytes -= resultBytes(result);
     session.firstIncomplete = firstIncomplete;
   }
 
-  /** Keeps the result of a `new` command, unless its session no longer waits for that sequence. */
-  record(id: EntryId, result: StoredResult): void {
+  /**
+   * Keeps the result of a `new` command, unless its session no longer waits for that sequence.
+   * @param index where it took effect, if that is an earlier entry
+   */
+  record(id: EntryId, result: StoredResult, index?: Index): void {
     const session = this.edit(id.session);
     if (session === undefined || id.sequence < session.firstIncomplete) return;
     const at = id.sequence - session.firstIncomplete;
     session.bytes += resultBytes(result) - resultBytes(session.results[at] ?? null);
     session.results[at] = result;
+    if (index !== undefined) session.indexes[at] = index;
   }
 
   finish(): SessionTable {

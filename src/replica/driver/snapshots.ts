@@ -1,18 +1,21 @@
 /**
- * The snapshots of this replica: when one is taken, which ones a start may restore, and when one is no longer needed.
- * The host calls the machine and writes the files; the core names a complete one in the persist lane.
+ * The snapshots of this replica: when one is taken, which ones a start may restore, what the log may be trimmed to, and
+ * when a snapshot is no longer needed. The host calls the machine and writes the files; the core names a complete one
+ * in the persist lane. Those of peers are pulled by `pulling.ts` and installed here.
  *
  * Invariants: one snapshot is taken at a time, never while one is restored; its point in time lies between two runs of
  * commands, so what the driver adds to it (driver-part.ts) is of that very index; a file goes only after the list of
- * names without it is durable; the two newest are kept.
+ * names without it is durable; the two newest are kept, and the log from the older one on.
  */
 
 import { Malformed, Reader, Writer } from '../../core/bytes.js';
 import type { Mutable } from '../../core/draft.js';
-import type { Index, Milliseconds, PersistOp, SnapshotName, Term } from '../../core/protocol.js';
+import { noBase } from '../../core/log.js';
+import type { Index, LogBase, Milliseconds, PersistOp, SnapshotName, Term } from '../../core/protocol.js';
+import { encodeDriverPart } from './driver-part.js';
 import { PartDraft } from './part-draft.js';
 import type { LaneOp } from './persist-lane.js';
-import { encodeDriverPart } from './driver-part.js';
+import { restoredFrom } from './restored.js';
 
 /** A snapshot that the storage holds. */
 export interface StoredSnapshot extends SnapshotName {
@@ -28,33 +31,58 @@ export interface SnapshotPolicy {
   readonly bytes: number;
 }
 
-/** What a start found. */
-export interface FoundSnapshots {
-  /** By which the snapshots are kept, newest first. */
+/** What the storage says of snapshots: which there are, newest first, and what the log begins behind. */
+export interface SnapshotList {
   readonly named: readonly StoredSnapshot[];
+  readonly base: LogBase;
+}
+
+/** What a start found. */
+export interface FoundSnapshots extends SnapshotList {
   /** What the driver has in the first of these, which verifies; `null` without one. */
   readonly part: Uint8Array | null;
 }
 
-export const noSnapshots: FoundSnapshots = { named: [], part: null };
+export const noSnapshots: FoundSnapshots = { named: [], base: noBase, part: null };
 
 /** The snapshot that the host takes. */
 interface TakingSnapshot {
   readonly file: string;
   readonly index: Index;
   readonly term: Term;
+  readonly time: Milliseconds;
   readonly since: Milliseconds;
 }
 
+/** A complete snapshot of which the core has heard. */
+interface KnownSnapshot {
+  readonly snapshot: StoredSnapshot;
+  readonly since: Milliseconds;
+  /** Of one that was pulled: what the driver has in it. */
+  readonly part: Uint8Array | null;
+}
+
+/** A list on its way to the disk. */
+interface NamingSnapshot extends KnownSnapshot {
+  readonly list: SnapshotList;
+  /** The write that holds it. */
+  readonly writeId: number;
+}
+
+/** The machine is to be restored. */
+interface RestoringSnapshot extends KnownSnapshot {
+  /** The host was told: nothing else touches the machine. Before, it ends what it applies. */
+  readonly begun: boolean;
+}
+
 /** @see SnapshotsDraft */
-export interface SnapshotsState {
-  /** What a durable list names, newest first. */
-  readonly named: readonly StoredSnapshot[];
-  /** The machine restores the first of these. */
-  readonly restoring: { readonly since: Milliseconds } | null;
+export interface SnapshotsState extends SnapshotList {
+  /** Lists that are not durable yet, oldest first; `named` and `base` are the durable one. */
+  readonly naming: readonly NamingSnapshot[];
+  readonly restoring: RestoringSnapshot | null;
   readonly taking: TakingSnapshot | null;
-  /** It is complete: the write of that number names it; 0 until the core has asked for it. */
-  readonly naming: { readonly snapshot: StoredSnapshot; readonly since: Milliseconds; readonly writeId: number } | null;
+  /** Told to the core, which has not named it. */
+  readonly told: KnownSnapshot | null;
   /** Entries, and their bytes, that were applied since the last one was begun. */
   readonly entries: number;
   readonly bytes: number;
@@ -63,66 +91,88 @@ export interface SnapshotsState {
   readonly retryAt: Milliseconds;
 }
 
-/** The key under which the storage keeps the names, newest first. */
+/** The key under which the storage keeps the list. */
 export const SNAPSHOTS_KEY = 'snapshots';
-const VERSION = 1;
+const VERSION = 2;
 const KEPT = 2;
 const LONGEST_NAME = 64;
 /** Milliseconds after the first failure; they double with each further one, up to the longest. */
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
 
-export function encodeSnapshots(named: readonly StoredSnapshot[]): Uint8Array {
-  const writer = new Writer(128);
+export function encodeSnapshots({ named, base }: SnapshotList): Uint8Array {
+  const writer = new Writer(256);
   writer.u8(VERSION);
+  writer.varint(base.index);
+  writer.varint(base.term);
   writer.varint(named.length);
-  for (const { file, index, term, checksum, bytes } of named) {
+  for (const { file, index, term, checksum, time, bytes } of named) {
     writer.ascii(file);
-    for (const field of [index, term, checksum, bytes]) writer.varint(field);
+    for (const field of [index, term, checksum, time, bytes]) writer.varint(field);
   }
   return writer.finish();
 }
 
 /** @throws Malformed */
-export function decodeSnapshots(bytes: Uint8Array): readonly StoredSnapshot[] {
+export function decodeSnapshots(bytes: Uint8Array): SnapshotList {
   const reader = new Reader(bytes);
   if (reader.u8() !== VERSION) throw new Malformed('the names of snapshots are of an unknown version');
+  const base = { index: reader.varint(), term: reader.varint() };
   const named: StoredSnapshot[] = [];
-  for (let left = reader.count(5); left > 0; left--) {
+  for (let left = reader.count(6); left > 0; left--) {
     const file = reader.ascii(LONGEST_NAME);
-    const [index, term] = [reader.varint(), reader.varint()];
-    named.push({ file, index, term, checksum: reader.varint(), bytes: reader.varint() });
+    const [index, term, checksum] = [reader.varint(), reader.varint(), reader.varint()];
+    named.push({ file, index, term, checksum, time: reader.varint(), bytes: reader.varint() });
   }
   reader.end();
-  return named;
+  return { named, base };
 }
 
 /** At the start. */
-export function initialSnapshots({ named }: FoundSnapshots, now: Milliseconds): SnapshotsState {
-  const restoring = named.length === 0 ? null : { since: now };
-  return { named, restoring, taking: null, naming: null, entries: 0, bytes: 0, failures: 0, retryAt: -Infinity };
+export function initialSnapshots({ named, base, part }: FoundSnapshots, now: Milliseconds): SnapshotsState {
+  const [snapshot] = named;
+  const restoring = snapshot === undefined ? null : { snapshot, since: now, part, begun: true };
+  const none = { naming: [], taking: null, told: null, entries: 0, bytes: 0, failures: 0, retryAt: -Infinity };
+  return { named, base, restoring, ...none };
+}
+
+/** As the core names it. */
+export function nameOf({ index, term, checksum, time }: StoredSnapshot): SnapshotName {
+  return { index, term, checksum, time };
 }
 
 export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   protected override copy(state: SnapshotsState): Mutable<SnapshotsState> {
-    const { named, restoring, taking, naming, entries, bytes, failures, retryAt } = state;
-    return { named, restoring, taking, naming, entries, bytes, failures, retryAt };
+    const { named, base, naming, restoring, taking, told, entries, bytes, failures, retryAt } = state;
+    return { named, base, naming, restoring, taking, told, entries, bytes, failures, retryAt };
   }
 
-  /** Whether the machine is not to be touched: it restores a snapshot. */
+  /** Whether the machine is not to be given anything new: it restores a snapshot, or is about to. */
   get isRestoring(): boolean {
     return this.state.restoring !== null;
+  }
+
+  /** Whether nothing touches the machine. */
+  get isAlone(): boolean {
+    return this.state.restoring?.begun === true;
+  }
+
+  /** The list that will be durable next. */
+  private get newest(): SnapshotList {
+    const { naming } = this.state;
+    return naming[naming.length - 1]?.list ?? this.state;
   }
 
   /** The machine has restored the snapshot. */
   restored(): void {
     const { draft } = this;
-    const { restoring, named } = this.state;
-    const [snapshot] = named;
-    if (restoring === null || snapshot === undefined) return;
+    const { restoring } = this.state;
+    if (restoring === null || !restoring.begun) return;
     this.edit().restoring = null;
+    const { snapshot, since, part } = restoring;
     const { index, bytes } = snapshot;
-    draft.event({ kind: 'snapshot', event: 'restored', index, bytes, took: draft.now - restoring.since });
+    if (part !== null && index > draft.applying.state.applied) restoredFrom(draft, index, part);
+    draft.event({ kind: 'snapshot', event: 'restored', index, bytes, took: draft.now - since });
   }
 
   /** A run was applied whole, and the next one has not begun: takes a snapshot if one is due. */
@@ -138,10 +188,12 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
 
   private take(index: Index, term: Term): void {
     const { draft } = this;
+    const { taking, told, naming, restoring } = this.state;
+    if (taking !== null || told !== null || naming.length > 0 || restoring !== null) return;
     const next = this.edit();
-    if (next.taking !== null || next.naming !== null) return;
     const file = `${index}-${draft.options.boot}`;
-    next.taking = { file, index, term, since: draft.now };
+    const { time } = draft.applying.state;
+    next.taking = { file, index, term, time, since: draft.now };
     next.entries = 0;
     next.bytes = 0;
     const part = encodeDriverPart(draft.applying.state);
@@ -149,16 +201,19 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     draft.effect({ kind: 'takeSnapshot', file, index, term, part });
   }
 
-  /** The snapshot is complete and durable: the core is to name it. */
+  /** The snapshot is complete and durable: the core is to name it, and to trim what no start and no peer needs. */
   taken(file: string, checksum: number, bytes: number): void {
     const { draft } = this;
     const { taking } = this.state;
-    if (taking?.file !== file) return;
-    const { index, term, since } = taking;
+    if (taking?.file !== file) return draft.effect({ kind: 'removeSnapshot', file }); // another took its place
+    const { index, term, time, since } = taking;
+    const snapshot = { file, index, term, checksum, time, bytes };
     const next = this.edit();
     next.taking = null;
-    next.naming = { snapshot: { file, index, term, checksum, bytes }, since, writeId: 0 };
-    draft.toCore({ kind: 'snapshotTaken', now: draft.now, snapshot: { index, term, checksum } });
+    next.told = { snapshot, since, part: null };
+    const older = this.newest.named[0]?.index ?? 0;
+    const through = draft.sources.kept(older, index);
+    draft.toCore({ kind: 'snapshotTaken', now: draft.now, snapshot: nameOf(snapshot), through });
   }
 
   /** There is no snapshot; nothing of it is left. */
@@ -174,33 +229,98 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     draft.event({ kind: 'snapshot', event: 'failed', index: taking.index, bytes: 0, took, reason, cause });
   }
 
-  /** The operations of a persist as the lane has them: what names a snapshot becomes the list of names. */
+  /** A snapshot of a peer is complete, durable and verified: the core is to install it. */
+  pulled(snapshot: StoredSnapshot, part: Uint8Array, since: Milliseconds): void {
+    const { draft } = this;
+    this.edit().told = { snapshot, since, part };
+    draft.toCore({ kind: 'install', now: draft.now, snapshot: nameOf(snapshot) });
+  }
+
+  /** The list with which a persist of the core replaces the newest one; `null` if it names no snapshot. */
+  private listBy(ops: readonly PersistOp[]): SnapshotList | null {
+    const { told } = this.state;
+    const op = ops.find(({ kind }) => kind === 'trim' || kind === 'install');
+    if (told === null || op === undefined || (op.kind !== 'trim' && op.kind !== 'install')) return null;
+    if (op.kind === 'install') return { named: [told.snapshot], base: op.snapshot };
+    return { named: [told.snapshot, ...this.newest.named].slice(0, KEPT), base: op.base };
+  }
+
+  /** The operations of a persist as the lane has them: the list, and what goes from the log. */
   inLane(ops: readonly PersistOp[]): readonly LaneOp[] {
-    const { naming, named } = this.state;
-    if (naming === null || !ops.some(({ kind }) => kind === 'trim')) return ops as readonly LaneOp[];
-    const value = encodeSnapshots([naming.snapshot, ...named].slice(0, KEPT));
-    return ops.map((op) => (op.kind === 'trim' ? { kind: 'set', key: SNAPSHOTS_KEY, value } : op));
+    const list = this.listBy(ops);
+    if (list === null) return ops as readonly LaneOp[];
+    const { index, term } = list.base;
+    const set: LaneOp = { kind: 'set', key: SNAPSHOTS_KEY, value: encodeSnapshots({ ...list, base: { index, term } }) };
+    const isTrimmed = index > this.newest.base.index;
+    const trim: readonly LaneOp[] = isTrimmed ? [{ kind: 'trim', through: index }] : [];
+    return ops.flatMap((op): readonly LaneOp[] => {
+      if (op.kind === 'trim') return [set, ...trim];
+      if (op.kind !== 'install') return [op];
+      return op.keepsAbove ? [set, ...trim] : [set, { kind: 'truncate', from: 1 }, ...trim];
+    });
   }
 
   /** A persist of the core is part of this write. */
   queued(ops: readonly PersistOp[], writeId: number): void {
-    const { naming } = this.state;
-    if (naming !== null && ops.some(({ kind }) => kind === 'trim')) this.edit().naming = { ...naming, writeId };
+    const { told, naming } = this.state;
+    const list = this.listBy(ops);
+    if (list === null || told === null) return;
+    const next = this.edit();
+    next.told = null;
+    next.naming = [...naming, { ...told, list, writeId }];
   }
 
-  /** At the end of every event: a snapshot whose name is durable replaces the oldest. */
+  /** The core has installed the pulled snapshot: the machine is to be restored from it, once it has ended its run. */
+  restore(): void {
+    const { naming } = this.state;
+    const { snapshot, since, part } = naming[naming.length - 1] as NamingSnapshot;
+    const next = this.edit();
+    next.restoring = { snapshot, since, part, begun: false };
+    next.taking = null;
+    next.entries = 0;
+    next.bytes = 0;
+    this.draft.applying.forget();
+  }
+
+  /** Begins to restore, unless the machine still applies. */
+  beginRestore(): void {
+    const { draft } = this;
+    const { restoring } = this.state;
+    if (restoring === null || restoring.begun || draft.applying.state.running !== null) return;
+    this.edit().restoring = { ...restoring, begun: true };
+    draft.effect({ kind: 'restore', snapshot: restoring.snapshot });
+  }
+
+  /** At the end of every event: lists that are durable replace those before them, and files without a name go. */
   conclude(): void {
     const { draft } = this;
-    const { naming, named } = this.state;
-    if (naming === null || naming.writeId === 0 || draft.lane.state.durableWriteId < naming.writeId) return;
-    const { snapshot, since } = naming;
-    const all = [snapshot, ...named];
+    const { told, naming } = this.state;
+    if (told !== null && draft.phase.kind === 'running') {
+      this.edit().told = null; // the core has no use for it any more
+      draft.effect({ kind: 'removeSnapshot', file: told.snapshot.file });
+    }
+    const { durableWriteId } = draft.lane.state;
+    let at = 0;
+    for (; at < naming.length && (naming[at] as NamingSnapshot).writeId <= durableWriteId; at++) {
+      this.named(naming[at] as NamingSnapshot);
+    }
+    if (at > 0) this.edit().naming = naming.slice(at);
+    draft.sources.removeUnused();
+  }
+
+  private named({ list, snapshot, since, part }: NamingSnapshot): void {
+    const { draft } = this;
+    const { named } = this.state;
+    const gone = named.filter(({ file }) => list.named.every((kept) => kept.file !== file));
     const next = this.edit();
-    next.naming = null;
     next.failures = 0;
-    next.named = all.slice(0, KEPT);
-    for (const { file } of all.slice(KEPT)) draft.effect({ kind: 'removeSnapshot', file });
+    next.named = list.named;
+    const trimmed = list.base.index > next.base.index;
+    next.base = { index: list.base.index, term: list.base.term };
+    draft.sources.unnamed(gone);
     const { index, bytes } = snapshot;
-    draft.event({ kind: 'snapshot', event: 'taken', index, bytes, took: draft.now - since });
+    const took = draft.now - since;
+    draft.event({ kind: 'snapshot', event: part === null ? 'taken' : 'installed', index, bytes, took });
+    if (trimmed) draft.event({ kind: 'snapshot', event: 'trimmed', index: list.base.index, bytes: 0, took: 0 });
   }
 }

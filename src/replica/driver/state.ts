@@ -28,9 +28,12 @@ import type { LeadershipState } from './leadership.js';
 import type { PersistLane } from './persist-lane.js';
 import type { ProposalsState } from './commands.js';
 import type { HealthState, PeerHealth } from './health.js';
+import type { PullingState } from './pulling.js';
 import type { ReadsState } from './reads.js';
 import type { OwnSession } from './session.js';
-import type { FoundSnapshots, SnapshotPolicy, SnapshotsState, StoredSnapshot } from './snapshots.js';
+import type { SnapshotInput, SnapshotOutput } from './snapshot-events.js';
+import type { SourcesState } from './snapshot-sources.js';
+import type { FoundSnapshots, SnapshotPolicy, SnapshotsState } from './snapshots.js';
 import type { StoredResult } from './session-table.js';
 import type { TimingPart, TimingState, TimingStatus } from './timing.js';
 import type { TransfersState } from './transfers.js';
@@ -71,6 +74,8 @@ export interface DriverOptions {
   readonly maxWaitingBytes: number;
   /** When a snapshot is taken; `null`: never. */
   readonly snapshotPolicy: SnapshotPolicy | null;
+  /** Whether the storage keeps snapshots, so that one can be pulled from a peer. */
+  readonly storesSnapshots: boolean;
   /** The snapshots in storage, of which the machine restores the newest first. */
   readonly snapshots: FoundSnapshots;
 }
@@ -136,6 +141,8 @@ export interface DriverState {
   readonly applying: ApplyingState;
   readonly session: OwnSession;
   readonly snapshots: SnapshotsState;
+  readonly sources: SourcesState;
+  readonly pulling: PullingState;
   readonly calls: CallsState;
   readonly proposals: ProposalsState;
   readonly reads: ReadsState;
@@ -196,11 +203,7 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'wallClock'; readonly ahead: Milliseconds }
   /** A plug-in or the host itself failed: the replica halts. */
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly reason: string; readonly cause?: unknown }
-  /** The machine has restored the snapshot with which this replica started. */
-  | { readonly kind: 'restored' }
-  /** The snapshot is complete and durable, and was read back; or there is nothing of it. */
-  | { readonly kind: 'snapshotTaken'; readonly file: string; readonly checksum: number; readonly bytes: number }
-  | { readonly kind: 'snapshotFailed'; readonly file: string; readonly reason: string; readonly cause?: unknown }
+  | SnapshotInput
   /** The transport refused the message that carried this forward: it never left. */
   | { readonly kind: 'unsent'; readonly forward: number }
   /** A connection with this peer was lost, and perhaps what was under way on its lane. */
@@ -252,17 +255,7 @@ export type DriverEffect =
   | { readonly kind: 'apply'; readonly entries: readonly Entry[]; readonly wakeAt: Milliseconds | null }
   /** Wake the machine, at this entry, which has no command for it; answered by `woken`. */
   | { readonly kind: 'wake'; readonly index: Index; readonly time: Milliseconds }
-  /** Restore this snapshot into the machine, which nothing touches until `restored` says so. */
-  | { readonly kind: 'restore'; readonly snapshot: StoredSnapshot }
-  /** Take a snapshot of the machine as it is now, and write it beside what the driver adds to it. */
-  | {
-      readonly kind: 'takeSnapshot';
-      readonly file: string;
-      readonly index: Index;
-      readonly term: Term;
-      readonly part: Uint8Array;
-    }
-  | { readonly kind: 'removeSnapshot'; readonly file: string }
+  | SnapshotOutput
   | { readonly kind: 'answer'; readonly call: number; readonly result: StoredResult; readonly index: Index }
   /** Let these callers read the machine now, in the state after the entry at `index`. */
   | { readonly kind: 'serve'; readonly calls: readonly number[]; readonly index: Index }
@@ -319,12 +312,14 @@ export type ReplicaEvent =
   | { readonly kind: 'listenerFailed'; readonly of: string; readonly reason: string; readonly cause?: unknown }
   /**
    * A snapshot was `begun`, `taken` (it is durable, and a start restores it), `restored`, or it `failed`, and the log
-   * and the older snapshot serve on. `bytes` is its size, `took` how long it took in milliseconds; 0 where not known.
+   * and the older snapshot serve on. The log was `trimmed` up to `index`. One of `peer` is being pulled (`pulling`), or
+   * was `installed`. `bytes` is its size, `took` how long it took in milliseconds; 0 where not known.
    */
   | {
       readonly kind: 'snapshot';
-      readonly event: 'begun' | 'taken' | 'failed' | 'restored';
+      readonly event: 'begun' | 'taken' | 'failed' | 'restored' | 'trimmed' | 'pulling' | 'installed';
       readonly index: Index;
+      readonly peer?: ReplicaId;
       readonly bytes: number;
       readonly took: Milliseconds;
       readonly reason?: string;

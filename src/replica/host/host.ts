@@ -28,7 +28,7 @@ import type { Audience } from './audience.js';
 import type { MachineRunner } from './machine-runner.js';
 import { ClockWatch } from './clock-watch.js';
 import { closedInTime } from './closing.js';
-import { SnapshotFiles } from './snapshot-files.js';
+import { SnapshotFiles, isSnapshotEffect } from './snapshot-files.js';
 import { StorageCalls } from './storage-calls.js';
 import { answered, storageStatus, unsentOf } from './plug-ins.js';
 import type { OpenedData } from './recover.js';
@@ -268,6 +268,10 @@ export class Host {
 
   private perform(effect: DriverEffect): void {
     const { transport, id } = this.checked;
+    if (isSnapshotEffect(effect)) {
+      if (effect.kind === 'restore') this.audience.restores(effect.snapshot.index);
+      return this.snapshots.perform(effect);
+    }
     switch (effect.kind) {
       case 'send':
         return this.send(effect);
@@ -279,11 +283,6 @@ export class Host {
         return this.slices.apply(effect.entries, effect.wakeAt);
       case 'wake':
         return this.slices.wake(effect.index, effect.time);
-      case 'restore':
-      case 'takeSnapshot':
-      case 'removeSnapshot':
-        if (effect.kind === 'restore') this.audience.restores(effect.snapshot.index);
-        return this.snapshots.perform(effect);
       case 'answer':
         return this.audience.answer(effect.call, effect.result, effect.index);
       case 'serve':

@@ -7,7 +7,7 @@
 
 import { Malformed } from '../../core/bytes.js';
 import type { Configuration } from '../../core/members.js';
-import type { Entry, HardState, Recovered, SnapshotName } from '../../core/protocol.js';
+import type { Entry, HardState, Recovered } from '../../core/protocol.js';
 import { hashOfConfiguration, defaultCluster } from '../driver/hash.js';
 import { HARD_KEY } from '../driver/persist-lane.js';
 import type { DriverOptions, ReplicaEvent } from '../driver/state.js';
@@ -22,9 +22,9 @@ import {
   type StoredIdentity,
 } from '../driver/stored-identity.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
-import { SNAPSHOTS_KEY, decodeSnapshots, noSnapshots } from '../driver/snapshots.js';
+import { SNAPSHOTS_KEY, decodeSnapshots, nameOf, noSnapshots, type FoundSnapshots } from '../driver/snapshots.js';
 import type { Opened, StorageListener, StorageOp } from '../storage.js';
-import { findSnapshots, type SnapshotOwner } from './snapshot-files.js';
+import { findSnapshots, type SnapshotOwner } from './snapshot-verify.js';
 
 /** What a driver starts with, the events of recovery, and what to write before anything else. */
 export interface OpenedData {
@@ -98,21 +98,20 @@ function checkIdentity(given: CheckedOptions<AnyMachine>, stored: StoredIdentity
 async function recover(
   checked: CheckedOptions<AnyMachine>,
   opened: Opened,
-  snapshot: SnapshotName | null,
+  { named, base }: FoundSnapshots,
 ): Promise<Recovered> {
   const { durable } = checked.protocol.protocol;
   const { limits } = checked.protocol;
   const bytes = opened.values.get(HARD_KEY);
   const hard: HardState | null = bytes === undefined ? null : decoded('hard state', () => durable.decodeHard(bytes));
   // Whatever is committed was written before the hint that says so.
-  if (hard !== null && hard.commit > opened.last) {
-    const message = `entries up to ${hard.commit} were committed, and the log ends at ${opened.last}: it was cut`;
+  const last = Math.max(opened.last, base.index);
+  if (hard !== null && hard.commit > last) {
+    const message = `entries up to ${hard.commit} were committed, and the log ends at ${last}: it was cut`;
     throw new ConsensusError(message, { code: 'ERR_STORAGE_CORRUPT' });
   }
-  // The log is never trimmed, so it begins at 1, though Multi-Paxos may have stored votes for later slots only.
-  const first = 1;
   const tail: Entry[] = [];
-  let from = durable.tailFrom(hard, first, opened.last, limits);
+  let from = durable.tailFrom(hard, base.index + 1, last, limits);
   while (from <= opened.last) {
     const page = await checked.storage.read(from, opened.last, limits.loadBytes);
     if (page.length === 0) break;
@@ -121,7 +120,8 @@ async function recover(
     }
     from = (page[page.length - 1] as { index: number }).index + 1;
   }
-  return { hard, first, last: opened.last, runs: opened.runs, tail, snapshot };
+  const [restored] = named;
+  return { hard, base, last, runs: opened.runs, tail, snapshot: restored === undefined ? null : nameOf(restored) };
 }
 
 /** The snapshots that the storage holds, by the list that a durable write named. */
@@ -132,8 +132,8 @@ async function snapshotsIn(
 ): ReturnType<typeof findSnapshots> {
   const bytes = values.get(SNAPSHOTS_KEY);
   if (bytes === undefined) return { found: noSnapshots, damaged: [] };
-  const named = decoded('list of snapshots', () => decodeSnapshots(bytes));
-  if (storage.snapshots !== undefined) return findSnapshots(storage.snapshots, named, owner);
+  const list = decoded('list of snapshots', () => decodeSnapshots(bytes));
+  if (storage.snapshots !== undefined) return findSnapshots(storage.snapshots, list, owner);
   throw new ConsensusError('the data has snapshots, and the storage cannot read them', {
     code: 'ERR_STORAGE_MISMATCH',
   });
@@ -174,14 +174,12 @@ export async function openData(checked: CheckedOptions<AnyMachine>, listener?: S
     maxWaiting: checked.maxWaiting,
     maxWaitingBytes: checked.maxWaitingBytes,
     snapshotPolicy: checked.snapshots,
+    storesSnapshots: checked.storage.snapshots !== undefined,
     snapshots: found,
   };
-  const [restored] = found.named;
-  const snapshot =
-    restored === undefined ? null : { index: restored.index, term: restored.term, checksum: restored.checksum };
   return {
     options,
-    recovered: await recover(checked, opened, snapshot),
+    recovered: await recover(checked, opened, found),
     events: [...differences(checked, identity.configuration), ...damaged.map(snapshotLost)],
     format: bytes === undefined ? [{ kind: 'set', key: IDENTITY_KEY, value: encodeIdentity(identity) }] : [],
   };

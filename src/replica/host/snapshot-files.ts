@@ -7,9 +7,8 @@
  * else touches the machine meanwhile.
  */
 
-import { Malformed } from '../../core/bytes.js';
-import { decodeDriverPart } from '../driver/driver-part.js';
-import { noSnapshots, type FoundSnapshots, type StoredSnapshot } from '../driver/snapshots.js';
+import type { SnapshotOutput } from '../driver/snapshot-events.js';
+import type { StoredSnapshot } from '../driver/snapshots.js';
 import type { DriverEffect, DriverEvent, DriverOptions, Untimed } from '../driver/state.js';
 import { ConsensusError, textOf, typedError } from '../errors.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
@@ -17,31 +16,43 @@ import type { StreamingStateMachine, ValueCodec } from '../state-machine.js';
 import type { SnapshotStore } from '../storage.js';
 import { SLICE, type SliceHost } from './apply-slices.js';
 import { answered, isThenable, silence } from './plug-ins.js';
+import { SnapshotPulls, type PullEvent } from './snapshot-pulls.js';
 import {
   SnapshotFramer,
-  SnapshotScan,
+  type SnapshotScan,
   corruptSnapshot,
   encodeSnapshotHeader,
   joined,
   readBeginning,
   type SnapshotForm,
 } from './snapshot-format.js';
+import { scanOf, verified, type SnapshotOwner } from './snapshot-verify.js';
 
 type TakeSnapshot = Extract<DriverEffect, { readonly kind: 'takeSnapshot' }>;
-type SnapshotEffect = Extract<DriverEffect, { readonly kind: 'takeSnapshot' | 'removeSnapshot' | 'restore' }>;
 type SnapshotEvent = Extract<
   DriverEvent,
-  { readonly kind: 'restored' | 'snapshotTaken' | 'snapshotFailed' | 'failed' }
+  { readonly kind: 'restored' | 'snapshotTaken' | 'snapshotFailed' | 'failed' | PullEvent['kind'] }
 >;
+
+const SNAPSHOT_EFFECTS: ReadonlySet<string> = new Set<SnapshotOutput['kind']>([
+  'takeSnapshot',
+  'removeSnapshot',
+  'restore',
+  'readChunk',
+  'pullSnapshot',
+  'storeChunk',
+  'completeSnapshot',
+  'abandonSnapshot',
+]);
+
+/** Whether the effect is for `SnapshotFiles`. */
+export function isSnapshotEffect(effect: DriverEffect): effect is SnapshotOutput {
+  return SNAPSHOT_EFFECTS.has(effect.kind);
+}
+
 /** The part of the host that snapshots need. */
 export interface SnapshotHost extends Pick<SliceHost, 'now' | 'soon'> {
   dispatch(event: Untimed<SnapshotEvent>): void;
-}
-
-/** Whose snapshots they are. */
-export interface SnapshotOwner {
-  readonly cluster: string;
-  readonly protocol: string;
 }
 
 /** What the machine gave. */
@@ -54,58 +65,6 @@ class Closed extends Error {}
 
 function isStreaming(machine: AnyMachine): machine is StreamingStateMachine<any, any> {
   return typeof (machine as Partial<StreamingStateMachine>).restoreFrom === 'function';
-}
-
-/** Verifies a snapshot from its first byte to its last. Gives what the driver has in it. */
-async function verified(
-  store: SnapshotStore,
-  snapshot: Pick<StoredSnapshot, 'file' | 'index' | 'term'>,
-  owner: SnapshotOwner,
-): Promise<{ readonly checksum: number; readonly bytes: number; readonly part: Uint8Array }> {
-  const { file, index, term } = snapshot;
-  const scan = scanOf(store, file);
-  const { header, part } = await readBeginning(file, scan);
-  const isOwn = header.cluster === owner.cluster && header.protocol === owner.protocol;
-  if (!isOwn || header.index !== index || header.term !== term)
-    throw corruptSnapshot(file, 0, 'it is another snapshot');
-  try {
-    decodeDriverPart(part);
-  } catch (error) {
-    if (!(error instanceof Malformed)) throw error;
-    throw corruptSnapshot(file, 0, error.message);
-  }
-  while ((await scan.next()) !== null);
-  return { checksum: scan.checksum, bytes: scan.position, part };
-}
-
-function scanOf(store: SnapshotStore, file: string): SnapshotScan {
-  return new SnapshotScan(file, (offset, maxBytes) =>
-    answered('ERR_STORAGE_FAILED', 'snapshots.read', () => store.read(file, offset, maxBytes)),
-  );
-}
-
-/**
- * The newest of the named snapshots that verifies, and those before it; with what is said of the others. Where none
- * does, the log is applied from its beginning, since it is never trimmed.
- */
-export async function findSnapshots(
-  store: SnapshotStore,
-  named: readonly StoredSnapshot[],
-  owner: SnapshotOwner,
-): Promise<{ readonly found: FoundSnapshots; readonly damaged: readonly ConsensusError[] }> {
-  const damaged: ConsensusError[] = [];
-  for (const [at, snapshot] of named.entries()) {
-    try {
-      const { checksum, part } = await verified(store, snapshot, owner);
-      if (checksum !== snapshot.checksum) throw corruptSnapshot(snapshot.file, 0, 'it is another snapshot');
-      return { found: { named: named.slice(at), part }, damaged };
-    } catch (error) {
-      const typed = typedError(error, 'ERR_STORAGE_FAILED');
-      if (typed.code !== 'ERR_STORAGE_CORRUPT') throw typed;
-      damaged.push(typed);
-    }
-  }
-  return { found: noSnapshots, damaged };
 }
 
 /**
@@ -138,6 +97,7 @@ export class SnapshotFiles {
   private readonly machine: AnyMachine;
   private readonly codec: ValueCodec;
   private readonly host: SnapshotHost;
+  private pulls: SnapshotPulls | undefined;
   private readonly protocol: string;
   private owner: SnapshotOwner = { cluster: '', protocol: '' };
   private stopped = false;
@@ -158,6 +118,7 @@ export class SnapshotFiles {
     const { named } = snapshots;
     this.owner = { cluster, protocol };
     if (store === undefined) return;
+    this.pulls = new SnapshotPulls(store, this.owner, this.host);
     const rest = answered('ERR_STORAGE_FAILED', 'snapshots.list', () => store.list());
     const isNamed = (file: string): boolean => named.some((snapshot) => snapshot.file === file);
     // What cannot be removed now stays until the next start.
@@ -166,6 +127,7 @@ export class SnapshotFiles {
 
   stop(): void {
     this.stopped = true;
+    this.pulls?.stop();
     this.onStop();
   }
 
@@ -178,10 +140,11 @@ export class SnapshotFiles {
     });
   }
 
-  perform(effect: SnapshotEffect): void {
+  perform(effect: SnapshotOutput): void {
     if (effect.kind === 'takeSnapshot') this.take(effect);
     else if (effect.kind === 'restore') this.restore(effect.snapshot);
-    else this.remove(effect.file);
+    else if (effect.kind === 'removeSnapshot') this.remove(effect.file);
+    else this.pulls?.perform(effect);
   }
 
   private remove(file: string): void {

@@ -135,7 +135,11 @@ export class PartTaker {
 
   private takeDisk(disk: WorldDisk): void {
     const { digest } = this;
-    const view: DiskView = new LiveDiskView(() => disk, this.model.protocol.durable);
+    const view: DiskView = new LiveDiskView(
+      () => disk,
+      this.model.protocol.durable,
+      () => undefined,
+    );
     const { hard, last } = view;
     digest.value(hard?.term ?? -1);
     digest.id(hard?.vote ?? null);

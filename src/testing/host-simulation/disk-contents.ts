@@ -22,7 +22,10 @@ export class DiskContents {
   apply(op: StorageOp): void {
     if (op.kind === 'set') this.values.set(op.key, op.value);
     else if (op.kind === 'put') for (const entry of op.entries) this.entries.set(entry.index, entry);
-    else for (const index of [...this.entries.keys()]) if (index >= op.from) this.entries.delete(index);
+    else {
+      const isGone = (index: number): boolean => (op.kind === 'trim' ? index <= op.through : index >= op.from);
+      for (const index of [...this.entries.keys()]) if (isGone(index)) this.entries.delete(index);
+    }
   }
 
   sorted(): StoredEntry[] {
@@ -40,7 +43,7 @@ export class DiskContents {
 
 /** The operation as it is now. */
 export function copyOf(op: StorageOp): StorageOp {
-  if (op.kind === 'truncate') return { ...op };
+  if (op.kind === 'truncate' || op.kind === 'trim') return { ...op };
   if (op.kind === 'set') return { ...op, value: op.value.slice() };
   const entries = op.entries.map(({ index, term, data }) => ({ index, term, data: data.slice() }));
   return { kind: 'put', entries };
@@ -56,6 +59,7 @@ function areEqual(a: Uint8Array, b: Uint8Array): boolean {
 export function isUnchanged(a: StorageOp, b: StorageOp): boolean {
   if (a.kind === 'set' && b.kind === 'set') return a.key === b.key && areEqual(a.value, b.value);
   if (a.kind === 'truncate' && b.kind === 'truncate') return a.from === b.from;
+  if (a.kind === 'trim' && b.kind === 'trim') return a.through === b.through;
   if (a.kind !== 'put' || b.kind !== 'put' || a.entries.length !== b.entries.length) return false;
   return a.entries.every((entry, at) => {
     const other = b.entries[at] as StoredEntry;

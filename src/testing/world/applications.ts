@@ -29,6 +29,11 @@ export class Applications {
     if (first) this.demandDurable(entry);
   }
 
+  /** A snapshot of a peer takes the place of what is not delivered up to there. */
+  goOnBehind(place: number, index: Index): void {
+    this.draft.ownSlot(place).delivered = index;
+  }
+
   /** Checks that a delivered entry is durable on a majority (log/committed-on-majority). */
   private demandDurable(entry: Entry): void {
     const { view, size } = this.draft;

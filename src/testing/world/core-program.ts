@@ -20,6 +20,7 @@ import type {
 } from '../../core/protocol.js';
 import type { AnyProtocol } from '../../core/tuning.js';
 import { storageOps, type LaneOp } from '../../replica/driver/persist-lane.js';
+import { SNAPSHOT_INPUTS, type SnapshotInput } from '../../replica/driver/snapshot-events.js';
 import type { Failure } from '../../replica/driver/state.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 import { digestProcess, SESSION, type Asked, type CoreProcess } from './core-process.js';
@@ -71,7 +72,9 @@ class CoreDraft {
         return;
       case 'members':
       case 'forwardTaken':
-        return;
+      case 'restore':
+      case 'pull':
+        return; // it has no snapshots
       case 'event':
         if (message.event.kind === 'fault') next.fault = message.event.reason;
         return;
@@ -201,15 +204,8 @@ function ask(draft: CoreDraft, calls: readonly { readonly call: number }[], read
 }
 
 /** What a bare core has nothing to do with: snapshots, identity, the pace of its host, and machines to wake. */
-type Foreign = 'restored' | 'snapshotTaken' | 'snapshotFailed' | 'refused' | 'late' | 'woken';
-const FOREIGN: ReadonlySet<string> = new Set<Foreign>([
-  'restored',
-  'snapshotTaken',
-  'snapshotFailed',
-  'refused',
-  'late',
-  'woken',
-]);
+type Foreign = SnapshotInput['kind'] | 'refused' | 'late' | 'woken';
+const FOREIGN: ReadonlySet<string> = new Set<Foreign>([...SNAPSHOT_INPUTS, 'refused', 'late', 'woken']);
 
 function concerns(event: ProcessEvent): event is Exclude<ProcessEvent, { readonly kind: Foreign }> {
   return !FOREIGN.has(event.kind);

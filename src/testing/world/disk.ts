@@ -11,10 +11,12 @@ import type {
   HardState,
   Index,
   Limits,
+  LogBase,
   Recovered,
   SnapshotName,
   Term,
 } from '../../core/protocol.js';
+import { noBase } from '../../core/log.js';
 import { HARD_KEY } from '../../replica/driver/persist-lane.js';
 import type { StorageOp, StoredEntry } from '../../replica/storage.js';
 import type { MachinePlace } from './machine.js';
@@ -55,6 +57,8 @@ export interface WorldDisk {
   /** Cells by index, with gaps; those beyond `last` belong to other versions. */
   readonly cells: readonly (Cell | undefined)[];
   readonly last: Index;
+  /** The entries up to here were trimmed; their cells may belong to other versions. */
+  readonly trimmed: Index;
   /** By the names of their files. */
   readonly snapshots: ReadonlyMap<string, WorldSnapshot>;
 }
@@ -70,6 +74,7 @@ export function newDisk(incarnation: number, values: Iterable<readonly [string, 
     hard: undefined,
     cells: [undefined],
     last: 0,
+    trimmed: 0,
     snapshots: NO_SNAPSHOTS,
   };
 }
@@ -84,6 +89,7 @@ interface Changes {
   values: ReadonlyMap<string, Uint8Array>;
   cells: (Cell | undefined)[];
   last: Index;
+  trimmed: Index;
   /** Whether `cells` is a private copy, whose cells may be replaced. */
   owned: boolean;
 }
@@ -105,9 +111,14 @@ function put(changes: Changes, stored: StoredEntry): void {
 
 function truncate(changes: Changes, from: Index): void {
   let last = Math.min(changes.last, from - 1);
-  while (last > 0 && changes.cells[last] === undefined) last--;
-  changes.last = last;
+  while (last > changes.trimmed && changes.cells[last] === undefined) last--;
+  changes.last = last > changes.trimmed ? last : 0;
   if (changes.owned) changes.cells.length = last + 1;
+}
+
+function trim(changes: Changes, through: Index): void {
+  changes.trimmed = Math.max(changes.trimmed, through);
+  if (changes.last <= through) changes.last = 0;
 }
 
 /** The disk with these operations on it. */
@@ -116,28 +127,30 @@ export function written(disk: WorldDisk, ops: readonly StorageOp[]): WorldDisk {
     values: disk.values,
     cells: disk.cells as (Cell | undefined)[],
     last: disk.last,
+    trimmed: disk.trimmed,
     owned: false,
   };
   for (const op of ops) {
     if (op.kind === 'set') changes.values = new Map(changes.values).set(op.key, op.value);
     else if (op.kind === 'truncate') truncate(changes, op.from);
+    else if (op.kind === 'trim') trim(changes, op.through);
     else for (const entry of op.entries) put(changes, entry);
   }
-  const { values, cells, last } = changes;
+  const { values, cells, last, trimmed } = changes;
   const { incarnation, boot, snapshots } = disk;
   const hard = values === disk.values ? disk.hard : undefined;
-  return { incarnation, boot, values, hard, cells, last, snapshots };
+  return { incarnation, boot, values, hard, cells, last, trimmed, snapshots };
 }
 
 function cellAt(disk: WorldDisk, index: Index): Cell | undefined {
-  return index <= disk.last ? disk.cells[index] : undefined;
+  return index <= disk.last && index > disk.trimmed ? disk.cells[index] : undefined;
 }
 
 /** Stored entries in `[from, to]`, at least one if there is one, within `maxBytes` otherwise; gaps are left out. */
 export function read(disk: WorldDisk, from: Index, to: Index, maxBytes: number): readonly StoredEntry[] {
   const entries: StoredEntry[] = [];
   let bytes = 0;
-  for (let index = from; index <= Math.min(to, disk.last); index++) {
+  for (let index = Math.max(from, disk.trimmed + 1); index <= Math.min(to, disk.last); index++) {
     const stored = disk.cells[index]?.stored;
     if (stored === undefined) continue;
     bytes += stored.data.length;
@@ -161,10 +174,12 @@ export function recovered(
   durable: DurableCodec,
   limits: Limits,
   snapshot: SnapshotName | null = null,
+  base: LogBase = noBase,
 ): Recovered {
   const hard = hardOf(disk, durable);
-  const first = 1;
-  const from = durable.tailFrom(hard, first, disk.last, limits);
+  const first = base.index + 1;
+  const last = Math.max(disk.last, base.index);
+  const from = durable.tailFrom(hard, first, last, limits);
   const runs: { from: Index; term: Term }[] = [];
   const tail: Entry[] = [];
   for (let index = first; index <= disk.last; index++) {
@@ -174,17 +189,20 @@ export function recovered(
     if (runs[runs.length - 1]?.term !== term) runs.push({ from: index, term });
     if (index >= from) tail.push(cell.decoded(durable));
   }
-  return { hard, first, last: disk.last, runs, tail, snapshot };
+  return { hard, base, last, runs, tail, snapshot };
 }
 
 /** A view of a replica's disk for the checks; it always reads the current version, by `disk`. */
 export class LiveDiskView implements DiskView {
   private readonly disk: () => WorldDisk;
   private readonly durable: DurableCodec;
+  private readonly committed: (index: Index) => Entry | undefined;
 
-  constructor(disk: () => WorldDisk, durable: DurableCodec) {
+  /** @param committed what was delivered anywhere: what was trimmed is in a snapshot, which is checked against that */
+  constructor(disk: () => WorldDisk, durable: DurableCodec, committed: (index: Index) => Entry | undefined) {
     this.disk = disk;
     this.durable = durable;
+    this.committed = committed;
   }
 
   get hard(): HardState | null {
@@ -196,6 +214,7 @@ export class LiveDiskView implements DiskView {
   }
 
   entry(index: Index): Entry | undefined {
-    return cellAt(this.disk(), index)?.decoded(this.durable);
+    const disk = this.disk();
+    return index <= disk.trimmed ? this.committed(index) : cellAt(disk, index)?.decoded(this.durable);
   }
 }

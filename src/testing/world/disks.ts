@@ -7,6 +7,7 @@ import { InvariantViolation } from '../../core/assert.js';
 import { read, written } from './disk.js';
 import type { WorldDraft } from './draft.js';
 import type { ProcessEffect } from './process.js';
+import { demandTrimmedBelow } from './snapshots.js';
 import type { PendingLoad, Slot } from './state.js';
 
 /** The reason that a failing storage gives. */
@@ -43,6 +44,7 @@ export class Disks {
     if (room !== null) slot.room = room - 1;
     slot.disk = written(slot.disk, writing);
     slot.durable = true;
+    demandTrimmedBelow(slot);
     draft.durable(slot.id);
     draft.tell({ kind: 'durable', replica: slot.id });
     draft.watcher?.touched(place);

@@ -130,7 +130,7 @@ export class WorldDraft {
       // Safety counts the lost disk: its promises stay valid, and its replica takes no part any more.
       return wiped !== null && (process === null || program.core(process) === null) ? wiped : disk;
     };
-    const disk = new LiveDiskView(seen, model.protocol.durable);
+    const disk = new LiveDiskView(seen, model.protocol.durable, (index) => this.view.committed.entry(index));
     return {
       id: this.rules.ids[place] as ReplicaId,
       disk,

@@ -157,6 +157,7 @@ export class Hosting {
     draft.watcher?.stepped(fact);
     for (let i = 0; i < fact.outbound.length; i++) {
       const outbound = fact.outbound[i];
+      if (outbound?.kind === 'restore') this.around.applications.goOnBehind(place, outbound.snapshot.index);
       if (outbound?.kind !== 'commit') continue;
       for (const entry of outbound.entries) this.around.applications.deliver(place, entry);
     }
@@ -178,11 +179,18 @@ export class Hosting {
       case 'wake':
         return applications.wake(place, effect);
       case 'restore':
-        return;
+        return snapshots.restore(place, effect.snapshot.file);
       case 'takeSnapshot':
+        snapshots.demandRestored(place);
         return snapshots.take(place, effect);
       case 'removeSnapshot':
         return snapshots.remove(place, effect.file);
+      case 'readChunk':
+      case 'pullSnapshot':
+      case 'storeChunk':
+      case 'completeSnapshot':
+      case 'abandonSnapshot':
+        return snapshots.pull(place, effect);
       case 'answer':
         return callers.answer(place, effect);
       case 'serve':

@@ -95,15 +95,15 @@ function messageIn(protocol: Protocol<unknown, unknown>, payload: Payload): unkn
   return opened.kind === 'core' ? protocol.codec.read(opened.reader) : null;
 }
 
-function nameOf({ index, term, checksum }: WorldSnapshot): SnapshotName {
-  return { index, term, checksum };
+function nameOf({ index, term, checksum, time }: WorldSnapshot): SnapshotName {
+  return { index, term, checksum, time };
 }
 
 /** What a host finds and verifies. */
 function snapshotsOn(disk: WorldDisk): FoundSnapshots {
   const bytes = disk.values.get(SNAPSHOTS_KEY);
   if (bytes === undefined) return noSnapshots;
-  return { named: decodeSnapshots(bytes), part: newestOn(disk)?.part ?? null };
+  return { ...decodeSnapshots(bytes), part: newestOn(disk)?.part ?? null };
 }
 
 /** As a host has it by default. */
@@ -139,11 +139,12 @@ export function driverProgram(protocol: Protocol<unknown, unknown>, options: Pro
         maxWaiting,
         maxWaitingBytes: MAX_WAITING_BYTES,
         snapshotPolicy,
+        storesSnapshots: snapshots > 0,
         snapshots: snapshotsOn(disk),
       };
       const snapshot = newestOn(disk);
       const name = snapshot === null ? null : nameOf(snapshot);
-      return driver.init(given, recovered(disk, protocol.durable, limits, name));
+      return driver.init(given, recovered(disk, protocol.durable, limits, name, given.snapshots.base));
     },
     step: (state, event) => driver.step(state as DriverState, event as DriverEvent),
     deadline: (state) => driver.deadline(state as DriverState),

@@ -8,18 +8,22 @@
  */
 
 import { InvariantViolation } from '../../core/assert.js';
-import { sameBytes } from '../../core/bytes.js';
+import { Reader, Writer, sameBytes } from '../../core/bytes.js';
 import { crc32c } from '../../core/crc32c.js';
+import { decodeDriverPart } from '../../replica/driver/driver-part.js';
 import { SNAPSHOTS_KEY, decodeSnapshots } from '../../replica/driver/snapshots.js';
 import type { DriverEffect } from '../../replica/driver/state.js';
 import type { WorldDisk, WorldSnapshot } from './disk.js';
 import type { WorldDraft } from './draft.js';
+import type { PullEffect } from '../../replica/driver/snapshot-events.js';
+import { joined } from '../../replica/host/snapshot-format.js';
 import { sameDeep } from './laws.js';
+import type { Slot } from './state.js';
 
 /** The names of the files that the disk's durable list names, newest first. */
 export function namedOn(disk: WorldDisk): readonly string[] {
   const bytes = disk.values.get(SNAPSHOTS_KEY);
-  return bytes === undefined ? [] : decodeSnapshots(bytes).map(({ file }) => file);
+  return bytes === undefined ? [] : decodeSnapshots(bytes).named.map(({ file }) => file);
 }
 
 /** The snapshot that a start from this disk restores. */
@@ -29,6 +33,44 @@ export function newestOn(disk: WorldDisk): WorldSnapshot | null {
   const snapshot = disk.snapshots.get(file);
   if (snapshot !== undefined) return snapshot;
   throw new InvariantViolation(`snapshots/named-in-the-lane: a list names ${file}, which is not on the disk`);
+}
+
+/** What is trimmed from the log is in every snapshot that the disk's list names. */
+export function demandTrimmedBelow({ id, disk }: Slot): void {
+  if (disk.trimmed === 0) return;
+  const named = namedOn(disk).map((file) => disk.snapshots.get(file));
+  if (named.length > 0 && named.every((each) => each !== undefined && each.index >= disk.trimmed)) return;
+  const rule = 'snapshots/trim-below-snapshot: what the log does not hold is in a snapshot';
+  throw new InvariantViolation(`${rule}: ${id} has trimmed up to ${disk.trimmed}`, { named });
+}
+
+/** A file that is pulled. */
+export interface PulledFile {
+  readonly file: string;
+  readonly chunks: readonly Uint8Array[];
+}
+
+/** The bytes of a file. */
+function encoded({ index, term, time, part, place, state }: Omit<WorldSnapshot, 'file' | 'checksum'>): Uint8Array {
+  const writer = new Writer(64 + part.length + state.length);
+  const { effects, position, wakeAt } = place;
+  const wake = wakeAt === null ? 0 : wakeAt === Infinity ? 1 : wakeAt + 2;
+  for (const field of [index, term, time, effects, position, wake]) writer.varint(field);
+  writer.bytes(part);
+  writer.bytes(state);
+  return writer.finish();
+}
+
+/** @throws Malformed */
+function decoded(file: string, bytes: Uint8Array): WorldSnapshot {
+  const reader = new Reader(bytes);
+  const [index, term, time] = [reader.varint(), reader.varint(), reader.varint()];
+  const [effects, position, wake] = [reader.varint(), reader.varint(), reader.varint()];
+  const wakeAt = wake === 0 ? null : wake === 1 ? Infinity : wake - 2;
+  const [part, state] = [reader.bytes().slice(), reader.bytes().slice()];
+  reader.end();
+  const checksum = crc32c(bytes);
+  return { file, index, term, time, checksum, part, place: { effects, position, wakeAt }, state };
 }
 
 export class Snapshots {
@@ -47,8 +89,69 @@ export class Snapshots {
     slot.effects = snapshot.place.effects;
     slot.position = snapshot.place.position;
     slot.wakeAt = snapshot.place.wakeAt;
+  }
+
+  /** The machine is to be restored. */
+  restore(place: number, file: string): void {
+    const slot = this.draft.ownSlot(place);
+    const snapshot = slot.disk.snapshots.get(file);
+    if (snapshot === undefined) {
+      throw new InvariantViolation(
+        `snapshots/named-in-the-lane: ${slot.id} restores ${file}, which is not on its disk`,
+      );
+    }
+    slot.effects = snapshot.place.effects;
+    slot.position = snapshot.place.position;
+    slot.wakeAt = snapshot.place.wakeAt;
     slot.restoring = snapshot;
     if (this.draft.rules.eager.applied) this.restored(place);
+  }
+
+  /** A part of a pull: what is read, and what is stored. */
+  pull(place: number, effect: PullEffect): void {
+    const { draft } = this;
+    const now = draft.local(place);
+    const slot = draft.ownSlot(place);
+    switch (effect.kind) {
+      case 'readChunk': {
+        const { to, number, snapshot, offset, length } = effect;
+        const source = slot.disk.snapshots.get(effect.file);
+        const data = source === undefined ? null : encoded(source).slice(offset, offset + length);
+        draft.pending.push({ place, event: { kind: 'chunkRead', now, to, number, snapshot, offset, data } });
+        return;
+      }
+      case 'pullSnapshot':
+        slot.pulling = { file: effect.file, chunks: [] };
+        return;
+      case 'storeChunk': {
+        const { file, data } = effect;
+        if (slot.pulling?.file !== file) return;
+        const chunks = [...slot.pulling.chunks, data];
+        slot.pulling = { file, chunks };
+        const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+        draft.pending.push({ place, event: { kind: 'chunkStored', now, file, bytes } });
+        return;
+      }
+      case 'completeSnapshot':
+        return this.pulled(place, effect.file);
+      case 'abandonSnapshot':
+        if (slot.pulling?.file === effect.file) slot.pulling = null;
+        return;
+    }
+  }
+
+  /** A pulled file is complete, durable and verified. */
+  private pulled(place: number, file: string): void {
+    const { draft } = this;
+    const slot = draft.ownSlot(place);
+    if (slot.pulling?.file !== file) return;
+    const snapshot = decoded(file, joined(slot.pulling.chunks));
+    slot.pulling = null;
+    this.demandSamePart(place, snapshot.index, snapshot.part);
+    slot.disk = { ...slot.disk, snapshots: new Map(slot.disk.snapshots).set(file, snapshot) };
+    const { index, term, checksum, part } = snapshot;
+    const event = { kind: 'snapshotPulled', now: draft.local(place), file, index, term, checksum, part } as const;
+    draft.pending.push({ place, event });
   }
 
   take(place: number, effect: Extract<DriverEffect, { readonly kind: 'takeSnapshot' }>): void {
@@ -62,7 +165,9 @@ export class Snapshots {
     const state = machines.snapshotOf(machine, slot.id);
     const { effects, position } = slot;
     const reached = { effects, position, wakeAt: runner.wakeAt };
-    slot.taking = { file, index, term, part, place: reached, state, checksum: crc32c(state) };
+    const { time } = decodeDriverPart(part);
+    const content = { index, term, time, part, place: reached, state };
+    slot.taking = { file, ...content, checksum: crc32c(encoded(content)) };
     if (draft.rules.eager.written) this.complete(place);
   }
 
@@ -87,9 +192,10 @@ export class Snapshots {
     const slot = draft.ownSlot(place);
     slot.taking = null;
     slot.disk = { ...disk, snapshots: new Map(disk.snapshots).set(taking.file, taking) };
-    const { file, checksum, state } = taking;
+    const { file, checksum } = taking;
     const now = draft.local(place);
-    draft.pending.push({ place, event: { kind: 'snapshotTaken', now, file, checksum, bytes: state.length } });
+    const bytes = encoded(taking).length;
+    draft.pending.push({ place, event: { kind: 'snapshotTaken', now, file, checksum, bytes } });
   }
 
   /** The snapshot that is taken fails, and nothing of it is left. */

@@ -8,6 +8,7 @@ import type { AnyModel } from '../../core/model.js';
 import type { Entry, Index, Lane, Limits, Milliseconds, Timing } from '../../core/protocol.js';
 import type { StorageOp } from '../../replica/storage.js';
 import type { WorldDisk, WorldSnapshot } from './disk.js';
+import type { PulledFile } from './snapshots.js';
 import type { Holder, Machines } from './machine.js';
 import type { Watch } from './observed.js';
 import type { Payload, Program } from './process.js';
@@ -79,6 +80,8 @@ export interface Slot {
   /** The snapshot that is taken and not complete yet, and the one that the machine restores. */
   readonly taking: WorldSnapshot | null;
   readonly restoring: WorldSnapshot | null;
+  /** The file that is pulled, and what has come of it. */
+  readonly pulling: PulledFile | null;
   /**
    * The last index that this start delivered; how many commands took effect in it; the last index at which one did, or
    * the machine was woken.
@@ -106,6 +109,7 @@ export const NO_PROCESS = {
   machine: null,
   taking: null,
   restoring: null,
+  pulling: null,
   delivered: 0,
   effects: 0,
   position: 0,

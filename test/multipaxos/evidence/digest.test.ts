@@ -269,6 +269,7 @@ const someCatchUp: PaxosState['catchingUp'] = {
   questions: [],
   window: 0,
   doubt: null,
+  least: 0,
   ahead: [],
 };
 

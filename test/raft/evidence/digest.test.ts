@@ -457,7 +457,7 @@ describe('the digest of a message', () => {
       }
     }
     expect([...silent]).toEqual([]);
-    expect(kinds.size).toBe(15);
+    expect(kinds.size).toBe(16);
   });
 
   it('tells the kinds and the two ends of a session apart', () => {

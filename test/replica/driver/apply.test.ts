@@ -61,11 +61,12 @@ class Applying {
       maxWaiting: 1000,
       maxWaitingBytes: 2 ** 20,
       snapshotPolicy: null,
+      storesSnapshots: false,
       snapshots: noSnapshots,
     };
     [this.state] = this.driver.init(
       { ...identity, ...rest },
-      { hard: null, first: 1, last: 0, runs: [], tail: [], snapshot: null },
+      { hard: null, base: { index: 0, term: 0 }, last: 0, runs: [], tail: [], snapshot: null },
     );
   }
 

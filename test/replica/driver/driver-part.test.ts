@@ -30,7 +30,11 @@ const session: fc.Arbitrary<Session> = fc
     results: fc.array(fc.option(result), { maxLength: 6 }),
     lastIndex: whole,
   })
-  .map((fields) => ({ ...fields, bytes: fields.results.reduce((sum, each) => sum + resultBytes(each), 0) }));
+  .map((fields) => ({
+    ...fields,
+    indexes: fields.results.map((each, at) => (each === null ? 0 : at + 1)),
+    bytes: fields.results.reduce((sum, each) => sum + resultBytes(each), 0),
+  }));
 const clientResult: fc.Arbitrary<ClientResult> = fc.record({
   digest: fc.constantFrom('0a', 'ff'),
   index: whole,

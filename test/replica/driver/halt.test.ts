@@ -190,7 +190,7 @@ describe('a law that breaks in production', () => {
     const { options } = driverIn(play(model, 'wait', { header: ['replicas: 1'] }).world, 'n1');
     const [state, effects] = driverOf(protocol).init(options, {
       hard: null,
-      first: 1,
+      base: { index: 0, term: 0 },
       last: 0,
       runs: [],
       tail: [],

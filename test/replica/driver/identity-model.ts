@@ -167,9 +167,10 @@ export function boot(model: Model, at: number): Model {
       maxWaiting: 1,
       maxWaitingBytes: 1,
       snapshotPolicy: null,
+      storesSnapshots: false,
       snapshots: noSnapshots,
     },
-    { hard: null, first: 1, last: 0, runs: [], tail: [], snapshot: null },
+    { hard: null, base: { index: 0, term: 0 }, last: 0, runs: [], tail: [], snapshot: null },
   );
   const starts = model.starts.map((each, place) => (place === at ? start : each));
   return after({ ...model, starts }, at, state, effects);

@@ -57,9 +57,15 @@ class Timed {
     const incarnation = id === 'a' ? 1 : 2;
     const identity = { id, incarnation, boot: 1, cluster: 'test', configuration, configurationHash: 'hash' };
     const peers = [id === 'a' ? { id: 'b', incarnation: 2, final: true } : { id: 'a', incarnation: 1, final: true }];
-    const bounds = { maxWaiting: 100, maxWaitingBytes: 1e6, snapshotPolicy: null, snapshots: noSnapshots };
+    const bounds = {
+      maxWaiting: 100,
+      maxWaitingBytes: 1e6,
+      snapshotPolicy: null,
+      storesSnapshots: false,
+      snapshots: noSnapshots,
+    };
     const rest = { timing, limits, preVote: true, seed: 1, start, now, established: true, peers, ...bounds };
-    const recovered = { hard: null, first: 1, last: 0, runs: [], tail: [], snapshot: null };
+    const recovered = { hard: null, base: { index: 0, term: 0 }, last: 0, runs: [], tail: [], snapshot: null };
     [this.state] = this.driver.init({ ...identity, ...rest }, recovered);
   }
 

@@ -75,9 +75,17 @@ class Applying {
       maxWaiting: 1000,
       maxWaitingBytes: 2 ** 20,
       snapshotPolicy: null,
+      storesSnapshots: false,
       snapshots: noSnapshots,
     };
-    [this.state] = this.driver.init(options, { hard: null, first: 1, last: 0, runs: [], tail: [], snapshot: null });
+    [this.state] = this.driver.init(options, {
+      hard: null,
+      base: { index: 0, term: 0 },
+      last: 0,
+      runs: [],
+      tail: [],
+      snapshot: null,
+    });
   }
 
   private happens(event: Untimed<DriverEvent>): void {

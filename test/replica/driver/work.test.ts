@@ -50,9 +50,15 @@ class Scripted {
     });
     const configuration = configurationOf({ a: 'a', b: 'b' }, defaultConstants);
     const identity = { id: 'b', incarnation: 2, boot: 1, cluster: 'test', configuration, configurationHash: 'hash' };
-    const bounds = { maxWaiting: 64 * MANY, maxWaitingBytes, snapshotPolicy: null, snapshots: noSnapshots };
+    const bounds = {
+      maxWaiting: 64 * MANY,
+      maxWaitingBytes,
+      snapshotPolicy: null,
+      storesSnapshots: false,
+      snapshots: noSnapshots,
+    };
     const rest = { timing, limits, preVote: true, seed: 1, start: 1, now: 0, established: true, peers: [], ...bounds };
-    const recovered = { hard: null, first: 1, last: 0, runs: [], tail: [], snapshot: null };
+    const recovered = { hard: null, base: { index: 0, term: 0 }, last: 0, runs: [], tail: [], snapshot: null };
     [this.state] = this.driver.init({ ...identity, ...rest }, recovered);
   }
 

@@ -43,6 +43,8 @@ interface ClusterOptions {
   readonly way?: Span;
   readonly disk?: Span;
   readonly constants?: Partial<Constants>;
+  /** A snapshot after so many entries; by default as `createReplica` has it. */
+  readonly entries?: number;
   /** The clock and the machine of a replica, if they are not the process's own and one that counts. */
   readonly equip?: (
     process: SimulatedProcess,
@@ -65,7 +67,10 @@ export class SimulatedCluster {
   readonly replicas: Replica[] = [];
   private readonly create: (member: ClusterMember) => Promise<Replica>;
 
-  constructor(protocol: typeof raft, { way = QUICK, disk = QUICK, equip, constants = {} }: ClusterOptions = {}) {
+  constructor(
+    protocol: typeof raft,
+    { way = QUICK, disk = QUICK, equip, constants = {}, entries }: ClusterOptions = {},
+  ) {
     const trace = new Trace(1);
     const { dice } = this;
     this.schedule = new Schedule(trace);
@@ -88,6 +93,7 @@ export class SimulatedCluster {
         ...(equip?.(process, this.schedule, dice.fork(id)) ?? { clock: process.clock, machine: counter() }),
         random: () => dice.between(0, 2 ** 32 - 1),
         constants,
+        ...(entries === undefined ? {} : { snapshots: { entries } }),
         onEvent: (event) => events.push(event),
       });
     };

@@ -22,7 +22,7 @@ describe('opening', () => {
     await storage.write([{ kind: 'put', entries: [{ index: 3, term: vote.term, data: data as Uint8Array }] }]);
     await storage.close();
     const { recovered, options } = await openData(checked(storage));
-    expect(recovered).toMatchObject({ first: 1, last: 3, tail: [vote] });
+    expect(recovered).toMatchObject({ base: { index: 0, term: 0 }, last: 3, tail: [vote] });
     expect(options.boot).toBe(2);
     const [state] = multipaxosProtocol.init({ ...options, now: 0 }, recovered);
     expect(multipaxosProtocol.status(state)).toMatchObject({ commit: 0 });

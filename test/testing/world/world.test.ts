@@ -373,7 +373,9 @@ describe('a disk', () => {
     for (const each of ops) {
       if (each.kind === 'set') next.values.set(each.key, each.value);
       else if (each.kind === 'put') for (const entry of each.entries) next.entries.set(entry.index, entry);
-      else for (const at of [...next.entries.keys()]) if (at >= each.from) next.entries.delete(at);
+      else if (each.kind === 'truncate') {
+        for (const at of [...next.entries.keys()]) if (at >= each.from) next.entries.delete(at);
+      }
     }
     return next;
   }
@@ -393,7 +395,11 @@ describe('a disk', () => {
           const last = entries.at(-1)?.index ?? 0;
           expect(disk.values).toEqual(plain.values);
           expect(read(disk, 1, 99, Infinity)).toEqual(entries);
-          const view = new LiveDiskView(() => disk, durable);
+          const view = new LiveDiskView(
+            () => disk,
+            durable,
+            () => undefined,
+          );
           expect(view.last).toBe(last);
           for (let at = 1; at <= 16; at++) expect(view.entry(at)?.data).toEqual(plain.entries.get(at)?.data);
           const { tail, runs } = recovered(disk, durable, {} as never);

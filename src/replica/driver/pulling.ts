@@ -1,0 +1,273 @@
+/**
+ * The side of a pull that asks: this replica needs entries that no log holds any more which it can reach, so it pulls a
+ * snapshot, chunk by chunk, from any member that has one; followers are asked before the leader. The chunks go to the
+ * host in order. When all are there the host verifies the whole, and the core installs it.
+ *
+ * Invariants: all chunks are of one snapshot, by index, term and checksum; no more than a window of bytes is asked for
+ * and not yet stored; whoever is silent, or sends damage, is given up for the next member; a replica that leads by the
+ * log alone, or has what it needs by now, drops the pull.
+ */
+
+import type { Mutable } from '../../core/draft.js';
+import type { ReplicaId } from '../../core/members.js';
+import type { Index, Milliseconds } from '../../core/protocol.js';
+import { decodeDriverPart } from './driver-part.js';
+import { sealSnapshotMessage } from './envelope.js';
+import { PartDraft } from './part-draft.js';
+import { CHUNK_BYTES, type OfferedSnapshot, type SnapshotChunk, type SnapshotMessage } from './snapshot-messages.js';
+import type { SnapshotInput } from './snapshot-events.js';
+
+/** Bytes that are asked for and not yet stored. */
+const WINDOW = 1024 * 1024;
+/** So often in a row a source is asked in vain. */
+const MOST_STRIKES = 3;
+
+/** The pull that is under way. */
+interface PullUnderWay {
+  /** In the range of this boot. */
+  readonly number: number;
+  readonly least: Index;
+  readonly since: Milliseconds;
+  readonly source: ReplicaId;
+  /** Who was asked before, in vain. */
+  readonly tried: readonly ReplicaId[];
+  /** `null` before the source has answered. */
+  readonly offer: OfferedSnapshot | null;
+  readonly file: string;
+  /** Where in the file: what was asked for, what was given to the host, what the host has stored. */
+  readonly asked: number;
+  readonly given: number;
+  readonly stored: number;
+  /** Chunks that came before those below them. */
+  readonly ahead: readonly Pick<SnapshotChunk, 'offset' | 'data'>[];
+  readonly strikes: number;
+  readonly retryAt: Milliseconds;
+  /** All of it is with the host. */
+  readonly ending: boolean;
+}
+
+/** @see PullingDraft */
+export interface PullingState {
+  readonly pull: PullUnderWay | null;
+  /** When the leader was last told. */
+  readonly heldAt: Milliseconds;
+  /** After a failure of the own storage there is no pull before. */
+  readonly retryAt: Milliseconds;
+}
+
+export const noPulling: PullingState = { pull: null, heldAt: -Infinity, retryAt: -Infinity };
+
+/** When something of it is due. */
+export function pullingDeadline({ pull }: PullingState): Milliseconds {
+  return pull === null || pull.ending ? Infinity : pull.retryAt;
+}
+
+function isSame(a: OfferedSnapshot, b: OfferedSnapshot): boolean {
+  return a.index === b.index && a.term === b.term && a.checksum === b.checksum && a.bytes === b.bytes;
+}
+
+export class PullingDraft extends PartDraft<PullingState> {
+  protected override copy({ pull, heldAt, retryAt }: PullingState): Mutable<PullingState> {
+    return { pull, heldAt, retryAt };
+  }
+
+  /** How long an answer is waited for. */
+  private get patience(): Milliseconds {
+    return 2 * this.draft.options.timing.electionMax;
+  }
+
+  send(to: ReplicaId, message: SnapshotMessage): void {
+    const { draft } = this;
+    const bytes = sealSnapshotMessage(message, draft.identity.addressOf(to));
+    draft.effect({ kind: 'send', to, bytes, lane: message.kind === 'chunk' ? 'bulk' : 'control' });
+  }
+
+  private change(change: Partial<PullUnderWay>): PullUnderWay {
+    const pull = { ...(this.state.pull as PullUnderWay), ...change };
+    this.edit().pull = pull;
+    return pull;
+  }
+
+  /** The core needs a snapshot of at least this index. */
+  needs(least: Index): void {
+    const { draft } = this;
+    const { pull, retryAt } = this.state;
+    if (draft.snapshots.isRestoring || !draft.options.storesSnapshots || draft.now < retryAt) return;
+    if (pull === null) return this.begin(least, []);
+    if (pull.ending || least <= pull.least) return;
+    this.change({ least });
+    if (pull.offer !== null && pull.offer.index < least) this.giveUp('the log goes on behind it no longer', []);
+  }
+
+  /** Asks the next member: followers first, the leader last. Ends when all were asked in vain. */
+  private begin(least: Index, tried: readonly ReplicaId[]): void {
+    const { draft } = this;
+    const { id, configuration, boot } = draft.options;
+    const { leader } = draft.leadership.state;
+    const others = configuration.members.map((member) => member.id).filter((each) => each !== id);
+    const left = others.filter((each) => !tried.includes(each));
+    const source = left.find((each) => each !== leader) ?? left[0];
+    if (source === undefined) {
+      this.edit().pull = null; // the core says so again
+      return;
+    }
+    const number = boot * 2 ** 32 + draft.freshRequest();
+    const progress = { offer: null, asked: 0, given: 0, stored: 0, ahead: [], strikes: 0, ending: false };
+    const retryAt = draft.now + this.patience;
+    const file = `${least}-${boot}-${number % 2 ** 32}`;
+    this.edit().pull = { number, least, since: draft.now, source, tried, file, retryAt, ...progress };
+    this.ask(0);
+    this.hold(least);
+  }
+
+  private ask(offset: number): void {
+    const { number, least, source, offer } = this.state.pull as PullUnderWay;
+    const { index, checksum } = offer ?? { index: 0, checksum: 0 };
+    this.send(source, { kind: 'askChunk', number, least, index, checksum, offset });
+  }
+
+  /** Asks for as much as the window has room for. */
+  private askMore(): void {
+    const { offer, stored, asked } = this.state.pull as PullUnderWay;
+    if (offer === null) return;
+    let next = asked;
+    for (; next < offer.bytes && next - stored < WINDOW; next += CHUNK_BYTES) this.ask(next);
+    if (next !== asked) this.change({ asked: next });
+  }
+
+  /** Tells the leader what this replica will need, now and then. */
+  private hold(index: Index): void {
+    const { draft } = this;
+    const { leader } = draft.leadership.state;
+    const { pull, heldAt } = this.state;
+    const due = heldAt + draft.options.timing.electionMax;
+    if (pull === null || leader === null || leader === draft.options.id || draft.now < due) return;
+    this.edit().heldAt = draft.now;
+    this.send(leader, { kind: 'holdLog', number: pull.number, index });
+  }
+
+  /** A message about snapshots arrived. */
+  receive(from: ReplicaId, message: SnapshotMessage): void {
+    const { draft } = this;
+    if (draft.phase.kind !== 'running') return;
+    if (message.kind === 'askChunk') return draft.sources.ask(from, message);
+    if (message.kind === 'holdLog') return draft.sources.hold(from, message.index);
+    const { pull } = this.state;
+    if (pull === null || pull.ending || pull.number !== message.number || pull.source !== from) return;
+    if (message.kind === 'chunk') this.chunk(pull, message);
+    else this.next(pull);
+  }
+
+  private chunk(pull: PullUnderWay, { snapshot, offset, data }: SnapshotChunk): void {
+    const { draft } = this;
+    if (pull.offer === null) {
+      if (snapshot.index < pull.least) return this.next(pull);
+      draft.effect({ kind: 'pullSnapshot', file: pull.file });
+      const { index, bytes } = snapshot;
+      draft.event({ kind: 'snapshot', event: 'pulling', index, bytes, took: 0, peer: pull.source });
+      this.change({ offer: snapshot, asked: CHUNK_BYTES });
+    } else if (!isSame(pull.offer, snapshot)) return this.next(pull);
+    this.keep(offset, data);
+    this.hold(snapshot.index);
+    this.give();
+  }
+
+  /** Keeps a chunk that is new and within the window. */
+  private keep(offset: number, data: Uint8Array): void {
+    const { given, stored, ahead, offer } = this.state.pull as PullUnderWay;
+    const isWhole = data.length === Math.min(CHUNK_BYTES, (offer as OfferedSnapshot).bytes - offset);
+    const isNew = offset >= given && offset < stored + WINDOW && offset % CHUNK_BYTES === 0;
+    if (!isWhole || !isNew || ahead.some((each) => each.offset === offset)) return;
+    this.change({ ahead: [...ahead, { offset, data }], strikes: 0, retryAt: this.draft.now + this.patience });
+  }
+
+  /** Gives the host what follows what it has. */
+  private give(): void {
+    const { draft } = this;
+    for (;;) {
+      const { ahead, given, file } = this.state.pull as PullUnderWay;
+      const next = ahead.find(({ offset }) => offset === given);
+      if (next === undefined) break;
+      draft.effect({ kind: 'storeChunk', file, data: next.data });
+      this.change({ ahead: ahead.filter((each) => each !== next), given: given + next.data.length });
+    }
+    const { given, offer, file } = this.state.pull as PullUnderWay;
+    if (given < (offer as OfferedSnapshot).bytes) return this.askMore();
+    this.change({ ending: true });
+    draft.effect({ kind: 'completeSnapshot', file });
+  }
+
+  /** The host has stored so many bytes of the file. */
+  stored(file: string, bytes: number): void {
+    const { pull } = this.state;
+    if (pull === null || pull.file !== file || bytes <= pull.stored) return;
+    this.change({ stored: bytes });
+    if (!pull.ending) this.askMore();
+  }
+
+  /** The source has nothing for this replica, is silent, or has sent something else: the next one is asked. */
+  private next(pull: PullUnderWay): void {
+    if (pull.offer !== null) this.draft.effect({ kind: 'abandonSnapshot', file: pull.file });
+    this.begin(pull.least, [...pull.tried, pull.source]);
+  }
+
+  /** The pull ends, or begins anew with the next one of those that were not tried. */
+  private giveUp(reason: string, tried: readonly ReplicaId[] | null): void {
+    const { draft } = this;
+    const pull = this.state.pull as PullUnderWay;
+    const { offer, file, least, since, source: peer } = pull;
+    if (offer !== null) {
+      draft.effect({ kind: 'abandonSnapshot', file });
+      const took = draft.now - since;
+      draft.event({ kind: 'snapshot', event: 'failed', index: offer.index, bytes: 0, took, reason, peer });
+    }
+    if (tried === null) this.edit().pull = null;
+    else this.begin(least, tried);
+  }
+
+  /** Time has passed, or what is applied here has: the source is asked again, or the next one, or nobody any more. */
+  conclude(isRaft: boolean): void {
+    const { draft } = this;
+    const { pull } = this.state;
+    if (pull === null || pull.ending) return;
+    // Raft elects nobody who lacks what is committed.
+    if (isRaft && draft.leadership.state.role === 'leader') return this.giveUp('this replica leads', null);
+    if (draft.applying.state.applied >= pull.least) return this.giveUp('the entries came', null);
+    if (draft.now < pull.retryAt) return;
+    if (pull.strikes + 1 >= MOST_STRIKES) return this.next(pull);
+    const { offer, given } = this.change({ strikes: pull.strikes + 1, retryAt: draft.now + this.patience });
+    if (offer === null) return this.ask(0);
+    this.change({ asked: given });
+    this.askMore();
+  }
+
+  /** The file is complete, durable and verified; or it is not what was offered. */
+  pulled({ file, index, term, checksum, part }: Extract<SnapshotInput, { readonly kind: 'snapshotPulled' }>): void {
+    const { draft } = this;
+    const { pull } = this.state;
+    if (pull === null || pull.file !== file || pull.offer === null)
+      return draft.effect({ kind: 'removeSnapshot', file });
+    const { offer, since } = pull;
+    if (checksum !== offer.checksum || index !== offer.index || term !== offer.term) {
+      draft.effect({ kind: 'removeSnapshot', file });
+      return this.damaged(pull, 'it is another snapshot');
+    }
+    this.edit().pull = null;
+    draft.snapshots.pulled({ ...offer, time: decodeDriverPart(part).time, file }, part, since);
+  }
+
+  /** There is no such file. @param isDamaged what came was no snapshot; else the own storage failed */
+  failed(file: string, reason: string, isDamaged: boolean): void {
+    const { pull } = this.state;
+    if (pull === null || pull.file !== file) return;
+    if (isDamaged) return this.damaged(pull, reason);
+    this.edit().retryAt = this.draft.now + 4 * this.patience;
+    this.change({ offer: pull.offer });
+    this.giveUp(reason, null);
+  }
+
+  private damaged(pull: PullUnderWay, reason: string): void {
+    this.change({ ending: false });
+    this.giveUp(reason, [...pull.tried, pull.source]);
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * A member that was away for longer than the others keep their log: it pulls a snapshot, and goes on as if it had never
+ * been away, its callers too.
+ */
+
+import { describe, expect, it } from 'vitest';
+import { multipaxos, raft, type Replica, type ReplicaEvent } from 'quorate';
+import { MINUTE, SimulatedCluster } from './cluster.js';
+
+/** Keeps all that it was given. */
+class Words {
+  words: string[] = [];
+  apply(word: string): number {
+    return this.words.push(word);
+  }
+  snapshot(): string[] {
+    return this.words;
+  }
+  restore(words: string[]): void {
+    this.words = words;
+  }
+}
+
+const ENTRIES = 40;
+
+function snapshotsIn(events: readonly ReplicaEvent[]): readonly string[] {
+  return events.flatMap((event) => (event.kind === 'snapshot' ? [event.event] : []));
+}
+
+describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%s', (_, protocol) => {
+  async function begun(way = { min: 1, max: 20 }) {
+    const machines: Words[] = [];
+    const equip: ConstructorParameters<typeof SimulatedCluster>[1] = {
+      way,
+      entries: ENTRIES,
+      equip(process) {
+        const machine = new Words();
+        machines.push(machine);
+        return { clock: process.clock, machine: machine as never };
+      },
+    };
+    const cluster = new SimulatedCluster(protocol, equip);
+    const leader = await cluster.led();
+    const away = cluster.replicas.find((replica) => replica !== leader) as Replica;
+    const { id } = away.status();
+    const run = async (count: number, text: string): Promise<void> => {
+      const all = Array.from({ length: count }, (__, at) => leader.propose(`${text}${at}`));
+      await cluster.until(Promise.all(all));
+    };
+    const isLevel = (replica: Replica): boolean => replica.status().applied === leader.status().commit;
+    return { cluster, leader, away, id, machines, run, isLevel, member: cluster.member(id) };
+  }
+
+  it('a member that was cut off comes back by snapshot, and the logs of all begin above 1', async () => {
+    const { cluster, leader, away, id, run, isLevel, member } = await begun();
+    cluster.isolate(id);
+    for (let round = 0; round < 8; round++) await run(ENTRIES, `r${round} `);
+    cluster.network.heal();
+    expect(await cluster.schedule.run(() => isLevel(away), MINUTE)).toBe(true);
+    const told = snapshotsIn(member.events);
+    expect(told).toContain('pulling');
+    expect(told).toContain('installed');
+    expect(told).toContain('restored');
+    const own = await cluster.until(away.read((machine) => (machine as unknown as Words).words.slice()));
+    const theirs = await cluster.until(leader.read((machine) => (machine as unknown as Words).words.slice()));
+    expect(own).toEqual(theirs);
+    expect(theirs).toHaveLength(8 * ENTRIES);
+    await run(ENTRIES, 'after ');
+    expect(await cluster.schedule.run(() => isLevel(away), MINUTE)).toBe(true);
+    await cluster.close();
+  });
+
+  it('one that was closed does, and one that restarts applies no more than lies behind its snapshot', async () => {
+    const { cluster, away, id, run, isLevel, member, machines } = await begun();
+    await run(ENTRIES, 'first ');
+    await cluster.until(away.close());
+    for (let round = 0; round < 8; round++) await run(ENTRIES, `r${round} `);
+    const back = await cluster.restart(id);
+    expect(await cluster.schedule.run(() => isLevel(back), MINUTE)).toBe(true);
+    expect(snapshotsIn(member.events)).toContain('installed');
+    const { length } = (machines.at(-1) as Words).words;
+    expect(length).toBe(9 * ENTRIES);
+    await cluster.until(back.close());
+    const again = await cluster.restart(id);
+    expect(await cluster.schedule.run(() => isLevel(again), MINUTE)).toBe(true);
+    expect((machines.at(-1) as Words).words).toHaveLength(length);
+    await cluster.close();
+  });
+
+  it('a call that waits there gets its first result, though its entry is never seen there', async () => {
+    const { cluster, leader, away, id, run, isLevel, machines } = await begun({ min: 20, max: 20 });
+    await cluster.until(away.propose('opens the session'));
+    const call = away.propose('forwarded', { meta: true });
+    await cluster.schedule.pass(30); // it is with the leader, and nothing has come back
+    cluster.isolate(id);
+    for (let round = 0; round < 8; round++) await run(ENTRIES, `r${round} `);
+    const late = away.propose('never left');
+    await cluster.schedule.pass(100);
+    cluster.network.heal();
+    expect(await cluster.schedule.run(() => isLevel(away), MINUTE)).toBe(true);
+    const { result, index } = await cluster.until(call);
+    const words = await cluster.until(leader.read((machine) => (machine as unknown as Words).words.slice()));
+    expect(words.indexOf('forwarded') + 1).toBe(result);
+    expect(words.filter((word) => word === 'forwarded')).toHaveLength(1);
+    expect(index).toBeLessThan(40);
+    await cluster.until(late);
+    const ends = await cluster.until(leader.read((machine) => (machine as unknown as Words).words.slice()));
+    expect(ends.filter((word) => word === 'never left')).toHaveLength(1);
+    expect(machines).toHaveLength(3);
+    await cluster.close();
+  });
+});
