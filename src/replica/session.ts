@@ -40,8 +40,8 @@ export interface ClientSession<M extends AnyMachine = AnyMachine> {
    */
   completed(sequence: number): void;
   /**
-   * Ends the session for good: its name may be opened anew. Resolves also if it is gone already. Rejects like
-   * `Replica.propose`, and with ERR_SESSION_FENCED. The handle is of no more use whatever comes of it.
+   * Ends the session for good: its name may be opened anew. Resolves also if it is gone already. Throws and
+   * rejects like `Replica.propose`, and with ERR_SESSION_FENCED. The handle is of no more use whatever comes of it.
    */
   close(options?: RequestOptions): Promise<void>;
 }

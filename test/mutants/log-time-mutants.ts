@@ -91,6 +91,6 @@ export const logTimeMutants: readonly Mutant[] = [
     'A gap between two entries counts as a whole for what expires.',
     ['time/gaps-count-little'],
     script('log time: gaps'),
-    edit(APPLY, 'expiryTime += Math.min(entry.time - time, MOST_GAP);', 'expiryTime += entry.time - time;'),
+    edit(APPLY, 'expiryTime += Math.min(entry.time - time, most);', 'expiryTime += entry.time - time;'),
   ),
 ];

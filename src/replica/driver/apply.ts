@@ -17,7 +17,7 @@ import type { Mutable } from '../../core/draft.js';
 import { bytesOf } from '../../core/entries.js';
 import type { Entry, EntryId, Index, Milliseconds, Term } from '../../core/protocol.js';
 import { decodeClientCommand, type ClientCommand } from './client-commands.js';
-import { ClientTableDraft, refused, type ClientTable } from './client-sessions.js';
+import { ClientTableDraft, mostGap, refused, type ClientTable } from './client-sessions.js';
 import { PartDraft } from './part-draft.js';
 import {
   CHECK_EVERY,
@@ -62,9 +62,6 @@ export interface ApplyingRun {
   readonly point: WakePoint | null;
 }
 
-/** Of a gap between two entries no more counts for what expires: neither an outage nor a jump of the clocks does. */
-export const MOST_GAP = 60_000;
-
 /** @see ApplyingDraft */
 export interface ApplyingState {
   readonly sessionTable: SessionTable;
@@ -75,7 +72,7 @@ export interface ApplyingState {
   readonly applied: Index;
   /** Log time, at the end of the run that is being applied: the highest stamp so far; 0 before any. */
   readonly time: Milliseconds;
-  /** What sessions expire by: the sum of the gaps of log time, of each at most `MOST_GAP`. */
+  /** What sessions expire by: the sum of the gaps of log time, of each at most `mostGap`. */
   readonly expiryTime: Milliseconds;
   /** When the machine asked to be woken; `Infinity` for never. */
   readonly wakeAt: Milliseconds;
@@ -167,6 +164,7 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
     const answered: AnsweredEntry[] = [];
     const { wakeAt } = this.state;
     let { time, expiryTime } = this.state;
+    const most = mostGap(this.draft.options.configuration.constants);
     let point: WakePoint | null = null;
     let at = 0;
     const { index: first } = run[0] as Entry;
@@ -179,7 +177,7 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
       if (client?.kind === 'propose' && clients.isPending(client)) break;
       at++;
       if (entry.time > time) {
-        expiryTime += Math.min(entry.time - time, MOST_GAP);
+        expiryTime += Math.min(entry.time - time, most);
         time = entry.time;
         clients.expire(expiryTime);
       }

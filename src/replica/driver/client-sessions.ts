@@ -7,7 +7,7 @@
  * it before (sessions/epoch-fences). A sequence is the client's own: with the data of its first command it is answered
  * with the first result (sessions/retry-gets-the-first-result), with other data it is refused
  * (sessions/sequence-is-one-command), until the client is done with it. A session goes when its client has given no
- * sign for `clientSessionTime` of log time, of which no gap counts for more than a minute
+ * sign for `clientSessionTime` of log time, of which no gap counts for more than `mostGap`
  * (sessions/expires-by-log-time).
  * None is evicted before: without room a new one is refused, and so are proposals (sessions/rooms-are-bounded).
  *
@@ -57,6 +57,21 @@ export const noClients: ClientTable = { sessions: [], soonest: Infinity, isFull:
 export type ClientVerdict =
   | { readonly kind: 'new' | 'pending' }
   | { readonly kind: 'answer'; readonly result: StoredResult; readonly index: Index };
+
+/** The longest of the gaps that count, in milliseconds. */
+const MINUTE = 60_000;
+
+/** Handles renew their session so often within its time. */
+export const RENEWALS = 3;
+
+/**
+ * Of a gap of log time between two entries no more counts for what expires: neither an outage nor a jump of the clocks
+ * does. A session that was renewed in time lives through any gap, and is renewed before a second one counts
+ * (time/gaps-count-little).
+ */
+export function mostGap({ clientSessionTime }: Constants): Milliseconds {
+  return Math.min(MINUTE, Math.floor(clientSessionTime / RENEWALS));
+}
 
 /** Bytes that a session and a result count for beside the name and the value. */
 const SESSION_BYTES = 128;

@@ -4,6 +4,7 @@
  */
 
 import { encodeClientCommand, MAX_NAME, type ClientCommand } from '../driver/client-commands.js';
+import { RENEWALS } from '../driver/client-sessions.js';
 import type { StoredResult } from '../driver/session-table.js';
 import { CommandRejected, ConsensusError, invalidArgument, textOf } from '../errors.js';
 import type { Cancellable, Clock } from '../clock.js';
@@ -75,7 +76,7 @@ export class ClientHandles<M extends AnyMachine> {
     this.door = door;
   }
 
-  async session(name: string, options: SessionOptions): Promise<ClientSession<M>> {
+  session(name: string, options: SessionOptions): Promise<ClientSession<M>> {
     const request = checkRequest(options, ['signal', 'id']);
     if (typeof name !== 'string' || !NAME.test(name)) {
       throw invalidArgument(`name: expected 1 to ${MAX_NAME} printable ASCII characters, got ${textOf(name)}`);
@@ -84,6 +85,10 @@ export class ClientHandles<M extends AnyMachine> {
     if (options.id !== undefined && !isSequence(id)) {
       throw invalidArgument(`id: expected the id of a session, a whole number from 1, got ${textOf(id)}`);
     }
+    return this.attach(request, name, id);
+  }
+
+  private async attach(request: CheckedRequest, name: string, id: number): Promise<ClientSession<M>> {
     const { result, index } = await this.ask(request, { kind: 'open', name, id });
     const handle = new Handle<M>(this, name, result as number, index);
     this.open.add(handle);
@@ -122,7 +127,7 @@ export class ClientHandles<M extends AnyMachine> {
   private renewLater(): void {
     if (this.timer !== null || this.ended || this.open.size === 0) return;
     try {
-      this.timer = this.door.clock.after(this.door.sessionTime() / 3, () => this.renew());
+      this.timer = this.door.clock.after(this.door.sessionTime() / RENEWALS, () => this.renew());
     } catch {
       // The host reads the clock at its next turn, and halts.
     }
@@ -183,10 +188,14 @@ class Handle<M extends AnyMachine> implements ClientSession<M> {
     this.firstIncomplete = Math.max(this.firstIncomplete, checkSequence(sequence) + 1);
   }
 
-  async close(options: RequestOptions = {}): Promise<void> {
+  close(options: RequestOptions = {}): Promise<void> {
     this.assertOpen();
     const request = checkRequest(options, ['signal']);
     this.end();
+    return this.closed(request);
+  }
+
+  private async closed(request: CheckedRequest): Promise<void> {
     try {
       await this.handles.ask(request, { kind: 'close', session: this.id, epoch: this.epoch });
     } catch (error) {
