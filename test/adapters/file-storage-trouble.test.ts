@@ -149,6 +149,27 @@ describe('a full disk', () => {
     expect([...none.files().keys()]).toEqual([]);
   });
 
+  test.each(['empty', 'begun'])('opens with a spare file that a crash left %s', async (how) => {
+    const disk = new SimDisk();
+    const segmentBytes = 2 ** 20;
+    const storage = fileStorage('data', { fs: disk, segmentBytes });
+    await storage.open();
+    await disk.advance(0);
+    for (let index = 1; index <= 10; index++) await storage.write([put([index, 1, 'x'.repeat(2000)])]);
+    await storage.close();
+    // A new one was just being made, on a disk that got full; the reserve is there.
+    await disk.unlink('wal-spare-2');
+    const begun = await disk.create('wal-spare-2');
+    if (how === 'begun') await begun.write(new Uint8Array(4096), 0, 4096, 0);
+    for (let life = 2; life < 5; life++) {
+      disk.capacity = bytesOn(disk);
+      const next = fileStorage('data', { fs: disk, segmentBytes });
+      expect(await next.open()).toMatchObject({ boot: life, last: 10 });
+      await disk.advance(1000);
+      await next.close();
+    }
+  });
+
   test.each([10, 400])(
     'opens again and again, with a log of %i calls (storage/restart-needs-no-space)',
     async (calls) => {

@@ -1,8 +1,9 @@
 /**
  * The space that a start finds: spare files of the process before, and temporary files that a crash left behind. A
- * start takes one of them for the file that it makes, so it needs no free space (storage/restart-needs-no-space). What
- * is in them is unknown, and is overwritten.
+ * start takes the largest for the file that it makes, so it needs no free space (storage/restart-needs-no-space): one
+ * may have been only begun when the process ended. What is in them is unknown, and is overwritten.
  */
+import { letGo } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
 import { spareName } from './format.js';
 
@@ -20,6 +21,7 @@ export interface TemporaryFile {
 export class SpaceFound {
   private readonly disk: Disk;
   private readonly dir: string;
+  /** Of the spare files. */
   private readonly numbers: number[];
   private readonly temporary: readonly string[];
 
@@ -63,10 +65,32 @@ export class SpaceFound {
     this.numbers.push(number);
   }
 
-  /** A file to write to under the name `path`: a spare one if there is any. */
+  private async sizeOf(number: number): Promise<number> {
+    const file = await this.disk.openToRead(this.pathOf(number));
+    try {
+      return await file.size();
+    } finally {
+      await letGo(file);
+    }
+  }
+
+  /** Takes the largest spare file off the list. */
+  private async largest(): Promise<number | undefined> {
+    const { numbers } = this;
+    let [found, most] = [0, -1];
+    if (numbers.length > 1) {
+      for (const [at, number] of numbers.entries()) {
+        const size = await this.sizeOf(number);
+        if (size >= most) [found, most] = [at, size];
+      }
+    }
+    return numbers.splice(found, 1)[0];
+  }
+
+  /** A file to write to under the name `path`: the largest spare one if there is any. */
   async take(path: string): Promise<TemporaryFile> {
     const { disk } = this;
-    const number = this.numbers.pop();
+    const number = await this.largest();
     if (number === undefined) {
       const file = await disk.create(path);
       return { path, file, giveBack: () => disk.unlink(path) };
