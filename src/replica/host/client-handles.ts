@@ -68,7 +68,8 @@ const UNSIGNALLED: CheckedRequest = { signal: undefined, aborted: false };
 
 export class ClientHandles<M extends AnyMachine> {
   readonly door: HandleDoor<M>;
-  private readonly open = new Set<Handle<M>>();
+  /** By session, the newest attach of each: the others are fenced. */
+  private readonly open = new Map<number, Handle<M>>();
   private timer: Cancellable | null = null;
   private ended = false;
 
@@ -91,7 +92,7 @@ export class ClientHandles<M extends AnyMachine> {
   private async attach(request: CheckedRequest, name: string, id: number): Promise<ClientSession<M>> {
     const { result, index } = await this.ask(request, { kind: 'open', name, id });
     const handle = new Handle<M>(this, name, result as number, index);
-    this.open.add(handle);
+    if ((this.open.get(handle.id)?.epoch ?? 0) < index) this.open.set(handle.id, handle);
     this.renewLater();
     return handle;
   }
@@ -104,7 +105,7 @@ export class ClientHandles<M extends AnyMachine> {
 
   /** The handle is of no more use. */
   drop(handle: Handle<M>): void {
-    this.open.delete(handle);
+    if (this.open.get(handle.id) === handle) this.open.delete(handle.id);
     if (this.open.size === 0) this.stop();
   }
 
@@ -136,7 +137,7 @@ export class ClientHandles<M extends AnyMachine> {
   private renew(): void {
     this.timer = null;
     if (this.ended) return;
-    for (const handle of this.open) handle.renew();
+    for (const handle of this.open.values()) handle.renew();
     this.renewLater();
   }
 }
@@ -146,7 +147,7 @@ class Handle<M extends AnyMachine> implements ClientSession<M> {
   readonly name: string;
   readonly id: number;
   private readonly handles: ClientHandles<M>;
-  private readonly epoch: number;
+  readonly epoch: number;
   private firstIncomplete = 1;
   private isClosed = false;
 

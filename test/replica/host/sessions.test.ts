@@ -1,7 +1,7 @@
 /** Clients' sessions: retries by other processes, on other replicas and after restarts get the first result. */
 
 import { describe, expect, it } from 'vitest';
-import { multipaxos, raft, ConsensusError, type Replica } from 'quorate';
+import { multipaxos, raft, ConsensusError, type ClientSession, type Replica } from 'quorate';
 import { IDS, MINUTE, SimulatedCluster } from './cluster.js';
 
 const TIME = 3 * MINUTE;
@@ -106,6 +106,19 @@ for (const [name, protocol] of protocols) {
       },
       60_000,
     );
+
+    it('that are attached again and again are renewed once', async () => {
+      const cluster = new SimulatedCluster(protocol, { constants: { clientSessionTime: TIME } });
+      const leader = await cluster.led();
+      const { id } = await cluster.until(leader.session('kept'));
+      const attached = Array.from({ length: 100 }, () => leader.session('kept', { id }));
+      const handles = await cluster.until(Promise.all(attached));
+      const { applied } = leader.status();
+      await cluster.schedule.pass(2.5 * TIME);
+      expect(leader.status().applied - applied).toBeLessThan(9);
+      expect(await cluster.until((handles[99] as ClientSession).propose('x', { sequence: 1 }))).toBe(1);
+      await cluster.close();
+    }, 60_000);
 
     it('have room for so many, and so many sequences, and refuse bad input', async () => {
       const cluster = new SimulatedCluster(protocol, { constants: { clientSessions: 2, sessionWindow: 4 } });
