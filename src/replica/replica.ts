@@ -140,8 +140,8 @@ export interface Replica<M extends AnyMachine = AnyMachine> extends AsyncDisposa
   /**
    * Yields the commands applied here, in the order of the log: each that took effect, with its result, and each that
    * the machine refused in `apply`, with the reason; nothing else that the log holds. Applying waits for no consumer:
-   * the replica keeps the last `changesBytes`, from which consumers pull, each at its own pace. A start applies the log
-   * again, so `from` may name an index of before.
+   * the replica keeps the last `changesBytes`, from which consumers pull, each at its own pace. A start applies again
+   * what follows the snapshot that it restored, so `from` may name an index of before.
    *
    * Ends once the replica is closed and the consumer has what was applied. Throws ERR_INVALID_ARGUMENT or ERR_CLOSED at
    * once. `next` rejects, and the iterator ends, with a ConsensusError: ERR_CHANGES_TRIMMED, a `ChangesTrimmed` that
