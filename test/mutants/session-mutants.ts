@@ -43,20 +43,20 @@ export const sessionMutants: readonly Mutant[] = [
     'No session expires.',
     ['sessions/expires-by-log-time'],
     script('sessions: table'),
-    edit(CLIENTS, 'if (now >= this.current.soonest)', 'if (now >= Infinity)'),
+    edit(CLIENTS, 'if (now >= soonest)', 'if (now >= Infinity)'),
   ),
   mutant(
     'session-window-unbounded',
     'A session takes any sequence.',
     ['sessions/rooms-are-bounded'],
     script('sessions: table'),
-    edit(CLIENTS, 'if (isBeyond || this.current.isFull)', 'if (this.current.isFull)'),
+    edit(CLIENTS, 'if (isBeyond || this.current.excess > 0)', 'if (this.current.excess > 0)'),
   ),
   mutant(
     'session-count-unbounded',
     'There may be any number of sessions.',
     ['sessions/rooms-are-bounded'],
     script('sessions: table'),
-    edit(CLIENTS, 'isFull || sessions.length >= this.constants.clientSessions', 'isFull'),
+    edit(CLIENTS, 'excess > 0 || sessions.length >= this.constants.clientSessions', 'excess > 0'),
   ),
 ];

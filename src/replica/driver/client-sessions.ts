@@ -11,7 +11,8 @@
  * (sessions/expires-by-log-time).
  * None is evicted before: without room a new one is refused, and so are proposals (sessions/rooms-are-bounded).
  *
- * Bytes are weighed only where the index is a multiple of `CHECK_EVERY`, as in the session table.
+ * Bytes are weighed only where the index is a multiple of `CHECK_EVERY`, as in the session table. While there are too
+ * many no new command is taken, so all results are known, and what goes makes room at once.
  */
 
 import type { Constants } from '../../core/members.js';
@@ -47,11 +48,11 @@ export interface ClientTable {
   readonly sessions: readonly StoredClientSession[];
   /** No session goes before. */
   readonly soonest: Milliseconds;
-  /** When the bytes were weighed last, there were too many. */
-  readonly isFull: boolean;
+  /** By how many bytes there were too many when they were weighed last, less what has gone since; 0: there is room. */
+  readonly excess: number;
 }
 
-export const noClients: ClientTable = { sessions: [], soonest: Infinity, isFull: false };
+export const noClients: ClientTable = { sessions: [], soonest: Infinity, excess: 0 };
 
 /** What becomes of a command: the machine applies it, it waits for an earlier copy, or it is answered. */
 export type ClientVerdict =
@@ -83,8 +84,8 @@ export function refused(refusal: SessionRefusal): StoredResult {
   return { rejected: false, value: undefined, refusal };
 }
 
-function bytesOf({ name, results }: StoredClientSession): number {
-  let bytes = SESSION_BYTES + name.length;
+function bytesOfResults(results: StoredClientSession['results']): number {
+  let bytes = 0;
   for (const each of results) {
     const value = each?.result?.value;
     if (each !== null) bytes += RESULT_BYTES + (value instanceof Uint8Array ? value.length : 0);
@@ -92,10 +93,8 @@ function bytesOf({ name, results }: StoredClientSession): number {
   return bytes;
 }
 
-/** With all sequences below `firstIncomplete` done with. */
-function raised(session: StoredClientSession, firstIncomplete: number): StoredClientSession {
-  const by = firstIncomplete - session.firstIncomplete;
-  return by <= 0 ? session : { ...session, firstIncomplete, results: session.results.slice(by) };
+function bytesOf(sessions: readonly StoredClientSession[]): number {
+  return sessions.reduce((sum, { name, results }) => sum + SESSION_BYTES + name.length + bytesOfResults(results), 0);
 }
 
 function withResult(session: StoredClientSession, sequence: number, result: ClientResult): StoredClientSession {
@@ -122,7 +121,28 @@ export class ClientTableDraft {
 
   private put(sessions: readonly StoredClientSession[]): void {
     const soonest = sessions.reduce((at, { expiresAt }) => Math.min(at, expiresAt), Infinity);
-    this.current = { sessions, soonest, isFull: this.current.isFull };
+    this.current = { sessions, soonest, excess: this.current.excess };
+  }
+
+  /** What has gone makes room. */
+  private free(bytes: () => number): void {
+    const { excess } = this.current;
+    if (excess > 0) this.current = { ...this.current, excess: Math.max(0, excess - bytes()) };
+  }
+
+  private remove(gone: readonly StoredClientSession[]): void {
+    this.put(this.current.sessions.filter((each) => !gone.includes(each)));
+    this.free(() => bytesOf(gone));
+  }
+
+  /** All sequences below `firstIncomplete` are done with. */
+  private raise(session: StoredClientSession, firstIncomplete: number): StoredClientSession {
+    const by = firstIncomplete - session.firstIncomplete;
+    if (by <= 0) return session;
+    const raised = { ...session, firstIncomplete, results: session.results.slice(by) };
+    this.replace(session, raised);
+    this.free(() => bytesOfResults(session.results.slice(0, by)));
+    return raised;
   }
 
   private replace(session: StoredClientSession, by: StoredClientSession): void {
@@ -131,14 +151,14 @@ export class ClientTableDraft {
 
   /** Drops the sessions whose time is over. @param now expiry time */
   expire(now: Milliseconds): void {
-    if (now >= this.current.soonest) this.put(this.current.sessions.filter(({ expiresAt }) => expiresAt > now));
+    const { sessions, soonest } = this.current;
+    if (now >= soonest) this.remove(sessions.filter(({ expiresAt }) => expiresAt <= now));
   }
 
   /** Weighs the results; where the index is a multiple of `CHECK_EVERY`. */
   weigh(): void {
-    const bytes = this.current.sessions.reduce((sum, session) => sum + bytesOf(session), 0);
-    const isFull = bytes > this.constants.clientSessionBytes;
-    if (isFull !== this.current.isFull) this.current = { ...this.current, isFull };
+    const excess = Math.max(0, bytesOf(this.current.sessions) - this.constants.clientSessionBytes);
+    if (excess !== this.current.excess) this.current = { ...this.current, excess };
   }
 
   /** The session of this epoch, with a new time; or why there is none. */
@@ -154,12 +174,12 @@ export class ClientTableDraft {
   }
 
   private open(name: string, id: Index, index: Index, now: Milliseconds): StoredResult {
-    const { sessions, isFull } = this.current;
+    const { sessions, excess } = this.current;
     const known = sessions.find((each) => each.name === name);
     const expiresAt = now + this.constants.clientSessionTime;
     if (known === undefined) {
       if (id !== 0) return refused('expired');
-      if (isFull || sessions.length >= this.constants.clientSessions) return refused('busy');
+      if (excess > 0 || sessions.length >= this.constants.clientSessions) return refused('busy');
       this.put([...sessions, { name, id: index, epoch: index, firstIncomplete: 1, results: [], expiresAt }]);
       return { rejected: false, value: index };
     }
@@ -173,8 +193,8 @@ export class ClientTableDraft {
     if (command.kind === 'open') return this.open(command.name, command.id, index, now);
     const session = this.living(command, now);
     if (typeof session === 'string') return refused(session);
-    if (command.kind === 'renew') this.replace(session, raised(session, command.firstIncomplete));
-    else this.put(this.current.sessions.filter((each) => each !== session));
+    if (command.kind === 'renew') this.raise(session, command.firstIncomplete);
+    else this.remove([session]);
     return DONE;
   }
 
@@ -190,8 +210,7 @@ export class ClientTableDraft {
     const found = this.living(command, now);
     if (typeof found === 'string') return answer(refused(found));
     const { sequence, firstIncomplete } = command;
-    const session = raised(found, Math.min(firstIncomplete, sequence));
-    if (session !== found) this.replace(found, session);
+    const session = this.raise(found, Math.min(firstIncomplete, sequence));
     if (sequence < session.firstIncomplete) return answer(refused('completed'));
     const known = session.results[sequence - session.firstIncomplete] ?? null;
     const digest = hashOf(command.data);
@@ -200,7 +219,7 @@ export class ClientTableDraft {
       return known.result === null ? { kind: 'pending' } : answer(known.result, known.index);
     }
     const isBeyond = sequence >= session.firstIncomplete + this.constants.sessionWindow;
-    if (isBeyond || this.current.isFull) return answer(refused('busy'));
+    if (isBeyond || this.current.excess > 0) return answer(refused('busy'));
     this.replace(session, withResult(session, sequence, { digest, index, result: null }));
     return { kind: 'new' };
   }

@@ -126,10 +126,10 @@ function readClientResult(reader: Reader): ClientResult | null {
 }
 
 /** No command of the table may be being applied. */
-export function encodeClientTable({ sessions, isFull }: ClientTable): Uint8Array {
+export function encodeClientTable({ sessions, excess }: ClientTable): Uint8Array {
   const writer = new Writer(1024);
   writer.u8(VERSION);
-  writer.u8(isFull ? 1 : 0);
+  writer.varint(excess);
   writer.varint(sessions.length);
   for (const { name, id, epoch, firstIncomplete, expiresAt, results } of sessions) {
     writer.ascii(name);
@@ -151,7 +151,7 @@ function readClientSession(reader: Reader): StoredClientSession {
 export function decodeClientTable(bytes: Uint8Array): ClientTable {
   const reader = new Reader(bytes);
   if (reader.u8() !== VERSION) throw new Malformed("the clients' sessions are of an unknown version");
-  const isFull = reader.u8() === 1;
+  const excess = reader.varint();
   const sessions: StoredClientSession[] = [];
   let soonest = Infinity;
   for (let left = reader.count(6); left > 0; left--) {
@@ -160,5 +160,5 @@ export function decodeClientTable(bytes: Uint8Array): ClientTable {
     soonest = Math.min(soonest, session.expiresAt);
   }
   reader.end();
-  return { sessions, soonest, isFull };
+  return { sessions, soonest, excess };
 }

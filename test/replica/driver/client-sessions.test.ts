@@ -43,9 +43,30 @@ describe('the sessions of clients', () => {
     expect(propose(2)).toBe('busy');
     expect(propose(1)).toBe('known');
     expect(say(draft.apply({ kind: 'open', name: 'b', id: 0 }, 20, 0))).toBe('busy');
-    expect(propose(2, 2)).toBe('busy');
-    draft.weigh();
     expect(propose(2, 2)).toBe('new');
+    draft.weigh();
+    expect(propose(3, 2)).toBe('busy');
+    draft.apply({ kind: 'renew', session: 1, epoch: 1, firstIncomplete: 3 }, 30, 0);
+    expect(propose(3)).toBe('new');
+  });
+
+  it.each(['close', 'expire'] as const)('have room at once for what a session had that is gone by %s', (way) => {
+    const draft = new ClientTableDraft(noClients, { ...constants, clientSessionBytes: 1024 });
+    draft.apply({ kind: 'open', name: 'a', id: 0 }, 1, 0);
+    draft.apply({ kind: 'open', name: 'b', id: 0 }, 2, 10);
+    const propose = (session: number, now: number): string => {
+      const data = new Uint8Array(1);
+      const command = { kind: 'propose', session, epoch: session, sequence: 1, firstIncomplete: 1, data } as const;
+      const verdict = draft.admit(command, 10, now);
+      if (verdict.kind === 'new') draft.record(session, 1, { rejected: false, value: new Uint8Array(1000) });
+      return verdict.kind === 'answer' ? (verdict.result.refusal ?? 'known') : verdict.kind;
+    };
+    expect(propose(1, 0)).toBe('new');
+    draft.weigh();
+    expect(propose(2, 10)).toBe('busy');
+    if (way === 'close') draft.apply({ kind: 'close', session: 1, epoch: 1 }, 20, 10);
+    else draft.expire(constants.clientSessionTime);
+    expect(propose(2, 10)).toBe('new');
   });
 
   it('are asked by commands that are read as they were written', () => {

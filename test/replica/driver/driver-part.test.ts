@@ -50,7 +50,7 @@ const client: fc.Arbitrary<StoredClientSession> = fc.record({
 });
 const part: fc.Arbitrary<DriverPart> = fc.record({
   sessionTable: fc.record({ sessions: fc.array(session, { maxLength: 4 }) }),
-  clients: fc.record({ sessions: fc.array(client, { maxLength: 4 }), isFull: fc.boolean() }).map((fields) => ({
+  clients: fc.record({ sessions: fc.array(client, { maxLength: 4 }), excess: fc.nat() }).map((fields) => ({
     ...fields,
     soonest: Math.min(Infinity, ...fields.sessions.map(({ expiresAt }) => expiresAt)),
   })),
