@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -71,12 +71,31 @@ const alias = [
  */
 const SHORT_LIVED = ['--interrupt-budget=400000', '--max-inlined-bytecode-size-cumulative=200'];
 
+/** All files that have nothing in them which is too long for every change (`test/amount.ts`); `--mode deep` leaves them out. */
+function withoutAmounts(): string[] {
+  const paths = readdirSync(fileURLToPath(new URL('./test', import.meta.url)), { recursive: true, encoding: 'utf8' });
+  const tests = paths.filter((path) => path.endsWith('.test.ts')).map((path) => `test/${path.replaceAll('\\', '/')}`);
+  return tests.filter((path) => !readFileSync(new URL(path, import.meta.url), 'utf8').includes("/amount.js';"));
+}
+
+/** Nothing here measures time: a test that stands still is told from one on a slow machine, however slow that is. */
+const PATIENCE = 120_000;
+
 /** Some of the tests. What they would take over from the whole is what `--maxWorkers` could not change any more. */
-function project(name: string, include: string[], exclude: string[], isolate: boolean): TestProjectInlineConfiguration {
+function project(
+  name: string,
+  include: string[],
+  left: string[],
+  isolate: boolean,
+  mode: string,
+): TestProjectInlineConfiguration {
   const execArgv = isolate ? SHORT_LIVED : [];
-  const timeouts = { testTimeout: 30_000, hookTimeout: 30_000 };
-  const left = [...configDefaults.exclude, ...exclude];
-  return { resolve: { alias }, test: { name, include, exclude: left, isolate, pool: 'forks', execArgv, ...timeouts } };
+  const isDeep = mode === 'deep';
+  const env = { TEST_AMOUNT: isDeep ? 'all' : 'part' };
+  const patience = isDeep ? 10 * PATIENCE : PATIENCE;
+  const timeouts = { testTimeout: patience, hookTimeout: patience };
+  const exclude = [...configDefaults.exclude, ...left, ...(isDeep ? withoutAmounts() : [])];
+  return { resolve: { alias }, test: { name, include, exclude, isolate, pool: 'forks', execArgv, env, ...timeouts } };
 }
 
 export default defineConfig(({ mode }) => ({
@@ -84,8 +103,8 @@ export default defineConfig(({ mode }) => ({
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
     projects: [
-      project('shared', SHARED, [], false),
-      project('apart', ['test/**/*.test.ts'], [...SHARED, ...(mode === 'unit' ? BEYOND_UNITS : [])], true),
+      project('shared', SHARED, [], false, mode),
+      project('apart', ['test/**/*.test.ts'], [...SHARED, ...(mode === 'unit' ? BEYOND_UNITS : [])], true, mode),
     ],
     // With TEST_REPORT=<file> the counts are written there too, for a program to read.
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],

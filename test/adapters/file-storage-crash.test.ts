@@ -7,11 +7,12 @@
 import { describe, expect, test } from 'vitest';
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { Opened, Storage, StorageOp } from '../../src/replica/storage.js';
+import { amount } from '../amount.js';
 import { FaultyDisk, randomFrom, SimDisk } from './file-storage-disks.js';
 import type { Loss } from './file-storage-disks.js';
 import { bytesOf, expectSame, Model, set, text } from './storage-laws.js';
 
-const SEEDS = 400;
+const SEEDS = amount(150, 400);
 const never = new Promise<never>(() => undefined);
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

@@ -13,11 +13,12 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
+import { amount } from '../amount.js';
 import { callOf } from './file-storage-calls.js';
 import { randomFrom } from './file-storage-disks.js';
 import { expectSame, Model, text } from './storage-laws.js';
 
-const ROUNDS = 20;
+const ROUNDS = amount(8, 20);
 const TERMS = { segmentBytes: 32 * 1024 };
 
 let folder = '';

@@ -14,6 +14,7 @@ import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { FileStorageOptions } from '../../src/adapters/file-storage/index.js';
 import type { Storage, StoredEntry } from '../../src/replica/storage.js';
 import { FaultyDisk, SimDisk } from './file-storage-disks.js';
+import { amount } from '../amount.js';
 import { expectSame, Model, plain, put, set, storageLaws, text } from './storage-laws.js';
 
 let folder = '';
@@ -29,20 +30,26 @@ const namesIn = async (dir: string, prefix: string): Promise<string[]> =>
   (await readdir(dir)).filter((name) => name.startsWith(prefix));
 
 describe('fileStorage, on files', () => {
-  storageLaws(async () => {
-    const dir = newDir();
-    return {
-      next: () => fileStorage(dir, { segmentBytes: 4096 }),
-      dispose: () => rm(dir, { recursive: true, force: true }),
-    };
-  }, 40);
+  storageLaws(
+    async () => {
+      const dir = newDir();
+      return {
+        next: () => fileStorage(dir, { segmentBytes: 4096 }),
+        dispose: () => rm(dir, { recursive: true, force: true }),
+      };
+    },
+    amount(15, 40),
+  );
 });
 
 describe('fileStorage, on the simulated disk', () => {
-  storageLaws(async () => {
-    const disk = new SimDisk();
-    return { next: () => fileStorage('data', { fs: disk, segmentBytes: 4096 }), dispose: async () => undefined };
-  }, 150);
+  storageLaws(
+    async () => {
+      const disk = new SimDisk();
+      return { next: () => fileStorage('data', { fs: disk, segmentBytes: 4096 }), dispose: async () => undefined };
+    },
+    amount(60, 150),
+  );
 });
 
 describe('options', () => {

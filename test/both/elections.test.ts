@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
 import { raftProtocol } from '../../src/raft/index.js';
 import { SlowCluster, type SlowOptions } from '../slow-links.js';
+import { amount } from '../amount.js';
 import { timing } from '../values.js';
 
 const { electionMin, electionMax } = timing;
@@ -19,7 +20,7 @@ const WORLDS: readonly (readonly [roundTrip: number, write: number])[] = [
   [10, 480],
   [60, 60],
 ];
-const SEEDS = 60;
+const SEEDS = amount(16, 60);
 
 function stands(cluster: SlowCluster): boolean {
   const leader = cluster.leader();

@@ -10,6 +10,7 @@ import type { Inbound, Outbound, Proposal } from '../../src/core/protocol.js';
 import type { DriverEvent, DriverState } from '../../src/replica/driver/state.js';
 import { driverOf } from '../../src/replica/driver/driver.js';
 import { driverIn } from '../replica/bare-driver.js';
+import { amount } from '../amount.js';
 import { coreOf, models, play } from '../play.js';
 
 /** Counts what is new in each state that it is shown. */
@@ -57,6 +58,9 @@ const MOST = 5;
 function growth(small: number, cost: (count: number) => number): number {
   return cost(4 * small) / cost(small);
 }
+
+/** How many requests are many: a quarter of them is what they are compared with. */
+const FEW = amount(1000, 2000);
 
 const LIMITS = 'limits: uncommittedBytes=100000000 inflightBytes=100000000';
 
@@ -109,12 +113,12 @@ describe.each(models)('$protocol.name', (model) => {
     });
   }
 
-  it('8,000 single forwards at a leader, of which none is committed yet', () => {
+  it(`${4 * FEW} single forwards at a leader, of which none is committed yet`, () => {
     const core = coreOf(settled(model, 'core'), 'n1');
-    expect(growth(2000, (count) => stepped(model, core, forwardsTo(core, count)))).toBeLessThan(MOST);
+    expect(growth(FEW, (count) => stepped(model, core, forwardsTo(core, count)))).toBeLessThan(MOST);
   });
 
-  it('8,000 single forwards of a follower, and one abort in 300', () => {
+  it(`${4 * FEW} single forwards of a follower, and one abort in 300`, () => {
     const core = coreOf(settled(model, 'core'), 'n2');
     const inbounds = (count: number): Inbound<unknown>[] => {
       const list: Inbound<unknown>[] = [];
@@ -124,16 +128,16 @@ describe.each(models)('$protocol.name', (model) => {
       }
       return list;
     };
-    expect(growth(2000, (count) => stepped(model, core, inbounds(count)))).toBeLessThan(MOST);
+    expect(growth(FEW, (count) => stepped(model, core, inbounds(count)))).toBeLessThan(MOST);
   });
 
-  it('20,000 single reads at a leader whose first round is not confirmed, and at a follower', () => {
+  it(`${8 * FEW} single reads at a leader whose first round is not confirmed, and at a follower`, () => {
     for (const id of ['n1', 'n2']) {
       const core = coreOf(settled(model, 'core'), id);
       const inbounds = (count: number): Inbound<unknown>[] =>
         Array.from({ length: count }, (_, at) => ({ kind: 'read', now, request: at + 1, deadline: Infinity }));
       expect(
-        growth(5000, (count) => stepped(model, core, inbounds(count))),
+        growth(2 * FEW, (count) => stepped(model, core, inbounds(count))),
         id,
       ).toBeLessThan(MOST);
     }
@@ -154,16 +158,16 @@ describe.each(models)('$protocol.name', (model) => {
     expect(after.map(({ to }) => to)).toEqual(['n2', 'n3']);
   });
 
-  it('40,000 single writes of a core whose disk hangs', () => {
+  it(`${16 * FEW} single writes of a core whose disk hangs`, () => {
     const core = coreOf(settled(model, 'core'), 'n1');
     const inbounds = (count: number): Inbound<unknown>[] =>
       Array.from({ length: count }, (_, at): Inbound<unknown> => {
         return { kind: 'propose', now, proposals: [commandOf(at + 1, at + 1)], deadline: Infinity };
       });
-    expect(growth(10_000, (count) => stepped(model, core, inbounds(count)))).toBeLessThan(MOST);
+    expect(growth(4 * FEW, (count) => stepped(model, core, inbounds(count)))).toBeLessThan(MOST);
   }, 120_000);
 
-  it('16,000 single writes of a replica whose disk hangs, as many as may wait', () => {
+  it(`${8 * FEW} single writes of a replica whose disk hangs, as many as may wait`, () => {
     const { state } = withRoom(settled(model, 'driver'));
     const events = (count: number): DriverEvent[] =>
       Array.from({ length: count }, (_, at): DriverEvent => {
@@ -173,16 +177,16 @@ describe.each(models)('$protocol.name', (model) => {
           commands: [{ call: at + 1000, deadline: Infinity, data: new Uint8Array(8) }],
         };
       });
-    expect(growth(4000, (count) => driven(model, state, events(count)))).toBeLessThan(MOST);
+    expect(growth(2 * FEW, (count) => driven(model, state, events(count)))).toBeLessThan(MOST);
   }, 120_000);
 
-  it('16,000 stale reads with an index that is far away', () => {
+  it(`${8 * FEW} stale reads with an index that is far away`, () => {
     const { state } = withRoom(settled(model, 'driver'));
     const events = (count: number): DriverEvent[] =>
       Array.from({ length: count }, (_, at): DriverEvent => {
         return { kind: 'read', now: state.now, calls: [{ call: at + 1000, deadline: Infinity }], minIndex: 1e6 + at };
       });
-    expect(growth(4000, (count) => driven(model, state, events(count)))).toBeLessThan(MOST);
+    expect(growth(2 * FEW, (count) => driven(model, state, events(count)))).toBeLessThan(MOST);
   });
 });
 

@@ -10,6 +10,7 @@ import type { Entry, Inbound, Outbound, Step } from '../../src/core/protocol.js'
 import { multipaxosModel } from '../../src/multipaxos/index.js';
 import { raftModel } from '../../src/raft/index.js';
 import { simulate, SimulationFailure, type SimulateOptions } from '../../src/testing/index.js';
+import { amount } from '../amount.js';
 import { lawful } from './lawful.js';
 
 type AnyProtocol = AnyModel['protocol'];
@@ -51,7 +52,7 @@ function caught(model: AnyModel, options: Partial<SimulateOptions> = {}): string
 
 describe.each(MODELS)('$protocol.name', { timeout: 120_000 }, (model) => {
   it.each(programs)('keeps every law at every step, as a %s', (program) => {
-    expect(caught(lawful(model), { program, schedules: 25 })).toBe('survived');
+    expect(caught(lawful(model), { program, schedules: amount(8, 25) })).toBe('survived');
   });
 
   it('a host that says durable before it is', () => {

@@ -1,8 +1,9 @@
 /**
  * `npm run test:deep -- [--minutes N] [--seed S] [--workers W] [--out folder] [--pace]`: spends a time budget over the
- * simulator (with `--pace` in part with time and weight), the host, the model checker, silent outages and real processes, and writes
- * `summary.txt`, `summary.json` and a scenario for each violation to the folder (`.build/deep-run` unless given). Exits with 1 when a rule was broken, or when a
- * coverage point or a fault was never met: no pass is vacuous.
+ * simulator (with `--pace` in part with time and weight), the host, the model checker, silent outages, lengthy tests
+ * and real processes, and writes `summary.txt`, `summary.json` and a scenario for each violation to the folder
+ * (`.build/deep-run` unless given). Exits with 1 when a rule was broken, or when a coverage point or a fault was never
+ * met: no pass is vacuous.
  */
 
 import { spawn } from 'node:child_process';
@@ -13,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { outages } from './outages.js';
+import { lengthy } from './lengthy.js';
 import { jobsOf, LARGEST_SEED, type Answer, type Job } from './jobs.js';
 import { Tally, tell } from './summary.js';
 
@@ -89,8 +91,10 @@ mkdirSync(out, { recursive: true });
 const tally = new Tally(seed, minutes, workers);
 const queue = jobsOf(seed, Math.max(1, (budget * SCOPE_SHARE) / 1000), values.pace);
 const cuts = outages(left());
+const tests = lengthy(seed, left);
 await Promise.all(Array.from({ length: workers }, () => work(queue, tally)));
 tally.addOutages(await cuts);
+tally.addLengthy(await tests);
 await processes(tally);
 const summary = tally.finish();
 writeFileSync(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);

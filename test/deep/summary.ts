@@ -1,6 +1,7 @@
 /** Sums up the answers of the workers, and formats the summary as text. */
 
 import type { Answer, Found, ProtocolName } from './jobs.js';
+import type { LengthyReport } from './lengthy.js';
 import type { OutageReport, OutageSummary } from './outages.js';
 
 export interface ScopeSummary {
@@ -44,6 +45,8 @@ export interface Summary {
   /** By protocol and length; and how many were left out, for lack of time. */
   outages: readonly OutageSummary[];
   outagesLeftOut: number;
+  /** Files of tests: those that ran to their end, and those for which there was no time. */
+  lengthy: Pick<LengthyReport, 'done' | 'leftOut'>;
   processes: unknown;
   /** Coverage points that were never met and faults that never happened: a search that misses them means less. */
   missed: string[];
@@ -80,6 +83,7 @@ export class Tally {
       scopes: [],
       outages: [],
       outagesLeftOut: 0,
+      lengthy: { done: [], leftOut: [] },
       processes: null,
       missed: [],
       violations: [],
@@ -99,6 +103,11 @@ export class Tally {
   addOutages({ outages, found, leftOut }: OutageReport): void {
     this.summary.outages = outages;
     this.summary.outagesLeftOut = leftOut;
+    this.summary.violations.push(...found);
+  }
+
+  addLengthy({ done, leftOut, found }: LengthyReport): void {
+    this.summary.lengthy = { done, leftOut };
     this.summary.violations.push(...found);
   }
 
@@ -179,6 +188,8 @@ export function tell(summary: Summary): string {
     lines.push(`outage of ${cut}, ${seconds} s, ${protocol}: ${took} ms until ${until}`);
   }
   if (summary.outagesLeftOut > 0) lines.push(`outages left out for lack of time: ${summary.outagesLeftOut}`);
+  for (const path of summary.lengthy.done) lines.push(`at length: ${path}`);
+  for (const path of summary.lengthy.leftOut) lines.push(`at length, left out for lack of time: ${path}`);
   if (summary.processes !== null) lines.push(`processes: ${JSON.stringify(summary.processes)}`);
   lines.push(
     `coverage points and faults never met: ${summary.missed.length === 0 ? 'none' : summary.missed.join('; ')}`,

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { apply, type MachineSpec } from 'quorate/testing';
 import { openEnvelope, sealCore, sealIdentity } from '../../../src/replica/driver/envelope.js';
 import { Dice } from '../../../src/testing/random.js';
+import { amount } from '../../amount.js';
 import { calls, each, models, pass, play } from '../../play.js';
 import { BareDriver, driverIn, withDriver } from '../bare-driver.js';
 
@@ -186,7 +187,7 @@ describe.each(models)('driver over $protocol.name', (model) => {
   });
 
   it('opens a new session when the table dropped its own, and no command takes effect twice', () => {
-    const rounds = calls(0, 39);
+    const rounds = calls(0, amount(14, 39));
     const { world } = play(
       model,
       `run 20000 until leaders one
@@ -195,12 +196,12 @@ describe.each(models)('driver over $protocol.name', (model) => {
          return `${burst}\nrun 20000 until call ${20 * round + 1} acknowledged`;
        })}
        run 20000
-       ${acknowledged(1, 800)}`,
+       ${acknowledged(1, 20 * rounds.length)}`,
       { header: ['constants: sessionBytes=1024'], machine: verbose },
     );
     const { effects } = world.record;
     const sessions = new Set(effects.items.slice(0, effects.length).map(({ entry }) => entry.id?.session));
-    expect(effects.length).toBe(800);
+    expect(effects.length).toBe(20 * rounds.length);
     expect(sessions.size).toBeGreaterThan(1);
   });
 

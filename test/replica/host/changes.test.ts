@@ -161,10 +161,19 @@ describe.each([
     const consumers = cluster.replicas.map(async (replica, at) => {
       for await (const change of replica.changes({ from: 1 })) seen[at]?.push(change);
     });
+    let answered = 0;
+    const refused: unknown[] = [];
     for (const [at, replica] of cluster.replicas.entries()) {
-      for (let i = 0; i < 20; i++) void replica.propose(`${at} ${i}`);
+      for (let i = 0; i < 20; i++) {
+        void replica.propose(`${at} ${i}`).then(
+          () => (answered += 1),
+          (error) => refused.push(error),
+        );
+      }
     }
-    expect(await cluster.schedule.run(() => seen.every(({ length }) => length === 60), MINUTE)).toBe(true);
+    const isDone = (): boolean => answered + refused.length === 60 && seen.every(({ length }) => length === 60);
+    expect(await cluster.schedule.run(isDone, MINUTE)).toBe(true);
+    expect(refused).toEqual([]);
     await cluster.close();
     await Promise.all(consumers);
     expect(seen[1]).toEqual(seen[0]);

@@ -13,6 +13,13 @@ type TimingEvent = Extract<ReplicaEvent, { kind: 'timing' }>;
 const timings = (events: readonly ReplicaEvent[]): readonly TimingEvent[] =>
   events.filter((event): event is TimingEvent => event.kind === 'timing');
 
+/** What a promise was rejected with; `null` if it was not. */
+const caught = (promise?: Promise<unknown>): Promise<unknown> =>
+  Promise.resolve(promise).then(
+    () => null,
+    (error: unknown) => error,
+  );
+
 async function started(cluster: SimulatedCluster): Promise<void> {
   expect(await cluster.schedule.run(() => cluster.replicas.length === 3, MINUTE)).toBe(true);
 }
@@ -36,13 +43,15 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%
     expect(heard.length).toBeLessThanOrEqual(3); // those of the start may have come before
     for (const { disk } of cluster.members) disk.slowness = 0.001;
     await cluster.led();
+    const writes: Promise<unknown>[] = [];
     for (let round = 0; round < 5; round++) {
-      void cluster.replicas[0]?.propose(round);
+      writes.push(caught(cluster.replicas[0]?.propose(round)));
       await cluster.schedule.pass(MEMORY / 4);
     }
     await cluster.schedule.pass(MEMORY);
-    void cluster.replicas[0]?.propose(6);
+    writes.push(caught(cluster.replicas[0]?.propose(6)));
     await cluster.schedule.pass(MEMORY);
+    expect(await Promise.all(writes)).toEqual(Array(6).fill(null));
     for (const { events } of cluster.members) {
       expect(timings(events).map(({ holds }) => holds)).toEqual([false, true]);
     }
@@ -85,13 +94,20 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%
     const cluster = new SimulatedCluster(protocol, { way: { min: 10, max: 20 }, disk: { min: 5, max: 25 } });
     await cluster.led();
     let done = 0;
+    const refused: unknown[] = [];
     for (let round = 0; round < 40; round++) {
       for (const replica of cluster.replicas) {
-        for (let i = 0; i < 25; i++) void replica.propose(i).then(() => done++);
+        for (let i = 0; i < 25; i++) {
+          void replica.propose(i).then(
+            () => done++,
+            (error) => refused.push(error),
+          );
+        }
       }
       await cluster.schedule.pass(250);
     }
-    expect(await cluster.schedule.run(() => done === 3000, MINUTE)).toBe(true);
+    expect(await cluster.schedule.run(() => done + refused.length === 3000, MINUTE)).toBe(true);
+    expect(refused).toEqual([]);
     expect(cluster.members.flatMap(({ events }) => timings(events))).toEqual([]);
     for (const replica of cluster.replicas) {
       const { timing } = replica.status();

@@ -10,7 +10,7 @@ import { headerOf } from '../../../src/testing/scenario/scenario-header.js';
 import { actionsOf, parseScenario } from '../../../src/testing/scenario/scenario.js';
 import { apply, createWorld } from '../../../src/testing/world/world.js';
 import { credulous, forgetful, hasty, twofaced } from '../world/broken.js';
-import { quickScopes } from './scopes.js';
+import { deepScopes, quickScopes } from './scopes.js';
 
 describe('the protocols as shipped', () => {
   const coverage = new Set<string>();
@@ -101,7 +101,7 @@ describe('a limit', () => {
   });
 
   test('can be of time or memory: who is asked says when', () => {
-    const big = quickScopes['raft n3 T1 R2'].scope;
+    const big = deepScopes['raft n3 T1 R2'].scope;
     const seen: number[] = [];
     const result = checkModel({ scope: big, stop: ({ distinct }) => seen.push(distinct) === 3 });
     expect([result.limit, result.complete]).toEqual(['stop', false]);

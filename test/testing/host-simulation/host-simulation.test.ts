@@ -1,4 +1,4 @@
-/** The host simulation: a few hundred seeds pass, and every check fails on a broken host. */
+/** The host simulation: a hundred seeds pass, and every check fails on a broken host. */
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { multipaxos, raft, type ProtocolChoice, type Tuning } from 'quorate';
@@ -7,7 +7,7 @@ import { HostSimulationFailure } from '../../../src/testing/host-simulation/trac
 import { simulateHost, type HostSimulationOptions } from '../../../src/testing/host-simulation/host-simulation.js';
 
 const PROTOCOLS = [['raft', raft] as const, ['multipaxos', multipaxos] as const];
-const SEEDS = 104;
+const SEEDS = 52;
 /** Seeds of one test, so that the test runner gets a turn now and then. */
 const BATCH = 26;
 
@@ -87,12 +87,12 @@ describe.each(PROTOCOLS)('seeds of %s', (_, protocol) => {
 
   it('are the same run each time', async () => {
     const digests = new Set<string>();
-    for (let seed = 1000; seed < 1008; seed++) {
+    for (let seed = 1000; seed < 1004; seed++) {
       const { digest, events } = await simulateHost({ seed, protocol });
       expect(await simulateHost({ seed, protocol })).toMatchObject({ digest, events });
       digests.add(digest);
     }
-    expect(digests.size).toBe(8);
+    expect(digests.size).toBe(4);
   });
 });
 
@@ -101,7 +101,7 @@ describe('seeds with time and weight', () => {
     'of %s hold every rule',
     async (_, protocol) => {
       const met = new Set<string>();
-      for (let seed = 0; seed < 14; seed++) {
+      for (let seed = 0; seed < 8; seed++) {
         const { coverage, commands } = await simulateHost({ seed, protocol, pace: true });
         for (const point of coverage.keys()) met.add(point);
         expect(commands).toBeGreaterThan(0);
@@ -203,7 +203,7 @@ describe.each(PROTOCOLS)('what is broken over %s is found', (_, protocol) => {
 describe('what is no fault', () => {
   it.each(PROTOCOLS)('is reordering, repeating and losing, over %s', async (_, protocol) => {
     const faults = ['delay', 'held messages', 'duplication', 'loss', 'scribbling transport'] as const;
-    for (let seed = 0; seed < 10; seed++) {
+    for (let seed = 0; seed < 4; seed++) {
       const { faults: had } = await simulateHost({ seed, protocol, faults, size: 3 });
       expect(had).toEqual(faults);
     }

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { multipaxosModel } from '../../../src/multipaxos/evidence/model.js';
 import { raftModel } from '../../../src/raft/evidence/model.js';
+import { amount } from '../../amount.js';
 import type { MachineSpec } from '../../../src/testing/world/machine.js';
 import { replay, shrink } from '../../../src/testing/simulator/shrink.js';
 import { simulate, SimulationFailure } from '../../../src/testing/simulator/simulator.js';
@@ -45,18 +46,22 @@ function failureOf(
 }
 
 describe.each([raftModel, multipaxosModel])('a machine that the calls alone break, on $protocol.name', (model) => {
-  test.each([4, 5, 9])('shrinks to those calls, without a fault (seed %i)', { timeout: 120_000 }, (seed) => {
-    const failure = failureOf(model, seed);
-    const proposals = failure.actions.flatMap((action) => (action.kind === 'propose' ? [action.command] : []));
-    // With limits as small as these one more call may be there to make room for the next.
-    expect(proposals.join('')).toMatch(/^(?:.?a|a.)b$/);
-    const kinds = new Set(failure.actions.map(({ kind }) => kind));
-    const calm = ['timeout', 'written', 'loaded', 'applied', 'deliver', 'propose'];
-    expect([...kinds].filter((kind) => !calm.includes(kind))).toEqual([]);
-    const again = replay(failure.world, failure.actions);
-    expect(again?.error.message).toMatch(/b after a$/);
-    expect(again?.committed).toEqual(failure.actions.filter(({ kind }) => kind === 'propose'));
-  });
+  test.each([4, 5, 9].slice(0, amount(2, 3)))(
+    'shrinks to those calls, without a fault (seed %i)',
+    { timeout: 240_000 },
+    (seed) => {
+      const failure = failureOf(model, seed);
+      const proposals = failure.actions.flatMap((action) => (action.kind === 'propose' ? [action.command] : []));
+      // With limits as small as these one more call may be there to make room for the next.
+      expect(proposals.join('')).toMatch(/^(?:.?a|a.)b$/);
+      const kinds = new Set(failure.actions.map(({ kind }) => kind));
+      const calm = ['timeout', 'written', 'loaded', 'applied', 'deliver', 'propose'];
+      expect([...kinds].filter((kind) => !calm.includes(kind))).toEqual([]);
+      const again = replay(failure.world, failure.actions);
+      expect(again?.error.message).toMatch(/b after a$/);
+      expect(again?.committed).toEqual(failure.actions.filter(({ kind }) => kind === 'propose'));
+    },
+  );
 
   test('gives the run as it was when there is no budget, and no longer one with little', () => {
     const whole = failureOf(model, 1, 0);

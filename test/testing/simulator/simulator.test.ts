@@ -35,10 +35,10 @@ describe.each(MODELS)('the simulator of $protocol.name', (model) => {
       machine: keyValue(),
       commands: keyValueCommands,
       sequential: keyValueModel(),
-      schedules: 50,
+      schedules: 15,
     });
-    expect(report.schedules).toBe(50);
-    expect(report.answered).toBeGreaterThan(500);
+    expect(report.schedules).toBe(15);
+    expect(report.answered).toBeGreaterThan(150);
   });
 
   test('a machine that throws is a finding, with the command', () => {
@@ -46,7 +46,7 @@ describe.each(MODELS)('the simulator of $protocol.name', (model) => {
       if (verb === 'delete') throw new Error('no such thing');
       return null;
     });
-    const failure = failureOf({ model, machine, commands: keyValueCommands });
+    const failure = failureOf({ model, machine, commands: keyValueCommands, shrinkBudget: 20_000 });
     expect(failure.rule).toMatch(
       /^machine\/never-fails: the state machine failed at n\d: apply threw at index \d+: no such thing$/,
     );
@@ -61,7 +61,7 @@ describe.each(MODELS)('the simulator of $protocol.name', (model) => {
       throw new Proxy({}, { get: trap, has: trap, getPrototypeOf: trap });
     };
     for (const machine of [keyValue(fail), { ...keyValue(), check: fail }]) {
-      const failure = failureOf({ model, machine, commands: keyValueCommands, shrinkBudget: 50_000 });
+      const failure = failureOf({ model, machine, commands: keyValueCommands, shrinkBudget: 20_000 });
       expect(failure.rule).toMatch(/^machine\/(never-fails|own-check): .*: something was thrown that has no text$/);
       expect(replay(failure.world, failure.actions)?.error.message).toBe(failure.rule);
       expect(runScenario(failure.scenario, model, { machine }).failure?.reason).toBe(failure.rule);
@@ -70,7 +70,8 @@ describe.each(MODELS)('the simulator of $protocol.name', (model) => {
 
   test('a machine that differs from replica to replica is a finding', () => {
     let applied = 0;
-    const failure = failureOf({ model, machine: keyValue(() => ++applied), commands: keyValueCommands });
+    const machine = keyValue(() => ++applied);
+    const failure = failureOf({ model, machine, commands: keyValueCommands, shrinkBudget: 20_000 });
     expect(failure.rule).toMatch(
       /^machine\/deterministic: the state machine is deterministic: n\d has another result at \d+$|^not deterministic/,
     );
@@ -78,9 +79,8 @@ describe.each(MODELS)('the simulator of $protocol.name', (model) => {
 
   test('a machine whose results are not those of its model is a finding', () => {
     const machine = keyValue((_, [verb]) => (verb === 'get' || verb === 'put' ? null : true));
-    expect(failureOf({ model, machine, commands: keyValueCommands, sequential: keyValueModel() }).rule).toMatch(
-      /^history\/explained-by-log: /,
-    );
+    const options = { model, machine, commands: keyValueCommands, sequential: keyValueModel(), shrinkBudget: 100_000 };
+    expect(failureOf(options).rule).toMatch(/^history\/explained-by-log: /);
   });
 
   test('a machine’s own check is asked, and what it finds shrinks to a few lines that replay', () => {
@@ -145,7 +145,7 @@ describe('a simulation', () => {
   });
 
   test('counts no fault that found nobody to meet', () => {
-    const { faults } = simulate({ model: raftModel, replicas: 1, schedules: 40 });
+    const { faults } = simulate({ model: raftModel, replicas: 1, schedules: 20 });
     const between = [
       'loss',
       'duplicate',
@@ -165,9 +165,9 @@ describe('a simulation', () => {
   });
 
   test('has no faults when it is calm, and none that it is told to leave out', () => {
-    const calm = simulate({ model: raftModel, schedules: 30, calm: true });
+    const calm = simulate({ model: raftModel, schedules: 10, calm: true });
     expect(Object.values(calm.faults).every((count) => count === 0)).toBe(true);
-    const report = simulate({ model: raftModel, schedules: 30, without: ['loss', 'crash'] });
+    const report = simulate({ model: raftModel, schedules: 15, without: ['loss', 'crash'] });
     expect([report.faults.loss, report.faults.crash]).toEqual([0, 0]);
     expect(FAULT_KINDS.filter((kind) => report.faults[kind] > 0).length).toBeGreaterThan(10);
   });

@@ -14,6 +14,7 @@ import type { MachineSpec } from '../../../src/testing/world/machine.js';
 import { Turn } from '../../../src/testing/world/turn.js';
 import type { Link, Slot, World } from '../../../src/testing/world/state.js';
 import { actions, apply, createWorld, dueAt } from '../../../src/testing/world/world.js';
+import { amount } from '../../amount.js';
 
 /** Remembers its commands in their order, so that it shows what a fork saw. */
 const listing: MachineSpec<number> = {
@@ -135,7 +136,7 @@ describe.each(WORLDS)('a world ($name)', ({ model, program }) => {
         }
       }),
       // Shorter ones would take minutes to find.
-      { numRuns: 25, seed: 4, endOnFailure: true },
+      { numRuns: amount(8, 25), seed: 4, endOnFailure: true },
     );
     expect(committed).toBeGreaterThan(2);
   }, 60_000);
