@@ -29,22 +29,26 @@ const SHARED = ['core', 'raft', 'multipaxos', 'both', 'testing', 'replica/driver
  * while the other has nothing to do. A clean clone has no memory of how long files took.
  */
 const LONGEST = [
-  'testing/simulator/schedules',
-  'testing/checker/model-checker',
-  'testing/simulator/shrink',
   'examples/demo',
-  'oracle/oracle',
-  'testing/host-simulation/host-simulation',
-  'mutants/gate',
-  'process-rig/rig',
   'format',
-  'multipaxos/evidence/digest',
-  'docs/docs',
-  'examples/simulate-your-machine',
-  'both/growth',
+  'testing/simulator/schedules',
+  'testing/host-simulation/host-simulation',
+  'process-rig/rig',
+  'mutants/gate',
+  'testing/checker/model-checker',
   'testing/simulator/simulator',
+  'docs/docs',
+  'oracle/oracle',
+  'multipaxos/evidence/digest',
+  'examples/simulate-your-machine',
+  'testing/simulator/shrink',
   'both/laws',
-  'both/elections',
+  'both/topologies',
+  'testing/world/world',
+  'both/growth',
+  'adapters/file-storage-damage',
+  'adapters/file-storage-kill',
+  'tidy',
 ].map((name) => fileURLToPath(new URL(`./test/${name}.test.ts`, import.meta.url)));
 
 class LongestFirst extends BaseSequencer {

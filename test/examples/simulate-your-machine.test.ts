@@ -33,9 +33,9 @@ describe('simulate-your-machine', () => {
   ] as const)(
     'with %s finds the planted bug, and none once it is mended',
     async (protocol, model) => {
-      const { code, output } = await run(['--protocol', protocol, '--schedules', '8']);
+      const { code, output } = await run(['--protocol', protocol, '--schedules', '12']);
       expect(output).toMatch(/^seed \d+ breaks it: .*money is conserved: the accounts hold \d+, the bank \d+$/m);
-      expect(output).toMatch(/^8 schedules, \d+ commands took effect, nothing broke$/m);
+      expect(output).toMatch(/^12 schedules, \d+ commands took effect, nothing broke$/m);
       expect(code).toBe(0);
       const scenario = scenarioIn(output);
       const machine = (create: () => Bank) => ({ create, check: (bank: Bank) => audit(bank.snapshot()) });

@@ -8,7 +8,8 @@ import { createReplica, memoryNetwork, memoryStorage, multipaxos, raft, type Rep
 import { fileStorage } from '../../../src/node.js';
 
 const IDS = ['a', 'b', 'c'];
-const timing = { heartbeat: 30, electionMin: 150, electionMax: 300 };
+/** Short enough to be waited for, and so long that a slow machine elects within it. */
+const timing = { heartbeat: 100, electionMin: 1000, electionMax: 2000 };
 
 class Journal {
   written: string[] = [];
@@ -44,7 +45,7 @@ it.each([
     ['b', memoryStorage()],
     ['c', memoryStorage()],
   ]);
-  const start = (id: string): Promise<Replica<Journal>> =>
+  const start = (id: string, requestTimeout = 30_000): Promise<Replica<Journal>> =>
     createReplica({
       id,
       members: { a: 'a', b: 'b', c: 'c' },
@@ -52,10 +53,10 @@ it.each([
       transport: network.transport(),
       storage: storages.get(id) ?? fileStorage(own),
       machine: new Journal(),
-      requestTimeout: 2000,
+      requestTimeout,
       seed: 7,
     });
-  const [first, ...others] = (await Promise.all(IDS.map(start))) as [Replica<Journal>, ...Replica<Journal>[]];
+  const [first, ...others] = (await Promise.all(IDS.map((id) => start(id)))) as [Replica<Journal>, ...Replica<Journal>[]];
   await first.propose('before');
   await first.close();
   cpSync(own, copy, { recursive: true });
@@ -64,7 +65,8 @@ it.each([
   await second.close();
   rmSync(own, { recursive: true });
   renameSync(copy, own);
-  const third = await start('a');
+  // What it asks for may wait in vain: then it has no acknowledgement.
+  const third = await start('a', 3000);
   const acknowledged = await third.propose('after').then(
     () => true,
     () => false,

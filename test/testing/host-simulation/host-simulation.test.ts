@@ -7,7 +7,7 @@ import { HostSimulationFailure } from '../../../src/testing/host-simulation/trac
 import { simulateHost, type HostSimulationOptions } from '../../../src/testing/host-simulation/host-simulation.js';
 
 const PROTOCOLS = [['raft', raft] as const, ['multipaxos', multipaxos] as const];
-const SEEDS = 52;
+const SEEDS = 78;
 /** Seeds of one test, so that the test runner gets a turn now and then. */
 const BATCH = 26;
 
