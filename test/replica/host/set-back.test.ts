@@ -56,7 +56,10 @@ it.each([
       requestTimeout,
       seed: 7,
     });
-  const [first, ...others] = (await Promise.all(IDS.map((id) => start(id)))) as [Replica<Journal>, ...Replica<Journal>[]];
+  const [first, ...others] = (await Promise.all(IDS.map((id) => start(id)))) as [
+    Replica<Journal>,
+    ...Replica<Journal>[],
+  ];
   await first.propose('before');
   await first.close();
   cpSync(own, copy, { recursive: true });
