@@ -245,6 +245,8 @@ export interface Status {
   /** The last index delivered to the application, and the last one that it reported applied. */
   readonly delivered: Index;
   readonly applied: Index;
+  /** The lowest index that the log holds; one above `last` when it holds none. */
+  readonly first: Index;
   /** The highest index held, and the highest one up to which everything is durable here. */
   readonly last: Index;
   readonly durable: Index;

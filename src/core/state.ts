@@ -239,6 +239,7 @@ export function coreStatus(
     commit,
     delivered: delivery.delivered,
     applied: delivery.applied,
+    first: state.log.first,
     last,
     durable: durableIndex(unsynced, last),
     uncommittedBytes,

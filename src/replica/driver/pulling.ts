@@ -57,6 +57,22 @@ export interface PullingState {
 
 export const noPulling: PullingState = { pull: null, heldAt: -Infinity, retryAt: -Infinity };
 
+/** How far a pull has come. */
+export interface PullStatus {
+  readonly from: ReplicaId;
+  /** The index of the snapshot and the size of its file; 0 before the peer has answered. */
+  readonly index: Index;
+  readonly bytes: number;
+  /** How many of these bytes are stored here. */
+  readonly stored: number;
+}
+
+export function pullOf({ pull }: PullingState): PullStatus | null {
+  if (pull === null) return null;
+  const { source: from, offer, stored } = pull;
+  return { from, index: offer?.index ?? 0, bytes: offer?.bytes ?? 0, stored };
+}
+
 /** When something of it is due. */
 export function pullingDeadline({ pull }: PullingState): Milliseconds {
   return pull === null || pull.ending ? Infinity : pull.retryAt;

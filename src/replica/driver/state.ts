@@ -28,7 +28,7 @@ import type { LeadershipState } from './leadership.js';
 import type { PersistLane } from './persist-lane.js';
 import type { ProposalsState } from './commands.js';
 import type { HealthState, PeerHealth } from './health.js';
-import type { PullingState } from './pulling.js';
+import type { PullingState, PullStatus } from './pulling.js';
 import type { ReadsState } from './reads.js';
 import type { OwnSession } from './session.js';
 import type { SnapshotInput, SnapshotOutput } from './snapshot-events.js';
@@ -354,6 +354,12 @@ export interface DriverStatus extends Status {
   readonly members: readonly Member[];
   /** Log time at what is applied here, in milliseconds since the epoch; 0 before any is known. */
   readonly logTime: Milliseconds;
+  /** The snapshots that it keeps, newest first, with the sizes of their files. */
+  readonly snapshots: readonly { readonly index: Index; readonly bytes: number }[];
+  /** The snapshot that is pulled from a peer; `null` when none is. */
+  readonly pulling: PullStatus | null;
+  /** The machine is being restored from a snapshot, or is about to be: nothing else touches it. */
+  readonly restoring: boolean;
   /** The number of requests of this replica's own callers that have not ended. */
   readonly waiting: number;
   /** Where bytes wait. */

@@ -3,6 +3,7 @@
 import type { AnyProtocol } from '../../core/tuning.js';
 import { coreOf, faultOf } from './draft.js';
 import { healthOf } from './health.js';
+import { pullOf } from './pulling.js';
 import { firstStartOf, type FirstStart } from './first-start.js';
 import type { DriverState, DriverStatus } from './state.js';
 import { timingStatusOf } from './timing.js';
@@ -14,6 +15,7 @@ const NO_CORE = {
   commit: 0,
   delivered: 0,
   applied: 0,
+  first: 1,
   last: 0,
   durable: 0,
   uncommittedBytes: 0,
@@ -31,7 +33,7 @@ function firstStart({ phase, identity }: DriverState): FirstStart | null {
 
 /** What a replica shows of itself. */
 export function statusOf(state: DriverState, protocol: AnyProtocol): DriverStatus {
-  const { options, phase, leadership, applying, proposals, reads } = state;
+  const { options, phase, leadership, applying, proposals, reads, snapshots, pulling } = state;
   const core = coreOf(phase);
   const status = core === null ? { ...NO_CORE, role: leadership.role } : protocol.status(core);
   return {
@@ -50,6 +52,9 @@ export function statusOf(state: DriverState, protocol: AnyProtocol): DriverStatu
     leaving: state.transfers.leaving !== null,
     members: options.configuration.members,
     logTime: applying.time,
+    snapshots: snapshots.named.map(({ index, bytes }) => ({ index, bytes })),
+    pulling: pullOf(pulling),
+    restoring: snapshots.restoring !== null,
     waiting: proposals.count + reads.count,
     bytes: waitingBytesOf(state, status),
     timing: timingStatusOf(state.timing, options),

@@ -113,16 +113,18 @@ export class SnapshotFiles {
   }
 
   /** Removes the files that no list names: they were never complete, or are no longer needed. */
-  begin({ cluster, snapshots }: Pick<DriverOptions, 'cluster' | 'snapshots'>): void {
+  begin({ cluster, snapshots, boot }: Pick<DriverOptions, 'cluster' | 'snapshots' | 'boot'>): void {
     const { store, protocol } = this;
     const { named } = snapshots;
     this.owner = { cluster, protocol };
     if (store === undefined) return;
     this.pulls = new SnapshotPulls(store, this.owner, this.host);
     const rest = answered('ERR_STORAGE_FAILED', 'snapshots.list', () => store.list());
-    const isNamed = (file: string): boolean => named.some((snapshot) => snapshot.file === file);
+    // The list may come late: what this start has written by then is not an earlier one's.
+    const isOwn = (file: string): boolean => file.split('-')[1] === String(boot);
+    const isLeft = (file: string): boolean => !isOwn(file) && named.every((snapshot) => snapshot.file !== file);
     // What cannot be removed now stays until the next start.
-    silence(rest.then((files) => files.filter((file) => !isNamed(file)).forEach((file) => this.remove(file))));
+    silence(rest.then((files) => files.filter(isLeft).forEach((file) => this.remove(file))));
   }
 
   stop(): void {
