@@ -48,21 +48,46 @@ async function olderSnapshot(): Promise<void> {
   );
 }
 
-/** A follower of a leader of term 2 whose log has these terms, of which so many entries are committed. */
-function followerOf(terms: readonly number[], commit: number): Node {
+/** A follower of a leader of term 1 whose log has so many entries, of which so many are committed. */
+function followerOf(length: number, commit: number): Node {
   const node = new Node('a');
-  const entries = terms.map((term, at) => noop(at + 1, term));
+  const entries = Array.from({ length }, (_, at) => noop(at + 1, 1));
   const append = { viewId: 1, prevIndex: 0, prevTerm: 0, entries, commit, readRound: 0 };
-  node.receive('b', { kind: 'appendEntries', term: 2, ...append });
+  node.receive('b', { kind: 'appendEntries', term: 1, ...append });
   node.step({ kind: 'applied', index: commit });
   return node;
 }
 
 const SNAPSHOT: Omit<SnapshotName, 'index'> = { term: 2, checksum: 7, time: 0 };
 
+/** A snapshot of what is committed and applied, and not yet durable here. */
+async function trimmedTooSoon(): Promise<void> {
+  const node = followerOf(3, 3);
+  node.step({ kind: 'snapshotTaken', snapshot: { index: 3, term: 1, checksum: 7, time: 0 }, through: 3 });
+  demand(
+    node.state.log.first === 1,
+    'snapshots/trim-below-snapshot: what is not durable is not trimmed',
+    () => node.state.log,
+  );
+}
+
+/** An append of a leader that does not know how much this follower has. */
+async function appendBelowBase(): Promise<void> {
+  const node = followerOf(4, 4);
+  node.sync();
+  node.step({ kind: 'snapshotTaken', snapshot: { index: 3, term: 1, checksum: 7, time: 0 }, through: 3 });
+  const append = { viewId: 1, prevIndex: 1, prevTerm: 1, entries: [noop(2, 1)], commit: 4, readRound: 0 };
+  const out = node.receive('b', { kind: 'appendEntries', term: 1, ...append });
+  demand(
+    out.some((each) => each.kind === 'send' && each.message.kind === 'appendAccepted'),
+    'raft/trimmed-matches: what was trimmed agrees with the leader',
+    () => out,
+  );
+}
+
 /** A snapshot of a peer whose index is committed here. */
 async function installBelow(): Promise<void> {
-  const node = followerOf([1, 1, 2], 3);
+  const node = followerOf(3, 3);
   node.step({ kind: 'install', snapshot: { ...SNAPSHOT, index: 3 } });
   demand(
     node.state.log.first === 1,
@@ -73,7 +98,7 @@ async function installBelow(): Promise<void> {
 
 /** A snapshot of a peer at an index where the log has another term. */
 async function installedSuffix(): Promise<void> {
-  const node = followerOf([1, 1, 1, 1], 1);
+  const node = followerOf(4, 1);
   node.step({ kind: 'install', snapshot: { ...SNAPSHOT, index: 3 } });
   demand(
     node.state.log.last === 3,
@@ -137,6 +162,8 @@ async function callers(): Promise<void> {
 export const coreScripts = {
   olderSnapshot,
   installBelow,
+  trimmedTooSoon,
+  appendBelowBase,
   installedSuffix,
   'driver: callers': callers,
   'core: unsent forward': unsentForward,

@@ -267,7 +267,7 @@ export const requests: readonly Mutant[] = [
     'What was sent ends as without effect when its time is over.',
     ['requests/none-is-kept'],
     scenario('raft/outcome-unknown'),
-    edit(PROPOSALS, 'if (sent || mayHaveTakenEffect) {', 'if (mayHaveTakenEffect && !sent) {'),
+    edit('replica/driver/commands.ts', 'if (sent || mayHaveTakenEffect) {', 'if (mayHaveTakenEffect && !sent) {'),
   ),
   mutant(
     'driver-unknown-forgotten',

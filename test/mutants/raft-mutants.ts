@@ -216,8 +216,8 @@ export const replication: readonly Mutant[] = [
     scenario('raft/even-split-n4'),
     edit(
       REPLICATION,
-      'appendNew(draft, prevIndex, entries); // rules 3 and 4',
-      'const old = draft.state.log;\n  appendNew(draft, prevIndex, entries);',
+      '  appendNew(draft, prevIndex + known, ',
+      '  const old = draft.state.log;\n  appendNew(draft, prevIndex + known, ',
     ),
     edit(
       REPLICATION,
@@ -239,8 +239,8 @@ export const replication: readonly Mutant[] = [
     scenario('raft/conflict-suffix-n5'),
     edit(
       REPLICATION,
-      'if (termAt(draft.state.log, prevIndex) !== prevTerm) return',
-      'if (termAt(draft.state.log, prevIndex) === undefined) return',
+      'prevIndex < base || termAt(draft.state.log, prevIndex) === prevTerm;',
+      'prevIndex < base || termAt(draft.state.log, prevIndex) !== undefined;',
     ),
   ),
   mutant(
@@ -360,7 +360,7 @@ export const replication: readonly Mutant[] = [
     ['log/one-value-per-index'],
     scenario('raft/load-before-truncate'),
     edit('core/delivery.ts', 'Math.min(commit, log.tailFrom - 1), room', 'commit, limits.loadBytes'),
-    edit(CORE_DRAFT, 'Math.min(this.durable, this.commitIndex)', 'this.durable'),
+    edit(CORE_DRAFT, 'Math.min(this.durable, this.commitIndex), options.limits', 'this.durable, options.limits'),
     edit(
       'core/log.ts',
       'if (index !== first + count || termAt(log, index) !== term) break;',

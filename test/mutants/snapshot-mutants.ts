@@ -37,8 +37,8 @@ export const snapshots: readonly Mutant[] = [
   mutant(
     'snapshot-trims-unsynced',
     'What is not durable is trimmed, so an acknowledgement rests on nothing.',
-    ['snapshots/trim-below-snapshot', 'durability/send-after-sync', 'durability/unsynced-runs'],
-    schedule('raft', 4),
+    ['durability/unsynced-runs', 'snapshots/trim-below-snapshot'],
+    script('trimmedTooSoon'),
     edit('core/compaction.ts', 'Math.min(through, durable)', 'Math.min(through, state.log.last + 0 * durable)'),
   ),
   mutant(
@@ -58,9 +58,20 @@ export const snapshots: readonly Mutant[] = [
   mutant(
     'snapshot-leaves-callers',
     'Who waits for a command that is in the snapshot is not told.',
-    ['liveness/every-call-ends', 'snapshots/waiting-calls-by-the-table'],
-    schedule('raft', 4),
+    ['snapshots/waiting-calls-by-the-table'],
+    scenario('raft/snapshot-answers-callers'),
     edit('replica/driver/restored.ts', 'draft.proposals.applied(entries, known);', 'known.length = 0;'),
+  ),
+  mutant(
+    'raft-trimmed-refused',
+    'An append that begins below what a follower has trimmed is refused.',
+    ['raft/trimmed-matches'],
+    script('appendBelowBase'),
+    edit(
+      'raft/replication.ts',
+      'prevIndex < base || termAt(draft.state.log, prevIndex) === prevTerm;',
+      'termAt(draft.state.log, prevIndex) === prevTerm;',
+    ),
   ),
   mutant(
     'raft-suffix-kept',

@@ -144,6 +144,7 @@ class FileStorage implements Storage {
     const { disk, dir } = this;
     const removing = Promise.allSettled(this.reads).then(async () => {
       for (let segment = from; segment <= to; segment++) {
+        await this.parts?.files.forget(segment);
         await disk.unlink(disk.join(dir, segmentName(segment))).catch(() => undefined);
       }
     });

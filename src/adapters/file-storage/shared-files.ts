@@ -64,6 +64,13 @@ export class SharedFiles {
     });
   }
 
+  /** A segment was removed: its space is free once nobody has it open. */
+  async forget(segment: number): Promise<void> {
+    const shared = this.files.get(segment);
+    this.files.delete(segment);
+    if (shared?.users === 0) await closeShared(shared);
+  }
+
   private async closeUnused(kept: number): Promise<void> {
     const unused = [...this.files].filter(([, { users }]) => users === 0);
     for (const [segment, shared] of unused.slice(0, Math.max(0, unused.length - kept))) {

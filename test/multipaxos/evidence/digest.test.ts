@@ -329,6 +329,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   'snapshot.index': 'a bare core takes none',
   'snapshot.term': 'a bare core takes none',
   'snapshot.checksum': 'a bare core takes none',
+  'snapshot.time': 'a bare core takes none',
   fault: 'of a replica that is over',
   'window.bytes': 'follows from the entries',
   'reported.bytes': 'follows from the entries',
