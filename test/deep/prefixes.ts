@@ -10,7 +10,9 @@ import { Turn } from '../../src/testing/world/turn.js';
 
 const MODELS = [raftModel, multipaxosModel];
 /** What can be eager, in the order in which it happens at a replica. */
-const WORK = ['written', 'applied', 'loaded'] as const;
+const WORK = ['snapshotted', 'restored', 'written', 'applied', 'loaded'] as const;
+/** As part of what is eager, too. */
+const EAGER = { snapshotted: 'written', restored: 'applied', written: 'written', applied: 'applied', loaded: 'loaded' };
 
 /**
  * The same run without anything eager: what happened at once in the scenario becomes an action. So disks and machines
@@ -24,11 +26,19 @@ function spelledOut(world: World, scripted: readonly Action[], eager: Readonly<R
     turn.run(action);
   };
   const work = (place: number, replica: ReplicaId): Action | undefined => {
-    const { process, paused, writing, applying, loads } = turn.slot(place);
+    const { process, paused, writing, applying, loads, taking, restoring } = turn.slot(place);
     if (process === null || paused) return undefined;
-    const under = { written: writing !== null, applied: applying !== null, loaded: loads.length > 0 };
-    const kind = WORK.find((each) => under[each] && eager[each] === true);
-    return kind === undefined ? undefined : { kind, at: turn.now, replica };
+    const under = {
+      snapshotted: taking !== null,
+      restored: restoring !== null,
+      written: writing !== null,
+      applied: applying !== null,
+      loaded: loads.length > 0,
+    };
+    const kind = WORK.find((each) => under[each] && eager[EAGER[each]] === true);
+    if (kind === undefined) return undefined;
+    const when = { at: turn.now, replica };
+    return kind === 'snapshotted' ? { kind, ...when, fails: false } : { kind, ...when };
   };
   const next = (): Action | undefined => {
     for (const [place, replica] of turn.rules.ids.entries()) {
@@ -55,12 +65,12 @@ export function prefixesOf(protocol: string, folder: URL): readonly Prefix[] {
   return names.flatMap((name): readonly Prefix[] => {
     if (model === undefined || !name.endsWith('.scenario')) return [];
     const scenario = parseScenario(readFileSync(new URL(name, folder), 'utf8'));
-    const { replicas, program, seed, established, preVote, eager, timing, limits, constants, maxWaiting } =
+    const { replicas, program, seed, established, preVote, eager, timing, limits, constants, maxWaiting, snapshots } =
       scenario.header;
     if (scenario.header.protocol !== protocol) return [];
     const { actions: scripted } = runScenario(scenario, MODELS);
     const tuning = { timing, limits, preVote };
-    const world = { replicas, program, seed, established, constants, maxWaiting, tuning };
+    const world = { replicas, program, seed, established, constants, maxWaiting, snapshots, tuning };
     return [{ world, actions: spelledOut(createWorld({ model, ...world }), scripted, { ...eager }) }];
   });
 }

@@ -2,11 +2,12 @@
 
 import type { Hit } from '../../core/model.js';
 import type { Outbound } from '../../core/protocol.js';
+import { compactionPoints, coverCompaction } from '../../core/compaction-coverage.js';
 import { coverPreVotes, preVotePoints } from '../../core/pre-vote-coverage.js';
 import { sameValue } from '../../core/entries.js';
 import type { PaxosMessage } from '../messages.js';
 import { commitOf, type PaxosLeader, type PaxosState } from '../state.js';
-import { voteAt } from '../window.js';
+import { lastVote, voteAt } from '../window.js';
 import type { PaxosStepFact } from './rules.js';
 
 const STARTED = {
@@ -56,10 +57,14 @@ const REQUESTS = {
   disconnected: 'a connection was lost with something under way',
 } as const;
 
+const VOTES_KEPT = 'votes were kept above an installed snapshot';
+
 /** @see Model.coveragePoints */
 export const coveragePoints: readonly string[] = [
   ...[STARTED, ELECTIONS, ACCEPTORS, LEARNERS, REQUESTS].flatMap((each) => Object.values(each)),
   ...preVotePoints,
+  ...compactionPoints,
+  VOTES_KEPT,
 ];
 
 function onStart({ window, log }: PaxosState, hit: Hit): void {
@@ -189,7 +194,12 @@ function onOutbound(each: Outbound<PaxosMessage>, fact: PaxosStepFact, hit: Hit)
 export function cover(fact: PaxosStepFact, hit: Hit): void {
   const { before, after, inbound, outbound } = fact;
   if (before === null) return onStart(after, hit);
-  if (inbound !== null) coverPreVotes({ before, after, inbound, outbound }, hit);
+  if (inbound !== null) {
+    coverPreVotes({ before, after, inbound, outbound }, hit);
+    coverCompaction({ before, after, inbound, outbound }, hit);
+    const installed = inbound.kind === 'install' && before !== after;
+    if (installed && lastVote(after.window) > commitOf(after)) hit(VOTES_KEPT);
+  }
   if (before.role !== after.role) onRole(fact, before, after, hit);
   if (before.window !== after.window) onVotes(before, after, hit);
   if (before !== after && inbound?.kind === 'unsent') hit(REQUESTS.unsent);

@@ -4,6 +4,7 @@ import { readsOf } from '../../core/reads.js';
 import { termAt } from '../../core/log.js';
 import type { Hit } from '../../core/model.js';
 import type { Outbound } from '../../core/protocol.js';
+import { compactionPoints, coverCompaction } from '../../core/compaction-coverage.js';
 import { coverPreVotes, preVotePoints } from '../../core/pre-vote-coverage.js';
 import { majorityReached } from '../../core/quorum.js';
 import { durableIndex } from '../../core/unsynced.js';
@@ -62,6 +63,7 @@ export const coveragePoints: readonly string[] = [
   UNSENT,
   DISCONNECTED,
   ...preVotePoints,
+  ...compactionPoints,
 ];
 type ReceivedMessage = RaftMessage & { readonly round?: number };
 
@@ -128,6 +130,7 @@ export function cover(fact: RaftStepFact, hit: Hit): void {
   const { before, after, inbound, outbound } = fact;
   if (before === null || inbound === null) return;
   coverPreVotes({ before, after, inbound, outbound }, hit);
+  coverCompaction({ before, after, inbound, outbound }, hit);
   if (before !== after) {
     coverRoles(before, after, hit);
     if (inbound.kind === 'unsent') hit(UNSENT);

@@ -14,11 +14,11 @@ import type { Index, Milliseconds } from '../../core/protocol.js';
 import { decodeDriverPart } from './driver-part.js';
 import { sealSnapshotMessage } from './envelope.js';
 import { PartDraft } from './part-draft.js';
-import { CHUNK_BYTES, type OfferedSnapshot, type SnapshotChunk, type SnapshotMessage } from './snapshot-messages.js';
+import { MOST_CHUNK, type OfferedSnapshot, type SnapshotChunk, type SnapshotMessage } from './snapshot-messages.js';
 import type { SnapshotInput } from './snapshot-events.js';
 
-/** Bytes that are asked for and not yet stored. */
-const WINDOW = 1024 * 1024;
+/** So many chunks are asked for and not yet stored. */
+const WINDOW = 16;
 /** So often in a row a source is asked in vain. */
 const MOST_STRIKES = 3;
 
@@ -92,6 +92,10 @@ export class PullingDraft extends PartDraft<PullingState> {
     return 2 * this.draft.options.timing.electionMax;
   }
 
+  private get chunkBytes(): number {
+    return Math.min(MOST_CHUNK, this.draft.options.limits.messageBytes);
+  }
+
   send(to: ReplicaId, message: SnapshotMessage): void {
     const { draft } = this;
     const bytes = sealSnapshotMessage(message, draft.identity.addressOf(to));
@@ -139,15 +143,16 @@ export class PullingDraft extends PartDraft<PullingState> {
   private ask(offset: number): void {
     const { number, least, source, offer } = this.state.pull as PullUnderWay;
     const { index, checksum } = offer ?? { index: 0, checksum: 0 };
-    this.send(source, { kind: 'askChunk', number, least, index, checksum, offset });
+    this.send(source, { kind: 'askChunk', number, least, index, checksum, offset, length: this.chunkBytes });
   }
 
   /** Asks for as much as the window has room for. */
   private askMore(): void {
+    const { chunkBytes } = this;
     const { offer, stored, asked } = this.state.pull as PullUnderWay;
     if (offer === null) return;
     let next = asked;
-    for (; next < offer.bytes && next - stored < WINDOW; next += CHUNK_BYTES) this.ask(next);
+    for (; next < offer.bytes && next - stored < WINDOW * chunkBytes; next += chunkBytes) this.ask(next);
     if (next !== asked) this.change({ asked: next });
   }
 
@@ -181,7 +186,7 @@ export class PullingDraft extends PartDraft<PullingState> {
       draft.effect({ kind: 'pullSnapshot', file: pull.file });
       const { index, bytes } = snapshot;
       draft.event({ kind: 'snapshot', event: 'pulling', index, bytes, took: 0, peer: pull.source });
-      this.change({ offer: snapshot, asked: CHUNK_BYTES });
+      this.change({ offer: snapshot, asked: this.chunkBytes });
     } else if (!isSame(pull.offer, snapshot)) return this.next(pull);
     this.keep(offset, data);
     this.hold(snapshot.index);
@@ -190,9 +195,10 @@ export class PullingDraft extends PartDraft<PullingState> {
 
   /** Keeps a chunk that is new and within the window. */
   private keep(offset: number, data: Uint8Array): void {
+    const { chunkBytes } = this;
     const { given, stored, ahead, offer } = this.state.pull as PullUnderWay;
-    const isWhole = data.length === Math.min(CHUNK_BYTES, (offer as OfferedSnapshot).bytes - offset);
-    const isNew = offset >= given && offset < stored + WINDOW && offset % CHUNK_BYTES === 0;
+    const isWhole = data.length === Math.min(chunkBytes, (offer as OfferedSnapshot).bytes - offset);
+    const isNew = offset >= given && offset < stored + WINDOW * chunkBytes && offset % chunkBytes === 0;
     if (!isWhole || !isNew || ahead.some((each) => each.offset === offset)) return;
     this.change({ ahead: [...ahead, { offset, data }], strikes: 0, retryAt: this.draft.now + this.patience });
   }

@@ -7,8 +7,8 @@ import { Malformed, VARINT_MAX_BYTES, type Reader, type Writer } from '../../cor
 import { crc32c } from '../../core/crc32c.js';
 import type { Index, SnapshotName } from '../../core/protocol.js';
 
-/** A chunk has no more bytes. */
-export const CHUNK_BYTES = 64 * 1024;
+/** A chunk has no more bytes; nor has it more than `Limits.messageBytes` of who asks for it. */
+export const MOST_CHUNK = 64 * 1024;
 
 /** A snapshot as its source offers it. */
 export interface OfferedSnapshot extends SnapshotName {
@@ -26,11 +26,12 @@ export interface AskChunk {
   /** The snapshot of which the sender has chunks, by index and checksum; 0 and 0: the newest one. */
   readonly index: Index;
   readonly checksum: number;
-  /** Where in the file the chunk begins. */
+  /** Where in the file the chunk begins, and its bytes unless the file ends before: 1 to `MOST_CHUNK`. */
   readonly offset: number;
+  readonly length: number;
 }
 
-/** The answer: up to `CHUNK_BYTES` of the file from `offset` on. */
+/** The answer: the bytes of the file from `offset` on. */
 export interface SnapshotChunk {
   readonly kind: 'chunk';
   readonly number: number;
@@ -65,9 +66,11 @@ export function writeSnapshotMessage(writer: Writer, message: SnapshotMessage): 
   writer.u8(KINDS.indexOf(message.kind));
   writer.varint(message.number);
   switch (message.kind) {
-    case 'askChunk':
-      for (const field of [message.least, message.index, message.checksum, message.offset]) writer.varint(field);
+    case 'askChunk': {
+      const { least, index, checksum, offset, length } = message;
+      for (const field of [least, index, checksum, offset, length]) writer.varint(field);
       return;
+    }
     case 'chunk': {
       const { index, term, checksum, time, bytes } = message.snapshot;
       for (const field of [index, term, checksum, time, bytes, message.offset]) writer.varint(field);
@@ -86,7 +89,7 @@ function readChunk(reader: Reader, number: number): SnapshotChunk {
   const [time, bytes, offset, crc] = [reader.varint(), reader.varint(), reader.varint(), reader.varint()];
   const data = reader.bytes().slice();
   if (crc32c(data) !== crc) throw new Malformed('a chunk of a snapshot is damaged');
-  const fits = data.length > 0 && data.length <= CHUNK_BYTES && offset + data.length <= bytes;
+  const fits = data.length > 0 && data.length <= MOST_CHUNK && offset + data.length <= bytes;
   if (!fits || index === 0 || term === 0) throw new Malformed('a chunk is of no snapshot');
   return { kind: 'chunk', number, snapshot: { index, term, checksum, time, bytes }, offset, data };
 }
@@ -98,7 +101,9 @@ export function readSnapshotMessage(reader: Reader): SnapshotMessage {
   switch (kind) {
     case 'askChunk': {
       const [least, index, checksum] = [reader.varint(), reader.varint(), reader.varint()];
-      return { kind, number, least, index, checksum, offset: reader.varint() };
+      const [offset, length] = [reader.varint(), reader.varint()];
+      if (length === 0 || length > MOST_CHUNK) throw new Malformed('a chunk has no such length');
+      return { kind, number, least, index, checksum, offset, length };
     }
     case 'chunk':
       return readChunk(reader, number);

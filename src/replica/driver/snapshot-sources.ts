@@ -11,7 +11,7 @@ import type { Mutable } from '../../core/draft.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { Index, Milliseconds } from '../../core/protocol.js';
 import { PartDraft } from './part-draft.js';
-import { CHUNK_BYTES, type AskChunk } from './snapshot-messages.js';
+import type { AskChunk } from './snapshot-messages.js';
 import type { StoredSnapshot } from './snapshots.js';
 
 /** Snapshots without a name that stay for their pullers. */
@@ -95,7 +95,7 @@ export class SourcesDraft extends PartDraft<SourcesState> {
     this.hold(peer, snapshot.index);
     const { index, term, checksum, time, bytes } = snapshot;
     const offered = { index, term, checksum, time, bytes };
-    const length = Math.min(CHUNK_BYTES, bytes - offset);
+    const length = Math.min(question.length, bytes - offset);
     draft.effect({ kind: 'readChunk', to: peer, number, file, snapshot: offered, offset, length });
   }
 
