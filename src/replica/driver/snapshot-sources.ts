@@ -48,8 +48,9 @@ export const noSources: SourcesState = { holds: [], pins: [], unnamed: [], reads
 
 /** When something of it is due. */
 export function sourcesDeadline({ pins, unnamed }: SourcesState): Milliseconds {
-  if (unnamed.length === 0) return Infinity;
-  return pins.reduce((due, { until }) => Math.min(due, until), Infinity);
+  let due = Infinity;
+  for (const { file, until } of pins) if (unnamed.some((each) => each.file === file)) due = Math.min(due, until);
+  return due;
 }
 
 export class SourcesDraft extends PartDraft<SourcesState> {
@@ -120,14 +121,13 @@ export class SourcesDraft extends PartDraft<SourcesState> {
   removeUnused(): void {
     const { draft } = this;
     const { unnamed, pins } = this.state;
-    if (unnamed.length === 0) return;
     const alive = pins.filter(({ until }) => until > draft.now);
+    if (alive.length < pins.length) this.edit().pins = alive;
+    if (unnamed.length === 0) return;
     const isPinned = ({ file }: StoredSnapshot): boolean => alive.some((pin) => pin.file === file);
     const kept = unnamed.filter(isPinned).slice(0, MOST_PINNED);
     if (kept.length === unnamed.length) return;
-    const next = this.edit();
-    next.pins = alive;
-    next.unnamed = kept;
+    this.edit().unnamed = kept;
     for (const snapshot of unnamed) {
       if (!kept.includes(snapshot)) draft.effect({ kind: 'removeSnapshot', file: snapshot.file });
     }
