@@ -1,7 +1,7 @@
 /** Closed-loop clients that add to counters through all members, and remember what they were told. */
 
 import { Gone, type MemberProcess } from './cluster.js';
-import type { TallyState } from './tally.js';
+import { appliedOf, type TallyState } from './tally.js';
 
 /** What one client was told of its operations, by number. */
 export interface ClientRecord {
@@ -109,7 +109,7 @@ export function judge(records: readonly ClientRecord[], state: TallyState): Verd
   let ghosts = 0;
   let total = 0;
   for (const { client, acknowledged, unknown, without } of records) {
-    const applied = state.applied[client] ?? {};
+    const applied = appliedOf(state.applied[client] ?? []);
     for (const number of acknowledged) if (applied[number] === undefined) lost++;
     for (const number of unknown) if (applied[number] !== undefined) found++;
     for (const number of without) if (applied[number] !== undefined) ghosts++;

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Link } from './links.js';
-import type { Answer, Ask, MemberSettings } from './messages.js';
+import type { Answer, Ask, MemberSettings, SnapshotTold } from './messages.js';
 
 const MEMBER = fileURLToPath(new URL('./member.js', import.meta.url));
 
@@ -19,7 +19,10 @@ export class Gone extends Error {}
 
 /** One member, whose process comes and goes. */
 export class MemberProcess {
-  readonly settings: MemberSettings;
+  /** What its next process is started with. */
+  settings: MemberSettings;
+  /** Told of what happens to its snapshots. */
+  onSnapshot: (told: SnapshotTold) => void = () => undefined;
   private child: ChildProcess | null = null;
   private asks = 0;
   private readonly waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>();
@@ -43,6 +46,7 @@ export class MemberProcess {
     const up = new Promise<void>((resolve, reject) => {
       child.on('message', (answer: Answer) => {
         if (answer.kind === 'up') resolve();
+        else if (answer.kind === 'snapshot') this.onSnapshot(answer.told);
         else if (answer.kind === 'down') reject(new Error(`member ${this.id}: ${answer.reason}`));
         else this.take(answer.ask)?.resolve(answer);
       });
@@ -113,8 +117,17 @@ export interface Prepared {
   cleanUp(): void;
 }
 
-/** @param isLinked whether members reach each other through links */
-export async function prepare(protocol: MemberSettings['protocol'], isLinked: boolean): Promise<Prepared> {
+/** What a story needs of its members. */
+export interface Needs {
+  /** Whether members reach each other through links. */
+  readonly isLinked?: boolean;
+  readonly settings?: Pick<MemberSettings, 'snapshotEvery' | 'segmentBytes'>;
+}
+
+export async function prepare(
+  protocol: MemberSettings['protocol'],
+  { isLinked = false, settings = {} }: Needs,
+): Promise<Prepared> {
   const ids = ['a', 'b', 'c'];
   const ports = await freePorts(ids.length);
   const links = isLinked ? ids.map((id, at) => new Link(id, ports[at] ?? 0)) : [];
@@ -124,7 +137,8 @@ export async function prepare(protocol: MemberSettings['protocol'], isLinked: bo
   const places = ids.map((id, at) => [id, `127.0.0.1:${ports[at]}`] as const);
   const addresses = Object.fromEntries(places.map(([id, place], at) => [id, links[at]?.address ?? place]));
   const members = places.map(
-    ([id, listen]) => new MemberProcess({ id, members: addresses, listen, directory: join(directory, id), protocol }),
+    ([id, listen]) =>
+      new MemberProcess({ id, members: addresses, listen, directory: join(directory, id), protocol, ...settings }),
   );
   const cleanUp = (): void => {
     for (const member of members) member.killNow();

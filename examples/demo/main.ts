@@ -7,16 +7,18 @@
  *     npm run demo -- outage
  *     npm run demo -- transfer
  *     npm run demo -- partition
+ *     npm run demo -- compact
  *     npm run demo -- --help
  */
 
 import { parseArgs } from 'node:util';
 import type { Acknowledged, Clients } from './clients.js';
-import { prepare, type MemberProcess } from './cluster.js';
+import { prepare, type MemberProcess, type Needs } from './cluster.js';
+import { compactNeeds, runCompact } from './compact.js';
 import type { MemberSettings } from './messages.js';
 import { runOutage } from './outage.js';
 import { runPartition } from './partition.js';
-import { begin, CLIENTS, tell, type Story } from './stage.js';
+import { begin, CLIENTS, playOn, tell, type Story } from './stage.js';
 import { bold, dim, fact, headline, red, whenNobodyReads } from './terminal.js';
 import { runTransfer } from './transfer.js';
 import { leaderOf, pause, report, statusOf, until, verify } from './watching.js';
@@ -51,30 +53,32 @@ async function killLeader(members: readonly MemberProcess[], clients: Clients): 
   return took;
 }
 
-async function killAll(members: readonly MemberProcess[], clients: Clients): Promise<void> {
+async function killAll(members: readonly MemberProcess[]): Promise<void> {
   await Promise.all(members.map((member) => member.kill()));
   fact(red('SIGKILL'), 'to all three at once');
   await Promise.all(members.map((member) => member.start()));
   const leader = await leaderOf(members);
   fact('restart', `all three are back, and ${bold(leader.id)} leads`);
   await pause(WRITE_FOR / 2);
-  await clients.stop();
 }
 
 async function run(protocol: MemberSettings['protocol'], members: readonly MemberProcess[]): Promise<boolean> {
-  const { clients } = await begin(members, [], WRITE_FOR);
+  const stage = await begin(members, [], WRITE_FOR);
+  const { clients } = stage;
   const failovers: number[] = [];
-  for (const round of [1, 2]) {
-    headline(`Kill the leader, ${round === 1 ? 'once' : 'and once more'}`);
-    failovers.push(await killLeader(members, clients));
-  }
-  headline('Kill everything');
-  await killAll(members, clients);
+  await playOn(stage, async () => {
+    for (const round of [1, 2]) {
+      headline(`Kill the leader, ${round === 1 ? 'once' : 'and once more'}`);
+      failovers.push(await killLeader(members, clients));
+    }
+    headline('Kill everything');
+    await killAll(members);
+  });
   headline(`What ${protocol === 'raft' ? 'Raft' : 'Multi-Paxos'} kept, by a linearizable read on every member`);
   return report(clients, await verify(members, clients), ['failover times', failovers]);
 }
 
-const USAGE = `usage: npm run demo [-- [outage|transfer|partition] [--protocol=raft|multipaxos]]
+const USAGE = `usage: npm run demo [-- [outage|transfer|partition|compact] [--protocol=raft|multipaxos]]
 
 Starts three processes that keep one replicated state, and twelve clients that write to it. Kills the process
 that leads with SIGKILL, twice, and then all three at once; then checks on every member that every acknowledged
@@ -86,6 +90,8 @@ is removed in the end.
                           protocols, unless one is named, and takes about fifteen seconds with each
   transfer                kills nobody: restarts one after the other in order, while clients write; no request fails
   partition               kills nobody: the leader hears nobody, though it is heard; then two of three hear nobody
+  compact                 the log is trimmed behind snapshots; a member that was away for longer than the others
+                          keep theirs pulls one, under load; a restart applies only what follows one
   --protocol=raft         the three keep their state by Raft (this is the default)
   --protocol=multipaxos   by Multi-Paxos
   --help                  prints this and ends
@@ -94,7 +100,12 @@ Exits with 0 if nothing was lost, 1 if something was, 2 if it was called in anot
 
 type ProtocolName = MemberSettings['protocol'];
 
-const STORIES = { outage: runOutage, transfer: runTransfer, partition: runPartition } satisfies Record<string, Story>;
+const STORIES = {
+  outage: { story: runOutage, needs: { isLinked: true } },
+  transfer: { story: runTransfer, needs: {} },
+  partition: { story: runPartition, needs: { isLinked: true } },
+  compact: { story: runCompact, needs: compactNeeds },
+} satisfies Record<string, { readonly story: Story; readonly needs: Needs }>;
 type StoryName = keyof typeof STORIES;
 
 function isStory(name: string | undefined): name is StoryName {
@@ -119,14 +130,17 @@ function asked(): Asked {
   const [name, ...others] = positionals;
   const story = isStory(name) ? name : null;
   const unknown = story === null ? name : others[0];
-  if (unknown !== undefined) throw new Error(`expected outage, transfer, partition or nothing, got "${unknown}"`);
+  if (unknown !== undefined) {
+    throw new Error(`expected ${Object.keys(STORIES).join(', ')} or nothing, got "${unknown}"`);
+  }
   const usual: readonly ProtocolName[] = story === null ? ['raft'] : ['raft', 'multipaxos'];
   return { help, story, protocols: protocol === undefined ? usual : [protocol] };
 }
 
 /** One story with one protocol. Gives the exit code. */
-async function demonstrate(protocol: ProtocolName, story: StoryName | null): Promise<number> {
-  const { members, links, directory, cleanUp } = await prepare(protocol, story === 'outage' || story === 'partition');
+async function demonstrate(protocol: ProtocolName, name: StoryName | null): Promise<number> {
+  const { story, needs } = name === null ? { story: null, needs: {} } : STORIES[name];
+  const { members, links, directory, cleanUp } = await prepare(protocol, needs);
   const leave = (code: number): never => {
     cleanUp();
     process.exit(code);
@@ -137,7 +151,7 @@ async function demonstrate(protocol: ProtocolName, story: StoryName | null): Pro
   fact('members', members.map(({ id, settings }) => `${bold(id)} ${dim(settings.members[id] ?? '')}`).join('  '));
   fact('data', dim(directory));
   try {
-    const ok = story === null ? await run(protocol, members) : await tell(STORIES[story], members, links);
+    const ok = story === null ? await run(protocol, members) : await tell(story, members, links);
     return ok ? 0 : 1;
   } catch (error) {
     console.error(red((error as Error).message));

@@ -16,6 +16,8 @@ process.on('disconnect', () => process.exit(0));
 process.on('SIGINT', () => undefined);
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as MemberSettings;
+const { snapshotEvery, segmentBytes } = settings;
+const tally = new Tally();
 
 try {
   const replica = await createReplica({
@@ -23,11 +25,16 @@ try {
     members: settings.members,
     protocol: settings.protocol === 'raft' ? raft() : multipaxos(),
     transport: tcpTransport({ listen: settings.listen }),
-    storage: fileStorage(settings.directory),
-    machine: new Tally(),
+    storage: fileStorage(settings.directory, { segmentBytes }),
+    machine: tally,
+    snapshots: snapshotEvery === null ? false : { entries: snapshotEvery },
     requestTimeout: REQUEST_TIMEOUT,
   });
   replica.on('fault', ({ reason }) => say({ ask: 0, kind: 'down', reason }));
+  replica.on('snapshot', ({ event, index, bytes, took, peer, reason }) => {
+    const about = { ...(peer === undefined ? {} : { peer }), ...(reason === undefined ? {} : { reason }) };
+    say({ ask: 0, kind: 'snapshot', told: { event, index, bytes, took, ...about } });
+  });
   replica.on('lostIdentity', () => say({ ask: 0, kind: 'down', reason: 'its disk was lost' }));
 
   const reply = async (ask: Ask): Promise<Answer> => {
@@ -35,10 +42,11 @@ try {
       case 'add':
         return { ask: ask.ask, kind: 'added', value: await replica.propose(ask.add) };
       case 'read':
-        return { ask: ask.ask, kind: 'tally', state: await replica.read((tally) => tally.snapshot()) };
+        return { ask: ask.ask, kind: 'tally', state: await replica.read((machine) => machine.snapshot()) };
       case 'status': {
-        const { leader, leading, applied, commit } = replica.status();
-        return { ask: ask.ask, kind: 'status', status: { leader, leading, applied, commit } };
+        const { leader, leading, applied, commit, first, last, snapshots } = replica.status();
+        const log = { first, last, snapshots: snapshots.map(({ index }) => index), commands: tally.commands };
+        return { ask: ask.ask, kind: 'status', status: { leader, leading, applied, commit, ...log } };
       }
       case 'close':
         await replica.close();

@@ -37,11 +37,19 @@ export async function begin(
   return { members, links, clients };
 }
 
+/** Does this on a stage, and lets the clients end, however that ends: nothing keeps the process from ending then. */
+export async function playOn<T>({ clients }: Stage, play: () => Promise<T>): Promise<T> {
+  try {
+    return await play();
+  } finally {
+    await clients.stop();
+  }
+}
+
 /** Tells a story from its beginning to the check. Gives whether all that was acknowledged is there, once. */
 export async function tell(story: Story, members: readonly MemberProcess[], links: readonly Link[]): Promise<boolean> {
   const stage = await begin(members, links, 1000);
-  const times = await story(stage);
-  await stage.clients.stop();
+  const times = await playOn(stage, () => story(stage));
   headline('What is there, by a linearizable read on every member');
   return report(stage.clients, await verify(members, stage.clients), times);
 }

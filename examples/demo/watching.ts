@@ -6,7 +6,7 @@ import type { MemberStatus } from './messages.js';
 import { bold, fact, green, red, table } from './terminal.js';
 
 const POLL = 25;
-const PATIENCE = 15_000;
+const PATIENCE = 30_000;
 
 export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -90,6 +90,22 @@ describe('the demo', () => {
     expect({ code, errors, left: readdirSync(scratch) }).toEqual({ code: 0, errors: '', left: [] });
   }, 120_000);
 
+  it('trims its log, brings a member back by snapshot, and replays nothing at a restart, with both protocols', async () => {
+    const { code, output, errors } = await run(['compact']);
+    const counts = (pattern: RegExp): number => output.match(pattern)?.length ?? 0;
+    expect(counts(/disk +[abc] has the log from 1 to \d+, 0 snapshots: \d+ kB$/gm)).toBe(6);
+    expect(counts(/disk +[abc] has the log from [1-9]\d{3,} to \d+, 2 snapshots at \d+ and \d+: \d+ kB$/gm)).toBe(6);
+    expect(counts(/trimmed +[abc] took \d+ snapshots meanwhile; its log begins at \d+$/gm)).toBe(4);
+    expect(counts(/pulling +[abc] pulls the snapshot at \d+ from [abc]$/gm)).toBe(2);
+    expect(counts(/installed it has the one at \d+, \d+ kB, \d+ ms after it asked for one$/gm)).toBe(2);
+    expect(counts(/level +\d+ ms after its process was started/g)).toBe(2);
+    // The story itself fails if one applied more than what lies behind its snapshot.
+    expect(counts(/restart +[abc] restored the snapshot at \d+, and applied \d+ commands to reach \d+$/gm)).toBe(6);
+    expect(counts(/lost +\| +0 /g)).toBe(2);
+    expect(counts(/duplicates +\| +0 /g)).toBe(2);
+    expect({ code, errors, left: readdirSync(scratch) }).toEqual({ code: 0, errors: '', left: [] });
+  }, 120_000);
+
   it('says how it is called', async () => {
     const { code, output, errors } = await run(['--help']);
     expect(output).toContain('usage: npm run demo');
@@ -100,8 +116,8 @@ describe('the demo', () => {
     ['a protocol', ['--protocol=zab'], '--protocol: expected raft or multipaxos, got "zab"'],
     ['no protocol', ['--protocol'], '--protocol'],
     ['an option', ['--fast'], '--fast'],
-    ['a word', ['raft'], 'expected outage, transfer, partition or nothing, got "raft"'],
-    ['a second word', ['outage', 'twice'], 'expected outage, transfer, partition or nothing, got "twice"'],
+    ['a word', ['raft'], 'expected outage, transfer, partition, compact or nothing, got "raft"'],
+    ['a second word', ['outage', 'twice'], 'expected outage, transfer, partition, compact or nothing, got "twice"'],
   ])('refuses %s that it does not know, in a sentence', async (_, args, told) => {
     const { code, output, errors } = await run(args);
     expect(errors.split('\n')[0]).toContain(told);
