@@ -15,7 +15,7 @@ import { leaderOf, statusOf, until } from './watching.js';
 /** Entries from one snapshot to the next: few, so that it shows within seconds. */
 const EVERY = 300;
 /** Entries of the log before there are snapshots: several times what is kept with them. */
-const GROWN = 8 * EVERY;
+const GROWN = 6 * EVERY;
 
 /** The members begin without snapshots, with a log of small files. */
 export const compactNeeds: Needs = { settings: { snapshotEvery: null, segmentBytes: 8 * 1024 } };
