@@ -104,7 +104,7 @@ describe('the demo', () => {
     expect(counts(/lost +\| +0 /g)).toBe(2);
     expect(counts(/duplicates +\| +0 /g)).toBe(2);
     expect({ code, errors, left: readdirSync(scratch) }).toEqual({ code: 0, errors: '', left: [] });
-  }, 120_000);
+  }, 240_000);
 
   it('says how it is called', async () => {
     const { code, output, errors } = await run(['--help']);
