@@ -16,12 +16,13 @@ class MemorySnapshots implements SnapshotStore {
 
   async write(file: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     checkFileName(file);
-    let content = new Uint8Array(0);
-    for await (const chunk of chunks) {
-      const longer = new Uint8Array(content.length + chunk.length);
-      longer.set(content);
-      longer.set(chunk, content.length);
-      content = longer;
+    const pieces: Uint8Array[] = [];
+    for await (const chunk of chunks) pieces.push(chunk.slice());
+    const content = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const piece of pieces) {
+      content.set(piece, at);
+      at += piece.length;
     }
     this.files.set(file, content);
   }
