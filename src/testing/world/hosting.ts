@@ -55,14 +55,18 @@ export class Hosting {
     this.take(place, program.step(process, { kind: 'wallClock', now: draft.local(place), ahead }));
   }
 
-  /** A tick. After a pause longer than any election a leader may claim to lead only once a quorum has confirmed it. */
+  /**
+   * A tick. After a pause longer than any election a leader may claim to lead only once a quorum has confirmed it;
+   * alone in its cluster it is never succeeded.
+   */
   tick(place: number): void {
     const { draft } = this;
     const { id, process } = draft.slot(place);
     const { program, timing } = draft.rules;
     const leadership = draft.record.leadershipOf(id);
     const now = draft.local(place);
-    const late = leadership !== undefined && now > program.deadline(process) + timing.electionMax;
+    const mayBeSucceeded = leadership !== undefined && draft.size > 1;
+    const late = mayBeSucceeded && now > program.deadline(process) + timing.electionMax;
     this.step(place, { kind: 'tick', now });
     if (!late || draft.record.leadershipOf(id) !== leadership) return;
     const rule = 'leadership/ended-by-a-pause: a long pause ends leadership';
