@@ -17,5 +17,6 @@ export function callOf(nth: number): StorageOp[] {
     { kind: 'put', entries },
     { kind: 'set', key: 'calls', value: bytesOf(String(nth)) },
   ];
+  if (nth % 17 === 0) return [{ kind: 'trim', through: from }, ...ops];
   return nth % 13 === 0 ? [{ kind: 'truncate', from }, ...ops] : ops;
 }

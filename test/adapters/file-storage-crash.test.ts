@@ -28,6 +28,7 @@ function randomCall(random: () => number, nth: number): StorageOp[] {
   const ops: StorageOp[] = [set('calls', String(nth))];
   for (let left = upTo(3); left > 0; left--) {
     if (random() < 0.15) ops.push({ kind: 'truncate', from: 1 + upTo(60) });
+    if (random() < 0.1) ops.push({ kind: 'trim', through: 1 + upTo(50) });
     const [from, term, size] = [1 + upTo(60), 1 + upTo(3), random() < 0.1 ? 1500 : 40];
     const entries = Array.from({ length: upTo(8) }, (_, at) => ({
       index: from + at,
