@@ -187,7 +187,7 @@ export class PullingDraft extends PartDraft<PullingState> {
       const { index, bytes } = snapshot;
       draft.event({ kind: 'snapshot', event: 'pulling', index, bytes, took: 0, peer: pull.source });
       this.change({ offer: snapshot, asked: this.chunkBytes });
-    } else if (!isSame(pull.offer, snapshot)) return this.next(pull);
+    } else if (!isSame(pull.offer, snapshot)) return; // an answer to the first question, which was asked again
     this.keep(offset, data);
     this.hold(snapshot.index);
     this.give();
