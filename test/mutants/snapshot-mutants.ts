@@ -32,7 +32,7 @@ export const snapshots: readonly Mutant[] = [
     'The log is trimmed up to the newest snapshot, though the older one may have to be restored.',
     ['snapshots/trim-below-snapshot'],
     schedule('raft', 4),
-    edit(SNAPSHOTS, 'const through = draft.sources.kept(older, index);', 'const through = index;'),
+    edit(SNAPSHOTS, 'const through = draft.sources.kept(older, snapshot);', 'const through = index;'),
   ),
   mutant(
     'snapshot-trims-unsynced',

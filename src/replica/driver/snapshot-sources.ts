@@ -3,8 +3,8 @@
  * what its peers pull, up to a bound.
  *
  * Invariants: a file that a peer pulls stays until the peer has asked for nothing for a while, at most so many beside
- * those that are named; no more reads are under way than a bound for each peer; the log is kept for a puller no longer
- * than a few snapshots, so a slow or silent one holds up nobody for good.
+ * those that are named; no more reads are under way than a bound for each peer; the log is kept for a puller until it
+ * has grown by as much as the puller could have pulled twice, so a slow or silent one holds up nobody for good.
  */
 
 import type { Mutable } from '../../core/draft.js';
@@ -18,14 +18,22 @@ import type { StoredSnapshot } from './snapshots.js';
 const MOST_PINNED = 2;
 /** Reads under way for one peer. */
 const MOST_READS = 64;
-/** The log is kept for pullers while no more than so many times is kept what lies between two snapshots. */
+/** The log is kept for a puller while no more than so many times is kept what lies between two snapshots. */
 const MOST_KEPT = 4;
+/**
+ * It is kept beyond that while it has grown by no more than so many times the size of a snapshot, or so many bytes:
+ * then a puller whose link carries the load comes level, however often a snapshot is taken.
+ */
+const MOST_GROWN = 2;
+const LEAST_GROWN = 4 * 1024 * 1024;
 
 /** What is kept for a puller until then. */
 interface LogHold {
   readonly peer: ReplicaId;
   readonly index: Index;
   readonly until: Milliseconds;
+  /** Bytes of entries by which the log has grown meanwhile. */
+  readonly grown: number;
 }
 
 interface PinnedSnapshot {
@@ -65,18 +73,29 @@ export class SourcesDraft extends PartDraft<SourcesState> {
 
   /** A peer needs the log behind this index. */
   hold(peer: ReplicaId, index: Index): void {
-    const others = this.state.holds.filter((each) => each.peer !== peer);
-    this.edit().holds = [...others, { peer, index, until: this.draft.now + this.patience }];
+    const { holds } = this.state;
+    const before = holds.find((each) => each.peer === peer);
+    const grown = before === undefined || before.index < index ? 0 : before.grown;
+    const hold = { peer, index, until: this.draft.now + this.patience, grown };
+    this.edit().holds = [...holds.filter((each) => each !== before), hold];
   }
 
-  /** What the log may be trimmed to, when it is to be kept from `older` on and a snapshot at `newest` is complete. */
-  kept(older: Index, newest: Index): Index {
+  /** The log has grown by so many bytes of entries. */
+  grew(bytes: number): void {
+    const { holds } = this.state;
+    if (holds.length > 0) this.edit().holds = holds.map((hold) => ({ ...hold, grown: hold.grown + bytes }));
+  }
+
+  /** What the log may be trimmed to, when it is to be kept from `older` on and the newest snapshot is complete. */
+  kept(older: Index, newest: Pick<StoredSnapshot, 'index' | 'bytes'>): Index {
     const { now } = this.draft;
     const { holds } = this.state;
     const alive = holds.filter(({ until }) => until > now);
     if (alive.length < holds.length) this.edit().holds = alive;
-    const least = newest - MOST_KEPT * Math.max(1, newest - older);
-    return alive.reduce((through, { index }) => Math.min(through, Math.max(index, least, 0)), older);
+    const least = Math.max(0, newest.index - MOST_KEPT * Math.max(1, newest.index - older));
+    const mostGrown = Math.max(LEAST_GROWN, MOST_GROWN * newest.bytes);
+    const from = ({ index, grown }: LogHold): Index => (grown <= mostGrown ? index : Math.max(index, least));
+    return alive.reduce((through, hold) => Math.min(through, from(hold)), older);
   }
 
   /** A peer asks for a chunk. */

@@ -194,6 +194,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     const file = `${index}-${draft.options.boot}`;
     const { time } = draft.applying.state;
     next.taking = { file, index, term, time, since: draft.now };
+    draft.sources.grew(next.bytes);
     next.entries = 0;
     next.bytes = 0;
     const part = encodeDriverPart(draft.applying.state);
@@ -212,7 +213,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     next.taking = null;
     next.told = { snapshot, since, part: null };
     const older = this.newest.named[0]?.index ?? 0;
-    const through = draft.sources.kept(older, index);
+    const through = draft.sources.kept(older, snapshot);
     draft.toCore({ kind: 'snapshotTaken', now: draft.now, snapshot: nameOf(snapshot), through });
   }
 

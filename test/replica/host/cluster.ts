@@ -42,6 +42,8 @@ interface ClusterOptions {
   /** What a message takes, one way, and what a write does. */
   readonly way?: Span;
   readonly disk?: Span;
+  /** What each direction of a link carries, in bytes a millisecond; without bound by default. */
+  readonly bandwidth?: number;
   readonly constants?: Partial<Constants>;
   /** A snapshot after so many entries; by default as `createReplica` has it. */
   readonly entries?: number;
@@ -69,12 +71,12 @@ export class SimulatedCluster {
 
   constructor(
     protocol: typeof raft,
-    { way = QUICK, disk = QUICK, equip, constants = {}, entries }: ClusterOptions = {},
+    { way = QUICK, disk = QUICK, bandwidth = Infinity, equip, constants = {}, entries }: ClusterOptions = {},
   ) {
     const trace = new Trace(1);
     const { dice } = this;
     this.schedule = new Schedule(trace);
-    const links = { ...NEVER, ...way, healed: way, bandwidth: Infinity, queue: 100_000, maxMessageBytes: 2 ** 23 };
+    const links = { ...NEVER, ...way, healed: way, bandwidth, queue: 100_000, maxMessageBytes: 2 ** 23 };
     this.network = new SimulatedNetwork(this.schedule, trace, dice.fork('network'), links);
     this.members = IDS.map((id) => {
       const process = new SimulatedProcess(this.schedule, id, 0, 1);

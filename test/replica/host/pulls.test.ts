@@ -7,11 +7,12 @@ import { describe, expect, it } from 'vitest';
 import { multipaxos, raft, type Replica, type ReplicaEvent } from 'quorate';
 import { MINUTE, SimulatedCluster } from './cluster.js';
 
-/** Keeps all that it was given. */
+/** Keeps all that it was given; `w*9` stands for nine letters, so small commands make a large state. */
 class Words {
   words: string[] = [];
   apply(word: string): number {
-    return this.words.push(word);
+    const [letter = '', times] = word.split('*');
+    return this.words.push(times === undefined ? word : letter.repeat(Number(times)));
   }
   snapshot(): string[] {
     return this.words;
@@ -28,10 +29,11 @@ function snapshotsIn(events: readonly ReplicaEvent[]): readonly string[] {
 }
 
 describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%s', (_, protocol) => {
-  async function begun(way = { min: 1, max: 20 }) {
+  async function begun(way = { min: 1, max: 20 }, bandwidth = Infinity) {
     const machines: Words[] = [];
     const equip: ConstructorParameters<typeof SimulatedCluster>[1] = {
       way,
+      bandwidth,
       entries: ENTRIES,
       equip(process) {
         const machine = new Words();
@@ -107,6 +109,30 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%
     const ends = await cluster.until(leader.read((machine) => (machine as unknown as Words).words.slice()));
     expect(ends.filter((word) => word === 'never left')).toHaveLength(1);
     expect(machines).toHaveLength(3);
+    await cluster.close();
+  });
+
+  // There is a new snapshot every 500 ms, and one takes 4 s; or every 1.3 s, and a chunk takes so long that it is asked for again.
+  it.each([
+    ['many intervals of the policy', 50, 200_000, '12345678'],
+    ['a chunk is waited for', 11, 90_000, '123'],
+  ])('a member whose pull takes longer than %s comes level under load', async (_what, bandwidth, size, load) => {
+    const { cluster, leader, away, id, run, isLevel, member } = await begun({ min: 1, max: 5 }, bandwidth);
+    cluster.isolate(id);
+    await cluster.until(leader.propose(`w*${size}`));
+    for (let round = 0; round < 4; round++) await run(ENTRIES, `r${round} `);
+    cluster.network.heal();
+    let ended = false;
+    const pause = (delay: number) => new Promise<void>((resolve) => cluster.schedule.after(delay, resolve));
+    const work = async (): Promise<void> => {
+      for (; !ended; await pause(100)) await Promise.all(Array.from(load, (word) => leader.propose(word)));
+    };
+    const loaded = work();
+    expect(await cluster.schedule.run(() => away.status().applied >= leader.status().commit - 100, MINUTE)).toBe(true);
+    ended = true;
+    await cluster.until(loaded);
+    expect(await cluster.schedule.run(() => isLevel(away), MINUTE)).toBe(true);
+    expect(snapshotsIn(member.events).filter((event) => event === 'pulling')).toHaveLength(1);
     await cluster.close();
   });
 });
