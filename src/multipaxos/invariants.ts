@@ -192,7 +192,8 @@ function checkVotesKept(before: PaxosState, after: PaxosState): void {
 /** New votes are in the ballot promised, at most α above the commit index, and made by an Accept or as leader. */
 function checkVotesMade(before: PaxosState, after: PaxosState, message: Inbound<PaxosMessage> | undefined): void {
   const highest = commitOf(after) + after.options.alpha;
-  const leads = after.role.kind === 'leader';
+  // A leader may give way at the end of the very step in which it has proposed.
+  const leads = after.role.kind === 'leader' || before.role.kind === 'leader';
   const accepts = message === undefined || (message.kind === 'receive' && message.message.kind === 'accept');
   for (const run of after.window.runs) {
     if (before.window.runs.includes(run)) continue;

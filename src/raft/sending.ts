@@ -130,7 +130,7 @@ export function sendEmpty(draft: RaftDraft, peer: RaftProgress): void {
  */
 function probeAtBase(draft: RaftDraft, peer: RaftProgress): void {
   tellLogBegins(draft, peer.id, 0);
-  draft.setProgress(Object.assign(probed(peer), { next: draft.state.log.first, loading: 0 }));
+  draft.setProgress(Object.assign(probed(peer, draft.state), { next: draft.state.log.first, loading: 0 }));
 }
 
 /** The log was trimmed: followers that are not known to hold what is gone are probed behind it. */
@@ -164,9 +164,9 @@ export function heartbeat(draft: RaftDraft): void {
   draft.editLeader().heartbeatAt = draft.now + timing.heartbeat;
 }
 
-/** Back to one append at a time, from matchIndex on; the heartbeats probe. */
-function probed(peer: RaftProgress): RaftProgress {
-  const next = peer.probing ? peer.next : peer.match + 1;
+/** Back to one append at a time, from matchIndex on, or from where the log begins; the heartbeats probe. */
+function probed(peer: RaftProgress, { log }: RaftState): RaftProgress {
+  const next = peer.probing ? peer.next : Math.max(peer.match + 1, log.first);
   const nothing = { inflight: [], inflightBytes: 0, lane: 'control' as const, questioned: false };
   return Object.assign(copyProgress(peer), { next, probing: true, asked: true, ...nothing });
 }
@@ -174,7 +174,7 @@ function probed(peer: RaftProgress): RaftProgress {
 /** The transport lost a connection with a follower: what is under way to it counts as lost. */
 export function onDisconnected(draft: RaftDraft, id: ReplicaId): void {
   const peer = progressOf(draft, id);
-  if (peer !== undefined && (!peer.probing || isStreaming(peer))) draft.setProgress(probed(peer));
+  if (peer !== undefined && (!peer.probing || isStreaming(peer))) draft.setProgress(probed(peer, draft.state));
 }
 
 /** Sends the entries that were loaded for a follower that lags behind. */

@@ -88,6 +88,20 @@ describe('a log that is trimmed', () => {
     expect(node.sends[0]?.message).toMatchObject({ kind: 'appendEntries', prevIndex: 5 });
   });
 
+  it('is probed where it begins, when the connection with a follower is lost that has not come so far', () => {
+    const node = follower([1, 1, 1, 1, 1, 1], 6);
+    node.lead('b');
+    const { term } = node.state;
+    const accepted = { kind: 'appendAccepted', term, viewId: node.session, match: 7, wall: 0 } as const;
+    node.sync();
+    node.receive('b', accepted);
+    node.step({ kind: 'applied', index: 7 });
+    taken(node, 6, 5);
+    node.receive('c', { ...accepted, match: 3 }); // to an append of before
+    node.step({ kind: 'disconnected', peer: 'c', lane: 'control' });
+    expect(progressAt(node, 'c')).toMatchObject({ match: 3, next: 6, probing: true });
+  });
+
   it('makes a follower pull that is told by its leader, of this term, and lacks what is gone', () => {
     const node = follower([1, 1], 1);
     const told = { kind: 'logBegins', number: 0, first: 9 } as const;
