@@ -154,7 +154,7 @@ export const windows: readonly Mutant[] = [
     'What is under way counts as lost when nothing was acknowledged for as long as one exchange may take.',
     ['replication/window-kept'],
     script('traffic: raft'),
-    edit(SENDING, 'if (isSilent) ask(draft, peer);', 'if (isSilent) draft.setProgress(probed(peer));'),
+    edit(SENDING, 'if (isSilent) ask(draft, peer);', 'if (isSilent) draft.setProgress(probed(peer, draft.state));'),
   ),
   mutant(
     'raft-silence-borne',

@@ -540,6 +540,7 @@ describe('the digest of a message', () => {
     'handover',
     'heartbeat',
     'heartbeatReply',
+    'logBegins',
     'nack',
     'preVote',
     'preVoteReply',
