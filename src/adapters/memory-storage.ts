@@ -3,6 +3,7 @@
  * all that was written. Bytes are copied on the way in and out, so nothing is shared with the caller. It runs on every
  * platform.
  */
+import { joined } from '../core/bytes.js';
 import { ConsensusError, invalidArgument } from '../replica/errors.js';
 import type { Opened, SnapshotStore, Storage, StorageOp, StoredEntry, StoredRun } from '../replica/storage.js';
 import { checkFileName, checkOps, checkRead } from './storage-checks.js';
@@ -18,13 +19,7 @@ class MemorySnapshots implements SnapshotStore {
     checkFileName(file);
     const pieces: Uint8Array[] = [];
     for await (const chunk of chunks) pieces.push(chunk.slice());
-    const content = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const piece of pieces) {
-      content.set(piece, at);
-      at += piece.length;
-    }
-    this.files.set(file, content);
+    this.files.set(file, joined(pieces));
   }
 
   async read(file: string, offset: number, maxBytes: number): Promise<Uint8Array> {

@@ -232,3 +232,14 @@ export class Reader {
     if (this.remaining > 0) throw new Malformed('bytes follow the end');
   }
 }
+
+/** All of these bytes in one array. */
+export function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}

@@ -1,8 +1,7 @@
 /** The coverage points of trimmed logs and of snapshots of peers, for the rig: the same in both protocols. */
 
 import type { Hit } from './model.js';
-import type { Inbound, Outbound } from './protocol.js';
-import type { CoreState } from './state.js';
+import type { CoveredStep } from './pre-vote-coverage.js';
 
 const TRIMMED = 'the log was trimmed';
 const ASKED = 'asked for what was trimmed';
@@ -13,20 +12,11 @@ const WAITING = 'a snapshot of a peer was installed while requests waited';
 
 export const compactionPoints: readonly string[] = [TRIMMED, ASKED, NEEDED, INSTALLED, UNSYNCED, WAITING];
 
-/** A step of a core, as far as compaction shows in it. */
-interface CompactionStep {
-  readonly before: CoreState;
-  readonly after: CoreState;
-  readonly inbound: Inbound<{ readonly kind: string }>;
-  readonly outbound: readonly Outbound<{ readonly kind: string }>[];
-}
-
-export function coverCompaction({ before, after, inbound, outbound }: CompactionStep, hit: Hit): void {
+export function coverCompaction({ before, after, inbound, outbound }: CoveredStep, hit: Hit): void {
   if (outbound.some((each) => each.kind === 'send' && each.message.kind === 'logBegins')) hit(ASKED);
   if (outbound.some((each) => each.kind === 'pull')) hit(NEEDED);
   if (inbound.kind === 'snapshotTaken' && after.log.first > before.log.first) hit(TRIMMED);
-  if (inbound.kind !== 'install') return;
-  if (before === after) return;
+  if (inbound.kind !== 'install' || before === after) return;
   hit(INSTALLED);
   if (before.unsynced.length > 0) hit(UNSYNCED);
   if (before.attempts !== null) hit(WAITING);

@@ -15,33 +15,33 @@ const NOTICED = 'crash of the leader noticed';
 
 export const preVotePoints: readonly string[] = [STICKY, WON, GAVE_WAY, TAUGHT, NOTICED];
 
-/** A step of a core, as far as pre-votes show in it. */
-interface PreVoteStep {
+/** A step of a core, as far as what both protocols share shows in it. */
+export interface CoveredStep {
   readonly before: CoreState;
   readonly after: CoreState;
   readonly inbound: Inbound<{ readonly kind: string }>;
   readonly outbound: readonly Outbound<{ readonly kind: string }>[];
 }
 
-function sends({ outbound }: PreVoteStep, is: (message: ElectionMessage) => boolean): boolean {
+function sends({ outbound }: CoveredStep, is: (message: ElectionMessage) => boolean): boolean {
   return outbound.some((each) => each.kind === 'send' && is(each.message as ElectionMessage));
 }
 
-function coverAsked(step: PreVoteStep, from: ReplicaId, hit: Hit): void {
+function coverAsked(step: CoveredStep, from: ReplicaId, hit: Hit): void {
   const { before, after, inbound } = step;
   const refused = sends(step, (message) => message.kind === 'preVoteReply' && !message.granted);
   if (refused && leaderOf(before) !== from && hearsLeader(before, inbound.now)) hit(STICKY);
   if (before.preVoting !== null && after.preVoting === null) hit(GAVE_WAY);
 }
 
-function coverAnswered(step: PreVoteStep, hit: Hit): void {
+function coverAnswered(step: CoveredStep, hit: Hit): void {
   const { before, after } = step;
   if (before.preVoting === null) return;
   if (after.role.kind === 'candidate') hit(WON);
   else if (sends(step, (message) => message.kind === 'preVote')) hit(TAUGHT);
 }
 
-export function coverPreVotes(step: PreVoteStep, hit: Hit): void {
+export function coverPreVotes(step: CoveredStep, hit: Hit): void {
   const { before, after, inbound } = step;
   if (inbound.kind === 'unreachable' && leaderOf(before) === inbound.peer && leaderOf(after) === null) hit(NOTICED);
   if (inbound.kind !== 'receive') return;

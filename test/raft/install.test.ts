@@ -31,6 +31,19 @@ function taken(node: Node, index: number, through: number): Persist | undefined 
   return node.persist;
 }
 
+/** A leader whose log begins at 6; of its followers only b is level. */
+function trimmedLeader() {
+  const node = follower([1, 1, 1, 1, 1, 1], 6);
+  node.lead('b');
+  const { term } = node.state;
+  const accepted = { kind: 'appendAccepted', term, viewId: node.session, match: 7, wall: 0 } as const;
+  node.sync();
+  node.receive('b', accepted);
+  node.step({ kind: 'applied', index: 7 });
+  taken(node, 6, 5);
+  return { node, accepted };
+}
+
 const acceptedOf = (node: Node): readonly (RaftMessage & { after: number })[] =>
   node.sends.map(({ message, after }) => ({ ...(message as RaftMessage), after }));
 
@@ -65,14 +78,8 @@ describe('a log that is trimmed', () => {
   });
 
   it('cannot be sent to a follower that needs what is gone: it is told so, and probed behind it', () => {
-    const node = follower([1, 1, 1, 1, 1, 1], 6);
-    node.lead('b');
+    const { node, accepted } = trimmedLeader();
     const { term } = node.state;
-    const accepted = { kind: 'appendAccepted', term, viewId: node.session, match: 7, wall: 0 } as const;
-    node.sync();
-    node.receive('b', accepted);
-    node.step({ kind: 'applied', index: 7 });
-    taken(node, 6, 5);
     expect([progressAt(node, 'b').next, progressAt(node, 'c').next]).toEqual([8, 7]);
     const refused = { kind: 'appendRejected', term, viewId: node.session, hintTerm: 1 } as const;
     node.receive('c', { ...refused, prevIndex: 6, hintIndex: 2 });
@@ -89,14 +96,7 @@ describe('a log that is trimmed', () => {
   });
 
   it('is probed where it begins, when the connection with a follower is lost that has not come so far', () => {
-    const node = follower([1, 1, 1, 1, 1, 1], 6);
-    node.lead('b');
-    const { term } = node.state;
-    const accepted = { kind: 'appendAccepted', term, viewId: node.session, match: 7, wall: 0 } as const;
-    node.sync();
-    node.receive('b', accepted);
-    node.step({ kind: 'applied', index: 7 });
-    taken(node, 6, 5);
+    const { node, accepted } = trimmedLeader();
     node.receive('c', { ...accepted, match: 3 }); // to an append of before
     node.step({ kind: 'disconnected', peer: 'c', lane: 'control' });
     expect(progressAt(node, 'c')).toMatchObject({ match: 3, next: 6, probing: true });

@@ -284,7 +284,6 @@ export class PullingDraft extends PartDraft<PullingState> {
     if (pull === null || pull.file !== file) return;
     if (isDamaged) return this.damaged(pull, reason);
     this.edit().retryAt = this.draft.now + 4 * this.patience;
-    this.change({ offer: pull.offer });
     this.giveUp(reason, null);
   }
 

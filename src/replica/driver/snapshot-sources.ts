@@ -12,7 +12,7 @@ import type { ReplicaId } from '../../core/members.js';
 import type { Index, Milliseconds } from '../../core/protocol.js';
 import { PartDraft } from './part-draft.js';
 import type { AskChunk } from './snapshot-messages.js';
-import type { StoredSnapshot } from './snapshots.js';
+import { nameOf, type StoredSnapshot } from './snapshots.js';
 
 /** Snapshots without a name that stay for their pullers. */
 const MOST_PINNED = 2;
@@ -113,8 +113,8 @@ export class SourcesDraft extends PartDraft<SourcesState> {
     next.reads = [...reads.filter((each) => each.peer !== peer), { peer, count: count + 1 }];
     next.pins = [...pins.filter((each) => each.file !== file), { file, until: draft.now + this.patience }];
     this.hold(peer, snapshot.index);
-    const { index, term, checksum, time, bytes } = snapshot;
-    const offered = { index, term, checksum, time, bytes };
+    const { bytes } = snapshot;
+    const offered = { ...nameOf(snapshot), bytes };
     const length = Math.min(question.length, bytes - offset);
     draft.effect({ kind: 'readChunk', to: peer, number, file, snapshot: offered, offset, length });
   }
@@ -140,6 +140,7 @@ export class SourcesDraft extends PartDraft<SourcesState> {
   removeUnused(): void {
     const { draft } = this;
     const { unnamed, pins } = this.state;
+    if (unnamed.length === 0 && pins.length === 0) return;
     const alive = pins.filter(({ until }) => until > draft.now);
     if (alive.length < pins.length) this.edit().pins = alive;
     if (unnamed.length === 0) return;

@@ -137,7 +137,7 @@ export function initialSnapshots({ named, base, part }: FoundSnapshots, now: Mil
 }
 
 /** As the core names it. */
-export function nameOf({ index, term, checksum, time }: StoredSnapshot): SnapshotName {
+export function nameOf({ index, term, checksum, time }: SnapshotName): SnapshotName {
   return { index, term, checksum, time };
 }
 
@@ -240,9 +240,13 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   /** The list with which a persist of the core replaces the newest one; `null` if it names no snapshot. */
   private listBy(ops: readonly PersistOp[]): SnapshotList | null {
     const { told } = this.state;
-    const op = ops.find(({ kind }) => kind === 'trim' || kind === 'install');
-    if (told === null || op === undefined || (op.kind !== 'trim' && op.kind !== 'install')) return null;
-    if (op.kind === 'install') return { named: [told.snapshot], base: op.snapshot };
+    if (told === null) return null; // so it is with nearly every persist
+    const op = ops.find((each) => each.kind === 'trim' || each.kind === 'install');
+    if (op === undefined) return null;
+    if (op.kind === 'install') {
+      const { index, term } = op.snapshot;
+      return { named: [told.snapshot], base: { index, term } };
+    }
     return { named: [told.snapshot, ...this.newest.named].slice(0, KEPT), base: op.base };
   }
 
@@ -250,8 +254,8 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   inLane(ops: readonly PersistOp[]): readonly LaneOp[] {
     const list = this.listBy(ops);
     if (list === null) return ops as readonly LaneOp[];
-    const { index, term } = list.base;
-    const set: LaneOp = { kind: 'set', key: SNAPSHOTS_KEY, value: encodeSnapshots({ ...list, base: { index, term } }) };
+    const { index } = list.base;
+    const set: LaneOp = { kind: 'set', key: SNAPSHOTS_KEY, value: encodeSnapshots(list) };
     const isTrimmed = index > this.newest.base.index;
     const trim: readonly LaneOp[] = isTrimmed ? [{ kind: 'trim', through: index }] : [];
     return ops.flatMap((op): readonly LaneOp[] => {
@@ -317,7 +321,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     next.failures = 0;
     next.named = list.named;
     const trimmed = list.base.index > next.base.index;
-    next.base = { index: list.base.index, term: list.base.term };
+    next.base = list.base;
     draft.sources.unnamed(gone);
     const { index, bytes } = snapshot;
     const took = draft.now - since;

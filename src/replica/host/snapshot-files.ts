@@ -7,6 +7,7 @@
  * else touches the machine meanwhile.
  */
 
+import { joined } from '../../core/bytes.js';
 import type { SnapshotOutput } from '../driver/snapshot-events.js';
 import type { StoredSnapshot } from '../driver/snapshots.js';
 import type { DriverEffect, DriverEvent, DriverOptions, Untimed } from '../driver/state.js';
@@ -22,7 +23,6 @@ import {
   type SnapshotScan,
   corruptSnapshot,
   encodeSnapshotHeader,
-  joined,
   readBeginning,
   type SnapshotForm,
 } from './snapshot-format.js';

@@ -12,7 +12,7 @@
  * and once more by the end, and a file that was cut short has no end.
  */
 
-import { Malformed, Reader, Writer } from '../../core/bytes.js';
+import { Malformed, Reader, Writer, joined } from '../../core/bytes.js';
 import { crc32c } from '../../core/crc32c.js';
 import type { Index, Term } from '../../core/protocol.js';
 import { ConsensusError } from '../errors.js';
@@ -192,15 +192,4 @@ export async function readBeginning(
     missing -= payload.length;
   }
   return { header, part: joined(pieces) };
-}
-
-/** All of these bytes in one array. */
-export function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

@@ -3,6 +3,7 @@
  * and fails where there is no space; a crash leaves whole files and no parts.
  */
 
+import { joined } from '../../core/bytes.js';
 import { ConsensusError } from '../../replica/errors.js';
 import type { SnapshotStore } from '../../replica/storage.js';
 import type { SimulatedDisk } from './storage.js';
@@ -33,13 +34,7 @@ export class SimulatedSnapshots implements SnapshotStore {
       throw new ConsensusError('simulated: no space for a snapshot', { code: 'ERR_STORAGE_FAILED' });
     }
     await this.later(disk.delay(), () => {
-      const content = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-      let at = 0;
-      for (const piece of pieces) {
-        content.set(piece, at);
-        at += piece.length;
-      }
-      disk.contents.files.set(file, content);
+      disk.contents.files.set(file, joined(pieces));
       disk.trace.cover('snapshot written');
     });
   }

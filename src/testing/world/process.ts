@@ -5,15 +5,21 @@
 
 import type { Configuration, ReplicaId } from '../../core/members.js';
 import type { Digest } from '../../core/model.js';
-import type { Lane, Limits, Milliseconds, Protocol, SnapshotName, Timing } from '../../core/protocol.js';
+import type { Lane, Limits, Milliseconds, Protocol, Timing } from '../../core/protocol.js';
 import { coreOf, faultOf } from '../../replica/driver/draft.js';
 import type { DriverEffect, DriverEvent, DriverOptions, DriverState, PeerRecord } from '../../replica/driver/state.js';
 import { driverOf } from '../../replica/driver/driver.js';
 import { hashOfConfiguration, defaultCluster } from '../../replica/driver/hash.js';
 import { openEnvelope } from '../../replica/driver/envelope.js';
 import { ESTABLISHED_KEY, PEERS_KEY, decodePeers, encodePeers } from '../../replica/driver/stored-identity.js';
-import { SNAPSHOTS_KEY, decodeSnapshots, noSnapshots, type FoundSnapshots } from '../../replica/driver/snapshots.js';
-import { recovered, type WorldDisk, type WorldSnapshot } from './disk.js';
+import {
+  SNAPSHOTS_KEY,
+  decodeSnapshots,
+  nameOf,
+  noSnapshots,
+  type FoundSnapshots,
+} from '../../replica/driver/snapshots.js';
+import { recovered, type WorldDisk } from './disk.js';
 import { newestOn } from './snapshots.js';
 
 /** A message on the network: bytes of the driver, or a bare core's message itself. Opaque to the world. */
@@ -93,10 +99,6 @@ export function establishedValues(peers: readonly PeerRecord[]): readonly (reado
 function messageIn(protocol: Protocol<unknown, unknown>, payload: Payload): unknown {
   const opened = openEnvelope(payload as Uint8Array);
   return opened.kind === 'core' ? protocol.codec.read(opened.reader) : null;
-}
-
-function nameOf({ index, term, checksum, time }: WorldSnapshot): SnapshotName {
-  return { index, term, checksum, time };
 }
 
 /** What a host finds and verifies. */

@@ -8,7 +8,7 @@
  */
 
 import { InvariantViolation } from '../../core/assert.js';
-import { Reader, Writer, sameBytes } from '../../core/bytes.js';
+import { Reader, Writer, joined, sameBytes } from '../../core/bytes.js';
 import { crc32c } from '../../core/crc32c.js';
 import { decodeDriverPart } from '../../replica/driver/driver-part.js';
 import { SNAPSHOTS_KEY, decodeSnapshots } from '../../replica/driver/snapshots.js';
@@ -16,7 +16,6 @@ import type { DriverEffect } from '../../replica/driver/state.js';
 import type { WorldDisk, WorldSnapshot } from './disk.js';
 import type { WorldDraft } from './draft.js';
 import type { PullEffect } from '../../replica/driver/snapshot-events.js';
-import { joined } from '../../replica/host/snapshot-format.js';
 import { sameDeep } from './laws.js';
 import type { Slot } from './state.js';
 
