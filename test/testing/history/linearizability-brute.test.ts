@@ -1,11 +1,12 @@
 /** The checker against the definition, on more small histories than anybody can think of (Knossos' advice). */
 
 import { describe, expect, it } from 'vitest';
+import { amount } from '../../amount.js';
 import { checkLinearizable } from '../../../src/testing/history/linearizability.js';
 import type { History, Operation } from '../../../src/testing/history/history.js';
 import * as histories from './histories.js';
 
-const EACH = 26_000;
+const EACH = amount(8000, 26_000);
 
 const isOk = ({ outcome }: Operation): boolean => outcome === 'ok';
 

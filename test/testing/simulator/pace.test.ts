@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { multipaxosModel } from 'quorate/multipaxos';
 import { raftModel } from 'quorate/raft';
 import { meetsTimingAssumption, runScenario, simulate, type Pace, type SimulateOptions } from 'quorate/testing';
+import { amount } from '../../amount.js';
 import { Agenda } from '../../../src/testing/world/agenda.js';
 import { Loops } from '../../../src/testing/world/loops.js';
 import { planOf } from '../../../src/testing/simulator/plan.js';
@@ -29,7 +30,7 @@ describe('a paced schedule', () => {
   test.each([raftModel, multipaxosModel])(
     'holds every rule at a pace that is drawn',
     (each) => {
-      const { pace, commands } = simulate({ model: each, seed: 1, schedules: 25, pace: 'drawn' });
+      const { pace, commands } = simulate({ model: each, seed: amount(14, 1), schedules: amount(12, 25), pace: 'drawn' });
       expect(commands).toBeGreaterThan(300);
       expect(pace.bursts).toBeGreaterThan(0);
       expect(pace.largest).toBeGreaterThan(64 * 1024);
@@ -41,7 +42,7 @@ describe('a paced schedule', () => {
 
   test('of both protocols holds every rule at a given pace', () => {
     for (const each of [raftModel, multipaxosModel]) {
-      expect(simulate({ model: each, seed: 1, schedules: 10, pace: QUICK }).pace.held).toBeGreaterThan(0);
+      expect(simulate({ model: each, seed: 1, schedules: amount(5, 10), pace: QUICK }).pace.held).toBeGreaterThan(0);
     }
   }, 120_000);
 

@@ -1,17 +1,18 @@
-/** Hundreds of schedules of both protocols for every change; `npm run test:deep` runs as many as there is time for. */
+/** Schedules of both protocols for every change; `npm run test:deep` runs as many as there is time for. */
 
 import { describe, expect, test } from 'vitest';
 import { multipaxosModel } from '../../../src/multipaxos/index.js';
 import { raftModel } from '../../../src/raft/index.js';
 import { createWorld, FAULT_KINDS, keyValueModel, simulate, type Prefix } from '../../../src/testing/index.js';
 import { Turn } from '../../../src/testing/world/turn.js';
+import { amount } from '../../amount.js';
 import { prefixesOf } from '../../deep/prefixes.js';
 import { keyValue, keyValueCommands } from '../history/key-value.js';
 
 const SCENARIOS = new URL('../../scenarios/', import.meta.url);
 const MODELS = [raftModel, multipaxosModel] as const;
 /** Of each kind; further seeds are for `npm run test:deep`. */
-const SCHEDULES = 150;
+const SCHEDULES = amount(60, 150);
 
 /** Of the scenarios: what is rare by chance is there by design. */
 function coverageOf(model: (typeof MODELS)[number], scenarios: readonly Prefix[]): Set<string> {

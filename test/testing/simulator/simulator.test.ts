@@ -35,9 +35,9 @@ describe.each(MODELS)('the simulator of $protocol.name', (model) => {
       machine: keyValue(),
       commands: keyValueCommands,
       sequential: keyValueModel(),
-      schedules: 15,
+      schedules: 8,
     });
-    expect(report.schedules).toBe(15);
+    expect(report.schedules).toBe(8);
     expect(report.answered).toBeGreaterThan(150);
   });
 
@@ -103,7 +103,7 @@ describe.each(MODELS)('the simulator of $protocol.name', (model) => {
     const calls: unknown[] = [];
     simulate({
       model,
-      schedules: 60,
+      schedules: 40,
       length: 30,
       prefixes: [
         { world: { replicas: 3 }, actions: [{ kind: 'propose', at: 0, replica: 'n2', command: 'first', timeout: 99 }] },
