@@ -249,7 +249,8 @@ export abstract class BaseDraft<S extends CoreState, M> {
 
   /** For `lease-reads.ts` alone. */
   setBound(bound: S['bound']): void {
-    this.edit().bound = bound;
+    const { to, until } = this.current.bound;
+    if (bound.to !== to || bound.until !== until) this.edit().bound = bound;
   }
 
   /** For `freshness.ts` alone. */

@@ -3,6 +3,7 @@
 import type { Hit } from '../../core/model.js';
 import type { Outbound } from '../../core/protocol.js';
 import { compactionPoints, coverCompaction } from '../../core/compaction-coverage.js';
+import { coverLeadership, leadershipPoints } from '../../core/leadership-coverage.js';
 import { coverPreVotes, preVotePoints } from '../../core/pre-vote-coverage.js';
 import { sameValue } from '../../core/entries.js';
 import type { PaxosMessage } from '../messages.js';
@@ -64,6 +65,7 @@ export const coveragePoints: readonly string[] = [
   ...[STARTED, ELECTIONS, ACCEPTORS, LEARNERS, REQUESTS].flatMap((each) => Object.values(each)),
   ...preVotePoints,
   ...compactionPoints,
+  ...leadershipPoints,
   VOTES_KEPT,
 ];
 
@@ -197,6 +199,7 @@ export function cover(fact: PaxosStepFact, hit: Hit): void {
   if (inbound !== null) {
     coverPreVotes({ before, after, inbound, outbound }, hit);
     coverCompaction({ before, after, inbound, outbound }, hit);
+  coverLeadership({ before, after, inbound, outbound }, hit);
     const installed = inbound.kind === 'install' && before !== after;
     if (installed && lastVote(after.window) > commitOf(after)) hit(VOTES_KEPT);
   }

@@ -5,6 +5,7 @@ import { termAt } from '../../core/log.js';
 import type { Hit } from '../../core/model.js';
 import type { Outbound } from '../../core/protocol.js';
 import { compactionPoints, coverCompaction } from '../../core/compaction-coverage.js';
+import { coverLeadership, leadershipPoints } from '../../core/leadership-coverage.js';
 import { coverPreVotes, preVotePoints } from '../../core/pre-vote-coverage.js';
 import { majorityReached } from '../../core/quorum.js';
 import { durableIndex } from '../../core/unsynced.js';
@@ -64,6 +65,7 @@ export const coveragePoints: readonly string[] = [
   DISCONNECTED,
   ...preVotePoints,
   ...compactionPoints,
+  ...leadershipPoints,
 ];
 type ReceivedMessage = RaftMessage & { readonly round?: number };
 
@@ -131,6 +133,7 @@ export function cover(fact: RaftStepFact, hit: Hit): void {
   if (before === null || inbound === null) return;
   coverPreVotes({ before, after, inbound, outbound }, hit);
   coverCompaction({ before, after, inbound, outbound }, hit);
+  coverLeadership({ before, after, inbound, outbound }, hit);
   if (before !== after) {
     coverRoles(before, after, hit);
     if (inbound.kind === 'unsent') hit(UNSENT);

@@ -131,8 +131,10 @@ function read(words: Words): ScenarioCommand {
   const replica = words.replica();
   const timeout = words.option('timeout') ?? Infinity;
   const minIndex = words.option('min');
+  const by = words.isEmpty ? undefined : words.choice('read', ['lease', 'quorum']);
   words.end();
-  return act({ kind: 'read', replica, minIndex, timeout });
+  const asked = { kind: 'read', replica, minIndex, timeout } as const;
+  return act(by === undefined ? asked : { ...asked, by });
 }
 
 /** `fill n1 3`: the disk has room for three more writes; without a number for none. */

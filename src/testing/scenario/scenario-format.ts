@@ -34,8 +34,11 @@ function formatCall(happening: CallHappening): string {
       const { replica, command, timeout, padding = null } = happening;
       return `propose ${replica} ${commandText(command)}${option('timeout', timeout)}${option('padding', padding)}`;
     }
-    case 'read':
-      return `read ${happening.replica}${option('min', happening.minIndex)}${option('timeout', happening.timeout)}`;
+    case 'read': {
+      const { by, minIndex, timeout } = happening;
+      const way = by === undefined ? '' : ` ${by}`;
+      return `read ${happening.replica}${way}${option('min', minIndex)}${option('timeout', timeout)}`;
+    }
     case 'cancel':
       return `cancel ${happening.calls.join(' ')}`;
     case 'transfer': {

@@ -27,6 +27,9 @@ function demand(holds: boolean, text: RuleText, evidence?: () => unknown): void 
   if (!holds) throw new InvariantViolation(text, evidence?.());
 }
 
+/** Of linearizable reads that follow each other; where there is no lease or quorum read, the leader confirms them. */
+const READ_WAYS = [undefined, 'lease', undefined, 'lease', 'quorum'] as const;
+
 /** Calls at random times, by the plan, while the run is stormy. */
 function callers(run: SimulatedRun, commands: (call: number) => unknown): void {
   const dice = run.dice.fork('callers');
@@ -49,7 +52,15 @@ function callers(run: SimulatedRun, commands: (call: number) => unknown): void {
       return run.propose(place, command, timeout, dice);
     }
     const minIndex = dice.chance(stale) ? dice.between(0, run.turn.slot(place).delivered + 1) : null;
-    run.act({ kind: 'read', at: run.now, replica, minIndex, timeout: timeout === Infinity ? 1000 : timeout });
+    const read = {
+      kind: 'read',
+      at: run.now,
+      replica,
+      minIndex,
+      timeout: timeout === Infinity ? 1000 : timeout,
+    } as const;
+    const by = minIndex === null ? READ_WAYS[run.turn.record.callCount % READ_WAYS.length] : undefined;
+    run.act(by === undefined ? read : { ...read, by });
   };
   run.later(dice.wait(every), again);
 }

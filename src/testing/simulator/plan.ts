@@ -7,6 +7,7 @@
 import type { Timing } from '../../core/protocol.js';
 import type { Limits, Milliseconds } from '../../core/protocol.js';
 import type { Action } from '../world/actions.js';
+import { defaultTiming } from '../../core/tuning.js';
 import { Dice } from '../random.js';
 import type { WorldOptions } from '../world/options.js';
 import { drawPace, pacedTuning, type Pace, type Span } from './pace.js';
@@ -221,7 +222,16 @@ export function planOf(options: PlanOptions): Plan {
   const dice = new Dice(options.seed).fork('plan');
   const prefix = options.prefixes.length > 0 && dice.chance(PREFIXED) ? dice.pick(options.prefixes) : null;
   const plain = plainPlan(dice, options, prefix);
-  return prefix === null ? pacedPlan(plain, options) : plain;
+  return prefix === null ? withLeases(pacedPlan(plain, options)) : plain;
+}
+
+/** Runs whose clocks keep pace with each other have lease reads: nothing else keeps a lease true. */
+function withLeases(plan: Plan): Plan {
+  const { world, faults } = plan;
+  if (faults.leap !== undefined || faults.rate !== undefined) return plan;
+  const { electionMin } = { ...defaultTiming, ...(world.tuning?.timing as Partial<Timing>) };
+  const leaseReads = Math.floor(0.9 * electionMin);
+  return { ...plan, world: { ...world, constants: { leaseReads, ...world.constants } } };
 }
 
 function plainPlan(dice: Dice, options: PlanOptions, prefix: Prefix | null): Plan {

@@ -67,12 +67,16 @@ export type Happening =
       readonly timeout: Milliseconds;
       readonly padding?: number;
     }
-  /** A linearizable read, or with `minIndex` a stale one, served once that index is applied. */
+  /**
+   * A linearizable read, confirmed by the leader's round unless `by` names another way; or with `minIndex` a stale one,
+   * served once that index is applied.
+   */
   | {
       readonly kind: 'read';
       readonly replica: ReplicaId;
       readonly minIndex: Index | null;
       readonly timeout: Milliseconds;
+      readonly by?: 'lease' | 'quorum';
     }
   /** The callers wait no longer. Calls are numbered from 1 in the order in which they were made. */
   | { readonly kind: 'cancel'; readonly calls: readonly number[] }

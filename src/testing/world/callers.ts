@@ -3,6 +3,7 @@
 import { InvariantViolation } from '../../core/assert.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { Index, Milliseconds } from '../../core/protocol.js';
+import type { ReadWay } from '../../replica/driver/state.js';
 import type { WorldDraft } from './draft.js';
 import type { ProcessEffect } from './process.js';
 import type { WorldCall } from './record.js';
@@ -22,11 +23,12 @@ export class Callers {
     draft.pending.push({ place, event: { kind: 'propose', now, commands: [{ call, deadline: now + timeout, data }] } });
   }
 
-  read(place: number, minIndex: Index | null, timeout: Milliseconds): void {
+  read(place: number, minIndex: Index | null, timeout: Milliseconds, by: ReadWay = 'leader'): void {
     const { draft } = this;
     const call = this.invoke(place, minIndex === null ? 'read' : 'staleRead', undefined, minIndex);
     const now = draft.local(place);
-    draft.pending.push({ place, event: { kind: 'read', now, calls: [{ call, deadline: now + timeout }], minIndex } });
+    const calls = [{ call, deadline: now + timeout }];
+    draft.pending.push({ place, event: { kind: 'read', now, calls, minIndex, by } });
   }
 
   transfer(place: number, to: ReplicaId | null, timeout: Milliseconds): void {

@@ -33,6 +33,8 @@ const padding = expecting(`a whole number of bytes from 1 to ${MAX_PADDING}`, (v
   return value === undefined || (whole(1)(value, []) === null && Number(value) <= MAX_PADDING);
 });
 
+const readWay = expecting('lease or quorum', (value) => [undefined, 'lease', 'quorum'].includes(value as undefined));
+
 const lane = oneOf('control', 'bulk');
 const link: Shape = { from: replica, to: replica };
 const flight: Shape = { ...link, pick };
@@ -67,7 +69,7 @@ const SHAPES: Readonly<Record<Action['kind'], Shape>> = {
   wall: { replica, ahead: expecting('a whole number of milliseconds', Number.isSafeInteger) },
   rate: { replica, rate: expecting('a finite number above 0', (value) => Number.isFinite(value) && Number(value) > 0) },
   propose: { replica, command: anything, timeout: above, padding },
-  read: { replica, minIndex, timeout: above },
+  read: { replica, minIndex, timeout: above, by: readWay },
   cancel: { calls },
   campaign: alone,
   stop: alone,

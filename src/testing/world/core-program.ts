@@ -211,10 +211,11 @@ function concerns(event: ProcessEvent): event is Exclude<ProcessEvent, { readonl
   return !FOREIGN.has(event.kind);
 }
 
-function read(draft: CoreDraft, { now, calls, minIndex }: Extract<ProcessEvent, { kind: 'read' }>): void {
+function read(draft: CoreDraft, { now, calls, minIndex, by }: Extract<ProcessEvent, { kind: 'read' }>): void {
   ask(draft, calls, minIndex);
   if (minIndex !== null) return;
-  for (const { call, deadline } of calls) draft.feed({ kind: 'read', now, request: call, deadline });
+  const way = { byLease: by === 'lease', byQuorum: by === 'quorum' };
+  for (const { call, deadline } of calls) draft.feed({ kind: 'read', now, request: call, deadline, ...way });
 }
 
 function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): void {

@@ -204,7 +204,7 @@ export class Turn {
       case 'propose':
         return callers.propose(place, action.command, action.timeout, action.padding);
       case 'read':
-        return callers.read(place, action.minIndex, action.timeout);
+        return callers.read(place, action.minIndex, action.timeout, action.by);
     }
   }
 }

@@ -108,6 +108,7 @@ function collect(schedules: number): { steps: StateStep[]; sends: SendFact<RaftM
     schedules,
     length: 60,
     tuning: { limits: defaultLimits },
+    constants: { leaseReads: 0 }, // no scope of the model checker has leases
     observer(fact) {
       if (fact.kind === 'send' && fact.message !== null && sends.length < MESSAGES) sends.push(fact as never);
       if (fact.kind !== 'step') return;

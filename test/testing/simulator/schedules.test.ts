@@ -12,7 +12,7 @@ import { keyValue, keyValueCommands } from '../history/key-value.js';
 const SCENARIOS = new URL('../../scenarios/', import.meta.url);
 const MODELS = [raftModel, multipaxosModel] as const;
 /** Of each kind; further seeds are for `npm run test:deep`. */
-const SCHEDULES = amount(60, 150);
+const SCHEDULES = amount(90, 150);
 
 /** Of the scenarios: what is rare by chance is there by design. */
 function coverageOf(model: (typeof MODELS)[number], scenarios: readonly Prefix[]): Set<string> {
