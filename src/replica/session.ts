@@ -11,7 +11,7 @@ export interface SessionOptions extends RequestOptions {
 
 /** Options of `ClientSession.propose`. */
 export interface SequenceOptions extends RequestOptions {
-  /** The client's own number of the command, from 1 on: a retry has the number and the command of the first try. */
+  /** The client's number of the command, from 1 to 2^52: a retry has the number and the command of the first try. */
   readonly sequence: number;
   /** `true`: the result comes with the index at which the command took effect. */
   readonly meta?: boolean | undefined;

@@ -34,11 +34,13 @@ export function restoredFrom(draft: DriverDraft, index: Index, part: Uint8Array)
   const own = restored.sessionTable.sessions.find(
     (each) => each.replica === id && each.incarnation === incarnation && each.boot === boot && each.start === start,
   );
-  if (own !== undefined) {
-    draft.session.applied(own, own.id);
-    answerFrom(draft, own);
-  } else if (draft.session.state.kind === 'open') {
+  const { state } = draft.session;
+  // Another copy of the opening entry may have opened another session since: of the one before nothing is known.
+  if (state.kind === 'open' && state.id !== own?.id) {
     draft.proposals.lost();
     draft.session.lost();
   }
+  if (own === undefined) return;
+  draft.session.applied(own, own.id);
+  answerFrom(draft, own);
 }

@@ -153,10 +153,10 @@ export interface DriverState {
   readonly ahead: Milliseconds | null;
 }
 
-/** The events that the host reports to a driver. `now` is in monotonic milliseconds. */
 /** What confirms a read that is linearizable: a round of the leader, its lease, or a quorum without the leader. */
 export type ReadWay = 'leader' | 'lease' | 'quorum';
 
+/** The events that the host reports to a driver. `now` is in monotonic milliseconds. */
 export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'message'; readonly from: ReplicaId; readonly bytes: Uint8Array }
   | { readonly kind: 'tick' }
@@ -208,9 +208,9 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'unsent'; readonly forward: number }
   /** A connection with this peer was lost, and perhaps what was under way on its lane. */
   | { readonly kind: 'disconnected'; readonly peer: ReplicaId; readonly lane: Lane }
-  /** The control connection to this peer was lost, and one immediate attempt to connect again failed. */
   /** The host slept. */
   | { readonly kind: 'resumed' }
+  /** The control connection to this peer was lost, and one immediate attempt to connect again failed. */
   | { readonly kind: 'unreachable'; readonly peer: ReplicaId }
   /** A peer's transport refused this replica; `incarnation`: it knows this id by other data. */
   | {

@@ -58,6 +58,12 @@ export class ChangesFeed<M extends AnyMachine> {
     if (this.waiting.size > 0) this.wakeSoon();
   }
 
+  /** The machine is restored: what was applied up to there is not told. */
+  skipTo(index: Index): void {
+    this.buffer.skipTo(index);
+    if (this.waiting.size > 0) this.wakeSoon();
+  }
+
   /** Nothing more will be applied. The first reason stays. */
   end(why: Failure | 'closed'): void {
     this.ended ??= why;

@@ -53,14 +53,17 @@ class SessionCaller extends Caller {
   }
 }
 
+/** What follows it is a whole number that is stored, too. */
+const MAX_SEQUENCE = 2 ** 52;
+
 function isSequence(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 1;
+  return Number.isSafeInteger(value) && Number(value) >= 1 && Number(value) <= MAX_SEQUENCE;
 }
 
 /** @throws ConsensusError ERR_INVALID_ARGUMENT */
 function checkSequence(sequence: unknown): number {
   if (isSequence(sequence)) return sequence;
-  throw invalidArgument(`sequence: expected a whole number from 1, got ${textOf(sequence)}`);
+  throw invalidArgument(`sequence: expected a whole number from 1 to 2^52, got ${textOf(sequence)}`);
 }
 
 const NAME = new RegExp(`^[\\x21-\\x7e]{1,${MAX_NAME}}$`);
@@ -97,7 +100,8 @@ export class ClientHandles<M extends AnyMachine> {
     return handle;
   }
 
-  ask(request: CheckedRequest, command: ClientCommand): Promise<WithIndex<StoredResult['value']>> {
+  /** What keeps it from being asked rejects, too: it is called by a timer. */
+  async ask(request: CheckedRequest, command: ClientCommand): Promise<WithIndex<StoredResult['value']>> {
     return this.door.enqueue(request, encodeClientCommand(command), (resolve, reject) => {
       return new SessionCaller(request.signal, resolve, reject);
     });

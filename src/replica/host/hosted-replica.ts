@@ -72,7 +72,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     this.emitter = new Emitter(checked.onEvent);
     this.host = new Host(checked, runner, {
       applied: (commands, results) => this.feed.applied(commands, results),
-      restores: (index) => this.feed.buffer.skipTo(index),
+      restores: (index) => this.feed.skipTo(index),
       answer: (call, result, index) => this.callers.answer(call, result, index),
       serve: (calls) => this.callers.serve(calls),
       fail: (calls, failure) => this.callers.fail(calls, failure),

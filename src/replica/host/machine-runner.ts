@@ -3,6 +3,7 @@
  * No other code calls `apply` or `wake`.
  */
 
+import { MAX_TIME } from '../../core/entries.js';
 import type { Entry, Index, Milliseconds } from '../../core/protocol.js';
 import type { Constants } from '../../core/members.js';
 import type { Fault } from '../driver/state.js';
@@ -90,7 +91,8 @@ export class MachineRunner {
     if (!Number.isSafeInteger(time) || time < 0) {
       throw new RangeError(`wakeAt: expected milliseconds since the epoch as a whole number, got ${textOf(time)}`);
     }
-    if (this.wakeAt !== null && time < this.wakeAt) this.wakeAt = time;
+    // Log time never comes to what is above, a usual way to say "never".
+    if (this.wakeAt !== null && time < this.wakeAt && time <= MAX_TIME) this.wakeAt = time;
   }
 
   /** Applies entries in order. Returns one result for each, or the fault of the first that has one. */

@@ -466,6 +466,17 @@ describe('the end', () => {
 });
 
 describe('handing over', () => {
+  it('wakes who waits when the machine is restored beyond them', async () => {
+    const turns: (() => void)[] = [];
+    const host = { now: 0, soon: (callback: () => void) => (turns.push(callback), { cancel: () => undefined }) };
+    const codec = jsonCodec();
+    const feed = new ChangesFeed<Machine>(1000, new MachineRunner(new Machine(), codec, codec, 'halt'), host);
+    const waiting = errorOf(feed.follow(null, { signal: undefined, aborted: false }).next());
+    feed.skipTo(5000);
+    turns.splice(0).forEach((turn) => turn());
+    expect(await waiting).toMatchObject({ code: 'ERR_CHANGES_TRIMMED', firstIndex: 5001 });
+  });
+
   it('lets the event loop turn when a slice of time is over', async () => {
     let now = 0;
     const turns: (() => void)[] = [];

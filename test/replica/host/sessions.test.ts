@@ -63,6 +63,21 @@ for (const [name, protocol] of protocols) {
       await cluster.close();
     }, 60_000);
 
+    it('take any sequence as completed, and are renewed with it', async () => {
+      const cluster = new SimulatedCluster(protocol, { constants: { clientSessionTime: TIME } });
+      const leader = await cluster.led();
+      const session = await cluster.until(leader.session('all'));
+      for (const sequence of [0, 1.5, 2 ** 52 + 1, Number.MAX_SAFE_INTEGER]) {
+        expect(() => session.completed(sequence)).toThrow(/^sequence: expected a whole number from 1 to 2\^52, got/);
+      }
+      session.completed(2 ** 52);
+      await traffic(cluster, leader, 2 * TIME);
+      const late = await errorOf(cluster.until(session.close().then(() => leader.session('all', { id: session.id }))));
+      expect(late.code).toBe('ERR_SESSION_EXPIRED');
+      expect(leader.status().fault).toBeNull();
+      await cluster.close();
+    }, 60_000);
+
     it('live as long as a handle is open, and go when nobody gives a sign of life', async () => {
       const cluster = new SimulatedCluster(protocol, { constants: { clientSessionTime: TIME } });
       const leader = await cluster.led();

@@ -4,7 +4,15 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createReplica, memoryStorage, multipaxos, raft, type ReplicaEvent, type Storage } from 'quorate';
+import {
+  createReplica,
+  memoryStorage,
+  multipaxos,
+  raft,
+  type ApplyContext,
+  type ReplicaEvent,
+  type Storage,
+} from 'quorate';
 import { fileStorage } from 'quorate/node';
 import { aloneOptions } from './alone.js';
 
@@ -285,6 +293,27 @@ describe('what fails', () => {
       });
     }
   });
+});
+
+it('a machine may ask to be woken never', async () => {
+  class Sleeper extends Sum {
+    override apply(by: number, context?: ApplyContext): number {
+      context?.wakeAt(Number.MAX_SAFE_INTEGER);
+      return super.apply(by);
+    }
+    wake(): void {
+      this.total = NaN;
+    }
+  }
+  const storage = memoryStorage();
+  const first = await started({ storage, machine: new Sleeper() });
+  for (let by = 1; by <= 12; by++) await first.replica.propose(by);
+  await first.told('taken');
+  await first.replica.close();
+  const { replica } = await started({ storage, machine: new Sleeper() });
+  expect(await replica.propose(22)).toBe(100);
+  expect(replica.status().fault).toBeNull();
+  await replica.close();
 });
 
 it('changes begin behind what was restored', async () => {
