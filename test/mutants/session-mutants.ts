@@ -13,8 +13,8 @@ export const sessionMutants: readonly Mutant[] = [
     script('sessions: table'),
     edit(
       CLIENTS,
-      'if (known !== null) {\n      if (known.digest',
-      'if (known !== null && sequence < 0) {\n      if (known.digest',
+      'if (known !== undefined) {\n      if (known.digest',
+      'if (known !== undefined && sequence < 0) {\n      if (known.digest',
     ),
   ),
   mutant(
@@ -36,14 +36,14 @@ export const sessionMutants: readonly Mutant[] = [
     'Commands of an older epoch count.',
     ['sessions/epoch-fences'],
     script('sessions: table'),
-    edit(CLIENTS, "if (found.epoch !== epoch) return 'fenced';", ''),
+    edit(CLIENTS, "if (found.at !== epoch) return 'fenced';", ''),
   ),
   mutant(
     'session-lives-for-ever',
     'No session expires.',
     ['sessions/expires-by-log-time'],
     script('sessions: table'),
-    edit(CLIENTS, 'if (now >= soonest)', 'if (now >= Infinity)'),
+    edit(CLIENTS, 'if (now < earliestDeadline(sessions)) return;', 'if (now < Infinity) return;'),
   ),
   mutant(
     'session-window-unbounded',
@@ -57,6 +57,6 @@ export const sessionMutants: readonly Mutant[] = [
     'There may be any number of sessions.',
     ['sessions/rooms-are-bounded'],
     script('sessions: table'),
-    edit(CLIENTS, 'excess > 0 || sessions.length >= this.constants.clientSessions', 'excess > 0'),
+    edit(CLIENTS, 'excess > 0 || count >= this.constants.clientSessions', 'excess > 0'),
   ),
 ];

@@ -15,44 +15,55 @@
  * many no new command is taken, so all results are known, and what goes makes room at once.
  */
 
+import {
+  earliestDeadline,
+  itemsDue,
+  itemsKeyed,
+  itemsOf,
+  splitAfter,
+  withItem,
+  withItems,
+  withoutItem,
+  type Book,
+  type BookItem,
+} from '../../core/book.js';
 import type { Constants } from '../../core/members.js';
 import type { Index, Milliseconds } from '../../core/protocol.js';
 import type { ClientCommand, ClientEpoch, ClientPropose } from './client-commands.js';
 import { hashOf } from './hash.js';
 import type { SessionRefusal, StoredResult } from './session-table.js';
 
-/** A command that took effect, or is being applied. */
-export interface ClientResult {
+/** A command that took effect, or is being applied. `key` is its sequence, `at` where it took effect. */
+export interface ClientResult extends BookItem {
   /** Of its data. */
   readonly digest: string;
-  /** Where it took effect. */
-  readonly index: Index;
   /** `null` while it is being applied. */
   readonly result: StoredResult | null;
 }
 
-export interface StoredClientSession {
+/**
+ * `key` is the index of the entry that opened it, its id; `at` that of its newest attach, its epoch; `deadline` when it
+ * goes, in expiry time (`ApplyingState`).
+ */
+export interface StoredClientSession extends BookItem {
   readonly name: string;
-  /** The index of the entry that opened it. */
-  readonly id: Index;
-  /** The index of its newest attach. */
-  readonly epoch: Index;
   readonly firstIncomplete: number;
-  /** By sequence, from `firstIncomplete` on; `null`: it has not come. */
-  readonly results: readonly (ClientResult | null)[];
-  /** When it goes, in expiry time (`ApplyingState`). */
-  readonly expiresAt: Milliseconds;
+  /** From `firstIncomplete` on. */
+  readonly results: Book<ClientResult>;
+  /** What it counts for in the bounds of the table. */
+  readonly bytes: number;
 }
 
 export interface ClientTable {
-  readonly sessions: readonly StoredClientSession[];
-  /** No session goes before. */
-  readonly soonest: Milliseconds;
+  readonly sessions: Book<StoredClientSession>;
+  /** How many there are, and the bytes of all. */
+  readonly count: number;
+  readonly bytes: number;
   /** By how many bytes there were too many when they were weighed last, less what has gone since; 0: there is room. */
   readonly excess: number;
 }
 
-export const noClients: ClientTable = { sessions: [], soonest: Infinity, excess: 0 };
+export const noClients: ClientTable = { sessions: null, count: 0, bytes: 0, excess: 0 };
 
 /** What becomes of a command: the machine applies it, it waits for an earlier copy, or it is answered. */
 export type ClientVerdict =
@@ -84,25 +95,29 @@ export function refused(refusal: SessionRefusal): StoredResult {
   return { rejected: false, value: undefined, refusal };
 }
 
-function bytesOfResults(results: StoredClientSession['results']): number {
-  let bytes = 0;
-  for (const each of results) {
-    const value = each?.result?.value;
-    if (each !== null) bytes += RESULT_BYTES + (value instanceof Uint8Array ? value.length : 0);
-  }
-  return bytes;
+function bytesOf(result: StoredResult | null): number {
+  return RESULT_BYTES + (result?.value instanceof Uint8Array ? result.value.length : 0);
 }
 
-function bytesOf(sessions: readonly StoredClientSession[]): number {
-  return sessions.reduce((sum, { name, results }) => sum + SESSION_BYTES + name.length + bytesOfResults(results), 0);
+function bytesOfResults(results: Book<ClientResult>): number {
+  return itemsOf(results).reduce((sum, { result }) => sum + bytesOf(result), 0);
 }
 
-function withResult(session: StoredClientSession, sequence: number, result: ClientResult): StoredClientSession {
-  const results = session.results.slice();
-  const at = sequence - session.firstIncomplete;
-  while (results.length <= at) results.push(null);
-  results[at] = result;
-  return { ...session, results };
+/** With the bytes that it counts for. */
+export function weighed(session: Omit<StoredClientSession, 'bytes'>): StoredClientSession {
+  const { key, deadline, at, name, firstIncomplete, results } = session;
+  const bytes = SESSION_BYTES + name.length + bytesOfResults(results);
+  return { key, deadline, at, name, firstIncomplete, results, bytes };
+}
+
+/** A table of these sessions. */
+export function clientTableOf(sessions: readonly StoredClientSession[], excess: number): ClientTable {
+  const bytes = sessions.reduce((sum, each) => sum + each.bytes, 0);
+  return { sessions: withItems(null, sessions), count: sessions.length, bytes, excess };
+}
+
+function itemOf<T extends BookItem>(book: Book<T>, key: number): T | undefined {
+  return itemsKeyed(book, [key])[0];
 }
 
 /** A private copy of the table for a run of entries; `finish` gives the new value. */
@@ -119,73 +134,86 @@ export class ClientTableDraft {
     return this.current;
   }
 
-  private put(sessions: readonly StoredClientSession[]): void {
-    const soonest = sessions.reduce((at, { expiresAt }) => Math.min(at, expiresAt), Infinity);
-    this.current = { sessions, soonest, excess: this.current.excess };
+  private sessionOf(id: Index): StoredClientSession | undefined {
+    return itemOf(this.current.sessions, id);
   }
 
-  /** What has gone makes room. */
-  private free(bytes: () => number): void {
-    const { excess } = this.current;
-    if (excess > 0) this.current = { ...this.current, excess: Math.max(0, excess - bytes()) };
+  /** A session is new, or takes the place of what it was before. What has gone makes room. */
+  private store(session: StoredClientSession, before?: StoredClientSession): void {
+    const { sessions, count, bytes, excess } = this.current;
+    const grown = session.bytes - (before?.bytes ?? 0);
+    this.current = {
+      sessions: withItem(sessions, session),
+      count: before === undefined ? count + 1 : count,
+      bytes: bytes + grown,
+      excess: Math.max(0, excess + Math.min(0, grown)),
+    };
   }
 
-  private remove(gone: readonly StoredClientSession[]): void {
-    this.put(this.current.sessions.filter((each) => !gone.includes(each)));
-    this.free(() => bytesOf(gone));
+  private remove({ key, bytes: freed }: StoredClientSession): void {
+    const { sessions, count, bytes, excess } = this.current;
+    this.current = {
+      sessions: withoutItem(sessions, key),
+      count: count - 1,
+      bytes: bytes - freed,
+      excess: Math.max(0, excess - freed),
+    };
   }
 
   /** All sequences below `firstIncomplete` are done with. */
   private raise(session: StoredClientSession, firstIncomplete: number): StoredClientSession {
-    const by = firstIncomplete - session.firstIncomplete;
-    if (by <= 0) return session;
-    const raised = { ...session, firstIncomplete, results: session.results.slice(by) };
-    this.replace(session, raised);
-    this.free(() => bytesOfResults(session.results.slice(0, by)));
+    if (firstIncomplete <= session.firstIncomplete) return session;
+    const [gone, results] = splitAfter(session.results, firstIncomplete - 1);
+    const raised = { ...session, firstIncomplete, results, bytes: session.bytes - bytesOfResults(gone) };
+    this.store(raised, session);
     return raised;
   }
 
-  private replace(session: StoredClientSession, by: StoredClientSession): void {
-    this.put(this.current.sessions.map((each) => (each === session ? by : each)));
+  /** Notes a result in place of the one before. */
+  private note(session: StoredClientSession, result: ClientResult, before: ClientResult | undefined): void {
+    const grown = bytesOf(result.result) - (before === undefined ? 0 : bytesOf(before.result));
+    const results = withItem(session.results, result);
+    this.store({ ...session, results, bytes: session.bytes + grown }, session);
   }
 
   /** Drops the sessions whose time is over. @param now expiry time */
   expire(now: Milliseconds): void {
-    const { sessions, soonest } = this.current;
-    if (now >= soonest) this.remove(sessions.filter(({ expiresAt }) => expiresAt <= now));
+    const { sessions } = this.current;
+    if (now < earliestDeadline(sessions)) return;
+    for (const session of itemsDue(sessions, now)) this.remove(session);
   }
 
   /** Weighs the results; where the index is a multiple of `CHECK_EVERY`. */
   weigh(): void {
-    const excess = Math.max(0, bytesOf(this.current.sessions) - this.constants.clientSessionBytes);
+    const excess = Math.max(0, this.current.bytes - this.constants.clientSessionBytes);
     if (excess !== this.current.excess) this.current = { ...this.current, excess };
   }
 
   /** The session of this epoch, with a new time; or why there is none. */
   private living({ session, epoch }: ClientEpoch, now: Milliseconds): StoredClientSession | SessionRefusal {
-    const found = this.current.sessions.find(({ id }) => id === session);
+    const found = this.sessionOf(session);
     if (found === undefined) return 'expired';
-    if (found.epoch !== epoch) return 'fenced';
-    const expiresAt = now + this.constants.clientSessionTime;
-    if (found.expiresAt === expiresAt) return found;
-    const renewed = { ...found, expiresAt };
-    this.replace(found, renewed);
+    if (found.at !== epoch) return 'fenced';
+    const deadline = now + this.constants.clientSessionTime;
+    if (found.deadline === deadline) return found;
+    const renewed = { ...found, deadline };
+    this.store(renewed, found);
     return renewed;
   }
 
   private open(name: string, id: Index, index: Index, now: Milliseconds): StoredResult {
-    const { sessions, excess } = this.current;
-    const known = sessions.find((each) => each.name === name);
-    const expiresAt = now + this.constants.clientSessionTime;
+    const { sessions, count, excess } = this.current;
+    const known = itemsOf(sessions).find((each) => each.name === name);
+    const deadline = now + this.constants.clientSessionTime;
     if (known === undefined) {
       if (id !== 0) return refused('expired');
-      if (excess > 0 || sessions.length >= this.constants.clientSessions) return refused('busy');
-      this.put([...sessions, { name, id: index, epoch: index, firstIncomplete: 1, results: [], expiresAt }]);
+      if (excess > 0 || count >= this.constants.clientSessions) return refused('busy');
+      this.store(weighed({ key: index, deadline, at: index, name, firstIncomplete: 1, results: null }));
       return { rejected: false, value: index };
     }
-    if (id !== 0 && id !== known.id) return refused('expired');
-    this.replace(known, { ...known, epoch: index, expiresAt });
-    return { rejected: false, value: known.id };
+    if (id !== 0 && id !== known.key) return refused('expired');
+    this.store({ ...known, at: index, deadline }, known);
+    return { rejected: false, value: known.key };
   }
 
   /** Applies a command that is not for the machine, at this index and expiry time. */
@@ -194,14 +222,14 @@ export class ClientTableDraft {
     const session = this.living(command, now);
     if (typeof session === 'string') return refused(session);
     if (command.kind === 'renew') this.raise(session, command.firstIncomplete);
-    else this.remove([session]);
+    else this.remove(session);
     return DONE;
   }
 
   /** Whether an earlier copy of the command is being applied: its result is not known yet. */
   isPending({ session, sequence }: ClientPropose): boolean {
-    const found = this.current.sessions.find(({ id }) => id === session);
-    return found?.results[sequence - found.firstIncomplete]?.result === null;
+    const found = this.sessionOf(session);
+    return found !== undefined && itemOf(found.results, sequence)?.result === null;
   }
 
   /** Judges a command for the machine. A `new` one is noted as pending; `record` must follow. */
@@ -212,23 +240,22 @@ export class ClientTableDraft {
     const { sequence, firstIncomplete } = command;
     const session = this.raise(found, Math.min(firstIncomplete, sequence));
     if (sequence < session.firstIncomplete) return answer(refused('completed'));
-    const known = session.results[sequence - session.firstIncomplete] ?? null;
+    const known = itemOf(session.results, sequence);
     const digest = hashOf(command.data);
-    if (known !== null) {
+    if (known !== undefined) {
       if (known.digest !== digest) return answer(refused('reused'));
-      return known.result === null ? { kind: 'pending' } : answer(known.result, known.index);
+      return known.result === null ? { kind: 'pending' } : answer(known.result, known.at);
     }
     const isBeyond = sequence >= session.firstIncomplete + this.constants.sessionWindow;
     if (isBeyond || this.current.excess > 0) return answer(refused('busy'));
-    this.replace(session, withResult(session, sequence, { digest, index, result: null }));
+    this.note(session, { key: sequence, deadline: Infinity, at: index, digest, result: null }, undefined);
     return { kind: 'new' };
   }
 
   /** Keeps the result of a `new` command, unless its client is done with it, or the session has gone. */
   record(id: Index, sequence: number, result: StoredResult): void {
-    const session = this.current.sessions.find((each) => each.id === id);
-    const known = session?.results[sequence - session.firstIncomplete] ?? null;
-    if (session === undefined || known === null) return;
-    this.replace(session, withResult(session, sequence, { ...known, result }));
+    const session = this.sessionOf(id);
+    const known = session === undefined ? undefined : itemOf(session.results, sequence);
+    if (session !== undefined && known !== undefined) this.note(session, { ...known, result }, known);
   }
 }

@@ -3,11 +3,18 @@
  * have the same bytes at the same index.
  */
 
+import { itemsOf, withItems, type BookItem } from '../../core/book.js';
 import { Malformed, Reader, Writer } from '../../core/bytes.js';
 import { isReplicaId } from '../../core/members.js';
 import type { Index } from '../../core/protocol.js';
 import { MAX_NAME } from './client-commands.js';
-import type { ClientResult, ClientTable, StoredClientSession } from './client-sessions.js';
+import {
+  clientTableOf,
+  weighed,
+  type ClientResult,
+  type ClientTable,
+  type StoredClientSession,
+} from './client-sessions.js';
 import {
   resultBytes,
   type Session,
@@ -16,7 +23,7 @@ import {
   type StoredResult,
 } from './session-table.js';
 
-const VERSION = 2;
+const VERSION = 3;
 
 // The kind of a result: none yet, one of VALUES, a number, or bytes; and two flags.
 const NONE = 0;
@@ -111,40 +118,49 @@ export function decodeSessionTable(bytes: Uint8Array): SessionTable {
   return { sessions };
 }
 
-function writeClientResult(writer: Writer, result: ClientResult | null): void {
-  writer.u8(result === null ? 0 : 1);
-  if (result === null) return;
-  writer.ascii(result.digest);
-  writer.varint(result.index);
-  writeResult(writer, result.result);
+function writeClientResult(writer: Writer, { key, at, digest, result }: ClientResult): void {
+  writer.varint(key);
+  writer.varint(at);
+  writer.ascii(digest);
+  writeResult(writer, result);
 }
 
-function readClientResult(reader: Reader): ClientResult | null {
-  const kind = reader.u8();
-  if (kind > 1) throw new Malformed("a result of a client's session is of an unknown kind");
-  return kind === 0 ? null : { digest: reader.ascii(64), index: reader.varint(), result: readResult(reader) };
+function readClientResult(reader: Reader): ClientResult {
+  const [key, at, digest] = [reader.varint(), reader.varint(), reader.ascii(64)];
+  const result = readResult(reader);
+  if (result === null) throw new Malformed("a command of a client's session has no result");
+  return { key, deadline: Infinity, at, digest, result };
 }
 
 /** No command of the table may be being applied. */
-export function encodeClientTable({ sessions, excess }: ClientTable): Uint8Array {
+export function encodeClientTable({ sessions, count, excess }: ClientTable): Uint8Array {
   const writer = new Writer(1024);
   writer.u8(VERSION);
   writer.varint(excess);
-  writer.varint(sessions.length);
-  for (const { name, id, epoch, firstIncomplete, expiresAt, results } of sessions) {
+  writer.varint(count);
+  for (const { name, key, at, firstIncomplete, deadline, results } of itemsOf(sessions)) {
+    const items = itemsOf(results);
     writer.ascii(name);
-    for (const field of [id, epoch, firstIncomplete, expiresAt, results.length]) writer.varint(field);
-    for (const result of results) writeClientResult(writer, result);
+    for (const field of [key, at, firstIncomplete, deadline, items.length]) writer.varint(field);
+    for (const result of items) writeClientResult(writer, result);
   }
   return writer.finish();
 }
 
+function demandAscending(items: readonly BookItem[], { key }: BookItem): void {
+  if (key <= (items[items.length - 1]?.key ?? -1)) throw new Malformed("the clients' sessions are out of order");
+}
+
 function readClientSession(reader: Reader): StoredClientSession {
   const name = reader.ascii(MAX_NAME);
-  const [id, epoch, firstIncomplete, expiresAt] = [reader.varint(), reader.varint(), reader.varint(), reader.varint()];
-  const results: (ClientResult | null)[] = [];
-  for (let left = reader.count(1); left > 0; left--) results.push(readClientResult(reader));
-  return { name, id, epoch, firstIncomplete, expiresAt, results };
+  const [key, at, firstIncomplete, deadline] = [reader.varint(), reader.varint(), reader.varint(), reader.varint()];
+  const results: ClientResult[] = [];
+  for (let left = reader.count(4); left > 0; left--) {
+    const result = readClientResult(reader);
+    demandAscending(results, result);
+    results.push(result);
+  }
+  return weighed({ key, deadline, at, name, firstIncomplete, results: withItems(null, results) });
 }
 
 /** @throws Malformed */
@@ -153,12 +169,11 @@ export function decodeClientTable(bytes: Uint8Array): ClientTable {
   if (reader.u8() !== VERSION) throw new Malformed("the clients' sessions are of an unknown version");
   const excess = reader.varint();
   const sessions: StoredClientSession[] = [];
-  let soonest = Infinity;
   for (let left = reader.count(6); left > 0; left--) {
     const session = readClientSession(reader);
+    demandAscending(sessions, session);
     sessions.push(session);
-    soonest = Math.min(soonest, session.expiresAt);
   }
   reader.end();
-  return { sessions, soonest, excess };
+  return clientTableOf(sessions, excess);
 }

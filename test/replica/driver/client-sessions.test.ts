@@ -7,7 +7,15 @@ import {
   encodeClientCommand,
   type ClientCommand,
 } from '../../../src/replica/driver/client-commands.js';
-import { ClientTableDraft, noClients } from '../../../src/replica/driver/client-sessions.js';
+import { withItem, withItems } from '../../../src/core/book.js';
+import {
+  ClientTableDraft,
+  clientTableOf,
+  noClients,
+  weighed,
+  type StoredClientSession,
+} from '../../../src/replica/driver/client-sessions.js';
+import { watched } from '../../books.js';
 import { answersAsTheModel, constants, copiesTakeEffectOnce, move, say } from './client-cases.js';
 
 describe('the sessions of clients', () => {
@@ -67,6 +75,34 @@ describe('the sessions of clients', () => {
     if (way === 'close') draft.apply({ kind: 'close', session: 1, epoch: 1 }, 20, 10);
     else draft.expire(constants.clientSessionTime);
     expect(propose(2, 10)).toBe('new');
+  });
+
+  it('look at few others, however many sessions and results there are', () => {
+    const many = 4000;
+    const result = { deadline: Infinity, digest: 'x', result: { rejected: false, value: 1 } };
+    const results = withItems(
+      null,
+      Array.from({ length: many }, (_, at) => ({ ...result, key: at + 1, at: at + 1 })),
+    );
+    const session = { deadline: 9e9, firstIncomplete: 1, results };
+    const sessions = Array.from({ length: many }, (_, at) => {
+      const key = many + at;
+      return weighed({ ...session, key, at: key, name: `${at}`, results: at === 7 ? results : null });
+    });
+    const table = clientTableOf(sessions, 0);
+    const seen = new Set<object>();
+    const busy = sessions[7] as StoredClientSession;
+    const watching = withItem(table.sessions, { ...busy, results: watched(results, seen) });
+    const wide = { ...constants, clientSessions: 2 * many, sessionWindow: 2 * many, clientSessionBytes: 2 ** 40 };
+    const draft = new ClientTableDraft({ ...table, sessions: watched(watching, seen) }, wide);
+    const [data, epoch] = [new Uint8Array(1), busy.at];
+    const command = { kind: 'propose', session: epoch, epoch, sequence: many + 1, firstIncomplete: 3, data } as const;
+    draft.expire(1);
+    draft.weigh();
+    expect(draft.admit(command, 3 * many, 1)).toEqual({ kind: 'new' });
+    draft.record(epoch, many + 1, { rejected: false, value: 2 });
+    expect(draft.finish()).toMatchObject({ count: many, bytes: table.bytes - 64 });
+    expect(seen.size).toBeLessThan(many / 20);
   });
 
   it('are asked by commands that are read as they were written', () => {

@@ -3,7 +3,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Malformed } from '../../../src/core/bytes.js';
-import type { ClientResult, StoredClientSession } from '../../../src/replica/driver/client-sessions.js';
+import { withItems } from '../../../src/core/book.js';
+import {
+  clientTableOf,
+  weighed,
+  type ClientResult,
+  type StoredClientSession,
+} from '../../../src/replica/driver/client-sessions.js';
 import { decodeDriverPart, encodeDriverPart, type DriverPart } from '../../../src/replica/driver/driver-part.js';
 import { resultBytes, type Session, type StoredResult } from '../../../src/replica/driver/session-table.js';
 
@@ -36,24 +42,28 @@ const session: fc.Arbitrary<Session> = fc
     bytes: fields.results.reduce((sum, each) => sum + resultBytes(each), 0),
   }));
 const clientResult: fc.Arbitrary<ClientResult> = fc.record({
+  key: whole,
+  deadline: fc.constant(Infinity),
+  at: whole,
   digest: fc.constantFrom('0a', 'ff'),
-  index: whole,
   result,
 });
-const client: fc.Arbitrary<StoredClientSession> = fc.record({
-  name: fc.constantFrom('shop', 'till 7'),
-  id: whole,
-  epoch: whole,
-  firstIncomplete: whole,
-  results: fc.array(fc.option(clientResult), { maxLength: 4 }),
-  expiresAt: whole,
-});
+const byKey = { selector: ({ key }: { readonly key: number }) => key };
+const client: fc.Arbitrary<StoredClientSession> = fc
+  .record({
+    key: whole,
+    deadline: whole,
+    at: whole,
+    name: fc.constantFrom('shop', 'till 7'),
+    firstIncomplete: whole,
+    results: fc.uniqueArray(clientResult, { maxLength: 4, ...byKey }).map((results) => withItems(null, results)),
+  })
+  .map(weighed);
 const part: fc.Arbitrary<DriverPart> = fc.record({
   sessionTable: fc.record({ sessions: fc.array(session, { maxLength: 4 }) }),
-  clients: fc.record({ sessions: fc.array(client, { maxLength: 4 }), excess: fc.nat() }).map((fields) => ({
-    ...fields,
-    soonest: Math.min(Infinity, ...fields.sessions.map(({ expiresAt }) => expiresAt)),
-  })),
+  clients: fc
+    .tuple(fc.uniqueArray(client, { maxLength: 4, ...byKey }), fc.nat())
+    .map(([sessions, excess]) => clientTableOf(sessions, excess)),
   time: whole,
   expiryTime: whole,
   wakeAt: fc.oneof(whole, fc.constant(Infinity)),
