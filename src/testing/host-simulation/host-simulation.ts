@@ -12,6 +12,7 @@ import { Adversary } from './adversary.js';
 import { CallBook } from './calls.js';
 import { Dice } from '../random.js';
 import { SimulatedClient } from './clients.js';
+import { SimulatedSessionClient } from './sessions.js';
 import { Schedule } from './clock.js';
 import { ClusterLeaderships } from './leadership.js';
 import { CommandLedger } from './machine.js';
@@ -72,6 +73,7 @@ class Simulation {
   private readonly world: Surroundings;
   private readonly members: readonly SimulatedMember[];
   private readonly adversary: Adversary;
+  private readonly sessions: readonly SimulatedSessionClient[];
   private readonly steps: number;
 
   constructor(options: HostSimulationOptions) {
@@ -100,6 +102,10 @@ class Simulation {
     };
     this.members = this.plan.members.map((id) => this.newMember(id));
     this.adversary = new Adversary(this.world, this.members, this.dice.fork('adversary'));
+    const dice = this.dice.fork('sessions');
+    const newSession = (at: number) =>
+      new SimulatedSessionClient(`s${at}`, this.members, this.world, dice.fork(`${at}`));
+    this.sessions = Array.from({ length: dice.pick([0, 0, 1, 2]) }, (_, at) => newSession(at));
   }
 
   private newMember(id: string): SimulatedMember {
@@ -131,7 +137,7 @@ class Simulation {
 
   async run(): Promise<void> {
     const clients = await this.disturb();
-    for (const client of clients) client.stop();
+    for (const client of [...clients, ...this.sessions]) client.stop();
     await this.recover();
     await this.losePower();
     await this.end();
@@ -151,6 +157,7 @@ class Simulation {
         return new SimulatedClient(name, member, this.world, this.dice.fork(`client ${name}`)).start();
       }),
     );
+    for (const session of this.sessions) session.start();
     await schedule.run(() => this.members.every((member) => member.established), 2000);
     this.adversary.supervise();
     for (let step = 0; step < this.steps; step++) {
@@ -165,7 +172,8 @@ class Simulation {
     const { book, trace } = this.world;
     trace.tell('healed');
     this.adversary.heal();
-    await this.expect('liveness/every-call-ends', 'every request must have ended', () => book.pending() === 0);
+    const all = (): boolean => book.pending() === 0 && this.sessions.every(({ hasEnded }) => hasEnded);
+    await this.expect('liveness/every-call-ends', 'every request must have ended', all);
     await this.serveAll('after healing');
   }
 

@@ -29,6 +29,8 @@ export interface HostResult {
 /** `applied`: how many commands, which the simulation needs to know. */
 export interface HostSnapshot {
   readonly applied: number;
+  /** How often the machine was woken. */
+  readonly woken: number;
   readonly values: readonly (readonly [key: string, value: string])[];
 }
 
@@ -39,6 +41,8 @@ export class CommandLedger {
   readonly positions = new Map<string, number>();
   private readonly results: string[] = [];
   private readonly times: number[] = [];
+  /** When a machine was woken, with how many commands before. */
+  private readonly wakes: string[] = [];
   private readonly trace: Trace;
 
   constructor(trace: Trace) {
@@ -72,6 +76,16 @@ export class CommandLedger {
     }
   }
 
+  /** A machine was woken for the `count`-th time, from 0 on. */
+  noteWake(member: string, count: number, what: string): void {
+    this.wakes[count] ??= what;
+    this.trace.cover('machine woken');
+    const known = this.wakes[count];
+    if (known !== what) {
+      this.trace.violate('time/woken-at-first-entry', `${member} was woken ${what}, and another one ${known}`);
+    }
+  }
+
   /** A member restored the state after the first `position` commands. */
   checkRestored(member: string, position: number, values: ReadonlyMap<string, string>): void {
     this.trace.cover('snapshot restored');
@@ -95,9 +109,13 @@ export class CommandLedger {
   }
 }
 
+/** Milliseconds of log time after which the machine is woken. */
+const WAKE_AFTER = 40;
+
 /** One start's machine. */
 export class HostMachine implements StateMachine<HostCommand, HostResult, HostSnapshot> {
   applied = 0;
+  private woken = 0;
   private readonly values = new Map<string, string>();
   private readonly member: string;
   private readonly ledger: CommandLedger;
@@ -114,7 +132,7 @@ export class HostMachine implements StateMachine<HostCommand, HostResult, HostSn
     return this.values.get(key) ?? null;
   }
 
-  apply(command: HostCommand, { time }: ApplyContext): HostResult {
+  apply(command: HostCommand, { time, wakeAt }: ApplyContext): HostResult {
     this.work();
     this.applied += 1; // what the machine was asked, refused or not: the simulation's book, not the machine's state
     const position = this.applied;
@@ -124,16 +142,23 @@ export class HostMachine implements StateMachine<HostCommand, HostResult, HostSn
     if (command.op === 'refuse') throw new CommandRejected({ position });
     if (command.op === 'boom') throw new Error(`boom at ${position}`);
     if (done) this.values.set(command.key, command.value);
+    if (command.op === 'swap') wakeAt(time + WAKE_AFTER);
     return { position, before, done };
   }
 
+  wake({ index, time }: ApplyContext): void {
+    this.ledger.noteWake(this.member, this.woken, `after ${this.applied} commands at ${index}, ${time}`);
+    this.woken += 1;
+  }
+
   snapshot(): HostSnapshot {
-    return { applied: this.applied, values: [...this.values] };
+    return { applied: this.applied, woken: this.woken, values: [...this.values] };
   }
 
   /** What is restored must be what the ledger has. */
-  restore({ applied, values }: HostSnapshot): void {
+  restore({ applied, woken, values }: HostSnapshot): void {
     this.applied = applied;
+    this.woken = woken;
     this.values.clear();
     for (const [key, value] of values) this.values.set(key, value);
     this.ledger.checkRestored(this.member, applied, this.values);
