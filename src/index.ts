@@ -3,6 +3,8 @@
 export { createReplica } from './replica/replica.js';
 export type {
   CloseOptions,
+  CompactOptions,
+  Compaction,
   ReadOptions,
   Replica,
   RequestOptions,

@@ -1,8 +1,9 @@
 /** Mutants of snapshots: when one is named, kept and restored (contract, "The persist lane"). */
 
-import { edit, mutant, scenario, script, schedule, type Mutant } from './mutant.js';
+import { edit, hostRun, mutant, scenario, script, schedule, type Mutant } from './mutant.js';
 
 const SNAPSHOTS = 'replica/driver/snapshots.ts';
+const COMPACTIONS = 'replica/driver/compactions.ts';
 const APPLY = 'replica/driver/apply.ts';
 const DRIVER = 'replica/driver/driver.ts';
 
@@ -32,7 +33,25 @@ export const snapshots: readonly Mutant[] = [
     'The log is trimmed up to the newest snapshot, though the older one may have to be restored.',
     ['snapshots/trim-below-snapshot'],
     schedule('raft', 4),
-    edit(SNAPSHOTS, 'const through = draft.sources.kept(older, snapshot);', 'const through = index;'),
+    edit(SNAPSHOTS, 'Math.min(most, draft.sources.kept(older, snapshot));', 'most;'),
+  ),
+  mutant(
+    'compact-answers-early',
+    'A call of `compact` is answered by a snapshot that was there before, whatever was applied since.',
+    ['snapshots/compact-holds-the-applied'],
+    hostRun('raft', 0),
+    edit(
+      COMPACTIONS,
+      'pending.filter(({ least }) => least <= index), pending',
+      'pending.filter(() => index > 0), pending',
+    ),
+  ),
+  mutant(
+    'compact-forgets-a-failure',
+    'Who waits for a snapshot that fails is not told, and another one is taken for it, again and again.',
+    ['snapshots/compact-holds-the-applied'],
+    script('compactionFails'),
+    edit(SNAPSHOTS, 'draft.compactions.failed(taking.index, reason, cause);', ''),
   ),
   mutant(
     'snapshot-trims-unsynced',

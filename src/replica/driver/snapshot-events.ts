@@ -1,7 +1,7 @@
-/** What the host tells the driver of snapshots, and what the driver wants done with them. */
+/** What the host tells the driver of snapshots, what the driver wants done with them, and what people hear. */
 
 import type { ReplicaId } from '../../core/members.js';
-import type { Index, Term } from '../../core/protocol.js';
+import type { Index, Milliseconds, Term } from '../../core/protocol.js';
 import type { DriverDraft } from './draft.js';
 import type { OfferedSnapshot } from './snapshot-messages.js';
 import type { StoredSnapshot } from './snapshots.js';
@@ -69,6 +69,23 @@ export type SnapshotOutput =
   | { readonly kind: 'storeChunk'; readonly file: string; readonly data: Uint8Array }
   | { readonly kind: 'completeSnapshot'; readonly file: string }
   | { readonly kind: 'abandonSnapshot'; readonly file: string };
+
+/**
+ * An event for people: a snapshot was `begun`, `taken` (it is durable, and a start restores it), `restored`, or it
+ * `failed`, and the log and the older snapshot serve on. The log was `trimmed` up to `index`. One of `peer` is being
+ * pulled (`pulling`), or was `installed`. `bytes` is its size, `took` how long it took in milliseconds; 0 where not
+ * known.
+ */
+export interface SnapshotReport {
+  readonly kind: 'snapshot';
+  readonly event: 'begun' | 'taken' | 'failed' | 'restored' | 'trimmed' | 'pulling' | 'installed';
+  readonly index: Index;
+  readonly peer?: ReplicaId;
+  readonly bytes: number;
+  readonly took: Milliseconds;
+  readonly reason?: string;
+  readonly cause?: unknown;
+}
 
 /** Those of a pull, on either side. */
 export type PullEffect = Extract<

@@ -208,6 +208,7 @@ export class Hosting {
         return this.say(place, effect);
       case 'peers':
       case 'left':
+      case 'compacted':
         return;
       default:
         unreachable(effect);
