@@ -30,6 +30,8 @@ export type { SnapshotPolicy } from './replica/driver/snapshots.js';
 export type { ApplyContext, StateMachine, StreamingStateMachine, ValueCodec } from './replica/state-machine.js';
 export type {
   Opened,
+  PartialFile,
+  PartialSnapshots,
   SnapshotStore,
   Storage,
   StorageListener,

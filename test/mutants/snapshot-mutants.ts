@@ -4,6 +4,7 @@ import { edit, hostRun, mutant, scenario, script, schedule, type Mutant } from '
 
 const SNAPSHOTS = 'replica/driver/snapshots.ts';
 const COMPACTIONS = 'replica/driver/compactions.ts';
+const PULLING = 'replica/driver/pulling.ts';
 const APPLY = 'replica/driver/apply.ts';
 const DRIVER = 'replica/driver/driver.ts';
 
@@ -52,6 +53,24 @@ export const snapshots: readonly Mutant[] = [
     ['snapshots/compact-holds-the-applied'],
     script('compactionFails'),
     edit(SNAPSHOTS, 'draft.compactions.failed(taking.index, reason, cause);', ''),
+  ),
+  mutant(
+    'pull-resumed-on-another',
+    'A pull goes on with the bytes of another snapshot of the same index.',
+    ['snapshots/resumed-on-the-same'],
+    script('pull: on the same'),
+    edit(
+      PULLING,
+      'partial === null ? snapshot.index >= pull.least : isSame(partial, snapshot)',
+      'snapshot.index >= pull.least',
+    ),
+  ),
+  mutant(
+    'pull-blames-the-source',
+    'A source is given up for damage in what the puller had stored before.',
+    ['snapshots/resumed-on-the-same'],
+    script('pull: blames itself'),
+    edit(PULLING, 'pull.from > 0 ? pull.tried', 'pull.from < 0 ? pull.tried'),
   ),
   mutant(
     'snapshot-trims-unsynced',

@@ -22,7 +22,7 @@ import { noLeadership } from './leadership.js';
 import { emptyLane } from './persist-lane.js';
 import { noProposals } from './commands.js';
 import { doAll } from './outbound.js';
-import { noPulling } from './pulling.js';
+import { initialPulling } from './pulling.js';
 import { noReads } from './reads.js';
 import { closedSession } from './session.js';
 import { onSnapshotInput } from './snapshot-events.js';
@@ -58,7 +58,7 @@ function initial(options: DriverOptions, recovered: Recovered): DriverState {
     session: closedSession,
     snapshots: initialSnapshots(options.snapshots, options.now),
     sources: noSources,
-    pulling: noPulling,
+    pulling: initialPulling(options.snapshots),
     compactions: noCompactions,
     calls: noCalls,
     proposals: noProposals,

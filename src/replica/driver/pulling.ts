@@ -14,8 +14,15 @@ import type { Index, Milliseconds } from '../../core/protocol.js';
 import { decodeDriverPart } from './driver-part.js';
 import { sealSnapshotMessage } from './envelope.js';
 import { PartDraft } from './part-draft.js';
-import { MOST_CHUNK, type OfferedSnapshot, type SnapshotChunk, type SnapshotMessage } from './snapshot-messages.js';
+import {
+  MOST_CHUNK,
+  type OfferedSnapshot,
+  type PartialSnapshot,
+  type SnapshotChunk,
+  type SnapshotMessage,
+} from './snapshot-messages.js';
 import type { SnapshotInput } from './snapshot-events.js';
+import type { FoundSnapshots } from './snapshots.js';
 
 /** So many chunks are asked for and not yet stored. */
 const WINDOW = 16;
@@ -34,6 +41,10 @@ interface PullUnderWay {
   /** `null` before the source has answered. */
   readonly offer: OfferedSnapshot | null;
   readonly file: string;
+  /** What an earlier start has of the snapshot that is asked for first; `null`: the newest one is. */
+  readonly partial: PartialSnapshot | null;
+  /** So many bytes of the file are an earlier start's. */
+  readonly from: number;
   /** Where in the file: what was asked for, what was given to the host, what the host has stored. */
   readonly asked: number;
   readonly given: number;
@@ -53,9 +64,14 @@ export interface PullingState {
   readonly heldAt: Milliseconds;
   /** After a failure of the own storage there is no pull before. */
   readonly retryAt: Milliseconds;
+  /** What an earlier start has pulled, which no pull of this one has taken up. */
+  readonly partial: PartialSnapshot | null;
 }
 
-export const noPulling: PullingState = { pull: null, heldAt: -Infinity, retryAt: -Infinity };
+/** At the start. */
+export function initialPulling({ partial }: Pick<FoundSnapshots, 'partial'>): PullingState {
+  return { pull: null, heldAt: -Infinity, retryAt: -Infinity, partial: partial ?? null };
+}
 
 /** How far a pull has come. */
 export interface PullStatus {
@@ -78,13 +94,14 @@ export function pullingDeadline({ pull }: PullingState): Milliseconds {
   return pull === null || pull.ending ? Infinity : pull.retryAt;
 }
 
-function isSame(a: OfferedSnapshot, b: OfferedSnapshot): boolean {
+/** `time` follows from the snapshot. */
+function isSame(a: Omit<OfferedSnapshot, 'time'>, b: OfferedSnapshot): boolean {
   return a.index === b.index && a.term === b.term && a.checksum === b.checksum && a.bytes === b.bytes;
 }
 
 export class PullingDraft extends PartDraft<PullingState> {
-  protected override copy({ pull, heldAt, retryAt }: PullingState): Mutable<PullingState> {
-    return { pull, heldAt, retryAt };
+  protected override copy({ pull, heldAt, retryAt, partial }: PullingState): Mutable<PullingState> {
+    return { pull, heldAt, retryAt, partial };
   }
 
   /** How long an answer is waited for. */
@@ -116,6 +133,7 @@ export class PullingDraft extends PartDraft<PullingState> {
     if (pull === null) return this.begin(least, []);
     if (pull.ending || least <= pull.least) return;
     this.change({ least });
+    if (pull.offer === null && pull.partial !== null && pull.partial.index < least) return this.begin(least, []);
     if (pull.offer !== null && pull.offer.index < least) this.giveUp('the log goes on behind it no longer', []);
   }
 
@@ -127,22 +145,44 @@ export class PullingDraft extends PartDraft<PullingState> {
     const others = configuration.members.map((member) => member.id).filter((each) => each !== id);
     const left = others.filter((each) => !tried.includes(each));
     const source = left.find((each) => each !== leader) ?? left[0];
+    const partial = this.partialFor(least);
+    if (source === undefined && partial !== null) {
+      this.dropPartial(); // nobody has it any more
+      return this.begin(least, []);
+    }
     if (source === undefined) {
       this.edit().pull = null; // the core says so again
       return;
     }
     const number = boot * 2 ** 32 + draft.freshRequest();
-    const progress = { offer: null, asked: 0, given: 0, stored: 0, ahead: [], strikes: 0, ending: false };
+    // At least one chunk is asked for: it says that the peer has the same snapshot.
+    const { chunkBytes } = this;
+    const from =
+      partial === null ? 0 : Math.floor(Math.min(partial.stored, partial.bytes - 1) / chunkBytes) * chunkBytes;
+    const at = { partial, from, asked: from, given: from, stored: from };
+    const progress = { ...at, offer: null, ahead: [], strikes: 0, ending: false };
     const retryAt = draft.now + this.patience;
     const file = `${least}-${boot}-${number % 2 ** 32}`;
     this.edit().pull = { number, least, since: draft.now, source, tried, file, retryAt, ...progress };
-    this.ask(0);
-    this.hold(least);
+    this.ask(from);
+    this.hold(partial?.index ?? least);
+  }
+
+  /** What an earlier start has pulled, if it is of use; else it goes. */
+  private partialFor(least: Index): PartialSnapshot | null {
+    const { partial } = this.state;
+    if (partial !== null && partial.index < least) this.dropPartial();
+    return this.state.partial;
+  }
+
+  private dropPartial(): void {
+    this.draft.effect({ kind: 'removePartial', snapshot: this.state.partial as PartialSnapshot });
+    this.edit().partial = null;
   }
 
   private ask(offset: number): void {
-    const { number, least, source, offer } = this.state.pull as PullUnderWay;
-    const { index, checksum } = offer ?? { index: 0, checksum: 0 };
+    const { number, least, source, offer, partial } = this.state.pull as PullUnderWay;
+    const { index, checksum } = offer ?? partial ?? { index: 0, checksum: 0 };
     this.send(source, { kind: 'askChunk', number, least, index, checksum, offset, length: this.chunkBytes });
   }
 
@@ -182,11 +222,14 @@ export class PullingDraft extends PartDraft<PullingState> {
   private chunk(pull: PullUnderWay, { snapshot, offset, data }: SnapshotChunk): void {
     const { draft } = this;
     if (pull.offer === null) {
-      if (snapshot.index < pull.least) return this.next(pull);
-      draft.effect({ kind: 'pullSnapshot', file: pull.file });
+      const { partial, from, file } = pull;
+      const isAsked = partial === null ? snapshot.index >= pull.least : isSame(partial, snapshot);
+      if (!isAsked) return this.next(pull);
+      this.edit().partial = null;
+      draft.effect({ kind: 'pullSnapshot', file, snapshot, from });
       const { index, bytes } = snapshot;
       draft.event({ kind: 'snapshot', event: 'pulling', index, bytes, took: 0, peer: pull.source });
-      this.change({ offer: snapshot, asked: this.chunkBytes });
+      this.change({ offer: snapshot, asked: from + this.chunkBytes });
     } else if (!isSame(pull.offer, snapshot)) return; // an answer to the first question, which was asked again
     this.keep(offset, data);
     this.hold(snapshot.index);
@@ -250,15 +293,16 @@ export class PullingDraft extends PartDraft<PullingState> {
   /** Time has passed, or what is applied here has: the source is asked again, or the next one, or nobody any more. */
   conclude(isRaft: boolean): void {
     const { draft } = this;
-    const { pull } = this.state;
+    const { pull, partial } = this.state;
+    if (partial !== null && draft.applying.state.applied >= partial.index) this.dropPartial();
     if (pull === null || pull.ending) return;
     // Raft elects nobody who lacks what is committed.
     if (isRaft && draft.leadership.state.role === 'leader') return this.giveUp('this replica leads', null);
     if (draft.applying.state.applied >= pull.least) return this.giveUp('the entries came', null);
     if (draft.now < pull.retryAt) return;
     if (pull.strikes + 1 >= MOST_STRIKES) return this.next(pull);
-    const { offer, given } = this.change({ strikes: pull.strikes + 1, retryAt: draft.now + this.patience });
-    if (offer === null) return this.ask(0);
+    const { offer, given, from } = this.change({ strikes: pull.strikes + 1, retryAt: draft.now + this.patience });
+    if (offer === null) return this.ask(from);
     this.change({ asked: given });
     this.askMore();
   }
@@ -289,6 +333,7 @@ export class PullingDraft extends PartDraft<PullingState> {
 
   private damaged(pull: PullUnderWay, reason: string): void {
     this.change({ ending: false });
-    this.giveUp(reason, [...pull.tried, pull.source]);
+    // What an earlier start has stored may be what is damaged: then it was not the source.
+    this.giveUp(reason, pull.from > 0 ? pull.tried : [...pull.tried, pull.source]);
   }
 }

@@ -3,7 +3,7 @@
 import type { ReplicaId } from '../../core/members.js';
 import type { Index, Milliseconds, Term } from '../../core/protocol.js';
 import type { DriverDraft } from './draft.js';
-import type { OfferedSnapshot } from './snapshot-messages.js';
+import type { OfferedSnapshot, PartialSnapshot } from './snapshot-messages.js';
 import type { StoredSnapshot } from './snapshots.js';
 
 /** Events of the driver. */
@@ -64,8 +64,13 @@ export type SnapshotOutput =
       readonly offset: number;
       readonly length: number;
     }
-  /** Begin the file of a snapshot that is pulled; its bytes follow in order, until it is complete or abandoned. */
-  | { readonly kind: 'pullSnapshot'; readonly file: string }
+  /**
+   * Begin the file of a snapshot that is pulled, or go on with the partial one of it behind its first `from` bytes: the
+   * others follow in order, until it is complete or abandoned.
+   */
+  | { readonly kind: 'pullSnapshot'; readonly file: string; readonly snapshot: OfferedSnapshot; readonly from: number }
+  /** What an earlier start has pulled of this one is not needed any more. */
+  | { readonly kind: 'removePartial'; readonly snapshot: PartialSnapshot }
   | { readonly kind: 'storeChunk'; readonly file: string; readonly data: Uint8Array }
   | { readonly kind: 'completeSnapshot'; readonly file: string }
   | { readonly kind: 'abandonSnapshot'; readonly file: string };
@@ -90,7 +95,15 @@ export interface SnapshotReport {
 /** Those of a pull, on either side. */
 export type PullEffect = Extract<
   SnapshotOutput,
-  { readonly kind: 'readChunk' | 'pullSnapshot' | 'storeChunk' | 'completeSnapshot' | 'abandonSnapshot' }
+  {
+    readonly kind:
+      | 'readChunk'
+      | 'pullSnapshot'
+      | 'storeChunk'
+      | 'completeSnapshot'
+      | 'abandonSnapshot'
+      | 'removePartial';
+  }
 >;
 
 /** The kinds of `SnapshotInput`. */

@@ -16,6 +16,12 @@ export interface OfferedSnapshot extends SnapshotName {
   readonly bytes: number;
 }
 
+/** A part of a snapshot's file, from its first byte on; the last bytes may be damaged. */
+export interface PartialSnapshot extends Omit<OfferedSnapshot, 'time'> {
+  /** How many of its bytes are here. */
+  readonly stored: number;
+}
+
 /** A replica to a member: a chunk of a snapshot, please. */
 export interface AskChunk {
   readonly kind: 'askChunk';

@@ -16,6 +16,7 @@ import { encodeDriverPart } from './driver-part.js';
 import { PartDraft } from './part-draft.js';
 import type { LaneOp } from './persist-lane.js';
 import { restoredFrom } from './restored.js';
+import type { PartialSnapshot } from './snapshot-messages.js';
 
 /** A snapshot that the storage holds. */
 export interface StoredSnapshot extends SnapshotName {
@@ -41,6 +42,8 @@ export interface SnapshotList {
 export interface FoundSnapshots extends SnapshotList {
   /** What the driver has in the first of these, which verifies; `null` without one. */
   readonly part: Uint8Array | null;
+  /** What an earlier start has pulled of a snapshot of a peer; absent without. */
+  readonly partial?: PartialSnapshot | undefined;
 }
 
 export const noSnapshots: FoundSnapshots = { named: [], base: noBase, part: null };

@@ -1,0 +1,147 @@
+/**
+ * What must hold of a pull, as functions that throw a violation: the tests run them, and so do the mutants' killers. A
+ * driver over a core that does nothing but ask for a snapshot, and peers that answer over links of a given speed, all
+ * in virtual time.
+ */
+
+import { configurationOf, defaultConstants } from '../../../src/core/members.js';
+import type { Outbound, Protocol } from '../../../src/core/protocol.js';
+import { choose } from '../../../src/core/tuning.js';
+import { raftProtocol } from '../../../src/raft/index.js';
+import { driverOf, type Driver } from '../../../src/replica/driver/driver.js';
+import { openEnvelope, sealSnapshotMessage } from '../../../src/replica/driver/envelope.js';
+import type {
+  AskChunk,
+  OfferedSnapshot,
+  PartialSnapshot,
+  SnapshotMessage,
+} from '../../../src/replica/driver/snapshot-messages.js';
+import { noSnapshots } from '../../../src/replica/driver/snapshots.js';
+import type { DriverEffect, DriverEvent, DriverState } from '../../../src/replica/driver/state.js';
+import { demand } from '../../violation.js';
+
+type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
+
+const { timing, limits } = choose(raftProtocol as Protocol<unknown, unknown>);
+export const PATIENCE = 2 * timing.electionMax;
+
+function snapshotOf(bytes: number, checksum = 5): OfferedSnapshot {
+  return { index: 100, term: 3, checksum, time: 0, bytes };
+}
+
+/** A replica, `a`, that needs a snapshot; `b` and `c` may have one. */
+export class Puller {
+  now = 1000;
+  state: DriverState;
+  /** What it asked of its peers, and has not been taken from here. */
+  readonly asked: { readonly to: string; readonly message: AskChunk }[] = [];
+  readonly effects: DriverEffect[] = [];
+  private says: readonly Outbound<unknown>[] = [];
+  private readonly driver: Driver;
+
+  constructor(partial?: PartialSnapshot) {
+    this.driver = driverOf({
+      ...(raftProtocol as Protocol<unknown, unknown>),
+      init: () => [0, []],
+      step: (state, inbound) => [(state as number) + 1, inbound.kind === 'campaign' ? this.says : []],
+      checkStep: () => undefined,
+      checkState: () => undefined,
+      deadline: () => Infinity,
+    });
+    const configuration = configurationOf({ a: 'a', b: 'b', c: 'c' }, defaultConstants);
+    const identity = { id: 'a', incarnation: 1, boot: 2, cluster: 'test', configuration, configurationHash: 'hash' };
+    const peers = [
+      { id: 'b', incarnation: 2, final: true },
+      { id: 'c', incarnation: 3, final: true },
+    ];
+    const bounds = { maxWaiting: 100, maxWaitingBytes: 1e6, snapshotPolicy: null, storesSnapshots: true };
+    const snapshots = partial === undefined ? noSnapshots : { ...noSnapshots, partial };
+    const rest = { timing, limits, preVote: true, seed: 1, start: 1, now: this.now, established: true, peers };
+    const recovered = { hard: null, base: { index: 0, term: 0 }, last: 0, runs: [], tail: [], snapshot: null };
+    [this.state] = this.driver.init({ ...identity, ...rest, ...bounds, snapshots }, recovered);
+  }
+
+  step(event: Untimed<DriverEvent>): void {
+    const [state, effects] = this.driver.step(this.state, { ...event, now: this.now } as DriverEvent);
+    this.state = state;
+    for (const effect of effects) {
+      this.effects.push(effect);
+      if (effect.kind !== 'send') continue;
+      const opened = openEnvelope(effect.bytes);
+      if (opened.kind !== 'snapshot' || opened.message.kind !== 'askChunk') continue;
+      this.asked.push({ to: effect.to, message: opened.message });
+    }
+  }
+
+  /** The core needs a snapshot of at least this index. */
+  needs(least: number): void {
+    this.says = [{ kind: 'pull', least }];
+    this.step({ kind: 'campaign' });
+    this.says = [];
+  }
+
+  receive(from: 'b' | 'c', message: SnapshotMessage): void {
+    const address = { from: from === 'b' ? 2 : 3, to: 1 };
+    this.step({ kind: 'message', from, bytes: sealSnapshotMessage(message, address) });
+  }
+
+  /** A peer that has this snapshot answers a question. */
+  answer(from: 'b' | 'c', { number, offset, length }: AskChunk, snapshot: OfferedSnapshot): void {
+    const data = new Uint8Array(Math.min(length, snapshot.bytes - offset));
+    this.receive(from, { kind: 'chunk', number, snapshot, offset, data });
+  }
+
+  wants<K extends DriverEffect['kind']>(kind: K): readonly Extract<DriverEffect, { readonly kind: K }>[] {
+    return this.effects.filter((each): each is Extract<DriverEffect, { readonly kind: K }> => each.kind === kind);
+  }
+}
+
+const RESUMED = 'snapshots/resumed-on-the-same: ';
+
+/** An earlier start has a part of a snapshot, of which `b` has another one and `c` the same. */
+export function resumesOnTheSame(): void {
+  const bytes = 10 * limits.messageBytes;
+  const puller = new Puller({ index: 100, term: 3, checksum: 5, bytes, stored: bytes / 2 });
+  puller.needs(90);
+  const [first] = puller.asked.splice(0);
+  demand(first?.message.checksum === 5 && first.message.offset === bytes / 2, `${RESUMED}it asks for the rest`);
+  puller.answer('b', (first as { message: AskChunk }).message, snapshotOf(bytes, 6));
+  demand(puller.wants('storeChunk').length === 0, `${RESUMED}no bytes of another snapshot are stored`);
+  const [second] = puller.asked.splice(0);
+  demand(second?.to === 'c' && second.message.checksum === 5, `${RESUMED}it asks the next one`);
+  puller.answer('c', (second as { message: AskChunk }).message, snapshotOf(bytes));
+  const [begun] = puller.wants('pullSnapshot');
+  demand(begun?.from === bytes / 2, `${RESUMED}it goes on behind what is stored`, () => begun);
+}
+
+/** What is stored is damaged: the same source is asked for all of it. */
+export function blamesItself(): void {
+  const bytes = 4 * limits.messageBytes;
+  const puller = new Puller({ index: 100, term: 3, checksum: 5, bytes, stored: bytes / 2 });
+  puller.needs(90);
+  for (let next = puller.asked.shift(); next !== undefined; next = puller.asked.shift()) {
+    puller.answer('b', next.message, snapshotOf(bytes));
+  }
+  const [{ file } = { file: '' }] = puller.wants('completeSnapshot');
+  puller.step({ kind: 'pullFailed', file, reason: 'damaged', isDamaged: true });
+  const [again] = puller.asked.splice(0);
+  demand(
+    again?.to === 'b' && again.message.offset === 0 && again.message.index === 0,
+    `${RESUMED}damage in what was stored is not the source's`,
+    () => again,
+  );
+}
+
+/** Nobody has it any more: it goes, and the newest one is pulled. */
+export function startsAgain(): void {
+  const puller = new Puller({ index: 100, term: 3, checksum: 5, bytes: 1000, stored: 500 });
+  puller.needs(90);
+  for (const from of ['b', 'c'] as const) {
+    const [question] = puller.asked.splice(0);
+    const { number = 0 } = question?.message ?? {};
+    puller.receive(from, { kind: 'noSnapshot', number });
+  }
+  demand(puller.wants('removePartial').length === 1, `${RESUMED}what nobody has any more goes`);
+  const [again] = puller.asked.splice(0);
+  demand(again?.message.index === 0 && again.message.offset === 0, `${RESUMED}the newest one is pulled`, () => again);
+}
