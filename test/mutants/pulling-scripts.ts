@@ -1,8 +1,10 @@
 /** Runs of a puller over links of virtual time. */
 
-import { blamesItself, resumesOnTheSame } from '../replica/driver/pulling-cases.js';
+import { asksLittle, asksMuch, blamesItself, resumesOnTheSame } from '../replica/driver/pulling-cases.js';
 
 export const pullingScripts = {
   'pull: on the same': async () => resumesOnTheSame(),
   'pull: blames itself': async () => blamesItself(),
+  'pull: little': async () => asksLittle(),
+  'pull: much': async () => asksMuch(),
 } as const;

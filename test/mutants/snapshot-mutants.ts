@@ -5,6 +5,7 @@ import { edit, hostRun, mutant, scenario, script, schedule, type Mutant } from '
 const SNAPSHOTS = 'replica/driver/snapshots.ts';
 const COMPACTIONS = 'replica/driver/compactions.ts';
 const PULLING = 'replica/driver/pulling.ts';
+const WINDOW = 'replica/driver/pull-window.ts';
 const APPLY = 'replica/driver/apply.ts';
 const DRIVER = 'replica/driver/driver.ts';
 
@@ -71,6 +72,20 @@ export const snapshots: readonly Mutant[] = [
     ['snapshots/resumed-on-the-same'],
     script('pull: blames itself'),
     edit(PULLING, 'pull.from > 0 ? pull.tried', 'pull.from < 0 ? pull.tried'),
+  ),
+  mutant(
+    'pull-floods-a-slow-link',
+    'The window of a pull grows however late answers come.',
+    ['snapshots/pull-by-evidence'],
+    script('pull: little'),
+    edit(WINDOW, 'if (took <= bounds.patience / 2)', 'if (took < Infinity)'),
+  ),
+  mutant(
+    'pull-window-stays',
+    'The window of a pull does not grow, so a long way lets a quick link idle.',
+    ['snapshots/pull-by-evidence'],
+    script('pull: much'),
+    edit(WINDOW, 'Math.min(MOST_CHUNKS * bounds.chunk, room + length)', 'Math.min(MOST_CHUNKS * bounds.chunk, room)'),
   ),
   mutant(
     'snapshot-trims-unsynced',

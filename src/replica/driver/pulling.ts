@@ -3,8 +3,8 @@
  * snapshot, chunk by chunk, from any member that has one; followers are asked before the leader. The chunks go to the
  * host in order. When all are there the host verifies the whole, and the core installs it.
  *
- * Invariants: all chunks are of one snapshot, by index, term and checksum; no more than a window of bytes is asked for
- * and not yet stored; whoever is silent, or sends damage, is given up for the next member; a replica that leads by the
+ * Invariants: all chunks are of one snapshot, by index, term and checksum; no more than a window of bytes (pull-window.ts)
+ * is asked for and not yet stored; whoever is silent, or sends damage, is given up for the next member; a replica that leads by the
  * log alone, or has what it needs by now, drops the pull.
  */
 
@@ -21,11 +21,20 @@ import {
   type SnapshotChunk,
   type SnapshotMessage,
 } from './snapshot-messages.js';
+import {
+  answeredAt,
+  askedAt,
+  asks,
+  nextSpan,
+  openWindow,
+  patienceOf,
+  timedOut,
+  type PullWindow,
+  type WindowBounds,
+} from './pull-window.js';
 import type { SnapshotInput } from './snapshot-events.js';
 import type { FoundSnapshots } from './snapshots.js';
 
-/** So many chunks are asked for and not yet stored. */
-const WINDOW = 16;
 /** So often in a row a source is asked in vain. */
 const MOST_STRIKES = 3;
 
@@ -45,8 +54,9 @@ interface PullUnderWay {
   readonly partial: PartialSnapshot | null;
   /** So many bytes of the file are an earlier start's. */
   readonly from: number;
-  /** Where in the file: what was asked for, what was given to the host, what the host has stored. */
-  readonly asked: number;
+  /** What is asked for. */
+  readonly window: PullWindow;
+  /** Where in the file: what was given to the host, what the host has stored. */
   readonly given: number;
   readonly stored: number;
   /** Chunks that came before those below them. */
@@ -109,8 +119,8 @@ export class PullingDraft extends PartDraft<PullingState> {
     return 2 * this.draft.options.timing.electionMax;
   }
 
-  private get chunkBytes(): number {
-    return Math.min(MOST_CHUNK, this.draft.options.limits.messageBytes);
+  private get bounds(): WindowBounds {
+    return { chunk: Math.min(MOST_CHUNK, this.draft.options.limits.messageBytes), patience: this.patience };
   }
 
   send(to: ReplicaId, message: SnapshotMessage): void {
@@ -155,16 +165,14 @@ export class PullingDraft extends PartDraft<PullingState> {
       return;
     }
     const number = boot * 2 ** 32 + draft.freshRequest();
-    // At least one chunk is asked for: it says that the peer has the same snapshot.
-    const { chunkBytes } = this;
-    const from =
-      partial === null ? 0 : Math.floor(Math.min(partial.stored, partial.bytes - 1) / chunkBytes) * chunkBytes;
-    const at = { partial, from, asked: from, given: from, stored: from };
+    // At least one byte is asked for: the answer says that the peer has the same snapshot.
+    const from = partial === null ? 0 : Math.min(partial.stored, partial.bytes - 1);
+    const at = { partial, from, given: from, stored: from, window: openWindow(from, this.bounds) };
     const progress = { ...at, offer: null, ahead: [], strikes: 0, ending: false };
     const retryAt = draft.now + this.patience;
     const file = `${least}-${boot}-${number % 2 ** 32}`;
     this.edit().pull = { number, least, since: draft.now, source, tried, file, retryAt, ...progress };
-    this.ask(from);
+    this.askMore();
     this.hold(partial?.index ?? least);
   }
 
@@ -180,20 +188,17 @@ export class PullingDraft extends PartDraft<PullingState> {
     this.edit().partial = null;
   }
 
-  private ask(offset: number): void {
-    const { number, least, source, offer, partial } = this.state.pull as PullUnderWay;
-    const { index, checksum } = offer ?? partial ?? { index: 0, checksum: 0 };
-    this.send(source, { kind: 'askChunk', number, least, index, checksum, offset, length: this.chunkBytes });
-  }
-
-  /** Asks for as much as the window has room for. */
+  /** Asks for as much as the window has room for; before the peer has answered, for one chunk. */
   private askMore(): void {
-    const { chunkBytes } = this;
-    const { offer, stored, asked } = this.state.pull as PullUnderWay;
-    if (offer === null) return;
-    let next = asked;
-    for (; next < offer.bytes && next - stored < WINDOW * chunkBytes; next += chunkBytes) this.ask(next);
-    if (next !== asked) this.change({ asked: next });
+    const { bounds, draft } = this;
+    for (;;) {
+      const { number, least, source, offer, partial, window, stored } = this.state.pull as PullUnderWay;
+      const span = nextSpan(window, bounds, offer?.bytes ?? Infinity, stored);
+      if (span === null) return;
+      const { index, checksum } = offer ?? partial ?? { index: 0, checksum: 0 };
+      this.send(source, { kind: 'askChunk', number, least, index, checksum, ...span });
+      this.change({ window: asks(window, span, draft.now) });
+    }
   }
 
   /** Tells the leader what this replica will need, now and then. */
@@ -229,21 +234,23 @@ export class PullingDraft extends PartDraft<PullingState> {
       draft.effect({ kind: 'pullSnapshot', file, snapshot, from });
       const { index, bytes } = snapshot;
       draft.event({ kind: 'snapshot', event: 'pulling', index, bytes, took: 0, peer: pull.source });
-      this.change({ offer: snapshot, asked: from + this.chunkBytes });
+      this.change({ offer: snapshot });
     } else if (!isSame(pull.offer, snapshot)) return; // an answer to the first question, which was asked again
     this.keep(offset, data);
     this.hold(snapshot.index);
     this.give();
   }
 
-  /** Keeps a chunk that is new and within the window. */
+  /** Keeps a chunk that was asked for. */
   private keep(offset: number, data: Uint8Array): void {
-    const { chunkBytes } = this;
-    const { given, stored, ahead, offer } = this.state.pull as PullUnderWay;
-    const isWhole = data.length === Math.min(chunkBytes, (offer as OfferedSnapshot).bytes - offset);
-    const isNew = offset >= given && offset < stored + WINDOW * chunkBytes && offset % chunkBytes === 0;
-    if (!isWhole || !isNew || ahead.some((each) => each.offset === offset)) return;
-    this.change({ ahead: [...ahead, { offset, data }], strikes: 0, retryAt: this.draft.now + this.patience });
+    const { draft, bounds } = this;
+    const { ahead, offer, window } = this.state.pull as PullUnderWay;
+    const span = askedAt(window, offset);
+    const isWhole = data.length === Math.min(span?.length ?? 0, (offer as OfferedSnapshot).bytes - offset);
+    if (span === undefined || !isWhole) return;
+    const next = answeredAt(window, bounds, offset, draft.now);
+    const retryAt = draft.now + patienceOf(next, bounds);
+    this.change({ ahead: [...ahead, { offset, data }], window: next, strikes: 0, retryAt });
   }
 
   /** Gives the host what follows what it has. */
@@ -301,9 +308,11 @@ export class PullingDraft extends PartDraft<PullingState> {
     if (draft.applying.state.applied >= pull.least) return this.giveUp('the entries came', null);
     if (draft.now < pull.retryAt) return;
     if (pull.strikes + 1 >= MOST_STRIKES) return this.next(pull);
-    const { offer, given, from } = this.change({ strikes: pull.strikes + 1, retryAt: draft.now + this.patience });
-    if (offer === null) return this.ask(from);
-    this.change({ asked: given });
+    const { bounds } = this;
+    const strikes = pull.strikes + 1;
+    const longer = pull.offer === null ? 1 : 2 ** strikes;
+    const retryAt = draft.now + longer * patienceOf(pull.window, bounds);
+    this.change({ strikes, retryAt, window: timedOut(pull.window, bounds, draft.now) });
     this.askMore();
   }
 

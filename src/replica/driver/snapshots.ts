@@ -181,8 +181,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   /** The index of the snapshot that will be the newest once all that is under way has succeeded; 0 without one. */
   get newestIndex(): Index {
     const { taking, told } = this.state;
-    const { snapshot } = told ?? {};
-    return Math.max(this.newest.named[0]?.index ?? 0, snapshot?.index ?? 0, taking?.index ?? 0);
+    return Math.max(this.newest.named[0]?.index ?? 0, told?.snapshot.index ?? 0, taking?.index ?? 0);
   }
 
   /** A run was applied whole, and the next one has not begun: takes a snapshot if one is due, or wanted. */

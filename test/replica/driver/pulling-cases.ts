@@ -91,6 +91,10 @@ export class Puller {
     this.receive(from, { kind: 'chunk', number, snapshot, offset, data });
   }
 
+  get deadline(): number {
+    return this.driver.deadline(this.state);
+  }
+
   wants<K extends DriverEffect['kind']>(kind: K): readonly Extract<DriverEffect, { readonly kind: K }>[] {
     return this.effects.filter((each): each is Extract<DriverEffect, { readonly kind: K }> => each.kind === kind);
   }
@@ -144,4 +148,84 @@ export function startsAgain(): void {
   demand(puller.wants('removePartial').length === 1, `${RESUMED}what nobody has any more goes`);
   const [again] = puller.asked.splice(0);
   demand(again?.message.index === 0 && again.message.offset === 0, `${RESUMED}the newest one is pulled`, () => again);
+}
+
+/** A link, in bytes a millisecond and milliseconds each way; every `loses`-th answer is lost. */
+export interface Link {
+  readonly rate: number;
+  readonly latency: number;
+  readonly loses?: number;
+}
+
+/** How a pull over a link went. */
+export interface Pulled {
+  readonly asked: number;
+  readonly questions: number;
+  /** The most bytes that were asked for and not answered. */
+  readonly most: number;
+  readonly took: number;
+}
+
+/** Pulls a snapshot of so many bytes from `b`, whose answers leave one after the other. */
+export function pullOver({ rate, latency, loses = Infinity }: Link, bytes: number): Pulled {
+  const puller = new Puller();
+  const begun = puller.now;
+  const answers: { readonly at: number; readonly message: AskChunk }[] = [];
+  let [asked, questions, free, under, most] = [0, 0, 0, 0, 0];
+  puller.needs(90);
+  while (puller.wants('completeSnapshot').length === 0) {
+    for (const { message, to } of puller.asked.splice(0)) {
+      const length = Math.min(message.length, bytes - message.offset);
+      asked += length;
+      questions += 1;
+      under += length;
+      most = Math.max(most, under);
+      demand(to === 'b', 'snapshots/pull-by-evidence: a source that answers is not given up', () => ({ asked, bytes }));
+      free = Math.max(free, puller.now + latency) + length / rate;
+      if (questions % loses !== 0) answers.push({ at: free + latency, message });
+      else under -= length;
+    }
+    const [next] = answers;
+    const due = puller.deadline;
+    if (next === undefined || due < next.at) {
+      puller.now = Math.max(puller.now, due);
+      puller.step({ kind: 'tick' });
+      continue;
+    }
+    answers.shift();
+    puller.now = Math.max(puller.now, next.at);
+    under -= Math.min(next.message.length, bytes - next.message.offset);
+    puller.answer('b', next.message, snapshotOf(bytes));
+    for (const { file } of puller.wants('storeChunk').slice(-1)) {
+      const stored = puller.wants('storeChunk').reduce((sum, { data }) => sum + data.length, 0);
+      puller.step({ kind: 'chunkStored', file, bytes: stored });
+    }
+  }
+  return { asked, questions, most, took: puller.now - begun };
+}
+
+const EVIDENCE = 'snapshots/pull-by-evidence: ';
+const WINDOW = 16 * limits.messageBytes;
+
+/** A slow link is asked for little more than it carries, and nothing is asked for twice without need. */
+export function asksOnce(link: Link, bytes: number): void {
+  const pulled = pullOver(link, bytes);
+  demand(pulled.asked <= 1.2 * bytes + WINDOW && pulled.asked >= bytes, `${EVIDENCE}no chunk twice`, () => pulled);
+  demand(pulled.most <= WINDOW, `${EVIDENCE}no more than a window is under way`, () => pulled);
+}
+
+/** What waits on a slow link is what it carries in the patience of a pull. */
+export function asksLittle(): void {
+  const pulled = pullOver({ rate: 5, latency: 5 }, 400_000);
+  // When an answer is no longer in time, what was asked for since the last one that was is under way.
+  demand(pulled.most <= 1.5 * 5 * PATIENCE, `${EVIDENCE}a slow link is asked for little at once`, () => pulled);
+  demand(pulled.asked === 400_000, `${EVIDENCE}and for nothing twice`, () => pulled);
+}
+
+/** A quick link with a long way is kept busy. */
+export function asksMuch(): void {
+  const bytes = 20_000_000;
+  const { took, asked } = pullOver({ rate: 10_000, latency: 200 }, bytes);
+  const rounds = bytes / WINDOW;
+  demand(took < 2 * rounds * 400, `${EVIDENCE}the window grows`, () => ({ took, asked }));
 }
