@@ -6,6 +6,7 @@ const SNAPSHOTS = 'replica/driver/snapshots.ts';
 const COMPACTIONS = 'replica/driver/compactions.ts';
 const PULLING = 'replica/driver/pulling.ts';
 const WINDOW = 'replica/driver/pull-window.ts';
+const SOURCES = 'replica/driver/snapshot-sources.ts';
 const APPLY = 'replica/driver/apply.ts';
 const DRIVER = 'replica/driver/driver.ts';
 
@@ -86,6 +87,31 @@ export const snapshots: readonly Mutant[] = [
     ['snapshots/pull-by-evidence'],
     script('pull: much'),
     edit(WINDOW, 'Math.min(MOST_CHUNKS * bounds.chunk, room + length)', 'Math.min(MOST_CHUNKS * bounds.chunk, room)'),
+  ),
+  mutant(
+    'outrun-without-end',
+    'What is kept for pullers doubles with each pull that is outrun, without end.',
+    ['snapshots/outrun-is-doubled'],
+    script('pull: outrun'),
+    edit(
+      'replica/driver/pull-state.ts',
+      'Math.min(MOST_DOUBLINGS, outrun + 1)',
+      'Math.min(MOST_DOUBLINGS + outrun, outrun + 1)',
+    ),
+  ),
+  mutant(
+    'outrun-for-ever',
+    'A pull that was outrun once counts for every later one.',
+    ['snapshots/outrun-is-doubled'],
+    script('pull: outrun afterwards'),
+    edit(PULLING, 'draft.now <= last.until && least > last.index', 'least > last.index'),
+  ),
+  mutant(
+    'outrun-keeps-the-same',
+    'No more of the log is kept for a puller that was outrun.',
+    ['snapshots/outrun-is-doubled'],
+    script('pull: twice as much'),
+    edit(SOURCES, 'const times = 2 ** doublings;', 'const times = 1 + 0 * doublings;'),
   ),
   mutant(
     'snapshot-trims-unsynced',

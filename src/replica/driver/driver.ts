@@ -22,7 +22,7 @@ import { noLeadership } from './leadership.js';
 import { emptyLane } from './persist-lane.js';
 import { noProposals } from './commands.js';
 import { doAll } from './outbound.js';
-import { initialPulling } from './pulling.js';
+import { initialPulling } from './pull-state.js';
 import { noReads } from './reads.js';
 import { closedSession } from './session.js';
 import { onSnapshotInput } from './snapshot-events.js';

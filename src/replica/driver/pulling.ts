@@ -3,9 +3,10 @@
  * snapshot, chunk by chunk, from any member that has one; followers are asked before the leader. The chunks go to the
  * host in order. When all are there the host verifies the whole, and the core installs it.
  *
- * Invariants: all chunks are of one snapshot, by index, term and checksum; no more than a window of bytes (pull-window.ts)
- * is asked for and not yet stored; whoever is silent, or sends damage, is given up for the next member; a replica that leads by the
- * log alone, or has what it needs by now, drops the pull.
+ * Invariants: all chunks are of one snapshot, by index, term and checksum; no more than a window of bytes
+ * (pull-window.ts) is asked for and not yet stored; whoever is silent, or sends damage, is given up for the next member;
+ * a replica that leads by the log alone, or has what it needs by now, drops the pull. A pull is outrun when the log
+ * behind its snapshot is gone before it has come (snapshots/outrun-is-doubled).
  */
 
 import type { Mutable } from '../../core/draft.js';
@@ -21,6 +22,7 @@ import {
   type SnapshotChunk,
   type SnapshotMessage,
 } from './snapshot-messages.js';
+import { outrunAgain, type PullUnderWay, type PullingState } from './pull-state.js';
 import {
   answeredAt,
   askedAt,
@@ -29,80 +31,13 @@ import {
   openWindow,
   patienceOf,
   timedOut,
-  type PullWindow,
   type WindowBounds,
 } from './pull-window.js';
 import type { SnapshotInput } from './snapshot-events.js';
-import type { FoundSnapshots } from './snapshots.js';
 
 /** So often in a row a source is asked in vain. */
 const MOST_STRIKES = 3;
-
-/** The pull that is under way. */
-interface PullUnderWay {
-  /** In the range of this boot. */
-  readonly number: number;
-  readonly least: Index;
-  readonly since: Milliseconds;
-  readonly source: ReplicaId;
-  /** Who was asked before, in vain. */
-  readonly tried: readonly ReplicaId[];
-  /** `null` before the source has answered. */
-  readonly offer: OfferedSnapshot | null;
-  readonly file: string;
-  /** What an earlier start has of the snapshot that is asked for first; `null`: the newest one is. */
-  readonly partial: PartialSnapshot | null;
-  /** So many bytes of the file are an earlier start's. */
-  readonly from: number;
-  /** What is asked for. */
-  readonly window: PullWindow;
-  /** Where in the file: what was given to the host, what the host has stored. */
-  readonly given: number;
-  readonly stored: number;
-  /** Chunks that came before those below them. */
-  readonly ahead: readonly Pick<SnapshotChunk, 'offset' | 'data'>[];
-  readonly strikes: number;
-  readonly retryAt: Milliseconds;
-  /** All of it is with the host. */
-  readonly ending: boolean;
-}
-
-/** @see PullingDraft */
-export interface PullingState {
-  readonly pull: PullUnderWay | null;
-  /** When the leader was last told. */
-  readonly heldAt: Milliseconds;
-  /** After a failure of the own storage there is no pull before. */
-  readonly retryAt: Milliseconds;
-  /** What an earlier start has pulled, which no pull of this one has taken up. */
-  readonly partial: PartialSnapshot | null;
-}
-
-/** At the start. */
-export function initialPulling({ partial }: Pick<FoundSnapshots, 'partial'>): PullingState {
-  return { pull: null, heldAt: -Infinity, retryAt: -Infinity, partial: partial ?? null };
-}
-
-/** How far a pull has come. */
-export interface PullStatus {
-  readonly from: ReplicaId;
-  /** The index of the snapshot and the size of its file; 0 before the peer has answered. */
-  readonly index: Index;
-  readonly bytes: number;
-  /** How many of these bytes are stored here. */
-  readonly stored: number;
-}
-
-export function pullOf({ pull }: PullingState): PullStatus | null {
-  if (pull === null) return null;
-  const { source: from, offer, stored } = pull;
-  return { from, index: offer?.index ?? 0, bytes: offer?.bytes ?? 0, stored };
-}
-
-/** When something of it is due. */
-export function pullingDeadline({ pull }: PullingState): Milliseconds {
-  return pull === null || pull.ending ? Infinity : pull.retryAt;
-}
+const GONE = 'the log goes on behind it no longer';
 
 /** `time` follows from the snapshot. */
 function isSame(a: Omit<OfferedSnapshot, 'time'>, b: OfferedSnapshot): boolean {
@@ -110,8 +45,8 @@ function isSame(a: Omit<OfferedSnapshot, 'time'>, b: OfferedSnapshot): boolean {
 }
 
 export class PullingDraft extends PartDraft<PullingState> {
-  protected override copy({ pull, heldAt, retryAt, partial }: PullingState): Mutable<PullingState> {
-    return { pull, heldAt, retryAt, partial };
+  protected override copy({ pull, heldAt, retryAt, last, outrun, partial }: PullingState): Mutable<PullingState> {
+    return { pull, heldAt, retryAt, last, outrun, partial };
   }
 
   /** How long an answer is waited for. */
@@ -140,11 +75,29 @@ export class PullingDraft extends PartDraft<PullingState> {
     const { draft } = this;
     const { pull, retryAt } = this.state;
     if (draft.snapshots.isRestoring || !draft.options.storesSnapshots || draft.now < retryAt) return;
-    if (pull === null) return this.begin(least, []);
+    if (pull === null) {
+      this.noteOutrun(least);
+      return this.begin(least, []);
+    }
     if (pull.ending || least <= pull.least) return;
     this.change({ least });
     if (pull.offer === null && pull.partial !== null && pull.partial.index < least) return this.begin(least, []);
-    if (pull.offer !== null && pull.offer.index < least) this.giveUp('the log goes on behind it no longer', []);
+    if (pull.offer === null || pull.offer.index >= least) return;
+    this.edit().outrun = outrunAgain(this.state.outrun);
+    this.giveUp(GONE, [], 'outrun');
+  }
+
+  /** Whether the pull before was outrun: so soon after it another one is needed, since the log behind it is gone. */
+  private noteOutrun(least: Index): void {
+    const { draft } = this;
+    const { last, outrun } = this.state;
+    if (last === null) return;
+    const isOutrun = draft.now <= last.until && least > last.index;
+    const next = this.edit();
+    next.last = null;
+    next.outrun = isOutrun ? outrunAgain(outrun) : 0;
+    if (isOutrun)
+      draft.event({ kind: 'snapshot', event: 'outrun', index: last.index, bytes: 0, took: 0, reason: GONE });
   }
 
   /** Asks the next member: followers first, the leader last. Ends when all were asked in vain. */
@@ -196,7 +149,8 @@ export class PullingDraft extends PartDraft<PullingState> {
       const span = nextSpan(window, bounds, offer?.bytes ?? Infinity, stored);
       if (span === null) return;
       const { index, checksum } = offer ?? partial ?? { index: 0, checksum: 0 };
-      this.send(source, { kind: 'askChunk', number, least, index, checksum, ...span });
+      const { outrun } = this.state;
+      this.send(source, { kind: 'askChunk', number, least, index, checksum, ...span, outrun });
       this.change({ window: asks(window, span, draft.now) });
     }
   }
@@ -209,7 +163,7 @@ export class PullingDraft extends PartDraft<PullingState> {
     const due = heldAt + draft.options.timing.electionMax;
     if (pull === null || leader === null || leader === draft.options.id || draft.now < due) return;
     this.edit().heldAt = draft.now;
-    this.send(leader, { kind: 'holdLog', number: pull.number, index });
+    this.send(leader, { kind: 'holdLog', number: pull.number, index, outrun: this.state.outrun });
   }
 
   /** A message about snapshots arrived. */
@@ -217,7 +171,7 @@ export class PullingDraft extends PartDraft<PullingState> {
     const { draft } = this;
     if (draft.phase.kind !== 'running') return;
     if (message.kind === 'askChunk') return draft.sources.ask(from, message);
-    if (message.kind === 'holdLog') return draft.sources.hold(from, message.index);
+    if (message.kind === 'holdLog') return draft.sources.hold(from, message.index, message.outrun);
     const { pull } = this.state;
     if (pull === null || pull.ending || pull.number !== message.number || pull.source !== from) return;
     if (message.kind === 'chunk') this.chunk(pull, message);
@@ -284,14 +238,14 @@ export class PullingDraft extends PartDraft<PullingState> {
   }
 
   /** The pull ends, or begins anew with the next one of those that were not tried. */
-  private giveUp(reason: string, tried: readonly ReplicaId[] | null): void {
+  private giveUp(reason: string, tried: readonly ReplicaId[] | null, event: 'failed' | 'outrun' = 'failed'): void {
     const { draft } = this;
     const pull = this.state.pull as PullUnderWay;
     const { offer, file, least, since, source: peer } = pull;
     if (offer !== null) {
       draft.effect({ kind: 'abandonSnapshot', file });
       const took = draft.now - since;
-      draft.event({ kind: 'snapshot', event: 'failed', index: offer.index, bytes: 0, took, reason, peer });
+      draft.event({ kind: 'snapshot', event, index: offer.index, bytes: 0, took, reason, peer });
     }
     if (tried === null) this.edit().pull = null;
     else this.begin(least, tried);
@@ -327,7 +281,10 @@ export class PullingDraft extends PartDraft<PullingState> {
       draft.effect({ kind: 'removeSnapshot', file });
       return this.damaged(pull, 'it is another snapshot');
     }
-    this.edit().pull = null;
+    const next = this.edit();
+    next.pull = null;
+    const until = draft.now + Math.max(4 * this.patience, draft.now - since);
+    next.last = { index, until };
     draft.snapshots.pulled({ ...offer, time: decodeDriverPart(part).time, file }, part, since);
   }
 

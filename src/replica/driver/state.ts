@@ -29,7 +29,7 @@ import type { LeadershipState } from './leadership.js';
 import type { PersistLane } from './persist-lane.js';
 import type { ProposalsState } from './commands.js';
 import type { HealthState, PeerHealth } from './health.js';
-import type { PullingState, PullStatus } from './pulling.js';
+import type { PullingState, PullStatus } from './pull-state.js';
 import type { ReadsState } from './reads.js';
 import type { OwnSession } from './session.js';
 import type { SnapshotInput, SnapshotOutput, SnapshotReport } from './snapshot-events.js';

@@ -16,6 +16,8 @@ import type {
   PartialSnapshot,
   SnapshotMessage,
 } from '../../../src/replica/driver/snapshot-messages.js';
+import { DriverDraft } from '../../../src/replica/driver/draft.js';
+import { emptyPart, encodeDriverPart } from '../../../src/replica/driver/driver-part.js';
 import { noSnapshots } from '../../../src/replica/driver/snapshots.js';
 import type { DriverEffect, DriverEvent, DriverState } from '../../../src/replica/driver/state.js';
 import { demand } from '../../violation.js';
@@ -228,4 +230,68 @@ export function asksMuch(): void {
   const { took, asked } = pullOver({ rate: 10_000, latency: 200 }, bytes);
   const rounds = bytes / WINDOW;
   demand(took < 2 * rounds * 400, `${EVIDENCE}the window grows`, () => ({ took, asked }));
+}
+
+const OUTRUN = 'snapshots/outrun-is-doubled: ';
+
+/** The questions that were asked since. */
+function outrunIn(puller: Puller): readonly number[] {
+  return puller.asked.splice(0).map(({ message }) => message.outrun);
+}
+
+function outrunEvents(puller: Puller): number {
+  return puller.wants('event').filter(({ event }) => event.kind === 'snapshot' && event.event === 'outrun').length;
+}
+
+/** While a snapshot is pulled the log behind it goes, again and again. */
+export function outrunIsDoubled(): void {
+  const puller = new Puller();
+  puller.needs(90);
+  const seen: number[] = [];
+  for (let round = 0; round < 5; round++) {
+    const { message } = puller.asked[0] as { message: AskChunk };
+    seen.push(...outrunIn(puller).slice(0, 1));
+    puller.answer('b', message, { ...snapshotOf(1_000_000), index: 100 + round });
+    puller.asked.length = 0;
+    puller.needs(101 + round);
+  }
+  demand(seen.join() === '0,1,2,3,3', `${OUTRUN}three times at most`, () => seen);
+  demand(outrunEvents(puller) === 5, `${OUTRUN}each time it is told`, () => outrunEvents(puller));
+  demand(puller.asked[0]?.message.index === 0, `${OUTRUN}the newest one is asked for`);
+}
+
+/** The log is gone when the snapshot is there; much later another pull is one as the first. */
+export function outrunAfterwards(): void {
+  const puller = new Puller();
+  const pull = (least: number): number => {
+    puller.needs(least);
+    const [{ message } = { message: undefined }] = puller.asked.splice(0);
+    const { outrun, number, offset } = message as AskChunk;
+    const snapshot = { ...snapshotOf(100), index: least };
+    puller.receive('b', { kind: 'chunk', number, snapshot, offset, data: new Uint8Array(100) });
+    const [{ file } = { file: '' }] = puller.wants('completeSnapshot').slice(-1);
+    const { index, term, checksum } = snapshot;
+    puller.step({ kind: 'snapshotPulled', file, index, term, checksum, part: encodeDriverPart(emptyPart) });
+    return outrun;
+  };
+  const seen = [pull(10), pull(20), pull(30)];
+  puller.now += 1_000_000;
+  seen.push(pull(40));
+  demand(seen.join() === '0,1,2,0', `${OUTRUN}so soon after the one before, not later`, () => seen);
+  demand(outrunEvents(puller) === 2, `${OUTRUN}each time it is told`, () => outrunEvents(puller));
+}
+
+/** What a leader keeps for a puller, that was never outrun, once, and as often as it says. */
+export function keepsTwiceAsMuch(): void {
+  const kept = (outrun: number, grown: number): number => {
+    const puller = new Puller();
+    const draft = new DriverDraft(puller.state, puller.now, raftProtocol.durable);
+    draft.sources.hold('b', 5, outrun);
+    draft.sources.grew(grown);
+    return draft.sources.kept(990, { index: 1000, bytes: 1 });
+  };
+  const MIB = 2 ** 20;
+  const seen = [kept(0, 4 * MIB), kept(0, 5 * MIB), kept(1, 8 * MIB), kept(1, 9 * MIB), kept(3, 32 * MIB)];
+  seen.push(kept(3, 33 * MIB), kept(1000, 33 * MIB));
+  demand(seen.join() === '5,960,5,920,5,680,680', `${OUTRUN}the bounds`, () => seen);
 }

@@ -6,6 +6,9 @@ import {
   asksMuch,
   asksOnce,
   blamesItself,
+  keepsTwiceAsMuch,
+  outrunAfterwards,
+  outrunIsDoubled,
   pullOver,
   resumesOnTheSame,
   startsAgain,
@@ -34,4 +37,10 @@ describe('what a pull asks for at once', () => {
     const { took } = pullOver({ rate: 1000, latency: 20, loses: 10 }, bytes);
     expect(took).toBeLessThan(20 * (bytes / 1000));
   });
+});
+
+describe('a pull that is outrun', () => {
+  it('is told, and the next one says so: at most three doublings', outrunIsDoubled);
+  it('is one behind which the log is gone, too', outrunAfterwards);
+  it('lets the leader keep twice as much for the next one', keepsTwiceAsMuch);
 });
