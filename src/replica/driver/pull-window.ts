@@ -4,7 +4,8 @@
  *
  * Invariants: what is asked for and not answered fits into the room, but for one chunk; without an answer in time the
  * oldest chunk alone is asked for again, and what was asked behind it as answers come; a chunk that three younger ones
- * have overtaken is asked for again at once (RFC 5681, "Fast Retransmit"); patience follows from what answers took before.
+ * have overtaken is asked for again at once (RFC 5681, "Fast Retransmit"); patience follows from what answers took
+ * before (snapshots/pull-by-evidence).
  */
 
 import type { Milliseconds } from '../../core/protocol.js';

@@ -3,10 +3,10 @@
  * snapshot, chunk by chunk, from any member that has one; followers are asked before the leader. The chunks go to the
  * host in order. When all are there the host verifies the whole, and the core installs it.
  *
- * Invariants: all chunks are of one snapshot, by index, term and checksum; no more than a window of bytes
- * (pull-window.ts) is asked for and not yet stored; whoever is silent, or sends damage, is given up for the next member;
- * a replica that leads by the log alone, or has what it needs by now, drops the pull. A pull is outrun when the log
- * behind its snapshot is gone before it has come (snapshots/outrun-is-doubled).
+ * Invariants: all chunks are of one snapshot, by index, term and checksum (snapshots/resumed-on-the-same); no more than
+ * a window of bytes (pull-window.ts) is asked for and not yet stored; whoever is silent, or sends damage, is given up
+ * for the next member; a replica that leads by the log alone, or has what it needs by now, drops the pull. A pull is
+ * outrun when the log behind its snapshot is gone before it has come (snapshots/outrun-is-doubled).
  */
 
 import type { Mutable } from '../../core/draft.js';
