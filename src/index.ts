@@ -3,6 +3,8 @@
 export { createReplica } from './replica/replica.js';
 export type {
   CloseOptions,
+  CompactOptions,
+  Compaction,
   ReadOptions,
   Replica,
   RequestOptions,
@@ -19,7 +21,7 @@ export type { PeerView, Phase, ReplicaEvent, ReplicaStatus } from './replica/dri
 export type { PeerHealth } from './replica/driver/health.js';
 export type { FirstStart } from './replica/driver/first-start.js';
 export type { RoundTrip, TimingPart, TimingStatus } from './replica/driver/timing.js';
-export type { PullStatus } from './replica/driver/pulling.js';
+export type { PullStatus } from './replica/driver/pull-state.js';
 export type { WaitingBytes } from './replica/driver/waiting-bytes.js';
 export { ChangesTrimmed, CommandRejected, ConsensusError } from './replica/errors.js';
 export type { ErrorCode, ErrorDetails, RequestOutcome } from './replica/errors.js';
@@ -28,6 +30,8 @@ export type { SnapshotPolicy } from './replica/driver/snapshots.js';
 export type { ApplyContext, StateMachine, StreamingStateMachine, ValueCodec } from './replica/state-machine.js';
 export type {
   Opened,
+  PartialFile,
+  PartialSnapshots,
   SnapshotStore,
   Storage,
   StorageListener,

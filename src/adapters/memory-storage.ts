@@ -5,11 +5,57 @@
  */
 import { joined } from '../core/bytes.js';
 import { ConsensusError, invalidArgument } from '../replica/errors.js';
-import type { Opened, SnapshotStore, Storage, StorageOp, StoredEntry, StoredRun } from '../replica/storage.js';
+import type {
+  Opened,
+  PartialFile,
+  PartialSnapshots,
+  SnapshotStore,
+  Storage,
+  StorageOp,
+  StoredEntry,
+  StoredRun,
+} from '../replica/storage.js';
 import { checkFileName, checkOps, checkRead } from './storage-checks.js';
+
+class MemoryParts implements PartialSnapshots {
+  private readonly files: Map<string, Uint8Array>;
+  /** By name, what was written one after the other. */
+  private readonly parts = new Map<string, Uint8Array[]>();
+
+  constructor(files: Map<string, Uint8Array>) {
+    this.files = files;
+  }
+
+  async list(): Promise<readonly PartialFile[]> {
+    return [...this.parts].map(([name, pieces]) => ({ name, bytes: joined(pieces).length }));
+  }
+
+  async write(name: string, offset: number, bytes: Uint8Array): Promise<void> {
+    checkFileName(name);
+    const pieces = offset === 0 ? [] : (this.parts.get(name) ?? []);
+    const size = pieces.reduce((sum, { length }) => sum + length, 0);
+    if (offset > size) throw invalidArgument(`offset: expected at most ${size}, got ${offset}`);
+    const kept = offset < size ? [joined(pieces).slice(0, offset)] : pieces;
+    this.parts.set(name, kept);
+    kept.push(bytes.slice());
+  }
+
+  async complete(name: string, file: string): Promise<void> {
+    checkFileName(file);
+    const pieces = this.parts.get(name);
+    if (pieces === undefined) throw invalidArgument(`name: there is no such partial file: ${name}`);
+    this.files.set(file, joined(pieces));
+    this.parts.delete(name);
+  }
+
+  async remove(name: string): Promise<void> {
+    this.parts.delete(name);
+  }
+}
 
 class MemorySnapshots implements SnapshotStore {
   private readonly files = new Map<string, Uint8Array>();
+  readonly partial: PartialSnapshots = new MemoryParts(this.files);
 
   async list(): Promise<readonly string[]> {
     return [...this.files.keys()];

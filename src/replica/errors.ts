@@ -29,6 +29,8 @@ export type ErrorCode =
   | 'ERR_SEQUENCE_COMPLETED'
   /** Nobody took the leadership over; the message says why, and `outcome` whether somebody still may. */
   | 'ERR_TRANSFER_FAILED'
+  /** `compact` could take no snapshot; the older one and the log are as they were. */
+  | 'ERR_SNAPSHOT_FAILED'
   /** `maxWaiting` requests are waiting on this replica: try again later. */
   | 'ERR_BUSY'
   /** The encoded command is longer than the cluster constant `maxEntryBytes`. */

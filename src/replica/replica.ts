@@ -73,6 +73,23 @@ export interface CloseOptions {
   readonly timeout?: number | undefined;
 }
 
+/** Options of `Replica.compact`. */
+export interface CompactOptions extends RequestOptions {
+  /**
+   * So many entries, up to the snapshot's, stay in the log at least, for members that lag; 0 by default. More stay
+   * where the older snapshot, or a member that pulls one, needs them.
+   */
+  readonly keep?: number | undefined;
+}
+
+/** What `Replica.compact` reached. */
+export interface Compaction {
+  /** The index of the newest snapshot; 0 if nothing was applied before the call. */
+  readonly index: number;
+  /** The lowest index that the log holds, or will hold. */
+  readonly first: number;
+}
+
 /** A command's result with the log index of its entry, which `minIndex` of a stale read takes. */
 export interface WithIndex<T> {
   readonly result: T;
@@ -135,6 +152,16 @@ export interface Replica<M extends AnyMachine = AnyMachine> extends AsyncDisposa
   transfer(options?: TransferOptions): Promise<string>;
   /** A transfer to the best candidate: resolves once another member leads. Rejects like `transfer`. */
   stepDown(options?: Omit<TransferOptions, 'to'>): Promise<void>;
+  /**
+   * Takes a snapshot here now, whatever the option `snapshots` says, and lets the log begin behind the older one of the
+   * two that are kept. Resolves once a snapshot that holds all that was applied here before the call is durable: one
+   * that there is, that is being taken, or that came from a peer will do. Only `signal` ends the wait.
+   *
+   * Throws a ConsensusError at once: ERR_INVALID_ARGUMENT, also where the storage keeps no snapshots, or ERR_CLOSED.
+   * Rejects with ERR_INVALID_ARGUMENT if `keep` is more than the log holds; ERR_SNAPSHOT_FAILED, and nothing has
+   * changed; ERR_TIMEOUT once `signal` has aborted; ERR_CLOSED; ERR_LOST_IDENTITY; or the code of a fault.
+   */
+  compact(options?: CompactOptions): Promise<Compaction>;
   /** Yields the current leadership, then the latest after each change; ends when the replica is closed. */
   leadership(): AsyncGenerator<Leadership, void, undefined>;
   /**

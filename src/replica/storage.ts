@@ -120,4 +120,32 @@ export interface SnapshotStore {
   write(file: string, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   read(file: string, offset: number, maxBytes: number): Promise<Uint8Array>;
   remove(file: string): Promise<void>;
+  /** Where a snapshot of a peer is kept while it is pulled; without it a pull begins anew at each start. */
+  readonly partial?: PartialSnapshots | undefined;
+}
+
+/** A file that is not complete. */
+export interface PartialFile {
+  readonly name: string;
+  /** Its size, in bytes. */
+  readonly bytes: number;
+}
+
+/**
+ * Files that are written over several starts, beside the complete ones and named like them, in names of their own.
+ * There is one, and while it is replaced two. Calls for one name do not overlap.
+ *
+ * Duties of an implementation:
+ *
+ * - `write` writes the bytes at `offset`, which is at most the size so far; at 0 a file is created, in place of one of
+ *   that name. It need not make them durable: after a loss of power a file may be shorter, or hold other bytes, and
+ *   whoever goes on with it verifies it as a whole.
+ * - `complete` makes the file durable and complete under the name `file`; then there is no partial one.
+ * - `remove` resolves also when there is no such file.
+ */
+export interface PartialSnapshots {
+  list(): Promise<readonly PartialFile[]>;
+  write(name: string, offset: number, bytes: Uint8Array): Promise<void>;
+  complete(name: string, file: string): Promise<void>;
+  remove(name: string): Promise<void>;
 }

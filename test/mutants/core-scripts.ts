@@ -159,7 +159,25 @@ async function callers(): Promise<void> {
   demand(phase === 'halted', 'requests/callers-ascend: a later caller has a higher number', () => phase);
 }
 
+/** The snapshot that a caller waits for fails: so does the call, once, and nothing is taken again for it. */
+async function compactionFails(): Promise<void> {
+  const { world } = play(raftModel, 'elect n1\nrun 1000');
+  const state = driverIn(world, 'n1');
+  const storing = { ...state, options: { ...state.options, storesSnapshots: true } };
+  const bare = new BareDriver(raftModel.protocol, storing, world.now);
+  bare.step({ kind: 'compact', call: { call: 1, deadline: Infinity }, keep: 0 });
+  const [{ file } = { file: '' }] = bare.wants('takeSnapshot');
+  bare.step({ kind: 'snapshotFailed', file, reason: 'no' });
+  const again = bare.wants('takeSnapshot').length;
+  demand(
+    bare.failure(1)?.code === 'ERR_SNAPSHOT_FAILED' && again === 0,
+    'snapshots/compact-holds-the-applied: who waits for a snapshot that fails is told',
+    () => ({ failure: bare.failure(1), again }),
+  );
+}
+
 export const coreScripts = {
+  compactionFails,
   olderSnapshot,
   installBelow,
   trimmedTooSoon,

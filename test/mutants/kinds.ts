@@ -10,6 +10,7 @@ import type { coreScripts } from './core-scripts.js';
 import type { identityScripts } from './identity-scripts.js';
 import type { livenessScripts } from './liveness-scripts.js';
 import type { logTimeScripts } from './log-time-scripts.js';
+import type { pullingScripts } from './pulling-scripts.js';
 import type { storageScripts } from './storage-scripts.js';
 import type { timingScripts } from './timing-scripts.js';
 import type { trafficScripts } from './traffic-scripts.js';
@@ -26,6 +27,7 @@ export interface ScriptKiller {
     | keyof typeof identityScripts
     | keyof typeof livenessScripts
     | keyof typeof logTimeScripts
+    | keyof typeof pullingScripts
     | keyof typeof timingScripts
     | keyof typeof trafficScripts;
 }
@@ -73,9 +75,17 @@ const kinds: Kinds = {
     const { coreScripts } = await import('./core-scripts.js');
     const { livenessScripts } = await import('./liveness-scripts.js');
     const { logTimeScripts } = await import('./log-time-scripts.js');
+    const { pullingScripts } = await import('./pulling-scripts.js');
     const { timingScripts } = await import('./timing-scripts.js');
     const { trafficScripts } = await import('./traffic-scripts.js');
-    const protocols = { ...coreScripts, ...livenessScripts, ...timingScripts, ...trafficScripts, ...logTimeScripts };
+    const protocols = {
+      ...coreScripts,
+      ...livenessScripts,
+      ...timingScripts,
+      ...trafficScripts,
+      ...logTimeScripts,
+      ...pullingScripts,
+    };
     await { ...storageScripts, ...identityScripts, ...protocols }[script]();
   },
   async scenario({ file }) {

@@ -1,8 +1,12 @@
 /** Mutants of snapshots: when one is named, kept and restored (contract, "The persist lane"). */
 
-import { edit, mutant, scenario, script, schedule, type Mutant } from './mutant.js';
+import { edit, hostRun, mutant, scenario, script, schedule, type Mutant } from './mutant.js';
 
 const SNAPSHOTS = 'replica/driver/snapshots.ts';
+const COMPACTIONS = 'replica/driver/compactions.ts';
+const PULLING = 'replica/driver/pulling.ts';
+const WINDOW = 'replica/driver/pull-window.ts';
+const SOURCES = 'replica/driver/snapshot-sources.ts';
 const APPLY = 'replica/driver/apply.ts';
 const DRIVER = 'replica/driver/driver.ts';
 
@@ -32,7 +36,82 @@ export const snapshots: readonly Mutant[] = [
     'The log is trimmed up to the newest snapshot, though the older one may have to be restored.',
     ['snapshots/trim-below-snapshot'],
     schedule('raft', 4),
-    edit(SNAPSHOTS, 'const through = draft.sources.kept(older, snapshot);', 'const through = index;'),
+    edit(SNAPSHOTS, 'Math.min(most, draft.sources.kept(older, snapshot));', 'most;'),
+  ),
+  mutant(
+    'compact-answers-early',
+    'A call of `compact` is answered by a snapshot that was there before, whatever was applied since.',
+    ['snapshots/compact-holds-the-applied'],
+    hostRun('raft', 0),
+    edit(
+      COMPACTIONS,
+      'pending.filter(({ least }) => least <= index), pending',
+      'pending.filter(() => index > 0), pending',
+    ),
+  ),
+  mutant(
+    'compact-forgets-a-failure',
+    'Who waits for a snapshot that fails is not told, and another one is taken for it, again and again.',
+    ['snapshots/compact-holds-the-applied'],
+    script('compactionFails'),
+    edit(SNAPSHOTS, 'draft.compactions.failed(taking.index, reason, cause);', ''),
+  ),
+  mutant(
+    'pull-resumed-on-another',
+    'A pull goes on with the bytes of another snapshot of the same index.',
+    ['snapshots/resumed-on-the-same'],
+    script('pull: on the same'),
+    edit(
+      PULLING,
+      'partial === null ? snapshot.index >= pull.least : isSame(partial, snapshot)',
+      'snapshot.index >= pull.least',
+    ),
+  ),
+  mutant(
+    'pull-blames-the-source',
+    'A source is given up for damage in what the puller had stored before.',
+    ['snapshots/resumed-on-the-same'],
+    script('pull: blames itself'),
+    edit(PULLING, 'pull.from > 0 ? pull.tried', 'pull.from < 0 ? pull.tried'),
+  ),
+  mutant(
+    'pull-floods-a-slow-link',
+    'The window of a pull grows however late answers come.',
+    ['snapshots/pull-by-evidence'],
+    script('pull: little'),
+    edit(WINDOW, 'if (took <= bounds.patience / 2)', 'if (took < Infinity)'),
+  ),
+  mutant(
+    'pull-window-stays',
+    'The window of a pull does not grow, so a long way lets a quick link idle.',
+    ['snapshots/pull-by-evidence'],
+    script('pull: much'),
+    edit(WINDOW, 'Math.min(MOST_CHUNKS * bounds.chunk, room + length)', 'Math.min(MOST_CHUNKS * bounds.chunk, room)'),
+  ),
+  mutant(
+    'outrun-without-end',
+    'What is kept for pullers doubles with each pull that is outrun, without end.',
+    ['snapshots/outrun-is-doubled'],
+    script('pull: outrun'),
+    edit(
+      'replica/driver/pull-state.ts',
+      'Math.min(MOST_DOUBLINGS, outrun + 1)',
+      'Math.min(MOST_DOUBLINGS + outrun, outrun + 1)',
+    ),
+  ),
+  mutant(
+    'outrun-for-ever',
+    'A pull that was outrun once counts for every later one.',
+    ['snapshots/outrun-is-doubled'],
+    script('pull: outrun afterwards'),
+    edit(PULLING, 'draft.now <= last.until && least > last.index', 'least > last.index'),
+  ),
+  mutant(
+    'outrun-keeps-the-same',
+    'No more of the log is kept for a puller that was outrun.',
+    ['snapshots/outrun-is-doubled'],
+    script('pull: twice as much'),
+    edit(SOURCES, 'const times = 2 ** doublings;', 'const times = 1 + 0 * doublings;'),
   ),
   mutant(
     'snapshot-trims-unsynced',

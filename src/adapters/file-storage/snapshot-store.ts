@@ -7,6 +7,7 @@ import type { SnapshotStore } from '../../replica/storage.js';
 import { checkFileName } from '../storage-checks.js';
 import { corrupt, failed, letGo, readFully, writeFully } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
+import { PartialFiles } from './partial-snapshots.js';
 
 const PREFIX = 'snapshot-';
 const TEMPORARY = '.tmp';
@@ -26,12 +27,20 @@ function snapshotOf(name: string): string | undefined {
 }
 
 export class FileSnapshots implements SnapshotStore {
+  readonly partial: PartialFiles;
   private readonly place: SnapshotDirectory;
   private readonly calls = new Set<Promise<unknown>>();
   private closed = false;
 
   constructor(place: SnapshotDirectory) {
     this.place = place;
+    this.partial = new PartialFiles({
+      disk: place.disk,
+      dir: place.dir,
+      sync: place.sync,
+      pathOf: (file) => this.pathOf(file),
+      call: (what, name, work) => this.call(what, name, work),
+    });
   }
 
   /** Removes what an earlier process left unfinished. */

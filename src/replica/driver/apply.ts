@@ -15,7 +15,8 @@
 import { assert } from '../../core/assert.js';
 import type { Mutable } from '../../core/draft.js';
 import { bytesOf } from '../../core/entries.js';
-import type { Entry, EntryId, Index, Milliseconds, Term } from '../../core/protocol.js';
+import { noBase } from '../../core/log.js';
+import type { Entry, EntryId, Index, LogBase, Milliseconds, Term } from '../../core/protocol.js';
 import { decodeClientCommand, type ClientCommand } from './client-commands.js';
 import { ClientTableDraft, mostGap, refused, type ClientTable } from './client-sessions.js';
 import { PartDraft } from './part-draft.js';
@@ -70,6 +71,8 @@ export interface ApplyingState {
   readonly backlog: readonly (readonly Entry[])[];
   readonly running: ApplyingRun | null;
   readonly applied: Index;
+  /** Of the entry at the end of the last run, or of the snapshot that was restored; 0 before any. */
+  readonly term: Term;
   /** Log time, at the end of the run that is being applied: the highest stamp so far; 0 before any. */
   readonly time: Milliseconds;
   /** What sessions expire by: the sum of the gaps of log time, of each at most `mostGap`. */
@@ -83,8 +86,9 @@ export interface ApplyingState {
 /** At the start: what the snapshot holds counts as applied, its sessions too (snapshots/hold-the-sessions). */
 export function appliedAtStart({ named, part }: FoundSnapshots): ApplyingState {
   const { sessionTable, clients, time, expiryTime, wakeAt } = part === null ? emptyPart : decodeDriverPart(part);
-  const applied = named[0]?.index ?? 0;
-  return { sessionTable, clients, backlog: [], running: null, applied, time, expiryTime, wakeAt, toldWake: Infinity };
+  const { index: applied, term } = named[0] ?? noBase;
+  const waits = { backlog: [], running: null, toldWake: Infinity };
+  return { sessionTable, clients, applied, term, time, expiryTime, wakeAt, ...waits };
 }
 
 type JudgedEntry =
@@ -114,6 +118,7 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
       backlog: state.backlog,
       running: state.running,
       applied: state.applied,
+      term: state.term,
       time: state.time,
       expiryTime: state.expiryTime,
       wakeAt: state.wakeAt,
@@ -211,13 +216,14 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
   }
 
   /** The machine was restored from a snapshot at `index`, in which the driver has this. */
-  replace(index: Index, { sessionTable, clients, time, expiryTime, wakeAt }: DriverPart): void {
+  replace({ index, term }: LogBase, { sessionTable, clients, time, expiryTime, wakeAt }: DriverPart): void {
     const next = this.edit();
     next.sessionTable = sessionTable;
     next.clients = clients;
     next.time = time;
     next.expiryTime = expiryTime;
     next.wakeAt = wakeAt;
+    next.term = term;
     this.applied(index);
     this.tellWake();
   }
@@ -293,7 +299,9 @@ export class ApplyingDraft extends PartDraft<ApplyingState> {
       draft.proposals.startOver();
       draft.session.lost();
     }
-    this.edit().running = null;
+    const next = this.edit();
+    next.running = null;
+    next.term = term;
     this.applied(through);
     this.tellWake();
     draft.snapshots.applied(through, term, entries, bytes);

@@ -60,7 +60,7 @@ function assertAscending(calls: readonly PendingCall[], newest: number): void {
 export function callsIn(event: DriverEvent): readonly number[] {
   if (event.kind === 'propose') return numbers(event.commands);
   if (event.kind === 'read') return numbers(event.calls);
-  return event.kind === 'transfer' ? [event.call.call] : [];
+  return event.kind === 'transfer' || event.kind === 'compact' ? [event.call.call] : [];
 }
 
 /** Attempts that the core has ended without success, by request; `true` if one may still take effect. */
@@ -247,6 +247,7 @@ export class CallsDraft extends PartDraft<CallsState> {
   /** These callers wait no longer: their signals have aborted. */
   cancel(gone: readonly number[]): void {
     this.draft.transfers.cancel(gone);
+    this.draft.compactions.cancel(gone);
     this.end((calls) => itemsKeyed(calls, gone), null, true);
   }
 
@@ -254,6 +255,7 @@ export class CallsDraft extends PartDraft<CallsState> {
   endAll(failure: Failure): void {
     this.takeBack();
     this.draft.transfers.endAll(failure);
+    this.draft.compactions.endAll(failure);
     this.end(itemsOf, failure, false);
   }
 

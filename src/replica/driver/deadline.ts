@@ -3,7 +3,7 @@
 import type { Milliseconds } from '../../core/protocol.js';
 import type { AnyProtocol } from '../../core/tuning.js';
 import { proposalsDeadline } from './commands.js';
-import { pullingDeadline } from './pulling.js';
+import { pullingDeadline } from './pull-state.js';
 import { readsDeadline } from './reads.js';
 import { sourcesDeadline } from './snapshot-sources.js';
 import type { DriverState } from './state.js';

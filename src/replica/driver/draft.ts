@@ -11,6 +11,7 @@ import type { DurableCodec, Inbound, Index, Milliseconds, RequestNumber } from '
 import type { ReplicaId } from '../../core/members.js';
 import { ApplyingDraft } from './apply.js';
 import { CallsDraft, refusalOf } from './calls.js';
+import { CompactionsDraft } from './compactions.js';
 import { HealthDraft } from './health.js';
 import { IdentityDraft } from './identity.js';
 import { LeadershipDraft } from './leadership.js';
@@ -50,6 +51,7 @@ export class DriverDraft {
   declare readonly snapshots: SnapshotsDraft;
   declare readonly sources: SourcesDraft;
   declare readonly pulling: PullingDraft;
+  declare readonly compactions: CompactionsDraft;
   declare readonly calls: CallsDraft;
   declare readonly proposals: ProposalsDraft;
   declare readonly reads: ReadsDraft;
@@ -77,6 +79,7 @@ export class DriverDraft {
     this.snapshots = new SnapshotsDraft(this, state.snapshots);
     this.sources = new SourcesDraft(this, state.sources);
     this.pulling = new PullingDraft(this, state.pulling);
+    this.compactions = new CompactionsDraft(this, state.compactions);
     this.calls = new CallsDraft(this, state.calls);
     this.proposals = new ProposalsDraft(this, state.proposals);
     this.reads = new ReadsDraft(this, state.reads);
@@ -196,6 +199,7 @@ export class DriverDraft {
       snapshots: this.snapshots.state,
       sources: this.sources.state,
       pulling: this.pulling.state,
+      compactions: this.compactions.state,
       calls: this.calls.state,
       proposals: this.proposals.state,
       reads: this.reads.state,

@@ -11,6 +11,7 @@ import type { ReplicaId } from '../../core/members.js';
 import type { AnyProtocol } from '../../core/tuning.js';
 import { appliedAtStart } from './apply.js';
 import { noCalls } from './calls.js';
+import { noCompactions } from './compactions.js';
 import { deadlineOf } from './deadline.js';
 import { DriverDraft } from './draft.js';
 import { openEnvelope } from './envelope.js';
@@ -21,7 +22,7 @@ import { noLeadership } from './leadership.js';
 import { emptyLane } from './persist-lane.js';
 import { noProposals } from './commands.js';
 import { doAll } from './outbound.js';
-import { noPulling } from './pulling.js';
+import { initialPulling } from './pull-state.js';
 import { noReads } from './reads.js';
 import { closedSession } from './session.js';
 import { onSnapshotInput } from './snapshot-events.js';
@@ -57,7 +58,8 @@ function initial(options: DriverOptions, recovered: Recovered): DriverState {
     session: closedSession,
     snapshots: initialSnapshots(options.snapshots, options.now),
     sources: noSources,
-    pulling: noPulling,
+    pulling: initialPulling(options.snapshots),
+    compactions: noCompactions,
     calls: noCalls,
     proposals: noProposals,
     reads: noReads,
@@ -149,6 +151,8 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
       return draft.calls.read(event);
     case 'transfer':
       return draft.transfers.transfer(event.call, event.to);
+    case 'compact':
+      return draft.compactions.compact(event);
     case 'leave':
       return draft.transfers.leave(event.deadline);
     case 'cancel':
@@ -246,6 +250,7 @@ function complete(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent 
     serveFresh(draft, protocol);
   }
   draft.snapshots.conclude();
+  draft.compactions.conclude();
   draft.pulling.conclude(protocol.name === 'raft');
   draft.leadership.tell();
   if (event !== null) judgeHealth(draft, protocol, event);
@@ -259,6 +264,7 @@ function stepAfterEnd(draft: DriverDraft, event: DriverEvent): void {
   if (event.kind === 'propose') draft.calls.propose(event.commands);
   if (event.kind === 'read') draft.calls.read(event);
   if (event.kind === 'transfer') draft.transfers.transfer(event.call, event.to);
+  if (event.kind === 'compact') draft.compactions.compact(event);
   if (event.kind === 'leave') draft.transfers.leave(event.deadline);
   if (event.kind === 'stop') draft.stop();
   draft.transfers.conclude();

@@ -3,9 +3,10 @@
  * snapshot, chunk by chunk, from any member that has one; followers are asked before the leader. The chunks go to the
  * host in order. When all are there the host verifies the whole, and the core installs it.
  *
- * Invariants: all chunks are of one snapshot, by index, term and checksum; no more than a window of bytes is asked for
- * and not yet stored; whoever is silent, or sends damage, is given up for the next member; a replica that leads by the
- * log alone, or has what it needs by now, drops the pull.
+ * Invariants: all chunks are of one snapshot, by index, term and checksum (snapshots/resumed-on-the-same); no more than
+ * a window of bytes (pull-window.ts) is asked for and not yet stored; whoever is silent, or sends damage, is given up
+ * for the next member; a replica that leads by the log alone, or has what it needs by now, drops the pull. A pull is
+ * outrun when the log behind its snapshot is gone before it has come (snapshots/outrun-is-doubled).
  */
 
 import type { Mutable } from '../../core/draft.js';
@@ -14,77 +15,38 @@ import type { Index, Milliseconds } from '../../core/protocol.js';
 import { decodeDriverPart } from './driver-part.js';
 import { sealSnapshotMessage } from './envelope.js';
 import { PartDraft } from './part-draft.js';
-import { MOST_CHUNK, type OfferedSnapshot, type SnapshotChunk, type SnapshotMessage } from './snapshot-messages.js';
+import {
+  MOST_CHUNK,
+  type OfferedSnapshot,
+  type PartialSnapshot,
+  type SnapshotChunk,
+  type SnapshotMessage,
+} from './snapshot-messages.js';
+import { outrunAgain, type PullUnderWay, type PullingState } from './pull-state.js';
+import {
+  answeredAt,
+  askedAt,
+  asks,
+  nextSpan,
+  openWindow,
+  patienceOf,
+  timedOut,
+  type WindowBounds,
+} from './pull-window.js';
 import type { SnapshotInput } from './snapshot-events.js';
 
-/** So many chunks are asked for and not yet stored. */
-const WINDOW = 16;
 /** So often in a row a source is asked in vain. */
 const MOST_STRIKES = 3;
+const GONE = 'the log goes on behind it no longer';
 
-/** The pull that is under way. */
-interface PullUnderWay {
-  /** In the range of this boot. */
-  readonly number: number;
-  readonly least: Index;
-  readonly since: Milliseconds;
-  readonly source: ReplicaId;
-  /** Who was asked before, in vain. */
-  readonly tried: readonly ReplicaId[];
-  /** `null` before the source has answered. */
-  readonly offer: OfferedSnapshot | null;
-  readonly file: string;
-  /** Where in the file: what was asked for, what was given to the host, what the host has stored. */
-  readonly asked: number;
-  readonly given: number;
-  readonly stored: number;
-  /** Chunks that came before those below them. */
-  readonly ahead: readonly Pick<SnapshotChunk, 'offset' | 'data'>[];
-  readonly strikes: number;
-  readonly retryAt: Milliseconds;
-  /** All of it is with the host. */
-  readonly ending: boolean;
-}
-
-/** @see PullingDraft */
-export interface PullingState {
-  readonly pull: PullUnderWay | null;
-  /** When the leader was last told. */
-  readonly heldAt: Milliseconds;
-  /** After a failure of the own storage there is no pull before. */
-  readonly retryAt: Milliseconds;
-}
-
-export const noPulling: PullingState = { pull: null, heldAt: -Infinity, retryAt: -Infinity };
-
-/** How far a pull has come. */
-export interface PullStatus {
-  readonly from: ReplicaId;
-  /** The index of the snapshot and the size of its file; 0 before the peer has answered. */
-  readonly index: Index;
-  readonly bytes: number;
-  /** How many of these bytes are stored here. */
-  readonly stored: number;
-}
-
-export function pullOf({ pull }: PullingState): PullStatus | null {
-  if (pull === null) return null;
-  const { source: from, offer, stored } = pull;
-  return { from, index: offer?.index ?? 0, bytes: offer?.bytes ?? 0, stored };
-}
-
-/** When something of it is due. */
-export function pullingDeadline({ pull }: PullingState): Milliseconds {
-  return pull === null || pull.ending ? Infinity : pull.retryAt;
-}
-
-function isSame(a: OfferedSnapshot, b: OfferedSnapshot): boolean {
+/** `time` follows from the snapshot. */
+function isSame(a: Omit<OfferedSnapshot, 'time'>, b: OfferedSnapshot): boolean {
   return a.index === b.index && a.term === b.term && a.checksum === b.checksum && a.bytes === b.bytes;
 }
 
 export class PullingDraft extends PartDraft<PullingState> {
-  protected override copy({ pull, heldAt, retryAt }: PullingState): Mutable<PullingState> {
-    return { pull, heldAt, retryAt };
+  protected override copy({ pull, heldAt, retryAt, last, outrun, partial }: PullingState): Mutable<PullingState> {
+    return { pull, heldAt, retryAt, last, outrun, partial };
   }
 
   /** How long an answer is waited for. */
@@ -92,8 +54,8 @@ export class PullingDraft extends PartDraft<PullingState> {
     return 2 * this.draft.options.timing.electionMax;
   }
 
-  private get chunkBytes(): number {
-    return Math.min(MOST_CHUNK, this.draft.options.limits.messageBytes);
+  private get bounds(): WindowBounds {
+    return { chunk: Math.min(MOST_CHUNK, this.draft.options.limits.messageBytes), patience: this.patience };
   }
 
   send(to: ReplicaId, message: SnapshotMessage): void {
@@ -113,10 +75,29 @@ export class PullingDraft extends PartDraft<PullingState> {
     const { draft } = this;
     const { pull, retryAt } = this.state;
     if (draft.snapshots.isRestoring || !draft.options.storesSnapshots || draft.now < retryAt) return;
-    if (pull === null) return this.begin(least, []);
+    if (pull === null) {
+      this.noteOutrun(least);
+      return this.begin(least, []);
+    }
     if (pull.ending || least <= pull.least) return;
     this.change({ least });
-    if (pull.offer !== null && pull.offer.index < least) this.giveUp('the log goes on behind it no longer', []);
+    if (pull.offer === null && pull.partial !== null && pull.partial.index < least) return this.begin(least, []);
+    if (pull.offer === null || pull.offer.index >= least) return;
+    this.edit().outrun = outrunAgain(this.state.outrun);
+    this.giveUp(GONE, [], 'outrun');
+  }
+
+  /** Whether the pull before was outrun: so soon after it another one is needed, since the log behind it is gone. */
+  private noteOutrun(least: Index): void {
+    const { draft } = this;
+    const { last, outrun } = this.state;
+    if (last === null) return;
+    const isOutrun = draft.now <= last.until && least > last.index;
+    const next = this.edit();
+    next.last = null;
+    next.outrun = isOutrun ? outrunAgain(outrun) : 0;
+    if (isOutrun)
+      draft.event({ kind: 'snapshot', event: 'outrun', index: last.index, bytes: 0, took: 0, reason: GONE });
   }
 
   /** Asks the next member: followers first, the leader last. Ends when all were asked in vain. */
@@ -127,33 +108,51 @@ export class PullingDraft extends PartDraft<PullingState> {
     const others = configuration.members.map((member) => member.id).filter((each) => each !== id);
     const left = others.filter((each) => !tried.includes(each));
     const source = left.find((each) => each !== leader) ?? left[0];
+    const partial = this.partialFor(least);
+    if (source === undefined && partial !== null) {
+      this.dropPartial(); // nobody has it any more
+      return this.begin(least, []);
+    }
     if (source === undefined) {
       this.edit().pull = null; // the core says so again
       return;
     }
     const number = boot * 2 ** 32 + draft.freshRequest();
-    const progress = { offer: null, asked: 0, given: 0, stored: 0, ahead: [], strikes: 0, ending: false };
+    // At least one byte is asked for: the answer says that the peer has the same snapshot.
+    const from = partial === null ? 0 : Math.min(partial.stored, partial.bytes - 1);
+    const at = { partial, from, given: from, stored: from, window: openWindow(from, this.bounds) };
+    const progress = { ...at, offer: null, ahead: [], strikes: 0, ending: false };
     const retryAt = draft.now + this.patience;
     const file = `${least}-${boot}-${number % 2 ** 32}`;
     this.edit().pull = { number, least, since: draft.now, source, tried, file, retryAt, ...progress };
-    this.ask(0);
-    this.hold(least);
+    this.askMore();
+    this.hold(partial?.index ?? least);
   }
 
-  private ask(offset: number): void {
-    const { number, least, source, offer } = this.state.pull as PullUnderWay;
-    const { index, checksum } = offer ?? { index: 0, checksum: 0 };
-    this.send(source, { kind: 'askChunk', number, least, index, checksum, offset, length: this.chunkBytes });
+  /** What an earlier start has pulled, if it is of use; else it goes. */
+  private partialFor(least: Index): PartialSnapshot | null {
+    const { partial } = this.state;
+    if (partial !== null && partial.index < least) this.dropPartial();
+    return this.state.partial;
   }
 
-  /** Asks for as much as the window has room for. */
+  private dropPartial(): void {
+    this.draft.effect({ kind: 'removePartial', snapshot: this.state.partial as PartialSnapshot });
+    this.edit().partial = null;
+  }
+
+  /** Asks for as much as the window has room for; before the peer has answered, for one chunk. */
   private askMore(): void {
-    const { chunkBytes } = this;
-    const { offer, stored, asked } = this.state.pull as PullUnderWay;
-    if (offer === null) return;
-    let next = asked;
-    for (; next < offer.bytes && next - stored < WINDOW * chunkBytes; next += chunkBytes) this.ask(next);
-    if (next !== asked) this.change({ asked: next });
+    const { bounds, draft } = this;
+    for (;;) {
+      const { number, least, source, offer, partial, window, stored } = this.state.pull as PullUnderWay;
+      const span = nextSpan(window, bounds, offer?.bytes ?? Infinity, stored);
+      if (span === null) return;
+      const { index, checksum } = offer ?? partial ?? { index: 0, checksum: 0 };
+      const { outrun } = this.state;
+      this.send(source, { kind: 'askChunk', number, least, index, checksum, ...span, outrun });
+      this.change({ window: asks(window, span, draft.now) });
+    }
   }
 
   /** Tells the leader what this replica will need, now and then. */
@@ -164,7 +163,7 @@ export class PullingDraft extends PartDraft<PullingState> {
     const due = heldAt + draft.options.timing.electionMax;
     if (pull === null || leader === null || leader === draft.options.id || draft.now < due) return;
     this.edit().heldAt = draft.now;
-    this.send(leader, { kind: 'holdLog', number: pull.number, index });
+    this.send(leader, { kind: 'holdLog', number: pull.number, index, outrun: this.state.outrun });
   }
 
   /** A message about snapshots arrived. */
@@ -172,7 +171,7 @@ export class PullingDraft extends PartDraft<PullingState> {
     const { draft } = this;
     if (draft.phase.kind !== 'running') return;
     if (message.kind === 'askChunk') return draft.sources.ask(from, message);
-    if (message.kind === 'holdLog') return draft.sources.hold(from, message.index);
+    if (message.kind === 'holdLog') return draft.sources.hold(from, message.index, message.outrun);
     const { pull } = this.state;
     if (pull === null || pull.ending || pull.number !== message.number || pull.source !== from) return;
     if (message.kind === 'chunk') this.chunk(pull, message);
@@ -182,25 +181,30 @@ export class PullingDraft extends PartDraft<PullingState> {
   private chunk(pull: PullUnderWay, { snapshot, offset, data }: SnapshotChunk): void {
     const { draft } = this;
     if (pull.offer === null) {
-      if (snapshot.index < pull.least) return this.next(pull);
-      draft.effect({ kind: 'pullSnapshot', file: pull.file });
+      const { partial, from, file } = pull;
+      const isAsked = partial === null ? snapshot.index >= pull.least : isSame(partial, snapshot);
+      if (!isAsked) return this.next(pull);
+      this.edit().partial = null;
+      draft.effect({ kind: 'pullSnapshot', file, snapshot, from });
       const { index, bytes } = snapshot;
       draft.event({ kind: 'snapshot', event: 'pulling', index, bytes, took: 0, peer: pull.source });
-      this.change({ offer: snapshot, asked: this.chunkBytes });
+      this.change({ offer: snapshot });
     } else if (!isSame(pull.offer, snapshot)) return; // an answer to the first question, which was asked again
     this.keep(offset, data);
     this.hold(snapshot.index);
     this.give();
   }
 
-  /** Keeps a chunk that is new and within the window. */
+  /** Keeps a chunk that was asked for. */
   private keep(offset: number, data: Uint8Array): void {
-    const { chunkBytes } = this;
-    const { given, stored, ahead, offer } = this.state.pull as PullUnderWay;
-    const isWhole = data.length === Math.min(chunkBytes, (offer as OfferedSnapshot).bytes - offset);
-    const isNew = offset >= given && offset < stored + WINDOW * chunkBytes && offset % chunkBytes === 0;
-    if (!isWhole || !isNew || ahead.some((each) => each.offset === offset)) return;
-    this.change({ ahead: [...ahead, { offset, data }], strikes: 0, retryAt: this.draft.now + this.patience });
+    const { draft, bounds } = this;
+    const { ahead, offer, window } = this.state.pull as PullUnderWay;
+    const span = askedAt(window, offset);
+    const isWhole = data.length === Math.min(span?.length ?? 0, (offer as OfferedSnapshot).bytes - offset);
+    if (span === undefined || !isWhole) return;
+    const next = answeredAt(window, bounds, offset, draft.now);
+    const retryAt = draft.now + patienceOf(next, bounds);
+    this.change({ ahead: [...ahead, { offset, data }], window: next, strikes: 0, retryAt });
   }
 
   /** Gives the host what follows what it has. */
@@ -234,14 +238,14 @@ export class PullingDraft extends PartDraft<PullingState> {
   }
 
   /** The pull ends, or begins anew with the next one of those that were not tried. */
-  private giveUp(reason: string, tried: readonly ReplicaId[] | null): void {
+  private giveUp(reason: string, tried: readonly ReplicaId[] | null, event: 'failed' | 'outrun' = 'failed'): void {
     const { draft } = this;
     const pull = this.state.pull as PullUnderWay;
     const { offer, file, least, since, source: peer } = pull;
     if (offer !== null) {
       draft.effect({ kind: 'abandonSnapshot', file });
       const took = draft.now - since;
-      draft.event({ kind: 'snapshot', event: 'failed', index: offer.index, bytes: 0, took, reason, peer });
+      draft.event({ kind: 'snapshot', event, index: offer.index, bytes: 0, took, reason, peer });
     }
     if (tried === null) this.edit().pull = null;
     else this.begin(least, tried);
@@ -250,16 +254,19 @@ export class PullingDraft extends PartDraft<PullingState> {
   /** Time has passed, or what is applied here has: the source is asked again, or the next one, or nobody any more. */
   conclude(isRaft: boolean): void {
     const { draft } = this;
-    const { pull } = this.state;
+    const { pull, partial } = this.state;
+    if (partial !== null && draft.applying.state.applied >= partial.index) this.dropPartial();
     if (pull === null || pull.ending) return;
     // Raft elects nobody who lacks what is committed.
     if (isRaft && draft.leadership.state.role === 'leader') return this.giveUp('this replica leads', null);
     if (draft.applying.state.applied >= pull.least) return this.giveUp('the entries came', null);
     if (draft.now < pull.retryAt) return;
     if (pull.strikes + 1 >= MOST_STRIKES) return this.next(pull);
-    const { offer, given } = this.change({ strikes: pull.strikes + 1, retryAt: draft.now + this.patience });
-    if (offer === null) return this.ask(0);
-    this.change({ asked: given });
+    const { bounds } = this;
+    const strikes = pull.strikes + 1;
+    const longer = pull.offer === null ? 1 : 2 ** strikes;
+    const retryAt = draft.now + longer * patienceOf(pull.window, bounds);
+    this.change({ strikes, retryAt, window: timedOut(pull.window, bounds, draft.now) });
     this.askMore();
   }
 
@@ -274,7 +281,10 @@ export class PullingDraft extends PartDraft<PullingState> {
       draft.effect({ kind: 'removeSnapshot', file });
       return this.damaged(pull, 'it is another snapshot');
     }
-    this.edit().pull = null;
+    const next = this.edit();
+    next.pull = null;
+    const until = draft.now + Math.max(4 * this.patience, draft.now - since);
+    next.last = { index, until };
     draft.snapshots.pulled({ ...offer, time: decodeDriverPart(part).time, file }, part, since);
   }
 
@@ -289,6 +299,7 @@ export class PullingDraft extends PartDraft<PullingState> {
 
   private damaged(pull: PullUnderWay, reason: string): void {
     this.change({ ending: false });
-    this.giveUp(reason, [...pull.tried, pull.source]);
+    // What an earlier start has stored may be what is damaged: then it was not the source.
+    this.giveUp(reason, pull.from > 0 ? pull.tried : [...pull.tried, pull.source]);
   }
 }

@@ -5,7 +5,7 @@
  * more whether it took effect before.
  */
 
-import type { Entry, Index } from '../../core/protocol.js';
+import type { Entry, Index, LogBase } from '../../core/protocol.js';
 import type { DriverDraft } from './draft.js';
 import { decodeDriverPart } from './driver-part.js';
 import type { Session, StoredResult } from './session-table.js';
@@ -27,9 +27,9 @@ function answerFrom(draft: DriverDraft, { id: session, firstIncomplete, results,
 }
 
 /** @param part what the driver has in the snapshot. @throws Malformed */
-export function restoredFrom(draft: DriverDraft, index: Index, part: Uint8Array): void {
+export function restoredFrom(draft: DriverDraft, at: LogBase, part: Uint8Array): void {
   const restored = decodeDriverPart(part);
-  draft.applying.replace(index, restored);
+  draft.applying.replace(at, restored);
   const { id, incarnation, boot, start } = draft.options;
   const own = restored.sessionTable.sessions.find(
     (each) => each.replica === id && each.incarnation === incarnation && each.boot === boot && each.start === start,

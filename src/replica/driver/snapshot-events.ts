@@ -1,9 +1,9 @@
-/** What the host tells the driver of snapshots, and what the driver wants done with them. */
+/** What the host tells the driver of snapshots, what the driver wants done with them, and what people hear. */
 
 import type { ReplicaId } from '../../core/members.js';
-import type { Index, Term } from '../../core/protocol.js';
+import type { Index, Milliseconds, Term } from '../../core/protocol.js';
 import type { DriverDraft } from './draft.js';
-import type { OfferedSnapshot } from './snapshot-messages.js';
+import type { OfferedSnapshot, PartialSnapshot } from './snapshot-messages.js';
 import type { StoredSnapshot } from './snapshots.js';
 
 /** Events of the driver. */
@@ -64,16 +64,47 @@ export type SnapshotOutput =
       readonly offset: number;
       readonly length: number;
     }
-  /** Begin the file of a snapshot that is pulled; its bytes follow in order, until it is complete or abandoned. */
-  | { readonly kind: 'pullSnapshot'; readonly file: string }
+  /**
+   * Begin the file of a snapshot that is pulled, or go on with the partial one of it behind its first `from` bytes: the
+   * others follow in order, until it is complete or abandoned.
+   */
+  | { readonly kind: 'pullSnapshot'; readonly file: string; readonly snapshot: OfferedSnapshot; readonly from: number }
+  /** What an earlier start has pulled of this one is not needed any more. */
+  | { readonly kind: 'removePartial'; readonly snapshot: PartialSnapshot }
   | { readonly kind: 'storeChunk'; readonly file: string; readonly data: Uint8Array }
   | { readonly kind: 'completeSnapshot'; readonly file: string }
   | { readonly kind: 'abandonSnapshot'; readonly file: string };
 
+/**
+ * An event for people: a snapshot was `begun`, `taken` (it is durable, and a start restores it), `restored`, or it
+ * `failed`, and the log and the older snapshot serve on. The log was `trimmed` up to `index`. One of `peer` is being
+ * pulled (`pulling`), or was `installed`, or was `outrun`: the log behind it was trimmed before it had come, and the
+ * next one is pulled, for which more of the log is kept. `bytes` is its size, `took` how long it took in milliseconds;
+ * 0 where not known.
+ */
+export interface SnapshotReport {
+  readonly kind: 'snapshot';
+  readonly event: 'begun' | 'taken' | 'failed' | 'restored' | 'trimmed' | 'pulling' | 'installed' | 'outrun';
+  readonly index: Index;
+  readonly peer?: ReplicaId;
+  readonly bytes: number;
+  readonly took: Milliseconds;
+  readonly reason?: string;
+  readonly cause?: unknown;
+}
+
 /** Those of a pull, on either side. */
 export type PullEffect = Extract<
   SnapshotOutput,
-  { readonly kind: 'readChunk' | 'pullSnapshot' | 'storeChunk' | 'completeSnapshot' | 'abandonSnapshot' }
+  {
+    readonly kind:
+      | 'readChunk'
+      | 'pullSnapshot'
+      | 'storeChunk'
+      | 'completeSnapshot'
+      | 'abandonSnapshot'
+      | 'removePartial';
+  }
 >;
 
 /** The kinds of `SnapshotInput`. */

@@ -10,10 +10,19 @@ import type { Index, SnapshotName } from '../../core/protocol.js';
 /** A chunk has no more bytes; nor has it more than `Limits.messageBytes` of who asks for it. */
 export const MOST_CHUNK = 64 * 1024;
 
+/** Each pull that is outrun doubles what is kept of the log for the next one, at most so often. */
+export const MOST_DOUBLINGS = 3;
+
 /** A snapshot as its source offers it. */
 export interface OfferedSnapshot extends SnapshotName {
   /** The size of its file, ≥ 1. */
   readonly bytes: number;
+}
+
+/** A part of a snapshot's file, from its first byte on; the last bytes may be damaged. */
+export interface PartialSnapshot extends Omit<OfferedSnapshot, 'time'> {
+  /** How many of its bytes are here. */
+  readonly stored: number;
 }
 
 /** A replica to a member: a chunk of a snapshot, please. */
@@ -29,6 +38,8 @@ export interface AskChunk {
   /** Where in the file the chunk begins, and its bytes unless the file ends before: 1 to `MOST_CHUNK`. */
   readonly offset: number;
   readonly length: number;
+  /** How many pulls before were outrun, in a row: the log is kept for this one up to twice the bound for each. */
+  readonly outrun: number;
 }
 
 /** The answer: the bytes of the file from `offset` on. */
@@ -51,6 +62,8 @@ export interface HoldLog {
   readonly kind: 'holdLog';
   readonly number: number;
   readonly index: Index;
+  /** As in `AskChunk`. */
+  readonly outrun: number;
 }
 
 export type SnapshotMessage = AskChunk | SnapshotChunk | NoSnapshot | HoldLog;
@@ -67,8 +80,8 @@ export function writeSnapshotMessage(writer: Writer, message: SnapshotMessage): 
   writer.varint(message.number);
   switch (message.kind) {
     case 'askChunk': {
-      const { least, index, checksum, offset, length } = message;
-      for (const field of [least, index, checksum, offset, length]) writer.varint(field);
+      const { least, index, checksum, offset, length, outrun } = message;
+      for (const field of [least, index, checksum, offset, length, outrun]) writer.varint(field);
       return;
     }
     case 'chunk': {
@@ -78,7 +91,8 @@ export function writeSnapshotMessage(writer: Writer, message: SnapshotMessage): 
       return writer.bytes(message.data);
     }
     case 'holdLog':
-      return writer.varint(message.index);
+      writer.varint(message.index);
+      return writer.varint(message.outrun);
     case 'noSnapshot':
       return;
   }
@@ -103,12 +117,12 @@ export function readSnapshotMessage(reader: Reader): SnapshotMessage {
       const [least, index, checksum] = [reader.varint(), reader.varint(), reader.varint()];
       const [offset, length] = [reader.varint(), reader.varint()];
       if (length === 0 || length > MOST_CHUNK) throw new Malformed('a chunk has no such length');
-      return { kind, number, least, index, checksum, offset, length };
+      return { kind, number, least, index, checksum, offset, length, outrun: reader.varint() };
     }
     case 'chunk':
       return readChunk(reader, number);
     case 'holdLog':
-      return { kind, number, index: reader.varint() };
+      return { kind, number, index: reader.varint(), outrun: reader.varint() };
     case 'noSnapshot':
       return { kind, number };
     default:

@@ -4,14 +4,15 @@
  *
  * Invariants: a file that a peer pulls stays until the peer has asked for nothing for a while, at most so many beside
  * those that are named; no more reads are under way than a bound for each peer; the log is kept for a puller until it
- * has grown by as much as the puller could have pulled twice, so a slow or silent one holds up nobody for good.
+ * has grown by as much as the puller could have pulled twice (twice that for each pull before that was outrun, at most
+ * eight times), so a slow or silent one holds up nobody for good.
  */
 
 import type { Mutable } from '../../core/draft.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { Index, Milliseconds } from '../../core/protocol.js';
 import { PartDraft } from './part-draft.js';
-import type { AskChunk } from './snapshot-messages.js';
+import { MOST_DOUBLINGS, type AskChunk } from './snapshot-messages.js';
 import { nameOf, type StoredSnapshot } from './snapshots.js';
 
 /** Snapshots without a name that stay for their pullers. */
@@ -34,6 +35,8 @@ interface LogHold {
   readonly until: Milliseconds;
   /** Bytes of entries by which the log has grown meanwhile. */
   readonly grown: number;
+  /** How often the bounds are doubled. */
+  readonly doublings: number;
 }
 
 interface PinnedSnapshot {
@@ -72,11 +75,12 @@ export class SourcesDraft extends PartDraft<SourcesState> {
   }
 
   /** A peer needs the log behind this index. */
-  hold(peer: ReplicaId, index: Index): void {
+  hold(peer: ReplicaId, index: Index, outrun: number): void {
     const { holds } = this.state;
     const before = holds.find((each) => each.peer === peer);
     const grown = before === undefined || before.index < index ? 0 : before.grown;
-    const hold = { peer, index, until: this.draft.now + this.patience, grown };
+    const doublings = Math.min(MOST_DOUBLINGS, outrun);
+    const hold = { peer, index, until: this.draft.now + this.patience, grown, doublings };
     this.edit().holds = [...holds.filter((each) => each !== before), hold];
   }
 
@@ -92,9 +96,12 @@ export class SourcesDraft extends PartDraft<SourcesState> {
     const { holds } = this.state;
     const alive = holds.filter(({ until }) => until > now);
     if (alive.length < holds.length) this.edit().holds = alive;
-    const least = Math.max(0, newest.index - MOST_KEPT * Math.max(1, newest.index - older));
+    const mostKept = MOST_KEPT * Math.max(1, newest.index - older);
     const mostGrown = Math.max(LEAST_GROWN, MOST_GROWN * newest.bytes);
-    const from = ({ index, grown }: LogHold): Index => (grown <= mostGrown ? index : Math.max(index, least));
+    const from = ({ index, grown, doublings }: LogHold): Index => {
+      const times = 2 ** doublings;
+      return grown <= times * mostGrown ? index : Math.max(index, newest.index - times * mostKept);
+    };
     return alive.reduce((through, hold) => Math.min(through, from(hold)), older);
   }
 
@@ -112,7 +119,7 @@ export class SourcesDraft extends PartDraft<SourcesState> {
     const next = this.edit();
     next.reads = [...reads.filter((each) => each.peer !== peer), { peer, count: count + 1 }];
     next.pins = [...pins.filter((each) => each.file !== file), { file, until: draft.now + this.patience }];
-    this.hold(peer, snapshot.index);
+    this.hold(peer, snapshot.index, question.outrun);
     const { bytes } = snapshot;
     const offered = { ...nameOf(snapshot), bytes };
     const length = Math.min(question.length, bytes - offset);

@@ -16,6 +16,7 @@ import { encodeDriverPart } from './driver-part.js';
 import { PartDraft } from './part-draft.js';
 import type { LaneOp } from './persist-lane.js';
 import { restoredFrom } from './restored.js';
+import type { PartialSnapshot } from './snapshot-messages.js';
 
 /** A snapshot that the storage holds. */
 export interface StoredSnapshot extends SnapshotName {
@@ -41,6 +42,8 @@ export interface SnapshotList {
 export interface FoundSnapshots extends SnapshotList {
   /** What the driver has in the first of these, which verifies; `null` without one. */
   readonly part: Uint8Array | null;
+  /** What an earlier start has pulled of a snapshot of a peer; absent without. */
+  readonly partial?: PartialSnapshot | undefined;
 }
 
 export const noSnapshots: FoundSnapshots = { named: [], base: noBase, part: null };
@@ -171,13 +174,20 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     this.edit().restoring = null;
     const { snapshot, since, part } = restoring;
     const { index, bytes } = snapshot;
-    if (part !== null && index > draft.applying.state.applied) restoredFrom(draft, index, part);
+    if (part !== null && index > draft.applying.state.applied) restoredFrom(draft, snapshot, part);
     draft.event({ kind: 'snapshot', event: 'restored', index, bytes, took: draft.now - since });
   }
 
-  /** A run was applied whole, and the next one has not begun: takes a snapshot if one is due. */
+  /** The index of the snapshot that will be the newest once all that is under way has succeeded; 0 without one. */
+  get newestIndex(): Index {
+    const { taking, told } = this.state;
+    return Math.max(this.newest.named[0]?.index ?? 0, told?.snapshot.index ?? 0, taking?.index ?? 0);
+  }
+
+  /** A run was applied whole, and the next one has not begun: takes a snapshot if one is due, or wanted. */
   applied(index: Index, term: Term, entries: number, bytes: number): void {
     const { snapshotPolicy } = this.draft.options;
+    if (this.draft.compactions.wants) this.take(index, term);
     if (snapshotPolicy === null) return;
     const next = this.edit();
     next.entries += entries;
@@ -186,12 +196,19 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     if (isDue && this.draft.now >= next.retryAt) this.take(index, term);
   }
 
+  /** Takes one of what is applied, unless the machine is at work: then once its run has ended. */
+  takeAtOnce(): void {
+    const { running, applied, term } = this.draft.applying.state;
+    if (running === null) this.take(applied, term);
+  }
+
   private take(index: Index, term: Term): void {
     const { draft } = this;
     const { taking, told, naming, restoring } = this.state;
     if (taking !== null || told !== null || naming.length > 0 || restoring !== null) return;
     const next = this.edit();
-    const file = `${index}-${draft.options.boot}`;
+    // What is left of one that failed here may be removed at any moment.
+    const file = `${index}-${draft.options.boot}${next.failures > 0 ? `-f${next.failures}` : ''}`;
     const { time } = draft.applying.state;
     next.taking = { file, index, term, time, since: draft.now };
     draft.sources.grew(next.bytes);
@@ -213,7 +230,8 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     next.taking = null;
     next.told = { snapshot, since, part: null };
     const older = this.newest.named[0]?.index ?? 0;
-    const through = draft.sources.kept(older, snapshot);
+    const most = Math.max(0, index - draft.compactions.keepOf(index));
+    const through = Math.min(most, draft.sources.kept(older, snapshot));
     draft.toCore({ kind: 'snapshotTaken', now: draft.now, snapshot: nameOf(snapshot), through });
   }
 
@@ -226,6 +244,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     next.taking = null;
     next.failures += 1;
     next.retryAt = draft.now + Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (next.failures - 1));
+    draft.compactions.failed(taking.index, reason, cause);
     const took = draft.now - taking.since;
     draft.event({ kind: 'snapshot', event: 'failed', index: taking.index, bytes: 0, took, reason, cause });
   }

@@ -22,16 +22,17 @@ import type { ErrorCode, RequestOutcome } from '../errors.js';
 import type { StorageNotice, StorageOp, StorageStatus, StoredEntry } from '../storage.js';
 import type { ApplyingState } from './apply.js';
 import type { CallsState } from './calls.js';
+import type { CompactEvent, CompactedEffect, CompactionsState } from './compactions.js';
 import type { FirstStart } from './first-start.js';
 import type { IdentityState } from './peer-records.js';
 import type { LeadershipState } from './leadership.js';
 import type { PersistLane } from './persist-lane.js';
 import type { ProposalsState } from './commands.js';
 import type { HealthState, PeerHealth } from './health.js';
-import type { PullingState, PullStatus } from './pulling.js';
+import type { PullingState, PullStatus } from './pull-state.js';
 import type { ReadsState } from './reads.js';
 import type { OwnSession } from './session.js';
-import type { SnapshotInput, SnapshotOutput } from './snapshot-events.js';
+import type { SnapshotInput, SnapshotOutput, SnapshotReport } from './snapshot-events.js';
 import type { SourcesState } from './snapshot-sources.js';
 import type { FoundSnapshots, SnapshotPolicy, SnapshotsState } from './snapshots.js';
 import type { StoredResult } from './session-table.js';
@@ -143,6 +144,7 @@ export interface DriverState {
   readonly snapshots: SnapshotsState;
   readonly sources: SourcesState;
   readonly pulling: PullingState;
+  readonly compactions: CompactionsState;
   readonly calls: CallsState;
   readonly proposals: ProposalsState;
   readonly reads: ReadsState;
@@ -175,6 +177,7 @@ export type DriverEvent = { readonly now: Milliseconds } & (
     }
   /** Transfer the leadership to that member, or to the best candidate. */
   | { readonly kind: 'transfer'; readonly call: PendingCall; readonly to: ReplicaId | null }
+  | CompactEvent
   /** The replica is about to close: it drains and hands over, and says `left`, at the deadline at the latest. */
   | { readonly kind: 'leave'; readonly deadline: Milliseconds }
   | { readonly kind: 'cancel'; readonly calls: readonly number[] }
@@ -261,6 +264,7 @@ export type DriverEffect =
   | { readonly kind: 'serve'; readonly calls: readonly number[]; readonly index: Index }
   /** This caller's transfer has succeeded: that member leads. */
   | { readonly kind: 'transferred'; readonly call: number; readonly leader: ReplicaId }
+  | CompactedEffect
   /** The replica has left: it may be stopped. */
   | { readonly kind: 'left' }
   | { readonly kind: 'fail'; readonly calls: readonly number[]; readonly failure: Failure }
@@ -310,21 +314,7 @@ export type ReplicaEvent =
   | { readonly kind: 'peer'; readonly peer: ReplicaId; readonly health: PeerHealth }
   /** A listener of events of the kind `of` threw; told once for each listener. `cause` is what it threw. */
   | { readonly kind: 'listenerFailed'; readonly of: string; readonly reason: string; readonly cause?: unknown }
-  /**
-   * A snapshot was `begun`, `taken` (it is durable, and a start restores it), `restored`, or it `failed`, and the log
-   * and the older snapshot serve on. The log was `trimmed` up to `index`. One of `peer` is being pulled (`pulling`), or
-   * was `installed`. `bytes` is its size, `took` how long it took in milliseconds; 0 where not known.
-   */
-  | {
-      readonly kind: 'snapshot';
-      readonly event: 'begun' | 'taken' | 'failed' | 'restored' | 'trimmed' | 'pulling' | 'installed';
-      readonly index: Index;
-      readonly peer?: ReplicaId;
-      readonly bytes: number;
-      readonly took: Milliseconds;
-      readonly reason?: string;
-      readonly cause?: unknown;
-    }
+  | SnapshotReport
   /** An event of the storage; see `StorageNotice`. */
   | {
       readonly kind: 'storage';

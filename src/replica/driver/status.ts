@@ -3,7 +3,7 @@
 import type { AnyProtocol } from '../../core/tuning.js';
 import { coreOf, faultOf } from './draft.js';
 import { healthOf } from './health.js';
-import { pullOf } from './pulling.js';
+import { pullOf } from './pull-state.js';
 import { firstStartOf, type FirstStart } from './first-start.js';
 import type { DriverState, DriverStatus } from './state.js';
 import { timingStatusOf } from './timing.js';

@@ -13,6 +13,7 @@ export interface Audience {
   answer(call: number, result: StoredResult, index: number): void;
   serve(calls: readonly number[], index: number): void;
   transferred(call: number, leader: string): void;
+  compacted(call: number, index: number, first: number): void;
   fail(calls: readonly number[], failure: Failure): void;
   /** Fails every call that waits: the driver cannot even halt. */
   failAll(failure: Failure): void;

@@ -8,7 +8,7 @@ import type { Failure, ReplicaStatus } from '../driver/state.js';
 import { CommandRejected, ConsensusError, type ErrorCode, type RequestOutcome } from '../errors.js';
 import type { Signal } from '../leadership.js';
 import type { AnyMachine, ResultOf } from '../options.js';
-import type { WithIndex } from '../replica.js';
+import type { Compaction, WithIndex } from '../replica.js';
 import type { SessionRefusal, StoredResult } from '../driver/session-table.js';
 import type { MachineRunner } from './machine-runner.js';
 import { undecodable } from './requests.js';
@@ -37,6 +37,7 @@ const RETRYABLE = new Set([
   'ERR_STORAGE_FULL',
   'ERR_OUTCOME_UNKNOWN',
   'ERR_TRANSFER_FAILED',
+  'ERR_SNAPSHOT_FAILED',
 ]);
 
 /** The error that users catch for a failure. */
@@ -94,6 +95,9 @@ export abstract class Caller {
 
   /** The leadership was transferred. */
   transferred(_leader: string): void {}
+
+  /** The log was compacted. */
+  compacted(_done: Compaction): void {}
 
   fail(failure: Failure): void {
     this.reject(errorOf(failure, this.signal));
@@ -161,5 +165,19 @@ export class TransferCaller extends Caller {
 
   override transferred(leader: string): void {
     this.resolve(leader);
+  }
+}
+
+/** A caller of `compact`. */
+export class CompactionCaller extends Caller {
+  private readonly resolve: (done: Compaction) => void;
+
+  constructor(signal: Signal | undefined, resolve: (done: Compaction) => void, reject: (error: unknown) => void) {
+    super(signal, reject);
+    this.resolve = resolve;
+  }
+
+  override compacted(done: Compaction): void {
+    this.resolve(done);
   }
 }

@@ -229,8 +229,7 @@ export class Host {
       if (due === Infinity || (this.timer !== null && this.timerAt <= due)) return;
       this.timer?.cancel();
       this.timerAt = due;
-      const { clock } = this.checked;
-      this.timer = clock.after(due - this.now, () => this.guard('ERR_INVARIANT', () => this.onTimer()));
+      this.timer = this.checked.clock.after(due - this.now, () => this.guard('ERR_INVARIANT', () => this.onTimer()));
     } catch (error) {
       this.broke(error, 'ERR_INVARIANT');
     }
@@ -289,6 +288,8 @@ export class Host {
         return this.audience.serve(effect.calls, effect.index);
       case 'transferred':
         return this.audience.transferred(effect.call, effect.leader);
+      case 'compacted':
+        return this.audience.compacted(effect.call, effect.index, effect.first);
       case 'left':
         return this.left();
       case 'fail':

@@ -11,6 +11,8 @@ import type { ClientSession, SessionOptions } from '../session.js';
 import type { AnyMachine, CheckedOptions, CommandOf, ResultOf } from '../options.js';
 import type {
   CloseOptions,
+  CompactOptions,
+  Compaction,
   ReadOptions,
   Replica,
   RequestOptions,
@@ -21,6 +23,7 @@ import type {
 } from '../replica.js';
 import {
   Caller,
+  CompactionCaller,
   CommandCaller,
   ReadCaller,
   TransferCaller,
@@ -43,6 +46,7 @@ import {
   closeTimeoutOf,
   encodeCommand,
   firstChange,
+  keptOf,
   needOf,
   refusalBy,
   transferOf,
@@ -77,6 +81,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
       serve: (calls) => this.callers.serve(calls),
       fail: (calls, failure) => this.callers.fail(calls, failure),
       transferred: (call, leader) => this.callers.transferred(call, leader),
+      compacted: (call, index, first) => this.callers.compacted(call, index, first),
       failAll: (failure) => this.callers.failAll(failure),
       tell: (event) => this.tell(event),
     });
@@ -247,6 +252,17 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     this.assertOpen();
     checkRequest(options, ['signal', 'timeout']);
     return this.transfer(options).then(() => undefined);
+  }
+
+  compact(options: CompactOptions = NO_OPTIONS): Promise<Compaction> {
+    this.assertOpen();
+    const { signal, aborted } = checkRequest(options, ['signal', 'keep']);
+    const keep = keptOf(options, this.checked.storage);
+    return new Promise((resolve, reject) => {
+      const call = aborted ? null : this.callers.add(new CompactionCaller(signal, resolve, reject));
+      if (call === null) return reject(abortError(signal as Signal));
+      this.host.dispatch({ kind: 'compact', call: { call, deadline: Infinity }, keep });
+    });
   }
 
   leadership(): AsyncGenerator<Leadership, void, undefined> {

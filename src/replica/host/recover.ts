@@ -24,6 +24,7 @@ import {
 import type { AnyMachine, CheckedOptions } from '../options.js';
 import { SNAPSHOTS_KEY, decodeSnapshots, nameOf, noSnapshots, type FoundSnapshots } from '../driver/snapshots.js';
 import type { Opened, StorageListener, StorageOp } from '../storage.js';
+import { findPartial } from './partial-pulls.js';
 import { findSnapshots, type SnapshotOwner } from './snapshot-verify.js';
 
 /** What a driver starts with, the events of recovery, and what to write before anything else. */
@@ -155,6 +156,8 @@ export async function openData(checked: CheckedOptions<AnyMachine>, listener?: S
   const identity = bytes === undefined ? newIdentity(checked) : decoded('identity', () => decodeIdentity(bytes));
   checkIdentity(checked, identity);
   const { found, damaged } = await snapshotsIn(checked, opened, identity);
+  const above = Math.max(found.base.index, found.named[0]?.index ?? 0);
+  const partial = await findPartial(checked.storage.snapshots?.partial, above);
   const peers = opened.values.get(PEERS_KEY);
   const options: DriverOptions = {
     id: identity.id,
@@ -175,7 +178,7 @@ export async function openData(checked: CheckedOptions<AnyMachine>, listener?: S
     maxWaitingBytes: checked.maxWaitingBytes,
     snapshotPolicy: checked.snapshots,
     storesSnapshots: checked.storage.snapshots !== undefined,
-    snapshots: found,
+    snapshots: partial === undefined ? found : { ...found, partial },
   };
   return {
     options,

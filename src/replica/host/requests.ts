@@ -6,8 +6,9 @@ import type { Signal } from '../leadership.js';
 import type { AnyMachine } from '../options.js';
 import type { DriverOptions } from '../driver/state.js';
 import type { ChangesOptions } from '../changes.js';
-import type { CloseOptions, ReadOptions, TransferOptions } from '../replica.js';
+import type { CloseOptions, CompactOptions, ReadOptions, TransferOptions } from '../replica.js';
 import type { ValueCodec } from '../state-machine.js';
+import type { Storage } from '../storage.js';
 import { isThenable, silence } from './plug-ins.js';
 
 /** The options of a request, checked. */
@@ -92,6 +93,18 @@ export function transferOf(
     throw invalidArgument(`to: expected the id of a member, got ${textOf(to)}`);
   }
   return { to: to ?? null, timeout: timeoutIn(timeout, timing.electionMax, 1) };
+}
+
+/**
+ * How many entries a compaction leaves in the log at least.
+ * @throws ConsensusError ERR_INVALID_ARGUMENT
+ */
+export function keptOf({ keep = 0 }: CompactOptions, { snapshots }: Pick<Storage, 'snapshots'>): number {
+  if (!Number.isSafeInteger(keep) || keep < 0) {
+    throw invalidArgument(`keep: expected a number of entries, a whole number from 0, got ${textOf(keep)}`);
+  }
+  if (snapshots === undefined) throw invalidArgument('compact: the storage of this replica keeps no snapshots');
+  return keep;
 }
 
 /** How long closing may wait, unless the caller says so. */

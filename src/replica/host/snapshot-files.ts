@@ -43,6 +43,7 @@ const SNAPSHOT_EFFECTS: ReadonlySet<string> = new Set<SnapshotOutput['kind']>([
   'storeChunk',
   'completeSnapshot',
   'abandonSnapshot',
+  'removePartial',
 ]);
 
 /** Whether the effect is for `SnapshotFiles`. */
@@ -125,6 +126,7 @@ export class SnapshotFiles {
     const isLeft = (file: string): boolean => !isOwn(file) && named.every((snapshot) => snapshot.file !== file);
     // What cannot be removed now stays until the next start.
     silence(rest.then((files) => files.filter(isLeft).forEach((file) => this.remove(file))));
+    this.pulls.begin(snapshots.partial ?? null);
   }
 
   stop(): void {

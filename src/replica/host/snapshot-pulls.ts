@@ -3,13 +3,17 @@
  * own snapshots for peers.
  *
  * Invariants: a pulled file is reported only when it was complete, durable, and verified from its first byte to its
- * last; nothing is left of one that was abandoned; what waits to be written is bounded by the driver's window.
+ * last; nothing is left of one that was abandoned; what waits to be written is bounded by the driver's window. One file
+ * is written at a time, so what is left of one is gone before the next begins. When the replica stops, what was pulled
+ * stays for its next start, if the storage can keep it.
  */
 
 import type { PullEffect } from '../driver/snapshot-events.js';
+import type { OfferedSnapshot, PartialSnapshot } from '../driver/snapshot-messages.js';
 import type { DriverEvent, Untimed } from '../driver/state.js';
 import { ConsensusError, textOf } from '../errors.js';
-import type { SnapshotStore } from '../storage.js';
+import type { PartialSnapshots, SnapshotStore } from '../storage.js';
+import { keepPartial, removePartial, writePartial } from './partial-pulls.js';
 import { answered, silence } from './plug-ins.js';
 import { verifiedFile, type SnapshotOwner } from './snapshot-verify.js';
 
@@ -22,6 +26,8 @@ export type PullEvent = Extract<
 export interface PullHost {
   dispatch(event: Untimed<PullEvent>): void;
 }
+
+type PullFile = Extract<PullEffect, { readonly kind: 'pullSnapshot' }>;
 
 /** Chunks on their way into a file. */
 class ChunkQueue {
@@ -71,11 +77,25 @@ export class SnapshotPulls {
   /** By file. */
   private readonly queues = new Map<string, ChunkQueue>();
   private stopped = false;
+  /** What was begun last has ended. */
+  private last: Promise<unknown> = Promise.resolve();
 
   constructor(store: SnapshotStore, owner: SnapshotOwner, host: PullHost) {
     this.store = store;
     this.owner = owner;
     this.host = host;
+  }
+
+  /** Removes what an earlier start has pulled, but for that which this one may go on with. */
+  begin(partial: PartialSnapshot | null): void {
+    this.inOrder((parts) => keepPartial(parts, partial));
+  }
+
+  /** Removes something once what is written has ended. What cannot be removed stays until the next start. */
+  private inOrder(remove: (parts: PartialSnapshots) => Promise<void>): void {
+    const { partial: parts } = this.store;
+    if (parts === undefined) return;
+    this.last = this.last.then(() => (this.stopped ? undefined : remove(parts))).catch(() => undefined);
   }
 
   /** Nothing is reported any more, and what is being written ends. */
@@ -90,13 +110,15 @@ export class SnapshotPulls {
       case 'readChunk':
         return this.readChunk(effect);
       case 'pullSnapshot':
-        return this.begin(effect.file);
+        return this.pull(effect);
       case 'storeChunk':
         return this.queues.get(effect.file)?.push(effect.data);
       case 'completeSnapshot':
         return this.queues.get(effect.file)?.close('complete');
       case 'abandonSnapshot':
         return this.queues.get(effect.file)?.close('abandoned');
+      case 'removePartial':
+        return this.inOrder((parts) => removePartial(parts, effect.snapshot));
     }
   }
 
@@ -114,10 +136,13 @@ export class SnapshotPulls {
     );
   }
 
-  private begin(file: string): void {
-    const queue = new ChunkQueue((bytes) => this.tell({ kind: 'chunkStored', file, bytes }));
+  private pull(effect: PullFile): void {
+    const { file, from } = effect;
+    const queue = new ChunkQueue((bytes) => this.tell({ kind: 'chunkStored', file, bytes: from + bytes }));
     this.queues.set(file, queue);
-    this.write(file, queue).then(
+    const written = this.last.then(() => this.write(effect, queue));
+    this.last = written.catch(() => undefined);
+    written.then(
       ({ index, term, checksum, part }) => {
         this.queues.delete(file);
         this.tell({ kind: 'snapshotPulled', file, index, term, checksum, part });
@@ -130,15 +155,27 @@ export class SnapshotPulls {
     );
   }
 
-  private async write(file: string, queue: ChunkQueue): ReturnType<typeof verifiedFile> {
+  private async write({ file, snapshot, from }: PullFile, queue: ChunkQueue): ReturnType<typeof verifiedFile> {
     const { store } = this;
+    const { partial: parts } = store;
     const remove = (): void => silence(answered('ERR_STORAGE_FAILED', 'snapshots.remove', () => store.remove(file)));
-    await answered('ERR_STORAGE_FAILED', 'snapshots.write', () => store.write(file, queue.read()));
+    if (parts === undefined)
+      await answered('ERR_STORAGE_FAILED', 'snapshots.write', () => store.write(file, queue.read()));
+    else await this.writeParts(parts, writePartial(parts, snapshot, from, file, queue.read()), snapshot);
     try {
       if (queue.isAbandoned) throw new ConsensusError('the pull was abandoned', { code: 'ERR_CLOSED' });
       return await verifiedFile(store, file, this.owner);
     } catch (error) {
       if (!this.stopped) remove();
+      throw error;
+    }
+  }
+
+  private async writeParts(parts: PartialSnapshots, written: Promise<void>, snapshot: OfferedSnapshot): Promise<void> {
+    try {
+      await written;
+    } catch (error) {
+      if (!this.stopped) await removePartial(parts, snapshot).catch(() => undefined);
       throw error;
     }
   }

@@ -81,6 +81,10 @@ export class Waiters {
     this.take(call)?.transferred(leader);
   }
 
+  compacted(call: number, index: number, first: number): void {
+    this.take(call)?.compacted({ index, first });
+  }
+
   failAll(failure: Failure): void {
     this.fail([...this.waiters.keys()], failure);
   }

@@ -8,6 +8,8 @@ export class DiskContents {
   readonly entries = new Map<number, StoredEntry>();
   /** Complete snapshots, by name. */
   readonly files = new Map<string, Uint8Array>();
+  /** Partial ones, of which nothing is durable. */
+  readonly parts = new Map<string, Uint8Array>();
   boot = 0;
 
   copy(): DiskContents {
@@ -15,6 +17,7 @@ export class DiskContents {
     for (const [key, value] of this.values) copy.values.set(key, value);
     for (const [index, entry] of this.entries) copy.entries.set(index, entry);
     for (const [file, content] of this.files) copy.files.set(file, content);
+    for (const [name, content] of this.parts) copy.parts.set(name, content);
     copy.boot = this.boot;
     return copy;
   }

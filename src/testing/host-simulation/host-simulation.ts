@@ -10,6 +10,7 @@
 import type { ProtocolChoice, Tuning } from '../../core/tuning.js';
 import { Adversary } from './adversary.js';
 import { CallBook } from './calls.js';
+import { SimulatedCompactor } from './compactions.js';
 import { Dice } from '../random.js';
 import { SimulatedClient } from './clients.js';
 import { SimulatedSessionClient } from './sessions.js';
@@ -74,6 +75,7 @@ class Simulation {
   private readonly members: readonly SimulatedMember[];
   private readonly adversary: Adversary;
   private readonly sessions: readonly SimulatedSessionClient[];
+  private readonly compactors: readonly SimulatedCompactor[];
   private readonly steps: number;
 
   constructor(options: HostSimulationOptions) {
@@ -101,6 +103,9 @@ class Simulation {
       leaderships: new ClusterLeaderships(this.trace),
     };
     this.members = this.plan.members.map((id) => this.newMember(id));
+    this.compactors = this.members.map(
+      (member) => new SimulatedCompactor(member, this.world, this.dice.fork(`compactor ${member.id}`)),
+    );
     this.adversary = new Adversary(this.world, this.members, this.dice.fork('adversary'));
     const dice = this.dice.fork('sessions');
     const newSession = (at: number) =>
@@ -160,6 +165,7 @@ class Simulation {
     for (const session of this.sessions) session.start();
     await schedule.run(() => this.members.every((member) => member.established), 2000);
     this.adversary.supervise();
+    for (const compactor of this.compactors) compactor.start();
     for (let step = 0; step < this.steps; step++) {
       await schedule.pass(this.dice.within(0, plan.timing.electionMax));
       this.adversary.act();
@@ -172,8 +178,9 @@ class Simulation {
     const { book, trace } = this.world;
     trace.tell('healed');
     this.adversary.heal();
-    const all = (): boolean => book.pending() === 0 && this.sessions.every(({ hasEnded }) => hasEnded);
-    await this.expect('liveness/every-call-ends', 'every request must have ended', all);
+    const others = [...this.sessions, ...this.compactors];
+    const ended = (): boolean => book.pending() === 0 && others.every(({ hasEnded }) => hasEnded);
+    await this.expect('liveness/every-call-ends', 'every request must have ended', ended);
     await this.serveAll('after healing');
   }
 
@@ -221,6 +228,7 @@ class Simulation {
   private async end(): Promise<void> {
     const { schedule, book, trace } = this.world;
     this.adversary.rest();
+    for (const compactor of this.compactors) compactor.stop();
     for (const member of this.members) {
       new SimulatedClient(`last ${member.id}`, member, this.world, this.dice.fork(`last ${member.id}`)).prove();
     }

@@ -84,6 +84,8 @@ export interface HostPlan {
   readonly changesBytes: number;
   /** After how many entries a snapshot is taken; 0: never. */
   readonly snapshotEntries: number;
+  /** How long it is between two calls of `compact` on each member, at most, in milliseconds; 0: there are none. */
+  readonly compactEvery: number;
   /** Of each member. */
   readonly clients: number;
   readonly keys: number;
@@ -244,6 +246,7 @@ function plainPlan(dice: Dice, options: HostPlanOptions): HostPlan {
     maxWaiting: has('burst') ? dice.pick([3, 10, 16_384]) : 16_384,
     changesBytes: dice.fork('changes').pick([0, 300, 2000, 16 * KIB * KIB]),
     snapshotEntries: dice.fork('snapshots').pick([0, 5, 20, 100]),
+    compactEvery: dice.fork('compactions').pick([0, 0, 200, 1000]),
     clients: 1 + dice.between(0, 1),
     keys: 1 + dice.between(0, 2),
     think: dice.pick([20, 100, 300]),

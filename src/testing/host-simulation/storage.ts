@@ -10,7 +10,7 @@ import type { Dice } from '../random.js';
 import type { Schedule, SimulatedProcess } from './clock.js';
 import { copyOf, DiskContents, found, isUnchanged } from './disk-contents.js';
 import type { DiskHabits } from './plan.js';
-import { SimulatedSnapshots } from './snapshots.js';
+import { SimulatedSnapshots, crashParts } from './snapshots.js';
 import type { Trace } from './trace.js';
 
 /** A batch that was written and is not durable yet. */
@@ -41,6 +41,8 @@ export class SimulatedDisk {
   nextOpen: boolean = false;
   /** Everything takes so many times longer. */
   slowness = 1;
+  /** What becomes of partial snapshots in a crash. */
+  private readonly partDice: Dice;
   contents = new DiskContents();
   holder: SimulatedStorage | null = null;
   readonly schedule: Schedule;
@@ -60,6 +62,7 @@ export class SimulatedDisk {
     this.trace = trace;
     this.dice = dice;
     this.habits = habits;
+    this.partDice = dice.fork('parts');
     if (habits.lies) this.syncLate();
   }
 
@@ -150,6 +153,7 @@ export class SimulatedDisk {
     this.waiting = [];
     this.holder = null;
     if (this.safe !== null) this.contents = this.safe.copy();
+    crashParts(this, this.partDice);
   }
 
   /** A new, empty disk under the same name. */

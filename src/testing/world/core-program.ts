@@ -204,8 +204,8 @@ function ask(draft: CoreDraft, calls: readonly { readonly call: number }[], read
 }
 
 /** What a bare core has nothing to do with: snapshots, identity, the pace of its host, and machines to wake. */
-type Foreign = SnapshotInput['kind'] | 'refused' | 'late' | 'woken';
-const FOREIGN: ReadonlySet<string> = new Set<Foreign>([...SNAPSHOT_INPUTS, 'refused', 'late', 'woken']);
+type Foreign = SnapshotInput['kind'] | 'refused' | 'late' | 'woken' | 'compact';
+const FOREIGN: ReadonlySet<string> = new Set<Foreign>([...SNAPSHOT_INPUTS, 'refused', 'late', 'woken', 'compact']);
 
 function concerns(event: ProcessEvent): event is Exclude<ProcessEvent, { readonly kind: Foreign }> {
   return !FOREIGN.has(event.kind);

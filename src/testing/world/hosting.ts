@@ -194,6 +194,7 @@ export class Hosting {
       case 'storeChunk':
       case 'completeSnapshot':
       case 'abandonSnapshot':
+      case 'removePartial':
         return snapshots.pull(place, effect);
       case 'answer':
         return callers.answer(place, effect);
@@ -208,6 +209,7 @@ export class Hosting {
         return this.say(place, effect);
       case 'peers':
       case 'left':
+      case 'compacted':
         return;
       default:
         unreachable(effect);

@@ -133,6 +133,8 @@ export class Snapshots {
       }
       case 'completeSnapshot':
         return this.pulled(place, effect.file);
+      case 'removePartial':
+        return; // a start finds none
       case 'abandonSnapshot':
         if (slot.pulling?.file === effect.file) slot.pulling = null;
         return;

@@ -21,7 +21,7 @@ function toldBy(own: OwnSession, sessions: readonly Session[]): readonly string[
   const told: string[] = [];
   const draft = {
     options: { id: 'a', ...START },
-    applying: { replace: (index: number) => told.push(`at ${index}`) },
+    applying: { replace: ({ index }: { readonly index: number }) => told.push(`at ${index}`) },
     session: {
       state: own,
       applied: (_: unknown, id: number) => told.push(`session ${id}`),
@@ -33,7 +33,8 @@ function toldBy(own: OwnSession, sessions: readonly Session[]): readonly string[
         told.push(`results of ${entries.map(({ index }) => index).join(' ')}`),
     },
   };
-  restoredFrom(draft as unknown as DriverDraft, 400, encodeDriverPart({ ...emptyPart, sessionTable: { sessions } }));
+  const part = encodeDriverPart({ ...emptyPart, sessionTable: { sessions } });
+  restoredFrom(draft as unknown as DriverDraft, { index: 400, term: 1 }, part);
   return told;
 }
 

@@ -13,6 +13,7 @@ import {
 import { Schedule, SimulatedProcess } from '../../../src/testing/host-simulation/clock.js';
 import { SimulatedNetwork } from '../../../src/testing/host-simulation/network.js';
 import { SimulatedDisk } from '../../../src/testing/host-simulation/storage.js';
+import type { SimulatedTransport } from '../../../src/testing/host-simulation/transport.js';
 import { Trace } from '../../../src/testing/host-simulation/trace.js';
 import { Dice } from '../../../src/testing/random.js';
 
@@ -36,6 +37,8 @@ export interface ClusterMember {
   process: SimulatedProcess;
   readonly disk: SimulatedDisk;
   readonly events: ReplicaEvent[];
+  /** That of its last start. */
+  transport: SimulatedTransport | null;
 }
 
 interface ClusterOptions {
@@ -47,6 +50,8 @@ interface ClusterOptions {
   readonly constants?: Partial<Constants>;
   /** A snapshot after so many entries; by default as `createReplica` has it. */
   readonly entries?: number;
+  /** Hears what each member sends. */
+  readonly onSend?: (from: string, to: string, bytes: Uint8Array) => void;
   /** The clock and the machine of a replica, if they are not the process's own and one that counts. */
   readonly equip?: (
     process: SimulatedProcess,
@@ -60,6 +65,14 @@ function counter(): StateMachine<unknown, unknown> {
   return { apply: () => ++count, snapshot: () => count, restore: () => undefined };
 }
 
+function listenTo(transport: SimulatedTransport, heard: (to: string, bytes: Uint8Array) => void): void {
+  const send = transport.send.bind(transport);
+  transport.send = (to, bytes, lane) => {
+    heard(to, bytes);
+    return send(to, bytes, lane);
+  };
+}
+
 export class SimulatedCluster {
   readonly schedule: Schedule;
   readonly network: SimulatedNetwork;
@@ -71,7 +84,7 @@ export class SimulatedCluster {
 
   constructor(
     protocol: typeof raft,
-    { way = QUICK, disk = QUICK, bandwidth = Infinity, equip, constants = {}, entries }: ClusterOptions = {},
+    { way = QUICK, disk = QUICK, bandwidth = Infinity, equip, constants = {}, entries, onSend }: ClusterOptions = {},
   ) {
     const trace = new Trace(1);
     const { dice } = this;
@@ -82,15 +95,18 @@ export class SimulatedCluster {
       const process = new SimulatedProcess(this.schedule, id, 0, 1);
       const habits = { ...disk, load: disk, lies: false };
       const own = new SimulatedDisk(id, this.schedule, trace, dice.fork(`${id} disk`), habits);
-      return { id, process, disk: own, events: [] };
+      return { id, process, disk: own, events: [], transport: null };
     });
     this.create = (member) => {
       const { id, process, disk: own, events } = member;
+      const transport = this.network.transport(process);
+      member.transport = transport;
+      if (onSend !== undefined) listenTo(transport, (to, bytes) => onSend(id, to, bytes));
       return createReplica({
         id,
         members: MEMBERS,
         protocol: protocol(),
-        transport: this.network.transport(process),
+        transport,
         storage: own.storage(process),
         ...(equip?.(process, this.schedule, dice.fork(id)) ?? { clock: process.clock, machine: counter() }),
         random: () => dice.between(0, 2 ** 32 - 1),
@@ -111,7 +127,15 @@ export class SimulatedCluster {
     return promise;
   }
 
-  /** A replica that was closed starts again, in a process of its own. */
+  /** Ends the process of a replica, as a kill would; what is under way on its disk is lost. */
+  crash(id: string): void {
+    const member = this.member(id);
+    member.process.kill();
+    member.disk.crash(false);
+    this.network.leave(member.transport as SimulatedTransport, id);
+  }
+
+  /** A replica that was closed, or whose process ended, starts again, in a process of its own. */
   async restart(id: string): Promise<Replica> {
     const member = this.member(id);
     member.process = new SimulatedProcess(this.schedule, id, 0, 1);

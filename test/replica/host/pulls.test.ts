@@ -5,6 +5,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { multipaxos, raft, type Replica, type ReplicaEvent } from 'quorate';
+import { openEnvelope } from '../../../src/replica/driver/envelope.js';
+import type { AskChunk } from '../../../src/replica/driver/snapshot-messages.js';
 import { MINUTE, SimulatedCluster } from './cluster.js';
 
 /** Keeps all that it was given; `w*9` stands for nine letters, so small commands make a large state. */
@@ -23,18 +25,25 @@ class Words {
 }
 
 const ENTRIES = 40;
+/** The size of a large state, in letters. */
+const LARGE = 900_000;
 
 function snapshotsIn(events: readonly ReplicaEvent[]): readonly string[] {
   return events.flatMap((event) => (event.kind === 'snapshot' ? [event.event] : []));
 }
 
 describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%s', (_, protocol) => {
-  async function begun(way = { min: 1, max: 20 }, bandwidth = Infinity) {
+  async function begun(
+    way = { min: 1, max: 20 },
+    bandwidth = Infinity,
+    onSend?: (from: string, to: string, bytes: Uint8Array) => void,
+  ) {
     const machines: Words[] = [];
     const equip: ConstructorParameters<typeof SimulatedCluster>[1] = {
       way,
       bandwidth,
       entries: ENTRIES,
+      ...(onSend === undefined ? {} : { onSend }),
       equip(process) {
         const machine = new Words();
         machines.push(machine);
@@ -135,4 +144,44 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%
     expect(snapshotsIn(member.events).filter((event) => event === 'pulling')).toHaveLength(1);
     await cluster.close();
   });
+
+  // The same bytes are asked of whoever has them; what the crash left may be damaged, or nobody has that snapshot any more.
+  it.each(['all of it', 'damaged bytes', 'nothing that anybody has'])(
+    'a puller whose process ends in the middle goes on where it was, if its disk kept %s',
+    async (kept) => {
+      const asked: AskChunk[] = [];
+      const heard = (_from: string, _to: string, bytes: Uint8Array): void => {
+        const opened = openEnvelope(bytes);
+        if (opened.kind === 'snapshot' && opened.message.kind === 'askChunk') asked.push(opened.message);
+      };
+      const { cluster, leader, away, id, run, isLevel, member } = await begun({ min: 1, max: 5 }, 50, heard);
+      cluster.isolate(id);
+      await cluster.until(leader.propose(`w*${LARGE}`));
+      for (let round = 0; round < 4; round++) await run(ENTRIES, `r${round} `);
+      cluster.network.heal();
+      const stored = (): number => away.status().pulling?.stored ?? 0;
+      expect(await cluster.schedule.run(() => stored() > LARGE / 2, MINUTE)).toBe(true);
+      const before = stored();
+      const index = away.status().pulling?.index;
+      cluster.crash(id);
+      const { parts } = member.disk.contents;
+      const [[name, content] = ['', new Uint8Array()]] = [...member.disk.contents.parts];
+      expect(content.length).toBeGreaterThan(0);
+      const whole = content.slice();
+      if (kept === 'damaged bytes') whole.fill(0, 1000, 2000);
+      if (kept === 'nothing that anybody has') parts.delete(name);
+      parts.set(kept === 'nothing that anybody has' ? name.replace(/-\d+-(\d+)$/, '-7-$1') : name, whole);
+      asked.length = 0;
+      const back = await cluster.restart(id);
+      expect(await cluster.schedule.run(() => isLevel(back), MINUTE)).toBe(true);
+      const bytes = asked.reduce((sum, { length }) => sum + length, 0);
+      if (kept === 'all of it') {
+        expect(asked[0]).toMatchObject({ index, offset: expect.toSatisfy((offset: number) => offset > LARGE / 3) });
+        expect(bytes).toBeLessThan(1.2 * (LARGE - before) + 3 * 65536);
+      } else expect(bytes).toBeGreaterThan(LARGE);
+      expect(snapshotsIn(member.events)).toContain('installed');
+      expect(member.disk.contents.parts.size).toBe(0);
+      await cluster.close();
+    },
+  );
 });

@@ -1,0 +1,82 @@
+/** What a replica knows of the snapshot that it pulls; `pulling.ts` changes it. */
+
+import type { ReplicaId } from '../../core/members.js';
+import type { Index, Milliseconds } from '../../core/protocol.js';
+import type { PullWindow } from './pull-window.js';
+import { MOST_DOUBLINGS, type OfferedSnapshot, type PartialSnapshot, type SnapshotChunk } from './snapshot-messages.js';
+import type { FoundSnapshots } from './snapshots.js';
+
+/** The pull that is under way. */
+export interface PullUnderWay {
+  /** In the range of this boot. */
+  readonly number: number;
+  readonly least: Index;
+  readonly since: Milliseconds;
+  readonly source: ReplicaId;
+  /** Who was asked before, in vain. */
+  readonly tried: readonly ReplicaId[];
+  /** `null` before the source has answered. */
+  readonly offer: OfferedSnapshot | null;
+  readonly file: string;
+  /** What an earlier start has of the snapshot that is asked for first; `null`: the newest one is. */
+  readonly partial: PartialSnapshot | null;
+  /** So many bytes of the file are an earlier start's. */
+  readonly from: number;
+  /** What is asked for. */
+  readonly window: PullWindow;
+  /** Where in the file: what was given to the host, what the host has stored. */
+  readonly given: number;
+  readonly stored: number;
+  /** Chunks that came before those below them. */
+  readonly ahead: readonly Pick<SnapshotChunk, 'offset' | 'data'>[];
+  readonly strikes: number;
+  readonly retryAt: Milliseconds;
+  /** All of it is with the host. */
+  readonly ending: boolean;
+}
+
+/** @see PullingDraft */
+export interface PullingState {
+  readonly pull: PullUnderWay | null;
+  /** When the leader was last told. */
+  readonly heldAt: Milliseconds;
+  /** After a failure of the own storage there is no pull before. */
+  readonly retryAt: Milliseconds;
+  /** The snapshot that was installed last; for a while the log behind it is to follow. */
+  readonly last: { readonly index: Index; readonly until: Milliseconds } | null;
+  /** How many pulls were outrun, in a row. */
+  readonly outrun: number;
+  /** What an earlier start has pulled, which no pull of this one has taken up. */
+  readonly partial: PartialSnapshot | null;
+}
+
+/** At the start. */
+export function initialPulling({ partial }: Pick<FoundSnapshots, 'partial'>): PullingState {
+  return { pull: null, heldAt: -Infinity, retryAt: -Infinity, last: null, outrun: 0, partial: partial ?? null };
+}
+
+/** How far a pull has come. */
+export interface PullStatus {
+  readonly from: ReplicaId;
+  /** The index of the snapshot and the size of its file; 0 before the peer has answered. */
+  readonly index: Index;
+  readonly bytes: number;
+  /** How many of these bytes are stored here. */
+  readonly stored: number;
+}
+
+export function pullOf({ pull }: PullingState): PullStatus | null {
+  if (pull === null) return null;
+  const { source: from, offer, stored } = pull;
+  return { from, index: offer?.index ?? 0, bytes: offer?.bytes ?? 0, stored };
+}
+
+/** When something of it is due. */
+export function pullingDeadline({ pull }: PullingState): Milliseconds {
+  return pull === null || pull.ending ? Infinity : pull.retryAt;
+}
+
+/** How many pulls were outrun in a row, after another one. */
+export function outrunAgain(outrun: number): number {
+  return Math.min(MOST_DOUBLINGS, outrun + 1);
+}
