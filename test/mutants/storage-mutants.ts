@@ -83,4 +83,37 @@ export const storageMutants: readonly Mutant[] = [
       '    this.state.slots.synced();',
     ),
   ),
+  mutant(
+    'storage-start-needs-space',
+    'A start that finds no space gives up, though the last segment has room.',
+    ['storage/restart-needs-no-space'],
+    script('storage: start on a full disk'),
+    edit(
+      'adapters/file-storage/renewal.ts',
+      'if (!(renewed instanceof NoSpace)) return renewed;',
+      'if (!(renewed instanceof NoSpace) || last === undefined) return renewed as LogState;\n  if (last.size > 0) throw renewed.cause;',
+    ),
+  ),
+  mutant(
+    'storage-no-room-for-a-start',
+    'The log is written up to the end of its file, on a full disk.',
+    ['storage/restart-needs-no-space'],
+    script('storage: start on a full disk'),
+    edit(
+      'adapters/file-storage/segment.ts',
+      'Math.min(500, Math.max(16, limit >>> 11))',
+      'Math.min(0, Math.max(16, limit >>> 11))',
+    ),
+  ),
+  mutant(
+    'storage-snapshot-takes-the-reserve',
+    'A snapshot takes the space that the log has not got yet.',
+    ['storage/snapshots-leave-the-reserve'],
+    script('storage: snapshot on a full disk'),
+    edit(
+      'adapters/file-storage/spares.ts',
+      'return this.ready.length + (this.isClaimed ? 1 : 0) >= KEPT;',
+      'return this.ready.length + (this.isClaimed ? 1 : 0) <= KEPT;',
+    ),
+  ),
 ];

@@ -82,6 +82,7 @@ class FileStorage implements Storage {
       disk,
       dir: this.dir,
       sync,
+      space: async () => this.parts?.spares.secured(),
       checkOpen: (call) => this.checkOpen(call),
     });
   }
@@ -200,6 +201,7 @@ class FileStorage implements Storage {
     this.phase = 'closed';
     await this.opening?.catch(() => undefined); // the caller of `open` gets this error
     this.parts?.shortages.close();
+    this.parts?.spares.release();
     await Promise.allSettled([...this.reads, ...this.removals]);
     await this.snapshots.close();
     try {

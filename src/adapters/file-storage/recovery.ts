@@ -27,7 +27,7 @@ import type { Position, RecordVisitor, Segment, TornGroup } from './scan.js';
 import { writeSeal } from './segment.js';
 import { SpaceFound } from './space-found.js';
 import { TermRuns } from './term-runs.js';
-import { newestWatermark } from './watermark.js';
+import { groupsNamed, newestWatermark } from './watermark.js';
 import type { Watermark } from './watermark.js';
 import { ConsensusError } from '../../replica/errors.js';
 
@@ -81,7 +81,10 @@ export async function recover(disk: Disk, dir: string, limit: number): Promise<R
     const scanned = await scanDroppingTornTail(segment, begin, watermark, replayInto(replayed, last.segment));
     const oldest = replayed.index.oldestNeeded(last.segment);
     const header = { ...last, oldest };
-    const from = { file, vouched: watermark?.end ?? LOG_START };
+    const vouched = watermark?.end ?? LOG_START;
+    const isTorn = scanned.torn !== undefined;
+    const slots = groupsNamed(await readSlots(segment), last);
+    const from = { file, size: segment.size, vouched, slots, isTorn };
     const state = await renew({ ...renewal, header }, scanned.position, from);
     // A crash can come before the files of trimmed segments are gone, and what cannot be removed now stays until later.
     const trimmed = numbers.filter((number) => number < oldest);
@@ -123,12 +126,16 @@ async function replaySealed(
 }
 
 /** What the slots of the last segment vouch for. */
-export async function readWatermark({ path, file, header }: Segment): Promise<Watermark | undefined> {
+export async function readWatermark(segment: Segment): Promise<Watermark | undefined> {
+  return newestWatermark(await readSlots(segment), segment.header, segment.path);
+}
+
+async function readSlots({ path, file }: Segment): Promise<Uint8Array> {
   const slots = new Uint8Array(SLOT_OFFSETS.length * PHYSICAL_SECTOR);
   const got = await readFully(file, slots, 0, slots.length, SLOT_OFFSETS[0]);
   // A segment gets its name when its first group is durable, and that is behind the slots.
   if (got < slots.length) throw corrupt(path, SLOT_OFFSETS[0] + got, 'the file was cut short');
-  return newestWatermark(slots, header, path);
+  return slots;
 }
 
 async function firstHeader(disk: Disk, dir: string): Promise<SegmentHeader> {

@@ -1,6 +1,7 @@
 /**
  * Snapshots as files beside the log: written under a temporary name, synced, and renamed, so that a name stands for a
- * complete file. What fails gives its bytes back and leaves the log alone.
+ * complete file. What fails gives its bytes back and leaves the log alone: nothing is written while the log lacks the
+ * space that is kept for it.
  */
 import { ConsensusError } from '../../replica/errors.js';
 import type { SnapshotStore } from '../../replica/storage.js';
@@ -16,6 +17,8 @@ export interface SnapshotDirectory {
   readonly dir: string;
   /** Whether what is written is synced. */
   readonly sync: boolean;
+  /** Resolves when there is space that the log does not need; rejects when there is none. */
+  space(): Promise<void>;
   /** @throws ConsensusError unless the storage is open */
   checkOpen(call: string): void;
 }
@@ -75,6 +78,7 @@ export class FileSnapshots implements SnapshotStore {
     let at = 0;
     try {
       for await (const chunk of chunks) {
+        await this.place.space();
         if (this.closed) throw new ConsensusError('the storage is closed', { code: 'ERR_CLOSED' });
         await writeFully(file, chunk, 0, chunk.length, at);
         at += chunk.length;

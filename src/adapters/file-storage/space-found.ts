@@ -97,6 +97,10 @@ export class SpaceFound {
     }
     const spare = this.pathOf(number);
     await disk.rename(spare, path);
-    return { path, file: await disk.open(path), giveBack: () => disk.rename(path, spare) };
+    const giveBack = async (): Promise<void> => {
+      await disk.rename(path, spare);
+      this.numbers.push(number);
+    };
+    return { path, file: await disk.open(path), giveBack };
   }
 }
