@@ -113,6 +113,7 @@ export interface Storage {
  *   file nor the space for one is left; the log is not harmed.
  * - `read` gives the bytes from `offset` on, at most `maxBytes` of them, and fewer only where the file ends.
  * - `remove` resolves also when there is no such file.
+ * - `free`, where there is one, gives how many bytes a file may have now. A snapshot that may need more is not begun.
  */
 export interface SnapshotStore {
   /** The names of all complete files. */
@@ -120,4 +121,5 @@ export interface SnapshotStore {
   write(file: string, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   read(file: string, offset: number, maxBytes: number): Promise<Uint8Array>;
   remove(file: string): Promise<void>;
+  free?(): Promise<number>;
 }

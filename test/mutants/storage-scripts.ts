@@ -204,6 +204,73 @@ async function snapshotOnAFullDisk(): Promise<void> {
   await storage.close();
 }
 
+/** The disk has no space when the log needs some, and has it later: what waited is written. */
+async function shortage(): Promise<void> {
+  const disk = new SimDisk();
+  const storage = fileStorage('data', { fs: disk, segmentBytes: 4096 });
+  await storage.open();
+  disk.capacity = 0;
+  const ops: StorageOp[] = [{ kind: 'put', entries: [{ index: 1, term: 1, data: new Uint8Array(6000) }] }];
+  const written = succeeds(storage.write(ops));
+  await disk.advance(1000);
+  disk.capacity = Infinity;
+  for (let step = 0; step < 4; step++) await disk.advance(1000);
+  demand(await written, 'storage/shortage-is-no-fault: what waited for space is written');
+}
+
+/** @param what is taken away under an open storage */
+async function lost(what: 'directory' | 'file'): Promise<void> {
+  const disk = new SimDisk();
+  const storage = fileStorage('data', { fs: disk });
+  await storage.open();
+  await storage.write(put(0));
+  if (what === 'directory') disk.replace(disk.files());
+  else for (const name of segmentsOf(disk.files()).keys()) await disk.create(name);
+  await disk.advance(500);
+  demand(
+    !(await succeeds(storage.write(put(1)))),
+    'storage/lost-directory-is-noticed: nothing more is acknowledged',
+    () => what,
+  );
+}
+
+/** Most of a file is used: the next one, larger, is ready. */
+async function spaceAhead(): Promise<void> {
+  const disk = new SimDisk();
+  const storage = fileStorage('data', { fs: disk });
+  await storage.open();
+  await disk.advance(0);
+  for (let index = 1; index <= 9; index++) {
+    await storage.write([{ kind: 'put', entries: [{ index, term: 1, data: new Uint8Array(100_000) }] }]);
+    await settled();
+  }
+  const largest = Math.max(
+    ...[...disk.files()].map(([name, { length }]) => (name.startsWith('wal-spare') ? length : 0)),
+  );
+  demand(
+    largest > 3 * 1024 * 1024,
+    'storage/space-is-got-ahead: the next file is ready before it is needed',
+    () => largest,
+  );
+  await storage.close();
+}
+
+/** The power goes right after a snapshot was written: it is there, and whole. */
+async function snapshotAndPowerCut(): Promise<void> {
+  const disk = new SimDisk();
+  const storage = fileStorage('data', { fs: disk });
+  await storage.open();
+  await storage.snapshots?.write('one', chunksOf(2));
+  const next = fileStorage('data', { fs: disk.crash('all', () => 0) });
+  await next.open();
+  const content = await next.snapshots?.read('one', 0, Infinity).catch(() => undefined);
+  demand(
+    content?.length === 2 * 64 * 1024,
+    'storage/snapshot-files-are-whole: a power cut takes nothing of it',
+    () => content?.length,
+  );
+}
+
 /** By name, for the tables. */
 export const storageScripts = {
   'storage: power cut': powerCut,
@@ -215,4 +282,9 @@ export const storageScripts = {
   'storage: rotation cut short': cutShort,
   'storage: start on a full disk': startOnAFullDisk,
   'storage: snapshot on a full disk': snapshotOnAFullDisk,
+  'storage: shortage': shortage,
+  'storage: lost directory': () => lost('directory'),
+  'storage: lost file': () => lost('file'),
+  'storage: space ahead': spaceAhead,
+  'storage: snapshot and power cut': snapshotAndPowerCut,
 } as const;

@@ -127,6 +127,14 @@ export class FileSnapshots implements SnapshotStore {
     });
   }
 
+  /** What the disk has free; a file system that cannot tell limits nothing. */
+  free(): Promise<number> {
+    return this.call('looking for space', 'free', async () => {
+      const { disk, dir } = this.place;
+      return disk.free(dir).catch(() => Infinity);
+    });
+  }
+
   private pathOf(file: string): string {
     return this.place.disk.join(this.place.dir, PREFIX + file);
   }

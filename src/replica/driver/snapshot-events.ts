@@ -45,13 +45,17 @@ export type SnapshotInput =
 export type SnapshotOutput =
   /** Restore this snapshot into the machine, which nothing touches until `restored` says so. */
   | { readonly kind: 'restore'; readonly snapshot: StoredSnapshot }
-  /** Take a snapshot of the machine as it is now, and write it beside what the driver adds to it. */
+  /**
+   * Take a snapshot of the machine as it is now, and write it beside what the driver adds to it. Nothing of it is
+   * written, and it fails, if the storage tells that fewer than `needed` bytes are free.
+   */
   | {
       readonly kind: 'takeSnapshot';
       readonly file: string;
       readonly index: Index;
       readonly term: Term;
       readonly part: Uint8Array;
+      readonly needed: number;
     }
   | { readonly kind: 'removeSnapshot'; readonly file: string }
   /** Read a part of a snapshot's file for a peer; answered by `chunkRead`. */

@@ -317,7 +317,7 @@ export type ReplicaEvent =
    */
   | {
       readonly kind: 'snapshot';
-      readonly event: 'begun' | 'taken' | 'failed' | 'restored' | 'trimmed' | 'pulling' | 'installed';
+      readonly event: 'begun' | 'taken' | 'failed' | 'restored' | 'trimmed' | 'givenUp' | 'pulling' | 'installed';
       readonly index: Index;
       readonly peer?: ReplicaId;
       readonly bytes: number;

@@ -1,0 +1,161 @@
+/** Snapshots where space is short: none is begun that may not fit, and the older one goes when the storage is full. */
+
+import { describe, expect, it } from 'vitest';
+import { createReplica, memoryStorage, multipaxos, raft } from 'quorate';
+import type { ReplicaEvent, SnapshotStore, StateMachine, Storage, StorageNotice } from 'quorate';
+import { aloneOptions } from './alone.js';
+
+class Sum {
+  total = 0;
+  apply(by: number): number {
+    return (this.total += by);
+  }
+  snapshot(): number {
+    return this.total;
+  }
+  restore(total: number): void {
+    this.total = total;
+  }
+}
+
+/** The same as a stream. It knows how many of its streams were not ended. */
+class Streaming {
+  total = 0;
+  reading = 0;
+  apply(by: number): number {
+    return (this.total += by);
+  }
+  *snapshot(): Generator<Uint8Array> {
+    this.reading += 1;
+    try {
+      for (let left = 10; left > 0; left--) yield new Uint8Array(100).fill(this.total);
+    } finally {
+      this.reading -= 1;
+    }
+  }
+  async restoreFrom(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    for await (const chunk of chunks) this.total = chunk[0] ?? 0;
+  }
+}
+
+/** A memory storage that has `free` bytes for snapshots, and says what it is told to say. */
+function tight(free: () => Promise<number>, memory = memoryStorage()) {
+  let listener: (notice: StorageNotice) => void = () => undefined;
+  const files = memory.snapshots as SnapshotStore;
+  const snapshots: SnapshotStore = {
+    list: () => files.list(),
+    write: (file, chunks) => files.write(file, chunks),
+    read: (file, offset, maxBytes) => files.read(file, offset, maxBytes),
+    remove: (file) => files.remove(file),
+    free,
+  };
+  const storage: Storage = {
+    open: (events) => {
+      listener = events ?? listener;
+      return memory.open();
+    },
+    write: (ops) => memory.write(ops),
+    read: (from, to, maxBytes) => memory.read(from, to, maxBytes),
+    close: () => memory.close(),
+    snapshots,
+  };
+  return { memory, storage, files, say: (notice: StorageNotice) => listener(notice) };
+}
+
+async function started(storage: Storage, machine: StateMachine<number, number> | Streaming, protocol = raft()) {
+  const events: ReplicaEvent[] = [];
+  let wake: () => void = () => undefined;
+  const options = aloneOptions({
+    machine: machine as Sum,
+    storage,
+    onEvent: (event) => {
+      events.push(event);
+      wake();
+    },
+  });
+  const replica = await createReplica({ ...options, protocol, snapshots: { entries: 10 } });
+  const snapshotEvents = () => events.filter((event) => event.kind === 'snapshot');
+  const told = async (kind: string, count = 1): Promise<void> => {
+    while (snapshotEvents().filter(({ event }) => event === kind).length < count) {
+      await new Promise<void>((resolve) => (wake = resolve));
+    }
+  };
+  return { replica, events, snapshotEvents, told };
+}
+
+describe('taking', () => {
+  it('begins only while one and a half of the last one is free, and the log goes on', async () => {
+    let free = 0;
+    const { storage, files } = tight(async () => free);
+    const machine = new Streaming();
+    const { replica, events, snapshotEvents, told } = await started(storage, machine);
+    for (let by = 1; by <= 15; by++) await replica.propose(1);
+    await told('taken');
+    const [{ bytes = 0 } = {}] = replica.status().snapshots;
+    expect(bytes).toBeGreaterThan(1000);
+    free = Math.ceil(1.5 * bytes) - 1;
+    for (let by = 1; by <= 15; by++) await replica.propose(1);
+    await told('failed');
+    expect(snapshotEvents().at(-1)).toMatchObject({
+      event: 'failed',
+      reason: `${free} bytes are free, and the snapshot may need ${free + 1}`,
+      cause: { code: 'ERR_STORAGE_FULL' },
+    });
+    expect(await files.list()).toHaveLength(1);
+    expect(machine.reading).toBe(0);
+    expect(await replica.propose(1)).toBe(31);
+    expect(events.filter(({ kind }) => kind === 'storage')).toEqual([]);
+    await replica.close();
+    // The next start has not failed yet, and there is space.
+    free += 1;
+    const next = await started(storage, machine);
+    for (let by = 1; by <= 15; by++) await next.replica.propose(1);
+    await next.told('taken');
+    await next.replica.close();
+  });
+
+  it.each([
+    ['throws', () => Promise.reject(new Error('no idea')), 'no idea'],
+    ['gives no number', async () => 'much' as unknown as number, 'snapshots.free gave no number'],
+  ])('a storage whose free %s fails the snapshot alone', async (_, free, reason) => {
+    const { storage } = tight(free);
+    const { replica, snapshotEvents, told } = await started(storage, new Sum());
+    for (let by = 1; by <= 15; by++) await replica.propose(1);
+    await told('taken');
+    for (let by = 1; by <= 15; by++) await replica.propose(1);
+    await told('failed');
+    expect(snapshotEvents().at(-1)?.reason).toContain(reason);
+    expect(replica.status()).toMatchObject({ phase: 'running' });
+    await replica.close();
+  });
+});
+
+describe.each([
+  ['raft', raft],
+  ['multipaxos', multipaxos],
+])('%s: a storage that is full', (_, protocol) => {
+  it('gives up the older snapshot, with an event; a start goes on from the newer one', async () => {
+    const { memory, storage, files, say } = tight(async () => Infinity);
+    const { replica, snapshotEvents, told } = await started(storage, new Sum(), protocol());
+    for (let by = 1; by <= 40; by++) await replica.propose(1);
+    await told('taken', 3);
+    const [newer, older] = replica.status().snapshots;
+    const { first } = replica.status();
+    say({ kind: 'full', reason: 'no space' });
+    await told('givenUp');
+    expect(snapshotEvents().at(-1)).toMatchObject({ event: 'givenUp', ...older });
+    expect(replica.status()).toMatchObject({ snapshots: [newer], first });
+    while ((await files.list()).length > 1) await new Promise((resolve) => setImmediate(resolve));
+    await replica.close();
+    const machine = new Sum();
+    const next = await started(memory, machine, protocol());
+    expect(await next.replica.read(({ total }) => total)).toBe(40);
+    expect(next.replica.status().snapshots).toEqual([newer]);
+    // Two are kept again.
+    for (let by = 1; by <= 25; by++) await next.replica.propose(1);
+    await next.told('taken', 2);
+    expect(next.replica.status().snapshots).toHaveLength(2);
+    expect(next.snapshotEvents().filter(({ event }) => event === 'givenUp')).toEqual([]);
+    await next.replica.close();
+  });
+});
