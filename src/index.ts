@@ -19,6 +19,7 @@ export type { PeerView, Phase, ReplicaEvent, ReplicaStatus } from './replica/dri
 export type { PeerHealth } from './replica/driver/health.js';
 export type { FirstStart } from './replica/driver/first-start.js';
 export type { RoundTrip, TimingPart, TimingStatus } from './replica/driver/timing.js';
+export type { DiskStatus } from './replica/driver/disk-status.js';
 export type { PullStatus } from './replica/driver/pulling.js';
 export type { WaitingBytes } from './replica/driver/waiting-bytes.js';
 export { ChangesTrimmed, CommandRejected, ConsensusError } from './replica/errors.js';

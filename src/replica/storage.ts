@@ -68,6 +68,11 @@ export interface StorageStatus {
   readonly state: 'ready' | 'waiting' | 'full' | 'failed';
   /** Bytes that can still be written when the disk is full. */
   readonly spaceAhead: number;
+  /** Bytes of the log's files, with space got ahead; and of the files of snapshots, those under way included. */
+  readonly logBytes?: number | undefined;
+  readonly snapshotBytes?: number | undefined;
+  /** The bytes that one file of the log has at most, unless a single write is larger. */
+  readonly segmentBytes?: number | undefined;
 }
 
 /**

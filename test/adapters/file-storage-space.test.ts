@@ -20,6 +20,12 @@ async function* chunksOf(bytes: number): AsyncGenerator<Uint8Array> {
   for (let left = bytes; left > 0; left -= 64 * 1024) yield new Uint8Array(Math.min(left, 64 * 1024)).fill(7);
 }
 
+/** The storage knows what it takes. */
+function demandMeasured(storage: Storage, disk: SimDisk): void {
+  const { logBytes = 0, snapshotBytes = 0 } = storage.status?.() ?? {};
+  expect(logBytes + snapshotBytes).toBe(bytesOn(disk));
+}
+
 /** What a life has written and been told. */
 interface Books {
   /** The highest entry that was given to a write, and that was acknowledged. */
@@ -44,7 +50,11 @@ async function life(disk: SimDisk, books: Books, random: () => number, loss: Los
   expect(last).toBeLessThanOrEqual(books.written);
   books.written = last;
   // What is found is durable, and so is the boot, if the process still lives.
-  if (image === undefined) Object.assign(books, { boot, acknowledged: last });
+  if (image === undefined) {
+    Object.assign(books, { boot, acknowledged: last });
+    await settled();
+    if (image === undefined) demandMeasured(storage, disk);
+  }
   for (let step = 0; step < 200 && image === undefined; step++)
     await act(storage, disk, books, below, () => image === undefined);
   image ??= disk.crash(loss, random);
@@ -186,5 +196,25 @@ describe('a snapshot beside the log (storage/snapshots-leave-the-reserve)', () =
     const ended = expect(writing).rejects.toMatchObject({ code: 'ERR_CLOSED' });
     await storage.close();
     await ended;
+  });
+});
+
+describe('what it takes', () => {
+  test('is in its status, byte for byte, whatever it does', async () => {
+    let disk = new SimDisk();
+    for (let life = 1; life < 5; life++) {
+      const storage = fileStorage('data', { fs: disk, segmentBytes: 64 * 1024 });
+      const { last } = await storage.open();
+      for (let index = last + 1; index <= last + 60; index++) {
+        await storage.write([put([index, 1, 'x'.repeat(index % 7 === 0 ? 90_000 : 3000)])]);
+        if (index % 20 === 0) await storage.snapshots?.write(`s-${index % 3}`, chunksOf(index * 100));
+        if (index % 25 === 0) await storage.write([{ kind: 'trim', through: index - 20 }]);
+        if (index % 45 === 0) await storage.snapshots?.remove('s-1');
+        await settled();
+        demandMeasured(storage, disk);
+      }
+      if (life % 2 === 0) await storage.close();
+      disk = disk.crash('none', () => 0);
+    }
   });
 });

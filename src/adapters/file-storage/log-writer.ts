@@ -65,6 +65,8 @@ export interface WriterOptions {
   readonly writeThrough: boolean;
   readonly shortages: Shortages;
   readonly spares: Spares;
+  /** The log goes on in the next segment; this one has so many bytes. */
+  sealed(segment: number, bytes: number): void;
   /** The segments from one to the other are needed no longer, by what is durable. */
   trimmed(from: number, to: number): void;
 }
@@ -85,7 +87,7 @@ export class LogWriter {
     this.options = options;
     this.state = state;
     this.tailRoom = tailRoom(options.limit);
-    this.options.spares.progress(state.end, state.space);
+    options.spares.progress(state.end, state.space);
   }
 
   get header(): SegmentHeader {
@@ -104,6 +106,11 @@ export class LogWriter {
   /** Bytes that can be written though there is no space on the disk. */
   get spaceLeft(): number {
     return Math.max(0, this.state.space - this.state.end - this.tailRoom);
+  }
+
+  /** Bytes of the file that is written. */
+  get fileBytes(): number {
+    return this.state.space;
   }
 
   get hasFailed(): boolean {
@@ -130,8 +137,7 @@ export class LogWriter {
     this.stopIdle?.();
     await null; // calls of the same turn share the first flush
     for (let writeGroup = this.queue.shift(); writeGroup !== undefined; writeGroup = this.queue.shift()) {
-      const wasWritten = await this.flush(writeGroup);
-      if (!wasWritten) break;
+      if (!(await this.flush(writeGroup))) break;
       for (const waiter of writeGroup.waiters) waiter.resolve();
       writeGroup.clear();
       this.spare = writeGroup;
@@ -282,8 +288,7 @@ export class LogWriter {
     const space = Math.max(spare.size, start + this.tailRoom);
     let path: string;
     try {
-      const grow = (): Promise<void> => writeZeros(file, spare.size, space);
-      await shortages.outlast(`getting space in ${spare.path}`, grow);
+      await shortages.outlast(`getting space in ${spare.path}`, () => writeZeros(file, spare.size, space));
       await writeHead(file, header);
       await writeFully(file, first.bytes, 0, first.length, LOG_START);
       if (sync) await file.datasync();
@@ -296,9 +301,9 @@ export class LogWriter {
       await letGo(file);
       throw error;
     }
-    const slots = new WatermarkSlots(header);
     const through = await openThrough(disk, path, this.options.writeThrough && sync);
-    const place = { header, path, file, through, start, end: start, space, slots };
+    const place = { header, path, file, through, start, end: start, space, slots: new WatermarkSlots(header) };
+    this.options.sealed(old.segment, this.state.space);
     this.state = { ...this.state, ...place, writeGroup: writeGroup + 1 };
     spares.progress(start, space);
     await letGo(oldFile);

@@ -15,6 +15,7 @@ import { ConsensusError } from '../../replica/errors.js';
 import { failed, letGo, writeZeros } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
 import { spareName } from './format.js';
+import type { FoundSpare } from './space-found.js';
 import { isNoSpace } from './shortages.js';
 import type { Shortages } from './shortages.js';
 
@@ -44,13 +45,13 @@ export interface SpareOptions {
   readonly limit: number;
   readonly sync: boolean;
   readonly shortages: Shortages;
-  /** The numbers of those that the start found. */
-  readonly found: readonly number[];
+  /** Those that the start found. */
+  readonly found: readonly FoundSpare[];
 }
 
 export class Spares {
   private readonly options: SpareOptions;
-  private readonly found: number[];
+  private readonly found: FoundSpare[];
   private readonly ready: SpareFile[] = [];
   private readonly numbers = new Set<number>();
   private filling: Promise<void> | undefined;
@@ -66,11 +67,13 @@ export class Spares {
   private lacking: unknown;
   private waiting: (() => void)[] = [];
   private isReleased = false;
+  /** Bytes of the one that is being made. */
+  private making = 0;
 
   constructor(options: SpareOptions) {
     this.options = options;
     this.found = [...options.found];
-    for (const number of options.found) this.numbers.add(number);
+    for (const { number } of options.found) this.numbers.add(number);
   }
 
   /** Begins to make what is missing. */
@@ -94,9 +97,9 @@ export class Spares {
     return this.ready.reduce((a, b) => (b.size > a.size ? b : a));
   }
 
-  /** Bytes in those that are ready. */
+  /** Bytes in those that there are, with the one that is being made. */
   get bytes(): number {
-    return this.ready.reduce((sum, { size }) => sum + size, 0);
+    return [...this.ready, ...this.found].reduce((sum, { size }) => sum + size, this.making);
   }
 
   /** Whether the log has the space that is kept for it; what is free before is not for others. */
@@ -171,6 +174,7 @@ export class Spares {
         this.lacking = undefined;
       }
       this.isClaimed = false;
+      this.making = 0;
       this.wake();
       for (const wake of this.urgent.splice(0)) wake();
       if (spare === undefined) return;
@@ -180,7 +184,8 @@ export class Spares {
   private async make(isThere: () => void): Promise<SpareFile> {
     const { disk, dir } = this.options;
     const found = this.found.pop();
-    const number = found ?? this.freeNumber();
+    const number = found?.number ?? this.freeNumber();
+    this.making = found?.size ?? 0;
     const path = disk.join(dir, spareName(number));
     this.numbers.add(number);
     let file: DiskFile | undefined;
@@ -193,6 +198,7 @@ export class Spares {
       if (file !== undefined) await letGo(file);
       await disk.unlink(path).catch(() => undefined);
       this.isClaimed = false;
+      this.making = 0;
       if (isNoSpace(error)) this.lacking = error;
       this.wake();
       throw error;
@@ -202,7 +208,9 @@ export class Spares {
   /** Fills a file with synced zeros; fewer when there is no space for more, or somebody waits. @returns how many */
   private async zeros(file: DiskFile, size: number, isThere: () => void): Promise<number> {
     const { limit, sync } = this.options;
-    if ((await file.size()) > size) await file.truncate(size);
+    this.making = await file.size();
+    if (this.making > size) await file.truncate(size);
+    this.making = Math.min(this.making, size);
     let filled = 0;
     while (filled < size) {
       if (filled >= Math.min(RESERVE, limit)) {
@@ -217,10 +225,12 @@ export class Spares {
       } catch (error) {
         if (!this.isClaimed || !isNoSpace(error)) throw error;
         await file.truncate(filled);
+        this.making = filled;
         break;
       }
       if (sync) await file.datasync();
       filled = to;
+      this.making = Math.max(this.making, filled);
     }
     return filled;
   }

@@ -19,9 +19,10 @@ import type {
   Timing,
 } from '../../core/protocol.js';
 import type { ErrorCode, RequestOutcome } from '../errors.js';
-import type { StorageNotice, StorageOp, StorageStatus, StoredEntry } from '../storage.js';
+import type { StorageNotice, StorageOp, StoredEntry } from '../storage.js';
 import type { ApplyingState } from './apply.js';
 import type { CallsState } from './calls.js';
+import type { StoredStatus } from './disk-status.js';
 import type { FirstStart } from './first-start.js';
 import type { IdentityState } from './peer-records.js';
 import type { LeadershipState } from './leadership.js';
@@ -313,7 +314,8 @@ export type ReplicaEvent =
   /**
    * A snapshot was `begun`, `taken` (it is durable, and a start restores it), `restored`, or it `failed`, and the log
    * and the older snapshot serve on. The log was `trimmed` up to `index`. One of `peer` is being pulled (`pulling`), or
-   * was `installed`. `bytes` is its size, `took` how long it took in milliseconds; 0 where not known.
+   * was `installed`. An older one was `givenUp`: the storage is full. `bytes` is its size, `took` how long it took in
+   * milliseconds; 0 where not known.
    */
   | {
       readonly kind: 'snapshot';
@@ -374,11 +376,9 @@ export interface PeerView extends PeerStatus {
 }
 
 /** The status of a replica, for operators. */
-export interface ReplicaStatus extends DriverStatus {
+export interface ReplicaStatus extends DriverStatus, StoredStatus {
   /** The members that this replica can send to now. */
   readonly connected: readonly ReplicaId[];
   /** What the transport has not yet passed on, by peer; `null` if it cannot tell. */
   readonly unsent: readonly { readonly peer: ReplicaId; readonly bytes: number }[] | null;
-  /** The storage's account of itself; `null` if it gives none. */
-  readonly storage: StorageStatus | null;
 }

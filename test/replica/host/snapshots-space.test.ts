@@ -3,6 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { createReplica, memoryStorage, multipaxos, raft } from 'quorate';
 import type { ReplicaEvent, SnapshotStore, StateMachine, Storage, StorageNotice } from 'quorate';
+import { fileStorage } from '../../../src/adapters/file-storage/index.js';
+import { SimDisk } from '../../adapters/file-storage-disks.js';
 import { aloneOptions } from './alone.js';
 
 class Sum {
@@ -157,5 +159,63 @@ describe.each([
     expect(next.replica.status().snapshots).toHaveLength(2);
     expect(next.snapshotEvents().filter(({ event }) => event === 'givenUp')).toEqual([]);
     await next.replica.close();
+  });
+});
+
+/** Keeps a text of every command. */
+class Texts {
+  text = '';
+  apply(text: string): number {
+    this.text = (this.text + text).slice(-2000);
+    return this.text.length;
+  }
+  snapshot(): string {
+    return this.text;
+  }
+  restore(text: string): void {
+    this.text = text;
+  }
+}
+
+describe('what a replica takes on disk', () => {
+  it.each([
+    ['small commands, by entries', 1, { entries: 40, bytes: 4000 }],
+    ['large commands, by bytes', 3000, { entries: 15, bytes: 40_000 }],
+  ])('stays below the bound in its status, through restarts: %s', async (_, size, policy) => {
+    const disk = new SimDisk();
+    disk.flies = true;
+    let most = 0;
+    let bounds = 0;
+    let written = 0;
+    for (let life = 1; life <= 3; life++) {
+      const storage = fileStorage('data', { fs: disk, segmentBytes: 32 * 1024 });
+      const replica = await createReplica({ ...aloneOptions({ machine: new Texts(), storage }), snapshots: policy });
+      for (let step = 0; step < 300; step++) {
+        await replica.propose('x'.repeat(size));
+        written += size;
+        const { disk: taken } = replica.status();
+        const files = [...disk.files().values()].reduce((sum, { length }) => sum + length, 0);
+        const { log = NaN, snapshots = NaN, bound = NaN } = taken ?? {};
+        expect(files).toBeLessThanOrEqual(bound ?? NaN);
+        expect(log + snapshots).toBeGreaterThan(0);
+        most = Math.max(most, files);
+        bounds = Math.max(bounds, bound ?? NaN);
+      }
+      expect(replica.status().first).toBeGreaterThan(1);
+      await replica.close();
+    }
+    // The bound is no empty promise: it is not far from what is taken, and a log that is kept would take more.
+    if (size > 1000) expect(written).toBeGreaterThan(4 * bounds);
+    expect(most).toBeGreaterThan(bounds / 4);
+  });
+
+  it('has no bound without snapshots, and is not told by a storage that does not know', async () => {
+    const options = aloneOptions({ machine: new Texts(), storage: fileStorage('data', { fs: new SimDisk() }) });
+    const replica = await createReplica({ ...options, snapshots: false });
+    expect(replica.status().disk).toMatchObject({ bound: null, snapshots: 0 });
+    await replica.close();
+    const other = await createReplica(aloneOptions({ machine: new Texts() }));
+    expect(other.status().disk).toBeNull();
+    await other.close();
   });
 });
