@@ -22,6 +22,7 @@ export type { PeerHealth } from './replica/driver/health.js';
 export type { FirstStart } from './replica/driver/first-start.js';
 export type { RoundTrip, TimingPart, TimingStatus } from './replica/driver/timing.js';
 export type { PullStatus } from './replica/driver/pull-state.js';
+export type { DiskStatus } from './replica/driver/disk-status.js';
 export type { WaitingBytes } from './replica/driver/waiting-bytes.js';
 export { ChangesTrimmed, CommandRejected, ConsensusError } from './replica/errors.js';
 export type { ErrorCode, ErrorDetails, RequestOutcome } from './replica/errors.js';

@@ -68,6 +68,11 @@ export interface StorageStatus {
   readonly state: 'ready' | 'waiting' | 'full' | 'failed';
   /** Bytes that can still be written when the disk is full. */
   readonly spaceAhead: number;
+  /** Bytes of the log's files, with space got ahead; and of the files of snapshots, those under way included. */
+  readonly logBytes?: number | undefined;
+  readonly snapshotBytes?: number | undefined;
+  /** The bytes that one file of the log has at most, unless a single write is larger. */
+  readonly segmentBytes?: number | undefined;
 }
 
 /**
@@ -113,6 +118,7 @@ export interface Storage {
  *   file nor the space for one is left; the log is not harmed.
  * - `read` gives the bytes from `offset` on, at most `maxBytes` of them, and fewer only where the file ends.
  * - `remove` resolves also when there is no such file.
+ * - `free`, where there is one, gives how many bytes a file may have now. A snapshot that may need more is not begun.
  */
 export interface SnapshotStore {
   /** The names of all complete files. */
@@ -120,6 +126,7 @@ export interface SnapshotStore {
   write(file: string, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   read(file: string, offset: number, maxBytes: number): Promise<Uint8Array>;
   remove(file: string): Promise<void>;
+  free?(): Promise<number>;
   /** Where a snapshot of a peer is kept while it is pulled; without it a pull begins anew at each start. */
   readonly partial?: PartialSnapshots | undefined;
 }

@@ -371,13 +371,21 @@ export class SimDisk implements Disk {
     await settled();
   }
 
+  async free(): Promise<number> {
+    return this.space;
+  }
+
+  private get space(): number {
+    let used = 0;
+    for (const { now } of new Set(this.names.values())) used += now.length;
+    return Math.max(0, this.capacity - used);
+  }
+
   /** How many of `length` bytes there is space for. */
   private room(inode: Inode, length: number, position: number): number {
     if (this.capacity === Infinity) return length;
-    let used = 0;
-    for (const { now } of new Set(this.names.values())) used += now.length;
     const growth = Math.max(0, position + length - inode.now.length);
-    const missing = Math.max(0, growth - Math.max(0, this.capacity - used));
+    const missing = Math.max(0, growth - this.space);
     if (missing >= length) throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
     return length - missing;
   }
@@ -467,6 +475,9 @@ export class FaultyDisk implements Disk {
   }
   identity(path: string): Promise<string> {
     return this.pass('identity', () => this.disk.identity(path));
+  }
+  free(dir: string): Promise<number> {
+    return this.pass('free', () => this.disk.free(dir));
   }
   mkdir(dir: string): Promise<void> {
     return this.pass('mkdir', () => this.disk.mkdir(dir));

@@ -141,7 +141,7 @@ describe('a full disk', () => {
     expect([...disk.files().keys()].filter((name) => !name.startsWith('wal-spare'))).toEqual(names);
     await storage.close();
     const failing = new SimDisk();
-    failing.capacity = 20_000;
+    failing.capacity = 40_000;
     await expect(fileStorage('data', { fs: failing, segmentBytes: 2 ** 20 }).open()).resolves.toBeDefined();
     const none = new SimDisk();
     none.capacity = 100;

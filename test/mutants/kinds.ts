@@ -11,6 +11,7 @@ import type { identityScripts } from './identity-scripts.js';
 import type { livenessScripts } from './liveness-scripts.js';
 import type { logTimeScripts } from './log-time-scripts.js';
 import type { pullingScripts } from './pulling-scripts.js';
+import type { snapshotScripts } from './snapshot-scripts.js';
 import type { storageScripts } from './storage-scripts.js';
 import type { timingScripts } from './timing-scripts.js';
 import type { trafficScripts } from './traffic-scripts.js';
@@ -23,6 +24,7 @@ export interface ScriptKiller {
   readonly kind: 'script';
   readonly script:
     | keyof typeof storageScripts
+    | keyof typeof snapshotScripts
     | keyof typeof coreScripts
     | keyof typeof identityScripts
     | keyof typeof livenessScripts
@@ -71,6 +73,7 @@ async function models() {
 const kinds: Kinds = {
   async script({ script }) {
     const { identityScripts } = await import('./identity-scripts.js');
+    const { snapshotScripts } = await import('./snapshot-scripts.js');
     const { storageScripts } = await import('./storage-scripts.js');
     const { coreScripts } = await import('./core-scripts.js');
     const { livenessScripts } = await import('./liveness-scripts.js');
@@ -86,7 +89,7 @@ const kinds: Kinds = {
       ...logTimeScripts,
       ...pullingScripts,
     };
-    await { ...storageScripts, ...identityScripts, ...protocols }[script]();
+    await { ...storageScripts, ...snapshotScripts, ...identityScripts, ...protocols }[script]();
   },
   async scenario({ file }) {
     const { runScenario } = await import('../../src/testing/scenario/scenario.js');

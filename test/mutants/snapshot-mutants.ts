@@ -18,8 +18,8 @@ export const snapshots: readonly Mutant[] = [
     schedule('multipaxos', 8),
     edit(
       SNAPSHOTS,
-      "draft.effect({ kind: 'takeSnapshot', file, index, term, part });",
-      "draft.effect({ kind: 'takeSnapshot', file, index, term, part });\n" +
+      "draft.effect({ kind: 'takeSnapshot', file, index, term, part, needed });",
+      "draft.effect({ kind: 'takeSnapshot', file, index, term, part, needed });\n" +
         '    const early = { file, index, term, time, checksum: 0, bytes: 0 };\n' +
         '    draft.lane.set(SNAPSHOTS_KEY, encodeSnapshots({ named: [early], base: noBase }));',
     ),

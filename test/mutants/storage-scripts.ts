@@ -2,7 +2,7 @@
 
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { StorageOp } from '../../src/replica/storage.js';
-import { FaultyDisk, platformError, randomFrom, segmentsOf, SimDisk } from '../adapters/file-storage-disks.js';
+import { FaultyDisk, platformError, randomFrom, segmentsOf, settled, SimDisk } from '../adapters/file-storage-disks.js';
 import { demand } from '../violation.js';
 
 const WORDS = ['first', 'second', 'third'] as const;
@@ -152,6 +152,125 @@ async function cutShort(): Promise<void> {
   demand(!(await opens(files)), 'storage/no-hole: a lost segment is noticed, also after a rotation that was cut short');
 }
 
+/** How full the disk is. */
+function bytesOn(disk: SimDisk): number {
+  return [...disk.files().values()].reduce((sum, { length }) => sum + length, 0);
+}
+
+/** The disk is full before there is a spare file, and the log takes what its file has: every start succeeds. */
+async function startOnAFullDisk(): Promise<void> {
+  let disk = new SimDisk();
+  const segmentBytes = 64 * 1024;
+  const first = fileStorage('data', { fs: disk, segmentBytes });
+  await first.open();
+  disk.capacity = bytesOn(disk);
+  const left = first.status?.().spaceAhead ?? 0;
+  // As many small groups as there is room for; the last one waits.
+  for (let index = 1; index < left / 50; index++) {
+    void succeeds(first.write([{ kind: 'put', entries: [{ index, term: 1, data: new Uint8Array(0) }] }]));
+    await settled();
+  }
+  const { spaceAhead = 0 } = first.status?.() ?? {};
+  demand(spaceAhead < 100, 'storage/restart-needs-no-space: the log takes what there is', () => spaceAhead);
+  for (let boot = 2; boot < 10; boot++) {
+    disk = disk.crash('none', () => 0);
+    disk.capacity = bytesOn(disk);
+    const found = await fileStorage('data', { fs: disk, segmentBytes })
+      .open()
+      .catch((error: Error) => ({ boot: error.message }));
+    demand(found.boot === boot, 'storage/restart-needs-no-space: a start needs no free space', () => found.boot);
+  }
+}
+
+async function* chunksOf(count: number): AsyncGenerator<Uint8Array> {
+  for (let left = count; left > 0; left--) yield new Uint8Array(64 * 1024);
+}
+
+/** The log has no spare file yet, and there is space for one: a snapshot does not take it. */
+async function snapshotOnAFullDisk(): Promise<void> {
+  const disk = new SimDisk();
+  const storage = fileStorage('data', { fs: disk });
+  await storage.open();
+  disk.capacity = bytesOn(disk) + 1024 * 1024;
+  const written = storage.snapshots?.write('one', chunksOf(8)) ?? Promise.resolve();
+  const isWritten = await succeeds(written);
+  await disk.advance(1000);
+  const spares = [...disk.files()].filter(([name]) => name.startsWith('wal-spare'));
+  demand(
+    !isWritten && spares.length > 0,
+    'storage/snapshots-leave-the-reserve: the log gets its space first, and the snapshot fails',
+    () => [isWritten, spares.length],
+  );
+  await storage.close();
+}
+
+/** The disk has no space when the log needs some, and has it later: what waited is written. */
+async function shortage(): Promise<void> {
+  const disk = new SimDisk();
+  const storage = fileStorage('data', { fs: disk, segmentBytes: 4096 });
+  await storage.open();
+  disk.capacity = 0;
+  const ops: StorageOp[] = [{ kind: 'put', entries: [{ index: 1, term: 1, data: new Uint8Array(6000) }] }];
+  const written = succeeds(storage.write(ops));
+  await disk.advance(1000);
+  disk.capacity = Infinity;
+  for (let step = 0; step < 4; step++) await disk.advance(1000);
+  demand(await written, 'storage/shortage-is-no-fault: what waited for space is written');
+}
+
+/** @param what is taken away under an open storage */
+async function lost(what: 'directory' | 'file'): Promise<void> {
+  const disk = new SimDisk();
+  const storage = fileStorage('data', { fs: disk });
+  await storage.open();
+  await storage.write(put(0));
+  if (what === 'directory') disk.replace(disk.files());
+  else for (const name of segmentsOf(disk.files()).keys()) await disk.create(name);
+  await disk.advance(500);
+  demand(
+    !(await succeeds(storage.write(put(1)))),
+    'storage/lost-directory-is-noticed: nothing more is acknowledged',
+    () => what,
+  );
+}
+
+/** Most of a file is used: the next one, larger, is ready. */
+async function spaceAhead(): Promise<void> {
+  const disk = new SimDisk();
+  const storage = fileStorage('data', { fs: disk });
+  await storage.open();
+  await disk.advance(0);
+  for (let index = 1; index <= 9; index++) {
+    await storage.write([{ kind: 'put', entries: [{ index, term: 1, data: new Uint8Array(100_000) }] }]);
+    await settled();
+  }
+  const largest = Math.max(
+    ...[...disk.files()].map(([name, { length }]) => (name.startsWith('wal-spare') ? length : 0)),
+  );
+  demand(
+    largest > 3 * 1024 * 1024,
+    'storage/space-is-got-ahead: the next file is ready before it is needed',
+    () => largest,
+  );
+  await storage.close();
+}
+
+/** The power goes right after a snapshot was written: it is there, and whole. */
+async function snapshotAndPowerCut(): Promise<void> {
+  const disk = new SimDisk();
+  const storage = fileStorage('data', { fs: disk });
+  await storage.open();
+  await storage.snapshots?.write('one', chunksOf(2));
+  const next = fileStorage('data', { fs: disk.crash('all', () => 0) });
+  await next.open();
+  const content = await next.snapshots?.read('one', 0, Infinity).catch(() => undefined);
+  demand(
+    content?.length === 2 * 64 * 1024,
+    'storage/snapshot-files-are-whole: a power cut takes nothing of it',
+    () => content?.length,
+  );
+}
+
 /** By name, for the tables. */
 export const storageScripts = {
   'storage: power cut': powerCut,
@@ -161,4 +280,11 @@ export const storageScripts = {
   'storage: torn group': tornGroup,
   'storage: torn watermark': tornWatermark,
   'storage: rotation cut short': cutShort,
+  'storage: start on a full disk': startOnAFullDisk,
+  'storage: snapshot on a full disk': snapshotOnAFullDisk,
+  'storage: shortage': shortage,
+  'storage: lost directory': () => lost('directory'),
+  'storage: lost file': () => lost('file'),
+  'storage: space ahead': spaceAhead,
+  'storage: snapshot and power cut': snapshotAndPowerCut,
 } as const;

@@ -55,6 +55,8 @@ export interface Disk {
   lock(dir: string): Promise<DiskLock | undefined>;
   /** What tells the file or directory that `path` names now from every other one. */
   identity(path: string): Promise<string>;
+  /** How many bytes may be written on the file system of `dir`. */
+  free(dir: string): Promise<number>;
   /** Calls back once, in `ms` milliseconds. The timer keeps no process alive. @returns what cancels it */
   after(ms: number, callback: () => void): () => void;
   /** Calls back every `ms` milliseconds, as `after` does. @returns what ends it */

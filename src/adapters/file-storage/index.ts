@@ -54,6 +54,8 @@ interface OpenParts {
   readonly files: SharedFiles;
   readonly spares: Spares;
   readonly shortages: Shortages;
+  /** The sizes of the segments before the one that is written, by number. */
+  readonly sizes: Map<number, number>;
   stopWatch(): void;
 }
 
@@ -82,6 +84,7 @@ class FileStorage implements Storage {
       disk,
       dir: this.dir,
       sync,
+      space: async () => this.parts?.spares.secured(),
       checkOpen: (call) => this.checkOpen(call),
     });
   }
@@ -123,20 +126,21 @@ class FileStorage implements Storage {
   }
 
   private assemble(
-    { state, spares: found }: Awaited<ReturnType<typeof recover>>,
+    { state, spares: found, sizes }: Awaited<ReturnType<typeof recover>>,
     shortages: Shortages,
     identity: string,
   ): OpenParts {
     const { disk, dir, limit, sync, writeThrough } = this;
     const spares = new Spares({ disk, dir, limit, sync, shortages, found });
     const trimmed = (from: number, to: number): void => this.remove(from, to);
-    const writer = new LogWriter({ disk, dir, limit, sync, writeThrough, shortages, spares, trimmed }, state);
+    const sealed = (segment: number, bytes: number): void => void sizes.set(segment, bytes);
+    const writer = new LogWriter({ disk, dir, limit, sync, writeThrough, shortages, spares, sealed, trimmed }, state);
     const stopWatch = watchDirectory(disk, dir, identity, writer, (error) => {
       writer.fail(error);
       shortages.tell({ kind: 'failed', reason: error.message, cause: error });
     });
     disk.after(0, () => spares.start()); // whoever opens goes first
-    return { writer, files: new SharedFiles(disk, dir, shortages), spares, shortages, stopWatch };
+    return { writer, files: new SharedFiles(disk, dir, shortages), spares, shortages, sizes, stopWatch };
   }
 
   /** Removes trimmed segments, once nobody reads them; what fails is tried at the next start. */
@@ -146,6 +150,7 @@ class FileStorage implements Storage {
       for (let segment = from; segment <= to; segment++) {
         await this.parts?.files.forget(segment);
         await disk.unlink(disk.join(dir, segmentName(segment))).catch(() => undefined);
+        this.parts?.sizes.delete(segment);
       }
     });
     this.removals.add(removing);
@@ -186,9 +191,12 @@ class FileStorage implements Storage {
   status(): StorageStatus {
     const { sync: durable, parts } = this;
     if (parts === undefined) return { durable, state: 'ready', spaceAhead: 0 };
-    const { writer, shortages } = parts;
+    const { writer, spares, shortages, sizes } = parts;
     const state = writer.hasFailed ? 'failed' : (shortages.state ?? 'ready');
-    return { durable, state, spaceAhead: writer.spaceLeft };
+    let logBytes = writer.fileBytes + spares.bytes;
+    for (const size of sizes.values()) logBytes += size;
+    const snapshotBytes = this.snapshots.bytes;
+    return { durable, state, spaceAhead: writer.spaceLeft, logBytes, snapshotBytes, segmentBytes: this.limit };
   }
 
   close(): Promise<void> {
@@ -200,6 +208,7 @@ class FileStorage implements Storage {
     this.phase = 'closed';
     await this.opening?.catch(() => undefined); // the caller of `open` gets this error
     this.parts?.shortages.close();
+    this.parts?.spares.release();
     await Promise.allSettled([...this.reads, ...this.removals]);
     await this.snapshots.close();
     try {

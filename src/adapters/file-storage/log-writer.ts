@@ -5,7 +5,7 @@
  * on ext4), and since space then does not run out inside a group.
  *
  * Invariants: no group is written before the one before it is durable; the index and the values hold exactly what is
- * durable; a group is written only where the file has space for it and for a seal behind it, and trouble in getting
+ * durable; a group is written only where the file has space for it and `tailRoom` behind it, and trouble in getting
  * that space is no fault (storage/shortage-is-no-fault); after the first failed write or sync of a group or a watermark
  * nothing is written any more, and no sync is tried twice (storage/no-retry); the watermark of a group is written with
  * the next group, or alone when none followed for `IDLE_MS` (storage/watermark-is-never-early).
@@ -23,7 +23,7 @@ import { LOG_START, RECORD_HEADER_SIZE } from './format.js';
 import type { SegmentHeader } from './format.js';
 import { WriteGroup } from './group.js';
 import { walkOps } from './ops.js';
-import { giveName, openingGroup, SEAL_SIZE, watermarkOf, writeHead, writeSeal } from './segment.js';
+import { giveName, openingGroup, tailRoom, watermarkOf, writeHead, writeSeal } from './segment.js';
 import type { Shortages } from './shortages.js';
 import type { Spares } from './spares.js';
 import { WatermarkSlots } from './watermark.js';
@@ -65,6 +65,8 @@ export interface WriterOptions {
   readonly writeThrough: boolean;
   readonly shortages: Shortages;
   readonly spares: Spares;
+  /** The log goes on in the next segment; this one has so many bytes. */
+  sealed(segment: number, bytes: number): void;
   /** The segments from one to the other are needed no longer, by what is durable. */
   trimmed(from: number, to: number): void;
 }
@@ -76,6 +78,7 @@ export class LogWriter {
   private spare: WriteGroup | undefined;
   private flushing: Promise<void> | undefined;
   private failure: ConsensusError | undefined;
+  private readonly tailRoom: number;
   private stopIdle: (() => void) | undefined;
   /** The write of a watermark that nothing waits for. */
   private marking: Promise<void> | undefined;
@@ -83,7 +86,8 @@ export class LogWriter {
   constructor(options: WriterOptions, state: LogState) {
     this.options = options;
     this.state = state;
-    this.options.spares.progress(state.end, state.space);
+    this.tailRoom = tailRoom(options.limit);
+    options.spares.progress(state.end, state.space);
   }
 
   get header(): SegmentHeader {
@@ -101,7 +105,12 @@ export class LogWriter {
 
   /** Bytes that can be written though there is no space on the disk. */
   get spaceLeft(): number {
-    return Math.max(0, this.state.space - this.state.end - SEAL_SIZE);
+    return Math.max(0, this.state.space - this.state.end - this.tailRoom);
+  }
+
+  /** Bytes of the file that is written. */
+  get fileBytes(): number {
+    return this.state.space;
   }
 
   get hasFailed(): boolean {
@@ -128,8 +137,7 @@ export class LogWriter {
     this.stopIdle?.();
     await null; // calls of the same turn share the first flush
     for (let writeGroup = this.queue.shift(); writeGroup !== undefined; writeGroup = this.queue.shift()) {
-      const wasWritten = await this.flush(writeGroup);
-      if (!wasWritten) break;
+      if (!(await this.flush(writeGroup))) break;
       for (const waiter of writeGroup.waiters) waiter.resolve();
       writeGroup.clear();
       this.spare = writeGroup;
@@ -245,10 +253,10 @@ export class LogWriter {
 
   /** Goes on in a spare file, or makes the file larger, until it has space for a group of `length` bytes. */
   private async makeRoom(length: number): Promise<void> {
-    const fits = (): boolean => this.state.end + length + SEAL_SIZE <= this.state.space;
+    const fits = (): boolean => this.state.end + length + this.tailRoom <= this.state.space;
     if (fits()) return;
     const { limit, spares } = this.options;
-    const isFull = this.state.end + length + SEAL_SIZE > limit && this.state.end > this.state.start;
+    const isFull = this.state.end + length + this.tailRoom > limit && this.state.end > this.state.start;
     const isBetter = (spares.available?.size ?? 0) >= Math.max(this.state.space, LOG_START + 2 * length);
     if (isFull || isBetter) await this.rotate();
     if (!fits()) await this.grow(length);
@@ -257,7 +265,7 @@ export class LogWriter {
   private async grow(length: number): Promise<void> {
     const { shortages, limit } = this.options;
     const { file, path, end, space } = this.state;
-    const needed = end + length + SEAL_SIZE;
+    const needed = end + length + this.tailRoom;
     const to = Math.max(needed, Math.min(needed + STEP, limit));
     await shortages.outlast(`getting space in ${path}`, () => writeZeros(file, space, to));
     this.state = { ...this.state, space: to };
@@ -275,9 +283,12 @@ export class LogWriter {
     const header: SegmentHeader = { ...old, segment, firstWriteGroup: writeGroup, previousEnd: end, oldest };
     const first = openingGroup(header, boot, writeGroup, values);
     const spare = await spares.take();
-    const { file, size } = spare;
+    const { file } = spare;
+    const start = LOG_START + first.length;
+    const space = Math.max(spare.size, start + this.tailRoom);
     let path: string;
     try {
+      await shortages.outlast(`getting space in ${spare.path}`, () => writeZeros(file, spare.size, space));
       await writeHead(file, header);
       await writeFully(file, first.bytes, 0, first.length, LOG_START);
       if (sync) await file.datasync();
@@ -290,11 +301,9 @@ export class LogWriter {
       await letGo(file);
       throw error;
     }
-    const start = LOG_START + first.length;
-    const space = Math.max(size, start);
-    const slots = new WatermarkSlots(header);
     const through = await openThrough(disk, path, this.options.writeThrough && sync);
-    const place = { header, path, file, through, start, end: start, space, slots };
+    const place = { header, path, file, through, start, end: start, space, slots: new WatermarkSlots(header) };
+    this.options.sealed(old.segment, this.state.space);
     this.state = { ...this.state, ...place, writeGroup: writeGroup + 1 };
     spares.progress(start, space);
     await letGo(oldFile);

@@ -112,6 +112,10 @@ export const nodeDisk: Disk = {
   syncDirectory,
   lock: lockDirectory,
   identity: async (path) => nameOf(await fs.promises.stat(path, { bigint: true })),
+  free: async (dir) => {
+    const { bavail, bsize } = await fs.promises.statfs(dir);
+    return bavail * bsize;
+  },
   after: (ms, callback) => {
     const timer = setTimeout(callback, ms).unref();
     return () => clearTimeout(timer);

@@ -42,6 +42,7 @@ export function boundedDisk(disk: Disk): Disk {
     syncDirectory: (dir) => bound(`syncing ${dir}`, disk.syncDirectory(dir)),
     lock: (dir) => late(`locking ${dir}`, disk.lock(dir), async (lock) => lock?.release()),
     identity: (path) => bound(`looking at ${path}`, disk.identity(path)),
+    free: (dir) => bound(`looking for space in ${dir}`, disk.free(dir)),
   };
 }
 

@@ -24,10 +24,11 @@ import { walkOps } from './ops.js';
 import { renew } from './renewal.js';
 import { isSealedAt, scanDroppingTornTail, scanSealed } from './scan.js';
 import type { Position, RecordVisitor, Segment, TornGroup } from './scan.js';
-import { writeSeal } from './segment.js';
+import { SEAL_SIZE, writeSeal } from './segment.js';
 import { SpaceFound } from './space-found.js';
+import type { FoundSpare } from './space-found.js';
 import { TermRuns } from './term-runs.js';
-import { newestWatermark } from './watermark.js';
+import { groupsNamed, newestWatermark } from './watermark.js';
 import type { Watermark } from './watermark.js';
 import { ConsensusError } from '../../replica/errors.js';
 
@@ -44,8 +45,10 @@ export interface RecoveredLog {
   readonly state: LogState;
   readonly terms: TermRuns;
   readonly torn: TornGroup | undefined;
-  /** The numbers of the spare files that are left. */
-  readonly spares: readonly number[];
+  /** The spare files that are left. */
+  readonly spares: readonly FoundSpare[];
+  /** The sizes of the segments before the one that is written, by number. */
+  readonly sizes: Map<number, number>;
 }
 
 /** @param limit the size that a segment's file should not exceed */
@@ -65,13 +68,14 @@ export async function recover(disk: Disk, dir: string, limit: number): Promise<R
   const headers = numbers.length === 0 ? [await firstHeader(disk, dir)] : await readHeaders(disk, dir, numbers);
   const last = headers.pop() as SegmentHeader;
   let position: Position = { end: LOG_START, writeGroup: (headers[0] ?? last).firstWriteGroup, boot: 0, checksum: 0 };
+  const sizes = new Map<number, number>();
   for (const [at, header] of headers.entries()) {
-    position = await replaySealed(disk, dir, header, headers[at + 1] ?? last, position, replayed);
+    position = await replaySealed(disk, dir, header, headers[at + 1] ?? last, position, replayed, sizes);
   }
   const renewal = { disk, dir, limit, header: last, replayed, found };
   if (numbers.length === 0) {
     const state = await renew(renewal, position, undefined);
-    return { state, terms: replayed.terms, torn: undefined, spares: found.spares };
+    return { state, terms: replayed.terms, torn: undefined, spares: await found.spares(), sizes };
   }
   const path = disk.join(dir, segmentName(last.segment));
   return withFile(disk, path, async (file) => {
@@ -81,12 +85,19 @@ export async function recover(disk: Disk, dir: string, limit: number): Promise<R
     const scanned = await scanDroppingTornTail(segment, begin, watermark, replayInto(replayed, last.segment));
     const oldest = replayed.index.oldestNeeded(last.segment);
     const header = { ...last, oldest };
-    const from = { file, vouched: watermark?.end ?? LOG_START };
+    const vouched = watermark?.end ?? LOG_START;
+    const isTorn = scanned.torn !== undefined;
+    const slots = groupsNamed(await readSlots(segment), last);
+    const from = { file, size: segment.size, vouched, slots, isTorn };
     const state = await renew({ ...renewal, header }, scanned.position, from);
     // A crash can come before the files of trimmed segments are gone, and what cannot be removed now stays until later.
     const trimmed = numbers.filter((number) => number < oldest);
-    for (const number of trimmed) await disk.unlink(disk.join(dir, segmentName(number))).catch(() => undefined);
-    return { state, terms: replayed.terms, torn: scanned.torn, spares: found.spares };
+    for (const number of trimmed) {
+      await disk.unlink(disk.join(dir, segmentName(number))).catch(() => undefined);
+      sizes.delete(number);
+    }
+    if (state.header.segment !== last.segment) sizes.set(last.segment, scanned.position.end + SEAL_SIZE);
+    return { state, terms: replayed.terms, torn: scanned.torn, spares: await found.spares(), sizes };
   });
 }
 
@@ -107,10 +118,12 @@ async function replaySealed(
   next: SegmentHeader,
   position: Position,
   replayed: ReplayedLog,
+  sizes: Map<number, number>,
 ): Promise<Position> {
   const path = disk.join(dir, segmentName(header.segment));
   return withFile(disk, path, async (file) => {
     const segment = { path, file, size: await file.size(), header };
+    sizes.set(header.segment, segment.size);
     const until = { end: next.previousEnd, group: next.firstWriteGroup };
     const from = { ...position, end: LOG_START };
     const end = await scanSealed(segment, from, until, replayInto(replayed, header.segment));
@@ -123,12 +136,16 @@ async function replaySealed(
 }
 
 /** What the slots of the last segment vouch for. */
-export async function readWatermark({ path, file, header }: Segment): Promise<Watermark | undefined> {
+export async function readWatermark(segment: Segment): Promise<Watermark | undefined> {
+  return newestWatermark(await readSlots(segment), segment.header, segment.path);
+}
+
+async function readSlots({ path, file }: Segment): Promise<Uint8Array> {
   const slots = new Uint8Array(SLOT_OFFSETS.length * PHYSICAL_SECTOR);
   const got = await readFully(file, slots, 0, slots.length, SLOT_OFFSETS[0]);
   // A segment gets its name when its first group is durable, and that is behind the slots.
   if (got < slots.length) throw corrupt(path, SLOT_OFFSETS[0] + got, 'the file was cut short');
-  return newestWatermark(slots, header, path);
+  return slots;
 }
 
 async function firstHeader(disk: Disk, dir: string): Promise<SegmentHeader> {

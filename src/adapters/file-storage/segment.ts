@@ -5,13 +5,25 @@ import { encodeHeader, HEADER_SIZE, LOG_START, RECORD_HEADER_SIZE, SEAL } from '
 import { segmentName, SLOT_OFFSETS, viewOf } from './format.js';
 import type { SegmentHeader } from './format.js';
 import { WriteGroup } from './group.js';
+import { BOOT_SIZE } from './ops.js';
 import { isNoSpace, NO_DESCRIPTOR } from './shortages.js';
 import type { Shortages } from './shortages.js';
 import { encodeWatermark } from './watermark.js';
 import type { Watermark } from './watermark.js';
 
-/** The bytes of a seal: a group without operations. Every file keeps room for one behind its last group. */
+/** The bytes of a seal: a group without operations. */
 export const SEAL_SIZE = RECORD_HEADER_SIZE;
+/** The bytes of a group that holds a boot alone. */
+const BOOT_GROUP_SIZE = RECORD_HEADER_SIZE + BOOT_SIZE;
+
+/**
+ * The bytes that every file keeps free behind its last group: for a seal, and for the boots of starts that get no other
+ * space, about 500 in a file of 1 MiB or more (storage/restart-needs-no-space).
+ * @param limit the size that a segment's file should not exceed
+ */
+export function tailRoom(limit: number): number {
+  return SEAL_SIZE + BOOT_GROUP_SIZE * Math.min(500, Math.max(16, limit >>> 11));
+}
 
 /** The group that opens a segment: the boot and all values, so that no value depends on earlier segments. */
 export function openingGroup(
@@ -80,15 +92,15 @@ export async function giveName(
   return path;
 }
 
-/** Writes zeros from `from` on, up to `to` if there is space. @returns where they end */
-export async function zerosIfThereIsSpace(file: DiskFile, from: number, to: number): Promise<number> {
+/** Writes zeros from `from` on, up to `to` if there is space, and at least up to `least`. @returns where they end */
+export async function zerosIfThereIsSpace(file: DiskFile, from: number, least: number, to: number): Promise<number> {
   if (to <= from) return from;
   try {
     await writeZeros(file, from, to);
     return to;
   } catch (error) {
     const size = await file.size();
-    if (!isNoSpace(error) || size < from + SEAL_SIZE) throw error;
+    if (!isNoSpace(error) || size < least) throw error;
     return Math.min(size, to);
   }
 }

@@ -56,22 +56,28 @@ export class Shortages {
     return all.includes('full') ? 'full' : all[0];
   }
 
+  get isFull(): boolean {
+    return this.waiting.size > 0 && this.state === 'full';
+  }
+
   /**
    * The result of `work`, which is tried again while there is a shortage. Rejects with any other error of it, and once
    * closed with every one.
+   * @param work may call back before it ends, when what was short is there
    * @param isShortage which errors are one; those of the platform by default
    */
   async outlast<T>(
     what: string,
-    work: () => Promise<T>,
+    work: (isThere: () => void) => Promise<T>,
     isShortage = (error: unknown) => SHORTAGES.has(codeOf(error)),
   ): Promise<T> {
     const call = {};
     let met: unknown;
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
       try {
-        const result = await work();
-        this.over(call, what, met);
+        const isThere = (): void => this.over(call, what, met);
+        const result = await work(isThere);
+        isThere();
         return result;
       } catch (error) {
         met = error;

@@ -1,6 +1,7 @@
 /**
  * Snapshots as files beside the log: written under a temporary name, synced, and renamed, so that a name stands for a
- * complete file. What fails gives its bytes back and leaves the log alone.
+ * complete file. What fails gives its bytes back and leaves the log alone: nothing is written while the log lacks the
+ * space that is kept for it.
  */
 import { ConsensusError } from '../../replica/errors.js';
 import type { SnapshotStore } from '../../replica/storage.js';
@@ -17,6 +18,8 @@ export interface SnapshotDirectory {
   readonly dir: string;
   /** Whether what is written is synced. */
   readonly sync: boolean;
+  /** Resolves when there is space that the log does not need; rejects when there is none. */
+  space(): Promise<void>;
   /** @throws ConsensusError unless the storage is open */
   checkOpen(call: string): void;
 }
@@ -31,6 +34,8 @@ export class FileSnapshots implements SnapshotStore {
   private readonly place: SnapshotDirectory;
   private readonly calls = new Set<Promise<unknown>>();
   private closed = false;
+  /** The sizes of the files, by path. */
+  private readonly sizes = new Map<string, number>();
 
   constructor(place: SnapshotDirectory) {
     this.place = place;
@@ -43,12 +48,31 @@ export class FileSnapshots implements SnapshotStore {
     });
   }
 
-  /** Removes what an earlier process left unfinished. */
+  /** Bytes of all files, those under way included. */
+  get bytes(): number {
+    let sum = 0;
+    for (const size of this.sizes.values()) sum += size;
+    return sum;
+  }
+
+  /** Removes what an earlier process left unfinished, and measures the rest. */
   async sweep(disk: Disk): Promise<void> {
     const { dir } = this.place;
     for (const name of await disk.readdir(dir)) {
+      const path = disk.join(dir, name);
       const isLeft = name.startsWith(PREFIX) && name.endsWith(TEMPORARY);
-      if (isLeft) await disk.unlink(disk.join(dir, name)).catch(() => undefined); // it is tried at the next start
+      if (isLeft)
+        await disk.unlink(path).catch(() => undefined); // it is tried at the next start
+      else if (snapshotOf(name) !== undefined) await this.measure(disk, path);
+    }
+  }
+
+  private async measure(disk: Disk, path: string): Promise<void> {
+    const file = await disk.openToRead(path);
+    try {
+      this.sizes.set(path, await file.size());
+    } finally {
+      await letGo(file);
     }
   }
 
@@ -69,10 +93,15 @@ export class FileSnapshots implements SnapshotStore {
       try {
         await this.fill(temporary, chunks);
         await disk.rename(temporary, path);
+        this.sizes.set(path, this.sizes.get(temporary) ?? 0);
+        this.sizes.delete(temporary);
         if (sync) await disk.syncDirectory(dir);
       } catch (error) {
         // Which of the two there is depends on what failed.
-        for (const left of [temporary, path]) await disk.unlink(left).catch(() => undefined);
+        for (const left of [temporary, path]) {
+          await disk.unlink(left).catch(() => undefined);
+          this.sizes.delete(left);
+        }
         throw error;
       }
     });
@@ -84,9 +113,11 @@ export class FileSnapshots implements SnapshotStore {
     let at = 0;
     try {
       for await (const chunk of chunks) {
+        await this.place.space();
         if (this.closed) throw new ConsensusError('the storage is closed', { code: 'ERR_CLOSED' });
         await writeFully(file, chunk, 0, chunk.length, at);
         at += chunk.length;
+        this.sizes.set(path, at);
       }
       if (sync) await file.datasync();
     } catch (error) {
@@ -126,9 +157,18 @@ export class FileSnapshots implements SnapshotStore {
       checkFileName(file);
       try {
         await this.place.disk.unlink(this.pathOf(file));
+        this.sizes.delete(this.pathOf(file));
       } catch (error) {
         if ((error as { code?: unknown }).code !== 'ENOENT') throw error;
       }
+    });
+  }
+
+  /** What the disk has free; a file system that cannot tell limits nothing. */
+  free(): Promise<number> {
+    return this.call('looking for space', 'free', async () => {
+      const { disk, dir } = this.place;
+      return disk.free(dir).catch(() => Infinity);
     });
   }
 

@@ -10,6 +10,12 @@ import { spareName } from './format.js';
 /** How many spare files are kept. */
 const KEPT = 2;
 
+/** A spare file of the process before. */
+export interface FoundSpare {
+  readonly number: number;
+  readonly size: number;
+}
+
 /** A file under way to its name. */
 export interface TemporaryFile {
   readonly path: string;
@@ -32,9 +38,11 @@ export class SpaceFound {
     this.temporary = temporary;
   }
 
-  /** The numbers of the spare files that are left. */
-  get spares(): readonly number[] {
-    return [...this.numbers];
+  /** The spare files that are left: their numbers, and their sizes in bytes. */
+  async spares(): Promise<readonly FoundSpare[]> {
+    // One that cannot be measured now is measured when it is used.
+    const sizeOf = (number: number): Promise<number> => this.sizeOf(number).catch(() => 0);
+    return Promise.all(this.numbers.map(async (number) => ({ number, size: await sizeOf(number) })));
   }
 
   private pathOf(number: number): string {
@@ -97,6 +105,10 @@ export class SpaceFound {
     }
     const spare = this.pathOf(number);
     await disk.rename(spare, path);
-    return { path, file: await disk.open(path), giveBack: () => disk.rename(path, spare) };
+    const giveBack = async (): Promise<void> => {
+      await disk.rename(path, spare);
+      this.numbers.push(number);
+    };
+    return { path, file: await disk.open(path), giveBack };
   }
 }

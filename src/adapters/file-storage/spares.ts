@@ -8,11 +8,15 @@
  *   start needs no free space (storage/restart-needs-no-space).
  * - A spare file is ready when all its zeros are synced, and never before; one that a start finds has what a crash left
  *   in it, so it is filled anew.
+ * - Snapshots take no space before the log has its two, or what they need at first (`secured`).
  * - A spare file that fails is removed; that is tried again and is never a fault of the log.
  */
-import { letGo, writeZeros } from './disk-io.js';
+import { ConsensusError } from '../../replica/errors.js';
+import { failed, letGo, writeZeros } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
 import { spareName } from './format.js';
+import type { FoundSpare } from './space-found.js';
+import { isNoSpace } from './shortages.js';
 import type { Shortages } from './shortages.js';
 
 /** The size of the first ones, and what a start needs at most. */
@@ -41,13 +45,13 @@ export interface SpareOptions {
   readonly limit: number;
   readonly sync: boolean;
   readonly shortages: Shortages;
-  /** The numbers of those that the start found. */
-  readonly found: readonly number[];
+  /** Those that the start found. */
+  readonly found: readonly FoundSpare[];
 }
 
 export class Spares {
   private readonly options: SpareOptions;
-  private readonly found: number[];
+  private readonly found: FoundSpare[];
   private readonly ready: SpareFile[] = [];
   private readonly numbers = new Set<number>();
   private filling: Promise<void> | undefined;
@@ -57,11 +61,19 @@ export class Spares {
   private space = RESERVE;
   private broken: unknown;
   private closed = false;
+  /** Whether the one that is being made has its first bytes. */
+  private isClaimed = false;
+  /** Why there is no space for the one that is being made. */
+  private lacking: unknown;
+  private waiting: (() => void)[] = [];
+  private isReleased = false;
+  /** Bytes of the one that is being made. */
+  private making = 0;
 
   constructor(options: SpareOptions) {
     this.options = options;
     this.found = [...options.found];
-    for (const number of options.found) this.numbers.add(number);
+    for (const { number } of options.found) this.numbers.add(number);
   }
 
   /** Begins to make what is missing. */
@@ -85,9 +97,40 @@ export class Spares {
     return this.ready.reduce((a, b) => (b.size > a.size ? b : a));
   }
 
-  /** Bytes in those that are ready. */
+  /** Bytes in those that there are, with the one that is being made. */
   get bytes(): number {
-    return this.ready.reduce((sum, { size }) => sum + size, 0);
+    return [...this.ready, ...this.found].reduce((sum, { size }) => sum + size, this.making);
+  }
+
+  /** Whether the log has the space that is kept for it; what is free before is not for others. */
+  private get isSecured(): boolean {
+    return this.ready.length + (this.isClaimed ? 1 : 0) >= KEPT;
+  }
+
+  /**
+   * Resolves when the log has the space that is kept for it; at once, nearly always.
+   * @throws ConsensusError ERR_STORAGE_FAILED while the disk has none for the log, or ERR_CLOSED
+   */
+  async secured(): Promise<void> {
+    for (;;) {
+      if (this.isReleased) throw new ConsensusError('the storage is closed', { code: 'ERR_CLOSED' });
+      const { isFull } = this.options.shortages;
+      const cause = this.lacking;
+      if (isFull || cause !== undefined) throw failed('what is free is for the log', cause ?? 'the disk is full');
+      if (this.isSecured) return;
+      this.start();
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
+    }
+  }
+
+  private wake(): void {
+    for (const wake of this.waiting.splice(0)) wake();
+  }
+
+  /** Nobody waits for `secured` any more. */
+  release(): void {
+    this.isReleased = true;
+    this.wake();
   }
 
   /** Takes the largest one; waits until there is one to take. Rejects when it waits at close. */
@@ -120,53 +163,83 @@ export class Spares {
       const spare = await shortages
         .outlast(
           'getting space ahead',
-          () => this.make(),
+          (isThere) => this.make(isThere),
           () => true,
         )
         .catch((error: unknown) => {
           this.broken = error; // nothing is tried again: the storage is being closed
         });
-      if (spare !== undefined) this.ready.push(spare);
+      if (spare !== undefined) {
+        this.ready.push(spare);
+        this.lacking = undefined;
+      }
+      this.isClaimed = false;
+      this.making = 0;
+      this.wake();
       for (const wake of this.urgent.splice(0)) wake();
       if (spare === undefined) return;
     }
   }
 
-  private async make(): Promise<SpareFile> {
+  private async make(isThere: () => void): Promise<SpareFile> {
     const { disk, dir } = this.options;
     const found = this.found.pop();
-    const number = found ?? this.freeNumber();
+    const number = found?.number ?? this.freeNumber();
+    this.making = found?.size ?? 0;
     const path = disk.join(dir, spareName(number));
     this.numbers.add(number);
     let file: DiskFile | undefined;
     try {
       file = found === undefined ? await disk.create(path) : await disk.open(path);
-      const size = await this.zeros(file, this.nextSize());
+      const size = await this.zeros(file, this.nextSize(), isThere);
       return { path, number, file, size };
     } catch (error) {
       this.numbers.delete(number);
       if (file !== undefined) await letGo(file);
       await disk.unlink(path).catch(() => undefined);
+      this.isClaimed = false;
+      this.making = 0;
+      if (isNoSpace(error)) this.lacking = error;
+      this.wake();
       throw error;
     }
   }
 
-  /** Fills a file with synced zeros. @returns how many */
-  private async zeros(file: DiskFile, size: number): Promise<number> {
+  /** Fills a file with synced zeros; fewer when there is no space for more, or somebody waits. @returns how many */
+  private async zeros(file: DiskFile, size: number, isThere: () => void): Promise<number> {
     const { limit, sync } = this.options;
-    if ((await file.size()) > size) await file.truncate(size);
+    this.making = await file.size();
+    if (this.making > size) await file.truncate(size);
+    this.making = Math.min(this.making, size);
     let filled = 0;
     while (filled < size) {
       if (filled >= Math.min(RESERVE, limit)) {
+        this.claimed();
+        isThere();
         await this.untilDue(filled / size);
         if (this.urgent.length > 0 || this.closed) break; // whoever waits takes what there is
       }
       const to = Math.min(size, filled + PIECE);
-      await writeZeros(file, filled, to);
+      try {
+        await writeZeros(file, filled, to);
+      } catch (error) {
+        if (!this.isClaimed || !isNoSpace(error)) throw error;
+        await file.truncate(filled);
+        this.making = filled;
+        break;
+      }
       if (sync) await file.datasync();
       filled = to;
+      this.making = Math.max(this.making, filled);
     }
     return filled;
+  }
+
+  /** The one that is being made has as much as any of them needs. */
+  private claimed(): void {
+    this.isClaimed = true;
+    this.lacking = undefined;
+    this.wake();
   }
 
   /** Resolves when so large a share of the next file is due. */

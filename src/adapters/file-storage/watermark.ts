@@ -73,14 +73,23 @@ function isWatermark(contents: SlotContents): contents is Watermark {
  * @throws ConsensusError ERR_STORAGE_CORRUPT when neither slot verifies and neither is blank
  */
 export function newestWatermark(slots: Uint8Array, header: SegmentHeader, path: string): Watermark | undefined {
-  const found = ([0, 1] as const).map((slot) => {
-    const at = SLOT_OFFSETS[slot] - SLOT_OFFSETS[0];
-    return decodeSlot(slots.subarray(at, at + PHYSICAL_SECTOR), header, slot);
-  });
+  const found = slotsIn(slots, header);
   if (found.every((contents) => contents === 'invalid')) {
     throw corrupt(path, SLOT_OFFSETS[0], 'neither of the two watermarks verifies');
   }
   return found.filter(isWatermark).sort((a, b) => b.writeGroup - a.writeGroup)[0];
+}
+
+function slotsIn(slots: Uint8Array, header: SegmentHeader): readonly SlotContents[] {
+  return ([0, 1] as const).map((slot) => {
+    const at = SLOT_OFFSETS[slot] - SLOT_OFFSETS[0];
+    return decodeSlot(slots.subarray(at, at + PHYSICAL_SECTOR), header, slot);
+  });
+}
+
+/** The groups that the slots name; undefined for a slot that names none. */
+export function groupsNamed(slots: Uint8Array, header: SegmentHeader): readonly (number | undefined)[] {
+  return slotsIn(slots, header).map((contents) => (isWatermark(contents) ? contents.writeGroup : undefined));
 }
 
 /** A watermark to be written, and where. */
@@ -104,8 +113,8 @@ export class WatermarkSlots {
   private readonly slots: [SlotState, SlotState];
   private due: Watermark | undefined;
 
-  /** @param synced the groups that the slots name, durably */
-  constructor(header: SegmentHeader, synced: readonly number[] = []) {
+  /** @param synced the groups that the slots name, durably; undefined for a slot that names none */
+  constructor(header: SegmentHeader, synced: readonly (number | undefined)[] = []) {
     this.header = header;
     const state = (slot: 0 | 1): SlotState => {
       const writeGroup = synced[slot];

@@ -45,13 +45,17 @@ export type SnapshotInput =
 export type SnapshotOutput =
   /** Restore this snapshot into the machine, which nothing touches until `restored` says so. */
   | { readonly kind: 'restore'; readonly snapshot: StoredSnapshot }
-  /** Take a snapshot of the machine as it is now, and write it beside what the driver adds to it. */
+  /**
+   * Take a snapshot of the machine as it is now, and write it beside what the driver adds to it. Nothing of it is
+   * written, and it fails, if the storage tells that fewer than `needed` bytes are free.
+   */
   | {
       readonly kind: 'takeSnapshot';
       readonly file: string;
       readonly index: Index;
       readonly term: Term;
       readonly part: Uint8Array;
+      readonly needed: number;
     }
   | { readonly kind: 'removeSnapshot'; readonly file: string }
   /** Read a part of a snapshot's file for a peer; answered by `chunkRead`. */
@@ -77,14 +81,14 @@ export type SnapshotOutput =
 
 /**
  * An event for people: a snapshot was `begun`, `taken` (it is durable, and a start restores it), `restored`, or it
- * `failed`, and the log and the older snapshot serve on. The log was `trimmed` up to `index`. One of `peer` is being
- * pulled (`pulling`), or was `installed`, or was `outrun`: the log behind it was trimmed before it had come, and the
+ * `failed`, and the log and the older snapshot serve on. The log was `trimmed` up to `index`. An older one was `givenUp`:
+ * the storage is full. One of `peer` is being pulled (`pulling`), or was `installed`, or was `outrun`: the log behind it was trimmed before it had come, and the
  * next one is pulled, for which more of the log is kept. `bytes` is its size, `took` how long it took in milliseconds;
  * 0 where not known.
  */
 export interface SnapshotReport {
   readonly kind: 'snapshot';
-  readonly event: 'begun' | 'taken' | 'failed' | 'restored' | 'trimmed' | 'pulling' | 'installed' | 'outrun';
+  readonly event: 'begun' | 'taken' | 'failed' | 'restored' | 'trimmed' | 'givenUp' | 'pulling' | 'installed' | 'outrun';
   readonly index: Index;
   readonly peer?: ReplicaId;
   readonly bytes: number;

@@ -143,6 +143,11 @@ export class SourcesDraft extends PartDraft<SourcesState> {
     if (snapshots.length > 0) this.edit().unnamed = [...snapshots, ...this.state.unnamed];
   }
 
+  /** Whether a peer pulls this file. */
+  isPinned(file: string): boolean {
+    return this.state.pins.some((pin) => pin.file === file && pin.until > this.draft.now);
+  }
+
   /** Removes the files that neither a list nor a puller needs. */
   removeUnused(): void {
     const { draft } = this;

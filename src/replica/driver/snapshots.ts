@@ -5,37 +5,26 @@
  *
  * Invariants: one snapshot is taken at a time, never while one is restored; its point in time lies between two runs of
  * commands, so what the driver adds to it (driver-part.ts) is of that very index; a file goes only after the list of
- * names without it is durable; the two newest are kept, and the log from the older one on.
+ * names without it is durable; the two newest are kept, and the log from the older one on. While the storage is full,
+ * one is kept, unless a peer pulls the older one, and the log from there on.
  */
 
-import { Malformed, Reader, Writer } from '../../core/bytes.js';
 import type { Mutable } from '../../core/draft.js';
 import { noBase } from '../../core/log.js';
-import type { Index, LogBase, Milliseconds, PersistOp, SnapshotName, Term } from '../../core/protocol.js';
+import type { Index, Milliseconds, PersistOp, SnapshotName, Term } from '../../core/protocol.js';
 import { encodeDriverPart } from './driver-part.js';
 import { PartDraft } from './part-draft.js';
 import type { LaneOp } from './persist-lane.js';
 import { restoredFrom } from './restored.js';
 import type { PartialSnapshot } from './snapshot-messages.js';
+import { SNAPSHOTS_KEY, encodeSnapshots, type SnapshotList, type StoredSnapshot } from './snapshot-list.js';
 
-/** A snapshot that the storage holds. */
-export interface StoredSnapshot extends SnapshotName {
-  /** The name of its file. */
-  readonly file: string;
-  /** The size of its file. */
-  readonly bytes: number;
-}
+export type { SnapshotList, StoredSnapshot } from './snapshot-list.js';
 
 /** A snapshot is taken when so many entries, or bytes of them, were applied since the last one was begun. */
 export interface SnapshotPolicy {
   readonly entries: number;
   readonly bytes: number;
-}
-
-/** What the storage says of snapshots: which there are, newest first, and what the log begins behind. */
-export interface SnapshotList {
-  readonly named: readonly StoredSnapshot[];
-  readonly base: LogBase;
 }
 
 /** What a start found. */
@@ -66,7 +55,9 @@ interface KnownSnapshot {
 }
 
 /** A list on its way to the disk. */
-interface NamingSnapshot extends KnownSnapshot {
+interface NamingSnapshot {
+  /** The snapshot that is new in it; `null` if it only lacks one. */
+  readonly known: KnownSnapshot | null;
   readonly list: SnapshotList;
   /** The write that holds it. */
   readonly writeId: number;
@@ -94,42 +85,12 @@ export interface SnapshotsState extends SnapshotList {
   readonly retryAt: Milliseconds;
 }
 
-/** The key under which the storage keeps the list. */
-export const SNAPSHOTS_KEY = 'snapshots';
-const VERSION = 2;
 const KEPT = 2;
-const LONGEST_NAME = 64;
+/** One is begun only while so many times the size of the last one is free. */
+const NEEDED = 1.5;
 /** Milliseconds after the first failure; they double with each further one, up to the longest. */
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
-
-export function encodeSnapshots({ named, base }: SnapshotList): Uint8Array {
-  const writer = new Writer(256);
-  writer.u8(VERSION);
-  writer.varint(base.index);
-  writer.varint(base.term);
-  writer.varint(named.length);
-  for (const { file, index, term, checksum, time, bytes } of named) {
-    writer.ascii(file);
-    for (const field of [index, term, checksum, time, bytes]) writer.varint(field);
-  }
-  return writer.finish();
-}
-
-/** @throws Malformed */
-export function decodeSnapshots(bytes: Uint8Array): SnapshotList {
-  const reader = new Reader(bytes);
-  if (reader.u8() !== VERSION) throw new Malformed('the names of snapshots are of an unknown version');
-  const base = { index: reader.varint(), term: reader.varint() };
-  const named: StoredSnapshot[] = [];
-  for (let left = reader.count(6); left > 0; left--) {
-    const file = reader.ascii(LONGEST_NAME);
-    const [index, term, checksum] = [reader.varint(), reader.varint(), reader.varint()];
-    named.push({ file, index, term, checksum, time: reader.varint(), bytes: reader.varint() });
-  }
-  reader.end();
-  return { named, base };
-}
 
 /** At the start. */
 export function initialSnapshots({ named, base, part }: FoundSnapshots, now: Milliseconds): SnapshotsState {
@@ -164,6 +125,11 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   private get newest(): SnapshotList {
     const { naming } = this.state;
     return naming[naming.length - 1]?.list ?? this.state;
+  }
+
+  /** How many snapshots are kept. */
+  private get kept(): number {
+    return this.draft.calls.state.storageFull ? 1 : KEPT;
   }
 
   /** The machine has restored the snapshot. */
@@ -216,7 +182,8 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     next.bytes = 0;
     const part = encodeDriverPart(draft.applying.state);
     draft.event({ kind: 'snapshot', event: 'begun', index, bytes: 0, took: 0 });
-    draft.effect({ kind: 'takeSnapshot', file, index, term, part });
+    const needed = Math.ceil(NEEDED * (this.newest.named[0]?.bytes ?? 0));
+    draft.effect({ kind: 'takeSnapshot', file, index, term, part, needed });
   }
 
   /** The snapshot is complete and durable: the core is to name it, and to trim what no start and no peer needs. */
@@ -229,7 +196,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     const next = this.edit();
     next.taking = null;
     next.told = { snapshot, since, part: null };
-    const older = this.newest.named[0]?.index ?? 0;
+    const older = this.kept === 1 ? index : (this.newest.named[0]?.index ?? 0);
     const most = Math.max(0, index - draft.compactions.keepOf(index));
     const through = Math.min(most, draft.sources.kept(older, snapshot));
     draft.toCore({ kind: 'snapshotTaken', now: draft.now, snapshot: nameOf(snapshot), through });
@@ -266,7 +233,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
       const { index, term } = op.snapshot;
       return { named: [told.snapshot], base: { index, term } };
     }
-    return { named: [told.snapshot, ...this.newest.named].slice(0, KEPT), base: op.base };
+    return { named: [told.snapshot, ...this.newest.named].slice(0, this.kept), base: op.base };
   }
 
   /** The operations of a persist as the lane has them: the list, and what goes from the log. */
@@ -291,13 +258,13 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     if (list === null || told === null) return;
     const next = this.edit();
     next.told = null;
-    next.naming = [...naming, { ...told, list, writeId }];
+    next.naming = [...naming, { known: told, list, writeId }];
   }
 
   /** The core has installed the pulled snapshot: the machine is to be restored from it, once it has ended its run. */
   restore(): void {
     const { naming } = this.state;
-    const { snapshot, since, part } = naming[naming.length - 1] as NamingSnapshot;
+    const { snapshot, since, part } = naming[naming.length - 1]?.known as KnownSnapshot;
     const next = this.edit();
     next.restoring = { snapshot, since, part, begun: false };
     next.taking = null;
@@ -329,22 +296,41 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
       this.named(naming[at] as NamingSnapshot);
     }
     if (at > 0) this.edit().naming = naming.slice(at);
+    if (this.kept === 1) this.giveUpOlder();
     draft.sources.removeUnused();
   }
 
-  private named({ list, snapshot, since, part }: NamingSnapshot): void {
+  /** The storage is full: the older snapshot is to go, unless a peer pulls it. The log stays as it is. */
+  private giveUpOlder(): void {
+    const { draft } = this;
+    const { named, base, naming, told } = this.state;
+    const [newest, ...older] = named;
+    if (newest === undefined || older.length === 0 || naming.length > 0 || told !== null) return;
+    if (draft.phase.kind !== 'running' || older.some(({ file }) => draft.sources.isPinned(file))) return;
+    const list = { named: [newest], base };
+    const writeId = draft.lane.set(SNAPSHOTS_KEY, encodeSnapshots(list));
+    this.edit().naming = [{ known: null, list, writeId }];
+  }
+
+  private named({ list, known }: NamingSnapshot): void {
     const { draft } = this;
     const { named } = this.state;
     const gone = named.filter(({ file }) => list.named.every((kept) => kept.file !== file));
     const next = this.edit();
-    next.failures = 0;
     next.named = list.named;
     const trimmed = list.base.index > next.base.index;
     next.base = list.base;
     draft.sources.unnamed(gone);
-    const { index, bytes } = snapshot;
-    const took = draft.now - since;
-    draft.event({ kind: 'snapshot', event: part === null ? 'taken' : 'installed', index, bytes, took });
+    if (known !== null) {
+      next.failures = 0;
+      const { index, bytes } = known.snapshot;
+      const took = draft.now - known.since;
+      draft.event({ kind: 'snapshot', event: known.part === null ? 'taken' : 'installed', index, bytes, took });
+    }
+    const isGivenUp = known === null || (known.part === null && list.named.length < Math.min(KEPT, 1 + named.length));
+    for (const { index, bytes } of isGivenUp ? gone : []) {
+      draft.event({ kind: 'snapshot', event: 'givenUp', index, bytes, took: 0 });
+    }
     if (trimmed) draft.event({ kind: 'snapshot', event: 'trimmed', index: list.base.index, bytes: 0, took: 0 });
   }
 }

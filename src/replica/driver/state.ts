@@ -19,10 +19,11 @@ import type {
   Timing,
 } from '../../core/protocol.js';
 import type { ErrorCode, RequestOutcome } from '../errors.js';
-import type { StorageNotice, StorageOp, StorageStatus, StoredEntry } from '../storage.js';
+import type { StorageNotice, StorageOp, StoredEntry } from '../storage.js';
 import type { ApplyingState } from './apply.js';
 import type { CallsState } from './calls.js';
 import type { CompactEvent, CompactedEffect, CompactionsState } from './compactions.js';
+import type { StoredStatus } from './disk-status.js';
 import type { FirstStart } from './first-start.js';
 import type { IdentityState } from './peer-records.js';
 import type { LeadershipState } from './leadership.js';
@@ -364,11 +365,9 @@ export interface PeerView extends PeerStatus {
 }
 
 /** The status of a replica, for operators. */
-export interface ReplicaStatus extends DriverStatus {
+export interface ReplicaStatus extends DriverStatus, StoredStatus {
   /** The members that this replica can send to now. */
   readonly connected: readonly ReplicaId[];
   /** What the transport has not yet passed on, by peer; `null` if it cannot tell. */
   readonly unsent: readonly { readonly peer: ReplicaId; readonly bytes: number }[] | null;
-  /** The storage's account of itself; `null` if it gives none. */
-  readonly storage: StorageStatus | null;
 }

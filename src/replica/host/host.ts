@@ -30,7 +30,7 @@ import { ClockWatch } from './clock-watch.js';
 import { closedInTime } from './closing.js';
 import { SnapshotFiles, isSnapshotEffect } from './snapshot-files.js';
 import { StorageCalls } from './storage-calls.js';
-import { answered, storageStatus, unsentOf } from './plug-ins.js';
+import { answered, notStored, storedStatus, unsentOf } from './plug-ins.js';
 import type { OpenedData } from './recover.js';
 import { typedError, type ErrorCode } from '../errors.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
@@ -106,11 +106,12 @@ export class Host {
   }
 
   status(): ReplicaStatus {
-    const { transport, storage } = this.checked;
+    const { transport } = this.checked;
     const connected = this.asked('ERR_TRANSPORT_FAILED', () => [...transport.connected()], []);
     const unsent = this.asked('ERR_TRANSPORT_FAILED', () => unsentOf(transport), null);
-    const stored = this.asked('ERR_STORAGE_FAILED', () => storageStatus(storage), null);
-    return { ...this.driver.status(this.state), connected, unsent, storage: stored };
+    const { snapshots } = this.state;
+    const stored = this.asked('ERR_STORAGE_FAILED', () => storedStatus(this.checked, snapshots), notStored);
+    return { ...this.driver.status(this.state), connected, unsent, ...stored };
   }
 
   /** What a plug-in says of itself; `otherwise` if it throws, for which the replica halts. */

@@ -5,7 +5,10 @@
 
 import type { Cancellable, Clock } from '../clock.js';
 import { ConsensusError, textOf, typedError, type ErrorCode } from '../errors.js';
-import type { Storage, StorageStatus, StoredEntry } from '../storage.js';
+import { diskStatus, type StoredStatus } from '../driver/disk-status.js';
+import type { SnapshotList } from '../driver/snapshot-list.js';
+import type { SnapshotPolicy } from '../driver/snapshots.js';
+import type { Storage, StoredEntry } from '../storage.js';
 import type { Transport, UnsentBytes } from '../transport.js';
 
 /** Whether it is a promise, of whatever make. Throws what a getter throws. */
@@ -116,10 +119,19 @@ export function unsentOf(transport: CheckedTransport): readonly UnsentBytes[] | 
   return transport.unsent()?.map(({ peer, bytes }) => ({ peer, bytes })) ?? null;
 }
 
-/** A storage's account of itself; `null` if it gives none. */
-export function storageStatus(storage: Storage): StorageStatus | null {
+/** Of a storage that says nothing. */
+export const notStored: StoredStatus = { storage: null, disk: null };
+
+/** A storage's account of itself, and what the replica takes there. */
+export function storedStatus(
+  { storage, snapshots }: { readonly storage: Storage; readonly snapshots: SnapshotPolicy | null },
+  { named }: SnapshotList,
+): StoredStatus {
   const given = storage.status === undefined ? null : atOnce('storage.status', storage.status());
-  return given === null ? null : { durable: given.durable, state: given.state, spaceAhead: given.spaceAhead };
+  if (given === null) return notStored;
+  const { durable, state, spaceAhead, logBytes, snapshotBytes, segmentBytes } = given;
+  const status = { durable, state, spaceAhead, logBytes, snapshotBytes, segmentBytes };
+  return { storage: status, disk: diskStatus(status, snapshots, named[0]?.bytes ?? 0) };
 }
 
 function clockFailure(what: string): ConsensusError {

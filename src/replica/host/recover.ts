@@ -22,7 +22,8 @@ import {
   type StoredIdentity,
 } from '../driver/stored-identity.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
-import { SNAPSHOTS_KEY, decodeSnapshots, nameOf, noSnapshots, type FoundSnapshots } from '../driver/snapshots.js';
+import { SNAPSHOTS_KEY, decodeSnapshots } from '../driver/snapshot-list.js';
+import { nameOf, noSnapshots, type FoundSnapshots } from '../driver/snapshots.js';
 import type { Opened, StorageListener, StorageOp } from '../storage.js';
 import { findPartial } from './partial-pulls.js';
 import { findSnapshots, type SnapshotOwner } from './snapshot-verify.js';

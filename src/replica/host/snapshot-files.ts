@@ -59,7 +59,7 @@ export interface SnapshotHost extends Pick<SliceHost, 'now' | 'soon'> {
 /** What the machine gave. */
 type SnapshotSource =
   | { readonly form: 'value'; readonly bytes: Uint8Array }
-  | { readonly form: 'stream'; readonly chunks: AsyncIterable<unknown> };
+  | { readonly form: 'stream'; readonly chunks: AsyncIterable<unknown>; readonly end: () => void };
 
 /** The replica is being closed. */
 class Closed extends Error {}
@@ -72,14 +72,17 @@ function isStreaming(machine: AnyMachine): machine is StreamingStateMachine<any,
  * The chunks of a machine, of which the first one is asked for at once: a generator runs no line before that, and would
  * see what is applied meanwhile.
  */
-function begun(given: Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined): AsyncIterable<unknown> {
+function begun(given: Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined): SnapshotSource {
   const iterator = given?.[Symbol.asyncIterator]?.() ?? given?.[Symbol.iterator]?.();
   if (iterator === undefined) {
     throw new TypeError('snapshot() of a machine with restoreFrom gave something that cannot be iterated');
   }
   const first: unknown = iterator.next();
   if (isThenable(first)) silence(first);
-  return following(iterator, first as IteratorResult<unknown> | Promise<IteratorResult<unknown>>);
+  const chunks = following(iterator, first as IteratorResult<unknown> | Promise<IteratorResult<unknown>>);
+  // One of which nothing was read has to end, too: the machine may copy what it changes until then.
+  const end = (): void => silence(answered('ERR_STORAGE_FAILED', 'snapshot', async () => iterator.return?.()));
+  return { form: 'stream', chunks, end };
 }
 
 async function* following(
@@ -187,12 +190,18 @@ export class SnapshotFiles {
       throw new TypeError('snapshot() gave a promise');
     }
     if (!isStreaming(machine)) return { form: 'value', bytes: this.codec.encode(given) };
-    return { form: 'stream', chunks: begun(given as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null) };
+    return begun(given as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null);
   }
 
   private async write(effect: TakeSnapshot, source: SnapshotSource): Promise<{ checksum: number; bytes: number }> {
     const store = this.store as SnapshotStore;
-    const { file, index, term } = effect;
+    const { file, index, term, needed } = effect;
+    try {
+      await demandSpace(store, needed);
+    } catch (error) {
+      if (source.form === 'stream') source.end();
+      throw error;
+    }
     const framer = new SnapshotFramer();
     const pieces = this.sliced(this.piecesOf(effect, source, framer));
     await answered('ERR_STORAGE_FAILED', 'snapshots.write', () => store.write(file, pieces));
@@ -294,6 +303,16 @@ export class SnapshotFiles {
         : 'it is one value, and the machine has restoreFrom';
     throw new ConsensusError(message, { code: 'ERR_RESTORE_FAILED' });
   }
+}
+
+/** @throws ConsensusError unless the storage has so many bytes free, or cannot tell */
+async function demandSpace(store: SnapshotStore, needed: number): Promise<void> {
+  if (needed === 0 || store.free === undefined) return;
+  const free: unknown = await answered('ERR_STORAGE_FAILED', 'snapshots.free', async () => store.free?.() ?? Infinity);
+  if (typeof free !== 'number' || Number.isNaN(free)) throw new TypeError('snapshots.free gave no number');
+  if (free >= needed) return;
+  const message = `${free} bytes are free, and the snapshot may need ${needed}`;
+  throw new ConsensusError(message, { code: 'ERR_STORAGE_FULL' });
 }
 
 async function* chunksOf(scan: SnapshotScan): AsyncGenerator<Uint8Array> {

@@ -51,6 +51,10 @@ export class SimulatedSnapshots implements SnapshotStore {
     });
   }
 
+  async free(): Promise<number> {
+    return this.disk.shortage === 'full' ? 0 : Infinity;
+  }
+
   remove(file: string): Promise<void> {
     return this.later(this.disk.delay() / 4, () => void this.disk.contents.files.delete(file));
   }

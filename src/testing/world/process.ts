@@ -12,13 +12,8 @@ import { driverOf } from '../../replica/driver/driver.js';
 import { hashOfConfiguration, defaultCluster } from '../../replica/driver/hash.js';
 import { openEnvelope } from '../../replica/driver/envelope.js';
 import { ESTABLISHED_KEY, PEERS_KEY, decodePeers, encodePeers } from '../../replica/driver/stored-identity.js';
-import {
-  SNAPSHOTS_KEY,
-  decodeSnapshots,
-  nameOf,
-  noSnapshots,
-  type FoundSnapshots,
-} from '../../replica/driver/snapshots.js';
+import { SNAPSHOTS_KEY, decodeSnapshots } from '../../replica/driver/snapshot-list.js';
+import { nameOf, noSnapshots, type FoundSnapshots } from '../../replica/driver/snapshots.js';
 import { recovered, type WorldDisk } from './disk.js';
 import { newestOn } from './snapshots.js';
 

@@ -11,7 +11,7 @@ import { InvariantViolation } from '../../core/assert.js';
 import { Reader, Writer, joined, sameBytes } from '../../core/bytes.js';
 import { crc32c } from '../../core/crc32c.js';
 import { decodeDriverPart } from '../../replica/driver/driver-part.js';
-import { SNAPSHOTS_KEY, decodeSnapshots } from '../../replica/driver/snapshots.js';
+import { SNAPSHOTS_KEY, decodeSnapshots } from '../../replica/driver/snapshot-list.js';
 import type { DriverEffect } from '../../replica/driver/state.js';
 import type { WorldDisk, WorldSnapshot } from './disk.js';
 import type { WorldDraft } from './draft.js';

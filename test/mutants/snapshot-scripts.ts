@@ -1,0 +1,98 @@
+/** What a replica must not do with snapshots where its storage has no space, or gives back something else. */
+
+import { memoryNetwork } from '../../src/adapters/memory-network.js';
+import { memoryStorage } from '../../src/adapters/memory-storage.js';
+import { raft } from '../../src/raft/index.js';
+import { createReplica } from '../../src/replica/replica.js';
+import type { SnapshotStore, Storage, StorageNotice } from '../../src/replica/storage.js';
+import { demand } from '../violation.js';
+
+const ENTRIES = 10;
+
+/** A memory storage that keeps snapshots as `change` says. */
+function storageWith(change: (files: SnapshotStore) => Partial<SnapshotStore>) {
+  const memory = memoryStorage();
+  const files = memory.snapshots as SnapshotStore;
+  let listener: (notice: StorageNotice) => void = () => undefined;
+  const storage: Storage = {
+    open: (events) => {
+      listener = events ?? listener;
+      return memory.open();
+    },
+    write: (ops) => memory.write(ops),
+    read: (from, to, maxBytes) => memory.read(from, to, maxBytes),
+    close: () => memory.close(),
+    snapshots: {
+      list: () => files.list(),
+      write: (file, chunks) => files.write(file, chunks),
+      read: (file, offset, maxBytes) => files.read(file, offset, maxBytes),
+      remove: (file) => files.remove(file),
+      ...change(files),
+    },
+  };
+  return { storage, say: (notice: StorageNotice) => listener(notice) };
+}
+
+/** A cluster of one, which applies commands until it has told so many ends of snapshots. */
+async function started(storage: Storage) {
+  const told: string[] = [];
+  let total = 0;
+  const replica = await createReplica({
+    id: 'a',
+    members: { a: 'a' },
+    bootstrap: true,
+    protocol: raft({ timing: { heartbeat: 30, electionMin: 100, electionMax: 200 } }),
+    transport: memoryNetwork().transport(),
+    storage,
+    machine: {
+      apply: (by: number) => (total += by),
+      snapshot: () => total,
+      restore: (found: number) => void (total = found),
+    },
+    snapshots: { entries: ENTRIES },
+    onEvent: (event) => {
+      if (event.kind === 'snapshot') told.push(event.event);
+    },
+  });
+  const until = async (ends: number): Promise<void> => {
+    const ended = (): number => told.filter((event) => event === 'taken' || event === 'failed').length;
+    while (ended() < ends) await replica.propose(1);
+  };
+  return { replica, told, until };
+}
+
+async function readBack(): Promise<void> {
+  const { storage } = storageWith((files) => ({
+    read: async (file, offset, maxBytes) => (await files.read(file, offset, maxBytes)).fill(7, 40),
+  }));
+  const { replica, told, until } = await started(storage);
+  await until(1);
+  demand(!told.includes('taken'), 'snapshots/read-back: what does not verify is no snapshot', () => told);
+  await replica.close();
+}
+
+async function withoutSpace(): Promise<void> {
+  const { storage } = storageWith(() => ({ free: async () => 10 }));
+  const { replica, told, until } = await started(storage);
+  await until(2);
+  demand(told.includes('failed'), 'snapshots/begun-where-it-fits: one that may not fit is not written', () => told);
+  await replica.close();
+}
+
+async function twoOnAFullDisk(): Promise<void> {
+  const { storage, say } = storageWith(() => ({}));
+  const { replica, told, until } = await started(storage);
+  await until(2);
+  say({ kind: 'full', reason: 'no space' });
+  await replica.read(() => undefined);
+  await replica.read(() => undefined);
+  demand(told.includes('givenUp'), 'snapshots/older-goes-when-full: one is kept on a full disk', () => told);
+  await replica.close();
+}
+
+/** By name, for the tables. */
+export const snapshotScripts = {
+  'snapshot: read back': readBack,
+  'snapshot: without space': withoutSpace,
+  'snapshot: two on a full disk': twoOnAFullDisk,
+} as const;

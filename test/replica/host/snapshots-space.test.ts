@@ -1,0 +1,221 @@
+/** Snapshots where space is short: none is begun that may not fit, and the older one goes when the storage is full. */
+
+import { describe, expect, it } from 'vitest';
+import { createReplica, memoryStorage, multipaxos, raft } from 'quorate';
+import type { ReplicaEvent, SnapshotStore, StateMachine, Storage, StorageNotice } from 'quorate';
+import { fileStorage } from '../../../src/adapters/file-storage/index.js';
+import { SimDisk } from '../../adapters/file-storage-disks.js';
+import { aloneOptions } from './alone.js';
+
+class Sum {
+  total = 0;
+  apply(by: number): number {
+    return (this.total += by);
+  }
+  snapshot(): number {
+    return this.total;
+  }
+  restore(total: number): void {
+    this.total = total;
+  }
+}
+
+/** The same as a stream. It knows how many of its streams were not ended. */
+class Streaming {
+  total = 0;
+  reading = 0;
+  apply(by: number): number {
+    return (this.total += by);
+  }
+  *snapshot(): Generator<Uint8Array> {
+    this.reading += 1;
+    try {
+      for (let left = 10; left > 0; left--) yield new Uint8Array(100).fill(this.total);
+    } finally {
+      this.reading -= 1;
+    }
+  }
+  async restoreFrom(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    for await (const chunk of chunks) this.total = chunk[0] ?? 0;
+  }
+}
+
+/** A memory storage that has `free` bytes for snapshots, and says what it is told to say. */
+function tight(free: () => Promise<number>, memory = memoryStorage()) {
+  let listener: (notice: StorageNotice) => void = () => undefined;
+  const files = memory.snapshots as SnapshotStore;
+  const snapshots: SnapshotStore = {
+    list: () => files.list(),
+    write: (file, chunks) => files.write(file, chunks),
+    read: (file, offset, maxBytes) => files.read(file, offset, maxBytes),
+    remove: (file) => files.remove(file),
+    free,
+  };
+  const storage: Storage = {
+    open: (events) => {
+      listener = events ?? listener;
+      return memory.open();
+    },
+    write: (ops) => memory.write(ops),
+    read: (from, to, maxBytes) => memory.read(from, to, maxBytes),
+    close: () => memory.close(),
+    snapshots,
+  };
+  return { memory, storage, files, say: (notice: StorageNotice) => listener(notice) };
+}
+
+async function started(storage: Storage, machine: StateMachine<number, number> | Streaming, protocol = raft()) {
+  const events: ReplicaEvent[] = [];
+  let wake: () => void = () => undefined;
+  const options = aloneOptions({
+    machine: machine as Sum,
+    storage,
+    onEvent: (event) => {
+      events.push(event);
+      wake();
+    },
+  });
+  const replica = await createReplica({ ...options, protocol, snapshots: { entries: 10 } });
+  const snapshotEvents = () => events.filter((event) => event.kind === 'snapshot');
+  const told = async (kind: string, count = 1): Promise<void> => {
+    while (snapshotEvents().filter(({ event }) => event === kind).length < count) {
+      await new Promise<void>((resolve) => (wake = resolve));
+    }
+  };
+  return { replica, events, snapshotEvents, told };
+}
+
+describe('taking', () => {
+  it('begins only while one and a half of the last one is free, and the log goes on', async () => {
+    let free = 0;
+    const { storage, files } = tight(async () => free);
+    const machine = new Streaming();
+    const { replica, events, snapshotEvents, told } = await started(storage, machine);
+    for (let by = 1; by <= 15; by++) await replica.propose(1);
+    await told('taken');
+    const [{ bytes = 0 } = {}] = replica.status().snapshots;
+    expect(bytes).toBeGreaterThan(1000);
+    free = Math.ceil(1.5 * bytes) - 1;
+    for (let by = 1; by <= 15; by++) await replica.propose(1);
+    await told('failed');
+    expect(snapshotEvents().at(-1)).toMatchObject({
+      event: 'failed',
+      reason: `${free} bytes are free, and the snapshot may need ${free + 1}`,
+      cause: { code: 'ERR_STORAGE_FULL' },
+    });
+    expect(await files.list()).toHaveLength(1);
+    expect(machine.reading).toBe(0);
+    expect(await replica.propose(1)).toBe(31);
+    expect(events.filter(({ kind }) => kind === 'storage')).toEqual([]);
+    await replica.close();
+    // The next start has not failed yet, and there is space.
+    free += 1;
+    const next = await started(storage, machine);
+    for (let by = 1; by <= 15; by++) await next.replica.propose(1);
+    await next.told('taken');
+    await next.replica.close();
+  });
+
+  it.each([
+    ['throws', () => Promise.reject(new Error('no idea')), 'no idea'],
+    ['gives no number', async () => 'much' as unknown as number, 'snapshots.free gave no number'],
+  ])('a storage whose free %s fails the snapshot alone', async (_, free, reason) => {
+    const { storage } = tight(free);
+    const { replica, snapshotEvents, told } = await started(storage, new Sum());
+    for (let by = 1; by <= 15; by++) await replica.propose(1);
+    await told('taken');
+    for (let by = 1; by <= 15; by++) await replica.propose(1);
+    await told('failed');
+    expect(snapshotEvents().at(-1)?.reason).toContain(reason);
+    expect(replica.status()).toMatchObject({ phase: 'running' });
+    await replica.close();
+  });
+});
+
+describe.each([
+  ['raft', raft],
+  ['multipaxos', multipaxos],
+])('%s: a storage that is full', (_, protocol) => {
+  it('gives up the older snapshot, with an event; a start goes on from the newer one', async () => {
+    const { memory, storage, files, say } = tight(async () => Infinity);
+    const { replica, snapshotEvents, told } = await started(storage, new Sum(), protocol());
+    for (let by = 1; by <= 40; by++) await replica.propose(1);
+    await told('taken', 3);
+    const [newer, older] = replica.status().snapshots;
+    const { first } = replica.status();
+    say({ kind: 'full', reason: 'no space' });
+    await told('givenUp');
+    expect(snapshotEvents().at(-1)).toMatchObject({ event: 'givenUp', ...older });
+    expect(replica.status()).toMatchObject({ snapshots: [newer], first });
+    while ((await files.list()).length > 1) await new Promise((resolve) => setImmediate(resolve));
+    await replica.close();
+    const machine = new Sum();
+    const next = await started(memory, machine, protocol());
+    expect(await next.replica.read(({ total }) => total)).toBe(40);
+    expect(next.replica.status().snapshots).toEqual([newer]);
+    // Two are kept again.
+    for (let by = 1; by <= 25; by++) await next.replica.propose(1);
+    await next.told('taken', 2);
+    expect(next.replica.status().snapshots).toHaveLength(2);
+    expect(next.snapshotEvents().filter(({ event }) => event === 'givenUp')).toEqual([]);
+    await next.replica.close();
+  });
+});
+
+/** Keeps a text of every command. */
+class Texts {
+  text = '';
+  apply(text: string): number {
+    this.text = (this.text + text).slice(-2000);
+    return this.text.length;
+  }
+  snapshot(): string {
+    return this.text;
+  }
+  restore(text: string): void {
+    this.text = text;
+  }
+}
+
+describe('what a replica takes on disk', () => {
+  it.each([
+    ['small commands, by entries', 1, { entries: 40, bytes: 4000 }],
+    ['large commands, by bytes', 3000, { entries: 15, bytes: 40_000 }],
+  ])('stays below the bound in its status, through restarts: %s', async (_, size, policy) => {
+    const disk = new SimDisk();
+    disk.flies = true;
+    let most = 0;
+    let bounds = 0;
+    let written = 0;
+    for (let life = 1; life <= 3; life++) {
+      const storage = fileStorage('data', { fs: disk, segmentBytes: 32 * 1024 });
+      const replica = await createReplica({ ...aloneOptions({ machine: new Texts(), storage }), snapshots: policy });
+      for (let step = 0; step < 300; step++) {
+        await replica.propose('x'.repeat(size));
+        written += size;
+        const { disk: taken } = replica.status();
+        const files = [...disk.files().values()].reduce((sum, { length }) => sum + length, 0);
+        const { log = NaN, snapshots = NaN, bound = NaN } = taken ?? {};
+        expect(files).toBeLessThanOrEqual(bound ?? NaN);
+        expect(log + snapshots).toBeGreaterThan(0);
+        most = Math.max(most, files);
+        bounds = Math.max(bounds, bound ?? NaN);
+      }
+      expect(replica.status().first).toBeGreaterThan(1);
+      await replica.close();
+    }
+    // The bound is no empty promise: it is not far from what is taken, and a log that is kept would take more.
+    if (size > 1000) expect(written).toBeGreaterThan(4 * bounds);
+    expect(most).toBeGreaterThan(bounds / 4);
+  });
+
+  it('has no bound without snapshots, and is not told by a storage that does not know', async () => {
+    const options = aloneOptions({ machine: new Texts(), storage: fileStorage('data', { fs: new SimDisk() }) });
+    const replica = await createReplica({ ...options, snapshots: false });
+    expect(replica.status().disk).toMatchObject({ bound: null, snapshots: 0 });
+    await replica.close();
+    const other = await createReplica(aloneOptions({ machine: new Texts() }));
+    expect(other.status().disk).toBeNull();
+    await other.close();
+  });
+});
