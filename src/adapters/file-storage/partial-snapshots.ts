@@ -13,6 +13,10 @@ export interface PartialDirectory {
   readonly dir: string;
   /** Whether what is complete is synced. */
   readonly sync: boolean;
+  /** The sizes of the storage's snapshots, by path. */
+  readonly sizes: Map<string, number>;
+  /** Resolves when the log leaves space for snapshots. */
+  space(): Promise<void>;
   /** The path of a complete snapshot. */
   pathOf(file: string): string;
   /** Makes a call of the storage. */
@@ -20,6 +24,10 @@ export interface PartialDirectory {
 }
 
 const PREFIX = 'partial-';
+
+export function isPartial(name: string): boolean {
+  return name.startsWith(PREFIX);
+}
 
 export class PartialFiles implements PartialSnapshots {
   private readonly place: PartialDirectory;
@@ -34,7 +42,7 @@ export class PartialFiles implements PartialSnapshots {
       const { disk, dir } = place;
       const found: PartialFile[] = [];
       for (const name of await disk.readdir(dir)) {
-        if (!name.startsWith(PREFIX)) continue;
+        if (!isPartial(name)) continue;
         const bytes = await this.with(await disk.openToRead(disk.join(dir, name)), (file) => file.size());
         found.push({ name: name.slice(PREFIX.length), bytes });
       }
@@ -45,12 +53,14 @@ export class PartialFiles implements PartialSnapshots {
   write(name: string, offset: number, bytes: Uint8Array): Promise<void> {
     const { place } = this;
     return place.call(`writing the partial snapshot ${name}`, 'partial.write', async () => {
+      await place.space();
       const path = this.pathOf(name);
       const opened = offset === 0 ? await place.disk.create(path) : await place.disk.open(path);
       await this.with(opened, async (file) => {
         const size = await file.size();
         if (offset > size) throw new RangeError(`offset: expected at most ${size}, got ${offset}`);
         if (offset < size) await file.truncate(offset);
+        place.sizes.set(path, offset + bytes.length); // as much as it may be if the write fails
         await writeFully(file, bytes, 0, bytes.length, offset);
       });
     });
@@ -60,10 +70,12 @@ export class PartialFiles implements PartialSnapshots {
     const { place } = this;
     return place.call(`completing the partial snapshot ${name}`, 'partial.complete', async () => {
       checkFileName(file);
-      const { disk, dir, sync } = place;
+      const { disk, dir, sync, sizes } = place;
       const path = this.pathOf(name);
       if (sync) await this.with(await disk.open(path), (opened) => opened.datasync());
       await disk.rename(path, place.pathOf(file));
+      sizes.set(place.pathOf(file), sizes.get(path) ?? 0);
+      sizes.delete(path);
       if (sync) await disk.syncDirectory(dir);
     });
   }
@@ -71,6 +83,7 @@ export class PartialFiles implements PartialSnapshots {
   remove(name: string): Promise<void> {
     const { place } = this;
     return place.call(`removing the partial snapshot ${name}`, 'partial.remove', async () => {
+      place.sizes.delete(this.pathOf(name));
       try {
         await place.disk.unlink(this.pathOf(name));
       } catch (error) {

@@ -8,7 +8,7 @@ import type { SnapshotStore } from '../../replica/storage.js';
 import { checkFileName } from '../storage-checks.js';
 import { corrupt, failed, letGo, readFully, writeFully } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
-import { PartialFiles } from './partial-snapshots.js';
+import { PartialFiles, isPartial } from './partial-snapshots.js';
 
 const PREFIX = 'snapshot-';
 const TEMPORARY = '.tmp';
@@ -43,6 +43,8 @@ export class FileSnapshots implements SnapshotStore {
       disk: place.disk,
       dir: place.dir,
       sync: place.sync,
+      sizes: this.sizes,
+      space: () => place.space(),
       pathOf: (file) => this.pathOf(file),
       call: (what, name, work) => this.call(what, name, work),
     });
@@ -63,7 +65,7 @@ export class FileSnapshots implements SnapshotStore {
       const isLeft = name.startsWith(PREFIX) && name.endsWith(TEMPORARY);
       if (isLeft)
         await disk.unlink(path).catch(() => undefined); // it is tried at the next start
-      else if (snapshotOf(name) !== undefined) await this.measure(disk, path);
+      else if (snapshotOf(name) !== undefined || isPartial(name)) await this.measure(disk, path);
     }
   }
 

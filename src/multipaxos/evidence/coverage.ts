@@ -199,7 +199,7 @@ export function cover(fact: PaxosStepFact, hit: Hit): void {
   if (inbound !== null) {
     coverPreVotes({ before, after, inbound, outbound }, hit);
     coverCompaction({ before, after, inbound, outbound }, hit);
-  coverLeadership({ before, after, inbound, outbound }, hit);
+    coverLeadership({ before, after, inbound, outbound }, hit);
     const installed = inbound.kind === 'install' && before !== after;
     if (installed && lastVote(after.window) > commitOf(after)) hit(VOTES_KEPT);
   }

@@ -81,14 +81,23 @@ export type SnapshotOutput =
 
 /**
  * An event for people: a snapshot was `begun`, `taken` (it is durable, and a start restores it), `restored`, or it
- * `failed`, and the log and the older snapshot serve on. The log was `trimmed` up to `index`. An older one was `givenUp`:
- * the storage is full. One of `peer` is being pulled (`pulling`), or was `installed`, or was `outrun`: the log behind it was trimmed before it had come, and the
- * next one is pulled, for which more of the log is kept. `bytes` is its size, `took` how long it took in milliseconds;
- * 0 where not known.
+ * `failed`, and the log and the older snapshot serve on. The log was `trimmed` up to `index`. An older one was
+ * `givenUp`: the storage is full. One of `peer` is being pulled (`pulling`), or was `installed`, or was `outrun`: the
+ * log behind it was trimmed before it had come, and the next one is pulled, for which more of the log is kept. `bytes`
+ * is its size, `took` how long it took in milliseconds; 0 where not known.
  */
 export interface SnapshotReport {
   readonly kind: 'snapshot';
-  readonly event: 'begun' | 'taken' | 'failed' | 'restored' | 'trimmed' | 'givenUp' | 'pulling' | 'installed' | 'outrun';
+  readonly event:
+    | 'begun'
+    | 'taken'
+    | 'failed'
+    | 'restored'
+    | 'trimmed'
+    | 'givenUp'
+    | 'pulling'
+    | 'installed'
+    | 'outrun';
   readonly index: Index;
   readonly peer?: ReplicaId;
   readonly bytes: number;

@@ -55,12 +55,16 @@ export class ChangesFeed<M extends AnyMachine> {
   /** These commands were applied, in order, with these results; there may be more commands than results. */
   applied(commands: readonly Entry[], results: readonly StoredResult[]): void {
     this.buffer.add(commands, results);
-    if (this.waiting.size > 0) this.wakeSoon();
+    this.wakeWaiting();
   }
 
   /** The machine is restored: what was applied up to there is not told. */
   skipTo(index: Index): void {
     this.buffer.skipTo(index);
+    this.wakeWaiting();
+  }
+
+  private wakeWaiting(): void {
     if (this.waiting.size > 0) this.wakeSoon();
   }
 

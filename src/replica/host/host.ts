@@ -106,12 +106,11 @@ export class Host {
   }
 
   status(): ReplicaStatus {
-    const { transport } = this.checked;
-    const connected = this.asked('ERR_TRANSPORT_FAILED', () => [...transport.connected()], []);
-    const unsent = this.asked('ERR_TRANSPORT_FAILED', () => unsentOf(transport), null);
-    const { snapshots } = this.state;
-    const stored = this.asked('ERR_STORAGE_FAILED', () => storedStatus(this.checked, snapshots), notStored);
-    return { ...this.driver.status(this.state), connected, unsent, ...stored };
+    const connected = this.asked('ERR_TRANSPORT_FAILED', () => [...this.checked.transport.connected()], []);
+    const unsent = this.asked('ERR_TRANSPORT_FAILED', () => unsentOf(this.checked.transport), null);
+    const { checked, state } = this;
+    const stored = this.asked('ERR_STORAGE_FAILED', () => storedStatus(checked, state.snapshots), notStored);
+    return { ...this.driver.status(state), connected, unsent, ...stored };
   }
 
   /** What a plug-in says of itself; `otherwise` if it throws, for which the replica halts. */
