@@ -142,7 +142,7 @@ const liveness: readonly Mutant[] = [
     'raft-rare-heartbeats',
     'A leader with nothing to send is silent for longer than followers wait.',
     ['liveness/terms-at-rest'],
-    schedule('raft', 1),
+    schedule('raft', 2),
     edit(
       SENDING,
       'draft.editLeader().heartbeatAt = draft.now + timing.heartbeat;',

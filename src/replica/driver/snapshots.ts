@@ -190,7 +190,11 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   taken(file: string, checksum: number, bytes: number): void {
     const { draft } = this;
     const { taking } = this.state;
-    if (taking?.file !== file) return draft.effect({ kind: 'removeSnapshot', file }); // another took its place
+    if (taking?.file !== file) return;
+    if (this.state.restoring !== null) {
+      this.edit().taking = null; // it was complete before it could be ended
+      return draft.effect({ kind: 'removeSnapshot', file });
+    }
     const { index, term, time, since } = taking;
     const snapshot = { file, index, term, checksum, time, bytes };
     const next = this.edit();
@@ -209,6 +213,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     if (taking?.file !== file) return;
     const next = this.edit();
     next.taking = null;
+    if (next.restoring !== null) return; // it was ended
     next.failures += 1;
     next.retryAt = draft.now + Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (next.failures - 1));
     draft.compactions.failed(taking.index, reason, cause);
@@ -261,23 +266,26 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     next.naming = [...naming, { known: told, list, writeId }];
   }
 
-  /** The core has installed the pulled snapshot: the machine is to be restored from it, once it has ended its run. */
+  /**
+   * The core has installed the pulled snapshot: the machine is to be restored from it, once it has ended its run, and
+   * the snapshot that is taken of it has ended.
+   */
   restore(): void {
-    const { naming } = this.state;
+    const { naming, taking } = this.state;
     const { snapshot, since, part } = naming[naming.length - 1]?.known as KnownSnapshot;
     const next = this.edit();
+    if (taking !== null && next.restoring === null) this.draft.effect({ kind: 'endTaking', file: taking.file });
     next.restoring = { snapshot, since, part, begun: false };
-    next.taking = null;
     next.entries = 0;
     next.bytes = 0;
     this.draft.applying.forget();
   }
 
-  /** Begins to restore, unless the machine still applies. */
+  /** Begins to restore, unless the machine still applies, or is read. */
   beginRestore(): void {
     const { draft } = this;
-    const { restoring } = this.state;
-    if (restoring === null || restoring.begun || draft.applying.state.running !== null) return;
+    const { restoring, taking } = this.state;
+    if (restoring === null || restoring.begun || taking !== null || draft.applying.state.running !== null) return;
     this.edit().restoring = { ...restoring, begun: true };
     draft.effect({ kind: 'restore', snapshot: restoring.snapshot });
   }

@@ -36,6 +36,7 @@ type SnapshotEvent = Extract<
 
 const SNAPSHOT_EFFECTS: ReadonlySet<string> = new Set<SnapshotOutput['kind']>([
   'takeSnapshot',
+  'endTaking',
   'removeSnapshot',
   'restore',
   'readChunk',
@@ -105,8 +106,10 @@ export class SnapshotFiles {
   private readonly protocol: string;
   private owner: SnapshotOwner = { cluster: '', protocol: '' };
   private stopped = false;
-  /** Called when the replica is closed. */
-  private onStop: () => void = () => undefined;
+  /** The file of the snapshot that is to end. */
+  private ending = '';
+  /** What waits for the machine or the storage: each is called when the replica is closed. */
+  private readonly waits = new Set<() => void>();
 
   constructor(checked: CheckedOptions<AnyMachine>, host: SnapshotHost) {
     this.store = checked.storage.snapshots;
@@ -135,20 +138,29 @@ export class SnapshotFiles {
   stop(): void {
     this.stopped = true;
     this.pulls?.stop();
-    this.onStop();
+    for (const end of this.waits) end();
   }
 
   /** What a machine or a storage promises may never come: closing does not wait for it. */
   private unlessStopped<T>(promise: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.onStop = () => reject(new Closed('the replica was closed'));
-      promise.then(resolve, reject);
-      if (this.stopped) this.onStop();
+      const end = (): void => reject(new Closed('the replica was closed'));
+      const over = (then: () => void): void => {
+        this.waits.delete(end);
+        then();
+      };
+      this.waits.add(end);
+      promise.then(
+        (value) => over(() => resolve(value)),
+        (error: unknown) => over(() => reject(error as Error)),
+      );
+      if (this.stopped) end();
     });
   }
 
   perform(effect: SnapshotOutput): void {
     if (effect.kind === 'takeSnapshot') this.take(effect);
+    else if (effect.kind === 'endTaking') this.ending = effect.file;
     else if (effect.kind === 'restore') this.restore(effect.snapshot);
     else if (effect.kind === 'removeSnapshot') this.remove(effect.file);
     else this.pulls?.perform(effect);
@@ -203,7 +215,8 @@ export class SnapshotFiles {
       throw error;
     }
     const framer = new SnapshotFramer();
-    const pieces = this.sliced(this.piecesOf(effect, source, framer));
+    const isEnded = (): boolean => this.ending === file;
+    const pieces = this.sliced(this.piecesOf(effect, source, framer), isEnded);
     await answered('ERR_STORAGE_FAILED', 'snapshots.write', () => store.write(file, pieces));
     try {
       const read = await verified(store, { file, index, term }, this.owner);
@@ -235,15 +248,20 @@ export class SnapshotFiles {
     yield framer.end();
   }
 
-  /** The same, with a turn of the event loop between slices of time. */
-  private async *sliced(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  /** The same, with a turn of the event loop between slices of time. It throws once it is ended. */
+  private async *sliced(
+    pieces: AsyncIterable<Uint8Array>,
+    isEnded: () => boolean = () => false,
+  ): AsyncGenerator<Uint8Array> {
     let since = this.host.now;
     const iterator = pieces[Symbol.asyncIterator]();
     try {
       for (;;) {
         const next = await this.unlessStopped(iterator.next());
+        if (isEnded()) throw new Error('the machine is restored');
         if (next.done === true) return;
         yield next.value;
+        if (isEnded()) throw new Error('the machine is restored');
         if (this.host.now - since < SLICE) continue;
         await this.turn();
         since = this.host.now;

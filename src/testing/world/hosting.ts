@@ -187,6 +187,8 @@ export class Hosting {
       case 'takeSnapshot':
         snapshots.demandRestored(place);
         return snapshots.take(place, effect);
+      case 'endTaking':
+        return; // it ends when what is written of it has
       case 'removeSnapshot':
         return snapshots.remove(place, effect.file);
       case 'readChunk':

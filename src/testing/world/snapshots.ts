@@ -103,6 +103,11 @@ export class Snapshots {
     slot.position = snapshot.place.position;
     slot.wakeAt = snapshot.place.wakeAt;
     slot.restoring = snapshot;
+    if (slot.taking !== null) {
+      throw new InvariantViolation(
+        `snapshots/alone-while-restoring: the machine of ${slot.id} is restored while a snapshot is taken of it`,
+      );
+    }
     if (this.draft.rules.eager.applied) this.restored(place);
   }
 
