@@ -9,6 +9,7 @@ import {
   outrunIsDoubled,
   resumesOnTheSame,
 } from '../replica/driver/pulling-cases.js';
+import { holdsOn, pausesInVain, waitsForItsDisk } from '../replica/driver/pulling-waits.js';
 
 export const pullingScripts = {
   'pull: on the same': async () => resumesOnTheSame(),
@@ -17,5 +18,8 @@ export const pullingScripts = {
   'pull: much': async () => asksMuch(),
   'pull: outrun': async () => outrunIsDoubled(),
   'pull: outrun afterwards': async () => outrunAfterwards(),
+  'pull: holds on': async () => holdsOn(),
+  'pull: own disk': async () => waitsForItsDisk(),
+  'pull: in vain': async () => pausesInVain(),
   'pull: twice as much': async () => keepsTwiceAsMuch(),
 } as const;

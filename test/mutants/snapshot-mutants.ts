@@ -114,6 +114,31 @@ export const snapshots: readonly Mutant[] = [
     edit(SOURCES, 'const times = 2 ** doublings;', 'const times = 1 + 0 * doublings;'),
   ),
   mutant(
+    'pull-holds-while-chunks-come',
+    'The log is kept for a puller only while chunks come, not while it verifies them.',
+    ['snapshots/kept-for-pullers'],
+    script('pull: holds on'),
+    edit(
+      PULLING,
+      'if (pull !== null && pull.offer !== null) return',
+      'if (pull?.ending === false && pull.offer !== null) return',
+    ),
+  ),
+  mutant(
+    'pull-never-pauses',
+    'All members are asked again as soon as all were asked in vain.',
+    ['snapshots/pauses-in-vain'],
+    script('pull: in vain'),
+    edit(PULLING, 'draft.now + draft.options.timing.electionMax * 2 ** vain', 'draft.now'),
+  ),
+  mutant(
+    'pull-blames-for-its-own-disk',
+    'A source is given up while what came waits for the own storage.',
+    ['snapshots/pauses-in-vain'],
+    script('pull: own disk'),
+    edit(PULLING, 'if (asksNothing(pull.window)) {', 'if (asksNothing(pull.window) && pull.strikes < 0) {'),
+  ),
+  mutant(
     'snapshot-trims-unsynced',
     'What is not durable is trimmed, so an acknowledgement rests on nothing.',
     ['durability/unsynced-runs', 'snapshots/trim-below-snapshot'],
@@ -131,7 +156,7 @@ export const snapshots: readonly Mutant[] = [
     'snapshot-vouched-early',
     'An acknowledgement after an install rests on the entries below the index alone.',
     ['durability/send-after-sync'],
-    schedule('raft', 32),
+    schedule('raft', 4),
     edit('core/draft.ts', 'const from = Math.min(this.durable, this.commitIndex) + 1;', 'const from = index;'),
   ),
   mutant(

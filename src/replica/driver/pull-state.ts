@@ -38,12 +38,14 @@ export interface PullUnderWay {
 /** @see PullingDraft */
 export interface PullingState {
   readonly pull: PullUnderWay | null;
-  /** When the leader was last told. */
-  readonly heldAt: Milliseconds;
-  /** After a failure of the own storage there is no pull before. */
+  /** When those who keep the log for this replica are told so again; `Infinity` if nobody needs to. */
+  readonly holdAt: Milliseconds;
+  /** After a failure of the own storage, or when all members were asked in vain, there is no pull before. */
   readonly retryAt: Milliseconds;
-  /** The snapshot that was installed last; for a while the log behind it is to follow. */
-  readonly last: { readonly index: Index; readonly until: Milliseconds } | null;
+  /** How often all were asked in vain, in a row. */
+  readonly vain: number;
+  /** The snapshot that was pulled last, and from whom; for a while the log behind it is to follow. */
+  readonly last: { readonly index: Index; readonly source: ReplicaId; readonly until: Milliseconds } | null;
   /** How many pulls were outrun, in a row. */
   readonly outrun: number;
   /** What an earlier start has pulled, which no pull of this one has taken up. */
@@ -52,7 +54,8 @@ export interface PullingState {
 
 /** At the start. */
 export function initialPulling({ partial }: Pick<FoundSnapshots, 'partial'>): PullingState {
-  return { pull: null, heldAt: -Infinity, retryAt: -Infinity, last: null, outrun: 0, partial: partial ?? null };
+  const none = { pull: null, holdAt: Infinity, retryAt: -Infinity, vain: 0, last: null, outrun: 0 };
+  return { ...none, partial: partial ?? null };
 }
 
 /** How far a pull has come. */
@@ -72,8 +75,8 @@ export function pullOf({ pull }: PullingState): PullStatus | null {
 }
 
 /** When something of it is due. */
-export function pullingDeadline({ pull }: PullingState): Milliseconds {
-  return pull === null || pull.ending ? Infinity : pull.retryAt;
+export function pullingDeadline({ pull, holdAt }: PullingState): Milliseconds {
+  return pull === null || pull.ending ? holdAt : Math.min(pull.retryAt, holdAt);
 }
 
 /** How many pulls were outrun in a row, after another one. */

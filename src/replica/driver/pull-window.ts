@@ -87,6 +87,11 @@ export function askedAt({ open, lost }: PullWindow, offset: number): FileSpan | 
   return open.find((each) => each.offset === offset) ?? lost.find((each) => each.offset === offset);
 }
 
+/** Whether no answer is waited for. */
+export function asksNothing({ open, lost }: PullWindow): boolean {
+  return open.length + lost.length === 0;
+}
+
 /** What was asked for at this offset has come. */
 export function answeredAt(window: PullWindow, bounds: WindowBounds, offset: number, now: Milliseconds): PullWindow {
   const at = window.open.findIndex((each) => each.offset === offset);

@@ -26,6 +26,7 @@ import { outrunAgain, type PullUnderWay, type PullingState } from './pull-state.
 import {
   answeredAt,
   askedAt,
+  asksNothing,
   asks,
   nextSpan,
   openWindow,
@@ -37,6 +38,11 @@ import type { SnapshotInput } from './snapshot-events.js';
 
 /** So often in a row a source is asked in vain. */
 const MOST_STRIKES = 3;
+/** The pause after all were asked in vain doubles so often. */
+const MOST_PAUSES = 4;
+/** How a pull ends that is not installed. */
+type PullEnd = 'failed' | 'outrun' | 'dropped';
+
 const GONE = 'the log goes on behind it no longer';
 
 /** `time` follows from the snapshot. */
@@ -45,8 +51,9 @@ function isSame(a: Omit<OfferedSnapshot, 'time'>, b: OfferedSnapshot): boolean {
 }
 
 export class PullingDraft extends PartDraft<PullingState> {
-  protected override copy({ pull, heldAt, retryAt, last, outrun, partial }: PullingState): Mutable<PullingState> {
-    return { pull, heldAt, retryAt, last, outrun, partial };
+  protected override copy(state: PullingState): Mutable<PullingState> {
+    const { pull, holdAt, retryAt, vain, last, outrun, partial } = state;
+    return { pull, holdAt, retryAt, vain, last, outrun, partial };
   }
 
   /** How long an answer is waited for. */
@@ -74,7 +81,8 @@ export class PullingDraft extends PartDraft<PullingState> {
   needs(least: Index): void {
     const { draft } = this;
     const { pull, retryAt } = this.state;
-    if (draft.snapshots.isRestoring || !draft.options.storesSnapshots || draft.now < retryAt) return;
+    if (draft.snapshots.isRestoring || draft.now < retryAt) return;
+    if (!draft.options.storesSnapshots) return this.inVain(least, 'the storage of this member keeps no snapshots');
     if (pull === null) {
       this.noteOutrun(least);
       return this.begin(least, []);
@@ -113,10 +121,7 @@ export class PullingDraft extends PartDraft<PullingState> {
       this.dropPartial(); // nobody has it any more
       return this.begin(least, []);
     }
-    if (source === undefined) {
-      this.edit().pull = null; // the core says so again
-      return;
-    }
+    if (source === undefined) return this.inVain(least, 'no member gave one that serves');
     const number = boot * 2 ** 32 + draft.freshRequest();
     // At least one byte is asked for: the answer says that the peer has the same snapshot.
     const from = partial === null ? 0 : Math.min(partial.stored, partial.bytes - 1);
@@ -126,7 +131,19 @@ export class PullingDraft extends PartDraft<PullingState> {
     const file = `${least}-${boot}-${number % 2 ** 32}`;
     this.edit().pull = { number, least, since: draft.now, source, tried, file, retryAt, ...progress };
     this.askMore();
-    this.hold(partial?.index ?? least);
+    this.hold(partial?.index ?? least, source);
+  }
+
+  /** There is no pull for a while; then the core says again what it needs. */
+  private inVain(least: Index, reason: string): void {
+    const { draft } = this;
+    const { vain } = this.state;
+    const next = this.edit();
+    next.pull = null;
+    next.vain = Math.min(MOST_PAUSES, vain + 1);
+    next.retryAt = draft.now + draft.options.timing.electionMax * 2 ** vain;
+    if (vain > 0) return;
+    draft.event({ kind: 'snapshot', event: 'failed', index: least, bytes: 0, took: 0, reason });
   }
 
   /** What an earlier start has pulled, if it is of use; else it goes. */
@@ -155,15 +172,24 @@ export class PullingDraft extends PartDraft<PullingState> {
     }
   }
 
-  /** Tells the leader what this replica will need, now and then. */
-  private hold(index: Index): void {
+  /** Tells the leader and the source what this replica will need, now and then. */
+  private hold(index: Index, source: ReplicaId): void {
     const { draft } = this;
     const { leader } = draft.leadership.state;
-    const { pull, heldAt } = this.state;
-    const due = heldAt + draft.options.timing.electionMax;
-    if (pull === null || leader === null || leader === draft.options.id || draft.now < due) return;
-    this.edit().heldAt = draft.now;
-    this.send(leader, { kind: 'holdLog', number: pull.number, index, outrun: this.state.outrun });
+    const { holdAt, outrun } = this.state;
+    if (holdAt < Infinity && draft.now < holdAt) return;
+    this.edit().holdAt = draft.now + draft.options.timing.electionMax;
+    for (const to of new Set([leader ?? source, source])) {
+      if (to !== draft.options.id) this.send(to, { kind: 'holdLog', index, outrun });
+    }
+  }
+
+  /** Goes on telling them: while what came is verified, and while the log behind it follows. */
+  private holdOn(): void {
+    const { pull, last, holdAt } = this.state;
+    if (pull !== null && pull.offer !== null) return this.hold(pull.offer.index, pull.source);
+    if (pull === null && last !== null && this.draft.now <= last.until) return this.hold(last.index, last.source);
+    if (holdAt < Infinity) this.edit().holdAt = Infinity;
   }
 
   /** A message about snapshots arrived. */
@@ -191,7 +217,6 @@ export class PullingDraft extends PartDraft<PullingState> {
       this.change({ offer: snapshot });
     } else if (!isSame(pull.offer, snapshot)) return; // an answer to the first question, which was asked again
     this.keep(offset, data);
-    this.hold(snapshot.index);
     this.give();
   }
 
@@ -238,7 +263,7 @@ export class PullingDraft extends PartDraft<PullingState> {
   }
 
   /** The pull ends, or begins anew with the next one of those that were not tried. */
-  private giveUp(reason: string, tried: readonly ReplicaId[] | null, event: 'failed' | 'outrun' = 'failed'): void {
+  private giveUp(reason: string, tried: readonly ReplicaId[] | null, event: PullEnd = 'failed'): void {
     const { draft } = this;
     const pull = this.state.pull as PullUnderWay;
     const { offer, file, least, since, source: peer } = pull;
@@ -254,13 +279,24 @@ export class PullingDraft extends PartDraft<PullingState> {
   /** Time has passed, or what is applied here has: the source is asked again, or the next one, or nobody any more. */
   conclude(isRaft: boolean): void {
     const { draft } = this;
-    const { pull, partial } = this.state;
+    const { partial } = this.state;
     if (partial !== null && draft.applying.state.applied >= partial.index) this.dropPartial();
+    this.tryOn(isRaft);
+    if (draft.phase.kind === 'running') this.holdOn();
+  }
+
+  private tryOn(isRaft: boolean): void {
+    const { draft } = this;
+    const { pull } = this.state;
     if (pull === null || pull.ending) return;
     // Raft elects nobody who lacks what is committed.
-    if (isRaft && draft.leadership.state.role === 'leader') return this.giveUp('this replica leads', null);
-    if (draft.applying.state.applied >= pull.least) return this.giveUp('the entries came', null);
+    if (isRaft && draft.leadership.state.role === 'leader') return this.giveUp('this replica leads', null, 'dropped');
+    if (draft.applying.state.applied >= pull.least) return this.giveUp('the entries came', null, 'dropped');
     if (draft.now < pull.retryAt) return;
+    if (asksNothing(pull.window)) {
+      this.change({ retryAt: draft.now + this.patience }); // what came waits for the own storage
+      return this.askMore();
+    }
     if (pull.strikes + 1 >= MOST_STRIKES) return this.next(pull);
     const { bounds } = this;
     const strikes = pull.strikes + 1;
@@ -284,7 +320,8 @@ export class PullingDraft extends PartDraft<PullingState> {
     const next = this.edit();
     next.pull = null;
     const until = draft.now + Math.max(4 * this.patience, draft.now - since);
-    next.last = { index, until };
+    next.last = { index, source: pull.source, until };
+    next.vain = 0;
     draft.snapshots.pulled({ ...offer, time: decodeDriverPart(part).time, file }, part, since);
   }
 

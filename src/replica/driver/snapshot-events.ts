@@ -85,8 +85,9 @@ export type SnapshotOutput =
  * An event for people: a snapshot was `begun`, `taken` (it is durable, and a start restores it), `restored`, or it
  * `failed`, and the log and the older snapshot serve on. The log was `trimmed` up to `index`. An older one was
  * `givenUp`: the storage is full. One of `peer` is being pulled (`pulling`), or was `installed`, or was `outrun`: the
- * log behind it was trimmed before it had come, and the next one is pulled, for which more of the log is kept. `bytes`
- * is its size, `took` how long it took in milliseconds; 0 where not known.
+ * log behind it was trimmed before it had come, and the next one is pulled, for which more of the log is kept; or the
+ * pull was `dropped`, needed no longer. It `failed`, too, when no member gives one that serves. `bytes` is its size,
+ * `took` how long it took in milliseconds; 0 where not known.
  */
 export interface SnapshotReport {
   readonly kind: 'snapshot';
@@ -99,7 +100,8 @@ export interface SnapshotReport {
     | 'givenUp'
     | 'pulling'
     | 'installed'
-    | 'outrun';
+    | 'outrun'
+    | 'dropped';
   readonly index: Index;
   readonly peer?: ReplicaId;
   readonly bytes: number;

@@ -57,10 +57,9 @@ export interface NoSnapshot {
   readonly number: number;
 }
 
-/** A replica that pulls a snapshot, to the leader: it will need the log behind this index. */
+/** A replica that pulls a snapshot, to the leader and to whom it asks: it will need the log behind this index. */
 export interface HoldLog {
   readonly kind: 'holdLog';
-  readonly number: number;
   readonly index: Index;
   /** As in `AskChunk`. */
   readonly outrun: number;
@@ -77,7 +76,7 @@ export function snapshotMessageBound(message: SnapshotMessage): number {
 
 export function writeSnapshotMessage(writer: Writer, message: SnapshotMessage): void {
   writer.u8(KINDS.indexOf(message.kind));
-  writer.varint(message.number);
+  writer.varint(message.kind === 'holdLog' ? 0 : message.number);
   switch (message.kind) {
     case 'askChunk': {
       const { least, index, checksum, offset, length, outrun } = message;
@@ -122,7 +121,7 @@ export function readSnapshotMessage(reader: Reader): SnapshotMessage {
     case 'chunk':
       return readChunk(reader, number);
     case 'holdLog':
-      return { kind, number, index: reader.varint(), outrun: reader.varint() };
+      return { kind, index: reader.varint(), outrun: reader.varint() };
     case 'noSnapshot':
       return { kind, number };
     default:

@@ -37,6 +37,8 @@ export class Puller {
   state: DriverState;
   /** What it asked of its peers, and has not been taken from here. */
   readonly asked: { readonly to: string; readonly message: AskChunk }[] = [];
+  /** When it told whom to keep the log. */
+  readonly held: { readonly to: string; readonly at: number; readonly index: number }[] = [];
   readonly effects: DriverEffect[] = [];
   private says: readonly Outbound<unknown>[] = [];
   private readonly driver: Driver;
@@ -70,8 +72,10 @@ export class Puller {
       this.effects.push(effect);
       if (effect.kind !== 'send') continue;
       const opened = openEnvelope(effect.bytes);
-      if (opened.kind !== 'snapshot' || opened.message.kind !== 'askChunk') continue;
-      this.asked.push({ to: effect.to, message: opened.message });
+      if (opened.kind !== 'snapshot') continue;
+      const { message } = opened;
+      if (message.kind === 'askChunk') this.asked.push({ to: effect.to, message });
+      if (message.kind === 'holdLog') this.held.push({ to: effect.to, at: this.now, index: message.index });
     }
   }
 
@@ -95,6 +99,17 @@ export class Puller {
 
   get deadline(): number {
     return this.driver.deadline(this.state);
+  }
+
+  /** Lets so much time pass, in which nothing comes. */
+  passes(time: number): void {
+    const end = this.now + time;
+    for (let due = this.deadline; due <= end; due = this.deadline) {
+      demand(due > this.now, 'snapshots/pauses-in-vain: time goes on', () => due);
+      this.now = due;
+      this.step({ kind: 'tick' });
+    }
+    this.now = end;
   }
 
   wants<K extends DriverEffect['kind']>(kind: K): readonly Extract<DriverEffect, { readonly kind: K }>[] {

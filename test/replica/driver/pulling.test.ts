@@ -13,6 +13,7 @@ import {
   resumesOnTheSame,
   startsAgain,
 } from './pulling-cases.js';
+import { holdsOn, pausesInVain, waitsForItsDisk } from './pulling-waits.js';
 
 describe('a pull that an earlier start began', () => {
   it('goes on with the same snapshot, whoever has it', resumesOnTheSame);
@@ -37,6 +38,12 @@ describe('what a pull asks for at once', () => {
     const { took } = pullOver({ rate: 1000, latency: 20, loses: 10 }, bytes);
     expect(took).toBeLessThan(20 * (bytes / 1000));
   });
+});
+
+describe('while nothing comes', () => {
+  it('the log behind the snapshot is asked for on and on', holdsOn);
+  it('because of the own disk, nobody is blamed', waitsForItsDisk);
+  it('since nobody has it, all are asked again after pauses', pausesInVain);
 });
 
 describe('a pull that is outrun', () => {

@@ -162,12 +162,13 @@ describe.each(PROTOCOLS)('%s', (_, protocol) => {
   });
 
   it('is answered by a snapshot of a peer that comes meanwhile', async () => {
-    const machines = new Map<string, Streaming>();
+    let slow = '';
     const cluster = new SimulatedCluster(protocol, {
       entries: 40,
       equip(process) {
         const machine = new Streaming();
-        machines.set(process.name, machine);
+        const long = () => new Promise<void>((resolve) => void process.clock.after(MINUTE / 2, resolve));
+        machine.hold = () => (process.name === slow ? long() : Promise.resolve());
         return { clock: process.clock, machine: machine as never };
       },
     });
@@ -176,7 +177,7 @@ describe.each(PROTOCOLS)('%s', (_, protocol) => {
     const { id } = away.status();
     await cluster.until(Promise.all(leader.proposeAll([1, 1, 1])));
     await cluster.schedule.pass(100);
-    (machines.get(id) as Streaming).hold = () => new Promise<never>(() => undefined);
+    slow = id;
     const { applied } = away.status();
     const waiting = away.compact();
     cluster.isolate(id);
@@ -185,6 +186,7 @@ describe.each(PROTOCOLS)('%s', (_, protocol) => {
     }
     cluster.network.heal();
     const { index, first } = await cluster.until(waiting);
+    slow = '';
     expect(index).toBeGreaterThan(applied);
     expect(first).toBe(index + 1);
     expect(told(cluster.member(id).events, 'installed')).toBe(1);

@@ -1,0 +1,84 @@
+/** What a pull does while nothing comes: its own disk is slow, what came is verified, or nobody has what it needs. */
+
+import { choose } from '../../../src/core/tuning.js';
+import type { Protocol } from '../../../src/core/protocol.js';
+import { raftProtocol } from '../../../src/raft/index.js';
+import { emptyPart, encodeDriverPart } from '../../../src/replica/driver/driver-part.js';
+import type { AskChunk } from '../../../src/replica/driver/snapshot-messages.js';
+import { demand } from '../../violation.js';
+import { Puller } from './pulling-cases.js';
+
+const { timing } = choose(raftProtocol as Protocol<unknown, unknown>);
+/** For so long a member keeps its log for who is silent. */
+const KEPT = 8 * timing.electionMax;
+
+function snapshotOf(bytes: number) {
+  return { index: 100, term: 3, checksum: 5, time: 0, bytes };
+}
+
+/** All that is asked for is answered. */
+function answered(puller: Puller, bytes: number): void {
+  for (let next = puller.asked.shift(); next !== undefined; next = puller.asked.shift()) {
+    puller.answer('b', next.message, snapshotOf(bytes));
+  }
+}
+
+const KEEPS = 'snapshots/kept-for-pullers: ';
+
+/** The log is kept while the whole is verified, however long that takes, and for a while behind what was installed. */
+export function holdsOn(): void {
+  const puller = new Puller();
+  puller.needs(90);
+  answered(puller, 1000);
+  const [{ file } = { file: '' }] = puller.wants('completeSnapshot');
+  demand(file !== '', `${KEEPS}all of it is there`);
+  puller.held.length = 0;
+  puller.passes(10 * KEPT);
+  const gap = (): number => {
+    const times = puller.held.filter(({ index }) => index === 100).map(({ at }) => at);
+    return Math.max(...times.map((at, place) => at - (times[place - 1] ?? at)));
+  };
+  demand(puller.held.length > 20 && gap() < KEPT / 2, `${KEEPS}while it is verified`, () => puller.held.length);
+  const before = puller.held.length;
+  puller.step({ kind: 'snapshotPulled', file, index: 100, term: 3, checksum: 5, part: encodeDriverPart(emptyPart) });
+  puller.passes(KEPT / 2);
+  demand(puller.held.length > before + 2, `${KEEPS}and behind it`);
+  puller.passes(100 * KEPT);
+  demand(puller.deadline === Infinity, `${KEEPS}not for ever`, () => puller.deadline);
+}
+
+/** The own disk stores nothing for long: the source is not blamed, and nothing is asked for again. */
+export function waitsForItsDisk(): void {
+  const puller = new Puller();
+  puller.needs(90);
+  const bytes = 100_000_000;
+  answered(puller, bytes);
+  puller.passes(10 * KEPT);
+  demand(puller.asked.length === 0, 'snapshots/pauses-in-vain: nothing is asked for again', () => puller.asked);
+  const stored = puller.wants('storeChunk').reduce((sum, { data }) => sum + data.length, 0);
+  const [{ file } = { file: '' }] = puller.wants('storeChunk');
+  puller.step({ kind: 'chunkStored', file, bytes: stored });
+  const [next] = puller.asked;
+  const goesOn = next?.to === 'b' && next.message.offset === stored;
+  demand(goesOn, 'snapshots/pauses-in-vain: it goes on with the same source', () => next);
+}
+
+/** Nobody has one: all are asked again after pauses, which become longer up to a bound, and it is told once. */
+export function pausesInVain(): void {
+  const puller = new Puller();
+  const tries: number[] = [];
+  for (const end = puller.now + 100 * KEPT; puller.now < end; puller.passes(timing.heartbeat)) {
+    puller.needs(90);
+    if (puller.asked.length > 0) tries.push(puller.now);
+    for (let next = puller.asked.shift(); next !== undefined; next = puller.asked.shift()) {
+      const { number }: AskChunk = next.message;
+      puller.receive(next.to as 'b' | 'c', { kind: 'noSnapshot', number });
+    }
+  }
+  const pauses = tries.slice(1).map((at, place) => at - (tries[place] as number));
+  const most = 16 * timing.electionMax + timing.heartbeat;
+  const isSparing = pauses.length > 10 && pauses.length < 80 && pauses.every((pause) => pause <= most);
+  demand(isSparing && (pauses[0] ?? 0) >= timing.electionMax, 'snapshots/pauses-in-vain: it pauses', () => pauses);
+  const told = puller.wants('event').filter(({ event }) => event.kind === 'snapshot' && event.event === 'failed');
+  demand(told.length === 1, 'snapshots/pauses-in-vain: it is told once', () => told);
+}
