@@ -82,18 +82,29 @@ function begun(given: Partial<AsyncIterable<unknown> & Iterable<unknown>> | null
   if (isThenable(first)) silence(first);
   const chunks = following(iterator, first as IteratorResult<unknown> | Promise<IteratorResult<unknown>>);
   // One of which nothing was read has to end, too: the machine may copy what it changes until then.
-  const end = (): void => silence(answered('ERR_STORAGE_FAILED', 'snapshot', async () => iterator.return?.()));
-  return { form: 'stream', chunks, end };
+  return { form: 'stream', chunks, end: () => endOf(iterator) };
 }
 
+/** The machine's stream is read no further. What comes of that is not waited for. */
+function endOf(iterator: SnapshotIterator): void {
+  silence(answered('ERR_STORAGE_FAILED', 'snapshot', async () => iterator.return?.()));
+}
+
+type SnapshotIterator = AsyncIterator<unknown> | Iterator<unknown>;
+
 async function* following(
-  iterator: AsyncIterator<unknown> | Iterator<unknown>,
+  iterator: SnapshotIterator,
   first: IteratorResult<unknown> | Promise<IteratorResult<unknown>>,
 ): AsyncGenerator<unknown> {
+  let isOver = true; // an iterator that throws, or is done, has ended by itself
   try {
-    for (let next = await first; next.done !== true; next = await iterator.next()) yield next.value;
+    for (let next = await first; next.done !== true; next = await iterator.next()) {
+      isOver = false;
+      yield next.value;
+      isOver = true;
+    }
   } finally {
-    await iterator.return?.();
+    if (!isOver) endOf(iterator);
   }
 }
 

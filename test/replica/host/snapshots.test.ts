@@ -284,6 +284,22 @@ describe('what fails', () => {
     expect(replica.status()).toMatchObject({ phase: 'stopped', fault: null });
   });
 
+  it('a stream that fails, and whose end never comes, fails', async () => {
+    let asked = 0;
+    const machine = Object.assign(new Streaming(), {
+      snapshot: () => ({
+        [Symbol.asyncIterator]: () => ({
+          next: () => (asked++ === 0 ? Promise.resolve({ value: new Uint8Array(8) }) : Promise.reject(new Error('no'))),
+          return: () => new Promise<never>(() => undefined),
+        }),
+      }),
+    });
+    const { replica, told } = await started({ storage: memoryStorage(), machine: machine as never });
+    for (let by = 1; by <= 12; by++) await replica.propose(by);
+    await told('failed');
+    await replica.close();
+  });
+
   it('options out of range are named', async () => {
     const options = aloneOptions({ machine: new Sum(), storage: memoryStorage() });
     for (const snapshots of [{ entries: 0 }, { bytes: 0.5 }, { often: 1 }, 7]) {
