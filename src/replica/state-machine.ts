@@ -50,6 +50,8 @@ export interface StateMachine<Command = unknown, Result = unknown, Snapshot = un
  * - `snapshot` gives an iterable of chunks of bytes of one point in time, that of the call: it is read in the turns
  *   that follow, while commands are applied, so it must not iterate what they change.
  * - `restoreFrom` replaces the state by the same bytes, cut into other chunks, which are the machine's to keep.
+ *
+ * One that has a `restore` beside it takes snapshots from before it streamed, too: they are one value.
  */
 export interface StreamingStateMachine<Command = unknown, Result = unknown> {
   apply(command: Command, context: ApplyContext): Result;

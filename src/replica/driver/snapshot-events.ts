@@ -57,7 +57,7 @@ export type SnapshotOutput =
       readonly part: Uint8Array;
       readonly needed: number;
     }
-  /** The machine is to be restored: it is read no further. Answered by `snapshotFailed`, or `snapshotTaken` if it was complete. */
+  /** The machine is to be restored: it is read no further. `snapshotFailed` answers, or `snapshotTaken`. */
   | { readonly kind: 'endTaking'; readonly file: string }
   | { readonly kind: 'removeSnapshot'; readonly file: string }
   /** Read a part of a snapshot's file for a peer; answered by `chunkRead`. */

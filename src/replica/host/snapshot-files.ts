@@ -13,7 +13,7 @@ import type { StoredSnapshot } from '../driver/snapshots.js';
 import type { DriverEffect, DriverEvent, DriverOptions, Untimed } from '../driver/state.js';
 import { ConsensusError, textOf, typedError } from '../errors.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
-import type { StreamingStateMachine, ValueCodec } from '../state-machine.js';
+import type { StateMachine, StreamingStateMachine, ValueCodec } from '../state-machine.js';
 import type { SnapshotStore } from '../storage.js';
 import { SLICE, type SliceHost } from './apply-slices.js';
 import { answered, isThenable, silence } from './plug-ins.js';
@@ -24,8 +24,8 @@ import {
   corruptSnapshot,
   encodeSnapshotHeader,
   readBeginning,
-  type SnapshotForm,
 } from './snapshot-format.js';
+import { begun, isStreaming, misfit, type SnapshotSource } from './snapshot-stream.js';
 import { scanOf, verified, type SnapshotOwner } from './snapshot-verify.js';
 
 type TakeSnapshot = Extract<DriverEffect, { readonly kind: 'takeSnapshot' }>;
@@ -57,56 +57,8 @@ export interface SnapshotHost extends Pick<SliceHost, 'now' | 'soon'> {
   dispatch(event: Untimed<SnapshotEvent>): void;
 }
 
-/** What the machine gave. */
-type SnapshotSource =
-  | { readonly form: 'value'; readonly bytes: Uint8Array }
-  | { readonly form: 'stream'; readonly chunks: AsyncIterable<unknown>; readonly end: () => void };
-
 /** The replica is being closed. */
 class Closed extends Error {}
-
-function isStreaming(machine: AnyMachine): machine is StreamingStateMachine<any, any> {
-  return typeof (machine as Partial<StreamingStateMachine>).restoreFrom === 'function';
-}
-
-/**
- * The chunks of a machine, of which the first one is asked for at once: a generator runs no line before that, and would
- * see what is applied meanwhile.
- */
-function begun(given: Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined): SnapshotSource {
-  const iterator = given?.[Symbol.asyncIterator]?.() ?? given?.[Symbol.iterator]?.();
-  if (iterator === undefined) {
-    throw new TypeError('snapshot() of a machine with restoreFrom gave something that cannot be iterated');
-  }
-  const first: unknown = iterator.next();
-  if (isThenable(first)) silence(first);
-  const chunks = following(iterator, first as IteratorResult<unknown> | Promise<IteratorResult<unknown>>);
-  // One of which nothing was read has to end, too: the machine may copy what it changes until then.
-  return { form: 'stream', chunks, end: () => endOf(iterator) };
-}
-
-/** The machine's stream is read no further. What comes of that is not waited for. */
-function endOf(iterator: SnapshotIterator): void {
-  silence(answered('ERR_STORAGE_FAILED', 'snapshot', async () => iterator.return?.()));
-}
-
-type SnapshotIterator = AsyncIterator<unknown> | Iterator<unknown>;
-
-async function* following(
-  iterator: SnapshotIterator,
-  first: IteratorResult<unknown> | Promise<IteratorResult<unknown>>,
-): AsyncGenerator<unknown> {
-  let isOver = true; // an iterator that throws, or is done, has ended by itself
-  try {
-    for (let next = await first; next.done !== true; next = await iterator.next()) {
-      isOver = false;
-      yield next.value;
-      isOver = true;
-    }
-  } finally {
-    if (!isOver) endOf(iterator);
-  }
-}
 
 export class SnapshotFiles {
   private readonly store: SnapshotStore | undefined;
@@ -136,7 +88,7 @@ export class SnapshotFiles {
     const { named } = snapshots;
     this.owner = { cluster, protocol };
     if (store === undefined) return;
-    this.pulls = new SnapshotPulls(store, this.owner, this.host);
+    this.pulls = new SnapshotPulls(store, this.owner, this.host, (form) => misfit(this.machine, form));
     const rest = answered('ERR_STORAGE_FAILED', 'snapshots.list', () => store.list());
     // The list may come late: what this start has written by then is not an earlier one's.
     const isOwn = (file: string): boolean => file.split('-')[1] === String(boot);
@@ -307,12 +259,15 @@ export class SnapshotFiles {
     const { machine } = this;
     const scan = scanOf(this.store as SnapshotStore, file);
     const { header } = await readBeginning(file, scan);
-    this.demandForm(header.form, machine);
+    const unfit = misfit(machine, header.form);
+    if (unfit !== null) throw new ConsensusError(unfit, { code: 'ERR_RESTORE_FAILED' });
     const chunks = this.sliced(chunksOf(scan));
-    if (isStreaming(machine)) return this.answeredBy(() => machine.restoreFrom(chunks));
+    if (header.form === 'stream') {
+      return this.answeredBy(() => (machine as StreamingStateMachine).restoreFrom(chunks));
+    }
     const pieces: Uint8Array[] = [];
     for await (const chunk of chunks) pieces.push(chunk);
-    return this.answeredBy(() => machine.restore(this.codec.decode(joined(pieces)) as never));
+    return this.answeredBy(() => (machine as StateMachine).restore(this.codec.decode(joined(pieces))));
   }
 
   /** Calls the machine; what it throws is ERR_RESTORE_FAILED, whatever it is. */
@@ -322,15 +277,6 @@ export class SnapshotFiles {
     } catch (error) {
       throw new ConsensusError(`restoring threw: ${textOf(error)}`, { code: 'ERR_RESTORE_FAILED', cause: error });
     }
-  }
-
-  private demandForm(form: SnapshotForm, machine: AnyMachine): void {
-    if ((form === 'stream') === isStreaming(machine)) return;
-    const message =
-      form === 'stream'
-        ? 'it is a stream of chunks, and the machine has no restoreFrom'
-        : 'it is one value, and the machine has restoreFrom';
-    throw new ConsensusError(message, { code: 'ERR_RESTORE_FAILED' });
   }
 }
 

@@ -15,6 +15,7 @@ import { ConsensusError, textOf } from '../errors.js';
 import type { PartialSnapshots, SnapshotStore } from '../storage.js';
 import { keepPartial, removePartial, writePartial } from './partial-pulls.js';
 import { answered, silence } from './plug-ins.js';
+import type { SnapshotForm } from './snapshot-format.js';
 import { verifiedFile, type SnapshotOwner } from './snapshot-verify.js';
 
 export type PullEvent = Extract<
@@ -74,16 +75,19 @@ export class SnapshotPulls {
   private readonly store: SnapshotStore;
   private readonly owner: SnapshotOwner;
   private readonly host: PullHost;
+  /** Why the machine cannot restore a snapshot of a form. */
+  private readonly misfit: (form: SnapshotForm) => string | null;
   /** By file. */
   private readonly queues = new Map<string, ChunkQueue>();
   private stopped = false;
   /** What was begun last has ended. */
   private last: Promise<unknown> = Promise.resolve();
 
-  constructor(store: SnapshotStore, owner: SnapshotOwner, host: PullHost) {
+  constructor(store: SnapshotStore, owner: SnapshotOwner, host: PullHost, misfit: SnapshotPulls['misfit']) {
     this.store = store;
     this.owner = owner;
     this.host = host;
+    this.misfit = misfit;
   }
 
   /** Removes what an earlier start has pulled, but for that which this one may go on with. */
@@ -164,7 +168,10 @@ export class SnapshotPulls {
     else await this.writeParts(parts, writePartial(parts, snapshot, from, file, queue.read()), snapshot);
     try {
       if (queue.isAbandoned) throw new ConsensusError('the pull was abandoned', { code: 'ERR_CLOSED' });
-      return await verifiedFile(store, file, this.owner);
+      const verified = await verifiedFile(store, file, this.owner);
+      const unfit = this.misfit(verified.form);
+      if (unfit !== null) throw new ConsensusError(unfit, { code: 'ERR_STORAGE_CORRUPT' });
+      return verified;
     } catch (error) {
       if (!this.stopped) remove();
       throw error;

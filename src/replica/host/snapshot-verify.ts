@@ -6,7 +6,7 @@ import { noSnapshots, type FoundSnapshots, type SnapshotList, type StoredSnapsho
 import { ConsensusError, typedError } from '../errors.js';
 import type { SnapshotStore } from '../storage.js';
 import { answered } from './plug-ins.js';
-import { SnapshotScan, corruptSnapshot, readBeginning } from './snapshot-format.js';
+import { SnapshotScan, corruptSnapshot, readBeginning, type SnapshotForm } from './snapshot-format.js';
 
 /** Whose snapshots they are. */
 export interface SnapshotOwner {
@@ -18,6 +18,7 @@ export interface SnapshotOwner {
 export interface VerifiedSnapshot extends Pick<StoredSnapshot, 'index' | 'term' | 'checksum' | 'bytes'> {
   /** What the driver has in it. */
   readonly part: Uint8Array;
+  readonly form: SnapshotForm;
 }
 
 /** Verifies a snapshot from its first byte to its last. @throws ConsensusError ERR_STORAGE_CORRUPT */
@@ -28,7 +29,7 @@ export async function verifiedFile(
 ): Promise<VerifiedSnapshot> {
   const scan = scanOf(store, file);
   const { header, part } = await readBeginning(file, scan);
-  const { index, term, cluster, protocol } = header;
+  const { index, term, cluster, protocol, form } = header;
   if (cluster !== owner.cluster || protocol !== owner.protocol)
     throw corruptSnapshot(file, 0, 'it is another snapshot');
   try {
@@ -38,7 +39,7 @@ export async function verifiedFile(
     throw corruptSnapshot(file, 0, error.message);
   }
   while ((await scan.next()) !== null);
-  return { index, term, checksum: scan.checksum, bytes: scan.position, part };
+  return { index, term, checksum: scan.checksum, bytes: scan.position, part, form };
 }
 
 /** The same, of a snapshot of this index and term. */

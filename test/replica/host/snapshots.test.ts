@@ -311,6 +311,31 @@ describe('what fails', () => {
   });
 });
 
+it('a machine goes over to streams if it keeps its restore, and to values back again', async () => {
+  const storage = memoryStorage();
+  class Both extends Streaming {
+    restore({ total }: { total: number }): void {
+      this.numbers = [total];
+    }
+  }
+  const first = await started({ storage, machine: new Sum() });
+  for (let by = 1; by <= 12; by++) await first.replica.propose(by);
+  await first.told('taken');
+  await first.replica.close();
+  const alone = await started({ storage, machine: new Streaming() });
+  await expect(alone.replica.propose(1)).rejects.toMatchObject({ code: 'ERR_RESTORE_FAILED' });
+  await alone.replica.close();
+  const second = await started({ storage, machine: new Both() });
+  for (let by = 1; by <= 12; by++) await second.replica.propose(by);
+  await second.told('taken');
+  const sum = await second.replica.read((machine) => (machine as never as Both).numbers.reduce((a, b) => a + b, 0));
+  expect(sum).toBe(12 * 13);
+  await second.replica.close();
+  const third = await started({ storage, machine: new Both() });
+  expect(await third.replica.read((machine) => (machine as never as Both).numbers.length)).toBeGreaterThan(12);
+  await third.replica.close();
+});
+
 it('a machine may ask to be woken never', async () => {
   class Sleeper extends Sum {
     override apply(by: number, context?: ApplyContext): number {
