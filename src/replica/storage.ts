@@ -116,7 +116,8 @@ export interface Storage {
  * - `write` resolves when the file is complete and durable under its name, which it then replaces. It pulls the next
  *   chunk when it has written the last one. When a chunk or a write fails it rejects with that error, and neither a
  *   file nor the space for one is left; the log is not harmed.
- * - `read` gives the bytes from `offset` on, at most `maxBytes` of them, and fewer only where the file ends.
+ * - `read` gives the bytes from `offset` on, at most `maxBytes` of them, and fewer only where the file ends. Where
+ *   there is no such file it rejects with ERR_STORAGE_CORRUPT: an older snapshot serves then.
  * - `remove` resolves also when there is no such file.
  * - `free`, where there is one, gives how many bytes a file may have now. A snapshot that may need more is not begun.
  */

@@ -1,6 +1,6 @@
 /**
- * The machine's side of snapshots: what it gives, as one value or as a stream of chunks, and what it can restore. A stream
- * ends once: by itself, or by its `return`, of which nothing is waited for.
+ * The machine's side of snapshots: what it gives, as one value or as a stream of chunks, and what it can restore. A
+ * stream ends once: by itself, or by its `return`, of which nothing is waited for.
  */
 
 import type { AnyMachine } from '../options.js';
