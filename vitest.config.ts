@@ -10,6 +10,7 @@ const report = process.env['TEST_REPORT'];
 const BEYOND_UNITS = [
   '**/demo.test.ts',
   '**/simulate-your-machine.test.ts',
+  '**/examples/sessions.test.ts',
   '**/file-storage-kill.test.ts',
   '**/format.test.ts',
   '**/mutants/gate.test.ts',

@@ -30,7 +30,12 @@ describe('a paced schedule', () => {
   test.each([raftModel, multipaxosModel])(
     'holds every rule at a pace that is drawn',
     (each) => {
-      const { pace, commands } = simulate({ model: each, seed: amount(14, 1), schedules: amount(12, 25), pace: 'drawn' });
+      const { pace, commands } = simulate({
+        model: each,
+        seed: amount(14, 1),
+        schedules: amount(12, 25),
+        pace: 'drawn',
+      });
       expect(commands).toBeGreaterThan(300);
       expect(pace.bursts).toBeGreaterThan(0);
       expect(pace.largest).toBeGreaterThan(64 * 1024);
