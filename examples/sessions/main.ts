@@ -1,6 +1,7 @@
 /**
- * A client that pays invoices, in a process that is killed with SIGKILL again and again, and starts again from its notes
- * (payments.ts). Two members of the cluster live in this process, the third one in the client's. After `npm run build`:
+ * A client that pays invoices, in a process that is killed with SIGKILL again and again, and starts again from its
+ * notes (payments.ts). Two members of the cluster live in this process, the third one in the client's. After
+ * `npm run build`:
  *
  *     node .build/sessions/main.js [raft|multipaxos]
  */

@@ -6,7 +6,7 @@
  * Invariants: one snapshot is taken at a time, never while one is restored; its point in time lies between two runs of
  * commands, so what the driver adds to it (driver-part.ts) is of that very index; a file goes only after the list of
  * names without it is durable; the two newest are kept, and the log from the older one on. While the storage is full,
- * one is kept, unless a peer pulls the older one, and the log from there on.
+ * one is kept, unless a peer pulls the older one; the log is trimmed with the next one.
  */
 
 import type { Mutable } from '../../core/draft.js';

@@ -25,6 +25,7 @@ import {
   encodeSnapshotHeader,
   readBeginning,
 } from './snapshot-format.js';
+import { demandSpace } from './snapshot-space.js';
 import { begun, isStreaming, misfit, type SnapshotSource } from './snapshot-stream.js';
 import { scanOf, verified, type SnapshotOwner } from './snapshot-verify.js';
 
@@ -261,9 +262,12 @@ export class SnapshotFiles {
     const { header } = await readBeginning(file, scan);
     const unfit = misfit(machine, header.form);
     if (unfit !== null) throw new ConsensusError(unfit, { code: 'ERR_RESTORE_FAILED' });
-    const chunks = this.sliced(chunksOf(scan));
+    let isRead = false;
+    const chunks = this.sliced(chunksOf(scan, () => (isRead = true)));
     if (header.form === 'stream') {
-      return this.answeredBy(() => (machine as StreamingStateMachine).restoreFrom(chunks));
+      await this.answeredBy(() => (machine as StreamingStateMachine).restoreFrom(chunks));
+      if (isRead || (await scan.next()) === null) return;
+      throw new ConsensusError('restoreFrom ended before it had read all chunks', { code: 'ERR_RESTORE_FAILED' });
     }
     const pieces: Uint8Array[] = [];
     for await (const chunk of chunks) pieces.push(chunk);
@@ -280,16 +284,7 @@ export class SnapshotFiles {
   }
 }
 
-/** @throws ConsensusError unless the storage has so many bytes free, or cannot tell */
-async function demandSpace(store: SnapshotStore, needed: number): Promise<void> {
-  if (needed === 0 || store.free === undefined) return;
-  const free: unknown = await answered('ERR_STORAGE_FAILED', 'snapshots.free', async () => store.free?.() ?? Infinity);
-  if (typeof free !== 'number' || Number.isNaN(free)) throw new TypeError('snapshots.free gave no number');
-  if (free >= needed) return;
-  const message = `${free} bytes are free, and the snapshot may need ${needed}`;
-  throw new ConsensusError(message, { code: 'ERR_STORAGE_FULL' });
-}
-
-async function* chunksOf(scan: SnapshotScan): AsyncGenerator<Uint8Array> {
+async function* chunksOf(scan: SnapshotScan, ended: () => void): AsyncGenerator<Uint8Array> {
   for (let chunk = await scan.next(); chunk !== null; chunk = await scan.next()) yield chunk.slice();
+  ended();
 }

@@ -16,6 +16,7 @@ import type { PartialSnapshots, SnapshotStore } from '../storage.js';
 import { keepPartial, removePartial, writePartial } from './partial-pulls.js';
 import { answered, silence } from './plug-ins.js';
 import type { SnapshotForm } from './snapshot-format.js';
+import { demandSpace } from './snapshot-space.js';
 import { verifiedFile, type SnapshotOwner } from './snapshot-verify.js';
 
 export type PullEvent = Extract<
@@ -162,6 +163,7 @@ export class SnapshotPulls {
   private async write({ file, snapshot, from }: PullFile, queue: ChunkQueue): ReturnType<typeof verifiedFile> {
     const { store } = this;
     const { partial: parts } = store;
+    await demandSpace(store, snapshot.bytes - from);
     const remove = (): void => silence(answered('ERR_STORAGE_FAILED', 'snapshots.remove', () => store.remove(file)));
     if (parts === undefined)
       await answered('ERR_STORAGE_FAILED', 'snapshots.write', () => store.write(file, queue.read()));

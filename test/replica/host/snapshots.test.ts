@@ -311,6 +311,30 @@ describe('what fails', () => {
   });
 });
 
+it('a machine that leaves chunks unread is not restored', async () => {
+  const storage = memoryStorage();
+  const first = await started({ storage, machine: new Streaming() });
+  for (let by = 1; by <= 12; by++) await first.replica.propose(by);
+  await first.told('taken');
+  await first.replica.close();
+  const hasty = Object.assign(new Streaming(), { restoreFrom: async () => undefined });
+  const second = await started({ storage, machine: hasty });
+  await expect(second.replica.read(() => 1)).rejects.toMatchObject({ code: 'ERR_RESTORE_FAILED' });
+  await second.replica.close();
+  // One that knows how much there is need not ask for more.
+  class Counting extends Streaming {
+    override async restoreFrom(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+      for await (const chunk of chunks) {
+        this.numbers.push(...new Float64Array(chunk.slice().buffer));
+        if (this.numbers.length >= 10) break;
+      }
+    }
+  }
+  const third = await started({ storage, machine: new Counting() });
+  expect(await third.replica.read((machine) => (machine as never as Streaming).numbers.length)).toBe(12);
+  await third.replica.close();
+});
+
 it('a machine goes over to streams if it keeps its restore, and to values back again', async () => {
   const storage = memoryStorage();
   class Both extends Streaming {
