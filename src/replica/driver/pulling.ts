@@ -184,11 +184,13 @@ export class PullingDraft extends PartDraft<PullingState> {
     }
   }
 
-  /** Goes on telling them: while what came is verified, and while the log behind it follows. */
+  /** Goes on telling them: while what came is verified and restored, until the log behind it follows. */
   private holdOn(): void {
     const { pull, last, holdAt } = this.state;
+    const { now, applying } = this.draft;
     if (pull !== null && pull.offer !== null) return this.hold(pull.offer.index, pull.source);
-    if (pull === null && last !== null && this.draft.now <= last.until) return this.hold(last.index, last.source);
+    const isWaiting = pull === null && last !== null && now <= last.until && applying.state.applied <= last.index;
+    if (isWaiting) return this.hold(last.index, last.source);
     if (holdAt < Infinity) this.edit().holdAt = Infinity;
   }
 
