@@ -182,7 +182,7 @@ export const storageMutants: readonly Mutant[] = [
     'A snapshot is written though it may not fit.',
     ['snapshots/begun-where-it-fits'],
     script('snapshot: without space'),
-    edit('replica/host/snapshot-files.ts', 'if (free >= needed) return;', 'if (free >= 0 * needed) return;'),
+    edit('replica/host/snapshot-space.ts', 'if (free >= needed) return;', 'if (free >= 0 * needed) return;'),
   ),
   mutant(
     'snapshot-older-stays',
