@@ -1,9 +1,8 @@
 /** The coverage points of transfers and of grants, for the rig: the same in both protocols. */
 
-import type { ElectionMessage } from './election-messages.js';
 import { isBoundAgainst } from './lease-reads.js';
 import type { Hit } from './model.js';
-import type { CoveredStep } from './pre-vote-coverage.js';
+import { sends, type CoveredStep } from './pre-vote-coverage.js';
 import type { CoreState } from './state.js';
 
 const TRANSFERRED = 'a transfer had its effect';
@@ -24,10 +23,6 @@ export const leadershipPoints: readonly string[] = [
 ];
 
 type Leading = Extract<CoreState['role'], { readonly kind: 'leader' }>;
-
-function sends({ outbound }: CoveredStep, is: (message: ElectionMessage) => boolean): boolean {
-  return outbound.some((each) => each.kind === 'send' && is(each.message as ElectionMessage));
-}
 
 function coverLeading(step: CoveredStep, was: Leading, is: Leading, hit: Hit): void {
   const [before, after] = [was.transfer, is.transfer];

@@ -23,7 +23,8 @@ export interface CoveredStep {
   readonly outbound: readonly Outbound<{ readonly kind: string }>[];
 }
 
-function sends({ outbound }: CoveredStep, is: (message: ElectionMessage) => boolean): boolean {
+/** Whether a message of elections that fits is sent. */
+export function sends({ outbound }: CoveredStep, is: (message: ElectionMessage) => boolean): boolean {
   return outbound.some((each) => each.kind === 'send' && is(each.message as ElectionMessage));
 }
 

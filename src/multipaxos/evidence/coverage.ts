@@ -197,9 +197,10 @@ export function cover(fact: PaxosStepFact, hit: Hit): void {
   const { before, after, inbound, outbound } = fact;
   if (before === null) return onStart(after, hit);
   if (inbound !== null) {
-    coverPreVotes({ before, after, inbound, outbound }, hit);
-    coverCompaction({ before, after, inbound, outbound }, hit);
-    coverLeadership({ before, after, inbound, outbound }, hit);
+    const step = { before, after, inbound, outbound };
+    coverPreVotes(step, hit);
+    coverCompaction(step, hit);
+    coverLeadership(step, hit);
     const installed = inbound.kind === 'install' && before !== after;
     if (installed && lastVote(after.window) > commitOf(after)) hit(VOTES_KEPT);
   }

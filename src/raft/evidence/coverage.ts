@@ -131,9 +131,10 @@ function coverAnswers({ after, outbound, inbound }: RaftStepFact, message: Recei
 export function cover(fact: RaftStepFact, hit: Hit): void {
   const { before, after, inbound, outbound } = fact;
   if (before === null || inbound === null) return;
-  coverPreVotes({ before, after, inbound, outbound }, hit);
-  coverCompaction({ before, after, inbound, outbound }, hit);
-  coverLeadership({ before, after, inbound, outbound }, hit);
+  const step = { before, after, inbound, outbound };
+  coverPreVotes(step, hit);
+  coverCompaction(step, hit);
+  coverLeadership(step, hit);
   if (before !== after) {
     coverRoles(before, after, hit);
     if (inbound.kind === 'unsent') hit(UNSENT);
