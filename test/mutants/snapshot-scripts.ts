@@ -1,37 +1,13 @@
 /** What a replica must not do with snapshots where its storage has no space, or gives back something else. */
 
 import { memoryNetwork } from '../../src/adapters/memory-network.js';
-import { memoryStorage } from '../../src/adapters/memory-storage.js';
 import { raft } from '../../src/raft/index.js';
 import { createReplica } from '../../src/replica/replica.js';
-import type { SnapshotStore, Storage, StorageNotice } from '../../src/replica/storage.js';
+import type { Storage } from '../../src/replica/storage.js';
+import { storageWith } from '../replica/host/altered-storage.js';
 import { demand } from '../violation.js';
 
 const ENTRIES = 10;
-
-/** A memory storage that keeps snapshots as `change` says. */
-function storageWith(change: (files: SnapshotStore) => Partial<SnapshotStore>) {
-  const memory = memoryStorage();
-  const files = memory.snapshots as SnapshotStore;
-  let listener: (notice: StorageNotice) => void = () => undefined;
-  const storage: Storage = {
-    open: (events) => {
-      listener = events ?? listener;
-      return memory.open();
-    },
-    write: (ops) => memory.write(ops),
-    read: (from, to, maxBytes) => memory.read(from, to, maxBytes),
-    close: () => memory.close(),
-    snapshots: {
-      list: () => files.list(),
-      write: (file, chunks) => files.write(file, chunks),
-      read: (file, offset, maxBytes) => files.read(file, offset, maxBytes),
-      remove: (file) => files.remove(file),
-      ...change(files),
-    },
-  };
-  return { storage, say: (notice: StorageNotice) => listener(notice) };
-}
 
 /** A cluster of one, which applies commands until it has told so many ends of snapshots. */
 async function started(storage: Storage) {

@@ -1,11 +1,12 @@
 /** Snapshots where space is short: none is begun that may not fit, and the older one goes when the storage is full. */
 
 import { describe, expect, it } from 'vitest';
-import { createReplica, memoryStorage, multipaxos, raft } from 'quorate';
-import type { ReplicaEvent, SnapshotStore, StateMachine, Storage, StorageNotice } from 'quorate';
+import { createReplica, multipaxos, raft } from 'quorate';
 import { fileStorage } from '../../../src/adapters/file-storage/index.js';
 import { SimDisk } from '../../adapters/file-storage-disks.js';
 import { aloneOptions } from './alone.js';
+import { storageWith } from './altered-storage.js';
+import { startedWith } from './snapshot-replica.js';
 
 class Sum {
   total = 0;
@@ -40,57 +41,12 @@ class Streaming {
   }
 }
 
-/** A memory storage that has `free` bytes for snapshots, and says what it is told to say. */
-function tight(free: () => Promise<number>, memory = memoryStorage()) {
-  let listener: (notice: StorageNotice) => void = () => undefined;
-  const files = memory.snapshots as SnapshotStore;
-  const snapshots: SnapshotStore = {
-    list: () => files.list(),
-    write: (file, chunks) => files.write(file, chunks),
-    read: (file, offset, maxBytes) => files.read(file, offset, maxBytes),
-    remove: (file) => files.remove(file),
-    free,
-  };
-  const storage: Storage = {
-    open: (events) => {
-      listener = events ?? listener;
-      return memory.open();
-    },
-    write: (ops) => memory.write(ops),
-    read: (from, to, maxBytes) => memory.read(from, to, maxBytes),
-    close: () => memory.close(),
-    snapshots,
-  };
-  return { memory, storage, files, say: (notice: StorageNotice) => listener(notice) };
-}
-
-async function started(storage: Storage, machine: StateMachine<number, number> | Streaming, protocol = raft()) {
-  const events: ReplicaEvent[] = [];
-  let wake: () => void = () => undefined;
-  const options = aloneOptions({
-    machine: machine as Sum,
-    storage,
-    onEvent: (event) => {
-      events.push(event);
-      wake();
-    },
-  });
-  const replica = await createReplica({ ...options, protocol, snapshots: { entries: 10 } });
-  const snapshotEvents = () => events.filter((event) => event.kind === 'snapshot');
-  const told = async (kind: string, count = 1): Promise<void> => {
-    while (snapshotEvents().filter(({ event }) => event === kind).length < count) {
-      await new Promise<void>((resolve) => (wake = resolve));
-    }
-  };
-  return { replica, events, snapshotEvents, told };
-}
-
 describe('taking', () => {
   it('begins only while one and a half of the last one is free, and the log goes on', async () => {
     let free = 0;
-    const { storage, files } = tight(async () => free);
+    const { storage, files } = storageWith(() => ({ free: async () => free }));
     const machine = new Streaming();
-    const { replica, events, snapshotEvents, told } = await started(storage, machine);
+    const { replica, events, snapshotEvents, told } = await startedWith({ storage, machine });
     for (let by = 1; by <= 15; by++) await replica.propose(1);
     await told('taken');
     const [{ bytes = 0 } = {}] = replica.status().snapshots;
@@ -110,7 +66,7 @@ describe('taking', () => {
     await replica.close();
     // The next start has not failed yet, and there is space.
     free += 1;
-    const next = await started(storage, machine);
+    const next = await startedWith({ storage, machine });
     for (let by = 1; by <= 15; by++) await next.replica.propose(1);
     await next.told('taken');
     await next.replica.close();
@@ -120,8 +76,8 @@ describe('taking', () => {
     ['throws', () => Promise.reject(new Error('no idea')), 'no idea'],
     ['gives no number', async () => 'much' as unknown as number, 'snapshots.free gave no number'],
   ])('a storage whose free %s fails the snapshot alone', async (_, free, reason) => {
-    const { storage } = tight(free);
-    const { replica, snapshotEvents, told } = await started(storage, new Sum());
+    const { storage } = storageWith(() => ({ free }));
+    const { replica, snapshotEvents, told } = await startedWith({ storage, machine: new Sum() });
     for (let by = 1; by <= 15; by++) await replica.propose(1);
     await told('taken');
     for (let by = 1; by <= 15; by++) await replica.propose(1);
@@ -137,8 +93,8 @@ describe.each([
   ['multipaxos', multipaxos],
 ])('%s: a storage that is full', (_, protocol) => {
   it('gives up the older snapshot, with an event; a start goes on from the newer one', async () => {
-    const { memory, storage, files, say } = tight(async () => Infinity);
-    const { replica, snapshotEvents, told } = await started(storage, new Sum(), protocol());
+    const { memory, storage, files, say } = storageWith(() => ({ free: async () => Infinity }));
+    const { replica, snapshotEvents, told } = await startedWith({ storage, machine: new Sum(), protocol: protocol() });
     for (let by = 1; by <= 40; by++) await replica.propose(1);
     await told('taken', 3);
     const [newer, older] = replica.status().snapshots;
@@ -150,7 +106,7 @@ describe.each([
     while ((await files.list()).length > 1) await new Promise((resolve) => setImmediate(resolve));
     await replica.close();
     const machine = new Sum();
-    const next = await started(memory, machine, protocol());
+    const next = await startedWith({ storage: memory, machine, protocol: protocol() });
     expect(await next.replica.read(({ total }) => total)).toBe(40);
     expect(next.replica.status().snapshots).toEqual([newer]);
     // Two are kept again.

@@ -15,6 +15,7 @@ import {
 } from 'quorate';
 import { fileStorage } from 'quorate/node';
 import { aloneOptions } from './alone.js';
+import { startedWith } from './snapshot-replica.js';
 
 /** Sums, and counts how often it was asked to. */
 class Sum {
@@ -60,34 +61,6 @@ function snapshotsIn(events: readonly ReplicaEvent[]) {
   return events.filter((event) => event.kind === 'snapshot');
 }
 
-interface Given {
-  readonly storage: Storage;
-  readonly machine: Sum | Streaming;
-  readonly protocol?: ReturnType<typeof raft>;
-  readonly entries?: number;
-}
-
-/** A cluster of one on this storage. `told` resolves with the next event of a snapshot of that kind. */
-async function started({ storage, machine, protocol = raft(), entries = 10 }: Given) {
-  const events: ReplicaEvent[] = [];
-  let wake: () => void = () => undefined;
-  const options = aloneOptions({
-    machine: machine as Sum,
-    storage,
-    onEvent: (event) => {
-      events.push(event);
-      wake();
-    },
-  });
-  const replica = await createReplica({ ...options, protocol, snapshots: { entries } });
-  const told = async (kind: string, count = 1): Promise<void> => {
-    while (snapshotsIn(events).filter(({ event }) => event === kind).length < count) {
-      await new Promise<void>((resolve) => (wake = resolve));
-    }
-  };
-  return { replica, events, told };
-}
-
 const directories: string[] = [];
 afterEach(async () => {
   for (const directory of directories.splice(0)) await rm(directory, { recursive: true, force: true });
@@ -105,12 +78,12 @@ describe.each([
 ])('%s', (_, protocol) => {
   it('restores at a start, and applies only what follows', async () => {
     const storage = memoryStorage();
-    const first = await started({ storage, machine: new Sum(), protocol: protocol() });
+    const first = await startedWith({ storage, machine: new Sum(), protocol: protocol() });
     for (let by = 1; by <= 25; by++) await first.replica.propose(by);
     await first.told('taken', 2);
     await first.replica.close();
     const machine = new Sum();
-    const second = await started({ storage, machine, protocol: protocol() });
+    const second = await startedWith({ storage, machine, protocol: protocol() });
     expect(await second.replica.read(({ total }) => total)).toBe(325);
     expect(machine.restores).toBe(1);
     expect(machine.applied).toBeLessThan(15);
@@ -123,13 +96,13 @@ describe.each([
 describe('files', () => {
   it('keeps the two newest, and removes what no list names', async () => {
     const directory = await freshDirectory();
-    const first = await started({ storage: fileStorage(directory), machine: new Sum() });
+    const first = await startedWith({ storage: fileStorage(directory), machine: new Sum() });
     for (let by = 1; by <= 60; by++) await first.replica.propose(by);
     await first.told('taken', 4);
     await first.replica.close();
     await writeFile(join(directory, 'snapshot-7-1.tmp'), 'cut short');
     await writeFile(join(directory, 'snapshot-8-1'), 'never named');
-    const second = await started({ storage: fileStorage(directory), machine: new Sum() });
+    const second = await startedWith({ storage: fileStorage(directory), machine: new Sum() });
     expect(await second.replica.read(({ total }) => total)).toBe(1830);
     const files = async (): Promise<string[]> =>
       (await readdir(directory)).filter((name) => name.startsWith('snapshot-'));
@@ -141,7 +114,7 @@ describe('files', () => {
 
   it.each([1, 2])('are verified: with the newest %i damaged the rest serves, or the start ends', async (count) => {
     const directory = await freshDirectory();
-    const first = await started({ storage: fileStorage(directory), machine: new Sum() });
+    const first = await startedWith({ storage: fileStorage(directory), machine: new Sum() });
     for (const by of [1, 2, 3]) {
       for (let each = 0; each < 12; each++) await first.replica.propose(by);
       await first.told('taken', by);
@@ -156,7 +129,7 @@ describe('files', () => {
       await writeFile(join(directory, file), bytes);
     }
     const machine = new Sum();
-    const starting = started({ storage: fileStorage(directory), machine });
+    const starting = startedWith({ storage: fileStorage(directory), machine });
     if (count === 2) return expect(starting).rejects.toMatchObject({ code: 'ERR_STORAGE_CORRUPT' });
     const second = await starting;
     expect(await second.replica.read(({ total }) => total)).toBe(72);
@@ -171,12 +144,12 @@ describe('files', () => {
 describe('a machine that streams', () => {
   it('gives chunks of one point in time while it goes on, and gets the same bytes back', async () => {
     const storage = memoryStorage();
-    const first = await started({ storage, machine: new Streaming() });
+    const first = await startedWith({ storage, machine: new Streaming() });
     for (let by = 1; by <= 25; by++) await first.replica.propose(by);
     await first.told('taken', 2);
     await first.replica.close();
     const machine = new Streaming();
-    const second = await started({ storage, machine });
+    const second = await startedWith({ storage, machine });
     await second.told('restored');
     expect(await second.replica.propose(26)).toBe(26);
     expect(machine.numbers).toEqual(Array.from({ length: 26 }, (_, at) => at + 1));
@@ -186,7 +159,7 @@ describe('a machine that streams', () => {
 
   it('is touched by nothing while it is restored, and reads wait', async () => {
     const storage = memoryStorage();
-    const first = await started({ storage, machine: new Streaming() });
+    const first = await startedWith({ storage, machine: new Streaming() });
     for (let by = 1; by <= 12; by++) await first.replica.propose(by);
     await first.told('taken');
     await first.replica.close();
@@ -194,7 +167,7 @@ describe('a machine that streams', () => {
     let goOn: () => void = () => undefined;
     const held = new Promise<void>((resolve) => (goOn = resolve));
     machine.onChunk = () => held;
-    const { replica } = await started({ storage, machine });
+    const { replica } = await startedWith({ storage, machine });
     const seen: number[] = [];
     const read = (options: object): Promise<number> =>
       replica.read((it) => seen.push((it as unknown as Streaming).numbers.length), options);
@@ -225,7 +198,7 @@ describe('what fails', () => {
   ])('%s costs the snapshot, not the replica', async (_, broken) => {
     const storage = memoryStorage();
     const machine = Object.assign(new Sum(), broken) as Sum;
-    const { replica, events, told } = await started({ storage, machine });
+    const { replica, events, told } = await startedWith({ storage, machine });
     for (let by = 1; by <= 25; by++) await replica.propose(by);
     await told('failed');
     expect(snapshotsIn(events)).toMatchObject([{ event: 'begun' }, { event: 'failed' }]);
@@ -241,7 +214,7 @@ describe('what fails', () => {
       const fails = (): Promise<never> => Promise.reject(new Error('ENOSPC'));
       const snapshots = { ...bound(files), [broken]: broken === 'write' ? fails : async () => new Uint8Array(9) };
       const storage: Storage = { ...bound(memory), snapshots };
-      const { replica, told } = await started({ storage, machine: new Sum() });
+      const { replica, told } = await startedWith({ storage, machine: new Sum() });
       for (let by = 1; by <= 12; by++) await replica.propose(by);
       await told('failed');
       expect(await replica.propose(0)).toBe(78);
@@ -252,7 +225,7 @@ describe('what fails', () => {
 
   it('a machine that cannot be restored halts the replica, and the next start tries again', async () => {
     const storage = memoryStorage();
-    const first = await started({ storage, machine: new Sum() });
+    const first = await startedWith({ storage, machine: new Sum() });
     for (let by = 1; by <= 12; by++) await first.replica.propose(by);
     await first.told('taken');
     await first.replica.close();
@@ -262,10 +235,10 @@ describe('what fails', () => {
         throw cause;
       },
     });
-    const broken = await started({ storage, machine });
+    const broken = await startedWith({ storage, machine });
     await expect(broken.replica.read(() => 1)).rejects.toMatchObject({ code: 'ERR_RESTORE_FAILED', cause });
     await broken.replica.close();
-    const again = await started({ storage, machine: new Sum() });
+    const again = await startedWith({ storage, machine: new Sum() });
     expect(await again.replica.read(({ total }) => total)).toBe(78);
     await again.replica.close();
   });
@@ -277,7 +250,7 @@ describe('what fails', () => {
         await new Promise<never>(() => undefined);
       },
     });
-    const { replica, told } = await started({ storage: fileStorage(await freshDirectory()), machine });
+    const { replica, told } = await startedWith({ storage: fileStorage(await freshDirectory()), machine });
     for (let by = 1; by <= 12; by++) await replica.propose(by);
     await told('begun');
     await replica.close();
@@ -294,7 +267,7 @@ describe('what fails', () => {
         }),
       }),
     });
-    const { replica, told } = await started({ storage: memoryStorage(), machine: machine as never });
+    const { replica, told } = await startedWith({ storage: memoryStorage(), machine: machine as Streaming });
     for (let by = 1; by <= 12; by++) await replica.propose(by);
     await told('failed');
     await replica.close();
@@ -313,12 +286,12 @@ describe('what fails', () => {
 
 it('a machine that leaves chunks unread is not restored', async () => {
   const storage = memoryStorage();
-  const first = await started({ storage, machine: new Streaming() });
+  const first = await startedWith({ storage, machine: new Streaming() });
   for (let by = 1; by <= 12; by++) await first.replica.propose(by);
   await first.told('taken');
   await first.replica.close();
   const hasty = Object.assign(new Streaming(), { restoreFrom: async () => undefined });
-  const second = await started({ storage, machine: hasty });
+  const second = await startedWith({ storage, machine: hasty });
   await expect(second.replica.read(() => 1)).rejects.toMatchObject({ code: 'ERR_RESTORE_FAILED' });
   await second.replica.close();
   // One that knows how much there is need not ask for more.
@@ -330,7 +303,7 @@ it('a machine that leaves chunks unread is not restored', async () => {
       }
     }
   }
-  const third = await started({ storage, machine: new Counting() });
+  const third = await startedWith({ storage, machine: new Counting() });
   expect(await third.replica.read((machine) => (machine as never as Streaming).numbers.length)).toBe(12);
   await third.replica.close();
 });
@@ -342,20 +315,20 @@ it('a machine goes over to streams if it keeps its restore, and to values back a
       this.numbers = [total];
     }
   }
-  const first = await started({ storage, machine: new Sum() });
+  const first = await startedWith({ storage, machine: new Sum() });
   for (let by = 1; by <= 12; by++) await first.replica.propose(by);
   await first.told('taken');
   await first.replica.close();
-  const alone = await started({ storage, machine: new Streaming() });
+  const alone = await startedWith({ storage, machine: new Streaming() });
   await expect(alone.replica.propose(1)).rejects.toMatchObject({ code: 'ERR_RESTORE_FAILED' });
   await alone.replica.close();
-  const second = await started({ storage, machine: new Both() });
+  const second = await startedWith({ storage, machine: new Both() });
   for (let by = 1; by <= 12; by++) await second.replica.propose(by);
   await second.told('taken');
   const sum = await second.replica.read((machine) => (machine as never as Both).numbers.reduce((a, b) => a + b, 0));
   expect(sum).toBe(12 * 13);
   await second.replica.close();
-  const third = await started({ storage, machine: new Both() });
+  const third = await startedWith({ storage, machine: new Both() });
   expect(await third.replica.read((machine) => (machine as never as Both).numbers.length)).toBeGreaterThan(12);
   await third.replica.close();
 });
@@ -371,11 +344,11 @@ it('a machine may ask to be woken never', async () => {
     }
   }
   const storage = memoryStorage();
-  const first = await started({ storage, machine: new Sleeper() });
+  const first = await startedWith({ storage, machine: new Sleeper() });
   for (let by = 1; by <= 12; by++) await first.replica.propose(by);
   await first.told('taken');
   await first.replica.close();
-  const { replica } = await started({ storage, machine: new Sleeper() });
+  const { replica } = await startedWith({ storage, machine: new Sleeper() });
   expect(await replica.propose(22)).toBe(100);
   expect(replica.status().fault).toBeNull();
   await replica.close();
@@ -383,11 +356,11 @@ it('a machine may ask to be woken never', async () => {
 
 it('changes begin behind what was restored', async () => {
   const storage = memoryStorage();
-  const first = await started({ storage, machine: new Sum() });
+  const first = await startedWith({ storage, machine: new Sum() });
   for (let by = 1; by <= 12; by++) await first.replica.propose(by);
   await first.told('taken');
   await first.replica.close();
-  const { replica } = await started({ storage, machine: new Sum() });
+  const { replica } = await startedWith({ storage, machine: new Sum() });
   const next = replica.changes();
   await expect(replica.changes({ from: 1 }).next()).rejects.toMatchObject({ code: 'ERR_CHANGES_TRIMMED' });
   await replica.propose(1000);
