@@ -249,6 +249,12 @@ describe.each(models)('$protocol.name', (model) => {
     }
   });
 
+  it.each(['core', 'driver'])('what is asked of a stopped %s ends at once', (program) => {
+    const asked = 'stop n3\npropose n3 a\nread n3\ntransfer n3 timeout=300\nstop n3\n';
+    const script = `${asked}${each(calls(1, 3), (n) => `expect call ${n} failed`)}`;
+    play(model, script, { header: [`program: ${program}`] });
+  });
+
   it('an aborted read strands nobody who waits behind it', () => {
     const core = new Alone(model, 'n1');
     const { now } = core;

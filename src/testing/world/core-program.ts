@@ -276,9 +276,15 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
   }
 }
 
+/** The calls that an event brings. */
+function askedBy(event: ProcessEvent): readonly { readonly call: number }[] {
+  if (event.kind === 'transfer') return [event.call];
+  return event.kind === 'propose' ? event.commands : event.kind === 'read' ? event.calls : [];
+}
+
 /** The effects of an event on a process that has ended: its calls are refused. */
 function refusal(event: ProcessEvent): ProcessEffect[] {
-  const asked = event.kind === 'propose' ? event.commands : event.kind === 'read' ? event.calls : [];
+  const asked = askedBy(event);
   const failure: Failure = { code: 'ERR_CLOSED', outcome: 'none', message: 'stopped' };
   return asked.length === 0 ? [] : [{ kind: 'fail', calls: asked.map(({ call }) => call), failure }];
 }
