@@ -9,7 +9,13 @@ import {
   outrunIsDoubled,
   resumesOnTheSame,
 } from '../replica/driver/pulling-cases.js';
-import { holdsOn, pausesInVain, waitsForItsDisk } from '../replica/driver/pulling-waits.js';
+import {
+  holdsOn,
+  pausesInVain,
+  waitsForItsDisk,
+  waitsForASlowOne,
+  waitsOnceForASilentOne,
+} from '../replica/driver/pulling-waits.js';
 
 export const pullingScripts = {
   'pull: on the same': async () => resumesOnTheSame(),
@@ -20,6 +26,8 @@ export const pullingScripts = {
   'pull: outrun afterwards': async () => outrunAfterwards(),
   'pull: holds on': async () => holdsOn(),
   'pull: own disk': async () => waitsForItsDisk(),
+  'pull: a silent one': async () => waitsOnceForASilentOne(),
+  'pull: a slow one': async () => waitsForASlowOne(),
   'pull: in vain': async () => pausesInVain(),
   'pull: twice as much': async () => keepsTwiceAsMuch(),
 } as const;

@@ -62,9 +62,9 @@ export const snapshots: readonly Mutant[] = [
     ['snapshots/resumed-on-the-same'],
     script('pull: on the same'),
     edit(
-      PULLING,
-      'partial === null ? snapshot.index >= pull.least : isSame(partial, snapshot)',
-      'snapshot.index >= pull.least',
+      'replica/driver/pull-state.ts',
+      'const asked = offer ?? partial;',
+      'const asked = partial === null ? offer : null;',
     ),
   ),
   mutant(
@@ -130,6 +130,20 @@ export const snapshots: readonly Mutant[] = [
     ['snapshots/pauses-in-vain'],
     script('pull: in vain'),
     edit(PULLING, 'draft.now + draft.options.timing.electionMax * 2 ** vain', 'draft.now'),
+  ),
+  mutant(
+    'pull-insists-on-a-silent-one',
+    'One that has never answered is asked again and again before the next one is.',
+    ['snapshots/silent-sources'],
+    script('pull: a silent one'),
+    edit(PULLING, 'if (pull.offer === null || strikes >= MOST_STRIKES)', 'if (strikes >= MOST_STRIKES)'),
+  ),
+  mutant(
+    'pull-forgets-the-slow',
+    'Who is silent at first is not heard any more, so slow members give nothing.',
+    ['snapshots/silent-sources'],
+    script('pull: a slow one'),
+    edit(PULLING, 'pull.silent.includes(from) && pull.offer === null', 'false'),
   ),
   mutant(
     'pull-blames-for-its-own-disk',

@@ -13,8 +13,10 @@ export interface PullUnderWay {
   readonly least: Index;
   readonly since: Milliseconds;
   readonly source: ReplicaId;
-  /** Who was asked before, in vain. */
+  /** Who was asked before. */
   readonly tried: readonly ReplicaId[];
+  /** Who of these has not answered; once the source has, nobody. */
+  readonly silent: readonly ReplicaId[];
   /** `null` before the source has answered. */
   readonly offer: OfferedSnapshot | null;
   readonly file: string;
@@ -56,6 +58,18 @@ export interface PullingState {
 export function initialPulling({ partial }: Pick<FoundSnapshots, 'partial'>): PullingState {
   const none = { pull: null, holdAt: Infinity, retryAt: -Infinity, vain: 0, last: null, outrun: 0 };
   return { ...none, partial: partial ?? null };
+}
+
+/** These but for those. */
+export function without(ids: readonly ReplicaId[], ...those: readonly ReplicaId[]): readonly ReplicaId[] {
+  return ids.filter((each) => !those.includes(each));
+}
+
+/** Whether this is the snapshot that is pulled, or one that serves while none is. `time` follows from the others. */
+export function serves({ offer, partial, least }: PullUnderWay, snapshot: OfferedSnapshot): boolean {
+  const asked = offer ?? partial;
+  if (asked === null) return snapshot.index >= least;
+  return (['index', 'term', 'checksum', 'bytes'] as const).every((name) => asked[name] === snapshot[name]);
 }
 
 /** How far a pull has come. */

@@ -4,9 +4,10 @@
  * host in order. When all are there the host verifies the whole, and the core installs it.
  *
  * Invariants: all chunks are of one snapshot, by index, term and checksum (snapshots/resumed-on-the-same); no more than
- * a window of bytes (pull-window.ts) is asked for and not yet stored; whoever is silent, or sends damage, is given up
- * for the next member; a replica that leads by the log alone, or has what it needs by now, drops the pull. A pull is
- * outrun when the log behind its snapshot is gone before it has come (snapshots/outrun-is-doubled).
+ * a window of bytes (pull-window.ts) is asked for and not yet stored; until the first answer the next member is asked,
+ * too, and who answers first is the source (snapshots/silent-sources); one that becomes silent, or sends damage, is
+ * given up for the next member; a replica that leads by the log alone, or has what it needs by now, drops the pull. A
+ * pull is outrun when the log behind its snapshot is gone before it has come (snapshots/outrun-is-doubled).
  */
 
 import type { Mutable } from '../../core/draft.js';
@@ -22,7 +23,7 @@ import {
   type SnapshotChunk,
   type SnapshotMessage,
 } from './snapshot-messages.js';
-import { outrunAgain, type PullUnderWay, type PullingState } from './pull-state.js';
+import { outrunAgain, serves, without, type PullUnderWay, type PullingState } from './pull-state.js';
 import {
   answeredAt,
   askedAt,
@@ -40,15 +41,12 @@ import type { SnapshotInput } from './snapshot-events.js';
 const MOST_STRIKES = 3;
 /** The pause after all were asked in vain doubles so often. */
 const MOST_PAUSES = 4;
+/** When all are silent, the first answer is waited for so many times as long as one member is. */
+const LAST_WAIT = 4;
 /** How a pull ends that is not installed. */
 type PullEnd = 'failed' | 'outrun' | 'dropped';
 
 const GONE = 'the log goes on behind it no longer';
-
-/** `time` follows from the snapshot. */
-function isSame(a: Omit<OfferedSnapshot, 'time'>, b: OfferedSnapshot): boolean {
-  return a.index === b.index && a.term === b.term && a.checksum === b.checksum && a.bytes === b.bytes;
-}
 
 export class PullingDraft extends PartDraft<PullingState> {
   protected override copy(state: PullingState): Mutable<PullingState> {
@@ -85,11 +83,11 @@ export class PullingDraft extends PartDraft<PullingState> {
     if (!draft.options.storesSnapshots) return this.inVain(least, 'the storage of this member keeps no snapshots');
     if (pull === null) {
       this.noteOutrun(least);
-      return this.begin(least, []);
+      return this.begin(least);
     }
     if (pull.ending || least <= pull.least) return;
     this.change({ least });
-    if (pull.offer === null && pull.partial !== null && pull.partial.index < least) return this.begin(least, []);
+    if (pull.offer === null && pull.partial !== null && pull.partial.index < least) return this.begin(least);
     if (pull.offer === null || pull.offer.index >= least) return;
     this.edit().outrun = outrunAgain(this.state.outrun);
     this.giveUp(GONE, [], 'outrun');
@@ -108,28 +106,36 @@ export class PullingDraft extends PartDraft<PullingState> {
       draft.event({ kind: 'snapshot', event: 'outrun', index: last.index, bytes: 0, took: 0, reason: GONE });
   }
 
-  /** Asks the next member: followers first, the leader last. Ends when all were asked in vain. */
-  private begin(least: Index, tried: readonly ReplicaId[]): void {
+  /**
+   * Asks the next member: followers first, the leader last. Ends when all were asked in vain.
+   * @param tried who was asked before
+   * @param silent who of these has not answered yet
+   */
+  private begin(least: Index, tried: readonly ReplicaId[] = [], silent: readonly ReplicaId[] = []): void {
     const { draft } = this;
     const { id, configuration, boot } = draft.options;
     const { leader } = draft.leadership.state;
-    const others = configuration.members.map((member) => member.id).filter((each) => each !== id);
-    const left = others.filter((each) => !tried.includes(each));
+    const members = configuration.members.map((member) => member.id);
+    const left = without(members, id, ...tried);
     const source = left.find((each) => each !== leader) ?? left[0];
     const partial = this.partialFor(least);
-    if (source === undefined && partial !== null) {
-      this.dropPartial(); // nobody has it any more
-      return this.begin(least, []);
+    const isAnswered = tried.length > silent.length;
+    if (source === undefined && partial !== null && isAnswered) {
+      this.dropPartial(); // nobody that answers has it any more
+      return this.begin(least);
     }
     if (source === undefined) return this.inVain(least, 'no member gave one that serves');
-    const number = boot * 2 ** 32 + draft.freshRequest();
+    // Those that are silent may still answer.
+    const earlier = silent.length > 0 ? this.state.pull : null;
+    const number = earlier?.number ?? boot * 2 ** 32 + draft.freshRequest();
     // At least one byte is asked for: the answer says that the peer has the same snapshot.
     const from = partial === null ? 0 : Math.min(partial.stored, partial.bytes - 1);
     const at = { partial, from, given: from, stored: from, window: openWindow(from, this.bounds) };
     const progress = { ...at, offer: null, ahead: [], strikes: 0, ending: false };
-    const retryAt = draft.now + this.patience;
-    const file = `${least}-${boot}-${number % 2 ** 32}`;
-    this.edit().pull = { number, least, since: draft.now, source, tried, file, retryAt, ...progress };
+    const wait = left.length === 1 && !isAnswered ? LAST_WAIT : 1;
+    const retryAt = draft.now + wait * draft.options.timing.electionMax;
+    const begun = { number, file: `${least}-${boot}-${number % 2 ** 32}`, since: earlier?.since ?? draft.now };
+    this.edit().pull = { ...begun, least, source, tried, silent, retryAt, ...progress };
     this.askMore();
     this.hold(partial?.index ?? least, source);
   }
@@ -201,23 +207,23 @@ export class PullingDraft extends PartDraft<PullingState> {
     if (message.kind === 'askChunk') return draft.sources.ask(from, message);
     if (message.kind === 'holdLog') return draft.sources.hold(from, message.index, message.outrun);
     const { pull } = this.state;
-    if (pull === null || pull.ending || pull.number !== message.number || pull.source !== from) return;
-    if (message.kind === 'chunk') this.chunk(pull, message);
-    else this.next(pull);
+    if (pull === null || pull.ending || pull.number !== message.number) return;
+    const isLate = pull.silent.includes(from) && pull.offer === null;
+    if (pull.source !== from && !isLate) return;
+    if (isLate) this.change({ silent: without(pull.silent, from) });
+    if (message.kind === 'chunk' && serves(pull, message.snapshot)) this.chunk(pull, from, message);
+    else if (pull.offer === null && !isLate) this.next(pull);
   }
 
-  private chunk(pull: PullUnderWay, { snapshot, offset, data }: SnapshotChunk): void {
+  private chunk(pull: PullUnderWay, source: ReplicaId, { snapshot, offset, data }: SnapshotChunk): void {
     const { draft } = this;
     if (pull.offer === null) {
-      const { partial, from, file } = pull;
-      const isAsked = partial === null ? snapshot.index >= pull.least : isSame(partial, snapshot);
-      if (!isAsked) return this.next(pull);
       this.edit().partial = null;
-      draft.effect({ kind: 'pullSnapshot', file, snapshot, from });
+      draft.effect({ kind: 'pullSnapshot', file: pull.file, snapshot, from: pull.from });
       const { index, bytes } = snapshot;
-      draft.event({ kind: 'snapshot', event: 'pulling', index, bytes, took: 0, peer: pull.source });
-      this.change({ offer: snapshot });
-    } else if (!isSame(pull.offer, snapshot)) return; // an answer to the first question, which was asked again
+      draft.event({ kind: 'snapshot', event: 'pulling', index, bytes, took: 0, peer: source });
+      this.change({ offer: snapshot, source, tried: without(pull.tried, source), silent: [] });
+    }
     this.keep(offset, data);
     this.give();
   }
@@ -259,9 +265,9 @@ export class PullingDraft extends PartDraft<PullingState> {
   }
 
   /** The source has nothing for this replica, is silent, or has sent something else: the next one is asked. */
-  private next(pull: PullUnderWay): void {
-    if (pull.offer !== null) this.draft.effect({ kind: 'abandonSnapshot', file: pull.file });
-    this.begin(pull.least, [...pull.tried, pull.source]);
+  private next({ offer, file, least, tried, source, silent }: PullUnderWay, isSilent = false): void {
+    if (offer !== null) this.draft.effect({ kind: 'abandonSnapshot', file });
+    this.begin(least, [...tried, source], isSilent && offer === null ? [...silent, source] : silent);
   }
 
   /** The pull ends, or begins anew with the next one of those that were not tried. */
@@ -299,11 +305,11 @@ export class PullingDraft extends PartDraft<PullingState> {
       this.change({ retryAt: draft.now + this.patience }); // what came waits for the own storage
       return this.askMore();
     }
-    if (pull.strikes + 1 >= MOST_STRIKES) return this.next(pull);
-    const { bounds } = this;
     const strikes = pull.strikes + 1;
-    const longer = pull.offer === null ? 1 : 2 ** strikes;
-    const retryAt = draft.now + longer * patienceOf(pull.window, bounds);
+    // One that has never answered may be down: there are others.
+    if (pull.offer === null || strikes >= MOST_STRIKES) return this.next(pull, true);
+    const { bounds } = this;
+    const retryAt = draft.now + 2 ** strikes * patienceOf(pull.window, bounds);
     this.change({ strikes, retryAt, window: timedOut(pull.window, bounds, draft.now) });
     this.askMore();
   }

@@ -197,6 +197,8 @@ export function pullOver({ rate, latency, loses = Infinity }: Link, bytes: numbe
       questions += 1;
       under += length;
       most = Math.max(most, under);
+      const isFirst = puller.wants('pullSnapshot').length === 0; // the other one is down
+      if (to === 'c' && isFirst) continue;
       demand(to === 'b', 'snapshots/pull-by-evidence: a source that answers is not given up', () => ({ asked, bytes }));
       free = Math.max(free, puller.now + latency) + length / rate;
       if (questions % loses !== 0) answers.push({ at: free + latency, message });

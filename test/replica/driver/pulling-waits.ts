@@ -63,6 +63,28 @@ export function waitsForItsDisk(): void {
   demand(goesOn, 'snapshots/pauses-in-vain: it goes on with the same source', () => next);
 }
 
+/** A member that is down has each pull wait once, and not for long. */
+export function waitsOnceForASilentOne(): void {
+  const puller = new Puller();
+  puller.needs(90);
+  const first = puller.asked.splice(0).map(({ to }) => to);
+  puller.passes(timing.electionMax);
+  const then = puller.asked.splice(0).map(({ to }) => to);
+  demand(first.join() === 'b' && then.join() === 'c', 'snapshots/silent-sources: each once', () => [first, then]);
+}
+
+/** The only one that is up answers late: it is heard all the same, and what an earlier start has stored is of use. */
+export function waitsForASlowOne(): void {
+  const bytes = 10_000;
+  const puller = new Puller({ index: 100, term: 3, checksum: 5, bytes, stored: bytes / 2 });
+  puller.needs(90);
+  const [asked] = puller.asked;
+  puller.passes(3 * timing.electionMax);
+  if (asked !== undefined) puller.answer('b', asked.message, snapshotOf(bytes));
+  const [begun] = puller.wants('pullSnapshot');
+  demand(begun?.from === bytes / 2, 'snapshots/silent-sources: it goes on behind what is stored', () => begun);
+}
+
 /** Nobody has one: all are asked again after pauses, which become longer up to a bound, and it is told once. */
 export function pausesInVain(): void {
   const puller = new Puller();

@@ -13,7 +13,7 @@ import {
   resumesOnTheSame,
   startsAgain,
 } from './pulling-cases.js';
-import { holdsOn, pausesInVain, waitsForItsDisk } from './pulling-waits.js';
+import { holdsOn, pausesInVain, waitsForItsDisk, waitsForASlowOne, waitsOnceForASilentOne } from './pulling-waits.js';
 
 describe('a pull that an earlier start began', () => {
   it('goes on with the same snapshot, whoever has it', resumesOnTheSame);
@@ -43,6 +43,8 @@ describe('what a pull asks for at once', () => {
 describe('while nothing comes', () => {
   it('the log behind the snapshot is asked for on and on', holdsOn);
   it('because of the own disk, nobody is blamed', waitsForItsDisk);
+  it('from one that is down, the next one is asked', waitsOnceForASilentOne);
+  it('from one that is slow, it is heard late', waitsForASlowOne);
   it('since nobody has it, all are asked again after pauses', pausesInVain);
 });
 
