@@ -1,4 +1,4 @@
-/** `npm run bench -- [core|step|books|changes|memory|burst|trace|size|cluster|reads|rolling|all] [--quick]`: see output.ts for the lines. */
+/** `npm run bench -- [core|step|books|changes|memory|burst|trace|size|cluster|reads|rolling|restart|all] [--quick]`: see output.ts for the lines. */
 
 import { books } from './books.js';
 import { burst } from './burst.js';
@@ -6,6 +6,7 @@ import { changes } from './changes.js';
 import { core } from './core.js';
 import { memory } from './memory-core.js';
 import { note } from './output.js';
+import { restart } from './restart.js';
 import { size } from './size.js';
 import { step } from './step.js';
 import { trace } from './trace.js';
@@ -29,6 +30,7 @@ const parts: Readonly<Record<string, (quick: boolean, system?: string) => void |
   cluster: (quick) => durable('cluster', quick),
   reads: (quick) => durable('reads', quick),
   rolling: (quick) => durable('rolling', quick),
+  restart,
 };
 
 const args = process.argv.slice(2);
