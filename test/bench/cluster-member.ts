@@ -1,10 +1,26 @@
 /** One member of the durable cluster: a replica on files and TCP, and a port for the load. */
 
 import { createServer } from 'node:net';
-import { createReplica, multipaxos, raft, type ReadOptions, type ValueCodec } from 'quorate';
+import { createReplica, multipaxos, raft, type ReadOptions, type SnapshotPolicy, type ValueCodec } from 'quorate';
 import { fileStorage, tcpTransport } from 'quorate/node';
 import { measure, type Load } from './cluster-load.js';
-import { Batched, CLOSE, FAILED, GET, LOAD, OK, PUT, STATUS, frame, onFrames, type Frame } from './cluster-wire.js';
+import {
+  Batched,
+  CLOSE,
+  DIGEST,
+  FAILED,
+  GET,
+  LOAD,
+  OK,
+  PUT,
+  STATUS,
+  STRAIN,
+  frame,
+  onFrames,
+  type Frame,
+} from './cluster-wire.js';
+import { Strain } from './strain.js';
+import { Table } from './table.js';
 
 export interface MemberSettings {
   readonly id: string;
@@ -14,6 +30,9 @@ export interface MemberSettings {
   readonly clientPort: number;
   /** @see Constants.leaseReads */
   readonly leaseReads: number;
+  /** Bytes of a machine of that size; 0: one that keeps every key. */
+  readonly tableBytes: number;
+  readonly snapshots: Partial<SnapshotPolicy> | false;
 }
 
 /** A command is a key of eight bytes, the highest first, and a value. */
@@ -62,18 +81,21 @@ const bytes: ValueCodec<Uint8Array> = { encode: (value) => value, decode: (value
 
 process.on('disconnect', () => process.exit(0));
 const settings = JSON.parse(process.argv[2] ?? '{}') as MemberSettings;
+const strain = new Strain();
 const replica = await createReplica({
   id: settings.id,
   members: settings.members,
   protocol: settings.protocol === 'raft' ? raft() : multipaxos(),
   transport: tcpTransport(),
   storage: fileStorage(settings.directory),
-  machine: new Keys(),
+  machine: settings.tableBytes === 0 ? new Keys() : new Table(settings.tableBytes),
   codec: bytes,
+  snapshots: settings.snapshots,
   constants: { leaseReads: settings.leaseReads },
 });
 
 const NOTHING = new Uint8Array(0);
+const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 
 type Consistency = NonNullable<ReadOptions['consistency']>;
 
@@ -82,9 +104,9 @@ async function inside(body: Buffer): Promise<Uint8Array> {
   const asked = JSON.parse(body.toString()) as Load & { payload: number; first: number; read?: Consistency };
   const { payload, first, read, ...load } = asked;
   if (read !== undefined) {
-    const reader = (keys: Keys): number => keys.size;
-    const measured = await measure(load, async () => void (await replica.read(reader, { consistency: read })));
-    return Buffer.from(JSON.stringify(measured));
+    const size = (machine: Keys | Table): number => machine.size;
+    const measured = await measure(load, async () => void (await replica.read(size, { consistency: read })));
+    return json(measured);
   }
   const measured = await measure(load, async (number) => {
     const command = new Uint8Array(KEY + payload);
@@ -92,7 +114,7 @@ async function inside(body: Buffer): Promise<Uint8Array> {
     putU32(command, 4, first + number);
     await replica.propose(command);
   });
-  return Buffer.from(JSON.stringify(measured));
+  return json(measured);
 }
 
 async function answer({ kind, body }: Frame): Promise<Uint8Array> {
@@ -101,17 +123,24 @@ async function answer({ kind, body }: Frame): Promise<Uint8Array> {
       await replica.propose(new Uint8Array(body));
       return NOTHING;
     case GET:
-      return replica.read((keys) => keys.last.subarray(KEY));
+      return replica.read((machine) => machine.last.subarray(KEY));
     case LOAD:
       return inside(body);
     case CLOSE:
       await replica.close();
       return NOTHING;
     case STATUS: {
-      const { leading, applied, commit } = replica.status();
-      const size = await replica.read((keys) => keys.size, { consistency: 'stale' });
-      return Buffer.from(JSON.stringify({ leading, applied, commit, size, rss: process.memoryUsage().rss }));
+      const { leading, applied, commit, first, snapshots } = replica.status();
+      const size = await replica.read((machine) => machine.size, { consistency: 'stale' });
+      const rss = process.memoryUsage.rss();
+      return json({ leading, applied, commit, size, rss, first, snapshot: snapshots[0]?.index ?? 0 });
     }
+    case STRAIN:
+      return json(strain.take());
+    case DIGEST:
+      return json(
+        await replica.read((machine) => (machine instanceof Table ? machine.digest() : ''), { consistency: 'stale' }),
+      );
     default:
       throw new Error('no such request');
   }

@@ -18,6 +18,10 @@ export interface MemberStatus {
   readonly commit: number;
   readonly size: number;
   readonly rss: number;
+  /** The lowest index of the log. */
+  readonly first: number;
+  /** The newest snapshot's index; 0 without one. */
+  readonly snapshot: number;
 }
 
 export const pause = (milliseconds: number): Promise<void> =>
@@ -86,10 +90,10 @@ export async function leaderOf(members: readonly Member[]): Promise<Member> {
   }
 }
 
-/** Three members in processes of their own, for as long as `use` takes. */
+/** Three members in processes of their own, for as long as `use` takes; they take no snapshots unless told to. */
 export async function withMembers(
   protocol: string,
-  leaseReads: number,
+  settings: Partial<Pick<MemberSettings, 'leaseReads' | 'tableBytes' | 'snapshots'>>,
   use: (members: readonly Member[]) => Promise<void>,
 ): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'quorate-bench-'));
@@ -98,7 +102,8 @@ export async function withMembers(
   const addresses = Object.fromEntries(ids.map((id, at) => [id, `127.0.0.1:${found[at]}`]));
   const members = ids.map((id, at) => {
     const clientPort = found[ids.length + at] as number;
-    return new Member({ id, members: addresses, directory: join(directory, id), protocol, clientPort, leaseReads });
+    const own = { id, members: addresses, directory: join(directory, id), protocol, clientPort };
+    return new Member({ ...own, leaseReads: 0, tableBytes: 0, snapshots: false, ...settings });
   });
   const killAll = (): void => void Promise.all(members.map((member) => member.kill()));
   process.once('exit', killAll);

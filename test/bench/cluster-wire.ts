@@ -13,6 +13,9 @@ export const GET = 2;
 export const STATUS = 3;
 export const LOAD = 4;
 export const CLOSE = 5;
+/** What the process took since it was asked last. */
+export const STRAIN = 6;
+export const DIGEST = 7;
 
 export const OK = 0;
 export const FAILED = 1;

@@ -1,5 +1,5 @@
 /**
- * The durable cluster: three processes on loopback, real fdatasync, default settings. Clients are closed loops in this
+ * The durable cluster: three processes on loopback, real fdatasync, default settings, but no snapshots (`snapshots.ts`). Clients are closed loops in this
  * process and reach the leader's over one TCP connection (`cluster-wire.ts`); the `put-inside` lines have them inside
  * the leader's own process. Afterwards every member must hold as many keys as were acknowledged.
  */
@@ -133,7 +133,7 @@ class Work {
 }
 
 async function run(protocol: string, quick: boolean): Promise<void> {
-  await withMembers(protocol, 0, async (members) => {
+  await withMembers(protocol, {}, async (members) => {
     const work = new Work(`quorate-${protocol}`, members, quick);
     for (const payload of PAYLOADS) for (const clients of CLIENTS) await work.put(clients, payload);
     for (const clients of CLIENTS) await work.putFrom('put-inside', clients, 16);
@@ -190,7 +190,7 @@ export async function rolling(quick: boolean): Promise<void> {
   for (const protocol of ['raft', 'multipaxos']) {
     note(`rolling restart, ${protocol}`);
     for (let nth = 0; nth < (quick ? 1 : 5); nth++) {
-      await withMembers(protocol, 0, async (members) => {
+      await withMembers(protocol, {}, async (members) => {
         const work = new Work(`quorate-${protocol}`, members, quick);
         await leaderOf(members);
         let isOver = false;
@@ -218,7 +218,7 @@ export async function rolling(quick: boolean): Promise<void> {
 export async function reads(quick: boolean): Promise<void> {
   for (const protocol of ['raft', 'multipaxos']) {
     note(`reads, ${protocol}`);
-    await withMembers(protocol, LEASE_READS, async (members) => {
+    await withMembers(protocol, { leaseReads: LEASE_READS }, async (members) => {
       const work = new Work(`quorate-${protocol}`, members, quick);
       await work.put(1, 16);
       for (const consistency of ['linearizable', 'lease', 'stale']) {

@@ -1,4 +1,4 @@
-/** `npm run bench -- [core|step|books|changes|memory|burst|trace|size|cluster|reads|rolling|restart|all] [--quick]`: see output.ts for the lines. */
+/** `npm run bench -- [core|step|books|changes|memory|burst|trace|size|cluster|reads|rolling|restart|compaction|catch-up|catch-up-1g|all] [--quick]`: see output.ts for the lines. */
 
 import { books } from './books.js';
 import { burst } from './burst.js';
@@ -12,10 +12,10 @@ import { step } from './step.js';
 import { trace } from './trace.js';
 
 /** The durable cluster is a program of its own, with processes; it stands beside this one. */
-async function durable(part: 'cluster' | 'reads' | 'rolling', quick: boolean): Promise<void> {
-  const file = new URL('./cluster.js', import.meta.url);
-  const program = (await import(file.href)) as Record<typeof part, (quick: boolean) => Promise<void>>;
-  await program[part](quick);
+async function durable(file: 'cluster' | 'snapshots', part: string, quick: boolean): Promise<void> {
+  const { href } = new URL(`./${file}.js`, import.meta.url);
+  const program = (await import(href)) as Record<string, (quick: boolean) => Promise<void>>;
+  await program[part]?.(quick);
 }
 
 const parts: Readonly<Record<string, (quick: boolean, system?: string) => void | Promise<void>>> = {
@@ -27,10 +27,13 @@ const parts: Readonly<Record<string, (quick: boolean, system?: string) => void |
   burst,
   trace,
   size,
-  cluster: (quick) => durable('cluster', quick),
-  reads: (quick) => durable('reads', quick),
-  rolling: (quick) => durable('rolling', quick),
+  cluster: (quick) => durable('cluster', 'cluster', quick),
+  reads: (quick) => durable('cluster', 'reads', quick),
+  rolling: (quick) => durable('cluster', 'rolling', quick),
   restart,
+  compaction: (quick) => durable('snapshots', 'compaction', quick),
+  'catch-up': (quick) => durable('snapshots', 'catchUp', quick),
+  'catch-up-1g': (quick) => durable('snapshots', 'catchUpLarge', quick),
 };
 
 const args = process.argv.slice(2);

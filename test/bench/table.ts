@@ -11,7 +11,7 @@ import type { StreamingStateMachine } from 'quorate';
 
 const KEY = 8;
 const SLOT = 256;
-const PAGE = 64 * 1024;
+const PAGE = 16 * 1024;
 const SLOTS = PAGE / SLOT;
 
 interface Page {
@@ -23,6 +23,7 @@ interface Page {
 export class Table implements StreamingStateMachine<Uint8Array, number> {
   /** How many commands were applied. */
   size = 0;
+  last: Uint8Array = new Uint8Array(KEY);
   private readonly pages: Page[];
   private round = 0;
 
@@ -36,6 +37,7 @@ export class Table implements StreamingStateMachine<Uint8Array, number> {
     const key = new DataView(command.buffer, command.byteOffset).getUint32(4);
     const slot = key % (this.pages.length * SLOTS);
     this.own(Math.floor(slot / SLOTS)).set(command.subarray(KEY, KEY + SLOT), (slot % SLOTS) * SLOT);
+    this.last = command;
     return ++this.size;
   }
 
