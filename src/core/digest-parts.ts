@@ -90,6 +90,11 @@ export function digestLogTime({ digest, now }: DigestScribe, { stamp, stampedAt,
   if (wake.at < Infinity) digest.value(Math.max(0, wake.notBefore - now));
 }
 
+/** Of the newest snapshot its index: a later one names a newer one, and the rest matters to a start alone. */
+export function digestSnapshot({ digest }: DigestScribe, { snapshot }: CoreState): void {
+  digest.value(snapshot?.index ?? 0);
+}
+
 /** A leader's transfer. */
 export function digestTransfer(s: DigestScribe, transfer: Transferring | null): void {
   const { digest, me } = s;

@@ -25,7 +25,6 @@ const INDUCTIVE = [
   'raft/probe-one-at-a-time',
   'paxos/ballots-are-ordered',
   'paxos/vote-by-accept',
-  'paxos/votes-stay',
   'paxos/votes-by-slot',
   'paxos/one-leadership-per-ballot',
 ];

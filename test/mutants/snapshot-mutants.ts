@@ -1,6 +1,6 @@
 /** Mutants of snapshots: when one is named, kept and restored (contract, "The persist lane"). */
 
-import { edit, hostRun, mutant, scenario, script, schedule, type Mutant } from './mutant.js';
+import { edit, hostRun, mutant, scenario, scope, script, schedule, type Mutant } from './mutant.js';
 
 const SNAPSHOTS = 'replica/driver/snapshots.ts';
 const COMPACTIONS = 'replica/driver/compactions.ts';
@@ -197,6 +197,20 @@ export const snapshots: readonly Mutant[] = [
     ['raft/suffix-if-it-matches'],
     script('installedSuffix'),
     edit('raft/draft.ts', 'const keeps = termAt(log, index) === term;', 'const keeps = index <= log.last;'),
+  ),
+  mutant(
+    'raft-install-in-an-old-term',
+    'A snapshot of a later term is installed, and the replica stays in its own.',
+    ['raft/terms-rise-in-log'],
+    scope('raft n3 E1 S1 I1 split'),
+    edit('raft/draft.ts', 'if (term > this.state.term) this.yieldTo(term);\n    else if', 'if'),
+  ),
+  mutant(
+    'paxos-install-drops-votes',
+    'Votes above a snapshot of a peer go with what is below it.',
+    ['paxos/votes-stay'],
+    scope('paxos n2 E1 R1 S1 I1 split'),
+    edit('multipaxos/draft.ts', 'above(next.window, index)', 'above(next.window, Infinity)'),
   ),
   mutant(
     'raft-trimmed-peer-forgotten',

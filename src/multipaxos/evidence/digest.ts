@@ -14,6 +14,7 @@ import {
   digestLeaderReads,
   digestLog,
   digestLogTime,
+  digestSnapshot,
   digestNumber,
   digestTold,
   digestGrants,
@@ -252,6 +253,7 @@ export function digestState(state: PaxosState, now: Milliseconds, digest: Digest
   list(s, state.unsynced, unsynced);
   digestWaiting(s, state);
   digestLogTime(s, state);
+  digestSnapshot(s, state);
   digestLog(log, state.options.limits, s.digest);
   // A leader's commit index at or below the own one has no effect any more, nor has one of a lower ballot.
   digest.value(state.leaderCommitBallot);

@@ -24,6 +24,7 @@ import {
   digestLeaderReads,
   digestLog,
   digestLogTime,
+  digestSnapshot,
   digestNumber,
   digestTold,
   digestGrants,
@@ -137,6 +138,7 @@ export function digestState(state: RaftState, now: Milliseconds, digest: Digest)
   }
   digestWaiting(s, state);
   digestLogTime(s, state);
+  digestSnapshot(s, state);
   digest.value(state.commit);
   digestRole(s, state);
   digestElectionTimer(s, state);

@@ -21,6 +21,8 @@ const SCOPE: Readonly<Record<keyof Scope, Check>> = {
   reads: count,
   callAnywhere: option,
   crashes: count,
+  snapshots: count,
+  installs: count,
   splitWrites: option,
   splitApplies: option,
   tuning: anything,

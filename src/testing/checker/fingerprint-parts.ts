@@ -10,6 +10,7 @@ import { digestEntry, type AnyModel, type DiskView } from '../../core/model.js';
 import type { ReplicaId } from '../../core/members.js';
 import { LiveDiskView, written, type WorldDisk } from '../world/disk.js';
 import { PartDigest, type Names, type Part } from './fingerprint.js';
+import { decodeSnapshots, SNAPSHOTS_KEY } from '../../replica/driver/snapshot-list.js';
 import type { WorldRecord } from '../world/record.js';
 import { localTime, type Flight, type Link, type Rules, type Slot, type World } from '../world/state.js';
 
@@ -145,11 +146,22 @@ export class PartTaker {
     digest.id(hard?.vote ?? null);
     digest.value(hard?.commit ?? -1);
     digest.value(last);
+    this.takeSnapshots(disk);
     for (let index = 1; index <= last; index++) {
       const entry = view.entry(index);
       if (entry === undefined) digest.value(-1);
       else digestEntry(entry, digest);
     }
+  }
+
+  /** Of snapshots counts what the list names: files that it does not name are never used. */
+  private takeSnapshots(disk: WorldDisk): void {
+    const { digest } = this;
+    const bytes = disk.values.get(SNAPSHOTS_KEY);
+    digest.value(bytes === undefined ? 0 : 1);
+    if (bytes === undefined) return;
+    const { named, base } = decodeSnapshots(bytes);
+    digestPlain([base, named.map(({ index, term, time }) => [index, term, time])], digest);
   }
 
   private pending(slot: Slot): Part {
@@ -169,6 +181,8 @@ export class PartTaker {
     }
     digest.value(slot.applying?.length ?? -1);
     for (const entry of slot.applying ?? []) digestEntry(entry, digest);
+    digest.value(slot.taking?.index ?? 0);
+    digest.value(slot.restoring?.index ?? 0);
     digest.value(slot.delivered);
     digest.value(slot.effects);
     digest.value(slot.position);

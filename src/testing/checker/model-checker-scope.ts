@@ -11,6 +11,7 @@ import type { AnyModel, Model } from '../../core/model.js';
 import type { ReplicaId } from '../../core/members.js';
 import type { Tuning } from '../../core/tuning.js';
 import type { Action } from '../world/actions.js';
+import { newestOn } from '../world/snapshots.js';
 import { isWritable, type Slot, type World } from '../world/state.js';
 
 /** A scope. Numbers are upper bounds; events whose number is not given do not happen. */
@@ -44,6 +45,13 @@ export interface Scope {
   readonly callAnywhere?: boolean;
   /** Crashes, each one move together with the restart after it. */
   readonly crashes?: number;
+  /** Snapshots that are taken, each at once and of all that is applied, up to which the log is trimmed. */
+  readonly snapshots?: number;
+  /**
+   * Snapshots of a peer that are installed, each brought in one move, at any time: a pull takes as long as it likes,
+   * and the core may have asked for it long ago. One that it refuses does not count.
+   */
+  readonly installs?: number;
   /** Whether the end of a write is a move of its own, before which a crash can lose it; else writes take no time. */
   readonly splitWrites?: boolean;
   /** Whether applying is a move of its own; else it takes no time. */
@@ -57,6 +65,8 @@ export interface Spent {
   readonly elections: readonly number[];
   readonly beats: number;
   readonly crashes: number;
+  readonly snapshots: number;
+  readonly installs: number;
 }
 
 /** One move. */
@@ -64,7 +74,8 @@ export interface Move {
   readonly actions: readonly Action[];
   /** The replica whose timeout this is, else -1. Only its outcome tells whether it is an election or a beat. */
   readonly timeout: number;
-  readonly crash: boolean;
+  /** The counter that it counts in, if it is no timeout. */
+  readonly counter: 'crashes' | 'snapshots' | 'installs' | null;
 }
 
 /** The term in a replica's status; 0 when it is down. */
@@ -100,7 +111,7 @@ export function mayElect(scope: Scope, spent: Spent, place: number): boolean {
 const AT_ONCE = { at: 0 } as const;
 
 function single(action: Action, timeout = -1): Move {
-  return { actions: [action], timeout, crash: false };
+  return { actions: [action], timeout, counter: null };
 }
 
 function crash(replica: ReplicaId, keep: boolean): Move {
@@ -108,7 +119,7 @@ function crash(replica: ReplicaId, keep: boolean): Move {
     { ...AT_ONCE, kind: 'crash', replica, keep },
     { ...AT_ONCE, kind: 'restart', replica },
   ];
-  return { actions, timeout: -1, crash: true };
+  return { actions, timeout: -1, counter: 'crashes' };
 }
 
 /** Collects the moves of one replica. */
@@ -125,12 +136,32 @@ function movesAt(scope: Scope, world: World, spent: Spent, place: number, moves:
     if (beats || (elects && !campaigns && !isLeader))
       moves.push(single({ ...AT_ONCE, kind: 'timeout', replica }, place));
     if (isWritable(slot)) moves.push(single({ ...AT_ONCE, kind: 'written', replica }));
+    if (slot.restoring !== null) moves.push(single({ ...AT_ONCE, kind: 'restored', replica }));
     if (slot.applying !== null) moves.push(single({ ...AT_ONCE, kind: 'applied', replica }));
     if (isLeader || scope.callAnywhere === true) callsAt(scope, world, replica, moves);
+    snapshotsAt(scope, world, spent, slot, moves);
   }
   if (spent.crashes >= (scope.crashes ?? 0)) return;
   moves.push(crash(replica, false));
   if (slot.writing !== null && !slot.durable) moves.push(crash(replica, true));
+}
+
+/** Snapshots that a replica can take, or be brought. */
+function snapshotsAt(scope: Scope, world: World, spent: Spent, slot: Slot, moves: Move[]): void {
+  const replica = slot.id;
+  const { applied } = statusOf(world, slot)!;
+  if (spent.snapshots < (scope.snapshots ?? 0) && applied > (newestOn(slot.disk)?.index ?? 0)) {
+    const actions: Action[] = [
+      { ...AT_ONCE, kind: 'compact', replica },
+      { ...AT_ONCE, kind: 'snapshotted', replica, fails: false },
+    ];
+    moves.push({ actions, timeout: -1, counter: 'snapshots' });
+  }
+  if (spent.installs >= (scope.installs ?? 0)) return;
+  for (const { id: peer, disk } of world.slots) {
+    if (peer === replica || newestOn(disk) === null) continue;
+    moves.push({ actions: [{ ...AT_ONCE, kind: 'install', replica, peer }], timeout: -1, counter: 'installs' });
+  }
 }
 
 function callsAt(scope: Scope, { record }: World, replica: ReplicaId, moves: Move[]): void {

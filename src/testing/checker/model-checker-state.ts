@@ -72,7 +72,7 @@ export class SearchSpace {
     this.turn = new Turn(world);
     this.sent = new SentSet(this.rules, this.taker, this.program, this.turn, outdated);
     this.answers = answers && scope.network === 'set';
-    const spent = { elections: ids.map(() => 0), beats: 0, crashes: 0 };
+    const spent = { elections: ids.map(() => 0), beats: 0, crashes: 0, snapshots: 0, installs: 0 };
     this.initial = { world, spent, parts: this.taker.take(world, null, null) };
   }
 
@@ -97,9 +97,11 @@ export class SearchSpace {
     }
     let world = turn.finish();
     if (this.scope.network === 'set') world = sent.reduce(world, before);
+    const same = isSame(world, before) || isRefused(move, world, before);
+    if (same && move.timeout < 0) return state;
     const spent = this.spend(state, world, move);
     if (spent === null) return null;
-    if (spent === state.spent && isSame(world, before)) return state;
+    if (same && spent === state.spent) return state;
     if (this.answers) world = sent.answer(world, before, taken);
     world = sent.drop(world);
     return { world, spent, parts: this.taker.take(world, before, state.parts) };
@@ -107,7 +109,8 @@ export class SearchSpace {
 
   /** Computes the state's fingerprint; `printer` keeps it. */
   print({ parts, spent }: SearchState): void {
-    this.printer.print(parts, spent.elections, [spent.beats, spent.crashes]);
+    const { elections, beats, crashes, snapshots, installs } = spent;
+    this.printer.print(parts, elections, [beats, crashes, snapshots, installs]);
   }
 
   /**
@@ -152,8 +155,8 @@ export class SearchSpace {
     return process !== null && this.program.isIdle(process, localTime(clock, 0), action.from, payload);
   }
 
-  private spend({ world: before, spent }: SearchState, world: World, { timeout, crash }: Move): Spent | null {
-    if (crash) return { ...spent, crashes: spent.crashes + 1 };
+  private spend({ world: before, spent }: SearchState, world: World, { timeout, counter }: Move): Spent | null {
+    if (counter !== null) return { ...spent, [counter]: spent[counter] + 1 };
     if (timeout < 0) return spent;
     const { scope } = this;
     const slot = before.slots[timeout]!;
@@ -182,6 +185,11 @@ function isSame(a: World, b: World): boolean {
   for (let i = 0; i < a.slots.length; i++) if (!sameSlot(a.slots[i] as Slot, b.slots[i] as Slot)) return false;
   for (let i = 0; i < a.links.length; i++) if (a.links[i]!.flights !== b.links[i]!.flights) return false;
   return true;
+}
+
+/** Whether a snapshot was brought for which the replica has no use: a file without a name is never used. */
+function isRefused({ counter }: Move, { slots }: World, before: World): boolean {
+  return counter === 'installs' && slots.every(({ process }, place) => process === before.slots[place]?.process);
 }
 
 /** Whether two slots are equal; a process that only sent messages has a new slot with equal fields. */

@@ -218,6 +218,13 @@ function disconnect(words: Words): ScenarioCommand {
   return act(...lanesOf(words).map((lane): Happening => ({ kind: 'disconnect', replica, peer, lane })));
 }
 
+/** `install n2 n1`: n2 is brought the newest snapshot of n1. */
+function install(words: Words): ScenarioCommand {
+  const happening = { kind: 'install', replica: words.replica(), peer: words.replica() } as const;
+  words.end();
+  return act(happening);
+}
+
 function unreachable(words: Words): ScenarioCommand {
   const happening = { kind: 'unreachable', replica: words.replica(), peer: words.replica() } as const;
   words.end();
@@ -248,6 +255,8 @@ const COMMANDS: Readonly<Record<string, CommandParser>> = {
   applied: each('applied'),
   loaded: each('loaded'),
   snapshotted,
+  compact: each('compact'),
+  install,
   restored: each('restored'),
   crash: keepOrLose('crash'),
   restart: each('restart'),

@@ -84,7 +84,8 @@ export function formatHappening(happening: Happening): string {
     case 'disconnect':
       return `disconnect ${happening.replica} ${happening.peer} ${happening.lane}`;
     case 'unreachable':
-      return `unreachable ${happening.replica} ${happening.peer}`;
+    case 'install':
+      return `${happening.kind} ${happening.replica} ${happening.peer}`;
     case 'snapshotted':
       return `snapshotted ${happening.replica}${happening.fails ? ' fails' : ''}`;
     case 'wait':
@@ -95,6 +96,7 @@ export function formatHappening(happening: Happening): string {
     case 'written':
     case 'applied':
     case 'loaded':
+    case 'compact':
     case 'restored':
     case 'restart':
     case 'wipe':

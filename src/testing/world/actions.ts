@@ -31,6 +31,10 @@ export type Happening =
   | { readonly kind: 'applied' | 'loaded'; readonly replica: ReplicaId }
   /** The snapshot that is taken is complete and durable; `fails`: there is none. */
   | { readonly kind: 'snapshotted'; readonly replica: ReplicaId; readonly fails: boolean }
+  /** Of a bare core: its host takes a snapshot of what is applied; once complete, the log is trimmed up to it. */
+  | { readonly kind: 'compact'; readonly replica: ReplicaId }
+  /** Of a bare core: it is brought the newest snapshot of a peer at once, and installs it if that is news. */
+  | { readonly kind: 'install'; readonly replica: ReplicaId; readonly peer: ReplicaId }
   /** The machine has restored the snapshot of a start. */
   | { readonly kind: 'restored'; readonly replica: ReplicaId }
   /** The process crashes. `keep`: the write under way is durable all the same. */

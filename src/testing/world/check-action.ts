@@ -52,6 +52,8 @@ const SHAPES: Readonly<Record<Action['kind'], Shape>> = {
   applied: alone,
   loaded: alone,
   snapshotted: { replica, fails: flag },
+  compact: alone,
+  install: { replica, peer: replica },
   restored: alone,
   crash: fated,
   restart: alone,

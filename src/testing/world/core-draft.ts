@@ -2,12 +2,22 @@
 
 import { assert, unreachable } from '../../core/assert.js';
 import type { Mutable } from '../../core/draft.js';
-import type { Entry, Inbound, Milliseconds, Outbound, Outcome, RequestNumber, Send } from '../../core/protocol.js';
+import type {
+  Entry,
+  Inbound,
+  Milliseconds,
+  Outbound,
+  Outcome,
+  RequestNumber,
+  Send,
+  SnapshotName,
+} from '../../core/protocol.js';
 import type { AnyProtocol } from '../../core/tuning.js';
-import { storageOps, type LaneOp } from '../../replica/driver/persist-lane.js';
+import { storageOps } from '../../replica/driver/persist-lane.js';
 import type { Failure } from '../../replica/driver/state.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
 import type { Asked, CoreProcess } from './core-process.js';
+import { inLane, restoreFrom, takeAt, type CoreSnapshots } from './core-snapshots.js';
 import type { ProcessEffect } from './process.js';
 
 export class CoreDraft {
@@ -23,10 +33,10 @@ export class CoreDraft {
   feed(inbound: Inbound<unknown>): void {
     const [core, outbound] = this.protocol.step(this.next.core, inbound);
     this.next.core = core;
-    this.take(outbound);
+    this.handleAll(outbound);
   }
 
-  take(outbound: readonly Outbound<unknown>[]): void {
+  handleAll(outbound: readonly Outbound<unknown>[]): void {
     for (const message of outbound) this.handle(message);
   }
 
@@ -38,7 +48,7 @@ export class CoreDraft {
         else this.send(message);
         return;
       case 'persist':
-        next.queue = [...next.queue, ...(message.ops as readonly LaneOp[])]; // it names no snapshot
+        next.queue = [...next.queue, ...message.ops.flatMap(inLane)];
         next.queueSeq = message.persistSeq;
         return;
       case 'commit':
@@ -54,9 +64,11 @@ export class CoreDraft {
         return;
       case 'members':
       case 'forwardTaken':
-      case 'restore':
       case 'pull':
-        return; // it has no snapshots
+        return; // an action brings one, asked for or not
+      case 'restore':
+        next.backlog = []; // all of it is in the snapshot
+        return this.note({ restoring: { snapshot: message.snapshot, begun: false } });
       case 'event':
         if (message.event.kind === 'fault') next.fault = message.event.reason;
         return;
@@ -109,7 +121,7 @@ export class CoreDraft {
     const { next } = this;
     const { commands } = next;
     assert(
-      next.applying > 0 && results.length === commands.length,
+      next.applying !== null && results.length === commands.length,
       'machine/one-result-per-command: the machine answers for what it was given',
     );
     for (let at = 0; at < commands.length; at++) {
@@ -120,26 +132,80 @@ export class CoreDraft {
       this.change(id.sequence, (asked) => (asked.result === null ? { ...asked, index, result } : asked));
     }
     next.applied = next.applying;
-    next.applying = 0;
+    next.applying = null;
     next.commands = [];
-    this.feed({ kind: 'applied', now, index: next.applied });
+    this.feed({ kind: 'applied', now, index: next.applied.index });
   }
 
   private applyNext(now: Milliseconds): void {
     const { next, effects } = this;
-    while (next.applying === 0 && next.backlog.length > 0) {
-      const { backlog } = next;
+    while (next.applying === null && next.snapshots.restoring === null && next.backlog.length > 0) {
+      const { backlog, applied } = next;
       next.backlog = [];
-      next.applying = (backlog[backlog.length - 1] as Entry).index;
+      const { index, term } = backlog[backlog.length - 1] as Entry;
+      next.applying = { index, term, time: Math.max(applied.time, ...backlog.map(({ time }) => time)) };
       next.commands = backlog.filter((entry) => entry.kind === 'command');
       if (next.commands.length === 0) this.applied(now, []);
       else effects.push({ kind: 'apply', entries: next.commands, wakeAt: null });
     }
   }
 
+  // Snapshots.
+
+  private note(changes: Partial<CoreSnapshots>): void {
+    this.next.snapshots = { ...this.next.snapshots, ...changes };
+  }
+
+  /** Takes one of what is applied, if that is news and nothing is under way that it would meet. */
+  take(): void {
+    const { applied, applying, snapshots } = this.next;
+    const { newest, taking, restoring } = snapshots;
+    if (applying !== null || taking !== null || restoring !== null || applied.index <= newest) return;
+    this.note({ taking: applied });
+    this.effects.push(takeAt(applied));
+  }
+
+  /** It is complete and durable; `null`: there is none. The log is trimmed up to it. */
+  taken(now: Milliseconds, checksum: number | null): void {
+    const { taking } = this.next.snapshots;
+    this.note({ taking: null });
+    if (taking === null || checksum === null) return;
+    this.note({ newest: taking.index });
+    this.feed({ kind: 'snapshotTaken', now, snapshot: { ...taking, checksum }, through: taking.index });
+  }
+
+  /** The machine is to be restored, once it has ended its run, and the snapshot that is taken of it. */
+  private beginRestore(): void {
+    const { applying, snapshots } = this.next;
+    const { restoring, taking } = snapshots;
+    if (restoring === null || restoring.begun || applying !== null || taking !== null) return;
+    this.restore(restoring.snapshot);
+  }
+
+  restore(snapshot: SnapshotName): void {
+    this.note({ newest: snapshot.index, restoring: { snapshot, begun: true } });
+    this.effects.push(restoreFrom(snapshot));
+  }
+
+  /** The machine is restored: what became of commands that are in the snapshot is not known here. */
+  restored(): void {
+    const { next } = this;
+    const { restoring } = next.snapshots;
+    if (restoring === null || !restoring.begun) return;
+    const { index, term, time } = restoring.snapshot;
+    next.applied = { index, term, time };
+    this.note({ restoring: null });
+    const lost = next.asked.filter(({ committed, result }) => committed && result === null);
+    if (lost.length === 0) return;
+    const failure: Failure = { code: 'ERR_NO_LEADER', outcome: 'unknown', message: 'restored' };
+    this.effects.push({ kind: 'fail', calls: lost.map(({ request }) => request), failure });
+    next.asked = next.asked.filter((asked) => !lost.includes(asked));
+  }
+
   /** Starts the next write and the next run of entries, and ends the calls that are complete. */
   finish(now: Milliseconds): readonly [CoreProcess, readonly ProcessEffect[]] {
     const { next, effects } = this;
+    this.beginRestore();
     this.applyNext(now);
     if (next.asked.length > 0) this.answer();
     if (next.writingSeq === 0 && next.queue.length > 0 && next.fault === null) {
@@ -154,7 +220,7 @@ export class CoreDraft {
     const { next, effects } = this;
     const { applied } = next;
     const done = (asked: Asked): boolean =>
-      asked.read === null ? asked.committed && asked.result !== null : asked.read <= applied;
+      asked.read === null ? asked.committed && asked.result !== null : asked.read <= applied.index;
     for (const asked of next.asked) {
       if (!done(asked)) continue;
       const { request, read, index, result } = asked;

@@ -5,6 +5,7 @@ import type { Entry, Index, RequestNumber, Send, PersistSeq } from '../../core/p
 import type { ReplicaId } from '../../core/members.js';
 import type { LaneOp } from '../../replica/driver/persist-lane.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
+import type { CoreSnapshots, Reached } from './core-snapshots.js';
 
 /** A request of a caller, under the caller's number. */
 export interface Asked {
@@ -28,10 +29,11 @@ export interface CoreProcess {
   readonly held: readonly Send<unknown>[];
   /** Committed entries that the machine was not given yet. */
   readonly backlog: readonly Entry[];
-  /** The last index of the entries that the machine is applying, 0 if none, and the commands among them. */
-  readonly applying: Index;
+  /** Behind the entries that the machine is applying, and the commands among them; `null` if there are none. */
+  readonly applying: Reached | null;
   readonly commands: readonly Entry[];
-  readonly applied: Index;
+  readonly applied: Reached;
+  readonly snapshots: CoreSnapshots;
   readonly asked: readonly Asked[];
   readonly stopped: boolean;
   readonly fault: string | null;
@@ -42,6 +44,20 @@ export interface CoreProcess {
  * enough; and worlds that differ only by the names of replicas stay alike.
  */
 export const SESSION = 1;
+
+function digestReached({ index, term, time }: Reached, digest: Digest): void {
+  digest.value(index);
+  digest.value(term);
+  digest.value(time);
+}
+
+function digestSnapshots({ newest, taking, restoring }: CoreSnapshots, digest: Digest): void {
+  digest.value(newest);
+  digest.value(taking !== null);
+  if (taking !== null) digestReached(taking, digest);
+  digest.value(restoring === null ? 0 : restoring.begun ? 1 : 2);
+  if (restoring !== null) digestReached(restoring.snapshot, digest);
+}
 
 /** Digests the state of a process beside its core's. */
 export function digestProcess(
@@ -62,8 +78,9 @@ export function digestProcess(
   }
   digest.value(process.backlog.length);
   for (const entry of process.backlog) digestEntry(entry, digest);
-  digest.value(process.applying);
-  digest.value(process.applied);
+  digest.value(process.applying === null ? 0 : process.applying.index);
+  digestReached(process.applied, digest);
+  digestSnapshots(process.snapshots, digest);
   digest.value(process.asked.length);
   for (const asked of process.asked) {
     digest.value(asked.request);

@@ -8,11 +8,11 @@
 import { unreachable } from '../../core/assert.js';
 import type { Index, Proposal } from '../../core/protocol.js';
 import type { AnyProtocol } from '../../core/tuning.js';
-import { SNAPSHOT_INPUTS, type SnapshotInput } from '../../replica/driver/snapshot-events.js';
 import type { Failure } from '../../replica/driver/state.js';
 import { CoreDraft } from './core-draft.js';
 import { digestProcess, SESSION, type Asked, type CoreProcess } from './core-process.js';
 import { recovered } from './disk.js';
+import { foundOn, noCoreSnapshots, pulledName } from './core-snapshots.js';
 import type { ProcessEffect, ProcessEvent, Program, ProgramOptions } from './process.js';
 
 function proposalsOf(
@@ -35,12 +35,12 @@ function ask(draft: CoreDraft, calls: readonly { readonly call: number }[], read
   draft.next.asked = [...draft.next.asked, ...asked];
 }
 
-/** What a bare core has nothing to do with: snapshots, identity, the pace of its host, and machines to wake. */
-type Foreign = SnapshotInput['kind'] | 'refused' | 'late' | 'woken' | 'compact';
-const FOREIGN: ReadonlySet<string> = new Set<Foreign>([...SNAPSHOT_INPUTS, 'refused', 'late', 'woken', 'compact']);
+/** What a bare core has nothing to do with: chunks of snapshots, identity, the pace of its host, machines to wake. */
+const FOREIGN = ['chunkRead', 'chunkStored', 'pullFailed', 'refused', 'late', 'woken', 'compact'] as const;
+type Foreign = (typeof FOREIGN)[number];
 
 function concerns(event: ProcessEvent): event is Exclude<ProcessEvent, { readonly kind: Foreign }> {
-  return !FOREIGN.has(event.kind);
+  return !FOREIGN.includes(event.kind as Foreign);
 }
 
 function read(draft: CoreDraft, { now, calls, minIndex, by }: Extract<ProcessEvent, { kind: 'read' }>): void {
@@ -48,6 +48,31 @@ function read(draft: CoreDraft, { now, calls, minIndex, by }: Extract<ProcessEve
   if (minIndex !== null) return;
   const way = { byLease: by === 'lease', byQuorum: by === 'quorum' };
   for (const { call, deadline } of calls) draft.feed({ kind: 'read', now, request: call, deadline, ...way });
+}
+
+function loaded(draft: CoreDraft, event: Extract<ProcessEvent, { kind: 'loaded' }>, { durable }: AnyProtocol): void {
+  const entries = event.entries.map(({ index, term, data }) => durable.decodeEntry(index, term, data));
+  draft.feed({ kind: 'loaded', now: event.now, id: event.id, entries });
+}
+
+type CoreSnapshotEvent = Extract<
+  ProcessEvent,
+  { readonly kind: 'takeSnapshot' | 'snapshotTaken' | 'snapshotFailed' | 'snapshotPulled' | 'restored' }
+>;
+
+function onSnapshot(draft: CoreDraft, event: CoreSnapshotEvent): void {
+  switch (event.kind) {
+    case 'takeSnapshot':
+      return draft.take();
+    case 'snapshotTaken':
+      return draft.taken(event.now, event.checksum);
+    case 'snapshotFailed':
+      return draft.taken(event.now, null);
+    case 'snapshotPulled':
+      return draft.feed({ kind: 'install', now: event.now, snapshot: pulledName(event) });
+    case 'restored':
+      return draft.restored();
+  }
 }
 
 function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): void {
@@ -72,14 +97,16 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
       return draft.feed({ kind: 'cancel', now, requests: event.calls });
     case 'written':
       return draft.written(now);
-    case 'loaded': {
-      const entries = event.entries.map(({ index, term, data }) => protocol.durable.decodeEntry(index, term, data));
-      return draft.feed({ kind: 'loaded', now, id: event.id, entries });
-    }
+    case 'loaded':
+      return loaded(draft, event, protocol);
     case 'applied':
       return draft.applied(now, event.results);
-    case 'wallClock':
-      return draft.feed({ kind: 'wallClock', now, ahead: event.ahead });
+    case 'takeSnapshot':
+    case 'snapshotTaken':
+    case 'snapshotFailed':
+    case 'snapshotPulled':
+    case 'restored':
+      return onSnapshot(draft, event);
     case 'failed':
       draft.next.fault = event.reason;
       return;
@@ -100,6 +127,7 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
       return draft.feed({ kind: 'unsent', now, number: event.forward });
     case 'disconnected':
       return draft.feed({ kind: 'disconnected', now, peer: event.peer, lane: event.lane });
+    case 'wallClock':
     case 'unreachable':
     case 'storageFull':
       return draft.feed(event);
@@ -129,7 +157,8 @@ export function coreProgram(protocol: AnyProtocol, options: ProgramOptions): Pro
     start({ id, disk, seed, now, ahead }) {
       const known = ahead === null ? {} : { ahead };
       const given = { id, boot: disk.boot, configuration, seed, now, timing, limits, preVote, ...known };
-      const [core, outbound] = protocol.init(given, recovered(disk, protocol.durable, limits));
+      const { snapshot, base } = foundOn(disk);
+      const [core, outbound] = protocol.init(given, recovered(disk, protocol.durable, limits, snapshot, base));
       const blank: CoreProcess = {
         id,
         core,
@@ -139,15 +168,17 @@ export function coreProgram(protocol: AnyProtocol, options: ProgramOptions): Pro
         durableSeq: 0,
         held: [],
         backlog: [],
-        applying: 0,
+        applying: null,
         commands: [],
-        applied: 0,
+        applied: { index: 0, term: 0, time: 0 },
+        snapshots: noCoreSnapshots,
         asked: [],
         stopped: false,
         fault: null,
       };
       const draft = new CoreDraft(blank, protocol);
-      draft.take(outbound);
+      if (snapshot !== null) draft.restore(snapshot);
+      draft.handleAll(outbound);
       return draft.finish(now);
     },
     step(state, event) {

@@ -22,7 +22,9 @@ export type Payload = Uint8Array | object;
 
 export type ProcessEvent =
   | Exclude<DriverEvent, { kind: 'message' }>
-  | { readonly now: Milliseconds; readonly kind: 'message'; readonly from: ReplicaId; readonly bytes: Payload };
+  | { readonly now: Milliseconds; readonly kind: 'message'; readonly from: ReplicaId; readonly bytes: Payload }
+  /** For a bare core, whose host takes a snapshot when it is told to. */
+  | { readonly now: Milliseconds; readonly kind: 'takeSnapshot' };
 
 export type ProcessEffect =
   | Exclude<DriverEffect, { kind: 'send' }>

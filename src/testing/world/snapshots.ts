@@ -146,6 +146,15 @@ export class Snapshots {
     }
   }
 
+  /** All of a peer's newest snapshot comes at once. */
+  bring(place: number, peer: number): void {
+    const source = newestOn(this.draft.slot(peer).disk);
+    if (source === null) return;
+    const { file } = source;
+    this.draft.ownSlot(place).pulling = { file, chunks: [encoded(source)] };
+    this.pulled(place, file);
+  }
+
   /** A pulled file is complete, durable and verified. */
   private pulled(place: number, file: string): void {
     const { draft } = this;

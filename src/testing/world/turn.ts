@@ -199,6 +199,12 @@ export class Turn {
         return this.applications.apply(place);
       case 'snapshotted':
         return action.fails ? this.snapshots.fail(place) : this.snapshots.complete(place);
+      case 'compact':
+        if (this.rules.program.kind !== 'core') return;
+        return hosting.step(place, { kind: 'takeSnapshot', now: draft.local(place) });
+      case 'install':
+        if (this.rules.program.kind !== 'core') return;
+        return this.snapshots.bring(place, draft.placeOf(action.peer));
       case 'restored':
         return this.snapshots.restored(place);
       case 'propose':

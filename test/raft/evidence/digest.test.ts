@@ -186,7 +186,7 @@ const LEFT_OUT: readonly (readonly [path: RegExp, why: string])[] = [
   [/^clocks\.reached$/, 'follows from the clocks'],
   [/^wake\./, 'these runs wake no machine'],
   [/^freshness\./, 'only reads ask for it, outside of steps'],
-  [/^snapshot/, 'a bare core takes none'],
+  [/^snapshot($|\.(term|checksum|time))/, 'null is index 0; the rest is for a start, which has it from the disk'],
   [/^durableSeq$/, 'what it covers is given as none'],
   [/^hardSeq$/, 'which persist it was does not matter once it is durable; shown below'],
   [/^options\./, 'never changes'],

@@ -63,6 +63,7 @@ const small: readonly (readonly [string, Scope])[] = [
   ['paxos with a crash', { model: multipaxosModel, replicas: 2, network: 'set', elections: 1, crashes: 1 }],
 ];
 
+const snapshot = { snapshots: 1, installs: 1 } as const;
 const two = { replicas: 2, network: 'set' } as const;
 
 /** More of what answers are made of: other kinds of messages, and replicas that crash while one is in the set. */
@@ -72,6 +73,8 @@ const answered: readonly (readonly [string, Scope])[] = [
   ['paxos of three', { model: multipaxosModel, replicas: 3, network: 'set', elections: 1 }],
   ['paxos with a command', { model: multipaxosModel, replicas: 2, network: 'set', elections: 1, proposals: 1 }],
   ['paxos with a heartbeat and a read', { model: multipaxosModel, ...two, elections: 1, beats: 1, reads: 1 }],
+  ['raft of three with a snapshot', { model: raftModel, replicas: 3, network: 'set', elections: 1, ...snapshot }],
+  ['paxos with a snapshot', { model: multipaxosModel, ...two, electionsEach: 1, ...snapshot }],
   ['paxos, a crash of either candidate', { model: multipaxosModel, ...two, electionsEach: 1, crashes: 1 }],
 ];
 
@@ -119,7 +122,13 @@ const consumed = (scope: Scope): Scope => ({ ...scope, network: 'consume' });
 losesNothing('the canonical digest', { canonical: false, symmetry: false }, consumed, ['raft', 'paxos']);
 const both = [...small, ...answered];
 /** Here all the answers that it would send at once are outdated soon, and dropped. */
-const dropped = ['raft with a command', 'raft with a crash', 'raft of three', 'raft of three with a command'];
+const dropped = [
+  'raft with a command',
+  'raft with a crash',
+  'raft of three',
+  'raft of three with a command',
+  'raft of three with a snapshot',
+];
 const quicker = both.map(([name]) => name).filter((name) => !dropped.includes(name));
 losesNothing('answers at once', { answers: false }, (scope) => scope, quicker, both);
 

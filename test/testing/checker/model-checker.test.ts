@@ -10,7 +10,7 @@ import { formatActions } from '../../../src/testing/scenario/scenario-format.js'
 import { headerOf } from '../../../src/testing/scenario/scenario-header.js';
 import { actionsOf, parseScenario } from '../../../src/testing/scenario/scenario.js';
 import { apply, createWorld } from '../../../src/testing/world/world.js';
-import { credulous, forgetful, hasty, twofaced } from '../world/broken.js';
+import { credulous, forgetful, hasty, rootless, twofaced } from '../world/broken.js';
 import { deepScopes, quickScopes } from './scopes.js';
 
 /** Of every change; the larger ones are for the deep suite. */
@@ -39,6 +39,11 @@ describe('the protocols as shipped', () => {
       'conflict truncated',
       'leader stepped down on a higher term',
       'a leader was elected',
+      'asked for what was trimmed',
+      'a snapshot was needed',
+      'a snapshot of a peer was installed',
+      'a snapshot of a peer was installed over what was on its way to disk',
+      'votes were kept above an installed snapshot',
     ]) {
       expect(coverage).toContain(point);
     }
@@ -59,7 +64,8 @@ describe('broken protocols', () => {
 
   // The shortest ways, found by hand: two candidates and a vote for each; a vote, a restart that forgets it; a
   // candidate whose request leaves while its own vote is still under way; two candidates, one refuses the other. That
-  // refusal is an answer that is there at once: it is on the way all the same, and no other answer is.
+  // refusal is an answer that is there at once: it is on the way all the same, and no other answer is. Of snapshots: two
+  // elect a leader, which commits its no-op and trims it; the third is brought it, and acknowledges it to the leader.
   test.each([
     ['a refusal taken for a vote', { ...twoVotes, model: credulous }, /^raft\/leader-by-majority: /, 4],
     ['two votes in a term', twoVotes, /^raft\/one-vote-per-term: /, 4],
@@ -69,6 +75,12 @@ describe('broken protocols', () => {
       { model: hasty, replicas: 2, network: 'consume', ...split },
       /^durability\/send-after-sync: /,
       1,
+    ],
+    [
+      'a snapshot that is installed in memory alone',
+      { model: rootless, replicas: 3, network: 'set', elections: 1, snapshots: 1, installs: 1 },
+      /^durability\/send-after-sync: /,
+      9,
     ],
   ] as const)('%s: found on the shortest way, which can be gone again', (_, scope, rule, moves) => {
     const { violation, complete } = checkModel({ scope });

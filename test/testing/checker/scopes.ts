@@ -3,8 +3,8 @@
  * deep, as an alarm on any change of behaviour; those of `deepScopes` for as long as `npm run test:deep` has time.
  *
  * Names say what is in them: n replicas, T terms, E elections (`each`: of every replica), p proposers, R proposals,
- * V pre-votes, Q reads, C crashes, B beats (timeouts that are no election); `split`: a write is a move of its own, and a crash can
- * lose it. Messages are a set.
+ * V pre-votes, Q reads, C crashes, B beats (timeouts that are no election), S snapshots that are taken, and trim the
+ * log, I installs of one of a peer; `split`: a write is a move of its own, and a crash can lose it. Messages are a set.
  */
 
 import { multipaxosModel } from 'quorate/multipaxos';
@@ -33,6 +33,9 @@ function paxos(replicas: number, limits: Limits): Scope {
 
 /** As shipped. The other scopes search the papers' elections, of which each step is one of these, too. */
 const PRE_VOTES = { tuning: { preVote: true } } as const;
+
+const SNAPSHOT = { snapshots: 1, installs: 1 } as const;
+const LOSSY = { crashes: 1, splitWrites: true } as const;
 
 function pinned(scope: Scope, distinct: number, depth: number): PinnedScope {
   return { scope, distinct, depth };
@@ -65,6 +68,21 @@ export const quickScopes = {
   'paxos n2 E1 each R1 C1': pinned(paxos(2, { electionsEach: 1, proposals: 1, crashes: 1 }), 6257, 19),
   'paxos n2 E1 R1 Q1': pinned(paxos(2, { elections: 1, proposals: 1, reads: 1 }), 591, 14),
   'paxos n2 E1 each C1 split': pinned(paxos(2, { electionsEach: 1, crashes: 1, splitWrites: true }), 2396, 24),
+  'raft n3 E1 R1 S1 I1': pinned(raft(3, { elections: 1, proposals: 1, ...SNAPSHOT }), 2750, 17),
+  'raft n3 E1 S1 I1 C1': pinned(raft(3, { elections: 1, ...SNAPSHOT, crashes: 1 }), 776, 13),
+  'raft n3 E1 S1 I1 split': pinned(raft(3, { elections: 1, ...SNAPSHOT, splitWrites: true }), 444, 19),
+  'raft n3 E2 S1 I1': pinned(raft(3, { elections: 2, ...SNAPSHOT }), 7674, 20),
+  'raft n2 E2 R1 S1 I1 C1': pinned(raft(2, { elections: 2, proposals: 1, ...SNAPSHOT, crashes: 1 }), 3752, 19),
+  'raft n2 E1 R1 S1 I1 C1 split': pinned(raft(2, { elections: 1, proposals: 1, ...SNAPSHOT, ...LOSSY }), 1577, 22),
+  'paxos n3 E1 S1 I1 C1': pinned(paxos(3, { elections: 1, ...SNAPSHOT, crashes: 1 }), 3167, 12),
+  'paxos n2 E1 each S1 I1': pinned(paxos(2, { electionsEach: 1, ...SNAPSHOT }), 2133, 24),
+  'paxos n2 E1 R1 S1 I1 C1': pinned(paxos(2, { elections: 1, proposals: 1, ...SNAPSHOT, crashes: 1 }), 796, 13),
+  'paxos n2 E1 R1 S1 I1 split': pinned(
+    paxos(2, { elections: 1, proposals: 1, ...SNAPSHOT, splitWrites: true }),
+    519,
+    19,
+  ),
+  'paxos n2 E1 R1 S1 I1 C1 split': pinned(paxos(2, { elections: 1, proposals: 1, ...SNAPSHOT, ...LOSSY }), 3130, 22),
 } as const satisfies { readonly [name: string]: PinnedScope };
 
 /** What takes a quarter of a minute to hours: with what there is in it where it was exhausted once. */
@@ -74,6 +92,25 @@ export const deepScopes = {
   'paxos n2 E1 each R1 Q1': pinned(paxos(2, { electionsEach: 1, proposals: 1, reads: 1 }), 13215, 21),
   'paxos n3 E1 R1 C1': pinned(paxos(3, { elections: 1, proposals: 1, crashes: 1 }), 27002, 17),
   'paxos n3 2p E1 each': pinned(paxos(3, { candidates: 2, electionsEach: 1 }), 40410, 23),
+  'raft n3 E1 R1 S1 I1 C1': pinned(raft(3, { elections: 1, proposals: 1, ...SNAPSHOT, crashes: 1 }), 22016, 19),
+  'raft n3 E1 R1 S1 I1 split': pinned(
+    raft(3, { elections: 1, proposals: 1, ...SNAPSHOT, splitWrites: true }),
+    23518,
+    29,
+  ),
+  'raft n2 E1 each R1 S2 I1 C1 split': pinned(
+    raft(2, { electionsEach: 1, proposals: 1, snapshots: 2, installs: 1, ...LOSSY }),
+    84772,
+    34,
+  ),
+  'paxos n2 E1 each S1 I1 C1': pinned(paxos(2, { electionsEach: 1, ...SNAPSHOT, crashes: 1 }), 18352, 28),
+  'paxos n2 E1 each R1 S1 I1': pinned(paxos(2, { electionsEach: 1, proposals: 1, ...SNAPSHOT }), 26910, 28),
+  'raft n3 E2 R1 S1 I1 C1': { scope: raft(3, { elections: 2, proposals: 1, ...SNAPSHOT, crashes: 1 }) },
+  'raft n3 E2 R2 S2 I1 split': {
+    scope: raft(3, { elections: 2, proposals: 2, snapshots: 2, installs: 1, splitWrites: true }),
+  },
+  'paxos n3 E1 R1 S1 I1': { scope: paxos(3, { elections: 1, proposals: 1, ...SNAPSHOT }) },
+  'paxos n3 2p E1 each S1 I1 C1': { scope: paxos(3, { candidates: 2, electionsEach: 1, ...SNAPSHOT, crashes: 1 }) },
   'raft n3 T2 R1 C1': { scope: raft(3, { maxTerm: 2, electionsEach: 2, proposals: 1, crashes: 1 }) },
   'raft n3 E2 R1 C1 split': { scope: raft(3, { elections: 2, proposals: 1, crashes: 1, splitWrites: true }) },
   'raft n4 T2 R1': { scope: raft(4, { maxTerm: 2, electionsEach: 2, proposals: 1 }) },

@@ -37,7 +37,8 @@ const lane = fc.constantFrom('control', 'bulk');
 
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ kind: fc.constantFrom('deliver', 'duplicate', 'drop'), from: replica, to: replica, pick }),
-  fc.record({ kind: fc.constantFrom('tick', 'timeout', 'sync', 'written', 'applied', 'loaded', 'restored'), replica }),
+  fc.record({ kind: fc.constantFrom('tick', 'timeout', 'sync', 'written', 'applied', 'loaded'), replica }),
+  fc.record({ kind: fc.constantFrom('compact', 'restored'), replica }),
   fc.record({ kind: fc.constant('snapshotted'), replica, fails: fc.boolean() }),
   fc.record({ kind: fc.constant('fill'), replica, room: fc.nat() }),
   fc.record({ kind: fc.constantFrom('free', 'restart', 'wipe', 'pause', 'resume', 'campaign', 'stop'), replica }),
@@ -52,7 +53,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
     .record({ kind: fc.constantFrom('refuse', 'accept'), from: replica, to: replica, lane })
     .filter(({ from, to }) => from !== to),
   fc.record({ kind: fc.constant('disconnect'), replica, peer: replica, lane }),
-  fc.record({ kind: fc.constant('unreachable'), replica, peer: replica }),
+  fc.record({ kind: fc.constantFrom('unreachable', 'install'), replica, peer: replica }),
   fc.record({ kind: fc.constant('wait') }),
 ) as fc.Arbitrary<Happening>;
 
@@ -191,6 +192,8 @@ const EXAMPLES: readonly (readonly [string, ...Happening[]])[] = [
   ['written n1', { kind: 'written', replica: 'n1' }],
   ['applied n1', { kind: 'applied', replica: 'n1' }],
   ['loaded n1', { kind: 'loaded', replica: 'n1' }],
+  ['compact n1', { kind: 'compact', replica: 'n1' }],
+  ['install n2 n1', { kind: 'install', replica: 'n2', peer: 'n1' }],
   ['snapshotted n1', { kind: 'snapshotted', replica: 'n1', fails: false }],
   ['snapshotted n1 fails', { kind: 'snapshotted', replica: 'n1', fails: true }],
   ['restored n1', { kind: 'restored', replica: 'n1' }],

@@ -41,6 +41,17 @@ export const hasty = broken(({ step }) => ({
   },
 }));
 
+/** A snapshot of a peer takes the place of the log, and none of that is written down. */
+export const rootless = broken(({ step }) => ({
+  step: (state, inbound) => {
+    const [after, outbound] = step(state, inbound);
+    const written = outbound.map((each) =>
+      each.kind === 'persist' ? { ...each, ops: each.ops.filter(({ kind }) => kind !== 'install') } : each,
+    );
+    return [after, written];
+  },
+}));
+
 /** A refusal counts as a vote. */
 export const credulous = broken(({ step }) => ({
   step: (state, inbound) => {

@@ -202,6 +202,8 @@ describe.each(WORLDS)('a world ($name)', ({ model, program }) => {
       loaded: [gone, still, { replica: 'n1' }].map((who) => ({ kind: 'loaded', ...who })),
       snapshotted: [gone, still].map((who) => ({ kind: 'snapshotted', ...who, fails: false })),
       restored: [gone, still].map((who) => ({ kind: 'restored', ...who })),
+      compact: [gone, still].map((who) => ({ kind: 'compact', ...who })),
+      install: [gone, still].map((who) => ({ kind: 'install', ...who, peer: 'n1' })),
       crash: [{ kind: 'crash', ...gone, keep: true }],
       restart: [
         { kind: 'restart', replica: 'n1' },
