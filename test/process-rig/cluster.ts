@@ -34,6 +34,8 @@ export interface ClusterOptions {
   readonly isSlow: boolean;
   /** Of the storage: small ones turn over soon. */
   readonly segmentBytes: number;
+  /** Entries between two snapshots: a few, so that whoever is away for a moment needs one. */
+  readonly snapshotEvery: number;
 }
 
 const NO_FAULT: DiskFault = { sync: false, full: false, slow: 0 };
@@ -102,6 +104,7 @@ export class Cluster implements Listener {
         protocol: options.protocol,
         disk,
         segmentBytes: options.segmentBytes,
+        snapshotEvery: options.snapshotEvery,
         readsLie: options.readsLie,
         ...(options.isSlow ? SLOW : QUICK),
       };
@@ -121,8 +124,9 @@ export class Cluster implements Listener {
     this.events.set(event, (this.events.get(event) ?? 0) + 1);
     // Timeouts that fit a short test are soon too short for a disk or a process that is slowed down.
     // A storage that waits, or drops what a kill has torn, says so.
-    const isOrdinary = /^(role|transport) |^(leadership|established|timing|storage|stalled|peer)$/.test(event);
-    const isOwed = event === 'fault ERR_STORAGE_FAILED' && this.faulted.has(member);
+    const isOrdinary =
+      /^(role|transport|snapshot(?! failed)) |^(leadership|established|timing|storage|stalled|peer)$/.test(event);
+    const isOwed = /^(fault ERR_STORAGE_FAILED|snapshot failed)$/.test(event) && this.faulted.has(member);
     if (!isOrdinary && !isOwed) this.problems.push(`${member}: ${event}: ${detail}`);
   }
 

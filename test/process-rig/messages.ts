@@ -27,6 +27,8 @@ export interface MemberSettings {
   readonly timing: { readonly heartbeat: number; readonly electionMin: number; readonly electionMax: number };
   readonly requestTimeout: number;
   readonly segmentBytes: number;
+  /** A snapshot is due after so many entries. */
+  readonly snapshotEvery: number;
   /** Serves linearizable reads from what is applied here: a canary, which the rig has to notice. */
   readonly readsLie: boolean;
 }

@@ -37,6 +37,7 @@ function run(protocol: ProtocolName, script: string, options: Partial<RunOptions
     scan: false,
     seed: 1,
     segmentBytes: 8 * 1024,
+    snapshotEvery: 50,
     load: { clients: 6, keys: 6, pause: 3, patience: 300, reads: 40 },
     ...options,
   });
@@ -138,6 +139,37 @@ describe('a full disk', () => {
     LIMIT,
   );
 });
+
+// Its links carry little, so that the snapshot is under way when it is killed, and when a source is.
+it.concurrent.each(PROTOCOLS)(
+  '%s: a member that was away for longer than the log is kept comes back under load, with kills',
+  async (protocol) => {
+    const script = `
+      acks 50
+      kill c
+      acks 400            # the others trim what it lacks
+      throttle *->c 20000
+      start c
+      run 150ms
+      kill c
+      acks 50
+      start c
+      run 150ms
+      kill leader
+      start all
+      acks 100
+      restart follower
+      heal
+      acks 50
+    `;
+    const { problems, events } = await run(protocol, script, { snapshotEvery: 30, scan: true });
+    expect(problems).toEqual([]);
+    for (const what of ['taken', 'trimmed', 'pulling', 'installed']) {
+      expect(events.get(`snapshot ${what}`), what).toBeGreaterThan(0);
+    }
+  },
+  LIMIT,
+);
 
 it(
   'a cluster of one comes back with all it acknowledged',

@@ -71,6 +71,7 @@ export function scheduleOf(seed: number, protocol: ProtocolName, steps?: number)
     scan: random.chance(0.5),
     isSlow: random.chance(0.1),
     segmentBytes: random.pick([8, 32, 256]) * 1024,
+    snapshotEvery: random.pick([20, 60, 500]),
     load: {
       clients,
       keys: random.from(1, 12),

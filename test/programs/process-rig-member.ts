@@ -28,7 +28,7 @@ process.on('disconnect', orphaned);
 process.on('SIGINT', () => undefined);
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as MemberSettings;
-const { id, members, disk, segmentBytes, requestTimeout, timing } = settings;
+const { id, members, disk, segmentBytes, snapshotEvery, requestTimeout, timing } = settings;
 const faulty = disk === 'real' ? null : new FaultyDisk(UNSYNCED[disk]);
 
 function report(event: ReplicaEvent): void {
@@ -39,6 +39,8 @@ function report(event: ReplicaEvent): void {
       return say({ event: `fault ${event.code}`, detail: event.reason });
     case 'transport':
       return say({ event: `transport ${event.event}`, detail: `${event.peer}: ${event.reason}` });
+    case 'snapshot':
+      return say({ event: `snapshot ${event.event}`, detail: JSON.stringify(event) });
     default:
       return say({ event: event.kind, detail: JSON.stringify(event) });
   }
@@ -91,6 +93,7 @@ try {
     transport: tcpTransport({ listen: settings.listen, reconnectDelay: { min: 20 } }),
     storage: fileStorage(settings.directory, { segmentBytes, ...(faulty === null ? {} : { fs: faulty.disk }) }),
     machine: new Keys(),
+    snapshots: { entries: snapshotEvery },
     constants: { leaseReads: 0.9 * timing.electionMin },
     // Whoever starts a cluster of one vouches for its disk: here nobody wipes it.
     bootstrap: Object.keys(members).length === 1,
