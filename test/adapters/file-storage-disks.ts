@@ -218,6 +218,12 @@ export class SimDisk implements Disk {
     return disk;
   }
 
+  static thatFlies(): SimDisk {
+    const disk = new SimDisk();
+    disk.flies = true;
+    return disk;
+  }
+
   /** A disk on which these files are durable. */
   static of(files: Iterable<readonly [string, Uint8Array]>): SimDisk {
     const disk = new SimDisk();
