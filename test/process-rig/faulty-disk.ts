@@ -22,15 +22,29 @@ interface Pending {
   readonly bytes: Uint8Array;
 }
 
+/** Of one file. */
+interface KeptBack {
+  pending: readonly Pending[];
+}
+
 export class FaultyDisk {
   fault: DiskFault = { sync: false, full: false, slow: 0 };
   readonly disk: Disk;
   private readonly unsynced: Unsynced;
   private syncs = 0;
+  /** What is kept back of each file, by its identity: whoever has the file open sees it. */
+  private readonly keptBack = new Map<string, KeptBack>();
 
   constructor(unsynced: Unsynced) {
     this.unsynced = unsynced;
-    const wrap = (file: DiskFile): DiskFile => new FaultyFile(this, file, unsynced !== 'written');
+    const wrap = async (file: DiskFile, isNew = false): Promise<DiskFile> => {
+      if (unsynced === 'written') return new FaultyFile(this, file, null);
+      const identity = await file.identity();
+      const kept = isNew ? undefined : this.keptBack.get(identity);
+      const shared = kept ?? { pending: [] };
+      this.keptBack.set(identity, shared);
+      return new FaultyFile(this, file, shared);
+    };
     this.disk = {
       ...nodeDisk,
       open: async (path) => wrap(await nodeDisk.open(path)),
@@ -38,7 +52,7 @@ export class FaultyDisk {
       openToRead: async (path) => wrap(await nodeDisk.openToRead(path)),
       create: async (path) => {
         if (this.fault.full) throw broken('ENOSPC', 'open');
-        return wrap(await nodeDisk.create(path));
+        return wrap(await nodeDisk.create(path), true);
       },
       syncDirectory: async (dir) => {
         await this.syncing();
@@ -70,14 +84,18 @@ export class FaultyDisk {
 class FaultyFile implements DiskFile {
   private readonly owner: FaultyDisk;
   private readonly file: DiskFile;
-  private readonly keepsBack: boolean;
-  private pending: Pending[] = [];
+  /** `null`: what is written is written. */
+  private readonly kept: KeptBack | null;
   private short = false;
 
-  constructor(owner: FaultyDisk, file: DiskFile, keepsBack: boolean) {
+  constructor(owner: FaultyDisk, file: DiskFile, kept: KeptBack | null) {
     this.owner = owner;
     this.file = file;
-    this.keepsBack = keepsBack;
+    this.kept = kept;
+  }
+
+  private get pending(): readonly Pending[] {
+    return this.kept?.pending ?? [];
   }
 
   async read(target: Uint8Array, at: number, length: number, position: number): Promise<number> {
@@ -102,8 +120,8 @@ class FaultyFile implements DiskFile {
     if (this.owner.fault.full && this.short) throw broken('ENOSPC', 'write');
     const taken = this.owner.room(length);
     this.short = taken < length;
-    if (!this.keepsBack) return this.file.write(source, at, taken, position);
-    this.pending.push({ position, bytes: source.slice(at, at + taken) });
+    if (this.kept === null) return this.file.write(source, at, taken, position);
+    this.kept.pending = [...this.kept.pending, { position, bytes: source.slice(at, at + taken) }];
     return taken;
   }
 
@@ -117,7 +135,7 @@ class FaultyFile implements DiskFile {
       }
     }
     // Only now: a read meanwhile must find them, in one place or the other.
-    this.pending = this.pending.slice(writes.length);
+    if (this.kept !== null) this.kept.pending = this.kept.pending.filter((each) => !writes.includes(each));
     await this.file.datasync();
   }
 
@@ -127,7 +145,8 @@ class FaultyFile implements DiskFile {
   }
 
   async truncate(length: number): Promise<void> {
-    this.pending = this.pending
+    if (this.kept === null) return this.file.truncate(length);
+    this.kept.pending = this.kept.pending
       .filter(({ position }) => position < length)
       .map(({ position, bytes }) => ({ position, bytes: bytes.subarray(0, length - position) }));
     await this.file.truncate(length);
