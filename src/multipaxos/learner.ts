@@ -20,11 +20,23 @@ import { commitOf, type PaxosState } from './state.js';
 import { reach, voteAt } from './window.js';
 
 /** Raises the commit index towards the leader's, over own votes in that leader's ballot; others prove nothing. */
-export function advanceToLeaderCommit(draft: PaxosDraft): void {
+function chooseOwnVotes(draft: PaxosDraft): void {
   const { log, leaderCommit, leaderCommitBallot, window } = draft.state;
   if (leaderCommit <= log.last) return;
   const upTo = reach(window, log.last + 1, leaderCommit, leaderCommitBallot);
   if (upTo > log.last) draft.chooseVoted(upTo);
+}
+
+/** Raises the commit index as far as what is here proves: own votes, and pages that came before those below them. */
+export function advanceToLeaderCommit(draft: PaxosDraft): void {
+  chooseOwnVotes(draft);
+  for (;;) {
+    const from = draft.state.catchingUp?.peer;
+    const page = takeAhead(draft);
+    if (from === undefined || page === undefined) return;
+    learn(draft, from, page);
+    chooseOwnVotes(draft);
+  }
 }
 
 /** A message of the leader of `ballot` carries its commit index: learns from own votes, and asks for the rest. */
@@ -91,7 +103,6 @@ export function onCatchUpReply(draft: PaxosDraft, from: ReplicaId, m: CatchUpRep
   let isNews = false;
   if (m.entries.length > 0) {
     isNews = learn(draft, from, m.entries) || keepAhead(draft, m.entries);
-    for (let page = takeAhead(draft); page !== undefined; page = takeAhead(draft)) learn(draft, from, page);
     advanceToLeaderCommit(draft);
   }
   continueCatchUp(draft, from, m, isNews);

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PaxosLeader } from '../../src/multipaxos/state.js';
 import { voteAt } from '../../src/multipaxos/window.js';
+import { learnsPageAhead } from './page-ahead.js';
 import {
   accept,
   accepted,
@@ -328,6 +329,8 @@ describe('what is lost is sent again', () => {
     node.get('n2', { kind: 'heartbeat', ballot: b(1, 2), commit: 3, readRound: 0 });
     expect(node.state.catchingUp).toMatchObject({ peer: 'n2', retryAt: node.now + timing.electionMin / 2 });
   });
+
+  it('a page that came before the ones below it is learned when own votes reach it', learnsPageAhead);
 
   it('a page that is late is waited for while the peer hears, until its second answer passes (limits/late-is-not-lost)', () => {
     const node = new Node('n1');

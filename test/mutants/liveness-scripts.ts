@@ -10,6 +10,7 @@ import { rivals, succession, undisturbed, WRONGS } from '../both/disturb.js';
 import { catchesUpFirst, hungDiskGivesWay, leavesAlone, transferUnderLoad } from '../both/transfer.js';
 import { fullDiskGivesWay, fullVoter, nobodyHasSpace } from '../both/full-disk.js';
 import { flapping, higherPriorityLeads, preferredWins, zeroComesLast } from '../both/priorities.js';
+import { learnsPageAhead } from '../multipaxos/page-ahead.js';
 import { neverStale, voteInVain } from '../multipaxos/quorum-reads.js';
 import { afterHandover, afterSleep, cutOff, startsBound } from '../both/lease-reads.js';
 import { hungFollower } from '../both/swamped.js';
@@ -327,6 +328,7 @@ export const livenessScripts = {
   'priorities: zero': priorityZero,
   'quorum reads: never stale': quorumNeverStale,
   'quorum reads: a vote in vain': quorumVoteInVain,
+  'catch-up: a page ahead': async () => learnsPageAhead(),
   'core: freshness': freshness,
   'slow links: a hung follower': swamped,
   'lease reads: cut off': leaseCutOff,

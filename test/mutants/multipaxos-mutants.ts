@@ -3,7 +3,7 @@
  * of members and snapshots bring come with them; the rule of lost disks is the driver's.
  */
 
-import { edit, equivalent, mutant, scenario, scope, type Mutant } from './mutant.js';
+import { edit, equivalent, mutant, scenario, scope, script, type Mutant } from './mutant.js';
 
 const ACCEPTOR = 'multipaxos/acceptor.ts';
 const DRAFT = 'multipaxos/draft.ts';
@@ -412,6 +412,13 @@ export const learners: readonly Mutant[] = [
     ['paxos/learned-from-any-answer'],
     scenario('multipaxos/catch-up-out-of-order'),
     edit(LEARNER, 'if ((fresh[0] as Entry).index !== commit + 1) return false;', ''),
+  ),
+  mutant(
+    'paxos-page-ahead-waits',
+    'A page that came early is not learned when own votes reach it: an idle replica stays behind.',
+    ['paxos/learned-from-any-answer'],
+    script('catch-up: a page ahead'),
+    edit(LEARNER, 'for (;;) {', 'for (; commitOf(draft.state) < 0; ) {'),
   ),
 ];
 
