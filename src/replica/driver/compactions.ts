@@ -68,7 +68,7 @@ export class CompactionsDraft extends PartDraft<CompactionsState> {
       const message = 'compact: the storage of this replica keeps no snapshots';
       return { code: 'ERR_INVALID_ARGUMENT', outcome: 'none', message };
     }
-    const { base } = snapshots.state;
+    const { base } = snapshots.newest;
     const held = Math.max(0, applying.state.applied - base.index);
     if (keep <= held) return null;
     const message = `keep: expected at most ${held}, the entries that are applied and still in the log, got ${keep}`;
@@ -83,9 +83,10 @@ export class CompactionsDraft extends PartDraft<CompactionsState> {
     return pending.some(({ least }) => least > reached);
   }
 
-  /** How many entries up to a snapshot at this index are to stay. */
+  /** How many entries up to a snapshot at this index are to stay, also for those whose own snapshot comes after it. */
   keepOf(index: Index): number {
-    return this.state.pending.reduce((most, { least, keep }) => (least <= index ? Math.max(most, keep) : most), 0);
+    const kept = this.state.pending.map(({ least, keep }) => keep - Math.max(0, least - index));
+    return Math.max(0, ...kept);
   }
 
   /** The snapshot at this index, which was being taken, failed. */

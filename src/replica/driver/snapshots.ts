@@ -122,7 +122,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   }
 
   /** The list that will be durable next. */
-  private get newest(): SnapshotList {
+  get newest(): SnapshotList {
     const { naming } = this.state;
     return naming[naming.length - 1]?.list ?? this.state;
   }

@@ -87,6 +87,23 @@ describe.each(PROTOCOLS)('%s', (_, protocol) => {
     await replica.close();
   });
 
+  it('keeps what was asked for while another one is under way', async () => {
+    const { replica, machine, run } = await started();
+    await run(100);
+    await replica.compact();
+    await run(100);
+    const held = byHand();
+    machine.hold = () => held.promise;
+    const earlier = replica.compact();
+    await run(20);
+    const kept = replica.compact({ keep: 150 });
+    held.resolve();
+    await earlier;
+    const { index, first } = await kept;
+    expect(index - first + 1).toBeGreaterThanOrEqual(150);
+    await replica.close();
+  });
+
   it('takes none if nothing was applied since, and one for all who ask together', async () => {
     const { replica, machine, events, run } = await started();
     await run(5);
