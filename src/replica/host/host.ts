@@ -27,10 +27,10 @@ import { ApplySlices } from './apply-slices.js';
 import type { Audience } from './audience.js';
 import type { MachineRunner } from './machine-runner.js';
 import { ClockWatch } from './clock-watch.js';
-import { closedInTime } from './closing.js';
+import { endPlugIns } from './closing.js';
 import { SnapshotFiles, isSnapshotEffect } from './snapshot-files.js';
 import { StorageCalls } from './storage-calls.js';
-import { answered, notStored, storedStatus, unsentOf } from './plug-ins.js';
+import { notStored, storedStatus, unsentOf } from './plug-ins.js';
 import type { OpenedData } from './recover.js';
 import { typedError, type ErrorCode } from '../errors.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
@@ -339,12 +339,6 @@ export class Host {
       // A clock that cannot cancel calls back into a driver that has stopped.
     }
     this.timer = null;
-    const { transport, storage } = this.checked;
-    try {
-      await answered('ERR_TRANSPORT_FAILED', 'transport.stop', () => transport.stop());
-    } finally {
-      const closed = answered('ERR_STORAGE_FAILED', 'storage.close', () => storage.close());
-      await closedInTime(this.checked.clock, closed);
-    }
+    await endPlugIns(this.checked);
   }
 }

@@ -58,9 +58,6 @@ export interface SnapshotHost extends Pick<SliceHost, 'now' | 'soon'> {
   dispatch(event: Untimed<SnapshotEvent>): void;
 }
 
-/** The replica is being closed. */
-class Closed extends Error {}
-
 export class SnapshotFiles {
   private readonly store: SnapshotStore | undefined;
   private readonly machine: AnyMachine;
@@ -108,7 +105,7 @@ export class SnapshotFiles {
   /** What a machine or a storage promises may never come: closing does not wait for it. */
   private unlessStopped<T>(promise: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const end = (): void => reject(new Closed('the replica was closed'));
+      const end = (): void => reject(new ConsensusError('the replica takes no part any more', { code: 'ERR_CLOSED' }));
       const over = (then: () => void): void => {
         this.waits.delete(end);
         then();

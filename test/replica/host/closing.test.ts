@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Clock } from 'quorate';
-import { closedInTime } from '../../../src/replica/host/closing.js';
+import { endedInTime } from '../../../src/replica/host/closing.js';
 
 /** A clock by hand: what is set on it, and what was cancelled. */
 function handClock(): { clock: Clock; ring: () => void; isSet: () => boolean } {
@@ -21,19 +21,26 @@ const broken = new Error('broken');
 describe('a storage that is closed', () => {
   it('is waited for, and leaves no timer', async () => {
     const { clock, isSet } = handClock();
-    await closedInTime(clock, Promise.resolve());
+    await endedInTime(clock, 'storage', Promise.resolve());
     expect(isSet()).toBe(false);
-    await expect(closedInTime(clock, Promise.reject(broken))).rejects.toBe(broken);
+    await expect(endedInTime(clock, 'storage', Promise.reject(broken))).rejects.toBe(broken);
     expect(isSet()).toBe(false);
   });
 
   it('and does not end is a typed error after a bound', async () => {
     const { clock, ring } = handClock();
-    const closed = closedInTime(clock, new Promise(() => undefined));
+    const closed = endedInTime(clock, 'storage', new Promise(() => undefined));
     ring();
     await expect(closed).rejects.toMatchObject({
       code: 'ERR_STORAGE_FAILED',
-      message: /has not closed within 5000 ms/,
+      message: /the storage has not closed within 5000 ms/,
+    });
+    const hand = handClock();
+    const stopped = endedInTime(hand.clock, 'transport', new Promise(() => undefined));
+    hand.ring();
+    await expect(stopped).rejects.toMatchObject({
+      code: 'ERR_TRANSPORT_FAILED',
+      message: /the transport has not stopped within 5000 ms/,
     });
   });
 
@@ -42,9 +49,9 @@ describe('a storage that is closed', () => {
       throw broken;
     };
     const clock = { now: fail, wall: fail, after: fail, soon: fail };
-    await closedInTime(clock, Promise.resolve());
-    await expect(closedInTime(clock, Promise.reject(broken))).rejects.toBe(broken);
+    await endedInTime(clock, 'storage', Promise.resolve());
+    await expect(endedInTime(clock, 'storage', Promise.reject(broken))).rejects.toBe(broken);
     const late = { now: fail, wall: fail, after: () => ({ cancel: fail }), soon: fail };
-    await closedInTime(late, Promise.resolve());
+    await endedInTime(late, 'storage', Promise.resolve());
   });
 });
