@@ -85,6 +85,7 @@ export {
   type HostSimulationOptions,
   type HostSimulationReport,
 } from './host-simulation/host-simulation.js';
+export { checkSnapshots, type SnapshotCheckOptions, type SnapshotCheckReport } from './simulator/check-snapshots.js';
 export { replay, shrink, type Replayed, type Trial } from './simulator/shrink.js';
 export type { Random, SimulateOptions } from './simulator/simulate-options.js';
 export type { Pace, Span } from './simulator/pace.js';

@@ -22,8 +22,8 @@ export interface DiskStatus {
   readonly log: number;
   readonly snapshots: number;
   /**
-   * What both take at most, the next snapshot included, while snapshots succeed within an interval of the policy and
-   * no peer pulls one; `null` where none are taken.
+   * What both take at most, the next snapshot included, while snapshots succeed within an interval of the policy, no
+   * peer pulls one, and no command is larger than such an interval, or a file of the log; `null` where none are taken.
    */
   readonly bound: number | null;
 }

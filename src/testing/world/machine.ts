@@ -138,6 +138,11 @@ export class Machines {
       if (typeof (machine as Partial<StateMachine> | undefined)?.[method] === 'function') continue;
       throw invalidArgument(`machine.create: expected a state machine, got one without ${method}`);
     }
+    if ('restoreFrom' in machine) {
+      throw invalidArgument(
+        'machine.create: expected a machine that does not stream its snapshots: checkSnapshots tries those',
+      );
+    }
     const codec: ValueCodec = { encode: this.codec.encode, decode: (data) => this.decode(data) };
     return { machine, runner: new MachineRunner(machine, codec, jsonCodec(), this.onError), at: 0, position: 0 };
   }
