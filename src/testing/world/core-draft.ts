@@ -188,13 +188,14 @@ export class CoreDraft {
   }
 
   /** The machine is restored: what became of commands that are in the snapshot is not known here. */
-  restored(): void {
+  restored(now: Milliseconds): void {
     const { next } = this;
     const { restoring } = next.snapshots;
     if (restoring === null || !restoring.begun) return;
     const { index, term, time } = restoring.snapshot;
     next.applied = { index, term, time };
     this.note({ restoring: null });
+    this.feed({ kind: 'applied', now, index });
     const lost = next.asked.filter(({ committed, result }) => committed && result === null);
     if (lost.length === 0) return;
     const failure: Failure = { code: 'ERR_NO_LEADER', outcome: 'unknown', message: 'restored' };

@@ -71,7 +71,7 @@ function onSnapshot(draft: CoreDraft, event: CoreSnapshotEvent): void {
     case 'snapshotPulled':
       return draft.feed({ kind: 'install', now: event.now, snapshot: pulledName(event) });
     case 'restored':
-      return draft.restored();
+      return draft.restored(event.now);
   }
 }
 
