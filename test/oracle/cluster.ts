@@ -6,66 +6,16 @@
 
 import type { Core, CoreOptions, Happening, Outbound, Persist, Proposal, Send } from './core.js';
 import { OracleDice } from './dice.js';
-import { OracleDisk, type WriteKind } from './disk.js';
+import { OracleDisk } from './disk.js';
+import type { OracleHost } from './host.js';
 import { Judge, Violation } from './judge.js';
 import { OracleAgenda } from './agenda.js';
 import { OracleLoop, SLICE } from './loop.js';
+import type { Weather } from './weather.js';
 import { OracleWire } from './wire.js';
-
-/** How bad the world is at present: probabilities, and longest times in milliseconds. */
-export interface Weather {
-  readonly loss: number;
-  readonly duplicate: number;
-  /** A message takes `lagFrom` to `lag`, and in the `lagging` part of cases up to `longLag`. */
-  readonly lagFrom: number;
-  readonly lag: number;
-  readonly longLag: number;
-  readonly lagging: number;
-  /** Whether messages of one lane arrive in the order in which they left. */
-  readonly inOrder: boolean;
-  /** What each direction of a link carries, in bytes a millisecond; `Infinity`: whatever comes, at once. */
-  readonly bandwidth: number;
-  readonly diskFrom: number;
-  readonly disk: number;
-  readonly loadFrom: number;
-  readonly load: number;
-  /** What a machine takes for an entry; `null`: up to 5 ms for whatever it is handed, beside the loop. */
-  readonly cost: number | null;
-  /** At each boundary of a persist: when it is issued, while it is under way, when it is durable and not reported. */
-  readonly crash: number;
-  /** A crashed replica is down for up to so long. */
-  readonly down: number;
-  /** How late a tick may be. */
-  readonly late: number;
-}
 
 /** Bytes around a message on the wire. */
 const FRAMING = 16;
-
-interface OracleHost {
-  readonly id: string;
-  readonly disk: OracleDisk;
-  readonly loop: OracleLoop;
-  /** To each host, in their order. */
-  readonly wires: readonly OracleWire[];
-  /** `null` while it is down. */
-  state: unknown;
-  /** Counts starts; what was scheduled for an earlier one is void. */
-  boot: number;
-  /** When it started; `Infinity` while it is down. */
-  startedAt: number;
-  /** When its clock showed 0: clocks of different starts have nothing in common. */
-  zero: number;
-  held: Send[];
-  syncing: boolean;
-  /** Up to when the reports of its disk are scheduled; they keep their order. */
-  reported: number;
-  tickAt: number;
-  leads: boolean;
-  /** It crashes while its next persist of that kind is under way, and loses it. */
-  doomed: WriteKind | null;
-  requests: number;
-}
 
 export class Cluster {
   private readonly agenda = new OracleAgenda();

@@ -8,6 +8,7 @@ import { exchangeBound } from 'quorate/testing';
 import { Cluster } from './cluster.js';
 import type { Core } from './core.js';
 import { OracleDice } from './dice.js';
+import type { OracleHost as Host } from './host.js';
 import { nameOf, Violation } from './judge.js';
 import { paceOf, PACED_TIMING as TIMING, type Pace } from './pace.js';
 import { CALM, pacedSettingsOf, type Settings } from './storms.js';
@@ -19,8 +20,6 @@ const NO_LEADER = 20 * TIMING.electionMax;
 /** Of what the links carry, the share that is asked for; and the most bytes of a run. */
 const LOAD = 0.2;
 const MOST_BYTES = 4 << 20;
-
-type Host = Cluster['hosts'][number];
 
 export interface Liveness {
   /** Milliseconds until the first leader stood; `Infinity` if none did. */

@@ -6,8 +6,8 @@
 
 import { exchangeBound, FRAME_BYTES, meetsTimingAssumption, type ExchangeParts } from 'quorate/testing';
 import type { OracleDice } from './dice.js';
-import type { Weather } from './cluster.js';
 import { SLICE } from './loop.js';
+import type { Weather } from './weather.js';
 
 export const PACED_TIMING = { heartbeat: 150, electionMin: 1000, electionMax: 2000 };
 

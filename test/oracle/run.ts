@@ -12,6 +12,7 @@
 import { Cluster } from './cluster.js';
 import type { Core } from './core.js';
 import { OracleDice } from './dice.js';
+import type { OracleHost as Host } from './host.js';
 import { nameOf, Violation } from './judge.js';
 import { paceOf, type Pace } from './pace.js';
 import {
@@ -35,7 +36,6 @@ const MOST_BYTES = 6 << 20;
 /** Elections in a row that may come to nothing in the healed world. */
 const ELECTIONS = 20;
 
-type Host = Cluster['hosts'][number];
 type EntryId = { readonly session: number; readonly sequence: number; readonly firstIncomplete: number };
 
 class Run {

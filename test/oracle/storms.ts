@@ -1,9 +1,9 @@
 /** What a run is drawn from its seed: how bad the world is, the cluster, its limits and constants. */
 
-import type { Weather } from './cluster.js';
 import type { CoreOptions } from './core.js';
 import type { OracleDice } from './dice.js';
 import { PACED_TIMING, type Pace } from './pace.js';
+import type { Weather } from './weather.js';
 
 export const TIMING = { heartbeat: 100, electionMin: 600, electionMax: 1200 };
 /** The longest that a message takes. */

@@ -3,11 +3,12 @@
  * timeouts: each command should go to each other member once, and to the leader once more if another one was asked.
  */
 
-import { Cluster, type Weather } from './cluster.js';
+import { Cluster } from './cluster.js';
 import type { Core } from './core.js';
 import { OracleDice } from './dice.js';
 import { CALM, settingsOf } from './storms.js';
 import { PACED_TIMING as TIMING } from './pace.js';
+import type { Weather } from './weather.js';
 
 const KIB = 1024;
 const LIMITS = {

@@ -1,0 +1,31 @@
+/** A host of the oracle: one replica with its disk, its loop and its links, and what is under way at it. */
+
+import type { Send } from './core.js';
+import type { OracleDisk, WriteKind } from './disk.js';
+import type { OracleLoop } from './loop.js';
+import type { OracleWire } from './wire.js';
+
+export interface OracleHost {
+  readonly id: string;
+  readonly disk: OracleDisk;
+  readonly loop: OracleLoop;
+  /** To each host, in their order. */
+  readonly wires: readonly OracleWire[];
+  /** `null` while it is down. */
+  state: unknown;
+  /** Counts starts; what was scheduled for an earlier one is void. */
+  boot: number;
+  /** When it started; `Infinity` while it is down. */
+  startedAt: number;
+  /** When its clock showed 0: clocks of different starts have nothing in common. */
+  zero: number;
+  held: Send[];
+  syncing: boolean;
+  /** Up to when the reports of its disk are scheduled; they keep their order. */
+  reported: number;
+  tickAt: number;
+  leads: boolean;
+  /** It crashes while its next persist of that kind is under way, and loses it. */
+  doomed: WriteKind | null;
+  requests: number;
+}
