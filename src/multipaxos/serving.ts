@@ -47,10 +47,11 @@ function answer(draft: PaxosDraft, wanted: Wanted, entries: readonly Entry[]): v
   if (!isWhole && left > 0) serve(draft, { ...wanted, from: last + 1, bytes: left });
 }
 
-/** Answers from memory, or loads what is not there. */
+/** Answers from memory, or loads what is not there. What was trimmed since the question came is not there any more. */
 function serve(draft: PaxosDraft, wanted: Wanted): void {
   const { log, options, serving } = draft.state;
-  const { from, to, bytes } = wanted;
+  const { peer, number, from, to, bytes } = wanted;
+  if (from < log.first) return tellLogBegins(draft, peer, number);
   const last = Math.min(to, commitOf(draft.state));
   const entries = slice(log, from, last, bytes);
   if (entries !== undefined) {
@@ -101,5 +102,6 @@ export function onPeerLoaded(draft: PaxosDraft, load: number, entries: readonly 
   draft.setServing(serving.filter((each) => each !== under));
   const commit = commitOf(draft.state);
   const fits = entries.every((entry, at) => entry.index === under.from + at && entry.index <= commit);
-  if (fits) answer(draft, under, entries);
+  if (under.from < draft.state.log.first && (entries.length === 0 || !fits)) serve(draft, under);
+  else if (fits) answer(draft, under, entries);
 }

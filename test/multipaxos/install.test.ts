@@ -2,20 +2,22 @@
 
 import { describe, expect, it } from 'vitest';
 import type { SnapshotName } from '../../src/core/protocol.js';
-import { b, messages, Node, resolves, value } from './support.js';
+import { b, messages, Node, resolves, value, type NodeOptions } from './support.js';
 
 const snapshotAt = (index: number, term = b(1, 1)): SnapshotName => ({ index, term, checksum: 7, time: 500 });
 const install = (node: Node, snapshot: SnapshotName) => node.step({ kind: 'install', now: node.now, snapshot });
 
 /** A follower of n1 with votes for the slots 1 to `to`, of which so many are known to be chosen. */
-function follower(to: number, commit: number): Node {
-  const node = new Node('n2');
+function follower(to: number, commit: number, options: NodeOptions = {}): Node {
+  const node = new Node('n2', options);
   const entries = Array.from({ length: to }, (_, at) => value(at + 1, b(1, 1), `w${at + 1}`));
   node.get('n1', { kind: 'accept', ballot: b(1, 1), commit: 0, entries });
   node.sync();
-  node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), commit, readRound: 0 });
-  node.applied();
-  node.sync();
+  for (let chosen = 1; chosen <= commit; chosen++) {
+    node.get('n1', { kind: 'heartbeat', ballot: b(1, 1), commit: chosen, readRound: 0 });
+    node.applied();
+    node.sync();
+  }
   return node;
 }
 
@@ -30,6 +32,20 @@ describe('a chosen prefix that is trimmed', () => {
     expect(messages(refused, 'logBegins')).toEqual([{ kind: 'logBegins', term: b(1, 1), number: 8, first: 5 }]);
     expect(messages(refused, 'catchUpReply')).toEqual([]);
     expect(messages(node.get('n3', { ...asked, number: 9, from: 5 }), 'catchUpReply')[0]?.entries).toHaveLength(2);
+  });
+
+  it.each([2, 0])('is not loaded any more for a question that was begun before, %d entries into the answer', (read) => {
+    const node = follower(6, 6, { limits: { tailEntries: 1 } });
+    const asked = node.get('n3', { kind: 'catchUp', number: 8, from: 1, to: 6, bytes: 1000 });
+    const [load] = asked.filter((each) => each.kind === 'load');
+    expect(load).toMatchObject({ from: 1 });
+    node.step({ kind: 'snapshotTaken', now: 0, snapshot: snapshotAt(5), through: 4 });
+    const entries = Array.from({ length: read }, (_, at) => value(at + 1, b(1, 1), `w${at + 1}`));
+    const out = node.step({ kind: 'loaded', now: 0, id: load?.id ?? 0, entries });
+    expect(messages(out, 'catchUpReply').flatMap((page) => page.entries)).toHaveLength(read);
+    expect(messages(out, 'catchUpReply').filter((page) => page.entries.length === 0)).toEqual([]);
+    expect(messages(out, 'logBegins')).toEqual([{ kind: 'logBegins', term: b(1, 1), number: 8, first: 5 }]);
+    expect(out.filter(({ kind }) => kind === 'load')).toEqual([]);
   });
 
   it('makes who needs it pull, once nobody else has the entries either', () => {
