@@ -5,12 +5,14 @@
  */
 
 import type { Core, CoreOptions, Happening, Outbound, Persist, Proposal, Send } from './core.js';
+import { Compactor, type Compaction } from './compaction.js';
 import { OracleDice } from './dice.js';
 import { OracleDisk } from './disk.js';
 import type { OracleHost } from './host.js';
 import { Judge, Violation } from './judge.js';
 import { OracleAgenda } from './agenda.js';
 import { OracleLoop, SLICE } from './loop.js';
+import { OracleMachine } from './machine.js';
 import type { Weather } from './weather.js';
 import { OracleWire } from './wire.js';
 
@@ -28,20 +30,26 @@ export class Cluster {
   sentBytes = 0;
   /** The highest term, or ballot, that any replica was told to write down. */
   highestTerm = 0;
+  /** The highest index of an entry that any replica wrote. */
+  highestIndex = 0;
   private readonly core: Core;
   private readonly settings: Pick<CoreOptions, 'configuration' | 'timing' | 'limits' | 'preVote'>;
   private readonly dice: OracleDice;
+  /** `null`: no snapshot is taken. */
+  readonly compactor: Compactor | null;
 
   constructor(
     core: Core,
     settings: Pick<CoreOptions, 'configuration' | 'timing' | 'limits' | 'preVote'>,
     seed: number,
     weather: Weather,
+    compaction: Compaction | null = null,
   ) {
     this.core = core;
     this.settings = settings;
     this.dice = new OracleDice(seed);
     this.weather = weather;
+    this.compactor = compaction === null ? null : new Compactor(this, compaction, this.dice);
     this.hosts = settings.configuration.members.map(({ id }) => {
       const wires = settings.configuration.members.map(() => new OracleWire(this.agenda));
       const around = { disk: new OracleDisk(), loop: new OracleLoop(this.agenda), wires };
@@ -54,6 +62,11 @@ export class Cluster {
         syncing: false,
         reported: 0,
         tickAt: Infinity,
+        machine: new OracleMachine(null),
+        base: 0,
+        taking: false,
+        begun: 0,
+        pull: null,
       };
       return { id, ...around, ...down, leads: false, doomed: null, requests: 0 };
     });
@@ -74,7 +87,7 @@ export class Cluster {
   }
 
   /** Schedules something that concerns one start of a host, and is void after it. */
-  private later(host: OracleHost, delay: number, run: () => void): void {
+  later(host: OracleHost, delay: number, run: () => void): void {
     const { boot } = host;
     this.schedule(delay, () => {
       if (host.boot === boot && host.state !== null) run();
@@ -94,7 +107,11 @@ export class Cluster {
       now: this.now - host.zero,
       ...settings,
     };
-    judge.started(host.id);
+    const { named } = host.disk;
+    judge.started(host.id, named);
+    host.machine = new OracleMachine(named);
+    host.base = recovered.base.index;
+    host.begun = named?.name.index ?? 0;
     this.take(host, core.init(options, recovered));
   }
 
@@ -111,6 +128,8 @@ export class Cluster {
       syncing: false,
       reported: 0,
       tickAt: Infinity,
+      taking: false,
+      pull: null,
       leads: false,
       doomed: null,
     });
@@ -136,6 +155,9 @@ export class Cluster {
     const inbound = { ...happening, now: this.now - host.zero } as Parameters<Core['step']>[1];
     this.take(host, this.core.step(host.state, inbound));
     if (happening.kind === 'tick') this.judge.ticked(host.id, this.now);
+    if (happening.kind !== 'applied' || host.state === null || happening.index <= host.machine.applied) return;
+    host.machine.applied = happening.index;
+    this.compactor?.applied(host);
   }
 
   /** The fast host: goes through what is wanted in order, and waits for no disk. */
@@ -159,15 +181,20 @@ export class Cluster {
       case 'persist':
         return this.persist(host, outbound);
       case 'commit': {
-        judge.handedOver(host.id, outbound.entries);
+        host.machine.hand(outbound.entries, judge.handedOver(host.id, outbound.entries));
         return this.apply(host, outbound.entries.length);
       }
       case 'resolve':
         return judge.resolved(host.id, outbound.requests, outbound.outcome);
       case 'readReady':
         return judge.readReady(host.id, outbound.request, outbound.index);
+      case 'restore':
+        return this.compactor?.restore(host, outbound.snapshot);
+      case 'pull':
+        return this.compactor?.pull(host, outbound.least);
       case 'load': {
         const { id } = outbound;
+        judge.loads(host.id, outbound, host.base);
         const early = dice.chance(0.5) ? host.disk.read(outbound) : null; // read when asked, or when answered
         const answer = (): void => this.give(host, { kind: 'loaded', id, entries: early ?? host.disk.read(outbound) });
         return this.later(host, dice.between(this.weather.loadFrom, this.weather.load), answer);
@@ -198,16 +225,19 @@ export class Cluster {
   }
 
   private transmit(host: OracleHost, { to, message, lane }: Send): void {
-    const { dice, weather } = this;
-    const at = this.hosts.findIndex(({ id }) => id === to);
-    const peer = this.hosts[at] as OracleHost;
-    const wire = host.wires[at] as OracleWire;
-    const bytes = weather.bandwidth === Infinity ? 0 : this.core.codec.sizeOf(message) + FRAMING;
+    const peer = this.hosts.find(({ id }) => id === to) as OracleHost;
+    const bytes = this.weather.bandwidth === Infinity ? 0 : this.core.codec.sizeOf(message) + FRAMING;
     this.sentBytes += bytes;
+    this.carry(host, peer, lane, bytes, () => this.give(peer, { kind: 'receive', from: host.id, message }));
+  }
+
+  /** Something goes over the link between two hosts, and may be lost, or arrive twice. */
+  carry(host: OracleHost, peer: OracleHost, lane: Send['lane'], bytes: number, arrive: () => void): void {
+    const { dice, weather } = this;
+    const wire = host.wires[this.hosts.indexOf(peer)] as OracleWire;
     for (let copies = dice.chance(weather.duplicate) ? 2 : 1; copies > 0; copies--) {
-      if (this.cuts.has(`${host.id}>${to}`) || dice.chance(weather.loss)) continue;
+      if (this.cuts.has(`${host.id}>${peer.id}`) || dice.chance(weather.loss)) continue;
       const delay = dice.between(weather.lagFrom, dice.chance(weather.lagging) ? weather.longLag : weather.lag);
-      const arrive = (): void => this.give(peer, { kind: 'receive', from: host.id, message });
       const travel = (): void => wire.travel(lane, delay, weather.inOrder, arrive);
       if (weather.bandwidth === Infinity) travel();
       else wire.put(lane, bytes, weather.bandwidth, travel);
@@ -216,7 +246,11 @@ export class Cluster {
 
   private persist(host: OracleHost, persist: Persist): void {
     const { crash } = this.weather;
-    for (const op of persist.ops) if (op.kind === 'hard') this.highestTerm = Math.max(this.highestTerm, op.hard.term);
+    for (const op of persist.ops) {
+      if (op.kind === 'hard') this.highestTerm = Math.max(this.highestTerm, op.hard.term);
+      if (op.kind === 'put') this.highestIndex = Math.max(this.highestIndex, ...op.entries.map(({ index }) => index));
+      host.base = this.judge.wrote(host.id, op, host.base);
+    }
     const falls = host.disk.write(persist) === host.doomed;
     if (this.dice.chance(crash)) return this.crash(host);
     if (falls || this.dice.chance(crash)) {
@@ -246,6 +280,12 @@ export class Cluster {
       this.later(host, host.reported - this.now, () => this.give(host, { kind: 'persisted', persistSeq }));
       this.sync(host);
     });
+  }
+
+  /** How long a host waits for a snapshot: some elections, and what all that was ever handed over takes on a link. */
+  pullPatience(): number {
+    const { settings, weather, judge } = this;
+    return 2 * settings.timing.electionMax + Math.ceil((2 * judge.bytes) / weather.bandwidth);
   }
 
   private armTick(host: OracleHost): void {

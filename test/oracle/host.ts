@@ -3,6 +3,7 @@
 import type { Send } from './core.js';
 import type { OracleDisk, WriteKind } from './disk.js';
 import type { OracleLoop } from './loop.js';
+import type { OracleMachine } from './machine.js';
 import type { OracleWire } from './wire.js';
 
 export interface OracleHost {
@@ -19,6 +20,14 @@ export interface OracleHost {
   startedAt: number;
   /** When its clock showed 0: clocks of different starts have nothing in common. */
   zero: number;
+  machine: OracleMachine;
+  /** What the log begins behind, as the newest persist of the core says. */
+  base: number;
+  /** Whether a snapshot is being taken, and the index of the last one that was begun. */
+  taking: boolean;
+  begun: number;
+  /** The number of the pull that is waited for. */
+  pull: number | null;
   held: Send[];
   syncing: boolean;
   /** Up to when the reports of its disk are scheduled; they keep their order. */

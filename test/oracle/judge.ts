@@ -1,17 +1,19 @@
 /**
  * What the oracle holds against a run, by what replicas hand over and answer, and by nothing that a core says about
- * itself: agreement, the outcome of each request, linearizable reads, and one end for each request.
+ * itself: agreement, snapshots of what is committed and nothing else, the outcome of each request, linearizable reads,
+ * and one end for each request.
  */
 
-import type { Entry, Outcome } from './core.js';
+import type { Entry, Load, Outcome, PersistOp } from './core.js';
+import type { OracleSnapshot } from './machine.js';
 
 /** Bytes of a command above which its hash stands for it. */
 const LONG = 200;
 
-/** A promise of the contract was broken. */
 /** Why a host asks again. */
 const AGAIN: ReadonlySet<string> = new Set(['busy', 'unanswered']);
 
+/** A promise of the contract was broken. */
 export class Violation extends Error {}
 
 /** A request that a replica was asked in its present start and has not answered. */
@@ -57,6 +59,8 @@ export function nameOf({ session, sequence }: { readonly session: number; readon
 export class Judge {
   /** The committed log: what was first handed over at each index. */
   private readonly log: string[] = [];
+  /** The bytes of its commands. */
+  bytes = 0;
   /** Names of the proposals in it. */
   private readonly logged = new Set<string>();
   private readonly fates = new Map<string, Fate>();
@@ -70,15 +74,66 @@ export class Judge {
    * again. How many reads may not be served.
    */
   readonly ends = { committed: 0, none: 0, unknown: 0, busy: 0, notServed: 0 };
+  /** How often a log was trimmed, a snapshot of a peer installed, and one restored at a start. */
+  readonly snapshots = { trimmed: 0, installed: 0, started: 0 };
 
-  started(replica: string): void {
-    this.handed.set(replica, 0);
+  /** @param snapshot what its machine restores, behind which it is handed entries */
+  started(replica: string, snapshot: OracleSnapshot | null = null): void {
+    if (snapshot !== null) this.demandPrefix(replica, snapshot);
+    if (snapshot !== null) this.snapshots.started++;
+    this.handed.set(replica, snapshot?.name.index ?? 0);
     this.open.set(replica, new Map());
   }
 
-  /** Agreement: one value for each index, handed over from 1 on without a gap, and nothing that nobody proposed. */
-  handedOver(replica: string, entries: readonly Entry[]): void {
-    for (const entry of entries) {
+  /** A snapshot holds the committed log up to its index. */
+  demandPrefix(replica: string, { name, kept }: OracleSnapshot): void {
+    const { index } = name;
+    require(index <= this.log.length, `${replica} has a snapshot at ${index} of ${this.log.length} committed`);
+    let same = 0;
+    while (same < index && kept[same]?.value === this.log[same]) same++;
+    require(same === index, `the snapshot of ${replica} at ${index} is not what was committed up to there`);
+  }
+
+  /** In place of entries: above what the replica was handed, so nothing is taken back. */
+  restored(replica: string, snapshot: OracleSnapshot): void {
+    const { index } = snapshot.name;
+    const handed = this.handedTo(replica);
+    require(index > handed, `${replica} restores the snapshot at ${index}, and was handed ${handed}`);
+    this.demandPrefix(replica, snapshot);
+    this.snapshots.installed++;
+    this.handed.set(replica, index);
+  }
+
+  /**
+   * What a replica does with a log that begins behind `base`. Returns what it begins behind afterwards: what a named
+   * snapshot holds, no more, and that only of what is committed.
+   */
+  wrote(replica: string, op: PersistOp, base: number): number {
+    if (op.kind === 'put') {
+      const below = op.entries.find(({ index }) => index <= base);
+      require(below === undefined, `${replica} writes ${below?.index} into a log that begins behind ${base}`);
+    }
+    if (op.kind !== 'trim' && op.kind !== 'install') return base;
+    const { index } = op.snapshot;
+    const through = op.kind === 'trim' ? op.base.index : index;
+    require(index <= this.log.length, `${replica} names a snapshot at ${index} of ${this.log.length} committed`);
+    require(through <= index, `${replica} trims its log up to ${through}, and its snapshot is at ${index}`);
+    if (through > base) this.snapshots.trimmed++;
+    require(through >= base, `the log of ${replica} begins behind ${through}, and began behind ${base}`);
+    return through;
+  }
+
+  /** What is trimmed is not read. */
+  loads(replica: string, { from }: Load, base: number): void {
+    require(from > base, `${replica} reads ${from} of a log that begins behind ${base}`);
+  }
+
+  /**
+   * Agreement: one value for each index, handed over without a gap, and nothing that nobody proposed.
+   * @returns the values
+   */
+  handedOver(replica: string, entries: readonly Entry[]): readonly string[] {
+    return entries.map((entry) => {
       const index = this.handedTo(replica) + 1;
       require(entry.index === index, `${replica} is handed index ${entry.index} in place of ${index}`);
       const value = valueOf(entry);
@@ -86,14 +141,16 @@ export class Judge {
       const known = this.log[index - 1];
       require(known === value, `${replica} is handed "${value}" at ${index}, another one "${known}"`);
       this.handed.set(replica, index);
-    }
+      return known as string; // one object for all, so that they are soon compared
+    });
   }
 
-  private commit({ id, kind }: Entry, value: string): void {
+  private commit({ id, kind, data }: Entry, value: string): void {
     if (id === null) require(kind === 'noop', 'an entry without an id is a no-op');
     else require(this.fates.get(nameOf(id))?.value === value, `"${value}" was never proposed`);
     if (id !== null) this.logged.add(nameOf(id));
     this.log.push(value);
+    this.bytes += data.length;
   }
 
   proposed(

@@ -8,9 +8,10 @@ import { multipaxosProtocol } from 'quorate/multipaxos';
 import { raftProtocol } from 'quorate/raft';
 import { amount } from '../amount.js';
 import { load } from '../mutants/load.mjs';
-import type { Core, Outbound } from './core.js';
+import type { Core } from './core.js';
 import { findViolation } from './run.js';
-import { STORMS, type StormKind } from './storms.js';
+import { changed, search, type Change } from './search.js';
+import { STORMS } from './storms.js';
 
 /** A round that nobody has to confirm. */
 const ROUND = {
@@ -54,7 +55,7 @@ const GATED = [
 const CORES: Readonly<Record<string, Core>> = { raft: raftProtocol, multipaxos: multipaxosProtocol };
 
 /** What a core that answers wrongly makes of one thing that a sound one wants done. */
-const ANSWERS: Readonly<Record<string, (outbound: Outbound) => readonly Outbound[]>> = {
+const ANSWERS: Readonly<Record<string, Change>> = {
   'says none of what may take effect': (each) =>
     each.kind === 'resolve' && each.outcome.kind === 'unknown'
       ? [{ ...each, outcome: { ...each.outcome, kind: 'none' } }]
@@ -71,23 +72,6 @@ const ANSWERS: Readonly<Record<string, (outbound: Outbound) => readonly Outbound
 
 function kindOf(message: unknown): string {
   return (message as { readonly kind: string }).kind;
-}
-
-function changed(core: Core, change: (outbound: Outbound) => readonly Outbound[]): Core {
-  const step: Core['step'] = (state, message) => {
-    const [next, outbound] = core.step(state, message);
-    return [next, outbound.flatMap(change)];
-  };
-  return { ...core, step };
-}
-
-/** The first violation. What is shown least is shown by one run in some hundred, so the bound leaves no room for luck. */
-function search(core: Core, storm: StormKind): string | null {
-  for (let seed = 1; seed <= 1000; seed++) {
-    const violation = findViolation(core, seed, storm);
-    if (violation !== null) return violation;
-  }
-  return null;
 }
 
 describe('the oracle', () => {
@@ -128,7 +112,7 @@ describe('the oracle', () => {
 
   const wrong = Object.keys(CORES).flatMap((name) => Object.keys(ANSWERS).map((how) => [name, how] as const));
   it.each(wrong)('tells when %s %s', (name, how) => {
-    const core = changed(CORES[name] as Core, ANSWERS[how] as (typeof ANSWERS)[string]);
+    const core = changed(CORES[name] as Core, ANSWERS[how] as Change);
     expect(search(core, 'mixed')).not.toBeNull();
   });
 });

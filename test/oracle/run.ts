@@ -10,10 +10,11 @@
  */
 
 import { Cluster } from './cluster.js';
+import { compactionOf } from './compaction.js';
 import type { Core } from './core.js';
 import { OracleDice } from './dice.js';
 import type { OracleHost as Host } from './host.js';
-import { nameOf, Violation } from './judge.js';
+import { nameOf, Violation, type Judge } from './judge.js';
 import { paceOf, type Pace } from './pace.js';
 import {
   CALM,
@@ -58,7 +59,7 @@ class Run {
     this.pace = timed ? paceOf(dice, dice.pick(SHARES)) : null;
     this.rates = this.pace === null ? storm : paced(storm, this.pace);
     this.settings = timed ? pacedSettingsOf(dice, size) : settingsOf(dice, size);
-    this.cluster = new Cluster(core, this.settings, dice.next(), this.rates);
+    this.cluster = new Cluster(core, this.settings, dice.next(), this.rates, compactionOf(seed));
   }
 
   go(): void {
@@ -191,6 +192,7 @@ class Run {
   private heal(): void {
     const { cluster } = this;
     cluster.weather = { ...CALM, ...this.pace?.weather, inOrder: this.pace !== null };
+    if (cluster.compactor !== null) cluster.compactor.keeps = true;
     cluster.cuts.clear();
     for (const host of cluster.hosts) {
       host.doomed = null;
@@ -204,9 +206,10 @@ class Run {
     const { judge, hosts, weather } = cluster;
     const { timing } = this.settings;
     const exchange = 2 * weather.lag + weather.disk + weather.load;
-    const sending = (4 * hosts.length * this.bytes) / weather.bandwidth + judge.length * (weather.cost ?? 0);
+    const sending = (4 * hosts.length * this.bytes) / weather.bandwidth + cluster.highestIndex * (weather.cost ?? 0);
     const elections = ELECTIONS * timing.electionMax;
-    const bound = LONGEST_LAG + PATIENCE + elections + (judge.length + 50) * 2 * exchange + sending;
+    const entries = cluster.highestIndex + 50;
+    const bound = LONGEST_LAG + PATIENCE + elections + entries * 2 * exchange + sending;
     const wishes = hosts.map((host) => ({ host, id: this.freshId(), asked: false, read: judge.readsAt(host.id) }));
     const isServed = ({ host, id, read }: (typeof wishes)[number]): boolean =>
       judge.hasCommitted(nameOf(id)) && judge.readsAt(host.id) > read;
@@ -235,18 +238,31 @@ class Run {
   }
 }
 
+export interface Found {
+  /** What is wrong: found by the judge, or by a core that met a proof that safety is broken and threw it. */
+  readonly violation: string | null;
+  /** What was done with snapshots. */
+  readonly snapshots: Judge['snapshots'];
+}
+
 /**
- * What is wrong in the run of that seed, `null` if nothing: found by the judge, or by a core that met a proof that
- * safety is broken and threw it.
+ * The run of that seed.
  * @param timed whether time and weight are drawn too (`pace.ts`)
  */
-export function findViolation(core: Core, seed: number, storm: StormKind, timed = false): string | null {
+export function runOf(core: Core, seed: number, storm: StormKind, timed = false): Found {
+  const run = new Run(core, seed, storm, timed);
+  const { snapshots } = run.cluster.judge;
   try {
-    new Run(core, seed, storm, timed).go();
-    return null;
+    run.go();
+    return { violation: null, snapshots };
   } catch (error) {
     const { name, message } = error as Error;
-    if (error instanceof Violation || name === 'InvariantViolation') return message;
+    if (error instanceof Violation || name === 'InvariantViolation') return { violation: message, snapshots };
     throw error;
   }
+}
+
+/** What is wrong in that run, `null` if nothing. */
+export function findViolation(core: Core, seed: number, storm: StormKind, timed = false): string | null {
+  return runOf(core, seed, storm, timed).violation;
 }
