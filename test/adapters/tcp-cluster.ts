@@ -11,6 +11,7 @@ import {
 } from 'quorate';
 import { tcpTransport } from 'quorate/node';
 import type { Timing } from '../../src/core/protocol.js';
+import type { Hearing, Silenceable } from '../outage.js';
 import { freeAddresses } from './free-addresses.js';
 import { Link } from './tcp-sockets.js';
 
@@ -29,7 +30,8 @@ export interface LinkedReplica {
   readonly events: ReplicaEvent[];
 }
 
-export class LinkedCluster {
+export class LinkedCluster implements Silenceable {
+  readonly ids = IDS;
   readonly links = new Map<string, Link>();
   readonly replicas: LinkedReplica[] = [];
 
@@ -56,21 +58,24 @@ export class LinkedCluster {
     return cluster;
   }
 
-  /** All paths die, or live again: each connection that there was, or that is opened meanwhile, is dead for good. */
-  set areDead(areDead: boolean) {
-    for (const link of this.links.values()) link.isDead = areDead;
-  }
-
-  /** The paths from and to one member die. */
-  cut(id: string): void {
+  /** The paths from and to these members die: each connection that there is, or that is opened meanwhile, for good. */
+  silence(ids: readonly string[]): void {
     for (const [to, link] of this.links) {
-      for (const other of IDS) if ((to === id) !== (other === id)) link.deadFor.add(other);
+      for (const from of IDS) if (ids.includes(to) || ids.includes(from)) link.deadFor.add(from);
     }
   }
 
   heal(): void {
-    this.areDead = false;
     for (const link of this.links.values()) link.deadFor.clear();
+  }
+
+  hearings(): Map<string, Hearing> {
+    return new Map(this.replicas.map(({ id, replica }) => [id, replica.status()]));
+  }
+
+  commits(at: string | null): Promise<unknown> {
+    const asked = this.replicas.filter(({ id }) => at === null || id === at);
+    return Promise.any(asked.map(({ replica }) => replica.propose(1)));
   }
 
   leader(): LinkedReplica | undefined {

@@ -14,11 +14,11 @@ describe.each(['raft', 'multipaxos'] as const)('%s', (protocol) => {
     cluster = await LinkedCluster.start(protocol, timing);
     const [first] = cluster.replicas;
     expect(await first?.replica.propose(1)).toBe(1);
-    cluster.areDead = true;
+    cluster.silence(cluster.ids);
     const connected = (): number =>
       cluster.replicas.reduce((sum, { replica }) => sum + replica.status().connected.length, 0);
     await cluster.until('all paths are known to be dead', () => connected() === 0);
-    cluster.areDead = false;
+    cluster.heal();
     const results = await Promise.all(cluster.replicas.map(({ replica }) => replica.propose(1)));
     expect(results.sort()).toEqual([2, 3, 4]);
     await cluster.until('all are connected', () => connected() === 6);
@@ -31,7 +31,7 @@ describe.each(['raft', 'multipaxos'] as const)('%s', (protocol) => {
     const leader = cluster.leader() as LinkedCluster['replicas'][number];
     const cut = cluster.replicas.find(({ id }) => id !== leader.id) as LinkedCluster['replicas'][number];
     const { term } = leader.replica.status();
-    cluster.cut(cut.id);
+    cluster.silence([cut.id]);
     await cluster.until('it is missed', () => !leader.replica.status().connected.includes(cut.id));
     await cluster.until('it misses all', () => cut.replica.status().connected.length === 0);
     await cluster.until('it misses its leader', () => cut.replica.status().leader === null);
