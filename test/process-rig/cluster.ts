@@ -1,9 +1,6 @@
 /** A cluster of processes behind proxies, with its data in a temporary folder, and how to leave nothing behind. */
 
-import { randomInt } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, mkdirSync } from 'node:fs';
-import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from './conditions.js';
@@ -11,6 +8,7 @@ import { FailingSync, SmallDisks, syncsCanFail } from './injection.js';
 import type { Contents } from './machine.js';
 import { Gone, MemberProcess, Refused, type Listener } from './member-process.js';
 import type { DiskFault, DiskKind, MemberSettings, MemberStatus, ProtocolName } from './messages.js';
+import { placesBehind } from './places.js';
 import { Proxies } from './proxy.js';
 import type { Random } from './random.js';
 import { Reaper } from './reaper.js';
@@ -83,23 +81,16 @@ export class Cluster implements Listener {
     // A facade stands in for what the machine lacks.
     const lacks = options.smallDisks && this.smallDisks === null;
     const disk = options.disk === 'real' && lacks ? 'facade' : options.disk;
-    const host = loopback();
-    // Held until the proxies have ports of their own: they would be given these.
-    const held = await hold(host, ids.length);
-    const ports = held.map((server) => (server.address() as AddressInfo).port);
-    const members: Record<string, string> = {};
-    for (const [at, id] of ids.entries()) {
-      members[id] = await this.proxies.open(id, { host, port: ports[at] as number });
-    }
-    await Promise.all(held.map((server) => once(server.close(), 'close')));
-    for (const [at, id] of ids.entries()) {
+    const places = await placesBehind(this.proxies, ids);
+    const members = Object.fromEntries([...places].map(([id, { dialled }]) => [id, dialled]));
+    for (const [id, { listen }] of places) {
       const parent = this.smallDisks?.directory(id) ?? folder;
       const directory = join(parent, `data-${id}`);
       mkdirSync(directory, { recursive: true });
       const settings: MemberSettings = {
         id,
         members,
-        listen: `${host}:${ports[at]}`,
+        listen,
         directory,
         protocol: options.protocol,
         disk,
@@ -313,18 +304,3 @@ const SLOW = {
   timing: { heartbeat: 150, electionMin: 1000, electionMax: 2000 },
   requestTimeout: 10_000,
 };
-
-/**
- * On Linux all of 127/8 is the machine itself: on an address of our own nobody else takes the port of a member that is
- * down, as an outgoing connection of anybody might on 127.0.0.1.
- */
-function loopback(): string {
-  if (process.platform !== 'linux') return '127.0.0.1';
-  return `127.${randomInt(1, 255)}.${randomInt(0, 256)}.${randomInt(1, 255)}`;
-}
-
-async function hold(host: string, count: number): Promise<Server[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, host));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  return servers;
-}
