@@ -10,17 +10,15 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import type { Programs } from './cluster.js';
+import { builtPrograms } from './built.js';
 import { SmallDisks, syncsCanFail } from './injection.js';
 import { describeSummary, runProcessRig } from './rig.js';
 import type { DiskKind, ProtocolName } from './messages.js';
 import { Reaper } from './reaper.js';
 import { runScript, type Run, type RunOptions } from './run.js';
 
-const built = (name: string): string => fileURLToPath(new URL(`../../.build/programs/${name}.js`, import.meta.url));
-const programs: Programs = { member: built('process-rig-member'), reaper: built('process-rig-reaper') };
+const programs = builtPrograms();
 
 const PROTOCOLS: readonly ProtocolName[] = ['raft', 'multipaxos'];
 const LIMIT = 120_000;
@@ -55,10 +53,6 @@ async function disksCanBeSmall(): Promise<boolean> {
 }
 
 describe('processes that are tormented lose nothing', () => {
-  it('are built', () => {
-    for (const path of Object.values(programs)) expect(existsSync(path), 'run `npm run build` first').toBe(true);
-  });
-
   it.concurrent.each(PROTOCOLS)(
     '%s: killed, stopped, cut off, misread, failed by the disk',
     async (protocol) => {
