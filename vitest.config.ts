@@ -14,6 +14,7 @@ const BEYOND_UNITS = [
   '**/file-storage-kill.test.ts',
   '**/format.test.ts',
   '**/mutants/gate.test.ts',
+  '**/process-rig/namespaces.test.ts',
   '**/process-rig/rig.test.ts',
 ];
 
@@ -47,6 +48,7 @@ const LONGEST = [
   'both/topologies',
   'testing/world/world',
   'both/growth',
+  'process-rig/namespaces',
   'adapters/file-storage-damage',
   'adapters/file-storage-kill',
   'tidy',

@@ -1,4 +1,7 @@
-/** A cluster of processes behind proxies, with its data in a temporary folder, and how to leave nothing behind. */
+/**
+ * A cluster of processes, behind proxies or in name spaces, with its data in a temporary folder, and how to leave
+ * nothing behind.
+ */
 
 import { mkdtempSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,6 +11,7 @@ import { FailingSync, SmallDisks, syncsCanFail } from './injection.js';
 import type { Contents } from './machine.js';
 import { Gone, MemberProcess, Refused, type Listener } from './member-process.js';
 import type { DiskFault, DiskKind, MemberSettings, MemberStatus, ProtocolName } from './messages.js';
+import { Namespaces } from './namespaces.js';
 import { placesBehind } from './places.js';
 import { Proxies } from './proxy.js';
 import type { Random } from './random.js';
@@ -26,6 +30,8 @@ export interface ClusterOptions {
   readonly disk: DiskKind;
   /** Every member's data on a file system of 2 MiB, or on a facade where the machine cannot make one. */
   readonly smallDisks: boolean;
+  /** Every member in a network of its own and without proxies, where the machine can make that. */
+  readonly namespaces: boolean;
   /** A canary: reads that are called linearizable are not. */
   readonly readsLie: boolean;
   /** Larger timeouts, as by default in production; otherwise ones that fit a short test. */
@@ -53,6 +59,7 @@ export class Cluster implements Listener {
   private readonly faulted = new Set<string>();
   private readonly strace = new Map<string, FailingSync>();
   private smallDisks: SmallDisks | null = null;
+  private namespaces: Namespaces | null = null;
   private isClosing = false;
 
   private constructor(reaper: Reaper, proxies: Proxies) {
@@ -81,9 +88,11 @@ export class Cluster implements Listener {
     // A facade stands in for what the machine lacks.
     const lacks = options.smallDisks && this.smallDisks === null;
     const disk = options.disk === 'real' && lacks ? 'facade' : options.disk;
-    const places = await placesBehind(this.proxies, ids);
+    if (options.namespaces) this.namespaces = await Namespaces.of(ids);
+    if (this.namespaces !== null) this.reaper.folder(this.namespaces.folder);
+    const places = this.namespaces?.places ?? (await placesBehind(this.proxies, ids));
     const members = Object.fromEntries([...places].map(([id, { dialled }]) => [id, dialled]));
-    for (const [id, { listen }] of places) {
+    for (const [id, { listen, launcher }] of places) {
       const parent = this.smallDisks?.directory(id) ?? folder;
       const directory = join(parent, `data-${id}`);
       mkdirSync(directory, { recursive: true });
@@ -99,7 +108,7 @@ export class Cluster implements Listener {
         readsLie: options.readsLie,
         ...(options.isSlow ? SLOW : QUICK),
       };
-      this.members.push(new MemberProcess(settings, options.programs.member, this.reaper, this));
+      this.members.push(new MemberProcess(settings, options.programs.member, launcher, this.reaper, this));
     }
   }
 
@@ -237,9 +246,25 @@ export class Cluster implements Listener {
     return found;
   }
 
+  /** All that is sent from or to these is lost, and no connection is reset, until paths are healed. */
+  async silence(silent: readonly string[]): Promise<void> {
+    if (this.namespaces !== null) return this.namespaces.silence(silent);
+    const ids = this.members.map(({ id }) => id);
+    for (const from of ids) {
+      for (const to of ids.filter((id) => id !== from && [from, id].some((end) => silent.includes(end)))) {
+        this.proxies.set(`${from}->${to}`, { way: 'hole' });
+      }
+    }
+  }
+
+  async healPaths(): Promise<void> {
+    this.proxies.healAll();
+    await this.namespaces?.heal();
+  }
+
   /** All links pass, all disks work, all members are up and take part. */
   async heal(): Promise<void> {
-    this.proxies.healAll();
+    await this.healPaths();
     for (const member of this.members) {
       member.cont();
       await this.free(member);
@@ -291,6 +316,7 @@ export class Cluster implements Listener {
     await Promise.allSettled(this.members.map((member) => this.kill(member)));
     await this.proxies.close();
     await this.smallDisks?.close();
+    await this.namespaces?.close();
     await this.reaper.end();
   }
 }

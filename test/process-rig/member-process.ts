@@ -36,6 +36,7 @@ const CLOSE_LIMIT = 20_000;
 export class MemberProcess {
   readonly settings: MemberSettings;
   private readonly program: string;
+  private readonly launcher: readonly string[];
   private readonly reaper: Reaper;
   private readonly listener: Listener;
   private child: ChildProcess | null = null;
@@ -47,9 +48,17 @@ export class MemberProcess {
   /** When it stood still, on the rig's clock; `to` is `null` while it does. */
   readonly pauses: { readonly from: number; to: number | null }[] = [];
 
-  constructor(settings: MemberSettings, program: string, reaper: Reaper, listener: Listener) {
+  /** @param launcher what starts it, with arguments: has to become the process, and to leave it its pipes */
+  constructor(
+    settings: MemberSettings,
+    program: string,
+    launcher: readonly string[],
+    reaper: Reaper,
+    listener: Listener,
+  ) {
     this.settings = settings;
     this.program = program;
+    this.launcher = launcher;
     this.reaper = reaper;
     this.listener = listener;
   }
@@ -77,9 +86,11 @@ export class MemberProcess {
     if (this.state !== 'down') throw new Error(`member ${this.id} is already running`);
     this.state = 'starting';
     this.stderr = '';
+    const [execPath, ...execArgv] = [...this.launcher, process.execPath];
     const child = fork(this.program, [JSON.stringify(this.settings)], {
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
-      execArgv: [],
+      execPath: execPath as string,
+      execArgv,
     });
     this.child = child;
     const { pid } = child;

@@ -18,7 +18,7 @@ export type DiskKind =
 /** What a member's process is started with. Times are milliseconds. */
 export interface MemberSettings {
   readonly id: string;
-  /** The addresses that peers dial: those of the proxies. */
+  /** The addresses that peers dial: those of the proxies, where there are any. */
   readonly members: Readonly<Record<string, string>>;
   readonly listen: string;
   readonly directory: string;
@@ -61,6 +61,7 @@ export interface MemberStatus {
   readonly term: number;
   readonly leader: string | null;
   readonly leading: boolean;
+  readonly connected: readonly string[];
   readonly commit: number;
   readonly applied: number;
   readonly phase: string;

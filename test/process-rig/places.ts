@@ -8,6 +8,8 @@ import type { Proxies } from './proxy.js';
 export interface Place {
   readonly listen: string;
   readonly dialled: string;
+  /** What the member's process is started by, if it is not simply started: a program and its arguments. */
+  readonly launcher: readonly string[];
 }
 
 /** Every member behind a proxy of its own. */
@@ -20,7 +22,7 @@ export async function placesBehind(proxies: Proxies, ids: readonly string[]): Pr
   for (const [at, id] of ids.entries()) {
     const port = ports[at] as number;
     const dialled = await proxies.open(id, { host, port });
-    places.set(id, { listen: `${host}:${port}`, dialled });
+    places.set(id, { listen: `${host}:${port}`, dialled, launcher: [] });
   }
   await Promise.all(held.map((server) => once(server.close(), 'close')));
   return places;

@@ -10,7 +10,7 @@ import type { Policy, ProxyCounts } from './proxy.js';
 import { Random } from './random.js';
 import { parseScript, type Step } from './script.js';
 
-export interface RunOptions extends Omit<ClusterOptions, 'smallDisks'> {
+export interface RunOptions extends Omit<ClusterOptions, 'smallDisks' | 'namespaces'> {
   readonly seed: number;
   readonly script: string;
   readonly load: LoadOptions;
@@ -206,7 +206,7 @@ export async function runScript(options: RunOptions): Promise<Run> {
   const began = performance.now();
   const random = new Random(options.seed);
   const smallDisks = steps.some((step) => step.kind === 'member' && step.verb === 'fill');
-  const cluster = await Cluster.open({ ...options, smallDisks }, random.fork());
+  const cluster = await Cluster.open({ ...options, smallDisks, namespaces: false }, random.fork());
   const load = new Load(cluster, options.load, random.fork());
   const performed = new Performance(cluster, load, random.fork());
   const problems: string[] = [];

@@ -71,8 +71,8 @@ async function answer(replica: Replica<Keys>, question: Question): Promise<Answe
     case 'contents':
       return { kind: 'contents', contents: await replica.read((keys) => keys.snapshot()) };
     case 'status': {
-      const { role, term, leader, leading, commit, applied, phase, fault } = replica.status();
-      return { kind: 'status', status: { role, term, leader, leading, commit, applied, phase, fault } };
+      const { role, term, leader, leading, connected, commit, applied, phase, fault } = replica.status();
+      return { kind: 'status', status: { role, term, leader, leading, connected, commit, applied, phase, fault } };
     }
     case 'disk':
       if (faulty === null) throw new Error('this member stands on the real disk');
