@@ -46,6 +46,17 @@ export const sessionMutants: readonly Mutant[] = [
     edit(CLIENTS, 'if (now < earliestDeadline(sessions)) return;', 'if (now < Infinity) return;'),
   ),
   mutant(
+    'session-sign-in-vain',
+    'A sign of its client does not renew a session: it goes its time after it was opened.',
+    ['sessions/expires-by-log-time'],
+    script('sessions: table'),
+    edit(
+      'replica/driver/client-sessions.ts',
+      'const renewed = { ...found, deadline };',
+      'const renewed = { ...found };',
+    ),
+  ),
+  mutant(
     'session-window-unbounded',
     'A session takes any sequence.',
     ['sessions/rooms-are-bounded'],
