@@ -146,6 +146,8 @@ async function answer({ kind, body }: Frame): Promise<Uint8Array> {
   }
 }
 
+// A service takes clients once its replica can serve them.
+await replica.ready();
 createServer({ noDelay: true }, (socket) => {
   const out = new Batched(socket);
   socket.on('error', () => undefined);
