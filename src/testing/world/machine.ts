@@ -12,7 +12,12 @@ import { invalidArgument, textOf } from '../../replica/errors.js';
 import { MachineRunner } from '../../replica/host/machine-runner.js';
 import type { Fault } from '../../replica/driver/state.js';
 import type { StoredResult } from '../../replica/driver/session-table.js';
-import { jsonCodec, type StateMachine, type ValueCodec } from '../../replica/state-machine.js';
+import {
+  jsonCodec,
+  type StateMachine,
+  type StreamingStateMachine,
+  type ValueCodec,
+} from '../../replica/state-machine.js';
 
 /** The state machine under test and the codec of its commands. */
 export interface MachineSpec<Command = any, Result = any, Snapshot = any> {
@@ -134,14 +139,14 @@ export class Machines {
 
   private create(): Holder {
     const machine = this.spec.create();
-    for (const method of ['apply', 'snapshot', 'restore'] as const) {
-      if (typeof (machine as Partial<StateMachine> | undefined)?.[method] === 'function') continue;
-      throw invalidArgument(`machine.create: expected a state machine, got one without ${method}`);
-    }
-    if ('restoreFrom' in machine) {
+    if (typeof (machine as Partial<StreamingStateMachine> | undefined)?.restoreFrom === 'function') {
       throw invalidArgument(
         'machine.create: expected a machine that does not stream its snapshots: checkSnapshots tries those',
       );
+    }
+    for (const method of ['apply', 'snapshot', 'restore'] as const) {
+      if (typeof (machine as Partial<StateMachine> | undefined)?.[method] === 'function') continue;
+      throw invalidArgument(`machine.create: expected a state machine, got one without ${method}`);
     }
     const codec: ValueCodec = { encode: this.codec.encode, decode: (data) => this.decode(data) };
     return { machine, runner: new MachineRunner(machine, codec, jsonCodec(), this.onError), at: 0, position: 0 };

@@ -17,7 +17,7 @@ describe('a simulation', () => {
     expect(() => simulate({ model, machine, commands: () => 1 })).toThrow(
       /expected a state machine, got one without snapshot/,
     );
-    const streaming = () => ({ apply: () => 1, snapshot: () => [], restore: () => 1, restoreFrom: () => 1 }) as Wrong;
+    const streaming = () => ({ apply: () => 1, snapshot: () => [], restoreFrom: () => 1 }) as Wrong;
     expect(() => simulate({ model, machine: { create: streaming }, commands: () => 1 })).toThrow(
       /expected a machine that does not stream its snapshots: checkSnapshots tries those/,
     );
