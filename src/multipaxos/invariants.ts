@@ -15,7 +15,7 @@ import { leastPatience } from '../core/tuning.js';
 import { numberOf, type Ballot } from './ballot.js';
 import type { PaxosMessage } from './messages.js';
 import { nextOverdue, type PaxosProgress } from './progress.js';
-import { NO_END } from './ranges.js';
+import { NO_END, pagesHold } from './ranges.js';
 import { commitOf, type PaxosLeader, type PaxosState, type PaxosCandidate, type PromiseProgress } from './state.js';
 import { reach, voteAt } from './window.js';
 
@@ -241,7 +241,7 @@ function newlyCommitted(before: Log, after: Log): readonly Entry[] {
   return entries;
 }
 
-/** The commit index rises over own votes in the leader's ballot, or by catch-up; at a leader over its own proposals. */
+/** The commit index rises over own votes in the leader's ballot, or by pages; at a leader over its own proposals. */
 function checkCommitStep(before: PaxosState, after: PaxosState, message: Inbound<PaxosMessage> | undefined): void {
   assert(message === undefined || mayCommit(message), 'paxos/learned-is-chosen: this message makes nothing chosen');
   const { role } = after;
@@ -252,7 +252,7 @@ function checkCommitStep(before: PaxosState, after: PaxosState, message: Inbound
       const own = voteAt(before.window, entry.index);
       const fits = own?.term === role.ballot && sameValue(own, entry);
       assert(fits, 'paxos/yield-to-chosen: a leader leads on only while what it proposed is what is chosen');
-    } else if (!learned) {
+    } else if (!learned && !pagesHold(before.catchingUp?.ahead ?? [], entry)) {
       const covered = entry.term === after.leaderCommitBallot && entry.index <= after.leaderCommit;
       assert(
         covered,

@@ -1,6 +1,7 @@
 /** Sets of slots as ascending ranges that stay apart: what a peer has accepted, and what a promise covers. */
 
-import type { Index } from '../core/protocol.js';
+import { sameValue } from '../core/entries.js';
+import type { Entry, Index } from '../core/protocol.js';
 
 /** Slots `from` to `to`, both included. */
 export interface SlotRange {
@@ -43,4 +44,9 @@ export function firstFree(ranges: readonly SlotRange[], from: Index, end: Index)
 /** Whether one of the ranges holds all of `from` to `to`. */
 export function covers(ranges: readonly SlotRange[], from: Index, to: Index): boolean {
   return ranges.some((range) => range.from <= from && to <= range.to);
+}
+
+/** Whether one of these pages of chosen entries has this one. */
+export function pagesHold(pages: readonly (readonly Entry[])[], entry: Entry): boolean {
+  return pages.some((page) => page.some((each) => each.index === entry.index && sameValue(each, entry)));
 }
