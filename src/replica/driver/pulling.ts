@@ -212,7 +212,7 @@ export class PullingDraft extends PartDraft<PullingState> {
     if (pull.source !== from && !isLate) return;
     if (isLate) this.change({ silent: without(pull.silent, from) });
     if (message.kind === 'chunk' && serves(pull, message.snapshot)) this.chunk(pull, from, message);
-    else if (pull.offer === null && !isLate) this.next(pull);
+    else if ((pull.offer === null || message.kind === 'noSnapshot') && !isLate) this.next(pull);
   }
 
   private chunk(pull: PullUnderWay, source: ReplicaId, { snapshot, offset, data }: SnapshotChunk): void {

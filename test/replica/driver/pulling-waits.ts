@@ -85,6 +85,18 @@ export function waitsForASlowOne(): void {
   demand(begun?.from === bytes / 2, 'snapshots/silent-sources: it goes on behind what is stored', () => begun);
 }
 
+/** A source that has given a part says that it has the snapshot no longer: the next one is asked at once. */
+export function leavesWhoRefuses(): void {
+  const puller = new Puller();
+  puller.needs(90);
+  const [first] = puller.asked.splice(0);
+  if (first !== undefined) puller.answer('b', first.message, snapshotOf(1_000_000));
+  const [second] = puller.asked.splice(0);
+  puller.receive('b', { kind: 'noSnapshot', number: second?.message.number ?? 0 });
+  const then = puller.asked.map(({ to }) => to);
+  demand(then.join() === 'c', 'snapshots/silent-sources: who refuses is left at once', () => then);
+}
+
 /** Nobody has one: all are asked again after pauses, which become longer up to a bound, and it is told once. */
 export function pausesInVain(): void {
   const puller = new Puller();

@@ -13,7 +13,14 @@ import {
   resumesOnTheSame,
   startsAgain,
 } from './pulling-cases.js';
-import { holdsOn, pausesInVain, waitsForItsDisk, waitsForASlowOne, waitsOnceForASilentOne } from './pulling-waits.js';
+import {
+  holdsOn,
+  leavesWhoRefuses,
+  pausesInVain,
+  waitsForItsDisk,
+  waitsForASlowOne,
+  waitsOnceForASilentOne,
+} from './pulling-waits.js';
 
 describe('a pull that an earlier start began', () => {
   it('goes on with the same snapshot, whoever has it', resumesOnTheSame);
@@ -44,6 +51,7 @@ describe('while nothing comes', () => {
   it('the log behind the snapshot is asked for on and on', holdsOn);
   it('because of the own disk, nobody is blamed', waitsForItsDisk);
   it('from one that is down, the next one is asked', waitsOnceForASilentOne);
+  it('from one that has it no longer, the next one is asked at once', leavesWhoRefuses);
   it('from one that is slow, it is heard late', waitsForASlowOne);
   it('since nobody has it, all are asked again after pauses', pausesInVain);
 });
