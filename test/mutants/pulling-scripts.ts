@@ -11,10 +11,12 @@ import {
 } from '../replica/driver/pulling-cases.js';
 import {
   holdsOn,
+  leavesWhoRefuses,
   pausesInVain,
   waitsForItsDisk,
   waitsForASlowOne,
   waitsOnceForASilentOne,
+  waitsThoughOneRefuses,
 } from '../replica/driver/pulling-waits.js';
 
 export const pullingScripts = {
@@ -28,6 +30,8 @@ export const pullingScripts = {
   'pull: own disk': async () => waitsForItsDisk(),
   'pull: a silent one': async () => waitsOnceForASilentOne(),
   'pull: a slow one': async () => waitsForASlowOne(),
+  'pull: a slow one, a refusal': async () => waitsThoughOneRefuses(),
+  'pull: a refusal in the middle': async () => leavesWhoRefuses(),
   'pull: in vain': async () => pausesInVain(),
   'pull: twice as much': async () => keepsTwiceAsMuch(),
 } as const;

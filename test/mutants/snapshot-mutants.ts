@@ -5,6 +5,7 @@ import { edit, hostRun, mutant, scenario, scope, script, schedule, type Mutant }
 const SNAPSHOTS = 'replica/driver/snapshots.ts';
 const COMPACTIONS = 'replica/driver/compactions.ts';
 const PULLING = 'replica/driver/pulling.ts';
+const PULL_STATE = 'replica/driver/pull-state.ts';
 const WINDOW = 'replica/driver/pull-window.ts';
 const SOURCES = 'replica/driver/snapshot-sources.ts';
 const APPLY = 'replica/driver/apply.ts';
@@ -118,11 +119,7 @@ export const snapshots: readonly Mutant[] = [
     'The log is kept for a puller only while chunks come, not while it verifies them.',
     ['snapshots/kept-for-pullers'],
     script('pull: holds on'),
-    edit(
-      PULLING,
-      'if (pull !== null && pull.offer !== null) return',
-      'if (pull?.ending === false && pull.offer !== null) return',
-    ),
+    edit(PULL_STATE, 'return pull.offer === null ? null', 'return pull.offer === null || pull.ending ? null'),
   ),
   mutant(
     'pull-never-pauses',
@@ -144,6 +141,20 @@ export const snapshots: readonly Mutant[] = [
     ['snapshots/silent-sources'],
     script('pull: a slow one'),
     edit(PULLING, 'pull.silent.includes(from) && pull.offer === null', 'false'),
+  ),
+  mutant(
+    'pull-ends-with-a-refusal',
+    'When the last one that is asked refuses, those that have not answered yet are given up, too.',
+    ['snapshots/silent-sources'],
+    script('pull: a slow one, a refusal'),
+    edit(PULLING, 'if (!isSilent && awaited !== undefined &&', 'if (!isSilent && awaited === source &&'),
+  ),
+  mutant(
+    'pull-keeps-who-refuses',
+    'A source that has given a part and has the snapshot no longer is asked on.',
+    ['snapshots/silent-sources'],
+    script('pull: a refusal in the middle'),
+    edit(PULLING, "pull.offer === null || message.kind === 'noSnapshot'", 'pull.offer === null'),
   ),
   mutant(
     'pull-blames-for-its-own-disk',

@@ -2,18 +2,28 @@
 
 import type { ReplicaId } from '../../core/members.js';
 import type { Index, Milliseconds } from '../../core/protocol.js';
-import type { PullWindow } from './pull-window.js';
-import { MOST_DOUBLINGS, type OfferedSnapshot, type PartialSnapshot, type SnapshotChunk } from './snapshot-messages.js';
+import { openWindow, type FileSpan, type PullWindow, type WindowBounds } from './pull-window.js';
+import {
+  MOST_DOUBLINGS,
+  type AskChunk,
+  type OfferedSnapshot,
+  type PartialSnapshot,
+  type SnapshotChunk,
+} from './snapshot-messages.js';
 import type { FoundSnapshots } from './snapshots.js';
+
+/** The numbers of the requests of a start are below this. */
+const REQUESTS = 2 ** 32;
 
 /** The pull that is under way. */
 export interface PullUnderWay {
-  /** In the range of this boot. */
+  /** @see pullNumber */
   readonly number: number;
   readonly least: Index;
   readonly since: Milliseconds;
+  /** Who gives it; before the first answer, who was asked last and has not refused. */
   readonly source: ReplicaId;
-  /** Who was asked before. */
+  /** Who else was asked. */
   readonly tried: readonly ReplicaId[];
   /** Who of these has not answered; once the source has, nobody. */
   readonly silent: readonly ReplicaId[];
@@ -37,6 +47,11 @@ export interface PullUnderWay {
   readonly ending: boolean;
 }
 
+interface HeldFor {
+  readonly index: Index;
+  readonly source: ReplicaId;
+}
+
 /** @see PullingDraft */
 export interface PullingState {
   readonly pull: PullUnderWay | null;
@@ -47,7 +62,7 @@ export interface PullingState {
   /** How often all were asked in vain, in a row. */
   readonly vain: number;
   /** The snapshot that was pulled last, and from whom; for a while the log behind it is to follow. */
-  readonly last: { readonly index: Index; readonly source: ReplicaId; readonly until: Milliseconds } | null;
+  readonly last: (HeldFor & { readonly until: Milliseconds }) | null;
   /** How many pulls were outrun, in a row. */
   readonly outrun: number;
   /** What an earlier start has pulled, which no pull of this one has taken up. */
@@ -65,8 +80,33 @@ export function without(ids: readonly ReplicaId[], ...those: readonly ReplicaId[
   return ids.filter((each) => !those.includes(each));
 }
 
-/** Whether this is the snapshot that is pulled, or one that serves while none is. `time` follows from the others. */
-export function serves({ offer, partial, least }: PullUnderWay, snapshot: OfferedSnapshot): boolean {
+/** These, the leader last: it has the most to do. */
+export function inOrder(ids: readonly ReplicaId[], leader: ReplicaId | null): readonly ReplicaId[] {
+  return [...ids.filter((each) => each !== leader), ...ids.filter((each) => each === leader)];
+}
+
+type AtFirst = 'number' | 'least' | 'since' | 'source' | 'tried' | 'silent' | 'partial' | 'retryAt';
+
+/** The number of a pull: of the start, and of the request in it. */
+export function pullNumber(boot: number, request: number): number {
+  return boot * REQUESTS + request;
+}
+
+/** A pull of which nothing has come. */
+export function openPull(asked: Pick<PullUnderWay, AtFirst>, bounds: WindowBounds): PullUnderWay {
+  const { number, least, partial } = asked;
+  const file = `${least}-${Math.floor(number / REQUESTS)}-${number % REQUESTS}`;
+  // At least one byte is asked for: the answer says that the peer has the same snapshot.
+  const from = partial === null ? 0 : Math.min(partial.stored, partial.bytes - 1);
+  const at = { from, given: from, stored: from, window: openWindow(from, bounds) };
+  return { ...asked, file, ...at, offer: null, ahead: [], strikes: 0, ending: false };
+}
+
+/**
+ * Whether this is the snapshot that is pulled or, before the first answer, one that may be. `time` follows from the
+ * others.
+ */
+export function isWanted({ offer, partial, least }: PullUnderWay, snapshot: OfferedSnapshot): boolean {
   const asked = offer ?? partial;
   if (asked === null) return snapshot.index >= least;
   return (['index', 'term', 'checksum', 'bytes'] as const).every((name) => asked[name] === snapshot[name]);
@@ -96,4 +136,16 @@ export function pullingDeadline({ pull, holdAt }: PullingState): Milliseconds {
 /** How many pulls were outrun in a row, after another one. */
 export function outrunAgain(outrun: number): number {
   return Math.min(MOST_DOUBLINGS, outrun + 1);
+}
+
+/** What is asked of the source for a part of the file. */
+export function questionOf({ number, least, offer, partial }: PullUnderWay, span: FileSpan, outrun: number): AskChunk {
+  const { index, checksum } = offer ?? partial ?? { index: 0, checksum: 0 };
+  return { kind: 'askChunk', number, least, index, checksum, ...span, outrun };
+}
+
+/** Behind which snapshot the log is to be kept, and by whom: the one that comes, or the last until its log follows. */
+export function heldFor({ pull, last }: PullingState, applied: Index, now: Milliseconds): HeldFor | null {
+  if (pull !== null) return pull.offer === null ? null : { index: pull.offer.index, source: pull.source };
+  return last !== null && now <= last.until && applied <= last.index ? last : null;
 }

@@ -8,10 +8,11 @@
  * before (snapshots/pull-by-evidence).
  */
 
-import type { Milliseconds } from '../../core/protocol.js';
+import type { Limits, Milliseconds, Timing } from '../../core/protocol.js';
+import { MOST_CHUNK } from './snapshot-messages.js';
 
 /** A part of a file. */
-interface FileSpan {
+export interface FileSpan {
   readonly offset: number;
   readonly length: number;
 }
@@ -56,6 +57,11 @@ const OVERTAKEN = 3;
 /** An answer is waited for so many times as long as the ones before it took. */
 const MEASURES = 4;
 
+/** How large a window of this replica may be. */
+export function boundsOf({ electionMax }: Timing, { messageBytes }: Limits): WindowBounds {
+  return { chunk: Math.min(MOST_CHUNK, messageBytes), patience: 2 * electionMax };
+}
+
 function leastChunk({ chunk }: WindowBounds): number {
   return Math.min(FIRST, chunk);
 }
@@ -90,6 +96,20 @@ export function askedAt({ open, lost }: PullWindow, offset: number): FileSpan | 
 /** Whether no answer is waited for. */
 export function asksNothing({ open, lost }: PullWindow): boolean {
   return open.length + lost.length === 0;
+}
+
+/**
+ * A source answers for the first time.
+ * @param since when the first one was asked. If others were since then, it is not known which question is answered: the
+ * answer is no measure, as one to what was asked for in vain is none.
+ */
+export function firstAnswered(
+  window: PullWindow,
+  bounds: WindowBounds,
+  since: Milliseconds,
+  now: Milliseconds,
+): PullWindow {
+  return window.open.every(({ at }) => at === since) ? window : timedOut(window, bounds, now);
 }
 
 /** What was asked for at this offset has come. */

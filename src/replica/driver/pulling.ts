@@ -5,32 +5,44 @@
  *
  * Invariants: all chunks are of one snapshot, by index, term and checksum (snapshots/resumed-on-the-same); no more than
  * a window of bytes (pull-window.ts) is asked for and not yet stored; until the first answer the next member is asked,
- * too, and who answers first is the source (snapshots/silent-sources); one that becomes silent, or sends damage, is
- * given up for the next member; a replica that leads by the log alone, or has what it needs by now, drops the pull. A
- * pull is outrun when the log behind its snapshot is gone before it has come (snapshots/outrun-is-doubled).
+ * too, and who answers first is the source; when all were, those that are silent are waited for
+ * (snapshots/silent-sources). A source that becomes silent, or sends damage, is given up for the next member; a replica
+ * that leads by the log alone, or has what it needs by now, drops the pull. A pull is outrun when the log behind its
+ * snapshot is gone before it has come (snapshots/outrun-is-doubled).
  */
 
 import type { Mutable } from '../../core/draft.js';
 import type { ReplicaId } from '../../core/members.js';
-import type { Index, Milliseconds } from '../../core/protocol.js';
+import type { Index } from '../../core/protocol.js';
 import { decodeDriverPart } from './driver-part.js';
 import { sealSnapshotMessage } from './envelope.js';
 import { PartDraft } from './part-draft.js';
 import {
-  MOST_CHUNK,
   type OfferedSnapshot,
   type PartialSnapshot,
   type SnapshotChunk,
   type SnapshotMessage,
 } from './snapshot-messages.js';
-import { outrunAgain, serves, without, type PullUnderWay, type PullingState } from './pull-state.js';
+import {
+  heldFor,
+  inOrder,
+  isWanted,
+  openPull,
+  outrunAgain,
+  pullNumber,
+  questionOf,
+  without,
+  type PullUnderWay,
+  type PullingState,
+} from './pull-state.js';
 import {
   answeredAt,
   askedAt,
   asksNothing,
   asks,
+  boundsOf,
+  firstAnswered,
   nextSpan,
-  openWindow,
   patienceOf,
   timedOut,
   type WindowBounds,
@@ -41,11 +53,8 @@ import type { SnapshotInput } from './snapshot-events.js';
 const MOST_STRIKES = 3;
 /** The pause after all were asked in vain doubles so often. */
 const MOST_PAUSES = 4;
-/** When all are silent, the first answer is waited for so many times as long as one member is. */
+/** When nobody is left to ask, a first answer is waited for so many times as long. */
 const LAST_WAIT = 4;
-/** How a pull ends that is not installed. */
-type PullEnd = 'failed' | 'outrun' | 'dropped';
-
 const GONE = 'the log goes on behind it no longer';
 
 export class PullingDraft extends PartDraft<PullingState> {
@@ -54,13 +63,8 @@ export class PullingDraft extends PartDraft<PullingState> {
     return { pull, holdAt, retryAt, vain, last, outrun, partial };
   }
 
-  /** How long an answer is waited for. */
-  private get patience(): Milliseconds {
-    return 2 * this.draft.options.timing.electionMax;
-  }
-
   private get bounds(): WindowBounds {
-    return { chunk: Math.min(MOST_CHUNK, this.draft.options.limits.messageBytes), patience: this.patience };
+    return boundsOf(this.draft.options.timing, this.draft.options.limits);
   }
 
   send(to: ReplicaId, message: SnapshotMessage): void {
@@ -113,31 +117,31 @@ export class PullingDraft extends PartDraft<PullingState> {
    */
   private begin(least: Index, tried: readonly ReplicaId[] = [], silent: readonly ReplicaId[] = []): void {
     const { draft } = this;
-    const { id, configuration, boot } = draft.options;
-    const { leader } = draft.leadership.state;
-    const members = configuration.members.map((member) => member.id);
-    const left = without(members, id, ...tried);
-    const source = left.find((each) => each !== leader) ?? left[0];
-    const partial = this.partialFor(least);
-    const isAnswered = tried.length > silent.length;
-    if (source === undefined && partial !== null && isAnswered) {
+    const left = this.untried(tried);
+    const [source] = left;
+    if ((this.state.partial?.index ?? least) < least) this.dropPartial();
+    const { partial } = this.state;
+    if (source === undefined && partial !== null && tried.length > silent.length) {
       this.dropPartial(); // nobody that answers has it any more
       return this.begin(least);
     }
     if (source === undefined) return this.inVain(least, 'no member gave one that serves');
-    // Those that are silent may still answer.
+    // The number stays, so that a silent one may still answer.
     const earlier = silent.length > 0 ? this.state.pull : null;
-    const number = earlier?.number ?? boot * 2 ** 32 + draft.freshRequest();
-    // At least one byte is asked for: the answer says that the peer has the same snapshot.
-    const from = partial === null ? 0 : Math.min(partial.stored, partial.bytes - 1);
-    const at = { partial, from, given: from, stored: from, window: openWindow(from, this.bounds) };
-    const progress = { ...at, offer: null, ahead: [], strikes: 0, ending: false };
-    const wait = left.length === 1 && !isAnswered ? LAST_WAIT : 1;
-    const retryAt = draft.now + wait * draft.options.timing.electionMax;
-    const begun = { number, file: `${least}-${boot}-${number % 2 ** 32}`, since: earlier?.since ?? draft.now };
-    this.edit().pull = { ...begun, least, source, tried, silent, retryAt, ...progress };
+    const number = earlier?.number ?? pullNumber(draft.options.boot, draft.freshRequest());
+    const retryAt = draft.now + (left.length === 1 ? LAST_WAIT : 1) * draft.options.timing.electionMax;
+    const asked = { number, least, source, tried, silent, partial, retryAt };
+    this.edit().pull = openPull({ ...asked, since: earlier?.since ?? draft.now }, this.bounds);
     this.askMore();
     this.hold(partial?.index ?? least, source);
+  }
+
+  /** Who was not asked yet, in the order in which they are: followers first, the leader last. */
+  private untried(tried: readonly ReplicaId[]): readonly ReplicaId[] {
+    const { id, configuration } = this.draft.options;
+    const { leader } = this.draft.leadership.state;
+    const members = configuration.members.map((member) => member.id);
+    return inOrder(without(members, id, ...tried), leader);
   }
 
   /** There is no pull for a while; then the core says again what it needs. */
@@ -152,13 +156,6 @@ export class PullingDraft extends PartDraft<PullingState> {
     draft.event({ kind: 'snapshot', event: 'failed', index: least, bytes: 0, took: 0, reason });
   }
 
-  /** What an earlier start has pulled, if it is of use; else it goes. */
-  private partialFor(least: Index): PartialSnapshot | null {
-    const { partial } = this.state;
-    if (partial !== null && partial.index < least) this.dropPartial();
-    return this.state.partial;
-  }
-
   private dropPartial(): void {
     this.draft.effect({ kind: 'removePartial', snapshot: this.state.partial as PartialSnapshot });
     this.edit().partial = null;
@@ -168,13 +165,11 @@ export class PullingDraft extends PartDraft<PullingState> {
   private askMore(): void {
     const { bounds, draft } = this;
     for (;;) {
-      const { number, least, source, offer, partial, window, stored } = this.state.pull as PullUnderWay;
-      const span = nextSpan(window, bounds, offer?.bytes ?? Infinity, stored);
+      const pull = this.state.pull as PullUnderWay;
+      const span = nextSpan(pull.window, bounds, pull.offer?.bytes ?? Infinity, pull.stored);
       if (span === null) return;
-      const { index, checksum } = offer ?? partial ?? { index: 0, checksum: 0 };
-      const { outrun } = this.state;
-      this.send(source, { kind: 'askChunk', number, least, index, checksum, ...span, outrun });
-      this.change({ window: asks(window, span, draft.now) });
+      this.send(pull.source, questionOf(pull, span, this.state.outrun));
+      this.change({ window: asks(pull.window, span, draft.now) });
     }
   }
 
@@ -192,11 +187,9 @@ export class PullingDraft extends PartDraft<PullingState> {
 
   /** Goes on telling them: while what came is verified and restored, until the log behind it follows. */
   private holdOn(): void {
-    const { pull, last, holdAt } = this.state;
-    const { now, applying } = this.draft;
-    if (pull !== null && pull.offer !== null) return this.hold(pull.offer.index, pull.source);
-    const isWaiting = pull === null && last !== null && now <= last.until && applying.state.applied <= last.index;
-    if (isWaiting) return this.hold(last.index, last.source);
+    const { holdAt } = this.state;
+    const held = heldFor(this.state, this.draft.applying.state.applied, this.draft.now);
+    if (held !== null) return this.hold(held.index, held.source);
     if (holdAt < Infinity) this.edit().holdAt = Infinity;
   }
 
@@ -211,7 +204,7 @@ export class PullingDraft extends PartDraft<PullingState> {
     const isLate = pull.silent.includes(from) && pull.offer === null;
     if (pull.source !== from && !isLate) return;
     if (isLate) this.change({ silent: without(pull.silent, from) });
-    if (message.kind === 'chunk' && serves(pull, message.snapshot)) this.chunk(pull, from, message);
+    if (message.kind === 'chunk' && isWanted(pull, message.snapshot)) this.chunk(pull, from, message);
     else if ((pull.offer === null || message.kind === 'noSnapshot') && !isLate) this.next(pull);
   }
 
@@ -222,7 +215,8 @@ export class PullingDraft extends PartDraft<PullingState> {
       draft.effect({ kind: 'pullSnapshot', file: pull.file, snapshot, from: pull.from });
       const { index, bytes } = snapshot;
       draft.event({ kind: 'snapshot', event: 'pulling', index, bytes, took: 0, peer: source });
-      this.change({ offer: snapshot, source, tried: without(pull.tried, source), silent: [] });
+      const window = firstAnswered(pull.window, this.bounds, pull.since, draft.now);
+      this.change({ offer: snapshot, source, tried: without(pull.tried, source), silent: [], window });
     }
     this.keep(offset, data);
     this.give();
@@ -231,13 +225,12 @@ export class PullingDraft extends PartDraft<PullingState> {
   /** Keeps a chunk that was asked for. */
   private keep(offset: number, data: Uint8Array): void {
     const { draft, bounds } = this;
-    const { ahead, offer, window } = this.state.pull as PullUnderWay;
-    const span = askedAt(window, offset);
-    const isWhole = data.length === Math.min(span?.length ?? 0, (offer as OfferedSnapshot).bytes - offset);
-    if (span === undefined || !isWhole) return;
-    const next = answeredAt(window, bounds, offset, draft.now);
-    const retryAt = draft.now + patienceOf(next, bounds);
-    this.change({ ahead: [...ahead, { offset, data }], window: next, strikes: 0, retryAt });
+    const { ahead, offer, window: before } = this.state.pull as PullUnderWay;
+    const length = Math.min(askedAt(before, offset)?.length ?? 0, (offer as OfferedSnapshot).bytes - offset);
+    if (length === 0 || data.length !== length) return;
+    const window = answeredAt(before, bounds, offset, draft.now);
+    const retryAt = draft.now + patienceOf(window, bounds);
+    this.change({ ahead: [...ahead, { offset, data }], window, strikes: 0, retryAt });
   }
 
   /** Gives the host what follows what it has. */
@@ -266,12 +259,19 @@ export class PullingDraft extends PartDraft<PullingState> {
 
   /** The source has nothing for this replica, is silent, or has sent something else: the next one is asked. */
   private next({ offer, file, least, tried, source, silent }: PullUnderWay, isSilent = false): void {
+    const [awaited, ...others] = silent;
+    if (!isSilent && awaited !== undefined && this.untried([...tried, source]).length === 0)
+      return void this.change({ source: awaited, tried: [...without(tried, awaited), source], silent: others });
     if (offer !== null) this.draft.effect({ kind: 'abandonSnapshot', file });
     this.begin(least, [...tried, source], isSilent && offer === null ? [...silent, source] : silent);
   }
 
   /** The pull ends, or begins anew with the next one of those that were not tried. */
-  private giveUp(reason: string, tried: readonly ReplicaId[] | null, event: PullEnd = 'failed'): void {
+  private giveUp(
+    reason: string,
+    tried: readonly ReplicaId[] | null,
+    event: 'failed' | 'outrun' | 'dropped' = 'failed',
+  ): void {
     const { draft } = this;
     const pull = this.state.pull as PullUnderWay;
     const { offer, file, least, since, source: peer } = pull;
@@ -302,15 +302,14 @@ export class PullingDraft extends PartDraft<PullingState> {
     if (draft.applying.state.applied >= pull.least) return this.giveUp('the entries came', null, 'dropped');
     if (draft.now < pull.retryAt) return;
     if (asksNothing(pull.window)) {
-      this.change({ retryAt: draft.now + this.patience }); // what came waits for the own storage
+      this.change({ retryAt: draft.now + this.bounds.patience }); // what came waits for the own storage
       return this.askMore();
     }
     const strikes = pull.strikes + 1;
     // One that has never answered may be down: there are others.
     if (pull.offer === null || strikes >= MOST_STRIKES) return this.next(pull, true);
-    const { bounds } = this;
-    const retryAt = draft.now + 2 ** strikes * patienceOf(pull.window, bounds);
-    this.change({ strikes, retryAt, window: timedOut(pull.window, bounds, draft.now) });
+    const retryAt = draft.now + 2 ** strikes * patienceOf(pull.window, this.bounds);
+    this.change({ strikes, retryAt, window: timedOut(pull.window, this.bounds, draft.now) });
     this.askMore();
   }
 
@@ -327,7 +326,7 @@ export class PullingDraft extends PartDraft<PullingState> {
     }
     const next = this.edit();
     next.pull = null;
-    const until = draft.now + Math.max(4 * this.patience, draft.now - since);
+    const until = draft.now + Math.max(4 * this.bounds.patience, draft.now - since);
     next.last = { index, source: pull.source, until };
     next.vain = 0;
     draft.snapshots.pulled({ ...offer, time: decodeDriverPart(part).time, file }, part, since);
@@ -338,7 +337,7 @@ export class PullingDraft extends PartDraft<PullingState> {
     const { pull } = this.state;
     if (pull === null || pull.file !== file) return;
     if (isDamaged) return this.damaged(pull, reason);
-    this.edit().retryAt = this.draft.now + 4 * this.patience;
+    this.edit().retryAt = this.draft.now + 4 * this.bounds.patience;
     this.giveUp(reason, null);
   }
 

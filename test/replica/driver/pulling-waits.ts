@@ -85,6 +85,40 @@ export function waitsForASlowOne(): void {
   demand(begun?.from === bytes / 2, 'snapshots/silent-sources: it goes on behind what is stored', () => begun);
 }
 
+/** The only other one has none: one that was silent until then is heard all the same, and what is stored is of use. */
+export function waitsThoughOneRefuses(): void {
+  const bytes = 10_000;
+  for (const partial of [undefined, { index: 100, term: 3, checksum: 5, bytes, stored: bytes / 2 }]) {
+    const puller = new Puller(partial);
+    puller.needs(90);
+    const [first] = puller.asked;
+    puller.passes(timing.electionMax);
+    const second = puller.asked[1];
+    demand(second?.to === 'c', 'snapshots/silent-sources: the next one is asked', () => puller.asked);
+    puller.receive('c', { kind: 'noSnapshot', number: second?.message.number ?? 0 });
+    puller.passes(2 * timing.electionMax);
+    if (first !== undefined) puller.answer('b', first.message, snapshotOf(bytes));
+    const [begun] = puller.wants('pullSnapshot');
+    demand(begun?.from === (partial?.stored ?? 0), 'snapshots/silent-sources: a slow one is waited for', () => begun);
+    const { window } = puller.state.pulling.pull ?? {};
+    demand(window?.took === 0, 'snapshots/pull-by-evidence: whose question it was is not known', () => window);
+  }
+}
+
+/** The only other one has none, and the silent one is down: the wait has an end, and what nobody else has goes. */
+export function waitsNotForEver(): void {
+  const puller = new Puller({ index: 100, term: 3, checksum: 5, bytes: 10_000, stored: 5_000 });
+  puller.needs(90);
+  puller.passes(timing.electionMax);
+  const second = puller.asked.splice(0)[1];
+  puller.receive('c', { kind: 'noSnapshot', number: second?.message.number ?? 0 });
+  demand(puller.wants('removePartial').length === 0, 'snapshots/silent-sources: what is stored stays meanwhile');
+  puller.passes(4 * timing.electionMax);
+  const [again] = puller.asked;
+  const isAnew = again !== undefined && again.message.offset === 0 && again.message.number !== second?.message.number;
+  demand(isAnew && puller.wants('removePartial').length === 1, 'snapshots/silent-sources: it ends', () => again);
+}
+
 /** A source that has given a part says that it has the snapshot no longer: the next one is asked at once. */
 export function leavesWhoRefuses(): void {
   const puller = new Puller();

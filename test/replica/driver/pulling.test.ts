@@ -19,7 +19,9 @@ import {
   pausesInVain,
   waitsForItsDisk,
   waitsForASlowOne,
+  waitsNotForEver,
   waitsOnceForASilentOne,
+  waitsThoughOneRefuses,
 } from './pulling-waits.js';
 
 describe('a pull that an earlier start began', () => {
@@ -53,6 +55,8 @@ describe('while nothing comes', () => {
   it('from one that is down, the next one is asked', waitsOnceForASilentOne);
   it('from one that has it no longer, the next one is asked at once', leavesWhoRefuses);
   it('from one that is slow, it is heard late', waitsForASlowOne);
+  it('from one that is slow, it is heard late, though the other one has none', waitsThoughOneRefuses);
+  it('from one that is down, and the other one has none, the wait has an end', waitsNotForEver);
   it('since nobody has it, all are asked again after pauses', pausesInVain);
 });
 
