@@ -4,12 +4,13 @@
  * command.
  *
  * Invariants: the snapshot is asked for its first chunk in the turn of the call; every machine gets copies of its own,
- * of commands and of chunks; a restored machine may have had another state before.
+ * of commands and of chunks; a restored machine may have had another state before. What a machine or its codec throws is
+ * its failure, whatever it is; what the options throw besides passes through.
  */
 
 import { InvariantViolation } from '../../core/assert.js';
 import { joined } from '../../core/bytes.js';
-import { CommandRejected, ConsensusError, invalidArgument, textOf } from '../../replica/errors.js';
+import { CommandRejected, invalidArgument, textOf } from '../../replica/errors.js';
 import {
   jsonCodec,
   type StateMachine,
@@ -56,7 +57,7 @@ const MOST_CHUNK = 64;
 
 type Machine = StateMachine | StreamingStateMachine;
 
-/** A machine, and what its commands gave. */
+/** A machine, and the index of its last command. */
 class Subject {
   readonly machine: Machine;
   private readonly codec: ValueCodec;
@@ -78,6 +79,11 @@ class Subject {
         throw error;
       }
     });
+  }
+
+  /** The machine was restored from a snapshot at this index. */
+  restoredAt(index: number): void {
+    this.index = index;
   }
 }
 
@@ -103,19 +109,20 @@ class Run {
   async go(): Promise<void> {
     const before = this.draw(this.dice.between(0, MOST_BEFORE));
     const [taken, replayed] = [this.subject(), this.subject()];
-    taken.apply(before);
-    replayed.apply(before);
     const restored = this.subject();
-    restored.apply(before.slice(0, this.dice.chance(0.5) ? this.dice.between(0, before.length) : 0));
+    const { dice } = this;
+    const earlier = before.slice(0, dice.chance(0.5) ? dice.between(0, before.length) : 0);
+    this.duty(() => [taken.apply(before), replayed.apply(before), restored.apply(earlier)]);
     const bytes = await this.read(taken.machine, () => {
       const most = Math.min(MOST_AT_ONCE, MOST_MEANWHILE - this.meanwhile);
-      const commands = this.draw(this.dice.between(0, most));
+      const commands = this.draw(dice.between(0, most));
       this.meanwhile += commands.length;
-      taken.apply(commands);
+      this.duty(() => taken.apply(commands));
     });
     await this.restore(restored.machine, bytes);
-    const after = this.draw(this.dice.between(0, MOST_AFTER));
-    const [own, expected] = [restored.apply(after), replayed.apply(after)];
+    restored.restoredAt(before.length);
+    const after = this.draw(dice.between(0, MOST_AFTER));
+    const [own, expected] = this.duty(() => [restored.apply(after), replayed.apply(after)]);
     if (!sameDeep(own, expected)) {
       throw this.violation('a restored machine gives the same results', { after: after.length, own, expected });
     }
@@ -125,6 +132,19 @@ class Run {
 
   private violation(what: string, evidence?: unknown): InvariantViolation {
     return new InvariantViolation(`machine/snapshot-is-the-state: ${what} (seed ${this.seed})`, evidence);
+  }
+
+  /** What a machine or its codec gives. */
+  private duty<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw this.failure(error);
+    }
+  }
+
+  private failure(error: unknown): InvariantViolation {
+    return new InvariantViolation(`machine/never-fails: ${textOf(error)} (seed ${this.seed})`, error);
   }
 
   private subject(): Subject {
@@ -148,27 +168,37 @@ class Run {
   /** The bytes of a snapshot. @param between called while it is read */
   private async read(machine: Machine, between: () => void = () => undefined): Promise<Uint8Array> {
     if (!streams(machine)) {
-      const bytes = this.snapshots.encode(machine.snapshot()).slice();
+      const bytes = this.duty(() => this.snapshots.encode(machine.snapshot()).slice());
       between();
       return bytes;
     }
-    const snapshot = machine.snapshot() as Partial<AsyncIterable<Uint8Array> & Iterable<Uint8Array>>;
-    const iterator = snapshot[Symbol.asyncIterator]?.() ?? snapshot[Symbol.iterator]?.();
+    const iterator = this.duty(() => {
+      const snapshot = machine.snapshot() as Partial<AsyncIterable<Uint8Array> & Iterable<Uint8Array>>;
+      return snapshot[Symbol.asyncIterator]?.() ?? snapshot[Symbol.iterator]?.();
+    });
     if (iterator === undefined) throw this.violation('a machine with restoreFrom gives an iterable of chunks');
     const chunks: Uint8Array[] = [];
-    for (let asked = iterator.next(); ; asked = iterator.next()) {
-      between();
-      const next = await asked;
-      if (next.done === true) return joined(chunks);
-      if (!(next.value instanceof Uint8Array)) throw this.violation('a chunk of a snapshot is a Uint8Array');
-      chunks.push(next.value.slice());
-      this.chunks += 1;
-      between();
+    let isOver = false;
+    try {
+      for (;;) {
+        const asked = Promise.resolve(this.duty(() => iterator.next()));
+        asked.catch(() => undefined);
+        between();
+        const next = await asked.catch((error: unknown) => Promise.reject(this.failure(error)));
+        isOver = next.done === true;
+        if (next.done === true) return joined(chunks);
+        if (!(next.value instanceof Uint8Array)) throw this.violation('a chunk of a snapshot is a Uint8Array');
+        chunks.push(next.value.slice());
+        this.chunks += 1;
+        between();
+      }
+    } finally {
+      if (!isOver) await Promise.resolve(iterator.return?.()).catch(() => undefined);
     }
   }
 
   private async restore(machine: Machine, bytes: Uint8Array): Promise<void> {
-    if (!streams(machine)) return machine.restore(this.snapshots.decode(bytes));
+    if (!streams(machine)) return this.duty(() => machine.restore(this.snapshots.decode(bytes)));
     let isRead = false;
     const { dice } = this;
     async function* cut(): AsyncGenerator<Uint8Array> {
@@ -179,7 +209,9 @@ class Run {
       }
       isRead = true;
     }
-    await machine.restoreFrom(cut());
+    await Promise.resolve(this.duty(() => machine.restoreFrom(cut()))).catch((error: unknown) => {
+      throw this.failure(error);
+    });
     if (!isRead) throw this.violation('restoreFrom reads all chunks');
   }
 }
@@ -189,6 +221,10 @@ function streams(machine: Machine): machine is StreamingStateMachine {
 }
 
 const isFunction = expecting('a function', (value) => typeof value === 'function');
+const isCodec = expecting('a value codec, with encode and decode', (value) => {
+  const { encode, decode } = (value ?? {}) as Partial<ValueCodec>;
+  return value === undefined || (typeof encode === 'function' && typeof decode === 'function');
+});
 const NAMES = ['create', 'commands', 'codec', 'snapshotCodec', 'seed', 'runs'];
 
 /**
@@ -196,7 +232,7 @@ const NAMES = ['create', 'commands', 'codec', 'snapshotCodec', 'seed', 'runs'];
  * them. A machine that was restored has to give the same results as one that applied every command, and the same
  * snapshot.
  * @throws InvariantViolation machine/snapshot-is-the-state, machine/never-fails, with the seed of the run
- * @throws ConsensusError ERR_INVALID_ARGUMENT
+ * @throws ConsensusError ERR_INVALID_ARGUMENT; and what `create` and `commands` throw
  */
 export async function checkSnapshots<Command>(options: SnapshotCheckOptions<Command>): Promise<SnapshotCheckReport> {
   checkObject('options', options);
@@ -205,17 +241,19 @@ export async function checkSnapshots<Command>(options: SnapshotCheckOptions<Comm
   checkShape(
     '',
     { ...options, seed, runs },
-    { create: isFunction, commands: isFunction, seed: whole(0), runs: whole(1) },
+    {
+      create: isFunction,
+      commands: isFunction,
+      codec: isCodec,
+      snapshotCodec: isCodec,
+      seed: whole(0),
+      runs: whole(1),
+    },
   );
   let [chunks, meanwhile] = [0, 0];
   for (let at = seed; at < seed + runs; at++) {
     const run = new Run(options, at);
-    try {
-      await run.go();
-    } catch (error) {
-      if (error instanceof InvariantViolation || error instanceof ConsensusError) throw error;
-      throw new InvariantViolation(`machine/never-fails: ${textOf(error)} (seed ${at})`, error);
-    }
+    await run.go();
     chunks += run.chunks;
     meanwhile += run.meanwhile;
   }

@@ -1,7 +1,7 @@
 /** `checkSnapshots` finds nothing in machines that keep their duties, and each duty that is broken. */
 
 import { describe, expect, it } from 'vitest';
-import { CommandRejected } from 'quorate';
+import { CommandRejected, ConsensusError } from 'quorate';
 import { checkSnapshots, type SnapshotCheckOptions } from 'quorate/testing';
 import { KeyValue, type Put } from '../../../examples/streaming/key-value.js';
 import { keyValue, keyValueCommands } from '../history/key-value.js';
@@ -70,6 +70,14 @@ class Copied extends Live {
   }
 }
 
+/** Keeps with each value at which index it was put. */
+class Dated extends Copied {
+  override apply(put: Put, context?: { readonly index: number }): number {
+    const { key, value } = put;
+    return super.apply({ key, value: value === null ? null : `${value} at ${context?.index}` });
+  }
+}
+
 class Forgetful extends Copied {
   override async restoreFrom(chunks: AsyncIterable<Uint8Array>): Promise<void> {
     await super.restoreFrom(chunks);
@@ -98,6 +106,7 @@ describe('machines that keep their duties', () => {
     expect(streaming.meanwhile).toBeGreaterThan(100);
     const copied = await checkSnapshots({ create: () => new Copied(), commands: puts, seed: 7, runs: 50 });
     expect(copied.chunks).toBeGreaterThan(200);
+    expect(await checkSnapshots({ create: () => new Dated(), commands: puts })).toMatchObject({ runs: 100 });
     const report = await checkSnapshots({ create: () => keyValue().create(), commands: keyValueCommands as never });
     expect(report.chunks).toBe(0);
   });
@@ -130,9 +139,47 @@ describe('what is wrong is found, and told with its seed', () => {
     await expect(checkSnapshots({ create, commands: puts })).rejects.toThrow(message);
   });
 
+  it('a machine that throws an error of this library is its own failure', async () => {
+    const refusal = new ConsensusError('no', { code: 'ERR_INVALID_ARGUMENT' });
+    const create = (): Copied => Object.assign(new Copied(), { restoreFrom: () => Promise.reject(refusal) });
+    await expect(checkSnapshots({ create, commands: puts })).rejects.toThrow(/^machine\/never-fails: no \(seed 1\)$/);
+  });
+
+  it('what the commands throw passes through, and the snapshot that is read is given back', async () => {
+    const broken = new RangeError('no more commands');
+    let [open, brokenWhileOpen] = [0, 0];
+    class Counted extends Copied {
+      override *snapshot(): Generator<Uint8Array> {
+        open += 1;
+        try {
+          yield* super.snapshot();
+        } finally {
+          open -= 1;
+        }
+      }
+    }
+    for (let most = 0, isOver = false; !isOver; most++) {
+      let made = 0;
+      const commands = (): Put => {
+        if (made++ < most) return { key: KEYS[made % KEYS.length] as string, value: 'b' };
+        brokenWhileOpen += open;
+        throw broken;
+      };
+      const checked = checkSnapshots({ create: () => new Counted(), commands, runs: 1 });
+      isOver = await checked.then(
+        () => true,
+        (error: unknown) => error !== broken,
+      );
+      expect(open).toBe(0);
+    }
+    expect(brokenWhileOpen).toBeGreaterThan(3);
+  });
+
   it.each([
     [{ create: () => new Copied() }, /^commands: expected a function/],
     [{ create: () => new Copied(), commands: puts, runs: 0 }, /^runs: expected a whole number from 1/],
+    [{ create: () => new Copied(), commands: puts, codec: {} }, /^codec: expected a value codec/],
+    [{ create: () => new Copied(), commands: puts, snapshotCodec: 7 }, /^snapshotCodec: expected a value codec/],
     [{ create: () => new Copied(), commands: puts, rounds: 1 }, /^rounds: no such option/],
     [{ create: () => ({ apply: () => 1, snapshot: () => 1 }), commands: puts }, /without restore or restoreFrom$/],
     [{ create: () => ({ apply: () => 1 }), commands: puts }, /without snapshot$/],
