@@ -4,6 +4,7 @@ import type { Change, ChangesOptions } from './changes.js';
 import type { ReplicaEvent, ReplicaStatus } from './driver/state.js';
 import { ConsensusError, invalidArgument, typedError } from './errors.js';
 import type { Listener } from './host/emitter.js';
+import { closeStorage, stopTransport } from './host/closing.js';
 import { HostedReplica } from './host/hosted-replica.js';
 import { MachineRunner } from './host/machine-runner.js';
 import { answered, type CheckedTransport } from './host/plug-ins.js';
@@ -209,7 +210,7 @@ function checkMessageSize(transport: CheckedTransport, maxEntryBytes: number, me
 }
 
 async function startReplica<M extends AnyMachine>(checked: CheckedOptions<M>): Promise<Replica<M>> {
-  const { transport, storage, machine, codec, resultCodec } = checked;
+  const { transport, machine, codec, resultCodec } = checked;
   let started = false;
   const notices = new StorageNotices();
   try {
@@ -228,8 +229,8 @@ async function startReplica<M extends AnyMachine>(checked: CheckedOptions<M>): P
     // The caller gets the first error. A locked storage or a transport that did not start may serve another replica.
     const isInUse = error instanceof ConsensusError && error.code === 'ERR_STORAGE_LOCKED';
     await Promise.allSettled([
-      started ? answered('ERR_TRANSPORT_FAILED', 'transport.stop', () => transport.stop()) : undefined,
-      isInUse ? undefined : answered('ERR_STORAGE_FAILED', 'storage.close', () => storage.close()),
+      started ? stopTransport(checked) : undefined,
+      isInUse ? undefined : closeStorage(checked),
     ]);
     throw typedError(error, 'ERR_INVARIANT');
   }

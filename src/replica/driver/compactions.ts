@@ -83,10 +83,13 @@ export class CompactionsDraft extends PartDraft<CompactionsState> {
     return pending.some(({ least }) => least > reached);
   }
 
-  /** How many entries up to a snapshot at this index are to stay, also for those whose own snapshot comes after it. */
+  /**
+   * How many entries up to a snapshot at this index are to stay. A call whose own snapshot comes later keeps `keep`
+   * entries up to that one: so many fewer up to this one as lie between the two.
+   */
   keepOf(index: Index): number {
     const kept = this.state.pending.map(({ least, keep }) => keep - Math.max(0, least - index));
-    return Math.max(0, ...kept);
+    return kept.reduce((most, each) => Math.max(most, each), 0);
   }
 
   /** The snapshot at this index, which was being taken, failed. */

@@ -23,7 +23,7 @@ export function endedInTime(clock: Clock, what: keyof typeof ENDS, ended: Promis
     const message = `the ${what} has not ${lacks} within ${CLOSE_TIME} ms`;
     const late = (): void => reject(new ConsensusError(message, { code }));
     let timer: Cancellable | null = null;
-    const settle = (end: () => void): void => {
+    const complete = (end: () => void): void => {
       try {
         timer?.cancel();
       } catch {
@@ -32,8 +32,8 @@ export function endedInTime(clock: Clock, what: keyof typeof ENDS, ended: Promis
       end();
     };
     ended.then(
-      () => settle(resolve),
-      (error: unknown) => settle(() => reject(error as Error)),
+      () => complete(resolve),
+      (error: unknown) => complete(() => reject(error as Error)),
     );
     try {
       timer = clock.after(CLOSE_TIME, late);
@@ -43,16 +43,26 @@ export function endedInTime(clock: Clock, what: keyof typeof ENDS, ended: Promis
   });
 }
 
+/** @throws ConsensusError ERR_TRANSPORT_FAILED: it failed, or does not stop */
+export function stopTransport({ clock, transport }: Omit<PlugIns, 'storage'>): Promise<void> {
+  const stopped = answered('ERR_TRANSPORT_FAILED', 'transport.stop', () => transport.stop());
+  return endedInTime(clock, 'transport', stopped);
+}
+
+/** @throws ConsensusError ERR_STORAGE_FAILED: it failed, or does not close */
+export function closeStorage({ clock, storage }: Omit<PlugIns, 'transport'>): Promise<void> {
+  const closed = answered('ERR_STORAGE_FAILED', 'storage.close', () => storage.close());
+  return endedInTime(clock, 'storage', closed);
+}
+
 /**
- * Stops the transport, then closes the storage.
- * @throws ConsensusError ERR_TRANSPORT_FAILED, ERR_STORAGE_FAILED: it failed, or does not end
+ * Stops the transport, then closes the storage, whatever became of the transport.
+ * @throws ConsensusError ERR_STORAGE_FAILED, else ERR_TRANSPORT_FAILED: it failed, or does not end
  */
-export async function endPlugIns({ clock, transport, storage }: PlugIns): Promise<void> {
+export async function endPlugIns(plugIns: PlugIns): Promise<void> {
   try {
-    const stopped = answered('ERR_TRANSPORT_FAILED', 'transport.stop', () => transport.stop());
-    await endedInTime(clock, 'transport', stopped);
+    await stopTransport(plugIns);
   } finally {
-    const closed = answered('ERR_STORAGE_FAILED', 'storage.close', () => storage.close());
-    await endedInTime(clock, 'storage', closed);
+    await closeStorage(plugIns);
   }
 }

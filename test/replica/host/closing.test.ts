@@ -1,8 +1,8 @@
-/** The end of a storage that comes, fails, or does not come. */
+/** The end of a transport and of a storage that comes, fails, or does not come. */
 
 import { describe, expect, it } from 'vitest';
-import type { Clock } from 'quorate';
-import { endedInTime } from '../../../src/replica/host/closing.js';
+import { createReplica, memoryNetwork, memoryStorage, raft, type Clock, type Storage } from 'quorate';
+import { endedInTime, endPlugIns } from '../../../src/replica/host/closing.js';
 
 /** A clock by hand: what is set on it, and what was cancelled. */
 function handClock(): { clock: Clock; ring: () => void; isSet: () => boolean } {
@@ -14,6 +14,15 @@ function handClock(): { clock: Clock; ring: () => void; isSet: () => boolean } {
   };
   const clock = { now: () => 0, wall: () => 0, after, soon: () => ({ cancel }) };
   return { clock, ring: () => set?.(), isSet: () => set !== null };
+}
+
+function storageOf(storage: Storage): Storage {
+  return {
+    open: (events) => storage.open(events),
+    write: (ops) => storage.write(ops),
+    read: (...range) => storage.read(...range),
+    close: () => storage.close(),
+  };
 }
 
 const broken = new Error('broken');
@@ -53,5 +62,63 @@ describe('a storage that is closed', () => {
     await expect(endedInTime(clock, 'storage', Promise.reject(broken))).rejects.toBe(broken);
     const late = { now: fail, wall: fail, after: () => ({ cancel: fail }), soon: fail };
     await endedInTime(late, 'storage', Promise.resolve());
+  });
+});
+
+describe('a transport and a storage', () => {
+  const never = (): Promise<never> => new Promise(() => undefined);
+  const failed = (name: string) => () => Promise.reject(new Error(name));
+  const fine = (): Promise<void> => Promise.resolve();
+
+  /** Ends both, and rings whenever something waits. Tells what was called, and how it ended. */
+  async function ended(stop: () => Promise<void>, close: () => Promise<void>): Promise<readonly [string, unknown]> {
+    const { clock, ring } = handClock();
+    const called: string[] = [];
+    const transport = { stop: () => (called.push('stop'), stop()) };
+    const storage = { close: () => (called.push('close'), close()) };
+    let end: unknown = undefined;
+    const closing = endPlugIns({ clock, transport, storage } as unknown as Parameters<typeof endPlugIns>[0]).then(
+      () => (end = 'done'),
+      (error: unknown) => (end = error),
+    );
+    while (end === undefined) {
+      await Promise.resolve();
+      if (called.length === 1 && stop === never) ring();
+      if (called.length === 2 && close === never) ring();
+    }
+    await closing;
+    return [called.join(), end];
+  }
+
+  it.each([
+    ['both end', fine, fine, null],
+    ['the transport hangs', never, fine, 'ERR_TRANSPORT_FAILED'],
+    ['the storage hangs', fine, never, 'ERR_STORAGE_FAILED'],
+    ['both hang', never, never, 'ERR_STORAGE_FAILED'],
+    ['the transport fails', failed('t'), fine, 'ERR_TRANSPORT_FAILED'],
+    ['both fail', failed('t'), failed('s'), 'ERR_STORAGE_FAILED'],
+  ] as const)('%s: both are asked to, and the storage counts more', async (_, stop, close, code) => {
+    const [called, end] = await ended(stop, close);
+    expect(called).toBe('stop,close');
+    if (code === null) expect(end).toBe('done');
+    else expect(end).toMatchObject({ code });
+  });
+
+  it('that hang do not hold up a start that failed', async () => {
+    const hand = handClock();
+    const storage = memoryStorage();
+    const writing = { ...storageOf(storage), write: failed('broken'), close: never };
+    const network = memoryNetwork();
+    const machine = { apply: () => 1, snapshot: () => 1, restore: () => undefined };
+    const options = { id: 'a', members: { a: 'x', b: 'y' }, machine, protocol: raft() };
+    const starting = createReplica({ ...options, clock: hand.clock, transport: network.transport(), storage: writing });
+    let isOver = false;
+    const over = starting.catch((error: unknown) => error).finally(() => (isOver = true));
+    for (let turn = 0; turn < 1000 && !isOver; turn++) {
+      hand.ring();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(isOver).toBe(true);
+    expect(await over).toMatchObject({ code: 'ERR_STORAGE_FAILED', message: /broken/ });
   });
 });

@@ -121,13 +121,14 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%
     try {
       const events: ReplicaEvent[] = [];
       const ids = Object.keys(disks);
-      await Promise.all(
+      const starts = await Promise.allSettled(
         ids.map(async (id) => {
           const disk = disks[id] as SimDisk;
           disk.flies = true;
           replicas.push(await started(network, id, disk, id === 'c' ? events : []));
         }),
       );
+      for (const start of starts) if (start.status === 'rejected') throw start.reason;
       for (const replica of replicas) {
         const words = await wordsOf(replica);
         if (words.some((word, at) => word !== wordAt(at))) return 'the words are others';
