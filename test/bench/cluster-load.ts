@@ -1,5 +1,7 @@
 /** Closed-loop clients: each begins its next operation when the last one is done. */
 
+import { quantile } from './output.js';
+
 export interface Load {
   readonly clients: number;
   readonly warmMs: number;
@@ -12,10 +14,6 @@ export interface Measured {
   readonly p50_ms: number;
   readonly p99_ms: number;
   readonly p999_ms: number;
-}
-
-export function quantile(sorted: readonly number[], q: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? NaN;
 }
 
 const rounded = (value: number): number => Math.round(value * 1000) / 1000;
@@ -36,7 +34,6 @@ export async function measure(load: Load, operation: (number: number) => Promise
     }
   };
   await Promise.all(Array.from({ length: load.clients }, client));
-  times.sort((a, b) => a - b);
   const at = (q: number): number => rounded(quantile(times, q));
   const per_s = Math.round(times.length / (load.lengthMs / 1000));
   return { per_s, p50_ms: at(0.5), p99_ms: at(0.99), p999_ms: at(0.999) };

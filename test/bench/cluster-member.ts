@@ -1,7 +1,7 @@
 /** One member of the durable cluster: a replica on files and TCP, and a port for the load. */
 
 import { createServer } from 'node:net';
-import { createReplica, multipaxos, raft, type ReadOptions, type SnapshotPolicy, type ValueCodec } from 'quorate';
+import { createReplica, multipaxos, raft, type ReadOptions, type SnapshotPolicy } from 'quorate';
 import { fileStorage, tcpTransport } from 'quorate/node';
 import { measure, type Load } from './cluster-load.js';
 import {
@@ -20,7 +20,7 @@ import {
   type Frame,
 } from './cluster-wire.js';
 import { Strain } from './strain.js';
-import { Table } from './table.js';
+import { asItIs, Table } from './table.js';
 
 export interface MemberSettings {
   readonly id: string;
@@ -77,8 +77,6 @@ class Keys {
   }
 }
 
-const bytes: ValueCodec<Uint8Array> = { encode: (value) => value, decode: (value) => value };
-
 process.on('disconnect', () => process.exit(0));
 const settings = JSON.parse(process.argv[2] ?? '{}') as MemberSettings;
 const strain = new Strain();
@@ -89,7 +87,7 @@ const replica = await createReplica({
   transport: tcpTransport(),
   storage: fileStorage(settings.directory),
   machine: settings.tableBytes === 0 ? new Keys() : new Table(settings.tableBytes),
-  codec: bytes,
+  codec: asItIs,
   snapshots: settings.snapshots,
   constants: { leaseReads: settings.leaseReads },
 });

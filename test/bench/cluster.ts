@@ -1,13 +1,14 @@
 /**
- * The durable cluster: three processes on loopback, real fdatasync, default settings, but no snapshots (`snapshots.ts`). Clients are closed loops in this
- * process and reach the leader's over one TCP connection (`cluster-wire.ts`); the `put-inside` lines have them inside
- * the leader's own process. Afterwards every member must hold as many keys as were acknowledged.
+ * The durable cluster: three processes on loopback, real fdatasync, default settings, but no snapshots
+ * (`snapshots.ts`). Clients are closed loops in this process and reach the leader's over one TCP connection
+ * (`cluster-wire.ts`); the `put-inside` lines have them inside the leader's own process. Afterwards every member must
+ * hold as many keys as were acknowledged.
  */
 
-import { measure, quantile, type Load, type Measured } from './cluster-load.js';
+import { measure, type Load, type Measured } from './cluster-load.js';
 import { leaderOf, pause, withMembers, type Member } from './cluster-members.js';
 import { GET, LOAD, PUT } from './cluster-wire.js';
-import { line, note } from './output.js';
+import { line, note, quantile } from './output.js';
 
 const CLIENTS = [1, 64, 256];
 const PAYLOADS = [16, 256];
@@ -175,7 +176,6 @@ async function spreadLoad(members: readonly Member[], work: Work, done: () => bo
     }
   };
   await Promise.all(Array.from({ length: ROLLING_CLIENTS }, (_, nth) => client(nth)));
-  times.sort((a, b) => a - b);
   return { failed, p999_ms: Math.round(quantile(times, 0.999)), worst_ms: Math.round(quantile(times, 1)) };
 }
 

@@ -15,7 +15,9 @@ import { trace } from './trace.js';
 async function durable(file: 'cluster' | 'snapshots', part: string, quick: boolean): Promise<void> {
   const { href } = new URL(`./${file}.js`, import.meta.url);
   const program = (await import(href)) as Record<string, (quick: boolean) => Promise<void>>;
-  await program[part]?.(quick);
+  const run = program[part];
+  if (run === undefined) throw new Error(`${file} has no part ${part}`);
+  await run(quick);
 }
 
 const parts: Readonly<Record<string, (quick: boolean, system?: string) => void | Promise<void>>> = {

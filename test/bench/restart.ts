@@ -6,20 +6,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createReplica, memoryNetwork, multipaxos, raft, type Replica, type ValueCodec } from 'quorate';
+import { createReplica, memoryNetwork, multipaxos, raft, type Replica } from 'quorate';
 import { fileStorage } from 'quorate/node';
+import { pause } from './cluster-members.js';
 import { line, note, quantile, rounded } from './output.js';
 import { eachAlone } from './processes.js';
-import { Table } from './table.js';
+import { asItIs, Table } from './table.js';
 
 const COUNTS = [10_000, 100_000, 1_000_000];
 const STATE = 4 * 2 ** 20;
 const EVERY = 5000;
 const BATCH = 1000;
 const ROUNDS = 7;
-
-const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
-const bytes: ValueCodec<Uint8Array> = { encode: (value) => value, decode: (value) => value };
 
 function open(system: string, directory: string): Promise<Replica<Table>> {
   return createReplica({
@@ -30,7 +28,7 @@ function open(system: string, directory: string): Promise<Replica<Table>> {
     transport: memoryNetwork().transport(),
     storage: fileStorage(directory),
     machine: new Table(STATE),
-    codec: bytes,
+    codec: asItIs,
     snapshots: { entries: EVERY },
   });
 }

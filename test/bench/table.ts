@@ -7,7 +7,10 @@
  */
 
 import { createHash } from 'node:crypto';
-import type { StreamingStateMachine } from 'quorate';
+import type { StreamingStateMachine, ValueCodec } from 'quorate';
+
+/** The codec of commands that are bytes. */
+export const asItIs: ValueCodec<Uint8Array> = { encode: (value) => value, decode: (value) => value };
 
 const KEY = 8;
 const SLOT = 256;

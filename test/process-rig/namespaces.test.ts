@@ -97,8 +97,7 @@ it.concurrent.each(['raft', 'multipaxos'] as const)(
       await cluster.closeAll();
       expect([...load.problems, ...cluster.problems]).toEqual([]);
     } finally {
-      await load.stop();
-      await cluster.cleanUp();
+      await load.stop().finally(() => cluster.cleanUp());
     }
   },
 );

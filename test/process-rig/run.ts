@@ -224,8 +224,7 @@ export async function runScript(options: RunOptions): Promise<Run> {
   } catch (error) {
     problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
   } finally {
-    await load.stop();
-    await cluster.cleanUp();
+    await load.stop().finally(() => cluster.cleanUp());
   }
   return {
     operations: load.operations,

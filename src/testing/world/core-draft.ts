@@ -187,7 +187,7 @@ export class CoreDraft {
     this.effects.push(restoreFrom(snapshot));
   }
 
-  /** The machine is restored: what became of commands that are in the snapshot is not known here. */
+  /** The machine is restored: commands without a result may be in the snapshot, so what became of them is not known. */
   restored(now: Milliseconds): void {
     const { next } = this;
     const { restoring } = next.snapshots;
