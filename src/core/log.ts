@@ -279,6 +279,18 @@ export function slice(log: Log, from: Index, to: Index, maxBytes: number): reado
   return entries;
 }
 
+/** The bytes of the entries from `from` to `to` that are in memory. */
+export function bytesWithin({ chunks }: Log, from: Index, to: Index): number {
+  let bytes = 0;
+  for (const chunk of chunks) {
+    const begin = Math.max(0, from - chunk.from);
+    const end = Math.min(chunk.entries.length, to + 1 - chunk.from);
+    if (begin >= end) continue;
+    bytes += end - begin === chunk.entries.length ? chunk.bytes : bytesOf(chunk.entries.slice(begin, end));
+  }
+  return bytes;
+}
+
 /**
  * The prefix of loaded entries, from `first` to `last` at most, that agrees with the log. The storage may have read
  * before a truncate that was on its way to it, so the rest may have been overwritten since.

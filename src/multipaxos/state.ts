@@ -10,6 +10,7 @@
 import type { Mutable } from '../core/draft.js';
 import type { Grants } from '../core/lease-reads.js';
 import type { ReplicaId } from '../core/members.js';
+import { bytesWithin } from '../core/log.js';
 import type { Entry, Index, Milliseconds } from '../core/protocol.js';
 import type { Preferred } from '../core/priority.js';
 import type { ReadQueue } from '../core/reads.js';
@@ -21,7 +22,7 @@ import type { Ballot } from './ballot.js';
 import type { VoteSpan } from './messages.js';
 import type { PaxosProgress } from './progress.js';
 import type { SlotRange } from './ranges.js';
-import type { VoteWindow } from './window.js';
+import { votedBytes, type VoteWindow } from './window.js';
 
 /** What never changes within a start. */
 export interface PaxosOptions extends CoreOptions {
@@ -190,11 +191,16 @@ export function commitOf(state: PaxosState): Index {
 
 /**
  * Whether so much waits for the own disk that this replica takes nothing more: the tail of the log and the votes are in
- * memory, and what is not durable stays there (limits/disk-bounds-learning).
+ * memory, and what is not durable stays there (limits/disk-bounds-learning). Votes that are durable and wait for what
+ * is missing below them do not count, however many: or what is missing would never be asked for.
  */
 export function isSwamped({ log, window, unsynced, options }: PaxosState): boolean {
   const { tailBytes, inflightBytes } = options.limits;
-  return unsynced.length > 0 && log.bytes + window.bytes > tailBytes + 2 * inflightBytes;
+  const most = tailBytes + 2 * inflightBytes;
+  if (unsynced.length === 0 || log.bytes + window.bytes <= most) return false; // soon said, and mostly so
+  let waiting = 0;
+  for (const { from, to } of unsynced) waiting += bytesWithin(log, from, to) + votedBytes(window, from, to);
+  return waiting > most;
 }
 
 /** A copy to change, written as a literal: several times faster than a spread. */

@@ -128,6 +128,15 @@ function cutInto(window: VoteWindow, run: VoteRun, to: Index): VoteWindow {
   return { runs, bytes };
 }
 
+/** The bytes of the votes from `from` to `to`. */
+export function votedBytes({ runs }: VoteWindow, from: Index, to: Index): number {
+  let bytes = 0;
+  for (let at = runAt(runs, from); at < runs.length && (runs[at] as VoteRun).from <= to; at++) {
+    bytes += bytesOf(piece(runs[at] as VoteRun, from, to)?.entries ?? []);
+  }
+  return bytes;
+}
+
 /** Without everything at or below `upTo`. */
 export function above(window: VoteWindow, upTo: Index): VoteWindow {
   const { runs } = window;

@@ -12,7 +12,7 @@ export type Wrong = (cluster: SlowCluster, follower: string, leader: string) => 
 /** A cluster whose leader everybody follows. */
 export function led(
   protocol: SlowOptions['protocol'],
-  world: World & Pick<SlowOptions, 'priorities'>,
+  world: World & Pick<SlowOptions, 'priorities' | 'limits'>,
   seed = 1,
 ): { cluster: SlowCluster; leader: string } {
   const cluster = new SlowCluster({ protocol, ...world, seed });

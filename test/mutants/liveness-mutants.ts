@@ -392,7 +392,14 @@ const leaseReads: readonly Mutant[] = [
     'A follower whose disk hangs goes on learning.',
     ['limits/disk-bounds-learning'],
     script('slow links: a hung follower'),
-    edit('multipaxos/state.ts', 'return unsynced.length > 0 && log.bytes', 'return unsynced.length < 0 && log.bytes'),
+    edit('multipaxos/state.ts', 'return waiting > most;', 'return false;'),
+  ),
+  mutant(
+    'paxos-durable-votes-swamp',
+    'Votes that are durable count as waiting for the disk.',
+    ['limits/disk-bounds-learning'],
+    script('slow links: an outrun follower'),
+    edit('multipaxos/state.ts', 'return waiting > most;', 'return true;'),
   ),
   mutant(
     'fresh-before-applied',

@@ -13,7 +13,7 @@ import { flapping, higherPriorityLeads, preferredWins, zeroComesLast } from '../
 import { learnsPageAhead } from '../multipaxos/page-ahead.js';
 import { neverStale, voteInVain } from '../multipaxos/quorum-reads.js';
 import { afterHandover, afterSleep, cutOff, startsBound } from '../both/lease-reads.js';
-import { hungFollower } from '../both/swamped.js';
+import { hungFollower, outrunFollower } from '../both/swamped.js';
 import { Node } from '../raft/support.js';
 import { BareDriver, driverIn } from '../replica/bare-driver.js';
 import { SlowCluster } from '../slow-links.js';
@@ -274,10 +274,6 @@ async function freshness(): Promise<void> {
   demand(freshAt() === 100, 'reads/fresh-when-applied: it counts from its arrival', freshAt);
 }
 
-async function swamped(): Promise<void> {
-  hungFollower(multipaxosProtocol);
-}
-
 async function leaseCutOff(): Promise<void> {
   for (let seed = 1; seed <= 5; seed++) {
     for (const protocol of [raftProtocol, multipaxosProtocol]) cutOff(protocol, seed, 'reads/grant-binds');
@@ -330,7 +326,8 @@ export const livenessScripts = {
   'quorum reads: a vote in vain': quorumVoteInVain,
   'catch-up: a page ahead': async () => learnsPageAhead(),
   'core: freshness': freshness,
-  'slow links: a hung follower': swamped,
+  'slow links: a hung follower': async () => hungFollower(multipaxosProtocol),
+  'slow links: an outrun follower': async () => outrunFollower(multipaxosProtocol),
   'lease reads: cut off': leaseCutOff,
   'lease reads: a Handover': leaseHandover,
   'lease reads: sleep': leaseSleep,
