@@ -39,4 +39,12 @@ describe('without faults', () => {
   it.each(whole)('%s %s does all that is asked, and catches up who was down', (name, where, seeds, first) => {
     expect(problemsOf(livesOf(name, where, amount(seeds >> 1, seeds), false, first), first)).toEqual([]);
   });
+
+  const known = [
+    ['raft', 'more is asked for than small windows carry', [2100265, 2100506, 2100746]],
+    ['multipaxos', 'much is voted for above what a follower missed', [2100380, 2101236]],
+  ] as const;
+  it.each(known)('%s at the bound does all that is asked where %s', (name, _, seeds) => {
+    expect(seeds.flatMap((seed) => problemsOf(livesOf(name, 'at the bound', 1, false, seed), seed))).toEqual([]);
+  });
 });

@@ -1,7 +1,8 @@
 /**
  * One run without faults, but with time and weight: when the first leader stands, whether anybody campaigns after that,
- * and whether all that is asked is done, at every replica, also at one that was down and missed much. Nobody is cut off,
- * so that nobody has a reason to campaign; whoever is down is down for a while, and comes back with what it had.
+ * and whether all that is asked is done, at every replica, also at one that was down and missed much, which must not
+ * stand still while the others go on. Nobody is cut off, so that nobody has a reason to campaign; whoever is down is down
+ * for a while, and comes back with what it had.
  */
 
 import { exchangeBound } from 'quorate/testing';
@@ -13,13 +14,15 @@ import { nameOf, Violation } from './judge.js';
 import { paceOf, PACED_TIMING as TIMING, type Pace } from './pace.js';
 import { CALM, pacedSettingsOf, type Settings } from './storms.js';
 
-/** Milliseconds: for how long callers ask, how long each waits, and when there is no leader any more to wait for. */
+/** Milliseconds: for how long callers ask, how long each waits at least, and when no leader is waited for any more. */
 const ASKING = 20_000;
 const PATIENCE = 30_000;
 const NO_LEADER = 20 * TIMING.electionMax;
 /** Of what the links carry, the share that is asked for; and the most bytes of a run. */
 const LOAD = 0.2;
 const MOST_BYTES = 4 << 20;
+/** Bytes of an entry beside its command, as limits count it. */
+const AROUND = 48;
 
 export interface Liveness {
   /** Milliseconds until the first leader stood; `Infinity` if none did. */
@@ -43,6 +46,10 @@ class Life {
   private readonly cluster: Cluster;
   private readonly wishes: Wish[] = [];
   private bytes = 0;
+  /** What all entries weigh in messages; each that does not fit into one counts as one. */
+  private messageParts = 0;
+  /** Up to where each replica was handed entries, and since when. */
+  private readonly standing = new Map<string, { readonly handed: number; readonly since: number }>();
 
   constructor(core: Core, seed: number, share: number) {
     this.dice = new OracleDice(seed);
@@ -82,6 +89,7 @@ class Life {
     const [down, up] = [dice.pick([0, ASKING >> 2]), dice.pick([ASKING >> 1, ASKING])];
     cluster.schedule(down, () => cluster.crash(laggard, 0, up - down));
     cluster.runUntil(firstLeader + TIMING.electionMin); // everybody knows who leads
+    this.watch();
     this.ask(firstLeader + ASKING);
     cluster.runUntil(firstLeader + ASKING + TIMING.electionMin);
     this.finish();
@@ -102,7 +110,7 @@ class Life {
     const { cluster, dice, pace } = this;
     const host = dice.pick(cluster.hosts);
     if (cluster.now - host.startedAt > TIMING.electionMin) {
-      if (dice.chance(0.3)) cluster.read(host, PATIENCE);
+      if (dice.chance(0.3)) cluster.read(host, this.patience);
       const count = dice.chance(0.1) ? dice.between(1, pace.burst) : 1;
       for (let each = 0; each < count; each++) this.propose(host, end);
     }
@@ -122,6 +130,7 @@ class Life {
     );
     this.bytes += Math.floor(size);
     const data = Buffer.from(`${nameOf(id)}${'.'.repeat(size)}`);
+    this.messageParts += Math.min(1, (data.length + AROUND) / this.settings.limits.messageBytes);
     const wish = { host, id, data, asked: false };
     this.wishes.push(wish);
     this.insist(wish);
@@ -129,7 +138,7 @@ class Life {
 
   private insist(wish: Wish): void {
     const { host, id, data } = wish;
-    this.cluster.propose(host, [{ kind: 'command', id, data, retry: wish.asked }], PATIENCE);
+    this.cluster.propose(host, [{ kind: 'command', id, data, retry: wish.asked }], this.patience);
     wish.asked = true;
   }
 
@@ -167,20 +176,61 @@ class Life {
     cluster.runUntil(cluster.now + 5 * TIMING.electionMax);
   }
 
+  /** Whoever is up and lacks entries is soon handed some, whatever else is under way. */
+  private watch(): void {
+    const { cluster, problems, standing } = this;
+    const { judge } = cluster;
+    for (const { id, state, startedAt } of cluster.hosts) {
+      const handed = judge.handedTo(id);
+      const known = standing.get(id);
+      const waits = state !== null && handed < judge.length && known?.handed === handed && startedAt <= known.since;
+      const since = waits ? known.since : cluster.now;
+      standing.set(id, { handed, since });
+      if (cluster.now - since <= this.stillness) continue;
+      problems.push(`${id} stands at ${handed} of ${judge.length} for ${cluster.now - since} ms`);
+      return;
+    }
+    cluster.schedule(TIMING.heartbeat, () => this.watch());
+  }
+
   /**
-   * Some elections' time, and what it takes to load, send and apply everything twice. An exchange brings no more bytes
-   * to a peer than its window takes, and no more commands to the log than α: who is refused asks again after a pause.
+   * How long whoever lacks entries may be handed none: it hears of them, finds out where to begin, is sent them, and
+   * hears of their commit, an exchange each, before each of which a heartbeat or a sync may have to pass, which take less
+   * than another one; what it takes to send two windows, each of them with one entry more than it takes; and what it
+   * takes to apply what was handed over before.
+   */
+  private get stillness(): number {
+    const { weather, judge } = this.cluster;
+    const window = Math.min(this.bytes, this.settings.limits.inflightBytes + this.pace.largest);
+    const sending = (2 * window) / weather.bandwidth;
+    return 4 * 2 * exchangeBound(TIMING) + sending + judge.length * (weather.cost ?? 0);
+  }
+
+  /** As long as all that is asked by now may take: windows may carry less than is asked for. */
+  private get patience(): number {
+    return Math.max(PATIENCE, this.bound);
+  }
+
+  /**
+   * Some elections' time, and what it takes to load, send and apply everything twice.
+   *
+   * A message takes the entries that wait for as long as they fit, so two that follow each other weigh more than one may:
+   * there is at most one more than twice what all entries weigh in messages. A window ends by its messages or by its
+   * bytes; it takes an exchange, and before it the sync that is under way when it comes. An exchange brings no more
+   * commands to the log than α: who is refused asks again after a pause.
    */
   private get bound(): number {
     const { weather, judge } = this.cluster;
     const { configuration, limits } = this.settings;
-    const pages = Math.ceil(this.bytes / limits.messageBytes) + 1;
-    const windows = Math.ceil(this.bytes / limits.inflightBytes);
-    const sending = (2 * this.bytes) / weather.bandwidth + windows * exchangeBound(TIMING);
+    const messages = 1 + 2 * this.messageParts;
+    const weight = this.bytes + this.wishes.length * AROUND;
+    const windows = Math.ceil(messages / limits.inflightMessages) + Math.ceil(weight / limits.inflightBytes);
+    const write = weather.disk + (weather.disk >> 2); // until it is reported
+    const sending = (2 * this.bytes) / weather.bandwidth + windows * (exchangeBound(TIMING) + write);
     const rounds = Math.ceil(this.wishes.length / configuration.constants.alpha);
     const refused = rounds * (2 * exchangeBound(TIMING) + TIMING.heartbeat);
     const applying = 2 * judge.length * (weather.cost ?? 0);
-    return Math.ceil(5 * TIMING.electionMax + sending + 2 * pages * weather.load + applying + refused);
+    return Math.ceil(5 * TIMING.electionMax + sending + 2 * messages * weather.load + applying + refused);
   }
 }
 
