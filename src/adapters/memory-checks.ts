@@ -1,6 +1,6 @@
 /** The checks and errors of the memory transport. */
 
-import { ConsensusError, invalidArgument } from '../replica/errors.js';
+import { ConsensusError, invalidArgument, shown } from '../replica/errors.js';
 import type { TransportPeer } from '../replica/transport.js';
 
 export function failed(message: string): ConsensusError {
@@ -23,9 +23,24 @@ export function decided<T>(fate: T): T {
   return fate;
 }
 
+const OPTIONS = ['deliver', 'soon', 'maxMessageBytes', 'queueBytes'];
+
+/** @throws ConsensusError ERR_INVALID_ARGUMENT. Numbers are checked by `positive`. */
+export function checkNetworkOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('memoryNetwork: expected an object');
+  const given = options as Readonly<Record<string, unknown>>;
+  const stranger = Object.keys(given).find((name) => !OPTIONS.includes(name));
+  if (stranger !== undefined) throw invalidArgument(`memoryNetwork: there is no option ${JSON.stringify(stranger)}`);
+  for (const name of ['deliver', 'soon']) {
+    const value = given[name];
+    if (value === undefined || typeof value === 'function') continue;
+    throw invalidArgument(`memoryNetwork: ${name}: expected a function, got ${shown(value)}`);
+  }
+}
+
 export function positive(value: unknown, name: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
-  throw invalidArgument(`memoryNetwork: ${name}: expected a positive integer, got ${String(value)}`);
+  throw invalidArgument(`memoryNetwork: ${name}: expected a positive integer, got ${shown(value)}`);
 }
 
 /** Peers by id, with the incarnation that each must have; `null` for any. */

@@ -8,7 +8,7 @@
  */
 
 import { invalidArgument } from '../replica/errors.js';
-import { decided, failed, isLater, peersOf, positive } from './memory-checks.js';
+import { checkNetworkOptions, decided, failed, isLater, peersOf, positive } from './memory-checks.js';
 import { systemSoon } from './memory-soon.js';
 import type {
   Transport,
@@ -345,5 +345,6 @@ function pairOf(a: string, b: string): string {
  * @throws ConsensusError ERR_INVALID_ARGUMENT when an option breaks its rule
  */
 export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork {
+  checkNetworkOptions(options);
   return new MemoryNetworkCore(options);
 }

@@ -2,15 +2,11 @@
  * Checks of the arguments of a storage's calls. They come before any change, so that a refused call has no effect. All
  * storages use them, so nothing here depends on a platform.
  */
-import { invalidArgument } from '../replica/errors.js';
+import { invalidArgument, shown } from '../replica/errors.js';
 import type { StorageOp, StoredEntry } from '../replica/storage.js';
 
 function positive(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 1;
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'number' || typeof value === 'string' ? JSON.stringify(value) : typeof value;
 }
 
 function checkEntry(entry: StoredEntry): void {

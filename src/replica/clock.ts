@@ -9,7 +9,10 @@ export interface Cancellable {
 export interface Clock {
   /** Monotonic milliseconds, with fractions. Never the wall clock. */
   now(): number;
-  /** Milliseconds since the epoch, by a clock that may jump: for log time, and to notice that the host slept. */
+  /**
+   * Milliseconds since the epoch, by a clock that may jump: for log time, and to notice that the host slept. One that
+   * throws, or gives no number, halts nothing: it counts as one that goes on from what it showed before.
+   */
   wall(): number;
   /** Calls back once, not before `delay` milliseconds have passed; any delay is allowed, it is clamped below 2^31. */
   after(delay: number, callback: () => void): Cancellable;

@@ -172,6 +172,15 @@ export function textOf(thrown: unknown): string {
   }
 }
 
+/** What was given, for a message: text in quotes. Never throws. */
+export function shown(value: unknown): string {
+  try {
+    return typeof value === 'string' ? JSON.stringify(value) : String(value);
+  } catch {
+    return 'a value without text'; // an object without a prototype, or a Proxy
+  }
+}
+
 /** What was thrown if it is an Error; else one with its text, whose cause it is. Never throws. */
 export function errorFrom(thrown: unknown): Error {
   try {

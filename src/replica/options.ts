@@ -13,7 +13,7 @@ import { given, homeOf, type Given, type ProtocolChoice } from '../core/tuning.j
 import { systemClock, type Clock } from './clock.js';
 import type { SnapshotPolicy } from './driver/snapshots.js';
 import type { ReplicaEvent } from './driver/state.js';
-import { invalidArgument, textOf } from './errors.js';
+import { invalidArgument, shown, textOf } from './errors.js';
 import { checkedClock, checkedRandom, checkedTransport, type CheckedTransport } from './host/plug-ins.js';
 import { copying, jsonCodec, type StateMachine, type StreamingStateMachine, type ValueCodec } from './state-machine.js';
 import type { Storage } from './storage.js';
@@ -153,10 +153,6 @@ const KNOWN = new Set([
   'random',
 ]);
 
-function shown(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
-}
-
 function checkMethods(name: string, value: unknown, methods: readonly string[], hint: string): void {
   const holder = value as Record<string, unknown> | null | undefined;
   const missing = methods.find((method) => typeof holder?.[method] !== 'function');
@@ -221,6 +217,9 @@ function checkMembers(options: ReplicaOptions<AnyMachine>): Configuration {
   const addresses = Object.values(members).map((member) => (member as { address?: unknown } | null)?.address ?? member);
   const twice = addresses.find((address, at) => addresses.indexOf(address) !== at);
   if (twice !== undefined) throw invalidArgument(`members: the address ${shown(twice)} stands there twice`);
+  if (constants !== undefined && (typeof constants !== 'object' || constants === null || Array.isArray(constants))) {
+    throw invalidArgument(`constants: expected an object, got ${shown(constants)}`);
+  }
   for (const name of Object.keys(constants ?? {})) {
     if (!(name in defaultConstants)) throw invalidArgument(`constants.${name}: no such constant`);
   }

@@ -7,7 +7,7 @@ import type { Listener } from './host/emitter.js';
 import { closeStorage, stopTransport } from './host/closing.js';
 import { HostedReplica } from './host/hosted-replica.js';
 import { MachineRunner } from './host/machine-runner.js';
-import { answered, type CheckedTransport } from './host/plug-ins.js';
+import { answered, typedBy, type CheckedTransport } from './host/plug-ins.js';
 import { openData } from './host/recover.js';
 import { StorageNotices } from './host/storage-notices.js';
 import { takePlace } from './host/take-place.js';
@@ -191,7 +191,7 @@ export interface Replica<M extends AnyMachine = AnyMachine> extends AsyncDisposa
   /**
    * Closes the replica. It takes no new requests, hands over if it leads, and lets the requests of its own callers end;
    * with nothing left to do, with nobody to hand over to, or after `timeout`, it ends what is left, and stops transport
-   * and storage; no handle stays open. May be called more than once.
+   * and storage; no handle stays open. May be called more than once: the soonest `timeout` counts.
    * Throws ERR_INVALID_ARGUMENT.
    */
   close(options?: CloseOptions): Promise<void>;
@@ -248,5 +248,5 @@ async function startReplica<M extends AnyMachine>(checked: CheckedOptions<M>): P
 export function createReplica<M>(options: InlineOptions<M>): Promise<Replica<M extends AnyMachine ? M : never>>;
 export function createReplica<M extends AnyMachine>(options: ReplicaOptions<M>): Promise<Replica<M>>;
 export function createReplica<M extends AnyMachine>(options: ReplicaOptions<M>): Promise<Replica<M>> {
-  return startReplica(checkOptions(options));
+  return startReplica(typedBy('ERR_INVALID_ARGUMENT')(() => checkOptions(options)));
 }

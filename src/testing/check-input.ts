@@ -4,7 +4,7 @@
  */
 
 import type { ReplicaId } from '../core/members.js';
-import { invalidArgument } from '../replica/errors.js';
+import { invalidArgument, shown } from '../replica/errors.js';
 
 /** `null` when a value is as expected, else what was expected. */
 export type Check = (value: unknown, ids: readonly ReplicaId[]) => string | null;
@@ -26,10 +26,6 @@ export const anything: Check = () => null;
 
 /** The checks of an object's fields, by name. */
 export type Shape = Readonly<Record<string, Check>>;
-
-export function shown(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
-}
 
 /**
  * Checks every field of a shape.

@@ -65,6 +65,7 @@ describe('options', () => {
       ['d', { segmentBytes: 4095 }, /segmentBytes.*4096/],
       ['d', { segmentBytes: 2 ** 30 + 1 }, /segmentBytes/],
       ['d', { segmentBytes: 5000.5 }, /segmentBytes/],
+      ['d', { segmentBytes: Symbol('x') }, /segmentBytes/],
       ['d', { segmentBytes: '9999' }, /segmentBytes/],
     ];
     for (const [dir, options, message] of bad) {

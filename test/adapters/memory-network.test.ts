@@ -94,6 +94,20 @@ describe('a memory network', () => {
     expect(() => memoryNetwork(options)).toThrow(name);
   });
 
+  test.each([
+    [{ deliver: 5 }, /^memoryNetwork: deliver: expected a function, got 5$/],
+    [{ soon: 'now' }, /^memoryNetwork: soon: expected a function, got "now"$/],
+    [{ delivers: () => 'drop' }, /^memoryNetwork: there is no option "delivers"$/],
+    [{ queueBytes: Object.create(null) as unknown }, /^memoryNetwork: queueBytes: expected a positive integer/],
+    [null, /^memoryNetwork: expected an object$/],
+  ])('refuses the options %o', (options, message) => {
+    const refused = expect.objectContaining({
+      code: 'ERR_INVALID_ARGUMENT',
+      message: expect.stringMatching(message) as string,
+    });
+    expect(() => memoryNetwork(options as never)).toThrow(refused);
+  });
+
   test('refuses an identity that is not its own', async () => {
     const transport = memoryNetwork().transport();
     const identity = { cluster: 'x', id: 'a', incarnation: 1 };

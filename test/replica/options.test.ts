@@ -62,6 +62,11 @@ const wrong: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   ],
   [{ constants: { leaseReads: 1001 } }, /^constants.leaseReads: .* to timing.electionMin \(1000\), got 1001$/],
   [{ constants: { beta: 1 } }, /^constants.beta: no such constant/],
+  ...[5, null, '', [], true].map((constants) => [{ constants }, /^constants: expected an object/] as const),
+  ...['id', 'cluster', 'bootstrap', 'requestTimeout', 'seed'].map(
+    (name) =>
+      [{ [name]: Object.create(null) as unknown }, new RegExp(`^${name}: expected .* a value without text`)] as const,
+  ),
   [{ constants: { onApplyError: 'ignore' } }, /onApplyError: expected/],
   [{ port: 7001 }, /^port: no such option/],
 ];
@@ -72,6 +77,17 @@ describe('options', () => {
     expect(act).toThrow(ConsensusError);
     expect(act).toThrow(message);
     expect(act).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT', outcome: 'none' }));
+  });
+
+  it('what they throw themselves is typed', () => {
+    const members = Object.defineProperty({}, 'a', {
+      enumerable: true,
+      get: () => {
+        throw new Error('no address');
+      },
+    });
+    const typed = expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT', message: 'no address' });
+    expect(() => createReplica(options({ members }))).toThrow(typed);
   });
 
   it.each([raft, multipaxos])('settings of a protocol are refused by name', (protocol) => {
@@ -94,6 +110,7 @@ describe('options', () => {
     const replica = (await createReplica(options(alone))) as unknown as {
       propose(...args: unknown[]): Promise<unknown>;
       read(...args: unknown[]): Promise<unknown>;
+      on(...args: unknown[]): unknown;
       close(): Promise<void>;
     };
     const cycle: Record<string, unknown> = {};
@@ -105,7 +122,10 @@ describe('options', () => {
     expect(() => replica.propose(1, { timeout: 5 })).toThrow(/^timeout: no such option/);
     expect(() => replica.propose(1, { signal: 5 })).toThrow(/^signal: expected an AbortSignal/);
     expect(() => replica.read(5)).toThrow(/^read: expected a function/);
-    expect(() => replica.read(() => 1, { consistency: 'strong' })).toThrow(/^consistency: expected/);
+    for (const consistency of ['strong', Object.create(null), null, 5]) {
+      expect(() => replica.read(() => 1, { consistency })).toThrow(/^consistency: expected/);
+    }
+    expect(() => replica.on(Object.create(null), () => 1)).toThrow(/^on: expected/);
     expect(() => replica.read(() => 1, { minIndex: 1 })).toThrow(/^minIndex: expected/);
     expect(() => replica.read(() => 1, { maxAge: 1 })).toThrow(/^maxAge: expected/);
     expect(() => replica.read(() => 1, { consistency: 'stale', maxAge: -1 })).toThrow(/^maxAge: expected/);

@@ -5,7 +5,7 @@
  * entries, `scan.ts`, `recovery.ts` and `renewal.ts` open the log, `snapshot-store.ts` keeps snapshots,
  * and `disk.ts` is the interface to the platform.
  */
-import { ConsensusError, invalidArgument } from '../../replica/errors.js';
+import { ConsensusError, invalidArgument, shown } from '../../replica/errors.js';
 import type { Opened, Storage, StorageListener, StorageOp, StorageStatus, StoredEntry } from '../../replica/storage.js';
 import { checkOps, checkRead } from '../storage-checks.js';
 import { watchDirectory } from './directory-watch.js';
@@ -268,10 +268,10 @@ export function fileStorage(dir: string, options: FileStorageOptions = {}): Stor
     throw invalidArgument(`fileStorage: there is no option ${JSON.stringify(name)}`);
   }
   const { segmentBytes = DEFAULT_SEGMENT_BYTES, sync = true, writeThrough = true, fs = nodeDisk } = options;
-  const inBounds = segmentBytes >= MIN_SEGMENT_BYTES && segmentBytes <= MAX_SEGMENT_BYTES;
-  if (!Number.isSafeInteger(segmentBytes) || !inBounds) {
+  const isWhole = Number.isSafeInteger(segmentBytes);
+  if (!isWhole || segmentBytes < MIN_SEGMENT_BYTES || segmentBytes > MAX_SEGMENT_BYTES) {
     const bounds = `an integer from ${MIN_SEGMENT_BYTES} to ${MAX_SEGMENT_BYTES}`;
-    throw invalidArgument(`fileStorage: segmentBytes must be ${bounds}, not ${String(segmentBytes)}`);
+    throw invalidArgument(`fileStorage: segmentBytes must be ${bounds}, not ${shown(segmentBytes)}`);
   }
   if (typeof sync !== 'boolean') throw invalidArgument('fileStorage: sync must be true or false');
   if (typeof writeThrough !== 'boolean') throw invalidArgument('fileStorage: writeThrough must be true or false');

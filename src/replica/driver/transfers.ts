@@ -96,10 +96,17 @@ export class TransfersDraft extends PartDraft<TransfersState> {
     draft.toCore({ kind: 'transfer', now: draft.now, request, to, deadline });
   }
 
-  /** The replica is about to close: it hands over if it leads, and drains its own callers until the deadline. */
+  /**
+   * The replica is about to close: it hands over if it leads, and drains its own callers until the deadline, or until
+   * an earlier one that it is told later.
+   */
   leave(deadline: Milliseconds): void {
     const { draft } = this;
-    if (this.state.leaving !== null) return;
+    const { leaving } = this.state;
+    if (leaving !== null) {
+      if (deadline < leaving.deadline) this.edit().leaving = { ...leaving, deadline };
+      return;
+    }
     const leads = draft.phase.kind === 'running' && draft.leadership.state.role === 'leader';
     const request = leads ? draft.freshRequest() : 0;
     this.edit().leaving = { deadline, request, handedOver: false, left: false };

@@ -63,7 +63,8 @@ export class Emitter {
 
   /** Returns a function that removes the listener. */
   on<K extends ReplicaEvent['kind']>(kind: K, listener: Listener<K>): () => void {
-    if (!Object.hasOwn(KINDS, kind)) throw invalidArgument(`on: expected ${Object.keys(KINDS).join(', ')}`);
+    if (typeof kind !== 'string' || !Object.hasOwn(KINDS, kind))
+      throw invalidArgument(`on: expected ${Object.keys(KINDS).join(', ')}`);
     if (typeof listener !== 'function') throw invalidArgument('on: expected a function of the event');
     const set = this.listeners.get(kind) ?? new Set();
     this.listeners.set(kind, set);

@@ -58,7 +58,7 @@ export class Host {
   private lastNow = 0;
   private clockWatch: ClockWatch | null = null;
   /** Called when the driver says that the replica has left. */
-  private left: () => void = () => undefined;
+  private left: (() => void) | null = null;
 
   constructor(checked: CheckedOptions<AnyMachine>, runner: MachineRunner, audience: Audience) {
     this.checked = checked;
@@ -212,7 +212,7 @@ export class Host {
       this.audience.tell({ kind: 'fault', ...fault });
     }
     this.endWork();
-    this.left();
+    this.left?.();
   }
 
   /** Ends the calls of an event that the driver could not handle: they never left this replica. */
@@ -291,7 +291,7 @@ export class Host {
       case 'compacted':
         return this.audience.compacted(effect.call, effect.index, effect.first);
       case 'left':
-        return this.left();
+        return this.left?.();
       case 'fail':
         return this.audience.fail(effect.calls, effect.failure);
       case 'peers':
@@ -326,6 +326,11 @@ export class Host {
       this.left = resolve;
       this.dispatch({ kind: 'leave', deadline });
     });
+  }
+
+  /** A replica that leaves has left by this deadline, if it is sooner than the one before. */
+  hasten(deadline: number): void {
+    if (this.left !== null) this.dispatch({ kind: 'leave', deadline });
   }
 
   /** Stops the driver, which ends every request, then stops the transport and closes the storage. */

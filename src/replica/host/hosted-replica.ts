@@ -289,8 +289,11 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   }
 
   close(options: CloseOptions = {}): Promise<void> {
-    if (this.closing !== null) return this.closing;
     const timeout = closeTimeoutOf(options);
+    if (this.closing !== null) {
+      this.host.hasten(this.host.now + timeout);
+      return this.closing;
+    }
     let begin: () => void = () => undefined;
     this.closing = new Promise((resolve) => (begin = () => resolve(this.end(timeout))));
     begin(); // from the first event that it tells on, whoever closes the replica again gets the same promise

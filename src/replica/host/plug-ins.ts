@@ -78,7 +78,7 @@ export function areEntries(value: unknown): value is readonly StoredEntry[] {
 }
 
 /** Calls what throws a ConsensusError if anything, with this code unless it is one. */
-function typedBy(code: ErrorCode): <T>(work: () => T) => T {
+export function typedBy(code: ErrorCode): <T>(work: () => T) => T {
   return (work) => {
     try {
       return work();
@@ -109,7 +109,7 @@ export function checkedTransport(transport: Transport): CheckedTransport {
     connected: () => typed(() => [...atOnce('transport.connected', transport.connected())]),
     unsent: () => typed(() => atOnce('transport.unsent', transport.unsent?.() ?? null)),
     get maxMessageBytes() {
-      return transport.maxMessageBytes;
+      return typed(() => atOnce('transport.maxMessageBytes', transport.maxMessageBytes));
     },
   };
 }
@@ -138,6 +138,9 @@ function clockFailure(what: string): ConsensusError {
   return new ConsensusError(`clock.${what}`, { code: 'ERR_CLOCK_FAILED' });
 }
 
+/** A clock shows at most that, in milliseconds, or times could not be added any more. */
+const MOST_TIME = 2 ** 52;
+
 /** A clock of the user's: every call gives what the interface says, or throws ERR_CLOCK_FAILED. */
 export function checkedClock(clock: Clock): Clock {
   const typed = typedBy('ERR_CLOCK_FAILED');
@@ -150,7 +153,7 @@ export function checkedClock(clock: Clock): Clock {
   const reading = (what: 'now' | 'wall') => (): number => {
     try {
       const time: unknown = clock[what](); // read for every command, so nothing more is done if it is a number
-      if (typeof time === 'number' && Number.isFinite(time)) return time;
+      if (typeof time === 'number' && Math.abs(time) <= MOST_TIME) return time;
       atOnce(`clock.${what}`, time);
     } catch (error) {
       throw typedError(error, 'ERR_CLOCK_FAILED');

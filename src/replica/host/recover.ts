@@ -11,7 +11,7 @@ import type { Entry, HardState, Recovered } from '../../core/protocol.js';
 import { hashOfConfiguration, defaultCluster } from '../driver/hash.js';
 import { HARD_KEY } from '../driver/persist-lane.js';
 import type { DriverOptions, ReplicaEvent } from '../driver/state.js';
-import { ConsensusError, invalidArgument } from '../errors.js';
+import { ConsensusError, invalidArgument, shown } from '../errors.js';
 import {
   IDENTITY_KEY,
   ESTABLISHED_KEY,
@@ -152,6 +152,10 @@ function snapshotLost(cause: ConsensusError): ReplicaEvent {
  */
 export async function openData(checked: CheckedOptions<AnyMachine>, listener?: StorageListener): Promise<OpenedData> {
   const opened = await checked.storage.open(listener);
+  if (!Number.isSafeInteger(opened.boot) || opened.boot < 1) {
+    const message = `storage.open: expected a boot of at least 1, got ${shown(opened.boot)}`;
+    throw new ConsensusError(message, { code: 'ERR_STORAGE_FAILED' });
+  }
   const bytes = opened.values.get(IDENTITY_KEY);
   if (bytes === undefined && opened.last !== 0) throw mismatch('something else than a replica,', '', checked.id);
   const identity = bytes === undefined ? newIdentity(checked) : decoded('identity', () => decodeIdentity(bytes));

@@ -58,7 +58,7 @@ const WAYS: Readonly<Record<string, ReadNeed>> = {
 
 /** @throws ConsensusError ERR_INVALID_ARGUMENT */
 export function needOf({ consistency = 'linearizable', minIndex, maxAge }: ReadOptions): ReadNeed {
-  if (consistency !== 'stale' && !Object.hasOwn(WAYS, consistency)) {
+  if (typeof consistency !== 'string' || (consistency !== 'stale' && !Object.hasOwn(WAYS, consistency))) {
     const known = `'linearizable', 'lease', 'quorum' or 'stale'`;
     throw invalidArgument(`consistency: expected ${known}, got ${textOf(consistency)}`);
   }

@@ -4,8 +4,8 @@
  * command.
  *
  * Invariants: the snapshot is asked for its first chunk in the turn of the call; every machine gets copies of its own,
- * of commands and of chunks; a restored machine may have had another state before. What a machine or its codec throws is
- * its failure, whatever it is; what the options throw besides passes through.
+ * of commands and of chunks; a restored machine may have had another state before. What a machine or its codec throws
+ * is its failure, whatever it is; what the options throw besides passes through.
  */
 
 import { InvariantViolation } from '../../core/assert.js';

@@ -286,7 +286,25 @@ describe('a plug-in that gives nothing', () => {
     }
   });
 
-  it.each([undefined, 'now', Number.NaN])('a clock that gives %o is refused', async (given) => {
+  it.each([0, -1, NaN, 1.5, '1'])('a storage whose boot is %o is refused', async (boot) => {
+    const storage = memoryStorage();
+    const open: Storage['open'] = async () => ({ ...(await memoryStorage().open()), boot: boot as number });
+    const opening = createReplica(optionsOf({ storage: Object.assign(storage, { open }) }));
+    await expect(opening).rejects.toMatchObject({ code: 'ERR_STORAGE_FAILED', message: /boot of at least 1/ });
+  });
+
+  it('a transport whose limit cannot be read is refused', async () => {
+    const thrown = new Error('no limit');
+    const transport = Object.defineProperty(memoryNetwork().transport(), 'maxMessageBytes', {
+      get: () => {
+        throw thrown;
+      },
+    });
+    const starting = createReplica(optionsOf({ transport }));
+    await expect(starting).rejects.toMatchObject({ code: 'ERR_TRANSPORT_FAILED', cause: thrown });
+  });
+
+  it.each([undefined, 'now', Number.NaN, 1e300, -Infinity])('a clock that gives %o is refused', async (given) => {
     const clock: Clock = { ...systemClock(), now: () => given as unknown as number };
     await expect(createReplica(optionsOf({ clock }))).rejects.toMatchObject({ code: 'ERR_CLOCK_FAILED' });
   });

@@ -104,6 +104,26 @@ describe('a transport and a storage', () => {
     else expect(end).toMatchObject({ code });
   });
 
+  it('are ended at once when a replica that drains is closed again', async () => {
+    const machine = { apply: () => 1, snapshot: () => 1, restore: () => undefined };
+    const plugIns = { transport: memoryNetwork().transport(), storage: memoryStorage() };
+    const replica = await createReplica({
+      id: 'a',
+      members: { a: 'x', b: 'y' },
+      machine,
+      protocol: raft(),
+      ...plugIns,
+    });
+    const waiting = replica.propose(undefined).catch((error: unknown) => error);
+    const closed = replica.close({ timeout: 1_000_000 });
+    expect(() => replica.close({ timeout: -1 })).toThrow(/^timeout: expected/);
+    expect(replica.close({ timeout: 2_000_000 })).toBe(closed);
+    expect(replica.close({ timeout: 0 })).toBe(closed);
+    await closed;
+    expect(await waiting).toMatchObject({ code: 'ERR_CLOSED', outcome: 'none' });
+    await replica.close();
+  });
+
   it('that hang do not hold up a start that failed', async () => {
     const hand = handClock();
     const storage = memoryStorage();
