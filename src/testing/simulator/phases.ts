@@ -89,17 +89,24 @@ function describe(run: SimulatedRun): unknown {
   });
 }
 
-/** Cancels transfers, and drops the Handovers that the storm holds up: what comes of one comes within a round trip. */
 function cancelTransfers(run: SimulatedRun, place: number): void {
-  const { record, rules } = run.turn;
+  const { record } = run.turn;
   const calls = run.turn.slot(place).waiting.filter((call) => record.call(call)?.kind === 'transfer');
   if (calls.length > 0) run.act({ kind: 'cancel', at: run.now, calls });
+}
+
+/** They make whoever they reach campaign: a Handover at once; a Nack by a promise that a crash may have undone. */
+const UNSETTLING: readonly (string | undefined)[] = ['handover', 'nack'];
+
+/** Drops what the storm holds up and would change the leader at rest: what comes of one comes within a round trip. */
+function dropUnsettling(run: SimulatedRun, place: number): void {
+  const { rules } = run.turn;
   for (const to of run.places()) {
     if (to === place) continue;
     for (const { ordinal, payload } of run.turn.link(place, to).flights) {
       const message = rules.program.message(payload) as { readonly kind?: string } | null;
       const flight = { from: run.id(place), to: run.id(to), pick: ordinal };
-      if (message?.kind === 'handover') run.act({ kind: 'drop', at: run.now, ...flight });
+      if (UNSETTLING.includes(message?.kind)) run.act({ kind: 'drop', at: run.now, ...flight });
     }
   }
 }
@@ -120,6 +127,7 @@ function heal(run: SimulatedRun, places: readonly number[], apart: readonly numb
     resume(run, place);
     // What was asked for in the storm is over: a transfer that goes on would change the leader at rest.
     cancelTransfers(run, place);
+    dropUnsettling(run, place);
     if (run.isLeaving(place)) run.act({ kind: 'stop', at: run.now, replica: run.id(place) });
     // A disk whose next write will fail counts as failed.
     const replica = run.id(place);
