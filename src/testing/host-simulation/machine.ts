@@ -1,10 +1,19 @@
 /**
- * The state machine of the host simulation, a few keys with unique values, and the ledger of applied commands. The
+ * The state machines of the host simulation, a few keys with unique values, and the ledger of applied commands. The
  * ledger checks that all members apply the same commands at the same places, each once, with the same results.
+ *
+ * There are two: one gives its snapshot as a value, the other one streams it, slowly, while commands go on.
  */
 
+import { joined } from '../../core/bytes.js';
 import { CommandRejected } from '../../replica/errors.js';
-import type { ApplyContext, StateMachine } from '../../replica/state-machine.js';
+import {
+  jsonCodec,
+  type ApplyContext,
+  type StateMachine,
+  type StreamingStateMachine,
+} from '../../replica/state-machine.js';
+import type { Dice } from '../random.js';
 import type { Trace } from './trace.js';
 
 /** What all commands have; `id` is unique in a run. */
@@ -112,8 +121,8 @@ export class CommandLedger {
 /** Milliseconds of log time after which the machine is woken. */
 const WAKE_AFTER = 40;
 
-/** One start's machine. */
-export class HostMachine implements StateMachine<HostCommand, HostResult, HostSnapshot> {
+/** What both machines of one start do. */
+class HostState {
   applied = 0;
   private woken = 0;
   private readonly values = new Map<string, string>();
@@ -151,12 +160,12 @@ export class HostMachine implements StateMachine<HostCommand, HostResult, HostSn
     this.woken += 1;
   }
 
-  snapshot(): HostSnapshot {
+  protected taken(): HostSnapshot {
     return { applied: this.applied, woken: this.woken, values: [...this.values] };
   }
 
   /** What is restored must be what the ledger has. */
-  restore({ applied, woken, values }: HostSnapshot): void {
+  protected become({ applied, woken, values }: HostSnapshot): void {
     this.applied = applied;
     this.woken = woken;
     this.values.clear();
@@ -164,3 +173,71 @@ export class HostMachine implements StateMachine<HostCommand, HostResult, HostSn
     this.ledger.checkRestored(this.member, applied, this.values);
   }
 }
+
+export class ValueHostMachine extends HostState implements StateMachine<HostCommand, HostResult, HostSnapshot> {
+  snapshot(): HostSnapshot {
+    return this.taken();
+  }
+
+  restore(snapshot: HostSnapshot): void {
+    this.become(snapshot);
+  }
+}
+
+/** How snapshots stream. */
+export interface StreamHabits {
+  readonly dice: Dice;
+  readonly trace: Trace;
+  /** Resolves after so many milliseconds. */
+  pause(milliseconds: number): Promise<void>;
+}
+
+/** Milliseconds that a chunk takes, at most. */
+const CHUNK_TAKES = 30;
+const CHUNK_BYTES = 40;
+
+const snapshotCodec = jsonCodec<HostSnapshot>();
+
+export class StreamingHostMachine extends HostState implements StreamingStateMachine<HostCommand, HostResult> {
+  readonly habits: StreamHabits;
+
+  constructor(member: string, ledger: CommandLedger, work: () => void, habits: StreamHabits) {
+    super(member, ledger, work);
+    this.habits = habits;
+  }
+
+  /** What streams is of the time of the call. Some streams fail on their way. */
+  snapshot(): AsyncIterable<Uint8Array> {
+    return this.stream(snapshotCodec.encode(this.taken()));
+  }
+
+  private async *stream(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+    const { dice, trace, pause } = this.habits;
+    const fails = dice.chance(0.1) ? dice.between(0, bytes.length) : Infinity;
+    for (let at = 0; at < bytes.length; ) {
+      await pause(dice.within(0, CHUNK_TAKES));
+      if (at >= fails) {
+        trace.cover('stream fails');
+        throw new Error('simulated: the stream fails');
+      }
+      const end = Math.min(bytes.length, at + dice.between(1, CHUNK_BYTES));
+      yield bytes.slice(at, end);
+      at = end;
+    }
+    trace.cover('snapshot streamed');
+  }
+
+  async restoreFrom(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const { dice, trace, pause } = this.habits;
+    const pieces: Uint8Array[] = [];
+    for await (const chunk of chunks) {
+      pieces.push(chunk.slice());
+      await pause(dice.within(0, CHUNK_TAKES));
+    }
+    this.become(snapshotCodec.decode(joined(pieces)));
+    trace.cover('restored from a stream');
+  }
+}
+
+/** One start's machine. */
+export type HostMachine = ValueHostMachine | StreamingHostMachine;

@@ -14,7 +14,7 @@ import { ChangesWatcher } from './changes.js';
 import type { Dice } from '../random.js';
 import { type Schedule, SimulatedProcess } from './clock.js';
 import { LeadershipWatcher, type ClusterLeaderships } from './leadership.js';
-import { HostMachine, type CommandLedger } from './machine.js';
+import { StreamingHostMachine, ValueHostMachine, type CommandLedger, type HostMachine } from './machine.js';
 import type { SimulatedNetwork } from './network.js';
 import { SLICE, type HostPlan } from './plan.js';
 import type { SimulatedDisk, SimulatedStorage } from './storage.js';
@@ -81,6 +81,7 @@ export class SimulatedMember {
   leads = false;
   private readonly world: Surroundings;
   private readonly dice: Dice;
+  private readonly streams: Dice;
   private rate = 1;
   private follower: LeadershipWatcher | null = null;
   private mirror: ChangesWatcher | null = null;
@@ -91,6 +92,7 @@ export class SimulatedMember {
     this.disk = disk;
     this.world = world;
     this.dice = dice;
+    this.streams = dice.fork('streams');
     this.wrongClock = dice.fork('wall').pick(WALL_CLOCKS);
   }
 
@@ -130,15 +132,24 @@ export class SimulatedMember {
   }
 
   private newRun(): MemberRun {
-    const { schedule, network, ledger } = this.world;
+    const { schedule, network } = this.world;
     const process = new SimulatedProcess(schedule, this.id, this.dice.within(0, 1e6), this.rate);
     process.wrong = this.wrongClock;
     return {
       process,
-      machine: new HostMachine(this.id, ledger, () => this.work(process)),
+      machine: this.newMachine(process),
       storage: this.disk.storage(process),
       transport: network.transport(process),
     };
+  }
+
+  private newMachine(process: SimulatedProcess): HostMachine {
+    const { schedule, plan, ledger, trace } = this.world;
+    const work = (): void => this.work(process);
+    if (!plan.streams) return new ValueHostMachine(this.id, ledger, work);
+    const pause = (milliseconds: number): Promise<void> =>
+      new Promise((resolve) => schedule.after(milliseconds, resolve));
+    return new StreamingHostMachine(this.id, ledger, work, { dice: this.streams, trace, pause });
   }
 
   /** Its machine applies a command. */

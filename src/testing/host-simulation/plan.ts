@@ -84,6 +84,8 @@ export interface HostPlan {
   readonly changesBytes: number;
   /** After how many entries a snapshot is taken; 0: never. */
   readonly snapshotEntries: number;
+  /** Whether machines stream their snapshots. */
+  readonly streams: boolean;
   /** How long it is between two calls of `compact` on each member, at most, in milliseconds; 0: there are none. */
   readonly compactEvery: number;
   /** Of each member. */
@@ -246,6 +248,7 @@ function plainPlan(dice: Dice, options: HostPlanOptions): HostPlan {
     maxWaiting: has('burst') ? dice.pick([3, 10, 16_384]) : 16_384,
     changesBytes: dice.fork('changes').pick([0, 300, 2000, 16 * KIB * KIB]),
     snapshotEntries: dice.fork('snapshots').pick([0, 5, 20, 100]),
+    streams: dice.fork('streams').chance(0.5),
     compactEvery: dice.fork('compactions').pick([0, 0, 200, 1000]),
     clients: 1 + dice.between(0, 1),
     keys: 1 + dice.between(0, 2),

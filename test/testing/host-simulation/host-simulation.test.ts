@@ -1,9 +1,10 @@
 /** The host simulation: many seeds pass, and every check fails on a broken host. */
 
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { multipaxos, raft, type ProtocolChoice, type Tuning } from 'quorate';
 import type { Outbound } from '../../../src/core/protocol.js';
 import { amount } from '../../amount.js';
+import { StreamingHostMachine } from '../../../src/testing/host-simulation/machine.js';
 import { HostSimulationFailure } from '../../../src/testing/host-simulation/trace.js';
 import { simulateHost, type HostSimulationOptions } from '../../../src/testing/host-simulation/host-simulation.js';
 
@@ -23,6 +24,9 @@ const PROBES = [
   'snapshot written',
   'snapshot restored',
   'snapshot fails',
+  'snapshot streamed',
+  'restored from a stream',
+  'stream fails',
   'compacted',
   'compact: ERR_INVALID_ARGUMENT',
   'compact: ERR_SNAPSHOT_FAILED',
@@ -201,6 +205,25 @@ describe.each(PROTOCOLS)('what is broken over %s is found', (_, protocol) => {
     });
     const failure = await firstFailure({ protocol: swapped, faults: ['burst'], size: 3 });
     expect(failure.rule).toMatch(/^(log\/one-value-per-index|requests\/at-most-once|history\/|reads\/no-stale-read)/);
+  });
+
+  it('a stream of what commands have changed meanwhile', async () => {
+    const { snapshot } = StreamingHostMachine.prototype;
+    const late = vi.spyOn(StreamingHostMachine.prototype, 'snapshot').mockImplementation(async function* (
+      this: StreamingHostMachine,
+    ) {
+      yield new Uint8Array(0);
+      for (let turn = 0; turn < 5; turn++) await this.habits.pause(10);
+      yield* snapshot.call(this);
+    });
+    try {
+      const failure = await firstFailure({ protocol, faults: ['crash', 'burst'], size: 3 });
+      expect(failure.rule).toMatch(
+        /^(machine\/snapshot-is-the-state|requests\/at-most-once|log\/one-value-per-index|time\/woken-at-first-entry)$/,
+      );
+    } finally {
+      late.mockRestore();
+    }
   });
 
   it('a failure names rule, seed and step, and shows what came before', async () => {
