@@ -22,6 +22,8 @@ export interface MemberStatus {
   readonly first: number;
   /** The newest snapshot's index; 0 without one. */
   readonly snapshot: number;
+  /** What was pulled last, if anything was, and what that took in milliseconds. */
+  readonly pulled: { readonly bytes: number; readonly took: number };
 }
 
 export const pause = (milliseconds: number): Promise<void> =>

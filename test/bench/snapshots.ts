@@ -196,6 +196,10 @@ async function oneCatchUp(protocol: string, tableBytes: number, calmMs: number, 
     const [started_s, installed_s, level_s] = times;
     const head = { system, mode: 'catch-up', state_mib: tableBytes / MIB, payload: PAYLOAD, offered_per_s: rate };
     line({ ...head, started_s, installed_s, level_s, before, during });
+    const { bytes, took } = (await away.status()).pulled;
+    const logged = (rate * (KEY + PAYLOAD)) / MIB;
+    const pulled = bytes / MIB / (took / 1000);
+    line({ system, mode: 'pull-rate', pulled_mib_per_s: rounded(pulled), log_mib_per_s: rounded(logged) });
     line({ system, mode: 'catch-up-strain', state_mib: tableBytes / MIB, before: calm, during: busy });
     const p99 = rounded(during.p99_ms / before.p99_ms);
     line({ system, mode: 'catch-up-ratio', p99, peak_memory: rounded(busy.peak_mib / calm.peak_mib) });
