@@ -22,10 +22,9 @@ import type { Disk, DiskFile } from './disk.js';
 import { LOG_START, RECORD_HEADER_SIZE } from './format.js';
 import type { SegmentHeader } from './format.js';
 import { WriteGroup } from './group.js';
+import type { LogState, WriterOptions } from './log-state.js';
 import { walkOps } from './ops.js';
 import { giveName, openingGroup, tailRoom, watermarkOf, writeHead, writeSeal } from './segment.js';
-import type { Shortages } from './shortages.js';
-import type { Spares } from './spares.js';
 import { WatermarkSlots } from './watermark.js';
 
 /** Calls share a group until it has this many bytes. */
@@ -34,42 +33,6 @@ const FLUSH_TARGET = 4 * 1024 * 1024;
 const STEP = 1024 * 1024;
 /** Milliseconds after which a watermark is written by itself. */
 export const IDLE_MS = 10;
-
-/** An open log. `end` is where the next group goes, `writeGroup` its number. */
-export interface LogState {
-  readonly header: SegmentHeader;
-  /** The path of the segment that is written. */
-  readonly path: string;
-  readonly file: DiskFile;
-  /** The same file, opened so that a write is durable when it resolves; undefined where groups are synced. */
-  readonly through: DiskFile | undefined;
-  readonly boot: number;
-  /** Where the segment's opening group ends: a group that does not fit behind it fits in no segment. */
-  readonly start: number;
-  readonly end: number;
-  readonly writeGroup: number;
-  /** The offset up to which the file has space. */
-  readonly space: number;
-  readonly index: BlockIndex;
-  readonly values: Map<string, Uint8Array>;
-  readonly slots: WatermarkSlots;
-}
-
-export interface WriterOptions {
-  readonly disk: Disk;
-  readonly dir: string;
-  /** The size that a segment's file should not exceed. */
-  readonly limit: number;
-  readonly sync: boolean;
-  /** Whether groups are written through where the disk can. */
-  readonly writeThrough: boolean;
-  readonly shortages: Shortages;
-  readonly spares: Spares;
-  /** The log goes on in the next segment; this one has so many bytes. */
-  sealed(segment: number, bytes: number): void;
-  /** The segments from one to the other are needed no longer, by what is durable. */
-  trimmed(from: number, to: number): void;
-}
 
 export class LogWriter {
   private readonly options: WriterOptions;

@@ -18,7 +18,7 @@ import {
   spareOf,
 } from './format.js';
 import type { SegmentHeader } from './format.js';
-import type { LogState } from './log-writer.js';
+import type { LogState } from './log-state.js';
 import { boundedFile } from './opening-disk.js';
 import { walkOps } from './ops.js';
 import { renew } from './renewal.js';

@@ -20,7 +20,7 @@ import type { Disk, DiskFile } from './disk.js';
 import { LOG_START, segmentName } from './format.js';
 import type { SegmentHeader } from './format.js';
 import { WriteGroup } from './group.js';
-import type { LogState } from './log-writer.js';
+import type { LogState } from './log-state.js';
 import { boundedFile } from './opening-disk.js';
 import type { ReplayedLog } from './recovery.js';
 import type { Position } from './scan.js';
