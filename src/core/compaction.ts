@@ -26,8 +26,17 @@ function baseFor({ state, durable }: AnyDraft, through: Index): LogBase {
   return index <= base.index ? base : { index, term: termAt(state.log, index) as Term };
 }
 
+/** Whether it is named already, and no more is to be trimmed, or a newer one is. */
+function isKnown({ state }: AnyDraft, { index, term, checksum }: SnapshotName, base: LogBase): boolean {
+  const { snapshot, log } = state;
+  if (snapshot === null || index > snapshot.index) return false;
+  const isSame = index === snapshot.index && term === snapshot.term && checksum === snapshot.checksum;
+  return !isSame || base.index < log.first;
+}
+
 /**
- * The application has a complete and durable snapshot. One at or below the last one that was named is ignored.
+ * The application has a complete and durable snapshot, or wants the log trimmed further behind the last one that was
+ * named. Any other one at or below that is ignored.
  * @throws RangeError when it holds what was never applied, or more is to be trimmed than it holds
  */
 export function onSnapshotTaken(draft: AnyDraft, { snapshot, through }: SnapshotTaken): void {
@@ -35,9 +44,9 @@ export function onSnapshotTaken(draft: AnyDraft, { snapshot, through }: Snapshot
   const { index } = snapshot;
   if (index > state.delivery.applied) throw new RangeError(`snapshotTaken: ${index} was never applied`);
   if (through > index) throw new RangeError(`snapshotTaken: ${through} is not in the snapshot at ${index}`);
-  if (index <= (state.snapshot?.index ?? 0)) return;
-  assert(index <= commitIndex, 'snapshots/commit-covers-it: a snapshot holds what is committed, and nothing else');
   const base = baseFor(draft, through);
+  if (isKnown(draft, snapshot, base)) return;
+  assert(index <= commitIndex, 'snapshots/commit-covers-it: a snapshot holds what is committed, and nothing else');
   draft.nameSnapshot(snapshot, base);
   if (base.index >= state.log.first) draft.setLog(trim(state.log, base.index));
 }

@@ -7,14 +7,10 @@ import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { Storage } from '../../src/replica/storage.js';
 import { FaultyDisk, randomFrom, settled, SimDisk } from './file-storage-disks.js';
 import type { Loss } from './file-storage-disks.js';
+import { bytesOn, trimmedWhileFull } from './file-storage-full.js';
 import { put } from './storage-laws.js';
 
 const MIB = 1024 * 1024;
-
-/** How full the disk is. */
-function bytesOn(disk: SimDisk): number {
-  return [...disk.files().values()].reduce((sum, { length }) => sum + length, 0);
-}
 
 async function* chunksOf(bytes: number): AsyncGenerator<Uint8Array> {
   for (let left = bytes; left > 0; left -= 64 * 1024) yield new Uint8Array(Math.min(left, 64 * 1024)).fill(7);
@@ -217,4 +213,8 @@ describe('what it takes', () => {
       disk = disk.crash('none', () => 0);
     }
   });
+});
+
+describe('a full disk', () => {
+  test.each([64 * 1024, MIB])('gives back what is trimmed at once, with segments of %i bytes', trimmedWhileFull);
 });

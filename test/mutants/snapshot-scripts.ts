@@ -59,10 +59,13 @@ async function twoOnAFullDisk(): Promise<void> {
   const { storage, say } = storageWith(() => ({}));
   const { replica, told, until } = await started(storage);
   await until(2);
+  const before = told.filter((event) => event === 'trimmed').length;
   say({ kind: 'full', reason: 'no space' });
   await replica.read(() => undefined);
   await replica.read(() => undefined);
+  const trimmed = told.filter((event) => event === 'trimmed').length;
   demand(told.includes('givenUp'), 'snapshots/older-goes-when-full: one is kept on a full disk', () => told);
+  demand(trimmed > before, 'snapshots/older-goes-when-full: the log begins behind it', () => told);
   await replica.close();
 }
 

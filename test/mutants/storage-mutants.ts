@@ -95,6 +95,13 @@ export const storageMutants: readonly Mutant[] = [
     ),
   ),
   mutant(
+    'storage-trimmed-stays-when-full',
+    'Trimmed segments go with the next rotation, which waits for space.',
+    ['storage/trimmed-goes-when-full'],
+    script('storage: trimmed while full'),
+    edit('adapters/file-storage/log-writer.ts', 'if (!shortages.isFull || ', 'if (shortages.isFull || '),
+  ),
+  mutant(
     'storage-no-room-for-a-start',
     'The log is written up to the end of its file, on a full disk.',
     ['storage/restart-needs-no-space'],
@@ -193,6 +200,17 @@ export const storageMutants: readonly Mutant[] = [
       'replica/driver/snapshots.ts',
       'if (this.kept === 1) this.giveUpOlder();',
       'if (this.kept === 0) this.giveUpOlder();',
+    ),
+  ),
+  mutant(
+    'snapshot-log-stays-when-full',
+    'The log below the newest snapshot stays while the storage is full.',
+    ['snapshots/older-goes-when-full'],
+    script('snapshot: two on a full disk'),
+    edit(
+      'replica/driver/snapshots.ts',
+      'if (through <= Math.max(base.index, shrunkTo)) return;',
+      'if (through >= 0) return;',
     ),
   ),
 ];

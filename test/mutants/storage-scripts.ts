@@ -3,6 +3,7 @@
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { StorageOp } from '../../src/replica/storage.js';
 import { FaultyDisk, platformError, randomFrom, segmentsOf, settled, SimDisk } from '../adapters/file-storage-disks.js';
+import { trimmedWhileFull } from '../adapters/file-storage-full.js';
 import { demand } from '../violation.js';
 
 const WORDS = ['first', 'second', 'third'] as const;
@@ -273,6 +274,7 @@ async function snapshotAndPowerCut(): Promise<void> {
 
 /** By name, for the tables. */
 export const storageScripts = {
+  'storage: trimmed while full': () => trimmedWhileFull(64 * 1024),
   'storage: power cut': powerCut,
   'storage: failed sync': failedSync,
   'storage: rot': rot,

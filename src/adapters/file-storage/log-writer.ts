@@ -25,6 +25,7 @@ import { WriteGroup } from './group.js';
 import type { LogState, WriterOptions } from './log-state.js';
 import { walkOps } from './ops.js';
 import { giveName, openingGroup, tailRoom, watermarkOf, writeHead, writeSeal } from './segment.js';
+import type { SpareFile } from './spares.js';
 import { WatermarkSlots } from './watermark.js';
 
 /** Calls share a group until it has this many bytes. */
@@ -102,11 +103,33 @@ export class LogWriter {
     for (let writeGroup = this.queue.shift(); writeGroup !== undefined; writeGroup = this.queue.shift()) {
       if (!(await this.flush(writeGroup))) break;
       for (const waiter of writeGroup.waiters) waiter.resolve();
+      if (!(await this.giveBack())) break;
       writeGroup.clear();
       this.spare = writeGroup;
     }
     this.flushing = undefined;
     this.whenIdle();
+  }
+
+  /**
+   * On a full disk the segments that are trimmed go at once, not with the next rotation, which waits for space: the log
+   * goes on in the last spare file, whose header says so.
+   * @returns whether the log goes on; if not, it has failed
+   */
+  private async giveBack(): Promise<boolean> {
+    const { shortages, spares } = this.options;
+    const { header, index, values, boot, writeGroup } = this.state;
+    if (!shortages.isFull || index.oldestNeeded(header.segment + 1) <= header.oldest) return true;
+    const spare = spares.last;
+    const first = openingGroup(header, boot, writeGroup, values);
+    if (spare === undefined || spare.size < LOG_START + first.length + this.tailRoom) return true;
+    try {
+      await this.rotate(spares.takeLast());
+      return true;
+    } catch (error) {
+      this.fail(error);
+      return false;
+    }
   }
 
   /** @returns whether the group is durable; if not, the log has failed */
@@ -235,17 +258,18 @@ export class LogWriter {
   }
 
   /**
-   * Starts the next segment in a spare file. It gets its name when it is durable. Then the old segment is sealed, so
-   * that the loss of its successor would be noticed; a seal that a crash prevented is written by the next start.
+   * Starts the next segment in a spare file, `taken` or the next one. It gets its name when it is durable. Then the old
+   * segment is sealed, so that the loss of its successor would be noticed; a seal that a crash prevented is written by
+   * the next start.
    */
-  private async rotate(): Promise<void> {
+  private async rotate(taken?: SpareFile): Promise<void> {
     const { disk, dir, spares, shortages, sync } = this.options;
     const { header: old, file: oldFile, through: oldThrough, boot, end, writeGroup, index, values } = this.state;
     const segment = old.segment + 1;
     const oldest = index.oldestNeeded(segment);
     const header: SegmentHeader = { ...old, segment, firstWriteGroup: writeGroup, previousEnd: end, oldest };
     const first = openingGroup(header, boot, writeGroup, values);
-    const spare = await spares.take();
+    const spare = taken ?? (await spares.take());
     const { file } = spare;
     const start = LOG_START + first.length;
     const space = Math.max(spare.size, start + this.tailRoom);

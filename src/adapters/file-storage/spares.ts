@@ -5,7 +5,8 @@
  *
  * Invariants:
  * - Two are kept ready. The log takes one only while another one is left: that one is the reserve, with which the next
- *   start needs no free space (storage/restart-needs-no-space).
+ *   start needs no free space (storage/restart-needs-no-space); but on a full disk it takes that one, too, to give back
+ *   trimmed segments (storage/trimmed-goes-when-full).
  * - A spare file is ready when all its zeros are synced, and never before; one that a start finds has what a crash left
  *   in it, so it is filled anew.
  * - Snapshots take no space before the log has its two, or what they need at first (`secured`).
@@ -95,6 +96,18 @@ export class Spares {
   get available(): SpareFile | undefined {
     if (this.ready.length < KEPT) return undefined;
     return this.ready.reduce((a, b) => (b.size > a.size ? b : a));
+  }
+
+  /** The only one, when there is one; with it the log gives back what is trimmed, where there is no space for more. */
+  get last(): SpareFile | undefined {
+    return this.ready[0];
+  }
+
+  /** Takes the last one, which there must be; more are made when there is space. */
+  takeLast(): SpareFile {
+    const spare = this.ready.shift() as SpareFile;
+    this.start();
+    return spare;
   }
 
   /** Bytes in those that there are, with the one that is being made. */

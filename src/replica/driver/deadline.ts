@@ -6,6 +6,7 @@ import { proposalsDeadline } from './commands.js';
 import { pullingDeadline } from './pull-state.js';
 import { readsDeadline } from './reads.js';
 import { sourcesDeadline } from './snapshot-sources.js';
+import { snapshotsDeadline } from './snapshots-state.js';
 import type { DriverState } from './state.js';
 import { transfersDeadline } from './transfers.js';
 
@@ -21,9 +22,11 @@ function feedingDeadline({ session, calls, proposals, reads, leadership, now }: 
 
 /** The earliest time at which anything of it is due; `Infinity` if nothing is. */
 export function deadlineOf(state: DriverState, protocol: AnyProtocol): Milliseconds {
-  const { phase, identity, proposals, reads, transfers, pulling, sources } = state;
+  const { phase, identity, proposals, reads, transfers, pulling, sources, snapshots, applying, options } = state;
   const expiry = Math.min(proposalsDeadline(proposals), readsDeadline(reads), transfersDeadline(transfers));
-  const pulled = Math.min(pullingDeadline(pulling), sourcesDeadline(sources));
+  // While the machine is at work its end is the next chance.
+  const taken = applying.running === null ? snapshotsDeadline(snapshots, options.snapshotPolicy) : Infinity;
+  const pulled = Math.min(pullingDeadline(pulling), sourcesDeadline(sources), taken);
   if (phase.kind === 'running') {
     return Math.min(expiry, protocol.deadline(phase.core), feedingDeadline(state), pulled);
   }

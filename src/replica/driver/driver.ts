@@ -215,6 +215,7 @@ function runToQuiescence(draft: DriverDraft, protocol: AnyProtocol): void {
       draft.snapshots.beginRestore();
       draft.applying.applyNext();
       draft.calls.feed();
+      draft.snapshots.shrink();
       if (!draft.hasInbox) return;
     }
   });

@@ -115,7 +115,7 @@ export function isWanted({ offer, partial, least }: PullUnderWay, snapshot: Offe
 /** How far a pull has come. */
 export interface PullStatus {
   readonly from: ReplicaId;
-  /** The index of the snapshot and the size of its file; 0 before the peer has answered. */
+  /** The index of the snapshot and the size of its file; 0 before the peer has answered, unless a part is here. */
   readonly index: Index;
   readonly bytes: number;
   /** How many of these bytes are stored here. */
@@ -124,8 +124,9 @@ export interface PullStatus {
 
 export function pullOf({ pull }: PullingState): PullStatus | null {
   if (pull === null) return null;
-  const { source: from, offer, stored } = pull;
-  return { from, index: offer?.index ?? 0, bytes: offer?.bytes ?? 0, stored };
+  const { source: from, offer, partial, stored } = pull;
+  const { index, bytes } = offer ?? partial ?? { index: 0, bytes: 0 };
+  return { from, index, bytes, stored };
 }
 
 /** When something of it is due. */

@@ -6,84 +6,27 @@
  * Invariants: one snapshot is taken at a time, never while one is restored; its point in time lies between two runs of
  * commands, so what the driver adds to it (driver-part.ts) is of that very index; a file goes only after the list of
  * names without it is durable; the two newest are kept, and the log from the older one on. While the storage is full,
- * one is kept, unless a peer pulls the older one; the log is trimmed with the next one.
+ * one is kept, and the log from that one on, but for what a peer pulls.
  */
 
 import type { Mutable } from '../../core/draft.js';
-import { noBase } from '../../core/log.js';
 import type { Index, Milliseconds, PersistOp, SnapshotName, Term } from '../../core/protocol.js';
 import { encodeDriverPart } from './driver-part.js';
 import { PartDraft } from './part-draft.js';
 import type { LaneOp } from './persist-lane.js';
 import { restoredFrom } from './restored.js';
-import type { PartialSnapshot } from './snapshot-messages.js';
+import {
+  isDue,
+  snapshotsDeadline,
+  type KnownSnapshot,
+  type NamingSnapshot,
+  type SnapshotsState,
+} from './snapshots-state.js';
 import { SNAPSHOTS_KEY, encodeSnapshots, type SnapshotList, type StoredSnapshot } from './snapshot-list.js';
 
 export type { SnapshotList, StoredSnapshot } from './snapshot-list.js';
-
-/** A snapshot is taken when so many entries, or bytes of them, were applied since the last one was begun. */
-export interface SnapshotPolicy {
-  readonly entries: number;
-  readonly bytes: number;
-}
-
-/** What a start found. */
-export interface FoundSnapshots extends SnapshotList {
-  /** What the driver has in the first of these, which verifies; `null` without one. */
-  readonly part: Uint8Array | null;
-  /** What an earlier start has pulled of a snapshot of a peer; absent without. */
-  readonly partial?: PartialSnapshot | undefined;
-}
-
-export const noSnapshots: FoundSnapshots = { named: [], base: noBase, part: null };
-
-/** The snapshot that the host takes. */
-interface TakingSnapshot {
-  readonly file: string;
-  readonly index: Index;
-  readonly term: Term;
-  readonly time: Milliseconds;
-  readonly since: Milliseconds;
-}
-
-/** A complete snapshot of which the core has heard. */
-interface KnownSnapshot {
-  readonly snapshot: StoredSnapshot;
-  readonly since: Milliseconds;
-  /** Of one that was pulled: what the driver has in it. */
-  readonly part: Uint8Array | null;
-}
-
-/** A list on its way to the disk. */
-interface NamingSnapshot {
-  /** The snapshot that is new in it; `null` if it only lacks one. */
-  readonly known: KnownSnapshot | null;
-  readonly list: SnapshotList;
-  /** The write that holds it. */
-  readonly writeId: number;
-}
-
-/** The machine is to be restored. */
-interface RestoringSnapshot extends KnownSnapshot {
-  /** The host was told: nothing else touches the machine. Before, it ends what it applies. */
-  readonly begun: boolean;
-}
-
-/** @see SnapshotsDraft */
-export interface SnapshotsState extends SnapshotList {
-  /** Lists that are not durable yet, oldest first; `named` and `base` are the durable one. */
-  readonly naming: readonly NamingSnapshot[];
-  readonly restoring: RestoringSnapshot | null;
-  readonly taking: TakingSnapshot | null;
-  /** Told to the core, which has not named it. */
-  readonly told: KnownSnapshot | null;
-  /** Entries, and their bytes, that were applied since the last one was begun. */
-  readonly entries: number;
-  readonly bytes: number;
-  /** How many failed in a row; after a failure there is none before `retryAt`. */
-  readonly failures: number;
-  readonly retryAt: Milliseconds;
-}
+export { initialSnapshots, noSnapshots } from './snapshots-state.js';
+export type { FoundSnapshots, SnapshotPolicy, SnapshotsState } from './snapshots-state.js';
 
 const KEPT = 2;
 /** One is begun only while so many times the size of the last one is free. */
@@ -92,14 +35,6 @@ const NEEDED = 1.5;
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
 
-/** At the start. */
-export function initialSnapshots({ named, base, part }: FoundSnapshots, now: Milliseconds): SnapshotsState {
-  const [snapshot] = named;
-  const restoring = snapshot === undefined ? null : { snapshot, since: now, part, begun: true };
-  const none = { naming: [], taking: null, told: null, entries: 0, bytes: 0, failures: 0, retryAt: -Infinity };
-  return { named, base, restoring, ...none };
-}
-
 /** As the core names it. */
 export function nameOf({ index, term, checksum, time }: SnapshotName): SnapshotName {
   return { index, term, checksum, time };
@@ -107,8 +42,8 @@ export function nameOf({ index, term, checksum, time }: SnapshotName): SnapshotN
 
 export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   protected override copy(state: SnapshotsState): Mutable<SnapshotsState> {
-    const { named, base, naming, restoring, taking, told, entries, bytes, failures, retryAt } = state;
-    return { named, base, naming, restoring, taking, told, entries, bytes, failures, retryAt };
+    const { named, base, naming, restoring, taking, told, entries, bytes, failures, retryAt, shrunkTo } = state;
+    return { named, base, naming, restoring, taking, told, entries, bytes, failures, retryAt, shrunkTo };
   }
 
   /** Whether the machine is not to be given anything new: it restores a snapshot, or is about to. */
@@ -158,8 +93,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     const next = this.edit();
     next.entries += entries;
     next.bytes += bytes;
-    const isDue = next.entries >= snapshotPolicy.entries || next.bytes >= snapshotPolicy.bytes;
-    if (isDue && this.draft.now >= next.retryAt) this.take(index, term);
+    if (isDue(next, snapshotPolicy) && this.draft.now >= next.retryAt) this.take(index, term);
   }
 
   /** Takes one of what is applied, unless the machine is at work: then once its run has ended. */
@@ -176,7 +110,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     // What is left of one that failed here may be removed at any moment.
     const file = `${index}-${draft.options.boot}${next.failures > 0 ? `-f${next.failures}` : ''}`;
     const { time } = draft.applying.state;
-    next.taking = { file, index, term, time, since: draft.now };
+    next.taking = { file, index, term, time, since: draft.now, entries: next.entries, bytes: next.bytes };
     draft.sources.grew(next.bytes);
     next.entries = 0;
     next.bytes = 0;
@@ -214,6 +148,8 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     const next = this.edit();
     next.taking = null;
     if (next.restoring !== null) return; // it was ended
+    next.entries += taking.entries;
+    next.bytes += taking.bytes;
     next.failures += 1;
     next.retryAt = draft.now + Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (next.failures - 1));
     draft.compactions.failed(taking.index, reason, cause);
@@ -238,7 +174,8 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
       const { index, term } = op.snapshot;
       return { named: [told.snapshot], base: { index, term } };
     }
-    return { named: [told.snapshot, ...this.newest.named].slice(0, this.kept), base: op.base };
+    const { named } = this.newest;
+    return { named: told.again ? named : [told.snapshot, ...named].slice(0, this.kept), base: op.base };
   }
 
   /** The operations of a persist as the lane has them: the list, and what goes from the log. */
@@ -263,7 +200,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     if (list === null || told === null) return;
     const next = this.edit();
     next.told = null;
-    next.naming = [...naming, { known: told, list, writeId }];
+    next.naming = [...naming, { known: told.again ? null : told, list, writeId }];
   }
 
   /**
@@ -296,7 +233,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     const { told, naming } = this.state;
     if (told !== null && draft.phase.kind === 'running') {
       this.edit().told = null; // the core has no use for it any more
-      draft.effect({ kind: 'removeSnapshot', file: told.snapshot.file });
+      if (!told.again) draft.effect({ kind: 'removeSnapshot', file: told.snapshot.file });
     }
     const { durableWriteId } = draft.lane.state;
     let at = 0;
@@ -306,18 +243,39 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     if (at > 0) this.edit().naming = naming.slice(at);
     if (this.kept === 1) this.giveUpOlder();
     draft.sources.removeUnused();
+    const again = snapshotsDeadline(this.state, draft.options.snapshotPolicy);
+    if (draft.phase.kind === 'running' && draft.now >= again) this.takeAtOnce();
   }
 
-  /** The storage is full: the older snapshot is to go, unless a peer pulls it. The log stays as it is. */
+  /** What the log of a full storage has below the newest snapshot goes, but for what a peer needs. */
+  shrink(): void {
+    const { draft } = this;
+    const { named, base, shrunkTo } = this.state;
+    const [newest] = named;
+    if (this.kept > 1 || newest === undefined || this.isBusy) return;
+    const through = draft.sources.kept(newest.index, newest);
+    if (through <= Math.max(base.index, shrunkTo)) return;
+    this.edit().shrunkTo = through;
+    this.edit().told = { snapshot: newest, since: draft.now, part: null, again: true };
+    draft.toCore({ kind: 'snapshotTaken', now: draft.now, snapshot: nameOf(newest), through });
+  }
+
+  /** The older snapshot of a full storage is to go, unless a peer pulls it. */
   private giveUpOlder(): void {
     const { draft } = this;
-    const { named, base, naming, told } = this.state;
+    const { named, base } = this.state;
     const [newest, ...older] = named;
-    if (newest === undefined || older.length === 0 || naming.length > 0 || told !== null) return;
-    if (draft.phase.kind !== 'running' || older.some(({ file }) => draft.sources.isPinned(file))) return;
+    if (newest === undefined || older.length === 0 || this.isBusy || draft.phase.kind !== 'running') return;
+    if (older.some(({ file }) => draft.sources.isPinned(file))) return;
     const list = { named: [newest], base };
     const writeId = draft.lane.set(SNAPSHOTS_KEY, encodeSnapshots(list));
     this.edit().naming = [{ known: null, list, writeId }];
+  }
+
+  /** Whether a list is about to change. */
+  private get isBusy(): boolean {
+    const { naming, told, restoring } = this.state;
+    return naming.length > 0 || told !== null || restoring !== null;
   }
 
   private named({ list, known }: NamingSnapshot): void {

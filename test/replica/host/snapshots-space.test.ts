@@ -72,6 +72,25 @@ describe('taking', () => {
     await next.replica.close();
   });
 
+  it('is taken after a pause when one has failed, though nothing more is applied', async () => {
+    class Once extends Sum {
+      failed = false;
+      override snapshot(): ReturnType<Sum['snapshot']> {
+        if (this.failed) return super.snapshot();
+        this.failed = true;
+        throw new Error('not now');
+      }
+    }
+    const { storage } = storageWith(() => ({}));
+    const { replica, snapshotEvents, told } = await startedWith({ storage, machine: new Once() });
+    for (let by = 1; by <= 15; by++) await replica.propose(1);
+    await told('failed');
+    await told('taken');
+    const [failed, taken] = ['failed', 'taken'].map((name) => snapshotEvents().find(({ event }) => event === name));
+    expect(taken?.index).toBeGreaterThanOrEqual(failed?.index ?? Infinity);
+    await replica.close();
+  });
+
   it.each([
     ['throws', () => Promise.reject(new Error('no idea')), 'no idea'],
     ['gives no number', async () => 'much' as unknown as number, 'snapshots.free gave no number'],
@@ -92,17 +111,20 @@ describe.each([
   ['raft', raft],
   ['multipaxos', multipaxos],
 ])('%s: a storage that is full', (_, protocol) => {
-  it('gives up the older snapshot, with an event; a start goes on from the newer one', async () => {
+  it('gives up the older snapshot and the log below the newer one, with events; a start goes on from that', async () => {
     const { memory, storage, files, say } = storageWith(() => ({ free: async () => Infinity }));
     const { replica, snapshotEvents, told } = await startedWith({ storage, machine: new Sum(), protocol: protocol() });
     for (let by = 1; by <= 40; by++) await replica.propose(1);
     await told('taken', 3);
     const [newer, older] = replica.status().snapshots;
-    const { first } = replica.status();
     say({ kind: 'full', reason: 'no space' });
     await told('givenUp');
-    expect(snapshotEvents().at(-1)).toMatchObject({ event: 'givenUp', ...older });
-    expect(replica.status()).toMatchObject({ snapshots: [newer], first });
+    const index = newer?.index ?? 0;
+    expect(snapshotEvents().slice(-2)).toMatchObject([
+      { event: 'trimmed', index },
+      { event: 'givenUp', ...older },
+    ]);
+    expect(replica.status()).toMatchObject({ snapshots: [newer], first: index + 1 });
     while ((await files.list()).length > 1) await new Promise((resolve) => setImmediate(resolve));
     await replica.close();
     const machine = new Sum();

@@ -1,0 +1,97 @@
+/** What a replica knows of its own snapshots; `snapshots.ts` changes it. */
+
+import { noBase } from '../../core/log.js';
+import type { Index, Milliseconds, Term } from '../../core/protocol.js';
+import type { SnapshotList, StoredSnapshot } from './snapshot-list.js';
+import type { PartialSnapshot } from './snapshot-messages.js';
+
+/** A snapshot is taken when so many entries, or bytes of them, were applied since the last one was begun. */
+export interface SnapshotPolicy {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** What a start found. */
+export interface FoundSnapshots extends SnapshotList {
+  /** What the driver has in the first of these, which verifies; `null` without one. */
+  readonly part: Uint8Array | null;
+  /** What an earlier start has pulled of a snapshot of a peer; absent without. */
+  readonly partial?: PartialSnapshot | undefined;
+}
+
+export const noSnapshots: FoundSnapshots = { named: [], base: noBase, part: null };
+
+/** The snapshot that the host takes. */
+interface TakingSnapshot {
+  readonly file: string;
+  readonly index: Index;
+  readonly term: Term;
+  readonly time: Milliseconds;
+  readonly since: Milliseconds;
+  /** What had been applied since the one before. */
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** A complete snapshot of which the core has heard. */
+export interface KnownSnapshot {
+  readonly snapshot: StoredSnapshot;
+  readonly since: Milliseconds;
+  /** Of one that was pulled: what the driver has in it. */
+  readonly part: Uint8Array | null;
+  /** It is named already: only the log is to be trimmed further. */
+  readonly again?: true;
+}
+
+/** A list on its way to the disk. */
+export interface NamingSnapshot {
+  /** The snapshot that is new in it; `null` if it only lacks one. */
+  readonly known: KnownSnapshot | null;
+  readonly list: SnapshotList;
+  /** The write that holds it. */
+  readonly writeId: number;
+}
+
+/** The machine is to be restored. */
+interface RestoringSnapshot extends KnownSnapshot {
+  /** The host was told: nothing else touches the machine. Before, it ends what it applies. */
+  readonly begun: boolean;
+}
+
+/** @see SnapshotsDraft */
+export interface SnapshotsState extends SnapshotList {
+  /** Lists that are not durable yet, oldest first; `named` and `base` are the durable one. */
+  readonly naming: readonly NamingSnapshot[];
+  readonly restoring: RestoringSnapshot | null;
+  readonly taking: TakingSnapshot | null;
+  /** Told to the core, which has not named it. */
+  readonly told: KnownSnapshot | null;
+  /** Entries, and their bytes, that were applied since the last one was begun. */
+  readonly entries: number;
+  readonly bytes: number;
+  /** How many failed in a row; after a failure there is none before `retryAt`. */
+  readonly failures: number;
+  readonly retryAt: Milliseconds;
+  /** What the log was last to be trimmed to since the storage is full. */
+  readonly shrunkTo: Index;
+}
+
+/** At the start. */
+export function initialSnapshots({ named, base, part }: FoundSnapshots, now: Milliseconds): SnapshotsState {
+  const [snapshot] = named;
+  const restoring = snapshot === undefined ? null : { snapshot, since: now, part, begun: true };
+  const none = { naming: [], taking: null, told: null, entries: 0, bytes: 0, failures: 0, retryAt: -Infinity };
+  return { named, base, restoring, ...none, shrunkTo: 0 };
+}
+
+/** Whether the policy wants a snapshot. */
+export function isDue({ entries, bytes }: SnapshotsState, policy: SnapshotPolicy | null): boolean {
+  return policy !== null && (entries >= policy.entries || bytes >= policy.bytes);
+}
+
+/** When one that failed is tried again, unless something else has to end before. */
+export function snapshotsDeadline(state: SnapshotsState, policy: SnapshotPolicy | null): Milliseconds {
+  const { failures, retryAt, taking, told, naming, restoring } = state;
+  const isBusy = taking !== null || told !== null || naming.length > 0 || restoring !== null;
+  return failures === 0 || isBusy || !isDue(state, policy) ? Infinity : retryAt;
+}
