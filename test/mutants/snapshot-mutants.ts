@@ -8,6 +8,7 @@ const PULLING = 'replica/driver/pulling.ts';
 const PULL_STATE = 'replica/driver/pull-state.ts';
 const WINDOW = 'replica/driver/pull-window.ts';
 const SOURCES = 'replica/driver/snapshot-sources.ts';
+const FILES = 'replica/host/snapshot-files.ts';
 const APPLY = 'replica/driver/apply.ts';
 const DRIVER = 'replica/driver/driver.ts';
 
@@ -250,6 +251,31 @@ export const snapshots: readonly Mutant[] = [
     ['snapshots/alone-while-restoring'],
     scenario('multipaxos/snapshot-at-start'),
     edit(DRIVER, 'if (!draft.snapshots.isRestoring) {', 'if (draft.now >= 0) {'),
+  ),
+  mutant(
+    'snapshot-taken-on',
+    'A snapshot of a peer waits until the one that is taken has ended by itself.',
+    ['snapshots/restore-ends-taking'],
+    script('snapshot: restored while one is taken'),
+    edit(
+      SNAPSHOTS,
+      "if (taking !== null && next.restoring === null) this.draft.effect({ kind: 'endTaking', file: taking.file });",
+      '',
+    ),
+  ),
+  mutant(
+    'snapshot-read-on',
+    'The stream of a snapshot that is to end is read on.',
+    ['snapshots/restore-ends-taking'],
+    script('snapshot: restored while one is taken'),
+    edit(FILES, 'const isEnded = (): boolean => this.ending === file;', 'const isEnded = (): boolean => false;'),
+  ),
+  mutant(
+    'snapshot-restores-while-taking',
+    'The machine is restored while the stream of its own snapshot is read.',
+    ['snapshots/alone-while-restoring'],
+    script('snapshot: restored while one is taken'),
+    edit(SNAPSHOTS, ' || taking !== null || draft.applying', ' || draft.applying'),
   ),
   mutant(
     'snapshot-without-sessions',

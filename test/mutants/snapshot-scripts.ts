@@ -1,10 +1,11 @@
-/** What a replica must not do with snapshots where its storage has no space, or gives back something else. */
+/** What a replica must not do with snapshots: without space, with what is read back otherwise, and at a restore. */
 
 import { memoryNetwork } from '../../src/adapters/memory-network.js';
 import { raft } from '../../src/raft/index.js';
 import { createReplica } from '../../src/replica/replica.js';
 import type { Storage } from '../../src/replica/storage.js';
 import { storageWith } from '../replica/host/altered-storage.js';
+import { endsWhatIsTaken } from '../replica/host/restore-cases.js';
 import { demand } from '../violation.js';
 
 const ENTRIES = 10;
@@ -74,4 +75,5 @@ export const snapshotScripts = {
   'snapshot: read back': readBack,
   'snapshot: without space': withoutSpace,
   'snapshot: two on a full disk': twoOnAFullDisk,
+  'snapshot: restored while one is taken': async () => endsWhatIsTaken(raft),
 } as const;

@@ -1,6 +1,5 @@
 /** Three replicas over the simulated clock, network and disks: everything is real but time. */
 
-import { expect } from 'vitest';
 import {
   createReplica,
   raft,
@@ -16,6 +15,7 @@ import { SimulatedDisk } from '../../../src/testing/host-simulation/storage.js';
 import type { SimulatedTransport } from '../../../src/testing/host-simulation/transport.js';
 import { Trace } from '../../../src/testing/host-simulation/trace.js';
 import { Dice } from '../../../src/testing/random.js';
+import { demand } from '../../violation.js';
 
 export const IDS: readonly string[] = ['a', 'b', 'c'];
 export const MINUTE = 60_000;
@@ -123,7 +123,7 @@ export class SimulatedCluster {
     let ended = false;
     const end = (): void => void (ended = true);
     promise.then(end, end);
-    expect(await this.schedule.run(() => ended, 10 * MINUTE)).toBe(true);
+    demand(await this.schedule.run(() => ended, 10 * MINUTE), 'what is waited for ends within ten minutes');
     return promise;
   }
 
@@ -149,7 +149,7 @@ export class SimulatedCluster {
   async led(): Promise<Replica> {
     const leader = (): Replica | undefined => this.replicas.find((replica) => replica.status().leading);
     const isLed = (): boolean => this.replicas.length === IDS.length && leader() !== undefined;
-    expect(await this.schedule.run(isLed, MINUTE)).toBe(true);
+    demand(await this.schedule.run(isLed, MINUTE), 'all start, and one leads, within a minute');
     await this.schedule.pass(3000);
     return leader() as Replica;
   }
@@ -170,6 +170,6 @@ export class SimulatedCluster {
   async close(): Promise<void> {
     let closed = false;
     void Promise.all(this.replicas.map((replica) => replica.close())).then(() => (closed = true));
-    expect(await this.schedule.run(() => closed, MINUTE)).toBe(true);
+    demand(await this.schedule.run(() => closed, MINUTE), 'all close within a minute');
   }
 }

@@ -4,10 +4,11 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import { multipaxos, raft, type Replica, type ReplicaEvent } from 'quorate';
+import { multipaxos, raft, type Replica } from 'quorate';
 import { openEnvelope } from '../../../src/replica/driver/envelope.js';
 import type { AskChunk } from '../../../src/replica/driver/snapshot-messages.js';
 import { MINUTE, SimulatedCluster } from './cluster.js';
+import { endsWhatIsTaken, snapshotsIn } from './restore-cases.js';
 
 /** Keeps all that it was given; `w*9` stands for nine letters, so small commands make a large state. */
 class Words {
@@ -27,10 +28,6 @@ class Words {
 const ENTRIES = 40;
 /** The size of a large state, in letters. */
 const LARGE = 900_000;
-
-function snapshotsIn(events: readonly ReplicaEvent[]): readonly string[] {
-  return events.flatMap((event) => (event.kind === 'snapshot' ? [event.event] : []));
-}
 
 describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%s', (_, protocol) => {
   async function begun(
@@ -81,79 +78,8 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%
     await cluster.close();
   });
 
-  it('a snapshot that is being taken ends before the machine is restored', async () => {
-    const told: string[][] = [];
-    let slow = '';
-    class Slow {
-      words: string[] = [];
-      private readonly told: string[] = [];
-      private readonly wait: () => Promise<void>;
-      constructor(wait: () => Promise<void>) {
-        this.wait = wait;
-        told.push(this.told);
-      }
-      apply(word: string): number {
-        return this.words.push(word);
-      }
-      async *snapshot(): AsyncGenerator<Uint8Array> {
-        const { words } = this;
-        try {
-          for (const word of [...words]) {
-            this.told.push('read');
-            yield new TextEncoder().encode(`${word}\n`);
-            await this.wait();
-          }
-        } finally {
-          this.told.push('end');
-        }
-      }
-      async restoreFrom(chunks: AsyncIterable<Uint8Array>): Promise<void> {
-        this.told.push('restore');
-        const parts: Uint8Array[] = [];
-        for await (const chunk of chunks) parts.push(chunk.slice());
-        this.words = Buffer.concat(parts).toString().split('\n').slice(0, -1);
-        this.told.push('restored');
-      }
-    }
-    const cluster: SimulatedCluster = new SimulatedCluster(protocol, {
-      way: { min: 1, max: 20 },
-      entries: ENTRIES,
-      equip(process) {
-        const time = (): number => (process.name === slow ? MINUTE / 2 : 1);
-        const wait = () => new Promise<void>((resolve) => void process.clock.after(time(), resolve));
-        return { clock: process.clock, machine: new Slow(wait) as never };
-      },
-    });
-    const leader = await cluster.led();
-    const away = cluster.replicas.find((replica) => replica !== leader) as Replica;
-    const { id } = away.status();
-    const run = async (count: number): Promise<void> => {
-      await cluster.until(Promise.all(Array.from({ length: count }, (__, at) => leader.propose(`${at}`))));
-    };
-    slow = id;
-    await run(ENTRIES + 5);
-    const isLevel = (): boolean => away.status().applied === leader.status().commit;
-    expect(await cluster.schedule.run(isLevel, MINUTE)).toBe(true);
-    cluster.isolate(id);
-    for (let round = 0; round < 8; round++) {
-      await run(ENTRIES);
-      await cluster.schedule.pass(1000);
-    }
-    cluster.network.heal();
-    expect(await cluster.schedule.run(isLevel, 5 * MINUTE)).toBe(true);
-    expect(snapshotsIn(cluster.member(id).events)).toContain('installed');
-    for (const each of told) {
-      let reading = false;
-      let restoring = false;
-      for (const what of each) {
-        if (what === 'restore') expect(reading).toBe(false);
-        if (what === 'read') expect(restoring).toBe(false);
-        reading = what === 'read' || (reading && what !== 'end');
-        restoring = what === 'restore' || (restoring && what !== 'restored');
-      }
-    }
-    expect(told.filter((each) => each.includes('restore'))).toHaveLength(1);
-    await cluster.close();
+  it('a snapshot that is being taken ends before the machine is restored (snapshots/restore-ends-taking)', async () => {
+    await endsWhatIsTaken(protocol);
   });
 
   it('one that was closed does, and one that restarts applies no more than lies behind its snapshot', async () => {
