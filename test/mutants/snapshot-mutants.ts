@@ -211,6 +211,27 @@ export const snapshots: readonly Mutant[] = [
     edit('raft/draft.ts', 'const keeps = termAt(log, index) === term;', 'const keeps = index <= log.last;'),
   ),
   mutant(
+    'raft-suffix-dropped',
+    'What follows a snapshot of a peer goes although the log agrees with it.',
+    ['raft/suffix-if-it-matches'],
+    scenario('raft/snapshot-keeps-suffix'),
+    edit('raft/draft.ts', 'const keeps = termAt(log, index) === term;', 'const keeps = index < 0;'),
+  ),
+  mutant(
+    'raft-suffix-dropped-on-disk',
+    'What follows a snapshot of a peer stays in memory, and goes on the disk.',
+    ['raft/suffix-if-it-matches'],
+    scenario('raft/snapshot-keeps-suffix'),
+    edit('raft/draft.ts', ': emptyBehind(snapshot), keeps);', ': emptyBehind(snapshot), false);'),
+  ),
+  mutant(
+    'raft-suffix-kept-on-disk',
+    'What follows a snapshot of a peer, with which the log disagrees, goes from memory, and stays on the disk.',
+    ['raft/suffix-if-it-matches'],
+    scenario('raft/snapshot-drops-suffix'),
+    edit('raft/draft.ts', ': emptyBehind(snapshot), keeps);', ': emptyBehind(snapshot), true);'),
+  ),
+  mutant(
     'raft-install-in-an-old-term',
     'A snapshot of a later term is installed, and the replica stays in its own.',
     ['raft/terms-rise-in-log'],
