@@ -205,19 +205,23 @@ class Run {
     const { cluster } = this;
     const { judge, hosts, weather } = cluster;
     const { timing } = this.settings;
+    const wishes = hosts.map((host) => ({ host, id: this.freshId(), asked: false, read: judge.readsAt(host.id) }));
+    for (const { id } of wishes) this.data(id); // they weigh, too
     const exchange = 2 * weather.lag + weather.disk + weather.load;
     const sending = (4 * hosts.length * this.bytes) / weather.bandwidth + cluster.highestIndex * (weather.cost ?? 0);
     const elections = ELECTIONS * timing.electionMax;
     const entries = cluster.highestIndex + 50;
     const bound = LONGEST_LAG + PATIENCE + elections + entries * 2 * exchange + sending;
-    const wishes = hosts.map((host) => ({ host, id: this.freshId(), asked: false, read: judge.readsAt(host.id) }));
+    // A large command takes longer than callers wait in a storm. A try that ends before its commit is heard of leaves a
+    // copy in the log, the next one is appended behind it and comes as late: no such client is ever answered.
+    const patience = PATIENCE + Math.ceil(sending);
     const isServed = ({ host, id, read }: (typeof wishes)[number]): boolean =>
       judge.hasCommitted(nameOf(id)) && judge.readsAt(host.id) > read;
     const insist = (): void => {
       for (const wish of wishes) {
         if (judge.openAt(wish.host.id).size > 0) continue;
-        if (judge.readsAt(wish.host.id) === wish.read) cluster.read(wish.host, PATIENCE);
-        if (!judge.hasCommitted(nameOf(wish.id))) this.propose(wish.host, [wish.id], wish.asked, PATIENCE);
+        if (judge.readsAt(wish.host.id) === wish.read) cluster.read(wish.host, patience);
+        if (!judge.hasCommitted(nameOf(wish.id))) this.propose(wish.host, [wish.id], wish.asked, patience);
         wish.asked = true;
       }
       cluster.schedule(timing.heartbeat, insist);
