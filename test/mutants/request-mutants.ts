@@ -30,6 +30,13 @@ export const forwards: readonly Mutant[] = [
     edit('core/leadership.ts', OF_THIS_TERM, "draft.state.role.kind === 'leader'"),
   ),
   mutant(
+    'refused-wait-out-the-pause',
+    'What a leader refused its own callers waits for a timer, though there is room.',
+    ['requests/room-by-evidence'],
+    script('multipaxos: refused are taken'),
+    edit('replica/driver/calls.ts', 'return this.committed();', 'return;'),
+  ),
+  mutant(
     'forward-not-answered',
     'A leader that has taken a forward into its log does not say so.',
     ['requests/answered-at-once'],

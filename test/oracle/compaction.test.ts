@@ -41,7 +41,7 @@ const PATCHES = {
   ],
   'a snapshot that comes late is named': [
     'raft',
-    { file: COMPACTION, from: 'if (index <= (state.snapshot?.index ?? 0)) return;', to: '' },
+    { file: COMPACTION, from: 'if (isKnown(draft, snapshot, base)) return;', to: '' },
   ],
   'a follower is left behind the base': [
     'raft',

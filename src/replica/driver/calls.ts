@@ -194,7 +194,10 @@ export class CallsDraft extends PartDraft<CallsState> {
    * applied, the session table says whether the command took effect and with which result.
    */
   attemptsEnded(requests: readonly RequestNumber[], outcome: Outcome): void {
-    if (outcome.kind === 'committed') return this.draft.proposals.committed(requests);
+    if (outcome.kind === 'committed') {
+      this.draft.proposals.committed(requests);
+      return this.committed();
+    }
     if (this.draft.transfers.ended(requests, outcome)) return;
     if (PAUSING.has(outcome.reason)) this.pause();
     this.endedAttempts ??= new Map();
@@ -214,6 +217,14 @@ export class CallsDraft extends PartDraft<CallsState> {
   /** A new leader is known: the pause was for the one before. */
   resume(): void {
     if (this.draft.now < this.state.pausedUntil) this.edit().pausedUntil = this.draft.now;
+  }
+
+  /** Once all that a leader took of its own callers is committed, there is room for what it refused. */
+  private committed(): void {
+    const { leadership, options, proposals } = this.draft;
+    if (leadership.state.leader !== options.id || proposals.state.window.groups !== null) return;
+    this.goOn();
+    this.resume();
   }
 
   /** The leader took a request: the next pause is short again. */
