@@ -257,7 +257,7 @@ export const snapshots: readonly Mutant[] = [
     'A snapshot that comes late is named in place of a newer one.',
     ['snapshots/newer-replaces-older'],
     script('olderSnapshot'),
-    edit('core/compaction.ts', 'if (index <= (state.snapshot?.index ?? 0)) return;', ''),
+    edit('core/compaction.ts', 'if (isKnown(draft, snapshot, base)) return;', ''),
   ),
   mutant(
     'snapshot-applies-while-restoring',
