@@ -196,11 +196,7 @@ export const storageMutants: readonly Mutant[] = [
     'The older snapshot is kept while the storage is full.',
     ['snapshots/older-goes-when-full'],
     script('snapshot: two on a full disk'),
-    edit(
-      'replica/driver/snapshots.ts',
-      'if (this.kept === 1) this.giveUpOlder();',
-      'if (this.kept === 0) this.giveUpOlder();',
-    ),
+    edit('replica/driver/snapshots.ts', 'storageFull ? 1 : KEPT', 'storageFull ? KEPT : KEPT'),
   ),
   mutant(
     'snapshot-log-stays-when-full',

@@ -39,8 +39,8 @@ export interface KnownSnapshot {
   readonly since: Milliseconds;
   /** Of one that was pulled: what the driver has in it. */
   readonly part: Uint8Array | null;
-  /** It is named already: only the log is to be trimmed further. */
-  readonly again?: true;
+  /** It is named already: the log is to be trimmed further, and these are what is named from then on. */
+  readonly left?: readonly StoredSnapshot[];
 }
 
 /** A list on its way to the disk. */

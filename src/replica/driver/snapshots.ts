@@ -175,7 +175,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
       return { named: [told.snapshot], base: { index, term } };
     }
     const { named } = this.newest;
-    return { named: told.again ? named : [told.snapshot, ...named].slice(0, this.kept), base: op.base };
+    return { named: told.left ?? [told.snapshot, ...named].slice(0, this.kept), base: op.base };
   }
 
   /** The operations of a persist as the lane has them: the list, and what goes from the log. */
@@ -200,7 +200,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     if (list === null || told === null) return;
     const next = this.edit();
     next.told = null;
-    next.naming = [...naming, { known: told.again ? null : told, list, writeId }];
+    next.naming = [...naming, { known: told.left === undefined ? told : null, list, writeId }];
   }
 
   /**
@@ -233,7 +233,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     const { told, naming } = this.state;
     if (told !== null && draft.phase.kind === 'running') {
       this.edit().told = null; // the core has no use for it any more
-      if (!told.again) draft.effect({ kind: 'removeSnapshot', file: told.snapshot.file });
+      if (told.left === undefined) draft.effect({ kind: 'removeSnapshot', file: told.snapshot.file });
     }
     const { durableWriteId } = draft.lane.state;
     let at = 0;
@@ -247,16 +247,17 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     if (draft.phase.kind === 'running' && draft.now >= again) this.takeAtOnce();
   }
 
-  /** What the log of a full storage has below the newest snapshot goes, but for what a peer needs. */
+  /** The log of a full storage goes below the newest snapshot, and the older one, but for what a peer needs. */
   shrink(): void {
     const { draft } = this;
     const { named, base, shrunkTo } = this.state;
     const [newest] = named;
     if (this.kept > 1 || newest === undefined || this.isBusy) return;
-    const through = draft.sources.kept(newest.index, newest);
+    const left = named.filter((each) => each === newest || draft.sources.isPinned(each.file));
+    const through = draft.sources.kept((left[1] ?? newest).index, newest);
     if (through <= Math.max(base.index, shrunkTo)) return;
     this.edit().shrunkTo = through;
-    this.edit().told = { snapshot: newest, since: draft.now, part: null, again: true };
+    this.edit().told = { snapshot: newest, since: draft.now, part: null, left };
     draft.toCore({ kind: 'snapshotTaken', now: draft.now, snapshot: nameOf(newest), through });
   }
 

@@ -121,8 +121,8 @@ describe.each([
     await told('givenUp');
     const index = newer?.index ?? 0;
     expect(snapshotEvents().slice(-2)).toMatchObject([
-      { event: 'trimmed', index },
       { event: 'givenUp', ...older },
+      { event: 'trimmed', index },
     ]);
     expect(replica.status()).toMatchObject({ snapshots: [newer], first: index + 1 });
     while ((await files.list()).length > 1) await new Promise((resolve) => setImmediate(resolve));
