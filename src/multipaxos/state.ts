@@ -197,7 +197,7 @@ export function commitOf(state: PaxosState): Index {
 export function isSwamped({ log, window, unsynced, options }: PaxosState): boolean {
   const { tailBytes, inflightBytes } = options.limits;
   const most = tailBytes + 2 * inflightBytes;
-  if (unsynced.length === 0 || log.bytes + window.bytes <= most) return false; // soon said, and mostly so
+  if (unsynced.length === 0 || log.bytes + window.bytes <= most) return false; // the common case costs two sums
   let waiting = 0;
   for (const { from, to } of unsynced) waiting += bytesWithin(log, from, to) + votedBytes(window, from, to);
   return waiting > most;

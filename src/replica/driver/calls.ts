@@ -214,7 +214,7 @@ export class CallsDraft extends PartDraft<CallsState> {
     next.pause = Math.min(2 * pause, leastPatience(options.timing));
   }
 
-  /** A new leader is known: the pause was for the one before. */
+  /** What the pause was for is over: there is another leader, or room. */
   resume(): void {
     if (this.draft.now < this.state.pausedUntil) this.edit().pausedUntil = this.draft.now;
   }
