@@ -99,7 +99,11 @@ export const storageMutants: readonly Mutant[] = [
     'Trimmed segments go with the next rotation, which waits for space.',
     ['storage/trimmed-goes-when-full'],
     script('storage: trimmed while full'),
-    edit('adapters/file-storage/log-writer.ts', 'if (!shortages.isFull || ', 'if (shortages.isFull || '),
+    edit(
+      'adapters/file-storage/log-writer.ts',
+      'this.options.shortages.isFull && index',
+      '!this.options.shortages.isFull && index',
+    ),
   ),
   mutant(
     'storage-no-room-for-a-start',

@@ -103,12 +103,18 @@ export class LogWriter {
     for (let writeGroup = this.queue.shift(); writeGroup !== undefined; writeGroup = this.queue.shift()) {
       if (!(await this.flush(writeGroup))) break;
       for (const waiter of writeGroup.waiters) waiter.resolve();
-      if (!(await this.giveBack())) break;
+      if (this.holdsTrimmed && !(await this.giveBack())) break;
       writeGroup.clear();
       this.spare = writeGroup;
     }
     this.flushing = undefined;
     this.whenIdle();
+  }
+
+  /** Whether the disk is full, and has segments that are trimmed. */
+  private get holdsTrimmed(): boolean {
+    const { header, index } = this.state;
+    return this.options.shortages.isFull && index.oldestNeeded(header.segment + 1) > header.oldest;
   }
 
   /**
@@ -117,9 +123,8 @@ export class LogWriter {
    * @returns whether the log goes on; if not, it has failed
    */
   private async giveBack(): Promise<boolean> {
-    const { shortages, spares } = this.options;
-    const { header, index, values, boot, writeGroup } = this.state;
-    if (!shortages.isFull || index.oldestNeeded(header.segment + 1) <= header.oldest) return true;
+    const { spares } = this.options;
+    const { header, values, boot, writeGroup } = this.state;
     const spare = spares.last;
     const first = openingGroup(header, boot, writeGroup, values);
     if (spare === undefined || spare.size < LOG_START + first.length + this.tailRoom) return true;
