@@ -19,6 +19,25 @@ import { OracleWire } from './wire.js';
 /** Bytes around a message on the wire. */
 const FRAMING = 16;
 
+/** What a host has while it is down. */
+function down() {
+  return {
+    state: null,
+    startedAt: Infinity,
+    held: [],
+    syncing: false,
+    reported: 0,
+    tickAt: Infinity,
+    restoring: false,
+    jobs: [],
+    done: 0,
+    taking: false,
+    pull: null,
+    leads: false,
+    doomed: null,
+  };
+}
+
 export class Cluster {
   private readonly agenda = new OracleAgenda();
   readonly judge = new Judge();
@@ -53,22 +72,8 @@ export class Cluster {
     this.hosts = settings.configuration.members.map(({ id }) => {
       const wires = settings.configuration.members.map(() => new OracleWire(this.agenda));
       const around = { disk: new OracleDisk(), loop: new OracleLoop(this.agenda), wires };
-      const down = {
-        state: null,
-        startedAt: Infinity,
-        boot: 0,
-        zero: 0,
-        held: [],
-        syncing: false,
-        reported: 0,
-        tickAt: Infinity,
-        machine: new OracleMachine(null),
-        base: 0,
-        taking: false,
-        begun: 0,
-        pull: null,
-      };
-      return { id, ...around, ...down, leads: false, doomed: null, requests: 0 };
+      const first = { boot: 0, zero: 0, machine: new OracleMachine(null), base: 0, begun: 0, requests: 0 };
+      return { id, ...around, ...first, ...down() };
     });
     for (const host of this.hosts) this.start(host);
   }
@@ -115,26 +120,16 @@ export class Cluster {
     this.take(host, core.init(options, recovered));
   }
 
-  /** Of what is on its way to the disk, any prefix survives. @param down for how long; drawn unless given */
-  crash(host: OracleHost, surviving = this.dice.between(0, host.disk.pending), down?: number): void {
+  /** Of what is on its way to the disk, any prefix survives. @param downFor milliseconds; drawn unless given */
+  crash(host: OracleHost, surviving = this.dice.between(0, host.disk.pending), downFor?: number): void {
     if (host.state === null) return;
     host.disk.crash(surviving);
     host.loop.reset();
     for (const wire of host.wires) wire.crash();
-    Object.assign(host, {
-      state: null,
-      startedAt: Infinity,
-      held: [],
-      syncing: false,
-      reported: 0,
-      tickAt: Infinity,
-      taking: false,
-      pull: null,
-      leads: false,
-      doomed: null,
-    });
+    Object.assign(host, down());
+    this.compactor?.fell(host);
     this.judge.started(host.id); // whoever waited there has gone with it
-    this.schedule(down ?? this.dice.between(1, this.weather.down), () => {
+    this.schedule(downFor ?? this.dice.between(1, this.weather.down), () => {
       if (host.state === null) this.start(host);
     });
   }
@@ -182,7 +177,7 @@ export class Cluster {
         return this.persist(host, outbound);
       case 'commit': {
         host.machine.hand(outbound.entries, judge.handedOver(host.id, outbound.entries));
-        return this.apply(host, outbound.entries.length);
+        return this.apply(host, judge.handedTo(host.id), outbound.entries.length);
       }
       case 'resolve':
         return judge.resolved(host.id, outbound.requests, outbound.outcome);
@@ -208,20 +203,45 @@ export class Cluster {
     }
   }
 
-  /** The machine applies the last `count` entries that the replica was handed, and tells of each slice. */
-  private apply(host: OracleHost, count: number): void {
-    const { judge, dice, weather } = this;
-    const last = judge.handedTo(host.id);
-    const applied = (index: number, delay: number): void =>
-      this.later(host, delay, () => this.give(host, { kind: 'applied', index }));
+  /** The machine applies `count` entries up to `last`, and tells of each slice; while it is restored that waits. */
+  private apply(host: OracleHost, last: number, count: number): void {
+    const { dice, weather } = this;
+    if (host.restoring) return void host.jobs.push(() => this.apply(host, last, count));
+    const applied = (index: number, at: number): void => this.applied(host, index, at);
     const { cost } = weather;
-    if (cost === null) return applied(last, dice.between(0, 5));
+    if (cost === null) return applied(last, this.now + dice.between(0, 5));
     const slice = Math.max(1, Math.floor(SLICE / Math.max(cost, 0.001)));
     for (let index = last - count; index < last; ) {
       const upTo = Math.min(last, index + slice);
-      applied(upTo, Math.ceil(host.loop.work((upTo - index) * cost) - this.now));
+      applied(upTo, this.worked(host, (upTo - index) * cost));
       index = upTo;
     }
+  }
+
+  /** When a machine that is given so much work will have done it: whole milliseconds from now. */
+  private worked({ loop }: OracleHost, time: number): number {
+    return this.now + Math.ceil(loop.work(time) - this.now);
+  }
+
+  /** The machine will have come so far then. What it tells keeps its order. */
+  private applied(host: OracleHost, index: number, at: number): void {
+    host.done = Math.max(host.done, at);
+    this.later(host, host.done - this.now, () => this.give(host, { kind: 'applied', index }));
+  }
+
+  /** Restores the machine, after what it does: it is read for a while, and given to the machine; what comes waits. */
+  restore(host: OracleHost, index: number): void {
+    const { dice, weather } = this;
+    if (host.restoring) return void host.jobs.push(() => this.restore(host, index));
+    host.restoring = true;
+    this.later(host, Math.max(0, host.done - this.now) + dice.between(0, weather.disk), () => {
+      this.applied(host, index, this.worked(host, index * (weather.cost ?? 0)));
+      this.later(host, host.done - this.now, () => {
+        host.restoring = false;
+        const jobs = host.jobs.splice(0);
+        for (const job of jobs) job();
+      });
+    });
   }
 
   private transmit(host: OracleHost, { to, message, lane }: Send): void {
@@ -282,10 +302,11 @@ export class Cluster {
     });
   }
 
-  /** How long a host waits for a snapshot: some elections, and what all that was ever handed over takes on a link. */
+  /** How long a host waits for a snapshot: some elections, and what it and a window before it take on a link. */
   pullPatience(): number {
     const { settings, weather, judge } = this;
-    return 2 * settings.timing.electionMax + Math.ceil((2 * judge.bytes) / weather.bandwidth);
+    const window = settings.limits.inflightBytes + settings.configuration.constants.maxEntryBytes;
+    return 2 * settings.timing.electionMax + Math.ceil((2 * judge.bytes + window) / weather.bandwidth);
   }
 
   private armTick(host: OracleHost): void {

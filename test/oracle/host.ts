@@ -21,6 +21,10 @@ export interface OracleHost {
   /** When its clock showed 0: clocks of different starts have nothing in common. */
   zero: number;
   machine: OracleMachine;
+  /** Whether it is restored, what waits for the end of that, and when it will have done what it was given. */
+  restoring: boolean;
+  jobs: (() => void)[];
+  done: number;
   /** What the log begins behind, as the newest persist of the core says. */
   base: number;
   /** Whether a snapshot is being taken, and the index of the last one that was begun. */

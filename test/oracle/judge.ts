@@ -11,7 +11,7 @@ import type { OracleSnapshot } from './machine.js';
 const LONG = 200;
 
 /** Why a host asks again. */
-const AGAIN: ReadonlySet<string> = new Set(['busy', 'unanswered']);
+const AGAIN: ReadonlySet<string> = new Set(['busy', 'unanswered', 'restored']);
 
 /** A promise of the contract was broken. */
 export class Violation extends Error {}
@@ -61,8 +61,8 @@ export class Judge {
   private readonly log: string[] = [];
   /** The bytes of its commands. */
   bytes = 0;
-  /** Names of the proposals in it. */
-  private readonly logged = new Set<string>();
+  /** By the names of the proposals in it: the first index of each. */
+  private readonly logged = new Map<string, number>();
   private readonly fates = new Map<string, Fate>();
   /** Up to where each replica was handed entries in its present start. */
   private readonly handed = new Map<string, number>();
@@ -70,8 +70,8 @@ export class Judge {
   /** How many reads each replica was allowed to serve, over all its starts. */
   private readonly reads = new Map<string, number>();
   /**
-   * How many proposals ended so; apart those that were refused as `busy`, or whose answer was overdue: they are asked for
-   * again. How many reads may not be served.
+   * How many proposals ended so; apart (`busy`) those that were refused, whose answer was overdue, or that a snapshot
+   * overtook which does not hold them: they are asked for again. How many reads may not be served.
    */
   readonly ends = { committed: 0, none: 0, unknown: 0, busy: 0, notServed: 0 };
   /** How often a log was trimmed, a snapshot of a peer installed, and one restored at a start. */
@@ -148,8 +148,8 @@ export class Judge {
   private commit({ id, kind, data }: Entry, value: string): void {
     if (id === null) require(kind === 'noop', 'an entry without an id is a no-op');
     else require(this.fates.get(nameOf(id))?.value === value, `"${value}" was never proposed`);
-    if (id !== null) this.logged.add(nameOf(id));
     this.log.push(value);
+    if (id !== null && !this.logged.has(nameOf(id))) this.logged.set(nameOf(id), this.log.length);
     this.bytes += data.length;
   }
 
@@ -183,12 +183,23 @@ export class Judge {
     if (kind === 'transferred') throw new Violation(`${replica} transfers a leadership, and nobody asked`);
     for (const request of requests) {
       const { proposal } = this.close(replica, request);
-      if (proposal === null) this.ends.notServed++;
-      else this.ends[kind !== 'committed' && AGAIN.has(outcome.reason) ? 'busy' : kind]++;
-      if (proposal === null) require(kind === 'none', `a read ends ${kind}`);
-      else if (kind === 'none') (this.fates.get(proposal) as Fate).none++;
-      else if (kind === 'committed') (this.fates.get(proposal) as Fate).committed = true;
+      if (proposal === null) {
+        this.ends.notServed++;
+        require(kind === 'none', `a read ends ${kind}`);
+        continue;
+      }
+      const isRestored = kind === 'unknown' && outcome.reason === 'restored';
+      const isKnown = kind === 'committed' || (isRestored && this.standsIn(replica, proposal));
+      const fate = this.fates.get(proposal) as Fate;
+      if (isKnown) fate.committed = true;
+      else if (kind === 'none') fate.none++;
+      this.ends[isKnown ? 'committed' : AGAIN.has(outcome.reason) ? 'busy' : kind]++;
     }
+  }
+
+  /** Whether the replica was handed it, or a snapshot with it, which then has its result, too. */
+  private standsIn(replica: string, proposal: string): boolean {
+    return (this.logged.get(proposal) ?? Infinity) <= this.handedTo(replica);
   }
 
   /** Linearizable: a read sees whatever had been handed over anywhere before it was asked. */
