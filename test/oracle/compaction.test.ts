@@ -4,7 +4,9 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { multipaxosProtocol } from 'quorate/multipaxos';
 import { raftProtocol } from 'quorate/raft';
 import { load } from '../mutants/load.mjs';
+import { compactionOf } from './compaction.js';
 import type { Core, PersistOp } from './core.js';
+import { lifeOf } from './liveness.js';
 import { OracleMachine } from './machine.js';
 import { runOf } from './run.js';
 import { changed, search, type Change } from './search.js';
@@ -104,6 +106,15 @@ describe('the oracle with snapshots', () => {
   it.each(Object.entries(PATCHES))('tells when %s', (_, [name, patch, said]) => {
     const patched = load(`src/${name}/index.ts`, [patch]) as Readonly<Record<string, Core>>;
     expect(search(patched[`${name}Protocol`] as Core, 'divided')).toMatch(said);
+  });
+
+  it.each(both)('tells in a life when %s never asks for a snapshot', (name) => {
+    const core = changed(CORES[name] as Core, WITHOUT_PULLS);
+    for (const seed of [3, 7, 9]) {
+      expect(compactionOf(seed)).not.toBeNull();
+      expect(lifeOf(core, seed, 1).problems[0]).toMatch(/^n\d stands at \d+ of \d+ for \d+ ms$/);
+      expect(lifeOf(CORES[name] as Core, seed, 1).problems).toEqual([]);
+    }
   });
 });
 

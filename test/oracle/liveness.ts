@@ -2,15 +2,17 @@
  * One run without faults, but with time and weight: when the first leader stands, whether anybody campaigns after that,
  * and whether all that is asked is done, at every replica, also at one that was down and missed much, which must not
  * stand still while the others go on. Nobody is cut off, so that nobody has a reason to campaign; whoever is down is down
- * for a while, and comes back with what it had.
+ * for a while, and comes back with what it had. In half of the lives snapshots are taken and logs are trimmed, so that
+ * it comes back by a snapshot.
  */
 
 import { exchangeBound } from 'quorate/testing';
 import { Cluster } from './cluster.js';
+import { compactionOf } from './compaction.js';
 import type { Core } from './core.js';
 import { OracleDice } from './dice.js';
 import type { OracleHost as Host } from './host.js';
-import { nameOf, Violation } from './judge.js';
+import { nameOf, Violation, type Judge } from './judge.js';
 import { paceOf, PACED_TIMING as TIMING, type Pace } from './pace.js';
 import { CALM, pacedSettingsOf, type Settings } from './storms.js';
 
@@ -23,12 +25,16 @@ const LOAD = 0.2;
 const MOST_BYTES = 4 << 20;
 /** Bytes of an entry beside its command, as limits count it. */
 const AROUND = 48;
+/** @see Life.pulling */
+const PULLS = 4;
 
 export interface Liveness {
   /** Milliseconds until the first leader stood; `Infinity` if none did. */
   readonly firstLeader: number;
   /** What should not have been. */
   readonly problems: readonly string[];
+  /** What was done with snapshots. */
+  readonly snapshots: Judge['snapshots'];
 }
 
 interface Wish {
@@ -51,12 +57,18 @@ class Life {
   /** Up to where each replica was handed entries, and since when. */
   private readonly standing = new Map<string, { readonly handed: number; readonly since: number }>();
 
-  constructor(core: Core, seed: number, share: number) {
+  constructor(core: Core, seed: number, share: number, compacts: boolean) {
     this.dice = new OracleDice(seed);
     this.pace = paceOf(this.dice, share);
     this.settings = pacedSettingsOf(this.dice, this.dice.pick([3, 3, 3, 5]));
     const weather = { ...CALM, ...this.pace.weather, inOrder: true };
-    this.cluster = new Cluster(core, this.settings, this.dice.next(), weather);
+    const compaction = compacts ? compactionOf(seed) : null;
+    const keeping = compaction === null ? null : { ...compaction, keeps: true };
+    this.cluster = new Cluster(core, this.settings, this.dice.next(), weather, keeping);
+  }
+
+  get snapshots(): Judge['snapshots'] {
+    return this.cluster.judge.snapshots;
   }
 
   /** Returns when the first leader stands. */
@@ -203,7 +215,28 @@ class Life {
     const { weather, judge } = this.cluster;
     const window = Math.min(this.bytes, this.settings.limits.inflightBytes + this.pace.largest);
     const sending = (2 * window) / weather.bandwidth;
-    return 4 * 2 * exchangeBound(TIMING) + sending + judge.length * (weather.cost ?? 0);
+    return 4 * 2 * exchangeBound(TIMING) + sending + judge.length * (weather.cost ?? 0) + this.pulling;
+  }
+
+  /**
+   * How much longer whoever needs a snapshot takes than who is sent entries; 0 in a life without.
+   *
+   * It is told that it needs one, an exchange and before it a heartbeat, which takes less than another one; it asks the
+   * others one after the other, an exchange each; then the snapshot comes, which holds no more than what is committed,
+   * and is written, within another exchange. That may be in vain three times: when all refuse, as the snapshot behind
+   * which the log was trimmed is not named on any disk yet; when what comes is older than what was trimmed until others
+   * knew that it pulls; and when the source goes down, which one member does once. A window that was sent before is
+   * ahead of it once. Then the machine is restored: it is read, within an exchange, and given to the machine behind
+   * what that has; and the machine did as much again for its own snapshots.
+   */
+  private get pulling(): number {
+    const { cluster, settings } = this;
+    const { compactor, hosts, judge, weather } = cluster;
+    if (compactor === null) return 0;
+    const window = Math.min(this.bytes, settings.limits.inflightBytes + this.pace.largest);
+    const pulls = PULLS * (2 + hosts.length) * exchangeBound(TIMING);
+    const sending = (window + (PULLS - 1) * (judge.bytes + judge.length * AROUND)) / weather.bandwidth;
+    return pulls + sending + exchangeBound(TIMING) + 2 * judge.length * (weather.cost ?? 0);
   }
 
   /** As long as all that is asked by now may take: windows may carry less than is asked for. */
@@ -212,7 +245,7 @@ class Life {
   }
 
   /**
-   * Some elections' time, and what it takes to load, send and apply everything twice.
+   * Some elections' time, what it takes to load, send and apply everything twice, and what a snapshot takes.
    *
    * A message takes the entries that wait for as long as they fit, so two that follow each other weigh more than one may:
    * there is at most one more than twice what all entries weigh in messages. A window ends by its messages or by its
@@ -230,21 +263,23 @@ class Life {
     const rounds = Math.ceil(this.wishes.length / configuration.constants.alpha);
     const refused = rounds * (2 * exchangeBound(TIMING) + TIMING.heartbeat);
     const applying = 2 * judge.length * (weather.cost ?? 0);
-    return Math.ceil(5 * TIMING.electionMax + sending + 2 * messages * weather.load + applying + refused);
+    const loading = 2 * messages * weather.load;
+    return Math.ceil(5 * TIMING.electionMax + sending + loading + applying + refused + this.pulling);
   }
 }
 
 /**
  * @param share of what the timing assumption leaves: 1 is at its bound
  * @param idle whether nothing is asked, and nobody is ever down
+ * @param compacts whether half of the seeds take snapshots
  */
-export function lifeOf(core: Core, seed: number, share: number, idle = false): Liveness {
-  const life = new Life(core, seed, share);
+export function lifeOf(core: Core, seed: number, share: number, idle = false, compacts = true): Liveness {
+  const life = new Life(core, seed, share, compacts);
   try {
-    return { firstLeader: idle ? life.rest() : life.go(), problems: life.problems };
+    return { firstLeader: idle ? life.rest() : life.go(), problems: life.problems, snapshots: life.snapshots };
   } catch (error) {
     const { name, message } = error as Error;
     if (!(error instanceof Violation) && name !== 'InvariantViolation') throw error;
-    return { firstLeader: Infinity, problems: [...life.problems, message] };
+    return { firstLeader: Infinity, problems: [...life.problems, message], snapshots: life.snapshots };
   }
 }
