@@ -98,7 +98,7 @@ export class Spares {
     return this.ready.reduce((a, b) => (b.size > a.size ? b : a));
   }
 
-  /** The only one, when there is one; with it the log gives back what is trimmed, where there is no space for more. */
+  /** The one that `takeLast` takes; with it the log gives back what is trimmed, where there is no space for more. */
   get last(): SpareFile | undefined {
     return this.ready[0];
   }

@@ -72,7 +72,7 @@ export interface SnapshotsState extends SnapshotList {
   /** How many failed in a row; after a failure there is none before `retryAt`. */
   readonly failures: number;
   readonly retryAt: Milliseconds;
-  /** What the log was last to be trimmed to since the storage is full. */
+  /** What the log was last to be trimmed to because the storage was full. */
   readonly shrunkTo: Index;
 }
 

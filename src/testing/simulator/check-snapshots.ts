@@ -143,6 +143,13 @@ class Run {
     }
   }
 
+  /** What it gives later. */
+  private later<T>(work: () => T | PromiseLike<T>): Promise<T> {
+    return Promise.resolve(this.duty(work)).catch((error: unknown) => {
+      throw this.failure(error);
+    });
+  }
+
   private failure(error: unknown): InvariantViolation {
     return new InvariantViolation(`machine/never-fails: ${textOf(error)} (seed ${this.seed})`, error);
   }
@@ -181,10 +188,10 @@ class Run {
     let isOver = false;
     try {
       for (;;) {
-        const asked = Promise.resolve(this.duty(() => iterator.next()));
+        const asked = this.later(() => iterator.next());
         asked.catch(() => undefined);
         between();
-        const next = await asked.catch((error: unknown) => Promise.reject(this.failure(error)));
+        const next = await asked;
         isOver = next.done === true;
         if (next.done === true) return joined(chunks);
         if (!(next.value instanceof Uint8Array)) throw this.violation('a chunk of a snapshot is a Uint8Array');
@@ -209,9 +216,7 @@ class Run {
       }
       isRead = true;
     }
-    await Promise.resolve(this.duty(() => machine.restoreFrom(cut()))).catch((error: unknown) => {
-      throw this.failure(error);
-    });
+    await this.later(() => machine.restoreFrom(cut()));
     if (!isRead) throw this.violation('restoreFrom reads all chunks');
   }
 }
