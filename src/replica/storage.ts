@@ -83,8 +83,10 @@ export interface StorageStatus {
  *   It refuses data that another open storage holds (`ERR_STORAGE_LOCKED`), and data that does not verify
  *   (`ERR_STORAGE_CORRUPT`): damage is never a silent loss. What it drops it says, by the event `dropped`.
  * - `write` makes all its operations durable, atomically and in order, and only then resolves. Calls may overlap;
- *   they take effect in the order of the calls, and a later one never resolves before an earlier one. The bytes
- *   given belong to the storage until it resolves, and are not changed by the caller.
+ *   they take effect in the order of the calls, and a later one never resolves before an earlier one. One exception:
+ *   a call that only trims and sets values may go before calls that wait for space, where their order makes no
+ *   difference; so a replica on a full disk gets the space of what it trims. The bytes given belong to the storage
+ *   until it resolves, and are not changed by the caller.
  * - Indexes may leave gaps, be overwritten, and be put again after a truncate.
  * - A shortage that passes (of space, descriptors, memory) fails nothing of which no byte was written: the call waits
  *   until it is over, and the listener hears of it. `close` ends the wait; such a call had no effect.

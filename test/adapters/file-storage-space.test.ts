@@ -216,5 +216,11 @@ describe('what it takes', () => {
 });
 
 describe('a full disk', () => {
-  test.each([64 * 1024, MIB])('gives back what is trimmed at once, with segments of %i bytes', trimmedWhileFull);
+  test.each([
+    [64 * 1024, 0],
+    [64 * 1024, 1],
+    [MIB, 0],
+    [MIB, 1],
+    [MIB, 5],
+  ])('gives back what is trimmed at once, with segments of %i bytes, while %i writes wait', trimmedWhileFull);
 });

@@ -38,7 +38,11 @@ export const snapshots: readonly Mutant[] = [
     'The log is trimmed up to the newest snapshot, though the older one may have to be restored.',
     ['snapshots/trim-below-snapshot'],
     schedule('raft', 4),
-    edit(SNAPSHOTS, 'Math.min(most, draft.sources.kept(older, snapshot));', 'most;'),
+    edit(
+      SNAPSHOTS,
+      'Math.min(most, sources.kept(this.newest.named[0]?.index ?? 0, snapshot));',
+      'Math.min(most, sources.kept(snapshot.index, snapshot));',
+    ),
   ),
   mutant(
     'compact-answers-early',

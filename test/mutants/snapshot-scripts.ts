@@ -5,6 +5,7 @@ import { raft } from '../../src/raft/index.js';
 import { createReplica } from '../../src/replica/replica.js';
 import type { Storage } from '../../src/replica/storage.js';
 import { storageWith } from '../replica/host/altered-storage.js';
+import { waitsForWhatIsTrimmed } from '../replica/host/full-disk-cases.js';
 import { endsWhatIsTaken } from '../replica/host/restore-cases.js';
 import { demand } from '../violation.js';
 
@@ -75,5 +76,6 @@ export const snapshotScripts = {
   'snapshot: read back': readBack,
   'snapshot: without space': withoutSpace,
   'snapshot: two on a full disk': twoOnAFullDisk,
+  'snapshot: a write waits on a full disk': async () => waitsForWhatIsTrimmed(raft()),
   'snapshot: restored while one is taken': async () => endsWhatIsTaken(raft),
 } as const;

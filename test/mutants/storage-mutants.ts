@@ -101,20 +101,30 @@ export const storageMutants: readonly Mutant[] = [
     script('storage: trimmed while full'),
     edit(
       'adapters/file-storage/log-writer.ts',
-      'this.options.shortages.isFull && index',
-      '!this.options.shortages.isFull && index',
+      'if (index.oldestNeeded(header.segment + 1) === header.oldest) return false;',
+      'if (index.oldestNeeded(header.segment + 1) >= header.oldest) return false;',
     ),
+  ),
+  mutant(
+    'storage-trim-waits-its-turn',
+    'A call that trims waits until a write before it has got the space that it waits for.',
+    ['storage/trimmed-goes-when-full'],
+    script('storage: trimmed while writes wait'),
+    edit('adapters/file-storage/log-writer.ts', 'if (!earlier.every((', 'if (earlier.length > 0 || !earlier.every(('),
+  ),
+  mutant(
+    'storage-no-room-for-a-trim',
+    'Writes use a file up, so that no call that trims fits.',
+    ['storage/trimmed-goes-when-full'],
+    script('storage: trimmed while writes wait'),
+    edit('adapters/file-storage/log-writer.ts', 'const TRIM_ROOM = 1024;', 'const TRIM_ROOM = 0;'),
   ),
   mutant(
     'storage-no-room-for-a-start',
     'The log is written up to the end of its file, on a full disk.',
     ['storage/restart-needs-no-space'],
     script('storage: start on a full disk'),
-    edit(
-      'adapters/file-storage/segment.ts',
-      'Math.min(500, Math.max(16, limit >>> 11))',
-      'Math.min(0, Math.max(16, limit >>> 11))',
-    ),
+    edit('adapters/file-storage/log-writer.ts', 'const spared = this.tailRoom + (', 'const spared = 0 * ('),
   ),
   mutant(
     'storage-snapshot-takes-the-reserve',
@@ -212,5 +222,12 @@ export const storageMutants: readonly Mutant[] = [
       'if (through <= Math.max(base.index, shrunkTo)) return;',
       'if (through >= 0) return;',
     ),
+  ),
+  mutant(
+    'snapshot-trim-waits-for-space',
+    'What trims the log of a full storage waits for the write under way.',
+    ['storage/trimmed-goes-when-full'],
+    script('snapshot: a write waits on a full disk'),
+    edit('replica/driver/snapshots.ts', 'if (told.isNamed) this.draft.effect', 'if (told.since < 0) this.draft.effect'),
   ),
 ];

@@ -275,6 +275,7 @@ async function snapshotAndPowerCut(): Promise<void> {
 /** By name, for the tables. */
 export const storageScripts = {
   'storage: trimmed while full': () => trimmedWhileFull(64 * 1024),
+  'storage: trimmed while writes wait': () => trimmedWhileFull(1024 * 1024, 5),
   'storage: power cut': powerCut,
   'storage: failed sync': failedSync,
   'storage: rot': rot,

@@ -6,7 +6,20 @@
 import type { StorageOp, StoredEntry } from '../../replica/storage.js';
 import { finishRecord, LAST_OF_WRITE_GROUP, RECORD_HEADER_SIZE, RECORD_TARGET, setU64, viewOf } from './format.js';
 import type { SegmentHeader } from './format.js';
-import { BOOT, BOOT_SIZE, ITEM_HEAD, RUN, RUN_HEAD, SET, SET_HEAD, TRIM, TRUNCATE, TRUNCATE_SIZE } from './ops.js';
+import type { OpVisitor } from './ops.js';
+import {
+  BOOT,
+  BOOT_SIZE,
+  ITEM_HEAD,
+  RUN,
+  RUN_HEAD,
+  SET,
+  SET_HEAD,
+  TRIM,
+  TRUNCATE,
+  TRUNCATE_SIZE,
+  walkOps,
+} from './ops.js';
 
 const FIRST_CAPACITY = 128 * 1024;
 /** A buffer larger than this is not kept after use. */
@@ -20,6 +33,10 @@ export interface WriteWaiter {
 
 const encoder = new TextEncoder();
 
+function trimOnly(ops: readonly StorageOp[]): boolean {
+  return ops.some(({ kind }) => kind === 'trim') && ops.every(({ kind }) => kind === 'trim' || kind === 'set');
+}
+
 /** An upper bound of the encoded bytes of one call's operations. */
 export function encodedBound(ops: readonly StorageOp[]): number {
   let bound = 0;
@@ -31,6 +48,22 @@ export function encodedBound(ops: readonly StorageOp[]): number {
   return bound;
 }
 
+/**
+ * Whether a later group may be written before an earlier one, since their order makes no difference: it only trims and
+ * sets values, others than the earlier one sets, and nothing that it trims is put there.
+ */
+export function mayPass(later: WriteGroup, earlier: WriteGroup): boolean {
+  if (!later.trimsOnly) return false;
+  const keys = new Set<string>();
+  let trimmed = 0;
+  later.walk({ set: (key) => keys.add(key), trim: (through) => (trimmed = Math.max(trimmed, through)) });
+  let agrees = true;
+  const set = (key: string): void => void (agrees &&= !keys.has(key));
+  const run = (first: number): void => void (agrees &&= first > trimmed);
+  earlier.walk({ set, run });
+  return agrees;
+}
+
 export class WriteGroup {
   bytes = new Uint8Array(FIRST_CAPACITY);
   view = viewOf(this.bytes);
@@ -38,6 +71,8 @@ export class WriteGroup {
   /** The offset in the buffer at which each record begins. */
   readonly records: number[] = [];
   readonly waiters: WriteWaiter[] = [];
+  /** Whether it trims, and beside that sets values at most. */
+  trimsOnly = false;
   /** The offset of the open run; 0 if there is none, since a record's header comes first. */
   private run = 0;
   private runCount = 0;
@@ -49,6 +84,7 @@ export class WriteGroup {
     this.records.length = 0;
     this.waiters.length = 0;
     this.run = 0;
+    this.trimsOnly = false;
     if (this.bytes.length <= KEPT_CAPACITY) return;
     this.bytes = new Uint8Array(FIRST_CAPACITY);
     this.view = viewOf(this.bytes);
@@ -56,12 +92,21 @@ export class WriteGroup {
 
   /** The operations must have passed `checkOps`. */
   add(ops: readonly StorageOp[]): void {
-    if (this.records.length === 0) this.openRecord();
+    const wasEmpty = this.records.length === 0;
+    if (wasEmpty) this.openRecord();
+    this.trimsOnly = (wasEmpty || this.trimsOnly) && trimOnly(ops);
     for (const op of ops) {
       if (op.kind === 'set') this.addSet(op.key, op.value);
       else if (op.kind === 'truncate') this.addPlace(TRUNCATE, op.from);
       else if (op.kind === 'trim') this.addPlace(TRIM, op.through);
       else for (const entry of op.entries) this.addEntry(entry);
+    }
+  }
+
+  /** Walks over its operations, in order. */
+  walk(visitor: OpVisitor): void {
+    for (const [ordinal, at] of this.records.entries()) {
+      walkOps(this.bytes, this.view, at + RECORD_HEADER_SIZE, this.records[ordinal + 1] ?? this.length, visitor);
     }
   }
 

@@ -5,10 +5,10 @@
  * on ext4), and since space then does not run out inside a group.
  *
  * Invariants: no group is written before the one before it is durable; the index and the values hold exactly what is
- * durable; a group is written only where the file has space for it and `tailRoom` behind it, and trouble in getting
- * that space is no fault (storage/shortage-is-no-fault); after the first failed write or sync of a group or a watermark
- * nothing is written any more, and no sync is tried twice (storage/no-retry); the watermark of a group is written with
- * the next group, or alone when none followed for `IDLE_MS` (storage/watermark-is-never-early).
+ * durable; a group is written only where the file has space for it, and behind it for a call that trims and for
+ * `tailRoom`, and trouble in getting it is no fault (storage/shortage-is-no-fault); after the first failed write or
+ * sync of a group or a watermark nothing is written any more, and no sync is tried twice (storage/no-retry); the
+ * watermark of a group is written with the next one, or alone after `IDLE_MS` (storage/watermark-is-never-early).
  *
  * Where the disk can, a group is written through: one call that returns when it is durable, instead of a write and a
  * sync. Its watermark follows at once by a plain write that nothing waits for, and is synced when the log is idle;
@@ -18,20 +18,24 @@ import type { ConsensusError } from '../../replica/errors.js';
 import type { StorageOp } from '../../replica/storage.js';
 import type { BlockIndex } from './block-index.js';
 import { failed, letGo, writeFully, writeZeros } from './disk-io.js';
-import type { Disk, DiskFile } from './disk.js';
+import type { DiskFile } from './disk.js';
 import { LOG_START, RECORD_HEADER_SIZE } from './format.js';
 import type { SegmentHeader } from './format.js';
-import { WriteGroup } from './group.js';
+import { mayPass, WriteGroup } from './group.js';
 import type { LogState, WriterOptions } from './log-state.js';
+import { beginSegment, nextSegment } from './next-segment.js';
+import type { NextSegment } from './next-segment.js';
 import { walkOps } from './ops.js';
-import { giveName, openingGroup, tailRoom, watermarkOf, writeHead, writeSeal } from './segment.js';
+import { tailRoom, watermarkOf } from './segment.js';
+import { isNoSpace } from './shortages.js';
 import type { SpareFile } from './spares.js';
-import { WatermarkSlots } from './watermark.js';
 
 /** Calls share a group until it has this many bytes. */
 const FLUSH_TARGET = 4 * 1024 * 1024;
 /** How many bytes a file grows by when no spare file is ready. */
 const STEP = 1024 * 1024;
+/** Bytes of every file that are kept for a write that trims while the disk is full. */
+const TRIM_ROOM = 1024;
 /** Milliseconds after which a watermark is written by itself. */
 export const IDLE_MS = 10;
 
@@ -69,7 +73,7 @@ export class LogWriter {
 
   /** Bytes that can be written though there is no space on the disk. */
   get spaceLeft(): number {
-    return Math.max(0, this.state.space - this.state.end - this.tailRoom);
+    return Math.max(0, this.state.space - this.state.end - this.tailRoom - TRIM_ROOM);
   }
 
   /** Bytes of the file that is written. */
@@ -85,7 +89,7 @@ export class LogWriter {
   write(ops: readonly StorageOp[]): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.refusal());
     let writeGroup = this.queue[this.queue.length - 1];
-    if (writeGroup === undefined || writeGroup.length >= FLUSH_TARGET) {
+    if (writeGroup === undefined || writeGroup.length >= FLUSH_TARGET || this.options.shortages.isFull) {
       writeGroup = this.spare ?? new WriteGroup();
       this.spare = undefined;
       this.queue.push(writeGroup);
@@ -102,51 +106,35 @@ export class LogWriter {
     await null; // calls of the same turn share the first flush
     for (let writeGroup = this.queue.shift(); writeGroup !== undefined; writeGroup = this.queue.shift()) {
       if (!(await this.flush(writeGroup))) break;
-      for (const waiter of writeGroup.waiters) waiter.resolve();
-      if (this.holdsTrimmed && !(await this.giveBack())) break;
-      writeGroup.clear();
-      this.spare = writeGroup;
+      this.release(writeGroup);
+      if (this.options.shortages.isFull && !(await this.flushed(this.giveBack()))) break;
     }
     this.flushing = undefined;
     this.whenIdle();
   }
 
-  /** Whether the disk is full, and has segments that are trimmed. */
-  private get holdsTrimmed(): boolean {
-    const { header, index } = this.state;
-    return this.options.shortages.isFull && index.oldestNeeded(header.segment + 1) > header.oldest;
-  }
-
-  /**
-   * On a full disk the segments that are trimmed go at once, not with the next rotation, which waits for space: the log
-   * goes on in the last spare file, whose header says so.
-   * @returns whether the log goes on; if not, it has failed
-   */
-  private async giveBack(): Promise<boolean> {
-    const { spares } = this.options;
-    const { header, values, boot, writeGroup } = this.state;
-    const spare = spares.last;
-    const first = openingGroup(header, boot, writeGroup, values);
-    if (spare === undefined || spare.size < LOG_START + first.length + this.tailRoom) return true;
-    try {
-      await this.rotate(spares.takeLast());
-      return true;
-    } catch (error) {
-      this.fail(error);
-      return false;
-    }
+  /** The group is durable. */
+  private release(writeGroup: WriteGroup): void {
+    for (const waiter of writeGroup.waiters) waiter.resolve();
+    writeGroup.clear();
+    this.spare = writeGroup;
   }
 
   /** @returns whether the group is durable; if not, the log has failed */
   private async flush(writeGroup: WriteGroup): Promise<boolean> {
     try {
-      await this.makeRoom(writeGroup.length);
+      await this.makeRoom(writeGroup);
     } catch (error) {
       this.fail(error, writeGroup, 'none');
       return false;
     }
+    return this.flushed(this.writeGroup(writeGroup), writeGroup);
+  }
+
+  /** @returns whether it was done; if not, the log has failed, and the outcome of the group is unknown */
+  private async flushed(work: Promise<unknown>, writeGroup?: WriteGroup): Promise<boolean> {
     try {
-      await this.writeGroup(writeGroup);
+      await work;
       return true;
     } catch (error) {
       this.fail(error, writeGroup, 'unknown');
@@ -242,65 +230,91 @@ export class LogWriter {
     }
   }
 
-  /** Goes on in a spare file, or makes the file larger, until it has space for a group of `length` bytes. */
-  private async makeRoom(length: number): Promise<void> {
-    const fits = (): boolean => this.state.end + length + this.tailRoom <= this.state.space;
-    if (fits()) return;
-    const { limit, spares } = this.options;
-    const isFull = this.state.end + length + this.tailRoom > limit && this.state.end > this.state.start;
-    const isBetter = (spares.available?.size ?? 0) >= Math.max(this.state.space, LOG_START + 2 * length);
-    if (isFull || isBetter) await this.rotate();
-    if (!fits()) await this.grow(length);
+  /** Goes on in a spare file, or makes the file larger, until it has space for the group. */
+  private async makeRoom(group: WriteGroup): Promise<void> {
+    const { limit, spares, shortages } = this.options;
+    const spared = this.tailRoom + (group.trimsOnly && shortages.isFull ? 0 : TRIM_ROOM);
+    let mayRotate = true;
+    for (;;) {
+      const { end, space, start } = this.state;
+      const needed = end + group.length + spared;
+      if (needed <= space) return;
+      const isFull = needed > limit && end > start;
+      const isBetter = (spares.available?.size ?? 0) >= Math.max(space, LOG_START + 2 * group.length);
+      if (mayRotate && (isFull || isBetter)) mayRotate = !(await this.goOn(group));
+      else await this.grow(group, needed);
+    }
   }
 
-  private async grow(length: number): Promise<void> {
+  /** @returns whether the log goes on in a spare file; if not, there was none */
+  private async goOn(group: WriteGroup): Promise<boolean> {
+    const spare = await this.options.spares.take();
+    if (spare === undefined) await this.makeWay(group);
+    else await this.rotate(spare, nextSegment(this.state));
+    return spare !== undefined;
+  }
+
+  private async grow(group: WriteGroup, needed: number): Promise<void> {
     const { shortages, limit } = this.options;
-    const { file, path, end, space } = this.state;
-    const needed = end + length + this.tailRoom;
+    const { file, path, space } = this.state;
     const to = Math.max(needed, Math.min(needed + STEP, limit));
-    await shortages.outlast(`getting space in ${path}`, () => writeZeros(file, space, to));
-    this.state = { ...this.state, space: to };
+    const isLarger = await shortages.outlast(`getting space in ${path}`, async () => {
+      try {
+        await writeZeros(file, space, to);
+        return true;
+      } catch (error) {
+        if (isNoSpace(error) && (await this.makeWay(group))) return false;
+        throw error;
+      }
+    });
+    if (isLarger) this.state = { ...this.state, space: to };
   }
 
   /**
-   * Starts the next segment in a spare file, `taken` or the next one. It gets its name when it is durable. Then the old
-   * segment is sealed, so that the loss of its successor would be noticed; a seal that a crash prevented is written by
-   * the next start.
+   * There is no space for the group. A later call that only trims goes first, where their order makes no difference
+   * (storage/trimmed-goes-when-full).
+   * @returns whether there may be space now
    */
-  private async rotate(taken?: SpareFile): Promise<void> {
-    const { disk, dir, spares, shortages, sync } = this.options;
-    const { header: old, file: oldFile, through: oldThrough, boot, end, writeGroup, index, values } = this.state;
-    const segment = old.segment + 1;
-    const oldest = index.oldestNeeded(segment);
-    const header: SegmentHeader = { ...old, segment, firstWriteGroup: writeGroup, previousEnd: end, oldest };
-    const first = openingGroup(header, boot, writeGroup, values);
-    const spare = taken ?? (await spares.take());
-    const { file } = spare;
-    const start = LOG_START + first.length;
-    const space = Math.max(spare.size, start + this.tailRoom);
-    let path: string;
-    try {
-      await shortages.outlast(`getting space in ${spare.path}`, () => writeZeros(file, spare.size, space));
-      await writeHead(file, header);
-      await writeFully(file, first.bytes, 0, first.length, LOG_START);
-      if (sync) await file.datasync();
-      path = await giveName(disk, dir, spare.path, header.segment, shortages);
-      spares.renamed(spare);
-      await writeSeal(oldFile, old, { end, boot, writeGroup });
-      if (sync) await oldFile.datasync();
-      await this.marking; // its descriptor is about to be closed
-    } catch (error) {
-      await letGo(file);
-      throw error;
+  private async makeWay(group: WriteGroup): Promise<boolean> {
+    const at = this.queue.findIndex(({ trimsOnly }) => trimsOnly);
+    const later = this.queue[at];
+    if (later !== undefined && this.state.end + later.length + this.tailRoom <= this.state.space) {
+      const earlier = [group, ...this.queue.slice(0, at)];
+      if (!earlier.every((each) => mayPass(later, each))) return this.giveBack();
+      this.queue.splice(at, 1);
+      if (!(await this.flushed(this.writeGroup(later), later))) throw this.refusal();
+      this.release(later);
     }
-    const through = await openThrough(disk, path, this.options.writeThrough && sync);
-    const place = { header, path, file, through, start, end: start, space, slots: new WatermarkSlots(header) };
-    this.options.sealed(old.segment, this.state.space);
-    this.state = { ...this.state, ...place, writeGroup: writeGroup + 1 };
-    spares.progress(start, space);
-    await letGo(oldFile);
-    if (oldThrough !== undefined) await letGo(oldThrough);
-    if (oldest > old.oldest) this.options.trimmed(old.oldest, oldest - 1);
+    return this.giveBack();
+  }
+
+  /**
+   * On a full disk the segments that are trimmed go at once, not with the next rotation, which waits for space: the log
+   * goes on in the last spare file, whose header says so.
+   * @returns whether any went
+   */
+  private async giveBack(): Promise<boolean> {
+    const { spares } = this.options;
+    const { header, index } = this.state;
+    if (index.oldestNeeded(header.segment + 1) === header.oldest) return false;
+    const next = nextSegment(this.state);
+    if ((spares.last?.size ?? 0) < LOG_START + next.first.length + this.tailRoom) return false;
+    await this.rotate(spares.takeLast(), next);
+    return true;
+  }
+
+  /** Goes on in a spare file. */
+  private async rotate(spare: SpareFile, next: NextSegment): Promise<void> {
+    const { options, state: old } = this;
+    const begun = await beginSegment(options, old, spare, next);
+    options.spares.renamed(spare);
+    await this.marking; // its descriptor is about to be closed
+    options.sealed(old.header.segment, old.space);
+    this.state = begun;
+    options.spares.progress(begun.end, begun.space);
+    await letGo(old.file);
+    if (old.through !== undefined) await letGo(old.through);
+    if (begun.header.oldest > old.header.oldest) options.trimmed(old.header.oldest, begun.header.oldest - 1);
   }
 
   /** Fails the log for good. The queued calls were never written; what was under way ends with `outcome`. */
@@ -333,10 +347,4 @@ export class LogWriter {
     await this.state.file.close();
     if (!failedBefore && this.failure !== undefined) throw this.failure;
   }
-}
-
-/** The file to write groups through; undefined where the disk cannot, or not now. */
-export async function openThrough(disk: Disk, path: string, wanted: boolean): Promise<DiskFile | undefined> {
-  if (!wanted || disk.openThrough === undefined) return undefined;
-  return disk.openThrough(path).catch(() => undefined);
 }

@@ -140,15 +140,23 @@ export class Spares {
     for (const wake of this.waiting.splice(0)) wake();
   }
 
+  /** Those who wait to take one look again. */
+  private wakeTakers(): void {
+    for (const wake of this.urgent.splice(0)) wake();
+  }
+
   /** Nobody waits for `secured` any more. */
   release(): void {
     this.isReleased = true;
     this.wake();
   }
 
-  /** Takes the largest one; waits until there is one to take. Rejects when it waits at close. */
-  async take(): Promise<SpareFile> {
-    for (;;) {
+  /**
+   * Takes the largest one. Waits until there is one to take, or there was no space for one: then the result is
+   * undefined. Rejects when it waits at close.
+   */
+  async take(): Promise<SpareFile | undefined> {
+    for (let tries = 0; ; tries++) {
       const { available } = this;
       if (available !== undefined) {
         this.ready.splice(this.ready.indexOf(available), 1);
@@ -156,6 +164,7 @@ export class Spares {
         return available;
       }
       if (this.broken !== undefined) throw this.broken;
+      if (tries > 0 && this.lacking !== undefined) return undefined;
       this.start();
       await new Promise<void>((resolve) => {
         this.urgent.push(resolve);
@@ -189,7 +198,7 @@ export class Spares {
       this.isClaimed = false;
       this.making = 0;
       this.wake();
-      for (const wake of this.urgent.splice(0)) wake();
+      this.wakeTakers();
       if (spare === undefined) return;
     }
   }
@@ -214,6 +223,7 @@ export class Spares {
       this.making = 0;
       if (isNoSpace(error)) this.lacking = error;
       this.wake();
+      this.wakeTakers();
       throw error;
     }
   }
@@ -283,7 +293,7 @@ export class Spares {
     this.closed = true;
     this.proceed?.();
     await this.filling;
-    for (const wake of this.urgent.splice(0)) wake();
+    this.wakeTakers();
     for (const { file } of this.ready.splice(0)) await letGo(file);
   }
 }

@@ -39,8 +39,8 @@ export interface KnownSnapshot {
   readonly since: Milliseconds;
   /** Of one that was pulled: what the driver has in it. */
   readonly part: Uint8Array | null;
-  /** It is named already: the log is to be trimmed further, and these are what is named from then on. */
-  readonly left?: readonly StoredSnapshot[];
+  /** Whether it is named already: the log is to be trimmed further, and no other one is to be named. */
+  readonly isNamed: boolean;
 }
 
 /** A list on its way to the disk. */
@@ -53,7 +53,7 @@ export interface NamingSnapshot {
 }
 
 /** The machine is to be restored. */
-interface RestoringSnapshot extends KnownSnapshot {
+interface RestoringSnapshot extends Omit<KnownSnapshot, 'isNamed'> {
   /** The host was told: nothing else touches the machine. Before, it ends what it applies. */
   readonly begun: boolean;
 }

@@ -6,7 +6,7 @@
  * Invariants: one snapshot is taken at a time, never while one is restored; its point in time lies between two runs of
  * commands, so what the driver adds to it (driver-part.ts) is of that very index; a file goes only after the list of
  * names without it is durable; the two newest are kept, and the log from the older one on. While the storage is full,
- * one is kept, and the log from that one on, but for what a peer pulls.
+ * one is kept, and the log from that one on; a file that a peer pulls stays for it.
  */
 
 import type { Mutable } from '../../core/draft.js';
@@ -39,6 +39,9 @@ const LONGEST_PAUSE = 60_000;
 export function nameOf({ index, term, checksum, time }: SnapshotName): SnapshotName {
   return { index, term, checksum, time };
 }
+
+/** It replaces the list, or trims the log by it. */
+type ListOp = Extract<LaneOp, { readonly kind: 'set' | 'trim' }>;
 
 export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   protected override copy(state: SnapshotsState): Mutable<SnapshotsState> {
@@ -133,11 +136,16 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     const snapshot = { file, index, term, checksum, time, bytes };
     const next = this.edit();
     next.taking = null;
-    next.told = { snapshot, since, part: null };
-    const older = this.kept === 1 ? index : (this.newest.named[0]?.index ?? 0);
-    const most = Math.max(0, index - draft.compactions.keepOf(index));
-    const through = Math.min(most, draft.sources.kept(older, snapshot));
+    next.told = { snapshot, since, part: null, isNamed: false };
+    const through = this.kept === 1 ? index : this.trimmable(snapshot);
     draft.toCore({ kind: 'snapshotTaken', now: draft.now, snapshot: nameOf(snapshot), through });
+  }
+
+  /** What the log may be trimmed to once this one is named, too. */
+  private trimmable(snapshot: StoredSnapshot): Index {
+    const { sources, compactions } = this.draft;
+    const most = Math.max(0, snapshot.index - compactions.keepOf(snapshot.index));
+    return Math.min(most, sources.kept(this.newest.named[0]?.index ?? 0, snapshot));
   }
 
   /** There is no snapshot; nothing of it is left. */
@@ -160,7 +168,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   /** A snapshot of a peer is complete, durable and verified: the core is to install it. */
   pulled(snapshot: StoredSnapshot, part: Uint8Array, since: Milliseconds): void {
     const { draft } = this;
-    this.edit().told = { snapshot, since, part };
+    this.edit().told = { snapshot, since, part, isNamed: false };
     draft.toCore({ kind: 'install', now: draft.now, snapshot: nameOf(snapshot) });
   }
 
@@ -175,17 +183,15 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
       return { named: [told.snapshot], base: { index, term } };
     }
     const { named } = this.newest;
-    return { named: told.left ?? [told.snapshot, ...named].slice(0, this.kept), base: op.base };
+    const older = told.isNamed ? [] : named;
+    return { named: [told.snapshot, ...older].slice(0, this.kept), base: op.base };
   }
 
   /** The operations of a persist as the lane has them: the list, and what goes from the log. */
   inLane(ops: readonly PersistOp[]): readonly LaneOp[] {
     const list = this.listBy(ops);
     if (list === null) return ops as readonly LaneOp[];
-    const { index } = list.base;
-    const set: LaneOp = { kind: 'set', key: SNAPSHOTS_KEY, value: encodeSnapshots(list) };
-    const isTrimmed = index > this.newest.base.index;
-    const trim: readonly LaneOp[] = isTrimmed ? [{ kind: 'trim', through: index }] : [];
+    const [set, ...trim] = this.opsOf(list);
     return ops.flatMap((op): readonly LaneOp[] => {
       if (op.kind === 'trim') return [set, ...trim];
       if (op.kind !== 'install') return [op];
@@ -193,14 +199,21 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     });
   }
 
+  private opsOf(list: SnapshotList): readonly [ListOp, ...ListOp[]] {
+    const { index } = list.base;
+    const set: ListOp = { kind: 'set', key: SNAPSHOTS_KEY, value: encodeSnapshots(list) };
+    return index > this.newest.base.index ? [set, { kind: 'trim', through: index }] : [set];
+  }
+
   /** A persist of the core is part of this write. */
   queued(ops: readonly PersistOp[], writeId: number): void {
     const { told, naming } = this.state;
     const list = this.listBy(ops);
     if (list === null || told === null) return;
+    if (told.isNamed) this.draft.effect({ kind: 'makeRoom', ops: this.opsOf(list) });
     const next = this.edit();
     next.told = null;
-    next.naming = [...naming, { known: told.left === undefined ? told : null, list, writeId }];
+    next.naming = [...naming, { known: told.isNamed ? null : told, list, writeId }];
   }
 
   /**
@@ -233,7 +246,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     const { told, naming } = this.state;
     if (told !== null && draft.phase.kind === 'running') {
       this.edit().told = null; // the core has no use for it any more
-      if (told.left === undefined) draft.effect({ kind: 'removeSnapshot', file: told.snapshot.file });
+      if (!told.isNamed) draft.effect({ kind: 'removeSnapshot', file: told.snapshot.file });
     }
     const { durableWriteId } = draft.lane.state;
     let at = 0;
@@ -241,36 +254,26 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
       this.named(naming[at] as NamingSnapshot);
     }
     if (at > 0) this.edit().naming = naming.slice(at);
-    if (this.kept === 1) this.giveUpOlder();
     draft.sources.removeUnused();
     const again = snapshotsDeadline(this.state, draft.options.snapshotPolicy);
     if (draft.phase.kind === 'running' && draft.now >= again) this.takeAtOnce();
   }
 
-  /** The log of a full storage goes below the newest snapshot, and the older one, but for what a peer needs. */
+  /**
+   * Of a full storage the log below the newest snapshot goes, and the older one, whatever a peer needs of the log; at
+   * once, since the write under way may wait for that space. No list is on its way then, and what the lane has to write
+   * is above what is trimmed, so it makes no difference which of them is written first.
+   */
   shrink(): void {
     const { draft } = this;
     const { named, base, shrunkTo } = this.state;
     const [newest] = named;
     if (this.kept > 1 || newest === undefined || this.isBusy) return;
-    const left = named.filter((each) => each === newest || draft.sources.isPinned(each.file));
-    const through = draft.sources.kept((left[1] ?? newest).index, newest);
+    const through = newest.index;
     if (through <= Math.max(base.index, shrunkTo)) return;
     this.edit().shrunkTo = through;
-    this.edit().told = { snapshot: newest, since: draft.now, part: null, left };
+    this.edit().told = { snapshot: newest, since: draft.now, part: null, isNamed: true };
     draft.toCore({ kind: 'snapshotTaken', now: draft.now, snapshot: nameOf(newest), through });
-  }
-
-  /** The older snapshot of a full storage is to go, unless a peer pulls it. */
-  private giveUpOlder(): void {
-    const { draft } = this;
-    const { named, base } = this.state;
-    const [newest, ...older] = named;
-    if (newest === undefined || older.length === 0 || this.isBusy || draft.phase.kind !== 'running') return;
-    if (older.some(({ file }) => draft.sources.isPinned(file))) return;
-    const list = { named: [newest], base };
-    const writeId = draft.lane.set(SNAPSHOTS_KEY, encodeSnapshots(list));
-    this.edit().naming = [{ known: null, list, writeId }];
   }
 
   /** Whether a list is about to change. */

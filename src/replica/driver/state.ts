@@ -251,6 +251,8 @@ export type DriverEffect =
     }
   /** Make these operations durable; the next `write` comes after `written`. */
   | { readonly kind: 'write'; readonly ops: readonly StorageOp[] }
+  /** The same on a full disk, beside a write that may wait for the space that these give; they are written again. */
+  | { readonly kind: 'makeRoom'; readonly ops: readonly StorageOp[] }
   | { readonly kind: 'load'; readonly id: number; readonly from: Index; readonly to: Index; readonly maxBytes: number }
   /**
    * Apply these entries to the machine in order; the next `apply` comes when all are reported. Their time is log time;

@@ -275,7 +275,8 @@ export class Host {
       case 'send':
         return this.send(effect);
       case 'write':
-        return this.log.write(effect.ops);
+      case 'makeRoom':
+        return this.log.write(effect);
       case 'load':
         return this.log.load(effect);
       case 'apply':

@@ -2,7 +2,7 @@
 
 import type { DriverEffect, DriverEvent, Untimed } from '../driver/state.js';
 import { typedError } from '../errors.js';
-import type { Storage, StorageOp, StoredEntry } from '../storage.js';
+import type { Storage, StoredEntry } from '../storage.js';
 import { areEntries, awaited } from './plug-ins.js';
 
 type LogEvent = Extract<DriverEvent, { readonly kind: 'written' | 'loaded' | 'storageFailed' }>;
@@ -15,8 +15,9 @@ export class StorageCalls {
     this.dispatch = dispatch;
   }
 
-  write(ops: readonly StorageOp[]): void {
-    this.call('write', () => this.storage.write(ops), this.written);
+  /** Nobody waits for what makes room. */
+  write({ kind, ops }: Extract<DriverEffect, { readonly kind: 'write' | 'makeRoom' }>): void {
+    this.call('write', () => this.storage.write(ops), kind === 'write' ? this.written : () => undefined);
   }
 
   load({ id, from, to, maxBytes }: Extract<DriverEffect, { readonly kind: 'load' }>): void {

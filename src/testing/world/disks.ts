@@ -50,6 +50,18 @@ export class Disks {
     draft.watcher?.touched(place);
   }
 
+  /** What is written beside the write under way is durable before it: their order makes no difference. */
+  makeRoom(place: number, ops: NonNullable<Slot['writing']>): void {
+    const { draft } = this;
+    const slot = draft.ownSlot(place);
+    slot.disk = written(slot.disk, ops);
+    demandTrimmedBelow(slot);
+    const puts = slot.writing?.flatMap((op) => (op.kind === 'put' ? op.entries : [])) ?? [];
+    if (!slot.durable && puts.some(({ index }) => index <= slot.disk.trimmed))
+      throw new InvariantViolation(`snapshots/trim-below-snapshot: ${slot.id} trims what is being written`);
+    draft.watcher?.touched(place);
+  }
+
   reportWritten(place: number): void {
     const { draft } = this;
     if (draft.slot(place).writing === null) return;

@@ -175,6 +175,8 @@ export class Hosting {
         return network.send(place, effect);
       case 'write':
         return disks.write(place, effect.ops);
+      case 'makeRoom':
+        return disks.makeRoom(place, effect.ops);
       case 'load':
         return disks.load(place, effect);
       case 'apply':

@@ -6,6 +6,7 @@ import { fileStorage } from '../../../src/adapters/file-storage/index.js';
 import { SimDisk } from '../../adapters/file-storage-disks.js';
 import { aloneOptions } from './alone.js';
 import { storageWith } from './altered-storage.js';
+import { waitsForWhatIsTrimmed } from './full-disk-cases.js';
 import { startedWith } from './snapshot-replica.js';
 
 class Sum {
@@ -138,6 +139,8 @@ describe.each([
     expect(next.snapshotEvents().filter(({ event }) => event === 'givenUp')).toEqual([]);
     await next.replica.close();
   });
+
+  it('makes room for a write that waits for space already', () => waitsForWhatIsTrimmed(protocol()));
 });
 
 /** Keeps a text of every command. */
