@@ -188,6 +188,24 @@ const liveness: readonly Mutant[] = [
     hostRun('raft', 1),
     edit(CALLS, 'this.end(itemsOf, failure, false);', 'void failure;'),
   ),
+  mutant(
+    'close-again-is-not-heard',
+    'A replica that drains does so for as long as it first might.',
+    ['liveness/close-ends'],
+    script('host: closed again'),
+    edit('replica/host/hosted-replica.ts', 'this.host.hasten(this.closeBy);', 'void this.host;'),
+  ),
+  mutant(
+    'close-again-is-forgotten',
+    'A second close that comes before the replica has begun to leave is forgotten.',
+    ['liveness/close-ends'],
+    script('host: closed again by a plug-in'),
+    edit(
+      'replica/host/hosted-replica.ts',
+      'if (this.closeBy > this.host.now) await this.host.leave(this.closeBy);',
+      'await this.host.leave(Infinity);',
+    ),
+  ),
 ];
 
 const preVotes: readonly Mutant[] = [

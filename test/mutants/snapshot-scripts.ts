@@ -1,10 +1,11 @@
-/** What a replica must not do with snapshots: without space, with what is read back otherwise, and at a restore. */
+/** What a whole replica must not do with snapshots, on a full disk, and when it is closed. */
 
 import { memoryNetwork } from '../../src/adapters/memory-network.js';
 import { raft } from '../../src/raft/index.js';
 import { createReplica } from '../../src/replica/replica.js';
 import type { Storage } from '../../src/replica/storage.js';
 import { storageWith } from '../replica/host/altered-storage.js';
+import { closesAgain } from '../replica/host/closing-cases.js';
 import { waitsForWhatIsTrimmed } from '../replica/host/full-disk-cases.js';
 import { endsWhatIsTaken } from '../replica/host/restore-cases.js';
 import { demand } from '../violation.js';
@@ -78,4 +79,6 @@ export const snapshotScripts = {
   'snapshot: two on a full disk': twoOnAFullDisk,
   'snapshot: a write waits on a full disk': async () => waitsForWhatIsTrimmed(raft()),
   'snapshot: restored while one is taken': async () => endsWhatIsTaken(raft),
+  'host: closed again': async () => closesAgain('while it drains'),
+  'host: closed again by a plug-in': async () => closesAgain('from a plug-in'),
 } as const;

@@ -331,7 +331,7 @@ export class Host {
 
   /** A replica that leaves has left by this deadline, if it is sooner than the one before. */
   hasten(deadline: number): void {
-    if (this.left !== null) this.dispatch({ kind: 'leave', deadline });
+    if (this.left !== null && !this.stopped) this.dispatch({ kind: 'leave', deadline });
   }
 
   /** Stops the driver, which ends every request, then stops the transport and closes the storage. */

@@ -69,6 +69,8 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   private readonly handles: ClientHandles<M>;
   private readonly turn: TurnRequests;
   private closing: Promise<void> | null = null;
+  /** When the replica has left at the latest, once it closes. */
+  private closeBy = Infinity;
 
   constructor(checked: CheckedOptions<M>, runner: MachineRunner) {
     this.checked = checked;
@@ -289,21 +291,21 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   }
 
   close(options: CloseOptions = {}): Promise<void> {
-    const timeout = closeTimeoutOf(options);
+    this.closeBy = Math.min(this.closeBy, this.host.now + closeTimeoutOf(options));
     if (this.closing !== null) {
-      this.host.hasten(this.host.now + timeout);
+      this.host.hasten(this.closeBy);
       return this.closing;
     }
     let begin: () => void = () => undefined;
-    this.closing = new Promise((resolve) => (begin = () => resolve(this.end(timeout))));
+    this.closing = new Promise((resolve) => (begin = () => resolve(this.end())));
     begin(); // from the first event that it tells on, whoever closes the replica again gets the same promise
     return this.closing;
   }
 
-  private async end(timeout: number): Promise<void> {
+  private async end(): Promise<void> {
     this.handles.end();
     this.turn.flush();
-    if (timeout > 0) await this.host.leave(this.host.now + timeout);
+    if (this.closeBy > this.host.now) await this.host.leave(this.closeBy);
     const stopped = this.host.stop();
     this.emitter.open();
     this.view.end();

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { createReplica, memoryNetwork, memoryStorage, raft, type Clock, type Storage } from 'quorate';
+import { closesAgain } from './closing-cases.js';
 import { endedInTime, endPlugIns } from '../../../src/replica/host/closing.js';
 
 /** A clock by hand: what is set on it, and what was cancelled. */
@@ -104,28 +105,10 @@ describe('a transport and a storage', () => {
     else expect(end).toMatchObject({ code });
   });
 
-  it('are ended at once when a replica that drains is closed again', async () => {
-    const network = memoryNetwork();
-    const [a, b] = await Promise.all(
-      ['a', 'b'].map((id) => {
-        const machine = { apply: () => 1, snapshot: () => 1, restore: () => undefined };
-        const plugIns = { transport: network.transport(), storage: memoryStorage() };
-        return createReplica({ id, members: { a: 'x', b: 'y' }, machine, protocol: raft(), ...plugIns });
-      }),
-    );
-    if (a === undefined || b === undefined) throw new Error('there are two');
-    await Promise.all([a.ready(), b.ready()]);
-    await b.close({ timeout: 0 });
-    const waiting = a.propose(undefined).catch((error: unknown) => error);
-    let isOver = false;
-    const closed = a.close({ timeout: 1_000_000 }).finally(() => (isOver = true));
-    for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
-    expect(isOver).toBe(false);
-    expect(() => a.close({ timeout: -1 })).toThrow(/^timeout: expected/);
-    await Promise.race([a.close({ timeout: 0 }), closed]);
-    expect(await waiting).toMatchObject({ code: expect.stringMatching(/^ERR_(CLOSED|OUTCOME_UNKNOWN)$/) as string });
-    await closed;
-  });
+  it.each(['while it drains', 'from a plug-in'] as const)(
+    'are ended at once when a replica is closed again %s',
+    closesAgain,
+  );
 
   it('that hang do not hold up a start that failed', async () => {
     const hand = handClock();
