@@ -1,6 +1,7 @@
 /** The checks and errors of the memory transport. */
 
-import { ConsensusError, invalidArgument, shown } from '../replica/errors.js';
+import { shown } from '../core/shown.js';
+import { ConsensusError, invalidArgument } from '../replica/errors.js';
 import type { TransportPeer } from '../replica/transport.js';
 
 export function failed(message: string): ConsensusError {

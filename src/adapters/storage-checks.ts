@@ -2,7 +2,8 @@
  * Checks of the arguments of a storage's calls. They come before any change, so that a refused call has no effect. All
  * storages use them, so nothing here depends on a platform.
  */
-import { invalidArgument, shown } from '../replica/errors.js';
+import { shown } from '../core/shown.js';
+import { invalidArgument } from '../replica/errors.js';
 import type { StorageOp, StoredEntry } from '../replica/storage.js';
 
 function positive(value: unknown): value is number {

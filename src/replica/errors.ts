@@ -3,6 +3,8 @@
  * outcome. Errors are branded by a symbol, so `instanceof` holds across the ESM and the CommonJS copy of the package.
  */
 
+export { shown } from '../core/shown.js';
+
 /** The codes of all errors. */
 export type ErrorCode =
   /** An option, an id, an address or a command breaks its rule; the message names it. */
@@ -169,15 +171,6 @@ export function textOf(thrown: unknown): string {
     return typeof message === 'string' && message !== '' ? message : String(thrown);
   } catch {
     return 'something was thrown that has no text'; // an object without a prototype, or a Proxy
-  }
-}
-
-/** What was given, for a message: text in quotes. Never throws. */
-export function shown(value: unknown): string {
-  try {
-    return typeof value === 'string' ? JSON.stringify(value) : String(value);
-  } catch {
-    return 'a value without text'; // an object without a prototype, or a Proxy
   }
 }
 

@@ -9,11 +9,12 @@ import {
   type GivenMember,
 } from '../core/members.js';
 import type { Timing } from '../core/protocol.js';
+import { shown } from '../core/shown.js';
 import { given, homeOf, type Given, type ProtocolChoice } from '../core/tuning.js';
 import { systemClock, type Clock } from './clock.js';
 import type { SnapshotPolicy } from './driver/snapshots.js';
 import type { ReplicaEvent } from './driver/state.js';
-import { invalidArgument, shown, textOf } from './errors.js';
+import { invalidArgument, textOf } from './errors.js';
 import { checkedClock, checkedRandom, checkedTransport, type CheckedTransport } from './host/plug-ins.js';
 import { copying, jsonCodec, type StateMachine, type StreamingStateMachine, type ValueCodec } from './state-machine.js';
 import type { Storage } from './storage.js';

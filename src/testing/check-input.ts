@@ -4,7 +4,8 @@
  */
 
 import type { ReplicaId } from '../core/members.js';
-import { invalidArgument, shown } from '../replica/errors.js';
+import { shown } from '../core/shown.js';
+import { invalidArgument } from '../replica/errors.js';
 
 /** `null` when a value is as expected, else what was expected. */
 export type Check = (value: unknown, ids: readonly ReplicaId[]) => string | null;

@@ -8,10 +8,11 @@
 import { Malformed } from '../../core/bytes.js';
 import type { Configuration } from '../../core/members.js';
 import type { Entry, HardState, Recovered } from '../../core/protocol.js';
+import { shown } from '../../core/shown.js';
 import { hashOfConfiguration, defaultCluster } from '../driver/hash.js';
 import { HARD_KEY } from '../driver/persist-lane.js';
 import type { DriverOptions, ReplicaEvent } from '../driver/state.js';
-import { ConsensusError, invalidArgument, shown } from '../errors.js';
+import { ConsensusError, invalidArgument } from '../errors.js';
 import {
   IDENTITY_KEY,
   ESTABLISHED_KEY,

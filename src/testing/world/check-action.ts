@@ -1,7 +1,8 @@
 /** Checks that a value is an action of a world. */
 
 import type { ReplicaId } from '../../core/members.js';
-import { invalidArgument, shown } from '../../replica/errors.js';
+import { shown } from '../../core/shown.js';
+import { invalidArgument } from '../../replica/errors.js';
 import { anything, checkObject, checkShape, expecting, oneOf, whole, type Check, type Shape } from '../check-input.js';
 import type { Action } from './actions.js';
 import { MAX_PADDING } from './machine.js';
