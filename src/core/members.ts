@@ -6,6 +6,7 @@
 
 import type { Reader, Writer } from './bytes.js';
 import { Malformed } from './bytes.js';
+import { shown } from './shown.js';
 
 /** Name of a replica, unique in its cluster: 1 to 64 of `A-Z a-z 0-9 . _ -`. */
 export type ReplicaId = string;
@@ -122,7 +123,7 @@ function checkPriority(member: Member): void {
   const priority = priorityOf(member);
   if (Number.isSafeInteger(priority) && priority >= 0 && priority <= MAX_PRIORITY) return;
   const expected = `expected a whole number from 0 to ${MAX_PRIORITY}`;
-  throw new RangeError(`members.${member.id}.priority: ${expected}, got ${String(priority)}`);
+  throw new RangeError(`members.${member.id}.priority: ${expected}, got ${shown(priority)}`);
 }
 
 /** @throws RangeError that names the broken rule */
@@ -134,7 +135,7 @@ export function checkConfiguration({ members, constants }: Configuration): void 
   let number = 0;
   for (const member of members) {
     if (!isReplicaId(member.id)) {
-      throw new RangeError(`members: an id is 1 to 64 of A-Z a-z 0-9 . _ -, got ${JSON.stringify(member.id)}`);
+      throw new RangeError(`members: an id is 1 to 64 of A-Z a-z 0-9 . _ -, got ${shown(member.id)}`);
     }
     if (seen.has(member.id)) throw new RangeError(`members: the id ${member.id} stands there twice`);
     seen.add(member.id);
@@ -171,11 +172,11 @@ function checkConstants(constants: Constants): void {
     const [min, max] = CONSTANT_RANGES[name];
     const value = constants[name];
     if (!Number.isSafeInteger(value) || value < min || value > max) {
-      throw new RangeError(`${name}: expected a whole number from ${min} to ${max}, got ${String(value)}`);
+      throw new RangeError(`${name}: expected a whole number from ${min} to ${max}, got ${shown(value)}`);
     }
   }
   if (constants.onApplyError !== 'halt' && constants.onApplyError !== 'reject') {
-    throw new RangeError(`onApplyError: expected 'halt' or 'reject', got ${String(constants.onApplyError)}`);
+    throw new RangeError(`onApplyError: expected 'halt' or 'reject', got ${shown(constants.onApplyError)}`);
   }
 }
 

@@ -1,6 +1,7 @@
 /** The settings of a protocol: timeouts and bounds with their defaults, and the choice of a protocol for a replica. */
 
 import type { Limits, Milliseconds, Protocol, Timing } from './protocol.js';
+import { shown } from './shown.js';
 
 export const defaultTiming: Timing = { heartbeat: 150, electionMin: 1000, electionMax: 2000 };
 
@@ -72,7 +73,7 @@ export function homeOf(name: string): string | null {
 
 function merged<T extends object>(what: string, defaults: T, given: Given<T> | undefined, max: number): T {
   if (given !== undefined && (typeof given !== 'object' || given === null)) {
-    throw new RangeError(`${what}: expected an object of settings, got ${String(given)}`);
+    throw new RangeError(`${what}: expected an object of settings, got ${shown(given)}`);
   }
   const result: T = { ...defaults };
   for (const name of Object.keys(given ?? {}) as (keyof T & string)[]) {
@@ -83,7 +84,7 @@ function merged<T extends object>(what: string, defaults: T, given: Given<T> | u
     const value = given?.[name] as unknown;
     if (value === undefined) continue;
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1 || value > max) {
-      throw new RangeError(`${what}.${name}: expected a whole number from 1 to ${max}, got ${String(value)}`);
+      throw new RangeError(`${what}.${name}: expected a whole number from 1 to ${max}, got ${shown(value)}`);
     }
     result[name] = value as T[keyof T & string];
   }
@@ -96,7 +97,7 @@ function merged<T extends object>(what: string, defaults: T, given: Given<T> | u
  */
 export function choose<S, M>(protocol: Protocol<S, M>, tuning: Tuning = {}): ProtocolChoice {
   if (typeof tuning !== 'object' || tuning === null) {
-    throw new RangeError(`${protocol.name}: expected an object of settings, got ${String(tuning)}`);
+    throw new RangeError(`${protocol.name}: expected an object of settings, got ${shown(tuning)}`);
   }
   for (const name of Object.keys(tuning)) {
     if (name === 'timing' || name === 'limits' || name === 'preVote') continue;
@@ -112,7 +113,7 @@ export function choose<S, M>(protocol: Protocol<S, M>, tuning: Tuning = {}): Pro
   }
   const limits = merged('limits', defaultLimits, tuning.limits, 2 ** 40);
   const { preVote = true } = tuning;
-  if (typeof preVote !== 'boolean') throw new RangeError(`preVote: expected true or false, got ${String(preVote)}`);
+  if (typeof preVote !== 'boolean') throw new RangeError(`preVote: expected true or false, got ${shown(preVote)}`);
   return { protocol: protocol as Protocol<unknown, unknown>, timing, limits, preVote };
 }
 

@@ -589,6 +589,8 @@ describe('listening', () => {
     [{ id: 'not an id' }, /id/],
     [{ id: 'b' }, /self\.id/],
     [{ incarnation: -1 }, /incarnation/],
+    [{ id: 1n as never }, /^id: expected .*, got 1$/],
+    [{ incarnation: Symbol('x') as never }, /^incarnation: expected .*, got Symbol\(x\)$/],
   ])('is refused to %o', async (different, name) => {
     const identity = { cluster: CLUSTER, id: 'a', incarnation: 1, ...different };
     const misuse = tcpTransport().start(identity, members.peer('a'), [], new Recorder());

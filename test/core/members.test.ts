@@ -70,6 +70,8 @@ describe('a configuration', () => {
     ['a long id', [{ ...a, id: 'a'.repeat(65) }], /an id is 1 to 64/],
     ['an empty address', [{ ...a, address: '' }], /address of n1/],
     ['an address with a line break', [{ ...a, address: 'h:1\n' }], /address of n1/],
+    ['an id without text', [{ ...a, id: 1n as never }], /an id is 1 to 64 .*, got 1$/],
+    ['a priority without text', [{ ...a, priority: Object.create(null) as never }], /^members\.n1\.priority: /],
     ['a long address', [{ ...a, address: 'h'.repeat(513) }], /address of n1/],
   ])('refuses %s', (_, given, message) => {
     const check = (): void => members.checkConfiguration({ members: given, constants: defaultConstants });
@@ -87,15 +89,17 @@ describe('a configuration', () => {
     'clientSessionTime',
     'maxEntryBytes',
   ] as const)('checks %s', (name) => {
-    for (const value of [0, -1, 1.5, NaN, 2 ** 53]) {
+    for (const value of [0, -1, 1.5, NaN, 2 ** 53, Symbol('x'), Object.create(null)]) {
       const constants = { ...defaultConstants, [name]: value };
       expect(() => members.checkConfiguration({ members: three.members, constants })).toThrow(new RegExp(`^${name}: `));
     }
   });
 
   it('checks onApplyError', () => {
-    const constants = { ...defaultConstants, onApplyError: 'ignore' as 'halt' };
-    expect(() => members.checkConfiguration({ members: three.members, constants })).toThrow(/^onApplyError: /);
+    for (const onApplyError of ['ignore', Object.create(null)] as 'halt'[]) {
+      const constants = { ...defaultConstants, onApplyError };
+      expect(() => members.checkConfiguration({ members: three.members, constants })).toThrow(/^onApplyError: /);
+    }
   });
 });
 

@@ -26,10 +26,25 @@ describe('tuning', () => {
     [{ timing: { electionMin: 299 } }, /^timing\.electionMin: expected at least twice the heartbeat \(150\)/],
     [{ limits: { tailBytes: -1 } }, /^limits\.tailBytes: /],
     [{ limits: { tailBytes: NaN } }, /^limits\.tailBytes: /],
+    [{ preVote: 1 }, /^preVote: expected true or false, got 1$/],
   ])('refuses %j', (given, message) => {
     expect(() => choose(protocol, given as Tuning)).toThrow(RangeError);
     expect(() => choose(protocol, given as Tuning)).toThrow(message);
   });
+
+  it.each([Object.create(null), Symbol('x'), { toString: () => ({}) }])(
+    'names the setting whose value has no text (%#)',
+    (value) => {
+      for (const [given, message] of [
+        [{ timing: { heartbeat: value } }, /^timing\.heartbeat: expected a whole number/],
+        [{ limits: { tailBytes: value } }, /^limits\.tailBytes: expected a whole number/],
+        [{ preVote: value }, /^preVote: expected true or false/],
+      ] as const) {
+        expect(() => choose(protocol, given as Tuning)).toThrow(RangeError);
+        expect(() => choose(protocol, given as Tuning)).toThrow(message);
+      }
+    },
+  );
 
   it('the defaults pass their own rules', () => {
     expect(choose(protocol, { timing: defaultTiming, limits: defaultLimits })).toBeDefined();

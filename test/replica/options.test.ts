@@ -67,6 +67,9 @@ const wrong: readonly (readonly [Record<string, unknown>, RegExp])[] = [
     (name) =>
       [{ [name]: Object.create(null) as unknown }, new RegExp(`^${name}: expected .* a value without text`)] as const,
   ),
+  ...['alpha', 'onApplyError'].map(
+    (name) => [{ constants: { [name]: Object.create(null) as unknown } }, new RegExp(`^${name}: expected`)] as const,
+  ),
   [{ constants: { onApplyError: 'ignore' } }, /onApplyError: expected/],
   [{ port: 7001 }, /^port: no such option/],
 ];
@@ -99,6 +102,10 @@ describe('options', () => {
     expect(() => protocol({ pace: 1 } as object)).toThrow(/pace: no such setting/);
     expect(() => protocol({ electionMin: 1 } as object)).toThrow(/it is timing\.electionMin$/);
     expect(() => protocol({ limits: { heartbeat: 1 } as object })).toThrow(/it is timing\.heartbeat$/);
+    const heartbeat = Object.create(null) as never;
+    expect(() => protocol({ timing: { heartbeat } })).toThrow(
+      /^timing.heartbeat: expected .*, got a value without text$/,
+    );
     for (const misuse of [{ pace: 1 }, { timing: 5 }, { timing: null }, null, 7, { limits: { tail: 1 } }]) {
       expect(() => protocol(misuse as object)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
     }
@@ -122,6 +129,9 @@ describe('options', () => {
     expect(() => replica.propose(1, { timeout: 5 })).toThrow(/^timeout: no such option/);
     expect(() => replica.propose(1, { signal: 5 })).toThrow(/^signal: expected an AbortSignal/);
     expect(() => replica.read(5)).toThrow(/^read: expected a function/);
+    expect(() => replica.read(() => 1, { consistency: { message: 'linearizable' } })).toThrow(
+      /, got \[object Object\]$/,
+    );
     for (const consistency of ['strong', Object.create(null), null, 5]) {
       expect(() => replica.read(() => 1, { consistency })).toThrow(/^consistency: expected/);
     }

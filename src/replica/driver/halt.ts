@@ -6,7 +6,7 @@ import type { DriverDraft } from './draft.js';
 import { textOf, typedError, type ErrorCode } from '../errors.js';
 
 /** The evidence of a violation as text. Bytes are replaced by their length: they are long and may be secret. */
-function shown(evidence: unknown): string {
+function evidenceText(evidence: unknown): string {
   const short = (_: string, value: unknown): unknown => (value instanceof Uint8Array ? `${value.length} bytes` : value);
   try {
     return JSON.stringify(evidence, short) ?? '';
@@ -26,7 +26,7 @@ export function guarded(draft: DriverDraft, work: () => void): void {
   } catch (error) {
     if (error instanceof InvariantViolation) {
       // Its evidence stands in the reason; as a cause it would carry the bytes, too.
-      draft.halt({ code: codeOf(error), reason: `${error.message} ${shown(error.evidence)}` });
+      draft.halt({ code: codeOf(error), reason: `${error.message} ${evidenceText(error.evidence)}` });
     } else draft.halt({ code: codeOf(error), reason: textOf(error), cause: error });
   }
 }

@@ -3,10 +3,11 @@
  * the sessions that have an open handle, at a third of their time.
  */
 
+import { shown } from '../../core/shown.js';
 import { encodeClientCommand, MAX_NAME, type ClientCommand } from '../driver/client-commands.js';
 import { RENEWALS } from '../driver/client-sessions.js';
 import type { StoredResult } from '../driver/session-table.js';
-import { CommandRejected, ConsensusError, invalidArgument, textOf } from '../errors.js';
+import { CommandRejected, ConsensusError, invalidArgument } from '../errors.js';
 import type { Cancellable, Clock } from '../clock.js';
 import type { AnyMachine, CommandOf, ResultOf } from '../options.js';
 import type { RequestOptions, WithIndex } from '../replica.js';
@@ -63,7 +64,7 @@ function isSequence(value: unknown): value is number {
 /** @throws ConsensusError ERR_INVALID_ARGUMENT */
 function checkSequence(sequence: unknown): number {
   if (isSequence(sequence)) return sequence;
-  throw invalidArgument(`sequence: expected a whole number from 1 to 2^52, got ${textOf(sequence)}`);
+  throw invalidArgument(`sequence: expected a whole number from 1 to 2^52, got ${shown(sequence)}`);
 }
 
 const NAME = new RegExp(`^[\\x21-\\x7e]{1,${MAX_NAME}}$`);
@@ -83,11 +84,11 @@ export class ClientHandles<M extends AnyMachine> {
   session(name: string, options: SessionOptions): Promise<ClientSession<M>> {
     const request = checkRequest(options, ['signal', 'id']);
     if (typeof name !== 'string' || !NAME.test(name)) {
-      throw invalidArgument(`name: expected 1 to ${MAX_NAME} printable ASCII characters, got ${textOf(name)}`);
+      throw invalidArgument(`name: expected 1 to ${MAX_NAME} printable ASCII characters, got ${shown(name)}`);
     }
     const { id = 0 } = options;
     if (options.id !== undefined && !isSequence(id)) {
-      throw invalidArgument(`id: expected the id of a session, a whole number from 1, got ${textOf(id)}`);
+      throw invalidArgument(`id: expected the id of a session, a whole number from 1, got ${shown(id)}`);
     }
     return this.attach(request, name, id);
   }

@@ -6,6 +6,7 @@
 import { MAX_TIME } from '../../core/entries.js';
 import type { Entry, Index, Milliseconds } from '../../core/protocol.js';
 import type { Constants } from '../../core/members.js';
+import { shown } from '../../core/shown.js';
 import type { Fault } from '../driver/state.js';
 import { CommandRejected, textOf } from '../errors.js';
 import type { AnyMachine } from '../options.js';
@@ -89,7 +90,7 @@ export class MachineRunner {
     if (!this.isCalling) throw new Error('wakeAt: it is called within apply or wake only');
     if (typeof this.machine.wake !== 'function') throw new TypeError('wakeAt: the machine has no method wake');
     if (!Number.isSafeInteger(time) || time < 0) {
-      throw new RangeError(`wakeAt: expected milliseconds since the epoch as a whole number, got ${textOf(time)}`);
+      throw new RangeError(`wakeAt: expected milliseconds since the epoch as a whole number, got ${shown(time)}`);
     }
     // Log time never comes to what is above, a usual way to say "never".
     if (this.wakeAt !== null && time < this.wakeAt && time <= MAX_TIME) this.wakeAt = time;

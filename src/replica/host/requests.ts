@@ -1,5 +1,6 @@
 /** Checks what callers ask, and turns commands into bytes. */
 
+import { shown } from '../../core/shown.js';
 import type { ReadWay } from '../driver/state.js';
 import { CommandRejected, ConsensusError, invalidArgument, textOf } from '../errors.js';
 import type { Signal } from '../leadership.js';
@@ -60,7 +61,7 @@ const WAYS: Readonly<Record<string, ReadNeed>> = {
 export function needOf({ consistency = 'linearizable', minIndex, maxAge }: ReadOptions): ReadNeed {
   if (typeof consistency !== 'string' || (consistency !== 'stale' && !Object.hasOwn(WAYS, consistency))) {
     const known = `'linearizable', 'lease', 'quorum' or 'stale'`;
-    throw invalidArgument(`consistency: expected ${known}, got ${textOf(consistency)}`);
+    throw invalidArgument(`consistency: expected ${known}, got ${shown(consistency)}`);
   }
   if (minIndex !== undefined && (consistency !== 'stale' || !Number.isSafeInteger(minIndex) || minIndex < 0)) {
     throw invalidArgument(`minIndex: expected an index, with consistency 'stale'`);
@@ -78,7 +79,7 @@ export function needOf({ consistency = 'linearizable', minIndex, maxAge }: ReadO
  */
 export function firstChange({ from }: ChangesOptions): number | null {
   if (from === undefined || (Number.isSafeInteger(from) && from >= 1)) return from ?? null;
-  throw invalidArgument(`from: expected an index, a whole number from 1, got ${textOf(from)}`);
+  throw invalidArgument(`from: expected an index, a whole number from 1, got ${shown(from)}`);
 }
 
 /**
@@ -90,7 +91,7 @@ export function transferOf(
   { configuration, timing }: DriverOptions,
 ): { readonly to: string | null; readonly timeout: number } {
   if (to !== undefined && configuration.members.every(({ id }) => id !== to)) {
-    throw invalidArgument(`to: expected the id of a member, got ${textOf(to)}`);
+    throw invalidArgument(`to: expected the id of a member, got ${shown(to)}`);
   }
   return { to: to ?? null, timeout: timeoutIn(timeout, timing.electionMax, 1) };
 }
@@ -101,7 +102,7 @@ export function transferOf(
  */
 export function keptOf({ keep = 0 }: CompactOptions, { snapshots }: Pick<Storage, 'snapshots'>): number {
   if (!Number.isSafeInteger(keep) || keep < 0) {
-    throw invalidArgument(`keep: expected a number of entries, a whole number from 0, got ${textOf(keep)}`);
+    throw invalidArgument(`keep: expected a number of entries, a whole number from 0, got ${shown(keep)}`);
   }
   if (snapshots === undefined) throw invalidArgument('compact: the storage of this replica keeps no snapshots');
   return keep;
@@ -119,7 +120,7 @@ export function closeTimeoutOf(options: CloseOptions): number {
 function timeoutIn(timeout: number | undefined, byDefault: number, least: number): number {
   if (timeout === undefined) return byDefault;
   if (typeof timeout === 'number' && timeout >= least && timeout < 2 ** 31) return timeout;
-  throw invalidArgument(`timeout: expected milliseconds from ${least} to 2^31 - 1, got ${textOf(timeout)}`);
+  throw invalidArgument(`timeout: expected milliseconds from ${least} to 2^31 - 1, got ${shown(timeout)}`);
 }
 
 /**

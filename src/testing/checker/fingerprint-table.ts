@@ -6,6 +6,7 @@
  * n² / 2^65: 3 in 10,000 for 100 million.
  */
 
+import { shown } from '../../core/shown.js';
 import { invalidArgument } from '../../replica/errors.js';
 
 /** The share of taken places above which the table doubles its size. */
@@ -16,7 +17,7 @@ const MAX_PLACES = 2 ** 30;
 /** The number of places for so many fingerprints. */
 function placesFor(expected: number): number {
   if (!Number.isSafeInteger(expected) || expected < 0 || expected > MAX_PLACES * MAX_LOAD) {
-    throw invalidArgument(`fingerprints expected: a whole number from 0 to 800 million, got ${String(expected)}`);
+    throw invalidArgument(`fingerprints expected: a whole number from 0 to 800 million, got ${shown(expected)}`);
   }
   let places = MIN_PLACES;
   while (places * MAX_LOAD < expected) places *= 2;

@@ -4,6 +4,7 @@
  */
 
 import { nextSeed, sample } from '../../core/random.js';
+import { shown } from '../../core/shown.js';
 import { errorFrom, invalidArgument } from '../../replica/errors.js';
 import type { Action } from '../world/actions.js';
 import { checkLimits, checkScope } from './check-scope.js';
@@ -80,7 +81,7 @@ export function walkModel(options: WalkOptions): WalkResult {
   const { scope, seed, walks, length } = options;
   checkScope(scope);
   checkLimits({ walks, length });
-  if (!Number.isSafeInteger(seed)) throw invalidArgument(`seed: expected a safe integer, got ${String(seed)}`);
+  if (!Number.isSafeInteger(seed)) throw invalidArgument(`seed: expected a safe integer, got ${shown(seed)}`);
   const walker = new Walker(scope, seed);
   let done = 0;
   while (done < walks && walker.violation === null && options.stop?.(done) !== true) {

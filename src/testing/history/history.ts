@@ -3,6 +3,7 @@
  * nothing of replicas, so the checkers take histories of any system.
  */
 
+import { shown } from '../../core/shown.js';
 import { invalidArgument } from '../../replica/errors.js';
 
 /**
@@ -138,7 +139,7 @@ export class HistoryAssembly<Input = unknown, Output = unknown> {
 
   /** @returns why the event cannot have happened, `null` when it was taken */
   add(event: HistoryEvent<Input, Output>): string | null {
-    if (!EVENT_KINDS.includes(event.kind)) return `an event is ${EVENT_KINDS.join(', ')}, got ${String(event.kind)}`;
+    if (!EVENT_KINDS.includes(event.kind)) return `an event is ${EVENT_KINDS.join(', ')}, got ${shown(event.kind)}`;
     const place = this.open.get(event.client);
     const { client } = event;
     if (typeof client !== 'string') return `a client is named by a string, got ${typeof (client as unknown)}`;
@@ -177,7 +178,7 @@ export class HistoryAssembly<Input = unknown, Output = unknown> {
     const timed = time !== undefined;
     if (this.timed !== null && this.timed !== timed) return 'either all events carry a time or none does';
     if (time === undefined) return null;
-    if (!Number.isFinite(time)) return `a time is a finite number, got ${time}`;
+    if (!Number.isFinite(time)) return `a time is a finite number, got ${shown(time)}`;
     return time < this.latest ? `time runs backwards, from ${this.latest} to ${time}` : null;
   }
 
@@ -191,26 +192,27 @@ export class HistoryAssembly<Input = unknown, Output = unknown> {
 /** @returns what is wrong with a position, `null` if nothing is */
 export function positionProblem(at: LogPosition | null): string | null {
   if (at === null) return null;
-  if (at.kind !== 'entry' && at.kind !== 'read') return `a position is an entry or a read, got ${String(at.kind)}`;
+  if (at.kind !== 'entry' && at.kind !== 'read') return `a position is an entry or a read, got ${shown(at.kind)}`;
   const least = at.kind === 'entry' ? 1 : 0;
   if (Number.isSafeInteger(at.index) && at.index >= least) return null;
   const whose = at.kind === 'entry' ? 'an entry' : 'a read';
-  return `the index of ${whose} is a whole number from ${least} on, got ${at.index}`;
+  return `the index of ${whose} is a whole number from ${least} on, got ${shown(at.index)}`;
 }
 
 /** @returns what is wrong with an operation that somebody else made, `null` if nothing is */
 export function operationProblem(operation: Operation): string | null {
-  if (typeof operation !== 'object' || operation === null) return `an object, got ${String(operation)}`;
+  if (typeof operation !== 'object' || operation === null) return `an object, got ${shown(operation)}`;
   const { client, outcome, call, at } = operation;
   if (typeof client !== 'string') return `a client is named by a string, got ${typeof (client as unknown)}`;
   if (outcome !== 'ok' && outcome !== 'fail' && outcome !== 'unknown') {
-    return `an outcome is ok, fail or unknown, got ${String(outcome)}`;
+    return `an outcome is ok, fail or unknown, got ${shown(outcome)}`;
   }
-  if (!Number.isFinite(call)) return `call is a finite number, got ${call}`;
+  if (!Number.isFinite(call)) return `call is a finite number, got ${shown(call)}`;
   if (outcome === 'unknown') {
-    if (operation.return !== Infinity) return `an unknown operation returns at Infinity, got ${operation.return}`;
+    if (operation.return !== Infinity)
+      return `an unknown operation returns at Infinity, got ${shown(operation.return)}`;
   } else if (!Number.isFinite(operation.return) || operation.return < call) {
-    return `return is a finite number not below call, got ${call} and ${operation.return}`;
+    return `return is a finite number not below call, got ${call} and ${shown(operation.return)}`;
   }
   if (outcome === 'fail' && at !== null) return 'what failed has no position in the log';
   return positionProblem(at);

@@ -4,6 +4,7 @@
  * is far cheaper for a history whose operations know their place in a log.
  */
 
+import { shown } from '../../core/shown.js';
 import { invalidArgument } from '../../replica/errors.js';
 import { checkOperations, type CompletedOperation, type History, type Operation } from './history.js';
 import { LinearizabilitySearch, type Budget, type Effective, type Limit } from './linearizability-search.js';
@@ -140,7 +141,7 @@ function budgetOf(options: LinearizabilityOptions): Budget {
   const { timeout = 60_000, steps = Infinity, bytes = 2 ** 30 } = options;
   for (const [name, value] of Object.entries({ timeout, steps, bytes })) {
     if (typeof value === 'number' && value >= 0) continue;
-    throw invalidArgument(`${name} is a number from 0 on, got ${String(value)}`);
+    throw invalidArgument(`${name} is a number from 0 on, got ${shown(value)}`);
   }
   const now = options.now ?? (() => (globalThis as unknown as PerformancePlatform).performance.now());
   return { deadline: now() + timeout, now, steps, bytes, spent: 0 };

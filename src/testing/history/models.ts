@@ -3,6 +3,7 @@
  * `[verb, ...arguments]`, as in the text form of a history.
  */
 
+import { shown } from '../../core/shown.js';
 import { invalidArgument } from '../../replica/errors.js';
 import { canonicalText, sameData } from '../plain-data.js';
 
@@ -206,7 +207,11 @@ function unknownVerb(model: string, input: never, verbs: string): never {
 }
 
 function show(value: unknown): string {
-  return JSON.stringify(value) ?? String(value);
+  try {
+    return JSON.stringify(value) ?? shown(value);
+  } catch {
+    return shown(value); // JSON does not carry it
+  }
 }
 
 function describeWords(input: readonly unknown[], output: unknown): string {
@@ -221,7 +226,7 @@ export function describeState(state: unknown): string {
   try {
     text = canonicalText(state);
   } catch {
-    text = String(state);
+    text = shown(state);
   }
   return text.length <= LONGEST_STATE ? text : `${text.slice(0, LONGEST_STATE)}…`;
 }

@@ -7,6 +7,7 @@
  * power is lost everywhere, and everything acknowledged must be there; all are closed, and nothing may be left open.
  */
 
+import { shown } from '../../core/shown.js';
 import type { ProtocolChoice, Tuning } from '../../core/tuning.js';
 import { Adversary } from './adversary.js';
 import { CallBook } from './calls.js';
@@ -265,16 +266,16 @@ class Simulation {
 export async function simulateHost(options: HostSimulationOptions): Promise<HostSimulationReport> {
   const { seed, steps, protocol, pace } = options;
   if (!Number.isSafeInteger(seed) || Math.abs(seed) > 2 ** 52) {
-    throw new RangeError(`seed: expected a whole number from ${-(2 ** 52)} to ${2 ** 52}, got ${String(seed)}`);
+    throw new RangeError(`seed: expected a whole number from ${-(2 ** 52)} to ${2 ** 52}, got ${shown(seed)}`);
   }
   if (typeof protocol !== 'function') {
-    throw new RangeError(`protocol: expected raft or multipaxos of quorate, got ${String(protocol)}`);
+    throw new RangeError(`protocol: expected raft or multipaxos of quorate, got ${shown(protocol)}`);
   }
   if (steps !== undefined && (!Number.isSafeInteger(steps) || steps < 0 || steps > 100_000)) {
-    throw new RangeError(`steps: expected a whole number from 0 to 100000, got ${String(steps)}`);
+    throw new RangeError(`steps: expected a whole number from 0 to 100000, got ${shown(steps)}`);
   }
   if (pace !== undefined && typeof pace !== 'boolean') {
-    throw new RangeError(`pace: expected true or false, got ${String(pace)}`);
+    throw new RangeError(`pace: expected true or false, got ${shown(pace)}`);
   }
   const simulation = new Simulation(options);
   await simulation.run();

@@ -5,6 +5,7 @@
 
 import { defaultConstants, type Constants } from '../../core/members.js';
 import type { Limits, Timing } from '../../core/protocol.js';
+import { shown } from '../../core/shown.js';
 import { defaultLimits, defaultTiming } from '../../core/tuning.js';
 import type { Dice } from '../random.js';
 import { FRAME } from './connections.js';
@@ -221,13 +222,13 @@ export function drawPlan(dice: Dice, options: HostPlanOptions): HostPlan {
 function plainPlan(dice: Dice, options: HostPlanOptions): HostPlan {
   const { size, faults, lies } = options;
   if (size !== undefined && (!Number.isSafeInteger(size) || size < 1 || size > 7)) {
-    throw new RangeError(`size: expected a whole number from 1 to 7, got ${String(size)}`);
+    throw new RangeError(`size: expected a whole number from 1 to 7, got ${shown(size)}`);
   }
   if (faults !== undefined && !Array.isArray(faults)) {
-    throw new RangeError(`faults: expected a list, got ${String(faults)}`);
+    throw new RangeError(`faults: expected a list, got ${shown(faults)}`);
   }
   const strange = faults?.find((fault) => !HOST_FAULTS.includes(fault));
-  if (strange !== undefined) throw new RangeError(`faults: no such class of faults: ${String(strange)}`);
+  if (strange !== undefined) throw new RangeError(`faults: no such class of faults: ${shown(strange)}`);
   // Shortages have dice of their own: what the seeds draw beside them does not depend on them.
   const drawn = HOST_FAULTS.filter((fault) => (fault === 'shortage' ? dice.fork(fault) : dice).chance(0.5));
   const all = new Set(faults ?? drawn);

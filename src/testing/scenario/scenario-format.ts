@@ -1,6 +1,7 @@
 /** Formats actions as a scenario, so that a run that was found can be read, kept and replayed. */
 
 import { unreachable } from '../../core/assert.js';
+import { shown } from '../../core/shown.js';
 import { invalidArgument } from '../../replica/errors.js';
 import type { Action, Happening, MessagePick } from '../world/actions.js';
 import { sameData } from '../plain-data.js';
@@ -13,10 +14,18 @@ function pickText(pick: MessagePick): string {
   return ` ${plain ? pick : JSON.stringify(pick)}`;
 }
 
+function jsonOf(command: unknown): string | undefined {
+  try {
+    return JSON.stringify(command) as string | undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function commandText(command: unknown): string {
-  const text = JSON.stringify(command) as string | undefined;
+  const text = jsonOf(command);
   if (text === undefined || !sameData(JSON.parse(text), command)) {
-    throw invalidArgument(`a command in a scenario is JSON, got ${text ?? String(command)}`);
+    throw invalidArgument(`a command in a scenario is JSON, got ${text ?? shown(command)}`);
   }
   return text;
 }

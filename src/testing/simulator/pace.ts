@@ -5,6 +5,7 @@
  */
 
 import type { Limits, Milliseconds, Timing } from '../../core/protocol.js';
+import { shown } from '../../core/shown.js';
 import { defaultLimits, defaultTiming, type Tuning } from '../../core/tuning.js';
 import { invalidArgument } from '../../replica/errors.js';
 import { checkNames, checkObject, checkShape, expecting, whole, type Check } from '../check-input.js';
@@ -121,7 +122,7 @@ export function checkPace(pace: Pace | string | undefined, tuning: Tuning | unde
   if (pace === undefined) return;
   const { electionMin = defaultTiming.electionMin } = tuning?.timing ?? {};
   if (typeof pace === 'string') {
-    if (pace !== 'drawn') throw invalidArgument(`pace: expected "drawn" or an object, got ${JSON.stringify(pace)}`);
+    if (pace !== 'drawn') throw invalidArgument(`pace: expected "drawn" or an object, got ${shown(pace)}`);
     if (electionMin >= LEAST_ELECTION) return;
     throw invalidArgument(`tuning.timing.electionMin: expected at least ${LEAST_ELECTION} for a pace that is drawn`);
   }

@@ -2,6 +2,7 @@
 
 import type { Constants, ReplicaId } from '../../core/members.js';
 import type { Model } from '../../core/model.js';
+import { shown } from '../../core/shown.js';
 import type { Tuning } from '../../core/tuning.js';
 import { invalidArgument } from '../../replica/errors.js';
 import { checkObject } from '../check-input.js';
@@ -78,7 +79,7 @@ export function worldOptionsOf(options: SimulateOptions): WorldOptions {
 
 function checkNumber(name: string, value: number, min: number, max: number): void {
   if (Number.isSafeInteger(value) && value >= min && value <= max) return;
-  throw invalidArgument(`${name}: expected a whole number from ${min} to ${max}, got ${String(value)}`);
+  throw invalidArgument(`${name}: expected a whole number from ${min} to ${max}, got ${shown(value)}`);
 }
 
 /** @throws ConsensusError `ERR_INVALID_ARGUMENT` naming the option and what was expected */
@@ -92,7 +93,7 @@ export function checkSimulateOptions(options: SimulateOptions): void {
   checkWorldOptions(worldOptionsOf(options));
   checkPace(options.pace, options.tuning);
   for (const kind of options.without ?? []) {
-    if (!FAULT_KINDS.includes(kind)) throw invalidArgument(`without: no fault is called ${String(kind)}`);
+    if (!FAULT_KINDS.includes(kind)) throw invalidArgument(`without: no fault is called ${shown(kind)}`);
   }
   if (options.machine !== undefined && options.commands === undefined) {
     throw invalidArgument('commands: expected a function, since a machine is given');

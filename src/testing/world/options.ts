@@ -3,6 +3,7 @@
 import { defaultConstants, type Constants, type ReplicaId } from '../../core/members.js';
 import type { Model } from '../../core/model.js';
 import type { Timing } from '../../core/protocol.js';
+import { shown } from '../../core/shown.js';
 import type { Tuning } from '../../core/tuning.js';
 import { invalidArgument } from '../../replica/errors.js';
 import { anything, checkNames, checkObject, checkShape, expecting, oneOf, whole, type Check } from '../check-input.js';
@@ -73,6 +74,6 @@ export function checkWorldOptions(options: WorldOptions): void {
   checkNames('constants.', constants, Object.keys(defaultConstants));
   checkNames('eager.', eager, ['written', 'applied', 'loaded']);
   if (Array.isArray(replicas) && new Set(replicas).size < replicas.length) {
-    throw invalidArgument(`replicas: a name stands there twice, got ${replicas.join(', ')}`);
+    throw invalidArgument(`replicas: a name stands there twice, got ${replicas.map(shown).join(', ')}`);
   }
 }

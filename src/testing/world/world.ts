@@ -9,6 +9,7 @@
 import { configurationOf, defaultConstants, type ReplicaId } from '../../core/members.js';
 import type { AnyModel } from '../../core/model.js';
 import type { Milliseconds } from '../../core/protocol.js';
+import { shown } from '../../core/shown.js';
 import { choose } from '../../core/tuning.js';
 import { invalidArgument } from '../../replica/errors.js';
 import type { Action } from './actions.js';
@@ -43,7 +44,7 @@ function rulesOf(options: WorldOptions): Rules {
   const tuning = { ...options.tuning, timing: { ...testTiming, ...options.tuning?.timing } };
   const { timing, limits, preVote } = choose(model.protocol, tuning);
   const seed = options.seed ?? 1;
-  if (!Number.isSafeInteger(seed)) throw invalidArgument(`seed: expected a safe integer, got ${String(seed)}`);
+  if (!Number.isSafeInteger(seed)) throw invalidArgument(`seed: expected a safe integer, got ${shown(seed)}`);
   const watch = new Watch();
   const { byReference = false, strict = false, maxWaiting = 1000, snapshots = 0 } = options;
   const bare = options.program === 'core';

@@ -1,6 +1,7 @@
 /** Verdicts on histories that people know, what is said of a violation, and the limits. */
 
 import { describe, expect, it } from 'vitest';
+import { shown } from '../../../src/core/shown.js';
 import { parseHistory } from '../../../src/testing/history/history-format.js';
 import type { History, Operation } from '../../../src/testing/history/history.js';
 import {
@@ -173,7 +174,7 @@ describe('limits', () => {
   it.each([{ timeout: -1 }, { steps: Number.NaN }, { bytes: '5' as unknown as number }])('refuses %o', (options) => {
     const [[name, value]] = Object.entries(options) as [[string, unknown]];
     expect(() => checkLinearizable([], registerModel(), options)).toThrow(
-      `${name} is a number from 0 on, got ${value}`,
+      `${name} is a number from 0 on, got ${shown(value)}`,
     );
   });
 });
@@ -292,17 +293,17 @@ describe('bad input', () => {
 
   it.each<[object, string]>([
     [{ client: 5 }, 'a client is named by a string, got number'],
-    [{ outcome: 'done' }, 'an outcome is ok, fail or unknown, got done'],
+    [{ outcome: 'done' }, 'an outcome is ok, fail or unknown, got "done"'],
     [{ call: Number.NaN }, 'call is a finite number, got NaN'],
     [{ call: -Infinity }, 'call is a finite number, got -Infinity'],
     [{ call: 2 }, 'return is a finite number not below call, got 2 and 1'],
     [{ return: Infinity }, 'return is a finite number not below call, got 0 and Infinity'],
-    [{ return: '3' }, 'return is a finite number not below call, got 0 and 3'],
+    [{ return: '3' }, 'return is a finite number not below call, got 0 and "3"'],
     [{ outcome: 'unknown' }, 'an unknown operation returns at Infinity, got 1'],
     [{ outcome: 'fail', at: { kind: 'entry', index: 3 } }, 'what failed has no position in the log'],
     [{ at: { kind: 'entry', index: 0 } }, 'the index of an entry is a whole number from 1 on, got 0'],
     [{ at: { kind: 'read', index: 0.5 } }, 'the index of a read is a whole number from 0 on, got 0.5'],
-    [{ at: { kind: 'slot', index: 1 } }, 'a position is an entry or a read, got slot'],
+    [{ at: { kind: 'slot', index: 1 } }, 'a position is an entry or a read, got "slot"'],
   ])('%o is refused with its place', (change, reason) => {
     const history = [good, { ...good, ...change } as Operation];
     expect(() => checkLinearizable(history, registerModel() as AnyModel)).toThrow(

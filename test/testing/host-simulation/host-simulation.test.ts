@@ -253,9 +253,9 @@ describe('options', () => {
     [{ seed: 0.5 }, 'seed: expected a whole number from -4503599627370496 to 4503599627370496, got 0.5'],
     [{ seed: 2 ** 53 }, 'seed: expected a whole number'],
     [{ seed: 1, size: 8 }, 'size: expected a whole number from 1 to 7, got 8'],
-    [{ seed: 1, pace: 'slow' as never }, 'pace: expected true or false, got slow'],
+    [{ seed: 1, pace: 'slow' as never }, 'pace: expected true or false, got "slow"'],
     [{ seed: 1, steps: -1 }, 'steps: expected a whole number from 0 to 100000, got -1'],
-    [{ seed: 1, faults: ['gremlins'] as never }, 'faults: no such class of faults: gremlins'],
+    [{ seed: 1, faults: ['gremlins'] as never }, 'faults: no such class of faults: "gremlins"'],
   ])('%o is refused', async (options, message) => {
     const refusal = simulateHost({ ...options, protocol: raft });
     await expect(refusal).rejects.toThrow(RangeError);

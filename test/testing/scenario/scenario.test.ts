@@ -175,8 +175,7 @@ describe('what is written is read back', () => {
   test('a command that is no JSON is refused', () => {
     const proposed = (given: unknown): Happening => ({ kind: 'propose', replica: 'n1', command: given, timeout: 1 });
     const bad = (given: unknown) => () => formatHappening(proposed(given));
-    for (const given of [undefined, NaN, { at: undefined }, new Map()]) expect(bad(given)).toThrow('is JSON');
-    expect(bad(10n)).toThrow(TypeError);
+    for (const given of [undefined, NaN, { at: undefined }, new Map(), 10n]) expect(bad(given)).toThrow('is JSON');
   });
 });
 

@@ -12,6 +12,17 @@ describe('a simulation', () => {
     refused(() => simulate({ model, machine: {} as Wrong, commands: () => 1 }), /^machine: expected/);
   });
 
+  test('names the option whose value has no text', () => {
+    for (const name of ['seed', 'schedules', 'length', 'shrinkBudget']) {
+      const wrong = { model, [name]: Object.create(null) as unknown };
+      refused(
+        () => simulate(wrong as Wrong),
+        new RegExp(`^${name}: expected a whole number from .* a value without text$`),
+      );
+    }
+    refused(() => simulate({ model, without: [Object.create(null)] as Wrong }), /^without: no fault is called a value/);
+  });
+
   test('says of a machine without its methods which one is missing', () => {
     const machine = { create: () => ({ apply: () => 1 }) as Wrong };
     expect(() => simulate({ model, machine, commands: () => 1 })).toThrow(

@@ -126,7 +126,7 @@ describe('a simulation', () => {
     expect(() => simulate({ model, tuning: { timing: { heartbeat: 0 } } })).toThrow(/^timing.heartbeat/);
     expect(() => simulate({ model, constants: { sessions: 1 } })).toThrow(/^sessions/);
     expect(() => simulate({ model, without: ['lightning' as never] })).toThrow(
-      /^without: no fault is called lightning/,
+      /^without: no fault is called "lightning"/,
     );
   });
 

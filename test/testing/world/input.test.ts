@@ -10,7 +10,8 @@ const world = createWorld({ model });
 describe('a world', () => {
   test.each([
     [{ model: undefined }, /^model: expected raftModel or multipaxosModel, got undefined$/],
-    [{ replicas: ['a', 'a'] }, /^replicas: a name stands there twice, got a, a$/],
+    [{ replicas: ['a', 'a'] }, /^replicas: a name stands there twice, got "a", "a"$/],
+    [{ seed: Object.create(null) as unknown }, /^seed: expected a safe integer, got a value without text$/],
     [{ replicas: 0 }, /^replicas: expected 1 to 7, got 0$/],
     [{ program: 'drivers' }, /^program: expected "driver" or "core", got "drivers"$/],
     [{ maxWaiting: -1 }, /^maxWaiting: expected a whole number from 1, got -1$/],
