@@ -156,6 +156,11 @@ export class SimulatedProcess {
     if (this.alive) this.schedule.add('input', this, 0, 0, run);
   }
 
+  /** What runs in it waits for so many true milliseconds; without end, if it is killed meanwhile. */
+  pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => this.schedule.after(milliseconds, () => this.input(resolve)));
+  }
+
   /** True milliseconds until its clock shows `due`. */
   until(due: number): number {
     return this.lag + Math.max(SHORTEST, (due - this.now) / this.rate);

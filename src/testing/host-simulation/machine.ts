@@ -188,7 +188,7 @@ export class ValueHostMachine extends HostState implements StateMachine<HostComm
 export interface StreamHabits {
   readonly dice: Dice;
   readonly trace: Trace;
-  /** Resolves after so many milliseconds. */
+  /** Waits for so many milliseconds in the machine's process. */
   pause(milliseconds: number): Promise<void>;
 }
 
@@ -214,15 +214,16 @@ export class StreamingHostMachine extends HostState implements StreamingStateMac
   private async *stream(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
     const { dice, trace, pause } = this.habits;
     const fails = dice.chance(0.1) ? dice.between(0, bytes.length) : Infinity;
-    for (let at = 0; at < bytes.length; ) {
+    const most = Math.min(bytes.length, fails);
+    for (let at = 0; at < most; ) {
       await pause(dice.within(0, CHUNK_TAKES));
-      if (at >= fails) {
-        trace.cover('stream fails');
-        throw new Error('simulated: the stream fails');
-      }
-      const end = Math.min(bytes.length, at + dice.between(1, CHUNK_BYTES));
+      const end = Math.min(most, at + dice.between(1, CHUNK_BYTES));
       yield bytes.slice(at, end);
       at = end;
+    }
+    if (fails !== Infinity) {
+      trace.cover('stream fails');
+      throw new Error('simulated: the stream fails');
     }
     trace.cover('snapshot streamed');
   }

@@ -144,11 +144,10 @@ export class SimulatedMember {
   }
 
   private newMachine(process: SimulatedProcess): HostMachine {
-    const { schedule, plan, ledger, trace } = this.world;
+    const { plan, ledger, trace } = this.world;
     const work = (): void => this.work(process);
     if (!plan.streams) return new ValueHostMachine(this.id, ledger, work);
-    const pause = (milliseconds: number): Promise<void> =>
-      new Promise((resolve) => schedule.after(milliseconds, resolve));
+    const pause = (milliseconds: number): Promise<void> => process.pause(milliseconds);
     return new StreamingHostMachine(this.id, ledger, work, { dice: this.streams, trace, pause });
   }
 
