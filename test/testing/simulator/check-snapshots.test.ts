@@ -99,6 +99,14 @@ class Hasty extends Copied {
   }
 }
 
+/** A stream of the same for ever, whose `return` throws. */
+function unleavable(value: unknown): Iterable<unknown> {
+  const leave = (): never => {
+    throw new Error('return threw');
+  };
+  return { [Symbol.iterator]: () => ({ next: () => ({ value }), return: leave }) };
+}
+
 describe('machines that keep their duties', () => {
   it('stream, or give one value', async () => {
     const streaming = await checkSnapshots({ create: () => new KeyValue(), commands: puts });
@@ -124,6 +132,11 @@ describe('what is wrong is found, and told with its seed', () => {
       'chunks that are no bytes',
       () => Object.assign(new Copied(), { snapshot: () => ['text'] as never }),
       /a chunk of a snapshot is a Uint8Array \(seed 1\)$/,
+    ],
+    [
+      'chunks that are no bytes, of a stream that cannot be left',
+      () => Object.assign(new Copied(), { snapshot: () => unleavable('text') as never }),
+      /^machine\/snapshot-is-the-state: a chunk of a snapshot is a Uint8Array \(seed 1\)$/,
     ],
     [
       'a value in place of a stream',
@@ -173,6 +186,21 @@ describe('what is wrong is found, and told with its seed', () => {
       expect(open).toBe(0);
     }
     expect(brokenWhileOpen).toBeGreaterThan(3);
+  });
+
+  it('what the commands throw passes through a stream that cannot be left', async () => {
+    const broken = new RangeError('no more commands');
+    let isAsked = false;
+    const snapshot = (): never => {
+      isAsked = true;
+      return unleavable(bytesOf(1)) as never;
+    };
+    const commands = (): Put => {
+      if (isAsked) throw broken;
+      return { key: 'a', value: 'b' };
+    };
+    const checked = checkSnapshots({ create: () => Object.assign(new Copied(), { snapshot }), commands });
+    await expect(checked).rejects.toBe(broken);
   });
 
   it.each([
