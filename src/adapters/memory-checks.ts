@@ -3,6 +3,7 @@
 import { shown } from '../core/shown.js';
 import { ConsensusError, invalidArgument } from '../replica/errors.js';
 import type { TransportPeer } from '../replica/transport.js';
+import { record } from './option-checks.js';
 
 export function failed(message: string): ConsensusError {
   return new ConsensusError(message, { code: 'ERR_TRANSPORT_FAILED' });
@@ -28,10 +29,7 @@ const OPTIONS = ['deliver', 'soon', 'maxMessageBytes', 'queueBytes'];
 
 /** @throws ConsensusError ERR_INVALID_ARGUMENT. Numbers are checked by `positive`. */
 export function checkNetworkOptions(options: unknown): void {
-  if (typeof options !== 'object' || options === null) throw invalidArgument('memoryNetwork: expected an object');
-  const given = options as Readonly<Record<string, unknown>>;
-  const stranger = Object.keys(given).find((name) => !OPTIONS.includes(name));
-  if (stranger !== undefined) throw invalidArgument(`memoryNetwork: there is no option ${JSON.stringify(stranger)}`);
+  const given = record(options, 'memoryNetwork: options', OPTIONS);
   for (const name of ['deliver', 'soon']) {
     const value = given[name];
     if (value === undefined || typeof value === 'function') continue;

@@ -97,9 +97,10 @@ describe('a memory network', () => {
   test.each([
     [{ deliver: 5 }, /^memoryNetwork: deliver: expected a function, got 5$/],
     [{ soon: 'now' }, /^memoryNetwork: soon: expected a function, got "now"$/],
-    [{ delivers: () => 'drop' }, /^memoryNetwork: there is no option "delivers"$/],
+    [{ delivers: () => 'drop' }, /^memoryNetwork: options: unknown delivers; expected deliver, soon, /],
     [{ queueBytes: Object.create(null) as unknown }, /^memoryNetwork: queueBytes: expected a positive integer/],
-    [null, /^memoryNetwork: expected an object$/],
+    [null, /^memoryNetwork: options: expected an object$/],
+    [[], /^memoryNetwork: options: expected an object$/],
   ])('refuses the options %o', (options, message) => {
     const refused = expect.objectContaining({
       code: 'ERR_INVALID_ARGUMENT',

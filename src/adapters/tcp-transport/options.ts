@@ -3,6 +3,7 @@
  */
 
 import { invalidArgument } from '../../replica/errors.js';
+import { record } from '../option-checks.js';
 import type { SocketAddress } from './address.js';
 import { parseAddress } from './address.js';
 import { derivedTimes, SHORTEST_SILENCE, USUAL_ELECTION_MAX } from './timing.js';
@@ -62,18 +63,6 @@ function integer(value: unknown, name: string, least: number, most: number): num
   return value;
 }
 
-/** The value as an object whose keys are all known: a misspelt option is a mistake, not a default. */
-function record(value: unknown, name: string, known: readonly string[]): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalidArgument(`tcpTransport: ${name}: expected an object`);
-  }
-  const stranger = Object.keys(value).find((key) => !known.includes(key));
-  if (stranger !== undefined) {
-    throw invalidArgument(`tcpTransport: ${name}: unknown ${stranger}; expected ${known.join(', ')}`);
-  }
-  return value as Record<string, unknown>;
-}
-
 const NAMES = ['listen', 'maxMessageBytes', 'queueBytes', 'handshakeTimeout', 'stallTimeout', 'reconnectDelay'];
 
 /** The times that a user gave; what is absent is derived once the replica's timing is known. */
@@ -93,8 +82,8 @@ function optional(value: unknown, name: string, least: number, most: number): nu
   return value === undefined ? undefined : integer(value, name, least, most);
 }
 
-function timesOf(given: Record<string, unknown>): GivenTimes {
-  const delay = record(given['reconnectDelay'] ?? {}, 'reconnectDelay', ['min', 'max']);
+function timesOf(given: Readonly<Record<string, unknown>>): GivenTimes {
+  const delay = record(given['reconnectDelay'] ?? {}, 'tcpTransport: reconnectDelay', ['min', 'max']);
   const shortestDelay = integer(delay['min'] ?? 50, 'reconnectDelay.min', 1, HOUR);
   return {
     handshakeTimeout: optional(given['handshakeTimeout'], 'handshakeTimeout', 1, HOUR),
@@ -106,8 +95,8 @@ function timesOf(given: Record<string, unknown>): GivenTimes {
 
 /** @throws ERR_INVALID_ARGUMENT that names the option and what was expected */
 export function checkTcpOptions(options: TcpTransportOptions): CheckedTcpOptions {
-  const given = record(options, 'options', NAMES);
-  const queue = record(given['queueBytes'] ?? {}, 'queueBytes', ['control', 'bulk']);
+  const given = record(options, 'tcpTransport: options', NAMES);
+  const queue = record(given['queueBytes'] ?? {}, 'tcpTransport: queueBytes', ['control', 'bulk']);
   const times = timesOf(given);
   const listen = given['listen'];
   const untimed = {
