@@ -7,16 +7,17 @@ import { peersAtStart } from '../driver/peer-records.js';
 import { invalidArgument, typedError } from '../errors.js';
 import type { AnyMachine, CheckedOptions } from '../options.js';
 import type { TransportHandler } from '../transport.js';
+import { stopTransport } from './closing.js';
 import { answered } from './plug-ins.js';
 import type { OpenedData } from './recover.js';
 
 /**
  * The stored members rule, but for the own address: a replica listens where its options say.
  * @throws ConsensusError ERR_TRANSPORT_FAILED, ERR_INVALID_ARGUMENT, or the error of the storage; then the transport
- * has stopped
+ * has stopped, or had its time to
  */
 export async function takePlace(
-  { id, transport, storage, protocol, configuration: given }: CheckedOptions<AnyMachine>,
+  { id, clock, transport, storage, protocol, configuration: given }: CheckedOptions<AnyMachine>,
   { options, format }: OpenedData,
   handler: TransportHandler,
 ): Promise<void> {
@@ -36,7 +37,7 @@ export async function takePlace(
     if (format.length > 0) await answered('ERR_STORAGE_FAILED', 'storage.write', () => storage.write(format));
     transport.answer();
   } catch (error) {
-    await Promise.allSettled([answered('ERR_TRANSPORT_FAILED', 'transport.stop', () => transport.stop())]);
+    await Promise.allSettled([stopTransport({ clock, transport })]);
     throw typedError(error, 'ERR_TRANSPORT_FAILED');
   }
 }

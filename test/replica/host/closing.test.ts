@@ -1,7 +1,7 @@
 /** The end of a transport and of a storage that comes, fails, or does not come. */
 
 import { describe, expect, it } from 'vitest';
-import { createReplica, memoryNetwork, memoryStorage, raft, type Clock, type Storage } from 'quorate';
+import { createReplica, memoryNetwork, memoryStorage, raft, type Clock } from 'quorate';
 import { closesAgain } from './closing-cases.js';
 import { endedInTime, endPlugIns } from '../../../src/replica/host/closing.js';
 
@@ -17,15 +17,7 @@ function handClock(): { clock: Clock; ring: () => void; isSet: () => boolean } {
   return { clock, ring: () => set?.(), isSet: () => set !== null };
 }
 
-function storageOf(storage: Storage): Storage {
-  return {
-    open: (events) => storage.open(events),
-    write: (ops) => storage.write(ops),
-    read: (...range) => storage.read(...range),
-    close: () => storage.close(),
-  };
-}
-
+const never = (): Promise<never> => new Promise(() => undefined);
 const broken = new Error('broken');
 
 describe('a storage that is closed', () => {
@@ -39,14 +31,14 @@ describe('a storage that is closed', () => {
 
   it('and does not end is a typed error after a bound', async () => {
     const { clock, ring } = handClock();
-    const closed = endedInTime(clock, 'storage', new Promise(() => undefined));
+    const closed = endedInTime(clock, 'storage', never());
     ring();
     await expect(closed).rejects.toMatchObject({
       code: 'ERR_STORAGE_FAILED',
       message: /the storage has not closed within 5000 ms/,
     });
     const hand = handClock();
-    const stopped = endedInTime(hand.clock, 'transport', new Promise(() => undefined));
+    const stopped = endedInTime(hand.clock, 'transport', never());
     hand.ring();
     await expect(stopped).rejects.toMatchObject({
       code: 'ERR_TRANSPORT_FAILED',
@@ -67,7 +59,6 @@ describe('a storage that is closed', () => {
 });
 
 describe('a transport and a storage', () => {
-  const never = (): Promise<never> => new Promise(() => undefined);
   const failed = (name: string) => () => Promise.reject(new Error(name));
   const fine = (): Promise<void> => Promise.resolve();
 
@@ -110,18 +101,22 @@ describe('a transport and a storage', () => {
     closesAgain,
   );
 
-  it('that hang do not hold up a start that failed', async () => {
-    const hand = handClock();
-    const storage = memoryStorage();
-    const writing = { ...storageOf(storage), write: failed('broken'), close: never };
-    const network = memoryNetwork();
+  it.each([
+    ['a storage', fine, never],
+    ['a transport', never, fine],
+    ['both', never, never],
+  ] as const)('that hang do not hold up a start that failed: %s', async (_, stop, close) => {
+    const { clock, ring } = handClock();
+    const transport = Object.assign(memoryNetwork().transport(), { stop });
+    const storage = Object.assign(memoryStorage(), { write: failed('broken'), close });
     const machine = { apply: () => 1, snapshot: () => 1, restore: () => undefined };
-    const options = { id: 'a', members: { a: 'x', b: 'y' }, machine, protocol: raft() };
-    const starting = createReplica({ ...options, clock: hand.clock, transport: network.transport(), storage: writing });
+    const members = { a: 'x', b: 'y' };
     let isOver = false;
-    const over = starting.catch((error: unknown) => error).finally(() => (isOver = true));
+    const over = createReplica({ id: 'a', members, machine, protocol: raft(), clock, transport, storage })
+      .catch((error: unknown) => error)
+      .finally(() => (isOver = true));
     for (let turn = 0; turn < 1000 && !isOver; turn++) {
-      hand.ring();
+      ring();
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(isOver).toBe(true);
