@@ -148,8 +148,9 @@ function snapshotLost(cause: ConsensusError): ReplicaEvent {
 
 /**
  * Opens the storage and recovers from it; writes nothing.
- * @throws ConsensusError ERR_STORAGE_MISMATCH, ERR_STORAGE_CORRUPT, ERR_INVALID_ARGUMENT (a cluster of one without
- * `bootstrap`), or the error of the storage
+ * @throws ConsensusError ERR_STORAGE_MISMATCH, ERR_STORAGE_CORRUPT, ERR_STORAGE_FAILED (it opened with no boot),
+ * ERR_INVALID_ARGUMENT (a cluster of one without `bootstrap`, or `random`), ERR_CLOCK_FAILED, or the error of the
+ * storage
  */
 export async function openData(checked: CheckedOptions<AnyMachine>, listener?: StorageListener): Promise<OpenedData> {
   const opened = await checked.storage.open(listener);
