@@ -96,7 +96,7 @@ function cancelTransfers(run: SimulatedRun, place: number): void {
 }
 
 /** They make whoever they reach campaign: a Handover at once; a Nack by a promise that a crash may have undone. */
-const UNSETTLING: readonly (string | undefined)[] = ['handover', 'nack'];
+const UNSETTLING: ReadonlySet<string | undefined> = new Set(['handover', 'nack']);
 
 /** Drops what the storm holds up and would change the leader at rest: what comes of one comes within a round trip. */
 function dropUnsettling(run: SimulatedRun, place: number): void {
@@ -106,7 +106,7 @@ function dropUnsettling(run: SimulatedRun, place: number): void {
     for (const { ordinal, payload } of run.turn.link(place, to).flights) {
       const message = rules.program.message(payload) as { readonly kind?: string } | null;
       const flight = { from: run.id(place), to: run.id(to), pick: ordinal };
-      if (UNSETTLING.includes(message?.kind)) run.act({ kind: 'drop', at: run.now, ...flight });
+      if (UNSETTLING.has(message?.kind)) run.act({ kind: 'drop', at: run.now, ...flight });
     }
   }
 }
