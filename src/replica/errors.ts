@@ -72,7 +72,7 @@ export type ErrorCode =
   | 'ERR_LOST_IDENTITY'
   /** The transport cannot listen or was given an address it cannot use; or it threw, so this replica has halted. */
   | 'ERR_TRANSPORT_FAILED'
-  /** The option `clock` threw or gave no time, so this replica has halted. */
+  /** The option `clock` threw, or gave no finite number (but for `wall`), so this replica has halted. */
   | 'ERR_CLOCK_FAILED'
   /** A rule of docs/rules.md is broken, named in the message: this replica has halted to keep the others safe. */
   | 'ERR_INVARIANT';

@@ -82,7 +82,7 @@ describe('options', () => {
     expect(act).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT', outcome: 'none' }));
   });
 
-  it('what they throw themselves is typed', () => {
+  it('what their getters throw is typed', () => {
     const members = Object.defineProperty({}, 'a', {
       enumerable: true,
       get: () => {
@@ -93,7 +93,7 @@ describe('options', () => {
     expect(() => createReplica(options({ members }))).toThrow(typed);
   });
 
-  it.each([raft, multipaxos])('settings of a protocol are refused by name', (protocol) => {
+  it.each([raft, multipaxos])('settings of a protocol are refused by name, or left out if undefined', (protocol) => {
     expect(() => protocol({ timing: { heartbeat: 0 } })).toThrow(/timing.heartbeat: expected/);
     expect(() => protocol({ timing: { electionMin: 100 } })).toThrow(/timing.electionMin: expected at least twice/);
     expect(() => protocol({ timing: { electionMin: 3000 } })).toThrow(/timing.electionMax: expected at least/);

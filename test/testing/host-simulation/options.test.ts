@@ -12,10 +12,6 @@ describe('a simulation', () => {
     await expect(simulateHost({ seed: 2 ** 53, protocol: raft })).rejects.toThrow(
       /^seed: expected a whole number from/,
     );
-    for (const name of ['seed', 'steps', 'pace', 'size', 'faults']) {
-      const wrong = { seed: 1, protocol: raft, [name]: Object.create(null) as Wrong };
-      await expect(simulateHost(wrong)).rejects.toThrow(new RegExp(`^${name}: expected .*, got a value without text$`));
-    }
     await expect(simulateHost({ seed: 1, protocol: raft, size: 9 })).rejects.toThrow(/^size: expected/);
     await expect(simulateHost({ seed: 1, protocol: raft, faults: 'crash' as Wrong })).rejects.toThrow(
       /^faults: expected a list/,
@@ -23,5 +19,12 @@ describe('a simulation', () => {
     await expect(simulateHost({ seed: 1, protocol: raft, faults: ['x' as Wrong] })).rejects.toThrow(
       /^faults: no such class/,
     );
+  });
+
+  test('of the host names the option whose value has no text', async () => {
+    for (const name of ['seed', 'steps', 'pace', 'size', 'faults']) {
+      const wrong = { seed: 1, protocol: raft, [name]: Object.create(null) as Wrong };
+      await expect(simulateHost(wrong)).rejects.toThrow(new RegExp(`^${name}: expected .*, got a value without text$`));
+    }
   });
 });
