@@ -11,7 +11,9 @@ export interface Clock {
   now(): number;
   /**
    * Milliseconds since the epoch, by a clock that may jump: for log time, and to notice that the host slept. One that
-   * throws, or gives no number, halts nothing: it counts as one that goes on from what it showed before.
+   * throws, or gives no finite number, halts nothing. Log time goes on from what it showed before. With
+   * `constants.leaseReads` each event then counts as the end of a sleep: lease reads are served as linearizable ones,
+   * and stale reads with `maxAge` wait at a follower for the leader's next message.
    */
   wall(): number;
   /** Calls back once, not before `delay` milliseconds have passed; any delay is allowed, it is clamped below 2^31. */

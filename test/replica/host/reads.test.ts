@@ -75,6 +75,27 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%
     await cluster.close();
   });
 
+  it.each([true, false])('and lease reads, with wall clocks that can be read: %s', async (canRead) => {
+    const cluster = new SimulatedCluster(protocol, { way: WAY, constants: { leaseReads: 900 } });
+    const leader = await cluster.led();
+    const { schedule, replicas, members } = cluster;
+    if (!canRead) for (const { process } of members) process.wrong = () => NaN;
+    await schedule.pass(1000);
+    for (const replica of [leader, replicas.find((each) => each !== leader) as Replica]) {
+      cluster.isolate(replica.status().id);
+      await schedule.pass(WAY.max);
+      let isServed = false;
+      if (replica === leader) void replica.read(() => 1, { consistency: 'lease' }).then(() => (isServed = true));
+      else void replica.read(() => 1, { consistency: 'stale', maxAge: 500 }).then(() => (isServed = true));
+      await schedule.pass(1);
+      expect(isServed).toBe(canRead);
+      cluster.network.heal();
+      expect(await schedule.run(() => isServed, 5000)).toBe(true);
+    }
+    expect(members.flatMap(({ events }) => events.filter(({ kind }) => kind === 'fault'))).toEqual([]);
+    await cluster.close();
+  });
+
   it('time out without a leader', async () => {
     const cluster = new SimulatedCluster(protocol, { way: WAY });
     const leader = await cluster.led();
