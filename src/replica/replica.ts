@@ -55,7 +55,8 @@ export interface ReadOptions extends RequestOptions {
   /**
    * For a stale read: milliseconds. Wait until a message of a leader, whose commit index is applied here, has arrived
    * at most so long ago by this host's monotonic clock: taken from the transport, so what waited there while the
-   * process was stopped counts as new. Messages come at least every `timing.heartbeat`.
+   * process was stopped counts as new. The message's way here does not count, nor a stop of the leader's host before it
+   * left. Messages come at least every `timing.heartbeat`.
    */
   readonly maxAge?: number | undefined;
 }
