@@ -5,6 +5,10 @@
  * Entries are in two stores: `log` is the chosen prefix, whose last index is the commit index; `window` holds the votes
  * above it. What survives a crash is `promised`, the votes, and the commit index as a hint: the disk holds votes only
  * above the commit index of the hard state, and chosen entries only at or below it.
+ *
+ * Above a gap an acceptor holds votes for α slots at most (paxos/alpha-window), of any size that an entry may have. No
+ * limit of bytes stands beside that: `isSwamped` counts only what waits for the disk, and the leader's
+ * `uncommittedBytes` only its own votes that it does not know to be chosen, which much of what is above the gap may be.
  */
 
 import type { Mutable } from '../core/draft.js';
