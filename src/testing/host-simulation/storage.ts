@@ -6,6 +6,7 @@
 
 import { ConsensusError } from '../../replica/errors.js';
 import type { Opened, Storage, StorageListener, StorageOp, StoredEntry } from '../../replica/storage.js';
+import { HARD_KEY } from '../../replica/driver/persist-lane.js';
 import type { Dice } from '../random.js';
 import type { Schedule, SimulatedProcess } from './clock.js';
 import { copyOf, DiskContents, found, isUnchanged } from './disk-contents.js';
@@ -28,6 +29,12 @@ type DiskShortage = 'full' | 'waiting';
 
 function failure(reason: string): ConsensusError {
   return new ConsensusError(`simulated: ${reason}`, { code: 'ERR_STORAGE_FAILED', outcome: 'unknown' });
+}
+
+/** Whether a call only trims and sets values, so that it may go before one that waits for space. */
+function makesRoom(ops: readonly StorageOp[]): boolean {
+  const isFree = (op: StorageOp): boolean => op.kind === 'trim' || (op.kind === 'set' && op.key !== HARD_KEY);
+  return ops.some(({ kind }) => kind === 'trim') && ops.every(isFree);
 }
 
 /** The disk of one member: it outlives crashes. */
@@ -53,6 +60,8 @@ export class SimulatedDisk {
   /** How many writes end in spite of the shortage; the next ones wait here. */
   private room = 0;
   private waiting: ((fault: DiskFault | null) => void)[] = [];
+  /** What waits for the write before it. */
+  private behind: ((fault: DiskFault | null) => void)[] = [];
   /** Of a disk that lies: what a crash would leave. */
   private safe: DiskContents | null = null;
 
@@ -96,12 +105,21 @@ export class SimulatedDisk {
   write(given: readonly StorageOp[], lag: number, report: (fault: DiskFault | null) => void): void {
     const batch: WriteBatch = { given, ops: given.map(copyOf), lost: false };
     this.batches.push(batch);
-    this.schedule.after(lag + this.delay(), () => {
-      if (batch.lost) return;
-      if (this.shortage === null || this.room-- > 0) return this.finish(batch, this.nextWrite, report);
-      this.trace.cover('write waits for space');
-      this.waiting.push((fault) => batch.lost || this.finish(batch, fault, report));
-    });
+    this.schedule.after(lag + this.delay(), () => this.due(batch, report));
+  }
+
+  /** A batch could be durable now, unless it has to wait for space, or for the one before it. */
+  private due(batch: WriteBatch, report: (fault: DiskFault | null) => void): void {
+    if (batch.lost) return;
+    const isFirst = this.batches[0] === batch;
+    const passes = !isFirst && this.waiting.length > 0 && this.dice.chance(0.5);
+    if (passes) this.trace.cover('what trims passes a write that waits');
+    if (passes || (isFirst && (this.shortage === null || this.room-- > 0)))
+      return this.finish(batch, this.nextWrite, report);
+    if (isFirst) this.trace.cover('write waits for space');
+    const waits = isFirst || this.waiting.length > 0 ? this.waiting : this.behind;
+    waits.push((fault) => batch.lost || this.finish(batch, fault, report));
+    if (isFirst) this.waiting.push(...this.behind.splice(0));
   }
 
   /** Something runs short: a few more writes end, the next ones wait. The holder is told. */
@@ -140,6 +158,7 @@ export class SimulatedDisk {
     this.trace.tell(`${this.name} disk ${fault ?? 'synced'}${fault !== null && kept ? ' after all' : ''}`);
     if (fault !== null) this.trace.cover(fault);
     report(fault);
+    for (const end of this.behind.splice(0)) end(fault);
   }
 
   /** The process that holds it is gone. Of what is under way, `keep` batches have become durable, in order. */
@@ -151,6 +170,7 @@ export class SimulatedDisk {
     }
     this.batches = [];
     this.waiting = [];
+    this.behind = [];
     this.holder = null;
     if (this.safe !== null) this.contents = this.safe.copy();
     crashParts(this, this.partDice);
@@ -180,7 +200,8 @@ export class SimulatedStorage implements Storage {
   private readonly process: SimulatedProcess;
   private phase: 'new' | 'opening' | 'open' | 'closed' = 'new';
   private failed = false;
-  private writing = 0;
+  /** One write at a time, and beside it one that makes room for it on a full disk. */
+  private readonly underWay = { write: 0, room: 0 };
   private closing: (() => void)[] = [];
   private listener: StorageListener | undefined;
 
@@ -192,7 +213,11 @@ export class SimulatedStorage implements Storage {
 
   /** Nothing of it is open or under way. */
   get isReleased(): boolean {
-    return this.phase === 'closed' && this.disk.holder !== this && this.writing === 0;
+    return this.phase === 'closed' && this.disk.holder !== this && !this.isWriting;
+  }
+
+  private get isWriting(): boolean {
+    return this.underWay.write + this.underWay.room > 0;
   }
 
   /** Resolves or rejects in the process that called; never, if that is dead by then. */
@@ -251,12 +276,14 @@ export class SimulatedStorage implements Storage {
   write(ops: readonly StorageOp[]): Promise<void> {
     this.demand('write');
     const { trace, name } = this.disk;
-    if (this.writing > 0) trace.violate('storage/calls-in-order', `${name}: a write before the last was reported`);
-    this.writing += 1;
+    const kind = makesRoom(ops) ? 'room' : 'write';
+    if (this.underWay[kind] > 0)
+      trace.violate('storage/calls-in-order', `${name}: a write before the last was reported`);
+    this.underWay[kind] += 1;
     return new Promise((resolve, reject) => {
       this.disk.write(ops, this.process.lag, (fault) => {
         const complete = (): void => {
-          this.writing -= 1;
+          this.underWay[kind] -= 1;
           if (fault === null) resolve();
           else reject(failure(fault));
           this.release();
@@ -293,7 +320,7 @@ export class SimulatedStorage implements Storage {
 
   /** Lets go of the disk once it is closed and nothing is under way. */
   private release(): void {
-    if (this.phase !== 'closed' || this.writing > 0) return;
+    if (this.phase !== 'closed' || this.isWriting) return;
     if (this.disk.holder === this) this.disk.holder = null;
     for (const resolve of this.closing.splice(0)) this.process.input(resolve);
   }

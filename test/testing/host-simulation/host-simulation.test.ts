@@ -54,6 +54,7 @@ const PROBES = [
   'changes to the end',
   'stalled leader',
   'isolated leader',
+  'what trims passes a write that waits',
   'long pause of a leader',
   'too large',
   'session attached',
@@ -92,9 +93,12 @@ describe.each(PROTOCOLS)('seeds of %s', (_, protocol) => {
     }
   });
 
-  it('and those with stalls alone, until a leader pauses for long, hold every rule', async () => {
-    for (let seed = 0; !met.has('long pause of a leader') && seed < 40; seed++) {
-      const { coverage } = await simulateHost({ seed, protocol, faults: ['stall'], size: 3 });
+  it.each([
+    ['stall', 'long pause of a leader'],
+    ['shortage', 'what trims passes a write that waits'],
+  ] as const)('and those with the fault %s alone, until they meet a %s, hold every rule', async (fault, point) => {
+    for (let seed = 0; !met.has(point) && seed < 40; seed++) {
+      const { coverage } = await simulateHost({ seed, protocol, faults: [fault], size: 3 });
       for (const [point, times] of coverage) met.set(point, (met.get(point) ?? 0) + times);
     }
   });
