@@ -3,8 +3,6 @@
  * outcome. Errors are branded by a symbol, so `instanceof` holds across the ESM and the CommonJS copy of the package.
  */
 
-export { shown } from '../core/shown.js';
-
 /** The codes of all errors. */
 export type ErrorCode =
   /** An option, an id, an address or a command breaks its rule; the message names it. */

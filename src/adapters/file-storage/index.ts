@@ -5,8 +5,10 @@
  * entries, `scan.ts`, `recovery.ts` and `renewal.ts` open the log, `snapshot-store.ts` keeps snapshots,
  * and `disk.ts` is the interface to the platform.
  */
-import { ConsensusError, invalidArgument, shown } from '../../replica/errors.js';
+import { shown } from '../../core/shown.js';
+import { ConsensusError, invalidArgument } from '../../replica/errors.js';
 import type { Opened, Storage, StorageListener, StorageOp, StorageStatus, StoredEntry } from '../../replica/storage.js';
+import { record } from '../option-checks.js';
 import { checkOps, checkRead } from '../storage-checks.js';
 import { watchDirectory } from './directory-watch.js';
 import { failed } from './disk-io.js';
@@ -261,13 +263,7 @@ export function fileStorage(dir: string, options: FileStorageOptions = {}): Stor
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) {
     throw invalidArgument('fileStorage: dir must be the path of a directory');
   }
-  if (typeof options !== 'object' || options === null) {
-    throw invalidArgument('fileStorage: options must be an object');
-  }
-  for (const name of Object.keys(options)) {
-    if (OPTIONS.includes(name)) continue;
-    throw invalidArgument(`fileStorage: there is no option ${JSON.stringify(name)}`);
-  }
+  record(options, 'fileStorage', OPTIONS);
   const { segmentBytes = DEFAULT_SEGMENT_BYTES, sync = true, writeThrough = true, fs = nodeDisk } = options;
   const isWhole = Number.isSafeInteger(segmentBytes);
   if (!isWhole || segmentBytes < MIN_SEGMENT_BYTES || segmentBytes > MAX_SEGMENT_BYTES) {
