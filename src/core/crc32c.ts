@@ -52,3 +52,36 @@ export function crc32c(bytes: Uint8Array, from = 0, to = bytes.length, previous 
   for (; at < to; at++) crc = (crc >>> 8) ^ (t[(crc ^ (bytes[at] as number)) & 0xff] as number);
   return ~crc >>> 0;
 }
+
+/** The product of two polynomials modulo that of the checksum; the highest bit is the coefficient of x^0. */
+function product(a: number, b: number): number {
+  let result = 0;
+  let factor = b;
+  for (let bit = 31; bit >= 0; bit--) {
+    if (((a >>> bit) & 1) === 1) result ^= factor;
+    factor = (factor & 1) === 1 ? (factor >>> 1) ^ POLYNOMIAL : factor >>> 1;
+  }
+  return result;
+}
+
+/** x^(8 * 2^k) at k: what 2^k zero bytes do to a checksum. */
+const powers = powersOf();
+
+function powersOf(): Int32Array {
+  const result = new Int32Array(31);
+  result[0] = 1 << (31 - 8);
+  for (let at = 1; at < result.length; at++) result[at] = product(result[at - 1] as number, result[at - 1] as number);
+  return result;
+}
+
+/**
+ * The checksum of two runs of bytes, one behind the other, from those of each.
+ * @param length of the second run, below 2^31
+ */
+export function crc32cOfBoth(first: number, second: number, length: number): number {
+  let crc = first;
+  for (let at = 0; length >>> at !== 0; at++) {
+    if (((length >>> at) & 1) === 1) crc = product(powers[at] as number, crc);
+  }
+  return (crc ^ second) >>> 0;
+}

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { crc32c } from '../../src/core/crc32c.js';
+import { crc32c, crc32cOfBoth } from '../../src/core/crc32c.js';
 import { parseAddress } from '../../src/adapters/tcp-transport/address.js';
 import {
   FRAME_BYTES,
@@ -93,6 +93,17 @@ describe('CRC-32C', () => {
         const all = Uint8Array.from([...a, ...b, ...c]);
         expect(crc32c(b, 0, b.length, crc32c(a))).toBe(crc32c(Uint8Array.from([...a, ...b])));
         expect(crc32c(all, a.length, a.length + b.length)).toBe(crc32c(b));
+      }),
+    );
+  });
+
+  test('of two runs comes from those of each, whatever their lengths', () => {
+    const first = Uint8Array.from({ length: 77 }, (_, at) => at * at);
+    const lengths = fc.oneof(fc.nat(300), fc.nat(2 ** 21));
+    fc.assert(
+      fc.property(fc.nat(77), lengths, (cut, length) => {
+        const [a, b] = [first.subarray(0, cut), new Uint8Array(length).fill(cut + 1)];
+        expect(crc32cOfBoth(crc32c(a), crc32c(b), length)).toBe(crc32c(b, 0, length, crc32c(a)));
       }),
     );
   });

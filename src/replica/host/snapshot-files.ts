@@ -19,6 +19,7 @@ import { SLICE, type SliceHost } from './apply-slices.js';
 import { answered, isThenable, silence } from './plug-ins.js';
 import { SnapshotPulls, type PullEvent } from './snapshot-pulls.js';
 import {
+  MOST_PAYLOAD,
   SnapshotFramer,
   type SnapshotScan,
   corruptSnapshot,
@@ -177,8 +178,8 @@ export class SnapshotFiles {
     }
     const framer = new SnapshotFramer();
     const isEnded = (): boolean => this.ending === file;
-    const pieces = this.sliced(this.piecesOf(effect, source, framer), isEnded);
-    await answered('ERR_STORAGE_FAILED', 'snapshots.write', () => store.write(file, pieces));
+    const blocks = blocksOf(this.sliced(this.payloadsOf(effect, source), isEnded), framer);
+    await answered('ERR_STORAGE_FAILED', 'snapshots.write', () => store.write(file, blocks));
     try {
       const read = await verified(store, { file, index, term }, this.owner);
       const isSame = read.checksum === framer.checksum && read.bytes === framer.size;
@@ -190,32 +191,28 @@ export class SnapshotFiles {
     }
   }
 
-  private async *piecesOf(
-    { index, term, part }: TakeSnapshot,
-    source: SnapshotSource,
-    framer: SnapshotFramer,
-  ): AsyncGenerator<Uint8Array> {
+  private async *payloadsOf({ index, term, part }: TakeSnapshot, source: SnapshotSource): AsyncGenerator<Uint8Array> {
     const { form } = source;
-    const header = encodeSnapshotHeader({ form, ...this.owner, index, term, partBytes: part.length });
-    yield* framer.pieces(header);
-    yield* framer.pieces(part);
-    if (source.form === 'value') yield* framer.pieces(source.bytes);
-    else {
-      for await (const chunk of source.chunks) {
-        if (!(chunk instanceof Uint8Array)) throw new TypeError('a chunk of the snapshot is no Uint8Array');
-        yield* framer.pieces(chunk);
-      }
+    yield encodeSnapshotHeader({ form, ...this.owner, index, term, partBytes: part.length });
+    yield part;
+    if (source.form === 'value') {
+      const { bytes } = source;
+      for (let at = 0; at < bytes.length; at += MOST_PAYLOAD) yield bytes.subarray(at, at + MOST_PAYLOAD);
+      return;
     }
-    yield framer.end();
+    for await (const chunk of source.chunks) {
+      if (!(chunk instanceof Uint8Array)) throw new TypeError('a chunk of the snapshot is no Uint8Array');
+      yield chunk;
+    }
   }
 
   /** The same, with a turn of the event loop between slices of time. It throws once it is ended. */
   private async *sliced(
-    pieces: AsyncIterable<Uint8Array>,
+    payloads: AsyncIterable<Uint8Array>,
     isEnded: () => boolean = () => false,
   ): AsyncGenerator<Uint8Array> {
     let since = this.host.now;
-    const iterator = pieces[Symbol.asyncIterator]();
+    const iterator = payloads[Symbol.asyncIterator]();
     try {
       for (;;) {
         const next = await this.unlessStopped(iterator.next());
@@ -279,6 +276,12 @@ export class SnapshotFiles {
       throw new ConsensusError(`restoring threw: ${textOf(error)}`, { code: 'ERR_RESTORE_FAILED', cause: error });
     }
   }
+}
+
+/** A file with these payloads. */
+async function* blocksOf(payloads: AsyncIterable<Uint8Array>, framer: SnapshotFramer): AsyncGenerator<Uint8Array> {
+  for await (const payload of payloads) yield* framer.take(payload);
+  yield* framer.end();
 }
 
 async function* chunksOf(scan: SnapshotScan, ended: () => void): AsyncGenerator<Uint8Array> {

@@ -13,7 +13,7 @@
  */
 
 import { Malformed, Reader, Writer, joined } from '../../core/bytes.js';
-import { crc32c } from '../../core/crc32c.js';
+import { crc32c, crc32cOfBoth } from '../../core/crc32c.js';
 import type { Index, Term } from '../../core/protocol.js';
 import { ConsensusError } from '../errors.js';
 
@@ -21,6 +21,7 @@ const VERSION = 1;
 /** The most bytes of a payload. */
 export const MOST_PAYLOAD = 1024 * 1024;
 const FRAME = 8;
+/** Bytes that are written or read at once, where a payload is not larger. */
 const BLOCK = 256 * 1024;
 
 /** `value`: the machine's part is one encoded value. `stream`: it is chunks that the machine gave. */
@@ -62,36 +63,49 @@ export function decodeSnapshotHeader(bytes: Uint8Array): SnapshotHeader {
   return header;
 }
 
-/** Makes the pieces of a file, one after the other. */
+/** Makes the bytes of a file, in blocks that are written at once: so small payloads cost no write of their own. */
 export class SnapshotFramer {
   checksum = 0;
   size = 0;
+  private block = new Uint8Array(BLOCK);
+  private used = 0;
 
-  /** The payload as pieces, none for an empty one. */
-  *pieces(payload: Uint8Array): Generator<Uint8Array> {
+  /** Takes a payload, which becomes pieces, none if it is empty. Gives the blocks that are complete. */
+  *take(payload: Uint8Array): Generator<Uint8Array> {
     for (let at = 0; at < payload.length; at += MOST_PAYLOAD) {
       const part = payload.subarray(at, at + MOST_PAYLOAD);
-      const piece = new Uint8Array(FRAME + part.length);
-      const view = new DataView(piece.buffer);
-      view.setUint32(0, part.length, true);
-      view.setUint32(4, crc32c(part), true);
-      piece.set(part, FRAME);
-      this.note(piece);
-      yield piece;
+      yield* this.room(FRAME + part.length);
+      const crc = crc32c(part);
+      const frame = this.frame(part.length, crc);
+      this.block.set(part, this.used);
+      this.used += part.length;
+      this.size += part.length;
+      this.checksum = crc32cOfBoth(crc32c(frame, 0, FRAME, this.checksum), crc, part.length);
     }
   }
 
-  /** The end; `checksum` is then that of the snapshot. */
-  end(): Uint8Array {
-    const end = new Uint8Array(FRAME);
-    new DataView(end.buffer).setUint32(4, this.checksum, true);
-    this.size += end.length;
-    return end;
+  /** The last blocks; `checksum` is then that of the snapshot. */
+  *end(): Generator<Uint8Array> {
+    yield* this.room(FRAME);
+    this.frame(0, this.checksum);
+    yield this.block.subarray(0, this.used);
   }
 
-  private note(piece: Uint8Array): void {
-    this.checksum = crc32c(piece, 0, piece.length, this.checksum);
-    this.size += piece.length;
+  /** The block has room for so many bytes more. */
+  private *room(bytes: number): Generator<Uint8Array> {
+    if (this.used + bytes <= this.block.length) return;
+    if (this.used > 0) yield this.block.subarray(0, this.used);
+    this.block = new Uint8Array(Math.max(BLOCK, bytes));
+    this.used = 0;
+  }
+
+  private frame(length: number, crc: number): Uint8Array {
+    const view = new DataView(this.block.buffer, this.used, FRAME);
+    view.setUint32(0, length, true);
+    view.setUint32(4, crc, true);
+    this.used += FRAME;
+    this.size += FRAME;
+    return this.block.subarray(this.used - FRAME, this.used);
   }
 }
 
@@ -139,7 +153,7 @@ export class SnapshotScan {
     }
     const payload = await this.take(length);
     if (crc32c(payload) !== crc) throw corruptSnapshot(this.file, place, 'a checksum does not fit');
-    this.checksum = crc32c(payload, 0, length, crc32c(frame, 0, FRAME, this.checksum));
+    this.checksum = crc32cOfBoth(crc32c(frame, 0, FRAME, this.checksum), crc, length);
     return payload;
   }
 

@@ -95,6 +95,7 @@ describe.each(PROTOCOLS)('seeds of %s', (_, protocol) => {
 
   it.each([
     ['stall', 'long pause of a leader'],
+    ['cuts', 'isolated leader'],
     ['shortage', 'what trims passes a write that waits'],
   ] as const)('and those with the fault %s alone, until they meet a %s, hold every rule', async (fault, point) => {
     for (let seed = 0; !met.has(point) && seed < 40; seed++) {
