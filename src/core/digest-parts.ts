@@ -65,9 +65,12 @@ export function digestElectionTimer(s: DigestScribe, { electionTimer, preVoting,
 
 /** Whether it leaves, whom alone it elects; whether its disk is full, and how long it has made nothing durable. */
 export function digestWaiting(s: DigestScribe, state: CoreState): void {
-  const { leaving, storageFull, role, unsyncedSince, persistSeq, bound, options } = state;
+  const { leaving, storageFull, refusedHandover, role, unsyncedSince, persistSeq, bound, options } = state;
   s.digest.value(leaving);
   s.digest.value(storageFull);
+  s.digest.value(refusedHandover !== null);
+  s.digest.value(refusedHandover?.term ?? 0);
+  digestNumber(s.digest, 'handover', refusedHandover?.from ?? s.me, refusedHandover?.number ?? 0);
   if (role.kind === 'leader') {
     digestDeadline(s, role.giveWayAt);
     s.digest.id(role.preferred?.id ?? null);

@@ -261,13 +261,8 @@ export abstract class BaseDraft<S extends CoreState, M> {
   }
 
   /** For `transfer.ts` alone. */
-  setLeaving(): void {
-    this.edit().leaving = true;
-  }
-
-  /** For `transfer.ts` alone. */
-  setStorageFull(full: boolean): void {
-    this.edit().storageFull = full;
+  setFitness(change: Partial<Pick<S, 'leaving' | 'storageFull' | 'refusedHandover'>>): void {
+    Object.assign(this.edit(), change);
   }
 
   private raiseRoleEvent(): void {

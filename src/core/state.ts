@@ -28,7 +28,7 @@ import { nextSeed } from './random.js';
 import type { ForwardedReads, ReadQueue } from './reads.js';
 import type { StandingProposals } from './standing.js';
 import { leastPatience } from './tuning.js';
-import type { Transferring } from './transfer.js';
+import type { RefusedHandover, Transferring } from './transfer.js';
 import { durableIndex, type Unsynced } from './unsynced.js';
 
 /** What never changes during a start. */
@@ -125,6 +125,8 @@ export interface CoreState {
   readonly leaving: boolean;
   /** The storage has no space: this replica takes no proposals, and leads only as long as nobody else can. */
   readonly storageFull: boolean;
+  /** The last Handover that it has refused; `null` for none. */
+  readonly refusedHandover: RefusedHandover | null;
   /** Whom alone it elects, since it granted that. */
   readonly bound: Bound;
   /** How fresh is what is applied here? */
@@ -194,6 +196,7 @@ export function startOf(
     patience: leastPatience(start.timing),
     leaving: false,
     storageFull: false,
+    refusedHandover: null,
     bound,
     freshness: neverFresh,
     stamp: Math.max(stamp, snapshot?.time ?? 0),

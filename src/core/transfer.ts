@@ -11,7 +11,8 @@
  *
  * A transfer ends with one `resolve`: `transferred` when the leader ceases to lead after a Handover left; otherwise, at
  * its deadline or if nobody can take over, the leader goes on as before. Without a named target the best candidate is
- * tried, and another one when a Handover is refused or not answered in time.
+ * tried, and another one when a Handover is refused or not answered in time. Whoever has refused a Handover refuses it
+ * for good, whichever copy of it arrives (liveness/refused-handover-is-dead): it is known to have no effect.
  *
  * A replica that leaves takes no Handover and does not campaign (liveness/leaving-leads-not); nor does one whose disk
  * has stalled or has no space.
@@ -22,7 +23,7 @@ import type { Handover, HandoverRefused } from './election-messages.js';
 import { endGrants } from './lease-reads.js';
 import { priorityOf, type ReplicaId } from './members.js';
 import { duePreferred } from './priority.js';
-import type { Index, Milliseconds, Reason, RequestNumber, Transfer } from './protocol.js';
+import type { Index, Milliseconds, Reason, RequestNumber, Term, Transfer } from './protocol.js';
 import { leaderOf, placeOf, type CoreProgress, type CoreState } from './state.js';
 import { leastPatience } from './tuning.js';
 
@@ -50,6 +51,13 @@ export interface Transferring {
   readonly retryAt: Milliseconds;
   /** When the transfer is given up. */
   readonly deadline: Milliseconds;
+}
+
+/** A Handover that this replica has refused: who sent it, in which term or ballot. */
+export interface RefusedHandover {
+  readonly from: ReplicaId;
+  readonly term: Term;
+  readonly number: number;
 }
 
 /** What this file asks of a protocol. */
@@ -282,14 +290,17 @@ export function onHandover<D extends AnyDraft>(draft: D, rules: TransferRules<D>
   const { term, number } = m;
   // Of an earlier leadership, or one that this replica follows no longer.
   if (state.role.kind !== 'follower' || state.role.leader !== from || term !== draft.termOf(state)) return;
-  if (!isUnfit(draft) && rules.takeOver(draft)) return;
+  const { refusedHandover: refused } = state;
+  const wasRefused = refused?.from === from && refused.term === term && number <= refused.number;
+  if (!wasRefused && !isUnfit(draft) && rules.takeOver(draft)) return;
+  if (!wasRefused) draft.setFitness({ refusedHandover: { from, term, number } });
   draft.send(from, { kind: 'handoverRefused', term, number }, 0, 'control');
 }
 
 /** The host will stop this replica soon: it does not campaign any more. */
 export function onLeave<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
   if (draft.state.leaving) return;
-  draft.setLeaving();
+  draft.setFitness({ leaving: true });
   ceaseToCampaign(draft, rules);
 }
 
@@ -303,7 +314,7 @@ function ceaseToCampaign<D extends AnyDraft>(draft: D, rules: TransferRules<D>):
 /** The storage has run out of space, or has some again. A leader without space lets another one lead. */
 export function onStorageFull<D extends AnyDraft>(draft: D, rules: TransferRules<D>, full: boolean): void {
   if (draft.state.storageFull === full) return;
-  draft.setStorageFull(full);
+  draft.setFitness({ storageFull: full });
   if (full) ceaseToCampaign(draft, rules);
   if (draft.state.role.kind !== 'leader') return;
   draft.editLeader().giveWayAt = full ? draft.now : Infinity;

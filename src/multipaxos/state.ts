@@ -229,6 +229,7 @@ export function copyState(s: PaxosState): Mutable<PaxosState> {
     patience: s.patience,
     leaving: s.leaving,
     storageFull: s.storageFull,
+    refusedHandover: s.refusedHandover,
     bound: s.bound,
     freshness: s.freshness,
     snapshot: s.snapshot,

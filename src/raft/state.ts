@@ -116,6 +116,7 @@ export function copyState(s: RaftState): Mutable<RaftState> {
     patience: s.patience,
     leaving: s.leaving,
     storageFull: s.storageFull,
+    refusedHandover: s.refusedHandover,
     bound: s.bound,
     freshness: s.freshness,
     snapshot: s.snapshot,

@@ -6,7 +6,7 @@ import { raftProtocol } from '../../src/raft/index.js';
 import { SlowCluster } from '../slow-links.js';
 import { timing } from '../values.js';
 import { led } from './disturb.js';
-import { fullDiskGivesWay, fullVoter, nobodyHasSpace } from './full-disk.js';
+import { fullDiskGivesWay, fullVoter, nobodyHasSpace, refusedIsDead } from './full-disk.js';
 
 const WORLDS = [
   { size: 3, roundTrip: 2, write: 1 },
@@ -21,6 +21,10 @@ describe.each([
   describe.each(WORLDS)('$size members, round trip $roundTrip ms, sync $write ms', (world) => {
     it('liveness/full-disk-gives-way: a leader without space hands over', () => {
       fullDiskGivesWay(protocol, world);
+    });
+
+    it('liveness/refused-handover-is-dead: a copy that comes when there is space has no effect', () => {
+      refusedIsDead(protocol, world);
     });
 
     it.each([false, true])('nobody has space, and the disk of the leader is stuck: %s', (stuck) => {

@@ -43,6 +43,28 @@ export function fullDiskGivesWay(protocol: SlowOptions['protocol'], world: World
   demand(back?.kind === 'transferred', `${rule}with space it leads again`, () => back);
 }
 
+/** A Handover that was refused for want of space has no effect, though a copy of it arrives when there is some. */
+export function refusedIsDead(protocol: SlowOptions['protocol'], world: World): void {
+  const { cluster, leader } = led(protocol, world);
+  const [target] = othersOf(cluster, leader) as [string];
+  const copies: { readonly kind: string }[] = [];
+  cluster.loses = (_, to, message) => {
+    if (to === target && message.kind === 'handover') copies.push(message);
+    return false;
+  };
+  fill(cluster, [target]);
+  const end = endOf(cluster, leader, cluster.transfer(leader, target, electionMax), 2 * electionMax);
+  demand(end?.kind === 'none' && copies.length > 0, 'liveness/full-disk-gives-way: it takes no Handover', () => end);
+  fill(cluster, [target], false);
+  const begun = cluster.now;
+  for (const message of copies) cluster.give(target, { kind: 'receive', from: leader, message });
+  cluster.run(electionMax);
+  const rule = 'liveness/refused-handover-is-dead: ';
+  demand(cluster.campaigns(begun) === 0, `${rule}what was refused has no effect`);
+  const again = endOf(cluster, leader, cluster.transfer(leader, target, electionMax), 2 * electionMax);
+  demand(again?.kind === 'transferred', `${rule}another one has`, () => again);
+}
+
 /** Where nobody has space the leader leads on, serves reads, takes no proposals, and all is well when there is space. */
 export function nobodyHasSpace(protocol: SlowOptions['protocol'], world: World, stuck: boolean): void {
   const { cluster, leader } = led(protocol, world);

@@ -319,6 +319,13 @@ const transfers: readonly Mutant[] = [
     edit(TRANSFER, 'return state.storageFull || isStalled(state, now);', 'return isStalled(state, now);'),
   ),
   mutant(
+    'handover-refused-once',
+    'A copy of a Handover that was refused is taken.',
+    ['liveness/refused-handover-is-dead'],
+    script('full disk: a copy'),
+    edit(TRANSFER, 'if (!wasRefused && !isUnfit(draft)', 'if (!isUnfit(draft)'),
+  ),
+  mutant(
     'full-disk-leaves-nobody',
     'A leader whose storage is full steps down though nobody else can lead.',
     ['liveness/full-disk-gives-way'],

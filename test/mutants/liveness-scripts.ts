@@ -8,7 +8,7 @@ import { raftModel, raftProtocol } from '../../src/raft/index.js';
 import { createWorld } from '../../src/testing/world/world.js';
 import { rivals, succession, undisturbed, WRONGS } from '../both/disturb.js';
 import { catchesUpFirst, hungDiskGivesWay, leavesAlone, transferUnderLoad } from '../both/transfer.js';
-import { fullDiskGivesWay, fullVoter, nobodyHasSpace } from '../both/full-disk.js';
+import { fullDiskGivesWay, fullVoter, nobodyHasSpace, refusedIsDead } from '../both/full-disk.js';
 import { flapping, higherPriorityLeads, preferredWins, zeroComesLast } from '../both/priorities.js';
 import { learnsPageAhead } from '../multipaxos/page-ahead.js';
 import { neverStale, voteInVain } from '../multipaxos/quorum-reads.js';
@@ -316,6 +316,7 @@ export const livenessScripts = {
   'transfer: who leaves': leaving,
   'transfer: a disk that hangs': hungDisk,
   'full disk: a leader': fullLeader,
+  'full disk: a copy': () => refusedIsDead(raftProtocol, WORLD),
   'full disk: nobody has space': fullEverywhere,
   'full disk: a voter': fullFollower,
   'priorities: who wins': priorityWins,
