@@ -2,8 +2,9 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { mayPass, WriteGroup } from '../../src/adapters/file-storage/group.js';
+import { mayPass } from '../../src/adapters/file-storage/group.js';
 import type { StorageOp } from '../../src/replica/storage.js';
+import { groupOf, orderOfTwo } from './write-order.js';
 
 const index = fc.integer({ min: 1, max: 6 });
 const trim = fc.record({ kind: fc.constant('trim' as const), through: index });
@@ -23,12 +24,6 @@ const passing = fc.oneof(
   { arbitrary: fc.array(fc.oneof(trim, set), { minLength: 1, maxLength: 3 }), weight: 3 },
   { arbitrary: any, weight: 1 },
 );
-
-function groupOf(ops: readonly StorageOp[]): WriteGroup {
-  const group = new WriteGroup();
-  group.add(ops);
-  return group;
-}
 
 /** What is stored after these operations, on top of entries at every index. */
 function storedBy(ops: readonly StorageOp[]): unknown {
@@ -59,22 +54,5 @@ describe('a write that goes before another one', () => {
     expect(passed).toBeGreaterThan(300);
   });
 
-  test.each<[string, StorageOp, boolean]>([
-    [
-      'an entry above what is trimmed',
-      { kind: 'put', entries: [{ index: 5, term: 1, data: new Uint8Array(1) }] },
-      true,
-    ],
-    ['an entry that is trimmed', { kind: 'put', entries: [{ index: 4, term: 1, data: new Uint8Array(1) }] }, false],
-    ['another value', { kind: 'set', key: 'hard', value: new Uint8Array(1) }, true],
-    ['the same value', { kind: 'set', key: 'list', value: new Uint8Array(1) }, false],
-    ['what is cut off', { kind: 'truncate', from: 2 }, true],
-  ])('beside %s', (_, earlier, may) => {
-    const later: StorageOp[] = [
-      { kind: 'set', key: 'list', value: new Uint8Array(2) },
-      { kind: 'trim', through: 4 },
-    ];
-    expect(mayPass(groupOf([later[0] as StorageOp]), groupOf([earlier]))).toBe(false);
-    expect(mayPass(groupOf(later), groupOf([earlier]))).toBe(may);
-  });
+  test('may go first only where the order makes no difference', orderOfTwo);
 });

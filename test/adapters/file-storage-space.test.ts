@@ -7,7 +7,7 @@ import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { Storage } from '../../src/replica/storage.js';
 import { FaultyDisk, randomFrom, settled, SimDisk } from './file-storage-disks.js';
 import type { Loss } from './file-storage-disks.js';
-import { bytesOn, trimmedWhileFull } from './file-storage-full.js';
+import { bytesOn, failsWhileMakingWay, trimFindsItFull, trimmedWhileFull } from './file-storage-full.js';
 import { put } from './storage-laws.js';
 
 const MIB = 1024 * 1024;
@@ -223,4 +223,12 @@ describe('a full disk', () => {
     [MIB, 1],
     [MIB, 5],
   ])('gives back what is trimmed at once, with segments of %i bytes, while %i writes wait', trimmedWhileFull);
+
+  test('has room for what trims, also where that finds it full', trimFindsItFull);
+
+  test.each(['ENOSPC', 'ENOMEM', 'EIO'])('loses nothing when a call fails by %s while it gives back', async (code) => {
+    let nth = 1;
+    while (await failsWhileMakingWay(code, nth)) nth += 1;
+    expect(nth).toBeGreaterThan(8);
+  });
 });

@@ -3,7 +3,8 @@
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { StorageOp } from '../../src/replica/storage.js';
 import { FaultyDisk, platformError, randomFrom, segmentsOf, settled, SimDisk } from '../adapters/file-storage-disks.js';
-import { trimmedWhileFull } from '../adapters/file-storage-full.js';
+import { failsWhileMakingWay, trimFindsItFull, trimmedWhileFull } from '../adapters/file-storage-full.js';
+import { orderOfTwo } from '../adapters/write-order.js';
 import { demand } from '../violation.js';
 
 const WORDS = ['first', 'second', 'third'] as const;
@@ -276,6 +277,11 @@ async function snapshotAndPowerCut(): Promise<void> {
 export const storageScripts = {
   'storage: trimmed while full': () => trimmedWhileFull(64 * 1024),
   'storage: trimmed while writes wait': () => trimmedWhileFull(1024 * 1024, 5),
+  'storage: fails while making way': async () => {
+    for (let nth = 1; await failsWhileMakingWay('ENOSPC', nth); nth++);
+  },
+  'storage: a trim finds the disk full': trimFindsItFull,
+  'storage: the order of two writes': async () => orderOfTwo(),
   'storage: power cut': powerCut,
   'storage: failed sync': failedSync,
   'storage: rot': rot,

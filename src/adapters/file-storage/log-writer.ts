@@ -21,7 +21,7 @@ import { failed, letGo, writeFully, writeZeros } from './disk-io.js';
 import type { DiskFile } from './disk.js';
 import { LOG_START, RECORD_HEADER_SIZE } from './format.js';
 import type { SegmentHeader } from './format.js';
-import { mayPass, WriteGroup } from './group.js';
+import type { WriteGroup } from './group.js';
 import type { LogState, WriterOptions } from './log-state.js';
 import { beginSegment, nextSegment } from './next-segment.js';
 import type { NextSegment } from './next-segment.js';
@@ -29,9 +29,8 @@ import { walkOps } from './ops.js';
 import { tailRoom, watermarkOf } from './segment.js';
 import { isNoSpace } from './shortages.js';
 import type { SpareFile } from './spares.js';
+import { WriteQueue } from './write-queue.js';
 
-/** Calls share a group until it has this many bytes. */
-const FLUSH_TARGET = 4 * 1024 * 1024;
 /** How many bytes a file grows by when no spare file is ready. */
 const STEP = 1024 * 1024;
 /** Bytes of every file that are kept for a write that trims while the disk is full. */
@@ -42,8 +41,7 @@ export const IDLE_MS = 10;
 export class LogWriter {
   private readonly options: WriterOptions;
   private state: LogState;
-  private readonly queue: WriteGroup[] = [];
-  private spare: WriteGroup | undefined;
+  private readonly queue = new WriteQueue();
   private flushing: Promise<void> | undefined;
   private failure: ConsensusError | undefined;
   private readonly tailRoom: number;
@@ -88,15 +86,7 @@ export class LogWriter {
   /** The operations must have passed `checkOps`. */
   write(ops: readonly StorageOp[]): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.refusal());
-    let writeGroup = this.queue[this.queue.length - 1];
-    if (writeGroup === undefined || writeGroup.length >= FLUSH_TARGET || this.options.shortages.isFull) {
-      writeGroup = this.spare ?? new WriteGroup();
-      this.spare = undefined;
-      this.queue.push(writeGroup);
-    }
-    writeGroup.add(ops);
-    const { waiters } = writeGroup;
-    const written = new Promise<void>((resolve, reject) => waiters.push({ resolve, reject }));
+    const written = this.queue.add(ops, this.options.shortages.isFull);
     this.flushing ??= this.flushAll();
     return written;
   }
@@ -104,26 +94,19 @@ export class LogWriter {
   private async flushAll(): Promise<void> {
     this.stopIdle?.();
     await null; // calls of the same turn share the first flush
-    for (let writeGroup = this.queue.shift(); writeGroup !== undefined; writeGroup = this.queue.shift()) {
+    for (let writeGroup = this.queue.take(); writeGroup !== undefined; writeGroup = this.queue.take()) {
       if (!(await this.flush(writeGroup))) break;
-      this.release(writeGroup);
+      this.queue.release(writeGroup);
       if (this.options.shortages.isFull && !(await this.flushed(this.giveBack()))) break;
     }
     this.flushing = undefined;
     this.whenIdle();
   }
 
-  /** The group is durable. */
-  private release(writeGroup: WriteGroup): void {
-    for (const waiter of writeGroup.waiters) waiter.resolve();
-    writeGroup.clear();
-    this.spare = writeGroup;
-  }
-
   /** @returns whether the group is durable; if not, the log has failed */
   private async flush(writeGroup: WriteGroup): Promise<boolean> {
     try {
-      await this.makeRoom(writeGroup);
+      await this.getSpace(writeGroup);
     } catch (error) {
       this.fail(error, writeGroup, 'none');
       return false;
@@ -201,7 +184,7 @@ export class LogWriter {
       this.stopIdle = undefined;
       this.flushing ??= this.markAlone().then(() => {
         this.flushing = undefined;
-        if (this.queue.length > 0) this.flushing ??= this.flushAll();
+        if (!this.queue.isEmpty) this.flushing ??= this.flushAll();
       });
     });
     this.stopIdle = () => {
@@ -231,22 +214,24 @@ export class LogWriter {
   }
 
   /** Goes on in a spare file, or makes the file larger, until it has space for the group. */
-  private async makeRoom(group: WriteGroup): Promise<void> {
+  private async getSpace(group: WriteGroup): Promise<void> {
     const { limit, spares, shortages } = this.options;
-    const spared = this.tailRoom + (group.trimsOnly && shortages.isFull ? 0 : TRIM_ROOM);
+    let isShort = shortages.isFull;
     let mayRotate = true;
     for (;;) {
       const { end, space, start } = this.state;
-      const needed = end + group.length + spared;
+      const needed = end + group.length + this.tailRoom + (isShort && group.trimsOnly ? 0 : TRIM_ROOM);
       if (needed <= space) return;
       const isFull = needed > limit && end > start;
       const isBetter = (spares.available?.size ?? 0) >= Math.max(space, LOG_START + 2 * group.length);
-      if (mayRotate && (isFull || isBetter)) mayRotate = !(await this.goOn(group));
-      else await this.grow(group, needed);
+      const goesOn = mayRotate && (isFull || isBetter);
+      const isThere = goesOn ? await this.goOn(group) : await this.grow(group, needed);
+      if (goesOn && isThere) mayRotate = false;
+      isShort ||= !isThere;
     }
   }
 
-  /** @returns whether the log goes on in a spare file; if not, there was none */
+  /** @returns whether the log goes on in a spare file; if not, there was no space for one */
   private async goOn(group: WriteGroup): Promise<boolean> {
     const spare = await this.options.spares.take();
     if (spare === undefined) await this.makeWay(group);
@@ -254,20 +239,32 @@ export class LogWriter {
     return spare !== undefined;
   }
 
-  private async grow(group: WriteGroup, needed: number): Promise<void> {
+  /** @returns whether the file is larger; if not, there was no space for that, and it is to be looked at again */
+  private async grow(group: WriteGroup, needed: number): Promise<boolean> {
     const { shortages, limit } = this.options;
-    const { file, path, space } = this.state;
-    const to = Math.max(needed, Math.min(needed + STEP, limit));
+    const { file, path, space, end } = this.state;
+    const fitsTight = group.trimsOnly && end + group.length + this.tailRoom <= space;
+    let to = Math.max(needed, Math.min(needed + STEP, limit));
     const isLarger = await shortages.outlast(`getting space in ${path}`, async () => {
       try {
         await writeZeros(file, space, to);
         return true;
       } catch (error) {
-        if (isNoSpace(error) && (await this.makeWay(group))) return false;
+        if (isNoSpace(error) && ((await this.madeWay(group)) || fitsTight)) return false;
+        to = needed;
         throw error;
       }
     });
     if (isLarger) this.state = { ...this.state, space: to };
+    return isLarger;
+  }
+
+  /** The same as `makeWay`. What fails there is no shortage that could be outlasted: it has failed the log. */
+  private async madeWay(group: WriteGroup): Promise<boolean> {
+    let isMade = false;
+    const isDone = await this.flushed(this.makeWay(group).then((made) => (isMade = made)));
+    if (!isDone) throw this.refusal();
+    return isMade;
   }
 
   /**
@@ -276,14 +273,11 @@ export class LogWriter {
    * @returns whether there may be space now
    */
   private async makeWay(group: WriteGroup): Promise<boolean> {
-    const at = this.queue.findIndex(({ trimsOnly }) => trimsOnly);
-    const later = this.queue[at];
-    if (later !== undefined && this.state.end + later.length + this.tailRoom <= this.state.space) {
-      const earlier = [group, ...this.queue.slice(0, at)];
-      if (!earlier.every((each) => mayPass(later, each))) return this.giveBack();
-      this.queue.splice(at, 1);
+    const { end, space } = this.state;
+    const later = this.queue.takePassing(group, space - this.tailRoom - end);
+    if (later !== undefined) {
       if (!(await this.flushed(this.writeGroup(later), later))) throw this.refusal();
-      this.release(later);
+      this.queue.release(later);
     }
     return this.giveBack();
   }
@@ -324,9 +318,7 @@ export class LogWriter {
     this.failure ??= failed(what, cause, 'unknown');
     const reason = outcome === 'unknown' ? this.failure : failed(what, cause, outcome);
     for (const waiter of writeGroup?.waiters ?? []) waiter.reject(known ?? reason);
-    for (const { waiters } of this.queue.splice(0)) {
-      for (const waiter of waiters) waiter.reject(this.refusal());
-    }
+    this.queue.refuse(() => this.refusal());
   }
 
   private refusal(): ConsensusError {
