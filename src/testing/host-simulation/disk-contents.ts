@@ -1,5 +1,6 @@
 /** What a disk of the host simulation holds, and what is written to it. */
 
+import { HARD_KEY } from '../../replica/driver/persist-lane.js';
 import type { Opened, StorageOp, StoredEntry, StoredRun } from '../../replica/storage.js';
 
 /** What a disk holds. */
@@ -82,4 +83,22 @@ export function found(contents: DiskContents, from: number, to: number, maxBytes
     if (left <= 0) break;
   }
   return entries;
+}
+
+/** Whether it is the call that makes room: it trims, and has nothing of the core, whose persists that trim are hard. */
+export function makesRoom(ops: readonly StorageOp[]): boolean {
+  const isFree = (op: StorageOp): boolean => op.kind === 'trim' || (op.kind === 'set' && op.key !== HARD_KEY);
+  return ops.some(({ kind }) => kind === 'trim') && ops.every(isFree);
+}
+
+/** Whether a call that trims, and sets values besides, may go before other ones: their order makes no difference. */
+export function mayPass(ops: readonly StorageOp[], before: readonly StorageOp[]): boolean {
+  if (!ops.every(({ kind }) => kind === 'trim' || kind === 'set')) return false;
+  const through = Math.max(0, ...ops.map((op) => (op.kind === 'trim' ? op.through : 0)));
+  const keys = ops.map((op) => (op.kind === 'set' ? op.key : null));
+  const isApart = (op: StorageOp): boolean => {
+    if (op.kind === 'set') return !keys.includes(op.key);
+    return op.kind !== 'put' || op.entries.every(({ index }) => index > through);
+  };
+  return through > 0 && before.every(isApart);
 }

@@ -6,10 +6,9 @@
 
 import { ConsensusError } from '../../replica/errors.js';
 import type { Opened, Storage, StorageListener, StorageOp, StoredEntry } from '../../replica/storage.js';
-import { HARD_KEY } from '../../replica/driver/persist-lane.js';
 import type { Dice } from '../random.js';
 import type { Schedule, SimulatedProcess } from './clock.js';
-import { copyOf, DiskContents, found, isUnchanged } from './disk-contents.js';
+import { copyOf, DiskContents, found, isUnchanged, makesRoom, mayPass } from './disk-contents.js';
 import type { DiskHabits } from './plan.js';
 import { SimulatedSnapshots, crashParts } from './snapshots.js';
 import type { Trace } from './trace.js';
@@ -29,12 +28,6 @@ type DiskShortage = 'full' | 'waiting';
 
 function failure(reason: string): ConsensusError {
   return new ConsensusError(`simulated: ${reason}`, { code: 'ERR_STORAGE_FAILED', outcome: 'unknown' });
-}
-
-/** Whether a call only trims and sets values, so that it may go before one that waits for space. */
-function makesRoom(ops: readonly StorageOp[]): boolean {
-  const isFree = (op: StorageOp): boolean => op.kind === 'trim' || (op.kind === 'set' && op.key !== HARD_KEY);
-  return ops.some(({ kind }) => kind === 'trim') && ops.every(isFree);
 }
 
 /** The disk of one member: it outlives crashes. */
@@ -61,7 +54,7 @@ export class SimulatedDisk {
   private room = 0;
   private waiting: ((fault: DiskFault | null) => void)[] = [];
   /** What waits for the write before it. */
-  private behind: ((fault: DiskFault | null) => void)[] = [];
+  private behind: { readonly batch: WriteBatch; readonly report: (fault: DiskFault | null) => void }[] = [];
   /** Of a disk that lies: what a crash would leave. */
   private safe: DiskContents | null = null;
 
@@ -112,14 +105,26 @@ export class SimulatedDisk {
   private due(batch: WriteBatch, report: (fault: DiskFault | null) => void): void {
     if (batch.lost) return;
     const isFirst = this.batches[0] === batch;
-    const passes = !isFirst && this.waiting.length > 0 && this.dice.chance(0.5);
+    const before = this.batches.slice(0, this.batches.indexOf(batch)).flatMap(({ ops }) => ops);
+    const passes = !isFirst && this.waiting.length > 0 && mayPass(batch.ops, before) && this.dice.chance(0.5);
     if (passes) this.trace.cover('what trims passes a write that waits');
-    if (passes || (isFirst && (this.shortage === null || this.room-- > 0)))
+    if (passes || (isFirst && (this.shortage === null || makesRoom(batch.ops) || this.room-- > 0)))
       return this.finish(batch, this.nextWrite, report);
-    if (isFirst) this.trace.cover('write waits for space');
-    const waits = isFirst || this.waiting.length > 0 ? this.waiting : this.behind;
-    waits.push((fault) => batch.lost || this.finish(batch, fault, report));
-    if (isFirst) this.waiting.push(...this.behind.splice(0));
+    if (!isFirst) return void this.behind.push({ batch, report });
+    this.trace.cover('write waits for space');
+    this.waiting.push((fault) => batch.lost || this.finish(batch, fault, report));
+    this.retryBehind();
+  }
+
+  /** What waits for the write before it looks again whether that is over, or may be passed; if it failed, it fails. */
+  private retryBehind(fault: DiskFault | null = null): void {
+    for (const { batch, report } of this.behind.splice(0)) {
+      if (fault === null) this.due(batch, report);
+      else {
+        this.batches.splice(this.batches.indexOf(batch), 1);
+        report(fault);
+      }
+    }
   }
 
   /** Something runs short: a few more writes end, the next ones wait. The holder is told. */
@@ -158,7 +163,7 @@ export class SimulatedDisk {
     this.trace.tell(`${this.name} disk ${fault ?? 'synced'}${fault !== null && kept ? ' after all' : ''}`);
     if (fault !== null) this.trace.cover(fault);
     report(fault);
-    for (const end of this.behind.splice(0)) end(fault);
+    this.retryBehind(fault);
   }
 
   /** The process that holds it is gone. Of what is under way, `keep` batches have become durable, in order. */

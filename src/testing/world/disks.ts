@@ -54,11 +54,16 @@ export class Disks {
   makeRoom(place: number, ops: NonNullable<Slot['writing']>): void {
     const { draft } = this;
     const slot = draft.ownSlot(place);
+    if (slot.failing !== null) return;
     slot.disk = written(slot.disk, ops);
     demandTrimmedBelow(slot);
-    const puts = slot.writing?.flatMap((op) => (op.kind === 'put' ? op.entries : [])) ?? [];
-    if (!slot.durable && puts.some(({ index }) => index <= slot.disk.trimmed))
-      throw new InvariantViolation(`snapshots/trim-below-snapshot: ${slot.id} trims what is being written`);
+    const keys = ops.map((op) => (op.kind === 'set' ? op.key : null));
+    const differs = slot.writing?.some((op) => {
+      if (op.kind === 'set') return keys.includes(op.key);
+      return op.kind === 'put' && op.entries.some(({ index }) => index <= slot.disk.trimmed);
+    });
+    if (differs === true && !slot.durable)
+      throw new InvariantViolation(`storage/trimmed-goes-when-full: ${slot.id} trims or sets what is being written`);
     draft.watcher?.touched(place);
   }
 

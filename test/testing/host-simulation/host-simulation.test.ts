@@ -98,7 +98,7 @@ describe.each(PROTOCOLS)('seeds of %s', (_, protocol) => {
     ['cuts', 'isolated leader'],
     ['shortage', 'what trims passes a write that waits'],
   ] as const)('and those with the fault %s alone, until they meet a %s, hold every rule', async (fault, point) => {
-    for (let seed = 0; !met.has(point) && seed < 40; seed++) {
+    for (let seed = 0; !met.has(point) && seed < 150; seed++) {
       const { coverage } = await simulateHost({ seed, protocol, faults: [fault], size: 3 });
       for (const [point, times] of coverage) met.set(point, (met.get(point) ?? 0) + times);
     }
