@@ -6,7 +6,7 @@ import { createReplica } from '../../src/replica/replica.js';
 import type { Storage } from '../../src/replica/storage.js';
 import { storageWith } from '../replica/host/altered-storage.js';
 import { closesAgain } from '../replica/host/closing-cases.js';
-import { waitsForWhatIsTrimmed } from '../replica/host/full-disk-cases.js';
+import { snapshotMakesRoom, waitsForWhatIsTrimmed } from '../replica/host/full-disk-cases.js';
 import { endsWhatIsTaken } from '../replica/host/restore-cases.js';
 import { demand } from '../violation.js';
 
@@ -77,6 +77,7 @@ export const snapshotScripts = {
   'snapshot: read back': readBack,
   'snapshot: without space': withoutSpace,
   'snapshot: two on a full disk': twoOnAFullDisk,
+  'snapshot: one that makes room': async () => snapshotMakesRoom(raft(), 'not due'),
   'snapshot: a write waits on a full disk': async () => waitsForWhatIsTrimmed(raft()),
   'snapshot: restored while one is taken': async () => endsWhatIsTaken(raft),
   'host: closed again': async () => closesAgain('while it drains'),

@@ -243,12 +243,30 @@ export const storageMutants: readonly Mutant[] = [
   mutant(
     'snapshot-log-stays-when-full',
     'The log below the newest snapshot stays while the storage is full.',
-    ['snapshots/older-goes-when-full'],
-    script('snapshot: two on a full disk'),
+    ['storage/trimmed-goes-when-full'],
+    script('snapshot: a write waits on a full disk'),
     edit(
       'replica/driver/snapshots.ts',
       'if (through <= Math.max(base.index, shrunkTo)) return;',
       'if (through >= 0) return;',
+    ),
+  ),
+  mutant(
+    'snapshot-not-due-on-a-full-disk',
+    'A snapshot that would let the log of a full disk go waits for the policy.',
+    ['snapshots/make-room-when-full'],
+    script('snapshot: one that makes room'),
+    edit('replica/driver/snapshots-state.ts', '(wantsRoom && entries > 0)', '(wantsRoom && entries < 0)'),
+  ),
+  mutant(
+    'snapshot-waits-for-the-log',
+    'A snapshot waits for the space of a log that waits for the snapshot.',
+    ['snapshots/make-room-when-full'],
+    script('snapshot: one that makes room'),
+    edit(
+      'adapters/file-storage/spares.ts',
+      'if (this.isSecured || this.lacking !== undefined || this.options.shortages.isFull) return;',
+      'if (this.isSecured) return;',
     ),
   ),
   mutant(

@@ -9,11 +9,12 @@
  *   trimmed segments (storage/trimmed-goes-when-full).
  * - A spare file is ready when all its zeros are synced, and never before; one that a start finds has what a crash left
  *   in it, so it is filled anew.
- * - Snapshots take no space before the log has its two, or what they need at first (`secured`).
+ * - Snapshots take no space before the log has its two, or what they need at first (`secured`), or finds that there is
+ *   none: then a snapshot is what lets the log go.
  * - A spare file that fails is removed; that is tried again and is never a fault of the log.
  */
 import { ConsensusError } from '../../replica/errors.js';
-import { failed, letGo, writeZeros } from './disk-io.js';
+import { letGo, writeZeros } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
 import { spareName } from './format.js';
 import type { FoundSpare } from './space-found.js';
@@ -121,16 +122,13 @@ export class Spares {
   }
 
   /**
-   * Resolves when the log has the space that is kept for it; at once, nearly always.
-   * @throws ConsensusError ERR_STORAGE_FAILED while the disk has none for the log, or ERR_CLOSED
+   * Resolves when the log has the space that is kept for it, or the disk has none for it; at once, nearly always.
+   * @throws ConsensusError ERR_CLOSED
    */
   async secured(): Promise<void> {
     for (;;) {
       if (this.isReleased) throw new ConsensusError('the storage is closed', { code: 'ERR_CLOSED' });
-      const { isFull } = this.options.shortages;
-      const cause = this.lacking;
-      if (isFull || cause !== undefined) throw failed('what is free is for the log', cause ?? 'the disk is full');
-      if (this.isSecured) return;
+      if (this.isSecured || this.lacking !== undefined || this.options.shortages.isFull) return;
       this.start();
       await new Promise<void>((resolve) => this.waiting.push(resolve));
     }

@@ -125,6 +125,7 @@ export class CallsDraft extends PartDraft<CallsState> {
   storageFull(full: boolean): void {
     if (full === this.state.storageFull) return;
     this.edit().storageFull = full;
+    this.draft.snapshots.spaceChanged(full);
     this.draft.toCore({ kind: 'storageFull', now: this.draft.now, full });
   }
 

@@ -159,6 +159,8 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
       return draft.calls.cancel(event.calls);
     case 'written':
       return onWritten(draft, protocol);
+    case 'roomMade':
+      return draft.snapshots.roomMade();
     case 'storageFailed':
       return onStorageFailed(draft, event);
     case 'storageFull':

@@ -48,6 +48,8 @@ export interface NamingSnapshot {
   /** The snapshot that is new in it; `null` if it only lacks one. */
   readonly known: KnownSnapshot | null;
   readonly list: SnapshotList;
+  /** Whether it was also given to the storage beside the lane, to make room. */
+  readonly makesRoom: boolean;
   /** The write that holds it. */
   readonly writeId: number;
 }
@@ -72,6 +74,8 @@ export interface SnapshotsState extends SnapshotList {
   /** How many failed in a row; after a failure there is none before `retryAt`. */
   readonly failures: number;
   readonly retryAt: Milliseconds;
+  /** Since the storage became full, no snapshot has let the log go. */
+  readonly wantsRoom: boolean;
   /** What the log was last to be trimmed to because the storage was full. */
   readonly shrunkTo: Index;
 }
@@ -81,17 +85,17 @@ export function initialSnapshots({ named, base, part }: FoundSnapshots, now: Mil
   const [snapshot] = named;
   const restoring = snapshot === undefined ? null : { snapshot, since: now, part, begun: true };
   const none = { naming: [], taking: null, told: null, entries: 0, bytes: 0, failures: 0, retryAt: -Infinity };
-  return { named, base, restoring, ...none, shrunkTo: 0 };
+  return { named, base, restoring, ...none, wantsRoom: false, shrunkTo: 0 };
 }
 
-/** Whether the policy wants a snapshot. */
-export function isDue({ entries, bytes }: SnapshotsState, policy: SnapshotPolicy | null): boolean {
-  return policy !== null && (entries >= policy.entries || bytes >= policy.bytes);
+/** Whether one is wanted: by the policy, or of anything new to give a full disk room. */
+export function isDue({ entries, bytes, wantsRoom }: SnapshotsState, policy: SnapshotPolicy | null): boolean {
+  return policy !== null && (entries >= policy.entries || bytes >= policy.bytes || (wantsRoom && entries > 0));
 }
 
-/** When one that failed is tried again, unless something else has to end before. */
+/** When one that failed, or is to give room, is taken though nothing is applied; unless something has to end before. */
 export function snapshotsDeadline(state: SnapshotsState, policy: SnapshotPolicy | null): Milliseconds {
-  const { failures, retryAt, taking, told, naming, restoring } = state;
+  const { failures, retryAt, taking, told, naming, restoring, wantsRoom } = state;
   const isBusy = taking !== null || told !== null || naming.length > 0 || restoring !== null;
-  return failures === 0 || isBusy || !isDue(state, policy) ? Infinity : retryAt;
+  return (failures === 0 && !wantsRoom) || isBusy || !isDue(state, policy) ? Infinity : retryAt;
 }

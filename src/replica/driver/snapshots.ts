@@ -45,8 +45,9 @@ type ListOp = Extract<LaneOp, { readonly kind: 'set' | 'trim' }>;
 
 export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   protected override copy(state: SnapshotsState): Mutable<SnapshotsState> {
-    const { named, base, naming, restoring, taking, told, entries, bytes, failures, retryAt, shrunkTo } = state;
-    return { named, base, naming, restoring, taking, told, entries, bytes, failures, retryAt, shrunkTo };
+    const { named, base, naming, restoring, taking, told, entries, bytes } = state;
+    const { failures, retryAt, wantsRoom, shrunkTo } = state;
+    return { named, base, naming, restoring, taking, told, entries, bytes, failures, retryAt, wantsRoom, shrunkTo };
   }
 
   /** Whether the machine is not to be given anything new: it restores a snapshot, or is about to. */
@@ -68,6 +69,19 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   /** How many snapshots are kept. */
   private get kept(): number {
     return this.draft.calls.state.storageFull ? 1 : KEPT;
+  }
+
+  /** The storage has run out of space, or has some again: what failed before may succeed now. */
+  spaceChanged(full: boolean): void {
+    const next = this.edit();
+    next.wantsRoom = full;
+    next.retryAt = Math.min(next.retryAt, this.draft.now);
+  }
+
+  /** The list that was to make room is durable, though what the lane has written before may not be. */
+  roomMade(): void {
+    const { naming } = this.state;
+    this.edit().naming = naming.map((each) => (each.makesRoom ? { ...each, writeId: 0 } : each));
   }
 
   /** The machine has restored the snapshot. */
@@ -213,7 +227,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     if (told.isNamed) this.draft.effect({ kind: 'makeRoom', ops: this.opsOf(list) });
     const next = this.edit();
     next.told = null;
-    next.naming = [...naming, { known: told.isNamed ? null : told, list, writeId }];
+    next.naming = [...naming, { known: told.isNamed ? null : told, list, writeId, makesRoom: told.isNamed }];
   }
 
   /**
@@ -293,6 +307,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     draft.sources.unnamed(gone);
     if (known !== null) {
       next.failures = 0;
+      next.wantsRoom = false;
       const { index, bytes } = known.snapshot;
       const took = draft.now - known.since;
       draft.event({ kind: 'snapshot', event: known.part === null ? 'taken' : 'installed', index, bytes, took });

@@ -184,6 +184,8 @@ export type DriverEvent = { readonly now: Milliseconds } & (
   | { readonly kind: 'cancel'; readonly calls: readonly number[] }
   /** The write under way is durable. */
   | { readonly kind: 'written' }
+  /** What was to make room is. */
+  | { readonly kind: 'roomMade' }
   | {
       readonly kind: 'storageFailed';
       /** ERR_STORAGE_FAILED by default. */

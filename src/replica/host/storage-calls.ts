@@ -5,7 +5,7 @@ import { typedError } from '../errors.js';
 import type { Storage, StoredEntry } from '../storage.js';
 import { areEntries, awaited } from './plug-ins.js';
 
-type LogEvent = Extract<DriverEvent, { readonly kind: 'written' | 'loaded' | 'storageFailed' }>;
+type LogEvent = Extract<DriverEvent, { readonly kind: 'written' | 'roomMade' | 'loaded' | 'storageFailed' }>;
 export class StorageCalls {
   private readonly storage: Storage;
   private readonly dispatch: (event: Untimed<LogEvent>) => void;
@@ -15,9 +15,8 @@ export class StorageCalls {
     this.dispatch = dispatch;
   }
 
-  /** Nobody waits for what makes room. */
   write({ kind, ops }: Extract<DriverEffect, { readonly kind: 'write' | 'makeRoom' }>): void {
-    this.call('write', () => this.storage.write(ops), kind === 'write' ? this.written : () => undefined);
+    this.call('write', () => this.storage.write(ops), kind === 'write' ? this.written : this.roomMade);
   }
 
   load({ id, from, to, maxBytes }: Extract<DriverEffect, { readonly kind: 'load' }>): void {
@@ -26,6 +25,7 @@ export class StorageCalls {
   }
 
   private readonly written = (): void => this.dispatch({ kind: 'written' });
+  private readonly roomMade = (): void => this.dispatch({ kind: 'roomMade' });
 
   private loaded(id: number, entries: readonly StoredEntry[]): void {
     if (areEntries(entries)) this.dispatch({ kind: 'loaded', id, entries });

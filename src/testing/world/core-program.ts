@@ -97,6 +97,8 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
       return draft.feed({ kind: 'cancel', now, requests: event.calls });
     case 'written':
       return draft.written(now);
+    case 'roomMade':
+      return; // it has asked for none
     case 'loaded':
       return loaded(draft, event, protocol);
     case 'applied':
@@ -108,13 +110,11 @@ function onEvent(draft: CoreDraft, event: ProcessEvent, protocol: AnyProtocol): 
     case 'restored':
       return onSnapshot(draft, event);
     case 'failed':
-      draft.next.fault = event.reason;
-      return;
+      return void (draft.next.fault = event.reason);
     case 'stop':
       draft.feed({ kind: 'stop', now });
       draft.endAll('stopped');
-      draft.next.stopped = true;
-      return;
+      return void (draft.next.stopped = true);
     case 'tick':
     case 'leave':
     case 'campaign':

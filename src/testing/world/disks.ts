@@ -64,6 +64,7 @@ export class Disks {
     });
     if (differs === true && !slot.durable)
       throw new InvariantViolation(`storage/trimmed-goes-when-full: ${slot.id} trims or sets what is being written`);
+    draft.pending.push({ place, event: { kind: 'roomMade', now: draft.local(place) } });
     draft.watcher?.touched(place);
   }
 
