@@ -15,7 +15,8 @@
  * for good, whichever copy of it arrives (liveness/refused-handover-is-dead): it is known to have no effect.
  *
  * A replica that leaves takes no Handover and does not campaign (liveness/leaving-leads-not); nor does one whose disk
- * has stalled or has no space.
+ * has stalled or has no space. A leader that leaves tries others, too, for a transfer to one that was named
+ * (liveness/close-hands-over).
  */
 
 import type { AnyDraft } from './draft.js';
@@ -297,11 +298,13 @@ export function onHandover<D extends AnyDraft>(draft: D, rules: TransferRules<D>
   draft.send(from, { kind: 'handoverRefused', term, number }, 0, 'control');
 }
 
-/** The host will stop this replica soon: it does not campaign any more. */
+/** The host will stop this replica soon: it does not campaign any more, and if it leads anyone may take over. */
 export function onLeave<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
   if (draft.state.leaving) return;
   draft.setFitness({ leaving: true });
   ceaseToCampaign(draft, rules);
+  const { role } = draft.state;
+  if (role.kind === 'leader' && role.transfer !== null) draft.editLeader().transfer = { ...role.transfer, named: null };
 }
 
 function ceaseToCampaign<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {

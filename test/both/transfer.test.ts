@@ -5,7 +5,15 @@ import { multipaxosProtocol } from '../../src/multipaxos/index.js';
 import { raftProtocol } from '../../src/raft/index.js';
 import { timing } from '../values.js';
 import { led, othersOf } from './disturb.js';
-import { catchesUpFirst, endOf, fewExchanges, hungDiskGivesWay, leavesAlone, transferUnderLoad } from './transfer.js';
+import {
+  catchesUpFirst,
+  endOf,
+  fewExchanges,
+  hungDiskGivesWay,
+  leavesAlone,
+  leavesDuringTransfer,
+  transferUnderLoad,
+} from './transfer.js';
 
 const { electionMin, electionMax } = timing;
 
@@ -26,6 +34,21 @@ describe.each([
 
     it('liveness/leaving-leads-not: who leaves takes no leadership and does not campaign', () => {
       leavesAlone(protocol, world);
+    });
+
+    it('liveness/close-hands-over: a leader that leaves does not wait for a target that is gone', () => {
+      leavesDuringTransfer(protocol, world);
+      leavesDuringTransfer(protocol, world, 4 * electionMin);
+    });
+
+    it('with nobody else left, a transfer to a member that is gone ends when the leader leaves', () => {
+      const { cluster, leader } = led(protocol, world);
+      for (const id of othersOf(cluster, leader)) cluster.kill(id);
+      cluster.run(electionMin / 2);
+      const request = cluster.transfer(leader, othersOf(cluster, leader)[0]);
+      cluster.give(leader, { kind: 'leave' });
+      const end = endOf(cluster, leader, request, electionMin);
+      expect(end?.kind).toMatch(/none|unknown/);
     });
 
     it('liveness/stalled-disk-gives-way: a leader whose disk hangs hands over', () => {

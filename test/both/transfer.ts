@@ -89,6 +89,21 @@ export function leavesAlone(protocol: SlowOptions['protocol'], world: World): vo
   demand(isOther, 'liveness/leaving-leads-not: another one leads', () => cluster.leader());
 }
 
+/** A leader that leaves while its transfer waits for a member that does not hear it: another one takes over. */
+export function leavesDuringTransfer(protocol: SlowOptions['protocol'], world: World, time = Infinity): void {
+  const { cluster, leader } = led(protocol, world);
+  const [gone] = othersOf(cluster, leader) as [string];
+  cluster.kill(gone);
+  const request = cluster.transfer(leader, gone, time);
+  cluster.run(1);
+  cluster.give(leader, { kind: 'leave' });
+  const end = endOf(cluster, leader, request, 4 * electionMin);
+  demand(end?.kind === 'transferred', 'liveness/close-hands-over: a transfer goes on to another candidate', () => end);
+  cluster.run(electionMin, () => ![null, leader].includes(cluster.leader()));
+  const isOther = ![null, leader, gone].includes(cluster.leader());
+  demand(isOther, 'liveness/close-hands-over: another one leads', () => cluster.leader());
+}
+
 /** A leader whose disk hangs gives way while the others can go on, and does not lead again while it hangs. */
 export function hungDiskGivesWay(protocol: SlowOptions['protocol'], world: World): void {
   const { cluster, leader } = led(protocol, world);

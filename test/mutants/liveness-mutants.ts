@@ -206,6 +206,24 @@ const liveness: readonly Mutant[] = [
       'await this.host.leave(Infinity);',
     ),
   ),
+  mutant(
+    'close-waits-for-the-named',
+    'A leader that leaves tries nobody but the target that its transfer names.',
+    ['liveness/close-hands-over'],
+    script('transfer: under way when the leader leaves'),
+    edit(TRANSFER, '{ ...role.transfer, named: null }', '{ ...role.transfer }'),
+  ),
+  mutant(
+    'close-hands-over-once',
+    "A leader that leaves hands over to nobody when a caller's transfer was given up.",
+    ['liveness/close-hands-over'],
+    script('host: closed during a transfer'),
+    edit(
+      'replica/driver/transfers.ts',
+      "draft.toCore({ kind: 'cancel', now: draft.now, requests });\n    this.handOver();",
+      "draft.toCore({ kind: 'cancel', now: draft.now, requests });",
+    ),
+  ),
 ];
 
 const preVotes: readonly Mutant[] = [

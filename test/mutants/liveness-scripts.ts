@@ -7,7 +7,13 @@ import type { AnyModel } from '../../src/core/model.js';
 import { raftModel, raftProtocol } from '../../src/raft/index.js';
 import { createWorld } from '../../src/testing/world/world.js';
 import { rivals, succession, undisturbed, WRONGS } from '../both/disturb.js';
-import { catchesUpFirst, hungDiskGivesWay, leavesAlone, transferUnderLoad } from '../both/transfer.js';
+import {
+  catchesUpFirst,
+  hungDiskGivesWay,
+  leavesAlone,
+  leavesDuringTransfer,
+  transferUnderLoad,
+} from '../both/transfer.js';
 import { fullDiskGivesWay, fullVoter, nobodyHasSpace, refusedIsDead } from '../both/full-disk.js';
 import { flapping, higherPriorityLeads, preferredWins, zeroComesLast } from '../both/priorities.js';
 import { learnsPageAhead } from '../multipaxos/page-ahead.js';
@@ -16,7 +22,7 @@ import { afterHandover, afterSleep, cutOff, startsBound } from '../both/lease-re
 import { hungFollower, outrunFollower } from '../both/swamped.js';
 import { Node } from '../raft/support.js';
 import { BareDriver, driverIn } from '../replica/bare-driver.js';
-import { SlowCluster } from '../slow-links.js';
+import { SlowCluster, type SlowOptions } from '../slow-links.js';
 import { timing } from '../values.js';
 import { demand } from '../violation.js';
 
@@ -201,24 +207,9 @@ async function stranded(): Promise<void> {
 
 const WORLD = { size: 3, roundTrip: 40, write: 10 } as const;
 
-async function transfers(): Promise<void> {
-  for (const protocol of [raftProtocol, multipaxosProtocol]) transferUnderLoad(protocol, WORLD);
-}
-
-async function laggard(): Promise<void> {
-  for (const protocol of [raftProtocol, multipaxosProtocol]) catchesUpFirst(protocol, WORLD);
-}
-
-async function leaving(): Promise<void> {
-  for (const protocol of [raftProtocol, multipaxosProtocol]) leavesAlone(protocol, WORLD);
-}
-
-async function hungDisk(): Promise<void> {
-  for (const protocol of [raftProtocol, multipaxosProtocol]) hungDiskGivesWay(protocol, WORLD);
-}
-
-async function fullLeader(): Promise<void> {
-  for (const protocol of [raftProtocol, multipaxosProtocol]) fullDiskGivesWay(protocol, WORLD);
+/** A rule of transfers, in both protocols. */
+function inBoth(check: (protocol: SlowOptions['protocol'], world: typeof WORLD) => void): () => Promise<void> {
+  return async () => [raftProtocol, multipaxosProtocol].forEach((protocol) => check(protocol, WORLD));
 }
 
 async function fullEverywhere(): Promise<void> {
@@ -311,11 +302,12 @@ async function deadline(): Promise<void> {
 }
 
 export const livenessScripts = {
-  'transfer: under load': transfers,
-  'transfer: who lags': laggard,
-  'transfer: who leaves': leaving,
-  'transfer: a disk that hangs': hungDisk,
-  'full disk: a leader': fullLeader,
+  'transfer: under load': inBoth(transferUnderLoad),
+  'transfer: who lags': inBoth(catchesUpFirst),
+  'transfer: who leaves': inBoth(leavesAlone),
+  'transfer: under way when the leader leaves': inBoth(leavesDuringTransfer),
+  'transfer: a disk that hangs': inBoth(hungDiskGivesWay),
+  'full disk: a leader': inBoth(fullDiskGivesWay),
   'full disk: a copy': () => refusedIsDead(raftProtocol, WORLD),
   'full disk: nobody has space': fullEverywhere,
   'full disk: a voter': fullFollower,

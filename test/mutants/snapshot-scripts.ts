@@ -5,7 +5,7 @@ import { raft } from '../../src/raft/index.js';
 import { createReplica } from '../../src/replica/replica.js';
 import type { Storage } from '../../src/replica/storage.js';
 import { storageWith } from '../replica/host/altered-storage.js';
-import { closesAgain } from '../replica/host/closing-cases.js';
+import { closesAgain, closesDuringTransfer } from '../replica/host/closing-cases.js';
 import { snapshotMakesRoom, waitsForWhatIsTrimmed } from '../replica/host/full-disk-cases.js';
 import { endsWhatIsTaken } from '../replica/host/restore-cases.js';
 import { demand } from '../violation.js';
@@ -81,5 +81,6 @@ export const snapshotScripts = {
   'snapshot: a write waits on a full disk': async () => waitsForWhatIsTrimmed(raft()),
   'snapshot: restored while one is taken': async () => endsWhatIsTaken(raft),
   'host: closed again': async () => closesAgain('while it drains'),
+  'host: closed during a transfer': async () => closesDuringTransfer(raft, 'given up'),
   'host: closed again by a plug-in': async () => closesAgain('from a plug-in'),
 } as const;

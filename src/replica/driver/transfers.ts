@@ -5,7 +5,9 @@
  * longer, the caller waits until the new leader is known. Invariant: every transfer ends exactly once.
  *
  * A replica that leaves takes no new requests. It transfers the leadership if it leads, and waits for the requests of
- * its own callers; it has left when nothing of that is open, or at its deadline.
+ * its own callers; it has left when nothing of that is open, or at its deadline. A caller's transfer that is under way
+ * serves the leave, since it is tried with others, too; when its caller gives it up, or its time is over, the leave
+ * asks for one of its own (liveness/close-hands-over).
  */
 
 import type { Mutable } from '../../core/draft.js';
@@ -107,11 +109,21 @@ export class TransfersDraft extends PartDraft<TransfersState> {
       if (deadline < leaving.deadline) this.edit().leaving = { ...leaving, deadline };
       return;
     }
-    const leads = draft.phase.kind === 'running' && draft.leadership.state.role === 'leader';
-    const request = leads ? draft.freshRequest() : 0;
-    this.edit().leaving = { deadline, request, handedOver: false, left: false };
+    this.edit().leaving = { deadline, request: 0, handedOver: false, left: false };
     draft.toCore({ kind: 'leave', now: draft.now });
-    if (leads) draft.toCore({ kind: 'transfer', now: draft.now, request, to: null, deadline });
+    this.handOver();
+  }
+
+  /** A replica that leaves and leads asks for a transfer of its own, unless a caller's is under way. */
+  private handOver(): void {
+    const { draft } = this;
+    const { pending, leaving } = this.state;
+    const leads = draft.phase.kind === 'running' && draft.leadership.state.role === 'leader';
+    if (leaving === null || !leads || pending.some(({ request }) => request !== 0)) return;
+    const { deadline } = leaving;
+    const request = draft.freshRequest();
+    this.edit().leaving = { ...leaving, request };
+    draft.toCore({ kind: 'transfer', now: draft.now, request, to: null, deadline });
   }
 
   /** The core of a first start begins: it is told if the replica leaves. */
@@ -124,14 +136,19 @@ export class TransfersDraft extends PartDraft<TransfersState> {
     const { pending, leaving } = this.state;
     if (pending.length === 0 && leaving === null) return false;
     const [request] = requests;
+    const handedOver = outcome.kind === 'transferred';
     if (leaving !== null && leaving.request !== 0 && leaving.request === request) {
-      this.edit().leaving = { ...leaving, request: 0, handedOver: outcome.kind === 'transferred' };
+      this.edit().leaving = { ...leaving, request: 0, handedOver };
       return true;
     }
     const ended = pending.find((each) => each.request === request);
     if (ended === undefined || outcome.kind === 'committed') return false;
-    if (outcome.kind === 'transferred') this.put(ended, { ...ended, request: 0 });
-    else this.fail(ended, failureOf(outcome));
+    if (!handedOver) {
+      this.fail(ended, failureOf(outcome)); // if the replica leaves, everybody was asked
+      return true;
+    }
+    this.put(ended, { ...ended, request: 0 });
+    if (leaving !== null) this.edit().leaving = { ...leaving, handedOver };
     return true;
   }
 
@@ -159,7 +176,9 @@ export class TransfersDraft extends PartDraft<TransfersState> {
     const { draft } = this;
     for (const transfer of ended) this.fail(transfer, overdue(true));
     const requests = ended.map(({ request }) => request).filter((request) => request !== 0);
-    if (requests.length > 0) draft.toCore({ kind: 'cancel', now: draft.now, requests });
+    if (requests.length === 0) return;
+    draft.toCore({ kind: 'cancel', now: draft.now, requests });
+    this.handOver();
   }
 
   /** Ends every transfer, since the replica stops or takes no part any more. */

@@ -60,3 +60,40 @@ export async function closesAgain(when: 'while it drains' | 'from a plug-in'): P
   demand(isOver, `${RULE}the sooner of two bounds is in force`);
   await Promise.all([closed, waiting]);
 }
+
+/**
+ * A leader whose transfer to a member that hears nobody is under way is closed: another one leads before it has closed.
+ * @param end the transfer is given up by its caller as soon as the leader closes, or may take so long
+ */
+export async function closesDuringTransfer(protocol: typeof raft, end: 'given up' | 20 | 1_000_000): Promise<void> {
+  let mute = '';
+  const members = { a: 'v', b: 'w', c: 'x', d: 'y', e: 'z' };
+  const network = memoryNetwork({ deliver: ({ from, to }) => ([from, to].includes(mute) ? 'drop' : 'deliver') });
+  const started = async (id: string): Promise<Replica<Counting>> => {
+    const machine = { apply: (by: number) => by, snapshot: () => 1, restore: () => undefined };
+    const plugIns = { transport: network.transport(), storage: memoryStorage(), machine };
+    const timing = { heartbeat: 30, electionMin: 200, electionMax: 400 };
+    return createReplica({ id, members, protocol: protocol({ timing }), ...plugIns });
+  };
+  const all = await Promise.all(Object.keys(members).map(started));
+  await Promise.all(all.map((replica) => replica.ready()));
+  const leader = all.find((replica) => replica.status().leading) as Replica<Counting>;
+  const others = all.filter((replica) => replica !== leader);
+  mute = others[0]?.status().id as string;
+  const abort = new AbortController();
+  const timeout = end === 'given up' ? 1_000_000 : end;
+  const transfer = leader.transfer({ to: mute, timeout, signal: abort.signal });
+  const transferred = transfer.then(
+    () => 'transferred',
+    (error: { code: string }) => error.code,
+  );
+  const closed = leader.close({ timeout: 10_000 });
+  if (end === 'given up') abort.abort();
+  await closed;
+  const leads = others.some((replica) => replica.status().role === 'leader');
+  await Promise.all(others.map((replica) => replica.close({ timeout: 0 })));
+  demand(leads, 'liveness/close-hands-over: another one leads before the leader has closed');
+  const code = await transferred;
+  const expected = end === 1_000_000 ? 'ERR_TRANSFER_FAILED' : 'ERR_OUTCOME_UNKNOWN';
+  demand(code === expected, 'liveness/close-hands-over: the transfer to the member that was named fails', () => code);
+}

@@ -1,8 +1,8 @@
 /** The end of a transport and of a storage that comes, fails, or does not come. */
 
 import { describe, expect, it } from 'vitest';
-import { createReplica, memoryNetwork, memoryStorage, raft, type Clock } from 'quorate';
-import { closesAgain } from './closing-cases.js';
+import { createReplica, memoryNetwork, memoryStorage, multipaxos, raft, type Clock } from 'quorate';
+import { closesAgain, closesDuringTransfer } from './closing-cases.js';
 import { endedInTime, endPlugIns } from '../../../src/replica/host/closing.js';
 
 /** A clock by hand: what is set on it, and what was cancelled. */
@@ -122,4 +122,17 @@ describe('a transport and a storage', () => {
     expect(isOver).toBe(true);
     expect(await over).toMatchObject({ code: 'ERR_STORAGE_FAILED', message: /broken/ });
   });
+});
+
+describe('a leader whose transfer is under way', () => {
+  it.each([
+    ['raft', 'given up', raft],
+    ['raft', 20, raft],
+    ['raft', 1_000_000, raft],
+    ['multipaxos', 'given up', multipaxos],
+    ['multipaxos', 20, multipaxos],
+    ['multipaxos', 1_000_000, multipaxos],
+  ] as const)('hands over when it closes: %s, the transfer ends: %s', { timeout: 20_000 }, (_, end, protocol) =>
+    closesDuringTransfer(protocol as typeof raft, end),
+  );
 });
