@@ -89,7 +89,11 @@ describe.each([
       const [other] = othersOf(all, leader) as [Node];
       const follower = [leader, other].find((node) => node.status().role !== 'leader') as Node;
       await expect(follower.transfer()).rejects.toMatchObject({ code: 'ERR_NOT_LEADER', outcome: 'none' });
-      await expect(follower.verifyLeader()).rejects.toMatchObject({ code: 'ERR_NOT_LEADER' });
+      // Nothing of it waits on, whoever asks how often.
+      const { signal } = new AbortController();
+      for (let at = 0; at < 10; at++)
+        await expect(follower.verifyLeader({ signal })).rejects.toMatchObject({ code: 'ERR_NOT_LEADER' });
+      expect(follower.status().waiting).toBe(0);
       expect(() => leader.transfer({ to: 'x' })).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
       expect(() => leader.transfer({ timeout: 0 })).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
       expect(() => leader.close({ timeout: -1 })).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
@@ -165,7 +169,9 @@ describe.each([
       const abort = new AbortController();
       const waits = [leader.ready(abort), leader.barrier(abort), leader.verifyLeader(abort)];
       waits.forEach((wait) => wait.catch(() => undefined));
-      while (leader.status().leading) await new Promise((resolve) => setImmediate(resolve));
+      await expect(waits[2]).rejects.toMatchObject({ code: 'ERR_NOT_LEADER', outcome: 'none' });
+      expect(leader.status().leading).toBe(false);
+      while (leader.status().waiting > 2) await new Promise((resolve) => setImmediate(resolve));
       abort.abort();
       const ended = await Promise.allSettled(waits);
       expect(ended.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);

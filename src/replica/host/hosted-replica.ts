@@ -2,7 +2,6 @@
 
 import { refusalOf } from '../driver/calls.js';
 import type { Failure, ReplicaEvent, ReplicaStatus } from '../driver/state.js';
-import type { LeadershipState } from '../driver/leadership.js';
 import { notLeader } from '../driver/transfers.js';
 import type { Change, ChangesOptions } from '../changes.js';
 import { CommandRejected, ConsensusError, invalidArgument } from '../errors.js';
@@ -68,6 +67,8 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   private readonly feed: ChangesFeed<M>;
   private readonly handles: ClientHandles<M>;
   private readonly turn: TurnRequests;
+  /** Calls of `verifyLeader` that wait. */
+  private readonly verifying = new Set<number>();
   private closing: Promise<void> | null = null;
   /** When the replica has left at the latest, once it closes. */
   private closeBy = Infinity;
@@ -106,7 +107,10 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
   }
 
   tell(event: ReplicaEvent): void {
-    if (event.kind === 'role') this.view.followed(event);
+    if (event.kind === 'role') {
+      this.view.followed(event);
+      this.endVerifying();
+    }
     if (event.kind === 'leadership') this.view.led(event, this.checked.id);
     const isLast = event.kind === 'fault' || event.kind === 'lostIdentity';
     if (isLast) this.feed.end(refusalOf(this.host.state.phase) as Failure);
@@ -191,18 +195,21 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     return this.waitToRead(request, LINEARIZABLE, deadlineOf(request.signal), () => undefined);
   }
 
+  /** A read that ends with the leadership. */
   verifyLeader(options: RequestOptions = {}): Promise<void> {
-    const before = this.host.state.leadership;
-    return this.verified(before, this.barrier(options));
+    this.assertOpen();
+    const request = checkRequest(options, ['signal']);
+    const { role, leader } = this.host.state.leadership;
+    if (role !== 'leader') return Promise.reject(errorOf(notLeader(leader), undefined));
+    return this.waitToRead(request, LINEARIZABLE, deadlineOf(request.signal), () => undefined, this.verifying);
   }
 
-  /** Once a quorum has confirmed that it leads: has it led all the time since `before`? */
-  private async verified(before: LeadershipState, confirmed: Promise<void>): Promise<void> {
-    if (before.role === 'leader') await confirmed;
-    else silence(confirmed);
-    const { role, term, leader } = this.host.state.leadership;
-    if (role !== 'leader' || before.role !== 'leader' || term !== before.term)
-      throw errorOf(notLeader(leader), undefined);
+  /** The role has changed: whoever asked before whether this replica leads hears that it does not. */
+  private endVerifying(): void {
+    const calls = [...this.verifying];
+    this.verifying.clear();
+    this.callers.fail(calls, notLeader(this.host.state.leadership.leader));
+    for (const call of calls) this.turn.cancel(call);
   }
 
   ready(options: RequestOptions = {}): Promise<void> {
@@ -219,18 +226,26 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     }
   }
 
-  /** Calls `serve` once everything up to an index is applied here: the one given, or one that is linearizable now. */
+  /**
+   * Calls `serve` once everything up to an index is applied here: the one given, or one that is linearizable now.
+   * @param among has the call's number until it ends
+   */
   private waitToRead<T>(
     { signal, aborted }: CheckedRequest,
     { minIndex, by, maxAge }: ReadNeed,
     deadline: number,
     serve: () => T,
+    among?: Set<number>,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
       if (aborted) return reject(abortError(signal as Signal));
       const { now } = this.host;
-      const call = this.callers.add(new ReadCaller(signal, () => resolve(serve()), reject));
+      const ended = (): void => void among?.delete(call ?? 0);
+      const served = (): void => (ended(), resolve(serve()));
+      const failed = (error: unknown): void => (ended(), reject(error as Error));
+      const call = this.callers.add(new ReadCaller(signal, served, failed));
       if (call === null) return reject(abortError(signal as Signal));
+      among?.add(call);
       const booked = { call, deadline };
       if (minIndex !== null)
         return this.host.dispatch({ kind: 'read', calls: this.turn.timed([booked], now), minIndex, maxAge }, now);
