@@ -138,6 +138,7 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
   const { now } = draft;
   switch (event.kind) {
     case 'message':
+      draft.health.heard(event.from);
       return onMessage(draft, protocol, event.from, event.bytes);
     case 'tick':
       draft.identity.ask();
@@ -182,6 +183,7 @@ function onEvent(draft: DriverDraft, protocol: AnyProtocol, event: DriverEvent):
     case 'disconnected':
       return draft.toCore({ kind: 'disconnected', now, peer: event.peer, lane: event.lane });
     case 'unreachable':
+      draft.health.refused(event.peer);
       return draft.toCore({ kind: 'unreachable', now, peer: event.peer });
     case 'resumed':
     case 'campaign':

@@ -20,20 +20,38 @@ export type PeerHealth = 'online' | 'suspect' | 'offline';
 export interface HealthState {
   /** The members that were last told to be `suspect` or `offline`. */
   readonly ailing: readonly { readonly id: ReplicaId; readonly health: PeerHealth }[];
+  /** The members whose process refused connections, and of which nothing was heard since; known whoever leads. */
+  readonly refusing: readonly ReplicaId[];
 }
 
-export const allHealthy: HealthState = { ailing: [] };
+export const allHealthy: HealthState = { ailing: [], refusing: [] };
 
 /** The health of a leader's peer. */
-export function healthOf({ answeredAt }: PeerStatus, now: Milliseconds, timing: Timing): PeerHealth {
-  const silence = answeredAt === 0 ? Infinity : now - answeredAt;
+export function healthOf(
+  { id, answeredAt }: PeerStatus,
+  { refusing }: HealthState,
+  now: Milliseconds,
+  timing: Timing,
+): PeerHealth {
+  const silence = answeredAt === 0 || refusing.includes(id) ? Infinity : now - answeredAt;
   if (silence < timing.electionMin) return 'online';
   return silence < 2 * timing.electionMax ? 'suspect' : 'offline';
 }
 
 export class HealthDraft extends PartDraft<HealthState> {
-  protected override copy({ ailing }: HealthState): Mutable<HealthState> {
-    return { ailing };
+  protected override copy({ ailing, refusing }: HealthState): Mutable<HealthState> {
+    return { ailing, refusing };
+  }
+
+  /** The process of this member refuses connections. */
+  refused(id: ReplicaId): void {
+    if (!this.state.refusing.includes(id)) this.edit().refusing = [...this.state.refusing, id];
+  }
+
+  /** A message of this member has arrived. */
+  heard(id: ReplicaId): void {
+    const { refusing } = this.state;
+    if (refusing.length > 0 && refusing.includes(id)) this.edit().refusing = refusing.filter((each) => each !== id);
   }
 
   /** Whether this member was last told to be ailing. */
@@ -46,7 +64,7 @@ export class HealthDraft extends PartDraft<HealthState> {
     const { draft } = this;
     const { ailing } = this.state;
     const { timing } = draft.options;
-    const now = peers.map((peer) => ({ id: peer.id, health: healthOf(peer, draft.now, timing) }));
+    const now = peers.map((peer) => ({ id: peer.id, health: healthOf(peer, this.state, draft.now, timing) }));
     const changed = now.filter(({ id, health }) => {
       return health !== (ailing.find((each) => each.id === id)?.health ?? 'online');
     });

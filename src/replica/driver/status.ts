@@ -33,12 +33,12 @@ function firstStart({ phase, identity }: DriverState): FirstStart | null {
 
 /** What a replica shows of itself. */
 export function statusOf(state: DriverState, protocol: AnyProtocol): DriverStatus {
-  const { options, phase, leadership, applying, proposals, reads, snapshots, pulling } = state;
+  const { options, phase, leadership, applying, proposals, reads, snapshots, pulling, health } = state;
   const core = coreOf(phase);
   const status = core === null ? { ...NO_CORE, role: leadership.role } : protocol.status(core);
   return {
     ...status,
-    peers: status.peers.map((peer) => ({ ...peer, health: healthOf(peer, state.now, options.timing) })),
+    peers: status.peers.map((peer) => ({ ...peer, health: healthOf(peer, health, state.now, options.timing) })),
     id: options.id,
     applied: applying.applied,
     fault: faultOf(phase)?.reason ?? null,

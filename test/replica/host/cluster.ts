@@ -21,7 +21,7 @@ export const IDS: readonly string[] = ['a', 'b', 'c'];
 export const MINUTE = 60_000;
 
 const MEMBERS = { a: 'a', b: 'b', c: 'c' };
-const NEVER = { loss: 0, duplication: 0, holds: 0, held: 0, reports: false, scribbles: false };
+const NEVER = { loss: 0, duplication: 0, holds: 0, held: 0, scribbles: false };
 
 /** In milliseconds. */
 interface Span {
@@ -48,6 +48,8 @@ interface ClusterOptions {
   /** What each direction of a link carries, in bytes a millisecond; without bound by default. */
   readonly bandwidth?: number;
   readonly constants?: Partial<Constants>;
+  /** Whether transports tell that a connection has ended, or a process refuses one. */
+  readonly reports?: boolean;
   /** A snapshot after so many entries; by default as `createReplica` has it. */
   readonly entries?: number;
   /** Hears what each member sends. */
@@ -84,12 +86,21 @@ export class SimulatedCluster {
 
   constructor(
     protocol: typeof raft,
-    { way = QUICK, disk = QUICK, bandwidth = Infinity, equip, constants = {}, entries, onSend }: ClusterOptions = {},
+    {
+      way = QUICK,
+      disk = QUICK,
+      bandwidth = Infinity,
+      equip,
+      constants = {},
+      entries,
+      onSend,
+      reports = false,
+    }: ClusterOptions = {},
   ) {
     const trace = new Trace(1);
     const { dice } = this;
     this.schedule = new Schedule(trace);
-    const links = { ...NEVER, ...way, healed: way, bandwidth, queue: 100_000, maxMessageBytes: 2 ** 23 };
+    const links = { ...NEVER, reports, ...way, healed: way, bandwidth, queue: 100_000, maxMessageBytes: 2 ** 23 };
     this.network = new SimulatedNetwork(this.schedule, trace, dice.fork('network'), links);
     this.members = IDS.map((id) => {
       const process = new SimulatedProcess(this.schedule, id, 0, 1);

@@ -11,14 +11,14 @@ const HEARTBEAT = 150;
 type PeerEvent = Extract<ReplicaEvent, { kind: 'peer' }>;
 
 describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%s', (_, protocol) => {
-  async function start(): Promise<{
+  async function start(reports = false): Promise<{
     cluster: SimulatedCluster;
     leader: Replica;
     peer: string;
     told: () => string[];
     shown: () => string | undefined;
   }> {
-    const cluster = new SimulatedCluster(protocol);
+    const cluster = new SimulatedCluster(protocol, { reports });
     const leader = await cluster.led();
     const peer = leader.status().peers[0]?.id as string;
     const told = (): string[] =>
@@ -52,6 +52,25 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%
     cluster.network.heal();
     await schedule.pass(3 * HEARTBEAT);
     expect([told(), shown()]).toEqual([['suspect', 'offline', 'online'], 'online']);
+    await cluster.close();
+  });
+
+  it('that the leader before it is offline at once, since its process refuses connections', async () => {
+    const { cluster, leader } = await start(true);
+    await cluster.schedule.pass(ELECTION_MAX);
+    const gone = leader.status().id;
+    cluster.crash(gone);
+    const next = await cluster.led();
+    expect(next.status().peers.find(({ id }) => id === gone)?.health).toBe('offline');
+    await cluster.schedule.pass(2 * HEARTBEAT);
+    const told = () => {
+      const events = cluster.member(next).events.filter((event) => event.kind === 'peer');
+      return events.map(({ peer, health }) => ({ peer, health }));
+    };
+    expect(told()).toEqual([{ peer: gone, health: 'offline' }]);
+    await cluster.restart(gone);
+    await cluster.schedule.pass(2 * HEARTBEAT);
+    expect(told().at(-1)).toEqual({ peer: gone, health: 'online' });
     await cluster.close();
   });
 });
