@@ -47,6 +47,10 @@ function numbers(calls: readonly PendingCall[]): readonly number[] {
   return calls.map(({ call }) => call);
 }
 
+function isRenewal(call: PendingCall & { readonly renews?: boolean }): boolean {
+  return call.renews === true;
+}
+
 /** @throws InvariantViolation */
 function assertAscending(calls: readonly PendingCall[], newest: number): void {
   let last = newest;
@@ -117,8 +121,9 @@ export class CallsDraft extends PartDraft<CallsState> {
   propose(commands: readonly PendingCommand[]): void {
     const { proposals } = this.draft;
     const admitted = this.admit(commands, proposals.newest);
-    if (this.state.storageFull) return this.draft.fail(numbers(admitted), FULL);
-    proposals.queue(this.admitBytes(admitted));
+    if (!this.state.storageFull) return proposals.queue(this.admitBytes(admitted));
+    this.draft.fail(numbers(admitted.filter((command) => !isRenewal(command))), FULL);
+    proposals.queue(admitted.filter(isRenewal));
   }
 
   /** The storage has run out of space, or has some again. What waits here goes on waiting. */
@@ -161,8 +166,15 @@ export class CallsDraft extends PartDraft<CallsState> {
     }
     const { maxWaiting } = draft.options;
     const room = Math.max(0, maxWaiting - draft.proposals.state.count - draft.reads.state.count);
-    if (room < calls.length) draft.fail(numbers(calls.slice(room)), BUSY);
-    return room < calls.length ? calls.slice(0, room) : calls;
+    return this.firstOf(calls, room);
+  }
+
+  /** So many calls, and all renewals; the others fail. */
+  private firstOf<C extends PendingCall>(calls: readonly C[], count: number): readonly C[] {
+    if (count >= calls.length) return calls;
+    const rest = calls.slice(count);
+    this.draft.fail(numbers(rest.filter((call) => !isRenewal(call))), BUSY);
+    return [...calls.slice(0, count), ...rest.filter(isRenewal)];
   }
 
   /** Returns the commands whose bytes there is room for, and fails the others. */
@@ -171,8 +183,7 @@ export class CallsDraft extends PartDraft<CallsState> {
     let left = draft.options.maxWaitingBytes - draft.proposals.state.bytes;
     let count = 0;
     while (count < commands.length && (left -= commandBytes(commands[count] as PendingCommand)) >= 0) count++;
-    if (count < commands.length) draft.fail(numbers(commands.slice(count)), BUSY);
-    return count < commands.length ? commands.slice(0, count) : commands;
+    return this.firstOf(commands, count);
   }
 
   /** Whether the core can take requests now. */

@@ -100,6 +100,8 @@ export interface PendingCommand extends PendingCall {
   readonly data: Uint8Array;
   /** Of a client's session; by default it is for the machine. */
   readonly kind?: 'command' | 'session';
+  /** It renews a client's session, and is not refused for the sake of this replica's own space or bounds. */
+  readonly renews?: boolean;
 }
 
 /** Why a replica halted. */

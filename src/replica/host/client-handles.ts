@@ -15,7 +15,6 @@ import type { ClientSession, SequenceOptions, SessionOptions } from '../session.
 import type { Signal } from '../leadership.js';
 import { Caller, CommandCaller, refusalError, type GivenResult } from './callers.js';
 import type { MachineRunner } from './machine-runner.js';
-import { silence } from './plug-ins.js';
 import { checkRequest, type CheckedRequest } from './requests.js';
 
 /** What a handle needs of its replica. */
@@ -32,6 +31,7 @@ export interface HandleDoor<M extends AnyMachine> {
     request: CheckedRequest,
     data: Uint8Array,
     callerOf: (resolve: (given: T) => void, reject: (error: unknown) => void) => Caller,
+    renews?: boolean,
   ): Promise<T>;
 }
 
@@ -68,6 +68,8 @@ function checkSequence(sequence: unknown): number {
 }
 
 const NAME = new RegExp(`^[\\x21-\\x7e]{1,${MAX_NAME}}$`);
+/** After a failure the next renewal comes so many times sooner. */
+const SOONER = 8;
 const UNSIGNALLED: CheckedRequest = { signal: undefined, aborted: false };
 
 export class ClientHandles<M extends AnyMachine> {
@@ -103,9 +105,9 @@ export class ClientHandles<M extends AnyMachine> {
 
   /** What keeps it from being asked rejects, too: it is called by a timer. */
   async ask(request: CheckedRequest, command: ClientCommand): Promise<WithIndex<StoredResult['value']>> {
-    return this.door.enqueue(request, encodeClientCommand(command), (resolve, reject) => {
-      return new SessionCaller(request.signal, resolve, reject);
-    });
+    const callerOf = (resolve: (given: WithIndex<StoredResult['value']>) => void, reject: (error: unknown) => void) =>
+      new SessionCaller(request.signal, resolve, reject);
+    return this.door.enqueue(request, encodeClientCommand(command), callerOf, command.kind === 'renew');
   }
 
   /** The handle is of no more use. */
@@ -130,10 +132,16 @@ export class ClientHandles<M extends AnyMachine> {
     }
   }
 
-  private renewLater(): void {
+  /** A renewal has failed: the next one comes soon. */
+  renewSoon(): void {
+    this.stop();
+    this.renewLater(SOONER);
+  }
+
+  private renewLater(sooner = 1): void {
     if (this.timer !== null || this.ended || this.open.size === 0) return;
     try {
-      this.timer = this.door.clock.after(this.door.sessionTime() / RENEWALS, () => this.renew());
+      this.timer = this.door.clock.after(this.door.sessionTime() / (RENEWALS * sooner), () => this.renew());
     } catch {
       // The host reads the clock at its next turn, and halts.
     }
@@ -155,6 +163,7 @@ class Handle<M extends AnyMachine> implements ClientSession<M> {
   readonly epoch: number;
   private firstIncomplete = 1;
   private isClosed = false;
+  private renewing = false;
 
   constructor(handles: ClientHandles<M>, name: string, id: number, epoch: number) {
     this.handles = handles;
@@ -223,9 +232,17 @@ class Handle<M extends AnyMachine> implements ClientSession<M> {
     return promise;
   }
 
-  /** If it fails, the next one makes it good. */
+  /** One at a time. If it fails, the next one makes it good. */
   renew(): void {
+    if (this.renewing) return;
+    this.renewing = true;
     const { id: session, epoch, firstIncomplete } = this;
-    silence(this.watched(this.handles.ask(UNSIGNALLED, { kind: 'renew', session, epoch, firstIncomplete })));
+    this.watched(this.handles.ask(UNSIGNALLED, { kind: 'renew', session, epoch, firstIncomplete })).then(
+      () => void (this.renewing = false),
+      () => {
+        this.renewing = false;
+        this.handles.renewSoon();
+      },
+    );
   }
 }

@@ -96,7 +96,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
       sessionTime: () => this.host.state.options.configuration.constants.clientSessionTime,
       assertOpen: () => this.assertOpen(),
       prepare: (command) => this.prepare(command),
-      enqueue: (request, data, callerOf) => this.enqueue(request, data, 'session', callerOf),
+      enqueue: (request, data, callerOf, renews) => this.enqueue(request, data, 'session', callerOf, renews),
     });
   }
 
@@ -169,11 +169,13 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     data: Uint8Array,
     kind: 'command' | 'session',
     callerOf: (resolve: (given: T) => void, reject: (error: unknown) => void) => Caller,
+    renews = false,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
       const call = aborted ? null : this.callers.add(callerOf(resolve, reject));
       if (call === null) return reject(abortError(signal as Signal));
-      this.turn.propose({ call, deadline: deadlineOf(signal), data, kind });
+      const command = { call, deadline: deadlineOf(signal), data, kind };
+      this.turn.propose(renews ? { ...command, renews } : command);
     });
   }
 

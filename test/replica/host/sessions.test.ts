@@ -122,6 +122,32 @@ for (const [name, protocol] of protocols) {
       60_000,
     );
 
+    it.each(['full', 'busy'])(
+      'live though the replica of their handle is %s all the time',
+      async (why) => {
+        const cluster = new SimulatedCluster(protocol, { constants: { clientSessionTime: TIME } });
+        const leader = await cluster.led();
+        const other = cluster.replicas.find((replica) => replica !== leader) as Replica;
+        const kept = await cluster.until(other.session('kept'));
+        const { disk } = cluster.member(other);
+        const abort = new AbortController();
+        const read = (): Promise<unknown> =>
+          other.read(() => 1, { signal: abort.signal, consistency: 'stale', minIndex: 1e9 });
+        if (why === 'full') disk.runShort('full', 1e9);
+        else for (let more = 0; more < 20_000; more++) void read().catch(() => undefined);
+        await cluster.schedule.pass(1000);
+        const refused = await errorOf(cluster.until(other.propose('x')));
+        expect(refused.code).toBe(why === 'full' ? 'ERR_STORAGE_FULL' : 'ERR_BUSY');
+        await traffic(cluster, leader, 2 * TIME);
+        abort.abort();
+        disk.replenish();
+        await cluster.schedule.pass(1000);
+        expect(await cluster.until(kept.propose('y', { sequence: 1 }))).toBeGreaterThan(1);
+        await cluster.close();
+      },
+      60_000,
+    );
+
     it('that are attached again and again are renewed once', async () => {
       const cluster = new SimulatedCluster(protocol, { constants: { clientSessionTime: TIME } });
       const leader = await cluster.led();
