@@ -226,6 +226,25 @@ describe('a full disk', () => {
     [MIB, 5],
   ])('gives back what is trimmed at once, with segments of %i bytes, while %i writes wait', trimmedWhileFull);
 
+  test.each([
+    [undefined, 3 * MIB],
+    [MIB, 3 * MIB],
+    [64 * 1024, 256 * 1024],
+  ])('is none for a first start with segments of %s bytes and %i bytes free', async (segmentBytes, free) => {
+    const notices: string[] = [];
+    const disk = new SimDisk(1);
+    disk.capacity = free;
+    const storage = fileStorage('data', segmentBytes === undefined ? { fs: disk } : { fs: disk, segmentBytes });
+    await storage.open((event) => notices.push(event.kind));
+    for (let second = 0; second < 5; second++) {
+      await settled();
+      await disk.advance(1000);
+    }
+    await storage.write([put([1, 1, 'a'])]);
+    expect(notices).toEqual([]);
+    await storage.close();
+  });
+
   test('has room for what trims, also where that finds it full', trimFindsItFull);
 
   test.each(['ENOSPC', 'ENOMEM', 'EIO'])('loses nothing when a call fails by %s while it gives back', async (code) => {

@@ -1,10 +1,12 @@
 /** Killers of the mutants of log time and of clients' sessions. */
 
 import fc from 'fast-check';
+import { raft } from 'quorate';
 import { multipaxosProtocol } from '../../src/multipaxos/index.js';
 import { raftProtocol } from '../../src/raft/index.js';
 import * as cases from '../both/log-time.js';
 import { answersAsTheModel, copiesTakeEffectOnce, move } from '../replica/driver/client-cases.js';
+import { livesWhile } from '../replica/host/renewals.js';
 import { calledInOrder, gapsCountLittle, logOf, type Made } from '../replica/driver/wake-cases.js';
 
 const PROTOCOLS = [raftProtocol, multipaxosProtocol] as const;
@@ -31,6 +33,8 @@ function sessionTable(): void {
 
 export const logTimeScripts = {
   'sessions: table': sessionTable,
+  'sessions: renewals while full': () => livesWhile('full', raft),
+  'sessions: renewals while busy': () => livesWhile('busy', raft),
   'sessions: copies': copiesTakeEffectOnce,
   'log time: clocks': clocks,
   'log time: unheard': () => PROTOCOLS.forEach(cases.unheardCountsAsNotReached),

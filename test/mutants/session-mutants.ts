@@ -3,6 +3,7 @@
 import { edit, mutant, script, type Mutant } from './mutant.js';
 
 const CLIENTS = 'replica/driver/client-sessions.ts';
+const CALLS = 'replica/driver/calls.ts';
 const APPLY = 'replica/driver/apply.ts';
 
 export const sessionMutants: readonly Mutant[] = [
@@ -55,6 +56,20 @@ export const sessionMutants: readonly Mutant[] = [
       'const renewed = { ...found, deadline };',
       'const renewed = { ...found };',
     ),
+  ),
+  mutant(
+    'session-renewals-need-space',
+    'A replica whose own storage is full refuses the renewals of its handles.',
+    ['sessions/expires-by-log-time'],
+    script('sessions: renewals while full'),
+    edit(CALLS, 'proposals.queue(admitted.filter(isRenewal));', ''),
+  ),
+  mutant(
+    'session-renewals-need-room',
+    'A replica that is busy refuses the renewals of its handles.',
+    ['sessions/expires-by-log-time'],
+    script('sessions: renewals while busy'),
+    edit(CALLS, 'return [...calls.slice(0, count), ...rest.filter(isRenewal)];', 'return calls.slice(0, count);'),
   ),
   mutant(
     'session-window-unbounded',

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { multipaxos, raft, ConsensusError, type ClientSession, type Replica } from 'quorate';
 import { IDS, MINUTE, SimulatedCluster } from './cluster.js';
+import { livesWhile, traffic } from './renewals.js';
 
 const TIME = 3 * MINUTE;
 
@@ -19,14 +20,6 @@ async function errorOf(promise: Promise<unknown>): Promise<ConsensusError> {
   );
   expect(error).toBeInstanceOf(ConsensusError);
   return error as ConsensusError;
-}
-
-/** Another client's command every half minute, for so long. */
-async function traffic(cluster: SimulatedCluster, replica: Replica, time: number): Promise<void> {
-  for (let passed = 0; passed < time; passed += MINUTE / 2) {
-    await cluster.schedule.pass(MINUTE / 2);
-    await cluster.until(replica.propose('other'));
-  }
 }
 
 for (const [name, protocol] of protocols) {
@@ -122,29 +115,9 @@ for (const [name, protocol] of protocols) {
       60_000,
     );
 
-    it.each(['full', 'busy'])(
+    it.each(['full', 'busy'] as const)(
       'live though the replica of their handle is %s all the time',
-      async (why) => {
-        const cluster = new SimulatedCluster(protocol, { constants: { clientSessionTime: TIME } });
-        const leader = await cluster.led();
-        const other = cluster.replicas.find((replica) => replica !== leader) as Replica;
-        const kept = await cluster.until(other.session('kept'));
-        const { disk } = cluster.member(other);
-        const abort = new AbortController();
-        const read = (): Promise<unknown> =>
-          other.read(() => 1, { signal: abort.signal, consistency: 'stale', minIndex: 1e9 });
-        if (why === 'full') disk.runShort('full', 1e9);
-        else for (let more = 0; more < 20_000; more++) void read().catch(() => undefined);
-        await cluster.schedule.pass(1000);
-        const refused = await errorOf(cluster.until(other.propose('x')));
-        expect(refused.code).toBe(why === 'full' ? 'ERR_STORAGE_FULL' : 'ERR_BUSY');
-        await traffic(cluster, leader, 2 * TIME);
-        abort.abort();
-        disk.replenish();
-        await cluster.schedule.pass(1000);
-        expect(await cluster.until(kept.propose('y', { sequence: 1 }))).toBeGreaterThan(1);
-        await cluster.close();
-      },
+      (why) => livesWhile(why, protocol),
       60_000,
     );
 
