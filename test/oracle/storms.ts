@@ -119,7 +119,7 @@ export function settingsOf(dice: OracleDice, size: number): Settings {
 export function pacedSettingsOf(dice: OracleDice, size: number): Settings {
   const { configuration } = settingsOf(dice, size);
   const limits = {
-    tailEntries: dice.pick([16, 4096]),
+    tailEntries: dice.pick([16, 1024]),
     tailBytes: dice.pick([65_536, 4 * MIB]),
     messageBytes: dice.pick([4096, 48 * 1024]),
     inflightMessages: dice.pick([4, 64]),

@@ -12,7 +12,7 @@ import type { Weather } from './weather.js';
 
 const KIB = 1024;
 const LIMITS = {
-  tailEntries: 4096,
+  tailEntries: 1024,
   tailBytes: 4096 * KIB,
   messageBytes: 48 * KIB,
   inflightMessages: 64,
