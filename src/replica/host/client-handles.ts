@@ -187,7 +187,7 @@ class Handle<M extends AnyMachine> implements ClientSession<M> {
     const { door } = this.handles;
     const request = checkRequest(options, ['signal', 'meta', 'sequence']);
     const sequence = checkSequence(options.sequence);
-    if (sequence < this.firstIncomplete) throw refusalError('completed');
+    if (sequence < this.firstIncomplete) return Promise.reject(refusalError('completed'));
     const data = door.prepare(command);
     if (data instanceof CommandRejected) return Promise.reject(data);
     const { id: session, epoch, firstIncomplete } = this;

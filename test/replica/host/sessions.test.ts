@@ -121,6 +121,21 @@ for (const [name, protocol] of protocols) {
       60_000,
     );
 
+    it('reject a sequence that is completed, at the handle that said so and at another', async () => {
+      const cluster = new SimulatedCluster(protocol);
+      const leader = await cluster.led();
+      const first = await cluster.until(leader.session('client'));
+      await cluster.until(first.propose('x', { sequence: 1 }));
+      first.completed(1);
+      const here = await errorOf(cluster.until(first.propose('x', { sequence: 1 })));
+      await cluster.until(first.propose('y', { sequence: 2 }));
+      const second = await cluster.until(leader.session('client'));
+      const there = await errorOf(cluster.until(second.propose('x', { sequence: 1 })));
+      const completed = { code: 'ERR_SEQUENCE_COMPLETED', outcome: 'unknown' };
+      expect([here, there]).toMatchObject([completed, completed]);
+      await cluster.close();
+    });
+
     it('that are attached again and again are renewed once', async () => {
       const cluster = new SimulatedCluster(protocol, { constants: { clientSessionTime: TIME } });
       const leader = await cluster.led();
