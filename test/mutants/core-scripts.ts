@@ -1,6 +1,7 @@
 /** What a core must not do with what its host tells it: a forward that never left, and lanes that a host keeps apart. */
 
 import type { ReplicaId } from '../../src/core/members.js';
+import type { AnyModel } from '../../src/core/model.js';
 import type { Lane, Resolve, Send, SnapshotName } from '../../src/core/protocol.js';
 import { defaultLimits } from '../../src/core/tuning.js';
 import { raftModel, type RaftMessage } from '../../src/raft/index.js';
@@ -8,6 +9,7 @@ import { play } from '../play.js';
 import { Node } from '../raft/support.js';
 import { noop } from '../values.js';
 import { BareDriver, driverIn } from '../replica/bare-driver.js';
+import { sparing } from '../replica/driver/room-cases.js';
 import { demand } from '../violation.js';
 
 function propose(node: Node, request: number, bytes: number): void {
@@ -178,6 +180,7 @@ async function compactionFails(): Promise<void> {
 
 export const coreScripts = {
   compactionFails,
+  roomIsSparing: () => sparing(raftModel as unknown as AnyModel, 3000),
   olderSnapshot,
   installBelow,
   trimmedTooSoon,

@@ -256,7 +256,18 @@ export const storageMutants: readonly Mutant[] = [
     'A snapshot that would let the log of a full disk go waits for the policy.',
     ['snapshots/make-room-when-full'],
     script('snapshot: one that makes room'),
-    edit('replica/driver/snapshots-state.ts', '(wantsRoom && entries > 0)', '(wantsRoom && entries < 0)'),
+    edit('replica/driver/snapshots-state.ts', 'wantsRoom && entries > 0 ?', 'wantsRoom && entries < 0 ?'),
+  ),
+  mutant(
+    'snapshot-for-room-without-pause',
+    'Each time that a storage becomes full a snapshot is taken, however soon after the last one.',
+    ['snapshots/make-room-when-full'],
+    script('roomIsSparing'),
+    edit(
+      'replica/driver/snapshots.ts',
+      'next.roomAt = now + Math.max(FIRST_PAUSE, SPARING * (now - since));',
+      'next.roomAt = now;',
+    ),
   ),
   mutant(
     'snapshot-waits-for-the-log',

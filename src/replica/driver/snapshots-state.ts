@@ -22,7 +22,7 @@ export interface FoundSnapshots extends SnapshotList {
 export const noSnapshots: FoundSnapshots = { named: [], base: noBase, part: null };
 
 /** The snapshot that the host takes. */
-interface TakingSnapshot {
+export interface TakingSnapshot {
   readonly file: string;
   readonly index: Index;
   readonly term: Term;
@@ -76,6 +76,8 @@ export interface SnapshotsState extends SnapshotList {
   readonly retryAt: Milliseconds;
   /** Since the storage became full, no snapshot has let the log go. */
   readonly wantsRoom: boolean;
+  /** No sooner than this is one taken to make room: they take no more than a fifth of the time. */
+  readonly roomAt: Milliseconds;
   /** What the log was last to be trimmed to because the storage was full. */
   readonly shrunkTo: Index;
 }
@@ -85,17 +87,20 @@ export function initialSnapshots({ named, base, part }: FoundSnapshots, now: Mil
   const [snapshot] = named;
   const restoring = snapshot === undefined ? null : { snapshot, since: now, part, begun: true };
   const none = { naming: [], taking: null, told: null, entries: 0, bytes: 0, failures: 0, retryAt: -Infinity };
-  return { named, base, restoring, ...none, wantsRoom: false, shrunkTo: 0 };
+  return { named, base, restoring, ...none, wantsRoom: false, roomAt: -Infinity, shrunkTo: 0 };
 }
 
-/** Whether one is wanted: by the policy, or of anything new to give a full disk room. */
-export function isDue({ entries, bytes, wantsRoom }: SnapshotsState, policy: SnapshotPolicy | null): boolean {
-  return policy !== null && (entries >= policy.entries || bytes >= policy.bytes || (wantsRoom && entries > 0));
+/** When one is wanted: by the policy, or of anything new to give a full disk room. */
+export function dueAt(state: SnapshotsState, policy: SnapshotPolicy | null): Milliseconds {
+  const { entries, bytes, wantsRoom, retryAt, roomAt } = state;
+  if (policy === null) return Infinity;
+  if (entries >= policy.entries || bytes >= policy.bytes) return retryAt;
+  return wantsRoom && entries > 0 ? Math.max(retryAt, roomAt) : Infinity;
 }
 
 /** When one that failed, or is to give room, is taken though nothing is applied; unless something has to end before. */
 export function snapshotsDeadline(state: SnapshotsState, policy: SnapshotPolicy | null): Milliseconds {
-  const { failures, retryAt, taking, told, naming, restoring, wantsRoom } = state;
+  const { failures, taking, told, naming, restoring, wantsRoom } = state;
   const isBusy = taking !== null || told !== null || naming.length > 0 || restoring !== null;
-  return (failures === 0 && !wantsRoom) || isBusy || !isDue(state, policy) ? Infinity : retryAt;
+  return (failures === 0 && !wantsRoom) || isBusy ? Infinity : dueAt(state, policy);
 }

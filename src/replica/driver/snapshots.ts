@@ -16,11 +16,12 @@ import { PartDraft } from './part-draft.js';
 import type { LaneOp } from './persist-lane.js';
 import { restoredFrom } from './restored.js';
 import {
-  isDue,
+  dueAt,
   snapshotsDeadline,
   type KnownSnapshot,
   type NamingSnapshot,
   type SnapshotsState,
+  type TakingSnapshot,
 } from './snapshots-state.js';
 import { SNAPSHOTS_KEY, encodeSnapshots, type SnapshotList, type StoredSnapshot } from './snapshot-list.js';
 
@@ -34,6 +35,8 @@ const NEEDED = 1.5;
 /** Milliseconds after the first failure; they double with each further one, up to the longest. */
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
+/** After one has ended, none is taken to make room for `FIRST_PAUSE`, nor for so many times as long as it took. */
+const SPARING = 4;
 
 /** As the core names it. */
 export function nameOf({ index, term, checksum, time }: SnapshotName): SnapshotName {
@@ -46,8 +49,9 @@ type ListOp = Extract<LaneOp, { readonly kind: 'set' | 'trim' }>;
 export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   protected override copy(state: SnapshotsState): Mutable<SnapshotsState> {
     const { named, base, naming, restoring, taking, told, entries, bytes } = state;
-    const { failures, retryAt, wantsRoom, shrunkTo } = state;
-    return { named, base, naming, restoring, taking, told, entries, bytes, failures, retryAt, wantsRoom, shrunkTo };
+    const { failures, retryAt, wantsRoom, roomAt, shrunkTo } = state;
+    const waits = { failures, retryAt, wantsRoom, roomAt, shrunkTo };
+    return { named, base, naming, restoring, taking, told, entries, bytes, ...waits };
   }
 
   /** Whether the machine is not to be given anything new: it restores a snapshot, or is about to. */
@@ -75,7 +79,15 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
   spaceChanged(full: boolean): void {
     const next = this.edit();
     next.wantsRoom = full;
-    next.retryAt = Math.min(next.retryAt, this.draft.now);
+    next.retryAt = Math.min(next.retryAt, Math.max(this.draft.now, next.roomAt));
+  }
+
+  /** The one that was taken has ended. */
+  private ended({ since }: TakingSnapshot): void {
+    const { now } = this.draft;
+    const next = this.edit();
+    next.taking = null;
+    next.roomAt = now + Math.max(FIRST_PAUSE, SPARING * (now - since));
   }
 
   /** The list that was to make room is durable, though what the lane has written before may not be. */
@@ -110,7 +122,7 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     const next = this.edit();
     next.entries += entries;
     next.bytes += bytes;
-    if (isDue(next, snapshotPolicy) && this.draft.now >= next.retryAt) this.take(index, term);
+    if (this.draft.now >= dueAt(next, snapshotPolicy)) this.take(index, term);
   }
 
   /** Takes one of what is applied, unless the machine is at work: then once its run has ended. */
@@ -148,8 +160,8 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     }
     const { index, term, time, since } = taking;
     const snapshot = { file, index, term, checksum, time, bytes };
+    this.ended(taking);
     const next = this.edit();
-    next.taking = null;
     next.told = { snapshot, since, part: null, isNamed: false };
     const through = this.kept === 1 ? index : this.trimmable(snapshot);
     draft.toCore({ kind: 'snapshotTaken', now: draft.now, snapshot: nameOf(snapshot), through });
@@ -167,8 +179,8 @@ export class SnapshotsDraft extends PartDraft<SnapshotsState> {
     const { draft } = this;
     const { taking } = this.state;
     if (taking?.file !== file) return;
+    this.ended(taking);
     const next = this.edit();
-    next.taking = null;
     if (next.restoring !== null) return; // it was ended
     next.entries += taking.entries;
     next.bytes += taking.bytes;
