@@ -158,7 +158,8 @@ for (const [name, protocol] of protocols) {
       expect((await errorOf(cluster.until(session.propose('x', { sequence: 5 })))).code).toBe('ERR_BUSY');
       session.completed(3);
       expect(await cluster.until(session.propose('x', { sequence: 5 }))).toBe(1);
-      expect(() => session.propose('x', { sequence: 3 })).toThrow(ConsensusError);
+      const completed = { code: 'ERR_SEQUENCE_COMPLETED', outcome: 'unknown' };
+      expect(await errorOf(cluster.until(session.propose('x', { sequence: 3 })))).toMatchObject(completed);
       for (const sequence of [0, -1, 0.5, NaN, '1' as never, undefined as never]) {
         expect(() => session.propose('x', { sequence })).toThrow('sequence: expected a whole number from 1');
         expect(() => session.completed(sequence)).toThrow('sequence: expected a whole number from 1');
