@@ -37,6 +37,13 @@ export const forwards: readonly Mutant[] = [
     edit('replica/driver/calls.ts', 'return this.committed();', 'return;'),
   ),
   mutant(
+    'full-takes-no-reads',
+    'A replica whose leader refused a command since its storage is full asks for no reads for a while, too.',
+    ['requests/full-takes-nothing'],
+    script('fullLeaderReads'),
+    edit('replica/driver/calls.ts', "this.pause('fullUntil')", "this.pause('pausedUntil')"),
+  ),
+  mutant(
     'forward-not-answered',
     'A leader that has taken a forward into its log does not say so.',
     ['requests/answered-at-once'],

@@ -18,7 +18,7 @@ export interface SnapshotDirectory {
   readonly dir: string;
   /** Whether what is written is synced. */
   readonly sync: boolean;
-  /** Resolves when there is space that the log does not need; rejects when there is none. */
+  /** Resolves when the log has the space that is kept for it, or there is none for it; rejects once closed. */
   space(): Promise<void>;
   /** @throws ConsensusError unless the storage is open */
   checkOpen(call: string): void;

@@ -23,14 +23,7 @@ const REFUSAL_PAUSE: Milliseconds = 20;
 const ATTEMPT_TIMEOUTS = 2;
 
 /** The reasons for which the core is asked nothing for a while: it would refuse again. */
-const PAUSING: ReadonlySet<Reason> = new Set([
-  'busy',
-  'storageFull',
-  'notLeader',
-  'noLeader',
-  'unsent',
-  'leaderChanged',
-]);
+const PAUSING: ReadonlySet<Reason> = new Set(['busy', 'notLeader', 'noLeader', 'unsent', 'leaderChanged']);
 
 const BUSY: Failure = { code: 'ERR_BUSY', outcome: 'none', message: 'too many requests are waiting on this replica' };
 
@@ -74,13 +67,20 @@ export type EndedCalls = ReadonlyMap<RequestNumber, boolean>;
 export interface CallsState {
   /** Until then the core is asked nothing, since it has refused a request. */
   readonly pausedUntil: Milliseconds;
+  /** Until then it is asked for no command, since the leader's storage is full; reads need no space. */
+  readonly fullUntil: Milliseconds;
   /** How long the next pause is; refusals that follow one another double it. */
   readonly pause: Milliseconds;
   /** The storage has no more space: no new command is taken. */
   readonly storageFull: boolean;
 }
 
-export const noCalls: CallsState = { pausedUntil: -Infinity, pause: REFUSAL_PAUSE, storageFull: false };
+export const noCalls: CallsState = {
+  pausedUntil: -Infinity,
+  fullUntil: -Infinity,
+  pause: REFUSAL_PAUSE,
+  storageFull: false,
+};
 
 /**
  * The failure with which a replica in this phase refuses requests; `null` while it takes them.
@@ -110,7 +110,8 @@ export class CallsDraft extends PartDraft<CallsState> {
   declare private endedAttempts: Map<RequestNumber, boolean> | undefined;
 
   protected override copy(state: CallsState): Mutable<CallsState> {
-    return { pausedUntil: state.pausedUntil, pause: state.pause, storageFull: state.storageFull };
+    const { pausedUntil, fullUntil, pause, storageFull } = state;
+    return { pausedUntil, fullUntil, pause, storageFull };
   }
 
   /** The deadline of an attempt that begins now. */
@@ -187,17 +188,24 @@ export class CallsDraft extends PartDraft<CallsState> {
   }
 
   /** Whether the core can take requests now. */
-  get isFed(): boolean {
+  private get isFed(): boolean {
     const { phase, leadership, now } = this.draft;
     return phase.kind === 'running' && leadership.state.leader !== null && now >= this.state.pausedUntil;
+  }
+
+  /** Whether it can take commands, too. */
+  get takesCommands(): boolean {
+    return this.isFed && this.draft.now >= this.state.fullUntil;
   }
 
   /** Passes queued requests to the core if it can take any; called once at the end of every event. */
   feed(): void {
     if (!this.isFed) return;
     const { session, proposals, reads } = this.draft;
-    session.open();
-    proposals.feed();
+    if (this.takesCommands) {
+      session.open();
+      proposals.feed();
+    }
     reads.feed();
   }
 
@@ -211,24 +219,30 @@ export class CallsDraft extends PartDraft<CallsState> {
       return this.committed();
     }
     if (this.draft.transfers.ended(requests, outcome)) return;
-    if (PAUSING.has(outcome.reason)) this.pause();
+    if (PAUSING.has(outcome.reason)) this.pause('pausedUntil');
+    else if (outcome.reason === 'storageFull') this.pause('fullUntil');
     this.endedAttempts ??= new Map();
     for (const request of requests) this.endedAttempts.set(request, outcome.kind === 'unknown');
   }
 
   /** Refusals that come during a pause, of what had left before it, are one with the refusal that began it. */
-  private pause(): void {
+  private pause(until: 'pausedUntil' | 'fullUntil'): void {
     const { now, options } = this.draft;
-    const { pausedUntil, pause } = this.state;
-    if (now < pausedUntil) return;
+    const { pause } = this.state;
+    if (now < this.state[until]) return;
     const next = this.edit();
-    next.pausedUntil = now + pause;
+    next[until] = now + pause;
     next.pause = Math.min(2 * pause, leastPatience(options.timing));
   }
 
   /** What the pause was for is over: there is another leader, or room. */
   resume(): void {
-    if (this.draft.now < this.state.pausedUntil) this.edit().pausedUntil = this.draft.now;
+    const { now } = this.draft;
+    const { pausedUntil, fullUntil } = this.state;
+    if (now >= pausedUntil && now >= fullUntil) return;
+    const next = this.edit();
+    next.pausedUntil = Math.min(pausedUntil, now);
+    next.fullUntil = Math.min(fullUntil, now);
   }
 
   /** Once all that a leader took of its own callers is committed, there is room for what it refused. */

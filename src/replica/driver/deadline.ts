@@ -14,10 +14,12 @@ import { transfersDeadline } from './transfers.js';
 function feedingDeadline({ session, calls, proposals, reads, leadership, now }: DriverState): Milliseconds {
   if (leadership.leader === null) return Infinity;
   const { pausedUntil } = calls;
-  const waits =
-    session.kind !== 'open' || proposals.queued !== null || proposals.retrying !== null || reads.queued !== null;
-  const resumed = waits && pausedUntil > now ? pausedUntil : Infinity;
-  return session.kind === 'opening' ? Math.min(resumed, Math.max(session.deadline, pausedUntil)) : resumed;
+  const commandsFrom = Math.max(pausedUntil, calls.fullUntil);
+  const waits = session.kind !== 'open' || proposals.queued !== null || proposals.retrying !== null;
+  const proposed = waits && commandsFrom > now ? commandsFrom : Infinity;
+  const read = reads.queued !== null && pausedUntil > now ? pausedUntil : Infinity;
+  const opened = session.kind === 'opening' ? Math.max(session.deadline, commandsFrom) : Infinity;
+  return Math.min(proposed, read, opened);
 }
 
 /** The earliest time at which anything of it is due; `Infinity` if nothing is. */

@@ -86,7 +86,7 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     const { draft } = this;
     const { queued, retrying, window } = this.state;
     const session = draft.session.state;
-    if (session.kind !== 'open' || queued !== null || retrying !== null || !draft.calls.isFed) return false;
+    if (session.kind !== 'open' || queued !== null || retrying !== null || !draft.calls.takesCommands) return false;
     const { configuration, limits } = draft.options;
     const { nextSequence } = session;
     const end = this.firstIncomplete(nextSequence) + configuration.constants.sessionWindow;

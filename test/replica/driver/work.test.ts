@@ -396,6 +396,19 @@ describe('the window to the leader', () => {
     expect(replica.take()).not.toEqual([]);
   });
 
+  it.each(['a', 'b'] as const)('while the storage of leader %s is full it takes reads, and no commands', (leader) => {
+    const replica = Scripted.open(leader);
+    replica.propose(() => Infinity, 1);
+    replica.ends(replica.take(), 'storageFull', 'none');
+    const asked = replica.reads.length;
+    replica.happens({ kind: 'read', calls: [{ call: 2, deadline: Infinity }], minIndex: null });
+    expect(replica.reads.length).toBe(asked + 1);
+    expect(replica.take()).toEqual([]);
+    replica.now = 20;
+    replica.happens({ kind: 'tick' });
+    expect(replica.take()).toHaveLength(1);
+  });
+
   it('refusals of many messages in one pause are one refusal', () => {
     const replica = Scripted.open('a');
     replica.propose(() => Infinity, MANY, 1000);
