@@ -6,7 +6,7 @@ import { multipaxosProtocol } from '../../src/multipaxos/index.js';
 import { raftProtocol } from '../../src/raft/index.js';
 import * as cases from '../both/log-time.js';
 import { answersAsTheModel, copiesTakeEffectOnce, move } from '../replica/driver/client-cases.js';
-import { livesWhile } from '../replica/host/renewals.js';
+import { failingAreRenewedSooner, livesWhile } from '../replica/host/renewals.js';
 import { calledInOrder, gapsCountLittle, logOf, type Made } from '../replica/driver/wake-cases.js';
 
 const PROTOCOLS = [raftProtocol, multipaxosProtocol] as const;
@@ -34,6 +34,7 @@ function sessionTable(): void {
 export const logTimeScripts = {
   'sessions: table': sessionTable,
   'sessions: renewals while full': () => livesWhile('full', raft),
+  'sessions: renewals that fail': failingAreRenewedSooner,
   'sessions: renewals while busy': () => livesWhile('busy', raft),
   'sessions: copies': copiesTakeEffectOnce,
   'log time: clocks': clocks,

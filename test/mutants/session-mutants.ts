@@ -72,6 +72,20 @@ export const sessionMutants: readonly Mutant[] = [
     edit(CALLS, 'return [...calls.slice(0, count), ...rest.filter(isRenewal)];', 'return calls.slice(0, count);'),
   ),
   mutant(
+    'session-renewals-never-sooner',
+    'A renewal that fails is made good with the next round.',
+    ['sessions/expires-by-log-time'],
+    script('sessions: renewals that fail'),
+    edit('replica/host/client-handles.ts', 'const SOONER = 8;', 'const SOONER = 1;'),
+  ),
+  mutant(
+    'session-renewals-put-off',
+    'Each renewal that fails puts off the next round.',
+    ['sessions/expires-by-log-time'],
+    script('sessions: renewals that fail'),
+    edit('replica/host/client-handles.ts', 'if (this.timer !== null && this.isSoon) return;', ''),
+  ),
+  mutant(
     'session-window-unbounded',
     'A session takes any sequence.',
     ['sessions/rooms-are-bounded'],

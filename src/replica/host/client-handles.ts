@@ -77,6 +77,8 @@ export class ClientHandles<M extends AnyMachine> {
   /** By session, the newest attach of each: the others are fenced. */
   private readonly open = new Map<number, Handle<M>>();
   private timer: Cancellable | null = null;
+  /** Whether the timer makes a renewal good that has failed. */
+  private isSoon = false;
   private ended = false;
 
   constructor(door: HandleDoor<M>) {
@@ -132,14 +134,16 @@ export class ClientHandles<M extends AnyMachine> {
     }
   }
 
-  /** A renewal has failed: the next one comes soon. */
+  /** A renewal has failed: the next one comes soon, and is not put off by others that fail. */
   renewSoon(): void {
+    if (this.timer !== null && this.isSoon) return;
     this.stop();
     this.renewLater(SOONER);
   }
 
   private renewLater(sooner = 1): void {
     if (this.timer !== null || this.ended || this.open.size === 0) return;
+    this.isSoon = sooner > 1;
     try {
       this.timer = this.door.clock.after(this.door.sessionTime() / (RENEWALS * sooner), () => this.renew());
     } catch {

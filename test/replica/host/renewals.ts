@@ -2,6 +2,7 @@
 
 import type { raft, Replica } from 'quorate';
 import { ConsensusError } from 'quorate';
+import { ClientHandles, type HandleDoor } from '../../../src/replica/host/client-handles.js';
 import { demand } from '../../violation.js';
 import { MINUTE, SimulatedCluster } from './cluster.js';
 
@@ -39,4 +40,41 @@ export async function livesWhile(why: 'full' | 'busy', protocol: typeof raft): P
   const end = await cluster.until(kept.propose('y', { sequence: 1 }).catch((error: unknown) => error));
   demand(typeof end === 'number', `${RULE}the session lives`, () => String(end));
   await cluster.close();
+}
+
+/** Sessions 1 and 2 have handles, and every renewal fails: session 1's when it is asked, session 2's late. */
+export async function failingAreRenewedSooner(): Promise<void> {
+  let now = 0;
+  let timers: { readonly at: number; readonly callback: () => void }[] = [];
+  const after = (delay: number, callback: () => void): { cancel(): void } => {
+    const timer = { at: now + delay, callback };
+    timers.push(timer);
+    return { cancel: () => void (timers = timers.filter((each) => each !== timer)) };
+  };
+  const asked: number[] = [];
+  let opened = 0;
+  const door = {
+    clock: { now: () => now, wall: () => now, after },
+    sessionTime: () => TIME,
+    enqueue: (...[, , , renews]: Parameters<HandleDoor<never>['enqueue']>) => {
+      if (renews !== true) return Promise.resolve({ result: ++opened, index: opened });
+      asked.push(now);
+      if (asked.length % 2 === 1) return Promise.reject(new Error('refused'));
+      return new Promise((_, reject) => after(TIME / 48, () => reject(new Error('refused'))));
+    },
+  };
+  const handles = new ClientHandles(door as unknown as HandleDoor<never>);
+  for (const name of ['first', 'second']) await handles.session(name, {});
+  while (now < TIME && timers.length > 0) {
+    const next = timers.reduce((a, b) => (b.at < a.at ? b : a));
+    timers = timers.filter((each) => each !== next);
+    now = next.at;
+    next.callback();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  handles.end();
+  const rounds = [...new Set(asked)];
+  const gaps = rounds.slice(1).map((at, nth) => at - (rounds[nth] as number));
+  demand(rounds[0] === TIME / 3, `${RULE}the first renewal comes at a third of the time`, () => rounds);
+  demand(Math.max(...gaps) === TIME / 24, `${RULE}after a failure the next comes soon`, () => rounds);
 }

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { multipaxos, raft, ConsensusError, type ClientSession, type Replica } from 'quorate';
 import { IDS, MINUTE, SimulatedCluster } from './cluster.js';
-import { livesWhile, traffic } from './renewals.js';
+import { failingAreRenewedSooner, livesWhile, traffic } from './renewals.js';
 
 const TIME = 3 * MINUTE;
 
@@ -180,3 +180,5 @@ for (const [name, protocol] of protocols) {
     }, 60_000);
   });
 }
+
+it('sessions are renewed soon again when a renewal fails, however many fail', failingAreRenewedSooner);
