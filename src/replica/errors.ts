@@ -182,11 +182,33 @@ export function errorFrom(thrown: unknown): Error {
   return new Error(textOf(thrown), { cause: thrown });
 }
 
-/** What was thrown if it is a ConsensusError; else one with this code, whose cause it is. Never throws. */
+/** The codes that tell what became of one request: no replica starts or halts with one that a plug-in made up. */
+const OF_REQUESTS: ReadonlySet<ErrorCode> = new Set([
+  'ERR_CLOSED',
+  'ERR_NO_LEADER',
+  'ERR_OUTCOME_UNKNOWN',
+  'ERR_TIMEOUT',
+  'ERR_NOT_LEADER',
+  'ERR_CHANGES_TRIMMED',
+  'ERR_SESSION_EXPIRED',
+  'ERR_SESSION_FENCED',
+  'ERR_SEQUENCE_REUSED',
+  'ERR_SEQUENCE_COMPLETED',
+  'ERR_TRANSFER_FAILED',
+  'ERR_SNAPSHOT_FAILED',
+  'ERR_BUSY',
+  'ERR_TOO_LARGE',
+  'ERR_COMMAND_REJECTED',
+]);
+
+/**
+ * What was thrown if it is a ConsensusError that can be meant so; else one with this code, whose cause it is. Where the
+ * code is ERR_INVARIANT it comes from the library itself, and any can. Never throws.
+ */
 export function typedError(thrown: unknown, code: ErrorCode): ConsensusError {
   try {
     if (thrown instanceof ConsensusError && typeof thrown.code === 'string' && typeof thrown.message === 'string') {
-      return thrown;
+      if (code === 'ERR_INVARIANT' || !OF_REQUESTS.has(thrown.code)) return thrown;
     }
   } catch {
     // A Proxy that looks like one.

@@ -29,6 +29,8 @@ const EVIL: readonly (readonly [what: string, make: () => unknown])[] = [
   ['an object whose toString throws', () => ({ toString: () => fail('toString') })],
   ['a Proxy that throws at everything', () => evilProxy()],
   ['a revoked Proxy', () => revoked()],
+  ['an error of a request', () => new ConsensusError('of mine', { code: 'ERR_TIMEOUT', retryable: true })],
+  ['an error of a call that was closed', () => new ConsensusError('of mine', { code: 'ERR_CLOSED' })],
 ];
 
 function fail(what: unknown): never {
