@@ -65,7 +65,10 @@ export interface ReplicaOptions<M extends AnyMachine> {
   readonly changesBytes?: number | undefined;
   /** Encodes commands for the log; JSON by default. */
   readonly codec?: ValueCodec<CommandOf<M>> | undefined;
-  /** Encodes results and reasons of rejection for the session table; JSON by default. */
+  /**
+   * Encodes results and reasons of rejection for the session table; JSON by default. Numbers, booleans, `null` and
+   * `undefined` are kept as they are, without it.
+   */
   readonly resultCodec?: ValueCodec<ResultOf<M>> | undefined;
   /** Encodes snapshots of a machine that does not stream them; JSON by default. */
   readonly snapshotCodec?: ValueCodec<any> | undefined;
