@@ -245,6 +245,25 @@ describe('a full disk', () => {
     await storage.close();
   });
 
+  test('holds no byte that the log cannot use', async () => {
+    const disk = new SimDisk(1);
+    const storage = fileStorage('data', { fs: disk });
+    let isFull = false;
+    await storage.open((event) => (isFull ||= event.kind === 'full'));
+    await settled();
+    disk.capacity = bytesOn(disk) + 20_000;
+    for (let index = 1; !isFull; index++) {
+      storage.write([put([index, 1, 'x'.repeat(30_000)])]).catch(() => undefined);
+      await settled();
+    }
+    await disk.advance(5000);
+    await settled();
+    demandMeasured(storage, disk);
+    expect(disk.capacity - bytesOn(disk)).toBeGreaterThan(0);
+    disk.capacity = Infinity;
+    await storage.close();
+  });
+
   test('has room for what trims, also where that finds it full', trimFindsItFull);
 
   test.each(['ENOSPC', 'ENOMEM', 'EIO'])('loses nothing when a call fails by %s while it gives back', async (code) => {

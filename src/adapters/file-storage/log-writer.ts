@@ -250,8 +250,10 @@ export class LogWriter {
         await writeZeros(file, space, to);
         return true;
       } catch (error) {
-        if (isNoSpace(error) && ((await this.madeWay(group)) || fitsTight)) return false;
         to = needed;
+        if (!isNoSpace(error)) throw error;
+        await file.truncate(space).catch(() => undefined); // too little to be of use, and others may need it
+        if ((await this.madeWay(group)) || fitsTight) return false;
         throw error;
       }
     });
