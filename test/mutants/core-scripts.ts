@@ -10,7 +10,7 @@ import { Node } from '../raft/support.js';
 import { noop } from '../values.js';
 import { BareDriver, driverIn } from '../replica/bare-driver.js';
 import { fullLeaderReads } from '../replica/driver/full-cases.js';
-import { sparing } from '../replica/driver/room-cases.js';
+import { madeBesideTheLane, sparing } from '../replica/driver/room-cases.js';
 import { demand } from '../violation.js';
 
 function propose(node: Node, request: number, bytes: number): void {
@@ -182,6 +182,7 @@ async function compactionFails(): Promise<void> {
 export const coreScripts = {
   compactionFails,
   fullLeaderReads: () => fullLeaderReads(raftModel as unknown as AnyModel),
+  roomBesideTheLane: () => madeBesideTheLane(raftModel as unknown as AnyModel),
   roomIsSparing: () => sparing(raftModel as unknown as AnyModel, 3000),
   olderSnapshot,
   installBelow,

@@ -241,6 +241,13 @@ export const storageMutants: readonly Mutant[] = [
     edit('replica/driver/snapshots.ts', 'storageFull ? 1 : KEPT', 'storageFull ? KEPT : KEPT'),
   ),
   mutant(
+    'snapshot-older-waits-for-the-lane',
+    'What was to make room counts as done when all that the lane has written before is durable.',
+    ['snapshots/older-goes-when-full'],
+    script('roomBesideTheLane'),
+    edit('replica/driver/snapshots.ts', '(each.makesRoom ? { ...each, writeId: 0 } : each)', 'each'),
+  ),
+  mutant(
     'snapshot-log-stays-when-full',
     'The log below the newest snapshot stays while the storage is full.',
     ['storage/trimmed-goes-when-full'],

@@ -1,11 +1,13 @@
 /** What must hold of snapshots that make room, as functions that throw a violation: the tests run them, and killers. */
 
 import type { AnyModel } from '../../../src/core/model.js';
-import { play } from '../../play.js';
+import type { StoredSnapshot } from '../../../src/replica/driver/snapshot-list.js';
+import { calls, coreOf, each, play } from '../../play.js';
 import { demand } from '../../violation.js';
 import { BareDriver, driverIn } from '../bare-driver.js';
 
 const RULE = 'snapshots/make-room-when-full: ';
+const GOES = 'snapshots/older-goes-when-full: ';
 const TICK = 100;
 /** Milliseconds by which the driver's own clock may be ahead of the world's. */
 const LATER = 5000;
@@ -44,4 +46,31 @@ export function sparing(model: AnyModel, took: number): void {
   const gaps = begun.slice(1).map((at, nth) => at - (begun[nth] as number));
   demand(begun.length > 4, `${RULE}it is tried again and again`, () => begun);
   demand(Math.min(...gaps) >= took + Math.max(1000, 4 * took), `${RULE}a fifth of the time at most`, () => gaps);
+}
+
+/** A full storage is given the list without the older snapshot, while what the lane has written waits for space. */
+export function madeBesideTheLane(model: AnyModel): void {
+  const { world } = play(model, `elect n1\n${each(calls(1, 12), (call) => `propose n1 ${call}`)}\nrun 1000`);
+  const state = driverIn(world, 'n1');
+  const { term } = model.protocol.status(coreOf(world, 'n1'));
+  const named = [10, 5].map((index): StoredSnapshot => {
+    return { index, term, checksum: 1, time: 0, file: `s-${index}`, bytes: 100 };
+  });
+  const storing = { ...state, options: { ...state.options, storesSnapshots: true } };
+  const bare = new BareDriver(model.protocol, { ...storing, snapshots: { ...state.snapshots, named } }, world.now);
+  bare.step({ kind: 'storageFull', full: true });
+  demand(bare.wants('makeRoom').length === 1, `${GOES}the storage is told at once`, () => bare.effects);
+  const before = bare.state.snapshots.named.length;
+  bare.step({ kind: 'roomMade' });
+  const told = bare.events.map((event) => (event.kind === 'snapshot' ? `${event.event} ${event.index}` : event.kind));
+  demand(
+    before === 2 && told.includes('givenUp 5') && told.includes('trimmed 10'),
+    `${GOES}and that it is done`,
+    () => told,
+  );
+  demand(
+    bare.wants('removeSnapshot').some(({ file }) => file === 's-5'),
+    `${GOES}the older one goes, whatever waits in the lane`,
+    () => bare.effects,
+  );
 }
