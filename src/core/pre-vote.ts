@@ -25,12 +25,12 @@ import {
   startElectionTimer,
   startQuickTimer,
 } from './election-timer.js';
+import { cannotVote, isUnfit } from './fitness.js';
 import { isBoundAgainst } from './lease-reads.js';
 import { priorityOf, type Member, type ReplicaId } from './members.js';
 import type { Milliseconds, Term } from './protocol.js';
 import { majority } from './quorum.js';
 import { leaderOf, placeOf, sizeOf, type CoreOptions, type CoreState } from './state.js';
-import { cannotVote, isUnfit } from './transfer.js';
 
 /** A round of pre-votes under way. */
 export interface PreVoting {

@@ -21,6 +21,7 @@
 
 import type { AnyDraft } from './draft.js';
 import type { Handover, HandoverRefused } from './election-messages.js';
+import { hasIllDisk, isStalled, isUnfit } from './fitness.js';
 import { endGrants } from './lease-reads.js';
 import { priorityOf, type ReplicaId } from './members.js';
 import { duePreferred } from './priority.js';
@@ -71,28 +72,6 @@ export interface TransferRules<D> {
   withdraw(draft: D): void;
   /** Begins an election whose requests are marked by the Handover. Gives `false` if they could not pass. */
   takeOver(draft: D): boolean;
-}
-
-/** Whether this replica's disk has made nothing durable for twice as long as the timing assumption allows. */
-export function isStalled({ unsyncedSince, options }: CoreState, now: Milliseconds): boolean {
-  return now >= unsyncedSince + options.timing.electionMin;
-}
-
-/** Whether this replica must not lead: it leaves, or its disk has stalled or has no space. */
-export function isUnfit(draft: AnyDraft): boolean {
-  return draft.state.leaving || hasIllDisk(draft.state, draft.now);
-}
-
-function hasIllDisk(state: CoreState, now: Milliseconds): boolean {
-  return state.storageFull || isStalled(state, now);
-}
-
-/**
- * Whether a vote of this replica would stay here: its disk has no space, and not even room for what it was given last
- * (liveness/full-disk-votes-if-it-can).
- */
-export function cannotVote({ state, now }: AnyDraft): boolean {
-  return state.storageFull && isStalled(state, now);
 }
 
 /** The host asks for a transfer. @throws RangeError if the target is no other member */

@@ -8,6 +8,7 @@ const PROGRESS = 'multipaxos/progress.ts';
 const SENDING = 'raft/sending.ts';
 const TIMER = 'core/election-timer.ts';
 const PRE_VOTE = 'core/pre-vote.ts';
+const FITNESS = 'core/fitness.ts';
 const TRANSFER = 'core/transfer.ts';
 
 const limits: readonly Mutant[] = [
@@ -313,7 +314,7 @@ const transfers: readonly Mutant[] = [
     'A replica that is about to close takes the leadership over.',
     ['liveness/leaving-leads-not'],
     script('transfer: who leaves'),
-    edit(TRANSFER, 'return draft.state.leaving || hasIllDisk', 'return hasIllDisk'),
+    edit(FITNESS, 'return draft.state.leaving || hasIllDisk', 'return hasIllDisk'),
   ),
   mutant(
     'stalled-disk-leads-on',
@@ -334,7 +335,7 @@ const transfers: readonly Mutant[] = [
     'A replica whose storage is full takes the leadership over.',
     ['liveness/full-disk-gives-way'],
     script('full disk: a leader'),
-    edit(TRANSFER, 'return state.storageFull || isStalled(state, now);', 'return isStalled(state, now);'),
+    edit(FITNESS, 'return state.storageFull || isStalled(state, now);', 'return isStalled(state, now);'),
   ),
   mutant(
     'handover-refused-once',
@@ -355,7 +356,7 @@ const transfers: readonly Mutant[] = [
     'A replica grants pre-votes though its disk takes no vote.',
     ['liveness/full-disk-votes-if-it-can'],
     script('full disk: a voter'),
-    edit(TRANSFER, 'return state.storageFull && isStalled(state, now);', 'return state.storageFull && state.leaving;'),
+    edit(FITNESS, 'return state.storageFull && isStalled(state, now);', 'return state.storageFull && state.leaving;'),
   ),
   mutant(
     'full-disk-takes-on',
