@@ -138,9 +138,8 @@ function demandEqual(what: string, machine: KeyValue, state: ReadonlyMap<string,
   if (!isEqual) throw new Error(`${what} is another state than that of its index`);
 }
 
-/** Checks each snapshot of a member against the log. Gives how many commands were applied while they streamed. */
-async function checkCopies({ id, machine }: Member): Promise<number> {
-  let meanwhile = 0;
+/** Checks each snapshot of a member against the log. */
+async function checkCopies({ id, machine }: Member): Promise<void> {
   for (const copy of machine.copies) {
     const restored = new KeyValue();
     await restored.restoreFrom(
@@ -153,9 +152,7 @@ async function checkCopies({ id, machine }: Member): Promise<number> {
     const size = `${restored.size} keys, ${copy.chunks.length} chunks, ${(bytes / 1e6).toFixed(1)} MB`;
     console.log(`${id}: the snapshot at ${copy.index} (${size}) equals the state there;`);
     console.log(`   ${copy.meanwhile} commands were applied while it streamed`);
-    meanwhile += copy.meanwhile;
   }
-  return meanwhile;
 }
 
 /** How often a member told this of a snapshot. */
@@ -167,10 +164,9 @@ await Promise.all(members.map((member) => member.start()));
 const [a, b] = members as [Member, Member, Member];
 
 console.log('Snapshots are taken while clients write:');
-await writeUntil(() => members.every((member) => count(member, 'taken') >= 2));
-let meanwhile = 0;
-for (const member of members) meanwhile += await checkCopies(member);
-if (meanwhile === 0) throw new Error('nothing was applied while snapshots streamed');
+const isAppliedMeanwhile = ({ machine }: Member): boolean => machine.copies.some(({ meanwhile }) => meanwhile > 0);
+await writeUntil(() => members.every((each) => count(each, 'taken') >= 2) && members.some(isAppliedMeanwhile));
+for (const member of members) await checkCopies(member);
 
 console.log('\nA replica restarts:');
 await a.stop();
