@@ -55,6 +55,9 @@ export function digestElectionTimer(s: DigestScribe, { electionTimer, preVoting,
       s.digest.id(id);
       s.digest.value(preVoting.granted.includes(id));
     });
+    const { handover } = preVoting;
+    s.digest.value(handover !== null);
+    digestNumber(s.digest, 'takeOver', handover?.from ?? s.me, handover?.number ?? 0);
   }
   digestDeadline(s, deadline);
   s.digest.value(timeout);
@@ -75,6 +78,7 @@ export function digestWaiting(s: DigestScribe, state: CoreState): void {
     digestDeadline(s, role.giveWayAt);
     s.digest.id(role.preferred?.id ?? null);
     s.digest.value(s.now - (role.preferred?.since ?? s.now));
+    digestNumber(s.digest, 'takeOver', s.me, role.preferred?.asked ?? 0);
   }
   digestNumber(s.digest, 'persist', s.me, unsyncedSince === Infinity ? 0 : persistSeq);
   const left = Math.max(0, bound.until - s.now);
@@ -259,6 +263,8 @@ const NUMBERED = {
   askGrant: ['grant', true],
   grant: ['grant', false],
   logBegins: ['catchUp', false],
+  askTakeOver: ['takeOver', true],
+  canTakeOver: ['takeOver', false],
 } as const;
 
 /** A message around elections but for its kind and term. Its number was given by the replica that asked. */
@@ -268,7 +274,8 @@ export function digestElection(message: ElectionMessage, from: ReplicaId, to: Re
   switch (message.kind) {
     case 'preVote':
       digest.value(message.lastIndex);
-      return digest.value(message.lastTerm);
+      digest.value(message.lastTerm);
+      return digest.value(message.handover);
     case 'preVoteReply':
       digest.value(message.current);
       return digest.value(message.granted);
@@ -279,6 +286,8 @@ export function digestElection(message: ElectionMessage, from: ReplicaId, to: Re
     case 'handover':
     case 'handoverRefused':
     case 'askGrant':
+    case 'askTakeOver':
+    case 'canTakeOver':
       return;
   }
 }

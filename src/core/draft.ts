@@ -192,11 +192,11 @@ export abstract class BaseDraft<S extends CoreState, M> {
 
   // Roles.
 
-  /** Replaces the role's data, whichever role it is. */
+  /** Replaces the role's data, whichever role it is. Of the rounds of pre-votes one for the leader followed goes on. */
   protected putRole(role: S['role']): void {
     const next = this.edit();
     next.role = role;
-    next.preVoting = null;
+    if (next.preVoting?.handover?.from !== leaderOf(next)) next.preVoting = null;
   }
 
   /** For `pre-vote.ts` alone. */

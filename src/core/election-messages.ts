@@ -9,7 +9,10 @@ import { Malformed, type Reader, type Writer } from './bytes.js';
 import { readFlag, type Forwarding } from './forwarding.js';
 import type { Index, Milliseconds, Term } from './protocol.js';
 
-/** A replica to every member, before it campaigns: would you let me lead? Neither side changes its term or vote. */
+/**
+ * A replica to every member, before it campaigns, or before it is handed the leadership: would you let me lead? Neither
+ * side changes its term or vote.
+ */
 export interface PreVote {
   readonly kind: 'preVote';
   /** The term or ballot in which it would campaign, ≥ 1. */
@@ -19,6 +22,8 @@ export interface PreVote {
   /** Raft: index and term of its last entry. Multi-Paxos: its commit index, and 0. */
   readonly lastIndex: Index;
   readonly lastTerm: Term;
+  /** If the leader handed over to it: that leader, and what the log lacks, are no reason to refuse. */
+  readonly handover: boolean;
 }
 
 /** A member to a replica that asked. */
@@ -45,6 +50,23 @@ export interface Handover {
 /** A member to the leader that would hand over to it: it leaves, or its disk has stalled or is full. */
 export interface HandoverRefused {
   readonly kind: 'handoverRefused';
+  /** Both echoed. */
+  readonly term: Term;
+  readonly number: number;
+}
+
+/** A leader to the member that it would like to hand over to: would a majority let you lead? */
+export interface AskTakeOver {
+  readonly kind: 'askTakeOver';
+  /** The leader's term or ballot, ≥ 1: for any other one it means nothing. */
+  readonly term: Term;
+  /** In the range of the sender's boot. */
+  readonly number: number;
+}
+
+/** A member to its leader: a majority would. */
+export interface CanTakeOver {
+  readonly kind: 'canTakeOver';
   /** Both echoed. */
   readonly term: Term;
   readonly number: number;
@@ -79,7 +101,16 @@ export interface LogBegins {
   readonly first: Index;
 }
 
-export type ElectionMessage = PreVote | PreVoteReply | Handover | HandoverRefused | AskGrant | Grant | LogBegins;
+export type ElectionMessage =
+  | PreVote
+  | PreVoteReply
+  | Handover
+  | HandoverRefused
+  | AskGrant
+  | Grant
+  | LogBegins
+  | AskTakeOver
+  | CanTakeOver;
 
 /** A message that both protocols have. */
 export type CoreMessage = Forwarding | ElectionMessage;
@@ -93,6 +124,8 @@ export const ELECTION_KINDS = [
   'askGrant',
   'grant',
   'logBegins',
+  'askTakeOver',
+  'canTakeOver',
 ] as const;
 
 export function isElectionMessage(message: { readonly kind: string }): message is ElectionMessage {
@@ -105,7 +138,8 @@ export function writeElectionMessage(writer: Writer, message: ElectionMessage): 
   switch (message.kind) {
     case 'preVote':
       writer.varint(message.lastIndex);
-      return writer.varint(message.lastTerm);
+      writer.varint(message.lastTerm);
+      return writer.u8(message.handover ? 1 : 0);
     case 'preVoteReply':
       writer.varint(message.current);
       return writer.u8(message.granted ? 1 : 0);
@@ -116,6 +150,8 @@ export function writeElectionMessage(writer: Writer, message: ElectionMessage): 
     case 'handover':
     case 'handoverRefused':
     case 'askGrant':
+    case 'askTakeOver':
+    case 'canTakeOver':
       return;
   }
 }
@@ -124,8 +160,10 @@ export function writeElectionMessage(writer: Writer, message: ElectionMessage): 
 export function readElectionMessage(reader: Reader, kind: ElectionMessage['kind'], term: Term): ElectionMessage {
   const number = reader.varint();
   switch (kind) {
-    case 'preVote':
-      return { kind, term, number, lastIndex: reader.varint(), lastTerm: reader.varint() };
+    case 'preVote': {
+      const [lastIndex, lastTerm] = [reader.varint(), reader.varint()];
+      return { kind, term, number, lastIndex, lastTerm, handover: readFlag(reader) };
+    }
     case 'preVoteReply':
       return { kind, term, number, current: reader.varint(), granted: readFlag(reader) };
     case 'grant':
@@ -138,6 +176,8 @@ export function readElectionMessage(reader: Reader, kind: ElectionMessage['kind'
     case 'handover':
     case 'handoverRefused':
     case 'askGrant':
+    case 'askTakeOver':
+    case 'canTakeOver':
       return { kind, term, number };
   }
 }

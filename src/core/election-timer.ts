@@ -186,9 +186,13 @@ export function startQuorumTimer(draft: AnyDraft): void {
   draft.setElectionTimer(others.length === 0 ? noElectionTimer : newQuorumTimer(draft.now, timing));
 }
 
-/** A leader was heard, or a quorum: resets the timer as of `at`. The timeout stays, unless elections had failed. */
+/**
+ * A leader was heard, or a quorum: resets the timer as of `at`. The timeout stays, unless elections had failed. A round
+ * of pre-votes that this replica has begun for itself is over.
+ */
 export function resetElectionTimer(draft: AnyDraft, at: Milliseconds = draft.now): void {
-  const { electionTimer, options } = draft.state;
+  const { electionTimer, options, preVoting } = draft.state;
+  if (preVoting !== null && preVoting.handover === null) draft.setPreVoting(null);
   const { startedAt, deadline, timeout, forgiven, spread, deferred, quickUntil } = electionTimer;
   const least = leastSpread(options.timing);
   if (spread > least) return startElectionTimer(draft, least);

@@ -196,7 +196,8 @@ export function describeElection(message: ElectionMessage, term: string): string
   switch (message.kind) {
     case 'preVote': {
       const { lastIndex, lastTerm } = message;
-      return `PreVote ${number} ${term} last=${lastIndex}${lastTerm === 0 ? '' : `@${lastTerm}`}`;
+      const last = `last=${lastIndex}${lastTerm === 0 ? '' : `@${lastTerm}`}`;
+      return `PreVote ${number} ${term} ${last}${message.handover ? ' handover' : ''}`;
     }
     case 'preVoteReply':
       return `PreVote ${number} ${term} ${message.granted ? 'granted' : 'refused'}`;
@@ -208,6 +209,10 @@ export function describeElection(message: ElectionMessage, term: string): string
       return `Grant ${number} ${term}`;
     case 'grant':
       return `Grant ${number} ${term} granted ${message.length}`;
+    case 'askTakeOver':
+      return `TakeOver ${number} ${term}`;
+    case 'canTakeOver':
+      return `TakeOver ${number} ${term} granted`;
     case 'logBegins':
       return `LogBegins ${number} ${term} first=${message.first}`;
   }

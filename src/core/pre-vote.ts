@@ -11,12 +11,16 @@
  * (liveness/grant-puts-off). Of two that ask at once the one whose claim is worse gives up its own round, once, so that
  * they do not split the votes (liveness/rival-gives-way).
  *
+ * Whoever asks though it hears a leader follows on, and refuses all others as before: when all are told to campaign at
+ * once, nobody is deposed. A leader may ask a follower whether it could take over; it then asks all others for that
+ * leader's sake, and they do not refuse because they hear it.
+ *
  * An answer carries the number of the round that it answers (liveness/pre-vote-of-this-round), and the term or promise
  * of the one who answers: so a replica that lags behind learns of it and asks again (liveness/refusal-teaches).
  */
 
 import type { AnyDraft } from './draft.js';
-import type { PreVote, PreVoteReply } from './election-messages.js';
+import type { AskTakeOver, CanTakeOver, PreVote, PreVoteReply } from './election-messages.js';
 import {
   askAgainSoon,
   deferCampaign,
@@ -37,6 +41,8 @@ export interface PreVoting {
   readonly number: number;
   /** Who would let this replica lead, itself included; each once. */
   readonly granted: readonly ReplicaId[];
+  /** The leader that asked whether it could take over, and the number of that; `null` if it asks for itself. */
+  readonly handover: { readonly from: ReplicaId; readonly number: number } | null;
 }
 
 /** What this file asks of a protocol. */
@@ -75,15 +81,36 @@ export function seekElection<D extends AnyDraft>(draft: D, rules: ElectionRules<
   if (options.others.length > 0 && isUnfit(draft)) return startElectionTimer(draft);
   if (isBoundAgainst(draft.state, options.id, draft.now)) return waitForGrant(draft);
   if (!options.preVote || options.others.length === 0) return rules.campaign(draft);
-  rules.withdraw(draft);
-  if (draft.now < electionTimer.quickUntil) startQuickTimer(draft);
-  else startElectionTimer(draft, electionTimer.spread);
-  const { deferred } = electionTimer;
-  if (deferred) draft.setElectionTimer({ ...draft.state.electionTimer, deferred });
+  // Its host may tell it to campaign while it hears a leader.
+  if (draft.now >= electionTimer.deadline || !hearsLeader(draft.state, draft.now)) {
+    rules.withdraw(draft);
+    if (draft.now < electionTimer.quickUntil) startQuickTimer(draft);
+    else startElectionTimer(draft, electionTimer.spread);
+    const { deferred } = electionTimer;
+    if (deferred) draft.setElectionTimer({ ...draft.state.electionTimer, deferred });
+  }
+  askAll(draft, rules, null);
+}
+
+/** Begins a round of pre-votes. */
+function askAll<D extends AnyDraft>(draft: D, rules: ElectionRules<D>, handover: PreVoting['handover']): void {
   const number = draft.freshNumber();
-  draft.setPreVoting({ number, granted: [options.id] });
-  const preVote: PreVote = { kind: 'preVote', number, ...rules.claim(draft) };
-  for (const { id } of options.others) draft.send(id, preVote, 0, 'control');
+  const { id: own, others } = draft.state.options;
+  draft.setPreVoting({ number, granted: [own], handover });
+  const preVote: PreVote = { kind: 'preVote', number, ...rules.claim(draft), handover: handover !== null };
+  for (const { id } of others) draft.send(id, preVote, 0, 'control');
+}
+
+/** The leader asks whether this replica could take over. It follows on, whatever the others say. */
+export function onAskTakeOver<D extends AnyDraft>(
+  draft: D,
+  rules: ElectionRules<D>,
+  from: ReplicaId,
+  { term, number }: AskTakeOver,
+): void {
+  const { role } = draft.state;
+  if (role.kind !== 'follower' || role.leader !== from || term !== draft.termOf(draft.state) || isUnfit(draft)) return;
+  askAll(draft, rules, { from, number });
 }
 
 /**
@@ -105,8 +132,8 @@ export function onPeerUnreachable<D extends AnyDraft>(draft: D, rules: ElectionR
 
 /** A replica asks whether this one would let it lead. */
 export function onPreVote<D extends AnyDraft>(draft: D, rules: ElectionRules<D>, from: ReplicaId, m: PreVote): void {
-  const granted = !refusesElection(draft, from) && !cannotVote(draft) && rules.mayLead(draft, m);
-  if (granted) giveWay(draft, rules, from, m);
+  const granted = (m.handover || !refusesElection(draft, from)) && !cannotVote(draft) && rules.mayLead(draft, m);
+  if (granted && !m.handover) giveWay(draft, rules, from, m);
   const { term, number } = m;
   const current = draft.termOf(draft.state);
   draft.send(from, { kind: 'preVoteReply', term, number, current, granted }, 0, 'control');
@@ -141,10 +168,13 @@ export function onPreVoteReply<D extends AnyDraft>(
   const { preVoting } = draft.state;
   if (preVoting === null || preVoting.number !== number || preVoting.granted.includes(from)) return;
   if (term !== rules.claim(draft).term) return; // no answer to this question
-  if (rules.learnTerm(draft, current)) return seekElection(draft, rules);
-  if (!granted) return askAgainSoon(draft);
+  const { handover } = preVoting;
+  if (handover === null && rules.learnTerm(draft, current)) return seekElection(draft, rules);
+  if (!granted) return handover === null ? askAgainSoon(draft) : undefined;
   const all = [...preVoting.granted, from];
-  if (all.length < majority(sizeOf(draft.state.options))) return draft.setPreVoting({ number, granted: all });
+  if (all.length < majority(sizeOf(draft.state.options))) return draft.setPreVoting({ number, granted: all, handover });
   draft.setPreVoting(null);
-  rules.campaign(draft);
+  if (handover === null) return rules.campaign(draft);
+  const answer: CanTakeOver = { kind: 'canTakeOver', term: draft.termOf(draft.state), number: handover.number };
+  draft.send(handover.from, answer, 0, 'control');
 }

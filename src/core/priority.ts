@@ -2,6 +2,9 @@
  * The member that a leader prefers to itself: the one of the highest priority above its own that answers and holds what
  * was there when this leadership began. It is handed the leadership once that was so for long without a break, so that
  * a member that comes and goes does not take the leadership with it (liveness/higher-priority-leads).
+ *
+ * The leader does not know whom else that member reaches. So it asks first, and the other one asks all members for
+ * pre-votes: only if a majority would let it lead does the transfer begin (liveness/preferred-could-win).
  */
 
 import type { AnyDraft } from './draft.js';
@@ -13,6 +16,8 @@ import type { CoreOptions } from './state.js';
 export interface Preferred {
   readonly id: ReplicaId;
   readonly since: Milliseconds;
+  /** The number of the question whether it could, which waits for an answer; 0 for none. */
+  readonly asked: number;
 }
 
 /** For how many of the longest election timeouts it must have been so. */
@@ -24,11 +29,11 @@ export function steadyTime({ timing }: Pick<CoreOptions, 'timing'>): Millisecond
 }
 
 /**
- * At a leader's tick: takes note of who could lead instead. Gives the one to hand over to now; another try has to wait
- * as long again.
+ * At a leader's tick: takes note of who could lead instead, and asks it when it is due. If nothing comes of that, it is
+ * asked again after as long.
  * @param couldLead whether the peer at this place could
  */
-export function duePreferred(draft: AnyDraft, couldLead: (at: number) => boolean): ReplicaId | null {
+export function askPreferred(draft: AnyDraft, couldLead: (at: number) => boolean): void {
   const { options } = draft.state;
   const { preferred } = draft.leaderRole;
   let best: Member | null = null;
@@ -38,6 +43,9 @@ export function duePreferred(draft: AnyDraft, couldLead: (at: number) => boolean
   const id = (best as Member | null)?.id ?? null;
   const isDue = preferred !== null && preferred.id === id && draft.now >= preferred.since + steadyTime(options);
   const isNew = preferred?.id !== id && (preferred !== null || id !== null);
-  if (isNew || isDue) draft.editLeader().preferred = id === null ? null : { id, since: draft.now };
-  return isDue ? id : null;
+  if (!isNew && !isDue) return;
+  const asked = isDue ? draft.freshNumber() : 0;
+  draft.editLeader().preferred = id === null ? null : { id, since: draft.now, asked };
+  if (id === null || !isDue) return;
+  draft.send(id, { kind: 'askTakeOver', term: draft.termOf(draft.state), number: asked }, 0, 'control');
 }

@@ -6,10 +6,10 @@ import type { CoreMessage, LogBegins } from './election-messages.js';
 import type { ReadAnswer } from './forwarding.js';
 import { onAskGrant, onGrant } from './lease-reads.js';
 import type { ReplicaId } from './members.js';
-import { onPreVote, onPreVoteReply, type ElectionRules } from './pre-vote.js';
+import { onAskTakeOver, onPreVote, onPreVoteReply, type ElectionRules } from './pre-vote.js';
 import { onForwardAccepted, onForwardProposals, onForwardRefused, type ProposalRules } from './proposals.js';
 import { onForwardRead, type ReadRules } from './reads.js';
-import { onHandover, onHandoverRefused, type TransferRules } from './transfer.js';
+import { onCanTakeOver, onHandover, onHandoverRefused, type TransferRules } from './transfer.js';
 
 /** What these handlers ask of a protocol. */
 export interface CoreRules<D> {
@@ -38,6 +38,10 @@ export function onCoreMessage<D extends AnyDraft>(
       return onHandover(draft, rules.transfer, from, message);
     case 'handoverRefused':
       return onHandoverRefused(draft, rules.transfer, from, message);
+    case 'askTakeOver':
+      return onAskTakeOver(draft, rules.election, from, message);
+    case 'canTakeOver':
+      return onCanTakeOver(draft, rules.transfer, from, message);
     case 'askGrant':
       return onAskGrant(draft, from, message);
     case 'grant':

@@ -16,15 +16,16 @@
  *
  * A replica that leaves takes no Handover and does not campaign (liveness/leaving-leads-not); nor does one whose disk
  * has stalled or has no space. A leader that leaves tries others, too, for a transfer to one that was named
- * (liveness/close-hands-over).
+ * (liveness/close-hands-over). A leader that prefers another one asks it first (`priority.ts`), and sends it no
+ * Handover that may arrive when the transfer has ended.
  */
 
 import type { AnyDraft } from './draft.js';
-import type { Handover, HandoverRefused } from './election-messages.js';
+import type { CanTakeOver, Handover, HandoverRefused } from './election-messages.js';
 import { hasIllDisk, isStalled, isUnfit } from './fitness.js';
 import { endGrants } from './lease-reads.js';
 import { priorityOf, type ReplicaId } from './members.js';
-import { duePreferred } from './priority.js';
+import { askPreferred } from './priority.js';
 import type { Index, Milliseconds, Reason, RequestNumber, Term, Transfer } from './protocol.js';
 import { leaderOf, placeOf, type CoreProgress, type CoreState } from './state.js';
 import { leastPatience } from './tuning.js';
@@ -137,7 +138,7 @@ function candidates<D extends AnyDraft>(
 export function conductTransfer<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
   const { transfer, noopIndex } = draft.leaderRole;
   if (transfer === null) return;
-  const { why, to, number, doubtful, through, named } = transfer;
+  const { why, to, number, doubtful, through, named, deadline } = transfer;
   if (why === 'disk' && number === 0 && !doubtful && !hasIllDisk(draft.state, draft.now)) {
     draft.editLeader().transfer = null; // the disk works again
     return;
@@ -146,7 +147,11 @@ export function conductTransfer<D extends AnyDraft>(draft: D, rules: TransferRul
   if (named === null && isSilent(draft, at)) return tryAgain(draft, rules, transfer);
   const held = rules.held(draft, at);
   const blocked = transfer.blocked || held >= through;
-  if (number === 0 && blocked && held >= Math.max(rules.last(draft), noopIndex)) return handOver(draft, transfer);
+  if (number === 0 && blocked && held >= Math.max(rules.last(draft), noopIndex)) {
+    // Whoever is only preferred must not campaign when the leader has gone on.
+    const isLate = why === 'priority' && draft.now > deadline - leastPatience(draft.state.options.timing);
+    return isLate ? endTransfer(draft, rules, 'deadline') : handOver(draft, transfer);
+  }
   if (blocked !== transfer.blocked) draft.editLeader().transfer = { ...transfer, blocked };
 }
 
@@ -185,14 +190,29 @@ function giveWayIfDue<D extends AnyDraft>(draft: D, rules: TransferRules<D>): vo
   if (!begin(draft, rules, { why: 'disk', request: 0, named: null, deadline }) && !storageFull) rules.withdraw(draft);
 }
 
-/** A leader lets a member of a higher priority lead that could do so for long: liveness/higher-priority-leads. */
+/** A leader would let a member of a higher priority lead that could do so for long: liveness/higher-priority-leads. */
 function preferIfDue<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
   const { role, storageFull, options } = draft.state;
   if (role.kind !== 'leader' || role.transfer !== null || storageFull || options.higherPriorities === 0) return;
   const holds = (at: number): boolean => !isSilent(draft, at) && rules.held(draft, at) >= role.noopIndex;
-  const named = duePreferred(draft, holds);
-  const deadline = draft.now + options.timing.electionMin;
-  if (named !== null) begin(draft, rules, { why: 'priority', request: 0, named, deadline });
+  askPreferred(draft, holds);
+}
+
+/** A majority would let the preferred member lead: it is handed the leadership. */
+export function onCanTakeOver<D extends AnyDraft>(
+  draft: D,
+  rules: TransferRules<D>,
+  from: ReplicaId,
+  { term, number }: CanTakeOver,
+): void {
+  const { role, storageFull, options } = draft.state;
+  if (role.kind !== 'leader' || term !== draft.termOf(draft.state) || role.transfer !== null || storageFull) return;
+  const { preferred } = role;
+  if (preferred === null || preferred.id !== from || preferred.asked !== number) return;
+  draft.editLeader().preferred = { ...preferred, asked: 0 };
+  // Twice what it takes to catch up and to take over, each of them a round trip and a write.
+  const deadline = draft.now + 2 * options.timing.electionMin;
+  begin(draft, rules, { why: 'priority', request: 0, named: from, deadline });
 }
 
 /** Nothing came of the last try in time: sends the Handover again, or goes on to another candidate. */

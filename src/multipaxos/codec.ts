@@ -280,6 +280,8 @@ function readKind(reader: Reader, kind: PaxosMessage['kind']): PaxosMessage {
     case 'askGrant':
     case 'grant':
     case 'logBegins':
+    case 'askTakeOver':
+    case 'canTakeOver':
       return readElection(reader, kind);
     default:
       return readForwarding(reader, kind, ballotIn(reader));

@@ -156,6 +156,8 @@ function readFields(reader: Reader, kind: (typeof KINDS)[number], term: number):
     case 'askGrant':
     case 'grant':
     case 'logBegins':
+    case 'askTakeOver':
+    case 'canTakeOver':
       return readElection(reader, kind, term);
     default:
       return readForwarding(reader, kind, term);

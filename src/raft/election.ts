@@ -40,7 +40,7 @@ export const electionRules: ElectionRules<RaftDraft> = {
   claim({ state: { term, log } }) {
     return { term: Math.min(term + 1, MAX_TERM), lastIndex: log.last, lastTerm: lastTerm(log) };
   },
-  mayLead: ({ state }, preVote) => preVote.term > state.term && isUpToDate(state, preVote),
+  mayLead: ({ state }, preVote) => preVote.term > state.term && (preVote.handover || isUpToDate(state, preVote)),
   learnTerm(draft, term) {
     if (term <= draft.state.term) return false;
     draft.yieldTo(term);

@@ -52,6 +52,12 @@ export const WRONGS: Readonly<Record<string, Wrong>> = {
   'who is told to campaign is refused while the others hear the leader': (cluster, follower) => {
     cluster.give(follower, { kind: 'campaign' });
   },
+  'all but the leader are told to campaign, again and again': (cluster, _, leader) => {
+    for (let round = 0; round < 5; round++) {
+      for (const id of othersOf(cluster, leader)) cluster.give(id, { kind: 'campaign' });
+      cluster.run(30);
+    }
+  },
   'one follower loses its connection to the leader and cannot connect again': (cluster, follower, leader) => {
     cluster.cuts.add(`${leader}>${follower}`).add(`${follower}>${leader}`);
     cluster.give(follower, { kind: 'unreachable', peer: leader });

@@ -6,7 +6,14 @@ import { raftProtocol } from '../../src/raft/index.js';
 import { steadyTime } from '../../src/core/priority.js';
 import { SlowCluster } from '../slow-links.js';
 import { timing } from '../values.js';
-import { flapping, higherPriorityLeads, preferredWins, zeroComesLast } from './priorities.js';
+import {
+  flapping,
+  higherPriorityLeads,
+  preferredInVain,
+  preferredUnderLoad,
+  preferredWins,
+  zeroComesLast,
+} from './priorities.js';
 
 describe.each([
   ['raft', raftProtocol],
@@ -26,6 +33,18 @@ describe.each([
 
   it('who comes and goes does not lead', () => {
     flapping(protocol);
+  });
+
+  it('who could not win is not handed the leadership', () => {
+    preferredInVain(protocol);
+  });
+
+  it.each([
+    { size: 3, roundTrip: 200, write: 20 },
+    { size: 3, roundTrip: 380, write: 20 },
+    { size: 5, roundTrip: 300, write: 150 },
+  ])('who is preferred takes over under load: of $size members, round trip $roundTrip ms', (world) => {
+    for (let seed = 1; seed <= 10; seed++) preferredUnderLoad(protocol, world, seed);
   });
 
   it('priority 0 comes last', () => {

@@ -7,7 +7,7 @@ import { demand } from '../violation.js';
 import { led, othersOf, type World } from './disturb.js';
 import { endOf, fewExchanges } from './transfer.js';
 
-const { electionMin, electionMax } = timing;
+const { heartbeat, electionMin, electionMax } = timing;
 const steady = steadyTime({ timing });
 const WORLD = { size: 3, roundTrip: 40, write: 10 } as const;
 
@@ -100,4 +100,47 @@ export function zeroComesLast(protocol: SlowOptions['protocol']): void {
   );
   const end = endOf(cluster, leader, cluster.transfer(leader, 'n1', electionMax), fewExchanges(WORLD) + electionMin);
   demand(end?.kind === 'transferred', `${rule}it leads when it is named`, () => end);
+}
+
+/** The preferred member reaches nobody but the leader, and could not win: the leader leads on, and nobody campaigns. */
+export function preferredInVain(protocol: SlowOptions['protocol']): void {
+  const { cluster } = led(protocol, { ...WORLD, size: 5, priorities: [200, 150, 100, 100, 100] });
+  cluster.cut('n1');
+  for (const link of ['n1>n2', 'n2>n1']) cluster.cuts.delete(link);
+  cluster.run(4 * steady, () => cluster.leader() === 'n2');
+  cluster.run(electionMax);
+  const since = cluster.now;
+  let most = 0;
+  for (let at = cluster.now; cluster.now < since + 10 * steady; at = cluster.now) {
+    const { commit } = cluster.status('n2');
+    cluster.propose('n2', 1, 100);
+    cluster.run(electionMax, () => cluster.status('n2').commit > commit);
+    most = Math.max(most, cluster.now - at);
+    cluster.run(heartbeat);
+  }
+  const rule = 'liveness/preferred-could-win: ';
+  demand(cluster.leader() === 'n2', `${rule}the leader leads on`, () => cluster.leader());
+  demand(cluster.campaigns(since) === 0, `${rule}who could not win does not campaign`, () => cluster.campaigns(since));
+  demand(most < electionMin / 2, `${rule}and is waited for by nobody`, () => most);
+}
+
+/** The preferred member comes back and takes over under load from afar, by one campaign. */
+export function preferredUnderLoad(protocol: SlowOptions['protocol'], world: World, seed: number): void {
+  const priorities = Array.from({ length: world.size ?? 3 }, (_, at) => (at === 0 ? 200 : 100));
+  const { cluster } = led(protocol, { ...world, priorities }, seed);
+  const rule = 'liveness/preferred-could-win: ';
+  cluster.cut('n1');
+  const isLed = (): boolean => ![null, 'n1'].includes(cluster.leader());
+  demand(cluster.run(10 * electionMax, isLed), `${rule}another one leads meanwhile`);
+  cluster.run(2 * electionMax);
+  cluster.heal();
+  const campaigns = cluster.campaigns();
+  for (let at = 0; at < 4 * steady && cluster.leader() !== 'n1'; at += 20) {
+    const leader = cluster.leader();
+    if (leader !== null) cluster.propose(leader, 2, 100);
+    cluster.run(20);
+  }
+  demand(cluster.leader() === 'n1', `${rule}it leads, also under load`, () => cluster.leader());
+  const more = cluster.campaigns() - campaigns;
+  demand(more === 1, `${rule}by one campaign`, () => more);
 }

@@ -47,6 +47,12 @@ class Alone {
     return this.step({ kind: 'tick', now });
   }
 
+  /** It hears its leader no longer, and is told to campaign. */
+  loseLeader(): readonly Outbound<unknown>[] {
+    this.now += electionMin;
+    return this.step({ kind: 'campaign', now: this.now });
+  }
+
   get term(): number {
     return this.model.protocol.status(this.state).term;
   }
@@ -182,7 +188,7 @@ describe.each(models)('$protocol.name', (model) => {
     const [atOnce, later] =
       loss.kind === 'unreachable' ? [['1 unknown leaderChanged'], []] : [[], ['1 unknown leaderChanged']];
     expect(endsIn(out)).toEqual([...lost, ...atOnce]);
-    expect(endsIn(core.step({ kind: 'campaign', now: core.now }))).toEqual(later);
+    expect(endsIn(core.loseLeader())).toEqual(later);
   });
 
   it.each(LOSSES.slice(0, 2))('$kind $lane deposes nobody, and no timer is shortened by it', (loss) => {
@@ -199,7 +205,7 @@ describe.each(models)('$protocol.name', (model) => {
     const { term } = core;
     core.accepted(core.propose(), 2);
     const [open, read] = [core.propose(), core.read()];
-    const ends = endsIn(core.step({ kind: 'campaign', now: core.now }));
+    const ends = endsIn(core.loseLeader());
     expect(ends).toEqual(['1 unknown leaderChanged', '2 unknown leaderChanged', '3 none leaderChanged']);
     const late = [
       { kind: 'forwardAccepted', term, number: open, places: [{ first: 3, count: 1 }] },

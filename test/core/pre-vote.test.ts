@@ -84,7 +84,7 @@ it('who hears a leader refuses, and says its term; the question changes nothing'
   const append = { term: 4, viewId: 1, prevIndex: 0, prevTerm: 0, entries: [], commit: 0, readRound: 0 };
   node.receive('b', { kind: 'appendEntries', ...append });
   const before = node.state;
-  const question: PreVote = { kind: 'preVote', term: 9, number: 3, lastIndex: 5, lastTerm: 4 };
+  const question: PreVote = { kind: 'preVote', term: 9, number: 3, lastIndex: 5, lastTerm: 4, handover: false };
   node.receive('c', question);
   expect(node.sends.map(({ message }) => message)).toEqual([reply(question, { current: 4, granted: false })]);
   expect(node.state).toBe(before);

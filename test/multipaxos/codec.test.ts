@@ -150,7 +150,31 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
   fc.record({ kind: fc.constant('askGrant' as const), term: ballot, number }),
   fc.record({ kind: fc.constant('grant' as const), term: ballot, number, length: fc.nat(60_000) }),
   fc.record({ kind: fc.constant('logBegins' as const), term: ballot, number, first: fc.integer({ min: 2, max: 1e9 }) }),
-  fc.record({ kind: fc.constantFrom('handover' as const, 'handoverRefused' as const), term: ballot, number }),
+  fc.record({
+    kind: fc.constantFrom(
+      'handover' as const,
+      'handoverRefused' as const,
+      'askTakeOver' as const,
+      'canTakeOver' as const,
+    ),
+    term: ballot,
+    number,
+  }),
+  fc.record({
+    kind: fc.constant('preVote' as const),
+    term: ballot,
+    number,
+    lastIndex: fc.nat(),
+    lastTerm: fc.constant(0),
+    handover: fc.boolean(),
+  }),
+  fc.record({
+    kind: fc.constant('preVoteReply' as const),
+    term: ballot,
+    number,
+    current: ballot,
+    granted: fc.boolean(),
+  }),
   fc.record({ kind: fc.constant('readAnswer' as const), term: ballot, number, index: mark, commit: mark }),
 );
 
@@ -233,6 +257,10 @@ const samples: Readonly<Record<string, PaxosMessage>> = {
   askGrant: { kind: 'askGrant', term: B, number: 2 ** 32 + 4 },
   grant: { kind: 'grant', term: B, number: 2 ** 32 + 4, length: 900 },
   logBegins: { kind: 'logBegins', term: B, number: 2 ** 32 + 4, first: 900 },
+  preVote: { kind: 'preVote', term: B, number: 2 ** 32 + 5, lastIndex: 300, lastTerm: 0, handover: true },
+  preVoteReply: { kind: 'preVoteReply', term: B, number: 2 ** 32 + 5, current: B, granted: false },
+  askTakeOver: { kind: 'askTakeOver', term: B, number: 2 ** 32 + 6 },
+  canTakeOver: { kind: 'canTakeOver', term: B, number: 2 ** 32 + 6 },
   forwardRefused: { kind: 'forwardRefused', term: B, number: 2 ** 32 + 2, reason: 'busy', leader: 'n2' },
   forwardAccepted: {
     kind: 'forwardAccepted',

@@ -243,6 +243,13 @@ const preVotes: readonly Mutant[] = [
     edit('raft/election.ts', ' || isElectionMessage(message)) return false;', ') return false;'),
   ),
   mutant(
+    'asker-follows-nobody',
+    'Whoever asks because its host told it to no longer refuses others for the sake of the leader that it hears.',
+    ['liveness/pre-vote-changes-nothing'],
+    script('pre-votes: in vain'),
+    edit(PRE_VOTE, '|| !hearsLeader(draft.state, draft.now)) {', '|| true) {'),
+  ),
+  mutant(
     'not-sticky',
     'A replica lets others lead while it hears a leader.',
     ['liveness/sticky-leader', 'liveness/pre-vote-changes-nothing'],
@@ -391,7 +398,7 @@ const priorities: readonly Mutant[] = [
     'A leader keeps the leadership from a member of a higher priority.',
     ['liveness/higher-priority-leads'],
     script('priorities: a leader'),
-    edit(TRANSFER, 'if (named !== null) begin', 'if (named === "") begin'),
+    edit(TRANSFER, '  askPreferred(draft, holds);', ''),
   ),
   mutant(
     'priority-leads-at-once',
@@ -399,6 +406,24 @@ const priorities: readonly Mutant[] = [
     ['liveness/higher-priority-leads'],
     script('priorities: flapping'),
     edit('core/priority.ts', 'preferred.since + steadyTime(options)', 'preferred.since'),
+  ),
+  mutant(
+    'preferred-unasked',
+    'A member that the leader prefers is taken to be one that a majority would let lead.',
+    ['liveness/preferred-could-win'],
+    script('priorities: in vain'),
+    edit(
+      PRE_VOTE,
+      '  askAll(draft, rules, { from, number });',
+      "  draft.send(from, { kind: 'canTakeOver', term, number }, 0, 'control');",
+    ),
+  ),
+  mutant(
+    'preferred-must-be-ahead',
+    'Raft: whoever is preferred could win only if it holds all that the others hold.',
+    ['liveness/preferred-could-win'],
+    script('priorities: under load'),
+    edit('raft/election.ts', '(preVote.handover || isUpToDate(state, preVote))', 'isUpToDate(state, preVote)'),
   ),
 ];
 

@@ -15,7 +15,14 @@ import {
   transferUnderLoad,
 } from '../both/transfer.js';
 import { fullDiskGivesWay, fullVoter, nobodyHasSpace, refusedIsDead } from '../both/full-disk.js';
-import { flapping, higherPriorityLeads, preferredWins, zeroComesLast } from '../both/priorities.js';
+import {
+  flapping,
+  higherPriorityLeads,
+  preferredInVain,
+  preferredUnderLoad,
+  preferredWins,
+  zeroComesLast,
+} from '../both/priorities.js';
 import { learnsPageAhead } from '../multipaxos/page-ahead.js';
 import { neverStale, voteInVain } from '../multipaxos/quorum-reads.js';
 import { afterHandover, afterSleep, cutOff, startsBound } from '../both/lease-reads.js';
@@ -243,6 +250,15 @@ async function priorityZero(): Promise<void> {
   for (const protocol of [raftProtocol, multipaxosProtocol]) zeroComesLast(protocol);
 }
 
+async function preferredVain(): Promise<void> {
+  for (const protocol of [raftProtocol, multipaxosProtocol]) preferredInVain(protocol);
+}
+
+async function preferredLoaded(): Promise<void> {
+  const world = { size: 3, roundTrip: 200, write: 20 };
+  for (const protocol of [raftProtocol, multipaxosProtocol]) preferredUnderLoad(protocol, world, 1);
+}
+
 async function quorumNeverStale(): Promise<void> {
   for (let seed = 1; seed <= 5; seed++) neverStale(seed);
 }
@@ -315,6 +331,8 @@ export const livenessScripts = {
   'priorities: a leader': priorityLeads,
   'priorities: flapping': priorityFlaps,
   'priorities: zero': priorityZero,
+  'priorities: in vain': preferredVain,
+  'priorities: under load': preferredLoaded,
   'quorum reads: never stale': quorumNeverStale,
   'quorum reads: a vote in vain': quorumVoteInVain,
   'catch-up: a page ahead': async () => learnsPageAhead(),

@@ -38,6 +38,12 @@ const messages: readonly RaftMessage[] = [
   { kind: 'askGrant', term: 7, number: 2 ** 32 + 4 },
   { kind: 'grant', term: 7, number: 2 ** 32 + 4, length: 900 },
   { kind: 'logBegins', term: 7, number: 0, first: 900 },
+  { kind: 'preVote', term: 7, number: 2 ** 32 + 5, lastIndex: 300, lastTerm: 6, handover: true },
+  { kind: 'preVoteReply', term: 7, number: 2 ** 32 + 5, current: 6, granted: false },
+  { kind: 'handover', term: 7, number: 2 ** 32 + 9 },
+  { kind: 'handoverRefused', term: 7, number: 2 ** 32 + 9 },
+  { kind: 'askTakeOver', term: 7, number: 2 ** 32 + 6 },
+  { kind: 'canTakeOver', term: 7, number: 2 ** 32 + 6 },
   { kind: 'readAnswer', term: 7, number: 6, index: 8, commit: 9 },
   {
     kind: 'forwardAccepted',

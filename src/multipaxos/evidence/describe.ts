@@ -93,6 +93,8 @@ export function describeMessage(m: PaxosMessage): string {
     case 'askGrant':
     case 'grant':
     case 'logBegins':
+    case 'askTakeOver':
+    case 'canTakeOver':
       return describeElection(m, describeBallot(m.term));
     default:
       return describeForwarding(m, describeBallot(m.term));

@@ -86,6 +86,8 @@ export function digestMessage(m: PaxosMessage, from: ReplicaId, to: ReplicaId, d
     case 'askGrant':
     case 'grant':
     case 'logBegins':
+    case 'askTakeOver':
+    case 'canTakeOver':
       digest.value(m.term);
       return digestElection(m, from, to, digest);
     default:

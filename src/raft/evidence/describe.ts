@@ -46,6 +46,8 @@ export function describeMessage(message: RaftMessage): string {
     case 'askGrant':
     case 'grant':
     case 'logBegins':
+    case 'askTakeOver':
+    case 'canTakeOver':
       return describeElection(message, `t${term}`);
     default:
       return describeForwarding(message, `t${term}`);

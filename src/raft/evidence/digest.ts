@@ -191,6 +191,8 @@ export function digestMessage(message: RaftMessage, from: ReplicaId, to: Replica
     case 'askGrant':
     case 'grant':
     case 'logBegins':
+    case 'askTakeOver':
+    case 'canTakeOver':
       return digestElection(message, from, to, digest);
     default:
       return digestForwarding(message, from, to, digest);
