@@ -219,9 +219,10 @@ export class CoreDraft {
 
   private answer(): void {
     const { next, effects } = this;
-    const { applied } = next;
+    const { applied, snapshots } = next;
+    const isOver = snapshots.restoring?.begun !== true;
     const done = (asked: Asked): boolean =>
-      asked.read === null ? asked.committed && asked.result !== null : asked.read <= applied.index;
+      asked.read === null ? asked.committed && asked.result !== null : isOver && asked.read <= applied.index;
     for (const asked of next.asked) {
       if (!done(asked)) continue;
       const { request, read, index, result } = asked;

@@ -15,6 +15,7 @@ import { Turn } from '../../../src/testing/world/turn.js';
 import type { Link, Slot, World } from '../../../src/testing/world/state.js';
 import { actions, apply, createWorld, dueAt } from '../../../src/testing/world/world.js';
 import { amount } from '../../amount.js';
+import { play } from '../../play.js';
 
 /** Remembers its commands in their order, so that it shows what a fork saw. */
 const listing: MachineSpec<number> = {
@@ -468,3 +469,13 @@ test('what two machines show is compared all the way down, maps and sets too', (
     { seed: 4 },
   );
 });
+
+test.each([raftModel, multipaxosModel])(
+  'a bare core of $protocol.name serves no read while its machine is restored',
+  (model) => {
+    const taken = 'elect n1\npropose n1 x\nquiesce\ncompact n1\nsnapshotted n1\nquiesce\ncrash n1 keep\nrestart n1';
+    const header = ['program: core'];
+    const { trace } = play(model, `${taken}\nread n1 min=0 timeout=2000\nrestored n1`, { header });
+    expect(trace.indexOf('call 2 served')).toBeGreaterThan(trace.indexOf('restored n1'));
+  },
+);
