@@ -91,6 +91,8 @@ export class SlowCluster {
   says: (id: ReplicaId, event: CoreEvent) => void = () => undefined;
   /** How much longer than the others a message takes, which may be overtaken by later ones. */
   delays: (from: ReplicaId, to: ReplicaId) => Milliseconds = () => 0;
+  /** How much longer than at the others a write takes. */
+  laterWrites: (id: ReplicaId) => Milliseconds = () => 0;
   private readonly protocol: Protocol<unknown, unknown>;
   private readonly options: Required<Omit<SlowOptions, 'limits' | 'protocol'>> & { readonly limits: Limits };
   private readonly configuration: Configuration;
@@ -366,7 +368,7 @@ export class SlowCluster {
     if (host.hung || host.syncing || host.waiting.length === 0) return;
     host.syncing = true;
     const batch = host.waiting.splice(0);
-    this.schedule(this.options.write, () => {
+    this.schedule(this.options.write + this.laterWrites(host.id), () => {
       for (const { ops, persistSeq } of batch) {
         for (const op of ops)
           if (op.kind === 'put') for (const entry of op.entries) host.entries.set(entry.index, entry);

@@ -16,9 +16,10 @@ import type { Milliseconds } from '../core/protocol.js';
 import { seekElection, type ElectionRules } from '../core/pre-vote.js';
 import type { TransferRules } from '../core/transfer.js';
 import { sampleBetween } from '../core/random.js';
+import { placeOf } from '../core/state.js';
 import { isResting, noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
-import { succeeds } from './ballot.js';
+import { numberOf, succeeds, type Ballot } from './ballot.js';
 import { heartbeat } from './heartbeat.js';
 import { noticeRules } from './leader.js';
 import type { Nack } from './messages.js';
@@ -52,13 +53,23 @@ export const transferRules: TransferRules<PaxosDraft> = {
   },
 };
 
-/** An acceptor has promised a higher ballot: this replica's own ballot is over. A leader campaigns again soon. */
+/** Whether the ballot is of the member that this leader has sent a Handover. */
+function isOfTarget({ role, options }: PaxosState, ballot: Ballot): boolean {
+  if (role.kind !== 'leader' || role.transfer === null || role.transfer.number === 0) return false;
+  return options.others[placeOf(options, role.transfer.to)]?.number === numberOf(ballot);
+}
+
+/**
+ * An acceptor has promised a higher ballot: this replica's own ballot is over. A leader campaigns again soon, unless it
+ * was the target of its transfer, whose Prepare waits for its disk (liveness/target-is-waited-for).
+ */
 export function onNack(draft: PaxosDraft, from: ReplicaId, m: Nack): void {
   const { role, options } = draft.state;
   if (role.kind === 'follower' || role.ballot !== m.ballot || m.promised <= role.ballot) return;
   draft.noteBallotSeen(m.promised);
+  const handedOver = isOfTarget(draft.state, m.promised);
   follow(draft, null, 0);
-  if (role.kind === 'leader') {
+  if (role.kind === 'leader' && !handedOver) {
     // A candidate that nobody else promises must not cost an election timeout; if it can lead, it comes first.
     const { heartbeat } = options.timing;
     const soon = sampleBetween(draft.state.seed, heartbeat, 2 * heartbeat);

@@ -12,6 +12,7 @@ import {
   hungDiskGivesWay,
   leavesAlone,
   leavesDuringTransfer,
+  slowDiskTakesOver,
   transferUnderLoad,
 } from './transfer.js';
 
@@ -27,6 +28,10 @@ describe.each([
   ['raft', raftProtocol],
   ['multipaxos', multipaxosProtocol],
 ] as const)('%s', (_, protocol) => {
+  it('liveness/target-is-waited-for: a target with a slow disk takes over by one campaign', () => {
+    for (let seed = 1; seed <= 10; seed++) slowDiskTakesOver(protocol, seed);
+  });
+
   describe.each(WORLDS)('$size members, round trip $roundTrip ms, sync $write ms', (world) => {
     it('a transfer under load takes a few exchanges', () => {
       for (let seed = 1; seed <= 8; seed++) transferUnderLoad(protocol, world, seed);

@@ -71,6 +71,23 @@ export function catchesUpFirst(protocol: SlowOptions['protocol'], world: World):
   demand(cluster.campaigns(begun) === 1, 'liveness/target-holds-all: it takes over at once');
 }
 
+/** A target whose disk is slow is waited for by the leader that handed over: it leads after one campaign. */
+export function slowDiskTakesOver(protocol: SlowOptions['protocol'], seed: number): void {
+  const { cluster, leader } = led(protocol, { size: 3, roundTrip: 2, write: 1 }, seed);
+  const [target] = othersOf(cluster, leader) as [string];
+  cluster.laterWrites = (id) => (id === target ? electionMin / 3 : 0);
+  const begun = cluster.now;
+  cluster.transfer(leader, target);
+  for (let at = 0; at < 2 * electionMax; at += 20) {
+    cluster.propose(cluster.leader() ?? leader, 2, 100);
+    cluster.run(20);
+  }
+  const rule = 'liveness/target-is-waited-for: ';
+  demand(cluster.leader() === target, `${rule}a target with a slow disk leads`, () => cluster.leader());
+  const campaigns = cluster.campaigns(begun);
+  demand(campaigns === 1, `${rule}nobody campaigns against it`, () => campaigns);
+}
+
 /** A replica that leaves does not campaign, whatever happens, and takes no leadership over. */
 export function leavesAlone(protocol: SlowOptions['protocol'], world: World): void {
   const { cluster, leader } = led(protocol, world);

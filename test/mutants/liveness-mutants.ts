@@ -317,6 +317,13 @@ const transfers: readonly Mutant[] = [
     ),
   ),
   mutant(
+    'target-not-waited-for',
+    'A leader campaigns against the target of its transfer whose Prepare waits for its disk.',
+    ['liveness/target-is-waited-for'],
+    script('transfer: a slow disk'),
+    edit('multipaxos/election.ts', "role.kind === 'leader' && !handedOver", "role.kind === 'leader'"),
+  ),
+  mutant(
     'leaving-leads',
     'A replica that is about to close takes the leadership over.',
     ['liveness/leaving-leads-not'],

@@ -12,6 +12,7 @@ import {
   hungDiskGivesWay,
   leavesAlone,
   leavesDuringTransfer,
+  slowDiskTakesOver,
   transferUnderLoad,
 } from '../both/transfer.js';
 import { fullDiskGivesWay, fullVoter, nobodyHasSpace, refusedIsDead } from '../both/full-disk.js';
@@ -320,6 +321,7 @@ async function deadline(): Promise<void> {
 export const livenessScripts = {
   'transfer: under load': inBoth(transferUnderLoad),
   'transfer: who lags': inBoth(catchesUpFirst),
+  'transfer: a slow disk': async () => slowDiskTakesOver(multipaxosProtocol, 1),
   'transfer: who leaves': inBoth(leavesAlone),
   'transfer: under way when the leader leaves': inBoth(leavesDuringTransfer),
   'transfer: a disk that hangs': inBoth(hungDiskGivesWay),
