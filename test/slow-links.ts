@@ -73,6 +73,8 @@ interface SlowHost {
   asleep: Untimed<Inbound<unknown>>[] | null;
   /** The index at which each read may be served. */
   readonly reads: Map<number, number>;
+  /** How often it had entries loaded. */
+  loads: number;
 }
 
 type Untimed<T> = T extends unknown ? Omit<T, 'now'> : never;
@@ -127,6 +129,7 @@ export class SlowCluster {
       clock: { base: 0, since: 0, rate: 1 },
       asleep: null,
       reads: new Map<number, number>(),
+      loads: 0,
     }));
     this.hosts.forEach((host, at) => this.start(host, Math.imul(seed, 0x9e3779b1) + at * 7919));
   }
@@ -353,6 +356,7 @@ export class SlowCluster {
   }
 
   private answer(host: SlowHost, { id, from, to, maxBytes }: Load): void {
+    host.loads++;
     const entries: Entry[] = [];
     for (let index = from, bytes = 0; index <= to; index++) {
       const entry = host.entries.get(index);

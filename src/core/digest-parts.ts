@@ -11,7 +11,7 @@ import type { ForwardedProposal, Forwarding } from './forwarding.js';
 import type { Grants } from './lease-reads.js';
 import type { ReplicaId } from './members.js';
 import { digestEntry, digestUnordered, type Digest } from './model.js';
-import type { Log } from './log.js';
+import { RECENT, type Log } from './log.js';
 import type { Entry, EntryId, Index, Limits, Milliseconds } from './protocol.js';
 import { READ_EXCHANGES, readsOf, type ForwardedReads, type LeaderReads } from './reads.js';
 import type { CoreLeader, CoreOptions, CoreState } from './state.js';
@@ -144,8 +144,7 @@ function digestEntryId(digest: Digest, { session, sequence, firstIncomplete }: E
   digest.value(firstIncomplete);
 }
 
-/** With bounds of at least this many entries and bytes, no scope that can be searched fills the tail. */
-const ROOMY_ENTRIES = 64;
+/** With bounds of at least `RECENT` entries and this many bytes, no scope that can be searched fills the tail. */
 const ROOMY_BYTES = 64 * 1024;
 
 /**
@@ -162,7 +161,7 @@ export function digestLog(log: Log, limits: Limits, digest: Digest): void {
     digest.value(from);
     digest.value(term);
   }
-  const tight = limits.tailEntries < ROOMY_ENTRIES || limits.tailBytes < ROOMY_BYTES;
+  const tight = limits.tailEntries < RECENT || limits.tailBytes < ROOMY_BYTES;
   if (tight) digest.value(log.chunks.length);
   for (const { from, entries } of log.chunks) {
     if (tight) digest.value(from);

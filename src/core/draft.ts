@@ -14,7 +14,7 @@ import { noElectionTimer } from './election-timer.js';
 import { endAllRequests } from './ending.js';
 import type { CoreMessage } from './election-messages.js';
 import type { ForwardProposals, ForwardRead, ForwardRefused } from './forwarding.js';
-import { evict } from './log.js';
+import { evict, RECENT } from './log.js';
 import type { Member, ReplicaId } from './members.js';
 import type {
   CoreEvent,
@@ -36,6 +36,7 @@ import type {
 } from './protocol.js';
 import type { ForwardedReads } from './reads.js';
 import { leaderOf, placeOf, type CoreLeader, type CoreProgress, type CoreState } from './state.js';
+import { spentOf } from './tail.js';
 import { cutSynced, cutUnsynced, durableIndex, noteUnsynced, seqCovering } from './unsynced.js';
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -421,9 +422,9 @@ export abstract class BaseDraft<S extends CoreState, M> {
   private evict(): void {
     const { log, options } = this.current;
     const { tailEntries, tailBytes } = options.limits;
-    if (log.last - log.tailFrom < tailEntries && log.bytes < tailBytes) return;
+    if (log.last - log.tailFrom < Math.min(RECENT, tailEntries) && log.bytes < tailBytes) return;
     // What is not committed may have to be found again: by a retry, and by whoever truncates it.
-    const kept = evict(log, Math.min(this.durable, this.commitIndex), options.limits);
+    const kept = evict(log, Math.min(this.durable, this.commitIndex), spentOf(this.current, this.now), options.limits);
     if (kept !== log) this.edit().log = kept;
   }
 

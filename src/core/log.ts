@@ -216,15 +216,26 @@ export function trim(log: Log, through: Index): Log {
   return { first: through + 1, baseTerm: term as Term, last: log.last, runs, tailFrom, chunks, bytes };
 }
 
-/** Without the oldest chunks in memory, as long as the tail exceeds its bounds and they are durable. */
-export function evict(log: Log, durable: Index, limits: Limits): Log {
+/** So many entries stay in memory though nobody is known to need them: the newest may be asked for again. */
+export const RECENT = 64;
+
+/**
+ * Without the oldest chunks in memory, as long as they are durable and the tail exceeds its bounds, or nobody needs
+ * them. Entries that are dropped while they are young cost a collector next to nothing; those that it moves among the
+ * old ones, and what they hold, stay until it has looked at all of the heap.
+ *
+ * @param spent up to here nobody is known to need them
+ */
+export function evict(log: Log, durable: Index, spent: Index, limits: Limits): Log {
   let { bytes, tailFrom } = log;
   let drop = 0;
   while (drop < log.chunks.length) {
     const chunk = log.chunks[drop] as Chunk;
     const end = chunk.from + chunk.entries.length - 1;
     const count = log.last - end;
-    if (end > durable || (count < limits.tailEntries && bytes - chunk.bytes < limits.tailBytes)) break;
+    const isOver = count >= limits.tailEntries || bytes - chunk.bytes >= limits.tailBytes;
+    const isSpent = end <= spent && count >= RECENT;
+    if (end > durable || !(isOver || isSpent)) break;
     bytes -= chunk.bytes;
     tailFrom = end + 1;
     drop++;

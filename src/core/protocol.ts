@@ -86,7 +86,7 @@ export interface Timing {
 
 /** Bounds of memory and of messages. */
 export interface Limits {
-  /** Entries of the log held in memory, and their bytes; older ones are fetched with `load`. */
+  /** Entries of the log held in memory for whoever needs them, and their bytes; the others are fetched with `load`. */
   readonly tailEntries: number;
   readonly tailBytes: number;
   /** Bytes of entries in one message, unless one entry alone is larger. */

@@ -59,8 +59,15 @@ export interface CoreCandidate {
 /** A leader's view of one follower, as far as both protocols have it. */
 export interface CoreProgress {
   readonly id: ReplicaId;
+  /** Everything up to here it has acknowledged. */
+  readonly match: Index;
   /** When it last answered; when this leadership began, if it has not; 0 since its process is unreachable. */
   readonly answeredAt: Milliseconds;
+}
+
+/** Whether nothing was heard of a peer for longer than an answer to a heartbeat may take, or its process is gone. */
+export function isSilent({ answeredAt }: CoreProgress, timing: Timing, now: Milliseconds): boolean {
+  return now > answeredAt + timing.heartbeat + leastPatience(timing);
 }
 
 export interface CoreLeader {

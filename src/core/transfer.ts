@@ -27,7 +27,7 @@ import { endGrants } from './lease-reads.js';
 import { priorityOf, type ReplicaId } from './members.js';
 import { askPreferred } from './priority.js';
 import type { Index, Milliseconds, Reason, RequestNumber, Term, Transfer } from './protocol.js';
-import { leaderOf, placeOf, type CoreProgress, type CoreState } from './state.js';
+import { isSilent, leaderOf, placeOf, type CoreProgress, type CoreState } from './state.js';
 import { leastPatience } from './tuning.js';
 
 /** A transfer under way, in a leader's state. */
@@ -110,10 +110,8 @@ function begin<D extends AnyDraft>(
   return true;
 }
 
-/** Whether nothing was heard of a peer for longer than an answer to a heartbeat may take, or its process is gone. */
-function isSilent({ state, now, leaderRole }: AnyDraft, at: number): boolean {
-  const { timing } = state.options;
-  return now > (leaderRole.peers[at] as CoreProgress).answeredAt + timing.heartbeat + leastPatience(timing);
+function isGone({ state, now, leaderRole }: AnyDraft, at: number): boolean {
+  return isSilent(leaderRole.peers[at] as CoreProgress, state.options.timing, now);
 }
 
 /**
@@ -127,7 +125,7 @@ function candidates<D extends AnyDraft>(
 ): readonly ReplicaId[] {
   const found: { readonly id: ReplicaId; readonly held: Index; readonly rank: number }[] = [];
   draft.state.options.others.forEach((member, at) => {
-    if (refused.includes(member.id) || isSilent(draft, at)) return;
+    if (refused.includes(member.id) || isGone(draft, at)) return;
     const held = rules.held(draft, at);
     found.push({ id: member.id, held, rank: held < draft.commitIndex ? -1 : priorityOf(member) });
   });
@@ -144,7 +142,7 @@ export function conductTransfer<D extends AnyDraft>(draft: D, rules: TransferRul
     return;
   }
   const at = placeOf(draft.state.options, to);
-  if (named === null && isSilent(draft, at)) return tryAgain(draft, rules, transfer);
+  if (named === null && isGone(draft, at)) return tryAgain(draft, rules, transfer);
   const held = rules.held(draft, at);
   const blocked = transfer.blocked || held >= through;
   if (number === 0 && blocked && held >= Math.max(rules.last(draft), noopIndex)) {
@@ -194,7 +192,7 @@ function giveWayIfDue<D extends AnyDraft>(draft: D, rules: TransferRules<D>): vo
 function preferIfDue<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
   const { role, storageFull, options } = draft.state;
   if (role.kind !== 'leader' || role.transfer !== null || storageFull || options.higherPriorities === 0) return;
-  const holds = (at: number): boolean => !isSilent(draft, at) && rules.held(draft, at) >= role.noopIndex;
+  const holds = (at: number): boolean => !isGone(draft, at) && rules.held(draft, at) >= role.noopIndex;
   askPreferred(draft, holds);
 }
 

@@ -51,7 +51,7 @@ describe('delivery', () => {
           const added = Array.from({ length: each.append }, (_, at) => command(all.length + 1 + at, 1, each.bytes));
           all.push(...added);
           log = logs.append(log, added);
-          if (each.evict) log = logs.evict(log, log.last, limits);
+          if (each.evict) log = logs.evict(log, log.last, 0, limits);
           commit = Math.min(all.length, commit + each.commit);
           while (turn());
           applyTo(Math.min(state.delivered, state.applied + each.applied));

@@ -14,10 +14,15 @@ interface Model {
   readonly tailFrom: Index;
 }
 
+interface Tail {
+  readonly tailEntries: number;
+  readonly tailBytes: number;
+}
+
 type Op =
   | { readonly op: 'append'; readonly count: number; readonly step: Term; readonly bytes: number }
   | { readonly op: 'truncate'; readonly back: number }
-  | { readonly op: 'evict'; readonly behind: number; readonly tailEntries: number; readonly tailBytes: number };
+  | ({ readonly op: 'evict'; readonly behind: number; readonly needed: number } & Tail);
 
 const op: fc.Arbitrary<Op> = fc.oneof(
   {
@@ -35,8 +40,9 @@ const op: fc.Arbitrary<Op> = fc.oneof(
     arbitrary: fc.record({
       op: fc.constant('evict' as const),
       behind: fc.integer({ min: 0, max: 5 }),
-      tailEntries: fc.integer({ min: 1, max: 20 }),
-      tailBytes: fc.integer({ min: 1, max: 4000 }),
+      needed: fc.oneof(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 500 })),
+      tailEntries: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 1000 })),
+      tailBytes: fc.oneof(fc.integer({ min: 1, max: 4000 }), fc.constant(1 << 20)),
     }),
   },
 );
@@ -99,14 +105,21 @@ function apply(log: logs.Log, model: Model, each: Op): readonly [logs.Log, Model
     return [logs.truncate(log, from), { entries, tailFrom: Math.min(model.tailFrom, from) }];
   }
   const durable = Math.max(0, last - each.behind);
-  const evicted = logs.evict(log, durable, { ...wideLimits, ...each });
+  const spent = Math.max(0, last - each.needed);
+  const evicted = logs.evict(log, durable, spent, { ...wideLimits, ...each });
   // Nothing leaves that is not durable, and what stays is within its bounds but for the oldest chunk.
   expect(evicted.tailFrom).toBeLessThanOrEqual(Math.max(log.tailFrom, durable + 1));
   const [oldest, ...rest] = evicted.chunks;
   const count = rest.reduce((sum, chunk) => sum + chunk.entries.length, 0);
   const bytes = rest.reduce((sum, chunk) => sum + chunk.bytes, 0);
-  if (oldest !== undefined && oldest.from + oldest.entries.length - 1 <= durable) {
-    expect(count < each.tailEntries && bytes < each.tailBytes).toBe(true);
+  const oldestEnd = oldest === undefined ? Infinity : oldest.from + oldest.entries.length - 1;
+  if (oldestEnd <= durable) expect(count < each.tailEntries && bytes < each.tailBytes).toBe(true);
+  // Of what nobody needs some stays, and what somebody needs leaves only for the bounds.
+  if (oldestEnd <= Math.min(durable, spent)) expect(count).toBeLessThan(logs.RECENT);
+  const newestGone = evicted.tailFrom - 1;
+  if (newestGone >= log.tailFrom) {
+    const isOver = last - newestGone >= each.tailEntries || evicted.bytes >= each.tailBytes;
+    expect(isOver || (newestGone <= spent && last - newestGone >= logs.RECENT)).toBe(true);
   }
   return [evicted, { ...model, tailFrom: evicted.tailFrom }];
 }
@@ -148,7 +161,7 @@ describe('log', () => {
     expect(() => logs.append(log, [command(2, 1), command(4, 1)])).toThrow(InvariantViolation);
     expect(logs.append(log, [])).toBe(log);
     expect(logs.truncate(log, 2)).toBe(log);
-    expect(logs.evict(log, 1, wideLimits)).toBe(log);
+    expect(logs.evict(log, 1, 1, wideLimits)).toBe(log);
   });
 
   it('comes back from storage with runs, bounds and a tail', () => {

@@ -9,6 +9,7 @@ const SENDING = 'raft/sending.ts';
 const TIMER = 'core/election-timer.ts';
 const PRE_VOTE = 'core/pre-vote.ts';
 const FITNESS = 'core/fitness.ts';
+const TAIL = 'core/tail.ts';
 const TRANSFER = 'core/transfer.ts';
 
 const limits: readonly Mutant[] = [
@@ -385,6 +386,30 @@ const transfers: readonly Mutant[] = [
   ),
 ];
 
+const tails: readonly Mutant[] = [
+  mutant(
+    'tail-needed-by-nobody',
+    'Entries leave memory as soon as they are delivered, whoever lacks them.',
+    ['limits/tail-by-need'],
+    script('limits: the tail'),
+    edit(TAIL, "if (role.kind !== 'leader') return spent;", 'if (spent > 0) return spent;'),
+  ),
+  mutant(
+    'tail-held-for-the-silent',
+    'Entries stay in memory for a peer that does not answer.',
+    ['limits/tail-by-need'],
+    script('limits: the tail'),
+    edit(TAIL, ' && !isSilent(peer, options.timing, now)', ''),
+  ),
+  mutant(
+    'tail-by-bounds-alone',
+    'Entries stay in memory until the bounds of the tail drive them out.',
+    ['limits/tail-by-need'],
+    script('limits: the tail'),
+    edit('core/log.ts', 'end <= spent && count >= RECENT', 'end < 0'),
+  ),
+];
+
 const priorities: readonly Mutant[] = [
   mutant(
     'priority-waits-not',
@@ -523,6 +548,7 @@ const leaseReads: readonly Mutant[] = [
 
 export const livenessMutants: readonly Mutant[] = [
   ...limits,
+  ...tails,
   ...liveness,
   ...preVotes,
   ...transfers,

@@ -28,6 +28,7 @@ import { learnsPageAhead } from '../multipaxos/page-ahead.js';
 import { neverStale, voteInVain } from '../multipaxos/quorum-reads.js';
 import { afterHandover, afterSleep, cutOff, startsBound } from '../both/lease-reads.js';
 import { hungFollower, outrunFollower } from '../both/swamped.js';
+import { tailByNeed } from '../both/tail.js';
 import { Node } from '../raft/support.js';
 import { BareDriver, driverIn } from '../replica/bare-driver.js';
 import { SlowCluster, type SlowOptions } from '../slow-links.js';
@@ -337,6 +338,7 @@ export const livenessScripts = {
   'priorities: under load': preferredLoaded,
   'quorum reads: never stale': quorumNeverStale,
   'quorum reads: a vote in vain': quorumVoteInVain,
+  'limits: the tail': inBoth(tailByNeed),
   'catch-up: a page ahead': async () => learnsPageAhead(),
   'core: freshness': freshness,
   'slow links: a hung follower': async () => hungFollower(multipaxosProtocol),

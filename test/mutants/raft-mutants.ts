@@ -360,7 +360,11 @@ export const replication: readonly Mutant[] = [
     ['log/one-value-per-index'],
     scenario('raft/load-before-truncate'),
     edit('core/delivery.ts', 'Math.min(commit, log.tailFrom - 1), room', 'commit, limits.loadBytes'),
-    edit(CORE_DRAFT, 'Math.min(this.durable, this.commitIndex), options.limits', 'this.durable, options.limits'),
+    edit(
+      CORE_DRAFT,
+      'evict(log, Math.min(this.durable, this.commitIndex), spentOf(this.current, this.now)',
+      'evict(log, this.durable, this.durable',
+    ),
     edit(
       'core/log.ts',
       'if (index !== first + count || termAt(log, index) !== term) break;',
