@@ -14,7 +14,7 @@
 import { addForwarded, addPlaced, placeAccepted, unansweredAttempt } from './attempts.js';
 import type { AnyDraft } from './draft.js';
 import { endForward, requestsOf } from './ending.js';
-import { bytesOf, entryBytes } from './entries.js';
+import { bytesOf, entryBytes, PlainEntry } from './entries.js';
 import type { ForwardAccepted, ForwardedProposal, ForwardProposals, ForwardRefused, PlaceRun } from './forwarding.js';
 import { leadsIn } from './leadership.js';
 import { entryAt } from './log.js';
@@ -195,7 +195,7 @@ export function entriesOf(
   const entries = new Array<Entry>(proposals.length);
   for (let i = 0; i < proposals.length; i++) {
     const { kind, id, data } = proposals[i] as ForwardedProposal;
-    entries[i] = { index: first + i, term, kind, time, id, data };
+    entries[i] = new PlainEntry(first + i, term, kind, time, id, data);
   }
   return entries;
 }

@@ -5,7 +5,7 @@
  */
 
 import { Malformed, Reader, VARINT_MAX_BYTES, Writer, part } from './bytes.js';
-import { MAX_TIME } from './entries.js';
+import { MAX_TIME, PlainEntry, PlainEntryId } from './entries.js';
 import { isReplicaId } from './members.js';
 import type { DurableCodec, Entry, EntryId, EntryKind, HardState, Index, Milliseconds, Term } from './protocol.js';
 
@@ -56,12 +56,12 @@ export function readEntryBody(reader: Reader, index: Index, term: Term, before: 
   const id = kind === 'noop' ? null : readEntryId(reader);
   const data = reader.bytes();
   if (kind === 'noop' && data.length > 0) throw new Malformed('a noop carries data');
-  return { index, term, kind, time, id, data };
+  return new PlainEntry(index, term, kind, time, id, data);
 }
 
 /** @throws Malformed */
 export function readEntryId(reader: Reader): EntryId {
-  return { session: reader.varint(), sequence: reader.varint(), firstIncomplete: reader.varint() };
+  return new PlainEntryId(reader.varint(), reader.varint(), reader.varint());
 }
 
 function encodeHard(hard: HardState): Uint8Array {

@@ -5,7 +5,7 @@
  */
 
 import { isSynced } from '../core/unsynced.js';
-import { bytesOf, noopAt } from '../core/entries.js';
+import { bytesOf, noopAt, PlainEntry } from '../core/entries.js';
 import { stampNow } from '../core/log-time.js';
 import type { Entry, Index, Lane, Milliseconds } from '../core/protocol.js';
 import type { ReplicaId } from '../core/members.js';
@@ -60,7 +60,7 @@ function repropose(draft: PaxosDraft, lead: PaxosLeader): void {
     }
     at++;
     // time/stamp-is-value
-    entries.push({ index: slot, term: lead.ballot, kind: vote.kind, time: vote.time, id: vote.id, data: vote.data });
+    entries.push(new PlainEntry(slot, lead.ballot, vote.kind, vote.time, vote.id, vote.data));
   }
   draft.editLeader().toRepropose = lead.toRepropose.slice(at);
   propose(draft, entries);

@@ -1,6 +1,7 @@
 /** Three replicas of one protocol in one thread, driven as fast as they go. What they hand over is checked. */
 
 import { Reader, Writer } from '../../src/core/bytes.js';
+import { PlainEntryId } from '../../src/core/entries.js';
 import { configurationOf } from '../../src/core/members.js';
 import type * as core from '../../src/core/protocol.js';
 import { defaultLimits, defaultTiming } from '../../src/core/tuning.js';
@@ -222,7 +223,7 @@ export class Trio {
       data[1] = number >>> 8;
       data[2] = number >>> 16;
       data[3] = number >>> 24;
-      const id = { session: 1, sequence: number + 1, firstIncomplete: number + 1 };
+      const id = new PlainEntryId(1, number + 1, number + 1);
       proposals[i] = { request: number + 1, kind: 'command', id, data, retry: false };
     }
     this.step(node0(this), { kind: 'propose', now: this.now, proposals, deadline: Infinity });

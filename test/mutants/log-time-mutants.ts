@@ -38,7 +38,7 @@ export const logTimeMutants: readonly Mutant[] = [
     'A value that is proposed again gets a new stamp.',
     ['time/stamp-is-value', 'paxos/one-value-per-slot'],
     script('log time: proposed again'),
-    edit('multipaxos/leader.ts', 'kind: vote.kind, time: vote.time,', 'kind: vote.kind, time,'),
+    edit('multipaxos/leader.ts', 'vote.kind, vote.time,', 'vote.kind, time,'),
   ),
   mutant(
     'far-clock-is-not-told',

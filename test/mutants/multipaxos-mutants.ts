@@ -178,7 +178,7 @@ export const proposers: readonly Mutant[] = [
     scenario('multipaxos/own-value'),
     edit(
       LEADER,
-      'entries.push({ index: slot, term: lead.ballot, kind: vote.kind, time: vote.time, id: vote.id, data: vote.data });',
+      'entries.push(new PlainEntry(slot, lead.ballot, vote.kind, vote.time, vote.id, vote.data));',
       'entries.push(noopAt(slot, lead.ballot, time));',
     ),
   ),

@@ -28,6 +28,7 @@ import {
   type Book,
 } from '../../core/book.js';
 import type { Mutable } from '../../core/draft.js';
+import { PlainEntryId } from '../../core/entries.js';
 import type { Entry, Proposal, RequestNumber } from '../../core/protocol.js';
 import type { CallChoice, EndedCalls } from './calls.js';
 import {
@@ -164,7 +165,7 @@ export class ProposalsDraft extends PartDraft<ProposalsState> {
     for (let at = 0; at < chosen.length; at++) {
       const command = chosen[at] as ProposedCommand;
       const { key, data, kind, sequence, mayHaveTakenEffect, request } = command;
-      const proposalId = { session, sequence, firstIncomplete };
+      const proposalId = new PlainEntryId(session, sequence, firstIncomplete);
       proposals[at] = { request, kind, id: proposalId, data, retry: mayHaveTakenEffect };
       calls[at] = key;
       if (!leads) bytes += commandBytes(command);

@@ -5,6 +5,7 @@
  * more whether it took effect before.
  */
 
+import { PlainEntry, PlainEntryId } from '../../core/entries.js';
 import type { Entry, Index, LogBase } from '../../core/protocol.js';
 import type { DriverDraft } from './draft.js';
 import { decodeDriverPart } from './driver-part.js';
@@ -19,8 +20,8 @@ function answerFrom(draft: DriverDraft, { id: session, firstIncomplete, results,
   for (let at = 0; at < results.length; at++) {
     const result = results[at];
     if (result === null || result === undefined) continue;
-    const id = { session, sequence: firstIncomplete + at, firstIncomplete };
-    entries.push({ index: indexes[at] as Index, term: 0, kind: 'command', time: 0, id, data: NO_DATA });
+    const id = new PlainEntryId(session, firstIncomplete + at, firstIncomplete);
+    entries.push(new PlainEntry(indexes[at] as Index, 0, 'command', 0, id, NO_DATA));
     known.push(result);
   }
   draft.proposals.applied(entries, known);

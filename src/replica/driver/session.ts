@@ -8,6 +8,7 @@
  * first one's session.
  */
 
+import { PlainEntryId } from '../../core/entries.js';
 import type { Index, Milliseconds, Proposal, RequestNumber } from '../../core/protocol.js';
 import { ConsensusError } from '../errors.js';
 import type { EndedCalls } from './calls.js';
@@ -56,7 +57,7 @@ export class SessionDraft {
     const data = encodeSessionOpening({ replica, incarnation, boot, start });
     // Of this start of this replica alone: the core recognises attempts by their ids.
     const sequence = (incarnation % 2 ** 32) * BOOTS + boot;
-    const id = { session: 0, sequence, firstIncomplete: 0 };
+    const id = new PlainEntryId(0, sequence, 0);
     const proposal: Proposal = { request, kind: 'openSession', id, data, retry: false };
     draft.toCore({ kind: 'propose', now: draft.now, proposals: [proposal], deadline });
   }
