@@ -15,7 +15,7 @@ import { RECENT, type Log } from './log.js';
 import type { Entry, EntryId, Index, Limits, Milliseconds } from './protocol.js';
 import { READ_EXCHANGES, readsOf, type ForwardedReads, type LeaderReads } from './reads.js';
 import type { CoreLeader, CoreOptions, CoreState } from './state.js';
-import type { Transferring } from './transfer.js';
+import type { Transferring } from './transferring.js';
 
 /** The digest that a state is fed into, the replica whose state it is, and the time that deadlines are relative to. */
 export interface DigestScribe {
@@ -114,9 +114,10 @@ export function digestTransfer(s: DigestScribe, transfer: Transferring | null): 
   digest.value(transfer.through);
   digest.value(transfer.blocked);
   digestNumber(digest, 'handover', me, transfer.number);
-  digest.value(transfer.doubtful);
-  digest.value(transfer.refused.length);
-  digestUnordered(digest, [...transfer.refused], (id) => digest.id(id));
+  for (const ids of [transfer.doubtful, transfer.refused]) {
+    digest.value(ids.length);
+    digestUnordered(digest, [...ids], (id) => digest.id(id));
+  }
   digestDeadline(s, transfer.retryAt);
   digestDeadline(s, transfer.deadline);
 }

@@ -193,7 +193,10 @@ export abstract class BaseDraft<S extends CoreState, M> {
 
   // Roles.
 
-  /** Replaces the role's data, whichever role it is. Of the rounds of pre-votes one for the leader followed goes on. */
+  /**
+   * Replaces the role's data, whichever role it is. A round of pre-votes ends, unless the leader that is still followed
+   * asked for it.
+   */
   protected putRole(role: S['role']): void {
     const next = this.edit();
     next.role = role;

@@ -1,8 +1,8 @@
 /**
  * The messages around elections that both protocols have, and their encoding: a pre-vote and its answer (Ongaro's
- * thesis 9.6), handled in `pre-vote.ts`; the messages of a transfer (thesis 3.10), handled in `transfer.ts`;
- * those of lease reads, handled in `lease-reads.ts`; and the one that says that a log was trimmed, which each protocol
- * handles itself.
+ * thesis 9.6), handled in `pre-vote.ts`, with the question whether a member could take over and its answer; the
+ * messages of a transfer (thesis 3.10), handled in `transfer.ts`; those of lease reads, handled in `lease-reads.ts`;
+ * and the one that says that a log was trimmed, which each protocol handles itself.
  */
 
 import { Malformed, type Reader, type Writer } from './bytes.js';
@@ -22,7 +22,7 @@ export interface PreVote {
   /** Raft: index and term of its last entry. Multi-Paxos: its commit index, and 0. */
   readonly lastIndex: Index;
   readonly lastTerm: Term;
-  /** If the leader handed over to it: that leader, and what the log lacks, are no reason to refuse. */
+  /** If it asks for its leader's sake: that leader, and what the log still lacks, are no reason to refuse. */
   readonly handover: boolean;
 }
 

@@ -4,6 +4,7 @@ import { isBoundAgainst } from './lease-reads.js';
 import type { Hit } from './model.js';
 import { sends, type CoveredStep } from './pre-vote-coverage.js';
 import type { CoreState } from './state.js';
+import { hasHandedOver } from './transferring.js';
 
 const TRANSFERRED = 'a transfer had its effect';
 const TAKEN_OVER = 'a handover was obeyed';
@@ -28,7 +29,7 @@ function coverLeading(step: CoveredStep, was: Leading, is: Leading, hit: Hit): v
   const [before, after] = [was.transfer, is.transfer];
   if (before !== null && after === null) hit(GIVEN_UP);
   if (before === null && after?.why === 'disk') hit(DISK);
-  const tried = before !== null && (before.number !== 0 || before.doubtful);
+  const tried = before !== null && hasHandedOver(before);
   if (tried && sends(step, ({ kind }) => kind === 'handover')) hit(AGAIN);
   if (is.grants.over && !was.grants.over) hit(OVER);
 }

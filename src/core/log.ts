@@ -216,7 +216,10 @@ export function trim(log: Log, through: Index): Log {
   return { first: through + 1, baseTerm: term as Term, last: log.last, runs, tailFrom, chunks, bytes };
 }
 
-/** So many entries stay in memory though nobody is known to need them: the newest may be asked for again. */
+/**
+ * So many entries stay in memory though nobody is known to need them, unless the bounds are tighter: the newest may be
+ * asked for again.
+ */
 export const RECENT = 64;
 
 /**

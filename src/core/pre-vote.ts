@@ -13,7 +13,8 @@
  *
  * Whoever asks though it hears a leader follows on, and refuses all others as before: when all are told to campaign at
  * once, nobody is deposed. A leader may ask a follower whether it could take over; it then asks all others for that
- * leader's sake, and they do not refuse because they hear it.
+ * leader's sake, and they do not refuse because they hear it. Of the rounds that it asks in, for itself or for its
+ * leader, the newest counts alone: a question of the leader comes again.
  *
  * An answer carries the number of the round that it answers (liveness/pre-vote-of-this-round), and the term or promise
  * of the one who answers: so a replica that lags behind learns of it and asks again (liveness/refusal-teaches).
@@ -143,7 +144,8 @@ export function onPreVote<D extends AnyDraft>(draft: D, rules: ElectionRules<D>,
 function giveWay<D extends AnyDraft>(draft: D, rules: ElectionRules<D>, from: ReplicaId, m: PreVote): void {
   const { preVoting, electionTimer, role, options } = draft.state;
   if (electionTimer.deferred || role.kind !== 'follower') return;
-  if (preVoting !== null && !outranks(m, from, rules.claim(draft), options)) return;
+  const isRival = preVoting !== null && preVoting.handover === null;
+  if (isRival && !outranks(m, from, rules.claim(draft), options)) return;
   draft.setPreVoting(null);
   deferCampaign(draft);
 }
@@ -170,6 +172,7 @@ export function onPreVoteReply<D extends AnyDraft>(
   if (term !== rules.claim(draft).term) return; // no answer to this question
   const { handover } = preVoting;
   if (handover === null && rules.learnTerm(draft, current)) return seekElection(draft, rules);
+  // A refusal makes nobody ask again for its leader's sake: the leader will.
   if (!granted) return handover === null ? askAgainSoon(draft) : undefined;
   const all = [...preVoting.granted, from];
   if (all.length < majority(sizeOf(draft.state.options))) return draft.setPreVoting({ number, granted: all, handover });

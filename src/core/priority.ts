@@ -12,9 +12,10 @@ import { priorityOf, type Member, type ReplicaId } from './members.js';
 import type { Milliseconds } from './protocol.js';
 import type { CoreOptions } from './state.js';
 
-/** Who could lead instead, and since when. */
+/** Who could lead instead. */
 export interface Preferred {
   readonly id: ReplicaId;
+  /** Since when it could; after a question the time of that question. */
   readonly since: Milliseconds;
   /** The number of the question whether it could, which waits for an answer; 0 for none. */
   readonly asked: number;

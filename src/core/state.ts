@@ -28,7 +28,7 @@ import { nextSeed } from './random.js';
 import type { ForwardedReads, ReadQueue } from './reads.js';
 import type { StandingProposals } from './standing.js';
 import { leastPatience } from './tuning.js';
-import type { RefusedHandover, Transferring } from './transfer.js';
+import type { RefusedHandover, Transferring } from './transferring.js';
 import { durableIndex, type Unsynced } from './unsynced.js';
 
 /** What never changes during a start. */

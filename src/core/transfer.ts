@@ -26,42 +26,10 @@ import { hasIllDisk, isStalled, isUnfit } from './fitness.js';
 import { endGrants } from './lease-reads.js';
 import { priorityOf, type ReplicaId } from './members.js';
 import { askPreferred } from './priority.js';
-import type { Index, Milliseconds, Reason, RequestNumber, Term, Transfer } from './protocol.js';
+import type { Index, Milliseconds, Reason, RequestNumber, Transfer } from './protocol.js';
 import { isSilent, leaderOf, placeOf, type CoreProgress, type CoreState } from './state.js';
+import { hasHandedOver, yieldsToDisk, type Transferring } from './transferring.js';
 import { leastPatience } from './tuning.js';
-
-/** A transfer under way, in a leader's state. */
-export interface Transferring {
-  /** `disk`, `priority`: the leader gives way of its own accord. */
-  readonly why: 'asked' | 'disk' | 'priority';
-  /** The request that asked for it; 0 if none did. */
-  readonly request: RequestNumber;
-  /** The target that was named; `null` if any will do. */
-  readonly named: ReplicaId | null;
-  /** Whom it is tried with. */
-  readonly to: ReplicaId;
-  /** Proposals are taken until the target holds everything up to here. */
-  readonly through: Index;
-  /** Proposals are refused. */
-  readonly blocked: boolean;
-  /** The number of the Handover that waits for its effect; 0 while the target lacks entries. */
-  readonly number: number;
-  /** An earlier Handover was neither refused nor had its effect. */
-  readonly doubtful: boolean;
-  /** Who refused. */
-  readonly refused: readonly ReplicaId[];
-  /** When the Handover is sent again, or another target is tried. */
-  readonly retryAt: Milliseconds;
-  /** When the transfer is given up. */
-  readonly deadline: Milliseconds;
-}
-
-/** A Handover that this replica has refused: who sent it, in which term or ballot. */
-export interface RefusedHandover {
-  readonly from: ReplicaId;
-  readonly term: Term;
-  readonly number: number;
-}
 
 /** What this file asks of a protocol. */
 export interface TransferRules<D> {
@@ -103,7 +71,7 @@ function begin<D extends AnyDraft>(
     through: why === 'disk' ? 0 : Math.max(rules.last(draft), draft.leaderRole.noopIndex),
     blocked: false,
     number: 0,
-    doubtful: false,
+    doubtful: [],
     refused: [],
     retryAt: draft.now + leastPatience(draft.state.options.timing),
   };
@@ -136,8 +104,8 @@ function candidates<D extends AnyDraft>(
 export function conductTransfer<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
   const { transfer, noopIndex } = draft.leaderRole;
   if (transfer === null) return;
-  const { why, to, number, doubtful, through, named, deadline } = transfer;
-  if (why === 'disk' && number === 0 && !doubtful && !hasIllDisk(draft.state, draft.now)) {
+  const { why, to, number, through, named } = transfer;
+  if (why === 'disk' && !hasHandedOver(transfer) && !hasIllDisk(draft.state, draft.now)) {
     draft.editLeader().transfer = null; // the disk works again
     return;
   }
@@ -146,11 +114,14 @@ export function conductTransfer<D extends AnyDraft>(draft: D, rules: TransferRul
   const held = rules.held(draft, at);
   const blocked = transfer.blocked || held >= through;
   if (number === 0 && blocked && held >= Math.max(rules.last(draft), noopIndex)) {
-    // Whoever is only preferred must not campaign when the leader has gone on.
-    const isLate = why === 'priority' && draft.now > deadline - leastPatience(draft.state.options.timing);
-    return isLate ? endTransfer(draft, rules, 'deadline') : handOver(draft, transfer);
+    return isTooLate(draft, transfer) ? endTransfer(draft, rules, 'deadline') : handOver(draft, transfer);
   }
   if (blocked !== transfer.blocked) draft.editLeader().transfer = { ...transfer, blocked };
+}
+
+/** Whether a Handover may arrive after the transfer: the preferred one must not campaign when the leader goes on. */
+function isTooLate({ state, now }: AnyDraft, { why, deadline }: Transferring): boolean {
+  return why === 'priority' && now > deadline - leastPatience(state.options.timing);
 }
 
 /** Lets the target campaign: it holds the whole log. */
@@ -180,7 +151,7 @@ export function tickTransfer<D extends AnyDraft>(draft: D, rules: TransferRules<
 function giveWayIfDue<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
   const { state, now } = draft;
   const { role, storageFull, unsyncedSince, options } = state;
-  if (role.kind !== 'leader' || role.transfer !== null || giveWayDeadline(state) > now) return;
+  if (role.kind !== 'leader' || !yieldsToDisk(role.transfer) || giveWayDeadline(state) > now) return;
   // With a full disk there is time to ask everyone.
   const deadline = now + options.timing.electionMin * (storageFull ? options.others.length : 1);
   if (storageFull) draft.editLeader().giveWayAt = deadline;
@@ -190,8 +161,9 @@ function giveWayIfDue<D extends AnyDraft>(draft: D, rules: TransferRules<D>): vo
 
 /** A leader would let a member of a higher priority lead that could do so for long: liveness/higher-priority-leads. */
 function preferIfDue<D extends AnyDraft>(draft: D, rules: TransferRules<D>): void {
-  const { role, storageFull, options } = draft.state;
-  if (role.kind !== 'leader' || role.transfer !== null || storageFull || options.higherPriorities === 0) return;
+  const { role, options } = draft.state;
+  if (role.kind !== 'leader' || role.transfer !== null || options.higherPriorities === 0) return;
+  if (hasIllDisk(draft.state, draft.now)) return;
   const holds = (at: number): boolean => !isGone(draft, at) && rules.held(draft, at) >= role.noopIndex;
   askPreferred(draft, holds);
 }
@@ -203,8 +175,9 @@ export function onCanTakeOver<D extends AnyDraft>(
   from: ReplicaId,
   { term, number }: CanTakeOver,
 ): void {
-  const { role, storageFull, options } = draft.state;
-  if (role.kind !== 'leader' || term !== draft.termOf(draft.state) || role.transfer !== null || storageFull) return;
+  const { role, options } = draft.state;
+  if (role.kind !== 'leader' || term !== draft.termOf(draft.state) || role.transfer !== null) return;
+  if (hasIllDisk(draft.state, draft.now)) return;
   const { preferred } = role;
   if (preferred === null || preferred.id !== from || preferred.asked !== number) return;
   draft.editLeader().preferred = { ...preferred, asked: 0 };
@@ -215,12 +188,15 @@ export function onCanTakeOver<D extends AnyDraft>(
 
 /** Nothing came of the last try in time: sends the Handover again, or goes on to another candidate. */
 function tryAgain<D extends AnyDraft>(draft: D, rules: TransferRules<D>, transfer: Transferring): void {
-  const { named, to, number } = transfer;
+  const { named, to, number, doubtful } = transfer;
   const ranked = named === null ? candidates(draft, rules, transfer.refused) : [named];
   const next = ranked[(ranked.indexOf(to) + 1) % ranked.length];
   if (next === undefined) return endTransfer(draft, rules, 'noTarget');
-  if (next === to && number !== 0) return handOver(draft, transfer);
-  retarget(draft, { ...transfer, doubtful: transfer.doubtful || number !== 0 }, next);
+  if (next !== to || number === 0) {
+    return retarget(draft, { ...transfer, doubtful: number === 0 ? doubtful : [...doubtful, to] }, next);
+  }
+  if (!isTooLate(draft, transfer)) return handOver(draft, transfer);
+  draft.editLeader().transfer = { ...transfer, retryAt: transfer.deadline };
 }
 
 function retarget(draft: AnyDraft, transfer: Transferring, to: ReplicaId): void {
@@ -259,9 +235,9 @@ function endTransfer<D extends AnyDraft>(draft: D, rules: TransferRules<D>, reas
 export function resolveTransfer(draft: AnyDraft, reason: Reason): void {
   const { role } = draft.state;
   if (role.kind !== 'leader' || role.transfer === null || role.transfer.request === 0) return;
-  const { request, number, doubtful } = role.transfer;
+  const { request } = role.transfer;
   const leader = leaderOf(draft.state);
-  const kind = number !== 0 || doubtful ? 'unknown' : 'none';
+  const kind = hasHandedOver(role.transfer) ? 'unknown' : 'none';
   draft.resolve([request], { kind, reason, leader });
 }
 
@@ -277,8 +253,8 @@ export function cancelTransfer(draft: AnyDraft, requests: readonly RequestNumber
 export function endTransferForLeaderChange(draft: AnyDraft): void {
   const { role } = draft.state;
   if (role.kind !== 'leader' || role.transfer === null || role.transfer.request === 0) return;
-  const { request, number, doubtful, to } = role.transfer;
-  if (number === 0 && !doubtful) return resolveTransfer(draft, 'leaderChanged');
+  const { request, to } = role.transfer;
+  if (!hasHandedOver(role.transfer)) return resolveTransfer(draft, 'leaderChanged');
   draft.resolve([request], { kind: 'transferred', reason: 'leaderChanged', leader: to });
 }
 
@@ -332,5 +308,6 @@ export function transferDeadline(state: CoreState): Milliseconds {
   const { role } = state;
   if (role.kind !== 'leader') return Infinity;
   const { transfer } = role;
-  return transfer === null ? giveWayDeadline(state) : Math.min(transfer.retryAt, transfer.deadline);
+  const due = transfer === null ? Infinity : Math.min(transfer.retryAt, transfer.deadline);
+  return yieldsToDisk(transfer) ? Math.min(due, giveWayDeadline(state)) : due;
 }

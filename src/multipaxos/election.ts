@@ -16,7 +16,6 @@ import type { Milliseconds } from '../core/protocol.js';
 import { seekElection, type ElectionRules } from '../core/pre-vote.js';
 import type { TransferRules } from '../core/transfer.js';
 import { sampleBetween } from '../core/random.js';
-import { placeOf } from '../core/state.js';
 import { isResting, noteAhead } from './catch-up.js';
 import type { PaxosDraft } from './draft.js';
 import { numberOf, succeeds, type Ballot } from './ballot.js';
@@ -53,15 +52,17 @@ export const transferRules: TransferRules<PaxosDraft> = {
   },
 };
 
-/** Whether the ballot is of the member that this leader has sent a Handover. */
+/** Whether the ballot is of a member that this leader has sent a Handover, and that did not refuse it. */
 function isOfTarget({ role, options }: PaxosState, ballot: Ballot): boolean {
-  if (role.kind !== 'leader' || role.transfer === null || role.transfer.number === 0) return false;
-  return options.others[placeOf(options, role.transfer.to)]?.number === numberOf(ballot);
+  if (role.kind !== 'leader' || role.transfer === null) return false;
+  const { to, number, doubtful } = role.transfer;
+  const sender = options.others.find((member) => member.number === numberOf(ballot))?.id;
+  return sender !== undefined && (doubtful.includes(sender) || (number !== 0 && to === sender));
 }
 
 /**
  * An acceptor has promised a higher ballot: this replica's own ballot is over. A leader campaigns again soon, unless it
- * was the target of its transfer, whose Prepare waits for its disk (liveness/target-is-waited-for).
+ * was a target of its transfer, whose Prepare waits for its disk (liveness/target-is-waited-for).
  */
 export function onNack(draft: PaxosDraft, from: ReplicaId, m: Nack): void {
   const { role, options } = draft.state;

@@ -20,7 +20,7 @@ import type { Preferred } from '../core/priority.js';
 import type { ReadQueue } from '../core/reads.js';
 import type { StandingProposals } from '../core/standing.js';
 import type { CoreFollower, CoreLeader, CoreOptions, CoreState } from '../core/state.js';
-import type { Transferring } from '../core/transfer.js';
+import type { Transferring } from '../core/transferring.js';
 import type { QuorumRead } from './quorum-reads.js';
 import type { Ballot } from './ballot.js';
 import type { VoteSpan } from './messages.js';

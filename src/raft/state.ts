@@ -9,7 +9,7 @@ import type { Preferred } from '../core/priority.js';
 import type { ReadQueue } from '../core/reads.js';
 import type { StandingProposals } from '../core/standing.js';
 import type { CoreFollower, CoreLeader, CoreProgress, CoreState } from '../core/state.js';
-import type { Transferring } from '../core/transfer.js';
+import type { Transferring } from '../core/transferring.js';
 
 /** Entries under way to a peer in one message. */
 export interface RaftInflight {

@@ -134,6 +134,28 @@ export async function trimFindsItFull(): Promise<void> {
   await log.storage.close();
 }
 
+/** What a log got of a full disk, and cannot use, it gives back. */
+export async function holdsNothingUseless(): Promise<void> {
+  const disk = new SimDisk(1);
+  const storage = fileStorage('data', { fs: disk });
+  let isFull = false;
+  await storage.open((event) => (isFull ||= event.kind === 'full'));
+  await settled();
+  disk.capacity = bytesOn(disk) + 20_000;
+  for (let index = 1; !isFull; index++) {
+    const data = Buffer.alloc(30_000, 1);
+    storage.write([{ kind: 'put', entries: [{ index, term: 1, data }] }]).catch(() => undefined);
+    await settled();
+  }
+  await disk.advance(5000);
+  await settled();
+  const { logBytes = 0, snapshotBytes = 0 } = storage.status?.() ?? {};
+  demand(logBytes + snapshotBytes === bytesOn(disk), `${RULE}all that is on the disk is counted`, () => bytesOn(disk));
+  demand(disk.capacity > bytesOn(disk), `${RULE}what the log cannot use is free`, () => bytesOn(disk));
+  disk.capacity = Infinity;
+  await storage.close();
+}
+
 /**
  * A call of the disk fails while the log makes way for a write that waits: nothing that is acknowledged is lost,
  * whatever the failure is taken for.

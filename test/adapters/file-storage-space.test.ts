@@ -7,7 +7,13 @@ import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { Storage } from '../../src/replica/storage.js';
 import { FaultyDisk, randomFrom, settled, SimDisk } from './file-storage-disks.js';
 import type { Loss } from './file-storage-disks.js';
-import { bytesOn, failsWhileMakingWay, trimFindsItFull, trimmedWhileFull } from './file-storage-full.js';
+import {
+  bytesOn,
+  failsWhileMakingWay,
+  holdsNothingUseless,
+  trimFindsItFull,
+  trimmedWhileFull,
+} from './file-storage-full.js';
 import { put } from './storage-laws.js';
 
 const MIB = 1024 * 1024;
@@ -245,24 +251,7 @@ describe('a full disk', () => {
     await storage.close();
   });
 
-  test('holds no byte that the log cannot use', async () => {
-    const disk = new SimDisk(1);
-    const storage = fileStorage('data', { fs: disk });
-    let isFull = false;
-    await storage.open((event) => (isFull ||= event.kind === 'full'));
-    await settled();
-    disk.capacity = bytesOn(disk) + 20_000;
-    for (let index = 1; !isFull; index++) {
-      storage.write([put([index, 1, 'x'.repeat(30_000)])]).catch(() => undefined);
-      await settled();
-    }
-    await disk.advance(5000);
-    await settled();
-    demandMeasured(storage, disk);
-    expect(disk.capacity - bytesOn(disk)).toBeGreaterThan(0);
-    disk.capacity = Infinity;
-    await storage.close();
-  });
+  test('holds no byte that the log cannot use', holdsNothingUseless);
 
   test('has room for what trims, also where that finds it full', trimFindsItFull);
 

@@ -9,8 +9,10 @@ import { timing } from '../values.js';
 import {
   flapping,
   higherPriorityLeads,
+  preferredInTime,
   preferredInVain,
   preferredUnderLoad,
+  preferredWhileHung,
   preferredWins,
   zeroComesLast,
 } from './priorities.js';
@@ -37,6 +39,14 @@ describe.each([
 
   it('who could not win is not handed the leadership', () => {
     preferredInVain(protocol);
+  });
+
+  it('nobody is handed the leadership too late', () => {
+    preferredInTime(protocol);
+  });
+
+  it('a leader whose disk hangs waits for nobody whom it prefers', () => {
+    preferredWhileHung(protocol);
   });
 
   it.each([

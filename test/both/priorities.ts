@@ -1,6 +1,8 @@
 /** What the tests and the mutants of priorities have in common. */
 
 import { steadyTime } from '../../src/core/priority.js';
+import type { Transferring } from '../../src/core/transferring.js';
+import { leastPatience } from '../../src/core/tuning.js';
 import { SlowCluster, type SlowOptions } from '../slow-links.js';
 import { timing } from '../values.js';
 import { demand } from '../violation.js';
@@ -122,6 +124,11 @@ export function preferredInVain(protocol: SlowOptions['protocol']): void {
   demand(cluster.leader() === 'n2', `${rule}the leader leads on`, () => cluster.leader());
   demand(cluster.campaigns(since) === 0, `${rule}who could not win does not campaign`, () => cluster.campaigns(since));
   demand(most < electionMin / 2, `${rule}and is waited for by nobody`, () => most);
+  cluster.heal();
+  demand(
+    cluster.run(2 * steady, () => cluster.leader() === 'n1'),
+    `${rule}it leads once it could`,
+  );
 }
 
 /** The preferred member comes back and takes over under load from afar, by one campaign. */
@@ -143,4 +150,69 @@ export function preferredUnderLoad(protocol: SlowOptions['protocol'], world: Wor
   demand(cluster.leader() === 'n1', `${rule}it leads, also under load`, () => cluster.leader());
   const more = cluster.campaigns() - campaigns;
   demand(more === 1, `${rule}by one campaign`, () => more);
+}
+
+/** Another one leads, and the preferred member `n3` has just come back. */
+function preferredIsBack(protocol: SlowOptions['protocol']): { cluster: SlowCluster; leader: string } {
+  const { cluster } = led(protocol, { ...WORLD, priorities: [100, 100, 200] });
+  cluster.cut('n3');
+  cluster.run(10 * electionMax, () => ![null, 'n3'].includes(cluster.leader()));
+  cluster.run(electionMax);
+  cluster.heal();
+  cluster.run(electionMin);
+  return { cluster, leader: cluster.leader() as string };
+}
+
+/** The transfer that this leader has under way. */
+function transferOf(cluster: SlowCluster, id: string): Transferring | null {
+  const { role } = cluster.host(id).state as { readonly role: { readonly transfer?: Transferring | null } };
+  return role.transfer ?? null;
+}
+
+/** Whether this message carries entries of the log, or those of a catch-up. */
+function carriesEntries(message: { readonly kind: string; readonly entries?: readonly unknown[] }): boolean {
+  return message.kind === 'accept' || message.kind === 'slots' || (message.entries?.length ?? 0) > 0;
+}
+
+/** No Handover to who is only preferred may arrive after the transfer: the first ones are lost, and come again in time. */
+export function preferredInTime(protocol: SlowOptions['protocol']): void {
+  const { cluster, leader } = preferredIsBack(protocol);
+  let sent = -Infinity;
+  let count = 0;
+  let end = -Infinity;
+  cluster.loses = (_, to, { kind }) => {
+    if (kind !== 'handover' || to !== 'n3') return false;
+    sent = cluster.now;
+    count += 1;
+    return true;
+  };
+  const rule = 'liveness/preferred-could-win: ';
+  const begins = (): boolean => {
+    cluster.propose(leader, 1, 100);
+    return transferOf(cluster, leader) !== null;
+  };
+  demand(cluster.run(2 * steady, begins), `${rule}it is handed the leadership`);
+  cluster.run(4 * electionMin, () => {
+    end = transferOf(cluster, leader)?.deadline ?? end;
+    return transferOf(cluster, leader) === null;
+  });
+  demand(count > 1, `${rule}a Handover that is lost comes again`, () => count);
+  demand(end - sent >= leastPatience(timing), `${rule}none is sent that may come too late`, () => end - sent);
+}
+
+/** A leader whose disk hangs while it would prefer a member that cannot catch up: another one leads at once. */
+export function preferredWhileHung(protocol: SlowOptions['protocol']): void {
+  const { cluster, leader } = preferredIsBack(protocol);
+  cluster.loses = (_, to, message) => to === 'n3' && carriesEntries(message);
+  const begins = (): boolean => {
+    cluster.propose(leader, 1, 100);
+    return transferOf(cluster, leader) !== null;
+  };
+  const rule = 'liveness/stalled-disk-gives-way: ';
+  demand(cluster.run(2 * steady, begins), `${rule}it would hand over to the preferred one`);
+  cluster.host(leader).hung = true;
+  cluster.propose(leader, 1, 100);
+  const limit = electionMin + fewExchanges(WORLD);
+  const replaced = cluster.run(limit, () => ![null, leader].includes(cluster.leader()));
+  demand(replaced, `${rule}a leader with a preferred member gives way, too`);
 }

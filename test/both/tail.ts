@@ -9,6 +9,7 @@ import { led, othersOf } from './disturb.js';
 const { electionMax } = timing;
 const RULE = 'limits/tail-by-need: ';
 const EACH = 4;
+
 /** How many entries a replica holds in memory behind the oldest chunk: one chunk more always stays. */
 function tailOf(cluster: SlowCluster, id: string): number {
   const { log } = cluster.host(id).state as { readonly log: Log };

@@ -12,6 +12,7 @@ import {
   hungDiskGivesWay,
   leavesAlone,
   leavesDuringTransfer,
+  slowDisksTakeOver,
   slowDiskTakesOver,
   transferUnderLoad,
 } from './transfer.js';
@@ -30,6 +31,10 @@ describe.each([
 ] as const)('%s', (_, protocol) => {
   it('liveness/target-is-waited-for: a target with a slow disk takes over by one campaign', () => {
     for (let seed = 1; seed <= 10; seed++) slowDiskTakesOver(protocol, seed);
+  });
+
+  it('liveness/target-is-waited-for: also the one before the last', () => {
+    for (let seed = 1; seed <= 10; seed++) slowDisksTakeOver(protocol, seed);
   });
 
   describe.each(WORLDS)('$size members, round trip $roundTrip ms, sync $write ms', (world) => {

@@ -71,6 +71,21 @@ export function catchesUpFirst(protocol: SlowOptions['protocol'], world: World):
   demand(cluster.campaigns(begun) === 1, 'liveness/target-holds-all: it takes over at once');
 }
 
+/** Of two targets with slow disks the leader hears late of the first one's ballot: it does not campaign against it. */
+export function slowDisksTakeOver(protocol: SlowOptions['protocol'], seed: number): void {
+  const { cluster, leader } = led(protocol, { size: 3, roundTrip: 2, write: 1 }, seed);
+  cluster.laterWrites = (id) => (id === leader ? 0 : 0.95 * electionMin);
+  const begun = cluster.now;
+  cluster.loses = (_, to, { kind }) => kind === 'nack' && to === leader && cluster.now < begun + 0.55 * electionMin;
+  cluster.transfer(leader);
+  cluster.run(2 * electionMax);
+  const { events } = cluster.host(leader);
+  const again = events.filter(({ at, role }) => at > begun && role !== 'follower');
+  demand(again.length === 0, 'liveness/target-is-waited-for: the leader does not campaign', () => again);
+  const isOther = ![null, leader].includes(cluster.leader());
+  demand(isOther, 'liveness/target-is-waited-for: one of the targets leads', () => cluster.leader());
+}
+
 /** A target whose disk is slow is waited for by the leader that handed over: it leads after one campaign. */
 export function slowDiskTakesOver(protocol: SlowOptions['protocol'], seed: number): void {
   const { cluster, leader } = led(protocol, { size: 3, roundTrip: 2, write: 1 }, seed);

@@ -6,6 +6,7 @@ import { Malformed, Reader, Writer } from '../../src/core/bytes.js';
 import { raftProtocol } from '../../src/raft/index.js';
 import { MAX_TERM, type RaftMessage } from '../../src/raft/messages.js';
 import { Node } from '../raft/support.js';
+import { roundForLeaderGivesWay } from './pre-vote-cases.js';
 
 function asking(size = 3): Node {
   const node = new Node('a', size, null, [], true);
@@ -89,6 +90,8 @@ it('who hears a leader refuses, and says its term; the question changes nothing'
   expect(node.sends.map(({ message }) => message)).toEqual([reply(question, { current: 4, granted: false })]);
   expect(node.state).toBe(before);
 });
+
+it('a round for the leader gives way to whoever asks when that leader is heard no longer', roundForLeaderGivesWay);
 
 it('an answer that names another term than was asked for counts for nothing', () => {
   const node = new Node('a', 3, { term: 3, vote: null, commit: 0 }, [], true);

@@ -262,7 +262,14 @@ const preVotes: readonly Mutant[] = [
     'Of two that ask for pre-votes at once none gives way.',
     ['liveness/rival-gives-way'],
     script('pre-votes: two ask at once'),
-    edit(PRE_VOTE, 'if (preVoting !== null && !outranks(', 'if (preVoting !== null || !outranks('),
+    edit(PRE_VOTE, 'if (isRival && !outranks(', 'if (isRival || !outranks('),
+  ),
+  mutant(
+    'round-for-leader-insists',
+    'A round of pre-votes for a leader that is heard no longer gives way to no worse claim.',
+    ['liveness/rival-gives-way'],
+    script('pre-votes: for the leader'),
+    edit(PRE_VOTE, 'preVoting !== null && preVoting.handover === null;', 'preVoting !== null;'),
   ),
   mutant(
     'old-pre-votes-count',
@@ -323,6 +330,24 @@ const transfers: readonly Mutant[] = [
     ['liveness/target-is-waited-for'],
     script('transfer: a slow disk'),
     edit('multipaxos/election.ts', "role.kind === 'leader' && !handedOver", "role.kind === 'leader'"),
+  ),
+  mutant(
+    'earlier-target-not-waited-for',
+    'A leader campaigns against an earlier target of its transfer whose Prepare waits for its disk.',
+    ['liveness/target-is-waited-for'],
+    script('transfer: slow disks'),
+    edit('multipaxos/election.ts', 'doubtful.includes(sender) || ', ''),
+  ),
+  mutant(
+    'disk-waits-for-the-preferred',
+    'A leader whose disk hangs does not give way while it would hand over to a member that it prefers.',
+    ['liveness/stalled-disk-gives-way'],
+    script('priorities: a disk that hangs'),
+    edit(
+      'core/transferring.ts',
+      "transfer === null || (transfer.why === 'priority' && !hasHandedOver(transfer))",
+      'transfer === null',
+    ),
   ),
   mutant(
     'leaving-leads',
@@ -456,6 +481,17 @@ const priorities: readonly Mutant[] = [
     ['liveness/preferred-could-win'],
     script('priorities: under load'),
     edit('raft/election.ts', '(preVote.handover || isUpToDate(state, preVote))', 'isUpToDate(state, preVote)'),
+  ),
+  mutant(
+    'preferred-handed-over-late',
+    'A Handover to whoever is preferred may arrive when the transfer is over.',
+    ['liveness/preferred-could-win'],
+    script('priorities: in time'),
+    edit(
+      TRANSFER,
+      "why === 'priority' && now > deadline - leastPatience(state.options.timing)",
+      'now > deadline && why !== why',
+    ),
   ),
 ];
 

@@ -13,17 +13,21 @@ import {
   leavesAlone,
   leavesDuringTransfer,
   slowDiskTakesOver,
+  slowDisksTakeOver,
   transferUnderLoad,
 } from '../both/transfer.js';
 import { fullDiskGivesWay, fullVoter, nobodyHasSpace, refusedIsDead } from '../both/full-disk.js';
 import {
   flapping,
   higherPriorityLeads,
+  preferredInTime,
   preferredInVain,
   preferredUnderLoad,
+  preferredWhileHung,
   preferredWins,
   zeroComesLast,
 } from '../both/priorities.js';
+import { roundForLeaderGivesWay } from '../core/pre-vote-cases.js';
 import { learnsPageAhead } from '../multipaxos/page-ahead.js';
 import { neverStale, voteInVain } from '../multipaxos/quorum-reads.js';
 import { afterHandover, afterSleep, cutOff, startsBound } from '../both/lease-reads.js';
@@ -323,6 +327,7 @@ export const livenessScripts = {
   'transfer: under load': inBoth(transferUnderLoad),
   'transfer: who lags': inBoth(catchesUpFirst),
   'transfer: a slow disk': async () => slowDiskTakesOver(multipaxosProtocol, 1),
+  'transfer: slow disks': async () => [1, 2, 3].forEach((seed) => slowDisksTakeOver(multipaxosProtocol, seed)),
   'transfer: who leaves': inBoth(leavesAlone),
   'transfer: under way when the leader leaves': inBoth(leavesDuringTransfer),
   'transfer: a disk that hangs': inBoth(hungDiskGivesWay),
@@ -336,6 +341,9 @@ export const livenessScripts = {
   'priorities: zero': priorityZero,
   'priorities: in vain': preferredVain,
   'priorities: under load': preferredLoaded,
+  'priorities: in time': inBoth(preferredInTime),
+  'priorities: a disk that hangs': inBoth(preferredWhileHung),
+  'pre-votes: for the leader': async () => roundForLeaderGivesWay(),
   'quorum reads: never stale': quorumNeverStale,
   'quorum reads: a vote in vain': quorumVoteInVain,
   'limits: the tail': inBoth(tailByNeed),

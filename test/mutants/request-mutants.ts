@@ -41,7 +41,14 @@ export const forwards: readonly Mutant[] = [
     'A replica whose leader refused a command since its storage is full asks for no reads for a while, too.',
     ['requests/full-takes-nothing'],
     script('fullLeaderReads'),
-    edit('replica/driver/calls.ts', "this.pause('fullUntil')", "this.pause('pausedUntil')"),
+    edit('replica/driver/calls.ts', "this.pause('fullUntil', 'fullPause')", "this.pause('pausedUntil', 'pause')"),
+  ),
+  mutant(
+    'reads-shorten-the-full-pause',
+    'Reads that are served make a replica try the commands again, which its leader refused for want of space.',
+    ['requests/full-takes-nothing'],
+    script('fullLeaderReads'),
+    edit('replica/driver/outbound.ts', 'draft.calls.goOn(true);', 'draft.calls.goOn();'),
   ),
   mutant(
     'forward-not-answered',

@@ -120,6 +120,13 @@ export const storageMutants: readonly Mutant[] = [
     edit('adapters/file-storage/log-writer.ts', 'isShort ||= !isThere;', 'isShort &&= isThere;'),
   ),
   mutant(
+    'storage-holds-what-it-cannot-use',
+    'What a log got of a full disk, too little to be of use, it keeps from others.',
+    ['storage/trimmed-goes-when-full'],
+    script('storage: nothing useless'),
+    edit(WRITER, 'await file.truncate(space).catch(() => undefined);', ''),
+  ),
+  mutant(
     'storage-trim-passes-a-list',
     'A call that trims passes one that sets the same value.',
     ['storage/trimmed-goes-when-full'],

@@ -3,7 +3,12 @@
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { StorageOp } from '../../src/replica/storage.js';
 import { FaultyDisk, platformError, randomFrom, segmentsOf, settled, SimDisk } from '../adapters/file-storage-disks.js';
-import { failsWhileMakingWay, trimFindsItFull, trimmedWhileFull } from '../adapters/file-storage-full.js';
+import {
+  failsWhileMakingWay,
+  holdsNothingUseless,
+  trimFindsItFull,
+  trimmedWhileFull,
+} from '../adapters/file-storage-full.js';
 import { orderOfTwo } from '../adapters/write-order.js';
 import { demand } from '../violation.js';
 
@@ -281,6 +286,7 @@ export const storageScripts = {
     for (let nth = 1; await failsWhileMakingWay('ENOSPC', nth); nth++);
   },
   'storage: a trim finds the disk full': trimFindsItFull,
+  'storage: nothing useless': holdsNothingUseless,
   'storage: the order of two writes': async () => orderOfTwo(),
   'storage: power cut': powerCut,
   'storage: failed sync': failedSync,

@@ -69,8 +69,9 @@ export interface CallsState {
   readonly pausedUntil: Milliseconds;
   /** Until then it is asked for no command, since the leader's storage is full; reads need no space. */
   readonly fullUntil: Milliseconds;
-  /** How long the next pause is; refusals that follow one another double it. */
+  /** How long the next pause of each kind is; refusals that follow one another double it. */
   readonly pause: Milliseconds;
+  readonly fullPause: Milliseconds;
   /** The storage has no more space: no new command is taken. */
   readonly storageFull: boolean;
 }
@@ -79,6 +80,7 @@ export const noCalls: CallsState = {
   pausedUntil: -Infinity,
   fullUntil: -Infinity,
   pause: REFUSAL_PAUSE,
+  fullPause: REFUSAL_PAUSE,
   storageFull: false,
 };
 
@@ -110,8 +112,8 @@ export class CallsDraft extends PartDraft<CallsState> {
   declare private endedAttempts: Map<RequestNumber, boolean> | undefined;
 
   protected override copy(state: CallsState): Mutable<CallsState> {
-    const { pausedUntil, fullUntil, pause, storageFull } = state;
-    return { pausedUntil, fullUntil, pause, storageFull };
+    const { pausedUntil, fullUntil, pause, fullPause, storageFull } = state;
+    return { pausedUntil, fullUntil, pause, fullPause, storageFull };
   }
 
   /** The deadline of an attempt that begins now. */
@@ -219,20 +221,19 @@ export class CallsDraft extends PartDraft<CallsState> {
       return this.committed();
     }
     if (this.draft.transfers.ended(requests, outcome)) return;
-    if (PAUSING.has(outcome.reason)) this.pause('pausedUntil');
-    else if (outcome.reason === 'storageFull') this.pause('fullUntil');
+    if (PAUSING.has(outcome.reason)) this.pause('pausedUntil', 'pause');
+    else if (outcome.reason === 'storageFull') this.pause('fullUntil', 'fullPause');
     this.endedAttempts ??= new Map();
     for (const request of requests) this.endedAttempts.set(request, outcome.kind === 'unknown');
   }
 
   /** Refusals that come during a pause, of what had left before it, are one with the refusal that began it. */
-  private pause(until: 'pausedUntil' | 'fullUntil'): void {
+  private pause(until: 'pausedUntil' | 'fullUntil', length: 'pause' | 'fullPause'): void {
     const { now, options } = this.draft;
-    const { pause } = this.state;
     if (now < this.state[until]) return;
     const next = this.edit();
-    next[until] = now + pause;
-    next.pause = Math.min(2 * pause, leastPatience(options.timing));
+    next[until] = now + next[length];
+    next[length] = Math.min(2 * next[length], leastPatience(options.timing));
   }
 
   /** What the pause was for is over: there is another leader, or room. */
@@ -253,9 +254,11 @@ export class CallsDraft extends PartDraft<CallsState> {
     this.resume();
   }
 
-  /** The leader took a request: the next pause is short again. */
-  goOn(): void {
-    if (this.state.pause !== REFUSAL_PAUSE) this.edit().pause = REFUSAL_PAUSE;
+  /** The leader took a request: the next pause is short again. For a read it needs no space. */
+  goOn(isRead = false): void {
+    const { pause, fullPause } = this.state;
+    if (pause !== REFUSAL_PAUSE) this.edit().pause = REFUSAL_PAUSE;
+    if (!isRead && fullPause !== REFUSAL_PAUSE) this.edit().fullPause = REFUSAL_PAUSE;
   }
 
   /** Queues again, in one pass, all requests whose attempts ended in the core's last step. */

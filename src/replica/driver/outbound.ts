@@ -35,7 +35,7 @@ function onOutbound(draft: DriverDraft, protocol: AnyProtocol, message: Outbound
       draft.calls.goOn();
       return draft.proposals.taken(message.requests);
     case 'readReady':
-      draft.calls.goOn();
+      draft.calls.goOn(true);
       draft.leadership.confirmed(message.request);
       return draft.reads.ready(message.request, message.index);
     case 'restore':

@@ -14,4 +14,7 @@ export function fullLeaderReads(model: AnyModel): void {
   bare.read(101);
   const served = bare.wants('serve').flatMap(({ calls }) => calls);
   demand(served.includes(101), 'requests/full-takes-nothing: reads need no space', () => bare.effects);
+  const { fullUntil, fullPause } = bare.state.calls;
+  const next = fullUntil - bare.now;
+  demand(fullPause > next, 'requests/full-takes-nothing: commands come no sooner for a read', () => [next, fullPause]);
 }

@@ -409,6 +409,26 @@ describe('the window to the leader', () => {
     expect(replica.take()).toHaveLength(1);
   });
 
+  it('reads that are served while the leader is full do not make its commands come more often', () => {
+    const replica = Scripted.open('a');
+    replica.propose(() => Infinity, 1);
+    const pauses: number[] = [];
+    for (let round = 0; round < 4; round++) {
+      replica.ends(replica.take(), 'storageFull', 'none');
+      replica.happens({ kind: 'read', calls: [{ call: 2 + round, deadline: Infinity }], minIndex: null });
+      replica.core({ kind: 'readReady', request: replica.reads.at(-1) as number, index: 0 });
+      const since = replica.now;
+      while (replica.proposed.length === 0) {
+        replica.now += 1;
+        replica.happens({ kind: 'tick' });
+      }
+      pauses.push(replica.now - since);
+    }
+    expect(pauses).toEqual([20, 40, 80, 160]);
+    replica.taken(replica.take());
+    expect(replica.state.calls.fullPause).toBe(20);
+  });
+
   it('refusals of many messages in one pause are one refusal', () => {
     const replica = Scripted.open('a');
     replica.propose(() => Infinity, MANY, 1000);

@@ -476,6 +476,7 @@ test.each([raftModel, multipaxosModel])(
     const taken = 'elect n1\npropose n1 x\nquiesce\ncompact n1\nsnapshotted n1\nquiesce\ncrash n1 keep\nrestart n1';
     const header = ['program: core'];
     const { trace } = play(model, `${taken}\nread n1 min=0 timeout=2000\nrestored n1`, { header });
+    expect(trace).toContain('restored n1');
     expect(trace.indexOf('call 2 served')).toBeGreaterThan(trace.indexOf('restored n1'));
   },
 );
