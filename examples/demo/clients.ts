@@ -20,7 +20,9 @@ export interface Acknowledged {
 }
 
 const COUNTERS = 5;
-/** A client that was refused waits a moment, so that it does not spin. */
+/** A client that was answered thinks a moment, so that what is shown is not how fast this machine is. */
+const THINKING = 10;
+/** A client that was refused waits longer, so that it does not spin. */
 const REFUSED_PAUSE = 20;
 
 function pause(milliseconds: number): Promise<void> {
@@ -78,7 +80,7 @@ export class Clients {
       if (answer.kind === 'added') {
         record.acknowledged.add(number);
         this.onAcknowledged({ begun, ended: performance.now(), member: member.id });
-        return;
+        return await pause(THINKING);
       }
       const certain = answer.kind === 'failed' && answer.outcome === 'none';
       (certain ? record.without : record.unknown).add(number);

@@ -14,6 +14,7 @@ import {
   trimFindsItFull,
   trimmedWhileFull,
 } from './file-storage-full.js';
+import { amount } from '../amount.js';
 import { put } from './storage-laws.js';
 
 const MIB = 1024 * 1024;
@@ -102,7 +103,7 @@ describe('a start on a full disk (storage/restart-needs-no-space)', () => {
     'after a crash that loses %s, wherever it comes',
     async (loss) => {
       const failures: string[] = [];
-      for (let seed = 1; seed <= 12; seed++) {
+      for (let seed = 1; seed <= amount(6, 12); seed++) {
         const random = randomFrom(seed);
         let disk = new SimDisk(seed);
         disk.capacity = 6 * MIB + Math.floor(random() * 10 * MIB);
@@ -255,9 +256,13 @@ describe('a full disk', () => {
 
   test('has room for what trims, also where that finds it full', trimFindsItFull);
 
-  test.each(['ENOSPC', 'ENOMEM', 'EIO'])('loses nothing when a call fails by %s while it gives back', async (code) => {
-    let nth = 1;
-    while (await failsWhileMakingWay(code, nth)) nth += 1;
+  test.each([
+    ['ENOSPC', 1],
+    ['ENOMEM', 2],
+    ['EIO', 3],
+  ] as const)('loses nothing when a call fails by %s while it gives back', async (code, from) => {
+    let nth = amount(from, 1);
+    while (await failsWhileMakingWay(code, nth)) nth += amount(3, 1);
     expect(nth).toBeGreaterThan(8);
   });
 });

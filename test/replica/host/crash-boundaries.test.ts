@@ -151,7 +151,7 @@ describe.each([['raft', raft] as const, ['multipaxos', multipaxos] as const])('%
     const images = await imagesOfScript();
     const problems: string[] = [];
     for (const [at, image] of images.entries()) {
-      if (!swept(at, 61)) continue;
+      if (!swept(at, 97)) continue;
       const problem = await verdict(image);
       if (problem !== null) problems.push(`${image.what}: ${problem}`);
     }

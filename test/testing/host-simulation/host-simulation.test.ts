@@ -9,7 +9,7 @@ import { HostSimulationFailure } from '../../../src/testing/host-simulation/trac
 import { simulateHost, type HostSimulationOptions } from '../../../src/testing/host-simulation/host-simulation.js';
 
 const PROTOCOLS = [['raft', raft] as const, ['multipaxos', multipaxos] as const];
-const SEEDS = amount(52, 78);
+const SEEDS = amount(26, 78);
 /** Seeds of one test, so that the test runner gets a turn now and then. */
 const BATCH = 26;
 
