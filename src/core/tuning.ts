@@ -18,6 +18,17 @@ export function leastPatience(timing: Timing): Milliseconds {
   return exchangeBound(timing);
 }
 
+/**
+ * So many exchanges are given to a transfer: twice two until the target holds what was there at first and what came
+ * meanwhile, one each for the Handover, the election and the word of the new leader, and one to spare.
+ */
+const TRANSFER_EXCHANGES = 8;
+
+/** How long a transfer may take, unless its caller says otherwise. */
+export function transferPatience(timing: Pick<Timing, 'electionMin'>): Milliseconds {
+  return TRANSFER_EXCHANGES * exchangeBound(timing);
+}
+
 /** The timing assumption counts with frames of so many bytes: each takes less time than an exchange. */
 const FRAME_BYTES = 64 * 1024;
 

@@ -65,7 +65,7 @@ export interface ReadOptions extends RequestOptions {
 export interface TransferOptions extends RequestOptions {
   /** The member that is to lead; without it the best candidate: one that answers and holds most of the log. */
   readonly to?: string | undefined;
-  /** Milliseconds after which the transfer is given up; `timing.electionMax` by default. */
+  /** Milliseconds after which the transfer is given up; four times `timing.electionMin` by default. */
   readonly timeout?: number | undefined;
 }
 

@@ -8,6 +8,7 @@ import { led, othersOf } from './disturb.js';
 import {
   catchesUpFirst,
   endOf,
+  farTargetTakesOver,
   fewExchanges,
   hungDiskGivesWay,
   leavesAlone,
@@ -31,6 +32,10 @@ describe.each([
 ] as const)('%s', (_, protocol) => {
   it('liveness/target-is-waited-for: a target with a slow disk takes over by one campaign', () => {
     for (let seed = 1; seed <= 10; seed++) slowDiskTakesOver(protocol, seed);
+  });
+
+  it('liveness/target-holds-all: also a target far away takes over in the time given by default', () => {
+    farTargetTakesOver(protocol);
   });
 
   it('liveness/target-is-waited-for: also the one before the last', () => {

@@ -1,6 +1,7 @@
 /** What the tests and the mutants of transfers have in common. */
 
 import type { Outcome } from '../../src/core/protocol.js';
+import { exchangeBound, transferPatience } from '../../src/core/tuning.js';
 import type { SlowCluster, SlowOptions } from '../slow-links.js';
 import { timing } from '../values.js';
 import { demand } from '../violation.js';
@@ -48,6 +49,24 @@ export function transferUnderLoad(protocol: SlowOptions['protocol'], world: Worl
   const last = (): number => cluster.status(target).last;
   const level = (): boolean => cluster.hosts.every(({ id }) => cluster.status(id).commit === last());
   demand(cluster.run(electionMax, level), 'liveness/all-become-equal: all are level after a transfer');
+}
+
+/** A target far away, within the timing assumption, takes over under load in the time that is given by default. */
+export function farTargetTakesOver(protocol: SlowOptions['protocol']): void {
+  const { cluster, leader } = led(protocol, { size: 3, roundTrip: 2, write: 5 });
+  const [target] = othersOf(cluster, leader) as [string];
+  const far = 0.3 * exchangeBound(timing);
+  cluster.delays = (from, to) => (from === target || to === target ? far : 0);
+  const load = (): boolean => {
+    cluster.propose(leader, 1, 100);
+    return false;
+  };
+  for (let at = 0; at < electionMax; at++) cluster.run(1, load);
+  const request = cluster.transfer(leader, target, transferPatience(timing));
+  const { ends } = cluster.host(leader);
+  for (let at = 0; at < 4 * electionMax && !ends.has(request); at++) cluster.run(1, load);
+  const end = ends.get(request);
+  demand(end?.kind === 'transferred', 'liveness/target-holds-all: also a target far away takes over', () => end);
 }
 
 /** A target that lags is caught up first, and takes over at the first attempt. */

@@ -332,6 +332,13 @@ const transfers: readonly Mutant[] = [
     edit('multipaxos/election.ts', "role.kind === 'leader' && !handedOver", "role.kind === 'leader'"),
   ),
   mutant(
+    'transfer-ends-too-soon',
+    'A transfer is given up by default while its target, far away, still catches up.',
+    ['liveness/target-holds-all'],
+    script('transfer: far away'),
+    edit('core/tuning.ts', 'const TRANSFER_EXCHANGES = 8;', 'const TRANSFER_EXCHANGES = 4;'),
+  ),
+  mutant(
     'earlier-target-not-waited-for',
     'A leader campaigns against an earlier target of its transfer whose Prepare waits for its disk.',
     ['liveness/target-is-waited-for'],

@@ -1,6 +1,7 @@
 /** Checks what callers ask, and turns commands into bytes. */
 
 import { shown } from '../../core/shown.js';
+import { transferPatience } from '../../core/tuning.js';
 import type { ReadWay } from '../driver/state.js';
 import { CommandRejected, ConsensusError, invalidArgument, textOf } from '../errors.js';
 import type { Signal } from '../leadership.js';
@@ -93,7 +94,7 @@ export function transferOf(
   if (to !== undefined && configuration.members.every(({ id }) => id !== to)) {
     throw invalidArgument(`to: expected the id of a member, got ${shown(to)}`);
   }
-  return { to: to ?? null, timeout: timeoutIn(timeout, timing.electionMax, 1) };
+  return { to: to ?? null, timeout: timeoutIn(timeout, transferPatience(timing), 1) };
 }
 
 /**
