@@ -19,6 +19,7 @@ import {
   onFrames,
   type Frame,
 } from './cluster-wire.js';
+import { Keys } from './keys.js';
 import { Strain } from './strain.js';
 import { asItIs, Table } from './table.js';
 
@@ -37,44 +38,10 @@ export interface MemberSettings {
 
 /** A command is a key of eight bytes, the highest first, and a value. */
 const KEY = 8;
-/** The keys are in so many maps: one map of a million moves all of them in one turn, when it grows. */
-const MAPS = 1024;
 const HALF = 2 ** 32;
-
-function u32(bytes: Uint8Array, at: number): number {
-  const [a, b, c, d] = [bytes[at] as number, bytes[at + 1] as number, bytes[at + 2] as number, bytes[at + 3] as number];
-  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
-}
 
 function putU32(bytes: Uint8Array, at: number, value: number): void {
   for (let i = 0; i < 4; i++) bytes[at + i] = value >>> (24 - 8 * i);
-}
-
-/** Keeps the commands as they come. A view of each, or of its buffer, would cost several times as much. */
-class Keys {
-  private readonly maps = Array.from({ length: MAPS }, () => new Map<number, Uint8Array>());
-  size = 0;
-  last: Uint8Array = new Uint8Array(KEY);
-
-  apply(command: Uint8Array): number {
-    const key = u32(command, 0) * HALF + u32(command, 4);
-    const map = this.maps[key % MAPS] as Map<number, Uint8Array>;
-    const before = map.size;
-    map.set(key, command);
-    this.size += map.size - before;
-    this.last = command;
-    return this.size;
-  }
-
-  snapshot(): number[][] {
-    return this.maps.flatMap((map) => [...map.values()].map((command) => [...command]));
-  }
-
-  restore(commands: number[][]): void {
-    for (const map of this.maps) map.clear();
-    this.size = 0;
-    for (const command of commands) this.apply(Uint8Array.from(command));
-  }
 }
 
 process.on('disconnect', () => process.exit(0));
