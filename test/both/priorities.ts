@@ -174,6 +174,16 @@ function carriesEntries(message: { readonly kind: string; readonly entries?: rea
   return message.kind === 'accept' || message.kind === 'slots' || (message.entries?.length ?? 0) > 0;
 }
 
+/** Runs the cluster under load until the leader has a transfer. */
+function untilTransfer(cluster: SlowCluster, leader: string): boolean {
+  const begun = cluster.now;
+  while (cluster.now < begun + 2 * steady && transferOf(cluster, leader) === null) {
+    cluster.propose(leader, 1, 100);
+    cluster.run(5);
+  }
+  return transferOf(cluster, leader) !== null;
+}
+
 /** No Handover to who is only preferred may arrive after the transfer: the first ones are lost, and come again in time. */
 export function preferredInTime(protocol: SlowOptions['protocol']): void {
   const { cluster, leader } = preferredIsBack(protocol);
@@ -187,11 +197,7 @@ export function preferredInTime(protocol: SlowOptions['protocol']): void {
     return true;
   };
   const rule = 'liveness/preferred-could-win: ';
-  const begins = (): boolean => {
-    cluster.propose(leader, 1, 100);
-    return transferOf(cluster, leader) !== null;
-  };
-  demand(cluster.run(2 * steady, begins), `${rule}it is handed the leadership`);
+  demand(untilTransfer(cluster, leader), `${rule}it is handed the leadership`);
   cluster.run(4 * electionMin, () => {
     end = transferOf(cluster, leader)?.deadline ?? end;
     return transferOf(cluster, leader) === null;
@@ -204,12 +210,8 @@ export function preferredInTime(protocol: SlowOptions['protocol']): void {
 export function preferredWhileHung(protocol: SlowOptions['protocol']): void {
   const { cluster, leader } = preferredIsBack(protocol);
   cluster.loses = (_, to, message) => to === 'n3' && carriesEntries(message);
-  const begins = (): boolean => {
-    cluster.propose(leader, 1, 100);
-    return transferOf(cluster, leader) !== null;
-  };
   const rule = 'liveness/stalled-disk-gives-way: ';
-  demand(cluster.run(2 * steady, begins), `${rule}it would hand over to the preferred one`);
+  demand(untilTransfer(cluster, leader), `${rule}it would hand over to the preferred one`);
   cluster.host(leader).hung = true;
   cluster.propose(leader, 1, 100);
   const limit = electionMin + fewExchanges(WORLD);

@@ -55,16 +55,16 @@ export function transferUnderLoad(protocol: SlowOptions['protocol'], world: Worl
 export function farTargetTakesOver(protocol: SlowOptions['protocol']): void {
   const { cluster, leader } = led(protocol, { size: 3, roundTrip: 2, write: 5 });
   const [target] = othersOf(cluster, leader) as [string];
-  const far = 0.3 * exchangeBound(timing);
+  const far = 0.4 * exchangeBound(timing);
   cluster.delays = (from, to) => (from === target || to === target ? far : 0);
-  const load = (): boolean => {
+  const load = (): void => {
     cluster.propose(leader, 1, 100);
-    return false;
+    cluster.run(1);
   };
-  for (let at = 0; at < electionMax; at++) cluster.run(1, load);
+  for (let at = 0; at < electionMax; at++) load();
   const request = cluster.transfer(leader, target, transferPatience(timing));
   const { ends } = cluster.host(leader);
-  for (let at = 0; at < 4 * electionMax && !ends.has(request); at++) cluster.run(1, load);
+  for (let at = 0; at < 4 * electionMax && !ends.has(request); at++) load();
   const end = ends.get(request);
   demand(end?.kind === 'transferred', 'liveness/target-holds-all: also a target far away takes over', () => end);
 }

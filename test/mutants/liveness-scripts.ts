@@ -328,7 +328,7 @@ export const livenessScripts = {
   'transfer: under load': inBoth(transferUnderLoad),
   'transfer: who lags': inBoth(catchesUpFirst),
   'transfer: a slow disk': async () => slowDiskTakesOver(multipaxosProtocol, 1),
-  'transfer: far away': inBoth(farTargetTakesOver),
+  'transfer: far away': async () => farTargetTakesOver(multipaxosProtocol),
   'transfer: slow disks': async () => [1, 2, 3].forEach((seed) => slowDisksTakeOver(multipaxosProtocol, seed)),
   'transfer: who leaves': inBoth(leavesAlone),
   'transfer: under way when the leader leaves': inBoth(leavesDuringTransfer),
