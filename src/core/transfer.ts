@@ -10,7 +10,8 @@
  * (liveness/handover-passes-stickiness). The old leader follows as soon as such a request reaches it.
  *
  * A transfer ends with one `resolve`: `transferred` when the leader ceases to lead after a Handover left; otherwise, at
- * its deadline or if nobody can take over, the leader goes on as before. Without a named target the best candidate is
+ * its deadline, if nobody can take over, or if the target falls silent while proposals wait for it
+ * (liveness/silent-target-is-given-up), the leader goes on as before. Without a named target the best candidate is
  * tried, and another one when a Handover is refused or not answered in time. Whoever has refused a Handover refuses it
  * for good, whichever copy of it arrives (liveness/refused-handover-is-dead): it is known to have no effect.
  *
@@ -110,7 +111,10 @@ export function conductTransfer<D extends AnyDraft>(draft: D, rules: TransferRul
     return;
   }
   const at = placeOf(draft.state.options, to);
-  if (named === null && isGone(draft, at)) return tryAgain(draft, rules, transfer);
+  if (isGone(draft, at)) {
+    if (named === null) return tryAgain(draft, rules, transfer);
+    if (transfer.blocked) return endTransfer(draft, rules, 'noTarget'); // proposals need not wait for it
+  }
   const held = rules.held(draft, at);
   const blocked = transfer.blocked || held >= through;
   if (number === 0 && blocked && held >= Math.max(rules.last(draft), noopIndex)) {

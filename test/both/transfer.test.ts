@@ -13,6 +13,7 @@ import {
   hungDiskGivesWay,
   leavesAlone,
   leavesDuringTransfer,
+  silentTargetIsGivenUp,
   slowDisksTakeOver,
   slowDiskTakesOver,
   transferUnderLoad,
@@ -74,16 +75,8 @@ describe.each([
       catchesUpFirst(protocol, world);
     });
 
-    it('a named target that is gone: the leader leads on after the deadline, and takes proposals', () => {
-      const { cluster, leader } = led(protocol, world);
-      const [target] = othersOf(cluster, leader) as [string];
-      cluster.kill(target);
-      const end = endOf(cluster, leader, cluster.transfer(leader, target, electionMax), 2 * electionMax);
-      expect(end).toMatchObject({ kind: 'unknown', reason: 'deadline' });
-      expect(cluster.leader()).toBe(leader);
-      const { commit } = cluster.status(leader);
-      cluster.propose(leader, 1, 10);
-      expect(cluster.run(electionMin, () => cluster.status(leader).commit > commit)).toBe(true);
+    it('liveness/silent-target-is-given-up: the leader leads on, and takes proposals', () => {
+      silentTargetIsGivenUp(protocol, world);
     });
 
     it('without a target another one is tried when the best does not answer, or refuses', () => {

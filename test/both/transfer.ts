@@ -90,6 +90,22 @@ export function catchesUpFirst(protocol: SlowOptions['protocol'], world: World):
   demand(cluster.campaigns(begun) === 1, 'liveness/target-holds-all: it takes over at once');
 }
 
+/** A named target dies as soon as it was handed the leadership: proposals wait no longer than for a silent peer. */
+export function silentTargetIsGivenUp(protocol: SlowOptions['protocol'], world: World): void {
+  const { cluster, leader } = led(protocol, world);
+  const [target] = othersOf(cluster, leader) as [string];
+  cluster.kill(target);
+  const request = cluster.transfer(leader, target, 10 * electionMax);
+  const end = endOf(cluster, leader, request, electionMin);
+  const rule = 'liveness/silent-target-is-given-up: ';
+  demand(end?.kind === 'unknown' && end.reason === 'noTarget', `${rule}nobody waits for who is silent`, () => end);
+  demand(cluster.leader() === leader, `${rule}the leader leads on`, () => cluster.leader());
+  const { commit } = cluster.status(leader);
+  cluster.propose(leader, 1, 10);
+  const goesOn = cluster.run(electionMin, () => cluster.status(leader).commit > commit);
+  demand(goesOn, `${rule}and takes proposals`);
+}
+
 /** Of two targets with slow disks the leader hears late of the first one's ballot: it does not campaign against it. */
 export function slowDisksTakeOver(protocol: SlowOptions['protocol'], seed: number): void {
   const { cluster, leader } = led(protocol, { size: 3, roundTrip: 2, write: 1 }, seed);

@@ -332,6 +332,13 @@ const transfers: readonly Mutant[] = [
     edit('multipaxos/election.ts', "role.kind === 'leader' && !handedOver", "role.kind === 'leader'"),
   ),
   mutant(
+    'silent-target-waited-for',
+    'Proposals wait for a named target that is silent until the transfer ends.',
+    ['liveness/silent-target-is-given-up'],
+    script('transfer: who is silent'),
+    edit(TRANSFER, "if (transfer.blocked) return endTransfer(draft, rules, 'noTarget');", ''),
+  ),
+  mutant(
     'transfer-ends-too-soon',
     'A transfer is given up by default while its target, far away, still catches up.',
     ['liveness/target-holds-all'],
