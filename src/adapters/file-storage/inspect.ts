@@ -67,7 +67,7 @@ export interface StorageReport {
   readonly text: string;
 }
 
-/** Whether all that was acknowledged verifies. */
+/** Whether all that the log holds and that was acknowledged verifies. Snapshots are not read. */
 export interface StorageVerdict {
   readonly sound: boolean;
   readonly problems: readonly StorageProblem[];
@@ -228,7 +228,7 @@ function at({ file, offset, what }: StorageProblem): string {
 function verdictText({ problems, torn }: Look): string[] {
   const lines = problems.map((problem) => `damaged: ${at(problem)}`);
   if (torn !== null) lines.push(`not acknowledged: ${at(torn)}`);
-  return lines.length === 0 ? ['everything verifies'] : lines;
+  return lines.length === 0 ? ['the log verifies'] : lines;
 }
 
 function textOf(seen: Look): string {
@@ -267,7 +267,8 @@ export interface InspectOptions {
 
 /**
  * What is in the directory of a file storage: whose it is, which entries with which terms, and what does not verify and
- * where. Changes nothing and takes no lock, so a running replica is not disturbed; then it is a recent state.
+ * where in the log; snapshots are not read. Changes nothing and takes no lock, so a running replica is not disturbed;
+ * then it is a recent state.
  *
  * @returns rejects with a ConsensusError: ERR_INVALID_ARGUMENT where there is no log, ERR_STORAGE_MISMATCH for another
  * format version, ERR_STORAGE_FAILED when it cannot be read
@@ -279,7 +280,7 @@ export async function inspectStorage(dir: string, options: InspectOptions = {}):
   return { ...seen, text: textOf(seen) };
 }
 
-/** Whether all that was acknowledged verifies; otherwise as `inspectStorage`. */
+/** Whether all that the log holds and that was acknowledged verifies; for the rest as `inspectStorage`. */
 export async function verifyStorage(dir: string, options: InspectOptions = {}): Promise<StorageVerdict> {
   checkArguments(dir, options);
   const { fs = nodeDisk } = options;
