@@ -57,6 +57,7 @@ function failureOf(outcome: Extract<Outcome, { kind: 'none' | 'unknown' }>): Fai
   if (reason === 'deadline') return overdue(kind === 'unknown');
   if (reason === 'notLeader' || reason === 'noLeader') return notLeader(outcome.leader);
   const message = `the leadership was not transferred: ${WHY[reason] ?? reason}`;
+  if (kind === 'unknown') return { code: 'ERR_OUTCOME_UNKNOWN', outcome: kind, message: `${message}; it may still be` };
   return { code: 'ERR_TRANSFER_FAILED', outcome: kind, message };
 }
 
