@@ -2,10 +2,10 @@
 
 export type { FileStorageOptions } from './adapters/file-storage/index.js';
 export type { TcpTransportOptions } from './adapters/tcp-transport/index.js';
-export type { StorageProblem } from './adapters/file-storage/disk-io.js';
 export type {
   InspectOptions,
   SegmentReport,
+  StorageProblem,
   StorageReport,
   StorageVerdict,
   StoredOwner,

@@ -161,6 +161,27 @@ export function invalidArgument(message: string): ConsensusError {
   return new ConsensusError(message, { code: 'ERR_INVALID_ARGUMENT' });
 }
 
+/** What does not verify, and where. */
+export interface StorageProblem {
+  readonly file: string;
+  readonly offset: number;
+  readonly what: string;
+}
+
+const problems = new WeakMap<object, StorageProblem>();
+
+/** The error for stored data that does not verify. */
+export function corrupt(file: string, offset: number, what: string): ConsensusError {
+  const error = new ConsensusError(`${file} at offset ${offset}: ${what}`, { code: 'ERR_STORAGE_CORRUPT' });
+  problems.set(error, { file, offset, what });
+  return error;
+}
+
+/** What an error of `corrupt` is about; undefined for every other one. */
+export function problemOf(error: unknown): StorageProblem | undefined {
+  return typeof error === 'object' && error !== null ? problems.get(error) : undefined;
+}
+
 /** The text of whatever was thrown: an error's message, or the value itself. Never throws. */
 export function textOf(thrown: unknown): string {
   try {

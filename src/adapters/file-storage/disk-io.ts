@@ -45,27 +45,6 @@ export async function writeZeros(file: DiskFile, from: number, to: number): Prom
   }
 }
 
-/** What does not verify, and where. */
-export interface StorageProblem {
-  readonly file: string;
-  readonly offset: number;
-  readonly what: string;
-}
-
-const problems = new WeakMap<object, StorageProblem>();
-
-/** The error for stored data that does not verify. */
-export function corrupt(file: string, offset: number, what: string): ConsensusError {
-  const error = new ConsensusError(`${file} at offset ${offset}: ${what}`, { code: 'ERR_STORAGE_CORRUPT' });
-  problems.set(error, { file, offset, what });
-  return error;
-}
-
-/** What an error of `corrupt` is about; undefined for every other one. */
-export function problemOf(error: unknown): StorageProblem | undefined {
-  return typeof error === 'object' && error !== null ? problems.get(error) : undefined;
-}
-
 /** The error for a call that the platform rejected; a ConsensusError is returned unchanged. */
 export function failed(what: string, cause: unknown, outcome: 'none' | 'unknown' = 'none'): ConsensusError {
   if (cause instanceof ConsensusError) return cause;

@@ -6,11 +6,11 @@
 import { Malformed } from '../../core/bytes.js';
 import type { Member } from '../../core/members.js';
 import { decodeIdentity, IDENTITY_KEY } from '../../replica/driver/stored-identity.js';
-import { ConsensusError, invalidArgument } from '../../replica/errors.js';
+import { ConsensusError, invalidArgument, problemOf } from '../../replica/errors.js';
+import type { StorageProblem } from '../../replica/errors.js';
 import type { StoredRun } from '../../replica/storage.js';
 import { BlockIndex } from './block-index.js';
-import { failed, letGo, problemOf } from './disk-io.js';
-import type { StorageProblem } from './disk-io.js';
+import { failed, letGo } from './disk-io.js';
 import type { Disk } from './disk.js';
 import { LOG_START, segmentName, segmentOf } from './format.js';
 import type { SegmentHeader } from './format.js';
@@ -19,6 +19,8 @@ import { chainOf, readHeader, readWatermark, replayInto } from './recovery.js';
 import type { ReplayedLog } from './recovery.js';
 import { isSealedAt, scanDroppingTornTail, scanSealed } from './scan.js';
 import { TermRuns } from './term-runs.js';
+
+export type { StorageProblem };
 
 /** One file of the log. */
 export interface SegmentReport {

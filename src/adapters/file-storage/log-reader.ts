@@ -4,9 +4,10 @@
  * is found.
  */
 import type { StoredEntry } from '../../replica/storage.js';
+import { corrupt } from '../../replica/errors.js';
 import { includes } from './block-index.js';
 import type { Block, IndexRange } from './block-index.js';
-import { corrupt, readFully } from './disk-io.js';
+import { readFully } from './disk-io.js';
 import { peekRecord, RECORD_HEADER_SIZE, verifyRecord, viewOf } from './format.js';
 import type { SegmentHeader } from './format.js';
 import { walkItems, walkOps } from './ops.js';

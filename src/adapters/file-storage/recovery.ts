@@ -3,7 +3,7 @@
  * rotation that was cut short left unsealed, and has the last segment renewed (see renewal.ts).
  */
 import { BlockIndex } from './block-index.js';
-import { corrupt, letGo, readFully } from './disk-io.js';
+import { letGo, readFully } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
 import {
   decodeHeader,
@@ -30,7 +30,7 @@ import type { FoundSpare } from './space-found.js';
 import { TermRuns } from './term-runs.js';
 import { groupsNamed, newestWatermark } from './watermark.js';
 import type { Watermark } from './watermark.js';
-import { ConsensusError } from '../../replica/errors.js';
+import { ConsensusError, corrupt } from '../../replica/errors.js';
 
 /** The log as its replay found it. */
 export interface ReplayedLog {

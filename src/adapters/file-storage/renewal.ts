@@ -15,7 +15,8 @@
  * Both slots of a fresh file are written before the sync that precedes its name, with the last group found and the
  * boot's (in a new segment, the boot's alone): under its name it is durable.
  */
-import { corrupt, letGo, readFully, writeFully, writeZeros } from './disk-io.js';
+import { corrupt } from '../../replica/errors.js';
+import { letGo, readFully, writeFully, writeZeros } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
 import { LOG_START, segmentName } from './format.js';
 import type { SegmentHeader } from './format.js';

@@ -2,7 +2,8 @@
  * Verifies a segment from its first group on, and tells a torn last write, which a crash may leave, from damage. A
  * group is valid when all its records verify and its last record is there; the visitor gets its records only then.
  */
-import { corrupt, readFully } from './disk-io.js';
+import { corrupt } from '../../replica/errors.js';
+import { readFully } from './disk-io.js';
 import type { DiskFile } from './disk.js';
 import {
   LAST_OF_WRITE_GROUP,

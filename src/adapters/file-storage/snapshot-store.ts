@@ -3,10 +3,10 @@
  * complete file. What fails gives its bytes back and leaves the log alone: nothing is written while the log lacks the
  * space that is kept for it.
  */
-import { ConsensusError } from '../../replica/errors.js';
+import { ConsensusError, corrupt } from '../../replica/errors.js';
 import type { SnapshotStore } from '../../replica/storage.js';
 import { checkFileName } from '../storage-checks.js';
-import { corrupt, failed, letGo, readFully, writeFully } from './disk-io.js';
+import { failed, letGo, readFully, writeFully } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
 import { PartialFiles, isPartial } from './partial-snapshots.js';
 

@@ -17,7 +17,7 @@
  *   first watermark of a segment was torn. Two that are neither valid nor blank: damage.
  */
 import { crc32c } from '../../core/crc32c.js';
-import { corrupt } from './disk-io.js';
+import { corrupt } from '../../replica/errors.js';
 import { getU64, PHYSICAL_SECTOR, placeOf, setU64, SLOT_OFFSETS, viewOf } from './format.js';
 import type { SegmentHeader } from './format.js';
 

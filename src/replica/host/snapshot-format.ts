@@ -15,7 +15,7 @@
 import { Malformed, Reader, Writer, joined } from '../../core/bytes.js';
 import { crc32c, crc32cOfBoth } from '../../core/crc32c.js';
 import type { Index, Term } from '../../core/protocol.js';
-import { ConsensusError } from '../errors.js';
+import { corrupt, type ConsensusError } from '../errors.js';
 
 const VERSION = 1;
 /** The most bytes of a payload. */
@@ -114,8 +114,7 @@ export type SnapshotReader = (offset: number, maxBytes: number) => Promise<Uint8
 
 /** The error of a snapshot that does not verify. */
 export function corruptSnapshot(file: string, offset: number, what: string): ConsensusError {
-  const message = `the snapshot ${file} at offset ${offset}: ${what}`;
-  return new ConsensusError(message, { code: 'ERR_STORAGE_CORRUPT' });
+  return corrupt(`the snapshot ${file}`, offset, what);
 }
 
 /** A file that is read from its beginning to its end, with every piece verified. */
