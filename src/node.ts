@@ -10,6 +10,7 @@ export type {
   StorageVerdict,
   StoredOwner,
 } from './adapters/file-storage/inspect.js';
+export type { NamedSnapshot } from './adapters/file-storage/inspect-snapshots.js';
 export { inspectStorage, verifyStorage } from './adapters/file-storage/inspect.js';
 export { fileStorage } from './adapters/file-storage/index.js';
 export { tcpTransport } from './adapters/tcp-transport/index.js';

@@ -46,7 +46,7 @@ test('a sound log: its range, terms, values and files', async () => {
     sound: true,
     problems: [],
     torn: null,
-    text: 'the log verifies',
+    text: 'all that was acknowledged verifies',
   });
 });
 

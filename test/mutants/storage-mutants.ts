@@ -120,6 +120,29 @@ export const storageMutants: readonly Mutant[] = [
     edit('adapters/file-storage/log-writer.ts', 'isShort ||= !isThere;', 'isShort &&= isThere;'),
   ),
   mutant(
+    'storage-verify-reads-no-snapshot',
+    'Whoever asks whether all verifies hears of the log alone.',
+    ['storage/damage-is-found-beforehand'],
+    script('storage: rot in a snapshot'),
+    edit('adapters/file-storage/inspect.ts', 'if (isWhole) problems.push(...seen.problems);', ''),
+  ),
+  mutant(
+    'storage-verify-takes-any-snapshot',
+    'A file that verifies passes for the snapshot that the log names, whichever it is.',
+    ['storage/damage-is-found-beforehand'],
+    script('storage: rot in a snapshot'),
+    edit(
+      'replica/host/snapshot-verify.ts',
+      'if (found.index !== index || found.term !== term) throw',
+      'if (found.index < 0) throw',
+    ),
+    edit(
+      'replica/host/snapshot-verify.ts',
+      'if (found.checksum !== snapshot.checksum) throw',
+      'if (found.checksum < 0) throw',
+    ),
+  ),
+  mutant(
     'storage-holds-what-it-cannot-use',
     'What a log got of a full disk, too little to be of use, it keeps from others.',
     ['storage/trimmed-goes-when-full'],

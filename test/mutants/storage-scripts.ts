@@ -1,6 +1,7 @@
 /** What a file storage must not do, on a disk that loses what was not synced, fails a sync, or rots. */
 
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
+import { verifyStorage } from '../../src/adapters/file-storage/inspect.js';
 import type { StorageOp } from '../../src/replica/storage.js';
 import { FaultyDisk, platformError, randomFrom, segmentsOf, settled, SimDisk } from '../adapters/file-storage-disks.js';
 import {
@@ -9,6 +10,7 @@ import {
   trimFindsItFull,
   trimmedWhileFull,
 } from '../adapters/file-storage-full.js';
+import { altered, filesOfMember, flipped } from '../adapters/inspected-member.js';
 import { orderOfTwo } from '../adapters/write-order.js';
 import { demand } from '../violation.js';
 
@@ -278,6 +280,20 @@ async function snapshotAndPowerCut(): Promise<void> {
   );
 }
 
+/** One byte of a snapshot rots; or another one lies in its place. */
+async function rotInASnapshot(): Promise<void> {
+  const { files, newest, older } = await filesOfMember();
+  const replaced = altered(files, newest, () => files.get(older));
+  for (const damaged of [altered(files, newest, flipped(500)), replaced]) {
+    const { problems } = await verifyStorage('data', { fs: SimDisk.of(damaged) });
+    demand(
+      problems.length === 1 && problems[0]?.file === newest,
+      'storage/damage-is-found-beforehand: what does not verify is named, snapshots included',
+      () => problems,
+    );
+  }
+}
+
 /** By name, for the tables. */
 export const storageScripts = {
   'storage: trimmed while full': () => trimmedWhileFull(64 * 1024),
@@ -292,6 +308,7 @@ export const storageScripts = {
   'storage: failed sync': failedSync,
   'storage: rot': rot,
   'storage: rot at the end': rotAtTheEnd,
+  'storage: rot in a snapshot': rotInASnapshot,
   'storage: torn group': tornGroup,
   'storage: torn watermark': tornWatermark,
   'storage: rotation cut short': cutShort,

@@ -45,10 +45,17 @@ const PARTS: readonly Part[] = [
     types: ['replica/'],
     node: false,
   },
-  // What shows a directory to people reads whose it is.
+  // What shows a directory to people reads whose it is, and its snapshots as a start does.
   {
     files: 'adapters/file-storage/inspect',
-    values: ['adapters/file-storage/', 'core/', 'replica/errors', 'replica/driver/stored-identity'],
+    values: [
+      'adapters/file-storage/',
+      'core/',
+      'replica/errors',
+      'replica/driver/stored-identity',
+      'replica/driver/snapshot-list',
+      'replica/host/snapshot-verify',
+    ],
     types: ['replica/'],
     node: true,
   },

@@ -14,6 +14,8 @@ import { failed, letGo } from './disk-io.js';
 import type { Disk } from './disk.js';
 import { LOG_START, segmentName, segmentOf } from './format.js';
 import type { SegmentHeader } from './format.js';
+import { lookAtSnapshots } from './inspect-snapshots.js';
+import type { NamedSnapshot } from './inspect-snapshots.js';
 import { nodeDisk } from './node-disk.js';
 import { chainOf, readHeader, readWatermark, replayInto } from './recovery.js';
 import type { ReplayedLog } from './recovery.js';
@@ -61,6 +63,8 @@ export interface StorageReport {
   /** The small values, by key. */
   readonly values: readonly { readonly key: string; readonly bytes: number }[];
   readonly segments: readonly SegmentReport[];
+  /** Those that the log names, newest first. */
+  readonly snapshots: readonly NamedSnapshot[];
   /** A last write group that is torn, or being written: nothing vouches for it. */
   readonly torn: StorageProblem | null;
   /** The first thing in each file that does not verify. */
@@ -69,7 +73,7 @@ export interface StorageReport {
   readonly text: string;
 }
 
-/** Whether all that the log holds and that was acknowledged verifies. Snapshots are not read. */
+/** Whether all that was acknowledged verifies, in the log and in the snapshots that it names. */
 export interface StorageVerdict {
   readonly sound: boolean;
   readonly problems: readonly StorageProblem[];
@@ -119,7 +123,23 @@ async function look(disk: Disk, directory: string): Promise<Look | undefined> {
   const values = [...replayed.values].map(([key, { length }]) => ({ key, bytes: length }));
   const owner = ownerOf(replayed.values.get(IDENTITY_KEY));
   const { first, last } = terms;
-  return { directory, owner, boot, first, last, runs: terms.runs(), values, segments, torn, problems };
+  const snapshots = await snapshotsIn(disk, directory, replayed, owner, problems);
+  return { directory, owner, boot, first, last, runs: terms.runs(), values, segments, snapshots, torn, problems };
+}
+
+/** Those of this replica. A log that does not verify may name snapshots that are long removed. */
+async function snapshotsIn(
+  disk: Disk,
+  dir: string,
+  { values }: ReplayedLog,
+  owner: StoredOwner | null,
+  problems: StorageProblem[],
+): Promise<readonly NamedSnapshot[]> {
+  if (owner === null) return [];
+  const isWhole = problems.length === 0;
+  const seen = await lookAtSnapshots(disk, dir, values, owner);
+  if (isWhole) problems.push(...seen.problems);
+  return seen.snapshots;
 }
 
 /** Runs `work`; what it finds damaged goes to the list. */
@@ -230,7 +250,7 @@ function at({ file, offset, what }: StorageProblem): string {
 function verdictText({ problems, torn }: Look): string[] {
   const lines = problems.map((problem) => `damaged: ${at(problem)}`);
   if (torn !== null) lines.push(`not acknowledged: ${at(torn)}`);
-  return lines.length === 0 ? ['the log verifies'] : lines;
+  return lines.length === 0 ? ['all that was acknowledged verifies'] : lines;
 }
 
 function textOf(seen: Look): string {
@@ -247,6 +267,10 @@ function textOf(seen: Look): string {
   for (const { file, bytes, firstGroup, lastGroup, end, sealed, vouched } of segments) {
     const state = sealed ? 'sealed' : vouched === 0 ? 'no watermark' : `watermark at group ${vouched}`;
     lines.push(`${file}: ${bytes} bytes, groups ${firstGroup} to ${lastGroup} up to offset ${end}, ${state}`);
+  }
+  for (const { file, bytes, index, term, verifies } of seen.snapshots) {
+    const state = verifies ? 'verifies' : 'does not verify';
+    lines.push(`${file}: ${bytes} bytes, a snapshot up to index ${index} of term ${term}, ${state}`);
   }
   return [...lines, ...verdictText(seen)].join('\n');
 }
@@ -268,9 +292,9 @@ export interface InspectOptions {
 }
 
 /**
- * What is in the directory of a file storage: whose it is, which entries with which terms, and what does not verify and
- * where in the log; snapshots are not read. Changes nothing and takes no lock, so a running replica is not disturbed;
- * then it is a recent state.
+ * What is in the directory of a file storage: whose it is, which entries with which terms, which snapshots, and what
+ * does not verify and where. It reads all of the log and of the snapshots, changes nothing and takes no lock, so a
+ * running replica is not disturbed; then it is a recent state.
  *
  * @returns rejects with a ConsensusError: ERR_INVALID_ARGUMENT where there is no log, ERR_STORAGE_MISMATCH for another
  * format version, ERR_STORAGE_FAILED when it cannot be read
@@ -282,7 +306,7 @@ export async function inspectStorage(dir: string, options: InspectOptions = {}):
   return { ...seen, text: textOf(seen) };
 }
 
-/** Whether all that the log holds and that was acknowledged verifies; for the rest as `inspectStorage`. */
+/** Whether all that was acknowledged verifies, in the log and in its snapshots; for the rest as `inspectStorage`. */
 export async function verifyStorage(dir: string, options: InspectOptions = {}): Promise<StorageVerdict> {
   checkArguments(dir, options);
   const { fs = nodeDisk } = options;

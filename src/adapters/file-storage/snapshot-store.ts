@@ -24,6 +24,11 @@ export interface SnapshotDirectory {
   checkOpen(call: string): void;
 }
 
+/** The file of a snapshot. */
+export function snapshotPath(disk: Disk, dir: string, file: string): string {
+  return disk.join(dir, PREFIX + file);
+}
+
 /** The snapshot of which a file's name tells; undefined for any other file, and for one that is not complete. */
 function snapshotOf(name: string): string | undefined {
   return name.startsWith(PREFIX) && !name.endsWith(TEMPORARY) ? name.slice(PREFIX.length) : undefined;
@@ -175,7 +180,7 @@ export class FileSnapshots implements SnapshotStore {
   }
 
   private pathOf(file: string): string {
-    return this.place.disk.join(this.place.dir, PREFIX + file);
+    return snapshotPath(this.place.disk, this.place.dir, file);
   }
 
   private async call<T>(what: string, name: string, work: () => Promise<T>): Promise<T> {

@@ -21,9 +21,12 @@ export interface VerifiedSnapshot extends Pick<StoredSnapshot, 'index' | 'term' 
   readonly form: SnapshotForm;
 }
 
+/** What can read snapshots. */
+export type ReadsSnapshots = Pick<SnapshotStore, 'read'>;
+
 /** Verifies a snapshot from its first byte to its last. @throws ConsensusError ERR_STORAGE_CORRUPT */
 export async function verifiedFile(
-  store: SnapshotStore,
+  store: ReadsSnapshots,
   file: string,
   owner: SnapshotOwner,
 ): Promise<VerifiedSnapshot> {
@@ -44,7 +47,7 @@ export async function verifiedFile(
 
 /** The same, of a snapshot of this index and term. */
 export async function verified(
-  store: SnapshotStore,
+  store: ReadsSnapshots,
   { file, index, term }: Pick<StoredSnapshot, 'file' | 'index' | 'term'>,
   owner: SnapshotOwner,
 ): Promise<VerifiedSnapshot> {
@@ -53,7 +56,18 @@ export async function verified(
   return found;
 }
 
-export function scanOf(store: SnapshotStore, file: string): SnapshotScan {
+/** The same, of a snapshot that the list names. */
+export async function verifiedAsNamed(
+  store: ReadsSnapshots,
+  snapshot: StoredSnapshot,
+  owner: SnapshotOwner,
+): Promise<VerifiedSnapshot> {
+  const found = await verified(store, snapshot, owner);
+  if (found.checksum !== snapshot.checksum) throw corruptSnapshot(snapshot.file, 0, 'it is another snapshot');
+  return found;
+}
+
+export function scanOf(store: ReadsSnapshots, file: string): SnapshotScan {
   return new SnapshotScan(file, (offset, maxBytes) =>
     answered('ERR_STORAGE_FAILED', 'snapshots.read', () => store.read(file, offset, maxBytes)),
   );
@@ -73,8 +87,7 @@ export async function findSnapshots(
   for (const [at, snapshot] of named.entries()) {
     if (snapshot.index < base.index) break;
     try {
-      const { checksum, part } = await verified(store, snapshot, owner);
-      if (checksum !== snapshot.checksum) throw corruptSnapshot(snapshot.file, 0, 'it is another snapshot');
+      const { part } = await verifiedAsNamed(store, snapshot, owner);
       return { found: { named: named.slice(at), base, part }, damaged };
     } catch (error) {
       const typed = typedError(error, 'ERR_STORAGE_FAILED');
@@ -83,6 +96,7 @@ export async function findSnapshots(
     }
   }
   if (base.index === 0) return { found: noSnapshots, damaged };
-  const message = `no snapshot can be restored, and the log begins behind ${base.index}`;
+  const why = damaged.map(({ message }) => `; ${message}`).join('');
+  const message = `no snapshot can be restored, and the log begins behind ${base.index}${why}`;
   throw new ConsensusError(message, { code: 'ERR_STORAGE_CORRUPT', cause: damaged[0] });
 }
