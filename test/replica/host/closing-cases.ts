@@ -6,6 +6,7 @@ import { raft } from '../../../src/raft/index.js';
 import { createReplica } from '../../../src/replica/replica.js';
 import type { Replica } from '../../../src/replica/replica.js';
 import { demand } from '../../violation.js';
+import { steadyClock } from './steady-clock.js';
 
 interface Counting {
   apply(by: number): number;
@@ -68,12 +69,13 @@ export async function closesAgain(when: 'while it drains' | 'from a plug-in'): P
 export async function closesDuringTransfer(protocol: typeof raft, end: 'given up' | 20 | 1_000_000): Promise<void> {
   let mute = '';
   const members = { a: 'v', b: 'w', c: 'x', d: 'y', e: 'z' };
+  const clock = steadyClock();
   const network = memoryNetwork({ deliver: ({ from, to }) => ([from, to].includes(mute) ? 'drop' : 'deliver') });
   const started = async (id: string): Promise<Replica<Counting>> => {
     const machine = { apply: (by: number) => by, snapshot: () => 1, restore: () => undefined };
     const plugIns = { transport: network.transport(), storage: memoryStorage(), machine };
     const timing = { heartbeat: 30, electionMin: 200, electionMax: 400 };
-    return createReplica({ id, members, protocol: protocol({ timing }), ...plugIns });
+    return createReplica({ id, members, clock, protocol: protocol({ timing }), ...plugIns });
   };
   const all = await Promise.all(Object.keys(members).map(started));
   await Promise.all(all.map((replica) => replica.ready()));
