@@ -18,7 +18,6 @@ import type {
   DriverEffect,
   DriverEvent,
   DriverState,
-  Failure,
   Fault,
   ReplicaStatus,
   Untimed,
@@ -163,6 +162,7 @@ export class Host {
 
   private work(): void {
     this.working = true;
+    this.audience.begins();
     do {
       // Events are taken in batches: removing the first item of a long array takes time linear in its length.
       const batch = this.events;
@@ -218,8 +218,7 @@ export class Host {
   /** Ends the calls of an event that the driver could not handle: they never left this replica. */
   private refuse(event: DriverEvent): void {
     const { code, reason, cause } = this.fault as Fault;
-    const failure: Failure = { code, outcome: 'none', message: `the replica has halted: ${reason}`, cause };
-    this.audience.fail(callsIn(event), failure);
+    this.audience.fail(callsIn(event), { code, outcome: 'none', message: `the replica has halted: ${reason}`, cause });
   }
 
   /** A timer that fires early does no harm, so one is only replaced by an earlier one. */

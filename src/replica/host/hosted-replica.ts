@@ -78,6 +78,9 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     this.runner = runner;
     this.emitter = new Emitter(checked.onEvent);
     this.host = new Host(checked, runner, {
+      begins: () => {
+        if (this.callers.size > 0) this.turn.expect();
+      },
       applied: (commands, results) => this.feed.applied(commands, results),
       restores: (index) => this.feed.skipTo(index),
       answer: (call, result, index) => this.callers.answer(call, result, index),

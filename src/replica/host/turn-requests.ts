@@ -44,6 +44,14 @@ export class TurnRequests {
     this.flushSoon();
   }
 
+  /**
+   * Requests may follow in this turn. They go to the driver before what is sent from now on leaves: so the next
+   * command travels in one write with the word that the one before is committed.
+   */
+  expect(): void {
+    this.flushSoon();
+  }
+
   /** In a coming turn; at once if the clock has failed, for which the replica halts. */
   private flushSoon(): void {
     if (this.flushing) return;
@@ -59,12 +67,17 @@ export class TurnRequests {
     this.flushing = false;
     const { host, gone } = this;
     this.gone = [];
-    const { now } = host;
-    const { commands } = this;
-    this.commands = [];
-    if (commands.length > 0) host.dispatch({ kind: 'propose', commands: this.timed(commands, now) }, now);
+    this.flushCommands();
     for (const by of ['leader', 'lease', 'quorum'] as const) this.flushReads(by);
     if (gone.length > 0) host.dispatch({ kind: 'cancel', calls: gone });
+  }
+
+  private flushCommands(): void {
+    if (this.commands.length === 0) return;
+    const { now } = this.host;
+    const commands = this.timed(this.commands, now);
+    this.commands = [];
+    this.host.dispatch({ kind: 'propose', commands }, now);
   }
 
   private flushReads(by: ReadWay): void {

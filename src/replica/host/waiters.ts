@@ -20,6 +20,10 @@ export class Waiters {
     this.onAbort = onAbort;
   }
 
+  get size(): number {
+    return this.waiters.size;
+  }
+
   /**
    * Registers a caller and returns its number, or `null` if its signal has aborted by now. Numbers ascend in the order
    * in which they are returned: the signal's code, which may make a request of its own, runs before the number is
