@@ -11,8 +11,9 @@
  * watermark of a group is written with the next one, or alone after `IDLE_MS` (storage/watermark-is-never-early).
  *
  * Where the disk can, a group is written through: one call that returns when it is durable, instead of a write and a
- * sync. Its watermark follows at once by a plain write that nothing waits for, and is synced when the log is idle;
- * until then the same slot takes the later ones (storage/one-slot-at-a-time).
+ * sync. The watermark of every `MARKED`th group follows at once by a plain write that nothing waits for, the last one's
+ * when the log is idle, and then it is synced; until then the same slot takes the later ones
+ * (storage/one-slot-at-a-time).
  */
 import type { ConsensusError } from '../../replica/errors.js';
 import type { StorageOp } from '../../replica/storage.js';
@@ -35,6 +36,8 @@ import { WriteQueue } from './write-queue.js';
 const STEP = 1024 * 1024;
 /** Bytes of every file that are kept for a write that trims while the disk is full. */
 const TRIM_ROOM = 1024;
+/** Of so many groups that are written through the last one's watermark is written. */
+const MARKED = 16;
 /** Milliseconds after which a watermark is written by itself. */
 export const IDLE_MS = 10;
 
@@ -133,7 +136,7 @@ export class LogWriter {
     if (this.failure !== undefined) throw this.failure; // the directory was lost meanwhile
     this.take(group);
     if (this.options.sync) slots.reached(watermarkOf(group, writeGroup, end));
-    if (through !== undefined) this.markSoon();
+    if (through !== undefined && writeGroup % MARKED === 0) this.markSoon();
     this.options.spares.progress(this.state.end, this.state.space);
   }
 
