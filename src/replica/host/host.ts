@@ -14,14 +14,7 @@ import { exchangeBound } from '../../core/tuning.js';
 import type { Cancellable } from '../clock.js';
 import { callsIn } from '../driver/calls.js';
 import { driverOf, type Driver } from '../driver/driver.js';
-import type {
-  DriverEffect,
-  DriverEvent,
-  DriverState,
-  Fault,
-  ReplicaStatus,
-  Untimed,
-} from '../driver/state.js';
+import type { DriverEffect, DriverEvent, DriverState, Fault, ReplicaStatus, Untimed } from '../driver/state.js';
 import { ApplySlices } from './apply-slices.js';
 import type { Audience } from './audience.js';
 import type { MachineRunner } from './machine-runner.js';
