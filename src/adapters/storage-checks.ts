@@ -70,8 +70,13 @@ export function checkRead(from: number, to: number, maxBytes: number): void {
   }
 }
 
+/** Whether it can be the name of a snapshot's file. */
+export function isFileName(file: unknown): boolean {
+  return typeof file === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(file);
+}
+
 /** @throws ConsensusError ERR_INVALID_ARGUMENT unless it can be the name of a snapshot's file */
 export function checkFileName(file: string): void {
-  if (typeof file === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(file)) return;
+  if (isFileName(file)) return;
   throw invalidArgument(`snapshots: a name is 1 to 64 of A-Z a-z 0-9 . _ -, not ${shown(file)}`);
 }

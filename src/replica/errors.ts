@@ -163,8 +163,11 @@ export function invalidArgument(message: string): ConsensusError {
 
 /** What does not verify, and where. */
 export interface StorageProblem {
+  /** The path of the file, or of the directory; of a snapshot that a start refuses, the storage's name for it. */
   readonly file: string;
+  /** Bytes from the beginning of the file; 0 for the whole of it, or for what is missing. */
   readonly offset: number;
+  /** In words. */
   readonly what: string;
 }
 

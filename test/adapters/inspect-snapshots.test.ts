@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { createReplica } from 'quorate';
 import { fileStorage, inspectStorage, verifyStorage } from 'quorate/node';
+import { IDENTITY_KEY } from '../../src/replica/driver/stored-identity.js';
 import { decodeSnapshots, encodeSnapshots, SNAPSHOTS_KEY } from '../../src/replica/driver/snapshot-list.js';
 import { SimDisk } from './file-storage-disks.js';
 import { altered, filesOfMember, flipped, inspectedOptions } from './inspected-member.js';
@@ -83,6 +84,48 @@ test('a list that names nothing behind which the log begins, and one of another 
     sound: false,
     problems: [{ what: expect.stringMatching(/^the list of snapshots cannot be read: /) }],
   });
+  const named = decodeSnapshots(values.get(SNAPSHOTS_KEY) as Uint8Array).named.map((one) => ({ ...one, file: '../x' }));
+  await storage.write([{ kind: 'set', key: SNAPSHOTS_KEY, value: encodeSnapshots({ named, base }) }]);
+  expect(await verify(disk.files())).toMatchObject({
+    problems: [{ what: 'the list of snapshots cannot be read: it names what can be no file' }],
+  });
+});
+
+test('an identity that no start can read, and snapshots of nobody', async () => {
+  const { files } = await filesOfMember();
+  const disk = SimDisk.of(files);
+  disk.flies = true;
+  const storage = fileStorage('data', { fs: disk, segmentBytes: 4096 });
+  const { values } = await storage.open();
+  await storage.write([{ kind: 'set', key: IDENTITY_KEY, value: Uint8Array.of(99) }]);
+  const { problems, owner } = await inspectStorage('data', { fs: disk });
+  expect({ problems: problems.map(({ what }) => what), owner }).toEqual({
+    problems: ['the identity cannot be read: an identity is of an unknown version'],
+    owner: null,
+  });
+  await expect(startOn(disk.files())).rejects.toMatchObject({ code: 'ERR_STORAGE_CORRUPT' });
+
+  const nobody = new SimDisk();
+  const other = fileStorage('data', { fs: nobody });
+  await other.open();
+  expect(await verify(nobody.files())).toMatchObject({ sound: true });
+  await other.write([{ kind: 'set', key: SNAPSHOTS_KEY, value: values.get(SNAPSHOTS_KEY) as Uint8Array }]);
+  expect(await verify(nobody.files())).toMatchObject({
+    sound: false,
+    problems: [{ what: 'the log names snapshots, and not whose they are' }],
+  });
+});
+
+test('of a log that does not verify, snapshots that do not are named, too, but none that is missing', async () => {
+  const { files, older } = await filesOfMember();
+  const log = [...files.keys()].filter((name) => /^wal-\d/.test(name)).at(-1) as string;
+  const { segments } = await inspectStorage('data', { fs: SimDisk.of(files) });
+  const broken = altered(files, log, flipped((segments.at(-1)?.end ?? 0) - 5));
+  const named = async (changed: Files): Promise<string[]> => (await verify(changed)).problems.map(({ file }) => file);
+  // The group that names the newest is lost: the list before it names one that is removed.
+  expect(await named(broken)).toEqual([log]);
+  expect(await named(altered(broken, older, flipped(100)))).toEqual([log, older]);
+  expect(await named(altered(broken, older, () => undefined))).toEqual([log]);
 });
 
 test('while a replica writes, takes snapshots and trims, none is called damaged', async () => {

@@ -37,7 +37,8 @@ const PARTS: readonly Part[] = [
   { files: 'replica/driver/', values: ['core/', 'replica/errors'], types: ['replica/storage'], node: false },
   { files: 'replica/', values: ['core/'], types: [], node: false },
   { files: 'machines/', values: [], types: ['core/', 'replica/'], node: false },
-  // Errors are what users catch, whichever part throws them: the one thing of the host that adapters run.
+  // Errors are what users catch, whichever part throws them: the one thing of the host that adapters run, but for
+  // what shows a directory to people.
   // Whoever runs in a browser may share with the others what needs no node:* (the bundles are checked for it).
   {
     files: 'adapters/memory',
@@ -45,11 +46,12 @@ const PARTS: readonly Part[] = [
     types: ['replica/'],
     node: false,
   },
-  // What shows a directory to people reads whose it is, and its snapshots as a start does.
+  // That reads whose it is, and its snapshots as a start does.
   {
     files: 'adapters/file-storage/inspect',
     values: [
       'adapters/file-storage/',
+      'adapters/storage-checks',
       'core/',
       'replica/errors',
       'replica/driver/stored-identity',

@@ -1,4 +1,4 @@
-/** Complete reads and writes of a file, and the errors that the file storage throws. */
+/** Complete reads and writes of a file, and the error when they fail. */
 import { ConsensusError } from '../../replica/errors.js';
 import type { DiskFile } from './disk.js';
 

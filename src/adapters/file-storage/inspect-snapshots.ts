@@ -9,9 +9,12 @@ import { problemOf } from '../../replica/errors.js';
 import type { StorageProblem } from '../../replica/errors.js';
 import { verifiedAsNamed } from '../../replica/host/snapshot-verify.js';
 import type { SnapshotOwner } from '../../replica/host/snapshot-verify.js';
+import { isFileName } from '../storage-checks.js';
 import { letGo, readFully } from './disk-io.js';
 import type { Disk, DiskFile } from './disk.js';
 import { snapshotPath } from './snapshot-store.js';
+
+const MISSING = 'the snapshot is missing';
 
 /** One snapshot that the log names. */
 export interface NamedSnapshot {
@@ -53,7 +56,7 @@ async function problemIn(
   { snapshot, path, file }: OpenedSnapshot,
   owner: SnapshotOwner,
 ): Promise<StorageProblem | undefined> {
-  if (file === undefined) return { file: path, offset: 0, what: 'the snapshot is missing' };
+  if (file === undefined) return { file: path, offset: 0, what: MISSING };
   const read = async (_: string, offset: number, maxBytes: number): Promise<Uint8Array> => {
     const bytes = new Uint8Array(maxBytes);
     return bytes.subarray(0, await readFully(file, bytes, 0, maxBytes, offset));
@@ -68,45 +71,63 @@ async function problemIn(
   }
 }
 
-async function lookAtNamed(disk: Disk, dir: string, list: SnapshotList, owner: SnapshotOwner): Promise<SnapshotsLook> {
-  const snapshots: NamedSnapshot[] = [];
-  const problems: StorageProblem[] = [];
+async function lookAtNamed(disk: Disk, dir: string, named: readonly StoredSnapshot[], owner: SnapshotOwner) {
+  const seen: { readonly snapshot: NamedSnapshot; readonly problem: StorageProblem | undefined }[] = [];
   const files: OpenedSnapshot[] = [];
   try {
-    for (const snapshot of list.named) files.push(await opened(disk, dir, snapshot));
+    for (const snapshot of named) files.push(await opened(disk, dir, snapshot));
     for (const file of files) {
       const problem = await problemIn(file, owner);
-      if (problem !== undefined) problems.push(problem);
       const { index, term, bytes } = file.snapshot;
-      snapshots.push({ file: file.path, bytes, index, term, verifies: problem === undefined });
+      seen.push({ snapshot: { file: file.path, bytes, index, term, verifies: problem === undefined }, problem });
     }
   } finally {
     for (const { file } of files) if (file !== undefined) await letGo(file);
   }
-  const { index } = list.base;
-  const isLost = index > 0 && !snapshots.some((snapshot) => snapshot.verifies && snapshot.index >= index);
-  if (isLost && problems.length === 0) {
-    problems.push({ file: dir, offset: 0, what: `the log begins behind ${index}, and no snapshot reaches as far` });
-  }
-  return { snapshots, problems };
+  return seen;
 }
 
-/** @param values the small values of the log, by key */
+/** @throws Malformed */
+function listIn(bytes: Uint8Array): SnapshotList {
+  const list = decodeSnapshots(bytes);
+  if (!list.named.every(({ file }) => isFileName(file))) throw new Malformed('it names what can be no file');
+  return list;
+}
+
+/**
+ * What the snapshots are that the log names, and what of them a start would refuse. Rejects when a file cannot be read.
+ *
+ * @param values the small values of the log, by key
+ * @param owner whose the log is, if it says so
+ * @param isWhole whether the log verifies; if not, its list may be an old one, whose files are long removed
+ */
 export async function lookAtSnapshots(
   disk: Disk,
   dir: string,
   values: ReadonlyMap<string, Uint8Array>,
-  owner: SnapshotOwner,
+  owner: SnapshotOwner | null,
+  isWhole: boolean,
 ): Promise<SnapshotsLook> {
   const bytes = values.get(SNAPSHOTS_KEY);
   if (bytes === undefined) return { snapshots: [], problems: [] };
+  const wholly = (what: string): StorageProblem => ({ file: dir, offset: 0, what });
+  if (owner === null) {
+    const problems = isWhole ? [wholly('the log names snapshots, and not whose they are')] : [];
+    return { snapshots: [], problems };
+  }
   let list: SnapshotList;
   try {
-    list = decodeSnapshots(bytes);
+    list = listIn(bytes);
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
-    const what = `the list of snapshots cannot be read: ${error.message}`;
-    return { snapshots: [], problems: [{ file: dir, offset: 0, what }] };
+    return { snapshots: [], problems: [wholly(`the list of snapshots cannot be read: ${error.message}`)] };
   }
-  return lookAtNamed(disk, dir, list, owner);
+  const seen = await lookAtNamed(disk, dir, list.named, owner);
+  const snapshots = seen.map(({ snapshot }) => snapshot);
+  const damaged = seen.flatMap(({ problem }) => problem ?? []);
+  if (!isWhole) return { snapshots, problems: damaged.filter(({ what }) => what !== MISSING) };
+  const { index } = list.base;
+  const isLost = index > 0 && !snapshots.some((snapshot) => snapshot.verifies && snapshot.index >= index);
+  const lost = wholly(`the log begins behind ${index}, and no snapshot reaches as far`);
+  return { snapshots, problems: isLost && damaged.length === 0 ? [lost] : damaged };
 }

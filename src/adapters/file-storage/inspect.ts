@@ -39,7 +39,7 @@ export interface SegmentReport {
   readonly vouched: number;
 }
 
-/** Whose data it is; null in the report where none was written yet. */
+/** Whose data it is; null in the report where none was written yet, or it cannot be read. */
 export interface StoredOwner {
   readonly id: string;
   readonly incarnation: number;
@@ -73,7 +73,10 @@ export interface StorageReport {
   readonly text: string;
 }
 
-/** Whether all that was acknowledged verifies, in the log and in the snapshots that it names. */
+/**
+ * Whether all that was acknowledged verifies, in the log and in the snapshots that it names. Of groups above the last
+ * watermark (`SegmentReport.vouched`) only what is there is known, not what is cut off.
+ */
 export interface StorageVerdict {
   readonly sound: boolean;
   readonly problems: readonly StorageProblem[];
@@ -121,25 +124,13 @@ async function look(disk: Disk, directory: string): Promise<Look | undefined> {
   }
   const { terms, boot } = replayed;
   const values = [...replayed.values].map(([key, { length }]) => ({ key, bytes: length }));
-  const owner = ownerOf(replayed.values.get(IDENTITY_KEY));
+  const owner = ownerIn(directory, replayed, problems);
   const { first, last } = terms;
-  const snapshots = await snapshotsIn(disk, directory, replayed, owner, problems);
-  return { directory, owner, boot, first, last, runs: terms.runs(), values, segments, snapshots, torn, problems };
-}
-
-/** Those of this replica. A log that does not verify may name snapshots that are long removed. */
-async function snapshotsIn(
-  disk: Disk,
-  dir: string,
-  { values }: ReplayedLog,
-  owner: StoredOwner | null,
-  problems: StorageProblem[],
-): Promise<readonly NamedSnapshot[]> {
-  if (owner === null) return [];
   const isWhole = problems.length === 0;
-  const seen = await lookAtSnapshots(disk, dir, values, owner);
-  if (isWhole) problems.push(...seen.problems);
-  return seen.snapshots;
+  const seen = await lookAtSnapshots(disk, directory, replayed.values, owner, isWhole);
+  problems.push(...seen.problems);
+  const { snapshots } = seen;
+  return { directory, owner, boot, first, last, runs: terms.runs(), values, segments, snapshots, torn, problems };
 }
 
 /** Runs `work`; what it finds damaged goes to the list. */
@@ -207,19 +198,22 @@ async function lookAtSegment(
   }
 }
 
-function ownerOf(bytes: Uint8Array | undefined): StoredOwner | null {
+/** Whose data it is: null where the log has no identity, or one that no start can read. */
+function ownerIn(dir: string, { values }: ReplayedLog, problems: StorageProblem[]): StoredOwner | null {
+  const bytes = values.get(IDENTITY_KEY);
   if (bytes === undefined) return null;
   try {
     const { id, incarnation, cluster, protocol, configuration } = decodeIdentity(bytes);
     return { id, incarnation, cluster, protocol, members: configuration.members };
   } catch (error) {
-    if (error instanceof Malformed) return null; // of another program
-    throw error;
+    if (!(error instanceof Malformed)) throw error;
+    problems.push({ file: dir, offset: 0, what: `the identity cannot be read: ${error.message}` });
+    return null;
   }
 }
 
-function key({ file, offset }: StorageProblem): string {
-  return `${file} ${offset}`;
+function key({ file, offset, what }: StorageProblem): string {
+  return `${file} ${offset} ${what}`;
 }
 
 /** Looks until two looks at what does not verify agree, or else tells what two looks in a row found. */
