@@ -6,7 +6,8 @@
  * for the other side to ask for a dial; measured on loopback it saved nothing beyond noise (the number of reads and
  * writes is the same). All frames for one connection in one turn of the event loop leave in one write at the end of the
  * turn (by setImmediate: a flush per incoming chunk, by microtask, was a tenth slower under load and no faster idle),
- * those of control before those of bulk.
+ * those of control before those of bulk. A host that asks for a turn of its own first, by setImmediate too, has in the
+ * same write what it sends then.
  *
  * Invariants: at most one connection per incarnation of a peer, lane and direction, the newest; every connection shows
  * signs of life or ends (transport/dead-path); `onDisconnected` is called once for each that ends while its peer is

@@ -7,7 +7,7 @@ import type { StoredResult } from '../driver/session-table.js';
 /** The callbacks of the host: what was applied, ends of calls, and events. */
 export interface Audience {
   /** The host begins to handle events: calls may end, and their callers ask for more in the same turn. */
-  begins(): void;
+  works(): void;
   /** These commands were applied, in order, with these results; there may be more commands than results. */
   applied(commands: readonly Entry[], results: readonly StoredResult[]): void;
   /** The machine restores a snapshot: what was applied up to this index is told to nobody. */

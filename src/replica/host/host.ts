@@ -155,7 +155,11 @@ export class Host {
 
   private work(): void {
     this.working = true;
-    this.audience.begins();
+    try {
+      this.audience.works();
+    } catch (error) {
+      this.broke(error, 'ERR_INVARIANT');
+    }
     do {
       // Events are taken in batches: removing the first item of a long array takes time linear in its length.
       const batch = this.events;

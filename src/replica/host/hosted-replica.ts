@@ -78,7 +78,7 @@ export class HostedReplica<M extends AnyMachine> implements Replica<M> {
     this.runner = runner;
     this.emitter = new Emitter(checked.onEvent);
     this.host = new Host(checked, runner, {
-      begins: () => {
+      works: () => {
         if (this.callers.size > 0) this.turn.expect();
       },
       applied: (commands, results) => this.feed.applied(commands, results),

@@ -45,8 +45,10 @@ export class TurnRequests {
   }
 
   /**
-   * Requests may follow in this turn. They go to the driver before what is sent from now on leaves: so the next
-   * command travels in one write with the word that the one before is committed.
+   * Requests may follow in this turn. They go to the driver in the coming one, before what a transport that is asked
+   * to send from now on hands over then, if both use `setImmediate`, as the shipped clock and transport do: so the next
+   * command travels in one write with the commit index that tells of the one before. Elsewhere it takes a write more.
+   * The price: what was sent in this turn waits until those requests are encoded.
    */
   expect(): void {
     this.flushSoon();

@@ -1,8 +1,12 @@
-/** What a leader sends in one turn: the word that a command is committed goes with the next command. */
+/** What a leader sends in one turn: the commit index that tells of a command goes with the next command. */
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Socket } from 'node:net';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createReplica, memoryNetwork, memoryStorage, multipaxos, raft } from 'quorate';
-import type { Replica, StateMachine, Transport } from 'quorate';
+import type { ProtocolChoice, Replica, StateMachine, Transport } from 'quorate';
+import { tcpTransport } from 'quorate/node';
+import { freeAddresses } from '../../adapters/transport-laws.js';
+import { steadyClock } from './steady-clock.js';
 
 const MEMBERS = { a: 'a', b: 'b', c: 'c' };
 const COMMANDS = 50;
@@ -34,40 +38,62 @@ class Writes {
   }
 }
 
+async function start(
+  protocol: () => ProtocolChoice,
+  addresses: Readonly<Record<string, string>>,
+  transportOf: (id: string) => Transport,
+): Promise<Replica<StateMachine<null, number>>[]> {
+  const clock = steadyClock();
+  const replicas = await Promise.all(
+    Object.keys(addresses).map((id) =>
+      createReplica({
+        id,
+        members: addresses,
+        protocol: protocol(),
+        transport: transportOf(id),
+        storage: memoryStorage(),
+        machine: counter(),
+        clock,
+      }),
+    ),
+  );
+  onTestFinished(async () => void (await Promise.all(replicas.map((replica) => replica.close()))));
+  return replicas;
+}
+
+/** The leader, which all know, and the members know their connections. */
+async function leaderOf(replicas: readonly Replica<StateMachine<null, number>>[]) {
+  for (const replica of replicas) await replica.propose(null);
+  const leader = replicas.find((replica) => replica.status().leading) as Replica<StateMachine<null, number>>;
+  await leader.propose(null);
+  return leader;
+}
+
 describe.each([
   ['raft', raft],
   ['multipaxos', multipaxos],
-])('a leader of %s', (_, protocol) => {
-  let replicas: Replica<StateMachine<null, number>>[];
-  let writes: Map<string, Writes>;
-
-  beforeEach(async () => {
+])('a leader of %s sends the commit index of a command and the next command in one write', (_, protocol) => {
+  it('to a transport that writes in the turn after', async () => {
     const network = memoryNetwork();
-    writes = new Map(Object.keys(MEMBERS).map((id) => [id, new Writes()]));
-    const start = (id: string): Promise<Replica<StateMachine<null, number>>> =>
-      createReplica({
-        id,
-        members: MEMBERS,
-        protocol: protocol(),
-        transport: (writes.get(id) as Writes).watch(network.transport()),
-        storage: memoryStorage(),
-        machine: counter(),
-      });
-    replicas = await Promise.all(Object.keys(MEMBERS).map(start));
-  });
-
-  afterEach(() => Promise.all(replicas.map((replica) => replica.close())));
-
-  it('sends the commit of a command and the next command in one write', async () => {
-    await replicas[0]?.propose(null);
-    const leader = replicas.find((replica) => replica.status().leading) as (typeof replicas)[0];
-    const { id } = leader.status();
-    await leader.propose(null);
-    const own = writes.get(id) as Writes;
+    const writes = new Map(Object.keys(MEMBERS).map((id) => [id, new Writes()]));
+    const replicas = await start(protocol, MEMBERS, (id) => (writes.get(id) as Writes).watch(network.transport()));
+    const leader = await leaderOf(replicas);
+    const own = writes.get(leader.status().id) as Writes;
     own.count = 0;
     for (let at = 0; at < COMMANDS; at++) await leader.propose(null);
     // Two peers; heartbeats may come between.
     expect(own.count).toBeLessThan(3 * COMMANDS);
     expect(own.count).toBeGreaterThanOrEqual(2 * COMMANDS - 2);
+  });
+
+  it('over TCP', async () => {
+    const addresses = Object.fromEntries(await freeAddresses(Object.keys(MEMBERS)));
+    const leader = await leaderOf(await start(protocol, addresses, () => tcpTransport()));
+    const write = vi.spyOn(Socket.prototype, 'write');
+    onTestFinished(() => write.mockRestore());
+    for (let at = 0; at < COMMANDS; at++) await leader.propose(null);
+    // Of each command to two peers, and back; heartbeats and signs of life may come between.
+    expect(write.mock.calls.length).toBeLessThan(5 * COMMANDS);
+    expect(write.mock.calls.length).toBeGreaterThanOrEqual(3 * COMMANDS);
   });
 });
