@@ -81,7 +81,8 @@ export interface StorageStatus {
  * - `open` is called once, before anything else. It repairs a torn last write, counts the boot, and makes durable all
  *   that it returns before it resolves (what a killed process wrote may be in the page cache only).
  *   It refuses data that another open storage holds (`ERR_STORAGE_LOCKED`), and data that does not verify
- *   (`ERR_STORAGE_CORRUPT`): damage is never a silent loss. What it drops it says, by the event `dropped`.
+ *   (`ERR_STORAGE_CORRUPT`): damage is never a silent loss, but where the end of a log is cut off that was written so
+ *   recently that nothing else vouches for it. What it drops it says, by the event `dropped`.
  * - `write` makes all its operations durable, atomically and in order, and only then resolves. Calls may overlap;
  *   they take effect in the order of the calls, and a later one never resolves before an earlier one. One exception:
  *   a call that only trims and sets values may go before calls that wait for space, where their order makes no

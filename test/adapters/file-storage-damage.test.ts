@@ -2,11 +2,12 @@
  * The sweep over damage: every byte flipped, every sector zeroed, filled and replaced by another one, every cut, in the
  * last segments of logs that were left in different ways; for every change one byte in three, and all in the deep suite.
  * What a watermark vouches for is never lost in silence. Above it the last group cannot be told from a torn write: its
- * loss is counted, and is said by an event.
+ * loss is counted, and is said by an event; and a cut between two groups cannot be told from their end.
  */
 import { describe, expect, test } from 'vitest';
 import { decodeHeader, SLOT_OFFSETS } from '../../src/adapters/file-storage/format.js';
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
+import { inspectStorage } from '../../src/adapters/file-storage/inspect.js';
 import { encodeWatermark, newestWatermark, SLOT_SIZE } from '../../src/adapters/file-storage/watermark.js';
 import type { SegmentHeader } from '../../src/adapters/file-storage/format.js';
 import { ConsensusError } from '../../src/replica/errors.js';
@@ -28,7 +29,7 @@ interface Left {
   readonly vouched: number;
 }
 
-type End = 'closed' | 'killed when idle' | 'killed when busy';
+type End = 'closed' | 'killed when idle' | 'killed when busy' | 'killed when busy, written through';
 
 function dataOf(index: number): string {
   return `${index}`.repeat(index % 7 === 3 ? 300 : 5);
@@ -45,16 +46,29 @@ async function leave(disk: SimDisk, end: End, from: number, count: number): Prom
   if (end === 'killed when idle') await disk.advance(10);
 }
 
+/** How many of the last groups no watermark vouches for. */
+async function unvouched(files: Files): Promise<number> {
+  const { segments } = await inspectStorage('data', { fs: SimDisk.of(files) });
+  const last = segments.at(-1);
+  return (last?.lastGroup ?? 0) - Math.max(last?.vouched ?? 0, (last?.firstGroup ?? 0) - 1);
+}
+
 async function left(end: End, counts: readonly number[]): Promise<Left> {
   let disk = new SimDisk();
   let total = 0;
   for (const [life, count] of counts.entries()) {
+    if (end === 'killed when busy, written through') disk.offerThrough();
     await leave(disk, life === counts.length - 1 ? end : 'closed', total + 1, count);
     total += count;
     disk = disk.crash('none', () => 0);
   }
-  const vouched = end === 'killed when busy' && (counts.at(-1) ?? 0) > 0 ? total - 1 : total;
-  return { files: segmentsOf(disk.files()), acknowledged: total, vouched };
+  const files = segmentsOf(disk.files());
+  if (end !== 'killed when busy, written through') {
+    return { files, acknowledged: total, vouched: end === 'killed when busy' ? total - 1 : total };
+  }
+  // Each call is a group, and so is the boot before those of the last life.
+  const vouched = Math.max(total - (await unvouched(files)), total - (counts.at(-1) as number));
+  return { files, acknowledged: total, vouched };
 }
 
 interface Tally {
@@ -120,7 +134,7 @@ function* damages(files: Files, name: string, phase: number): Generator<readonly
 }
 
 describe('damage (storage/damage-is-refused)', () => {
-  const ENDS: readonly End[] = ['closed', 'killed when idle', 'killed when busy'];
+  const ENDS: readonly End[] = ['closed', 'killed when idle', 'killed when busy', 'killed when busy, written through'];
   const HISTORIES = [
     [4, 5],
     [16, 3],

@@ -6,6 +6,7 @@
 import { describe, expect, test } from 'vitest';
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
 import type { StorageOp } from '../../src/replica/storage.js';
+import { swept } from '../amount.js';
 import { FaultyDisk, randomFrom, SimDisk } from './file-storage-disks.js';
 import type { Loss } from './file-storage-disks.js';
 import { Model, plain, put, set, text } from './storage-laws.js';
@@ -13,7 +14,11 @@ import { Model, plain, put, set, text } from './storage-laws.js';
 const MODES: readonly Loss[] = ['all', 'kept', 'metadata', 'data', 'some', 'names', 'none'];
 const OPTIONS = { segmentBytes: 4096 };
 
-const CALLS: readonly StorageOp[][] = Array.from({ length: 14 }, (_, at) => [
+/** The calls of two lives; of one that is busy there are more. */
+const CALLED = 14;
+const MOST = 44;
+
+const CALLS: readonly StorageOp[][] = Array.from({ length: MOST }, (_, at) => [
   ...(at % 5 === 4 ? [{ kind: 'truncate' as const, from: at - 1 }] : []),
   set('calls', String(at + 1)),
   put([at + 1, 1, `${at}`.repeat(at % 4 === 1 ? 700 : 20)]),
@@ -28,7 +33,14 @@ interface Image {
 }
 
 /** Runs a process to its end on `disk`; before each operation, gives what each way of losing power would leave. */
-async function imagesOf(disk: SimDisk, from: number, to: number, label: string, seed: number): Promise<Image[]> {
+async function imagesOf(
+  disk: SimDisk,
+  from: number,
+  to: number,
+  label: string,
+  seed: number,
+  isIdle = (at: number): boolean => at % 3 === 0,
+): Promise<Image[]> {
   const images: Image[] = [];
   let acknowledged = from;
   let begun = from;
@@ -50,7 +62,7 @@ async function imagesOf(disk: SimDisk, from: number, to: number, label: string, 
     await storage.write(CALLS[at] ?? []);
     acknowledged = at + 1;
     // The process is idle now and then, so that watermarks are written alone.
-    if (at % 3 === 0) await disk.advance(20);
+    if (isIdle(at)) await disk.advance(20);
   }
   await storage.close();
   return images;
@@ -89,7 +101,7 @@ async function twoLives(prepare: (disk: SimDisk) => void = () => undefined): Pro
   const first = await imagesOf(disk, 0, 8, 'first life', 1);
   const next = disk.crash('none', () => 0);
   prepare(next);
-  return [...first, ...(await imagesOf(next, 8, CALLS.length, 'second life', 2))];
+  return [...first, ...(await imagesOf(next, 8, CALLED, 'second life', 2))];
 }
 
 describe('fileStorage when the power goes (storage/acknowledged-survives)', () => {
@@ -107,6 +119,13 @@ describe('fileStorage when the power goes (storage/acknowledged-survives)', () =
       expect(await problemsOf(images)).toEqual([]);
     },
   );
+
+  test('and while it stays busy, so that only some groups have a watermark', { timeout: 120_000 }, async () => {
+    const images = await imagesOf(new SimDisk().offerThrough(), 0, MOST, 'busy', 3, () => false);
+    const some = images.filter((_, nth) => swept(nth, 5));
+    expect(some.length).toBeGreaterThan(300);
+    expect(await problemsOf(some)).toEqual([]);
+  });
 
   test('and again while it opens', { timeout: 120_000 }, async () => {
     const images = (await twoLives()).filter((_, nth) => nth % 41 === 7);

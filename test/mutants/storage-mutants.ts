@@ -17,6 +17,13 @@ export const storageMutants: readonly Mutant[] = [
     ),
   ),
   mutant(
+    'storage-no-watermark-while-busy',
+    'A busy log whose groups are written through has no watermark until it is idle.',
+    ['storage/watermark-follows'],
+    script('storage: busy, written through'),
+    edit(WRITER, 'if (through !== undefined && ++this.unmarked >= MARKED) this.markSoon();', ''),
+  ),
+  mutant(
     'storage-watermark-ignored',
     'What a watermark vouches for is dropped as a torn write.',
     ['storage/damage-is-refused'],
@@ -124,7 +131,7 @@ export const storageMutants: readonly Mutant[] = [
     'Whoever asks whether all verifies hears of the log alone.',
     ['storage/damage-is-found-beforehand'],
     script('storage: rot in a snapshot'),
-    edit('adapters/file-storage/inspect.ts', 'if (isWhole) problems.push(...seen.problems);', ''),
+    edit('adapters/file-storage/inspect.ts', 'problems.push(...seen.problems);', ''),
   ),
   mutant(
     'storage-verify-takes-any-snapshot',

@@ -1,7 +1,7 @@
 /** What a file storage must not do, on a disk that loses what was not synced, fails a sync, or rots. */
 
 import { fileStorage } from '../../src/adapters/file-storage/index.js';
-import { verifyStorage } from '../../src/adapters/file-storage/inspect.js';
+import { inspectStorage, verifyStorage } from '../../src/adapters/file-storage/inspect.js';
 import type { StorageOp } from '../../src/replica/storage.js';
 import { FaultyDisk, platformError, randomFrom, segmentsOf, settled, SimDisk } from '../adapters/file-storage-disks.js';
 import {
@@ -280,6 +280,18 @@ async function snapshotAndPowerCut(): Promise<void> {
   );
 }
 
+/** A log is killed while it is busy. */
+async function busyWrittenThrough(): Promise<void> {
+  const disk = new SimDisk().offerThrough();
+  const storage = fileStorage('data', { fs: disk });
+  await storage.open();
+  for (let at = 0; at < 60; at++) await storage.write(put(at % 2));
+  const { segments } = await inspectStorage('data', { fs: SimDisk.of(disk.files()) });
+  const { lastGroup = 0, vouched = 0 } = segments.at(-1) ?? {};
+  demand(lastGroup > 60, 'the log has its groups', () => lastGroup);
+  demand(lastGroup - vouched <= 16, 'storage/watermark-follows: few groups lie above it', () => lastGroup - vouched);
+}
+
 /** One byte of a snapshot rots; or another one lies in its place. */
 async function rotInASnapshot(): Promise<void> {
   const { files, newest, older } = await filesOfMember();
@@ -308,6 +320,7 @@ export const storageScripts = {
   'storage: failed sync': failedSync,
   'storage: rot': rot,
   'storage: rot at the end': rotAtTheEnd,
+  'storage: busy, written through': busyWrittenThrough,
   'storage: rot in a snapshot': rotInASnapshot,
   'storage: torn group': tornGroup,
   'storage: torn watermark': tornWatermark,

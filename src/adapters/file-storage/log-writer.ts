@@ -11,9 +11,9 @@
  * watermark of a group is written with the next one, or alone after `IDLE_MS` (storage/watermark-is-never-early).
  *
  * Where the disk can, a group is written through: one call that returns when it is durable, instead of a write and a
- * sync. The watermark of every `MARKED`th group follows at once by a plain write that nothing waits for, the last one's
- * when the log is idle, and then it is synced; until then the same slot takes the later ones
- * (storage/one-slot-at-a-time).
+ * sync. Once `MARKED` groups lie above the last watermark, a plain write of the newest one's follows that nothing waits
+ * for (storage/watermark-follows); when the log is idle, it is written and synced. Until it is synced the same slot
+ * takes the later ones (storage/one-slot-at-a-time).
  */
 import type { ConsensusError } from '../../replica/errors.js';
 import type { StorageOp } from '../../replica/storage.js';
@@ -36,7 +36,7 @@ import { WriteQueue } from './write-queue.js';
 const STEP = 1024 * 1024;
 /** Bytes of every file that are kept for a write that trims while the disk is full. */
 const TRIM_ROOM = 1024;
-/** Of so many groups that are written through the last one's watermark is written. */
+/** A watermark is written once so many groups that were written through lie above the last one. */
 const MARKED = 16;
 /** Milliseconds after which a watermark is written by itself. */
 export const IDLE_MS = 10;
@@ -51,6 +51,8 @@ export class LogWriter {
   private stopIdle: (() => void) | undefined;
   /** The write of a watermark that nothing waits for. */
   private marking: Promise<void> | undefined;
+  /** Groups that were written through since the last such write began. */
+  private unmarked = 0;
 
   constructor(options: WriterOptions, state: LogState) {
     this.options = options;
@@ -136,7 +138,7 @@ export class LogWriter {
     if (this.failure !== undefined) throw this.failure; // the directory was lost meanwhile
     this.take(group);
     if (this.options.sync) slots.reached(watermarkOf(group, writeGroup, end));
-    if (through !== undefined && writeGroup % MARKED === 0) this.markSoon();
+    if (through !== undefined && ++this.unmarked >= MARKED) this.markSoon();
     this.options.spares.progress(this.state.end, this.state.space);
   }
 
@@ -152,11 +154,10 @@ export class LogWriter {
 
   /** Writes the watermark of the newest group that is durable, beside the groups that follow. */
   private markSoon(): void {
-    this.marking ??= (this.writeMark() ?? Promise.resolve())
-      .catch((error: unknown) => this.fail(error))
-      .then(() => {
-        this.marking = undefined;
-      });
+    if (this.marking !== undefined) return; // the next group makes up for it
+    this.unmarked = 0;
+    const written = this.writeMark() ?? Promise.resolve();
+    this.marking = written.catch((error) => this.fail(error)).finally(() => (this.marking = undefined));
   }
 
   /** Writes the watermark that is due; the next sync makes it durable. */
